@@ -1,0 +1,120 @@
+"""A config and where each of its values came from: default, file, flag, or auto with its reason.
+
+Parsed once, refused if unknown, never edited: every change is a copy. `config.yaml` in the run
+folder keeps all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from suretune.options import Config
+from suretune.types import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as the command line, YAML and help need it."""
+
+    name: str
+    group: str
+    kind: type  # str, int, float or bool
+    many: bool
+    auto: bool  # `auto` is a value
+    default: Any
+    help: Text
+    aliases: tuple[str, ...]
+    choices: tuple[str, ...]
+    least: float | None
+    values: Mapping[str, str]
+
+    def parse(self, word: str) -> Any:
+        """One word of a command line or YAML as a value; ValueError when it cannot be one."""
+        if self.auto and word.lower() in ("auto", "none", "null"):
+            return None
+        if self.kind is bool:
+            return _truth(word)
+        value = self.kind(self.values.get(word, word))
+        if self.choices and value not in self.choices:
+            raise ValueError(" | ".join(self.choices))
+        if self.least is not None and not self.least <= value < float("inf"):
+            raise ValueError(f">= {self.least:g}")
+        return value
+
+
+def _truth(word: str) -> bool:
+    if word.lower() in ("true", "1", "yes", "on"):
+        return True
+    if word.lower() in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("true | false")
+
+
+@cache
+def options() -> Mapping[str, Option]:
+    """All options by name, in the order of the help."""
+    found = {}
+    for group in fields(Config):
+        cls = group.default_factory
+        hints = get_type_hints(cls)
+        for item in fields(cls):  # type: ignore[arg-type]
+            found[item.name] = _option(group.name, item, hints[item.name])
+    return found
+
+
+def _option(group: str, item: Field[Any], hint: Any) -> Option:
+    parts = get_args(hint) or (hint,)
+    many = parts[-1] is Ellipsis
+    return Option(
+        name=item.name,
+        group=group,
+        kind=parts[0],
+        many=many,
+        auto=type(None) in parts,
+        default=item.default,
+        help=item.metadata["help"],
+        aliases=item.metadata["aliases"],
+        choices=item.metadata["choices"],
+        least=item.metadata["least"],
+        values=item.metadata["values"],
+    )
+
+
+def groups() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """(name, class) of each group; the class's docstring is its title."""
+    for group in fields(Config):
+        yield group.name, group.default_factory  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A config and where each of its values came from: `default`, `file`, `flag`, `auto: why`."""
+
+    config: Config
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def default(cls) -> Resolved:
+        """Nothing asked: every option at its default."""
+        return cls(Config())
+
+    def given(self, name: str) -> bool:
+        """Whether the user asked for it, by flag or file."""
+        return self.origins.get(name, "default") in ("flag", "file")
+
+    def with_values(self, origin: str, **values: Any) -> Resolved:
+        """A copy with these options set, each remembering `origin`."""
+        config = self.config
+        for name, value in values.items():
+            group = options()[name].group
+            config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
+        return Resolved(config, {**self.origins, **dict.fromkeys(values, origin)})
+
+    def items(self) -> Iterator[tuple[str, Any, str]]:
+        """(name, value, origin) of every option."""
+        for name, spec in options().items():
+            value = getattr(getattr(self.config, spec.group), name)
+            yield name, value, self.origins.get(name, "default")

@@ -1,0 +1,210 @@
+"""The run folder: the only state that stages share.
+
+    config.yaml     resolved, every value with its origin     checkpoints/step-000040/
+    ledger.jsonl    every row and what became of it           adapter/   self-contained
+    plan.json  findings.jsonl  probes.jsonl  answers.jsonl    report.html  report.md  report.json
+    steps.jsonl  evals.jsonl  events.jsonl                    VERIFIED.json  the seal, written last
+    last  best      JSON pointers to checkpoints
+
+A file is either complete or absent: written under a temporary name, flushed to the disk, renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+SEAL = "VERIFIED.json"
+MANIFEST = "MANIFEST.json"
+NEWEST = "newest"  # in a folder of runs
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as this project writes it: UTF-8, keys in the order given, NaN as null."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write-then-rename; the file is on the disk when this returns."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write(path, json.dumps(value, ensure_ascii=False, indent=2, default=str).encode() + b"\n")
+
+
+def write_jsonl(path: Path, values: Iterable[Any]) -> None:
+    write(path, b"".join(dumps(value) + b"\n" for value in values))
+
+
+def append(path: Path, value: Any) -> None:
+    """One line at the end, in one write: a reader never sees half of it, a kill loses no other."""
+    line = dumps(value) + b"\n"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path) -> Any:
+    return orjson.loads(path.read_bytes())
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    """The complete lines of a file; a last line that a kill cut short is not one."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield orjson.loads(line)
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(
+        orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    ).hexdigest()
+
+
+# --- where a run goes ---------------------------------------------------------------------------
+
+
+def new_run(output_dir: str) -> Path:
+    """`output_dir` itself when that name is new, else the next numbered folder in it.
+
+    The default, `runs`, is always a folder of runs.
+    """
+    folder = Path(output_dir).expanduser().absolute()
+    if not folder.exists() and output_dir != "runs":
+        folder.mkdir(parents=True)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = [int(name) for path in folder.glob("run-*") if (name := path.name[4:]).isdigit()]
+    run = folder / f"run-{max(taken, default=0) + 1:04d}"
+    run.mkdir()
+    write_json(folder / NEWEST, {"run": run.name})
+    return run
+
+
+def checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every complete checkpoint, oldest first. Time stamps are not looked at."""
+    found = []
+    for path in (run / "checkpoints").glob("step-*"):
+        if path.name[5:].isdigit() and (path / MANIFEST).exists():
+            found.append((int(path.name[5:]), path))
+    return sorted(found)
+
+
+def point(run: Path, name: str, checkpoint: Path, **about: Any) -> None:
+    """Let `last` or `best` point to a checkpoint."""
+    write_json(run / name, {"checkpoint": f"checkpoints/{checkpoint.name}", **about})
+
+
+def pointed(run: Path, name: str) -> Path | None:
+    """The checkpoint that `last` or `best` points to, if it is still there."""
+    pointer = run / name
+    if not pointer.is_file():
+        return None
+    target = run / read_json(pointer).get("checkpoint", "")
+    return target if (target / MANIFEST).exists() else None
+
+
+def write_manifest(folder: Path, **about: Any) -> None:
+    """List every file of a folder with its size and hash; with it the folder counts as complete."""
+    files = {
+        path.name: {"size": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+    for name in files:
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+    write_json(folder / MANIFEST, {**about, "files": files})
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a folder that has a manifest, in one line; empty when nothing is."""
+    try:
+        files: Mapping[str, Any] = read_json(folder / MANIFEST)["files"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"{MANIFEST}: {error}"
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name}: missing"
+        if path.stat().st_size != expected["size"]:
+            return f"{name}: {path.stat().st_size} bytes, {expected['size']} were written"
+        if sha256(path) != expected["sha256"]:
+            return f"{name}: its contents changed"
+    return ""
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Give a finished folder its name. A folder that already has it is replaced."""
+    if final.exists():
+        trash = final.with_name(f".trash-{final.name}-{os.getpid()}")
+        os.rename(final, trash)
+        os.rename(temporary, final)
+        shutil.rmtree(trash)
+    else:
+        os.rename(temporary, final)
+    sync(final.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left under temporary names."""
+    for path in (*folder.glob(".tmp-*"), *folder.glob(".trash-*")):
+        shutil.rmtree(path, ignore_errors=False)
+
+
+def find_adapter(path: Path, choice: str | None = None) -> Path | None:
+    """The adapter folder that a run, a checkpoint, a folder of runs or an adapter folder means.
+
+    `choice` is best, last or a step; without it a run gives its proven adapter, else its best
+    checkpoint, else its last.
+    """
+    if (path / NEWEST).is_file():
+        return find_adapter(path / read_json(path / NEWEST)["run"], choice)
+    if (path / "adapter_config.json").is_file() and choice is None:
+        return path
+    if choice is None and (path / "adapter" / "adapter_config.json").is_file():
+        return path / "adapter"
+    if choice in ("best", "last"):
+        found = pointed(path, choice)
+    elif choice is not None:
+        found = dict(checkpoints(path)).get(int(choice)) if choice.isdigit() else None
+    else:
+        found = pointed(path, "best") or pointed(path, "last")
+    return found

@@ -1,0 +1,313 @@
+"""The nouns. Every stage takes one of these and gives the next:
+
+    Row -> Example -> Sample -> Plan -> StepRecord -> Checkpoint -> Adapter + seal
+
+and the facts that guards judge. Nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence in the two languages of this project."""
+
+    en: str
+    zh: str
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row came from: the file as the user named it, and its line or record, from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as read, before anybody asked what it means."""
+
+    origin: Origin
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one row (or one whole file: line 0) cannot be used. Judged by the guard of its kind.
+
+    `kind` is the name of that guard (`broken-json`), `column` counts from 1 (0: unknown), `found`
+    is what stood there, shortened and printable, `hint` what would mend it, if known.
+    """
+
+    kind: str
+    origin: Origin
+    column: int = 0
+    field: str = ""
+    found: str = ""
+    hint: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `extra` (tool_calls, reasoning_content, name, ...) goes to the template untouched.
+
+    `weight` scales the loss of an assistant turn; 0 shows it to the model without learning it.
+    """
+
+    role: str
+    content: str
+    weight: float = 1.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that was understood. `text` rows (no roles) have one message of role `text`."""
+
+    origin: Origin
+    dataset: str
+    shape: str  # alpaca, query-response, sharegpt, messages, prompt-completion, text, xtuner
+    messages: tuple[Message, ...]
+    tools: tuple[Any, ...] = ()
+    repeat: int = 0  # 0 for the row itself, 1.. for the copies that `#N --repeat true` asks for
+
+
+# --- samples ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens [start, end) that are learned, each with this weight in the loss."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Token ids (uint32) of one row and which of them are learned.
+
+    `turn` numbers the samples of a row whose turns cannot share one sequence (a template that
+    rewrites earlier turns); `cut` counts the tokens that the length policy took off its front.
+    """
+
+    origin: Origin
+    dataset: str
+    ids: array[int]
+    spans: tuple[Span, ...]
+    system_source: str  # row, flag, template, none
+    turn: int = 0
+    repeat: int = 0
+    cut: int = 0
+
+    @property
+    def learned(self) -> int:
+        """Tokens that the loss counts."""
+        return sum(span.end - span.start for span in self.spans)
+
+    @property
+    def loss_weight(self) -> float:
+        """What this sample adds to the denominator of its update's loss."""
+        return sum((span.end - span.start) * span.weight for span in self.spans)
+
+
+# --- plan -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One optimizer update: indices into the training samples, and what they add up to."""
+
+    step: int  # from 1
+    epoch: int  # from 0
+    samples: tuple[int, ...]
+    tokens: int
+    learned: int
+    loss_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The learning rate as a function of the step; `peak` per update, `warmup` in updates."""
+
+    kind: str  # cosine, linear, constant
+    peak: float
+    warmup: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that will happen, known before a GPU is touched. Same inputs, same `digest`."""
+
+    updates: tuple[Update, ...]
+    schedule: Schedule
+    eval_steps: tuple[int, ...]
+    save_steps: tuple[int, ...]
+    per_epoch: int  # updates
+    rows: int  # training samples
+    held_out: int  # held-out rows
+    tokens: int
+    learned: int
+    longest: int  # tokens of the longest training sample
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One update as it was computed, offered before it is applied."""
+
+    step: int
+    epoch: float
+    loss: float  # nats per learned token
+    grad_norm: float  # before clipping
+    learning_rate: float
+    tokens: int
+    learned: int
+    seconds: float
+    memory_bytes: int  # peak allocated on the device, 0 on a CPU
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete checkpoint on disk."""
+
+    path: Path
+    step: int
+
+
+# --- what guards judge ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFacts:
+    """One flag as typed. `problem` is the name of the guard that has to speak."""
+
+    problem: str
+    flag: str
+    value: str = ""
+    nearest: str = ""
+    hint: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What reading and rendering all rows measured."""
+
+    rows: int
+    examples: int
+    rejected: int
+    samples: int
+    learned: int
+    placeholders_filled: int
+    placeholder_flags: tuple[str, ...]  # of --model_name, --model_author: those that were given
+    over_long: int
+    max_length: int
+    longest: int
+    first_over_long: str
+    policy: str  # refuse, drop, cut
+    duplicates: int
+    contradictions: tuple[str, ...]
+    old_identity: tuple[str, ...]  # rows that name the base's maker among identity rows
+    split_rows: int
+    text_rows: int
+    role_tokens: int
+    system_sources: Mapping[str, int]
+    template_system: str  # what the template says when nobody gives a system prompt
+    mixed_shapes: tuple[str, ...]
+    allow_mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """The schedule as asked and as it comes out."""
+
+    updates: int
+    rows: int
+    held_out: int
+    epochs: float
+    rows_per_update: int
+    eval_every: int  # as asked, 0 when not asked
+    save_every: int
+    evaluations: int  # that happen before the last update, the base's at step 0 included
+    patience: int
+    warmup: int
+    warmup_asked: int
+    eval_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFacts:
+    """The machine, the model and what would be trained, before the first update."""
+
+    problem: str
+    detail: str = ""
+    found: str = ""
+    nearest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """One update, judged before it is applied."""
+
+    step: int
+    loss: float
+    grad_norm: float
+    rows: tuple[str, ...]  # the rows whose loss or gradient is not finite, or all of the update
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFacts:
+    """What a fresh process measured on the files that lie on disk."""
+
+    tensors_saved: int
+    tensors_matched: int
+    tensors_unexpected: tuple[str, ...]
+    tensors_non_finite: tuple[str, ...]
+    logits_gap: float  # largest |reloaded - in memory|
+    logits_tolerance: float
+    logits_change: float  # largest |tuned - base|
+    must_pass_failed: tuple[str, ...]  # "question -> answer" of the probes that all must pass
+    probes_passed: int  # of the judged probes, asked as trained
+    probes_asked: int
+    probes_needed: float  # share that must pass
+    first_failed: str
+    skills_before: float | None  # share right, None when no skills file lies beside the model
+    skills_after: float | None
+    skills_allowed_drop: float
+    held_out_before: float | None
+    held_out_after: float | None
+    identity: bool
+    template_default_passed: int
+    template_default_asked: int
+
+
+Facts = FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | ProofFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A guard that fired. `where` names the file and row, the flag or the step."""
+
+    code: str
+    name: str
+    stops: bool
+    where: str
+    what: Text
+    why: Text
+    fix: Text
