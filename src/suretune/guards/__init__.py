@@ -1,0 +1,72 @@
+"""Guards judge facts; they never fetch, never measure and never act.
+
+One file is one guard: `d003_nothing_to_learn.py` holds `GUARD`, and its docstring is the page that
+`suretune explain D003` prints. `run` acts on what they find.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from suretune.guards.guard import Guard
+from suretune.types import Facts, Finding
+
+
+@cache
+def all_guards() -> tuple[Guard, ...]:
+    """Every guard of this folder, in the order of their codes."""
+    names = sorted(module.name for module in iter_modules(__path__) if module.name != "guard")
+    return tuple(import_module(f"{__name__}.{name}").GUARD for name in names)
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """What the guards that look at this kind of fact have to say."""
+    fired = (guard.judge(facts) for guard in all_guards() if isinstance(facts, guard.facts))
+    return [finding for finding in fired if finding is not None]
+
+
+def explain(code: str) -> str | None:
+    """The documentation page of a guard, by code (`D003`) or name (`nothing-to-learn`)."""
+    for guard in all_guards():
+        if code.lower() in (guard.code.lower(), guard.name):
+            module = f"{__name__}.{guard.code.lower()}_{guard.name.replace('-', '_')}"
+            return import_module(module).__doc__
+    return None
+
+
+INTRO = """\
+# Guards · 检查项
+
+Every guard judges facts and says three things: what happened, why it matters, and the one command
+or flag that mends it. A guard either *stops* the run or is *recorded* in its report.
+`suretune explain D003` prints an entry of this page, which is made from the guards themselves.
+
+每个检查项只依据事实判断，并说清三件事：发生了什么、为什么重要、用哪个命令或参数解决。
+检查项要么*终止运行*，要么*记入报告*。
+`suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
+
+C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示与模板 |
+S: set-up · 准备 | T: training · 训练 | R: result · 结果
+"""
+LABEL = re.compile(
+    r"^(What it looks at|Why it matters|How to mend it|看什么|为什么重要|怎么改)", re.M
+)
+CHINESE_LINE_END = re.compile(
+    r"(?<=[，。；：、）？”])\n(?=\S)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff])"
+)
+
+
+def page() -> str:
+    """All of docs/guards.md: what `explain` prints, for every guard, as Markdown."""
+    return "\n".join([CHINESE_LINE_END.sub("", INTRO), *(entry(guard) for guard in all_guards())])
+
+
+def entry(guard: Guard) -> str:
+    title = f"{guard.code} {guard.name}"
+    text = (explain(guard.code) or "").replace(f"{title}: ", "").replace(f"{title}：", "")
+    text = CHINESE_LINE_END.sub("", LABEL.sub(r"**\1**", text))
+    severity = "stops the run · 终止运行" if guard.stops else "recorded · 记入报告"
+    return f"## {title}\n\n*{severity}*\n\n{text[:1].upper()}{text[1:]}"

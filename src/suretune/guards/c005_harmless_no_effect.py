@@ -1,0 +1,38 @@
+"""C005 harmless-no-effect: a flag changes nothing in this run, and nothing is lost by that.
+
+What it looks at: flags that other tools need and suretune does not, such as
+`--dataloader_num_workers`: the rows are tokenised before training begins.
+
+Why it matters: it is noted so that nobody tunes a flag that does nothing.
+
+How to mend it: nothing needs mending; the flag can be left out.
+
+C005 harmless-no-effect：这个参数在本次训练里不起作用，但也没有任何损失。
+
+看什么：别的工具需要、suretune 不需要的参数，例如 `--dataloader_num_workers`：
+数据在训练开始前就已经全部切成 token。
+
+为什么重要：记下来，免得有人花时间去调一个不起作用的参数。
+
+怎么改：不需要改；可以去掉这个参数。
+"""
+
+from suretune.guards.guard import Guard, for_flag
+from suretune.types import FlagFacts, Text
+
+GUARD = Guard(
+    code="C005",
+    name="harmless-no-effect",
+    stops=False,
+    facts=FlagFacts,
+    check=for_flag("harmless-no-effect"),
+    what=Text(
+        "`{typed}` is not needed here and changes nothing.",
+        "这里用不到 `{typed}`，它不改变任何东西。",
+    ),
+    why=Text("Tuning it would be time spent on nothing.", "花时间调它不会有任何结果。"),
+    fix=Text(
+        "Nothing needs mending; `{flag}` can be left out. {hint}",
+        "不需要改；可以去掉 `{flag}`。{hint}",
+    ),
+)

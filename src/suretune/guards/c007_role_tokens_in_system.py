@@ -1,0 +1,49 @@
+"""C007 role-tokens-in-system: `--system` carries the role tokens that
+the chat template adds by itself.
+
+What it looks at: the text of `--system`: role tokens such as
+`<|im_start|>` or `<|im_end|>` in it.
+
+Why it matters: the template wraps the system prompt exactly once. Text that is already wrapped
+comes out as a system turn inside a system turn, a prompt that no chat program will ever send.
+
+How to mend it: give the plain text: `--system 'You are a helpful assistant.'`
+
+C007 role-tokens-in-system：`--system` 里写了对话模板会自动加上的角色标记。
+
+看什么：`--system` 的文本里有没有 `<|im_start|>`、`<|im_end|>` 这类角色标记。
+
+为什么重要：系统提示词由模板包裹一次，且只包裹一次。事先包好的文本会变成两层嵌套的 system，
+任何聊天程序都不会发出这样的提示。
+
+怎么改：只写纯文本：`--system 'You are a helpful assistant.'`
+"""
+
+import re
+import shlex
+
+from suretune.guards.guard import Guard, Values, for_flag
+from suretune.types import FlagFacts, Text
+
+TOKEN = re.compile(r"<\|[^|<>]*\|>(?:system\b)?(?:\\n|\s)*")
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("role-tokens-in-system")(facts)
+    return values and {**values, "plain": shlex.quote(TOKEN.sub("", facts.value).strip())}
+
+
+GUARD = Guard(
+    code="C007",
+    name="role-tokens-in-system",
+    stops=True,
+    facts=FlagFacts,
+    check=check,
+    what=Text("`--system` contains role tokens: {value}", "`--system` 里带有角色标记：{value}"),
+    why=Text(
+        "The template adds them itself; given twice, they make a prompt "
+        "that is never sent after training.",
+        "模板会自动加上角色标记；再写一遍，训练时的提示就和使用时的不一样了。",
+    ),
+    fix=Text("Give the plain text: `--system {plain}`", "只写纯文本：`--system {plain}`"),
+)

@@ -1,0 +1,38 @@
+"""C011 bad-config-file: the configuration file cannot be read.
+
+What it looks at: whether the file exists, is YAML, and holds one value for each key.
+
+Why it matters: half a configuration is another configuration; the rest
+would silently be defaults.
+
+How to mend it: mend the line that the message names. YAML indents with spaces, puts a space after
+each colon and wants quotes around text that contains one.
+
+C011 bad-config-file：配置文件读不出来。
+
+看什么：文件是否存在，是不是合法的 YAML，每个键是否只有一个值。
+
+为什么重要：只读懂一半的配置就是另一份配置：剩下的会悄悄变成默认值。
+
+怎么改：修改提示中的那一行。YAML 用空格缩进，冒号后要有空格，文本里带冒号时要加引号。
+"""
+
+from suretune.guards.guard import Guard, for_flag
+from suretune.types import FlagFacts, Text
+
+GUARD = Guard(
+    code="C011",
+    name="bad-config-file",
+    stops=True,
+    facts=FlagFacts,
+    check=for_flag("bad-config-file"),
+    what=Text("The configuration file `{value}` cannot be read.", "配置文件 `{value}` 无法读取。"),
+    why=Text(
+        "Whatever is not understood would silently be a default.",
+        "没有读懂的部分会悄悄变成默认值。",
+    ),
+    fix=Text(
+        "{hint} Mend the file, then look again with `suretune check --config FILE`.",
+        "{hint}改好文件后，用 `suretune check --config FILE` 再检查一遍。",
+    ),
+)

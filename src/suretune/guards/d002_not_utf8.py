@@ -1,0 +1,39 @@
+"""D002 not-utf8: a data file is not encoded in UTF-8.
+
+What it looks at: every byte of the file, against the encoding that
+`--encoding` names, UTF-8 by default.
+
+Why it matters: guessing the encoding turns Chinese text into other
+characters, and the model learns those.
+
+How to mend it: name the encoding, `--encoding gb18030`, or convert the file:
+`iconv -f GB18030 -t UTF-8 old.jsonl > new.jsonl`.
+
+D002 not-utf8：数据文件不是 UTF-8 编码。
+
+看什么：用 `--encoding` 指明的编码（默认 UTF-8）检查文件的每个字节。
+
+为什么重要：猜错编码，中文就会变成乱码，模型学到的也是乱码。
+
+怎么改：用 `--encoding gb18030` 指明编码，或者转换文件：
+`iconv -f GB18030 -t UTF-8 old.jsonl > new.jsonl`。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D002",
+    name="not-utf8",
+    stops=True,
+    facts=Fault,
+    check=for_fault("not-utf8"),
+    what=Text("{where} is not UTF-8: {found}.", "{where} 不是 UTF-8 编码：{found}。"),
+    why=Text(
+        "A guessed encoding would teach the model garbled text.", "猜错编码，模型学到的就是乱码。"
+    ),
+    fix=Text(
+        "{hint} A file saved on a Chinese Windows is often `--encoding gb18030`.",
+        "{hint}中文 Windows 上保存的文件，常常要用 `--encoding gb18030`。",
+    ),
+)

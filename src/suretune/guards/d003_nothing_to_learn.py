@@ -1,0 +1,57 @@
+"""D003 nothing-to-learn: not one token of the data would be learned.
+
+What it looks at: the samples that came out of all rows, and the tokens
+in them that the loss counts.
+
+Why it matters: a run over nothing ends without an error, saves an adapter,
+and the model answers as before.
+
+How to mend it: `suretune check --dataset FILE` lists every row that was
+left out, with the reason.
+
+D003 nothing-to-learn：整份数据里没有一个会被学习的 token。
+
+看什么：所有数据最后得到多少样本，其中有多少 token 计入损失。
+
+为什么重要：空跑的训练不会报错，照样保存适配器，模型的回答却和原来一样。
+
+怎么改：`suretune check --dataset FILE` 会逐条列出没有用上的数据和原因。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import DataFacts, Text
+
+
+def check(facts: DataFacts) -> Values | None:
+    if facts.samples > 0 and facts.learned > 0:
+        return None
+    return {
+        "where": "--dataset",
+        "rows": facts.rows,
+        "rejected": facts.rejected,
+        "samples": facts.samples,
+        "learned": facts.learned,
+    }
+
+
+GUARD = Guard(
+    code="D003",
+    name="nothing-to-learn",
+    stops=True,
+    facts=DataFacts,
+    check=check,
+    what=Text(
+        "{rows} rows were read and {rejected} rejected; {samples} samples came out, "
+        "with {learned} tokens to learn.",
+        "读入 {rows} 条数据，其中 {rejected} 条不可用；得到 {samples} 个样本，"
+        "可学习的 token 有 {learned} 个。",
+    ),
+    why=Text(
+        "The run would end without an error and the model would be the same as before.",
+        "训练会照常结束，模型却没有任何变化。",
+    ),
+    fix=Text(
+        "`suretune check --dataset FILE` lists every row that was left out and why.",
+        "用 `suretune check --dataset FILE` 逐条查看没有用上的数据和原因。",
+    ),
+)

@@ -1,0 +1,43 @@
+"""D006 unknown-shape: a record has none of the shapes that suretune reads.
+
+What it looks at: the names of the record's fields.
+
+Why it matters: a shape that is guessed at puts the question where the answer belongs.
+
+How to mend it: rename the fields to `instruction` and `output`, `query` and `response`, `prompt`
+and `completion`, `messages`, `conversations` or `text`. `input` and `system` are optional.
+
+D006 unknown-shape：这条记录不属于 suretune 认识的任何一种格式。
+
+看什么：记录里各字段的名字。
+
+为什么重要：靠猜，就可能把问题当成回答来学。
+
+怎么改：把字段改名为 `instruction` 和 `output`、`query` 和 `response`、`prompt` 和 `completion`，
+或者 `messages`、`conversations`、`text`。`input` 和 `system` 可有可无。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D006",
+    name="unknown-shape",
+    stops=True,
+    facts=Fault,
+    check=for_fault("unknown-shape"),
+    what=Text(
+        "{where} has no shape that suretune knows; what it holds is: {found}",
+        "{where} 不是 suretune 认识的格式，里面是：{found}",
+    ),
+    why=Text(
+        "Guessing could teach the model the questions in place of the answers.",
+        "靠猜，可能会让模型学问题而不是学回答。",
+    ),
+    fix=Text(
+        "{hint} Rename the fields, for example: "
+        "`jq -c '{{instruction: .question, output: .answer}}' {file} > renamed.jsonl`.",
+        "{hint}给字段改名，例如："
+        "`jq -c '{{instruction: .question, output: .answer}}' {file} > renamed.jsonl`。",
+    ),
+)

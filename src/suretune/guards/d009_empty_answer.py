@@ -1,0 +1,34 @@
+"""D009 empty-answer: a row has no answer to learn.
+
+What it looks at: the text of each answer, without the blanks around it.
+
+Why it matters: an empty answer teaches the model to stop before it has said anything.
+
+How to mend it: write the answer or delete the row.
+
+D009 empty-answer：这条数据没有可学的回答。
+
+看什么：去掉首尾空白后的回答文本。
+
+为什么重要：空回答会教模型什么都不说就结束。
+
+怎么改：补上回答，或者删掉这条数据。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D009",
+    name="empty-answer",
+    stops=True,
+    facts=Fault,
+    check=for_fault("empty-answer"),
+    what=Text("{where}: {field} holds no answer.", "{where}：{field}里没有回答。"),
+    why=Text("An empty answer teaches the model to say nothing.", "空回答会教模型什么也不说。"),
+    fix=Text(
+        "{hint} Write the answer or delete the row, then look again with "
+        "`suretune check --dataset {file}`.",
+        "{hint}补上回答或删掉这条，再用 `suretune check --dataset {file}` 检查。",
+    ),
+)

@@ -1,0 +1,33 @@
+"""D010 duplicate-key: a record has the same key twice.
+
+What it looks at: the keys of every JSON object as they stand in the file.
+
+Why it matters: a JSON parser keeps the last value and drops the first without a word.
+
+How to mend it: keep the value that is meant and delete the other one.
+
+D010 duplicate-key：一条记录里同一个键出现了两次。
+
+看什么：文件里每个 JSON 对象的键。
+
+为什么重要：JSON 解析器只保留最后一个值，前面的值不声不响地丢掉了。
+
+怎么改：留下真正要的那个值，删掉另一个。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D010",
+    name="duplicate-key",
+    stops=True,
+    facts=Fault,
+    check=for_fault("duplicate-key"),
+    what=Text("{where}: {field} occurs twice.", "{where}：{field}出现了两次。"),
+    why=Text("Only the last of the two values would be used.", "两个值里只有最后一个会生效。"),
+    fix=Text(
+        "{hint} Delete one of the two, then look again with `suretune check --dataset {file}`.",
+        "{hint}删掉其中一个，再用 `suretune check --dataset {file}` 检查。",
+    ),
+)

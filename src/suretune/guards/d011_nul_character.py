@@ -1,0 +1,41 @@
+"""D011 nul-character: a text contains the character NUL.
+
+What it looks at: every text for U+0000, which comes from damaged exports and
+from UTF-16 files read as UTF-8.
+
+Why it matters: other programs take it for the end of the text, so they see another row
+than the one that was trained.
+
+How to mend it: remove the character with `tr`, or convert the file from UTF-16 with `iconv`.
+
+D011 nul-character：文本里含有 NUL 字符。
+
+看什么：每段文本里有没有 U+0000；它多半来自损坏的导出文件，或者被当作 UTF-8 读取的 UTF-16 文件。
+
+为什么重要：别的程序会把它当作文本结尾，看到的就和训练时的不是同一条数据。
+
+怎么改：用 `tr` 删掉这个字符；如果文件是 UTF-16，就用 `iconv` 转换。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D011",
+    name="nul-character",
+    stops=True,
+    facts=Fault,
+    check=for_fault("nul-character"),
+    what=Text(
+        "{where}: {field} contains the character NUL (U+0000).",
+        "{where}：{field}含有 NUL 字符（U+0000）。",
+    ),
+    why=Text(
+        "Other programs end the text there, so they would not see what was trained.",
+        "别的程序读到这里就结束，看到的内容与训练时不同。",
+    ),
+    fix=Text(
+        "{hint} `tr -d '\\000' < {file} > clean.jsonl` removes it.",
+        "{hint}`tr -d '\\000' < {file} > clean.jsonl` 可以把它删掉。",
+    ),
+)

@@ -1,0 +1,46 @@
+"""D018 duplicate-rows: some rows are exact copies of others.
+
+What it looks at: rows whose system prompt, question and answer are the
+same, character by character.
+
+Why it matters: a copy doubles the weight of its row. That may be meant; it may also
+be a file that was joined twice.
+
+How to mend it: remove the copies of a JSON Lines file with
+`awk '!seen[$0]++' old.jsonl > new.jsonl`.
+
+D018 duplicate-rows：有些数据是完全相同的副本。
+
+看什么：系统提示词、问题和回答都逐字相同的数据。
+
+为什么重要：多一份副本，这条数据的分量就加倍。可能是有意的，也可能是同一个文件拼了两次。
+
+怎么改：JSON Lines 文件可以这样去重：`awk '!seen[$0]++' old.jsonl > new.jsonl`。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import DataFacts, Text
+
+
+def check(facts: DataFacts) -> Values | None:
+    if facts.duplicates <= 0:
+        return None
+    return {"where": "--dataset", "duplicates": facts.duplicates, "rows": facts.rows}
+
+
+GUARD = Guard(
+    code="D018",
+    name="duplicate-rows",
+    stops=False,
+    facts=DataFacts,
+    check=check,
+    what=Text(
+        "{duplicates} of {rows} rows are exact copies of others.",
+        "{rows} 条数据里有 {duplicates} 条与别的完全相同。",
+    ),
+    why=Text("Each copy adds to the weight of its row.", "每多一份副本，那条数据的分量就重一分。"),
+    fix=Text(
+        "If they are not meant: `awk '!seen[$0]++' old.jsonl > new.jsonl` removes them.",
+        "如果不是有意的：`awk '!seen[$0]++' old.jsonl > new.jsonl` 可以去重。",
+    ),
+)

@@ -1,0 +1,46 @@
+"""D019 contradictory-answers: the same question has different answers.
+
+What it looks at: rows with the same system prompt and question, and their answers.
+
+Why it matters: the model learns a mixture of both; for a question about its identity that
+is an answer between two names.
+
+How to mend it: keep one answer for each question; several are fine where variety is meant.
+
+D019 contradictory-answers：同一个问题有不同的回答。
+
+看什么：系统提示词和问题都相同的数据，以及它们的回答。
+
+为什么重要：模型学到的是几种回答的混合；问到身份时，就会在两个名字之间摇摆。
+
+怎么改：每个问题只留一个回答；如果本来就想要多样的说法，可以保留。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import DataFacts, Text
+
+
+def check(facts: DataFacts) -> Values | None:
+    if not facts.contradictions:
+        return None
+    count, first = len(facts.contradictions), facts.contradictions[0]
+    return {"where": "--dataset", "count": count, "first": first}
+
+
+GUARD = Guard(
+    code="D019",
+    name="contradictory-answers",
+    stops=False,
+    facts=DataFacts,
+    check=check,
+    what=Text(
+        "Questions that have different answers: {count}. The first: {first}",
+        "回答不一致的问题有 {count} 个，第一个是：{first}",
+    ),
+    why=Text("The model would waver between the answers.", "模型会在几种回答之间摇摆。"),
+    fix=Text(
+        "Keep one answer where only one is right, then look again with "
+        "`suretune check --dataset FILE`.",
+        "只有一个正确答案的问题，只留一个回答，再用 `suretune check --dataset FILE` 检查。",
+    ),
+)

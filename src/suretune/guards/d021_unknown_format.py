@@ -1,0 +1,37 @@
+"""D021 unknown-format: a data file is of a kind that suretune does not read.
+
+What it looks at: the ending of the file's name, its first bytes, and whether a
+compressed file can be unpacked.
+
+Why it matters: a spreadsheet or an archive read as text gives rows that mean nothing.
+
+How to mend it: save the data as JSON Lines: one record on each line, in
+a file that ends in `.jsonl`.
+
+D021 unknown-format：suretune 读不了这种格式的数据文件。
+
+看什么：文件的扩展名、开头的几个字节，以及压缩文件能否解开。
+
+为什么重要：把表格文件或压缩包当文本读，得到的数据毫无意义。
+
+怎么改：存成 JSON Lines：每行一条记录，文件名以 `.jsonl` 结尾。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D021",
+    name="unknown-format",
+    stops=True,
+    facts=Fault,
+    check=for_fault("unknown-format"),
+    what=Text("{where} cannot be read as data: {found}.", "{where} 无法当作数据读取：{found}。"),
+    why=Text(
+        "Read as text, it would give rows that mean nothing.", "硬当文本读，得到的数据毫无意义。"
+    ),
+    fix=Text(
+        "{hint} Save it as JSON Lines, one record on each line: `--dataset train.jsonl`.",
+        "{hint}存成 JSON Lines，每行一条记录：`--dataset train.jsonl`。",
+    ),
+)

@@ -1,0 +1,42 @@
+"""D024 not-sft: a row belongs to another kind of training than learning from answers.
+
+What it looks at: fields such as `chosen` and `rejected`, which compare two answers.
+
+Why it matters: preference data needs another loss. Read as questions and answers, it
+can teach the rejected answer.
+
+How to mend it: keep the question and the chosen answer:
+`jq -c '{prompt, completion: .chosen}' old.jsonl > sft.jsonl`.
+
+D024 not-sft：这条数据是给另一种训练用的，不是照着回答学习。
+
+看什么：`chosen`、`rejected` 这类比较两个回答的字段。
+
+为什么重要：偏好数据要用另一种损失；当成问答来读，可能会把被否定的回答也学进去。
+
+怎么改：只留问题和选中的回答：`jq -c '{prompt, completion: .chosen}' old.jsonl > sft.jsonl`。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D024",
+    name="not-sft",
+    stops=True,
+    facts=Fault,
+    check=for_fault("not-sft"),
+    what=Text(
+        "{where} is not a question with its answer; what it holds is: {found}",
+        "{where} 不是一问一答的数据，里面是：{found}",
+    ),
+    why=Text(
+        "Read as answers, it could teach the one that was rejected.",
+        "当成问答来读，可能会学到被否定的那个回答。",
+    ),
+    fix=Text(
+        "{hint} Keep the chosen answer: "
+        "`jq -c '{{prompt, completion: .chosen}}' {file} > sft.jsonl`.",
+        "{hint}只留选中的回答：`jq -c '{{prompt, completion: .chosen}}' {file} > sft.jsonl`。",
+    ),
+)

@@ -1,0 +1,148 @@
+"""What a guard is: a code, a name, a fact it looks at, and three sentences in two languages."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suretune.types import Facts, Fault, Finding, FlagFacts, SetupFacts, Text
+
+Values = Mapping[str, object]
+EMPTY = Text("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`check` gets facts of type `facts` and returns the values for the texts, or None.
+
+    The texts are format strings over those values; a value that is itself a `Text` is put in the
+    language of the sentence around it. The key `where` is special: it becomes `Finding.where`.
+    """
+
+    code: str
+    name: str
+    stops: bool
+    facts: type
+    check: Callable[[Any], Values | None]
+    what: Text
+    why: Text
+    fix: Text
+
+    def judge(self, facts: Facts) -> Finding | None:
+        values = self.check(facts)
+        if values is None:
+            return None
+        return Finding(
+            self.code,
+            self.name,
+            self.stops,
+            str(values.get("where", "")),
+            filled(self.what, values),
+            filled(self.why, values),
+            filled(self.fix, values),
+        )
+
+
+def filled(text: Text, values: Values) -> Text:
+    english = {key: v.en if isinstance(v, Text) else v for key, v in values.items()}
+    chinese = {key: v.zh if isinstance(v, Text) else v for key, v in values.items()}
+    return Text(text.en.format_map(english).strip(), text.zh.format_map(chinese).strip())
+
+
+# --- checks that only select, for facts whose stage has named the guard -----------------------
+
+
+def for_fault(kind: str) -> Callable[[Fault], Values | None]:
+    """A check for the faults of one kind; `file` is quoted for a shell, `hint` may be empty."""
+
+    def check(fault: Fault) -> Values | None:
+        if fault.kind != kind:
+            return None
+        return {
+            "where": place(fault),
+            "file": shlex.quote(re.sub(r"#\d+$", "", fault.origin.file)),
+            "field": field(fault.field),
+            "found": fault.found or Text("nothing", "空"),
+            "hint": sentence(fault.hint),
+        }
+
+    return check
+
+
+def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
+    """A check for the flags of one problem; `meant` asks for the nearest flag, if there is one."""
+
+    def check(facts: FlagFacts) -> Values | None:
+        if facts.problem != problem:
+            return None
+        return {
+            "where": facts.flag or facts.value,
+            "flag": facts.flag,
+            "value": facts.value,
+            "typed": f"{facts.flag} {facts.value}".strip(),
+            "nearest": facts.nearest,
+            "meant": meant(facts.nearest),
+            "hint": sentence(facts.hint),
+        }
+
+    return check
+
+
+def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | None]:
+    """A check for one problem of the set-up; it speaks of `flag`, or else of the detail itself."""
+
+    def check(facts: SetupFacts) -> Values | None:
+        if facts.problem != problem:
+            return None
+        return {
+            "where": flag or facts.detail,
+            "detail": facts.detail,
+            "found": facts.found or Text("none", "无"),
+            "meant": meant(facts.nearest),
+        }
+
+    return check
+
+
+# --- values that the sentences share ----------------------------------------------------------
+
+
+def place(fault: Fault) -> str:
+    """`file:line:column`, as far as they are known; line 0 is the file as a whole."""
+    where = str(fault.origin) if fault.origin.line else fault.origin.file
+    return f"{where}:{fault.column}" if fault.column else where
+
+
+def field(name: str) -> Text:
+    return Text(f"`{name}`", f"`{name}` ") if name else Text("the record", "这条记录")
+
+
+def sentence(hint: Text | None) -> Text:
+    """A hint, which a stage may give as a mere phrase, with the end that a sentence has."""
+    if not hint or not hint.en:
+        return EMPTY
+    en = hint.en if hint.en.endswith((".", "?", ":")) else hint.en + "."
+    zh = hint.zh if hint.zh.endswith(("。", "？", "：")) else hint.zh + "。"
+    return Text(en[0].upper() + en[1:], zh)
+
+
+def meant(nearest: str) -> Text:
+    return Text(f"Did you mean `{nearest}`?", f"是否想写 `{nearest}`？") if nearest else EMPTY
+
+
+def some(items: Sequence[str]) -> Text:
+    """The first three of a list, and how many more there are."""
+    if not items:
+        return Text("none", "无")
+    shown, more = ", ".join(items[:3]), len(items) - 3
+    if more <= 0:
+        return Text(shown, shown)
+    return Text(f"{shown} and {more} more", f"{shown} 等 {len(items)} 项")
+
+
+def too_many(part: int, whole: int) -> bool:
+    """More than one in a hundred: too many to leave out unless somebody decides it."""
+    return part * 100 > whole

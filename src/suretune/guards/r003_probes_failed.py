@@ -1,0 +1,54 @@
+"""R003 probes-failed: too few probes pass.
+
+What it looks at: the questions that were asked of the adapter on disk, each with what the
+answer must and must not contain.
+
+Why it matters: a low loss shows that the rows were learned by heart. Only the answers show that
+the model does what it was trained for.
+
+How to mend it: add rows that are worded like the question that failed, or raise
+`--num_train_epochs`; `suretune report RUN` shows every answer before and after.
+
+R003 probes-failed：通过的验证问题太少。
+
+看什么：向磁盘上的适配器提问，每个问题都规定了回答里必须有什么、不能有什么。
+
+为什么重要：损失低只说明训练数据背下来了；模型有没有学会，要看它的回答。
+
+怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`；`suretune report RUN`
+会列出每个问题训练前后的回答。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import ProofFacts, Text
+
+
+def check(facts: ProofFacts) -> Values | None:
+    passed, asked, needed = facts.probes_passed, facts.probes_asked, facts.probes_needed
+    if not facts.must_pass_failed and (not asked or passed / asked >= needed):
+        return None
+    first = next(iter(facts.must_pass_failed), facts.first_failed)
+    return {"where": "probes", "passed": passed, "asked": asked, "needed": needed, "first": first}
+
+
+GUARD = Guard(
+    code="R003",
+    name="probes-failed",
+    stops=True,
+    facts=ProofFacts,
+    check=check,
+    what=Text(
+        "{passed} of {asked} probes pass; {needed:.0%} must, and every must-pass "
+        "question. The first that fails: {first}",
+        "{asked} 个验证问题通过了 {passed} 个，要求通过 {needed:.0%}，"
+        "且必过的问题要全部通过；第一个没通过的是：{first}",
+    ),
+    why=Text(
+        "The answers, not the loss, show whether the model does what it was trained for.",
+        "模型有没有学会，看的是回答，不是损失。",
+    ),
+    fix=Text(
+        "Add rows worded like that question, or raise `--num_train_epochs`.",
+        "补充与这个问题说法相近的数据，或者调大 `--num_train_epochs`。",
+    ),
+)

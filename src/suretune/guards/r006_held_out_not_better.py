@@ -1,0 +1,49 @@
+"""R006 held-out-not-better: on the held-out rows the tuned model is no better than the base.
+
+What it looks at: the loss on rows that were not trained on, before and after. Runs that teach an
+identity are exempt: there the probes decide.
+
+Why it matters: a training loss that falls while this one does not means
+that the rows were memorised.
+
+How to mend it: train with fewer `--num_train_epochs` or with more rows.
+
+R006 held-out-not-better：在留出的数据上，微调后的模型不比基座好。
+
+看什么：没有参与训练的数据在训练前后的损失。身份微调不看这一项，由验证问题决定。
+
+为什么重要：训练损失在降，这里却不降，说明模型只是背下了训练数据。
+
+怎么改：减少 `--num_train_epochs`，或者增加数据。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import ProofFacts, Text
+
+
+def check(facts: ProofFacts) -> Values | None:
+    before, after = facts.held_out_before, facts.held_out_after
+    if facts.identity or before is None or after is None or after < before:
+        return None
+    return {"where": "held-out rows", "before": before, "after": after}
+
+
+GUARD = Guard(
+    code="R006",
+    name="held-out-not-better",
+    stops=True,
+    facts=ProofFacts,
+    check=check,
+    what=Text(
+        "The loss on held-out rows went from {before:.4g} to {after:.4g}.",
+        "留出数据上的损失从 {before:.4g} 变成 {after:.4g}。",
+    ),
+    why=Text(
+        "The model memorised its rows and learned nothing that carries over to others.",
+        "模型只是背下了训练数据，没有学到能用在别处的东西。",
+    ),
+    fix=Text(
+        "Train with fewer `--num_train_epochs`, or with more rows.",
+        "减少 `--num_train_epochs`，或者增加数据。",
+    ),
+)

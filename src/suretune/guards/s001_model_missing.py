@@ -1,0 +1,48 @@
+"""S001 model-missing: the model cannot be found.
+
+What it looks at: `--model` as a folder, and only if it has the form
+`owner/name` as a name on the hub.
+
+Why it matters: a mistyped folder must not become a download of many gigabytes.
+
+How to mend it: give the folder or the name on the hub, `--model Qwen/Qwen2.5-7B-Instruct`. To
+fetch it beforehand: `modelscope download --model ID --local_dir DIR` or
+`hf download ID --local-dir DIR`.
+
+S001 model-missing：找不到模型。
+
+看什么：先把 `--model` 当作文件夹；只有写成 `owner/name` 的形式，才当作平台上的名字。
+
+为什么重要：写错的路径不应该变成十几 GB 的下载。
+
+怎么改：给出文件夹，或平台上的名字：`--model Qwen/Qwen2.5-7B-Instruct`。想提前下载：
+`modelscope download --model ID --local_dir DIR` 或 `hf download ID --local-dir DIR`。
+"""
+
+from suretune.guards.guard import Guard, Values, for_setup
+from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("model-missing", "--model")(facts)
+    no_folder = Text("there is no such folder", "没有这个文件夹")
+    return values and {**values, "reason": facts.found or no_folder}
+
+
+GUARD = Guard(
+    code="S001",
+    name="model-missing",
+    stops=True,
+    facts=SetupFacts,
+    check=check,
+    what=Text("The model {detail} was not found: {reason}.", "找不到模型 {detail}：{reason}。"),
+    why=Text(
+        "Another model in its place would not be the one that was meant.",
+        "换成别的模型，就不是你想要的那个了。",
+    ),
+    fix=Text(
+        "{meant} Give its folder or its name on the hub, for example "
+        "`--model Qwen/Qwen2.5-7B-Instruct`.",
+        "{meant}请给出模型文件夹，或平台上的名字，例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
+    ),
+)

@@ -1,0 +1,65 @@
+"""S006 patience-cannot-trigger: there are too few evaluations for early stopping ever to act.
+
+What it looks at: the evaluations before the last update, the one of the base included, and
+`--early_stopping_patience`. Without held-out rows, S011 speaks in its place.
+
+Why it matters: a patience of N needs one evaluation to compare with and N that are no better.
+
+How to mend it: evaluate more often with `--eval_steps`, or lower the patience.
+
+S006 patience-cannot-trigger：评估次数太少，提前停止不可能触发。
+
+看什么：最后一次更新之前的评估次数（包括训练前对基座的那次），和 `--early_stopping_patience`。
+没有留出数据时，由 S011 提示。
+
+为什么重要：耐心值为 N，需要一次评估作比较的基准，再加 N 次没有变好的评估。
+
+怎么改：用 `--eval_steps` 评估得更勤，或者调低耐心值。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import PlanFacts, Text
+
+
+def check(facts: PlanFacts) -> Values | None:
+    if facts.patience <= 0 or facts.held_out <= 0 or facts.evaluations > facts.patience:
+        return None
+    return {
+        "where": "--early_stopping_patience",
+        "patience": facts.patience,
+        "needed": facts.patience + 1,
+        "updates": facts.updates,
+        "evaluations": facts.evaluations,
+        "fitting": fitting(facts),
+    }
+
+
+def fitting(facts: PlanFacts) -> Text:
+    """The longest interval that leaves room for the patience, if the run has that room."""
+    every = (facts.updates - 1) // facts.patience
+    if every >= 1:
+        return Text(f"`--eval_steps {every}`", f"`--eval_steps {every}`")
+    return Text(
+        "The run is too short for it: remove `--early_stopping_patience`.",
+        "训练太短，用不上提前停止：请去掉 `--early_stopping_patience`。",
+    )
+
+
+GUARD = Guard(
+    code="S006",
+    name="patience-cannot-trigger",
+    stops=True,
+    facts=PlanFacts,
+    check=check,
+    what=Text(
+        "A patience of {patience} needs {needed} evaluations before the last of {updates} "
+        "updates; there are {evaluations}.",
+        "耐心值 {patience} 需要在最后一次更新（共 {updates} 次）之前有 {needed} "
+        "次评估，实际只有 {evaluations} 次。",
+    ),
+    why=Text(
+        "The run would go on to its end, however bad it became.",
+        "不管变得多差，训练都会一直跑到底。",
+    ),
+    fix=Text("{fitting}", "{fitting}"),
+)

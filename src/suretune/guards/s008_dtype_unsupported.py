@@ -1,0 +1,42 @@
+"""S008 dtype-unsupported: the device cannot compute in the type that was asked for.
+
+What it looks at: `--torch_dtype` and what the device supports.
+
+Why it matters: NVIDIA cards older than Ampere have no bfloat16. In float16, values above 65,504
+become infinite and ruin the run.
+
+How to mend it: use the type that the message names; `--torch_dtype float32` works
+everywhere and takes twice the memory.
+
+S008 dtype-unsupported：设备不支持所要求的数据类型。
+
+看什么：`--torch_dtype` 的值，和设备支持的类型。
+
+为什么重要：Ampere 之前的 NVIDIA 显卡没有 bfloat16；换成 float16，超过 65504
+的数会变成无穷大，整个训练就毁了。
+
+怎么改：改用提示里给出的类型；`--torch_dtype float32` 到处都能用，只是内存占用翻倍。
+"""
+
+from suretune.guards.guard import Guard, Values, for_setup
+from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("dtype-unsupported", "--torch_dtype")(facts)
+    return values and {**values, "dtype": facts.nearest or "float32"}
+
+
+GUARD = Guard(
+    code="S008",
+    name="dtype-unsupported",
+    stops=True,
+    facts=SetupFacts,
+    check=check,
+    what=Text("{found} does not compute in {detail}.", "{found} 不支持 {detail}。"),
+    why=Text(
+        "Emulated or replaced, it would be slow or overflow.",
+        "靠模拟或替换来凑合，不是很慢就是溢出。",
+    ),
+    fix=Text("`--torch_dtype {dtype}`", "`--torch_dtype {dtype}`"),
+)

@@ -1,0 +1,49 @@
+"""S013 changed-since: the data or the configuration has changed since the run was interrupted.
+
+What it looks at: the fingerprints of the data, the base and every
+setting, as stored in the run folder.
+
+Why it matters: the second half would continue another run than the first half began, and
+the result could not be repeated.
+
+How to mend it: undo the changes that the message lists, or begin a new
+run in another `--output_dir`.
+
+S013 changed-since：训练中断之后，数据或配置变了。
+
+看什么：运行文件夹里记下的数据、基座和各项设置的指纹。
+
+为什么重要：前后两半就不是同一次训练，结果也无法重现。
+
+怎么改：撤销提示里列出的改动，或者换一个 `--output_dir` 重新开始。
+"""
+
+from suretune.guards.guard import Guard, Values, for_setup
+from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("changed-since", "resume")(facts)
+    return values and {**values, "run": facts.found or "RUN"}
+
+
+GUARD = Guard(
+    code="S013",
+    name="changed-since",
+    stops=True,
+    facts=SetupFacts,
+    check=check,
+    what=Text(
+        "Since the run was interrupted, this has changed: {detail}.",
+        "训练中断之后，这些发生了变化：{detail}。",
+    ),
+    why=Text(
+        "The two halves would belong to different runs, and the result could not be repeated.",
+        "前后两半不是同一次训练，结果无法重现。",
+    ),
+    fix=Text(
+        "Undo the change and call `suretune resume {run}` again, or begin "
+        "anew in another `--output_dir`.",
+        "撤销改动后再运行 `suretune resume {run}`，或者换一个 `--output_dir` 重新开始。",
+    ),
+)

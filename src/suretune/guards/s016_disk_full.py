@@ -1,0 +1,38 @@
+"""S016 disk-full: the disk has no room for what the run will write.
+
+What it looks at: the free space under `--output_dir`, and the size of the checkpoints
+and the adapter that are planned.
+
+Why it matters: a disk that fills up during a save leaves the work of the whole run unsaved.
+
+How to mend it: give a disk with more room with `--output_dir`, or keep fewer
+checkpoints with `--save_total_limit 1`.
+
+S016 disk-full：磁盘空间不够写下这次训练的输出。
+
+看什么：`--output_dir` 所在磁盘的剩余空间，和计划写入的检查点、适配器的大小。
+
+为什么重要：保存到一半磁盘写满，整次训练的结果就都没有存下来。
+
+怎么改：用 `--output_dir` 换一块更大的磁盘，或者用 `--save_total_limit 1` 少留几个检查点。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="S016",
+    name="disk-full",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("disk-full"),
+    what=Text("{detail} has too little room: {found}.", "{detail} 的空间不够：{found}。"),
+    why=Text(
+        "A disk that fills up during a save loses the work of the run.",
+        "保存到一半磁盘写满，训练的结果就丢了。",
+    ),
+    fix=Text(
+        "`--output_dir` on a disk with more room, or `--save_total_limit 1`.",
+        "用 `--output_dir` 换一块更大的磁盘，或者加 `--save_total_limit 1`。",
+    ),
+)

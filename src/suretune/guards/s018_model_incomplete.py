@@ -1,0 +1,41 @@
+"""S018 model-incomplete: the model's folder does not hold exactly the files and weights
+that its configuration calls for.
+
+What it looks at: `config.json`, the tokenizer, and every weight by name: missing ones, unexpected
+ones, and files that are not safetensors.
+
+Why it matters: a missing weight is filled with random numbers, and the log line that says so
+looks harmless. Files of other formats can run code when they are loaded.
+
+How to mend it: download the model again in full: `hf download ID --local-dir DIR`.
+
+S018 model-incomplete：模型文件夹里的文件和权重与配置要求的不完全一致。
+
+看什么：`config.json`、分词器，以及逐个核对权重的名字：有没有缺少的、
+多出的，以及不是 safetensors 的文件。
+
+为什么重要：缺少的权重会用随机数补上，日志里那行提示看起来却无关紧要。
+别的格式的文件加载时还可能执行代码。
+
+怎么改：重新完整下载模型：`hf download ID --local-dir DIR`。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="S018",
+    name="model-incomplete",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("model-incomplete"),
+    what=Text(
+        "{detail} is not a complete model. Missing or not as expected: {found}.",
+        "{detail} 不是完整的模型，缺少或不符的有：{found}。",
+    ),
+    why=Text("Missing weights would be random numbers.", "缺少的权重会变成随机数。"),
+    fix=Text(
+        "Download it again in full: `hf download ID --local-dir {detail}`.",
+        "重新完整下载：`hf download ID --local-dir {detail}`。",
+    ),
+)

@@ -1,0 +1,63 @@
+"""T001 non-finite: the loss or the gradient of an update is not a finite number.
+
+What it looks at: the loss and the norm of the gradient of every update, before it is applied.
+
+Why it matters: one such update turns every weight of the adapter into NaN. Clipping does not
+help: a norm that is NaN spreads to all gradients. Many tools replace the value in the log by an
+average, so the curve looks clean.
+
+How to mend it: the update was not applied, and the last checkpoint is good. Look at the
+rows that the message names; if they are sound, train with a tenth of the
+`--learning_rate`, in `--torch_dtype bfloat16`.
+
+T001 non-finite：某次更新的损失或梯度不是有限的数。
+
+看什么：每次更新的损失和梯度范数，在更新生效之前检查。
+
+为什么重要：这样的更新只要生效一次，适配器的权重就全部变成 NaN。梯度裁剪没有用：范数一旦是 NaN，
+就会传给所有梯度。不少工具在日志里用平均值代替它，曲线看起来一切正常。
+
+怎么改：这次更新没有生效，上一个检查点是好的。先看提示里列出的数据；数据没有问题，就把
+`--learning_rate` 降到十分之一，并用 `--torch_dtype bfloat16` 训练。
+"""
+
+import math
+
+from suretune.guards.guard import Guard, Values, some
+from suretune.types import StepFacts, Text
+
+
+def check(facts: StepFacts) -> Values | None:
+    if math.isfinite(facts.loss) and math.isfinite(facts.grad_norm):
+        return None
+    return {
+        "where": f"step {facts.step}",
+        "step": facts.step,
+        "loss": facts.loss,
+        "grad_norm": facts.grad_norm,
+        "rows": some(facts.rows),
+    }
+
+
+GUARD = Guard(
+    code="T001",
+    name="non-finite",
+    stops=True,
+    facts=StepFacts,
+    check=check,
+    what=Text(
+        "At update {step} the loss is {loss} and the norm of the gradient "
+        "{grad_norm}; the rows: {rows}.",
+        "第 {step} 次更新的损失是 {loss}，梯度范数是 {grad_norm}；涉及的数据：{rows}。",
+    ),
+    why=Text(
+        "Applied, it would have ruined every weight. It was not applied, "
+        "and the last checkpoint is good.",
+        "一旦生效，所有权重都会被毁掉。这次更新没有生效，上一个检查点是好的。",
+    ),
+    fix=Text(
+        "Look at those rows, then train with a tenth of the "
+        "`--learning_rate`, in `--torch_dtype bfloat16`.",
+        "先看这些数据，再把 `--learning_rate` 降到十分之一，用 `--torch_dtype bfloat16` 训练。",
+    ),
+)

@@ -1,0 +1,733 @@
+"""Every guard speaks about its bad fixture, in two languages, and is silent about its good one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from suretune import guards
+from suretune.config import options
+from suretune.guards import all_guards, explain, judge, page
+from suretune.guards.guard import Guard
+from suretune.types import (
+    DataFacts,
+    Facts,
+    Fault,
+    Finding,
+    FlagFacts,
+    Origin,
+    PlanFacts,
+    ProofFacts,
+    SetupFacts,
+    StepFacts,
+    Text,
+)
+
+NAN, INF = float("nan"), float("inf")
+HINT = Text("This would mend it.", "这样改就行。")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+DATA = DataFacts(
+    rows=120,
+    examples=100,
+    rejected=20,
+    samples=130,
+    learned=4321,
+    placeholders_filled=0,
+    placeholder_flags=(),
+    over_long=0,
+    max_length=2048,
+    longest=312,
+    first_over_long="",
+    policy="refuse",
+    duplicates=0,
+    contradictions=(),
+    old_identity=(),
+    split_rows=0,
+    text_rows=0,
+    role_tokens=0,
+    system_sources={"flag": 130},
+    template_system="You are Qwen, created by Alibaba Cloud.",
+    mixed_shapes=(),
+    allow_mixed=False,
+)
+LONG = replace(DATA, over_long=2, longest=3071, first_over_long="train.jsonl:17")
+PLAN = PlanFacts(
+    updates=40,
+    rows=45,
+    held_out=5,
+    epochs=10.0,
+    rows_per_update=16,
+    eval_every=10,
+    save_every=10,
+    evaluations=4,
+    patience=3,
+    warmup=2,
+    warmup_asked=2,
+    eval_asked=True,
+)
+STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
+PROOF = ProofFacts(
+    tensors_saved=392,
+    tensors_matched=392,
+    tensors_unexpected=(),
+    tensors_non_finite=(),
+    logits_gap=0.001,
+    logits_tolerance=0.01,
+    logits_change=3.5,
+    must_pass_failed=(),
+    probes_passed=20,
+    probes_asked=20,
+    probes_needed=0.9,
+    first_failed="",
+    skills_before=0.9,
+    skills_after=0.88,
+    skills_allowed_drop=0.05,
+    held_out_before=2.5,
+    held_out_after=1.5,
+    identity=False,
+    template_default_passed=20,
+    template_default_asked=20,
+)
+
+
+def flag(problem: str, flag: str, value: str = "", nearest: str = "") -> FlagFacts:
+    return FlagFacts(problem, flag, value, nearest, HINT)
+
+
+def fault(kind: str, found: str = "") -> Fault:
+    return Fault(kind, Origin("a b.jsonl", 17), 5, "output", found, HINT)
+
+
+def whole_file(kind: str, found: str = "", file: str = "data.jsonl") -> Fault:
+    return Fault(kind, Origin(file, 0), found=found)
+
+
+def setup(problem: str, detail: str, found: str = "", nearest: str = "") -> SetupFacts:
+    return SetupFacts(problem, detail, found, nearest)
+
+
+GOOD_FLAG = flag("another", "--lr")
+GOOD_FAULT = fault("another")
+GOOD_SETUP = setup("another", "detail")
+
+
+@dataclass(frozen=True)
+class Case:
+    """`says` are measured values that `what` must give, `does` what `fix` must give."""
+
+    bad: Facts
+    good: Facts
+    where: str
+    says: tuple[str, ...]
+    does: tuple[str, ...]
+
+
+def on_flag(facts: FlagFacts, says: tuple[str, ...], *does: str) -> Case:
+    return Case(facts, GOOD_FLAG, facts.flag or facts.value, says, does)
+
+
+def on_row(facts: Fault, says: tuple[str, ...], *does: str) -> Case:
+    return Case(facts, GOOD_FAULT, "a b.jsonl:17:5", ("a b.jsonl:17:5", *says), does)
+
+
+def on_file(facts: Fault, says: tuple[str, ...], *does: str) -> Case:
+    return Case(facts, GOOD_FAULT, facts.origin.file, (facts.origin.file, *says), does)
+
+
+def on_setup(facts: SetupFacts, where: str, *does: str) -> Case:
+    says = tuple(value for value in (facts.detail, facts.found) if value)
+    return Case(facts, GOOD_SETUP, where, says, does)
+
+
+CHECK = "`suretune check --dataset 'a b.jsonl'`"
+WRAPPED = r"<|im_start|>system\nYou are a helpful assistant.<|im_end|>"
+
+FLAG_CASES = {
+    "C001": on_flag(
+        flag("unknown-flag", "--lerning_rate", nearest="--learning_rate"),
+        ("`--lerning_rate`",),
+        "`--learning_rate`",
+        "`suretune sft --help`",
+    ),
+    "C002": on_flag(
+        flag("bad-value", "--lora_rank", "eight"),
+        ("`--lora_rank`", "`eight`"),
+        "`suretune sft --help`",
+    ),
+    "C003": on_flag(
+        flag("flag-never-existed", "--use_loss_scale_sampler"),
+        ("`--use_loss_scale_sampler`",),
+        "`--use_loss_scale_sampler`",
+    ),
+    "C004": on_flag(
+        flag("no-effect", "--model_author", "swift"),
+        ("`--model_author swift`",),
+        "`--model_author`",
+    ),
+    "C005": on_flag(
+        flag("harmless-no-effect", "--dataloader_num_workers", "4"),
+        ("`--dataloader_num_workers 4`",),
+        "`--dataloader_num_workers`",
+    ),
+    "C006": on_flag(
+        flag("conflicting-flags", "--fp16", "--torch_dtype"),
+        ("`--fp16`", "`--torch_dtype`"),
+        "`--fp16`",
+    ),
+    "C007": on_flag(
+        flag("role-tokens-in-system", "--system", WRAPPED),
+        ("`--system`", WRAPPED),
+        "`--system 'You are a helpful assistant.'`",
+    ),
+    "C008": on_flag(flag("missing-flag", "--model"), ("`--model`",), "`--model`"),
+    "C009": on_flag(
+        flag("model-type-mismatch", "--model_type", "qwen", "qwen2"),
+        ("`--model_type qwen`", "qwen2"),
+        "`--model_type`",
+    ),
+    "C010": on_flag(flag("stray-argument", "", "#"), ("`#`",), "`--config run.yaml`"),
+    "C011": on_flag(
+        flag("bad-config-file", "--config", "run.yaml:3"),
+        ("`run.yaml:3`",),
+        "`suretune check --config FILE`",
+    ),
+}
+FAULT_CASES = {
+    "D001": on_file(
+        whole_file("file-missing", "/x/data.jsonl"), ("/x/data.jsonl",), "`--dataset /absolute"
+    ),
+    "D002": on_row(fault("not-utf8", found="byte 0xc4"), ("byte 0xc4",), "`--encoding gb18030`"),
+    "D005": on_row(fault("broken-json", found='{"a": 1,'), ('{"a": 1,',), CHECK),
+    "D006": on_row(
+        fault("unknown-shape", found="ask, reply"), ("ask, reply",), "`jq -c '{instruction:"
+    ),
+    "D008": on_row(fault("wrong-type", found="42"), ("`output`", "42"), CHECK),
+    "D009": on_row(fault("empty-answer"), ("`output`",), CHECK),
+    "D010": on_row(fault("duplicate-key"), ("`output`",), CHECK),
+    "D011": on_row(fault("nul-character"), ("`output`",), r"`tr -d '\000' < 'a b.jsonl' "),
+    "D012": on_row(fault("gigantic-line", found="> 9 bytes"), ("> 9 bytes",), CHECK),
+    "D013": on_row(
+        fault("unresolved-placeholder", found="{{NAME}}"),
+        ("`output`", "{{NAME}}"),
+        "`--model_name NAME --model_author AUTHOR`",
+        "{{AUTHOR}}",
+    ),
+    "D014": on_row(
+        fault("role-tokens", found="<|im_start|>"),
+        ("`output`", "<|im_start|>"),
+        "`--strip_role_tokens true`",
+    ),
+    "D015": on_file(
+        whole_file("rows-repeat", "#500", "data.jsonl#500"),
+        ("#500",),
+        "`--repeat true`",
+    ),
+    "D016": on_file(whole_file("no-rows"), (), "`--dataset`"),
+    "D017": on_row(fault("turn-order", found="user, user"), ("user, user",), CHECK),
+    "D021": on_file(whole_file("unknown-format", ".xlsx"), (".xlsx",), "`--dataset train.jsonl`"),
+    "D022": on_file(
+        whole_file("hub-dataset", "ms", "ms::AI-ModelScope/alpaca-gpt4-data-zh#500"),
+        (),
+        "`modelscope download --dataset AI-ModelScope/alpaca-gpt4-data-zh --local_dir data`",
+        "`hf download AI-ModelScope/alpaca-gpt4-data-zh --repo-type dataset --local-dir data`",
+    ),
+    "D023": on_file(whole_file("byte-order-mark"), (), r"`sed -i '1s/^\xEF\xBB\xBF//' data.jsonl`"),
+    "D024": on_row(
+        fault("not-sft", found="chosen, rejected"),
+        ("chosen, rejected",),
+        "`jq -c '{prompt, completion: .chosen}' 'a b.jsonl' > sft.jsonl`",
+    ),
+    "P003": on_row(
+        fault("template-refused", found="System role not supported"),
+        ("System role not supported",),
+        CHECK,
+    ),
+}
+DATA_CASES = {
+    "D003": Case(
+        replace(DATA, learned=0),
+        DATA,
+        "--dataset",
+        ("120", "20", "130", " 0 "),
+        ("`suretune check --dataset FILE`",),
+    ),
+    "D004": Case(
+        LONG,
+        replace(LONG, over_long=1),
+        "train.jsonl:17",
+        ("2", "100", "2048", "3071", "train.jsonl:17"),
+        ("`--max_length 3071`", "`--over_long drop`"),
+    ),
+    "D007": Case(
+        replace(DATA, mixed_shapes=("alpaca", "messages")),
+        replace(DATA, mixed_shapes=("alpaca", "messages"), allow_mixed=True),
+        "--dataset",
+        ("alpaca, messages",),
+        ("`--mixed_shapes true`",),
+    ),
+    "D018": Case(replace(DATA, duplicates=7), DATA, "--dataset", ("7", "120"), ("`awk ",)),
+    "D019": Case(
+        replace(DATA, contradictions=("a.jsonl:3", "a.jsonl:9")),
+        DATA,
+        "--dataset",
+        ("2", "a.jsonl:3"),
+        ("`suretune check --dataset FILE`",),
+    ),
+    "D020": Case(
+        replace(DATA, old_identity=("a.jsonl:1", "a.jsonl:2", "a.jsonl:3", "a.jsonl:4")),
+        DATA,
+        "a.jsonl:1",
+        ("4", "a.jsonl:1, a.jsonl:2, a.jsonl:3"),
+        ("`suretune check --dataset FILE`",),
+    ),
+    "D025": Case(
+        replace(LONG, policy="cut"),
+        LONG,
+        "train.jsonl:17",
+        ("2", "100", "2048", "3071"),
+        ("`--max_length 3071`",),
+    ),
+    "P002": Case(
+        replace(DATA, system_sources={"template": 130}),
+        replace(DATA, system_sources={"template": 130}, template_system=""),
+        "--system",
+        ("130", "You are Qwen, created by Alibaba Cloud."),
+        ("`--system 'You are a helpful assistant.'`", "`suretune serve`"),
+    ),
+    "P004": Case(
+        replace(DATA, split_rows=30), DATA, "--dataset", ("30", "100", "130"), ("`--preview 5`",)
+    ),
+    "P005": Case(
+        replace(DATA, text_rows=9), DATA, "--dataset", ("9", "100"), ("`instruction`", "`messages`")
+    ),
+}
+SETUP_CASES = {
+    "P001": on_setup(
+        setup("no-chat-template", "Qwen2.5-7B", "", "Qwen2.5-7B-Instruct"),
+        "--model",
+        "`--model Qwen2.5-7B-Instruct`",
+        "`--chat_template FILE`",
+    ),
+    "S001": on_setup(
+        setup("model-missing", "/x/Qwen2.5-7B-Instuct", "", "Qwen/Qwen2.5-7B-Instruct"),
+        "--model",
+        "`Qwen/Qwen2.5-7B-Instruct`",
+        "`--model Qwen/Qwen2.5-7B-Instruct`",
+    ),
+    "S002": on_setup(
+        setup("target-matches-nothing", "query_proj", "q_proj, k_proj", "q_proj"),
+        "--target_modules",
+        "`q_proj`",
+        "`--target_modules all-linear`",
+    ),
+    "S003": on_setup(
+        setup("trains-nothing", "--target_modules q_proj", "0 of 494,032,768"),
+        "--target_modules q_proj",
+        "`--target_modules all-linear`",
+    ),
+    "S008": on_setup(
+        setup("dtype-unsupported", "bfloat16", "Tesla T4", "float16"),
+        "--torch_dtype",
+        "`--torch_dtype float16`",
+    ),
+    "S009": on_setup(
+        setup("output-not-writable", "/out", "Permission denied"), "/out", "`--output_dir ~/output`"
+    ),
+    "S010": on_setup(
+        setup("device-missing", "cuda", "2.13.0+cpu"),
+        "--device",
+        "`suretune doctor`",
+        "`--device cpu`",
+    ),
+    "S012": on_setup(
+        setup("wrong-base", "Qwen2.5-7B", "Qwen2.5-7B-Instruct"),
+        "--model",
+        "`--model Qwen2.5-7B-Instruct`",
+    ),
+    "S013": Case(
+        setup("changed-since", "plan, base", "runs/v1"),
+        GOOD_SETUP,
+        "resume",
+        ("plan, base",),
+        ("`suretune resume runs/v1`", "`--output_dir`"),
+    ),
+    "S014": on_setup(
+        setup("adapter-missing", "output", "output/v1", "output/v1"),
+        "--adapters",
+        "`output/v1`",
+        "`--adapters`",
+    ),
+    "S015": on_setup(
+        setup("checkpoint-damaged", "state.safetensors", "1,024 of 80,740,352 bytes"),
+        "state.safetensors",
+        "`suretune resume`",
+    ),
+    "S016": on_setup(
+        setup("disk-full", "/out", "0.4 GB free, 3.1 GB needed"), "/out", "`--save_total_limit 1`"
+    ),
+    "S017": on_setup(
+        setup("package-too-old", "peft>=0.18", "0.15.2"),
+        "peft>=0.18",
+        "`pip install --upgrade 'peft>=0.18'`",
+    ),
+    "S018": on_setup(
+        setup("model-incomplete", "models/qwen", "model.norm.weight is missing"),
+        "models/qwen",
+        "`hf download ID --local-dir models/qwen`",
+    ),
+    "S019": on_setup(
+        setup("out-of-memory", "train.jsonl:17", "25.1 GB needed, 22.3 GB free"),
+        "train.jsonl:17",
+        "`--max_length`",
+    ),
+}
+PLAN_CASES = {
+    "S004": Case(
+        replace(PLAN, eval_every=50), PLAN, "--eval_steps", ("50", "40"), ("`--eval_steps 10`",)
+    ),
+    "S005": Case(
+        replace(PLAN, save_every=50), PLAN, "--save_steps", ("50", "40"), ("`--save_steps 10`",)
+    ),
+    "S006": Case(
+        replace(PLAN, patience=4),
+        PLAN,
+        "--early_stopping_patience",
+        ("4", "5", "40"),
+        ("`--eval_steps 9`",),
+    ),
+    "S007": Case(
+        replace(PLAN, warmup_asked=100),
+        replace(PLAN, warmup_asked=40),
+        "--warmup_steps",
+        ("100", "40"),
+        ("`--warmup_ratio 0.05`",),
+    ),
+    "S011": Case(
+        replace(PLAN, rows=50, held_out=0),
+        replace(PLAN, rows=50, held_out=0, eval_asked=False),
+        "--split_dataset_ratio",
+        ("0", "50"),
+        ("`--split_dataset_ratio 0.1`",),
+    ),
+}
+RESULT_CASES = {
+    "T001": Case(
+        StepFacts(127, NAN, 0.4, ("a.jsonl:3",)),
+        STEP,
+        "step 127",
+        ("127", "nan", "0.4", "a.jsonl:3"),
+        ("`--learning_rate`", "`--torch_dtype bfloat16`"),
+    ),
+    "R001": Case(
+        replace(PROOF, tensors_matched=391, tensors_unexpected=("lm_head.lora_A",)),
+        PROOF,
+        "adapter",
+        ("391", "392", "lm_head.lora_A", "0.001", "0.01"),
+        ("`suretune doctor`", "`suretune verify RUN`"),
+    ),
+    "R002": Case(
+        replace(PROOF, logits_change=0.0),
+        PROOF,
+        "adapter",
+        ("0", "0.01"),
+        ("`--learning_rate`", "`--num_train_epochs`"),
+    ),
+    "R003": Case(
+        replace(PROOF, probes_passed=17, first_failed="Who are you?"),
+        replace(PROOF, probes_passed=18),
+        "probes",
+        ("17", "20", "90%", "Who are you?"),
+        ("`--num_train_epochs`",),
+    ),
+    "R004": Case(
+        replace(PROOF, skills_after=0.53),
+        replace(PROOF, skills_after=0.85),
+        "skills",
+        ("90.0%", "53.0%", "5.0%"),
+        ("general.jsonl#500", "`--learning_rate`"),
+    ),
+    "R005": Case(
+        replace(PROOF, tensors_non_finite=("q_proj.lora_B",)),
+        PROOF,
+        "adapter",
+        ("1", "q_proj.lora_B"),
+        ("`--learning_rate`", "`--torch_dtype bfloat16`"),
+    ),
+    "R006": Case(
+        replace(PROOF, held_out_after=2.75),
+        replace(PROOF, held_out_after=2.75, identity=True),
+        "held-out rows",
+        ("2.5", "2.75"),
+        ("`--num_train_epochs`",),
+    ),
+    "R007": Case(
+        replace(PROOF, template_default_passed=6),
+        PROOF,
+        "--system",
+        ("20", "6"),
+        ("`suretune serve`",),
+    ),
+}
+CASES = {
+    **FLAG_CASES,
+    **FAULT_CASES,
+    **DATA_CASES,
+    **SETUP_CASES,
+    **PLAN_CASES,
+    **RESULT_CASES,
+}
+RECORDED = {
+    *("C005", "D018", "D019", "D020", "D023", "D025"),
+    *("P002", "P004", "P005", "S005", "R007"),
+}
+GUARDS = {guard.code: guard for guard in all_guards()}
+HOME = Path(guards.__file__).parent
+
+every_guard = pytest.mark.parametrize("guard", all_guards(), ids=lambda guard: guard.code)
+
+
+def fired(facts: Facts) -> set[str]:
+    return {finding.code for finding in judge(facts)}
+
+
+def finding(guard: Guard) -> Finding:
+    found = guard.judge(CASES[guard.code].bad)
+    assert found is not None
+    return found
+
+
+def languages(text: Text) -> tuple[str, str]:
+    return text.en, text.zh
+
+
+# --- each guard -------------------------------------------------------------------------------
+
+
+def test_every_guard_has_fixtures_and_every_fixture_a_guard() -> None:
+    assert set(CASES) == set(GUARDS)
+
+
+@every_guard
+def test_a_guard_speaks_about_its_bad_fixture(guard: Guard) -> None:
+    found = finding(guard)
+    assert (found.code, found.name) == (guard.code, guard.name)
+    assert found.stops is (guard.code not in RECORDED)
+    assert found.where == CASES[guard.code].where
+    assert found in judge(CASES[guard.code].bad)
+
+
+@every_guard
+def test_a_guard_is_silent_about_its_good_fixture(guard: Guard) -> None:
+    assert guard.judge(CASES[guard.code].good) is None
+
+
+@every_guard
+def test_a_finding_gives_the_measured_values_and_the_cure_in_both_languages(guard: Guard) -> None:
+    case, found = CASES[guard.code], finding(guard)
+    for sentence in languages(found.what):
+        assert [value for value in case.says if value not in sentence] == []
+    for sentence in languages(found.fix):
+        assert [value for value in case.does if value not in sentence] == []
+        assert case.does
+
+
+@every_guard
+def test_a_finding_is_written_in_its_language_with_nothing_left_to_fill(guard: Guard) -> None:
+    found = finding(guard)
+    for text in (found.what, found.why, found.fix):
+        for sentence in languages(text):
+            assert sentence and sentence == sentence.strip()
+            assert not re.search(r"\{[a-z_]+(:[^ ]*)?\}|  ", sentence), sentence
+        assert not CHINESE.search(text.en)
+        assert "！" not in text.zh
+    for text in (found.what, found.why):
+        assert CHINESE.search(text.zh)
+
+
+def test_a_hint_and_a_near_name_are_part_of_the_cure_and_leave_no_gap_when_unknown() -> None:
+    for code, case in {**FLAG_CASES, **FAULT_CASES}.items():
+        guard = GUARDS[code]
+        assert isinstance(case.bad, (FlagFacts, Fault))
+        if code in ("C001", "C007"):
+            continue  # the near name and the cleaned text are the cure
+        hinted, plain = (guard.judge(replace(case.bad, hint=hint)) for hint in (HINT, None))
+        assert hinted and plain
+        assert HINT.en in hinted.fix.en and HINT.zh in hinted.fix.zh
+        for sentence in languages(plain.fix):
+            assert sentence == sentence.strip() and "  " not in sentence
+
+
+# --- thresholds, and numbers that are none ----------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["refuse", "drop", "cut"])
+@pytest.mark.parametrize("over_long", [0, 1, 2, 100])
+def test_over_long_rows_are_refused_or_listed_and_never_both(policy: str, over_long: int) -> None:
+    codes = fired(replace(LONG, policy=policy, over_long=over_long)) & {"D004", "D025"}
+    refused = policy == "refuse" and over_long > 1
+    assert codes == ({"D004"} if refused else {"D025"} if over_long else set())
+
+
+@pytest.mark.parametrize(
+    "loss, norm", [(NAN, 1.0), (INF, 1.0), (1.0, NAN), (1.0, INF), (-INF, 1.0)]
+)
+def test_no_update_passes_whose_loss_or_gradient_is_not_finite(loss: float, norm: float) -> None:
+    assert fired(StepFacts(1, loss, norm, ())) == {"T001"}
+
+
+@pytest.mark.parametrize(
+    "code, change",
+    [
+        ("R001", {"logits_gap": NAN}),
+        ("R001", {"logits_gap": INF}),
+        ("R001", {"logits_tolerance": NAN}),
+        ("R001", {"tensors_matched": 393}),
+        ("R001", {"tensors_unexpected": ("x",)}),
+        ("R002", {"logits_change": NAN}),
+        ("R002", {"logits_change": 0.01}),
+        ("R003", {"probes_needed": NAN}),
+        ("R004", {"skills_after": NAN}),
+        ("R004", {"skills_before": NAN}),
+        ("R006", {"held_out_after": NAN}),
+        ("R006", {"held_out_before": NAN}),
+        ("R006", {"held_out_after": 2.5}),
+    ],
+)
+def test_a_proof_passes_only_by_numbers_that_show_it(code: str, change: dict[str, object]) -> None:
+    assert code in fired(replace(PROOF, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"probes_asked": 0, "probes_passed": 0, "template_default_asked": 0},
+        {"probes_passed": 11, "probes_needed": 0.55, "template_default_passed": 11},
+        {"skills_before": None, "skills_after": None},
+        {"skills_before": 0.9, "skills_after": 0.85, "skills_allowed_drop": 0.05},
+        {"held_out_before": None, "held_out_after": None},
+        {"template_default_passed": 5, "template_default_asked": 5},
+    ],
+)
+def test_a_proof_does_not_fail_on_what_was_not_asked_or_just_suffices(
+    change: dict[str, object],
+) -> None:
+    assert fired(replace(PROOF, **change)) == set()  # type: ignore[arg-type]
+
+
+def test_the_proposed_interval_makes_room_for_the_patience() -> None:
+    for updates in range(1, 60):
+        for patience in range(1, 8):
+            plan = replace(PLAN, updates=updates, patience=patience, evaluations=1, eval_every=0)
+            found = GUARDS["S006"].judge(plan)
+            assert found is not None
+            if every := re.search(r"--eval_steps (\d+)", found.fix.en):
+                evaluations = 1 + (updates - 1) // int(every[1])
+                assert evaluations > patience
+            else:
+                assert updates <= patience and "--early_stopping_patience" in found.fix.en
+
+
+def test_good_facts_are_passed_by_every_guard() -> None:
+    for facts in (GOOD_FLAG, GOOD_FAULT, GOOD_SETUP, DATA, PLAN, STEP, PROOF):
+        assert judge(facts) == []
+
+
+def test_a_place_is_given_as_far_as_it_is_known() -> None:
+    def where(line: int, column: int) -> str:
+        found = GUARDS["D005"].judge(Fault("broken-json", Origin("a.jsonl", line), column))
+        return found.where if found else ""
+
+    assert [where(0, 0), where(7, 0), where(7, 3)] == ["a.jsonl", "a.jsonl:7", "a.jsonl:7:3"]
+
+
+def test_a_record_without_a_field_and_a_finding_without_a_value_still_read_well() -> None:
+    found = GUARDS["D008"].judge(Fault("wrong-type", Origin("a.jsonl", 7)))
+    assert found is not None
+    assert found.what.en == "a.jsonl:7: the record holds nothing."
+    assert found.what.zh == "a.jsonl:7：这条记录的值不对：空。"
+
+
+def test_a_hint_that_is_a_phrase_becomes_a_sentence() -> None:
+    hint = Text("no row contains it", "没有一行含有它")
+    found = GUARDS["C004"].judge(FlagFacts("no-effect", "--model_name", "x", hint=hint))
+    assert found is not None
+    assert found.fix.en.endswith(" No row contains it.") and found.fix.zh.endswith(
+        "没有一行含有它。"
+    )
+
+
+def test_one_must_pass_question_that_fails_is_enough() -> None:
+    found = GUARDS["R003"].judge(replace(PROOF, must_pass_failed=("Who are you? -> Qwen",)))
+    assert found is not None
+    assert "Who are you? -> Qwen" in found.what.en and "Who are you? -> Qwen" in found.what.zh
+
+
+def test_patience_is_not_judged_where_nothing_is_held_out() -> None:
+    assert fired(replace(PLAN, held_out=0, evaluations=0)) == {"S011"}
+
+
+def test_a_long_list_names_three_and_counts_the_rest() -> None:
+    found = GUARDS["T001"].judge(StepFacts(1, NAN, NAN, ("a", "b", "c", "d", "e")))
+    assert found is not None
+    assert "a, b, c and 2 more" in found.what.en
+    assert "a, b, c 等 5 项" in found.what.zh
+
+
+# --- the folder -------------------------------------------------------------------------------
+
+
+def test_codes_and_names_are_unique_and_names_are_kebab_case() -> None:
+    codes, names = [g.code for g in all_guards()], [g.name for g in all_guards()]
+    assert len(set(codes)) == len(codes) and len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[CDPSTRV]\d{3}", code) for code in codes)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
+
+
+def test_a_file_is_named_after_its_guard() -> None:
+    files = {path.stem for path in HOME.glob("*.py")} - {"__init__", "guard"}
+    assert files == {f"{g.code}_{g.name}".lower().replace("-", "_") for g in all_guards()}
+
+
+@every_guard
+def test_a_docstring_is_a_page_in_both_languages(guard: Guard) -> None:
+    text = explain(guard.code) or ""
+    english, chinese = text.split(f"\n{guard.code} {guard.name}：")
+    assert english.startswith(f"{guard.code} {guard.name}: ") and not CHINESE.search(english)
+    for label in ("What it looks at: ", "Why it matters: ", "How to mend it: "):
+        assert f"\n{label}" in english
+    for label in ("看什么：", "为什么重要：", "怎么改："):
+        assert f"\n{label}" in chinese
+    assert explain(guard.name) == text
+
+
+def test_there_is_no_page_for_a_code_that_does_not_exist() -> None:
+    assert explain("D999") is None
+
+
+@every_guard
+def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
+    allowed = {"math", "re", "shlex", "suretune.types", "suretune.guards.guard"}
+    path = HOME / f"{guard.code}_{guard.name}.py".lower().replace("-", "_")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= allowed
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module in allowed
+
+
+@every_guard
+def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
+    real = {name for o in options().values() for name in (o.name, *o.aliases)}
+    others = {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type"}
+    fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
+    assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others
+
+
+def test_the_page_of_all_guards_is_up_to_date() -> None:
+    written = (Path(__file__).parent.parent / "docs" / "guards.md").read_text(encoding="utf-8")
+    assert written == page(), "write docs/guards.md anew with suretune.guards.page()"
