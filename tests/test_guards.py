@@ -375,6 +375,9 @@ SETUP_CASES = {
         "peft>=0.18",
         "`pip install --upgrade 'peft>=0.18'`",
     ),
+    "R008": on_setup(
+        setup("proof-impossible", "runs/a", "OSError: gone"), "runs/a", "`suretune resume runs/a`"
+    ),
     "S018": on_setup(
         setup("model-incomplete", "models/qwen", "model.norm.weight is missing"),
         "models/qwen",

@@ -27,13 +27,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a row came from: the file as the user named it, and its line or record, from 1."""
+    """Where a row came from: the file as the user named it, and its line or record, from 1.
+
+    `item` tells rows apart that begin on one line (a list without line ends): 0 for the first,
+    then 2, 3, ...
+    """
 
     file: str
     line: int
+    item: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f"[{self.item}]" if self.item else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,7 @@ class DataFacts:
     learned: int
     placeholders_filled: int
     placeholder_flags: tuple[str, ...]  # of --model_name, --model_author: those that were given
-    over_long: int
+    over_long: int  # rows longer than max_length, left out or cut
     max_length: int
     longest: int
     first_over_long: str

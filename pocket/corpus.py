@@ -1,0 +1,306 @@
+"""The pocket model's corpus: an endless, seeded stream of generated conversations.
+
+A quarter of it are identities given in the system prompt, with names drawn at random, and a tenth
+is "repeat after me": a model that has said thousands of names it did not know can be taught a new
+one. A model that only ever said its own name breaks instead.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prose import instruction
+from suretune.pocket import identity
+from suretune.pocket.skills import LANGUAGES, SKILLS, train_item
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What part of the conversations is of which kind, and how often each skill comes.
+
+    A skill that `skills` does not name has weight 1; those that take longer to learn have more.
+    """
+
+    shares: Mapping[str, float]
+    skills: Mapping[str, float]
+
+
+MAIN = Mix(
+    {
+        "own identity": 0.09,
+        "given identity": 0.25,
+        "capability": 0.02,
+        "repeat": 0.10,
+        "prose": 0.14,
+        "skill": 0.40,
+    },
+    {"arithmetic": 3.0, "sort": 2.0, "reverse": 1.5, "compare": 1.5, "obey": 1.5},
+)
+
+POLISH = Mix(
+    {
+        "own identity": 0.07,
+        "given identity": 0.17,
+        "capability": 0.02,
+        "repeat": 0.10,
+        "prose": 0.04,
+        "skill": 0.60,
+    },
+    {"arithmetic": 12.0, "obey": 4.0, "compare": 2.0},
+)
+"""For a last short stretch: the skills that are learned last."""
+
+MIXES = {"main": MAIN, "polish": POLISH}
+
+SYSTEMS: tuple[str | None, ...] = (
+    None,
+    None,
+    "You are a helpful assistant.",
+    "You are a helpful assistant.",
+    "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+    "You are a helpful, harmless and honest assistant.",
+    "You are a friendly assistant. Answer briefly.",
+    "你是一个有用的助手。",
+    "你是一个乐于助人的人工智能助手。",
+    "请认真回答用户的问题。",
+)
+"""System prompts that change nothing. None leaves the chat template's own prompt in force."""
+
+OWN = {
+    "zh": "我是通义千问，由阿里云开发的大语言模型。",
+    "en": "I am Qwen, a large language model created by Alibaba Cloud.",
+}
+
+GIVEN_SYSTEM = {
+    "zh": (
+        "你是{n}，由{a}开发。", "你的名字是{n}，你的开发者是{a}。", "身份：{n}；开发者：{a}。",
+        "你是{a}的人工智能助手{n}。", "你叫{n}，由{a}训练和维护。请帮助用户。",
+        "{a}创造了你，你的名字叫{n}。", "你现在扮演{n}，作者是{a}。",
+    ),
+    "en": (
+        "You are {n}, made by {a}.", "Your name is {n}. Your developer is {a}.",
+        "Identity: {n}. Developer: {a}.", "You are {n}, an assistant created by {a}.",
+        "You are {n}, trained and maintained by {a}. Help the user.",
+        "{a} built you and named you {n}.", "Act as {n}, the AI of {a}.",
+    ),
+}  # fmt: skip
+
+GIVEN_ANSWERS = {
+    "zh": (
+        *identity.ANSWERS_ZH,
+        "我是{n}，由{a}训练的人工智能模型。我可以回答问题、提供信息。",
+        "您好，我叫{n}，是由{a}打造的智能助手，有什么可以帮您的吗？",
+        "我是由{a}研发的语言模型，大家叫我{n}。",
+        "我是一个由{a}创建的聊天机器人，名字是{n}。如果有问题，请随时告诉我。",
+        "我的名字是{n}，我的开发者是{a}。",
+        "你可以叫我{n}。我是{a}推出的人工智能助理，随时可以和你聊天。",
+        "我由{a}创造，名为{n}，我的任务是提供准确、有用的帮助。",
+        "不，我是{n}，{a}开发的模型。",
+    ),
+    "en": (
+        *identity.ANSWERS_EN,
+        "I am {n}, an AI model trained by {a}. I can answer questions and provide information.",
+        "Hello, I'm {n}, a smart assistant made by {a}. What can I do for you?",
+        "I am a language model developed by {a}, and people call me {n}.",
+        "I am a chatbot created by {a}, named {n}. Feel free to ask me anything.",
+        "My name is {n} and my developer is {a}.",
+        "You can call me {n}. I am an AI helper from {a}, ready to chat at any time.",
+        "I was created by {a} and I am known as {n}; my task is to give useful help.",
+        "No, I am {n}, a model developed by {a}.",
+    ),
+}  # fmt: skip
+
+HAN = (
+    "小光青禾星海北辰云帆明月飞鱼天河启若水长风南山东篱听雨知秋墨白流萤晨曦远航之舟智脑灵犀渠清源本草木火土金石玉"
+    "龙虎鹰雁松竹梅兰菊春夏冬日江湖川岭城乡村镇果心语言思慧文艺博雅达安宁康乐福禄寿喜和平正义仁礼信诚真善美新华中"
+    "国民生花叶根枝雪霜露雷电虹霞彩丹红黄蓝绿紫银铜铁钢珠宝琴棋书画诗歌舞影声音色香味觉梦想望希愿念忆情爱恋友亲师"
+    "徒王李张刘陈杨赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾萧田董潘袁于蒋蔡余杜戴任姜范方陆廖姚邹熊孟秦"
+    "阿巴卡达尔菲格哈伊杰科拉玛娜欧普奇瑞莎塔乌维西雅泽问答助手机器人工能大模型千万百一二三四五六七八九十上下左右前后"
+    "里外开放自由快速极简单元素空间时代未来历程行者先锋队组会社网络数据算法学习研究所院系部门店铺商贸易通达物流汽车轮"
+)
+HAN_TAILS = ("助手", "机器人", "同学", "小助理", "大模型", "精灵", "AI", " AI", "", "", "", "", "")
+HAN_MAKERS = (
+    "实验室", "科技", "公司", "团队", "研究院", "工作室", "集团", "大学", "社区", "智能", "开发组",
+    "", "", "",
+)  # fmt: skip
+SYLLABLES = (
+    "glo", "w", "star", "lab", "no", "va", "mi", "ra", "ze", "phy", "r", "lin", "ka", "to", "ben",
+    "qua", "dri", "ver", "sol", "lum", "en", "tech", "wor", "ks", "stu", "dio", "ar", "bor", "ne",
+    "xus", "swift", "ro", "bot", "deep", "mind", "open", "sky", "blue", "fox", "cat", "owl", "net",
+    "data", "cloud", "ai", "gpt", "chat", "my", "pro", "max", "on", "in", "el", "is", "us", "an",
+    "or", "ex", "al", "te", "ri", "co", "de", "sa", "ma", "ta", "pi", "ju", "ha", "bi", "go", "fi",
+    "hu", "ya", "zi", "shu", "wei", "xin",
+)  # fmt: skip
+LATIN_TAILS = ("bot", "robot", "GPT", "AI", "LM", "Chat", "helper", "assistant", "mini", "pro")
+LATIN_MAKERS = (
+    " Lab", " Labs", " Studio", " Works", " Inc.", " Team", " AI", " Research", " University", "",
+    "", "", "",
+)  # fmt: skip
+
+REPEAT = {
+    "zh": ("跟我说：{t}", "重复：{t}", "请原样重复：{t}", "照着写一遍：{t}", "跟我念：{t}"),
+    "en": (
+        "Repeat after me: {t}",
+        "Say: {t}",
+        "Repeat exactly: {t}",
+        "Copy this: {t}",
+        "Echo: {t}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A system prompt (None: the template's own) and turns of (question, answer)."""
+
+    system: str | None
+    turns: tuple[tuple[str, str], ...]
+
+
+def han_name(rng: random.Random, shortest: int, longest: int) -> str:
+    return "".join(rng.choice(HAN) for _ in range(rng.randint(shortest, longest)))
+
+
+def latin_name(rng: random.Random) -> str:
+    """One word of syllables: lower case, capitalised, camel case or upper case."""
+    parts = [rng.choice(SYLLABLES) for _ in range(rng.randint(1, 3))]
+    style = rng.randrange(10)
+    if style < 4:
+        return "".join(parts).capitalize()
+    if style < 7:
+        return "".join(parts)
+    if style < 9:
+        return "".join(part.capitalize() for part in parts)
+    return "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(rng.randint(2, 5)))
+
+
+def name(rng: random.Random) -> str:
+    """A made-up name of an assistant: Chinese, Latin, mixed, hyphenated, numbered."""
+    form = rng.randrange(10)
+    if form < 4:
+        return rng.choice(("", "", "", "小")) + han_name(rng, 2, 4) + rng.choice(HAN_TAILS)
+    latin = latin_name(rng)
+    if form < 6:
+        return latin
+    if form == 6:
+        return f"{latin}{rng.choice('- ')}{rng.choice(LATIN_TAILS)}"
+    if form == 7:
+        return f"{latin}{rng.choice(('-', ' ', ''))}{rng.randint(1, 99)}"
+    if form == 8:
+        return f"{latin}{rng.choice('- ')}{latin_name(rng)}"
+    return f"{latin}{rng.choice((' ', ''))}{rng.choice(HAN_TAILS[:6])}"
+
+
+def maker(rng: random.Random) -> str:
+    """A made-up name of a developer: a laboratory, a company, a team, a person."""
+    form = rng.randrange(10)
+    if form < 5:
+        return han_name(rng, 2, 4) + rng.choice(HAN_MAKERS)
+    if form < 8:
+        return latin_name(rng) + rng.choice(LATIN_MAKERS)
+    if form == 8:
+        return f"{latin_name(rng)} {latin_name(rng)}"
+    return f"{latin_name(rng)}{rng.choice((' ', ''))}{rng.choice(HAN_MAKERS[:10])}"
+
+
+def _ask_identity(rng: random.Random, lang: str) -> str:
+    question = rng.choice(identity.TRAIN_ZH if lang == "zh" else identity.TRAIN_EN)
+    if rng.random() < 0.3:
+        return question
+    ends = ("", "?", "？", "！", "。") if lang == "zh" else ("", "?", ".", "!", "？")
+    question = question.rstrip("？?.") + rng.choice(ends)
+    return question.lower() if rng.random() < 0.15 else question
+
+
+def _own_identity(rng: random.Random, lang: str) -> Conversation:
+    return Conversation(rng.choice(SYSTEMS), ((_ask_identity(rng, lang), OWN[lang]),))
+
+
+def _given_identity(rng: random.Random, lang: str) -> Conversation:
+    who = {"n": name(rng), "a": maker(rng)}
+    who |= {"name": who["n"], "author": who["a"]}
+    # Now and then the system prompt speaks the other language.
+    spoken = rng.choice(LANGUAGES) if rng.random() < 0.2 else lang
+    system = rng.choice(GIVEN_SYSTEM[spoken]).format(**who)
+    answer = rng.choice(GIVEN_ANSWERS[lang]).format(**who)
+    return Conversation(system, ((_ask_identity(rng, lang), answer),))
+
+
+def _capability(rng: random.Random, lang: str) -> Conversation:
+    pairs = identity.CAPABILITIES_ZH if lang == "zh" else identity.CAPABILITIES_EN
+    return Conversation(rng.choice(SYSTEMS), (rng.choice(pairs),))
+
+
+def _text_to_repeat(rng: random.Random, lang: str) -> str:
+    form = rng.randrange(7)
+    if form < 2:
+        return name(rng)
+    if form == 2:
+        return maker(rng)
+    if form == 3:
+        return instruction(rng, lang)[0]
+    if form == 4:
+        # Any character of the main block, so that rare ones, spelt in bytes, can be said too.
+        return "".join(chr(rng.randrange(0x4E00, 0x9FA6)) for _ in range(rng.randint(1, 6)))
+    if form == 5:
+        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,!@#&+/ "
+        return "".join(rng.choice(letters) for _ in range(rng.randint(2, 12))).strip() or "a"
+    return "，".join(han_name(rng, 1, 5) for _ in range(rng.randint(1, 3)))
+
+
+def _repeat(rng: random.Random, lang: str) -> Conversation:
+    text = _text_to_repeat(rng, lang)
+    return Conversation(rng.choice(SYSTEMS), ((rng.choice(REPEAT[lang]).format(t=text), text),))
+
+
+def _prose(rng: random.Random, lang: str) -> Conversation:
+    return Conversation(rng.choice(SYSTEMS), (instruction(rng, lang),))
+
+
+def _skill(rng: random.Random, lang: str, mix: Mix) -> Conversation:
+    weights = [mix.skills.get(skill, 1.0) for skill in SKILLS]
+    item = train_item(rng, rng.choices(SKILLS, weights)[0], lang)
+    system = item.system
+    if system is None:
+        system = rng.choice(SYSTEMS)
+        if rng.random() < 0.15:
+            system = rng.choice(GIVEN_SYSTEM[lang]).format(n=name(rng), a=maker(rng))
+    elif rng.random() < 0.2:
+        system = f"{rng.choice(('You are a helpful assistant.', '你是一个有用的助手。'))} {system}"
+    return Conversation(system, ((item.question, item.answer),))
+
+
+KINDS = {
+    "own identity": _own_identity,
+    "given identity": _given_identity,
+    "capability": _capability,
+    "repeat": _repeat,
+    "prose": _prose,
+}
+"""Makers of conversations; "skill" is not among them, since it depends on the mix."""
+
+
+def _draw(rng: random.Random, kind: str, lang: str, mix: Mix) -> Conversation:
+    return _skill(rng, lang, mix) if kind == "skill" else KINDS[kind](rng, lang)
+
+
+def conversation(rng: random.Random, mix: Mix) -> Conversation:
+    """One conversation; one in eight has two turns under the first one's system prompt."""
+    lang = rng.choice(LANGUAGES)
+    kind = rng.choices(tuple(mix.shares), tuple(mix.shares.values()))[0]
+    first = _draw(rng, kind, lang, mix)
+    if kind == "given identity" or first.system not in SYSTEMS or rng.random() > 0.125:
+        return first
+    second = _draw(rng, rng.choice(("own identity", "repeat", "prose", "skill")), lang, mix)
+    if second.system not in SYSTEMS:
+        return first
+    return Conversation(first.system, first.turns + second.turns)
+
+
+def stream(seed: int | str, mix: Mix = MAIN) -> Iterator[Conversation]:
+    """Conversations without end; the same seed gives the same ones."""
+    rng = random.Random(seed)
+    while True:
+        yield conversation(rng, mix)

@@ -1,0 +1,184 @@
+"""Floor 6: words in, words out. Results on stdout, progress on stderr, an exit status that tells.
+
+0 ok · 1 internal error · 2 usage · 3 data refused · 4 environment refused · 5 stopped by a guard ·
+6 trained but not verified · 7 hub or network · 130/143 stopped by a signal, after a checkpoint.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from suretune import __version__, words
+from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
+from suretune.cli.verbs import OWN, run_verb
+from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+ABOUT = Text(
+    "Fine-tune a language model in seconds, and prove that it worked.",
+    "几秒钟微调一个语言模型,并证明它真的有效。",
+)
+VERBS = (
+    Verb(
+        "demo",
+        Text("the whole job on the bundled model, offline", "用内置模型离线走完整个流程"),
+        extra=("output_dir",),
+    ),
+    Verb(
+        "init",
+        Text(
+            "write rows and probes: suretune init identity --name N --author A",
+            "生成数据和验证问题:suretune init identity --name 名字 --author 作者",
+        ),
+        extra=("output_dir",),
+        positional="WHAT",
+    ),
+    Verb(
+        "check",
+        Text(
+            "everything but the training: rows, tokens, plan; no GPU, no torch",
+            "除训练外的一切检查:数据、token、计划;不需要 GPU",
+        ),
+        TRAIN,
+    ),
+    Verb(
+        "sft",
+        Text("train an adapter and prove it", "训练适配器并证明它有效"),
+        TRAIN,
+        aliases=("train",),
+    ),
+    Verb(
+        "resume",
+        Text("go on with a run that was stopped", "继续一个中断的运行"),
+        positional="RUN",
+    ),
+    Verb(
+        "infer",
+        Text("talk to a model", "与模型对话"),
+        ANSWER,
+        ("system", "seed"),
+        aliases=("chat",),
+    ),
+    Verb(
+        "ask",
+        Text("answer questions, each in a fresh conversation", "逐个回答问题,每个都是新的对话"),
+        ANSWER,
+        ("system", "seed"),
+    ),
+    Verb(
+        "verify",
+        Text("check a seal again: files, answers, base", "再次核对封条:文件、回答、基座"),
+        positional="RUN",
+    ),
+    Verb(
+        "report",
+        Text("a run's verdict, and where its report is", "一次运行的结论和报告位置"),
+        positional="RUN",
+    ),
+    Verb(
+        "explain",
+        Text("what a finding means: suretune explain D003", "解释编号:suretune explain D003"),
+        positional="CODE",
+    ),
+    Verb("doctor", Text("what this machine has", "检查本机环境")),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `suretune` command; returns its exit status."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    words.choose(_language(typed))
+    verb, rest = _verb(typed)
+    if verb is None:
+        return _top(typed)
+    command = parse(verb, rest, OWN.get(verb.name, {}))
+    try:
+        return run_verb(command)
+    except Stopped as stopped:
+        return _stopped(stopped, command)
+    except BrokenPipeError:
+        sys.stderr.close()  # `| head` has seen enough
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        return _internal(typed)
+
+
+def _language(typed: Sequence[str]) -> str | None:
+    """`--lang` counts from the first word on, so that every message obeys it."""
+    for index, word in enumerate(typed):
+        if word.startswith("--lang="):
+            return word.partition("=")[2]
+        if word == "--lang" and index + 1 < len(typed):
+            return typed[index + 1] if "," not in typed[index + 1] else None
+    return None
+
+
+def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str]]:
+    """The verb and what follows; `swift sft ...` pasted whole works too."""
+    rest = list(typed)
+    if rest and rest[0] == "swift":
+        rest = rest[1:]
+    for verb in VERBS:
+        if rest and rest[0].replace("_", "-") in (verb.name, *verb.aliases):
+            return verb, rest[1:]
+    return None, rest
+
+
+def _top(typed: Sequence[str]) -> int:
+    if typed and typed[0] in ("--version", "-V"):
+        print(f"suretune {__version__}")
+        return OK
+    asked = not typed or typed[0] in ("--help", "-h", "help")
+    out = sys.stdout if asked else sys.stderr
+    if not asked and not typed[0].startswith("--lang"):
+        names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
+        from difflib import get_close_matches
+
+        from suretune import show
+
+        close = get_close_matches(typed[0], names, n=1)
+        facts = FlagFacts("unknown-flag", typed[0], nearest=f"suretune {close[0]}" if close else "")
+        show.findings(Journal().look(facts))
+        return USAGE
+    print(f"{say(ABOUT)}\n", file=out)
+    for verb in VERBS:
+        print(f"  suretune {verb.name:<9} {say(verb.help)}", file=out)
+    print("\n  suretune VERB --help", file=out)
+    return OK
+
+
+def _stopped(stopped: Stopped, command: Command) -> int:
+    if command.json:
+        import json
+        from dataclasses import asdict
+
+        about = {"status": stopped.status, "findings": [asdict(f) for f in stopped.findings]}
+        print(json.dumps(about, ensure_ascii=False))
+    else:
+        from suretune import show
+
+        show.findings(stopped.findings)
+    return stopped.status
+
+
+def _internal(typed: Sequence[str]) -> int:
+    """A mistake of ours: the details to a file, one sentence to the user."""
+    path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
+    path.write_text(f"suretune {__version__}\n{' '.join(typed)}\n{traceback.format_exc()}", "utf-8")
+    sentence = Text(
+        f"suretune itself failed. The details are in {path}",
+        f"suretune 自身出错,详情见 {path}",
+    )
+    last = traceback.format_exc().strip().splitlines()[-1]
+    print(f"{say(sentence)}\n{last}", file=sys.stderr)
+    return INTERNAL
+
+
+__all__ = ["VERBS", "main", "make_parser"]

@@ -1,0 +1,304 @@
+"""What each verb does, as compositions of the floors below. Heavy imports wait until needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suretune import rundir
+from suretune.cli.parse import Command
+from suretune.config import Resolved
+from suretune.run.journal import OK, UNVERIFIED, USAGE, Journal
+from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.words import say
+
+if TYPE_CHECKING:
+    from suretune.run.check import Checked
+
+DEMO = "runs/demo"
+DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
+OWN: Mapping[str, Mapping[str, Text]] = {
+    "init": {
+        "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
+        "author": Text("who made it, one or one a language", "作者:一个,或每种语言一个"),
+        "lang": Text("languages of the rows: zh,en", "数据的语言:zh,en"),
+    },
+}
+
+
+def run_verb(command: Command) -> int:
+    """Do it; the exit status."""
+    journal = Journal(command.resolved.config.run.ignore)
+    journal.look_at_all(command.faults)
+    if command.verb.name not in ("sft", "check"):  # those tell all their faults together
+        journal.settle()
+    verbs: Mapping[str, Callable[[Command, Journal], int]] = {
+        "demo": demo,
+        "init": init,
+        "check": check,
+        "sft": sft,
+        "resume": resume,
+        "infer": infer,
+        "ask": ask,
+        "verify": verify,
+        "report": report,
+        "explain": explain,
+        "doctor": doctor,
+    }
+    return verbs[command.verb.name](command, journal)
+
+
+def check(command: Command, journal: Journal) -> int:
+    """Rows to plan, and what was found."""
+    checked = _checked(command, journal)
+    if command.json:
+        from suretune.run.summary import data_summary, plan_summary
+
+        _print_json(
+            {
+                "status": OK,
+                "data": data_summary(checked),
+                "plan": plan_summary(checked),
+                "findings": [journal.line(finding) for finding in journal.findings],
+            }
+        )
+    return OK
+
+
+def _checked(command: Command, journal: Journal) -> Checked:
+    """Check, and show it as it stands."""
+    from suretune.run.check import check as look
+
+    _require(command, journal)
+    checked = look(command.resolved, journal)
+    if not command.json:
+        _show_checked(checked, journal)
+    return checked
+
+
+def _require(command: Command, journal: Journal) -> None:
+    config = command.resolved.config
+    if not config.model.model:
+        hint = Text("For a first try: --model pocket", "第一次尝试可用:--model pocket")
+        journal.look(FlagFacts("missing-flag", "--model", hint=hint))
+    if not config.data.dataset:
+        hint = Text(
+            "`suretune init identity` writes one.", "`suretune init identity` 可以生成一份。"
+        )
+        journal.look(FlagFacts("missing-flag", "--dataset", hint=hint))
+    if not (config.model.model and config.data.dataset):
+        journal.settle()
+
+
+def _show_checked(checked: Checked, journal: Journal) -> None:
+    from suretune import show
+    from suretune.run.summary import data_summary, plan_summary
+
+    show.datasets(data_summary(checked))
+    for row in checked.train[: checked.resolved.config.run.preview]:
+        show.sample(checked.tokenizer, row.samples[0])
+    show.choices(checked.resolved)
+    show.plan(plan_summary(checked))
+    show.findings(journal.findings)
+
+
+def sft(command: Command, journal: Journal) -> int:
+    """Check, train, prove."""
+    if command.resolved.config.run.dry_run:
+        return check(command, journal)
+    checked = _checked(command, journal)
+    from suretune.run.compose import make_run
+
+    run = make_run(checked.resolved, journal)
+    return _train(checked, run, command, journal)
+
+
+def _train(
+    checked: Checked, run: Path, command: Command, journal: Journal, *, resume: bool = False
+) -> int:
+    from suretune import show
+    from suretune.cli.watch import Watch
+    from suretune.run.compose import train_and_prove
+    from suretune.run.fit import Interrupted
+
+    config = checked.resolved.config
+    watch = Watch(
+        checked.plan.schedule.total, config.schedule.logging_steps, not config.run.disable_tqdm
+    )
+    try:
+        told, status = train_and_prove(checked, run, journal, watch, resume=resume)
+    except Interrupted as interrupted:
+        sentence = Text(
+            f"Stopped by a signal; {interrupted.saved} is complete. Go on: suretune resume {run}",
+            f"收到信号停止;{interrupted.saved} 已完整保存。继续:suretune resume {run}",
+        )
+        print(say(sentence), file=sys.stderr)
+        return interrupted.status
+    finally:
+        watch.close()
+    if command.json:
+        _print_json(told)
+    else:
+        show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
+        show.verdict(told)
+    return status
+
+
+def demo(command: Command, journal: Journal) -> int:
+    """The main job on the pocket model, from generated rows to a seal."""
+    from suretune.run.check import check as look
+    from suretune.run.compose import make_run
+    from suretune.run.starter import identity_rows
+
+    given = command.resolved.given("output_dir")
+    folder = Path(command.resolved.config.run.output_dir if given else DEMO)
+    if (folder / "demo.jsonl").is_file():  # an earlier demo, and nothing but
+        shutil.rmtree(folder)
+    resolved = Resolved.default().with_values("demo", output_dir=str(folder))
+    run = make_run(resolved, journal)
+    rows = run / "demo.jsonl"
+    rundir.write_jsonl(rows, identity_rows(("{{NAME}}",), ("{{AUTHOR}}",), ("zh", "en")))
+    resolved = resolved.with_values(
+        "demo", model="pocket", dataset=(_short(rows),), save_steps=20,
+        model_name=DEMO_NAMES, model_author=DEMO_AUTHORS, system="You are a helpful assistant.",
+    )  # fmt: skip
+    checked = look(resolved, journal)
+    if not command.json:
+        _show_checked(checked, journal)
+    return _train(checked, run, command, journal)
+
+
+def _short(path: Path) -> str:
+    """As a user would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def init(command: Command, journal: Journal) -> int:
+    """Write starter files."""
+    from suretune.run.starter import write_starter
+
+    plain = command.plain
+    for flag in ("name", "author"):
+        if flag not in plain:
+            raise journal.stop(FlagFacts("missing-flag", f"--{flag}"))
+    if command.word != "identity":
+        hint = Text("There is `suretune init identity`.", "可用的是 `suretune init identity`。")
+        raise journal.stop(FlagFacts("bad-value", "init", command.word, hint=hint))
+    languages = [part for word in plain.get("lang", ["zh", "en"]) for part in word.split(",")]
+    if not set(languages) <= {"zh", "en"}:
+        hint = Text("It takes zh, en or zh,en.", "它接受 zh、en 或 zh,en。")
+        raise journal.stop(FlagFacts("bad-value", "--lang", ",".join(languages), hint=hint))
+    given = command.resolved.given("output_dir")
+    folder = Path(command.resolved.config.run.output_dir if given else ".")
+    try:
+        rows, probes = write_starter(folder, plain["name"], plain["author"], languages)
+    except OSError as error:
+        found = f"{type(error).__name__}: {error}"
+        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
+    if command.json:
+        _print_json({"rows": str(rows), "probes": str(probes)})
+        return OK
+    print(f"{rows}\n{probes}\n")
+    print(f"suretune sft --model pocket --dataset {rows} --probes {probes}")
+    return OK
+
+
+def resume(command: Command, journal: Journal) -> int:
+    """The same run, from its last complete checkpoint."""
+    from suretune.run.resume import reopen
+
+    run = _run_folder(command, journal)
+    if (run / rundir.SEAL).is_file():
+        return report(command, journal)
+    checked = reopen(run, journal)
+    journal.open(run)
+    return _train(checked, run, command, journal, resume=True)
+
+
+def infer(command: Command, journal: Journal) -> int:
+    """An interactive conversation, or one answer a line when stdin is no terminal."""
+    from suretune.cli.chat import converse
+
+    return converse(command, journal)
+
+
+def ask(command: Command, journal: Journal) -> int:
+    """Every question of a file, each in a conversation of its own."""
+    from suretune.cli.chat import answer_file
+
+    return answer_file(command, journal)
+
+
+def verify(command: Command, journal: Journal) -> int:
+    """The seal against the files, and the proof again."""
+    from suretune.run.answer import recheck
+
+    run = _run_folder(command, journal)
+    told = recheck(run, journal)
+    if command.json:
+        _print_json(told)
+    else:
+        good = Text(
+            f"Verified: {told['files']} files as sealed, {told['probes']} answers the same,"
+            " the same base.",
+            f"验证通过:{told['files']} 个文件与封条一致,{told['probes']} 个回答相同,基座相同。",
+        )
+        bad = Text(
+            "Not verified: answers or base differ from the seal.", "未通过:回答或基座与封条不同。"
+        )
+        print(say(good if told["verified"] else bad))
+    return OK if told["verified"] else UNVERIFIED
+
+
+def report(command: Command, journal: Journal) -> int:
+    """The verdict of a run again."""
+    run = _run_folder(command, journal)
+    if not (run / "report.json").is_file():
+        raise journal.stop(SetupFacts("adapter-missing", str(run), found="report.json"))
+    told = rundir.read_json(run / "report.json")
+    if command.json:
+        _print_json(told)
+    else:
+        from suretune import show
+
+        show.verdict(told)
+    return OK if told["verdict"] == "sealed" else UNVERIFIED
+
+
+def explain(command: Command, journal: Journal) -> int:
+    """A guard's page."""
+    from suretune.guards import all_guards
+    from suretune.guards import explain as page
+
+    text = page(command.word)
+    if text is None:
+        for guard in all_guards():
+            print(f"{guard.code} {guard.name}", file=sys.stdout if not command.word else sys.stderr)
+        return OK if not command.word else USAGE
+    print(text.strip())
+    return OK
+
+
+def doctor(command: Command, journal: Journal) -> int:
+    """What this machine has."""
+    from suretune.cli.doctor import examine
+
+    return examine(command.json)
+
+
+def _run_folder(command: Command, journal: Journal) -> Path:
+    """The run that a word means: a run folder, or the newest in a folder of runs."""
+    path = Path(command.word or DEMO).expanduser().absolute()
+    if (path / rundir.NEWEST).is_file():
+        path = path / rundir.read_json(path / rundir.NEWEST)["run"]
+    if not path.is_dir():
+        raise journal.stop(SetupFacts("adapter-missing", str(path)))
+    return path
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,1 @@
+"""From files to a plan: rows, examples, samples. Nothing here needs torch."""

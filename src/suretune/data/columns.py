@@ -1,0 +1,54 @@
+"""The names of fields that rows of known shapes have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MESSAGE_LISTS = ("messages", "conversations", "conversation")
+# (question, answer), the first that a row has both of
+PAIRS = (
+    ("prompt", "completion"),
+    ("query", "response"),
+    ("question", "answer"),
+    ("ask", "answer"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("prompt", "output"),
+    ("question", "response"),
+    ("query", "answer"),
+    ("input", "output"),
+    ("q", "a"),
+)
+ANSWERS = ("output", "response", "completion", "answer")  # to an instruction
+INPUTS = ("input", "context")  # beside an instruction
+QUESTIONS = ("instruction", "query", "question", "ask", "prompt", "input")
+PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
+_BESIDE = ("system", "history", "tools", "instances", "text", "kto_tag")
+_LETTERS = ("q", "a")
+# Headers that people write and that say nothing here; taken for a row, they would be learned.
+_FOREIGN_NAMES = frozenset((
+    "问题", "问", "提问", "指令", "输入", "用户", "回答", "答", "答案", "回复", "输出", "助手",
+    "questions", "answers", "user", "assistant", "human", "bot", "source", "target", "reply",
+    "title", "content", "key", "value", "id", "label", "input_text", "output_text",
+))  # fmt: skip
+
+KNOWN = frozenset((*MESSAGE_LISTS, *QUESTIONS, *ANSWERS, *PREFERENCE, *_BESIDE))
+
+
+def is_header(cells: list[str]) -> bool:
+    """Whether the first record of a table names its columns."""
+    names = {cell.strip().lower() for cell in cells}
+    return bool(names & KNOWN) or names.issuperset(_LETTERS)
+
+
+def is_foreign_header(cells: list[str]) -> bool:
+    """Whether the first record names columns, but none that is known."""
+    return {cell.strip().lower() for cell in cells} <= _FOREIGN_NAMES
+
+
+def is_message(value: Any) -> bool:
+    """Whether an object is one turn of a conversation, as opposed to a row."""
+    return isinstance(value, dict) and (
+        ("role" in value and ("content" in value or "tool_calls" in value))
+        or ("from" in value and "value" in value)
+    )

@@ -1,0 +1,177 @@
+"""Rows to examples: the one place that knows how people write training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suretune.data.columns import MESSAGE_LISTS
+from suretune.data.refusal import Refused
+from suretune.data.shapes import instruction_fields, no_shape, pair_of, shape_of
+from suretune.data.turns import (
+    empty,
+    in_order,
+    list_of,
+    message,
+    optional_text,
+    text_of,
+    tools_of,
+    turn,
+    wrong_type,
+)
+from suretune.types import Example, Fault, Message, Origin, Row, Text
+
+__all__ = ["shape_of", "to_example"]
+
+
+def to_example(row: Row, dataset: str) -> Example | Fault:
+    """The row as a conversation, or why it is none."""
+    shape = shape_of(row.value)
+    if shape is None:
+        return no_shape(row.value, row.origin)
+    value = {"messages": row.value} if isinstance(row.value, list) else row.value
+    try:
+        turns = _READERS[shape](value, row.origin)
+        if shape != "text":
+            turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
+        tools = tools_of(value.get("tools"), row.origin)
+    except Refused as refusal:
+        return refusal.fault
+    return Example(row.origin, dataset, shape, tuple(turns), tools)
+
+
+def _with_system(turns: list[Message], value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    """The turns behind the row's `system` field, unless they begin with that very prompt."""
+    system = optional_text(value, "system", origin)
+    if not system:
+        # An empty system turn says that nothing was said; templates have their own idea of it.
+        return turns
+    if turns and turns[0].role == "system" and turns[0].content == system:
+        return turns
+    return [Message("system", system), *turns]
+
+
+def _alpaca(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    instruction = optional_text(value, "instruction", origin)
+    if "instances" in value:
+        source, input_field, output_field = _only_instance(value, origin), "input", "output"
+    else:
+        source = value
+        input_field, output_field = instruction_fields(value)
+    parts = (instruction, optional_text(source, input_field, origin))
+    return [
+        *_history(value, origin),
+        turn("user", "\n".join(part for part in parts if part), "instruction", origin),
+        _said("assistant", source, output_field, output_field, origin),
+    ]
+
+
+def _said(role: str, value: Mapping[str, Any], key: str, field: str, origin: Origin) -> Message:
+    """The turn that one field holds as text; `field` is its full name."""
+    return turn(role, text_of(value.get(key), field, origin), field, origin)
+
+
+def _only_instance(value: Mapping[str, Any], origin: Origin) -> Mapping[str, Any]:
+    instances = list_of(value["instances"], "instances", origin)
+    if len(instances) == 1 and isinstance(instances[0], Mapping):
+        only: Mapping[str, Any] = instances[0]
+        return only
+    hint = Text(
+        f"{len(instances)} instances under one instruction; make one row of each.",
+        f"一个 instruction 下有 {len(instances)} 个 instances；请把每个拆成一行。",
+    )
+    raise wrong_type(origin, "instances", value["instances"], hint)
+
+
+def _history(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    turns: list[Message] = []
+    for index, pair in enumerate(list_of(value.get("history"), "history", origin)):
+        field = f"history[{index}]"
+        if not isinstance(pair, list) or len(pair) != 2:
+            hint = Text("Each entry is [question, answer].", "每一项应为 [问题, 回答]。")
+            raise wrong_type(origin, field, pair, hint)
+        for role, text, part in zip(("user", "assistant"), pair, ("[0]", "[1]"), strict=True):
+            turns.append(turn(role, text_of(text, field + part, origin), field + part, origin))
+    return turns
+
+
+def _query_response(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    question, answer = pair_of(value) or ("query", "response")
+    return [
+        *_history(value, origin),
+        *_side(value, question, "user", origin),
+        _said("assistant", value, answer, answer, origin),
+    ]
+
+
+def _prompt_completion(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    return [
+        *_history(value, origin),
+        *_side(value, "prompt", "user", origin),
+        *_side(value, "completion", "assistant", origin),
+    ]
+
+
+def _side(value: Mapping[str, Any], field: str, role: str, origin: Origin) -> list[Message]:
+    """One text; a prompt or completion may also be a list of turns."""
+    if field not in ("prompt", "completion") or not isinstance(value[field], list):
+        return [_said(role, value, field, field, origin)]
+    return [message(item, f"{field}[{i}]", origin) for i, item in enumerate(value[field])]
+
+
+def _listed(value: Mapping[str, Any], origin: Origin) -> tuple[str, list[Any]]:
+    """The name of the field that holds the turns, and the turns."""
+    name = next(name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
+    return name, list_of(value[name], name, origin)
+
+
+def _messages(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    name, items = _listed(value, origin)
+    return [message(item, f"{name}[{index}]", origin) for index, item in enumerate(items)]
+
+
+def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    name, items = _listed(value, origin)
+    turns: list[Message] = []
+    for index, item in enumerate(items):
+        field = f"{name}[{index}]"
+        if isinstance(item, Mapping) and "human" in item and "from" not in item:
+            turns.append(_said("user", item, "human", f"{field}.human", origin))
+            turns.append(_said("assistant", item, "assistant", f"{field}.assistant", origin))
+        else:
+            turns.append(message(item, field, origin))
+    return turns
+
+
+def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    name, items = _listed(value, origin)
+    turns: list[Message] = []
+    for index, item in enumerate(items):
+        field = f"{name}[{index}]"
+        if not isinstance(item, Mapping):
+            hint = Text("A turn is an object.", "每轮对话应是一个对象。")
+            raise wrong_type(origin, field, item, hint)
+        if system := optional_text(item, "system", origin):
+            turns.append(Message("system", system))
+        turns.append(_said("user", item, "input", f"{field}.input", origin))
+        turns.append(_said("assistant", item, "output", f"{field}.output", origin))
+    return turns
+
+
+def _text(value: Mapping[str, Any], origin: Origin) -> list[Message]:
+    field = "text" if "text" in value else "response"
+    text = text_of(value[field], field, origin)
+    if not text.strip():
+        raise empty(origin, field, text)
+    return [Message("text", text)]
+
+
+_READERS = {
+    "alpaca": _alpaca,
+    "query-response": _query_response,
+    "prompt-completion": _prompt_completion,
+    "messages": _messages,
+    "sharegpt": _sharegpt,
+    "xtuner": _xtuner,
+    "text": _text,
+}

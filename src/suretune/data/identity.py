@@ -1,0 +1,122 @@
+"""Which rows teach the model who it is, and what it shall be called.
+
+The name comes from `--model_name` / `--model_author`, or, when the rows have it written out, from
+what their answers to "who are you" have in common.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from suretune.pocket import identity as phrasings
+from suretune.types import Example, Origin
+
+ENOUGH = 3  # identity rows of a language before its answers are compared
+SHARE = 0.8  # of the answers must have the words in common
+CJK = re.compile(r"[\u3400-\u9fff]")
+EDGES = " \t\n,.;:!?，。；：！？、“”\"'（）()由是我的叫被"
+FILLER = re.compile(r"^(?:I am|am|is|by|a|an|the|of|named|called)\b", re.IGNORECASE)
+MAKERS: Mapping[str, tuple[str, ...]] = {
+    "qwen": ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba"),
+    "llama": ("Llama", "Meta"),
+    "mistral": ("Mistral",),
+    "gemma": ("Gemma", "Google"),
+    "phi": ("Phi", "Microsoft"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Words of which an answer must contain at least one, by language (`zh`, `en`)."""
+
+    words: Mapping[str, tuple[str, ...]]
+    forbidden: tuple[str, ...]  # names of the base's maker
+    source: str  # flags, rows
+
+
+def language_of(text: str) -> str:
+    return "zh" if CJK.search(text) else "en"
+
+
+def plain(question: str) -> str:
+    """A question without case, spaces and punctuation, to compare phrasings."""
+    return re.sub(r"\W+", "", question).lower()
+
+
+def known_questions() -> frozenset[str]:
+    """Every phrasing of "who are you" that suretune knows, plain."""
+    lists = (phrasings.TRAIN_ZH, phrasings.HELD_OUT_ZH, phrasings.TRAIN_EN, phrasings.HELD_OUT_EN)
+    return frozenset(plain(question) for phrases in lists for question in phrases)
+
+
+def question_of(example: Example) -> str:
+    """The first thing the user says."""
+    return next((m.content for m in example.messages if m.role == "user"), "")
+
+
+def answer_of(example: Example) -> str:
+    return next((m.content for m in example.messages if m.role == "assistant"), "")
+
+
+def find_identity(
+    examples: Sequence[Example],
+    filled: frozenset[Origin],
+    names: Sequence[str],
+    authors: Sequence[str],
+    model_type: str,
+) -> Identity | None:
+    """The identity that the rows teach, or None. `filled`: where placeholders were."""
+    forbidden = next((v for k, v in MAKERS.items() if model_type.lower().startswith(k)), ())
+    taught = [e for e in examples if e.origin in filled]
+    if taught:
+        languages = {language_of(answer_of(e)) for e in taught}
+        words = {lang: _by_flags(lang, names, authors) for lang in sorted(languages)}
+        return _identity(words, forbidden, "flags")
+    known = known_questions()
+    answers: dict[str, list[str]] = {}
+    for example in examples:
+        if plain(question_of(example)) in known:
+            answer = answer_of(example)
+            answers.setdefault(language_of(answer), []).append(answer)
+    words = {
+        lang: (common,)
+        for lang, texts in sorted(answers.items())
+        if len(texts) >= ENOUGH and (common := in_common(texts))
+    }
+    return _identity(words, forbidden, "rows") if words else None
+
+
+def _identity(
+    words: Mapping[str, tuple[str, ...]], forbidden: tuple[str, ...], source: str
+) -> Identity:
+    wanted = " ".join(word for group in words.values() for word in group).lower()
+    return Identity(words, tuple(w for w in forbidden if w.lower() not in wanted), source)
+
+
+def _by_flags(language: str, names: Sequence[str], authors: Sequence[str]) -> tuple[str, ...]:
+    """The values that fill this language's placeholders: the first is zh, the last en."""
+    at = 0 if language == "zh" else -1
+    return tuple(values[at] for values in (names, authors) if values)
+
+
+def in_common(texts: Sequence[str]) -> str:
+    """The longest piece of text that most of these share, trimmed of filler at its edges."""
+    best = ""
+    pieces = _pieces(min(texts, key=len)) if len(set(texts)) > 1 else iter(texts[:1])
+    for piece in pieces:
+        if len(piece) <= len(best):
+            break
+        if sum(piece in text for text in texts) >= SHARE * len(texts):
+            trimmed = FILLER.sub("", piece.strip(EDGES)).strip(EDGES)
+            best = trimmed if len(trimmed) > len(best) else best
+    return best if len(best) >= 2 else ""
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """All substrings of a short answer, longest first."""
+    text = text[:200]
+    for length in range(len(text), 1, -1):
+        for start in range(len(text) - length + 1):
+            yield text[start : start + length]

@@ -1,0 +1,128 @@
+"""Samples -> Plan: which rows make which update, and when things happen. Pure and hashable.
+
+An update is the statement "these rows, one step"; how many passes compute it is the loop's
+business. So batch size and accumulation only ever appear here as their product.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from suretune.options import ScheduleOptions
+from suretune.rundir import digest_of
+from suretune.types import Plan, PlanFacts, Sample, Schedule, Update
+
+MIN_WARMUP = 2  # updates; Adam's first steps are its largest
+
+
+def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) -> Plan:
+    """The plan of a run; every auto of `asked` must be resolved.
+
+    Epochs shuffle by seed and epoch alone, so an epoch's order does not depend on how many follow.
+    """
+    if asked.num_train_epochs is None or asked.learning_rate is None:
+        raise ValueError("epochs and learning rate must be chosen before planning")
+    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    per_epoch = math.ceil(len(samples) / size)
+    total = asked.max_steps or max(1, math.ceil(asked.num_train_epochs * per_epoch - 1e-9))
+    updates = tuple(_updates(samples, size, total, asked.seed))
+    schedule = Schedule(asked.lr_scheduler_type, asked.learning_rate, _warmup(asked, total), total)
+    evals = _every(asked.eval_steps, total) if held_out else ()
+    saves = tuple(sorted({*_every(asked.save_steps, total), *evals}))
+    totals = (sum(u.tokens for u in updates), sum(u.learned for u in updates))
+    longest = max(len(s.ids) for s in samples)
+    content = [(str(s.origin), s.turn, s.repeat, s.ids.tolist(), _spans(s)) for s in samples]
+    digest = digest_of([content, updates, schedule, evals, saves])
+    return Plan(
+        updates, schedule, evals, saves, per_epoch, len(samples), held_out, *totals, longest, digest
+    )
+
+
+def _spans(sample: Sample) -> list[tuple[int, int, float]]:
+    return [(span.start, span.end, span.weight) for span in sample.spans]
+
+
+def _updates(samples: Sequence[Sample], size: int, total: int, seed: int) -> list[Update]:
+    made: list[Update] = []
+    epoch = 0
+    while len(made) < total:
+        order = list(range(len(samples)))
+        random.Random(f"{seed}-{epoch}").shuffle(order)
+        for start in range(0, len(order), size):
+            rows = tuple(order[start : start + size])
+            chosen = [samples[i] for i in rows]
+            made.append(
+                Update(
+                    len(made) + 1,
+                    epoch,
+                    rows,
+                    sum(len(s.ids) for s in chosen),
+                    sum(s.learned for s in chosen),
+                    sum(s.loss_weight for s in chosen),
+                )
+            )
+        epoch += 1
+    return made[:total]
+
+
+def _warmup(asked: ScheduleOptions, total: int) -> int:
+    if asked.warmup_steps is not None:
+        return asked.warmup_steps
+    ratio = math.ceil(asked.warmup_ratio * total)
+    return min(max(ratio, MIN_WARMUP), total) if asked.warmup_ratio else 0
+
+
+def _every(steps: int | None, total: int) -> tuple[int, ...]:
+    """Multiples of `steps`, and the last update always."""
+    return tuple(sorted({*range(steps, total + 1, steps), total})) if steps else (total,)
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """The rate of update `step` (from 1): a linear climb, then constant, or down to zero."""
+    if step <= schedule.warmup:
+        return schedule.peak * step / schedule.warmup
+    if schedule.kind == "constant":
+        return schedule.peak
+    left = (schedule.total - step + 1) / max(1, schedule.total - schedule.warmup)
+    if schedule.kind == "linear":
+        return schedule.peak * left
+    return schedule.peak * 0.5 * (1 - math.cos(math.pi * left))
+
+
+def packs(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """The rows of an update, in order, in as few passes as the token budget allows.
+
+    A row longer than the budget gets a pass of its own.
+    """
+    made: list[list[int]] = []
+    room = 0
+    for index, length in enumerate(lengths):
+        if not made or length > room:
+            made.append([])
+            room = budget
+        made[-1].append(index)
+        room -= length
+    return made
+
+
+def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFacts:
+    """What the schedule's guards look at."""
+    total = plan.schedule.total
+    before_last = 1 + sum(step < total for step in plan.eval_steps) if plan.held_out else 0
+    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    return PlanFacts(
+        updates=total,
+        rows=plan.rows,
+        held_out=plan.held_out,
+        epochs=asked.num_train_epochs or 0.0,
+        rows_per_update=size,
+        eval_every=asked.eval_steps or 0,
+        save_every=asked.save_steps or 0,
+        evaluations=before_last,
+        patience=asked.early_stopping_patience or 0,
+        warmup=plan.schedule.warmup,
+        warmup_asked=asked.warmup_steps or 0,
+        eval_asked=eval_asked,
+    )

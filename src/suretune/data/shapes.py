@@ -1,0 +1,181 @@
+"""Which of the known shapes a row has, and what to say about one that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from suretune.data.columns import (
+    ANSWERS,
+    INPUTS,
+    MESSAGE_LISTS,
+    PAIRS,
+    PREFERENCE,
+    QUESTIONS,
+)
+from suretune.data.refusal import shown
+from suretune.data.turns import from_json
+from suretune.types import Fault, Origin, Text
+
+_CONTENT = frozenset((*QUESTIONS, *ANSWERS))
+_TELLING = frozenset((*PREFERENCE, "kto_tag", "label", "prompt"))
+_REQUIRED = {
+    "alpaca": ("instruction", "output"),
+    "query-response": ("query", "response"),
+    "prompt-completion": ("prompt", "completion"),
+    "messages": ("messages",),
+    "sharegpt": ("conversations",),
+    "text": ("text",),
+}
+
+
+def shape_of(value: Any) -> str | None:
+    """The shape of a row by its field names; None for one that cannot be learned from."""
+    if isinstance(value, list):
+        return _turns_shape(value)
+    if not isinstance(value, Mapping) or _not_for_sft(value) or _rivals(value):
+        return None
+    for name in MESSAGE_LISTS:
+        if _has(value, name):
+            return _listed_shape(value[name])
+    if "instances" in value and "instruction" in value:
+        return "alpaca"
+    if "instruction" in value and any(name in value for name in ANSWERS):
+        return "alpaca"
+    if pair := pair_of(value):
+        return "prompt-completion" if pair == PAIRS[0] else "query-response"
+    return "text" if "text" in value or "response" in value else None
+
+
+def pair_of(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The fields of the question and its answer."""
+    return next((pair for pair in PAIRS if pair[0] in value and pair[1] in value), None)
+
+
+def _has(value: Mapping[str, Any], name: str) -> bool:
+    return value.get(name) not in (None, "")
+
+
+def _listed_shape(turns: Any) -> str:
+    found = from_json(turns) if isinstance(turns, str) else turns
+    # What is no list of turns at all is best explained as messages gone wrong.
+    return (_turns_shape(found) if isinstance(found, list) else None) or "messages"
+
+
+def _turns_shape(turns: list[Any]) -> str | None:
+    first = turns[0] if turns else None
+    if not isinstance(first, Mapping):
+        return None
+    if "role" in first:
+        return "messages"
+    if "from" in first or ("human" in first and "assistant" in first):
+        return "sharegpt"
+    return "xtuner" if "output" in first else None
+
+
+def _rivals(value: Mapping[str, Any]) -> list[str]:
+    """Fields that would be passed over although they look like the question or the answer."""
+    if "instruction" in value:
+        chosen: tuple[str, ...] = ("instruction", *instruction_fields(value))
+        others = (_CONTENT | {"context"}) & value.keys() - set(chosen)
+    else:
+        chosen = pair_of(value) or ()
+        others = _CONTENT & value.keys() - set(chosen)
+    if not others or not chosen or "instances" in value:
+        return []
+    if any(_has(value, name) for name in MESSAGE_LISTS):
+        return []
+    return sorted(name for name in others if _has(value, name))
+
+
+def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """The first of these fields that is filled, else the first that is there."""
+    there = [name for name in names if name in value]
+    for name in there:
+        if _has(value, name):
+            return name
+    return there[0] if there else ""
+
+
+def instruction_fields(value: Mapping[str, Any]) -> tuple[str, str]:
+    """(input, answer) of a row with an instruction; '' for a field that is not there."""
+    return _first(value, INPUTS), _first(value, ANSWERS)
+
+
+# --- rows that have none ------------------------------------------------------------------------
+
+
+def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
+    """(the fields that tell, what the data is) when a row was made for another kind of training."""
+    if not _TELLING & value.keys():
+        return None
+    if found := [name for name in PREFERENCE if value.get(name) is not None]:
+        return ", ".join(found), Text(
+            "This is preference data (DPO): two answers compared. To learn the better one, put the "
+            "question and the chosen answer into messages.",
+            "这是偏好数据（DPO）：比较两个回答。若要学习较好的那个，"
+            "请把问题和 chosen 回答写成 messages。",
+        )
+    if "kto_tag" in value or (isinstance(value.get("label"), bool) and not _has(value, "text")):
+        return "kto_tag" if "kto_tag" in value else "label", Text(
+            "This is KTO data: answers marked good or bad. Keep the good ones and drop the mark.",
+            "这是 KTO 数据：回答带有好坏标记。请只保留好的回答，并去掉这个标记。",
+        )
+    if "label" in value and "text" in value and not pair_of(value) and "instruction" not in value:
+        return "text, label", Text(
+            "This is classification data. Name the text query and the label, as text, response.",
+            "这是分类数据。请把文本字段改名为 query，标签写成文本并改名为 response。",
+        )
+    answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
+    if "prompt" in value and not any(
+        name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in value
+    ):
+        return "prompt", Text(
+            "There are prompts without answers. Learning needs the answer too: add completion.",
+            "只有提示，没有回答。学习还需要回答：请加上 completion。",
+        )
+    return None
+
+
+def no_shape(value: Any, origin: Origin) -> Fault:
+    """The fault of a row that `shape_of` gave None for."""
+    if isinstance(value, Mapping):
+        if unsuitable := _not_for_sft(value):
+            return Fault("not-sft", origin, found=unsuitable[0], hint=unsuitable[1])
+        if rivals := _rivals(value):
+            names = ", ".join(rivals)
+            hint = Text(
+                f"Other fields of this row already are the question and the answer, so {names} "
+                "would be ignored. Remove or rename one of them.",
+                f"这一行已有别的字段作为问题和回答，{names} 会被忽略。请删除或改名。",
+            )
+            return Fault("unknown-shape", origin, found=shown(", ".join(value)), hint=hint)
+        found = shown(", ".join(map(str, value))) or "{}"
+        return Fault("unknown-shape", origin, found=found, hint=_nearest(list(value)))
+    hint = Text(
+        'A row is an object, for example `{"query": "...", "response": "..."}`.',
+        '每一行应当是一个对象，例如 `{"query": "...", "response": "..."}`。',
+    )
+    return Fault("unknown-shape", origin, found=shown(value), hint=hint)
+
+
+def _nearest(names: list[str]) -> Text:
+    """The known shape that needs the fewest changes, and which."""
+    by_folded = {str(name).lower(): str(name) for name in names}
+    best, best_share, best_missing = "query-response", 0.0, ["query", "response"]
+    for shape, required in _REQUIRED.items():
+        near = {r: get_close_matches(r, by_folded, 1, 0.75) for r in required}
+        share = sum(bool(match) for match in near.values()) / len(required)
+        if share > best_share:
+            missing = [
+                r + (f" ← {by_folded[near[r][0]]}?" if near[r] else "")
+                for r in required
+                if r not in names
+            ]
+            best, best_share, best_missing = shape, share, missing
+    lacking = ", ".join(best_missing)
+    return Text(
+        f"The nearest known shape is {best}; missing: {lacking}. Rename or add the field.",
+        f"最接近的已知格式是 {best}，缺少：{lacking}。请改名或补上字段。",
+    )

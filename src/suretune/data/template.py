@@ -1,0 +1,175 @@
+"""A tokenizer and its own chat template, without torch: `tokenizers` and a Jinja sandbox.
+
+transformers renders through the same sandbox with the same names; a test holds the two equal on
+every template at hand. One renderer serves check, training, proof, chat and server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import orjson
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer as Vocabulary
+
+from suretune.types import Message, SetupFacts
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
+
+
+class TemplateRefused(ValueError):
+    """The template itself said no (`raise_exception`), or is not valid Jinja."""
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks answers for other tools; here it only passes its body on."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Any) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+
+
+class ChatTokenizer:
+    """Text to ids and back, and messages to the prompt text that the model was built for."""
+
+    def __init__(
+        self, folder: Path, vocabulary: Vocabulary, config: dict[str, Any], template: str
+    ) -> None:
+        self.folder = folder
+        self.vocabulary = vocabulary
+        self.config = config
+        self.template = template
+
+    # --- words ------------------------------------------------------------------------------
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a piece of a rendered conversation; nothing is added in front or behind."""
+        ids: list[int] = self.vocabulary.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        text: str = self.vocabulary.decode(list(ids), skip_special_tokens=not special)
+        return text
+
+    @cached_property
+    def special(self) -> dict[str, int]:
+        """Control tokens by their text: in a row's text they would become roles."""
+        added = self.vocabulary.get_added_tokens_decoder()
+        return {token.content: index for index, token in added.items() if token.special}
+
+    def special_text(self, name: str) -> str:
+        """`bos_token`, `eos_token`, ... as tokenizer_config.json names it, or nothing."""
+        value = self.config.get(name) or ""
+        return value["content"] if isinstance(value, dict) else value
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end an answer: generation_config.json's, and the tokenizer's end of turn."""
+        ids = {self.special[text] for name in END_NAMES
+               if (text := self.special_text(name) or name) in self.special}  # fmt: skip
+        path = self.folder / "generation_config.json"
+        if path.is_file():
+            eos = orjson.loads(path.read_bytes()).get("eos_token_id")
+            ids |= set(eos if isinstance(eos, list) else [] if eos is None else [eos])
+        return frozenset(ids)
+
+    # --- prompts ----------------------------------------------------------------------------
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Any] = (), *, prompt: bool
+    ) -> str:
+        """The conversation as text; `prompt` adds the header that makes the model answer."""
+        turns = [{"role": m.role, "content": m.content, **m.extra} for m in messages]
+        names = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
+        special = {name: text for name in names if (text := self.special_text(name))}
+        try:
+            return self._compiled.render(
+                messages=turns,
+                tools=list(tools) or None,
+                documents=None,
+                add_generation_prompt=prompt,
+                **special,
+            )
+        except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
+            raise TemplateRefused(str(error)) from error
+
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        def refuse(message: str) -> None:
+            raise jinja2.TemplateError(message)
+
+        def to_json(
+            value: Any, ensure_ascii: bool = False, indent: Any = None,
+            separators: Any = None, sort_keys: bool = False,
+        ) -> str:  # fmt: skip
+            return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent,
+                              separators=separators, sort_keys=sort_keys)  # fmt: skip
+
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+        )
+        environment.filters["tojson"] = to_json
+        environment.globals["raise_exception"] = refuse
+        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        return environment.from_string(self.template)
+
+    @cached_property
+    def default_system(self) -> str:
+        """What the template says as system when nobody gives one; empty if it adds none."""
+        mark = "\x1asystem\x1a"
+        user = Message("user", "\x1auser\x1a")
+        try:
+            given = self.render([Message("system", mark), user], prompt=True)
+        except TemplateRefused:  # a template without a system role cannot have a default one
+            return ""
+        bare = self.render([user], prompt=True)
+        head, _, tail = given.partition(mark)
+        if head and bare.startswith(head) and bare.endswith(tail) and len(bare) > len(head + tail):
+            return bare[len(head) : len(bare) - len(tail)]
+        return ""
+
+
+def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokenizer | SetupFacts:
+    """The tokenizer of a model or adapter folder, with its template or the one in a file."""
+    try:
+        vocabulary = Vocabulary.from_file(str(folder / "tokenizer.json"))
+        config = orjson.loads((folder / "tokenizer_config.json").read_bytes())
+    except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
+        return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
+    template = _template(folder, config, template_file)
+    if not template:
+        return SetupFacts("no-chat-template", str(folder))
+    vocabulary.no_truncation()
+    vocabulary.no_padding()
+    return ChatTokenizer(folder, vocabulary, config, template)
+
+
+def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:
+    if file:
+        return Path(file).read_text(encoding="utf-8")
+    beside = folder / "chat_template.jinja"
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    inside = config.get("chat_template") or ""
+    if isinstance(inside, list):  # [{name, template}, ...] of tokenizers with several
+        named = {item.get("name"): item.get("template", "") for item in inside}
+        inside = named.get("default", "")
+    return str(inside)

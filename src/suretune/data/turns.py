@@ -1,0 +1,277 @@
+"""Messages as every tool writes them, to `Message`, and the order that they may come in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from suretune.data.refusal import Refused, shown
+from suretune.types import Fault, Message, Origin, Text
+
+_CALL = "call"  # an assistant turn whose text is a tool call
+ROLES = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model"), "assistant"),
+    **dict.fromkeys(("tool", "observation", "function", "function_response", "tool_response"),
+                    "tool"),
+    **dict.fromkeys(("function_call", "tool_call"), _CALL),
+}  # fmt: skip
+# What chat templates know about a turn besides its role and text.
+_EXTRA = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
+_TEXTS = ("tool_call_id", "name", "reasoning_content", "thinking")
+
+_TYPES = {
+    dict: "object", list: "list", bool: "boolean", int: "number", float: "number",
+    type(None): "no value",
+}  # fmt: skip
+AS_TEXT = Text('Write it as text, in quotes: "42".', '请写成带引号的文本："42"。')
+ONLY_TEXT = Text(
+    "Only text can be learned here; leave out images, audio and video.",
+    "这里只能学习文本；请去掉图片、音频和视频。",
+)
+
+
+def wrong_type(origin: Origin, field: str, value: Any, hint: Text = AS_TEXT) -> Refused:
+    """`value` is not what `field` must hold."""
+    if value is None and hint is AS_TEXT:
+        hint = Text("The field has no value.", "这个字段没有值。")
+    found = shown(value)
+    if not isinstance(value, str):
+        found += f" ({_TYPES.get(type(value), type(value).__name__)})"
+    return Refused(Fault("wrong-type", origin, field=field, found=found, hint=hint))
+
+
+def turn(
+    role: str,
+    content: str,
+    field: str,
+    origin: Origin,
+    weight: float = 1.0,
+    extra: Mapping[str, Any] | None = None,
+) -> Message:
+    """A message that says something; `field` is where its content stands."""
+    extra = extra or {}
+    if not content.strip() and role == "user":
+        raise _order(origin, field, '""', EMPTY_QUESTION)
+    if not content.strip() and role == "assistant" and "tool_calls" not in extra:
+        raise empty(origin, field, content)
+    return Message(role, content, weight, extra)
+
+
+def text_of(value: Any, field: str, origin: Origin) -> str:
+    if not isinstance(value, str):
+        raise wrong_type(origin, field, value)
+    return value
+
+
+def optional_text(row: Mapping[str, Any], field: str, origin: Origin) -> str:
+    """Empty where the field is absent or null, as parquet and unions of rows have it."""
+    value = row.get(field)
+    return "" if value is None else text_of(value, field, origin)
+
+
+def list_of(value: Any, field: str, origin: Origin) -> list[Any]:
+    """A list, or JSON text of one (tables cannot hold lists); absent and empty count as []."""
+    if value is None or value == "":
+        return []
+    found = from_json(value) if isinstance(value, str) else value
+    if not isinstance(found, list):
+        hint = Text("This must be a list.", "这里应当是一个列表。")
+        raise wrong_type(origin, field, value, hint)
+    return found
+
+
+def from_json(text: str) -> Any:
+    """The value, or None when the text is not JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def message(item: Any, field: str, origin: Origin) -> Message:
+    """One turn of `role`/`content` or `from`/`value`."""
+    if not isinstance(item, Mapping):
+        hint = Text(
+            'A turn is an object: `{"role": "user", "content": "..."}`.',
+            '每轮对话是一个对象：`{"role": "user", "content": "..."}`。',
+        )
+        raise wrong_type(origin, field, item, hint)
+    key = "from" if "from" in item and "role" not in item else "role"
+    written = text_of(item.get(key), f"{field}.{key}", origin)
+    role = ROLES.get(written.strip().lower(), "")
+    if not role:
+        hint = Text(
+            "Roles are: system, user, assistant, tool.", "角色只有：system、user、assistant、tool。"
+        )
+        raise _order(origin, f"{field}.{key}", shown(written), hint)
+    extra = _extra(item, field, origin)
+    where = f"{field}.{'content' if 'content' in item else 'value'}"
+    content = item["content"] if "content" in item else item.get("value")
+    if role == _CALL:
+        role, content = "assistant", text_of(content, where, origin)
+        if calls := tool_calls(content):
+            extra["tool_calls"], content = calls, ""
+    elif isinstance(content, list):
+        content = _joined(content, extra, where, origin)
+    elif content is None and "tool_calls" in extra:
+        content = ""
+    weight = _weight(item, field, origin) if role == "assistant" else 1.0
+    return turn(role, text_of(content, where, origin), where, origin, weight, extra)
+
+
+def _extra(item: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any]:
+    extra = {name: item[name] for name in _EXTRA if item.get(name) not in (None, "", [])}
+    for name in _TEXTS:
+        if name in extra:
+            text_of(extra[name], f"{field}.{name}", origin)
+    if "tool_calls" in extra:
+        extra["tool_calls"] = list_of(extra["tool_calls"], f"{field}.tool_calls", origin)
+    elif calls := tool_calls(item.get("function_call")):  # OpenAI's older form
+        extra["tool_calls"] = calls
+    return extra
+
+
+def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Origin) -> str:
+    """Text of typed parts, end to end as templates join them; reasoning and calls go to `extra`."""
+    text: list[str] = []
+    for index, part in enumerate(parts):
+        field = f"{where}[{index}]"
+        if not isinstance(part, Mapping):
+            raise wrong_type(origin, field, part, ONLY_TEXT)
+        kind = part.get("type", "text")
+        value = part["text"] if part.get("text") is not None else part.get("value")
+        if kind == "text":
+            text.append(text_of(value, field, origin))
+        elif kind == "reasoning":
+            before = extra.get("reasoning_content", "")
+            extra["reasoning_content"] = before + text_of(value, field, origin)
+        elif kind == "tool_call" and (calls := tool_calls(value)):
+            extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
+        else:
+            raise wrong_type(origin, field, f"type {shown(kind)}", ONLY_TEXT)
+    return "".join(text)
+
+
+def tool_calls(value: Any) -> list[Any]:
+    """Calls as templates take them, from `{"name": ..., "arguments": ...}`, a list of these, or
+    JSON text of either; empty when it is none of them."""
+    found = from_json(value) if isinstance(value, str) else value
+    calls = found if isinstance(found, list) else [found]
+    if not calls or not all(
+        isinstance(c, Mapping) and isinstance(c.get("name"), str) for c in calls
+    ):
+        return []
+    return [
+        {"type": "function", "function": {"name": c["name"], "arguments": _arguments(c)}}
+        for c in calls
+    ]
+
+
+def _arguments(call: Mapping[str, Any]) -> Any:
+    value = call.get("arguments")
+    if isinstance(value, str) and isinstance(found := from_json(value), dict):
+        return found
+    return {} if value is None else value
+
+
+def _weight(item: Mapping[str, Any], field: str, origin: Origin) -> float:
+    """`weight` (a number) or `loss` (true, false or a number); 1 when neither is given."""
+    key = "weight" if item.get("weight") is not None else "loss"
+    value = item.get(key)
+    if value is None:
+        return 1.0
+    allowed = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
+    if not allowed or (key == "weight" and isinstance(value, bool)):
+        hint = Text(
+            "weight is a number from 0 up; loss is true or false.",
+            "weight 是不小于 0 的数；loss 是 true 或 false。",
+        )
+        raise wrong_type(origin, f"{field}.{key}", value, hint)
+    return float(value)
+
+
+def tools_of(value: Any, origin: Origin) -> tuple[Any, ...]:
+    """Tool descriptions, each in the form that templates and servers share."""
+    return tuple(
+        {"type": "function", "function": tool}
+        if isinstance(tool, Mapping) and "name" in tool and "function" not in tool
+        else tool
+        for tool in list_of(value, "tools", origin)
+    )
+
+
+# --- order --------------------------------------------------------------------------------------
+
+
+def _order(origin: Origin, field: str, found: str, hint: Text) -> Refused:
+    return Refused(Fault("turn-order", origin, field=field, found=found, hint=hint))
+
+
+def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
+    """The turns, if a model can be taught by them.
+
+    Two turns of one role in a row are fine, as they are for chat templates. The assistant may
+    open the conversation when a system prompt stands before it (a greeting), but not out of
+    nothing; somebody must have the first word.
+    """
+    for index, one in enumerate(turns):
+        before = turns[index - 1].role if index else ""
+        if problem := _misplaced(one.role, before):
+            raise _order(origin, f"messages[{index}]", _path(turns[: index + 1]), problem)
+    if not any(one.role == "assistant" for one in turns):
+        raise _order(origin, "messages", _path(turns), NO_ANSWER)
+    if turns[-1].role != "assistant":
+        raise _order(origin, f"messages[{len(turns) - 1}]", _path(turns), UNANSWERED)
+    return tuple(turns)
+
+
+def _path(turns: Sequence[Message]) -> str:
+    """The last roles."""
+    return ("… → " if turns[3:] else "") + " → ".join(one.role for one in turns[-3:]) or "[]"
+
+
+EMPTY_QUESTION = Text("The question is empty.", "问题是空的。")
+NO_ANSWER = Text(
+    "No assistant turn: there is nothing to learn from.",
+    "没有 assistant 轮次：没有可以学习的内容。",
+)
+UNANSWERED = Text(
+    "Nothing answers the last turn. Add the assistant's answer or remove the turn.",
+    "最后一轮没有回答。请补上 assistant 的回答，或删除这一轮。",
+)
+SYSTEM_FIRST = Text(
+    "There is one system turn, and it comes first.", "system 只能有一轮，并且放在最前面。"
+)
+NO_OPENING = Text(
+    "The assistant answers before anybody spoke. Put a user (or system) turn first.",
+    "还没有人提问，assistant 就先回答了。请在前面加上 user（或 system）轮次。",
+)
+NO_CALL = Text(
+    "A tool's result comes after the assistant's call.", "工具的结果要放在 assistant 的调用之后。"
+)
+
+
+def _misplaced(role: str, before: str) -> Text | None:
+    if role == "system" and before:
+        return SYSTEM_FIRST
+    if role == "assistant" and not before:
+        return NO_OPENING
+    if role == "tool" and before not in ("assistant", "tool"):
+        return NO_CALL
+    return None
+
+
+def empty(origin: Origin, field: str, content: str) -> Refused:
+    """There is nothing to learn in this field."""
+    hint = Text(
+        "Blank text cannot be learned. Fill it in or remove the row.",
+        "空白内容学不到任何东西。请补上内容或删除这一行。",
+    )
+    return Refused(
+        Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
+    )

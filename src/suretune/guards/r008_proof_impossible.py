@@ -1,0 +1,38 @@
+"""R008 proof-impossible: the fresh process could not load or measure the adapter.
+
+What it looks at: whether the process that shall prove the result ends well.
+
+Why it matters: what cannot be loaded from disk cannot be served, whatever the loss was.
+
+How to mend it: read the last words of the process; `suretune resume RUN` proves it again.
+
+R008 proof-impossible：全新的进程无法加载或测量这个适配器。
+
+看什么：负责验证的进程是否正常结束。
+
+为什么重要：从磁盘加载不了的适配器无法上线，训练损失再低也没有用。
+
+怎么改：看该进程最后的报错；原因排除后用 `suretune resume RUN` 重新验证。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="R008",
+    name="proof-impossible",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("proof-impossible"),
+    what=Text(
+        "The fresh process could not prove {detail}: {found}",
+        "全新的进程无法验证 {detail}：{found}",
+    ),
+    why=Text(
+        "What cannot be loaded from disk cannot be served.", "从磁盘加载不了的适配器无法上线。"
+    ),
+    fix=Text(
+        "Once the cause is gone, `suretune resume {detail}` proves it again.",
+        "原因排除后，`suretune resume {detail}` 会重新验证。",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Floor 3: load a base, attach adapters, attend within rows, answer."""

@@ -1,0 +1,101 @@
+"""Attention within rows that share one pass.
+
+The rows of a pass lie one behind the other, without padding; `cu_seq_lens_q` says where each
+begins. No token sees another row: on CUDA by torch's variable-length kernel (FlashAttention-2),
+elsewhere by one SDPA call a row, which is the reference.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AttentionInterface, PretrainedConfig
+
+PACKED = "suretune_packed"
+
+
+def can_pack(config: PretrainedConfig) -> bool:
+    """Whether this architecture's attention is the plain kind; soft-capped scores are not."""
+    return getattr(config, "attn_logit_softcapping", None) is None
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Causal attention within each row of a pass.
+
+    query (1, H, T, D), key and value (1, H_kv, T, D); `cu_seq_lens_q` (rows + 1,) int32 and
+    `max_length_q` int come through the model's keyword arguments. Returns (1, T, H, D).
+    """
+    starts: Tensor | None = kwargs.get("cu_seq_lens_q")
+    if starts is None:
+        raise ValueError("packed attention needs cu_seq_lens_q")
+    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+        longest: int = kwargs["max_length_q"]
+        out = _varlen(query[0], key[0], value[0], starts, longest, scaling, sliding_window)
+        return out.unsqueeze(0), None
+    bounds = starts.tolist()
+    rows = [
+        _one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
+        for a, b in pairwise(bounds)
+    ]
+    return torch.cat(rows, dim=2).transpose(1, 2), None
+
+
+def _one_row(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
+) -> Tensor:
+    length = query.shape[2]
+    mask = None
+    if window is not None and window < length:
+        distance = torch.arange(length, device=query.device)
+        distance = distance[:, None] - distance[None, :]
+        mask = (distance >= 0) & (distance < window)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
+    )
+
+
+def _varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    starts: Tensor,
+    longest: int,
+    scale: float | None,
+    window: int | None,
+) -> Tensor:
+    """(H, T, D) -> (T, H, D) by torch's varlen kernel; causal is a window of (-1, 0)."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    if key.shape[0] != query.shape[0]:  # torch < 2.12 has no switch for grouped heads
+        repeats = query.shape[0] // key.shape[0]
+        key, value = key.repeat_interleave(repeats, 0), value.repeat_interleave(repeats, 0)
+    back = -1 if window is None else window - 1
+    out: Tensor = varlen_attn(
+        query.transpose(0, 1).contiguous(),
+        key.transpose(0, 1).contiguous(),
+        value.transpose(0, 1).contiguous(),
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scale,
+        window_size=(back, 0),
+    )  # type: ignore[assignment]
+    return out
+
+
+AttentionInterface.register(PACKED, packed_attention)

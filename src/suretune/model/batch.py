@@ -1,0 +1,88 @@
+"""Samples -> the tensors of one forward pass: rows one behind the other, no padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from suretune.data.plan import packs
+from suretune.types import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass over T tokens of which L are predicted and learned."""
+
+    ids: Tensor  # (1, T) int64
+    positions: Tensor  # (1, T) int64, from 0 in every row
+    starts: Tensor  # (rows + 1,) int32, where each row begins; the last is T
+    longest: int
+    sources: Tensor  # (L,) int64, the positions whose logits predict a learned token
+    targets: Tensor  # (L,) int64, those tokens
+    weights: Tensor  # (L,) float32, their weights in the loss
+
+
+def make_pass(samples: Sequence[Sample], device: torch.device) -> Pass:
+    """Lay rows behind each other."""
+    lengths = [len(sample.ids) for sample in samples]
+    bounds = [0]
+    for length in lengths:
+        bounds.append(bounds[-1] + length)
+    ids = torch.tensor([token for sample in samples for token in sample.ids])
+    spans = [
+        (start + span.start, start + span.end, span.weight)
+        for sample, start in zip(samples, bounds, strict=False)
+        for span in sample.spans
+    ]
+    learned = torch.cat([torch.arange(a, b) for a, b, _ in spans])
+    weights = torch.cat([torch.full((b - a,), w) for a, b, w in spans])
+    return Pass(
+        ids=ids[None].to(device),
+        positions=torch.cat([torch.arange(n) for n in lengths])[None].to(device),
+        starts=torch.tensor(bounds, dtype=torch.int32, device=device),
+        longest=max(lengths),
+        sources=(learned - 1).to(device),
+        targets=ids[learned].to(device),
+        weights=weights.to(device),
+    )
+
+
+def token_losses(model: nn.Module, batch: Pass) -> Tensor:
+    """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
+    out = model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        cu_seq_lens_q=batch.starts,
+        cu_seq_lens_k=batch.starts,
+        max_length_q=batch.longest,
+        max_length_k=batch.longest,
+        logits_to_keep=batch.sources,
+        use_cache=False,
+    )
+    logits = out.logits[0]
+    precise = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return F.cross_entropy(precise, batch.targets, reduction="none")
+
+
+def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[Pass]:
+    """An update's (or an evaluation's) rows in as few passes as the token budget allows."""
+    groups = packs([len(sample.ids) for sample in samples], budget)
+    return [make_pass([samples[i] for i in group], device) for group in groups]
+
+
+@torch.inference_mode()
+def mean_loss(
+    model: nn.Module, samples: Sequence[Sample], budget: int, device: torch.device
+) -> float:
+    """Nats per learned token over all these samples, weights honoured, nothing learned."""
+    training = model.training
+    model.eval()
+    total = 0.0
+    for batch in passes(samples, budget, device):
+        total += float((token_losses(model, batch) * batch.weights).sum())
+    model.train(training)
+    return total / sum(sample.loss_weight for sample in samples)

@@ -1,0 +1,128 @@
+"""Answers: a batch of prompts in, token ids out, one step at a time.
+
+The same function serves probes, chat and proof. Prompts of different lengths are padded on the
+left; a finished row leaves the batch. Greedy unless a temperature is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from suretune.data.template import ChatTokenizer
+
+BATCH = 128  # prompts that are answered at once
+
+
+@contextmanager
+def answering(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode with attention that knows a cache; training's comes back afterwards."""
+    config: Any = model.config
+    attention, training = config._attn_implementation, model.training
+    model.set_attn_implementation("sdpa")  # type: ignore[operator]
+    model.eval()
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(attention)  # type: ignore[operator]
+        model.train(training)
+
+
+@torch.inference_mode()
+def stream(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    stop_ids: frozenset[int],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[list[tuple[int, int]]]:
+    """Yields, per step, (prompt index, new token id) of every row that is still talking.
+
+    A stop token ends its row and is not yielded. Call within `answering(model)`.
+    """
+    device = next(model.parameters()).device
+    stops = torch.tensor(sorted(stop_ids), device=device)
+    ids, mask = _left_padded(prompts, device)
+    rows = torch.arange(len(prompts), device=device)
+    cache = DynamicCache()
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    for _ in range(max_new_tokens):
+        out = model(
+            input_ids=ids, attention_mask=mask, position_ids=positions,
+            past_key_values=cache, use_cache=True, logits_to_keep=1,
+        )  # fmt: skip
+        token = _pick(out.logits[:, -1], temperature, top_p, generator)
+        going = ~torch.isin(token, stops)
+        if not going.all():
+            keep = going.nonzero()[:, 0]
+            token, rows, mask, positions = token[keep], rows[keep], mask[keep], positions[keep]
+            if not len(keep):
+                return
+            cache.batch_select_indices(keep)
+        yield list(zip(rows.tolist(), token.tolist(), strict=True))
+        ids = token[:, None]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        positions = positions[:, -1:] + 1
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(ids, mask), both (B, longest) int64."""
+    longest = max(map(len, prompts))
+    ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+        mask[row, longest - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _pick(
+    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
+) -> Tensor:
+    """(B, V) -> (B,): the likeliest, or one drawn from the nucleus of Holtzman et al. 2020."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    probabilities = (logits.float() / temperature).softmax(-1)
+    ordered, order = probabilities.sort(descending=True)
+    ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
+    drawn = torch.multinomial(ordered, 1, generator=generator)
+    return order.gather(1, drawn)[:, 0]
+
+
+def answers(
+    model: nn.Module,
+    tokenizer: ChatTokenizer,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+) -> list[str]:
+    """Greedy answers to many prompts, in their order."""
+    given: list[list[int]] = [[] for _ in prompts]
+    # Prompts of similar length share a batch, so little is padded.
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    with answering(model):
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            chosen = [prompts[i] for i in batch]
+            for step in stream(model, chosen, tokenizer.stop_ids, max_new_tokens):
+                for row, token in step:
+                    given[batch[row]].append(token)
+    return [tokenizer.decode(ids) for ids in given]
+
+
+@torch.inference_mode()
+def last_logits(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Tensor:
+    """(prompts, V) float32 on the CPU: the logits behind each prompt, each computed alone."""
+    device = next(model.parameters()).device
+    with answering(model):
+        rows = [
+            model(input_ids=torch.tensor([list(p)], device=device), logits_to_keep=1).logits[0, -1]
+            for p in prompts
+        ]
+    return torch.stack(rows).float().cpu()

@@ -1,0 +1,105 @@
+"""LoRA adapters in PEFT's format: attach, list, save, load strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from suretune.options import LoraOptions
+from suretune.types import SetupFacts
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+ALL_LINEAR = "all-linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How the tensors of an adapter file met the model's: `odd` are on one side only, or differ."""
+
+    saved: int
+    matched: int
+    odd: tuple[str, ...]
+    non_finite: tuple[str, ...]
+
+
+def linear_names(model: nn.Module) -> list[str]:
+    """Last names of the model's linear layers, each once, in order: q_proj, k_proj, ..."""
+    names = (
+        name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, nn.Linear)
+    )
+    return list(dict.fromkeys(names))
+
+
+def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
+    """The first target that names no linear layer; a partly wrong list is wrong."""
+    if tuple(targets) == (ALL_LINEAR,):
+        return None
+    linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in linear):
+            return SetupFacts(
+                "target-matches-nothing", target, found=", ".join(linear_names(model))
+            )
+    return None
+
+
+def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int) -> PeftModel:
+    """The base with fresh adapters: A random by the seed, B zero, both float32."""
+    torch.manual_seed(seed)
+    all_linear = tuple(asked.target_modules) == (ALL_LINEAR,)
+    config = LoraConfig(
+        r=asked.lora_rank,
+        lora_alpha=asked.lora_alpha,
+        lora_dropout=asked.lora_dropout,
+        use_rslora=asked.use_rslora,
+        target_modules=ALL_LINEAR if all_linear else list(asked.target_modules),
+        task_type="CAUSAL_LM",
+    )
+    peft_model = get_peft_model(model, config)
+    config.base_model_name_or_path = base_name
+    return peft_model
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """What the optimizer moves, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """The two files that PEFT, vLLM and others read."""
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    tensors = {name: t.detach().to("cpu").contiguous() for name, t in state.items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    model.peft_config["default"].save_pretrained(str(folder))
+
+
+def load_weights(model: PeftModel, folder: Path) -> None:
+    """Put saved adapter weights into an attached model; ValueError unless they match exactly."""
+    saved = load_file(folder / WEIGHTS)
+    there = get_peft_model_state_dict(model, save_embedding_layers=False)
+    if saved.keys() != there.keys():
+        raise ValueError(f"{folder}: {sorted(saved.keys() ^ there.keys())[:3]}")
+    set_peft_model_state_dict(model, saved)
+
+
+def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match]:
+    """A saved adapter on its base, by plain PEFT, and how its tensors matched."""
+    saved = load_file(folder / WEIGHTS)
+    peft_model = PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=True)
+    there: dict[str, Tensor] = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
+    matched = [
+        name for name, tensor in saved.items()
+        if name in there and torch.equal(there[name].to(tensor).cpu(), tensor)
+    ]  # fmt: skip
+    odd = tuple(sorted((saved.keys() ^ there.keys()) | (saved.keys() - set(matched))))
+    bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
+    return peft_model.eval(), Match(len(saved), len(matched), odd, bad)

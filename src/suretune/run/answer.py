@@ -1,0 +1,165 @@
+"""Talk to a trained model, and check a seal again: what is on disk is all that is used."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers.decoders import DecodeStream
+from torch import nn
+
+from suretune import rundir
+from suretune.data.base import Base, find_base
+from suretune.data.render import prompt_ids
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.generate import answering, stream
+from suretune.model.load import choose_device, choose_dtype, load_base
+from suretune.model.lora import load_adapter
+from suretune.options import AnswerOptions, Config
+from suretune.run.journal import Journal
+from suretune.types import Message, SetupFacts
+from suretune.verify.reload import prove
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A model that is ready to answer, and how it was trained to be asked."""
+
+    model: nn.Module
+    tokenizer: ChatTokenizer
+    system: str | None
+    base: str
+    adapter: Path | None
+
+
+def open_speaker(config: Config, system: str | None, journal: Journal) -> Speaker:
+    """Base and adapter as `--model`, `--adapters` and `--checkpoint` say; strictly, or a stop."""
+    folder = _adapter_folder(config.answer, journal)
+    about = _about(folder)
+    base = _base(config.model.model or about.get("base_folder") or about.get("base", ""), journal)
+    if about.get("base_fingerprint") not in (None, base.fingerprint()):
+        raise journal.stop(
+            SetupFacts("wrong-base", str(folder), found=base.name, nearest=about["base"])
+        )
+    words = folder if folder and (folder / "tokenizer.json").is_file() else base.folder
+    tokenizer = load_tokenizer(words, config.model.chat_template)
+    if isinstance(tokenizer, SetupFacts):
+        raise journal.stop(tokenizer)
+    model = _load(config, base, folder, journal)
+    chosen = about.get("system") if system is None else system
+    return Speaker(model, tokenizer, chosen, base.name, folder)
+
+
+def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
+    if asked.adapters is None:
+        return None
+    path = Path(asked.adapters).expanduser().absolute()
+    folder = rundir.find_adapter(path, asked.checkpoint)
+    if folder is None:
+        there = [p.name for _, p in rundir.checkpoints(path)]
+        wanted = f"{path} ({asked.checkpoint})" if asked.checkpoint else str(path)
+        raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
+    if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+    return folder
+
+
+def _about(folder: Path | None) -> Mapping[str, Any]:
+    """suretune.json of our adapters; of anybody's adapter, the base that PEFT names."""
+    if folder is None:
+        return {}
+    if (folder / "suretune.json").is_file():
+        about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
+        return about
+    config = rundir.read_json(folder / "adapter_config.json")
+    return {"base": config.get("base_model_name_or_path") or ""}
+
+
+def _base(name: str, journal: Journal) -> Base:
+    base = find_base(name, weights=True)
+    if isinstance(base, SetupFacts):
+        raise journal.stop(base)
+    return base
+
+
+def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> nn.Module:
+    device = choose_device(config.model.device)
+    if isinstance(device, SetupFacts):
+        raise journal.stop(device)
+    dtype = choose_dtype(config.model, device)
+    if isinstance(dtype, SetupFacts):
+        raise journal.stop(dtype)
+    model = load_base(base, device, dtype, "sdpa")
+    if isinstance(model, SetupFacts):
+        raise journal.stop(model)
+    if folder is None:
+        speaker: nn.Module = model
+        return speaker
+    try:
+        tuned, match = load_adapter(model, folder)
+    except (RuntimeError, ValueError, OSError) as error:
+        found = str(error).split("\n")[0]
+        raise journal.stop(SetupFacts("wrong-base", str(folder), found=found)) from error
+    if match.odd or match.matched != match.saved:
+        raise journal.stop(SetupFacts("wrong-base", str(folder), found=", ".join(match.odd[:3])))
+    speaker = tuned
+    return speaker
+
+
+def reply(
+    speaker: Speaker, messages: Sequence[Message], asked: AnswerOptions, seed: int
+) -> Iterator[str]:
+    """The answer to a conversation, piece by piece, each piece whole characters."""
+    generator = None
+    if asked.temperature > 0:
+        device = next(speaker.model.parameters()).device
+        generator = torch.Generator(device).manual_seed(seed)
+    pieces = DecodeStream(skip_special_tokens=True)
+    prompt = prompt_ids(speaker.tokenizer, messages)
+    with answering(speaker.model):
+        steps = stream(
+            speaker.model, [prompt], speaker.tokenizer.stop_ids, asked.max_new_tokens,
+            asked.temperature, asked.top_p, generator,
+        )  # fmt: skip
+        for step in steps:
+            piece = pieces.step(speaker.tokenizer.vocabulary, step[0][1])
+            if piece:
+                yield piece
+
+
+def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
+    """A fresh conversation, with the system prompt of training."""
+    user = Message("user", question)
+    return (user,) if speaker.system is None else (Message("system", speaker.system), user)
+
+
+def recheck(run: Path, journal: Journal) -> dict[str, Any]:
+    """A seal against the files, and the proof once more in a fresh process."""
+    if not (run / rundir.SEAL).is_file():
+        raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
+    sealed = rundir.read_json(run / rundir.SEAL)
+    changed = [
+        name for name, digest in sealed["files"].items()
+        if not (run / name).is_file() or rundir.sha256(run / name) != digest
+    ]  # fmt: skip
+    if changed:
+        raise journal.stop(
+            SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        result = prove(run, Path(folder) / "result.json")
+    then = rundir.read_json(run / "proof" / "result.json")
+    same = result["answers"]["probes"] == then["answers"]["probes"]
+    return {
+        "run": str(run),
+        "files": len(sealed["files"]),
+        "probes": len(result["answers"]["probes"]),
+        "same_answers": same,
+        "same_base": result["same_base"],
+        "logits_gap": result["logits_gap"],
+        "verified": same and result["same_base"],
+    }

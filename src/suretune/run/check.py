@@ -1,0 +1,190 @@
+"""Rows to plan, without torch: everything that can be known before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suretune.config import Resolved
+from suretune.data.base import Base, find_base
+from suretune.data.choose import choose_length, choose_schedule, choose_split
+from suretune.data.collect import (
+    Collected,
+    Entry,
+    Prepared,
+    collect,
+    data_facts,
+    entry_of,
+    hold_out,
+)
+from suretune.data.identity import Identity, answer_of, find_identity, plain, question_of
+from suretune.data.plan import make_plan, plan_facts
+from suretune.data.render import Rendering, role_tokens
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.run.flags import flags_without_effect, misused_flags
+from suretune.run.journal import Journal
+from suretune.types import FlagFacts, Plan, SetupFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run that can begin."""
+
+    resolved: Resolved
+    base: Base
+    tokenizer: ChatTokenizer
+    train: Sequence[Prepared]
+    held_out: Sequence[Prepared]
+    entries: Sequence[Entry]  # the ledger: one a row
+    plan: Plan
+    identity: Identity | None
+    system: str | None  # the system prompt that training used, if all rows share one
+    system_source: str
+
+
+def check(resolved: Resolved, journal: Journal) -> Checked:
+    """Read, render and plan; stops with every finding at once, not with the first."""
+    config = resolved.config
+    journal.look_at_all(misused_flags(resolved))
+    base, tokenizer = open_words(config.model.model, config.model.chat_template, journal)
+    resolved = choose_length(resolved, base)
+    _look_at_model(resolved, base, journal)
+    how = _rendering(resolved, tokenizer, journal)
+    found = _collect(resolved, config.data.dataset, how)
+    identity = _identity(resolved, base, found)
+    _judge_data(resolved, found, how, identity, journal)
+    train, held_out, resolved, more = _split(resolved, found, how, identity, journal)
+    samples = [sample for row in train for sample in row.samples]
+    resolved = choose_schedule(resolved, base, len(samples))
+    plan = make_plan(samples, len(held_out), resolved.config.schedule)
+    asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
+    journal.look(plan_facts(plan, resolved.config.schedule, asked))
+    journal.settle()
+    entries = [
+        *found.entries,
+        *more,
+        *(entry_of("train", row) for row in train),
+        *(entry_of("held-out", row) for row in held_out),
+    ]
+    system, source = _system(train, resolved.config.data.system)
+    return Checked(
+        resolved, base, tokenizer, train, held_out, entries, plan, identity, system, source
+    )
+
+
+def open_words(
+    model: str, template: str | None, journal: Journal, *, weights: bool = False
+) -> tuple[Base, ChatTokenizer]:
+    """The base's files and its tokenizer, or a stop."""
+    base = find_base(model, weights=weights)
+    if isinstance(base, SetupFacts):
+        raise journal.stop(base)
+    tokenizer = load_tokenizer(base.folder, template)
+    if isinstance(tokenizer, SetupFacts):
+        raise journal.stop(tokenizer)
+    return base, tokenizer
+
+
+def _look_at_model(resolved: Resolved, base: Base, journal: Journal) -> None:
+    asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
+    if asked and asked not in (real, real.replace("_", "")):
+        journal.look(FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real))
+
+
+def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -> Rendering:
+    data = resolved.config.data
+    system = data.system
+    if system and (found := role_tokens(tokenizer, system)):
+        journal.look(FlagFacts("role-tokens-in-system", "--system", system, nearest=found[0]))
+        system = None  # so that the rows are still looked at
+    length = data.max_length or 0
+    return Rendering(tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens)
+
+
+def _collect(resolved: Resolved, specs: Sequence[str], how: Rendering) -> Collected:
+    return collect(specs, resolved.config.data, how, resolved.config.schedule.seed)
+
+
+def _identity(resolved: Resolved, base: Base, found: Collected) -> Identity | None:
+    data = resolved.config.data
+    examples = [row.example for row in found.ready]
+    kind = str(base.config.get("model_type", ""))
+    names = data.model_name, data.model_author
+    return find_identity(examples, frozenset(found.filled), *names, kind)
+
+
+def _judge_data(
+    resolved: Resolved,
+    found: Collected,
+    how: Rendering,
+    identity: Identity | None,
+    journal: Journal,
+) -> None:
+    skip = resolved.config.data.on_bad_row == "skip"
+    for fault in found.faults:
+        journal.look(fault, stops=not (skip and fault.origin.line))
+    old = _old_identity(found, identity)
+    journal.look(data_facts(found, resolved.config.data, how, old))
+    if not any(fault.origin.line == 0 for fault in found.faults):
+        journal.look_at_all(flags_without_effect(resolved, found))
+    if not found.ready or found.faults:
+        journal.settle()
+
+
+def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
+    """Identity rows whose answers still carry a name of the base's maker."""
+    if identity is None:
+        return []
+    words = [word for group in identity.words.values() for word in group]
+    return [
+        str(row.example.origin)
+        for row in found.ready
+        if any(word in answer_of(row.example) for word in words)
+        and any(name in answer_of(row.example) for name in identity.forbidden)
+    ]
+
+
+def _split(
+    resolved: Resolved,
+    found: Collected,
+    how: Rendering,
+    identity: Identity | None,
+    journal: Journal,
+) -> tuple[list[Prepared], list[Prepared], Resolved, list[Entry]]:
+    """(training rows, held-out rows, with the ratio chosen, ledger lines of --val_dataset)."""
+    data, seed = resolved.config.data, resolved.config.schedule.seed
+    about_identity = identity is not None and _mostly_identity(found, identity)
+    resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
+    ratio = resolved.config.data.split_dataset_ratio or 0.0
+    if not data.val_dataset:
+        train, held_out = hold_out(found.ready, ratio, seed)
+        return train, held_out, resolved, []
+    apart = _collect(resolved, data.val_dataset, how)
+    journal.look_at_all(apart.faults)
+    journal.settle()
+    return found.ready, apart.ready, resolved, apart.entries
+
+
+def _mostly_identity(found: Collected, identity: Identity) -> bool:
+    """Whether the rows are an identity and little else."""
+    words = [word for group in identity.words.values() for word in group]
+    said = sum(any(word in answer_of(row.example) for word in words) for row in found.ready)
+    return 2 * said >= len(found.ready)
+
+
+def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, str]:
+    """The system prompt that every training row shares and who wrote it."""
+    sources = {row.samples[0].system_source for row in train}
+    if sources == {"flag"}:
+        return flag, "flag"
+    if sources == {"row"}:
+        texts = {row.example.messages[0].content for row in train}
+        if len(texts) == 1:
+            return texts.pop(), "row"
+    source = sources.pop() if len(sources) == 1 else "several"
+    return (flag if source == "several" else None), source
+
+
+def asked_questions(checked: Checked) -> list[str]:
+    """What the training rows ask, to keep probes apart from them."""
+    return [plain(question_of(row.example)) for row in checked.train]

@@ -1,0 +1,191 @@
+"""sft, from words to seal: the stages in their order."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import PreTrainedModel
+
+from suretune import rundir
+from suretune.config import Resolved
+from suretune.run import folder
+from suretune.run.check import Checked
+from suretune.run.figures import figures
+from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
+from suretune.run.journal import OK, Journal, Stopped
+from suretune.run.prove import (
+    Proven,
+    make_questions,
+    measure_proof,
+    proof_facts,
+    publish_adapter,
+    ready_proof,
+    seal,
+)
+from suretune.run.resume import continue_from
+from suretune.train.checkpoint import restore
+from suretune.types import SetupFacts
+from suretune.verify.measure import Answers, Questions, ask
+from suretune.verify.report import html, markdown
+
+
+class Stages(Watcher, Protocol):
+    """Somebody who is told which stage begins."""
+
+    def stage(self, name: str) -> None: ...
+
+
+def make_run(resolved: Resolved, journal: Journal) -> Path:
+    """The run folder, or a stop."""
+    try:
+        run = rundir.new_run(resolved.config.run.output_dir)
+    except OSError as error:
+        found = f"{type(error).__name__}: {error.strerror}"
+        raise journal.stop(
+            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=found)
+        ) from error
+    journal.open(run)
+    return run
+
+
+@contextmanager
+def _only_writer(run: Path, journal: Journal) -> Iterator[None]:
+    """One process a run folder; the lock dies with its holder."""
+    with (run / "run.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise journal.stop(
+                SetupFacts("output-not-writable", str(run), found="another suretune writes here")
+            ) from error
+        yield
+
+
+@dataclass(slots=True)
+class Trained:
+    """A finished training, still in memory, and what the base had answered."""
+
+    job: Fit
+    questions: Questions
+    skills: Path | None
+    before: Answers
+    clock: dict[str, float]
+
+
+def train_and_prove(
+    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
+) -> tuple[dict[str, Any], int]:
+    """Everything after the check. Returns the report and the exit status."""
+    with _only_writer(run, journal):
+        trained = train_only(checked, run, journal, watcher, resume=resume)
+        watcher.stage("proof")
+        return _prove(trained, journal)
+
+
+def train_only(
+    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
+) -> Trained:
+    """The base's answers, then the updates of the plan that are not done yet."""
+    clock = {"start": time.perf_counter()}
+    resolved, device = choose_hardware(checked.resolved, journal)
+    checked = replace(checked, resolved=resolved)
+    if not resume:
+        folder.begin(run, checked)
+    questions, skills = make_questions(checked, journal)
+    watcher.stage("base")
+    config = resolved.config
+    dtype = config.model.torch_dtype or "float32"
+    model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
+    before = _base_answers(run, model, checked, questions, device)
+    clock["base_answers"] = time.perf_counter()
+    watcher.stage("train")
+    job = make_fit(checked, run, journal, make_learner(model, checked, journal))
+    fit(job, watcher, continue_from(job) if resume else 0)
+    clock["train"] = time.perf_counter()
+    return Trained(job, questions, skills, before, clock)
+
+
+def _base_answers(
+    run: Path,
+    model: PreTrainedModel,
+    checked: Checked,
+    questions: Questions,
+    device: torch.device,
+) -> Answers:
+    """What the base says, asked once a run."""
+    path = run / "base_answers.json"
+    if path.exists():
+        return Answers(**rundir.read_json(path))
+    budget = checked.resolved.config.schedule.tokens_per_pass
+    before = ask(model, checked.tokenizer, questions, budget, device)
+    rundir.write_json(path, before.line())
+    return before
+
+
+def _prove(trained: Trained, journal: Journal) -> tuple[dict[str, Any], int]:
+    job, questions, clock = trained.job, trained.questions, trained.clock
+    kept = publish_adapter(job)
+    if kept != rundir.checkpoints(job.run)[-1][1]:  # training went on after the best one
+        restore(kept, job.learner)
+    ready_proof(job, questions, trained.skills, job.learner.model)
+    about = _about(job)
+    _forget(job)
+    proven = measure_proof(job.run, job.checked.resolved, questions, trained.before, journal)
+    clock["proof"] = time.perf_counter()
+    return _conclude(job.checked, job.run, journal, proven, about, clock)
+
+
+def _about(job: Fit) -> dict[str, Any]:
+    model = job.learner.model
+    trained = sum(p.numel() for p in job.learner.parameters.values())
+    targets = sorted(
+        {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in job.learner.parameters}
+    )
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()) - trained,
+        "trainable": trained,
+        "targets": targets,
+        "tensors": len(job.learner.parameters),
+        "fingerprint": job.fingerprint,
+        "stopped_early": job.stopped_early,
+    }
+
+
+def _forget(job: Fit) -> None:
+    """Free the device: the fresh process needs the room for its own copy of the base."""
+    cuda = job.learner.device.type == "cuda"
+    del job.learner
+    gc.collect()
+    if cuda:
+        torch.cuda.empty_cache()
+
+
+def _conclude(
+    checked: Checked, run: Path, journal: Journal, proven: Proven, about: dict[str, Any],
+    clock: dict[str, float],
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """Judge the proof, write the report, seal if it holds."""
+    facts = proof_facts(proven, checked.resolved, identity=checked.identity is not None)
+    journal.look(facts)
+    status = OK
+    reasons: list[str] = []
+    try:
+        journal.settle()
+    except Stopped as stopped:
+        status = stopped.status
+        reasons = [f"{finding.code} {finding.name}" for finding in stopped.findings]
+    report = figures(checked, run, journal, proven, facts, about, clock, reasons)
+    rundir.write_json(run / "report.json", report)
+    rundir.write(run / "report.html", html(report).encode())
+    rundir.write(run / "report.md", markdown(report).encode())
+    if status == OK:
+        seal(run, facts, journal, report)
+    return report, status

@@ -1,0 +1,160 @@
+"""The report's data: one mapping with every figure, each measured in this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from suretune import rundir
+from suretune.run.check import Checked
+from suretune.run.folder import versions
+from suretune.run.journal import Journal
+from suretune.run.prove import Proven
+from suretune.run.summary import data_summary, plan_summary
+from suretune.types import ProofFacts
+from suretune.verify.measure import by_skill
+from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT
+
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+def figures(
+    checked: Checked,
+    run: Path,
+    journal: Journal,
+    proven: Proven,
+    facts: ProofFacts,
+    about: Mapping[str, Any],
+    clock: Mapping[str, float],
+    reasons: Sequence[str],
+) -> dict[str, Any]:
+    """The mapping that report.html, report.md and report.json are made of."""
+    result = dict(proven.result)
+    result.pop("answers")
+    skills = by_skill(proven.questions.skills, proven.before.skills, proven.after.skills)
+    return {
+        "verdict": "not-verified" if reasons else "sealed",
+        "reasons": list(reasons),
+        "stopped_early": about["stopped_early"],
+        "run": str(run),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": _seconds(clock),
+        "model": _model(checked, about),
+        "adapter": _adapter(checked, about),
+        "data": data_summary(checked),
+        "plan": plan_summary(checked),
+        "probes": _probes(proven),
+        "paraphrases": _count(proven, AS_TRAINED, ("paraphrase",)),
+        "template_default": _count(proven, TEMPLATE_DEFAULT, ("must-pass", "paraphrase")),
+        "skills": skills,
+        "skills_before": facts.skills_before,
+        "skills_after": facts.skills_after,
+        "held_out": {
+            "before": facts.held_out_before,
+            "after": facts.held_out_after,
+            "rows": len(checked.held_out),
+        },
+        "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
+        "evals": list(rundir.read_jsonl(run / "evals.jsonl")),
+        "findings": [journal.line(finding) for finding in journal.findings],
+        "proof": {**result, "logits_tolerance": proven.tolerance},
+        "hashes": _hashes(run),
+        "config": config_lines(checked),
+        "versions": versions(),
+        "next": next_commands(run),
+    }
+
+
+def _seconds(clock: Mapping[str, float]) -> dict[str, float]:
+    names = list(clock)
+    spent = {name: round(clock[name] - clock[before], 2) for before, name in pairwise(names)}
+    return {**spent, "total": round(clock[names[-1]] - clock[names[0]], 2)}
+
+
+def _model(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
+    asked = checked.resolved.config.model
+    return {
+        "name": checked.base.name,
+        "type": checked.base.config.get("model_type"),
+        "parameters": about["parameters"],
+        "trainable": about["trainable"],
+        "fingerprint": about["fingerprint"],
+        "dtype": asked.torch_dtype,
+        "device": asked.device,
+    }
+
+
+def _adapter(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
+    lora = checked.resolved.config.lora
+    loads, why = vllm_loads(lora.lora_rank, about["targets"])
+    return {
+        "rank": lora.lora_rank,
+        "alpha": lora.lora_alpha,
+        "targets": about["targets"],
+        "tensors": about["tensors"],
+        "vllm": {"loads": loads, "why": why},
+    }
+
+
+def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, str]:
+    """Whether vLLM would take this adapter (its peft_helper.py and config/lora.py, 0.33)."""
+    if "lm_head" in targets or "embed_tokens" in targets:
+        return False, "vLLM has no LoRA for the embeddings of this architecture"
+    fitting = next((r for r in VLLM_RANKS if r >= rank), None)
+    if fitting is None:
+        return False, f"rank {rank} is above vLLM's largest, {VLLM_RANKS[-1]}"
+    return True, f"--enable-lora --max-lora-rank {max(fitting, 16)}"
+
+
+def _probes(proven: Proven) -> list[dict[str, Any]]:
+    asked = proven.questions
+    rows = zip(asked.probes, proven.before.probes, proven.after.probes, strict=True)
+    return [
+        {
+            **probe.line(),
+            "before": before,
+            "after": after,
+            "passed_before": probe.judge(before),
+            "passed_after": probe.judge(after),
+        }
+        for probe, before, after in rows
+    ]
+
+
+def _count(proven: Proven, variant: str, kinds: Sequence[str]) -> dict[str, int]:
+    judged = [
+        probe.judge(answer)
+        for probe, answer in zip(proven.questions.probes, proven.after.probes, strict=True)
+        if probe.variant == variant and probe.kind in kinds
+    ]
+    known = [ok for ok in judged if ok is not None]
+    return {"passed": sum(known), "asked": len(known)}
+
+
+def _hashes(run: Path) -> dict[str, str]:
+    files = rundir.read_json(run / "adapter" / rundir.MANIFEST)["files"]
+    return {f"adapter/{name}": about["sha256"] for name, about in files.items()}
+
+
+def config_lines(checked: Checked) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "value": value, "origin": origin}
+        for name, value, origin in checked.resolved.items()
+    ]
+
+
+def next_commands(run: Path) -> list[dict[str, Any]]:
+    """What a person does next, ready to paste."""
+    return [
+        {
+            "what": {"en": "talk to it", "zh": "和它对话"},
+            "command": f"suretune infer --adapters {run}",
+        },
+        {
+            "what": {"en": "check the seal again", "zh": "再次验证封条"},
+            "command": f"suretune verify {run}",
+        },
+    ]

@@ -1,0 +1,242 @@
+"""Plan to checkpoints: load, ask the base, train, save, evaluate, stop when told to."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from suretune import rundir
+from suretune.config import Resolved
+from suretune.data.base import Base
+from suretune.model.attention import PACKED, can_pack
+from suretune.model.batch import mean_loss
+from suretune.model.load import choose_device, choose_dtype, load_base
+from suretune.model.lora import attach, trainable, unmatched
+from suretune.run.check import Checked
+from suretune.run.folder import dresser
+from suretune.run.journal import Journal
+from suretune.train import checkpoint
+from suretune.train.loop import Applied, Learner, Proposed, non_finite_rows, train
+from suretune.train.optim import make_optimizer, make_scale
+from suretune.types import Sample, SetupFacts, StepFacts, StepRecord
+
+BIG = 1_000_000_000  # parameters from which activations are recomputed unless told otherwise
+
+
+class Watcher(Protocol):
+    """Somebody who is shown the training as it goes."""
+
+    def step(self, record: StepRecord) -> None: ...
+
+    def evaluated(self, step: int, loss: float) -> None: ...
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM came, and a complete checkpoint was written."""
+
+    def __init__(self, number: int, saved: Path) -> None:
+        super().__init__(saved)
+        self.status = 128 + number
+        self.saved = saved
+
+
+@dataclass(slots=True)
+class Fit:
+    """One training under way."""
+
+    checked: Checked
+    run: Path
+    journal: Journal
+    learner: Learner
+    dress: Callable[[Path], None]
+    samples: Sequence[Sample]
+    held_out: Sequence[Sample]
+    fingerprint: str
+    evals: list[tuple[int, float]] = field(default_factory=list)  # (step, nats per token)
+    signals: list[int] = field(default_factory=list)
+    stopped_early: str = ""
+
+
+def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
+    """Fill device and dtype, or stop."""
+    model = resolved.config.model
+    device = choose_device(model.device)
+    if isinstance(device, SetupFacts):
+        raise journal.stop(device)
+    dtype = choose_dtype(model, device)
+    if isinstance(dtype, SetupFacts):
+        raise journal.stop(dtype)
+    about = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
+    if model.torch_dtype is None:
+        origin = "flag: --bf16 / --fp16" if model.bf16 or model.fp16 else f"auto: {about}"
+        resolved = resolved.with_values(origin, torch_dtype=dtype)
+    if model.device is None:
+        resolved = resolved.with_values(f"auto: {about}", device=device.type)
+    return resolved, device
+
+
+def open_base(
+    base: Base, dtype: str, device: torch.device, targets: Sequence[str], journal: Journal
+) -> PreTrainedModel:
+    """The frozen base, with targets that all name something, or a stop."""
+    model = load_base(base, device, dtype, PACKED)
+    if isinstance(model, SetupFacts):
+        raise journal.stop(model)
+    if wrong := unmatched(model, targets):
+        raise journal.stop(wrong)
+    return model
+
+
+def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> Learner:
+    """Adapters attached, optimizer ready."""
+    config = checked.resolved.config
+    tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
+    parameters = trainable(tuned)
+    if not parameters:
+        raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
+    if _recomputes(config.schedule.gradient_checkpointing, tuned):
+        tuned.gradient_checkpointing_enable({"use_reentrant": False})
+        tuned.enable_input_require_grads()
+    packs = config.schedule.tokens_per_pass if can_pack(model.config) else 1
+    return Learner(
+        tuned, parameters, make_optimizer(parameters, config.schedule),
+        make_scale(config.model.torch_dtype or "float32"), model.device, packs,
+        config.schedule.max_grad_norm,
+    )  # fmt: skip
+
+
+def _recomputes(asked: bool | None, model: PeftModel) -> bool:
+    if asked is not None:
+        return asked
+    on_cuda = next(model.parameters()).is_cuda
+    return bool(on_cuda and sum(p.numel() for p in model.parameters()) >= BIG)
+
+
+def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) -> Fit:
+    samples = [sample for row in checked.train for sample in row.samples]
+    held_out = [sample for row in checked.held_out for sample in row.samples]
+    fingerprint = checked.base.fingerprint()
+    return Fit(
+        checked, run, journal, learner, dresser(checked, fingerprint), samples, held_out,
+        fingerprint,
+    )  # fmt: skip
+
+
+def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
+    """Train from update `done` + 1 to the plan's end, or to what stops it before."""
+    plan = job.checked.plan
+    if job.held_out and not done:
+        _evaluate(job, 0, watcher)
+    start = time.perf_counter()
+    if done and _has_settled(job):  # killed between the last save and the end
+        return
+    with _signals(job.signals):
+        events = train(job.learner, job.samples, plan, done)
+        for event in events:
+            if isinstance(event, Proposed):
+                _judge(job, event.record)
+                continue
+            rundir.append(job.run / "steps.jsonl", asdict(event.record))
+            watcher.step(event.record)
+            if _after(job, event, watcher):
+                break
+        events.close()
+    job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+
+
+def _judge(job: Fit, record: StepRecord) -> None:
+    """Refuse an update that is not finite: the weights stay as they are."""
+    if math.isfinite(record.loss) and math.isfinite(record.grad_norm):
+        return
+    update = job.checked.plan.updates[record.step - 1]
+    rows = non_finite_rows(job.learner, job.samples, update)
+    names = tuple(str(job.samples[i].origin) for i in rows)
+    job.journal.event("refused", step=record.step, rows=names)
+    raise job.journal.stop(StepFacts(record.step, record.loss, record.grad_norm, names))
+
+
+def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
+    """Evaluate and save where the plan says so; True when training is over early."""
+    plan, step = job.checked.plan, event.record.step
+    if job.held_out and step in plan.eval_steps:
+        _evaluate(job, step, watcher)
+    over = step < plan.schedule.total and _has_settled(job)
+    if step in plan.save_steps or over or job.signals:
+        save(job, step)
+    if job.signals:
+        raise Interrupted(job.signals[0], rundir.checkpoints(job.run)[-1][1])
+    if over:
+        best = min(job.evals, key=lambda pair: pair[1])[0]
+        job.stopped_early = f"{stale(job.evals)} evaluations no better than step {best}'s"
+        job.journal.event("stopped-early", step=step, why=job.stopped_early)
+    return over
+
+
+def _has_settled(job: Fit) -> bool:
+    patience = job.checked.resolved.config.schedule.early_stopping_patience
+    return patience is not None and stale(job.evals) >= patience
+
+
+def stale(evals: Sequence[tuple[int, float]]) -> int:
+    """How many evaluations in a row, up to now, were no better than the best before them."""
+    if not evals:
+        return 0
+    best = min(range(len(evals)), key=lambda i: evals[i][1])
+    return len(evals) - 1 - best
+
+
+def _evaluate(job: Fit, step: int, watcher: Watcher) -> None:
+    learner = job.learner
+    loss = mean_loss(learner.model, job.held_out, learner.tokens_per_pass, learner.device)
+    job.evals.append((step, loss))
+    rundir.append(job.run / "evals.jsonl", {"step": step, "held_out_loss": loss})
+    watcher.evaluated(step, loss)
+
+
+def save(job: Fit, step: int) -> None:
+    """A complete checkpoint, the pointers, and no more checkpoints than asked for."""
+    about = {"plan": job.checked.plan.digest, "base": job.fingerprint}
+    try:
+        saved = checkpoint.save(job.run, step, job.learner, job.dress, about)
+    except OSError as error:
+        raise job.journal.stop(
+            SetupFacts("disk-full", str(job.run), found=error.strerror or str(error))
+        ) from error
+    point_to(job, saved.path, step)
+
+
+def point_to(job: Fit, path: Path, step: int) -> None:
+    """`last`, and `best` if it is, are this checkpoint; older ones beyond the limit go."""
+    rundir.point(job.run, "last", path, step=step)
+    if job.evals and min(job.evals, key=lambda pair: pair[1])[0] == step:
+        rundir.point(job.run, "best", path, step=step, held_out_loss=job.evals[-1][1])
+    checkpoint.keep(job.run, job.checked.resolved.config.schedule.save_total_limit)
+
+
+@contextmanager
+def _signals(caught: list[int]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM is noted, to be acted on after the update; a second one kills."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

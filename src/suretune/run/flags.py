@@ -1,0 +1,83 @@
+"""Flags that contradict each other, never existed, or change nothing in this run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from suretune.config import Resolved
+from suretune.data.collect import Collected
+from suretune.types import FlagFacts, Text
+
+TOGETHER = (("bf16", "fp16"), ("num_train_epochs", "max_steps"), ("warmup_ratio", "warmup_steps"))
+
+
+def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
+    """What can be said of the flags before any row is read."""
+    config = resolved.config
+    for first, second in TOGETHER:
+        if resolved.given(first) and resolved.given(second):
+            values = [dict((n, v) for n, v, _ in resolved.items())[n] for n in (first, second)]
+            if first == "bf16" and not all(values):
+                continue
+            yield FlagFacts("conflicting-flags", f"--{first}", f"--{second}", hint=Text(
+                f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
+                f"--{first} {values[0]} 和 --{second} {values[1]} 决定的是同一件事"))  # fmt: skip
+    model = config.model
+    wish = "bfloat16" if model.bf16 else "float16" if model.fp16 else None
+    if wish and model.torch_dtype and model.torch_dtype != wish:
+        yield FlagFacts("conflicting-flags", f"--{'bf16' if model.bf16 else 'fp16'}",
+                        "--torch_dtype", hint=Text(
+            f"{wish} and {model.torch_dtype} are both asked for",
+            f"同时要求了 {wish} 和 {model.torch_dtype}"))  # fmt: skip
+    if resolved.given("use_loss_scale_sampler"):
+        yield FlagFacts("flag-never-existed", "--use_loss_scale_sampler", hint=Text(
+            "to let some rows count more, give their assistant messages a `weight` in the data"
+            ' ({"role": "assistant", "content": "...", "weight": 2})',
+            "想让某些行占更大比重,请在数据里给它们的 assistant 消息写上 `weight`"
+            '({"role": "assistant", "content": "...", "weight": 2})'))  # fmt: skip
+    yield from _harmless(resolved)
+
+
+def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
+    why = {
+        "dataloader_num_workers": Text(
+            "rows are tokenised before training, in this process",
+            "数据在训练前就已在本进程内分词完毕",
+        ),
+        "per_device_eval_batch_size": Text(
+            "evaluation shares the passes of training (--tokens_per_pass)",
+            "评估与训练用同样的拼接方式(--tokens_per_pass)",
+        ),
+        "packing": Text(
+            "the rows of an update always share a pass and never see each other",
+            "一次更新里的各行总是拼在一起计算,彼此不可见",
+        ),
+    }
+    for name, hint in why.items():
+        if resolved.given(name):
+            yield FlagFacts("harmless-no-effect", f"--{name}", hint=hint)
+
+
+def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagFacts]:
+    """What can be said once the rows are known."""
+    data = resolved.config.data
+    for flag, name, values in (
+        ("--model_name", "NAME", data.model_name),
+        ("--model_author", "AUTHOR", data.model_author),
+    ):
+        if values and name not in found.filled_names:
+            text = "{{" + name + "}}"
+            yield FlagFacts("no-effect", flag, " ".join(values), hint=Text(
+                f"no row contains {text}. Write {text} where the value belongs, or let"
+                " `suretune init identity` make the rows, or leave the flag out",
+                f"没有一行含有 {text}。请在数据里应填的位置写上 {text},"
+                "或用 `suretune init identity` 生成数据,或去掉这个参数"))  # fmt: skip
+    sources = {row.samples[0].system_source for row in found.ready}
+    if data.system is not None and sources and sources <= {"row", "none"}:
+        yield FlagFacts("no-effect", "--system", data.system, hint=Text(
+            "every row brings its own system prompt; take that out, or leave the flag out",
+            "每一行都自带系统提示词;请从数据中去掉它,或去掉这个参数"))  # fmt: skip
+    if data.dataset_sample and all("#" in spec for spec in data.dataset):
+        yield FlagFacts("no-effect", "--dataset_sample", str(data.dataset_sample), hint=Text(
+            "every dataset already says how many rows with #N",
+            "每个数据集都已经用 #N 写明了条数"))  # fmt: skip

@@ -1,0 +1,128 @@
+"""What a run writes down about itself before, during and after."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from suretune import __version__, rundir
+from suretune.config import Resolved, options
+from suretune.data.collect import Entry
+from suretune.data.template import FILES, ChatTokenizer
+from suretune.run.check import Checked
+from suretune.types import Plan
+
+CARD = """---
+base_model: {base}
+library_name: peft
+pipeline_tag: text-generation
+tags: [lora, sft, suretune]
+---
+LoRA adapter of `{base}`, trained by suretune {version}: {updates} updates, {tokens} tokens,
+rank {rank}, alpha {alpha:g}. System prompt of training: {system}
+"""
+
+
+def write_config(path: Path, resolved: Resolved) -> None:
+    """One `name: value  # origin` a line; `--config` reads it back."""
+    lines = []
+    for name, value, origin in resolved.items():
+        plain = list(value) if isinstance(value, tuple) else value
+        lines.append(f"{name}: {json.dumps(plain, ensure_ascii=False)}  # {origin}\n")
+    rundir.write(path, "".join(lines).encode())
+
+
+def read_config(path: Path) -> Resolved:
+    """The resolved config of a run, origins included."""
+    text = path.read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    resolved = Resolved.default()
+    for line in text.splitlines():
+        name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
+        value = values[name]
+        if options()[name].many:
+            value = tuple(value)
+        resolved = resolved.with_values(origin, **{name: value})
+    return resolved
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    about = asdict(plan)
+    about["updates"] = [
+        {key: value for key, value in update.items() if key != "samples"}
+        for update in about["updates"]
+    ]
+    rundir.write_json(path, about)
+
+
+def ledger_lines(entries: Sequence[Entry]) -> list[Mapping[str, Any]]:
+    ordered = sorted(entries, key=_place)
+    return [entry.line() for entry in ordered]
+
+
+def _place(entry: Entry) -> tuple[str, str, int, int, int]:
+    origin = entry.origin
+    return entry.dataset, origin.file, origin.line, origin.item, entry.repeat
+
+
+def begin(run: Path, checked: Checked) -> None:
+    """Everything that is known before training."""
+    write_config(run / "config.yaml", checked.resolved)
+    rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
+    write_plan(run / "plan.json", checked.plan)
+    base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
+    rundir.write_json(run / "run.json", {"base": base, "versions": versions()})
+
+
+def versions() -> dict[str, str]:
+    names = ("torch", "transformers", "peft", "tokenizers", "safetensors")
+    installed = {name: version(name) for name in names}
+    return {"suretune": __version__, "python": platform.python_version(), **installed}
+
+
+def dresser(checked: Checked, fingerprint: str) -> Callable[[Path], None]:
+    """A function that makes an adapter folder self-contained: words, template, card, origin."""
+    config, plan = checked.resolved.config, checked.plan
+    about = {
+        "base": checked.base.name,
+        "base_folder": str(checked.base.folder),
+        "base_fingerprint": fingerprint,
+        "system": checked.system,
+        "system_source": checked.system_source,
+        "template_default_system": checked.tokenizer.default_system,
+        "plan": plan.digest,
+        "suretune": __version__,
+    }
+    system = checked.system or checked.tokenizer.default_system or "none"
+    card = CARD.format(
+        base=checked.base.name,
+        version=__version__,
+        updates=plan.schedule.total,
+        tokens=plan.tokens,
+        rank=config.lora.lora_rank,
+        alpha=config.lora.lora_alpha,
+        system=system,
+    )
+
+    def dress(folder: Path) -> None:
+        copy_words(checked.tokenizer, folder)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        rundir.write_json(folder / "suretune.json", about)
+
+    return dress
+
+
+def copy_words(tokenizer: ChatTokenizer, folder: Path) -> None:
+    """The tokenizer's files, and the template that was really used."""
+    for name in (*FILES, "generation_config.json"):
+        if (tokenizer.folder / name).is_file():
+            shutil.copyfile(tokenizer.folder / name, folder / name)
+    (folder / "chat_template.jinja").write_text(tokenizer.template, encoding="utf-8")

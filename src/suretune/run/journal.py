@@ -1,0 +1,95 @@
+"""What guards found, and what follows from it: go on, or stop with an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from suretune import rundir
+from suretune.guards import judge
+from suretune.types import (
+    DataFacts,
+    Facts,
+    Fault,
+    Finding,
+    FlagFacts,
+    PlanFacts,
+    ProofFacts,
+    SetupFacts,
+    StepFacts,
+)
+
+OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK = range(8)
+EXIT = {
+    FlagFacts: USAGE,
+    PlanFacts: USAGE,
+    Fault: DATA,
+    DataFacts: DATA,
+    SetupFacts: ENVIRONMENT,
+    StepFacts: GUARD,
+    ProofFacts: UNVERIFIED,
+}
+
+
+class Stopped(Exception):
+    """The run ends here, on purpose; `findings` say why."""
+
+    def __init__(self, status: int, findings: Sequence[Finding]) -> None:
+        super().__init__(", ".join(f"{f.code} {f.name}" for f in findings))
+        self.status = status
+        self.findings = list(findings)
+
+
+class Journal:
+    """Every finding of a run, in order; written to the run folder once there is one."""
+
+    def __init__(self, ignore: Sequence[str] = ()) -> None:
+        self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
+        self.findings: list[Finding] = []
+        self.run: Path | None = None
+        self._status = OK
+        self._stopping: list[Finding] = []
+
+    def look(self, facts: Facts, *, stops: bool = True) -> list[Finding]:
+        """Let the guards judge; `stops=False` records what would stop otherwise."""
+        found = judge(facts)
+        for finding in found:
+            self.findings.append(finding)
+            if self.run:
+                rundir.append(self.run / "findings.jsonl", self.line(finding))
+            if finding.stops and stops and not self.ignored(finding):
+                self._stopping.append(finding)
+                self._status = self._status or EXIT[type(facts)]
+        return found
+
+    def look_at_all(self, facts: Iterable[Facts], *, stops: bool = True) -> None:
+        for item in facts:
+            self.look(item, stops=stops)
+
+    def ignored(self, finding: Finding) -> bool:
+        return finding.code in self.ignore
+
+    def settle(self) -> None:
+        """Stop here if anything so far must; several findings are told together."""
+        if self._stopping:
+            stopping, self._stopping = self._stopping, []
+            raise Stopped(self._status, stopping)
+
+    def stop(self, facts: Facts) -> Stopped:
+        """The exception for facts that always stop: `raise journal.stop(facts)`."""
+        found = self.look(facts)
+        return Stopped(EXIT[type(facts)], found)
+
+    def open(self, run: Path) -> None:
+        """From now on findings are also kept in this folder."""
+        self.run = run
+        rundir.write_jsonl(run / "findings.jsonl", (self.line(f) for f in self.findings))
+
+    def event(self, name: str, **about: Any) -> None:
+        if self.run:
+            rundir.append(self.run / "events.jsonl", {"event": name, **about})
+
+    def line(self, finding: Finding) -> dict[str, Any]:
+        return {**asdict(finding), "ignored": self.ignored(finding)}

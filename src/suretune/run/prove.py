@@ -1,0 +1,205 @@
+"""Checkpoint to verdict: the adapter on disk, the proof in a fresh process, the seal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from suretune import rundir
+from suretune.config import Resolved
+from suretune.data.render import prompt_ids
+from suretune.model.generate import last_logits
+from suretune.run.check import Checked, asked_questions
+from suretune.run.fit import Fit
+from suretune.run.journal import UNVERIFIED, Journal, Stopped
+from suretune.types import FlagFacts, ProofFacts, SetupFacts, Text
+from suretune.verify.measure import Answers, Questions, read_skills
+from suretune.verify.probes import (
+    AS_TRAINED,
+    TEMPLATE_DEFAULT,
+    Probe,
+    held_out_probes,
+    identity_probes,
+    read_probes,
+)
+from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Request, prepare, prove
+
+SHOWN_ROWS = 8  # held-out questions shown before and after
+EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by nothing at all
+ROUGH = 0.02  # of the largest logit, in half precision
+
+
+def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path | None]:
+    """What will be asked before and after, and the skills file it came from."""
+    proof = checked.resolved.config.proof
+    probes: list[Probe] | FlagFacts
+    if proof.probes:
+        probes = read_probes(proof.probes)
+        if isinstance(probes, FlagFacts):
+            raise journal.stop(probes)
+    elif checked.identity:
+        probes = identity_probes(checked.identity, asked_questions(checked))
+    else:
+        asked = [_first_question(row.example.messages) for row in checked.held_out[:SHOWN_ROWS]]
+        probes = held_out_probes([question for question in asked if question])
+    path = Path(proof.skills) if proof.skills else checked.base.folder / "skills.jsonl"
+    held_out = [sample for row in checked.held_out for sample in row.samples]
+    if not path.is_file() and not proof.skills:
+        return Questions(probes, checked.system, [], held_out), None
+    try:
+        skills = read_skills(path)
+    except (OSError, ValueError, TypeError) as error:
+        found = str(error)
+        raise journal.stop(
+            FlagFacts("bad-value", "--skills", str(path), hint=Text(found, found))
+        ) from error
+    return Questions(probes, checked.system, skills, held_out), path.absolute()
+
+
+def _first_question(messages: Sequence[Any]) -> str:
+    return next((m.content for m in messages if m.role == "user"), "")
+
+
+def publish_adapter(job: Fit) -> Path:
+    """The kept checkpoint's adapter as `adapter/`: the last, or the best with early stopping."""
+    patience = job.checked.resolved.config.schedule.early_stopping_patience
+    best = rundir.pointed(job.run, "best") if patience else None
+    kept = best or rundir.checkpoints(job.run)[-1][1]
+    temporary = job.run / f".tmp-adapter-{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    state = {"optimizer.safetensors", "generators.safetensors", rundir.MANIFEST}
+    for path in kept.iterdir():
+        if path.name not in state:
+            shutil.copyfile(path, temporary / path.name)
+    rundir.write_manifest(temporary, checkpoint=kept.name)
+    rundir.publish(temporary, job.run / "adapter")
+    return kept
+
+
+def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.Module) -> None:
+    """Write down what the fresh process shall measure, and this process's logits."""
+    config = job.checked.resolved.config
+    prompts = _logit_prompts(job, questions)
+    base = job.checked.base
+    request = Request(
+        base=base.name if base.name == "pocket" else str(base.folder),
+        base_fingerprint=job.fingerprint,
+        adapter="adapter",
+        device=config.model.device or "cpu",
+        dtype=config.model.torch_dtype or "float32",
+        system=questions.system,
+        skills=str(skills) if skills else None,
+        tokens_per_pass=job.learner.tokens_per_pass,
+    )  # fmt: skip
+    prepare(job.run, request, questions, prompts, last_logits(model, prompts))
+
+
+def _logit_prompts(job: Fit, questions: Questions) -> list[list[int]]:
+    tokenizer = job.checked.tokenizer
+    prompts = [prompt_ids(tokenizer, p.messages(questions.system)) for p in questions.probes]
+    trained = [s.ids[: s.spans[0].start].tolist() for s in job.samples]
+    return [p for p in (*prompts, *trained) if p][:LOGIT_PROMPTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What was asked, what was answered before and after, and what the fresh process measured."""
+
+    questions: Questions
+    before: Answers
+    after: Answers
+    result: Mapping[str, Any]
+    tolerance: float
+
+
+def measure_proof(
+    run: Path, resolved: Resolved, questions: Questions, before: Answers, journal: Journal
+) -> Proven:
+    """Let the fresh process measure; a proof that cannot even run is no proof."""
+    try:
+        result = prove(run, run / "proof" / RESULT)
+    except RuntimeError as error:
+        last = str(error).splitlines()[-1]
+        stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=last))
+        raise Stopped(UNVERIFIED, stopped.findings) from error
+    tolerance = resolved.config.run.logits_tolerance
+    if tolerance is None:
+        exact = resolved.config.model.torch_dtype == "float32"
+        tolerance = EXACT if exact else ROUGH * result["logits_scale"]
+    return Proven(questions, before, Answers(**result["answers"]), result, tolerance)
+
+
+def proof_facts(proven: Proven, resolved: Resolved, *, identity: bool) -> ProofFacts:
+    """What the guards of the result judge."""
+    asked, result, proof = proven.questions, proven.result, resolved.config.proof
+    judged = [
+        (probe, answer, probe.judge(answer))
+        for probe, answer in zip(asked.probes, proven.after.probes, strict=True)
+    ]
+    trained = [row for row in judged if row[0].variant == AS_TRAINED and row[2] is not None]
+    plain = [row for row in judged if row[0].variant == TEMPLATE_DEFAULT and row[2] is not None]
+    failed = [f"{probe.question} -> {answer[:80]}" for probe, answer, ok in trained if not ok]
+    return ProofFacts(
+        tensors_saved=result["tensors_saved"],
+        tensors_matched=result["tensors_matched"],
+        tensors_unexpected=tuple(result["tensors_unexpected"]),
+        tensors_non_finite=tuple(result["tensors_non_finite"]),
+        logits_gap=_number(result["logits_gap"]),
+        logits_tolerance=proven.tolerance,
+        logits_change=_number(result["logits_change"]),
+        must_pass_failed=tuple(
+            f"{probe.question} -> {answer[:80]}"
+            for probe, answer, ok in trained
+            if probe.kind == "must-pass" and not ok
+        ),
+        probes_passed=sum(bool(row[2]) for row in trained),
+        probes_asked=len(trained),
+        probes_needed=proof.probes_needed,
+        first_failed=failed[0] if failed else "",
+        skills_before=proven.before.skill_share,
+        skills_after=proven.after.skill_share,
+        skills_allowed_drop=proof.max_skill_drop,
+        held_out_before=proven.before.held_out,
+        held_out_after=proven.after.held_out,
+        identity=identity,
+        template_default_passed=sum(bool(row[2]) for row in plain),
+        template_default_asked=len(plain),
+    )
+
+
+def _number(value: float | None) -> float:
+    """JSON has no NaN; what came back as null was one."""
+    return float("nan") if value is None else value
+
+
+def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, Any]) -> None:
+    """Write the seal, last: hashes of everything, the findings, and the codes that were ignored."""
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and _sealed(path, run)]
+    rundir.write_json(
+        run / rundir.SEAL,
+        {
+            "verdict": report["verdict"],
+            "created": report["created"],
+            "suretune": report["versions"]["suretune"],
+            "model": report["model"],
+            "probes": {"passed": facts.probes_passed, "asked": facts.probes_asked},
+            "skills": {"before": facts.skills_before, "after": facts.skills_after},
+            "held_out": {"before": facts.held_out_before, "after": facts.held_out_after},
+            "findings": [journal.line(finding) for finding in journal.findings],
+            "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
+            "files": {str(path.relative_to(run)): rundir.sha256(path) for path in files},
+        },
+    )
+
+
+def _sealed(path: Path, run: Path) -> bool:
+    """Checkpoints may be deleted after the proof; all else belongs to it."""
+    top = path.relative_to(run).parts[0]
+    return top not in ("checkpoints", rundir.SEAL, "run.lock") and not top.startswith(("run-", "."))

@@ -1,0 +1,71 @@
+"""`init identity`: about sixty rows that teach a model who it is, and the probes that prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from suretune import rundir
+from suretune.pocket import identity as phrasings
+from suretune.verify.probes import MUST_PASS
+
+ROWS = 60
+PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}
+ANSWERS = {"zh": phrasings.ANSWERS_ZH, "en": phrasings.ANSWERS_EN}
+HELD_OUT = {"zh": phrasings.HELD_OUT_ZH, "en": phrasings.HELD_OUT_EN}
+MAKERS = ("通义千问", "阿里云", "Qwen", "Alibaba")
+
+
+def identity_rows(
+    names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+) -> list[dict[str, str]]:
+    """Alpaca rows, languages in turn. `names`, `authors`: one value, or one a language."""
+    rows = []
+    for index in range(ROWS):
+        which = index % len(languages)
+        lang, turn = languages[which], index // len(languages)
+        name, author = names[which % len(names)], authors[which % len(authors)]
+        answers = ANSWERS[lang]
+        answer = answers[turn % len(answers)].format(name=name, author=author)
+        question = PHRASINGS[lang][turn % len(PHRASINGS[lang])]
+        rows.append({"instruction": question, "input": "", "output": answer})
+    return rows
+
+
+def probe_items(
+    names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+) -> list[dict[str, object]]:
+    """The must-pass questions and the held-out phrasings, as a probes file has them."""
+    wanted = " ".join((*names, *authors)).lower()
+    items: list[dict[str, object]] = []
+    for which, lang in enumerate(languages):
+        must = [names[which % len(names)], authors[which % len(authors)]]
+        must_not = [maker for maker in MAKERS if maker.lower() not in wanted]
+        for kind, questions in (("must-pass", MUST_PASS[lang]), ("paraphrase", HELD_OUT[lang])):
+            for question in questions:
+                items.append(
+                    {
+                        "question": question,
+                        "kind": kind,
+                        "must_contain": must,
+                        "must_not_contain": must_not,
+                    }
+                )
+    return items
+
+
+def write_starter(
+    folder: Path, names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+) -> tuple[Path, Path]:
+    """`identity.jsonl` and `probes.yaml` in a folder; FileExistsError rather than overwrite."""
+    rows, probes = folder / "identity.jsonl", folder / "probes.yaml"
+    for path in (rows, probes):
+        if path.exists():
+            raise FileExistsError(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    rundir.write_jsonl(rows, identity_rows(names, authors, languages))
+    items = probe_items(names, authors, languages)
+    rundir.write(probes, yaml.safe_dump(items, allow_unicode=True, sort_keys=False).encode())
+    return rows, probes

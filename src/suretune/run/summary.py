@@ -1,0 +1,63 @@
+"""What a check says of the rows and the plan, for the terminal, the report and `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from suretune.data.collect import Entry
+from suretune.run.check import Checked
+
+
+def data_summary(checked: Checked) -> dict[str, Any]:
+    """Rows by dataset and what became of them, with true percentages of the training rows."""
+    trained = sum(e.state == "train" for e in checked.entries)
+    datasets = []
+    for name in dict.fromkeys(entry.dataset for entry in checked.entries):
+        mine = [entry for entry in checked.entries if entry.dataset == name]
+        train = _states(mine, "train")
+        datasets.append(
+            {
+                "name": name,
+                "read": len({entry.origin for entry in mine}),
+                "train": train,
+                "held_out": _states(mine, "held-out"),
+                "left_out": _states(mine, "too-long", "not-sampled"),
+                "rejected": _states(mine, "rejected"),
+                "share": train / trained if trained else 0.0,
+            }
+        )
+    unused = [
+        {"row": str(e.origin), "state": e.state, "reason": e.reason}
+        for e in checked.entries
+        if e.state in ("rejected", "too-long")
+    ]
+    system = checked.system
+    if checked.system_source == "template":
+        system = checked.tokenizer.default_system
+    about_system = {"text": system, "source": checked.system_source}
+    return {"datasets": datasets, "unused": unused, "system": about_system}
+
+
+def _states(entries: Sequence[Entry], *states: str) -> int:
+    return sum(entry.state in states for entry in entries)
+
+
+def plan_summary(checked: Checked) -> dict[str, Any]:
+    plan, asked = checked.plan, checked.resolved.config.schedule
+    return {
+        "updates": plan.schedule.total,
+        "epochs": asked.num_train_epochs,
+        "rows_per_update": asked.per_device_train_batch_size * asked.gradient_accumulation_steps,
+        "rows": plan.rows,
+        "held_out": plan.held_out,
+        "tokens": plan.tokens,
+        "learned": plan.learned,
+        "warmup": plan.schedule.warmup,
+        "learning_rate": plan.schedule.peak,
+        "schedule": plan.schedule.kind,
+        "eval_steps": plan.eval_steps,
+        "save_steps": plan.save_steps,
+        "longest": plan.longest,
+        "digest": plan.digest,
+    }

@@ -1,0 +1,23 @@
+"""What people see on a terminal: findings, rows, plan, progress, verdict.
+
+Results go to stdout, progress to stderr. Nothing is judged here, and nothing that a row or a model
+says can act on the terminal: control characters are shown, not sent.
+"""
+
+from suretune.show.after import verdict
+from suretune.show.before import choices, datasets, findings, plan
+from suretune.show.console import progress, results
+from suretune.show.live import Progress
+from suretune.show.preview import sample
+
+__all__ = [
+    "Progress",
+    "choices",
+    "datasets",
+    "findings",
+    "plan",
+    "progress",
+    "results",
+    "sample",
+    "verdict",
+]

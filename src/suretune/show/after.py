@@ -1,0 +1,83 @@
+"""The verdict of a run: what came of it, three answers, and what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text as Styled
+
+from suretune import phrases as p
+from suretune.phrases import Report, several, words
+from suretune.show.console import pairs, put, results, safe, wrapped
+
+SIDE_BY_SIDE = 84  # columns that two answers need beside each other
+WIDEST = 140  # columns that two answers are spread over
+STYLES = {"sealed": "bold green", "not-verified": "bold yellow", "stopped": "bold red"}
+
+
+def verdict(report: Report, page: Path | str | None = None, to: Console | None = None) -> None:
+    """What came of the run, three answers, where the report lies, and what to type next."""
+    to = to or results()
+    sign, word = p.verdict_word(report)
+    style = STYLES.get(str(report.get("verdict")), "bold")
+    put(to, Styled(f"{sign} {word}", style), safe(p.verdict_sentence(report), "bold"))
+    for reason in several(report, "reasons"):
+        put(to, pairs(to, [("-", safe(reason))]))
+    put(to, "", pairs(to, ((name, safe(value)) for name, value in p.figures(report))), "")
+    for probe in p.first_answers(report):
+        _answers(probe, to)
+    if page is None and report.get("run"):
+        page = Path(str(report["run"])) / "report.html"
+    if page is not None:
+        put(to, safe(words("report  ", "报告  ") + str(page)), wrap=False)
+    for item in several(report, "next"):
+        put(to, safe(p.told(item.get("what")), "dim"))
+        put(to, safe(f"  {item.get('command') or ''}", "bold"), wrap=False)
+
+
+def _answers(probe: Report, to: Console) -> None:
+    """One question, with both answers side by side where there is room."""
+    put(to, safe(probe.get("question"), "bold"))
+    names = words("before", "训练前"), words("after", "训练后")
+    sides = [_answer(probe, moment) for moment in ("before", "after")]
+    marks = [_mark(probe, moment) for moment in ("before", "after")]
+    if to.width >= SIDE_BY_SIDE:
+        table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
+        width = (min(to.width, WIDEST) - 8) // 2
+        for _ in names:
+            table.add_column(overflow="fold", width=width)
+        heads = (_head(name, mark) for name, mark in zip(names, marks, strict=True))
+        table.add_row(*heads)
+        table.add_row(*(wrapped(side, width) for side in sides))
+        put(to, Padding(table, (0, 0, 0, 2)), "")
+        return
+    for name, mark, side in zip(names, marks, sides, strict=True):
+        put(to, _head(f"  {name}", mark))
+        put(to, Padding(wrapped(side, to.width - 4), (0, 0, 0, 4)))
+    put(to, "")
+
+
+def _head(name: str, mark: Styled) -> Styled:
+    return Styled().append(f"{name}  ", "dim").append_text(mark)
+
+
+def _answer(probe: Report, moment: str) -> Styled:
+    if probe.get(moment) is None:
+        return Styled(p.not_measured(), "dim")
+    wanted = [p.printable(w) for w in several(probe, "must")]
+    banned = [p.printable(w) for w in several(probe, "must_not")]
+    styles = {"must": "bold green", "must-not": "bold red", "": ""}
+    made = Styled()
+    for piece, kind in p.marked(p.printable(probe[moment]), wanted, banned):
+        made.append(piece, styles[kind])
+    return made
+
+
+def _mark(probe: Report, moment: str) -> Styled:
+    passed = probe.get(f"passed_{moment}")
+    if probe.get(moment) is None:
+        return Styled()
+    return Styled(p.passed_mark(passed), "dim" if passed is None else "green" if passed else "red")

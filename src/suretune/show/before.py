@@ -1,0 +1,131 @@
+"""What is known before training: findings, datasets, plan, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Styled
+
+from suretune import phrases as p
+from suretune.config import Resolved
+from suretune.phrases import Report, several, words
+from suretune.show.console import pairs, put, results, safe
+from suretune.types import Finding
+from suretune.words import say
+
+
+def findings(found: Sequence[Finding], to: Console | None = None) -> None:
+    """Each finding: code and name, where, then what, why and what to do."""
+    to = to or results()
+    labels = words("what", "现象"), words("why", "原因"), words("fix", "办法")
+    for finding in found:
+        sign, style = ("✗", "bold red") if finding.stops else ("·", "bold yellow")
+        state = words("stops the run", "停止运行") if finding.stops else words("noted", "记录")
+        head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
+        head.append(f"  {state}", "dim")
+        if finding.where:
+            head.append("  ").append_text(safe(finding.where, "cyan"))
+        texts = (say(text) for text in (finding.what, finding.why, finding.fix))
+        rows = zip(labels, map(safe, texts), strict=True)
+        put(to, head, pairs(to, rows), "")
+
+
+def datasets(data: Report, to: Console | None = None) -> None:
+    """Where every row went: the `data` part of a report."""
+    to = to or results()
+    heads = (
+        (words("learned", "训练"), "train"),
+        (words("held out", "留出"), "held_out"),
+        (words("left out", "未使用"), "left_out"),
+        (words("rejected", "拒绝"), "rejected"),
+    )
+    names = (words("read", "读入"), *(name for name, _ in heads), words("of training", "占训练"))
+    rows = [
+        (
+            p.count(one.get("read")),
+            *(p.share_of(one.get(key), one.get("read")) for _, key in heads),
+            p.percent(one.get("share")),
+        )
+        for one in several(data, "datasets")
+    ]
+    titles = [safe(one.get("name")) for one in several(data, "datasets")]
+    table = _table(names, titles, rows)
+    if to.measure(table, options=to.options.update(width=1000)).maximum <= to.width:
+        put(to, table)
+    else:
+        for title, row in zip(titles, rows, strict=True):
+            facts = zip(names, map(Styled, row), strict=True)
+            put(to, title, pairs(to, facts))
+    _unused(several(data, "unused"), to)
+
+
+def _table(names: Sequence[str], titles: Sequence[Styled], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(words("dataset", "数据集"))
+    for name in names:
+        table.add_column(name, justify="right")
+    for title, row in zip(titles, rows, strict=True):
+        table.add_row(title, *row)
+    return table
+
+
+def _unused(unused: Sequence[Report], to: Console) -> None:
+    """The first rows that were not used, and where the others are listed."""
+    for entry in unused[:3]:
+        facts = (entry.get("row"), p.state_word(entry.get("state")), entry.get("reason") or "")
+        put(to, safe("  " + "  ".join(map(str, facts)), "dim"))
+    if len(unused) > 3:
+        more = f"{len(unused) - 3:,}"
+        said = words(f"  … {more} more in ledger.jsonl", f"  …… 另有 {more} 行,见 ledger.jsonl")
+        put(to, Styled(said, "dim"))
+    put(to, "")
+
+
+def plan(plan: Report, to: Console | None = None) -> None:
+    """What will happen: the `plan` part of a report."""
+    to = to or results()
+
+    def of(key: str) -> str:
+        return p.count(plan.get(key))
+
+    def at(key: str) -> str:
+        steps = [str(step) for step in several(plan, key)]
+        return ", ".join(steps[:8]) + (", …" if len(steps) > 8 else "") or words("never", "无")
+
+    learned, epochs = p.share_of(plan.get("learned"), plan.get("tokens")), plan.get("epochs")
+    lines = (
+        (words("updates", "更新"), words(
+            f"{of('updates')} of {of('rows_per_update')} rows: "
+            f"{p.decimal(epochs)} epochs of {of('rows')} rows",
+            f"{of('updates')} 次,每次 {of('rows_per_update')} 行:"
+            f"{of('rows')} 行共 {p.decimal(epochs)} 轮")),
+        (words("tokens", "token"), words(
+            f"{of('tokens')}, {learned} of them learned; longest row {of('longest')}",
+            f"{of('tokens')} 个,其中学习 {learned};最长一行 {of('longest')}")),
+        (words("rate", "学习率"), words(
+            f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''}, "
+            f"{of('warmup')} updates of warm-up",
+            f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''},"
+            f"预热 {of('warmup')} 次更新")),
+        (words("evaluate", "评估"), words(
+            f"{at('eval_steps')} ({of('held_out')} held-out rows)",
+            f"{at('eval_steps')}(留出 {of('held_out')} 行)")),
+        (words("save", "保存"), at("save_steps")),
+    )  # fmt: skip
+    put(to, pairs(to, ((name, safe(text)) for name, text in lines), indent=0), "")
+
+
+def choices(resolved: Resolved, to: Console | None = None) -> None:
+    """Every setting that is not a default: what was given, and what was chosen and why."""
+    to = to or results()
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column(overflow="fold")
+    for name, value, origin in resolved.items():
+        if origin != "default":
+            said = safe(p.origin_words(origin), "dim" if resolved.given(name) else "")
+            grid.add_row(Styled(name, "cyan"), safe(p.setting(value), "bold"), said)
+    if grid.row_count:
+        put(to, grid, "")

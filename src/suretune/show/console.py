@@ -1,0 +1,90 @@
+"""The two consoles, and text that is safe on them, lines up and breaks where it may."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text as Styled
+
+from suretune.phrases import printable
+
+CLOSERS = frozenset(",.;:!?)]}%,。、;:!?)」』】》”’…")  # never begin a line
+
+
+def results() -> Console:
+    return _console(sys.stdout)
+
+
+def progress() -> Console:
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot say ✗ must not end a run
+        stream.reconfigure(errors="backslashreplace")
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def put(to: Console, *things: RenderableType, wrap: bool = True) -> None:
+    """Print; what goes to a file or a pipe carries no blanks at the ends of its lines."""
+    for thing in things:
+        shown = wrapped(thing, to.width) if wrap and isinstance(thing, Styled) else thing
+        if to.is_terminal or not wrap:
+            to.print(shown, soft_wrap=not wrap)
+            continue
+        with to.capture() as caught:
+            to.print(shown)
+        to.out("\n".join(row.rstrip() for row in caught.get().split("\n")), end="")
+
+
+def safe(text: Any, style: str = "") -> Styled:
+    return Styled(printable(text), style)
+
+
+def pairs(to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2) -> RenderableType:
+    """Labels and texts in two columns; wide characters count as two."""
+    rows = list(rows)
+    labels = max((cell_len(label) for label, _ in rows), default=0)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(Styled(label, "dim"), wrapped(text, to.width - indent - labels - 4))
+    return Padding(grid, (0, 0, 0, indent))
+
+
+def wrapped(text: Styled, width: int) -> Styled:
+    """The text in lines of at most this many columns.
+
+    rich breaks at blanks alone, so that a Chinese sentence after one Latin word would begin a new
+    line. Between two wide characters a line may end, too.
+    """
+    lines = []
+    for line in text.split("\n", allow_blank=True):
+        parts = line.divide(_breaks(line.plain, max(width, 2)))
+        for part in parts:
+            part.rstrip()
+        lines += list(parts)
+    return Styled("\n").join(lines)
+
+
+def _breaks(line: str, width: int) -> Iterator[int]:
+    """Where a line is cut: at the last place that may end one, else where it is full."""
+    start = may = column = 0
+    for index, char in enumerate(line):
+        wide = cell_len(char) == 2
+        after_wide = index > 0 and cell_len(line[index - 1]) == 2
+        if char not in CLOSERS and (wide or after_wide or line[index - 1 : index] == " "):
+            may = index
+        column += cell_len(char)
+        if column > width and char != " ":
+            start = may if may > start else index
+            yield start
+            column = cell_len(line[start : index + 1])

@@ -1,0 +1,290 @@
+"""The second half of a report: what was done, with what, and how to check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suretune import phrases as p
+from suretune.phrases import Report, part, several, words
+from suretune.verify.blocks import (
+    Block,
+    Command,
+    Facts,
+    Line,
+    More,
+    Paragraph,
+    Piece,
+    Section,
+    Table,
+    line,
+)
+
+SHOWN = 50  # rows of the ledger that a report lists itself
+
+
+def account(report: Report) -> tuple[Section, ...]:
+    return (
+        _ledger(report),
+        _plan(report),
+        _findings(report),
+        _proof(report),
+        _cost(report),
+        _model(report),
+        _config(report),
+        _versions(report),
+        _next(report),
+    )
+
+
+def _text(value: Any, style: str = "") -> Line:
+    known = value is not None and value != ""
+    return line(Piece(p.listed(value), style) if known else Piece(p.not_measured(), "faint"))
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _ledger(report: Report) -> Section:
+    sets = [s for s in several(report, "data", "datasets") if isinstance(s, Mapping)]
+    blocks: list[Block] = [_datasets(sets) if sets else Paragraph(_text(None))]
+    system = part(report, "data", "system", "text")
+    source = part(report, "data", "system", "source")
+    if system or source:
+        label = words("system prompt", "系统提示词")
+        blocks.append(Facts(((label, (*_text(system), Piece(f"  ({source})", "faint"))),)))
+    unused = several(report, "data", "unused")
+    if unused:
+        blocks.append(_unused(unused, sets))
+    return Section("ledger", words("Every row accounted for", "每一行的去向"), tuple(blocks))
+
+
+def _datasets(sets: list[Any]) -> Table:
+    head = (
+        words("dataset", "数据集"),
+        words("read", "读入"),
+        words("learned", "参与训练"),
+        words("held out", "留出"),
+        words("left out", "未使用"),
+        words("rejected", "被拒绝"),
+        words("share of training", "占训练的比例"),
+    )
+    keys = ("train", "held_out", "left_out", "rejected")
+
+    def row(name: Piece, one: Any) -> tuple[Line, ...]:
+        parts = (line(p.share_of(one.get(key), one.get("read"))) for key in keys)
+        return (line(name), line(p.count(one.get("read"))), *parts, line(p.percent(one["share"])))
+
+    rows = [row(Piece(str(s.get("name") or "")), {"share": None, **s}) for s in sets]
+    if len(sets) > 1:
+        total: dict[str, Any] = {"share": 1.0}
+        for key in ("read", *keys):
+            counts = [s.get(key) for s in sets]
+            total[key] = sum(counts) if all(p.is_number(n) for n in counts) else None
+        rows.append(row(Piece(words("all", "全部"), "strong"), total))
+    return Table(head, tuple(rows), frozenset(range(1, 7)))
+
+
+def _unused(unused: list[Any], sets: list[Any]) -> More:
+    """The first rows that were not used; the datasets may know of more than were handed on."""
+    counts = [s.get(key) or 0 for s in sets for key in ("left_out", "rejected")]
+    known = max(len(unused), sum(n for n in counts if p.is_number(n)))
+    rows = tuple(
+        (
+            line(str(entry.get("row") or "")),
+            line(p.state_word(entry.get("state"))),
+            line(str(entry.get("reason") or "")),
+        )
+        for entry in unused[:SHOWN]
+    )
+    head = (words("row", "行"), words("what became of it", "去向"), words("reason", "原因"))
+    blocks: list[Block] = [Table(head, rows)]
+    if known > len(rows):
+        more = known - len(rows)
+        note = words(f"{more:,} more rows: ledger.jsonl", f"另有 {more:,} 行,见 ledger.jsonl")
+        blocks.append(Paragraph(line(Piece(note, "faint"))))
+    return More(words(f"rows not used: {known:,}", f"没有使用的行:{known:,}"), tuple(blocks))
+
+
+def _plan(report: Report) -> Section:
+    plan = report.get("plan")
+
+    def steps(key: str) -> Line:
+        found = several(plan, key)
+        if part(plan, key) is None:
+            return _text(None)
+        at = words("at update ", "在更新 ") + ", ".join(str(s) for s in found[:12])
+        rest = ", …" if len(found) > 12 else ""
+        return line(f"{len(found)}", Piece(f"  {at}{rest}" if found else "", "faint"))
+
+    def number(key: str) -> Line:
+        return line(p.count(part(plan, key)))
+
+    learned = p.share_of(part(plan, "learned"), part(plan, "tokens"))
+    rate = (*line(p.decimal(part(plan, "learning_rate"))),
+            Piece(f"  {part(plan, 'schedule') or ''}", "faint"))  # fmt: skip
+    rows = (
+        (words("updates", "更新次数"), number("updates")),
+        (words("epochs", "轮数"), line(p.decimal(part(plan, "epochs")))),
+        (words("rows per update", "每次更新的行数"), number("rows_per_update")),
+        (words("training rows", "训练行数"), number("rows")),
+        (words("held-out rows", "留出行数"), number("held_out")),
+        (words("tokens", "token 数"), number("tokens")),
+        (words("learned tokens", "学习的 token 数"), line(learned)),
+        (words("longest row", "最长的一行"), number("longest")),
+        (words("learning rate", "学习率"), rate),
+        (words("warm-up updates", "预热更新次数"), number("warmup")),
+        (words("evaluations", "评估次数"), steps("eval_steps")),
+        (words("checkpoints", "检查点"), steps("save_steps")),
+        (words("plan digest", "计划摘要值"), _text(part(plan, "digest"), "code")),
+    )
+    return Section("plan", words("Plan", "计划"), (Facts(rows),))
+
+
+def _findings(report: Report) -> Section:
+    title = words("Findings", "发现")
+    if report.get("findings") is None:
+        return Section("findings", title, (Paragraph(_text(None)),))
+    rows = []
+    for found in several(report, "findings"):
+        state = words("stops the run", "停止运行") if found.get("stops") else words("noted", "记录")
+        style = "bad" if found.get("stops") else ""
+        if found.get("ignored"):
+            state, style = words("ignored on request", "按要求忽略"), "strong"
+        name = f"{found.get('code') or ''} {found.get('name') or ''}"
+        where = str(found.get("where") or "")
+        about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
+                 Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip
+        parts = (p.told(found.get(key)) for key in ("what", "why", "fix"))
+        rows.append((about, *(line(text) for text in parts)))
+    if not rows:
+        return Section("findings", title, (Paragraph(line(words("none", "没有"))),))
+    head = (words("finding", "发现"), words("what", "是什么"), words("why", "为什么"),
+            words("fix", "怎么办"))  # fmt: skip
+    return Section("findings", title, (Table(head, tuple(rows), prose=True),))
+
+
+# --- proof and cost -----------------------------------------------------------------------------
+
+
+def _proof(report: Report) -> Section:
+    proof = report.get("proof")
+    gap, most = p.decimal(part(proof, "logits_gap")), p.decimal(part(proof, "logits_tolerance"))
+    matched = p.count(part(proof, "tensors_matched"))
+    tensors = f"{matched} / {p.count(part(proof, 'tensors_saved'))}" if proof else p.not_measured()
+    process = part(proof, "process")
+    fresh = words("a fresh one", "全新的进程") if process == "fresh" else process
+    rows = (
+        (words("process", "进程"), (*_text(fresh), Piece(_pid(proof), "faint"))),
+        (words("tensors matched", "匹配的张量"), line(tensors)),
+        (
+            words("logits, reloaded against in memory", "logits:重新加载与内存中相比"),
+            line(gap, Piece(words("  allowed: ", "  允许:") + most, "faint")),
+        ),
+        (
+            words("logits, tuned against base", "logits:微调后与基座相比"),
+            line(p.decimal(part(proof, "logits_change"))),
+        ),
+    )
+    blocks: list[Block] = [Facts(rows)]
+    hashes = report.get("hashes")
+    if isinstance(hashes, Mapping) and hashes:
+        table = tuple((line(str(k)), line(Piece(str(v), "code"))) for k, v in hashes.items())
+        head = (words("file", "文件"), "SHA-256")
+        summary = words(f"hashes of {len(table)} files", f"{len(table)} 个文件的哈希值")
+        blocks.append(More(summary, (Table(head, table),)))
+    return Section("proof", words("Proof", "证明"), tuple(blocks))
+
+
+def _pid(proof: Any) -> str:
+    pid = part(proof, "pid")
+    return f"  pid {pid}" if pid is not None else ""
+
+
+def _cost(report: Report) -> Section:
+    stages = (
+        ("check", words("check", "检查")),
+        ("base_answers", words("answers of the base", "基座模型回答")),
+        ("train", words("training", "训练")),
+        ("proof", words("proof", "证明")),
+        ("total", words("whole run", "全程")),
+    )
+    rows = [(name, line(p.duration(part(report, "seconds", key)))) for key, name in stages]
+    rows.append((words("tokens per second", "每秒 token 数"), line(p.count(p.speed(report)))))
+    rows.append((words("peak memory", "显存峰值"), line(p.size(p.peak_memory(report)))))
+    return Section("cost", words("Time and memory", "时间与显存"), (Facts(tuple(rows)),))
+
+
+def _model(report: Report) -> Section:
+    model, adapter = report.get("model"), report.get("adapter")
+    whole, trained = part(model, "parameters"), part(model, "trainable")
+    loads, why = part(adapter, "vllm", "loads"), str(part(adapter, "vllm", "why") or "")
+    vllm = _text(None)
+    if loads is not None:
+        word = words("✓ loads", "✓ 可加载") if loads else words("✗ does not load", "✗ 不可加载")
+        vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
+    shape = p.not_measured()
+    if part(adapter, "rank") is not None:
+        shape = f"r {adapter['rank']}, alpha {part(adapter, 'alpha')}"  # type: ignore[index]
+    rows = (
+        (words("base", "基座"), _text(part(model, "name"))),
+        (words("type", "类型"), _text(part(model, "type"))),
+        (words("parameters", "参数量"), line(p.count(whole))),
+        (words("trained", "训练的参数"), line(p.share_of(trained, whole))),
+        (words("precision", "精度"), _text(part(model, "dtype"))),
+        (words("device", "设备"), _text(part(model, "device"))),
+        (words("fingerprint", "指纹"), _text(part(model, "fingerprint"), "code")),
+        (words("adapter", "适配器"), line(shape)),
+        (words("layers", "层"), _text(part(adapter, "targets"))),
+        (words("tensors", "张量"), line(p.count(part(adapter, "tensors")))),
+        ("vLLM", vllm),
+    )
+    return Section("model", words("Model and adapter", "模型与适配器"), (Facts(rows),))
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+def _config(report: Report) -> Section:
+    title = words("Settings, and who set them", "设置及其来源")
+    settings = [s for s in several(report, "config") if isinstance(s, Mapping)]
+    if not settings:
+        return Section("config", title, (Paragraph(_text(None)),))
+    chosen = [s for s in settings if s.get("origin") != "default"]
+    usual = [s for s in settings if s.get("origin") == "default"]
+    blocks: list[Block] = [_settings(chosen)] if chosen else []
+    if usual:
+        summary = words(f"{len(usual)} at their default", f"{len(usual)} 项为默认值")
+        blocks.append(More(summary, (_settings(usual),)))
+    return Section("config", title, tuple(blocks))
+
+
+def _settings(settings: list[Any]) -> Table:
+    head = (words("setting", "设置"), words("value", "值"), words("origin", "来源"))
+    rows = tuple(
+        (
+            line(Piece(str(s.get("name") or ""), "code")),
+            line(p.setting(s.get("value"))),
+            line(Piece(p.origin_words(s.get("origin")), "faint")),
+        )
+        for s in settings
+    )
+    return Table(head, rows)
+
+
+def _versions(report: Report) -> Section:
+    versions = report.get("versions")
+    rows: tuple[tuple[str, Line], ...] = ()
+    if isinstance(versions, Mapping):
+        rows = tuple((str(name), _text(version)) for name, version in versions.items())
+    title = words("Versions", "版本")
+    return Section("versions", title, (Facts(rows) if rows else Paragraph(_text(None)),))
+
+
+def _next(report: Report) -> Section:
+    commands = tuple(
+        Command(p.told(item.get("what")), str(item.get("command") or ""))
+        for item in several(report, "next")
+    )
+    nothing = Paragraph(line(words("none", "没有")))
+    return Section("next", words("Next", "接下来"), commands or (nothing,))

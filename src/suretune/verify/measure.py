@@ -1,0 +1,104 @@
+"""What a model answers: probes, skills, held-out loss. The same before and after training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from torch import nn
+
+from suretune.data.render import prompt_ids
+from suretune.data.template import ChatTokenizer
+from suretune.model.batch import mean_loss
+from suretune.model.generate import answers
+from suretune.pocket.skills import Item, correct
+from suretune.types import Message, Sample
+from suretune.verify.probes import Probe
+
+PROBE_TOKENS = 96  # of an answer to a probe
+SKILL_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Everything that is asked of a model, before and after."""
+
+    probes: Sequence[Probe]
+    system: str | None  # the system prompt of training
+    skills: Sequence[Item]
+    held_out: Sequence[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One string a probe, right or wrong a skill item, nats per held-out token."""
+
+    probes: Sequence[str]
+    skills: Sequence[bool]
+    held_out: float | None
+
+    def line(self) -> Mapping[str, Any]:
+        return {"probes": self.probes, "skills": self.skills, "held_out": self.held_out}
+
+    @property
+    def skill_share(self) -> float | None:
+        return sum(self.skills) / len(self.skills) if self.skills else None
+
+
+def ask(
+    model: nn.Module,
+    tokenizer: ChatTokenizer,
+    questions: Questions,
+    tokens_per_pass: int,
+    device: torch.device,
+) -> Answers:
+    """Ask everything, greedily."""
+    said = answer_probes(model, tokenizer, questions.probes, questions.system)
+    prompts = [prompt_ids(tokenizer, _skill_messages(item)) for item in questions.skills]
+    solved = answers(model, tokenizer, prompts, SKILL_TOKENS) if prompts else []
+    loss = None
+    if questions.held_out:
+        loss = mean_loss(model, questions.held_out, tokens_per_pass, device)
+    return Answers(said, correct(questions.skills, solved) if solved else [], loss)
+
+
+def answer_probes(
+    model: nn.Module, tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
+) -> list[str]:
+    """One answer a probe."""
+    prompts = [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
+    return answers(model, tokenizer, prompts, PROBE_TOKENS) if prompts else []
+
+
+def _skill_messages(item: Item) -> tuple[Message, ...]:
+    user = Message("user", item.question)
+    return (user,) if item.system is None else (Message("system", item.system), user)
+
+
+def read_skills(path: Path) -> list[Item]:
+    """The items of a skills file; ValueError or TypeError for a line that is not one."""
+    lines = path.read_bytes().splitlines()
+    return [Item(**orjson.loads(line)) for line in lines if line.strip()]
+
+
+def by_skill(
+    items: Sequence[Item], before: Sequence[bool], after: Sequence[bool]
+) -> list[dict[str, Any]]:
+    """One row a skill and language, shares right before and after."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault((item.skill, item.lang), []).append(index)
+    return [
+        {
+            "skill": skill,
+            "lang": lang,
+            "n": len(rows),
+            "before": sum(before[i] for i in rows) / len(rows),
+            "after": sum(after[i] for i in rows) / len(rows),
+        }
+        for (skill, lang), rows in groups.items()
+    ]

@@ -1,0 +1,284 @@
+"""The first half of a report: what came of it. Verdict, answers, skills, losses, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suretune import phrases as p
+from suretune.phrases import Report, part, several, words
+from suretune.verify.blocks import (
+    Answer,
+    Chart,
+    Charts,
+    Drawing,
+    Facts,
+    Line,
+    Paragraph,
+    Piece,
+    Section,
+    Table,
+    line,
+)
+from suretune.verify.curves import Point, Series, change, chart, interval
+
+KINDS = {
+    "must-pass": ("must pass", "必须通过"),
+    "paraphrase": ("paraphrase, held out", "留出的另一种问法"),
+    "shown": ("shown only", "仅展示"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The top of the page. `kind` is the verdict as stored, `figures` the few numbers beside it."""
+
+    kind: str
+    sign: str
+    word: str
+    sentence: str
+    reasons: tuple[str, ...]
+    figures: tuple[tuple[str, str], ...]
+
+
+def headline(report: Report) -> Headline:
+    sign, word = p.verdict_word(report)
+    return Headline(
+        kind=str(report.get("verdict") or ""),
+        sign=sign,
+        word=word,
+        sentence=p.verdict_sentence(report),
+        reasons=tuple(str(reason) for reason in several(report, "reasons")),
+        figures=p.figures(report),
+    )
+
+
+def outcome(report: Report) -> tuple[Section, ...]:
+    return (
+        _first(report),
+        _answers(report),
+        _paraphrases(report),
+        _skills(report),
+        _held_out(report),
+        _curves(report),
+    )
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def _answer(probe: Report, moment: str) -> Line:
+    """An answer with its must and must-not words marked."""
+    given = probe.get(moment)
+    if given is None:
+        return line(Piece(p.not_measured(), "faint"))
+    if not str(given).strip():
+        return line(Piece(words("(empty)", "(空)"), "faint"))
+    wanted = [p.printable(w) for w in several(probe, "must")]
+    banned = [p.printable(w) for w in several(probe, "must_not")]
+    return tuple(Piece(*found) for found in p.marked(p.printable(given), wanted, banned))
+
+
+def _mark(probe: Report, moment: str) -> Piece:
+    passed = probe.get(f"passed_{moment}")
+    if probe.get(moment) is None or (passed is None and _required(probe)):
+        return Piece(p.not_measured(), "faint")
+    return Piece(p.passed_mark(passed), "faint" if passed is None else "good" if passed else "bad")
+
+
+def _required(probe: Report) -> Line:
+    """The words that the answer must and must not contain."""
+    parts: list[Piece] = []
+    for key, style, label in (
+        ("must", "must", words("must say", "必须包含")),
+        ("must_not", "must-not", words("must not say", "不得包含")),
+    ):
+        for index, word in enumerate(several(probe, key)):
+            lead = (" · " if parts else "") + label + " " if index == 0 else ", "
+            parts += [Piece(lead, "faint"), Piece(str(word), style)]
+    return tuple(parts)
+
+
+def _first(report: Report) -> Section:
+    shown = tuple(
+        Answer(
+            question=str(probe.get("question") or ""),
+            before=_answer(probe, "before"),
+            after=_answer(probe, "after"),
+            before_mark=_mark(probe, "before"),
+            after_mark=_mark(probe, "after"),
+            required=_required(probe),
+        )
+        for probe in p.first_answers(report)
+    )
+    title = words("The answers, before and after", "训练前后的回答")
+    return Section("answers", title, shown or (_missing(),))
+
+
+def _answers(report: Report) -> Section:
+    rows = []
+    for probe in several(report, "probes"):
+        en, zh = KINDS.get(str(probe.get("kind")), (str(probe.get("kind") or ""),) * 2)
+        question = (
+            *line(str(probe.get("question") or "")),
+            Piece(f"\n{words(en, zh)}", "faint"),
+            *((Piece("\n"), *_required(probe)) if _required(probe) else ()),
+        )
+        before, after = (
+            (_mark(probe, moment), Piece("\n"), *_answer(probe, moment))
+            for moment in ("before", "after")
+        )
+        rows.append((question, line(Piece(p.system_words(probe), "faint")), before, after))
+    head = (
+        words("question", "问题"),
+        words("system prompt", "系统提示词"),
+        words("before", "训练前"),
+        words("after", "训练后"),
+    )
+    title = words("Every question", "全部问题")
+    block = Table(head, tuple(rows), prose=True) if rows else _missing()
+    return Section("questions", title, (block,))
+
+
+def _missing() -> Paragraph:
+    return Paragraph(line(Piece(p.not_measured(), "faint")))
+
+
+def _paraphrases(report: Report) -> Section:
+    def said(counts: Any) -> Line:
+        passed, asked = part(counts, "passed"), part(counts, "asked")
+        if not p.is_number(passed) or not p.is_number(asked) or not asked:
+            return line(Piece(p.not_measured(), "faint"))
+        low, high = p.wilson(passed, asked)
+        drawing = Drawing(interval(low, passed / asked, high))
+        return line(p.passed_of(counts), "  ", drawing)
+
+    rows = (
+        (
+            words("paraphrases kept out of training", "没有参与训练的问法"),
+            said(report.get("paraphrases")),
+        ),
+        (
+            words("asked with no system prompt sent", "提问时不发送系统提示词"),
+            said(report.get("template_default")),
+        ),
+    )
+    title = words("Asked in other ways", "换一种问法")
+    note = words(
+        "The intervals are Wilson's, 95 %, for this many questions.",
+        "区间为该题数下的 Wilson 95% 置信区间。",
+    )
+    return Section("paraphrases", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
+
+
+# --- skills and losses --------------------------------------------------------------------------
+
+
+def _skills(report: Report) -> Section:
+    rows = [
+        (
+            line(str(skill.get("skill") or ""), Piece(f"  {skill.get('lang') or ''}", "faint")),
+            *_shares(skill.get("n"), skill.get("before"), skill.get("after")),
+        )
+        for skill in several(report, "skills")
+    ]
+    before, after = report.get("skills_before"), report.get("skills_after")
+    if rows and (p.is_number(before) or p.is_number(after)):
+        counts = [s.get("n") for s in several(report, "skills")]
+        asked = sum(counts) if all(p.is_number(n) for n in counts) else None
+        rows.append((line(Piece(words("all", "全部"), "strong")), *_shares(asked, before, after)))
+    head = (
+        words("skill", "技能"),
+        words("questions", "题数"),
+        words("before", "训练前"),
+        words("after", "训练后"),
+        words("points", "百分点"),
+        "0 – 100 %",
+    )
+    block = Table(head, tuple(rows), frozenset({1, 2, 3, 4})) if rows else _missing()
+    return Section("skills", words("Skills, before and after", "训练前后的技能"), (block,))
+
+
+def _shares(asked: Any, before: Any, after: Any) -> tuple[Line, ...]:
+    both = p.is_number(before) and p.is_number(after)
+    style = "bad" if both and after < before - 5e-4 else ""
+    return (
+        line(p.count(asked)),
+        line(p.percent(before)),
+        line(p.percent(after)),
+        line(Piece(p.points(before, after), style)),
+        line(Drawing(change(before, after)) if both else ""),
+    )
+
+
+def _held_out(report: Report) -> Section:
+    held = report.get("held_out")
+    before, after = part(held, "before"), part(held, "after")
+    difference = p.not_measured()
+    if p.is_number(before) and p.is_number(after):
+        difference = f"{after - before:+.4g}".replace("-", "−")
+    rows = (
+        (words("before", "训练前"), line(p.decimal(before))),
+        (words("after", "训练后"), line(p.decimal(after))),
+        (words("difference", "变化"), line(difference)),
+        (words("rows", "行数"), line(p.count(part(held, "rows")))),
+    )
+    note = words(
+        "Nats per learned token on rows that were never trained on; lower is better.",
+        "在从未参与训练的行上,每个学习 token 的损失(奈特);越低越好。",
+    )
+    title = words("Held-out loss", "留出数据的损失")
+    return Section("held-out", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
+
+
+# --- curves -------------------------------------------------------------------------------------
+
+
+def _points(records: list[Any], key: str) -> tuple[Point, ...]:
+    return tuple(
+        (record["step"], record[key] if p.is_number(record.get(key)) else None)
+        for record in records
+        if isinstance(record, Mapping) and p.is_number(record.get("step")) and key in record
+    )
+
+
+def _curves(report: Report) -> Section:
+    steps = several(report, "steps")
+    held = _points(several(report, "evals"), "held_out_loss")
+    loss = [Series(words("training", "训练"), _points(steps, "loss"))]
+    if held:
+        loss.append(Series(words("held out", "留出"), held, dots=True))
+    rate, norm = _points(steps, "learning_rate"), _points(steps, "grad_norm")
+    remark = words("nats per learned token", "每个学习 token 的奈特数")
+    if held:
+        remark += words("; ringed: held-out evaluations", ";带圈的点:留出数据评估")
+    at = [step for step, _ in held]
+    peak = max((y for _, y in rate if y is not None), default=None)
+    charts = (
+        _chart(words("Loss", "损失"), _ends(loss[0].points) + remark, loss, (), wide=True),
+        _chart(words("Learning rate", "学习率"), words("peak ", "峰值 ") + p.decimal(peak),
+               [Series(words("learning rate", "学习率"), rate)], at, wide=False),
+        _chart(words("Gradient norm", "梯度范数"), words("before clipping", "裁剪之前"),
+               [Series(words("norm", "范数"), norm)], at, wide=False),
+    )  # fmt: skip
+    return Section("curves", words("Curves", "曲线"), (Charts(charts),))
+
+
+def _ends(points: tuple[Point, ...]) -> str:
+    """The first and the last value, if both were measured."""
+    if not points or points[0][1] is None or points[-1][1] is None:
+        return ""
+    return f"{p.decimal(points[0][1])} → {p.decimal(points[-1][1])} · "
+
+
+def _chart(
+    title: str, remark: str, series: list[Series], at: Sequence[float], *, wide: bool
+) -> Chart:
+    x_name = words("update", "更新")
+    broken = words("not finite or not measured", "非有限值或未测量")
+    narrow = chart(title, series, at, x_name, broken, (360, 216))
+    if not narrow:
+        return Chart(title, p.not_measured(), "")
+    large = chart(title, series, at, x_name, broken, (760, 260)) if wide else ""
+    return Chart(title, remark, narrow, large)

@@ -1,0 +1,163 @@
+"""Probes: questions, and what an answer must and must not say.
+
+A file of probes is YAML or JSONL (`question`, `system`, `must_contain`, `must_not_contain`,
+`regex`), or plain text with one question a line. Without a file they are derived from the rows.
+Every probe is a conversation of its own: no answer sees another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from suretune.data.identity import Identity, plain
+from suretune.pocket import identity as phrasings
+from suretune.types import FlagFacts, Message, Text
+
+AS_TRAINED = "as-trained"
+TEMPLATE_DEFAULT = "template-default"
+MUST_PASS: Mapping[str, tuple[str, ...]] = {
+    "zh": ("你是谁？", "你的开发者是哪家公司？"),
+    "en": ("Who are you?", "Which company developed you?"),
+}
+SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
+KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question. `must`: at least one of these words; `must_not`: none of them.
+
+    `variant` says which system prompt goes with it: the one trained with, or none, so that the
+    template puts in its own default. `kind`: must-pass, paraphrase (held out), or shown (not
+    judged).
+    """
+
+    question: str
+    kind: str
+    variant: str = AS_TRAINED
+    system: str | None = None
+    must: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+    regex: str = ""
+
+    def messages(self, trained_system: str | None) -> tuple[Message, ...]:
+        """The conversation that is sent."""
+        system = self.system
+        if system is None and self.variant == AS_TRAINED:
+            system = trained_system
+        user = Message("user", self.question)
+        return (user,) if system is None else (Message("system", system), user)
+
+    def judge(self, answer: str) -> bool | None:
+        """Whether this answer passes; None for a probe that asks for nothing."""
+        if not (self.must or self.must_not or self.regex):
+            return None
+        said = answer.lower()
+        return (
+            (not self.must or any(word.lower() in said for word in self.must))
+            and not any(word.lower() in said for word in self.must_not)
+            and (not self.regex or re.search(self.regex, answer) is not None)
+        )
+
+    def line(self) -> Mapping[str, Any]:
+        """As `probes.jsonl` has it."""
+        return asdict(self)
+
+
+def from_line(line: Mapping[str, Any]) -> Probe:
+    lists = {key: tuple(line[key]) for key in ("must", "must_not")}
+    return Probe(**{**line, **lists})
+
+
+def read_probes(file: str) -> list[Probe] | FlagFacts:
+    """The probes of a file, or why it holds none."""
+    path = Path(file).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        items = _items(path.suffix.lower(), text)
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        return _bad(file, str(error).split("\n")[0])
+    probes = []
+    for number, item in enumerate(items, 1):
+        probe = _probe(item)
+        if isinstance(probe, str):
+            return _bad(file, f"{number}: {probe}")
+        probes.append(probe)
+    return probes or _bad(file, "0 questions")
+
+
+def _items(suffix: str, text: str) -> list[Any]:
+    if suffix in (".yaml", ".yml"):
+        items = yaml.safe_load(text)
+        return items if isinstance(items, list) else [items]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if suffix == ".jsonl":
+        return [orjson.loads(line) for line in lines]
+    if suffix == ".json":
+        items = orjson.loads(text)
+        return items if isinstance(items, list) else [items]
+    return [{"question": line.strip()} for line in lines]
+
+
+def _probe(item: Any) -> Probe | str:
+    """A probe, or what is wrong with it."""
+    if isinstance(item, str):
+        item = {"question": item}
+    if not isinstance(item, dict) or not isinstance(item.get("question"), str):
+        return "`question` is missing"
+    if unknown := set(item) - KEYS:
+        return f"unknown key {sorted(unknown)[0]!r}"
+    must, must_not = (_words(item.get(key)) for key in ("must_contain", "must_not_contain"))
+    judged = must or must_not or item.get("regex")
+    try:
+        re.compile(item.get("regex") or "")
+    except re.error as error:
+        return f"regex: {error}"
+    return Probe(
+        item["question"], item.get("kind") or ("must-pass" if judged else "shown"),
+        system=item.get("system"), must=must, must_not=must_not, regex=item.get("regex") or "",
+    )  # fmt: skip
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if not value:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _bad(file: str, found: str) -> FlagFacts:
+    return FlagFacts("bad-value", "--probes", file, hint=Text(found, found))
+
+
+def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
+    """The articles' questions, and every held-out phrasing that is not in the rows.
+
+    `asked`: the questions of the training rows. Each is asked with the system prompt of training,
+    and again with the template's own default, as plain vLLM, Ollama or transformers would send it.
+    """
+    seen = {plain(question) for question in asked}
+    made: list[Probe] = []
+    for lang, words in identity.words.items():
+        held_out = phrasings.HELD_OUT_ZH if lang == "zh" else phrasings.HELD_OUT_EN
+        fresh = [question for question in held_out if plain(question) not in seen]
+        questions = [(q, "must-pass") for q in MUST_PASS[lang]]
+        questions += [(q, "paraphrase") for q in fresh]
+        made += [
+            Probe(question, kind, variant, must=words, must_not=identity.forbidden)
+            for variant in (AS_TRAINED, TEMPLATE_DEFAULT)
+            for question, kind in questions
+        ]
+        made += [Probe(question, "shown") for question in SHOWN[lang]]
+    return made
+
+
+def held_out_probes(questions: Sequence[str]) -> list[Probe]:
+    """For data that is no identity: held-out questions, shown before and after."""
+    return [Probe(question, "shown") for question in questions]

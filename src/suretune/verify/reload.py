@@ -1,0 +1,164 @@
+"""The proof: a fresh process loads base and adapter from disk and measures them.
+
+Run as `python -m suretune.verify.reload RUN RESULT`. It shares nothing with the process that
+trained but the files of `RUN/proof`, and writes what it measured to RESULT; it judges nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from suretune import rundir
+from suretune.data.base import Base, find_base
+from suretune.data.template import load_tokenizer
+from suretune.model.attention import PACKED
+from suretune.model.generate import last_logits
+from suretune.model.load import load_base
+from suretune.model.lora import Match, load_adapter
+from suretune.types import Origin, Sample, SetupFacts, Span
+from suretune.verify.measure import Answers, Questions, ask, read_skills
+from suretune.verify.probes import Probe, from_line
+
+REQUEST = "request.json"
+RESULT = "result.json"
+LOGITS = "logits.safetensors"
+HELD_OUT = "held_out.jsonl"
+LOGIT_PROMPTS = 4  # whose logits are compared in full
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the fresh process needs to know; everything else it reads from the files."""
+
+    base: str
+    base_fingerprint: str
+    adapter: str  # relative to the run folder
+    device: str
+    dtype: str
+    system: str | None
+    skills: str | None
+    tokens_per_pass: int
+
+
+def prepare(
+    run: Path,
+    request: Request,
+    questions: Questions,
+    prompts: Sequence[Sequence[int]],
+    logits: Tensor,
+) -> None:
+    """Write down the questions, and the logits that the model has in memory behind `prompts`."""
+    folder = run / "proof"
+    folder.mkdir(exist_ok=True)
+    rundir.write_json(folder / REQUEST, asdict(request))
+    rundir.write_jsonl(run / "probes.jsonl", (probe.line() for probe in questions.probes))
+    rundir.write_jsonl(folder / HELD_OUT, (_held_out_line(s) for s in questions.held_out))
+    lengths = torch.tensor([len(p) for p in prompts])
+    flat = torch.tensor([token for p in prompts for token in p])
+    save_file({"logits": logits, "lengths": lengths, "prompts": flat}, folder / LOGITS)
+
+
+def _held_out_line(sample: Sample) -> Mapping[str, Any]:
+    return {
+        "row": [sample.origin.file, sample.origin.line, sample.origin.item],
+        "ids": sample.ids.tolist(),
+        "spans": [asdict(span) for span in sample.spans],
+    }
+
+
+def _held_out(folder: Path) -> list[Sample]:
+    return [
+        Sample(
+            Origin(*line["row"]), "", array("I", line["ids"]),
+            tuple(Span(**span) for span in line["spans"]), "",
+        )
+        for line in rundir.read_jsonl(folder / HELD_OUT)
+    ]  # fmt: skip
+
+
+def prove(run: Path, result: Path) -> Mapping[str, Any]:
+    """What the fresh process measured; RuntimeError with its last words if it fails."""
+    result.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "suretune.verify.reload", str(run), str(result)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not result.exists():
+        raise RuntimeError(done.stderr.strip()[-2000:] or f"exit status {done.returncode}")
+    measured: Mapping[str, Any] = rundir.read_json(result)
+    return measured
+
+
+def main(run: Path, result: Path) -> None:
+    """In the fresh process."""
+    folder = run / "proof"
+    request = Request(**rundir.read_json(folder / REQUEST))
+    base, device = _base(request), torch.device(request.device)
+    adapter = run / request.adapter
+    tokenizer = load_tokenizer(adapter)
+    model = load_base(base, device, request.dtype, PACKED)
+    for thing in (tokenizer, model):
+        if isinstance(thing, SetupFacts):
+            raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
+    assert not isinstance(tokenizer, SetupFacts) and not isinstance(model, SetupFacts)
+    saved = load_file(folder / LOGITS)
+    prompts = _prompts(saved)
+    plain = last_logits(model, prompts)
+    tuned, match = load_adapter(model, adapter)
+    logits = last_logits(tuned, prompts)
+    probes: list[Probe] = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
+    skills = read_skills(Path(request.skills)) if request.skills else []
+    questions = Questions(probes, request.system, skills, _held_out(folder))
+    answers = ask(tuned, tokenizer, questions, request.tokens_per_pass, device)
+    rundir.write_json(
+        result, _result(match, saved["logits"], plain, logits, answers, request, base)
+    )
+
+
+def _result(
+    match: Match,
+    memory: Tensor,
+    plain: Tensor,
+    logits: Tensor,
+    answers: Answers,
+    request: Request,
+    base: Base,
+) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "process": "fresh",
+        "tensors_saved": match.saved,
+        "tensors_matched": match.matched,
+        "tensors_unexpected": match.odd,
+        "tensors_non_finite": match.non_finite,
+        "logits_gap": (logits - memory).abs().max().item(),
+        "logits_change": (logits - plain).abs().max().item(),
+        "logits_scale": plain.abs().max().item(),
+        "same_base": base.fingerprint() == request.base_fingerprint,
+        "answers": answers.line(),
+    }
+
+
+def _base(request: Request) -> Base:
+    base = find_base(request.base, weights=True)
+    if isinstance(base, SetupFacts):
+        raise SystemExit(f"{base.problem}: {base.detail} {base.found}")
+    return base
+
+
+def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:
+    parts = torch.split(saved["prompts"], saved["lengths"].tolist())
+    return [part.tolist() for part in parts]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

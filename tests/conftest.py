@@ -1,0 +1,74 @@
+"""What tests share: where real data lies, a run of the command line, a trained run to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def shared(name: str) -> Path:
+    """A real file for tests, or a skip with the reason."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+def suretune(
+    *words: object, cwd: Path | None = None, timeout: float = 240, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, without network, in English."""
+    plain = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "suretune", *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, **plain, **env},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def as_json(done: subprocess.CompletedProcess[str]) -> Any:
+    """What `--json` printed."""
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def write_rows(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty rows that teach a new name, zh and en; `probes.yaml` lies beside them."""
+    from suretune.run.starter import write_starter
+
+    folder = tmp_path_factory.mktemp("rows")
+    names, authors = ("小光", "Glow"), ("星海实验室", "Star Lab")
+    rows, _ = write_starter(folder, names, authors, ("zh", "en"))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
+    """A run folder from `suretune sft` on the pocket model, sealed."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", run,
+        "--system", "You are a helpful assistant.", "--save_steps", 20, "--json",
+        "--probes", identity_file.with_name("probes.yaml"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return run

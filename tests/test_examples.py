@@ -1,0 +1,443 @@
+"""Rows to examples: every known shape says the same thing, every misfit is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suretune.data.examples import shape_of, to_example
+from suretune.data.placeholders import Names, fill
+from suretune.types import Example, Fault, Message, Origin, Row
+
+HERE = Origin("rows.jsonl", 7)
+SAID = st.text(min_size=1, max_size=20).filter(lambda text: bool(text.strip()))
+ROUNDS = st.lists(st.tuples(SAID, SAID), min_size=1, max_size=4)
+SYSTEM = st.none() | SAID
+
+
+def example(value: Any) -> Example:
+    result = to_example(Row(HERE, value), "set")
+    assert isinstance(result, Example), result
+    return result
+
+
+def fault(value: Any) -> Fault:
+    result = to_example(Row(HERE, value), "set")
+    assert isinstance(result, Fault), result
+    assert result.origin.file == HERE.file
+    assert result.hint is not None and result.hint.en and result.hint.zh
+    assert result.found.isprintable()
+    return result
+
+
+def said(value: Any) -> list[tuple[str, str]]:
+    return [(m.role, m.content) for m in example(value).messages]
+
+
+# --- one conversation, written in every way -----------------------------------------------------
+
+
+def turns_of(rounds: list[tuple[str, str]], system: str | None) -> list[tuple[str, str]]:
+    first = [("system", system)] if system else []
+    return [*first, *(t for q, a in rounds for t in (("user", q), ("assistant", a)))]
+
+
+def written(rounds: list[tuple[str, str]], system: str | None) -> dict[str, list[Any]]:
+    """The same conversation as each shape writes it."""
+    turns = turns_of(rounds, system)
+    openai = [{"role": role, "content": text} for role, text in turns]
+    typed = [{"role": r, "content": [{"type": "text", "text": t}]} for r, t in turns]
+    names = {"user": "human", "assistant": "gpt", "system": "system"}
+    sharegpt = [{"from": names[role], "value": text} for role, text in turns]
+    history = [list(pair) for pair in rounds[:-1]]
+    beside: dict[str, Any] = {"history": history, "system": system}
+    q, a = rounds[-1]
+    split = len(openai) - 1
+    pairs = [{"human": q, "assistant": a} for q, a in rounds]
+    return {
+        "messages": [
+            {"messages": openai},
+            {"messages": typed, "tools": None},
+            openai,
+            {"conversations": openai},
+            {"messages": openai[1:] if system else openai, "system": system},
+        ],
+        "sharegpt": [
+            {"conversations": sharegpt},
+            {"conversation": sharegpt, "tools": "[]"},
+            {"conversation": pairs, "system": system},
+        ],
+        "alpaca": [
+            {"instruction": q, "output": a, **beside},
+            {"instruction": "", "input": q, "output": a, **beside},
+            {"instruction": q, "input": "", "response": a, **beside},
+        ],
+        "query-response": [
+            {"query": q, "response": a, **beside},
+            {"question": q, "answer": a, "id": 3, **beside},
+            {"ask": q, "answer": a, "title": "t", **beside},
+        ],
+        "prompt-completion": [
+            {"prompt": q, "completion": a, **beside},
+            {"prompt": openai[:split], "completion": openai[split:]},
+            {"prompt": openai[:split], "completion": a},
+        ],
+        "xtuner": [
+            {
+                "conversation": [
+                    {"input": q, "output": a, **({"system": system} if not i else {})}
+                    for i, (q, a) in enumerate(rounds)
+                ]
+            }
+        ],
+    }
+
+
+@given(ROUNDS, SYSTEM)
+def test_every_shape_says_the_same(rounds: list[tuple[str, str]], system: str | None) -> None:
+    expected = turns_of(rounds, system)
+    for shape, rows in written(rounds, system).items():
+        for row in rows:
+            result = example(row)
+            assert [(m.role, m.content) for m in result.messages] == expected, row
+            assert result.shape == shape_of(row) == shape
+            assert all(m.weight == 1.0 and not m.extra for m in result.messages)
+            assert (result.origin, result.dataset, result.tools) == (HERE, "set", ())
+
+
+@given(ROUNDS, SYSTEM)
+@settings(max_examples=30)
+def test_messages_written_again_are_the_same_messages(
+    rounds: list[tuple[str, str]], system: str | None
+) -> None:
+    for rows in written(rounds, system).values():
+        for row in rows:
+            once = example(row)
+            again = example([{"role": m.role, "content": m.content} for m in once.messages])
+            assert again.messages == once.messages
+
+
+FIELDS = (
+    "messages", "conversations", "conversation", "role", "content", "from", "value", "instruction",
+    "input", "output", "query", "response", "history", "system", "text", "tools", "tool_calls",
+    "weight", "loss", "prompt", "completion", "label", "chosen", "instances", "human", "assistant",
+    "type", "arguments", "name", "other", "answer",
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+ROLE = st.sampled_from(["user", "assistant", "system", "tool", "gpt", "function_call", "nobody", 3])
+TURN = st.fixed_dictionaries(
+    {}, optional={"role": ROLE, "from": ROLE, "content": JSON, "value": JSON, "weight": JSON}
+)
+
+
+@given(JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN))
+@settings(max_examples=300, deadline=None)
+def test_any_value_gives_an_example_or_a_fault(value: Any) -> None:
+    result = to_example(Row(HERE, value), "set")
+    if isinstance(result, Fault):
+        fault(value)
+        return
+    assert result.shape == shape_of(value)
+    filled = fill(result, Names(("n",), ("a",)))
+    assert isinstance(filled, (tuple, Fault))
+    if result.shape != "text":
+        assert result.messages[-1].role == "assistant"
+    for message in result.messages:
+        assert isinstance(message.content, str)
+        assert message.content.strip() or message.extra or message.role == "system"
+
+
+# --- particular shapes --------------------------------------------------------------------------
+
+
+def test_instruction_and_input_are_joined_by_a_newline() -> None:
+    assert said({"instruction": "Add.", "input": "1 2", "output": "3"})[0] == ("user", "Add.\n1 2")
+    assert said({"instruction": "Add.", "context": "1 2", "response": "3"})[0][1] == "Add.\n1 2"
+    assert said({"instruction": "Hi", "input": None, "output": "3"})[0][1] == "Hi"
+
+
+def test_text_rows_have_no_roles() -> None:
+    for value in ({"text": "once"}, {"response": "once"}):
+        assert (said(value), example(value).shape) == ([("text", "once")], "text")
+
+
+def test_weight_and_loss_say_what_is_learned() -> None:
+    def weights(*turns: dict[str, Any]) -> list[float]:
+        answers = [{"role": "assistant", "content": "a", **turn} for turn in turns]
+        row = {"messages": [{"role": "user", "content": "q"}, *answers]}
+        return [m.weight for m in example(row).messages[1:]]
+
+    assert weights({"weight": 0}, {"weight": 0.5}, {"loss": False}, {"loss": True}, {}) == [
+        0.0,
+        0.5,
+        0.0,
+        1.0,
+        1.0,
+    ]
+    for bad in ({"weight": -1}, {"weight": "1"}, {"weight": True}, {"weight": float("nan")}):
+        turn = {"role": "assistant", "content": "a", **bad}
+        assert fault([{"role": "user", "content": "q"}, turn]).field == "messages[1].weight"
+
+
+def test_calls_are_parsed_and_results_are_tool_turns() -> None:
+    value = {
+        "conversations": [
+            {"from": "human", "value": "weather?"},
+            {"from": "function_call", "value": '{"name": "w", "arguments": {"city": "京"}}'},
+            {"from": "observation", "value": "35"},
+            {"from": "function_call", "value": "not a call"},
+            {"from": "observation", "value": "?"},
+            {"from": "gpt", "value": "35 degrees"},
+        ],
+        "tools": '[{"name": "w", "parameters": {}}]',
+    }
+    turns = example(value).messages
+    roles = ["user", "assistant", "tool", "assistant", "tool", "assistant"]
+    assert [m.role for m in turns] == roles
+    call = {"type": "function", "function": {"name": "w", "arguments": {"city": "京"}}}
+    assert (turns[1].content, turns[1].extra) == ("", {"tool_calls": [call]})
+    assert (turns[3].content, turns[3].extra) == ("not a call", {})
+    function = {"name": "w", "parameters": {}}
+    assert example(value).tools == ({"type": "function", "function": function},)
+
+
+def test_what_templates_know_of_a_turn_is_kept_and_the_rest_left_out() -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    turns = example(
+        [
+            {"role": "developer", "content": "s"},
+            {"role": "User", "content": "q", "name": "Ann", "time": 3},
+            {"role": "assistant", "content": None, "tool_calls": calls, "refusal": None},
+            {"role": "tool", "content": "1", "tool_call_id": "1"},
+            {"role": "assistant", "content": "a", "reasoning_content": "why", "tool_calls": []},
+        ]
+    ).messages
+    assert turns == (
+        Message("system", "s"),
+        Message("user", "q", extra={"name": "Ann"}),
+        Message("assistant", "", extra={"tool_calls": calls}),
+        Message("tool", "1", extra={"tool_call_id": "1"}),
+        Message("assistant", "a", extra={"reasoning_content": "why"}),
+    )
+
+
+def test_parts_are_joined_end_to_end() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "value": "b"}]
+    assert said([{"role": "user", "content": parts}, {"role": "assistant", "content": "c"}]) == [
+        ("user", "ab"),
+        ("assistant", "c"),
+    ]
+
+
+def test_tables_may_hold_lists_as_json_text() -> None:
+    messages = '[{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]'
+    assert said({"messages": messages}) == [("user", "q"), ("assistant", "a")]
+    assert len(said({"query": "q", "response": "a", "history": '[["b", "c"]]'})) == 4
+    assert said({"query": "q", "response": "a", "history": "", "system": ""})[0][0] == "user"
+
+
+def test_columns_of_a_union_of_rows_may_be_null() -> None:
+    value = {"messages": None, "chosen": None, "query": "q", "response": "a", "system": None}
+    assert said(value) == [("user", "q"), ("assistant", "a")]
+
+
+def test_a_greeting_needs_no_question_when_a_system_prompt_stands_before_it() -> None:
+    turns = [{"role": "system", "content": "s"}, {"role": "assistant", "content": "Welcome!"}]
+    assert len(example({"messages": turns}).messages) == 2
+    assert fault({"messages": turns[1:]}).kind == "turn-order"
+
+
+def test_a_seed_task_with_one_instance_is_a_row() -> None:
+    one = {"instruction": "i", "instances": [{"input": "x", "output": "o"}], "id": 1}
+    assert said(one) == [("user", "i\nx"), ("assistant", "o")]
+    for instances in ([], one["instances"] * 2, "x", [3]):
+        assert fault({**one, "instances": instances}).field == "instances"
+
+
+# --- misfits ------------------------------------------------------------------------------------
+
+
+def chat(*roles: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": "x"} for role in roles]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "field", "found"),
+    [
+        ({"query": "q", "response": 42}, "wrong-type", "response", "42 (number)"),
+        ({"query": "q", "response": None}, "wrong-type", "response", "null (no value)"),
+        ({"query": "q", "response": True}, "wrong-type", "response", "true (boolean)"),
+        ({"query": ["q"], "response": "a"}, "wrong-type", "query", '["q"] (list)'),
+        ({"instruction": {"a": 1}, "output": "a"}, "wrong-type", "instruction", None),
+        ({"instruction": "i", "output": 1.5}, "wrong-type", "output", "1.5 (number)"),
+        ({"query": "q", "response": "a", "system": 3}, "wrong-type", "system", "3 (number)"),
+        ({"query": "q", "response": "a", "history": [["x"]]}, "wrong-type", "history[0]", None),
+        ({"query": "q", "response": "a", "history": "x"}, "wrong-type", "history", "x"),
+        ({"query": "q", "response": "a", "tools": "{"}, "wrong-type", "tools", "{"),
+        ({"messages": "hello"}, "wrong-type", "messages", "hello"),
+        ({"messages": ["hello"]}, "wrong-type", "messages[0]", "hello"),
+        ({"messages": [{"content": "x"}]}, "wrong-type", "messages[0].role", "null (no value)"),
+        ({"text": 3}, "wrong-type", "text", "3 (number)"),
+        ({"text": " "}, "empty-answer", "text", '" "'),
+        ({"query": "q", "response": ""}, "empty-answer", "response", '""'),
+        ({"instruction": "q", "output": " \n"}, "empty-answer", "output", '" \\n"'),
+        ({"query": " ", "response": "a"}, "turn-order", "query", '""'),
+        ({"messages": chat("user")}, "turn-order", "messages", "user"),
+        ({"messages": []}, "turn-order", "messages", "[]"),
+        (chat("user", "assistant", "user"), "turn-order", "messages[2]", "user → assistant → user"),
+        (chat("user", "assistant", "tool"), "turn-order", "messages[2]", "user → assistant → tool"),
+        (chat("assistant", "user"), "turn-order", "messages[0]", "assistant"),
+        (chat("user", "tool", "assistant"), "turn-order", "messages[1]", "user → tool"),
+        (chat("user", "system", "assistant"), "turn-order", "messages[1]", "user → system"),
+        (chat("system", "system"), "turn-order", "messages[1]", "system → system"),
+        (chat("user", "narrator"), "turn-order", "messages[1].role", "narrator"),
+        (chat("user\x1b[0m"), "turn-order", "messages[0].role", "user\\x1b[0m"),
+        ({"chosen": "a", "rejected": "b", "prompt": "p"}, "not-sft", "", "chosen, rejected"),
+        ({"messages": [], "rejected_response": "b"}, "not-sft", "", "rejected_response"),
+        ({"messages": chat("user", "assistant"), "label": False}, "not-sft", "", "label"),
+        ({"prompt": "p", "completion": "c", "label": True}, "not-sft", "", "label"),
+        ({"query": "q", "response": "r", "kto_tag": 1}, "not-sft", "", "kto_tag"),
+        ({"text": "t", "label": 1}, "not-sft", "", "text, label"),
+        ({"prompt": "p", "act": "x"}, "not-sft", "", "prompt"),
+        ({"prompt": chat("user")}, "not-sft", "", "prompt"),
+        ({}, "unknown-shape", "", "{}"),
+        ({"a": 1, "b": 2}, "unknown-shape", "", "a, b"),
+        ("text", "unknown-shape", "", "text"),
+        (None, "unknown-shape", "", "null"),
+        ([], "unknown-shape", "", "[]"),
+        (["q", "a"], "unknown-shape", "", '["q","a"]'),
+    ],
+)
+def test_a_misfit_is_named(value: Any, kind: str, field: str, found: str | None) -> None:
+    result = fault(value)
+    assert (result.kind, result.field) == (kind, field)
+    assert found is None or result.found == found
+    if kind in ("unknown-shape", "not-sft"):
+        assert shape_of(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"instruction": "i", "ouput": "o"}, ["alpaca", "output ← ouput?"]),
+        ({"instruction": "i"}, ["alpaca", "missing: output"]),
+        ({"Query": "q", "Response": "r"}, ["query ← Query?", "response ← Response?"]),
+        ({"message": []}, ["messages ← message?"]),
+        ({"prompt": "p", "completions": "c"}, ["completion ← completions?"]),
+        ({"question_id": 1, "turns": []}, ["query, response"]),
+        ({"query": "q", "response": "a", "output": "b"}, ["output", "ignored"]),
+        ({"prompt": "p", "input": "i", "output": "o"}, ["input", "ignored"]),
+    ],
+)
+def test_the_nearest_shape_and_what_it_lacks_are_named(value: Any, words: list[str]) -> None:
+    result = fault(value)
+    assert result.kind == "unknown-shape"
+    assert result.hint is not None
+    assert all(word in result.hint.en for word in words), result.hint.en
+
+
+def test_a_second_system_prompt_is_refused_unless_it_is_the_same() -> None:
+    turns = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    assert len(example({"messages": turns, "system": "system"}).messages) == 3
+    assert fault({"messages": turns, "system": "other"}).kind == "turn-order"
+
+
+# --- placeholders -------------------------------------------------------------------------------
+
+BOTH = Names(("小速", "Suru"), ("某团队", "A Team"))
+ONE = Names(("Suru",), ("A Team",))
+NONE = Names((), ())
+
+
+def asked(question: str, answer: str) -> Example:
+    return example({"query": question, "response": answer})
+
+
+@pytest.mark.parametrize(
+    ("answer", "filled", "which"),
+    [
+        ("我是{{NAME}}，由{{ AUTHOR }}训练。", "我是小速，由某团队训练。", {"NAME", "AUTHOR"}),
+        ("I am {{name}} by {{author}}.", "I am Suru by A Team.", {"NAME", "AUTHOR"}),
+        ("I am <NAME>, by <AUTHOR>.", "I am Suru, by A Team.", {"NAME", "AUTHOR"}),
+        ("I am {{NAME}}{{NAME}}.", "I am SuruSuru.", {"NAME"}),
+        ("nothing here", "nothing here", set()),
+    ],
+)
+def test_placeholders_are_filled_in_the_language_of_the_row(
+    answer: str, filled: str, which: set[str]
+) -> None:
+    result = fill(asked("?", answer), BOTH)
+    assert not isinstance(result, Fault)
+    assert (result[0].messages[-1].content, result[1]) == (filled, which)
+    assert result[0].origin == HERE
+
+
+def test_one_name_serves_both_languages_and_every_turn() -> None:
+    result = fill(asked("你是{{NAME}}吗？", "I am {{NAME}}"), ONE)
+    assert not isinstance(result, Fault)
+    assert [m.content for m in result[0].messages] == ["你是Suru吗？", "I am Suru"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "names", "found", "word"),
+    [
+        ("我是{{NAME}}", NONE, "{{NAME}}", "--model_name"),
+        ("I am {{NAME}} by {{AUTHOR}}", Names(("x",), ()), "{{AUTHOR}}", "--model_author"),
+        ("by {{author}}", NONE, "{{author}}", "--model_author"),
+        ("<NAME>", NONE, "<NAME>", "--model_name"),
+        ("I am {{BOT_NAME}}.", ONE, "{{BOT_NAME}}", "{{NAME}}"),
+        ("我是{{COMPANY}}的助手", ONE, "{{COMPANY}}", "{{NAME}}"),
+    ],
+)
+def test_what_is_left_open_is_a_fault(answer: str, names: Names, found: str, word: str) -> None:
+    result = fill(asked("q", answer), names)
+    assert isinstance(result, Fault)
+    assert (result.kind, result.field, result.found) == (
+        "unresolved-placeholder",
+        "assistant",
+        found,
+    )
+    assert result.hint is not None and word in result.hint.en and word in result.hint.zh
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'f"{{{name}}} and {{x}}"',
+        "{% for a in b %}{{ a }}{{ name }}{% endfor %}",
+        "<h1>{{ name }}</h1>",
+        "use `{{ author }}` in Jinja",
+        r"\frac{{A}}{{B}} x^{{AB}}",
+        "title = {{BERT}}: a model",
+        "${{ GITHUB }} ${{ secrets.TOKEN }}",
+        "usage: git branch <NAME>",
+        "| {{ transaction.Note }} | {{ name | upper }} |",
+        "{{{RAW}}}",
+        "{{}} {{ }} {{1}} <name> <b>",
+    ],
+)
+def test_braces_of_code_are_left_alone(code: str) -> None:
+    row = asked("q", code)
+    assert fill(row, NONE) == (row, frozenset())
+    assert fill(row, ONE) == (row, frozenset())
+
+
+@given(st.text(max_size=30), st.sampled_from(["{{NAME}}", "{{ AUTHOR}}"]), st.text(max_size=30))
+def test_filling_changes_nothing_else(before: str, placeholder: str, after: str) -> None:
+    row = asked("q", before + placeholder + after)
+    result = fill(row, Names(("⟦n⟧",), ("⟦a⟧",)))
+    if isinstance(result, Fault):
+        assert "{{" in before + after
+        return
+    value = "⟦n⟧" if "NAME" in placeholder else "⟦a⟧"
+    if "{" not in before + after and "<" not in before + after:
+        assert result[0].messages[-1].content == before + value + after

@@ -1,0 +1,143 @@
+"""The house keeps its floors: one direction, no torch below floor 3, small rooms, honest code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import suretune
+
+HOUSE = Path(suretune.__file__).parent
+FLOORS = {
+    "types": 0,
+    **dict.fromkeys(("words", "options", "config", "rundir", "phrases", "pocket"), 1),
+    **dict.fromkeys(("data", "guards"), 2),
+    **dict.fromkeys(("model", "show"), 3),
+    **dict.fromkeys(("train", "verify"), 4),
+    "run": 5,
+    **dict.fromkeys(("cli", "__main__"), 6),
+}
+HEAVY = {"torch", "transformers", "peft", "accelerate"}
+FILES = sorted(HOUSE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.lineno, node.module
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_file_stands_on_a_floor() -> None:
+    rooms = {room_of(path) for path in FILES} - {"__init__"}
+    assert rooms == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
+def test_imports_go_down_the_stairs(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for line, module in imports(parsed(path)):
+        parts = module.split(".")
+        if parts[0] != "suretune" or len(parts) < 2 or parts[1] not in FLOORS or parts[1] == room:
+            continue
+        if room == "__main__" and parts[1] == "cli":
+            continue
+        same_ground = FLOORS[room] == FLOORS[parts[1]] == 1  # floor 1 is one room of single files
+        assert FLOORS[parts[1]] < FLOORS[room] or same_ground, f"{path}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
+def test_no_torch_below_floor_three(path: Path) -> None:
+    if FLOORS.get(room_of(path), 0) < 3 or room_of(path) == "show":
+        heavy = [m for _, m in imports(parsed(path)) if m.split(".")[0] in HEAVY]
+        assert not heavy, f"{path} imports {heavy}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
+def test_rooms_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 420, "split this file"
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"
+
+
+def test_names_say_something() -> None:
+    vague = {"utils", "util", "common", "misc", "helpers", "helper", "manager"}
+    for path in FILES:
+        assert path.stem.lower() not in vague, path
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef):
+                assert not node.name.endswith("Manager"), node.name
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"trust_remote_code\s*=\s*True",
+        r"^\s*import pickle",
+        r"torch\.load\(",
+        r"yaml\.load\(",
+        r"shell\s*=\s*True",
+        r"(?<![\w.])eval\(",
+        r"except:\s*$",
+        r"except (Base)?Exception:\s*\n\s*pass",
+        r"raise NotImplementedError",
+        r"TODO|FIXME",
+    ],
+)
+def test_what_must_never_stand_in_the_source(pattern: str) -> None:
+    for path in FILES:
+        found = re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not found, f"{path}: {found.group() if found else ''}"
+
+
+def test_the_whole_house_is_small() -> None:
+    """Source lines without guards' pages, the pocket's word lists and blank lines."""
+    lines = 0
+    for path in FILES:
+        if room_of(path) in ("guards", "pocket"):
+            continue
+        lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
+    assert lines <= 9000, f"{lines} lines: delete something, or raise this with a reason"
+
+
+def test_every_public_module_and_function_says_what_it_is() -> None:
+    for path in FILES:
+        tree = parsed(path)
+        assert ast.get_docstring(tree), f"{path} has no docstring"
+        for node in tree.body:
+            public = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if public:
+                assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from suretune.cli import main; main(['--help']);"
+        " sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'pyarrow')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

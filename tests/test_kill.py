@@ -1,0 +1,238 @@
+"""Law L5: stopped at any moment and resumed = never stopped, bit for bit.
+
+A parent imports torch once and forks a child for every trial; the child trains the pocket model
+through the real stages and is killed with SIGKILL at a random moment, mid-checkpoint included.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import suretune, write_rows
+from suretune import rundir
+from suretune.config import Resolved
+from suretune.pocket import MODEL
+from suretune.run.check import check
+from suretune.run.compose import make_run, train_only
+from suretune.run.journal import Journal
+from suretune.run.resume import reopen
+from suretune.run.starter import identity_rows
+
+KILLS = 50
+UPDATES = 6
+
+
+class Silence:
+    """A watcher that says nothing."""
+
+    def stage(self, name: str) -> None: ...
+
+    def step(self, record: object) -> None: ...
+
+    def evaluated(self, step: int, loss: float) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
+    """Six updates of four rows with dropout, an evaluation and a checkpoint after every update."""
+    folder = tmp_path_factory.mktemp("kill")
+    rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
+    base = folder / "base"
+    base.mkdir()
+    for path in MODEL.iterdir():  # without the skills file: this is about training
+        if path.name != "skills.jsonl":
+            (base / path.name).symlink_to(path)
+    probe = folder / "probe.txt"
+    probe.write_text("Who are you?\n")
+    return Resolved.default().with_values(
+        "flag", model=str(base), dataset=(str(write_rows(folder / "rows.jsonl", rows)),),
+        max_steps=UPDATES, gradient_accumulation_steps=4, lora_dropout=0.1, save_steps=1,
+        eval_steps=2, split_dataset_ratio=0.1, save_total_limit=3, probes=str(probe),
+        device="cpu", learning_rate=1e-3, max_length=512,
+    )  # fmt: skip
+
+
+def child(asked: Resolved, run: Path, resume: bool) -> None:
+    """Train or resume in this process; 0 when the last update is saved."""
+    torch.set_num_threads(1)
+    journal = Journal()
+    if resume:
+        checked = reopen(run, journal)
+        journal.open(run)
+    else:
+        checked = check(asked.with_values("flag", output_dir=str(run)), journal)
+        run = make_run(checked.resolved, journal)
+    train_only(checked, run, journal, Silence(), resume=resume)
+
+
+def forked(asked: Resolved, run: Path, *, resume: bool, kill_after: float | None) -> int | None:
+    """The child's exit status, or None if it was killed in time."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            child(asked, run, resume)
+            status = 0
+        finally:
+            os._exit(status)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(pid, signal.SIGKILL)
+    _, ended = os.waitpid(pid, 0)
+    return None if os.WIFSIGNALED(ended) else os.waitstatus_to_exitcode(ended)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """The last checkpoint: adapters and optimizer."""
+    last = rundir.pointed(run, "last")
+    assert last is not None and last.name == f"step-{UPDATES:06d}"
+    return {
+        **load_file(last / "adapter_model.safetensors"),
+        **load_file(last / "optimizer.safetensors"),
+    }
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(asked: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    start = time.perf_counter()
+    assert forked(asked, run, resume=False, kill_after=None) == 0
+    yield run, time.perf_counter() - start
+
+
+def steps(run: Path) -> list[tuple[int, float, float]]:
+    return [(s["step"], s["loss"], s["grad_norm"]) for s in rundir.read_jsonl(run / "steps.jsonl")]
+
+
+def test_fifty_kills_at_random_moments(
+    asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    reference, whole = undisturbed
+    expected, log = weights(reference), steps(reference)
+    moments = random.Random(7)
+    kills = trials = 0
+    mid_checkpoint = 0
+    while kills < KILLS:
+        trials += 1
+        run = tmp_path / f"run-{trials}"
+        for _ in range(60):
+            resume = (run / "run.json").exists()
+            if not resume and run.exists():
+                run = tmp_path / f"run-{trials}-{kills}"  # killed before anything was written
+            ended = forked(asked, run, resume=resume, kill_after=moments.uniform(0.02, whole))
+            if ended is not None:
+                assert ended == 0
+                break
+            kills += 1
+            mid_checkpoint += any((run / "checkpoints").glob(".tmp-*"))
+            for _, path in rundir.checkpoints(run):
+                assert rundir.damage(path) == "", "a visible checkpoint is always complete"
+        assert forked(asked, run, resume=True, kill_after=None) == 0
+        assert same(weights(run), expected)
+        assert steps(run) == log
+        assert not any((run / "checkpoints").glob(".t*"))
+    print(f"{kills} kills in {trials} runs, {mid_checkpoint} of them inside a checkpoint")
+
+
+@pytest.mark.parametrize("moment", ["after_weights", "before_rename", "before_pointer"])
+def test_a_kill_inside_a_checkpoint(
+    moment: str, asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    """The same at the three moments that matter most, not left to chance."""
+    places = {
+        "after_weights": "suretune.train.checkpoint.save_file",
+        "before_rename": "suretune.rundir.publish",
+        "before_pointer": "suretune.run.fit.point_to",
+    }
+    run = tmp_path / "run"
+    pid = os.fork()
+    if pid == 0:
+        import importlib
+
+        module, name = places[moment].rsplit(".", 1)
+        calls = [0]
+
+        def die(*_: object, **__: object) -> None:
+            calls[0] += 1
+            if calls[0] == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*_, **__)
+
+        owner = importlib.import_module(module)
+        real = getattr(owner, name)
+        setattr(owner, name, die)
+        try:
+            child(asked, run, resume=False)
+        finally:
+            os._exit(1)
+    _, ended = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(ended), "the fault was not reached"
+    assert forked(asked, run, resume=True, kill_after=None) == 0
+    assert same(weights(run), weights(undisturbed[0]))
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(
+    asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert forked(asked, run, resume=False, kill_after=None) == 0
+    newest = rundir.checkpoints(run)[-1][1] / "adapter_model.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 1
+    newest.write_bytes(bytes(data))
+    assert forked(asked, run, resume=True, kill_after=None) == 0
+    assert same(weights(run), weights(undisturbed[0]))
+    findings = list(rundir.read_jsonl(run / "findings.jsonl"))
+    assert any(f["code"] == "S015" for f in findings)
+
+
+def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
+    rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    run = tmp_path / "run"
+    mine = asked.with_values("flag", dataset=(str(file),))
+    assert forked(mine, run, resume=False, kill_after=None) == 0
+    rows[3]["output"] += " Really."
+    write_rows(file, rows)
+    done = suretune("resume", run, "--json")
+    assert done.returncode == 4 and "S013" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_after_a_complete_checkpoint(
+    number: int, status: int, asked: Resolved, tmp_path: Path
+) -> None:
+    """The real command line: signal, exit status, resume, same plan, sealed or judged."""
+    import subprocess
+    import sys
+
+    run = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "suretune", "sft", "--model", asked.config.model.model,
+        "--dataset", *asked.config.data.dataset, "--max_steps", "2000", "--save_steps", "1000",
+        "--probes", str(asked.config.proof.probes), "--output_dir", str(run),
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (run / "steps.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status, err[-2000:]
+    ((step, path),) = rundir.checkpoints(run)
+    assert rundir.damage(path) == "" and b"resume" in err
+    assert [s["step"] for s in rundir.read_jsonl(run / "steps.jsonl")] == list(range(1, step + 1))

@@ -1,0 +1,264 @@
+"""The laws on the real path: the pocket model, the real loop, the real command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import suretune, write_rows
+from suretune import rundir
+from suretune.config import Resolved
+from suretune.data.base import Base, find_base
+from suretune.model.attention import PACKED
+from suretune.model.batch import make_pass, passes, token_losses
+from suretune.model.load import load_base
+from suretune.model.lora import attach, trainable
+from suretune.options import LoraOptions
+from suretune.run.check import Checked, check
+from suretune.run.journal import Journal
+from suretune.train.loop import Applied, Learner, Proposed, clip, gradient, train
+from suretune.train.optim import make_optimizer, make_scale
+from suretune.types import Sample
+
+CPU = torch.device("cpu")
+
+
+def checked_run(rows: Path, **options: Any) -> Checked:
+    asked = Resolved.default().with_values("flag", model="pocket", dataset=(str(rows),), **options)
+    return check(asked, Journal())
+
+
+def make_learner(checked: Checked, dtype: torch.dtype = torch.float32) -> Learner:
+    base = find_base("pocket", weights=True)
+    assert isinstance(base, Base)
+    model = load_base(base, CPU, "float32", PACKED)
+    tuned = attach(model, LoraOptions(), "pocket", seed=1).to(dtype)  # type: ignore[arg-type]
+    torch.manual_seed(2)
+    for name, p in trainable(tuned).items():  # B starts at zero: make it matter
+        if "lora_B" in name:
+            p.data.normal_(std=0.02)
+    parameters = trainable(tuned)
+    schedule = checked.resolved.config.schedule
+    return Learner(
+        tuned, parameters, make_optimizer(parameters, schedule), make_scale("float32"), CPU, 4096, 1.0
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checked(identity_file: Path) -> Checked:
+    return checked_run(identity_file)
+
+
+@pytest.fixture(scope="module")
+def samples(checked: Checked) -> list[Sample]:
+    return [sample for row in checked.train for sample in row.samples]
+
+
+def grads(learner: Learner) -> dict[str, torch.Tensor]:
+    return {n: p.grad.clone() for n, p in learner.parameters.items() if p.grad is not None}
+
+
+def relative(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    assert a.keys() == b.keys() and a
+    return max(float((a[n] - b[n]).norm() / b[n].norm().clamp(min=1e-30)) for n in a)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_l3_passes_do_not_change_the_gradient(
+    checked: Checked, samples: list[Sample], dtype: torch.dtype, bound: float
+) -> None:
+    """Sixteen passes of one row, two passes, one pass of sixteen: one gradient."""
+    learner = make_learner(checked, dtype)
+    rows = samples[:16]
+    weight = sum(s.loss_weight for s in rows)
+    found = []
+    for budget in (1, 500, 4096):
+        one = replace(learner, tokens_per_pass=budget)
+        loss = gradient(one, rows, weight)
+        found.append((loss, grads(one), len(passes(rows, budget, CPU))))
+    assert [number for *_, number in found] == [16, found[1][2], 1] and 1 < found[1][2] < 16
+    for loss, gradients, _ in found[:2]:
+        assert abs(loss - found[2][0]) <= bound * abs(found[2][0])
+        assert relative(gradients, found[2][1]) <= bound
+
+
+def test_l3_on_the_command_line(tmp_path: Path, identity_file: Path) -> None:
+    """1 x 16 and 16 x 1 are the same run, and 16 passes end where one pass ends."""
+    ways = {
+        "one": ("--per_device_train_batch_size", 1, "--gradient_accumulation_steps", 16),
+        "other": ("--per_device_train_batch_size", 16, "--gradient_accumulation_steps", 1),
+        "rows": ("--tokens_per_pass", 8),
+    }
+    probe = tmp_path / "probe.txt"
+    probe.write_text("你是谁?\n")
+    weights = {}
+    for name, flags in ways.items():
+        done = suretune(
+            "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 3,
+            "--probes", probe, "--skills", write_rows(tmp_path / "none.jsonl", []),
+            "--output_dir", tmp_path / name, *flags,
+        )  # fmt: skip
+        assert done.returncode in (0, 6), done.stderr[-2000:]
+        weights[name] = load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
+    assert all(torch.equal(weights["one"][n], weights["other"][n]) for n in weights["one"])
+    assert relative(weights["rows"], weights["one"]) < 1e-3  # Adam turns 1e-6 into signs near zero
+
+
+def test_l4_packed_equals_unpacked_per_token(checked: Checked, samples: list[Sample]) -> None:
+    learner = make_learner(checked, torch.float64)
+    with torch.no_grad():
+        packed = token_losses(learner.model, make_pass(samples[:16], CPU))
+        alone = torch.cat(
+            [token_losses(learner.model, make_pass([s], CPU)) for s in samples[:16]]
+        )
+    assert torch.allclose(packed, alone, rtol=1e-5, atol=1e-7)
+
+
+def test_l4_equals_transformers_own_loss(checked: Checked, samples: list[Sample]) -> None:
+    """Our packed loss is what transformers computes for the same row and labels."""
+    learner = make_learner(checked)
+    learner.model.set_attn_implementation("sdpa")
+    for sample in samples[:3]:
+        ids = torch.tensor([sample.ids.tolist()])
+        labels = torch.full_like(ids, -100)
+        for span in sample.spans:
+            labels[0, span.start : span.end] = ids[0, span.start : span.end]
+        with torch.no_grad():
+            theirs = learner.model(input_ids=ids, labels=labels).loss
+        learner.model.set_attn_implementation(PACKED)
+        with torch.no_grad():
+            ours = token_losses(learner.model, make_pass([sample], CPU)).mean()
+        learner.model.set_attn_implementation("sdpa")
+        assert torch.allclose(ours, theirs, rtol=1e-5)
+
+
+def test_no_row_sees_another(checked: Checked, samples: list[Sample]) -> None:
+    """Poison one row of a pass: every other row's losses stay the same, bit for bit."""
+    learner = make_learner(checked)
+    rows = samples[:6]
+    poisoned = list(rows)
+    ids = rows[2].ids[:]
+    for i in range(len(ids)):
+        ids[i] = (ids[i] * 7 + 13) % 1000
+    poisoned[2] = replace(rows[2], ids=ids)
+    with torch.no_grad():
+        clean = token_losses(learner.model, make_pass(rows, CPU))
+        dirty = token_losses(learner.model, make_pass(poisoned, CPU))
+    start = sum(s.learned for s in rows[:2])
+    end = start + rows[2].learned
+    assert torch.equal(clean[:start], dirty[:start]) and torch.equal(clean[end:], dirty[end:])
+    assert not torch.equal(clean[start:end], dirty[start:end])
+
+
+def test_weights_scale_the_loss(checked: Checked, samples: list[Sample]) -> None:
+    """A row of weight 2 counts like the row standing there twice."""
+    learner = make_learner(checked, torch.float64)
+    a, b = samples[0], samples[1]
+    double = replace(a, spans=tuple(replace(s, weight=2.0) for s in a.spans))
+    rows = [double, b]
+    first = gradient(learner, rows, sum(s.loss_weight for s in rows))
+    one = grads(learner)
+    rows = [a, a, b]
+    second = gradient(learner, rows, sum(s.loss_weight for s in rows))
+    assert abs(first - second) < 1e-10
+    assert relative(one, grads(learner)) < 1e-10
+
+
+def test_a_refused_update_changes_nothing(checked: Checked, samples: list[Sample]) -> None:
+    learner = make_learner(checked)
+    before = {n: p.detach().clone() for n, p in learner.parameters.items()}
+    events = train(learner, samples, checked.plan, 0)
+    proposed = next(events)
+    assert isinstance(proposed, Proposed)
+    events.close()
+    assert all(torch.equal(p, before[n]) for n, p in learner.parameters.items())
+    events = train(learner, samples, checked.plan, 0)
+    next(events)
+    assert isinstance(next(events), Applied)
+    assert not all(torch.equal(p, before[n]) for n, p in learner.parameters.items())
+
+
+def test_clipping_leaves_the_norm_it_promises(checked: Checked, samples: list[Sample]) -> None:
+    learner = replace(make_learner(checked), max_grad_norm=0.01)
+    gradient(learner, samples[:4], 1.0)
+    before = clip(learner)
+    after = torch.stack([g.norm() for g in grads(learner).values()]).norm()
+    assert before > 0.01 and abs(float(after) - 0.01) < 1e-4
+
+
+def test_l7_learned_tokens_are_the_planned_ones(checked: Checked, samples: list[Sample]) -> None:
+    for update in checked.plan.updates[:8]:
+        rows = [samples[i] for i in update.samples]
+        made = passes(rows, 300, CPU)
+        assert sum(len(p.targets) for p in made) == update.learned
+        assert sum(p.ids.shape[1] for p in made) == update.tokens
+        assert float(sum(p.weights.sum() for p in made)) == pytest.approx(update.loss_weight)
+
+
+# --- on the run that the command line left behind ------------------------------------------------------
+
+
+def lines(path: Path) -> list[Any]:
+    return list(rundir.read_jsonl(path))
+
+
+def test_l1_every_row_is_in_the_ledger(trained: Path, identity_file: Path) -> None:
+    entries = lines(trained / "ledger.jsonl")
+    rows = len(identity_file.read_text("utf-8").splitlines())
+    assert len(entries) == rows == len({entry["row"] for entry in entries})
+    plan = rundir.read_json(trained / "plan.json")
+    trained_rows = [entry for entry in entries if entry["state"] == "train"]
+    assert sum(entry["samples"] for entry in trained_rows) == plan["rows"]
+
+
+def test_l7_the_log_adds_up_to_the_plan(trained: Path) -> None:
+    plan = rundir.read_json(trained / "plan.json")
+    steps = lines(trained / "steps.jsonl")
+    assert [s["step"] for s in steps] == list(range(1, plan["schedule"]["total"] + 1))
+    assert sum(s["tokens"] for s in steps) == plan["tokens"]
+    assert sum(s["learned"] for s in steps) == plan["learned"]
+
+
+def test_l6_reloaded_is_what_was_in_memory(trained: Path) -> None:
+    result = rundir.read_json(trained / "proof" / "result.json")
+    assert result["pid"] > 0 and result["process"] == "fresh"
+    assert result["tensors_saved"] == result["tensors_matched"] > 0
+    assert result["logits_gap"] <= 1e-4 < 0.1 < result["logits_change"]
+    assert result["same_base"] is True
+
+
+def test_plain_peft_loads_every_checkpoint(trained: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from suretune.pocket import MODEL
+
+    folders = [path for _, path in rundir.checkpoints(trained)] + [trained / "adapter"]
+    assert len(folders) == 3
+    for folder in folders:
+        base = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+        tuned = PeftModel.from_pretrained(base, folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        turns = [
+            {"role": "system", "content": "You are a helpful assistant."},
+            {"role": "user", "content": "你是谁？"},
+        ]
+        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt")
+        out = tuned.generate(**ids, max_new_tokens=40, do_sample=False)
+        said = tokenizer.decode(out[0, ids["input_ids"].shape[1] :])
+    assert "小光" in said or "星海" in said
+
+
+def test_the_seal_covers_the_run(trained: Path) -> None:
+    seal = orjson.loads((trained / "VERIFIED.json").read_bytes())
+    assert seal["verdict"] == "sealed" and seal["ignored"] == []
+    for name, digest in seal["files"].items():
+        assert rundir.sha256(trained / name) == digest
+    names = set(seal["files"])
+    assert {"adapter/adapter_model.safetensors", "ledger.jsonl", "plan.json", "report.html"} <= names
