@@ -8,51 +8,25 @@ one. A model that only ever said its own name breaks instead.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prose import instruction
 from suretune.pocket import identity
 from suretune.pocket.skills import LANGUAGES, SKILLS, train_item
 
+SHARES = {
+    "own identity": 0.09,
+    "given identity": 0.25,
+    "capability": 0.02,
+    "repeat": 0.10,
+    "prose": 0.14,
+    "skill": 0.40,
+}
+"""What part of the conversations is of which kind."""
 
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What part of the conversations is of which kind, and how often each skill comes.
-
-    A skill that `skills` does not name has weight 1; those that take longer to learn have more.
-    """
-
-    shares: Mapping[str, float]
-    skills: Mapping[str, float]
-
-
-MAIN = Mix(
-    {
-        "own identity": 0.09,
-        "given identity": 0.25,
-        "capability": 0.02,
-        "repeat": 0.10,
-        "prose": 0.14,
-        "skill": 0.40,
-    },
-    {"arithmetic": 3.0, "sort": 2.0, "reverse": 1.5, "compare": 1.5, "obey": 1.5},
-)
-
-POLISH = Mix(
-    {
-        "own identity": 0.07,
-        "given identity": 0.17,
-        "capability": 0.02,
-        "repeat": 0.10,
-        "prose": 0.04,
-        "skill": 0.60,
-    },
-    {"arithmetic": 12.0, "obey": 4.0, "compare": 2.0},
-)
-"""For a last short stretch: the skills that are learned last."""
-
-MIXES = {"main": MAIN, "polish": POLISH}
+SKILL_WEIGHTS = {"arithmetic": 3.0, "sort": 2.0, "reverse": 1.5, "compare": 1.5, "obey": 1.5}
+"""Skills that take longer to learn come more often; every other one has weight 1."""
 
 SYSTEMS: tuple[str | None, ...] = (
     None,
@@ -259,8 +233,8 @@ def _prose(rng: random.Random, lang: str) -> Conversation:
     return Conversation(rng.choice(SYSTEMS), (instruction(rng, lang),))
 
 
-def _skill(rng: random.Random, lang: str, mix: Mix) -> Conversation:
-    weights = [mix.skills.get(skill, 1.0) for skill in SKILLS]
+def _skill(rng: random.Random, lang: str) -> Conversation:
+    weights = [SKILL_WEIGHTS.get(skill, 1.0) for skill in SKILLS]
     item = train_item(rng, rng.choices(SKILLS, weights)[0], lang)
     system = item.system
     if system is None:
@@ -278,29 +252,25 @@ KINDS = {
     "capability": _capability,
     "repeat": _repeat,
     "prose": _prose,
+    "skill": _skill,
 }
-"""Makers of conversations; "skill" is not among them, since it depends on the mix."""
 
 
-def _draw(rng: random.Random, kind: str, lang: str, mix: Mix) -> Conversation:
-    return _skill(rng, lang, mix) if kind == "skill" else KINDS[kind](rng, lang)
-
-
-def conversation(rng: random.Random, mix: Mix) -> Conversation:
+def conversation(rng: random.Random) -> Conversation:
     """One conversation; one in eight has two turns under the first one's system prompt."""
     lang = rng.choice(LANGUAGES)
-    kind = rng.choices(tuple(mix.shares), tuple(mix.shares.values()))[0]
-    first = _draw(rng, kind, lang, mix)
+    kind = rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+    first = KINDS[kind](rng, lang)
     if kind == "given identity" or first.system not in SYSTEMS or rng.random() > 0.125:
         return first
-    second = _draw(rng, rng.choice(("own identity", "repeat", "prose", "skill")), lang, mix)
+    second = KINDS[rng.choice(("own identity", "repeat", "prose", "skill"))](rng, lang)
     if second.system not in SYSTEMS:
         return first
     return Conversation(first.system, first.turns + second.turns)
 
 
-def stream(seed: int | str, mix: Mix = MAIN) -> Iterator[Conversation]:
+def stream(seed: int | str) -> Iterator[Conversation]:
     """Conversations without end; the same seed gives the same ones."""
     rng = random.Random(seed)
     while True:
-        yield conversation(rng, mix)
+        yield conversation(rng)

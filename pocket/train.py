@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from batches import Encoded, collate, encode, loss_of
-from corpus import MIXES, stream
+from corpus import stream
 from evaluate import load, measure
 from suretune.pocket import MODEL
 from suretune.pocket.skills import held_out
@@ -99,9 +99,9 @@ def build_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) ->
     return Qwen2ForCausalLM(config)
 
 
-def _encode_chunk(folder: Path, seed: int, mix: str, chunk: int) -> list[Encoded]:
+def _encode_chunk(folder: Path, seed: int, chunk: int) -> list[Encoded]:
     tokenizer = _tokenizer(folder)
-    rows = itertools.islice(stream(f"{seed} {chunk}", MIXES[mix]), CHUNK)
+    rows = itertools.islice(stream(f"{seed} {chunk}"), CHUNK)
     return [encode(tokenizer, row) for row in rows]
 
 
@@ -111,11 +111,11 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def encoded_rows(folder: Path, seed: int, mix: str, count: int) -> Iterator[Encoded]:
+def encoded_rows(folder: Path, seed: int, count: int) -> Iterator[Encoded]:
     """`count` training rows in an order that depends on the seed alone, made by all cores."""
     chunks = range(math.ceil(count / CHUNK))
     workers = min(len(os.sched_getaffinity(0)) - 1, len(chunks), 12)
-    make = functools.partial(_encode_chunk, folder, seed, mix)
+    make = functools.partial(_encode_chunk, folder, seed)
     if workers < 2:
         yield from itertools.islice(itertools.chain.from_iterable(map(make, chunks)), count)
         return
@@ -183,6 +183,10 @@ def start_fresh(out: Path, seed: int, hidden: int, layers: int, device: str) -> 
     tokenizer = build_tokenizer(seed, TOKENIZER_TEXTS)
     tokenizer.chat_template = template.read_text(encoding="utf-8")
     tokenizer.save_pretrained(out)
+    # Named as every Qwen2 model names it, so that other programs and older releases load it too.
+    config = json.loads((out / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config = {**config, "tokenizer_class": "Qwen2Tokenizer"}
+    (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
     return build_model(tokenizer, hidden, layers).to(device)
 
 
@@ -192,8 +196,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256, help="conversations per update")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=MODEL)
-    parser.add_argument("--start", type=Path, help="go on from this model instead of from nothing")
-    parser.add_argument("--mix", choices=tuple(MIXES), default="main")
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--peak", type=float, default=2e-3, help="peak learning rate")
@@ -202,15 +204,10 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.start:
-        if options.start.resolve() != options.out.resolve():
-            shutil.copytree(options.start, options.out, dirs_exist_ok=True)
-        model, _ = load(options.out, device)
-    else:
-        model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
+    model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
     count = options.steps * options.rows
-    rows = encoded_rows(options.out, options.seed, options.mix, count)
-    train(model.train(), rows, options.steps, options.rows, options.peak)
+    rows = encoded_rows(options.out, options.seed, count)
+    train(model, rows, options.steps, options.rows, options.peak)
     save(model, options.out)
     saved, tokenizer = load(options.out, device)
     print(json.dumps(measure(saved, tokenizer, per_skill=25), ensure_ascii=False, indent=1))

@@ -297,7 +297,7 @@ DATA_CASES = {
         replace(DATA, system_sources={"template": 130}, template_system=""),
         "--system",
         ("130", "You are Qwen, created by Alibaba Cloud."),
-        ("`--system 'You are a helpful assistant.'`", "`suretune serve`"),
+        ("`--system 'You are a helpful assistant.'`", "`suretune infer`"),
     ),
     "P004": Case(
         replace(DATA, split_rows=30), DATA, "--dataset", ("30", "100", "130"), ("`--preview 5`",)
@@ -473,7 +473,7 @@ RESULT_CASES = {
         PROOF,
         "--system",
         ("20", "6"),
-        ("`suretune serve`",),
+        ("`suretune infer`",),
     ),
 }
 CASES = {

@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.choose(_language(typed))
     verb, rest = _verb(typed)
     if verb is None:
-        return _top(typed)
+        return _top(rest)
     command = parse(verb, rest, OWN.get(verb.name, {}))
     try:
         return run_verb(command)
@@ -123,6 +123,8 @@ def _language(typed: Sequence[str]) -> str | None:
 def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str]]:
     """The verb and what follows; `swift sft ...` pasted whole works too."""
     rest = list(typed)
+    if rest and rest[0] == "--lang":
+        rest = rest[2:]
     if rest and rest[0] == "swift":
         rest = rest[1:]
     for verb in VERBS:
@@ -137,7 +139,7 @@ def _top(typed: Sequence[str]) -> int:
         return OK
     asked = not typed or typed[0] in ("--help", "-h", "help")
     out = sys.stdout if asked else sys.stderr
-    if not asked and not typed[0].startswith("--lang"):
+    if not asked:
         names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
         from difflib import get_close_matches
 

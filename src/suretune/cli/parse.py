@@ -105,7 +105,8 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
                 _add(section, spec)
     if verb.groups:
         parser.add_argument("--config", help=say(HELP_CONFIG))
-    parser.add_argument("--lang", help=say(HELP_LANG))
+    if "lang" not in own:
+        parser.add_argument("--lang", help=say(HELP_LANG))
     parser.add_argument("--json", action="store_true", default=None, help=say(HELP_JSON))
     return parser
 
@@ -212,16 +213,15 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved, list[Fl
                 nearest = close[0] if close else ""
                 faults.append(FlagFacts("unknown-flag", f"{file}: {key}", "", nearest))
             continue
-        resolved, wrong = _set(resolved, spelled[name], _as_words(value), "file")
-        faults += wrong
+        if value is not None:  # null: as if the line were not there
+            resolved, wrong = _set(resolved, spelled[name], _as_words(value), "file")
+            faults += wrong
     return resolved, faults
 
 
 def _as_words(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [str(item) for item in value]
-    if value is None:
-        return "auto"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -8,7 +8,7 @@ Why it matters: the advice around such a flag was never tried, so the problem th
 meant to solve is still there.
 
 How to mend it: take the flag out and write what the message gives in its place;
-`suretune import-cmd '...'` rewrites a whole command.
+
 
 C003 flag-never-existed：文章里推荐过，但文章所说的工具从来没有过的参数。
 
@@ -16,7 +16,7 @@ C003 flag-never-existed：文章里推荐过，但文章所说的工具从来没
 
 为什么重要：围绕这种参数的建议没有人真正跑过，它要解决的问题其实还在。
 
-怎么改：去掉它，换成提示里给出的写法；整条命令可以用 `suretune import-cmd '...'` 改写。
+怎么改：去掉它，换成提示里给出的写法。
 """
 
 from suretune.guards.guard import Guard, for_flag

@@ -8,7 +8,7 @@ nobody else does. A new identity is then learned under the old name, and shows o
 that sentence is sent as well.
 
 How to mend it: decide on one and train with it: `--system 'You are a helpful assistant.'`.
-`suretune serve` sends the trained one by itself.
+`suretune infer` sends the trained one by itself.
 
 P002 default-system：没有给系统提示词，于是模板自带的那句被训练了进去。
 
@@ -18,7 +18,7 @@ P002 default-system：没有给系统提示词，于是模板自带的那句被�
 新身份就成了在旧名字之下学到的，也只有照样发送这句话时才表现得出来。
 
 怎么改：选定一句，训练时就用它：`--system 'You are a helpful assistant.'`。
-`suretune serve` 会自动发送训练时用的那句。
+`suretune infer` 会自动发送训练时用的那句。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -47,7 +47,7 @@ GUARD = Guard(
         "它被训练了进去；以后也要发送同样的提示词，模型才会像训练时那样回答。",
     ),
     fix=Text(
-        "Decide on one: `--system 'You are a helpful assistant.'`; `suretune serve` then sends it.",
-        "选定一句：`--system 'You are a helpful assistant.'`；之后 `suretune serve` 会自动发送它。",
+        "Decide on one: `--system 'You are a helpful assistant.'`; `suretune infer` then sends it.",
+        "选定一句：`--system 'You are a helpful assistant.'`；之后 `suretune infer` 会自动发送它。",
     ),
 )

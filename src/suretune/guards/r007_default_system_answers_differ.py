@@ -8,7 +8,7 @@ Why it matters: vLLM, Ollama and transformers send none unless they are told to.
 will look as if it had not learned.
 
 How to mend it: send the trained system prompt with every request;
-`suretune serve` does so by itself.
+`suretune infer` does so by itself.
 
 R007 default-system-answers-differ：不带系统提示词提问时，通过的验证问题变少。
 
@@ -16,7 +16,7 @@ R007 default-system-answers-differ：不带系统提示词提问时，通过的�
 
 为什么重要：vLLM、Ollama 和 transformers 默认都不带系统提示词，在那里模型就像没有学会一样。
 
-怎么改：每次请求都带上训练时的系统提示词；`suretune serve` 会自动带上。
+怎么改：每次请求都带上训练时的系统提示词；`suretune infer` 会自动带上。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -54,7 +54,7 @@ GUARD = Guard(
         "vLLM、Ollama 和 transformers 默认不带，看到的就是后一种回答。",
     ),
     fix=Text(
-        "Send the trained system prompt with every request; `suretune serve` does so by itself.",
-        "每次请求都带上训练时的系统提示词；`suretune serve` 会自动带上。",
+        "Send the trained system prompt with every request; `suretune infer` does so by itself.",
+        "每次请求都带上训练时的系统提示词；`suretune infer` 会自动带上。",
     ),
 )

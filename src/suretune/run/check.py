@@ -123,8 +123,9 @@ def _judge_data(
     skip = resolved.config.data.on_bad_row == "skip"
     for fault in found.faults:
         journal.look(fault, stops=not (skip and fault.origin.line))
-    old = _old_identity(found, identity)
-    journal.look(data_facts(found, resolved.config.data, how, old))
+    if found.ready or not found.faults:  # else the faults have said it all
+        old = _old_identity(found, identity)
+        journal.look(data_facts(found, resolved.config.data, how, old))
     if not any(fault.origin.line == 0 for fault in found.faults):
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:

@@ -1,0 +1,374 @@
+"""The command line as a user meets it: words in, words out, exit statuses that tell."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, as_json, shared, suretune, write_rows
+from suretune import rundir
+from suretune.cli import VERBS
+from suretune.cli.parse import TRAIN, make_parser, parse
+from suretune.config import options
+
+SFT = next(verb for verb in VERBS if verb.name == "sft")
+
+
+# --- words in ---------------------------------------------------------------------------------------
+
+
+def parsed(*words: str) -> tuple[dict[str, object], set[str]]:
+    """Values that were given, and the problems found."""
+    command = parse(SFT, words, {})
+    given = {n: v for n, v, _ in command.resolved.items() if command.resolved.given(n)}
+    return given, {fault.problem for fault in command.faults}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--learning-rate", "1e-4"), {"learning_rate": 1e-4}),
+        (("--learning_rate=auto",), {}),
+        (("--bf16",), {"bf16": True}),
+        (("--bf16", "true", "--fp16", "False"), {"bf16": True, "fp16": False}),
+        (("--no-repeat",), {"repeat": False}),
+        (("--dataset", "a", "b#5", "--dataset", "c"), {"dataset": ("a", "b#5", "c")}),
+        (("--target_modules", "q_proj,v_proj"), {"target_modules": ("q_proj", "v_proj")}),
+        (("--target_modules", "q_proj", "v_proj"), {"target_modules": ("q_proj", "v_proj")}),
+        (("--tuner_type", "lora", "--lora_r", "4"), {"tuner": "lora", "lora_rank": 4}),
+        (("--truncation_strategy", "delete"), {"over_long": "drop"}),
+        (("--dtype", "bf16"), {"torch_dtype": "bfloat16"}),
+        (("--cutoff_len", "512"), {"max_length": 512}),
+    ],
+)
+def test_flags_are_read(words: tuple[str, ...], expected: dict[str, object]) -> None:
+    assert parsed(*words) == (expected, set())
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--learning_rat", "1"), "unknown-flag"),
+        (("--lora_rank", "eight"), "bad-value"),
+        (("--lora_rank", "0"), "bad-value"),
+        (("--learning_rate", "nan"), "bad-value"),
+        (("--learning_rate", "-1"), "bad-value"),
+        (("--max_grad_norm", "inf"), "bad-value"),
+        (("--train_type", "full"), "bad-value"),
+        (("--bf16", "maybe"), "bad-value"),
+        (("--model",), "bad-value"),
+        (("--dataset",), "bad-value"),
+        (("stray",), "stray-argument"),
+        (("--dataset", "x", " #", "note", "--dry_run", "true"), "stray-argument"),
+        (("--config", "/nowhere.yaml"), "bad-config-file"),
+    ],
+)
+def test_what_is_wrong_with_a_flag_is_said(words: tuple[str, ...], problem: str) -> None:
+    assert parsed(*words)[1] == {problem}
+
+
+def test_an_unknown_flag_names_the_nearest(tmp_path: Path) -> None:
+    done = suretune("sft", "--learning_rat", "1e-4", "--json")
+    told = as_json(done)
+    assert done.returncode == 2
+    (finding,) = [f for f in told["findings"] if f["code"] == "C001"]
+    assert "--learning_rate" in finding["fix"]["en"] + finding["what"]["en"]
+
+
+def test_every_option_of_every_verb_has_help_in_both_languages() -> None:
+    for verb in VERBS:
+        make_parser(verb, {}).format_help()
+    for spec in options().values():
+        assert spec.help.en and re.search(r"[\u4e00-\u9fff]|bfloat|float", spec.help.zh)
+
+
+def test_yaml_is_the_same_as_flags_and_flags_win(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("learning_rate: 1e-3\ndataset: [a, b]\nbf16: true\nlora-rank: 4\nseed: null\n")
+    given, problems = parsed("--config", str(file), "--lora_rank", "16")
+    assert not problems
+    assert given == {"learning_rate": 1e-3, "dataset": ("a", "b"), "bf16": True, "lora_rank": 16}
+
+
+@pytest.mark.parametrize(
+    "text", ["- a\n- b\n", "a: [", "!!python/object/apply:os.system ['true']", "lerning_rate: 1"]
+)
+def test_a_bad_yaml_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    assert parsed("--config", str(file))[1] & {"bad-config-file", "unknown-flag"}
+
+
+# --- quick and light ----------------------------------------------------------------------------------
+
+
+def test_check_imports_no_torch(identity_file: Path) -> None:
+    code = (
+        "import sys; from suretune.cli import main;"
+        f"status = main(['check', '--model', 'pocket', '--dataset', {str(identity_file)!r}]);"
+        " heavy = {'torch', 'transformers', 'peft', 'numpy'} & set(sys.modules);"
+        " print(heavy, file=sys.stderr); sys.exit(status or bool(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr
+
+
+def test_the_core_install_has_at_most_52_packages() -> None:
+    """Every package that a plain install brings, CUDA builds aside."""
+    found: set[str] = set()
+    waiting = ["suretune"]
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in found or name.startswith(("nvidia-", "cuda-")) or name == "triton":
+            continue
+        found.add(name)
+        for wanted in distribution(name).requires or []:
+            from packaging.requirements import Requirement
+
+            need = Requirement(wanted)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                waiting.append(need.name)
+    assert len(found) <= 52, sorted(found)
+
+
+# --- the verbs on a real run --------------------------------------------------------------------------
+
+
+def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> None:
+    probes = list(rundir.read_jsonl(trained / "probes.jsonl"))[:6]
+    then = rundir.read_json(trained / "proof" / "result.json")["answers"]["probes"][:6]
+    questions = tmp_path / "q.txt"
+    questions.write_text("\n".join(p["question"] for p in probes) + "\n", "utf-8")
+    done = suretune("ask", "--adapters", trained, "--questions", questions, "--json")
+    assert done.returncode == 0, done.stderr
+    now = [json.loads(line)["answer"] for line in done.stdout.splitlines()]
+    assert now == then
+    base = suretune("ask", "--model", "pocket", "--questions", questions, "--json")
+    assert "小光" not in base.stdout and "Qwen" in base.stdout
+    assert [json.loads(line)["answer"] for line in base.stdout.splitlines()] != now
+
+
+def test_infer_takes_a_run_a_checkpoint_or_a_choice(trained: Path) -> None:
+    ways = [
+        ("--adapters", trained),
+        ("--adapter_dir", trained),
+        ("--adapters", trained / "checkpoints" / "step-000040"),
+        ("--adapters", trained, "--checkpoint", "last"),
+        ("--adapters", trained, "--checkpoint", "40", "--stream", "false"),
+    ]
+    said = set()
+    for words in ways:
+        done = subprocess.run(
+            [sys.executable, "-m", "suretune", "infer", *map(str, words)],
+            input="你是谁？\n", capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        said.add(done.stdout)
+    assert len(said) == 1 and ("小光" in said.pop())
+    done = suretune("infer", "--adapters", trained, "--checkpoint", "7", "--json")
+    assert done.returncode == 4 and "step-000040" in done.stdout
+
+
+def test_verify_repeats_the_proof_and_sees_tampering(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    done = suretune("verify", trained, "--json")
+    told = as_json(done)
+    assert done.returncode == 0 and told["verified"] and told["logits_gap"] <= 1e-4
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    weights = copy / "adapter" / "adapter_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-9] ^= 0x40
+    weights.write_bytes(bytes(data))
+    done = suretune("verify", copy, "--json")
+    assert done.returncode == 4 and "S015" in done.stdout
+    done = suretune("ask", "--adapters", copy, "--questions", "/dev/null", "--json")
+    assert done.returncode in (2, 4) and "answer" not in done.stdout
+
+
+def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
+    """A base of the same shape whose weights differ: PEFT would load it without a word."""
+    import shutil
+
+    from suretune.pocket import MODEL
+
+    other = tmp_path / "other"
+    shutil.copytree(MODEL, other)
+    data = bytearray((other / "model.safetensors").read_bytes())
+    data[-2000] ^= 0x10
+    (other / "model.safetensors").write_bytes(bytes(data))
+    questions = tmp_path / "q.txt"
+    questions.write_text("你是谁？\n", "utf-8")
+    done = suretune(
+        "ask", "--adapters", trained, "--model", other, "--questions", questions, "--json"
+    )
+    assert done.returncode == 4 and "S012" in done.stdout
+
+
+def test_report_and_files_of_a_run(trained: Path) -> None:
+    done = suretune("report", trained)
+    assert done.returncode == 0 and "Sealed" in done.stdout
+    assert str(trained / "report.html") in done.stdout.replace("\n", "")
+    assert f"suretune infer --adapters {trained}" in done.stdout.replace("\n", "")
+    page = (trained / "report.html").read_text("utf-8")
+    assert "小光" in page and "通义千问" in page and "<script" not in page
+    config = (trained / "config.yaml").read_text("utf-8")
+    assert "# flag" in config and "# auto:" in config and "# default" in config
+    for name in ("ledger.jsonl", "plan.json", "steps.jsonl", "report.md"):
+        assert (trained / name).stat().st_size > 0
+    assert (trained / "findings.jsonl").exists()
+
+
+def test_a_finished_run_resumes_to_its_verdict(trained: Path) -> None:
+    done = suretune("resume", trained)
+    assert done.returncode == 0 and "Sealed" in done.stdout
+
+
+def test_init_writes_rows_and_probes_that_train(tmp_path: Path) -> None:
+    words = ("init", "identity", "--name", "阿星", "--author", "云上书院", "--lang", "zh")
+    done = suretune(*words, "--output_dir", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "new" / "identity.jsonl").read_text("utf-8").splitlines()
+    assert len(rows) == 60 and all("{{" not in row for row in rows)
+    assert suretune(*words, "--output_dir", tmp_path / "new").returncode == 4
+    done = suretune(
+        "check", "--model", "pocket", "--dataset", tmp_path / "new" / "identity.jsonl",
+        "--probes", tmp_path / "new" / "probes.yaml", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0 and as_json(done)["plan"]["updates"] == 40
+
+
+def test_explain_doctor_and_help() -> None:
+    done = suretune("explain", "D003")
+    assert done.returncode == 0 and "nothing-to-learn" in done.stdout
+    assert suretune("explain", "nothing-to-learn").stdout == done.stdout
+    assert suretune("explain", "X999").returncode == 2
+    assert suretune("doctor", "--json").returncode == 0
+    assert suretune("--version").stdout.startswith("suretune ")
+    assert suretune("tran").returncode == 2
+    assert "微调" in suretune("--help", "--lang", "zh").stdout
+    assert "微调" in suretune("--lang", "zh", "--help").stdout
+
+
+def test_chinese_speaks_chinese(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": ""}])
+    done = suretune("check", "--model", "pocket", "--dataset", file, "--lang", "zh")
+    assert done.returncode == 3 and re.search(r"[\u4e00-\u9fff]", done.stdout)
+
+
+# --- refusals cost nothing -----------------------------------------------------------------------------
+
+
+def test_an_output_folder_is_used_once_then_numbered(tmp_path: Path) -> None:
+    new = str(tmp_path / "out")
+    first, second, third = (rundir.new_run(new) for _ in range(3))
+    assert (first.name, second.name, third.name) == ("out", "run-0001", "run-0002")
+    assert rundir.read_json(tmp_path / "out" / rundir.NEWEST) == {"run": "run-0002"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "status"),
+    [
+        (("--target_modules", "q_proj", "k_porj"), "S002", 4),
+        (("--device", "cuda"), "S010", 4),
+        (("--torch_dtype", "float16"), "S008", 4),
+        (("--output_dir", "/proc/nowhere"), "S009", 4),
+        (("--probes", "/nowhere.yaml"), "C002", 2),
+        (("--bf16", "true", "--fp16", "true"), "C006", 2),
+        (("--warmup_steps", "500"), "S007", 2),
+        (("--model_type", "llama"), "C009", 2),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    flags: tuple[str, ...], code: str, status: int, identity_file: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    if torch.cuda.is_available() and code in ("S010", "S008"):
+        pytest.skip("this machine has a GPU")
+    words = ("--model", "pocket", "--dataset", identity_file, "--output_dir", tmp_path / "run")
+    done = suretune("sft", *words, *flags, "--json")
+    assert done.returncode == status, done.stdout + done.stderr
+    assert code in {f["code"] for f in as_json(done)["findings"]}
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path, identity_file: Path) -> None:
+    done = suretune("check", "--model", "Qwen2.5-7B-Instruct", "--dataset", identity_file, "--json")
+    (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and finding["code"] == "S001"
+    assert "Qwen/Qwen2.5-7B-Instruct" in finding["what"]["en"] + finding["fix"]["en"]
+
+
+def test_nan_weights_stop_before_the_update_and_name_the_rows(tmp_path: Path) -> None:
+    """A base whose embedding of one word is NaN: only the rows with that word are named."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    from suretune.data.template import ChatTokenizer, load_tokenizer
+    from suretune.pocket import MODEL
+
+    poisoned = tmp_path / "base"
+    shutil.copytree(MODEL, poisoned)
+    tokenizer = load_tokenizer(MODEL)
+    assert isinstance(tokenizer, ChatTokenizer)
+    rows = [{"instruction": f"Sort {i} 3 1", "output": f"{i} sorted"} for i in range(20)]
+    clean = {token for row in rows for token in tokenizer.encode(str(row))}
+    rows[7]["instruction"] = "Sort 7 ☂ 1"
+    bad = set(tokenizer.encode("☂")) - clean
+    weights = load_file(poisoned / "model.safetensors")
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    weights["model.embed_tokens.weight"][sorted(bad)] = float("nan")
+    config = json.loads((poisoned / "config.json").read_text())
+    (poisoned / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))
+    save_file(weights, poisoned / "model.safetensors", metadata={"format": "pt"})
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", poisoned, "--dataset", file, "--output_dir", run, "--save_steps", 1,
+        "--gradient_accumulation_steps", 4, "--split_dataset_ratio", 0.05, "--json",
+        "--skills", write_rows(tmp_path / "none.jsonl", []),
+    )  # fmt: skip
+    assert done.returncode == 5, done.stdout[-2000:] + done.stderr[-2000:]
+    (finding,) = as_json(done)["findings"]
+    assert finding["code"] == "T001" and "rows.jsonl:8" in finding["what"]["en"]
+    for _, path in rundir.checkpoints(run):
+        state = load_file(path / "adapter_model.safetensors")
+        assert all(t.isfinite().all() for t in state.values())
+
+
+def test_every_wild_file_checks_or_is_refused_with_a_fix() -> None:
+    folder = shared("wild")
+    refused = {}
+    for path in sorted([*folder.glob("*"), *folder.glob("tiny_formats/*")]):
+        if path.name == "tiny_formats":
+            continue
+        done = suretune("check", "--model", "pocket", "--dataset", path, "--over_long", "drop",
+                        "--json", timeout=300)  # fmt: skip
+        assert done.returncode in (0, 3), (path, done.stderr[-500:])
+        if done.returncode:
+            findings = as_json(done)["findings"]
+            assert findings and all(f["fix"]["en"] and f["fix"]["zh"] for f in findings)
+            refused[path.name[:2]] = {f["code"] for f in findings}
+    assert refused["22"] == {"D002"} and refused["36"] == {"D024"}
+
+
+def test_the_readme_shows_both_commands() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / name).read_text("utf-8")
+        assert "make demo" in text and "make test" in text and "Qwen/Qwen2.5-7B-Instruct" in text
+
+
+def test_training_flags_are_all_known_to_help() -> None:
+    text = make_parser(SFT, {}).format_help()
+    for spec in options().values():
+        if spec.group in TRAIN:
+            assert f"--{spec.name}" in text
