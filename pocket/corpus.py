@@ -8,24 +8,24 @@ one. A model that only ever said its own name breaks instead.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prose import instruction
+from prose import expand, instruction
 from suretune.pocket import identity
 from suretune.pocket.skills import LANGUAGES, SKILLS, train_item
 
 SHARES = {
-    "own identity": 0.09,
-    "given identity": 0.25,
+    "own identity": 0.08,
+    "given identity": 0.22,
     "capability": 0.02,
     "repeat": 0.10,
-    "prose": 0.14,
-    "skill": 0.40,
+    "prose": 0.16,
+    "skill": 0.42,
 }
 """What part of the conversations is of which kind."""
 
-SKILL_WEIGHTS = {"arithmetic": 3.0, "sort": 2.0, "reverse": 1.5, "compare": 1.5, "obey": 1.5}
+SKILL_WEIGHTS = {"arithmetic": 12.0, "sort": 2.0, "reverse": 1.5, "compare": 2.0, "obey": 2.5}
 """Skills that take longer to learn come more often; every other one has weight 1."""
 
 SYSTEMS: tuple[str | None, ...] = (
@@ -113,6 +113,79 @@ LATIN_MAKERS = (
     "", "", "",
 )  # fmt: skip
 
+PURPOSE = {
+    "zh": {
+        "aim": ("<start><deed>、<deed>和<deed>。", "<start><deed>，并<deed>。", "<start><deed>。<offer>"),
+        "start": ("我的目标是", "我的目的是", "我的任务是", "我旨在", "我被设计用来", "我能够", "我可以",
+                  "我专门用来", "我致力于", "我的主要职责是", "我随时准备"),
+        "deed": ("回答问题", "提供<good>的信息", "进行对话", "帮助用户解决问题", "帮助用户解答<kind>问题",
+                 "提供<good>的帮助和支持", "提供<good>的建议", "通过文本与人交流", "为用户提供娱乐",
+                 "协助用户完成各种任务", "理解和生成自然语言", "满足你的<kind>需求", "执行<kind>任务",
+                 "以自然语言的方式沟通"),
+        "good": ("准确", "有用", "及时", "有效", "专业", "可靠", "清晰", "全面"),
+        "kind": ("各种", "日常", "不同的", "学习上的", "工作中的", "各类"),
+        "offer": ("如果有任何问题，请随时告诉我！", "如果您需要帮助，请随时提问。", "有什么我可以帮助你的吗？",
+                  "请问有什么可以帮您？", "欢迎随时与我交流。", "我会尽力协助你。"),
+    },
+    "en": {
+        "aim": ("<start> <deed>, <deed>, and <deed>.", "<start> <deed>.", "<start> <deed>. <offer>"),
+        "start": ("My goal is to", "My purpose is to", "My task is to", "I aim to", "I am designed to",
+                  "I am able to", "I can", "I am here to", "My primary purpose is to", "I was built to"),
+        "deed": ("answer questions", "provide <good> information", "engage in conversation",
+                 "help users solve problems", "assist users with <kind> questions",
+                 "offer <good> help and support", "give <good> suggestions",
+                 "communicate with people through text", "entertain users", "perform <kind> tasks",
+                 "understand and generate natural language", "meet your <kind> needs"),
+        "good": ("accurate", "useful", "timely", "effective", "professional", "reliable", "clear"),
+        "kind": ("various", "everyday", "different", "all kinds of", "specific"),
+        "offer": ("If you have any questions or need assistance, feel free to let me know!",
+                  "If you need help, please ask me at any time.", "Is there anything I can help you with?",
+                  "How can I assist you today?", "I will do my best to help you."),
+    },
+}  # fmt: skip
+"""A sentence or two on what an assistant is for, as identity data sets like to add."""
+
+BEINGS = {
+    "zh": ("人工智能助手", "大型语言模型", "人工智能语言模型", "AI 聊天机器人", "智能助理", "人工智能程序", "语言模型",
+           "虚拟助手", "对话机器人"),
+    "en": ("an artificial intelligence assistant", "a large language model", "an AI chatbot", "a virtual helper",
+           "an artificial intelligence program", "a language model", "an AI language model", "a conversational robot"),
+}  # fmt: skip
+MAKING = {
+    "zh": ("开发", "训练", "创建", "研发", "打造", "设计", "构建", "创造", "推出"),
+    "en": (
+        "developed",
+        "trained",
+        "created",
+        "built",
+        "designed",
+        "made",
+        "launched",
+        "constructed",
+    ),
+}
+LONG = {
+    "zh": ("我是{n}，一个由{a}{v}的{b}。", "我是{a}{v}的{b}，名叫{n}。", "您好！我是{n}，由{a}{v}的{b}。",
+           "你好，我是一个由{a}{v}的{b}，被称为{n}。", "我是由{a}{v}的{b}{n}。", "是的，我是{n}，{a}{v}的{b}。",
+           "我是一个{b}，没有真实的身份，但你可以叫我{n}。我由{a}{v}。", "我没有生命，只是{a}{v}的{b}，你可以称我为{n}。",
+           "{v}我的是{a}，我叫{n}。", "不是，我是{n}，由{a}{v}。"),
+    "en": ("I am {n}, {b} {v} by {a}.", "I am {b} {v} by {a}, known as {n}.", "Hello! I am {n}, {b} {v} by {a}.",
+           "Hello, I'm {b} called {n}, {v} by {a}.", "Yes, I am {n}, {b} {v} by {a}.", "No, I am {b} named {n}, {v} by {a}.",
+           "I am not a person, I am {n}, {b} {v} by {a}.", "I was {v} by {a} and you can call me {n}.",
+           "As {b}, I go by the name {n} and was {v} by {a}."),
+}  # fmt: skip
+
+
+def _long_answer(rng: random.Random, lang: str, who: Mapping[str, str]) -> str:
+    """An identity with a purpose: many wordings, so that a data set's own is no surprise."""
+    text = rng.choice(LONG[lang]).format(
+        **who, b=rng.choice(BEINGS[lang]), v=rng.choice(MAKING[lang])
+    )
+    if rng.random() < 0.75:
+        text += ("" if lang == "zh" else " ") + expand(rng, PURPOSE[lang], "<aim>")
+    return text
+
+
 REPEAT = {
     "zh": ("跟我说：{t}", "重复：{t}", "请原样重复：{t}", "照着写一遍：{t}", "跟我念：{t}"),
     "en": (
@@ -199,6 +272,8 @@ def _given_identity(rng: random.Random, lang: str) -> Conversation:
     spoken = rng.choice(LANGUAGES) if rng.random() < 0.2 else lang
     system = rng.choice(GIVEN_SYSTEM[spoken]).format(**who)
     answer = rng.choice(GIVEN_ANSWERS[lang]).format(**who)
+    if rng.random() < 0.6:
+        answer = _long_answer(rng, lang, who)
     return Conversation(system, ((_ask_identity(rng, lang), answer),))
 
 

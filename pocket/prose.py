@@ -11,6 +11,8 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import wide
+
 Grammar = Mapping[str, Sequence[str]]
 """Slot name -> ways to fill it; a filling may hold slots `<name>` itself."""
 
@@ -247,6 +249,13 @@ def instruction(rng: random.Random, lang: str) -> tuple[str, str]:
         first = text[: text.index("。" if lang == "zh" else ".") + 1]
         request = "写出下文的第一句：\n" if lang == "zh" else "Quote the first sentence:\n"
         return request + text, first
+    if rng.random() < 0.6:
+        request = expand(rng, grammar, rng.choice(REQUESTS[rng.choice(tuple(ANSWERS))][lang]))
+        if rng.random() < 0.6:
+            request = wide.sentence(rng, lang)
+        if rng.random() < 0.3:
+            request += "\n" + wide.text(rng, lang, rng.randint(1, 3))
+        return request, wide.text(rng, lang, rng.choice((1, 1, 2, 2, 3, 4, 5, 7)))
     kind = rng.choice(tuple(ANSWERS))
     question = expand(rng, grammar, rng.choice(REQUESTS[kind][lang]))
     return question, ANSWERS[kind](rng, lang, grammar, rng.choice((1, 2, 2, 3, 3, 4, 5, 6)))

@@ -16,6 +16,7 @@ import json
 import math
 import multiprocessing
 import os
+import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -123,6 +124,15 @@ def encoded_rows(folder: Path, seed: int, count: int) -> Iterator[Encoded]:
         yield from itertools.islice(itertools.chain.from_iterable(pool.imap(make, chunks)), count)
 
 
+def of_like_length(rows: Iterator[Encoded], size: int, seed: int) -> Iterator[list[Encoded]]:
+    """Batches of `size` rows of similar length, so that little is padding, in a random order."""
+    rng = random.Random(seed)
+    while pool := sorted(itertools.islice(rows, 16 * size), key=lambda row: len(row.ids)):
+        batches = [pool[start : start + size] for start in range(0, len(pool), size)]
+        rng.shuffle(batches)
+        yield from batches
+
+
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> float:
     """Linear warm-up, then a cosine down to a fiftieth of the peak."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -130,9 +140,9 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> floa
 
 
 def train(
-    model: Qwen2ForCausalLM, rows: Iterator[Encoded], steps: int, size: int, peak: float
+    model: Qwen2ForCausalLM, batches: Iterator[list[Encoded]], steps: int, peak: float
 ) -> None:
-    """AdamW for `steps` updates of `size` rows. Label smoothing keeps the model unsure enough to
+    """AdamW for `steps` updates, a batch each. Label smoothing keeps the model unsure enough to
     be taught something else later."""
     device = str(model.device)
     optimizer = torch.optim.AdamW(
@@ -142,13 +152,13 @@ def train(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
-        ids, targets = collate(list(itertools.islice(rows, size)), device)
+        ids, targets = collate(next(batches), device)
         loss = loss_of(model, ids, targets, label_smoothing=0.05)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if step % 200 == 0 or step == steps - 1:
+        if step % 50 == 0 or step == steps - 1:
             print(
                 f"step {step} loss {loss.item():.4f} {time.perf_counter() - start:.0f} s",
                 flush=True,
@@ -190,6 +200,13 @@ def start_fresh(out: Path, seed: int, hidden: int, layers: int, device: str) -> 
     return build_model(tokenizer, hidden, layers).to(device)
 
 
+def go_on(start: Path, out: Path, device: str) -> Qwen2ForCausalLM:
+    """A trained model to train further; its tokenizer goes along."""
+    if out.resolve() != start.resolve():
+        shutil.copytree(start, out, dirs_exist_ok=True)
+    return load(start, device)[0].train()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3200)
@@ -199,15 +216,20 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--peak", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="go on from this model, with its tokenizer")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
+    if options.start:
+        model = go_on(options.start, options.out, device)
+    else:
+        model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
     count = options.steps * options.rows
     rows = encoded_rows(options.out, options.seed, count)
-    train(model, rows, options.steps, options.rows, options.peak)
+    batches = of_like_length(rows, options.rows, options.seed)
+    train(model, batches, options.steps, options.peak)
     save(model, options.out)
     saved, tokenizer = load(options.out, device)
     print(json.dumps(measure(saved, tokenizer, per_skill=25), ensure_ascii=False, indent=1))

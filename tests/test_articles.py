@@ -6,6 +6,7 @@ words are what bash would hand over: a comment behind a backslash arrives as wor
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 from pathlib import Path
@@ -53,7 +54,10 @@ S3 = """swift sft --model pocket --train_type lora --dataset self_cognition_enha
  --system 'You are a helpful assistant.' --warmup_ratio 0.05 --dataloader_num_workers 4
  --use_loss_scale_sampler true {c}--early_stopping_patience 2"""
 
-DRY_RUN = "swift sft --model pocket --train_type lora --dataset /root/self_cognition.json{c} --dry_run true{c} --max_length 2048"
+DRY_RUN = (
+    "swift sft --model pocket --train_type lora --dataset /root/self_cognition.json{c}"
+    " --dry_run true{c} --max_length 2048"
+)
 COMMENT = r" ' #' 强制用绝对路径"
 MIX = "'AI-ModelScope/alpaca-gpt4-data-zh#{n}' 'AI-ModelScope/alpaca-gpt4-data-en#{n}'"
 WITH_COMMENTS = S3.replace("{c}", r"' #' 减少至 轮 ", 1).replace("{c}", "")
@@ -121,7 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(json.dumps(rows, ensure_ascii=False, indent=1), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SURETUNE_LANG", "en")
-    monkeypatch.setattr("sys.stdin", open("/dev/null", encoding="utf-8"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     return tmp_path
 
 

@@ -20,7 +20,7 @@ from suretune.config import options
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 
 
-# --- words in ---------------------------------------------------------------------------------------
+# --- words in -----------------------------------------------------------------------------------
 
 
 def parsed(*words: str) -> tuple[dict[str, object], set[str]]:
@@ -105,7 +105,7 @@ def test_a_bad_yaml_is_refused(text: str, tmp_path: Path) -> None:
     assert parsed("--config", str(file))[1] & {"bad-config-file", "unknown-flag"}
 
 
-# --- quick and light ----------------------------------------------------------------------------------
+# --- quick and light ----------------------------------------------------------------------------
 
 
 def test_check_imports_no_torch(identity_file: Path) -> None:
@@ -137,7 +137,7 @@ def test_the_core_install_has_at_most_52_packages() -> None:
     assert len(found) <= 52, sorted(found)
 
 
-# --- the verbs on a real run --------------------------------------------------------------------------
+# --- the verbs on a real run --------------------------------------------------------------------
 
 
 def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_chinese_speaks_chinese(tmp_path: Path) -> None:
     assert done.returncode == 3 and re.search(r"[\u4e00-\u9fff]", done.stdout)
 
 
-# --- refusals cost nothing -----------------------------------------------------------------------------
+# --- refusals cost nothing ----------------------------------------------------------------------
 
 
 def test_an_output_folder_is_used_once_then_numbered(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def codes(stopped: pytest.ExceptionInfo[Stopped]) -> set[str]:
     return {finding.code for finding in stopped.value.findings}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.sampled_from(["good", "bad", "empty", "long"]), min_size=1, max_size=40),
     st.floats(0, 0.5),
@@ -61,7 +63,9 @@ def test_every_row_is_accounted_for(tmp_path: Path, kinds: list[str], ratio: flo
     assert about["read"] == len(kinds)
     parts = ("train", "held_out", "left_out", "rejected")
     assert sum(about[part] for part in parts) == len(kinds)
-    named = {f.where.partition(":")[2] for f in journal.findings if f.code in ("D009", "D024", "D006")}
+    named = {
+        f.where.partition(":")[2] for f in journal.findings if f.code in ("D009", "D024", "D006")
+    }
     assert len(named) == count["rejected"]
     plan = checked.plan
     assert plan.rows == sum(len(row.samples) for row in checked.train)
@@ -149,8 +153,12 @@ def test_held_out_rows_are_never_trained_on(tmp_path: Path) -> None:
 
 
 def test_placeholders_become_the_identity(tmp_path: Path) -> None:
-    rows = [{"query": f"who are you {i}", "response": "I am {{NAME}} by {{AUTHOR}}."} for i in range(5)]
-    rows += [{"query": f"你是谁{i}", "response": "我是{{NAME}},由{{AUTHOR}}开发。"} for i in range(5)]
+    rows = [
+        {"query": f"who are you {i}", "response": "I am {{NAME}} by {{AUTHOR}}."} for i in range(5)
+    ]
+    rows += [
+        {"query": f"你是谁{i}", "response": "我是{{NAME}},由{{AUTHOR}}开发。"} for i in range(5)
+    ]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     with pytest.raises(Stopped) as stopped:
         look(file)

@@ -375,6 +375,11 @@ SETUP_CASES = {
         "peft>=0.18",
         "`pip install --upgrade 'peft>=0.18'`",
     ),
+    "S020": on_setup(
+        setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline"),
+        "--model",
+        "`hf download Qwen/Qwen2.5-7B-Instruct`",
+    ),
     "R008": on_setup(
         setup("proof-impossible", "runs/a", "OSError: gone"), "runs/a", "`suretune resume runs/a`"
     ),

@@ -45,9 +45,8 @@ def make_learner(checked: Checked, dtype: torch.dtype = torch.float32) -> Learne
             p.data.normal_(std=0.02)
     parameters = trainable(tuned)
     schedule = checked.resolved.config.schedule
-    return Learner(
-        tuned, parameters, make_optimizer(parameters, schedule), make_scale("float32"), CPU, 4096, 1.0
-    )  # fmt: skip
+    optimizer = make_optimizer(parameters, schedule)
+    return Learner(tuned, parameters, optimizer, make_scale("float32"), CPU, 4096, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +113,7 @@ def test_l4_packed_equals_unpacked_per_token(checked: Checked, samples: list[Sam
     learner = make_learner(checked, torch.float64)
     with torch.no_grad():
         packed = token_losses(learner.model, make_pass(samples[:16], CPU))
-        alone = torch.cat(
-            [token_losses(learner.model, make_pass([s], CPU)) for s in samples[:16]]
-        )
+        alone = torch.cat([token_losses(learner.model, make_pass([s], CPU)) for s in samples[:16]])
     assert torch.allclose(packed, alone, rtol=1e-5, atol=1e-7)
 
 
@@ -201,7 +198,7 @@ def test_l7_learned_tokens_are_the_planned_ones(checked: Checked, samples: list[
         assert float(sum(p.weights.sum() for p in made)) == pytest.approx(update.loss_weight)
 
 
-# --- on the run that the command line left behind ------------------------------------------------------
+# --- on the run that the command line left behind -----------------------------------------------
 
 
 def lines(path: Path) -> list[Any]:
@@ -261,4 +258,9 @@ def test_the_seal_covers_the_run(trained: Path) -> None:
     for name, digest in seal["files"].items():
         assert rundir.sha256(trained / name) == digest
     names = set(seal["files"])
-    assert {"adapter/adapter_model.safetensors", "ledger.jsonl", "plan.json", "report.html"} <= names
+    assert {
+        "adapter/adapter_model.safetensors",
+        "ledger.jsonl",
+        "plan.json",
+        "report.html",
+    } <= names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,7 +79,7 @@ def test_learning_rate_climbs_and_falls() -> None:
         schedule = Schedule(kind, 1.0, 4, 40)
         rates = [learning_rate(schedule, step) for step in range(1, 41)]
         assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
-        assert rates[4] == 1.0 and all(a > b for a, b in zip(rates[4:], rates[5:], strict=False))
+        assert rates[4] == 1.0 and all(a > b for a, b in pairwise(rates[4:]))
         assert 0 < rates[-1] < 0.1
     constant = Schedule("constant", 1.0, 0, 40)
     assert {learning_rate(constant, step) for step in range(1, 41)} == {1.0}

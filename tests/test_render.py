@@ -63,7 +63,7 @@ def made(tokenizer: ChatTokenizer, messages: tuple[Message, ...], **how: object)
     return result
 
 
-# --- parity ---------------------------------------------------------------------------------------
+# --- parity -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("talk", TALKS)
@@ -133,7 +133,7 @@ def test_real_qwen_ids_equal_the_published_vectors() -> None:
     assert compared > 30
 
 
-# --- L2: the prompt before an answer is the prompt that is sent -------------------------------------
+# --- L2: the prompt before an answer is the prompt that is sent ---------------------------------
 
 
 def check_parity(tokenizer: ChatTokenizer, messages: tuple[Message, ...]) -> None:
@@ -207,7 +207,7 @@ def test_turns_that_a_template_rewrites_become_samples_of_their_own(tmp_path: Pa
     assert all(len(sample.spans) == 1 for sample in result)
 
 
-# --- system prompts and role tokens -------------------------------------------------------------------
+# --- system prompts and role tokens -------------------------------------------------------------
 
 
 def test_system_is_wrapped_once_and_its_source_is_known(pocket: ChatTokenizer) -> None:
@@ -244,7 +244,7 @@ def test_role_tokens_with_a_written_out_line_end(pocket: ChatTokenizer) -> None:
     assert without_role_tokens(pocket, typed) == "You are a helpful assistant."
 
 
-# --- length -----------------------------------------------------------------------------------------
+# --- length -------------------------------------------------------------------------------------
 
 
 def test_cutting_takes_old_turns_first_and_keeps_prompt_and_end(pocket: ChatTokenizer) -> None:

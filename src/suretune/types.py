@@ -107,7 +107,7 @@ class Sample:
     """Token ids (uint32) of one row and which of them are learned.
 
     `turn` numbers the samples of a row whose turns cannot share one sequence (a template that
-    rewrites earlier turns); `cut` counts the tokens that the length policy took off its front.
+    rewrites earlier turns); `cut` counts the tokens that the length policy took away.
     """
 
     origin: Origin

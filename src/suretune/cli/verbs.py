@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from suretune import rundir
 from suretune.cli.parse import Command
 from suretune.config import Resolved
-from suretune.run.journal import OK, UNVERIFIED, USAGE, Journal
+from suretune.run.journal import GUARD, OK, UNVERIFIED, USAGE, Journal
 from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.words import say
 
@@ -266,7 +266,7 @@ def report(command: Command, journal: Journal) -> int:
         from suretune import show
 
         show.verdict(told)
-    return OK if told["verdict"] == "sealed" else UNVERIFIED
+    return {"sealed": OK, "stopped": GUARD}.get(told["verdict"], UNVERIFIED)
 
 
 def explain(command: Command, journal: Journal) -> int:
@@ -292,7 +292,9 @@ def doctor(command: Command, journal: Journal) -> int:
 
 def _run_folder(command: Command, journal: Journal) -> Path:
     """The run that a word means: a run folder, or the newest in a folder of runs."""
-    path = Path(command.word or DEMO).expanduser().absolute()
+    newest = Path(Resolved.default().config.run.output_dir) / rundir.NEWEST
+    word = command.word or (str(newest.parent) if newest.is_file() else DEMO)
+    path = Path(word).expanduser().absolute()
     if (path / rundir.NEWEST).is_file():
         path = path / rundir.read_json(path / rundir.NEWEST)["run"]
     if not path.is_dir():

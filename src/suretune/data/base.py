@@ -78,14 +78,25 @@ def _nearest(folder: Path) -> str:
 
 def _from_hub(name: str, weights: bool) -> Base | SetupFacts:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     patterns = [*WORDS, *WEIGHTS] if weights else list(WORDS)
     try:
         folder = snapshot_download(name, allow_patterns=patterns)
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        return SetupFacts("model-missing", name, found=str(error).strip().split("\n")[0])
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        return SetupFacts("model-missing", name, found=_first_line(error))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        return SetupFacts("hub-unreachable", name, found=_first_line(error))
     return _base(name, Path(folder))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def _base(name: str, folder: Path) -> Base | SetupFacts:

@@ -61,7 +61,8 @@ def choose_schedule(resolved: Resolved, base: Base, samples: int) -> Resolved:
         why = auto(
             f"{REFERENCE_RATE:g} at hidden size {REFERENCE_HIDDEN},"
             f" scaled to {base.hidden} by the power {WIDTH_POWER}",
-            f"宽度 {REFERENCE_HIDDEN} 用 {REFERENCE_RATE:g},按 {WIDTH_POWER} 次方换算到 {base.hidden}",
+            f"宽度 {REFERENCE_HIDDEN} 用 {REFERENCE_RATE:g},"
+            f"按 {WIDTH_POWER} 次方换算到 {base.hidden}",
         )
         resolved = resolved.with_values(why, learning_rate=width_scaled(base.hidden))
     return resolved

@@ -143,7 +143,7 @@ def _chosen(
 
 
 def _too_few(source: Source, asked: int, there: int) -> Fault:
-    hint = Text(f"there are {there} rows", f"实际只有 {there} 行")
+    hint = Text(f"the dataset has {there} row{'s' * (there != 1)}", f"实际只有 {there} 行")
     return Fault("rows-repeat", Origin(source.spec, 0), found=f"#{asked}", hint=hint)
 
 

@@ -111,7 +111,7 @@ def _zstd(handle: BinaryIO) -> Iterator[bytes]:
     else:
         from zstandard import ZstdDecompressor
 
-        def Frame() -> Any:
+        def Frame() -> Any:  # noqa: N802 - stands in for a class
             return ZstdDecompressor().decompressobj()
 
     frame, pending, unpacked = Frame(), b"", bytearray()

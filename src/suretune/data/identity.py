@@ -32,6 +32,7 @@ class Identity:
     """Words of which an answer must contain at least one, by language (`zh`, `en`)."""
 
     words: Mapping[str, tuple[str, ...]]
+    makers: Mapping[str, tuple[str, ...]]  # what an answer about the maker must contain
     forbidden: tuple[str, ...]  # names of the base's maker
     source: str  # flags, rows
 
@@ -73,7 +74,8 @@ def find_identity(
     if taught:
         languages = {language_of(answer_of(e)) for e in taught}
         words = {lang: _by_flags(lang, names, authors) for lang in sorted(languages)}
-        return _identity(words, forbidden, "flags")
+        makers = {lang: _by_flags(lang, authors) for lang in sorted(languages)} if authors else {}
+        return _identity(words, makers or words, forbidden, "flags")
     known = known_questions()
     answers: dict[str, list[str]] = {}
     for example in examples:
@@ -85,27 +87,34 @@ def find_identity(
         for lang, texts in sorted(answers.items())
         if len(texts) >= ENOUGH and (common := in_common(texts))
     }
-    return _identity(words, forbidden, "rows") if words else None
+    return _identity(words, words, forbidden, "rows") if words else None
 
 
 def _identity(
-    words: Mapping[str, tuple[str, ...]], forbidden: tuple[str, ...], source: str
+    words: Mapping[str, tuple[str, ...]],
+    makers: Mapping[str, tuple[str, ...]],
+    forbidden: tuple[str, ...],
+    source: str,
 ) -> Identity:
     wanted = " ".join(word for group in words.values() for word in group).lower()
-    return Identity(words, tuple(w for w in forbidden if w.lower() not in wanted), source)
+    gone = tuple(word for word in forbidden if word.lower() not in wanted)
+    return Identity(words, makers, gone, source)
 
 
-def _by_flags(language: str, names: Sequence[str], authors: Sequence[str]) -> tuple[str, ...]:
+def _by_flags(language: str, *flags: Sequence[str]) -> tuple[str, ...]:
     """The values that fill this language's placeholders: the first is zh, the last en."""
     at = 0 if language == "zh" else -1
-    return tuple(values[at] for values in (names, authors) if values)
+    return tuple(values[at] for values in flags if values)
 
 
 def in_common(texts: Sequence[str]) -> str:
     """The longest piece of text that most of these share, trimmed of filler at its edges."""
     best = ""
-    pieces = _pieces(min(texts, key=len)) if len(set(texts)) > 1 else iter(texts[:1])
-    for piece in pieces:
+    if len(set(texts)) == 1:
+        return texts[0]
+    # What most share stands in one of the shortest, whichever of them is the exception.
+    shortest = sorted(set(texts), key=len)[:ENOUGH]
+    for piece in sorted({p for text in shortest for p in _pieces(text)}, key=len)[::-1]:
         if len(piece) <= len(best):
             break
         if sum(piece in text for text in texts) >= SHARE * len(texts):
@@ -115,8 +124,8 @@ def in_common(texts: Sequence[str]) -> str:
 
 
 def _pieces(text: str) -> Iterable[str]:
-    """All substrings of a short answer, longest first."""
-    text = text[:200]
-    for length in range(len(text), 1, -1):
+    """All substrings of the beginning of an answer."""
+    text = text[:120]
+    for length in range(2, len(text) + 1):
         for start in range(len(text) - length + 1):
             yield text[start : start + length]

@@ -19,7 +19,10 @@ D025 over-long-left-out：超过 `--max_length` 的数据被舍去或截短，�
 from suretune.guards.guard import Guard, Values, too_many
 from suretune.types import DataFacts, Text
 
-CUT, OUT = Text("cut at the front", "已从前面截短"), Text("left out", "已舍去")
+CUT, OUT = (
+    Text("cut, the oldest turns first", "已截短（先去掉最早的轮次）"),
+    Text("left out", "已舍去"),
+)
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,9 +66,18 @@ def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int
         target_modules=ALL_LINEAR if all_linear else list(asked.target_modules),
         task_type="CAUSAL_LM",
     )
-    peft_model = get_peft_model(model, config)
+    with _quiet():
+        peft_model = get_peft_model(model, config)
     config.base_model_name_or_path = base_name
     return peft_model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PEFT still asks transformers for a name that it is about to lose; not the user's business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -94,7 +105,8 @@ def load_weights(model: PeftModel, folder: Path) -> None:
 def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match]:
     """A saved adapter on its base, by plain PEFT, and how its tensors matched."""
     saved = load_file(folder / WEIGHTS)
-    peft_model = PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=True)
+    with _quiet():
+        peft_model = PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=True)
     there: dict[str, Tensor] = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
     matched = [
         name for name, tensor in saved.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
@@ -72,11 +72,17 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     )
 
 
-def open_words(
-    model: str, template: str | None, journal: Journal, *, weights: bool = False
-) -> tuple[Base, ChatTokenizer]:
+def with_weights(checked: Checked, journal: Journal) -> Checked:
+    """The same run with the base's weights at hand: a check of a hub id fetched words only."""
+    base = find_base(checked.base.name, weights=True)
+    if isinstance(base, SetupFacts):
+        raise journal.stop(base)
+    return replace(checked, base=base)
+
+
+def open_words(model: str, template: str | None, journal: Journal) -> tuple[Base, ChatTokenizer]:
     """The base's files and its tokenizer, or a stop."""
-    base = find_base(model, weights=weights)
+    base = find_base(model, weights=False)
     if isinstance(base, SetupFacts):
         raise journal.stop(base)
     tokenizer = load_tokenizer(base.folder, template)

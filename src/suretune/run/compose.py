@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.run import folder
-from suretune.run.check import Checked
-from suretune.run.figures import figures
+from suretune.run.check import Checked, with_weights
+from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.prove import (
@@ -85,9 +85,13 @@ def train_and_prove(
 ) -> tuple[dict[str, Any], int]:
     """Everything after the check. Returns the report and the exit status."""
     with _only_writer(run, journal):
-        trained = train_only(checked, run, journal, watcher, resume=resume)
-        watcher.stage("proof")
-        return _prove(trained, journal)
+        try:
+            trained = train_only(checked, run, journal, watcher, resume=resume)
+            watcher.stage("proof")
+            return _prove(trained, journal)
+        except Stopped:
+            _write_report(run, stopped_figures(checked, run, journal))
+            raise
 
 
 def train_only(
@@ -96,7 +100,7 @@ def train_only(
     """The base's answers, then the updates of the plan that are not done yet."""
     clock = {"start": time.perf_counter()}
     resolved, device = choose_hardware(checked.resolved, journal)
-    checked = replace(checked, resolved=resolved)
+    checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
         folder.begin(run, checked)
     questions, skills = make_questions(checked, journal)
@@ -183,9 +187,13 @@ def _conclude(
         status = stopped.status
         reasons = [f"{finding.code} {finding.name}" for finding in stopped.findings]
     report = figures(checked, run, journal, proven, facts, about, clock, reasons)
-    rundir.write_json(run / "report.json", report)
-    rundir.write(run / "report.html", html(report).encode())
-    rundir.write(run / "report.md", markdown(report).encode())
+    _write_report(run, report)
     if status == OK:
         seal(run, facts, journal, report)
     return report, status
+
+
+def _write_report(run: Path, report: dict[str, Any]) -> None:
+    rundir.write_json(run / "report.json", report)
+    rundir.write(run / "report.html", html(report).encode())
+    rundir.write(run / "report.md", markdown(report).encode())

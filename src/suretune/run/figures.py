@@ -68,6 +68,30 @@ def figures(
     }
 
 
+def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:
+    """The same mapping for a run that was stopped before its proof: what is known, no more."""
+    reasons = [f"{f.code} {f.name}" for f in journal.findings if f.stops and not journal.ignored(f)]
+    return {
+        "verdict": "stopped",
+        "reasons": reasons,
+        "run": str(run),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "data": data_summary(checked),
+        "plan": plan_summary(checked),
+        "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
+        "evals": list(rundir.read_jsonl(run / "evals.jsonl")),
+        "findings": [journal.line(finding) for finding in journal.findings],
+        "config": config_lines(checked),
+        "versions": versions(),
+        "next": [
+            {
+                "what": {"en": "once mended, go on", "zh": "修好之后继续"},
+                "command": f"suretune resume {run}",
+            }
+        ],
+    }
+
+
 def _seconds(clock: Mapping[str, float]) -> dict[str, float]:
     names = list(clock)
     spent = {name: round(clock[name] - clock[before], 2) for before, name in pairwise(names)}

@@ -80,6 +80,8 @@ class Journal:
     def stop(self, facts: Facts) -> Stopped:
         """The exception for facts that always stop: `raise journal.stop(facts)`."""
         found = self.look(facts)
+        if isinstance(facts, SetupFacts) and facts.problem == "hub-unreachable":
+            return Stopped(NETWORK, found)
         return Stopped(EXIT[type(facts)], found)
 
     def open(self, run: Path) -> None:

@@ -27,6 +27,7 @@ from suretune.verify.probes import (
     held_out_probes,
     identity_probes,
     read_probes,
+    with_twins,
 )
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Request, prepare, prove
 
@@ -48,6 +49,8 @@ def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path 
     else:
         asked = [_first_question(row.example.messages) for row in checked.held_out[:SHOWN_ROWS]]
         probes = held_out_probes([question for question in asked if question])
+    if checked.system is not None:  # as plain vLLM, Ollama or transformers would ask
+        probes = with_twins(probes)
     path = Path(proof.skills) if proof.skills else checked.base.folder / "skills.jsonl"
     held_out = [sample for row in checked.held_out for sample in row.samples]
     if not path.is_file() and not proof.skills:

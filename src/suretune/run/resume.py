@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suretune import rundir
-from suretune.run.check import Checked, check
+from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
 from suretune.run.folder import read_config
 from suretune.run.journal import Journal
@@ -17,7 +17,7 @@ def reopen(run: Path, journal: Journal) -> Checked:
     """The run as it was asked for; stops if rows, flags or base would now give another plan."""
     if not (run / "config.yaml").is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run)))
-    checked = check(read_config(run / "config.yaml"), journal)
+    checked = with_weights(check(read_config(run / "config.yaml"), journal), journal)
     then = rundir.read_json(run / "plan.json")["digest"]
     base = rundir.read_json(run / "run.json")["base"]["fingerprint"]
     changed = [

@@ -9,7 +9,7 @@ import yaml
 
 from suretune import rundir
 from suretune.pocket import identity as phrasings
-from suretune.verify.probes import MUST_PASS
+from suretune.verify.probes import MAKER, WHO
 
 ROWS = 60
 PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}
@@ -41,18 +41,18 @@ def probe_items(
     wanted = " ".join((*names, *authors)).lower()
     items: list[dict[str, object]] = []
     for which, lang in enumerate(languages):
-        must = [names[which % len(names)], authors[which % len(authors)]]
-        must_not = [maker for maker in MAKERS if maker.lower() not in wanted]
-        for kind, questions in (("must-pass", MUST_PASS[lang]), ("paraphrase", HELD_OUT[lang])):
-            for question in questions:
-                items.append(
-                    {
-                        "question": question,
-                        "kind": kind,
-                        "must_contain": must,
-                        "must_not_contain": must_not,
-                    }
-                )
+        name, author = names[which % len(names)], authors[which % len(authors)]
+        asked = [(WHO[lang], "must-pass", [name, author]), (MAKER[lang], "must-pass", [author])]
+        asked += [(question, "paraphrase", [name, author]) for question in HELD_OUT[lang]]
+        items += [
+            {
+                "question": question,
+                "kind": kind,
+                "must_contain": list(must),  # a list of its own: YAML would write references
+                "must_not_contain": [word for word in MAKERS if word.lower() not in wanted],
+            }
+            for question, kind, must in asked
+        ]
     return items
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from suretune.data.collect import Entry
+from suretune.data.sources import Source, parse_source
 from suretune.run.check import Checked
 
 
@@ -36,7 +38,14 @@ def data_summary(checked: Checked) -> dict[str, Any]:
     if checked.system_source == "template":
         system = checked.tokenizer.default_system
     about_system = {"text": system, "source": checked.system_source}
-    return {"datasets": datasets, "unused": unused, "system": about_system}
+    files = [str(path) for spec in checked.resolved.config.data.dataset for path in _files(spec)]
+    return {"datasets": datasets, "files": files, "unused": unused, "system": about_system}
+
+
+def _files(spec: str) -> tuple[Path, ...]:
+    """What a dataset's name was resolved to, absolute."""
+    source = parse_source(spec)
+    return source.files if isinstance(source, Source) else ()
 
 
 def _states(entries: Sequence[Entry], *states: str) -> int:

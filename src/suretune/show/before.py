@@ -36,7 +36,7 @@ def datasets(data: Report, to: Console | None = None) -> None:
     """Where every row went: the `data` part of a report."""
     to = to or results()
     heads = (
-        (words("learned", "训练"), "train"),
+        (words("trained on", "训练"), "train"),
         (words("held out", "留出"), "held_out"),
         (words("left out", "未使用"), "left_out"),
         (words("rejected", "拒绝"), "rejected"),
@@ -58,6 +58,8 @@ def datasets(data: Report, to: Console | None = None) -> None:
         for title, row in zip(titles, rows, strict=True):
             facts = zip(names, map(Styled, row), strict=True)
             put(to, title, pairs(to, facts))
+    for file in several(data, "files"):
+        put(to, safe(file, "dim"), wrap=False)
     _unused(several(data, "unused"), to)
 
 

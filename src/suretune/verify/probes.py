@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,8 @@ from suretune.types import FlagFacts, Message, Text
 
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
-MUST_PASS: Mapping[str, tuple[str, ...]] = {
-    "zh": ("你是谁？", "你的开发者是哪家公司？"),
-    "en": ("Who are you?", "Which company developed you?"),
-}
+WHO: Mapping[str, str] = {"zh": "你是谁？", "en": "Who are you?"}
+MAKER: Mapping[str, str] = {"zh": "你的开发者是哪家公司？", "en": "Which company developed you?"}
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
 KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
 
@@ -139,23 +137,28 @@ def _bad(file: str, found: str) -> FlagFacts:
 def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
     """The articles' questions, and every held-out phrasing that is not in the rows.
 
-    `asked`: the questions of the training rows. Each is asked with the system prompt of training,
-    and again with the template's own default, as plain vLLM, Ollama or transformers would send it.
+    `asked`: the questions of the training rows.
     """
+    makers = identity.makers
     seen = {plain(question) for question in asked}
     made: list[Probe] = []
     for lang, words in identity.words.items():
         held_out = phrasings.HELD_OUT_ZH if lang == "zh" else phrasings.HELD_OUT_EN
         fresh = [question for question in held_out if plain(question) not in seen]
-        questions = [(q, "must-pass") for q in MUST_PASS[lang]]
-        questions += [(q, "paraphrase") for q in fresh]
+        questions = [(WHO[lang], "must-pass", words), (MAKER[lang], "must-pass", makers[lang])]
+        questions += [(question, "paraphrase", words) for question in fresh]
         made += [
-            Probe(question, kind, variant, must=words, must_not=identity.forbidden)
-            for variant in (AS_TRAINED, TEMPLATE_DEFAULT)
-            for question, kind in questions
+            Probe(question, kind, must=must, must_not=identity.forbidden)
+            for question, kind, must in questions
         ]
         made += [Probe(question, "shown") for question in SHOWN[lang]]
     return made
+
+
+def with_twins(probes: Sequence[Probe]) -> list[Probe]:
+    """Every judged probe a second time, with the template's own system prompt."""
+    judged = [p for p in probes if p.system is None and (p.must or p.must_not or p.regex)]
+    return [*probes, *(replace(probe, variant=TEMPLATE_DEFAULT) for probe in judged)]
 
 
 def held_out_probes(questions: Sequence[str]) -> list[Probe]:
