@@ -14,7 +14,9 @@ from suretune.pocket import identity as phrasings
 from suretune.types import Example, Origin
 
 ENOUGH = 3  # identity rows of a language before its answers are compared
-SHARE = 0.8  # of the answers must have the words in common
+SHARE = 2 / 3  # of the answers must have the words in common
+WHO: Mapping[str, str] = {"zh": "你是谁？", "en": "Who are you?"}
+MAKER: Mapping[str, str] = {"zh": "你的开发者是哪家公司？", "en": "Which company developed you?"}
 CJK = re.compile(r"[\u3400-\u9fff]")
 EDGES = " \t\n,.;:!?，。；：！？、“”\"'（）()由是我的叫被"
 FILLER = re.compile(r"^(?:I am|am|is|by|a|an|the|of|named|called)\b", re.IGNORECASE)
@@ -49,7 +51,8 @@ def plain(question: str) -> str:
 def known_questions() -> frozenset[str]:
     """Every phrasing of "who are you" that suretune knows, plain."""
     lists = (phrasings.TRAIN_ZH, phrasings.HELD_OUT_ZH, phrasings.TRAIN_EN, phrasings.HELD_OUT_EN)
-    return frozenset(plain(question) for phrases in lists for question in phrases)
+    asked = (*WHO.values(), *MAKER.values(), *(q for phrases in lists for q in phrases))
+    return frozenset(plain(question) for question in asked)
 
 
 def question_of(example: Example) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from suretune import rundir
+from suretune.data.identity import MAKER, WHO
 from suretune.pocket import identity as phrasings
-from suretune.verify.probes import MAKER, WHO
 
 ROWS = 60
 PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}

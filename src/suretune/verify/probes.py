@@ -16,14 +16,12 @@ from typing import Any
 import orjson
 import yaml
 
-from suretune.data.identity import Identity, plain
+from suretune.data.identity import MAKER, WHO, Identity, plain
 from suretune.pocket import identity as phrasings
 from suretune.types import FlagFacts, Message, Text
 
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
-WHO: Mapping[str, str] = {"zh": "你是谁？", "en": "Who are you?"}
-MAKER: Mapping[str, str] = {"zh": "你的开发者是哪家公司？", "en": "Which company developed you?"}
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
 KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
 
