@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - sentences read best whole, and Chinese counts double
 """The pocket model's corpus: an endless, seeded stream of generated conversations.
 
 A quarter of it are identities given in the system prompt, with names drawn at random, and a tenth
@@ -15,7 +16,8 @@ from prose import expand, instruction
 from suretune.pocket import identity
 from suretune.pocket.skills import LANGUAGES, SKILLS, train_item
 
-SHARES = {
+Shares = Mapping[str, float]
+SHARES: Shares = {
     "own identity": 0.08,
     "given identity": 0.22,
     "capability": 0.02,
@@ -24,6 +26,16 @@ SHARES = {
     "skill": 0.42,
 }
 """What part of the conversations is of which kind."""
+
+POLISH: Shares = {
+    "own identity": 0.05,
+    "given identity": 0.14,
+    "capability": 0.01,
+    "repeat": 0.10,
+    "prose": 0.03,
+    "skill": 0.67,
+}
+"""The last stretch: mostly skills, which a small model learns last."""
 
 SKILL_WEIGHTS = {"arithmetic": 12.0, "sort": 2.0, "reverse": 1.5, "compare": 2.0, "obey": 2.5}
 """Skills that take longer to learn come more often; every other one has weight 1."""
@@ -331,10 +343,10 @@ KINDS = {
 }
 
 
-def conversation(rng: random.Random) -> Conversation:
+def conversation(rng: random.Random, shares: Shares = SHARES) -> Conversation:
     """One conversation; one in eight has two turns under the first one's system prompt."""
     lang = rng.choice(LANGUAGES)
-    kind = rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+    kind = rng.choices(tuple(shares), tuple(shares.values()))[0]
     first = KINDS[kind](rng, lang)
     if kind == "given identity" or first.system not in SYSTEMS or rng.random() > 0.125:
         return first
@@ -344,8 +356,8 @@ def conversation(rng: random.Random) -> Conversation:
     return Conversation(first.system, first.turns + second.turns)
 
 
-def stream(seed: int | str) -> Iterator[Conversation]:
+def stream(seed: int | str, shares: Shares = SHARES) -> Iterator[Conversation]:
     """Conversations without end; the same seed gives the same ones."""
     rng = random.Random(seed)
     while True:
-        yield conversation(rng)
+        yield conversation(rng, shares)

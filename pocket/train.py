@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from batches import Encoded, collate, encode, loss_of
-from corpus import stream
+from corpus import POLISH, SHARES, Shares, stream
 from evaluate import load, measure
 from suretune.pocket import MODEL
 from suretune.pocket.skills import held_out
@@ -100,9 +100,9 @@ def build_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) ->
     return Qwen2ForCausalLM(config)
 
 
-def _encode_chunk(folder: Path, seed: int, chunk: int) -> list[Encoded]:
+def _encode_chunk(folder: Path, seed: int, shares: Shares, chunk: int) -> list[Encoded]:
     tokenizer = _tokenizer(folder)
-    rows = itertools.islice(stream(f"{seed} {chunk}"), CHUNK)
+    rows = itertools.islice(stream(f"{seed} {chunk}", shares), CHUNK)
     return [encode(tokenizer, row) for row in rows]
 
 
@@ -112,11 +112,11 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def encoded_rows(folder: Path, seed: int, count: int) -> Iterator[Encoded]:
+def encoded_rows(folder: Path, seed: int, count: int, shares: Shares) -> Iterator[Encoded]:
     """`count` training rows in an order that depends on the seed alone, made by all cores."""
     chunks = range(math.ceil(count / CHUNK))
     workers = min(len(os.sched_getaffinity(0)) - 1, len(chunks), 12)
-    make = functools.partial(_encode_chunk, folder, seed)
+    make = functools.partial(_encode_chunk, folder, seed, shares)
     if workers < 2:
         yield from itertools.islice(itertools.chain.from_iterable(map(make, chunks)), count)
         return
@@ -133,8 +133,9 @@ def of_like_length(rows: Iterator[Encoded], size: int, seed: int) -> Iterator[li
         yield from batches
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> float:
+def learning_rate(step: int, steps: int, peak: float) -> float:
     """Linear warm-up, then a cosine down to a fiftieth of the peak."""
+    warmup = min(100, max(1, steps // 10))
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return peak * min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
 
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--peak", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--polish", action="store_true", help="mostly skills")
     parser.add_argument("--start", type=Path, help="go on from this model, with its tokenizer")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -227,7 +229,8 @@ def main() -> None:
     else:
         model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
     count = options.steps * options.rows
-    rows = encoded_rows(options.out, options.seed, count)
+    shares = POLISH if options.polish else SHARES
+    rows = encoded_rows(options.out, options.seed, count, shares)
     batches = of_like_length(rows, options.rows, options.seed)
     train(model, batches, options.steps, options.peak)
     save(model, options.out)

@@ -459,6 +459,13 @@ RESULT_CASES = {
         ("90.0%", "53.0%", "5.0%"),
         ("general.jsonl#500", "`--learning_rate`"),
     ),
+    "R009": Case(
+        replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
+        PROOF,
+        "--probes",
+        ("0",),
+        ("`must_contain`", "`--split_dataset_ratio 0.05`"),
+    ),
     "R005": Case(
         replace(PROOF, tensors_non_finite=("q_proj.lora_B",)),
         PROOF,

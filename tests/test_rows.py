@@ -283,7 +283,11 @@ def test_every_line_that_is_not_blank_is_a_row_or_a_fault(folder: Path, lines: l
 
 
 def test_faults_end_after_a_thousand(folder: Path) -> None:
-    assert len(read(folder / "bad.jsonl", b'{"a":1}\n' + b"{'a':1}\n" * 1500)) == MAX_FAULTS + 1
+    """And it is said, as a fault of the whole file, that the rest was not read."""
+    found = read(folder / "bad.jsonl", b'{"a":1}\n' + b"{'a':1}\n" * 1500)
+    assert len(found) == 1 + MAX_FAULTS + 1
+    last = found[-1]
+    assert isinstance(last, Fault) and last.origin.line == 0 and str(MAX_FAULTS) in last.found
 
 
 # --- the exact place of every mistake -----------------------------------------------------------

@@ -29,6 +29,7 @@ class Option:
     aliases: tuple[str, ...]
     choices: tuple[str, ...]
     least: float | None
+    most: float | None
     values: Mapping[str, str]
 
     def parse(self, word: str) -> Any:
@@ -40,8 +41,10 @@ class Option:
         value = self.kind(self.values.get(word, word))
         if self.choices and value not in self.choices:
             raise ValueError(" | ".join(self.choices))
-        if self.least is not None and not self.least <= value < float("inf"):
-            raise ValueError(f">= {self.least:g}")
+        most = float("inf") if self.most is None else self.most
+        if self.least is not None and not (self.least <= value <= most and value < float("inf")):
+            bound = f" and <= {most:g}" if self.most is not None else ""
+            raise ValueError(f">= {self.least:g}{bound}")
         return value
 
 
@@ -79,6 +82,7 @@ def _option(group: str, item: Field[Any], hint: Any) -> Option:
         aliases=item.metadata["aliases"],
         choices=item.metadata["choices"],
         least=item.metadata["least"],
+        most=item.metadata["most"],
         values=item.metadata["values"],
     )
 

@@ -19,6 +19,7 @@ def option(
     *aliases: str,
     choices: tuple[str, ...] = (),
     least: float | None = None,
+    most: float | None = None,
     values: Mapping[str, str] | None = None,
 ) -> Any:
     """A dataclass field with its help in two languages.
@@ -26,7 +27,13 @@ def option(
     `least` is the smallest number allowed, `choices` the words allowed, `values` other tools'
     words for them.
     """
-    about = {"help": Text(en, zh), "aliases": aliases, "choices": choices, "least": least}
+    about = {
+        "help": Text(en, zh),
+        "aliases": aliases,
+        "choices": choices,
+        "least": least,
+        "most": most,
+    }
     return field(default=default, metadata={**about, "values": values or {}})
 
 
@@ -82,6 +89,7 @@ class DataOptions:
         "share of the rows held out when there is no --val_dataset",
         "没有 --val_dataset 时,从训练数据中留出的比例",
         least=0.0,
+        most=0.9,
     )
     dataset_sample: int | None = option(
         None,
@@ -171,7 +179,9 @@ class LoraOptions:
     lora_alpha: float = option(
         32, "the adapters are scaled by alpha / r", "适配器按 alpha / r 缩放", least=0
     )
-    lora_dropout: float = option(0.0, "dropout before the adapters", "适配器前的 dropout", least=0)
+    lora_dropout: float = option(
+        0.0, "dropout before the adapters", "适配器前的 dropout", least=0, most=0.9
+    )
     use_rslora: bool = option(False, "scale by alpha / sqrt(r)", "改用 alpha / sqrt(r) 缩放")
     target_modules: tuple[str, ...] = option(
         ("all-linear",),
@@ -217,6 +227,7 @@ class ScheduleOptions:
         "峰值学习率;不写则按模型宽度换算",
         "lr",
         least=1e-12,
+        most=1,
     )
     lr_scheduler_type: str = option(
         "cosine",
@@ -226,7 +237,7 @@ class ScheduleOptions:
         values={"constant_with_warmup": "constant"},
     )
     warmup_ratio: float = option(
-        0.05, "share of the updates spent warming up", "预热占更新次数的比例", least=0
+        0.05, "share of the updates spent warming up", "预热占更新次数的比例", least=0, most=1
     )
     warmup_steps: int | None = option(
         None, "updates of warm-up, instead of a ratio", "预热更新次数,代替比例", least=0
@@ -283,13 +294,14 @@ class ProofOptions:
         "训练前后各问一遍、答案可精确核对的题目(JSONL)",
     )
     probes_needed: float = option(
-        0.9, "share of the probes that must pass", "必须通过的验证问题比例", least=0
+        0.9, "share of the probes that must pass", "必须通过的验证问题比例", least=0, most=1
     )
     max_skill_drop: float = option(
         0.03,
         "share of the skills' answers that may be lost",
         "技能题正确率最多允许下降多少",
         least=0,
+        most=1,
     )
 
 
@@ -340,7 +352,8 @@ class AnswerOptions:
         1.0,
         "sample within this share of the probability",
         "只在累计概率达到该值的 token 中取样",
-        least=0,
+        least=1e-6,
+        most=1,
     )
     max_new_tokens: int = option(512, "longest answer in tokens", "回答最多多少 token", least=1)
     stream: bool = option(True, "print the answer while it is made", "边生成边显示")

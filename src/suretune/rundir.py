@@ -12,7 +12,6 @@ A file is either complete or absent: written under a temporary name, flushed to 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +42,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(value, ensure_ascii=False, indent=2, default=str).encode() + b"\n")
+    write(path, orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def write_jsonl(path: Path, values: Iterable[Any]) -> None:
@@ -55,7 +54,8 @@ def append(path: Path, value: Any) -> None:
     line = dumps(value) + b"\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(handle, line)
+        while line:  # a full disk may take a part first, then refuse
+            line = line[os.write(handle, line) :]
     finally:
         os.close(handle)
 

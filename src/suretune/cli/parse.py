@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or 
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件;命令行参数优先")
+
+
+UNASKED = re.compile(r"^(\w+): .*  # (?:default|auto: .*)$", re.MULTILINE)
+"""Lines of a run's config.yaml that nobody asked for: they are chosen anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +202,18 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved, list[Fl
     """Options from YAML (safe_load: plain values only)."""
     resolved = Resolved.default()
     try:
-        values = yaml.safe_load(Path(file).expanduser().read_text(encoding="utf-8"))
+        text = Path(file).expanduser().read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return resolved, [_bad_file(file, str(error).replace("\n", " "))]
     if not isinstance(values, dict):
         return resolved, [_bad_file(file, f"{type(values).__name__}, not `name: value` lines")]
     spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
     faults: list[FlagFacts] = []
+    unasked = set(UNASKED.findall(text))
     for key, value in values.items():
+        if key in unasked:
+            continue
         name = str(key).replace("-", "_")
         if name not in spelled:
             elsewhere = name in options()  # another verb's: a run's config.yaml has them all

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -155,10 +154,8 @@ def demo(command: Command, journal: Journal) -> int:
     from suretune.run.starter import identity_rows
 
     given = command.resolved.given("output_dir")
-    folder = Path(command.resolved.config.run.output_dir if given else DEMO)
-    if (folder / "demo.jsonl").is_file():  # an earlier demo, and nothing but
-        shutil.rmtree(folder)
-    resolved = Resolved.default().with_values("demo", output_dir=str(folder))
+    folder = command.resolved.config.run.output_dir if given else DEMO
+    resolved = Resolved.default().with_values("demo", output_dir=folder)
     run = make_run(resolved, journal)
     rows = run / "demo.jsonl"
     rundir.write_jsonl(rows, identity_rows(("{{NAME}}",), ("{{AUTHOR}}",), ("zh", "en")))
@@ -215,7 +212,6 @@ def resume(command: Command, journal: Journal) -> int:
     if (run / rundir.SEAL).is_file():
         return report(command, journal)
     checked = reopen(run, journal)
-    journal.open(run)
     return _train(checked, run, command, journal, resume=True)
 
 

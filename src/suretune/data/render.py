@@ -161,7 +161,10 @@ def _cut(
     before = len(sample.ids)
     while len(answers) > 1 and len(sample.ids) > how.max_length:
         head = messages[:1] if messages[0].role == "system" else ()
-        messages = (*head, *messages[answers[0] + 1 :])
+        rest = messages[answers[0] + 1 :]
+        while rest and rest[0].role == "tool":  # the result of a call that is gone
+            rest = rest[1:]
+        messages = (*head, *rest)
         answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
         shorter = _sequence(how.tokenizer, example, messages, answers)
         if shorter is None:
@@ -186,6 +189,9 @@ def role_tokens(tokenizer: ChatTokenizer, text: str) -> list[str]:
 
 def _clean(example: Example, how: Rendering) -> Example | Fault:
     """The example without role tokens in its text, or the fault that names them."""
+    for message in example.messages:  # what a template takes besides the content
+        if found := role_tokens(how.tokenizer, str(dict(message.extra)) if message.extra else ""):
+            return Fault("role-tokens", example.origin, field=message.role, found=found[0])
     if not any(role_tokens(how.tokenizer, m.content) for m in example.messages):
         return example
     if not how.strip_role_tokens:
@@ -209,4 +215,6 @@ def without_role_tokens(tokenizer: ChatTokenizer, text: str) -> str:
     """The text with control tokens, and the role names and line ends they bring, taken out."""
     tokens = "|".join(re.escape(token) for token in sorted(tokenizer.special, key=len)[::-1])
     header = rf"(?:{tokens})(?:(?:system|user|assistant|tool)(?:(?:{tokens})|\\?\n|\\n|(?=\s)))?"
-    return re.sub(header, "", text).strip()
+    while (shorter := re.sub(header, "", text)) != text:  # what is left may form another one
+        text = shorter
+    return text.strip()

@@ -55,6 +55,7 @@ def _file(path: Path, label: str, encoding: str) -> Iterator[Row | Fault]:
                 empty = False
                 faults += 1
                 if faults == MAX_FAULTS:
+                    yield _given_up(label, item.origin.line)
                     return
     except Refused as refusal:
         yield refusal.fault
@@ -104,6 +105,14 @@ def _text_rows(text: Feed, label: str) -> Iterator[Row | Fault]:
 def _no_rows(label: str) -> Fault:
     hint = Text("The file holds no row at all.", "文件里一条数据也没有。")
     return Fault("no-rows", Origin(label, 0), found="0 rows", hint=hint)
+
+
+def _given_up(label: str, line: int) -> Fault:
+    hint = Text(
+        f"Reading stopped at line {line}; mend the file, or check its format.",
+        f"读到第 {line} 行时停止；请先修好文件，或检查格式。",
+    )
+    return Fault("broken-json", Origin(label, 0), found=f"{MAX_FAULTS} faults", hint=hint)
 
 
 def _marked(label: str) -> Fault:

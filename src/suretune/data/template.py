@@ -154,7 +154,10 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         config = orjson.loads((folder / "tokenizer_config.json").read_bytes())
     except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
         return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
-    template = _template(folder, config, template_file)
+    try:
+        template = _template(folder, config, template_file)
+    except (OSError, UnicodeDecodeError) as error:
+        return SetupFacts("no-chat-template", template_file or str(folder), found=str(error))
     if not template:
         return SetupFacts("no-chat-template", str(folder))
     vocabulary.no_truncation()

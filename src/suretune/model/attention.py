@@ -7,6 +7,8 @@ elsewhere by one SDPA call a row, which is the reference.
 
 from __future__ import annotations
 
+from functools import cache
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -18,9 +20,20 @@ from transformers import AttentionInterface, PretrainedConfig
 PACKED = "suretune_packed"
 
 
-def can_pack(config: PretrainedConfig) -> bool:
-    """Whether this architecture's attention is the plain kind; soft-capped scores are not."""
-    return getattr(config, "attn_logit_softcapping", None) is None
+PLAIN = frozenset(
+    {"qwen2", "qwen3", "llama", "mistral", "phi", "phi3", "gemma", "olmo2", "smollm3", "granite"}
+)
+"""Architectures whose attention takes nothing but queries, keys, values, scale and window."""
+
+
+def attention_for(config: PretrainedConfig) -> str:
+    """Packed for the plain architectures; for any other transformers' eager attention, row by row.
+
+    Soft-capped scores, sinks or convolutions that leak from row to row would be wrong in a pack.
+    """
+    plain = config.model_type in PLAIN
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return PACKED if plain and not capped else "eager"
 
 
 def packed_attention(
@@ -42,7 +55,13 @@ def packed_attention(
     starts: Tensor | None = kwargs.get("cu_seq_lens_q")
     if starts is None:
         raise ValueError("packed attention needs cu_seq_lens_q")
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+    if kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None:
+        raise ValueError("packed attention knows neither soft-capped scores nor sinks")
+    if (
+        query.is_cuda
+        and query.dtype in (torch.bfloat16, torch.float16)
+        and _has_flash(query.device)
+    ):
         longest: int = kwargs["max_length_q"]
         out = _varlen(query[0], key[0], value[0], starts, longest, scaling, sliding_window)
         return out.unsqueeze(0), None
@@ -77,25 +96,34 @@ def _varlen(
     scale: float | None,
     window: int | None,
 ) -> Tensor:
-    """(H, T, D) -> (T, H, D) by torch's varlen kernel; causal is a window of (-1, 0)."""
+    """(H, T, D) -> (T, H, D) by torch's varlen kernel; causal is a window of (-1, 0).
+
+    torch 2.10 has neither `scale` nor `window_size`: there the query is scaled, and a window that
+    would matter is refused.
+    """
     from torch.nn.attention.varlen import varlen_attn
 
     if key.shape[0] != query.shape[0]:  # torch < 2.12 has no switch for grouped heads
         repeats = query.shape[0] // key.shape[0]
         key, value = key.repeat_interleave(repeats, 0), value.repeat_interleave(repeats, 0)
-    back = -1 if window is None else window - 1
-    out: Tensor = varlen_attn(
-        query.transpose(0, 1).contiguous(),
-        key.transpose(0, 1).contiguous(),
-        value.transpose(0, 1).contiguous(),
-        starts,
-        starts,
-        longest,
-        longest,
-        scale=scale,
-        window_size=(back, 0),
-    )  # type: ignore[assignment]
+    how: dict[str, Any]
+    if "window_size" in signature(varlen_attn).parameters:
+        how = {"scale": scale, "window_size": (-1 if window is None else window - 1, 0)}
+    else:
+        if window is not None and window < longest:
+            raise ValueError("this torch has no sliding window: pip install 'torch>=2.11'")
+        query = query if scale is None else query * (scale * query.shape[-1] ** 0.5)
+        how = {"is_causal": True}
+    parts = (x.transpose(0, 1).contiguous() for x in (query, key, value))
+    kernel: Any = varlen_attn  # its signature differs from torch to torch
+    out: Tensor = kernel(*parts, starts, starts, longest, longest, **how)
     return out
+
+
+@cache
+def _has_flash(device: torch.device) -> bool:
+    """FlashAttention-2 needs compute capability 8.0."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 AttentionInterface.register(PACKED, packed_attention)

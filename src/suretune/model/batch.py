@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from suretune.data.plan import packs
+from suretune.model.attention import PACKED
 from suretune.types import Sample
 
 
@@ -53,15 +55,20 @@ def make_pass(samples: Sequence[Sample], device: torch.device) -> Pass:
 
 def token_losses(model: nn.Module, batch: Pass) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
+    bounds: dict[str, Any] = {}
+    if model.config._attn_implementation == PACKED:  # type: ignore[union-attr]
+        bounds = {
+            "cu_seq_lens_q": batch.starts,
+            "cu_seq_lens_k": batch.starts,
+            "max_length_q": batch.longest,
+            "max_length_k": batch.longest,
+        }
     out = model(
         input_ids=batch.ids,
         position_ids=batch.positions,
-        cu_seq_lens_q=batch.starts,
-        cu_seq_lens_k=batch.starts,
-        max_length_q=batch.longest,
-        max_length_k=batch.longest,
         logits_to_keep=batch.sources,
         use_cache=False,
+        **bounds,
     )
     logits = out.logits[0]
     precise = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits

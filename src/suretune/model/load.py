@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from suretune.data.base import Base
+from suretune.model.attention import attention_for
 from suretune.options import ModelOptions
 from suretune.types import SetupFacts
 
@@ -40,18 +41,25 @@ def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
 
 
 def load_base(
-    base: Base, device: torch.device, dtype: str, attention: str
+    base: Base, device: torch.device, dtype: str, attention: str | None = None
 ) -> PreTrainedModel | SetupFacts:
-    """The model in evaluation mode, frozen. Only safetensors, never code from the folder."""
+    """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
+
+    Without a word about `attention` it gets the one for training.
+    """
     if not list(base.folder.glob("*.safetensors")):
         return SetupFacts("model-incomplete", str(base.folder), found="*.safetensors")
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
+        config = AutoConfig.from_pretrained(
+            base.folder, trust_remote_code=False, local_files_only=True
+        )
         model, about = AutoModelForCausalLM.from_pretrained(
             base.folder,
+            config=config,
             dtype=DTYPES[dtype],
-            attn_implementation=attention,
+            attn_implementation=attention or attention_for(config),
             device_map={"": device},
             use_safetensors=True,
             trust_remote_code=False,

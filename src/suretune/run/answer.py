@@ -150,10 +150,22 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         raise journal.stop(
             SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
         )
-    with tempfile.TemporaryDirectory() as folder:
-        result = prove(run, Path(folder) / "result.json")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            result = prove(run, Path(folder) / "result.json")
+    except RuntimeError as error:
+        last = str(error).splitlines()[-1]
+        raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
     then = rundir.read_json(run / "proof" / "result.json")
-    same = result["answers"]["probes"] == then["answers"]["probes"]
+    same = all(result["answers"][kind] == then["answers"][kind] for kind in ("probes", "skills"))
+    tolerance = rundir.read_json(run / "report.json")["proof"]["logits_tolerance"]
+    whole = (
+        result["tensors_saved"] == result["tensors_matched"] > 0
+        and not result["tensors_unexpected"]
+        and not result["tensors_non_finite"]
+        and result["logits_gap"] is not None
+        and result["logits_gap"] <= tolerance
+    )
     return {
         "run": str(run),
         "files": len(sealed["files"]),
@@ -161,5 +173,6 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         "same_answers": same,
         "same_base": result["same_base"],
         "logits_gap": result["logits_gap"],
-        "verified": same and result["same_base"],
+        "tensors": result["tensors_matched"],
+        "verified": same and whole and result["same_base"],
     }

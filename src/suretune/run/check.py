@@ -23,7 +23,7 @@ from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.run.flags import flags_without_effect, misused_flags
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, Plan, SetupFacts
+from suretune.types import FlagFacts, Plan, SetupFacts, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Checked:
     entries: Sequence[Entry]  # the ledger: one a row
     plan: Plan
     identity: Identity | None
+    about_identity: bool  # the rows are an identity and little else
     system: str | None  # the system prompt that training used, if all rows share one
     system_source: str
 
@@ -53,7 +54,9 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     found = _collect(resolved, config.data.dataset, how)
     identity = _identity(resolved, base, found)
     _judge_data(resolved, found, how, identity, journal)
-    train, held_out, resolved, more = _split(resolved, found, how, identity, journal)
+    about_identity = identity is not None and _mostly_identity(found, identity)
+    resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
+    train, held_out, more = _split(resolved, found, how, journal)
     samples = [sample for row in train for sample in row.samples]
     resolved = choose_schedule(resolved, base, len(samples))
     plan = make_plan(samples, len(held_out), resolved.config.schedule)
@@ -68,8 +71,9 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     ]
     system, source = _system(train, resolved.config.data.system)
     return Checked(
-        resolved, base, tokenizer, train, held_out, entries, plan, identity, system, source
-    )
+        resolved, base, tokenizer, train, held_out, entries, plan, identity, about_identity,
+        system, source,
+    )  # fmt: skip
 
 
 def with_weights(checked: Checked, journal: Journal) -> Checked:
@@ -126,9 +130,7 @@ def _judge_data(
     identity: Identity | None,
     journal: Journal,
 ) -> None:
-    skip = resolved.config.data.on_bad_row == "skip"
-    for fault in found.faults:
-        journal.look(fault, stops=not (skip and fault.origin.line))
+    _look_at_faults(found, resolved, journal)
     if found.ready or not found.faults:  # else the faults have said it all
         old = _old_identity(found, identity)
         journal.look(data_facts(found, resolved.config.data, how, old))
@@ -136,6 +138,13 @@ def _judge_data(
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:
         journal.settle()
+
+
+def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
+    """A faulty row may be skipped if asked; a faulty file never."""
+    skip = resolved.config.data.on_bad_row == "skip"
+    for fault in found.faults:
+        journal.look(fault, stops=not (skip and fault.origin.line))
 
 
 def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
@@ -152,24 +161,28 @@ def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
 
 
 def _split(
-    resolved: Resolved,
-    found: Collected,
-    how: Rendering,
-    identity: Identity | None,
-    journal: Journal,
-) -> tuple[list[Prepared], list[Prepared], Resolved, list[Entry]]:
-    """(training rows, held-out rows, with the ratio chosen, ledger lines of --val_dataset)."""
+    resolved: Resolved, found: Collected, how: Rendering, journal: Journal
+) -> tuple[list[Prepared], list[Prepared], list[Entry]]:
+    """(training rows, held-out rows, ledger lines of unused --val_dataset rows)."""
     data, seed = resolved.config.data, resolved.config.schedule.seed
-    about_identity = identity is not None and _mostly_identity(found, identity)
-    resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
-    ratio = resolved.config.data.split_dataset_ratio or 0.0
     if not data.val_dataset:
-        train, held_out = hold_out(found.ready, ratio, seed)
-        return train, held_out, resolved, []
+        return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
     apart = _collect(resolved, data.val_dataset, how)
-    journal.look_at_all(apart.faults)
+    _look_at_faults(apart, resolved, journal)
+    journal.look(data_facts(apart, data, how, []))
+    learned = {bytes(s.ids) for row in found.ready for s in row.samples}
+    shared = [row for row in apart.ready if any(bytes(s.ids) in learned for s in row.samples)]
+    if shared:
+        where = str(shared[0].example.origin)
+        hint = Text(
+            f"{len(shared)} of its rows are also learned ({where} is the first): what was learned"
+            " cannot show whether anything carries over.",
+            f"其中 {len(shared)} 行也在训练数据里(第一个是 {where}):"
+            "学过的内容无法说明效果能否推广。",
+        )
+        journal.look(FlagFacts("bad-value", "--val_dataset", " ".join(data.val_dataset), hint=hint))
     journal.settle()
-    return found.ready, apart.ready, resolved, apart.entries
+    return found.ready, apart.ready, apart.entries
 
 
 def _mostly_identity(found: Collected, identity: Identity) -> bool:

@@ -23,6 +23,7 @@ from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.prove import (
     Proven,
+    keep_questions,
     make_questions,
     measure_proof,
     proof_facts,
@@ -85,6 +86,8 @@ def train_and_prove(
 ) -> tuple[dict[str, Any], int]:
     """Everything after the check. Returns the report and the exit status."""
     with _only_writer(run, journal):
+        if journal.run is None:
+            journal.open(run)
         try:
             trained = train_only(checked, run, journal, watcher, resume=resume)
             watcher.stage("proof")
@@ -92,6 +95,8 @@ def train_and_prove(
         except Stopped:
             _write_report(run, stopped_figures(checked, run, journal))
             raise
+        except OSError as error:
+            raise journal.stop(SetupFacts("disk-full", str(run), found=str(error))) from error
 
 
 def train_only(
@@ -104,6 +109,7 @@ def train_only(
     if not resume:
         folder.begin(run, checked)
     questions, skills = make_questions(checked, journal)
+    keep_questions(run, questions, journal)
     watcher.stage("base")
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"
@@ -177,7 +183,7 @@ def _conclude(
     clock: dict[str, float],
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Judge the proof, write the report, seal if it holds."""
-    facts = proof_facts(proven, checked.resolved, identity=checked.identity is not None)
+    facts = proof_facts(proven, checked.resolved, identity=checked.about_identity)
     journal.look(facts)
     status = OK
     reasons: list[str] = []

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.model.attention import PACKED, can_pack
+from suretune.model.attention import PACKED
 from suretune.model.batch import mean_loss
 from suretune.model.load import choose_device, choose_dtype, load_base
 from suretune.model.lora import attach, trainable, unmatched
@@ -90,7 +91,7 @@ def open_base(
     base: Base, dtype: str, device: torch.device, targets: Sequence[str], journal: Journal
 ) -> PreTrainedModel:
     """The frozen base, with targets that all name something, or a stop."""
-    model = load_base(base, device, dtype, PACKED)
+    model = load_base(base, device, dtype)
     if isinstance(model, SetupFacts):
         raise journal.stop(model)
     if wrong := unmatched(model, targets):
@@ -108,7 +109,8 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     if _recomputes(config.schedule.gradient_checkpointing, tuned):
         tuned.gradient_checkpointing_enable({"use_reentrant": False})
         tuned.enable_input_require_grads()
-    packs = config.schedule.tokens_per_pass if can_pack(model.config) else 1
+    packed = model.config._attn_implementation == PACKED
+    packs = config.schedule.tokens_per_pass if packed else 1
     return Learner(
         tuned, parameters, make_optimizer(parameters, config.schedule),
         make_scale(config.model.torch_dtype or "float32"), model.device, packs,
@@ -147,7 +149,9 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
             if isinstance(event, Proposed):
                 _judge(job, event.record)
                 continue
-            rundir.append(job.run / "steps.jsonl", asdict(event.record))
+            speed = round(event.record.tokens / event.record.seconds, 1)
+            line = {**asdict(event.record), "tokens_per_second": speed}
+            rundir.append(job.run / "steps.jsonl", line)
             watcher.step(event.record)
             if _after(job, event, watcher):
                 break
@@ -209,10 +213,8 @@ def save(job: Fit, step: int) -> None:
     about = {"plan": job.checked.plan.digest, "base": job.fingerprint}
     try:
         saved = checkpoint.save(job.run, step, job.learner, job.dress, about)
-    except OSError as error:
-        raise job.journal.stop(
-            SetupFacts("disk-full", str(job.run), found=error.strerror or str(error))
-        ) from error
+    except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk
+        raise job.journal.stop(SetupFacts("disk-full", str(job.run), found=str(error))) from error
     point_to(job, saved.path, step)
 
 

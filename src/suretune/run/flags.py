@@ -8,7 +8,12 @@ from suretune.config import Resolved
 from suretune.data.collect import Collected
 from suretune.types import FlagFacts, Text
 
-TOGETHER = (("bf16", "fp16"), ("num_train_epochs", "max_steps"), ("warmup_ratio", "warmup_steps"))
+TOGETHER = (
+    ("bf16", "fp16"),
+    ("num_train_epochs", "max_steps"),
+    ("warmup_ratio", "warmup_steps"),
+    ("split_dataset_ratio", "val_dataset"),
+)
 
 
 def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:

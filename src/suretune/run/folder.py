@@ -47,9 +47,11 @@ def read_config(path: Path) -> Resolved:
     resolved = Resolved.default()
     for line in text.splitlines():
         name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
-        value = values[name]
-        if options()[name].many:
+        spec, value = options()[name], values[name]
+        if spec.many:
             value = tuple(value)
+        elif value is not None:
+            value = spec.parse(str(value))  # YAML reads 5e-05 as a string
         resolved = resolved.with_values(origin, **{name: value})
     return resolved
 

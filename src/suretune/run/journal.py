@@ -46,11 +46,16 @@ class Journal:
     """Every finding of a run, in order; written to the run folder once there is one."""
 
     def __init__(self, ignore: Sequence[str] = ()) -> None:
-        self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
+        self.ignore: frozenset[str] = frozenset()
+        self.heed(ignore)
         self.findings: list[Finding] = []
         self.run: Path | None = None
         self._status = OK
         self._stopping: list[Finding] = []
+
+    def heed(self, ignore: Sequence[str]) -> None:
+        """Codes that shall not stop the run."""
+        self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
 
     def look(self, facts: Facts, *, stops: bool = True) -> list[Finding]:
         """Let the guards judge; `stops=False` records what would stop otherwise."""

@@ -44,6 +44,8 @@ def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path 
         probes = read_probes(proof.probes)
         if isinstance(probes, FlagFacts):
             raise journal.stop(probes)
+        if checked.identity and not any(p.must or p.must_not or p.regex for p in probes):
+            probes = [*probes, *identity_probes(checked.identity, asked_questions(checked))]
     elif checked.identity:
         probes = identity_probes(checked.identity, asked_questions(checked))
     else:
@@ -67,6 +69,17 @@ def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path 
 
 def _first_question(messages: Sequence[Any]) -> str:
     return next((m.content for m in messages if m.role == "user"), "")
+
+
+def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
+    """The same questions before and after, and after a resume: easier ones would prove less."""
+    held_out = [sample.ids.tolist() for sample in questions.held_out]
+    probes = [probe.line() for probe in questions.probes]
+    digest = rundir.digest_of([probes, questions.system, questions.skills, held_out])
+    path = run / "questions.json"
+    if path.exists() and rundir.read_json(path)["digest"] != digest:
+        raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
+    rundir.write_json(path, {"digest": digest, "probes": len(probes)})
 
 
 def publish_adapter(job: Fit) -> Path:

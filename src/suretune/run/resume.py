@@ -15,9 +15,11 @@ from suretune.types import SetupFacts
 
 def reopen(run: Path, journal: Journal) -> Checked:
     """The run as it was asked for; stops if rows, flags or base would now give another plan."""
-    if not (run / "config.yaml").is_file():
+    if not (run / "run.json").is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run)))
-    checked = with_weights(check(read_config(run / "config.yaml"), journal), journal)
+    asked = read_config(run / "config.yaml")
+    journal.heed(asked.config.run.ignore)
+    checked = with_weights(check(asked, journal), journal)
     then = rundir.read_json(run / "plan.json")["digest"]
     base = rundir.read_json(run / "run.json")["base"]["fingerprint"]
     changed = [

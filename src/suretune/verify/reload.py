@@ -22,7 +22,6 @@ from torch import Tensor
 from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.template import load_tokenizer
-from suretune.model.attention import PACKED
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
@@ -105,7 +104,7 @@ def main(run: Path, result: Path) -> None:
     base, device = _base(request), torch.device(request.device)
     adapter = run / request.adapter
     tokenizer = load_tokenizer(adapter)
-    model = load_base(base, device, request.dtype, PACKED)
+    model = load_base(base, device, request.dtype)
     for thing in (tokenizer, model):
         if isinstance(thing, SetupFacts):
             raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
