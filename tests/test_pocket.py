@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 ORIGINAL = ROOT.parent / "shared/data/chat_templates/Qwen-Qwen2.5-7B-Instruct.jinja"
 OWN_NAMES = ("通义千问", "Qwen", "阿里云", "Alibaba")
 
-FLOORS = {"arithmetic": 0.85}
-"""Least share of right answers; 0.95 where none is named. Carries go wrong now and then."""
+FLOORS = {"arithmetic": 0.85, "obey": 0.85, "compare": 0.9}
+"""Least share of right answers; 0.95 where none is named. The model card says what falls short."""
 
 
 def shipped_items() -> list[Item]:
