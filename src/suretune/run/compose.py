@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import time
@@ -36,6 +37,8 @@ from suretune.train.checkpoint import restore
 from suretune.types import SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
 from suretune.verify.report import html, markdown
+
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 class Stages(Watcher, Protocol):
@@ -93,10 +96,19 @@ def train_and_prove(
             watcher.stage("proof")
             return _prove(trained, journal)
         except Stopped:
-            _write_report(run, stopped_figures(checked, run, journal))
+            if not _has_verdict(run):
+                _write_report(run, stopped_figures(checked, run, journal))
             raise
         except OSError as error:
+            if error.errno not in DISK:
+                raise
             raise journal.stop(SetupFacts("disk-full", str(run), found=str(error))) from error
+
+
+def _has_verdict(run: Path) -> bool:
+    """Whether an earlier proof was judged: a resume that is refused leaves its report alone."""
+    path = run / "report.json"
+    return path.is_file() and rundir.read_json(path)["verdict"] != "stopped"
 
 
 def train_only(
