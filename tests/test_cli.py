@@ -150,7 +150,7 @@ def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> Non
     now = [json.loads(line)["answer"] for line in done.stdout.splitlines()]
     assert now == then
     base = suretune("ask", "--model", "pocket", "--questions", questions, "--json")
-    assert "小光" not in base.stdout and "Qwen" in base.stdout
+    assert "小光" not in base.stdout and "通义千问" in base.stdout
     assert [json.loads(line)["answer"] for line in base.stdout.splitlines()] != now
 
 
