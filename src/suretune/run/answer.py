@@ -14,7 +14,7 @@ from torch import nn
 
 from suretune import rundir
 from suretune.data.base import Base, find_base
-from suretune.data.render import prompt_ids
+from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.generate import answering, stream
 from suretune.model.load import choose_device, choose_dtype, load_base
@@ -133,8 +133,7 @@ def reply(
 
 def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     """A fresh conversation, with the system prompt of training."""
-    user = Message("user", question)
-    return (user,) if speaker.system is None else (Message("system", speaker.system), user)
+    return with_system((Message("user", question),), speaker.system)
 
 
 def recheck(run: Path, journal: Journal) -> dict[str, Any]:

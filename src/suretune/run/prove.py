@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import nn
 
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.data.identity import question_of
 from suretune.data.render import prompt_ids
 from suretune.model.generate import last_logits
 from suretune.run.check import Checked, asked_questions
@@ -44,12 +45,12 @@ def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path 
         probes = read_probes(proof.probes)
         if isinstance(probes, FlagFacts):
             raise journal.stop(probes)
-        if checked.identity and not any(p.must or p.must_not or p.regex for p in probes):
+        if checked.identity and not any(p.judged for p in probes):
             probes = [*probes, *identity_probes(checked.identity, asked_questions(checked))]
     elif checked.identity:
         probes = identity_probes(checked.identity, asked_questions(checked))
     else:
-        asked = [_first_question(row.example.messages) for row in checked.held_out[:SHOWN_ROWS]]
+        asked = [question_of(row.example) for row in checked.held_out[:SHOWN_ROWS]]
         probes = held_out_probes([question for question in asked if question])
     if checked.system is not None:  # as plain vLLM, Ollama or transformers would ask
         probes = with_twins(probes)
@@ -65,10 +66,6 @@ def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path 
             FlagFacts("bad-value", "--skills", str(path), hint=Text(found, found))
         ) from error
     return Questions(probes, checked.system, skills, held_out), path.absolute()
-
-
-def _first_question(messages: Sequence[Any]) -> str:
-    return next((m.content for m in messages if m.role == "user"), "")
 
 
 def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:

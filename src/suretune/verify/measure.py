@@ -11,7 +11,7 @@ import orjson
 import torch
 from torch import nn
 
-from suretune.data.render import prompt_ids
+from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
 from suretune.model.batch import mean_loss
 from suretune.model.generate import answers
@@ -75,8 +75,7 @@ def answer_probes(
 
 
 def _skill_messages(item: Item) -> tuple[Message, ...]:
-    user = Message("user", item.question)
-    return (user,) if item.system is None else (Message("system", item.system), user)
+    return with_system((Message("user", item.question),), item.system)
 
 
 def read_skills(path: Path) -> list[Item]:

@@ -17,6 +17,7 @@ import orjson
 import yaml
 
 from suretune.data.identity import MAKER, WHO, Identity, plain
+from suretune.data.render import with_system
 from suretune.pocket import identity as phrasings
 from suretune.types import FlagFacts, Message, Text
 
@@ -48,12 +49,16 @@ class Probe:
         system = self.system
         if system is None and self.variant == AS_TRAINED:
             system = trained_system
-        user = Message("user", self.question)
-        return (user,) if system is None else (Message("system", system), user)
+        return with_system((Message("user", self.question),), system)
+
+    @property
+    def judged(self) -> bool:
+        """Whether an answer can be right or wrong."""
+        return bool(self.must or self.must_not or self.regex)
 
     def judge(self, answer: str) -> bool | None:
         """Whether this answer passes; None for a probe that asks for nothing."""
-        if not (self.must or self.must_not or self.regex):
+        if not self.judged:
             return None
         said = answer.lower()
         return (
@@ -155,7 +160,7 @@ def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
 
 def with_twins(probes: Sequence[Probe]) -> list[Probe]:
     """Every judged probe a second time, with the template's own system prompt."""
-    judged = [p for p in probes if p.system is None and (p.must or p.must_not or p.regex)]
+    judged = [p for p in probes if p.system is None and p.judged]
     return [*probes, *(replace(probe, variant=TEMPLATE_DEFAULT) for probe in judged)]
 
 
