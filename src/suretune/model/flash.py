@@ -1,0 +1,95 @@
+"""Attention within packed rows, forward and backward, without autograd.
+
+On CUDA in half precision it is torch's FlashAttention-2 (Dao 2023) with row boundaries; elsewhere
+scaled dot products row by row, which is the reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where the rows of a pass begin: (rows + 1,) int32, the last is T; the longest's length."""
+
+    starts: Tensor
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """out (T, H, D), and what the kernel's backward pass wants back."""
+
+    out: Tensor
+    log_sums: Tensor | None = None
+    state: tuple[Tensor, Tensor] | None = None
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
+) -> Attended:
+    """q (T, H, D), k and v (T, H_kv, D), causal within each row."""
+    if not _has_kernel(q):
+        return Attended(_reference(q, k, v, rows, scale, window))
+    out, log_sums, seed, unused, _ = torch.ops.aten._flash_attention_forward(
+        q, k, v, rows.starts, rows.starts, rows.longest, rows.longest, 0.0, True, False,
+        scale=scale, **_window(window),
+    )  # fmt: skip
+    return Attended(out, log_sums, (seed, unused))
+
+
+def attend_backward(
+    dout: Tensor, q: Tensor, k: Tensor, v: Tensor, done: Attended, rows: Rows, scale: float,
+    window: int | None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """dq, dk, dv. Deterministic: without it the kernel adds up dq in any order."""
+    if done.state is None:
+        with torch.enable_grad():
+            leaves = [x.detach().requires_grad_() for x in (q, k, v)]
+            out = _reference(leaves[0], leaves[1], leaves[2], rows, scale, window)
+            dq, dk, dv = torch.autograd.grad(out, leaves, dout)
+        return dq, dk, dv
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        dq, dk, dv = torch.ops.aten._flash_attention_backward(
+            dout, q, k, v, done.out, done.log_sums, rows.starts, rows.starts, rows.longest,
+            rows.longest, 0.0, True, *done.state, scale=scale, **_window(window),
+        )  # fmt: skip
+    finally:
+        torch.use_deterministic_algorithms(before)
+    return dq, dk, dv
+
+
+def _has_kernel(q: Tensor) -> bool:
+    return q.is_cuda and q.dtype in (torch.bfloat16, torch.float16)
+
+
+def _window(window: int | None) -> dict[str, Any]:
+    return {} if window is None else {"window_size_left": window - 1, "window_size_right": 0}
+
+
+def _reference(
+    q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
+) -> Tensor:
+    parts = []
+    for a, b in pairwise(rows.starts.tolist()):
+        if a == b:
+            continue
+        mask = None
+        if window is not None and window < b - a:
+            at = torch.arange(b - a, device=q.device)
+            mask = (at[:, None] >= at[None, :]) & (at[:, None] - at[None, :] < window)
+        query, key, value = (x[a:b].transpose(0, 1)[None] for x in (q, k, v))
+        out = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
+        )
+        parts.append(out[0].transpose(0, 1))
+    return torch.cat(parts)

@@ -1,0 +1,230 @@
+"""One decoder layer forward and backward, by hand, so that what is kept is decided here.
+
+Per token and layer a 7B model keeps 107 kB: the input, q k v, the attention's output, the input of
+the MLP, gate and up; a norm's output and act(gate) * up are made again where they are needed.
+`Keep.MLP_AGAIN` keeps no gate and up (31 kB), `Keep.INPUT` only the input (7 kB). Whatever is kept,
+the same operations on the same numbers give the same gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from suretune.model import ops
+from suretune.model.flash import Attended, Rows, attend, attend_backward
+from suretune.model.groups import Group
+from suretune.model.stack import Layer, Norm, Stack
+
+
+class Keep(Enum):
+    """What a layer keeps between its forward and its backward pass."""
+
+    ALL = "all"
+    MLP_AGAIN = "mlp-again"
+    INPUT = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all layers of a pass share."""
+
+    stack: Stack
+    rows: Rows
+    cos: Tensor  # (T, D)
+    sin: Tensor
+    tile: int  # tokens at once of an MLP that keeps nothing
+
+
+@dataclass(slots=True)
+class AttentionKept:
+    """What attention's backward pass needs; x is the layer's input (T, K)."""
+
+    scale: Tensor  # of the norm, (T,)
+    a: Tensor | None
+    qkv: Tensor  # rotated, unless queries and keys are normed: then as projected
+    done: Attended
+    o_a: Tensor | None
+
+
+@dataclass(slots=True)
+class MlpKept:
+    """What the MLP's backward pass needs; its input is apart."""
+
+    scale: Tensor
+    a: Tensor | None
+    gate_up: Tensor | None
+    down_a: Tensor | None
+
+
+@dataclass(slots=True)
+class Kept:
+    """One layer's, from its forward to its backward pass."""
+
+    x: Tensor  # (T, K)
+    attention: AttentionKept | None
+    middle: Tensor | None  # (T, K), the MLP's input
+    mlp: MlpKept | None
+
+
+def forward(layer: Layer, x: Tensor, keep: Keep, how: Setting) -> tuple[Tensor, Kept]:
+    """x (T, K) -> (T, K)."""
+    middle, attention = _attention(layer, x, how)
+    if keep is Keep.ALL:
+        out, mlp = _mlp(layer, middle, how.stack.act)
+        return out, Kept(x, attention, middle, mlp)
+    out = _mlp_in_tiles(layer, middle, how)
+    if keep is Keep.MLP_AGAIN:
+        return out, Kept(x, attention, middle, None)
+    return out, Kept(x, None, None, None)
+
+
+def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
+    """dx (T, K) of the output -> of the input; adds to the adapters' gradients."""
+    middle, attention = kept.middle, kept.attention
+    if middle is None or attention is None:
+        middle, attention = _attention(layer, kept.x, how)
+    if kept.mlp is not None:
+        dx = _mlp_backward(layer, middle, kept.mlp, dx, how.stack.act)
+        kept.mlp = None
+    else:
+        parts = []
+        for part, d in zip(middle.split(how.tile), dx.split(how.tile), strict=True):
+            mlp = _mlp(layer, part, how.stack.act)[1]
+            parts.append(_mlp_backward(layer, part, mlp, d, how.stack.act))
+        dx = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return _attention_backward(layer, kept.x, attention, dx, how)
+
+
+def _normed(norm: Norm, x: Tensor, group: Group) -> tuple[Tensor, Tensor]:
+    """norm(x) with room for the group's adapters, and the norm's scale."""
+    wide = x.new_empty(len(x), group.k + group.r)
+    return wide, ops.rms_norm(x, norm.weight, norm.eps, wide[:, : group.k])
+
+
+def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
+    out = torch.empty_like(x)
+    ops.rms_norm_again(x, norm.weight, scale, out)
+    return out
+
+
+def _attention(layer: Layer, x: Tensor, how: Setting) -> tuple[Tensor, AttentionKept]:
+    normed, scale = _normed(layer.before_attention, x, layer.qkv)
+    qkv, a = layer.qkv.forward(normed)
+    del normed
+    q, k, v = _rotated(layer, qkv, how)
+    done = attend(q, k, v, how.rows, how.stack.scale, layer.window)
+    out, o_a = layer.o.forward(layer.o.pad(done.out.reshape(len(x), -1)), residual=x)
+    return out, AttentionKept(scale, a, qkv, done, o_a)
+
+
+def _rotated(layer: Layer, qkv: Tensor, how: Setting) -> tuple[Tensor, Tensor, Tensor]:
+    """q (T, H, D), k and v (T, H_kv, D): in place, unless the projections are needed again."""
+    stack = how.stack
+    turned = stack.heads + stack.kv_heads
+    both = qkv
+    if layer.query_norm is not None:
+        both = _head_normed(layer, qkv, stack)[0]
+    ops.rotate(both, how.cos, how.sin, turned, 1.0, both)
+    return _split(both, qkv, stack)
+
+
+def _split(both: Tensor, qkv: Tensor, stack: Stack) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries and keys from `both`, values from qkv (T, (H + 2 H_kv) D)."""
+    cut = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    shape = len(qkv), -1, stack.head_dim
+    parts = both[:, : cut[0]], both[:, cut[0] : cut[1]], qkv[:, cut[1] :]
+    return parts[0].view(shape), parts[1].view(shape), parts[2].view(shape)
+
+
+def _head_normed(layer: Layer, qkv: Tensor, stack: Stack) -> tuple[Tensor, Tensor, Tensor]:
+    """Normed queries and keys (T, (H + H_kv) D), and the two norms' scales."""
+    assert layer.query_norm is not None and layer.key_norm is not None
+    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    both = qkv.new_empty(len(qkv), end)
+    scales = []
+    for norm, part in ((layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))):
+        heads = qkv[:, part].reshape(-1, stack.head_dim)
+        out = torch.empty_like(heads)
+        scales.append(ops.rms_norm(heads, norm.weight, norm.eps, out))
+        both[:, part] = out.view(len(qkv), -1)
+    return both, scales[0], scales[1]
+
+
+def _attention_backward(
+    layer: Layer, x: Tensor, kept: AttentionKept, dx: Tensor, how: Setting
+) -> Tensor:
+    stack = how.stack
+    attended = kept.done.out.reshape(len(x), -1)
+    d_out = layer.o.pad_out(dx)
+    layer.o.spread(d_out)
+    d_attended = layer.o.backward(d_out).view_as(kept.done.out)
+    layer.o.learn(attended, kept.o_a, d_out)
+    del d_out, attended
+    if layer.query_norm is None:
+        q, k, v = _split(kept.qkv, kept.qkv, stack)
+    else:
+        q, k, v = _rotated(layer, kept.qkv, how)
+    dq, dk, dv = attend_backward(
+        d_attended, q, k, v, kept.done, how.rows, stack.scale, layer.window
+    )
+    d_qkv = x.new_empty(len(x), layer.qkv.n + layer.qkv.r)
+    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    ops.rotate(dq.reshape(len(x), -1), how.cos, how.sin, stack.heads, -1.0, d_qkv)
+    ops.rotate(dk.reshape(len(x), -1), how.cos, how.sin, stack.kv_heads, -1.0, d_qkv[:, cut:])
+    d_qkv[:, end : layer.qkv.n] = dv.reshape(len(x), -1)
+    del dq, dk, dv, q, k, v, d_attended
+    if layer.query_norm is not None:
+        _head_normed_backward(layer, kept.qkv, d_qkv, stack)
+    layer.qkv.spread(d_qkv)
+    d_normed = layer.qkv.backward(d_qkv)
+    layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv)
+    return ops.rms_norm_backward(d_normed, x, layer.before_attention.weight, kept.scale, dx)
+
+
+def _head_normed_backward(layer: Layer, qkv: Tensor, d_qkv: Tensor, stack: Stack) -> None:
+    """Through the norms of queries and keys, in place."""
+    _, *scales = _head_normed(layer, qkv, stack)
+    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    norms = (layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))
+    for (norm, part), scale in zip(norms, scales, strict=True):
+        assert norm is not None
+        heads = qkv[:, part].reshape(-1, stack.head_dim)
+        d = d_qkv[:, part].reshape(-1, stack.head_dim)
+        d = ops.rms_norm_backward(d, heads, norm.weight, scale, torch.zeros_like(d))
+        d_qkv[:, part] = d.view(len(qkv), -1)
+
+
+def _mlp(layer: Layer, x: Tensor, act: str) -> tuple[Tensor, MlpKept]:
+    normed, scale = _normed(layer.before_mlp, x, layer.gate_up)
+    gate_up, a = layer.gate_up.forward(normed)
+    del normed
+    wide = x.new_empty(len(x), layer.down.k + layer.down.r)
+    ops.gate(gate_up, act, wide[:, : layer.down.k])
+    out, down_a = layer.down.forward(wide, residual=x)
+    return out, MlpKept(scale, a, gate_up, down_a)
+
+
+def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
+    parts = [_mlp(layer, part, how.stack.act)[0] for part in x.split(how.tile)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) -> Tensor:
+    assert kept.gate_up is not None
+    d_out = layer.down.pad_out(dx)
+    layer.down.spread(d_out)
+    d_hidden = layer.down.backward(d_out)
+    d_gate_up = x.new_empty(len(x), layer.gate_up.n + layer.gate_up.r)
+    ops.gate_backward(d_hidden, kept.gate_up, act, d_gate_up)
+    kept.gate_up = None
+    layer.down.learn(d_hidden, kept.down_a, d_out)
+    del d_hidden, d_out
+    layer.gate_up.spread(d_gate_up)
+    d_normed = layer.gate_up.backward(d_gate_up)
+    layer.gate_up.learn(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up)
+    del d_gate_up
+    return ops.rms_norm_backward(d_normed, x, layer.before_mlp.weight, kept.scale, dx)

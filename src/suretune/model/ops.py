@@ -1,0 +1,130 @@
+"""The small operations of a decoder layer, forward and backward, each with its formula.
+
+On CUDA they are Triton kernels (`kernels.py`); the torch code here is the reference, and what runs
+on a CPU. Rows are tokens; T tokens, K hidden units. Half precision is computed in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SILU, GELU_TANH = "silu", "gelu_pytorch_tanh"
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
+    """out (T, K) = x / rms(x) * weight; returns 1 / rms (T,), at least float32."""
+    if x.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.rms_norm(x, weight, eps, out)
+    wide = _precise(x)
+    scale = torch.rsqrt(wide.square().mean(-1) + eps)
+    out.copy_(wide * scale[:, None] * _precise(weight))
+    return scale
+
+
+def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> None:
+    """out = x * scale * weight, from the scale of the first time."""
+    if x.is_cuda:
+        from suretune.model import kernels
+
+        kernels.rms_norm_again(x, weight, scale, out)
+        return
+    out.copy_(_precise(x) * scale[:, None] * _precise(weight))
+
+
+def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
+    """skip + d(norm)/dx * dy: the gradient that went round the norm is added in the same pass.
+
+    With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
+    """
+    if x.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.rms_norm_backward(dy, x, weight, scale, skip)
+    unit = _precise(x) * scale[:, None]
+    weighted = _precise(dy) * _precise(weight)
+    mean = (weighted * unit).mean(-1, keepdim=True)
+    dx = scale[:, None] * (weighted - unit * mean)
+    return (_precise(skip) + dx).to(x.dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Tensor) -> None:
+    """Rotary embedding (Su et al. 2021) of the first heads of x (T, heads * D + ...), into out.
+
+    cos and sin (T, D); sign -1 is the inverse, which is also the backward pass. x may be out.
+    """
+    if x.is_cuda:
+        from suretune.model import kernels
+
+        kernels.rotate(x, cos, sin, heads, sign, out)
+        return
+    size = cos.shape[-1]
+    part = _precise(x[:, : heads * size]).reshape(len(x), heads, size)
+    low, high = part.chunk(2, dim=-1)
+    turned = part * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None] * sign
+    out[:, : heads * size] = turned.reshape(len(x), -1).to(out.dtype)
+
+
+def gate(gate_up: Tensor, kind: str, out: Tensor) -> None:
+    """out (T, I) = act(g) * u for gate_up (T, 2 I) = [g u] (SwiGLU: Shazeer 2020)."""
+    if gate_up.is_cuda:
+        from suretune.model import kernels
+
+        kernels.gate(gate_up, kind, out)
+        return
+    g, u = _precise(gate_up).chunk(2, dim=-1)
+    out.copy_(_act(g, kind) * u)
+
+
+def gate_backward(dh: Tensor, gate_up: Tensor, kind: str, out: Tensor) -> None:
+    """out (T, >= 2 I) = [dg du] from dh (T, I); dh itself becomes act(g) * u, which `down` needs."""
+    if dh.is_cuda:
+        from suretune.model import kernels
+
+        kernels.gate_backward(dh, gate_up, kind, out)
+        return
+    g, u = _precise(gate_up).chunk(2, dim=-1)
+    d = _precise(dh)
+    size = g.shape[-1]
+    acted = _act(g, kind)
+    out[:, :size] = (d * u * _act_slope(g, kind)).to(out.dtype)
+    out[:, size : 2 * size] = (d * acted).to(out.dtype)
+    dh.copy_(acted * u)
+
+
+def _act(g: Tensor, kind: str) -> Tensor:
+    return F.silu(g) if kind == SILU else F.gelu(g, approximate="tanh")
+
+
+def _act_slope(g: Tensor, kind: str) -> Tensor:
+    if kind == SILU:
+        s = torch.sigmoid(g)
+        return s * (1 + g * (1 - s))
+    root, cubic = (2 / torch.pi) ** 0.5, 0.044715
+    t = torch.tanh(root * (g + cubic * g**3))
+    return 0.5 * (1 + t) + 0.5 * g * (1 - t * t) * root * (1 + 3 * cubic * g * g)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:
+    """(C,) nats of each row of logits (C, V); with factors (C,) logits become their gradient.
+
+    The gradient of sum(factors * nats): factors * (softmax - one-hot), in place.
+    """
+    if logits.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.cross_entropy(logits, targets, factors)
+    wide = _precise(logits)
+    nats = F.cross_entropy(wide, targets, reduction="none")
+    if factors is not None:
+        grad = wide.softmax(-1)
+        grad[torch.arange(len(targets)), targets] -= 1
+        logits.copy_(grad * factors[:, None])
+    return nats

@@ -1,0 +1,160 @@
+"""A decoder as the fast path sees it: its layers' groups, norms and shapes, read from the model.
+
+For architectures of the plain kind: RMS norm, rotary attention, gated MLP, one after the other
+(Qwen2, Qwen2.5, Qwen3, Llama, Mistral, Gemma 1, Phi-3). Anything else has a reason why not, and is
+computed by transformers' own modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from suretune.model.groups import Group, make_group
+from suretune.model.ops import GELU_TANH, SILU
+
+FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
+ROPES = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles depend on nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """RMS norm: weight (K,) as it multiplies."""
+
+    weight: Tensor
+    eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer."""
+
+    before_attention: Norm
+    qkv: Group
+    query_norm: Norm | None
+    key_norm: Norm | None
+    o: Group
+    before_mlp: Norm
+    gate_up: Group
+    down: Group
+    window: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Everything between token ids and logits. H query heads, H_kv key heads, D their size."""
+
+    layers: tuple[Layer, ...]
+    embedding: nn.Embedding
+    rotary: nn.Module
+    norm: Norm
+    head: nn.Linear
+    heads: int
+    kv_heads: int
+    head_dim: int
+    scale: float
+    act: str
+
+    @property
+    def groups(self) -> list[Group]:
+        return [g for layer in self.layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+
+    def refresh(self) -> None:
+        """Adapters' masters -> groups; call after every optimizer step and every load."""
+        for group in self.groups:
+            group.refresh()
+
+    def angles(self, positions: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin (T, D), at least float32, of positions (T,)."""
+        wide = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
+        cos, sin = self.rotary(wide, positions[None])
+        return cos[0].contiguous(), sin[0].contiguous()
+
+
+def why_not(model: Any) -> str:
+    """Why a model cannot take the fast path; nothing if it can. Changes nothing."""
+    config = model.config
+    if config.model_type not in FAMILIES:
+        return f"{config.model_type} is not one of {', '.join(sorted(FAMILIES))}"
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type", "default") not in ROPES or rope.get("partial_rotary_factor", 1) != 1:
+        return f"rotary embedding of kind {rope.get('rope_type')}"
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if head_dim & (head_dim - 1):
+        return f"heads of {head_dim}, which is no power of two"
+    if _act(config) not in (SILU, GELU_TANH):
+        return f"activation {_act(config)}"
+    if getattr(config, "attention_dropout", 0) or getattr(config, "resid_pdrop", 0):
+        return "dropout inside the base"
+    return ""
+
+
+def make_stack(model: Any) -> Stack | str:
+    """Lay the model's linear layers into groups, or say why the fast path cannot take it.
+
+    `model` is a transformers causal model, with PEFT's LoRA layers or without. Its own modules keep
+    working: their weights are views into the groups.
+    """
+    if reason := why_not(model):
+        return reason
+    config = model.config
+    inner = model.model
+    if type(model.lm_head) is not nn.Linear or not isinstance(inner.embed_tokens, nn.Embedding):
+        return "adapters on the embedding or the head"
+    layers = []
+    for layer in inner.layers:
+        made = _layer(layer, config)
+        if isinstance(made, str):
+            return made
+        layers.append(made)
+    attention = inner.layers[0].self_attn
+    return Stack(
+        tuple(layers), inner.embed_tokens, inner.rotary_emb, _norm(inner.norm, config),
+        model.lm_head,
+        config.num_attention_heads, config.num_key_value_heads, attention.head_dim,
+        attention.scaling, _act(config),
+    )  # fmt: skip
+
+
+def _act(config: Any) -> str:
+    name = getattr(config, "hidden_activation", None) or config.hidden_act
+    return GELU_TANH if config.model_type == "gemma" else str(name)
+
+
+def _norm(module: Any, config: Any) -> Norm:
+    """Gemma multiplies by 1 + weight."""
+    weight = module.weight.data
+    eps = getattr(module, "variance_epsilon", None)
+    if config.model_type == "gemma":
+        return Norm(weight.float() + 1, module.eps)
+    return Norm(weight, module.eps if eps is None else eps)
+
+
+def _layer(layer: Any, config: Any) -> Layer | str:
+    attention, mlp = layer.self_attn, layer.mlp
+    merged = config.model_type == "phi3"
+    qkv = [attention.qkv_proj] if merged else [attention.q_proj, attention.k_proj, attention.v_proj]
+    gate_up = [mlp.gate_up_proj] if merged else [mlp.gate_proj, mlp.up_proj]
+    groups = []
+    for members in (qkv, [attention.o_proj], gate_up, [mlp.down_proj]):
+        group = make_group(members)
+        if isinstance(group, str):
+            return group
+        groups.append(group)
+    norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
+    query_norm, key_norm = (None if n is None else _norm(n, config) for n in norms)
+    return Layer(
+        _norm(layer.input_layernorm, config), groups[0], query_norm, key_norm, groups[1],
+        _norm(layer.post_attention_layernorm, config), groups[2], groups[3],
+        _window(attention, config),
+    )  # fmt: skip
+
+
+def _window(attention: Any, config: Any) -> int | None:
+    """Mistral and Phi-3 say it once for all layers, Qwen layer by layer."""
+    if config.model_type in ("mistral", "phi3"):
+        return getattr(config, "sliding_window", None)
+    return getattr(attention, "sliding_window", None)

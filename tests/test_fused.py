@@ -1,0 +1,233 @@
+"""The fast path computes what the plain path computes: same losses, same gradients, less work.
+
+On a CPU its kernels are their torch references, so the algebra is proven here in float64; on CUDA
+the kernels themselves are compared (test_cuda.py).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+
+from suretune.model.attention import PACKED
+from suretune.model.batch import Pass, make_pass, token_losses
+from suretune.model.fused import Policy, gradient, keep_all, losses
+from suretune.model.layer import Keep
+from suretune.model.lora import trainable
+from suretune.model.stack import Stack, make_stack, why_not
+from suretune.types import Origin, Sample, Span
+
+FAMILIES = ("Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Phi3")
+TINY = {
+    "vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 128,
+    "head_dim": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def wide_norm(self: Any, x: Tensor) -> Tensor:
+    """RMS norm in the input's own precision; transformers computes it in float32 always."""
+    eps = getattr(self, "variance_epsilon", None)
+    eps = self.eps if eps is None else eps
+    unit = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+    shift = 1.0 if type(self).__name__.startswith("Gemma") else 0.0
+    return unit * (self.weight + shift)
+
+
+@pytest.fixture(autouse=True)
+def exact_norms(monkeypatch: pytest.MonkeyPatch) -> None:
+    for family in FAMILIES:
+        module = getattr(transformers.models, family.lower())
+        modeling = getattr(module, f"modeling_{family.lower()}")
+        monkeypatch.setattr(getattr(modeling, f"{family}RMSNorm"), "forward", wide_norm)
+
+
+def tuned(
+    family: str, dtype: torch.dtype = torch.float64, targets: Any = "all-linear", **config: Any
+) -> Any:
+    """A tiny model with adapters whose two halves are both random."""
+    torch.manual_seed(0)
+    made = getattr(transformers, f"{family}Config")(**TINY | config)
+    model = transformers.AutoModelForCausalLM.from_config(
+        made, attn_implementation=PACKED, dtype=dtype
+    )
+    model.requires_grad_(False)
+    settings = LoraConfig(r=4, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM")
+    adapted = get_peft_model(model, settings, autocast_adapter_dtype=False)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.3)
+        if "bias" in name:
+            nn.init.normal_(parameter, std=0.3)
+    return adapted.to(dtype).train()
+
+
+def rows(*lengths: int) -> list[Sample]:
+    generator = torch.Generator().manual_seed(1)
+    made = []
+    for line, length in enumerate(lengths):
+        ids = torch.randint(3, 61, (length,), generator=generator).tolist()
+        spans = (Span(2, length - 3, 1.0), Span(length - 2, length, 0.5))
+        made.append(Sample(Origin("rows.jsonl", line, 0), "", array("I", ids), spans, ""))
+    return made
+
+
+def batch(*lengths: int) -> Pass:
+    return make_pass(rows(*lengths), torch.device("cpu"))
+
+
+def stack_of(model: Any) -> Stack:
+    stack = make_stack(model.base_model.model)
+    assert isinstance(stack, Stack), stack
+    return stack
+
+
+def plain(model: Any, given: Pass) -> tuple[Tensor, dict[str, Tensor]]:
+    """Losses and gradients by transformers, PEFT and autograd."""
+    nats = token_losses(model, given)
+    (nats * given.weights).sum().backward()
+    grads = {}
+    for name, parameter in trainable(model).items():
+        assert parameter.grad is not None
+        grads[name], parameter.grad = parameter.grad.clone(), None
+    return nats.detach(), grads
+
+
+def fast(model: Any, given: Pass, stack: Stack, policy: Policy) -> tuple[Tensor, dict[str, Tensor]]:
+    nats = gradient(stack, given, given.weights.to(nats_dtype(model)), policy)
+    grads = {}
+    for name, parameter in trainable(model).items():
+        assert parameter.grad is not None, name
+        grads[name], parameter.grad = parameter.grad.clone(), None
+    return nats, grads
+
+
+def nats_dtype(model: Any) -> torch.dtype:
+    return torch.promote_types(next(model.parameters()).dtype, torch.float32)
+
+
+def gap(one: Tensor, other: Tensor) -> float:
+    """Largest difference relative to the largest value."""
+    return float((one - other).abs().max() / other.abs().max())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> None:
+    model, given = tuned(family, dtype), batch(20, 9, 14)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < limit
+    assert fused.keys() == grads.keys()
+    assert max(gap(fused[name], grads[name]) for name in grads) < limit
+    assert gap(losses(stack, given, keep_all(stack)), nats) < limit
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma"])
+def test_fused_is_as_exact_as_plain_in_bfloat16(family: str) -> None:
+    """Both round; measured against float64 the fast path must not be the worse one."""
+    given = batch(20, 9, 14)
+    model = tuned(family, torch.bfloat16)
+    exact = tuned(family)
+    exact.load_state_dict({name: t.double() for name, t in model.state_dict().items()})
+    true_nats, true = plain(exact, given)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+
+    def error(found: dict[str, Tensor]) -> float:
+        wrong = sum(float((found[name].double() - true[name]).square().sum()) for name in true)
+        return (wrong / sum(float(t.square().sum()) for t in true.values())) ** 0.5
+
+    assert error(fused) < max(0.01, 1.2 * error(grads))
+    assert gap(again.double(), true_nats) < max(0.01, 1.2 * gap(nats.double(), true_nats))
+
+
+@pytest.mark.parametrize("keep", [Keep.MLP_AGAIN, Keep.INPUT])
+@pytest.mark.parametrize("tile", [7, 64])
+def test_what_is_kept_changes_nothing(keep: Keep, tile: int) -> None:
+    model, given = tuned("Qwen2"), batch(20, 9, 14)
+    stack = stack_of(model)
+    nats, whole = fast(model, given, stack, keep_all(stack))
+    mixed = (keep, Keep.ALL, keep)
+    again, parts = fast(model, given, stack, Policy(mixed, tile, head_rows=5))
+    assert gap(again, nats) < 1e-12
+    assert max(gap(parts[name], whole[name]) for name in whole) < 1e-11
+
+
+def test_packed_equals_apart() -> None:
+    model = tuned("Qwen2")
+    stack = stack_of(model)
+    whole = fast(model, batch(20, 9, 14), stack, keep_all(stack))[1]
+    single: dict[str, Tensor] = {}
+    for sample in rows(20, 9, 14):
+        given = make_pass([sample], torch.device("cpu"))
+        for name, grad in fast(model, given, stack, keep_all(stack))[1].items():
+            single[name] = single.get(name, torch.zeros(())) + grad
+    assert max(gap(single[name], whole[name]) for name in whole) < 1e-11
+
+
+def test_rows_do_not_see_each_other() -> None:
+    """Another row's tokens change: this row's losses stay the same bits."""
+    model = tuned("Qwen2", torch.float32)
+    stack = stack_of(model)
+    given, poisoned = rows(20, 9, 14), rows(20, 9, 14)
+    poisoned[1].ids[3:6] = array("I", [7, 7, 7])
+    one = losses(stack, make_pass(given, torch.device("cpu")), keep_all(stack))
+    other = losses(stack, make_pass(poisoned, torch.device("cpu")), keep_all(stack))
+    cut = sum(span.end - span.start for span in given[0].spans)
+    end = cut + sum(span.end - span.start for span in given[1].spans)
+    assert torch.equal(one[:cut], other[:cut]) and torch.equal(one[end:], other[end:])
+    assert not torch.equal(one[cut:end], other[cut:end])
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["k_proj", "down_proj"], ["o_proj"]])
+def test_some_layers_without_adapters(targets: list[str]) -> None:
+    model, given = tuned("Llama", targets=targets), batch(12, 30)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+
+
+def test_sliding_window() -> None:
+    model = tuned("Mistral", sliding_window=5)
+    given = batch(20, 9)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    assert stack.layers[0].window == 5
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+
+
+def test_the_models_own_modules_keep_working() -> None:
+    """Their weights are views into the groups: nothing is held twice, and nothing changed."""
+    model, given = tuned("Qwen2"), batch(20, 9)
+    before, _ = plain(model, given)
+    stack = stack_of(model)
+    after, _ = plain(model, given)
+    assert torch.equal(before, after)
+    inner = model.base_model.model.model.layers[0].self_attn.k_proj.base_layer.weight
+    assert inner.data_ptr() == stack.layers[0].qkv.buffer[32:].data_ptr()
+
+
+def test_what_the_fast_path_cannot_take_is_said() -> None:
+    torch.manual_seed(0)
+    settings = LoraConfig(r=4, lora_dropout=0.1, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = transformers.Qwen2Config(**TINY)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    adapted = get_peft_model(model, settings)
+    assert make_stack(adapted.base_model.model) == "dropout before the adapters"
+    assert "gpt2" in why_not(transformers.AutoModelForCausalLM.from_config(
+        transformers.GPT2Config(vocab_size=61, n_embd=32, n_layer=1, n_head=4)
+    ))  # fmt: skip
