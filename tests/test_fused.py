@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from suretune.model.attention import PACKED
 from suretune.model.batch import Pass, make_pass, token_losses
-from suretune.model.fused import Policy, gradient, keep_all, losses
-from suretune.model.layer import Keep
+from suretune.model.fused import gradient, keep_all, losses
+from suretune.model.keep import Keep, Policy
 from suretune.model.lora import trainable
 from suretune.model.stack import Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
@@ -151,7 +151,7 @@ def test_fused_is_as_exact_as_plain_in_bfloat16(family: str) -> None:
     assert gap(again.double(), true_nats) < max(0.01, 1.2 * gap(nats.double(), true_nats))
 
 
-@pytest.mark.parametrize("keep", [Keep.MLP_AGAIN, Keep.INPUT])
+@pytest.mark.parametrize("keep", [Keep.MLP_AGAIN, Keep.INPUT, Keep.HOST])
 @pytest.mark.parametrize("tile", [7, 64])
 def test_what_is_kept_changes_nothing(keep: Keep, tile: int) -> None:
     model, given = tuned("Qwen2"), batch(20, 9, 14)

@@ -393,6 +393,16 @@ SETUP_CASES = {
         "train.jsonl:17",
         "`--max_length`",
     ),
+    "S021": on_setup(
+        setup("plain-engine", "models/gpt2", "gpt2 is not one of qwen2, llama"),
+        "models/gpt2",
+        "`--fused false`",
+    ),
+    "S022": on_setup(
+        setup("cannot-fuse", "--fused true", "dropout before the adapters"),
+        "--fused true",
+        "`--fused`",
+    ),
 }
 PLAN_CASES = {
     "S004": Case(

@@ -265,16 +265,53 @@ class ScheduleOptions:
         least=1,
     )
     logging_steps: int = option(1, "print a line every N updates", "每 N 次更新打印一行", least=1)
-    gradient_checkpointing: bool | None = option(
-        None, "recompute activations to save memory", "重算激活值以节省显存"
-    )
-    tokens_per_pass: int = option(
-        4096, "tokens that share one forward pass", "一次前向计算里最多多少 token", least=8
-    )
     seed: int = option(
         42,
         "of the adapters, the order of rows and dropout",
         "适配器初值、行的顺序和 dropout 的随机种子",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Engine"""
+
+    fused: bool | None = option(
+        None,
+        "compute the layers by suretune's own kernels: on CUDA, where the architecture is known",
+        "用 suretune 自己的算子计算各层:CUDA 上、且认识该模型结构时默认开启",
+    )
+    cuda_graphs: bool | None = option(
+        None,
+        "replay passes as CUDA graphs (with the fused layers on CUDA)",
+        "把每次计算录成 CUDA graph 回放(CUDA 上、用融合层时默认开启)",
+    )
+    recompute: str | None = option(
+        None,
+        "what is computed twice to save memory: nothing, gate and up of the MLP, or whole layers;"
+        " as little as fits when not given",
+        "为省显存重算什么:不重算(none)、MLP 的 gate/up(mlp)、整层(layer);"
+        "不写则在放得下的前提下尽量少算",
+        choices=("none", "mlp", "layer"),
+    )
+    gradient_checkpointing: bool | None = option(
+        None,
+        "true: the same as --recompute layer; false: --recompute none",
+        "true 等于 --recompute layer,false 等于 --recompute none",
+    )
+    tokens_per_pass: int = option(
+        4096, "tokens that share one forward pass", "一次前向计算里最多多少 token", least=8
+    )
+    memory_limit: str | None = option(
+        None,
+        "use no more of the card than this (24GiB)",
+        "最多使用多少显存(24GiB)",
+    )
+    base_dtype: str | None = option(
+        None,
+        "keep the frozen base in 8 bits and multiply in 8 bits (Hopper, Ada, Blackwell)",
+        "冻结的基座用 8 位存储和相乘(Hopper、Ada、Blackwell)",
+        choices=("fp8",),
     )
 
 
@@ -367,6 +404,7 @@ class Config:
     data: DataOptions = field(default_factory=DataOptions)
     lora: LoraOptions = field(default_factory=LoraOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     proof: ProofOptions = field(default_factory=ProofOptions)
     run: RunOptions = field(default_factory=RunOptions)
     answer: AnswerOptions = field(default_factory=AnswerOptions)

@@ -16,7 +16,7 @@ from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
 from suretune.words import say
 
-TRAIN = ("model", "data", "lora", "schedule", "proof", "run")
+TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
 COMMA = ("target_modules", "ignore")  # lists that other tools write with commas
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake

@@ -53,6 +53,30 @@ def make_pass(samples: Sequence[Sample], device: torch.device) -> Pass:
     )
 
 
+def pad_pass(batch: Pass, like: Pass) -> Pass:
+    """The same rows in the shapes of a larger pass: what is added is computed and weighs nothing.
+
+    The padding is rows of its own, none longer than the longest that `like` allows.
+    """
+    tokens, added = batch.ids.shape[1], like.ids.shape[1] - batch.ids.shape[1]
+    starts = batch.starts.tolist()
+    while len(starts) < len(like.starts):
+        starts.append(min(starts[-1] + like.longest, tokens + added))
+    if starts[-1] != tokens + added:
+        raise ValueError(f"{tokens} tokens do not fit into {len(like.starts) - 1} rows")
+    rest = len(like.targets) - len(batch.targets)
+    places = torch.arange(added)
+    return Pass(
+        ids=F.pad(batch.ids, (0, added)),
+        positions=torch.cat([batch.positions, (places % like.longest)[None]], 1),
+        starts=torch.tensor(starts, dtype=torch.int32),
+        longest=like.longest,
+        sources=F.pad(batch.sources, (0, rest)),
+        targets=F.pad(batch.targets, (0, rest)),
+        weights=F.pad(batch.weights, (0, rest)),
+    )
+
+
 def token_losses(model: nn.Module, batch: Pass) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
     bounds: dict[str, Any] = {}

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.batch import Pass
 from suretune.model.flash import Rows
-from suretune.model.layer import Keep, Kept, Setting, backward, forward
+from suretune.model.keep import Keep, Policy
+from suretune.model.layer import Kept, Setting, backward, forward
 from suretune.model.stack import Stack
-
-HEAD_ROWS = 1024  # learned tokens whose logits exist at once: 0.3 GB for 152 k words in bfloat16
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What each layer keeps, and how many tokens a layer that keeps nothing takes at once."""
-
-    keep: tuple[Keep, ...]
-    tile: int = 4096
-    head_rows: int = HEAD_ROWS
 
 
 def keep_all(stack: Stack) -> Policy:
@@ -83,9 +70,3 @@ def _head(
             zero = torch.zeros_like(part)
             slopes.append(ops.rms_norm_backward(d_normed, part, norm.weight, scale, zero))
     return torch.cat(nats), torch.cat(slopes) if slopes else x[:0]
-
-
-def set_keep(stack: Stack, keep: Sequence[Keep], tile: int, head_rows: int = HEAD_ROWS) -> Policy:
-    if len(keep) != len(stack.layers):
-        raise ValueError(f"{len(keep)} policies for {len(stack.layers)} layers")
-    return Policy(tuple(keep), tile, head_rows)

@@ -13,7 +13,9 @@ HALF_PI_ROOT = tl.constexpr(0.7978845608028654)  # sqrt(2 / pi)
 
 
 @triton.jit
-def _rms_norm(x, weight, scale, out, x_stride, out_stride, size, eps, AGAIN: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+def _rms_norm(
+    x, weight, scale, out, x_stride, out_stride, size, eps, AGAIN: tl.constexpr, BLOCK: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
     inside = at < size
@@ -42,7 +44,9 @@ def _rms_norm_backward(dy, x, weight, scale, skip, out, size, BLOCK: tl.constexp
 
 
 @triton.jit
-def _rotate(x, cos, sin, out, x_stride, out_stride, heads, sign, HALF: tl.constexpr, HEADS: tl.constexpr):  # fmt: skip
+def _rotate(
+    x, cos, sin, out, x_stride, out_stride, heads, sign, HALF: tl.constexpr, HEADS: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     half = tl.arange(0, HALF)
     head = tl.arange(0, HEADS)
@@ -78,7 +82,9 @@ def _gate(gate_up, out, size, out_stride, IS_SILU: tl.constexpr, BLOCK: tl.const
 
 
 @triton.jit
-def _gate_backward(dh, gate_up, out, size, dh_stride, out_stride, IS_SILU: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+def _gate_backward(
+    dh, gate_up, out, size, dh_stride, out_stride, IS_SILU: tl.constexpr, BLOCK: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = at < size
@@ -99,7 +105,9 @@ def _gate_backward(dh, gate_up, out, size, dh_stride, out_stride, IS_SILU: tl.co
 
 
 @triton.jit
-def _cross_entropy(logits, targets, factors, nats, vocabulary, stride, GRAD: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+def _cross_entropy(
+    logits, targets, factors, nats, vocabulary, stride, GRAD: tl.constexpr, BLOCK: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
     start = logits + row * stride
     target = tl.load(targets + row)

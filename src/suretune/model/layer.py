@@ -2,14 +2,13 @@
 
 Per token and layer a 7B model keeps 107 kB: the input, q k v, the attention's output, the input of
 the MLP, gate and up; a norm's output and act(gate) * up are made again where they are needed.
-`Keep.MLP_AGAIN` keeps no gate and up (31 kB), `Keep.INPUT` only the input (7 kB). Whatever is kept,
-the same operations on the same numbers give the same gradient.
+`Keep.MLP_AGAIN` keeps no gate and up (31 kB), `Keep.INPUT` only the input (7 kB), `Keep.HOST` that
+in the host's memory. Whatever is kept, the same operations on the same numbers give the gradient.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import torch
 from torch import Tensor
@@ -17,15 +16,8 @@ from torch import Tensor
 from suretune.model import ops
 from suretune.model.flash import Attended, Rows, attend, attend_backward
 from suretune.model.groups import Group
+from suretune.model.keep import Keep
 from suretune.model.stack import Layer, Norm, Stack
-
-
-class Keep(Enum):
-    """What a layer keeps between its forward and its backward pass."""
-
-    ALL = "all"
-    MLP_AGAIN = "mlp-again"
-    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ class MlpKept:
 class Kept:
     """One layer's, from its forward to its backward pass."""
 
-    x: Tensor  # (T, K)
+    x: Tensor  # (T, K), on the host if the policy says so
     attention: AttentionKept | None
     middle: Tensor | None  # (T, K), the MLP's input
     mlp: MlpKept | None
@@ -79,24 +71,31 @@ def forward(layer: Layer, x: Tensor, keep: Keep, how: Setting) -> tuple[Tensor, 
     out = _mlp_in_tiles(layer, middle, how)
     if keep is Keep.MLP_AGAIN:
         return out, Kept(x, attention, middle, None)
-    return out, Kept(x, None, None, None)
+    return out, Kept(_to_host(x) if keep is Keep.HOST else x, None, None, None)
+
+
+def _to_host(x: Tensor) -> Tensor:
+    """A copy in page-locked memory, queued behind the work that made x."""
+    there = torch.empty(x.shape, dtype=x.dtype, pin_memory=x.is_cuda)
+    return there.copy_(x, non_blocking=True)
 
 
 def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
     """dx (T, K) of the output -> of the input; adds to the adapters' gradients."""
+    x = kept.x.to(dx.device, non_blocking=True)
     middle, attention = kept.middle, kept.attention
     if middle is None or attention is None:
-        middle, attention = _attention(layer, kept.x, how)
+        middle, attention = _attention(layer, x, how)
     if kept.mlp is not None:
         dx = _mlp_backward(layer, middle, kept.mlp, dx, how.stack.act)
         kept.mlp = None
     else:
         parts = []
-        for part, d in zip(middle.split(how.tile), dx.split(how.tile), strict=True):
+        for part, d in zip(torch.split(middle, how.tile), torch.split(dx, how.tile), strict=True):
             mlp = _mlp(layer, part, how.stack.act)[1]
             parts.append(_mlp_backward(layer, part, mlp, d, how.stack.act))
         dx = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return _attention_backward(layer, kept.x, attention, dx, how)
+    return _attention_backward(layer, x, attention, dx, how)
 
 
 def _normed(norm: Norm, x: Tensor, group: Group) -> tuple[Tensor, Tensor]:
@@ -209,7 +208,7 @@ def _mlp(layer: Layer, x: Tensor, act: str) -> tuple[Tensor, MlpKept]:
 
 
 def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
-    parts = [_mlp(layer, part, how.stack.act)[0] for part in x.split(how.tile)]
+    parts = [_mlp(layer, part, how.stack.act)[0] for part in torch.split(x, how.tile)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

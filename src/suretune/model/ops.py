@@ -84,7 +84,7 @@ def gate(gate_up: Tensor, kind: str, out: Tensor) -> None:
 
 
 def gate_backward(dh: Tensor, gate_up: Tensor, kind: str, out: Tensor) -> None:
-    """out (T, >= 2 I) = [dg du] from dh (T, I); dh itself becomes act(g) * u, which `down` needs."""
+    """out (T, >= 2 I) = [dg du] from dh (T, I); dh becomes act(g) * u, which `down` needs."""
     if dh.is_cuda:
         from suretune.model import kernels
 
@@ -100,7 +100,8 @@ def gate_backward(dh: Tensor, gate_up: Tensor, kind: str, out: Tensor) -> None:
 
 
 def _act(g: Tensor, kind: str) -> Tensor:
-    return F.silu(g) if kind == SILU else F.gelu(g, approximate="tanh")
+    acted: Tensor = F.silu(g) if kind == SILU else F.gelu(g, approximate="tanh")
+    return acted
 
 
 def _act_slope(g: Tensor, kind: str) -> Tensor:
@@ -108,8 +109,9 @@ def _act_slope(g: Tensor, kind: str) -> Tensor:
         s = torch.sigmoid(g)
         return s * (1 + g * (1 - s))
     root, cubic = (2 / torch.pi) ** 0.5, 0.044715
-    t = torch.tanh(root * (g + cubic * g**3))
-    return 0.5 * (1 + t) + 0.5 * g * (1 - t * t) * root * (1 + 3 * cubic * g * g)
+    t = torch.tanh(root * (g + cubic * g * g * g))
+    slope: Tensor = 0.5 * (1 + t) + 0.5 * g * (1 - t * t) * root * (1 + 3 * cubic * g * g)
+    return slope
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:

@@ -146,7 +146,7 @@ def _base_answers(
     path = run / "base_answers.json"
     if path.exists():
         return Answers(**rundir.read_json(path))
-    budget = checked.resolved.config.schedule.tokens_per_pass
+    budget = checked.resolved.config.engine.tokens_per_pass
     before = ask(model, checked.tokenizer, questions, budget, device)
     rundir.write_json(path, before.line())
     return before
@@ -167,15 +167,15 @@ def _prove(trained: Trained, journal: Journal) -> tuple[dict[str, Any], int]:
 
 def _about(job: Fit) -> dict[str, Any]:
     model = job.learner.model
-    trained = sum(p.numel() for p in job.learner.parameters.values())
+    trained = sum(p.numel() for p in job.learner.adapters.parameters.values())
     targets = sorted(
-        {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in job.learner.parameters}
+        {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in job.learner.adapters.parameters}
     )
     return {
         "parameters": sum(p.numel() for p in model.parameters()) - trained,
         "trainable": trained,
         "targets": targets,
-        "tensors": len(job.learner.parameters),
+        "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": job.stopped_early,
     }

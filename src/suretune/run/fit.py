@@ -13,26 +13,22 @@ from types import FrameType
 from typing import Any, Protocol
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.model.attention import PACKED
-from suretune.model.batch import mean_loss
 from suretune.model.load import choose_device, choose_dtype, load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.run.check import Checked
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
 from suretune.train import checkpoint
-from suretune.train.loop import Applied, Learner, Proposed, non_finite_rows, train
-from suretune.train.optim import make_optimizer, make_scale
+from suretune.train.adapters import Adapters
+from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
+from suretune.train.start import make_engine
 from suretune.types import Sample, SetupFacts, StepFacts, StepRecord
-
-BIG = 1_000_000_000  # parameters from which activations are recomputed unless told otherwise
 
 
 class Watcher(Protocol):
@@ -84,6 +80,10 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
         resolved = resolved.with_values(origin, torch_dtype=dtype)
     if model.device is None:
         resolved = resolved.with_values(f"auto: {about}", device=device.type)
+    engine = resolved.config.engine
+    if engine.gradient_checkpointing is not None and engine.recompute is None:
+        again = "layer" if engine.gradient_checkpointing else "none"
+        resolved = resolved.with_values("flag: --gradient_checkpointing", recompute=again)
     return resolved, device
 
 
@@ -100,29 +100,25 @@ def open_base(
 
 
 def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> Learner:
-    """Adapters attached, optimizer ready."""
+    """Adapters attached, engine and optimizer ready."""
     config = checked.resolved.config
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
     parameters = trainable(tuned)
     if not parameters:
         raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
-    if _recomputes(config.schedule.gradient_checkpointing, tuned):
-        tuned.gradient_checkpointing_enable({"use_reentrant": False})
-        tuned.enable_input_require_grads()
-    packed = model.config._attn_implementation == PACKED
-    packs = config.schedule.tokens_per_pass if packed else 1
+    adapters = Adapters(parameters, config.schedule.weight_decay)
+    samples = [sample for row in checked.train for sample in row.samples]
+    started = make_engine(tuned, adapters, config.engine, model.device, samples, checked.plan)
+    if isinstance(started, SetupFacts):
+        raise journal.stop(started)
+    if model.device.type == "cuda" and started.about["engine"] == "plain":
+        about = SetupFacts("plain-engine", checked.base.name, found=started.about["why"])
+        journal.look(about, stops=False)
+    journal.event("engine", **started.about)
+    scale = make_scale(config.model.torch_dtype or "float32")
     return Learner(
-        tuned, parameters, make_optimizer(parameters, config.schedule),
-        make_scale(config.model.torch_dtype or "float32"), model.device, packs,
-        config.schedule.max_grad_norm,
-    )  # fmt: skip
-
-
-def _recomputes(asked: bool | None, model: PeftModel) -> bool:
-    if asked is not None:
-        return asked
-    on_cuda = next(model.parameters()).is_cuda
-    return bool(on_cuda and sum(p.numel() for p in model.parameters()) >= BIG)
+        tuned, adapters, started.engine, scale, model.device, config.schedule.max_grad_norm
+    )
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) -> Fit:
@@ -202,7 +198,7 @@ def stale(evals: Sequence[tuple[int, float]]) -> int:
 
 def _evaluate(job: Fit, step: int, watcher: Watcher) -> None:
     learner = job.learner
-    loss = mean_loss(learner.model, job.held_out, learner.tokens_per_pass, learner.device)
+    loss = learner.engine.mean_loss(job.held_out)
     job.evals.append((step, loss))
     rundir.append(job.run / "evals.jsonl", {"step": step, "held_out_loss": loss})
     watcher.evaluated(step, loss)

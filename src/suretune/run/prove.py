@@ -109,7 +109,7 @@ def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.M
         dtype=config.model.torch_dtype or "float32",
         system=questions.system,
         skills=str(skills) if skills else None,
-        tokens_per_pass=job.learner.tokens_per_pass,
+        tokens_per_pass=job.learner.engine.tokens_per_pass,
     )  # fmt: skip
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
 

@@ -21,7 +21,7 @@ from suretune.model.lora import load_weights, save_adapter
 from suretune.train.loop import Learner
 from suretune.types import Checkpoint
 
-FORMAT = 1
+FORMAT = 2
 OPTIMIZER = "optimizer.safetensors"
 GENERATORS = "generators.safetensors"
 
@@ -41,7 +41,7 @@ def save(
     try:
         save_adapter(learner.model, temporary)
         dress(temporary)
-        save_file(_optimizer_state(learner), temporary / OPTIMIZER)
+        save_file(learner.adapters.state(), temporary / OPTIMIZER)
         save_file(_generator_state(learner.device), temporary / GENERATORS)
         rundir.write_manifest(
             temporary, format=FORMAT, step=step, scale=learner.scale.value, **about
@@ -57,7 +57,8 @@ def restore(path: Path, learner: Learner) -> int:
     """Put a checkpoint's state into a learner; the step it was written after."""
     manifest = rundir.read_json(path / rundir.MANIFEST)
     load_weights(learner.model, path)
-    _restore_optimizer(learner, load_file(path / OPTIMIZER, device=str(learner.device)))
+    learner.adapters.load_state(load_file(path / OPTIMIZER))
+    learner.engine.restored()
     generators = load_file(path / GENERATORS)
     torch.set_rng_state(generators["cpu"])
     if learner.device.type == "cuda" and "cuda" in generators:
@@ -77,22 +78,6 @@ def keep(run: Path, limit: int | None) -> None:
         trash = path.with_name(f".trash-{path.name}-{os.getpid()}")
         os.rename(path, trash)
         shutil.rmtree(trash)
-
-
-def _optimizer_state(learner: Learner) -> dict[str, Tensor]:
-    state = {}
-    for name, parameter in learner.parameters.items():
-        for key, value in learner.optimizer.state[parameter].items():
-            state[f"{name}/{key}"] = value.detach().to("cpu").contiguous()
-    return state
-
-
-def _restore_optimizer(learner: Learner, state: Mapping[str, Tensor]) -> None:
-    for name, parameter in learner.parameters.items():
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            value = state[f"{name}/{key}"]
-            # A step counter lives on the CPU unless the optimizer is fused.
-            learner.optimizer.state[parameter][key] = value.cpu() if key == "step" else value
 
 
 def _generator_state(device: torch.device) -> dict[str, Tensor]:

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from peft import PeftModel
-from torch import Tensor, nn
 
 from suretune.data.plan import learning_rate
-from suretune.model.batch import passes, token_losses
+from suretune.train.adapters import Adapters
+from suretune.train.engine import Engine
 from suretune.types import Plan, Sample, StepRecord, Update
+
+FIRST_SCALE = 2.0**15  # float16 gradients overflow at 65,504
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,20 @@ class LossScale:
         return True
 
 
+def make_scale(dtype: str) -> LossScale:
+    """Only float16 needs one."""
+    return LossScale(FIRST_SCALE if dtype == "float16" else 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Learner:
     """What an update needs: a model with adapters, what of it moves, and how."""
 
     model: PeftModel
-    parameters: Mapping[str, nn.Parameter]
-    optimizer: torch.optim.Optimizer
+    adapters: Adapters
+    engine: Engine
     scale: LossScale
     device: torch.device
-    tokens_per_pass: int
     max_grad_norm: float
 
 
@@ -72,14 +78,13 @@ def train(
     learner: Learner, samples: Sequence[Sample], plan: Plan, done: int
 ) -> Generator[Proposed | Applied]:
     """Updates `done` + 1 to the last of the plan."""
-    learner.model.train()
+    learner.engine.prepare(samples, plan, done)
     for update in plan.updates[done:]:
         rate = learning_rate(plan.schedule, update.step)
         record = _propose(learner, samples, plan, update, rate)
         yield Proposed(record)
-        for group in learner.optimizer.param_groups:
-            group["lr"] = rate
-        learner.optimizer.step()
+        learner.adapters.set_rate(rate)
+        learner.engine.apply()
         yield Applied(record)
 
 
@@ -87,11 +92,10 @@ def _propose(
     learner: Learner, samples: Sequence[Sample], plan: Plan, update: Update, rate: float
 ) -> StepRecord:
     start = time.perf_counter()
-    loss = gradient(learner, [samples[i] for i in update.samples], update.loss_weight)
-    norm = clip(learner)
+    rows = [samples[i] for i in update.samples]
+    loss, norm = gradient(learner, rows, update.loss_weight)
     while not math.isfinite(norm) and learner.scale.halve():
-        loss = gradient(learner, [samples[i] for i in update.samples], update.loss_weight)
-        norm = clip(learner)
+        loss, norm = gradient(learner, rows, update.loss_weight)
     return StepRecord(
         step=update.step,
         epoch=round(update.step / plan.per_epoch, 3),
@@ -106,36 +110,26 @@ def _propose(
     )
 
 
-def gradient(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> float:
-    """Leave the gradient of these rows in the parameters; the loss in nats per learned token."""
-    learner.optimizer.zero_grad(set_to_none=True)
-    total: Tensor | float = 0.0
-    for batch in passes(rows, learner.tokens_per_pass, learner.device):
-        loss = (token_losses(learner.model, batch) * batch.weights).sum() / loss_weight
-        (loss * learner.scale.value).backward()  # type: ignore[no-untyped-call]
-        total = total + loss.detach()
-    return float(total)
+def gradient(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> tuple[float, float]:
+    """Leave the clipped gradient of these rows in the adapters.
 
-
-def clip(learner: Learner) -> float:
-    """The gradient's norm; what is above `max_grad_norm` is scaled down to it."""
-    parameters = list(learner.parameters.values())
-    if learner.scale.value != 1:
-        for p in parameters:
-            if p.grad is not None:
-                p.grad /= learner.scale.value
-    bound = learner.max_grad_norm or math.inf
-    return float(nn.utils.clip_grad_norm_(parameters, bound))
+    Returns the loss in nats per learned token and the gradient's norm before clipping; reading
+    these two numbers is the only time an update waits for the device.
+    """
+    learner.adapters.zero()
+    loss = learner.engine.backward(rows, loss_weight, learner.scale.value)
+    norm = learner.adapters.clip(learner.max_grad_norm, learner.scale.value)
+    found: list[float] = torch.stack([loss.to(norm), norm]).tolist()
+    return found[0], found[1]
 
 
 def non_finite_rows(learner: Learner, samples: Sequence[Sample], update: Update) -> list[int]:
     """Which samples of a failed update are not finite when computed alone; all if none is."""
     found = []
     for index in update.samples:
-        loss = gradient(learner, [samples[index]], update.loss_weight)
-        if not (math.isfinite(loss) and math.isfinite(clip(learner))):
+        if not all(map(math.isfinite, gradient(learner, [samples[index]], update.loss_weight))):
             found.append(index)
-    learner.optimizer.zero_grad(set_to_none=True)
+    learner.adapters.zero()
     return found or list(update.samples)
 
 

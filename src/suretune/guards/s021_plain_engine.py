@@ -1,0 +1,38 @@
+"""S021 plain-engine: the fused layers cannot compute this model, transformers' own do.
+
+What it looks at: the model's architecture and the adapters, when training on CUDA.
+
+Why it matters: the result is the same; the run is several times slower and needs more memory.
+
+How to mend it: nothing has to be mended. Of the reasons, dropout before the adapters
+(`--lora_dropout`) and adapters on the head (`--target_modules`) are yours to change.
+
+S021 plain-engine：融合层不认识这个模型，改用 transformers 自己的层计算。
+
+看什么：在 CUDA 上训练时，模型结构和适配器。
+
+为什么重要：结果相同，只是慢几倍，也更占显存。
+
+怎么改：不改也行。可以自己改的原因有：适配器前的 dropout（`--lora_dropout`）、
+给输出层加适配器（`--target_modules`）。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="S021",
+    name="plain-engine",
+    stops=False,
+    facts=SetupFacts,
+    check=for_setup("plain-engine"),
+    what=Text(
+        "{detail} is computed by transformers' own layers: {found}.",
+        "{detail} 由 transformers 自己的层计算：{found}。",
+    ),
+    why=Text(
+        "The result is the same; it is slower and needs more memory.",
+        "结果相同，只是更慢、更占显存。",
+    ),
+    fix=Text("`--fused false` says so on purpose.", "`--fused false` 表示就是要这样。"),
+)

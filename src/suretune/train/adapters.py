@@ -1,0 +1,94 @@
+"""What is trained, as one flat tensor, and AdamW over it.
+
+All adapters' values, gradients and moments lie behind each other, so that zeroing, the norm, the
+clipping and the update are one operation each instead of one per adapter. The model's parameters
+are views into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class Adapters:
+    """The trained parameters of a model, by name."""
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
+        self.parameters = dict(parameters)
+        first = next(iter(self.parameters.values()))
+        sizes = [p.numel() for p in self.parameters.values()]
+        self.values = nn.Parameter(torch.cat([p.data.flatten() for p in self.parameters.values()]))
+        self.values.grad = self.gradient = torch.zeros_like(self.values)
+        self.rate = torch.zeros((), device=first.device, dtype=torch.float32)
+        halves = torch.split(self.values.data, sizes), torch.split(self.gradient, sizes)
+        parts = zip(*halves, strict=True)
+        for p, (values, gradient) in zip(self.parameters.values(), parts, strict=True):
+            p.data, p.grad = values.view(p.shape), gradient.view(p.shape)
+        # Adam with decoupled decay (Loshchilov & Hutter 2019). On CUDA rate and step count live on
+        # the device, so that a captured update reads them anew each time.
+        cuda = first.is_cuda
+        self.optimizer = torch.optim.AdamW(
+            [self.values], lr=self.rate if cuda else 0.0, betas=(0.9, 0.999),
+            weight_decay=weight_decay, fused=cuda, capturable=cuda,
+        )  # fmt: skip
+
+    def zero(self) -> None:
+        """Forget the gradient."""
+        self.gradient.zero_()
+
+    def clip(self, bound: float, scale: float) -> Tensor:
+        """The gradient's norm without the loss scale; what is above the bound is scaled down."""
+        if scale != 1:
+            self.gradient /= scale
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
+        if bound:
+            # The slack is torch's own, so that clipping is what torch's users know.
+            self.gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)
+        return norm
+
+    def set_rate(self, rate: float) -> None:
+        """Of the next update."""
+        self.rate.fill_(rate)
+        if not self.values.is_cuda:
+            self.optimizer.param_groups[0]["lr"] = rate
+
+    def step(self) -> None:
+        """Apply the gradient."""
+        self.optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """The optimizer's, by parameter: empty before the first update."""
+        state = self.optimizer.state[self.values]
+        if not state:
+            return {}
+        found = {"step": state["step"].detach().cpu()}
+        for moment in MOMENTS:
+            for name, part in zip(self.parameters, self._parts(state[moment]), strict=True):
+                found[f"{name}/{moment}"] = part.detach().cpu().contiguous()
+        return found
+
+    def load_state(self, saved: Mapping[str, Tensor]) -> None:
+        """What `state` gave."""
+        if not saved:
+            return
+        device = self.values.device
+        state = self.optimizer.state[self.values]
+        loaded = {"step": saved["step"].to(device if device.type == "cuda" else "cpu").clone()}
+        for moment in MOMENTS:
+            parts = [saved[f"{name}/{moment}"].to(device).flatten() for name in self.parameters]
+            loaded[moment] = torch.cat(parts)
+        if state:  # a captured update reads the tensors that it was captured with
+            for name, tensor in loaded.items():
+                state[name].copy_(tensor)
+        else:
+            state.update(loaded)
+
+    def _parts(self, flat: Tensor) -> list[Tensor]:
+        owners = list(self.parameters.values())
+        parts = torch.split(flat, [p.numel() for p in owners])
+        return [part.view(p.shape) for p, part in zip(owners, parts, strict=True)]

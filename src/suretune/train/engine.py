@@ -1,0 +1,190 @@
+"""How an update's gradient is computed: plainly, or fast.
+
+Plain is transformers, PEFT and autograd: the reference, and what runs on a CPU. Fast is the model's
+own layers computed by hand (`model/fused.py`), replayed as CUDA graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from suretune.data.plan import packs
+from suretune.model import fused
+from suretune.model.batch import Pass, make_pass, mean_loss, pad_pass, passes, token_losses
+from suretune.model.keep import Policy
+from suretune.model.stack import Stack
+from suretune.train.adapters import Adapters
+from suretune.train.graph import Replayed, Size, choose_buckets
+from suretune.types import Plan, Sample
+
+
+class Engine(Protocol):
+    """Computes gradients and losses of rows with the adapters as they are."""
+
+    tokens_per_pass: int
+
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
+        """Told once what will come."""
+
+    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        """Add the gradient of scale * loss to the adapters'; the loss () in nats per token."""
+
+    def mean_loss(self, samples: Sequence[Sample]) -> float:
+        """Nats per learned token, nothing learned."""
+
+    def apply(self) -> None:
+        """Let the optimizer take its step."""
+
+    def restored(self) -> None:
+        """Told that the adapters' values were put in place from outside."""
+
+
+class Plain:
+    """By transformers' modules and autograd."""
+
+    def __init__(
+        self, model: PeftModel, adapters: Adapters, device: torch.device, tokens_per_pass: int
+    ) -> None:
+        self.model = model
+        self.adapters = adapters
+        self.device = device
+        self.tokens_per_pass = tokens_per_pass
+
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
+        """Nothing to prepare."""
+
+    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        self.model.train()
+        total = torch.zeros((), device=self.device)
+        for batch in passes(rows, self.tokens_per_pass, self.device):
+            loss = (token_losses(self.model, batch) * batch.weights).sum() / loss_weight
+            (loss * scale).backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+        return total
+
+    def mean_loss(self, samples: Sequence[Sample]) -> float:
+        return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
+
+    def apply(self) -> None:
+        self.adapters.step()
+
+    def restored(self) -> None:
+        """The modules read the adapters themselves."""
+
+
+class Fast:
+    """By hand, padded to buckets and replayed."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        adapters: Adapters,
+        device: torch.device,
+        tokens_per_pass: int,
+        policy: Policy,
+        graphs: bool,
+    ) -> None:
+        self.stack = stack
+        self.adapters = adapters
+        self.device = device
+        self.tokens_per_pass = tokens_per_pass
+        self.policy = policy
+        self.pool = torch.cuda.graph_pool_handle() if graphs else None
+        self.buckets: list[Bucket] = []
+        self._apply = Replayed(self._step, self.pool)
+
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
+        """Choose the buckets that the plan's passes will be padded to."""
+        if self.pool is None:
+            return
+        sizes = []
+        for update in plan.updates[done:]:
+            rows = [samples[i] for i in update.samples]
+            for group in packs([len(row.ids) for row in rows], self.tokens_per_pass):
+                sizes.append(size_of([rows[i] for i in group]))
+        self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
+
+    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        for group in packs([len(row.ids) for row in rows], self.tokens_per_pass):
+            chosen = [rows[i] for i in group]
+            size = size_of(chosen)
+            bucket = next((b for b in self.buckets if b.fits(size)), None)
+            if bucket is None:
+                total += self.one(make_pass(chosen, self.device), scale / loss_weight) / scale
+            else:
+                total += bucket.run(chosen, scale / loss_weight) / scale
+        return total
+
+    def one(self, batch: Pass, factor: float | Tensor) -> Tensor:
+        """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ()."""
+        factors = batch.weights * factor
+        nats = fused.gradient(self.stack, batch, factors, self.policy)
+        return (nats * factors).sum()
+
+    def mean_loss(self, samples: Sequence[Sample]) -> float:
+        total = 0.0
+        for batch in passes(samples, self.tokens_per_pass, self.device):
+            nats = fused.losses(self.stack, batch, self.policy)
+            total += float((nats * batch.weights).sum())
+        return total / sum(sample.loss_weight for sample in samples)
+
+    def apply(self) -> None:
+        self._apply()
+
+    def restored(self) -> None:
+        self.stack.refresh()
+
+    def _step(self) -> Tensor:
+        self.adapters.step()
+        self.stack.refresh()
+        return self.adapters.rate
+
+
+class Bucket:
+    """Buffers for passes up to a size, and their captured pass."""
+
+    def __init__(self, engine: Fast, size: Size) -> None:
+        self.size = size
+        device = engine.device
+        self.buffers = Pass(
+            ids=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
+            positions=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
+            starts=torch.zeros(size.rows + 1, dtype=torch.int32, device=device),
+            longest=size.longest,
+            sources=torch.zeros(size.learned, dtype=torch.long, device=device),
+            targets=torch.zeros(size.learned, dtype=torch.long, device=device),
+            weights=torch.zeros(size.learned, device=device),
+        )
+        self.factor = torch.zeros((), device=device)
+        self.replayed = Replayed(lambda: engine.one(self.buffers, self.factor), engine.pool)
+
+    def fits(self, size: Size) -> bool:
+        """Whether such a pass has room."""
+        mine = self.size
+        rows = size.rows + -(-(mine.tokens - size.tokens) // mine.longest)
+        return (
+            size.tokens <= mine.tokens
+            and rows <= mine.rows
+            and size.learned <= mine.learned
+            and size.longest <= mine.longest
+        )
+
+    def run(self, rows: Sequence[Sample], factor: float) -> Tensor:
+        """As `Fast.one`, for these rows."""
+        padded = pad_pass(make_pass(rows, torch.device("cpu")), self.buffers)
+        for name in ("ids", "positions", "starts", "sources", "targets", "weights"):
+            getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
+        self.factor.fill_(factor)
+        return self.replayed().clone()
+
+
+def size_of(rows: Sequence[Sample]) -> Size:
+    """What a pass of these rows holds."""
+    lengths = [len(row.ids) for row in rows]
+    return Size(sum(lengths), len(rows), sum(row.learned for row in rows), max(lengths))

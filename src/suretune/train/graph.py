@@ -1,0 +1,104 @@
+"""A pass or an update captured once as a CUDA graph and replayed: no launches, no waiting.
+
+Launching a 7B model's kernels one by one takes the host longer than an H200 needs to compute 700
+tokens. A graph needs fixed shapes, so passes are padded up to a bucket; which buckets, is decided
+from the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STEP = 64  # tokens; buckets are multiples of it
+CAPTURE = 8192  # tokens that could be computed in the time that one capture costs
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """What a pass holds at most: tokens, rows, learned tokens, the longest row's tokens."""
+
+    tokens: int
+    rows: int
+    learned: int
+    longest: int
+
+
+def up(number: int, step: int) -> int:
+    """The next multiple of step."""
+    return -(-number // step) * step
+
+
+def choose_buckets(sizes: Sequence[Size]) -> list[Size]:
+    """The buckets, smallest first, that together cost least: padded tokens and captures.
+
+    Exact, by dynamic programming over the sizes in order of their tokens.
+    """
+    if not sizes:
+        return []
+    counts: dict[int, int] = {}
+    for size in sizes:
+        tokens = up(size.tokens, STEP)
+        counts[tokens] = counts.get(tokens, 0) + 1
+    steps = sorted(counts)
+    best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first i steps, where its last starts
+    for end in range(1, len(steps) + 1):
+        passes = 0
+        choices = []
+        for start in range(end - 1, -1, -1):
+            passes += counts[steps[start]]
+            choices.append((best[start][0] + CAPTURE + passes * steps[end - 1], start))
+        best.append(min(choices))
+    tops = []
+    end = len(steps)
+    while end:
+        tops.append(steps[end - 1])
+        end = best[end][1]
+    return _filled(sizes, sorted(tops))
+
+
+def _filled(sizes: Sequence[Size], tops: Sequence[int]) -> list[Size]:
+    """Each bucket with room for whatever falls into it, its padding as rows of its own included."""
+    made = []
+    for top in tops:
+        below = max((t for t in tops if t < top), default=0)
+        inside = [s for s in sizes if below < up(s.tokens, STEP) <= top]
+        longest = max(s.longest for s in inside)
+        padding = up(top - min(s.tokens for s in inside), longest) // longest
+        learned = up(max(s.learned for s in inside), 16)
+        made.append(Size(top, max(s.rows for s in inside) + padding, learned, longest))
+    return made
+
+
+class Replayed:
+    """A function without arguments: run once, then captured, then replayed.
+
+    What it reads and writes must stay where it is.
+    """
+
+    def __init__(self, function: Callable[[], Tensor], pool: Any) -> None:
+        self.function = function
+        self.pool = pool  # shared by graphs that never run at the same time; None: no graph
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.result: Tensor | None = None
+        self.warm = False
+
+    def __call__(self) -> Tensor:
+        if self.graph is not None and self.result is not None:
+            self.graph.replay()
+            return self.result
+        if self.pool is None or not self.warm:  # the first run compiles kernels and counts
+            self.warm = True
+            return self.function()
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            self.result = self.function()
+        self.graph = graph
+        graph.replay()
+        return self.result
