@@ -1,7 +1,8 @@
 """Answers: a batch of prompts in, token ids out, one step at a time.
 
-The same function serves probes, chat and proof. Prompts of different lengths are padded on the
-left; a finished row leaves the batch. Greedy unless a temperature is given.
+The same functions serve probes, chat and proof. A `Decoder` answers by itself (CUDA); for any other
+model, and as the reference, transformers does: prompts of different lengths are padded on the left,
+and a finished row leaves the batch. Greedy unless a temperature is given.
 """
 
 from __future__ import annotations
@@ -11,17 +12,37 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import DynamicCache
 
 from suretune.data.template import ChatTokenizer
+from suretune.model.decode import Decoder, pick
+from suretune.model.stack import Stack, make_stack
 
 BATCH = 128  # prompts that are answered at once
 
+Talker = nn.Module | Decoder  # whom one can ask
+
+
+def talker(model: nn.Module) -> Talker:
+    """A decoder for a model on CUDA that can have one, else the model itself.
+
+    Its adapters, if any, are read once: after a change of theirs call `stack.refresh()`.
+    """
+    if next(model.parameters()).device.type != "cuda":
+        return model
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    stack = make_stack(inner, learning=False)
+    return Decoder(stack) if isinstance(stack, Stack) else model
+
 
 @contextmanager
-def answering(model: nn.Module) -> Iterator[None]:
+def answering(model: Talker) -> Iterator[None]:
     """Evaluation mode with attention that knows a cache; training's comes back afterwards."""
+    if isinstance(model, Decoder):
+        yield
+        return
     config: Any = model.config
     attention, training = config._attn_implementation, model.training
     model.set_attn_implementation("sdpa")  # type: ignore[operator]
@@ -35,7 +56,7 @@ def answering(model: nn.Module) -> Iterator[None]:
 
 @torch.inference_mode()
 def stream(
-    model: nn.Module,
+    model: Talker,
     prompts: Sequence[Sequence[int]],
     stop_ids: frozenset[int],
     max_new_tokens: int,
@@ -47,6 +68,9 @@ def stream(
 
     A stop token ends its row and is not yielded. Call within `answering(model)`.
     """
+    if isinstance(model, Decoder):
+        yield from model.stream(prompts, stop_ids, max_new_tokens, temperature, top_p, generator)
+        return
     device = next(model.parameters()).device
     stops = torch.tensor(sorted(stop_ids), device=device)
     ids, mask = _left_padded(prompts, device)
@@ -58,7 +82,7 @@ def stream(
             input_ids=ids, attention_mask=mask, position_ids=positions,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         )  # fmt: skip
-        token = _pick(out.logits[:, -1], temperature, top_p, generator)
+        token = pick(out.logits[:, -1], temperature, top_p, generator)
         going = ~torch.isin(token, stops)
         if not going.all():
             keep = going.nonzero()[:, 0]
@@ -83,26 +107,16 @@ def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tupl
     return ids.to(device), mask.to(device)
 
 
-def _pick(
-    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
-) -> Tensor:
-    """(B, V) -> (B,): the likeliest, or one drawn from the nucleus of Holtzman et al. 2020."""
-    if temperature <= 0:
-        return logits.argmax(-1)
-    probabilities = (logits.float() / temperature).softmax(-1)
-    ordered, order = probabilities.sort(descending=True)
-    ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
-    drawn = torch.multinomial(ordered, 1, generator=generator)
-    return order.gather(1, drawn)[:, 0]
-
-
 def answers(
-    model: nn.Module,
+    model: Talker,
     tokenizer: ChatTokenizer,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
 ) -> list[str]:
     """Greedy answers to many prompts, in their order."""
+    if isinstance(model, Decoder):
+        said = model.generate(prompts, tokenizer.stop_ids, max_new_tokens)
+        return [tokenizer.decode(ids) for ids in said]
     given: list[list[int]] = [[] for _ in prompts]
     # Prompts of similar length share a batch, so little is padded.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -117,8 +131,10 @@ def answers(
 
 
 @torch.inference_mode()
-def last_logits(model: nn.Module, prompts: Sequence[Sequence[int]]) -> Tensor:
+def last_logits(model: Talker, prompts: Sequence[Sequence[int]]) -> Tensor:
     """(prompts, V) float32 on the CPU: the logits behind each prompt, each computed alone."""
+    if isinstance(model, Decoder):
+        return model.last_logits(prompts)
     device = next(model.parameters()).device
     with answering(model):
         rows = [

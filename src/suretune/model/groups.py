@@ -1,25 +1,21 @@
-"""Linear layers that share one input, and their LoRA adapters, as one matrix.
+"""Linear layers that share one input, and their LoRA adapters, as three matrices.
 
-A group lays its N x K weights and all R ranks of its adapters into one padded buffer
-
-    [ W   s*B ]      N rows
-    [ A    0  ]      R rows
-      K     R
-
-so that with a = x A' one product [x a] [W s*B]' gives y, and with g = dy (s*B) one product
-[dy g] [W s*B over A 0] gives dx: the adapters cost a few columns of a product that is computed
-anyway, where added separately they cost another pass over y and over dx. The weights of the
-model's own modules become views into the buffer, so nothing is held twice.
+A group holds the N x K weights of its members as one matrix W, all R ranks of their adapters as A
+(R, K) and as B (N, R), which is block-diagonal and carries the scale. So q, k and v are one product,
+gate and up another. y = x W' + a B' with a = x A'; dx = dy W + g A with g = dy B. The weights of the
+model's own modules become views into W: nothing is held twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+
+from suretune.model.eight import Eight, make_eight
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
 
@@ -39,72 +35,142 @@ class Adapter:
 class Group:
     """N outputs, K inputs, R ranks (a multiple of 8, or 0)."""
 
-    buffer: Tensor  # (N + R, K + R)
+    weight: Tensor  # (N, K)
     bias: Tensor | None  # (N,)
-    n: int
-    k: int
-    r: int
+    a: Tensor  # (R, K)
+    b: Tensor  # (N, R), the scale in it
     adapters: tuple[Adapter, ...]
     sizes: tuple[int, ...]  # outputs of each member
-    eight: object | None = field(default=None)  # the base in 8 bits, where it was asked for
+    eight: Eight | None = None  # the base in 8 bits, where it was asked for
 
     @property
-    def weight(self) -> Tensor:
-        """(N, K), the base's."""
-        return self.buffer[: self.n, : self.k]
+    def n(self) -> int:
+        return len(self.weight)
 
-    def pad(self, x: Tensor) -> Tensor:
-        """(T, K) -> (T, K + R) with room for a."""
-        wide = x.new_empty(len(x), self.k + self.r)
-        wide[:, : self.k] = x
-        return wide
+    @property
+    def k(self) -> int:
+        return self.weight.shape[1]
 
-    def pad_out(self, dy: Tensor) -> Tensor:
-        """(T, N) -> (T, N + R) with room for g."""
-        wide = dy.new_empty(len(dy), self.n + self.r)
-        wide[:, : self.n] = dy
-        return wide
+    @property
+    def r(self) -> int:
+        return len(self.a)
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """x (T, K + R), its last R columns are overwritten; y (T, N) and a (T, R)."""
-        a = None
-        if self.r:
-            a = torch.mm(x[:, : self.k], self.buffer[self.n :, : self.k].t())
-            x[:, self.k :] = a
-        top = self.buffer[: self.n].t()
+    def base(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """x (T, K) -> x W' (+ bias or residual) (T, N), without the adapters."""
+        if self.eight is not None:
+            y = self.eight.forward(x)
+            for more in (self.bias, residual):
+                if more is not None:
+                    y += more
+            return y
         if residual is not None:
-            y = torch.addmm(residual, x, top)
-            return (y if self.bias is None else y.add_(self.bias)), a
-        return (torch.mm(x, top) if self.bias is None else torch.addmm(self.bias, x, top)), a
+            y = torch.addmm(residual, x, self.weight.t())
+            return y if self.bias is None else y.add_(self.bias)
+        return (
+            x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
+        )
 
-    def backward(self, dy: Tensor) -> Tensor:
-        """dy (T, N + R), its last R columns become g; dx (T, K). Call `learn` as well."""
-        return torch.mm(dy, self.buffer[:, : self.k])
+    def ranks(self, x: Tensor) -> Tensor:
+        """a = x A' (T, R)."""
+        return x @ self.a.t()
 
-    def spread(self, dy: Tensor) -> None:
-        """Fill the last R columns of dy (T, N + R) with g = dy (s*B)."""
-        if self.r:
-            dy[:, self.n :] = torch.mm(dy[:, : self.n], self.buffer[: self.n, self.k :])
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (T, K) -> y (T, N) and a (T, R)."""
+        a = self.ranks(x)
+        y = self.base(x, residual)
+        return (y.addmm_(a, self.b.t()) if self.r else y), a
 
-    def learn(self, x: Tensor, a: Tensor | None, dy: Tensor) -> None:
-        """Add to the adapters' gradients: x (T, >= K), a (T, R), dy (T, N + R) with g."""
-        if a is None:
-            return
+    def base_backward(self, dy: Tensor) -> Tensor:
+        """dy (T, N) -> dy W (T, K)."""
+        return dy @ self.weight if self.eight is None else self.eight.backward(dy)
+
+    def backward(self, dy: Tensor, g: Tensor) -> Tensor:
+        """dy (T, N) and g = dy B (T, R) -> dx (T, K)."""
+        dx = self.base_backward(dy)
+        return dx.addmm_(g, self.a) if self.r else dx
+
+    def spread(self, dy: Tensor) -> Tensor:
+        """g = dy B (T, R)."""
+        return dy @ self.b
+
+    def learn(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
+        """Add to the adapters' gradients: x (T, K), a and g (T, R), dy (T, N)."""
+        whole = side_by_side([grad_of(adapter.a) for adapter in self.adapters])
+        if whole is not None:
+            add_product(whole, g[:, : len(whole)].t(), x, 1.0)
         for adapter in self.adapters:
-            g = dy[:, self.n :][:, adapter.ranks]
-            add_product(grad_of(adapter.a), g.t(), x[:, : self.k], 1.0)
+            if whole is None:
+                add_product(grad_of(adapter.a), g[:, adapter.ranks].t(), x, 1.0)
             part = dy[:, adapter.rows]
             add_product(grad_of(adapter.b), part.t(), a[:, adapter.ranks], adapter.scale)
 
-    def refresh(self) -> None:
-        """Copy the adapters' masters into the buffer."""
+    def places(self) -> Iterator[tuple[Tensor, nn.Parameter, float]]:
+        """(where in A or B, which master belongs there, times what)."""
         for adapter in self.adapters:
-            self.buffer[self.n :, : self.k][adapter.ranks] = adapter.a.data
-            self.buffer[adapter.rows, self.k :][:, adapter.ranks] = adapter.b.data * adapter.scale
+            yield self.a[adapter.ranks], adapter.a, 1.0
+            yield self.b[adapter.rows, adapter.ranks], adapter.b, adapter.scale
+
+    def refresh(self) -> None:
+        """Copy the adapters' masters into A and B."""
+        for there, master, scale in self.places():
+            there.copy_(master.data if scale == 1 else master.data * scale)
+
+    def quantize(self) -> None:
+        """From now on compute the base's products in 8 bits."""
+        self.eight = make_eight(self.weight)
 
     def mute(self) -> None:
-        """Zero s*B: the outputs are the base's until `refresh`."""
-        self.buffer[: self.n, self.k :] = 0
+        """Zero B: the outputs are the base's until `refresh`."""
+        self.b.zero_()
+
+
+class Mirror:
+    """All masters of a stack and their places in the groups; one kernel copies them."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.groups = groups
+        self.table: tuple[Tensor, Tensor, Tensor, int] | None = None
+
+    def refresh(self) -> None:
+        """Masters -> A and B of every group."""
+        if not self.groups[0].weight.is_cuda:
+            for group in self.groups:
+                group.refresh()
+            return
+        from suretune.model import kernels
+
+        if self.table is None:
+            self.table = self._table()
+        kernels.mirror(*self.table, self.groups[0].weight)
+
+    def _table(self) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Addresses (P, 2), sizes (P, 3) of rows, columns and stride, scales (P,); the largest.
+
+        The masters must have moved into their flat tensor before; they stay there.
+        """
+        places = [place for group in self.groups for place in group.places()]
+        device = self.groups[0].weight.device
+        addresses = [(there.data_ptr(), master.data_ptr()) for there, master, _ in places]
+        sizes = [(*master.shape, there.stride(0)) for there, master, _ in places]
+        return (
+            torch.tensor(addresses, device=device),
+            torch.tensor(sizes, device=device),
+            torch.tensor([scale for *_, scale in places], device=device),
+            max((master.numel() for _, master, _ in places), default=0),
+        )
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
+    """Matrices that follow each other in memory as one (sum of rows, K), or None."""
+    if not parts:
+        return None
+    first, end = parts[0], parts[0].data_ptr()
+    for part in parts:
+        if part.data_ptr() != end or not part.is_contiguous():
+            return None
+        end += part.numel() * part.element_size()
+    rows = sum(len(part) for part in parts)
+    return first.as_strided((rows, first.shape[1]), (first.shape[1], 1))
 
 
 def grad_of(parameter: nn.Parameter) -> Tensor:
@@ -124,7 +190,7 @@ def add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
         out.addmm_(left.to(out.dtype), right.to(out.dtype), alpha=scale)
 
 
-def make_group(members: Sequence[nn.Module]) -> Group | str:
+def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
     """Linear layers with one input, with or without LoRA, or the reason why they cannot be one."""
     bases: list[nn.Linear] = []
     for module in members:
@@ -132,33 +198,33 @@ def make_group(members: Sequence[nn.Module]) -> Group | str:
         if type(base) is not nn.Linear:
             return f"{type(base).__name__} in place of a linear layer"
         bases.append(base)
-        if isinstance(module, LoraLayer) and (reason := _unusual(module)):
+        if isinstance(module, LoraLayer) and (reason := _unusual(module, learning)):
             return reason
     sizes = tuple(base.out_features for base in bases)
-    n, k = sum(sizes), bases[0].in_features
     ranks = [m.r["default"] if isinstance(m, LoraLayer) else 0 for m in members]
     r = -(-sum(ranks) // ALIGN) * ALIGN
-    first = bases[0].weight
-    buffer = first.new_zeros(n + r, k + r)
+    weight = bases[0].weight.data
+    if len(bases) > 1:
+        weight = torch.cat([base.weight.data for base in bases])
     adapters, row, rank = [], 0, 0
     for module, base, own in zip(members, bases, ranks, strict=True):
         rows = slice(row, row + base.out_features)
-        buffer[rows, :k] = base.weight.data
-        base.weight.data = buffer[rows, :k]
+        base.weight.data = weight[rows]
         if isinstance(module, LoraLayer):
             pair = module.lora_A["default"].weight, module.lora_B["default"].weight
             scale = module.scaling["default"]
             adapters.append(Adapter(rows, slice(rank, rank + own), scale, *pair))
         row, rank = rows.stop, rank + own
-    group = Group(buffer, _joined_bias(bases), n, k, r, tuple(adapters), sizes)
+    a, b = weight.new_zeros(r, weight.shape[1]), weight.new_zeros(len(weight), r)
+    group = Group(weight, _joined_bias(bases), a, b, tuple(adapters), sizes)
     group.refresh()
     return group
 
 
-def _unusual(module: LoraLayer) -> str:
+def _unusual(module: LoraLayer, learning: bool) -> str:
     """Why a LoRA layer is not the plain one, or nothing."""
     dropout = module.lora_dropout["default"]
-    if isinstance(dropout, nn.Dropout) and dropout.p:
+    if learning and isinstance(dropout, nn.Dropout) and dropout.p:
         return "dropout before the adapters"
     if module.use_dora.get("default"):
         return "DoRA"

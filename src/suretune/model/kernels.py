@@ -68,29 +68,77 @@ def _tanh(x):
 
 
 @triton.jit
-def _gate(gate_up, out, size, out_stride, IS_SILU: tl.constexpr, BLOCK: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    g = tl.load(gate_up + row * 2 * size + at, inside, 0.0).to(tl.float32)
-    u = tl.load(gate_up + row * 2 * size + size + at, inside, 0.0).to(tl.float32)
+def _plus(values, left, right, precise: tl.constexpr):
+    """values (TOKENS, UNITS) + left (TOKENS, RANKS) right (RANKS, UNITS)."""
+    if precise:
+        return values + tl.dot(left, right, input_precision="ieee")
+    return values + tl.dot(left, right)
+
+
+@triton.jit
+def _gate_parts(
+    gate_up, a, b, token, unit, inside, tokens, size, ranks,
+    RANKS: tl.constexpr, PRECISE: tl.constexpr,
+):  # fmt: skip
+    """g and u of a tile, the adapters' share added; float32 (TOKENS, UNITS)."""
+    row = token.to(tl.int64)[:, None] * 2 * size
+    g = tl.load(gate_up + row + unit[None, :], inside, 0.0).to(tl.float32)
+    u = tl.load(gate_up + row + size + unit[None, :], inside, 0.0).to(tl.float32)
+    if RANKS:
+        rank = tl.arange(0, RANKS)
+        few = rank < ranks
+        left = tl.load(
+            a + token[:, None] * ranks + rank[None, :],
+            few[None, :] & (token < tokens)[:, None], 0.0,
+        )  # fmt: skip
+        seen = few[:, None] & (unit < size)[None, :]
+        up = unit[None, :].to(tl.int64) * ranks + rank[:, None]
+        g = _plus(g, left, tl.load(b + up, seen, 0.0), PRECISE)
+        u = _plus(u, left, tl.load(b + size.to(tl.int64) * ranks + up, seen, 0.0), PRECISE)
+    return g, u
+
+
+@triton.jit
+def _gate(
+    gate_up, a, b, out, tokens, size, ranks, RANKS: tl.constexpr, IS_SILU: tl.constexpr,
+    PRECISE: tl.constexpr, TOKENS: tl.constexpr, UNITS: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
+    unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
+    inside = (token < tokens)[:, None] & (unit < size)[None, :]
+    g, u = _gate_parts(gate_up, a, b, token, unit, inside, tokens, size, ranks, RANKS, PRECISE)
     if IS_SILU:
         acted = g * tl.sigmoid(g)
     else:
         acted = 0.5 * g * (1 + _tanh(HALF_PI_ROOT * (g + 0.044715 * g * g * g)))
-    tl.store(out + row * out_stride + at, acted * u, inside)
+    at = token.to(tl.int64)[:, None] * size + unit[None, :]
+    tl.store(out + at, acted * u, inside)
 
 
 @triton.jit
 def _gate_backward(
-    dh, gate_up, out, size, dh_stride, out_stride, IS_SILU: tl.constexpr, BLOCK: tl.constexpr
-):
-    row = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    g = tl.load(gate_up + row * 2 * size + at, inside, 0.0).to(tl.float32)
-    u = tl.load(gate_up + row * 2 * size + size + at, inside, 0.0).to(tl.float32)
-    d = tl.load(dh + row * dh_stride + at, inside, 0.0).to(tl.float32)
+    dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, down_ranks,
+    RANKS: tl.constexpr, DOWN: tl.constexpr, IS_SILU: tl.constexpr, PRECISE: tl.constexpr,
+    TOKENS: tl.constexpr, UNITS: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
+    unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
+    inside = (token < tokens)[:, None] & (unit < size)[None, :]
+    g, u = _gate_parts(gate_up, a, b, token, unit, inside, tokens, size, ranks, RANKS, PRECISE)
+    at = token.to(tl.int64)[:, None] * size + unit[None, :]
+    d = tl.load(dh + at, inside, 0.0).to(tl.float32)
+    if DOWN:
+        rank = tl.arange(0, DOWN)
+        few = rank < down_ranks
+        left = tl.load(
+            g_down + token[:, None] * down_ranks + rank[None, :],
+            few[None, :] & (token < tokens)[:, None], 0.0,
+        )  # fmt: skip
+        right = tl.load(
+            a_down + rank[:, None] * size + unit[None, :],
+            few[:, None] & (unit < size)[None, :], 0.0,
+        )  # fmt: skip
+        d = _plus(d, left, right, PRECISE)
     if IS_SILU:
         s = tl.sigmoid(g)
         acted = g * s
@@ -99,9 +147,10 @@ def _gate_backward(
         t = _tanh(HALF_PI_ROOT * (g + 0.044715 * g * g * g))
         acted = 0.5 * g * (1 + t)
         slope = 0.5 * (1 + t) + 0.5 * g * (1 - t * t) * HALF_PI_ROOT * (1 + 0.134145 * g * g)
-    tl.store(out + row * out_stride + at, d * u * slope, inside)
-    tl.store(out + row * out_stride + size + at, d * acted, inside)
-    tl.store(dh + row * dh_stride + at, acted * u, inside)
+    twice = token.to(tl.int64)[:, None] * 2 * size + unit[None, :]
+    tl.store(out + twice, d * u * slope, inside)
+    tl.store(out + twice + size, d * acted, inside)
+    tl.store(dh + at, acted * u, inside)
 
 
 @triton.jit
@@ -128,6 +177,54 @@ def _cross_entropy(
             values = tl.load(start + at, at < vocabulary, -float("inf")).to(tl.float32)
             slope = tl.exp(values - sum_log) - tl.where(at == target, 1.0, 0.0)
             tl.store(start + at, slope * factor, at < vocabulary)
+
+
+@triton.jit
+def _quantize(x, out, scales, size, stride, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    largest = 0.0
+    for first in range(0, size, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        values = tl.load(x + row * stride + at, at < size, 0.0).to(tl.float32)
+        largest = tl.maximum(largest, tl.max(tl.abs(values)))
+    scale = tl.maximum(largest, 1e-12) / 448
+    tl.store(scales + row, scale)
+    for first in range(0, size, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        values = tl.load(x + row * stride + at, at < size, 0.0).to(tl.float32)
+        tl.store(out + row * size + at, (values / scale).to(tl.float8e4nv), at < size)
+
+
+def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
+    rows, size = x.shape
+    out = torch.empty(rows, size, dtype=torch.float8_e4m3fn, device=x.device)
+    scales = torch.empty(rows, 1, dtype=torch.float32, device=x.device)
+    if rows:
+        block = min(triton.next_power_of_2(size), 65536)  # a whole row in registers, read once
+        warps = 32 if block > 16384 else 8 if block > 2048 else 4
+        _quantize[(rows,)](x, out, scales, size, x.stride(0), block, num_warps=warps)
+    return out, scales
+
+
+@triton.jit
+def _mirror(addresses, sizes, scales, like, BLOCK: tl.constexpr):
+    place = tl.program_id(0)
+    rows = tl.load(sizes + place * 3)
+    columns = tl.load(sizes + place * 3 + 1)
+    stride = tl.load(sizes + place * 3 + 2)
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < rows * columns
+    there = tl.load(addresses + place * 2).to(like.dtype)
+    master = tl.load(addresses + place * 2 + 1).to(tl.pointer_type(tl.float32))
+    values = tl.load(master + at, inside, 0.0) * tl.load(scales + place)
+    tl.store(there + at // columns * stride + at % columns, values, inside)
+
+
+def mirror(addresses: Tensor, sizes: Tensor, scales: Tensor, largest: int, like: Tensor) -> None:
+    """Every float32 master times its scale into its place; `like` gives the places' dtype."""
+    if len(addresses):
+        grid = (len(addresses), triton.cdiv(largest, 4096))
+        _mirror[grid](addresses, sizes, scales, like, 4096, num_warps=8)
 
 
 def _warps(block: int) -> int:
@@ -172,18 +269,42 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Te
     )  # fmt: skip
 
 
-def gate(gate_up: Tensor, kind: str, out: Tensor) -> None:
-    size = gate_up.shape[1] // 2
-    grid = (len(gate_up), triton.cdiv(size, 1024))
-    _gate[grid](gate_up, out, size, out.stride(0), kind == SILU, 1024, num_warps=4)
+MOST = 128  # ranks that a gate kernel adds by itself; more are added before it
 
 
-def gate_backward(dh: Tensor, gate_up: Tensor, kind: str, out: Tensor) -> None:
-    size = gate_up.shape[1] // 2
-    grid = (len(gate_up), triton.cdiv(size, 1024))
+def _block(ranks: int) -> int:
+    """Ranks as the kernels know them: a power of two that tensor cores take, or none."""
+    return max(16, triton.next_power_of_2(ranks)) if ranks else 0
+
+
+def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
+    if a.shape[1] > MOST:
+        gate_up, a = torch.addmm(gate_up, a, b.t()), a[:, :0]
+    tokens, size = out.shape
+    ranks = a.shape[1]
+    grid = (triton.cdiv(tokens, 32), triton.cdiv(size, 128))
+    _gate[grid](
+        gate_up, a, b, out, tokens, size, ranks, _block(ranks), kind == SILU,
+        out.dtype == torch.float32, 32, 128, num_warps=4,
+    )  # fmt: skip
+
+
+def gate_backward(
+    dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
+    out: Tensor,
+) -> None:  # fmt: skip
+    if a.shape[1] > MOST:
+        gate_up, a = torch.addmm(gate_up, a, b.t()), a[:, :0]
+    if g_down.shape[1] > MOST:
+        dh.addmm_(g_down, a_down)
+        g_down = g_down[:, :0]
+    tokens, size = dh.shape
+    ranks, down = a.shape[1], g_down.shape[1]
+    grid = (triton.cdiv(tokens, 16), triton.cdiv(size, 128))
     _gate_backward[grid](
-        dh, gate_up, out, size, dh.stride(0), out.stride(0), kind == SILU, 1024, num_warps=4
-    )
+        dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, down, _block(ranks),
+        _block(down), kind == SILU, out.dtype == torch.float32, 16, 128, num_warps=4,
+    )  # fmt: skip
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:

@@ -36,10 +36,10 @@ class AttentionKept:
     """What attention's backward pass needs; x is the layer's input (T, K)."""
 
     scale: Tensor  # of the norm, (T,)
-    a: Tensor | None
+    a: Tensor
     qkv: Tensor  # rotated, unless queries and keys are normed: then as projected
     done: Attended
-    o_a: Tensor | None
+    o_a: Tensor
 
 
 @dataclass(slots=True)
@@ -47,9 +47,9 @@ class MlpKept:
     """What the MLP's backward pass needs; its input is apart."""
 
     scale: Tensor
-    a: Tensor | None
-    gate_up: Tensor | None
-    down_a: Tensor | None
+    a: Tensor
+    gate_up: Tensor | None  # the base's, without the adapters
+    down_a: Tensor
 
 
 @dataclass(slots=True)
@@ -98,10 +98,10 @@ def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
     return _attention_backward(layer, x, attention, dx, how)
 
 
-def _normed(norm: Norm, x: Tensor, group: Group) -> tuple[Tensor, Tensor]:
-    """norm(x) with room for the group's adapters, and the norm's scale."""
-    wide = x.new_empty(len(x), group.k + group.r)
-    return wide, ops.rms_norm(x, norm.weight, norm.eps, wide[:, : group.k])
+def _normed(norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
+    """norm(x) and the norm's scale."""
+    out = torch.empty_like(x)
+    return out, ops.rms_norm(x, norm.weight, norm.eps, out)
 
 
 def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
@@ -111,12 +111,12 @@ def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
 
 
 def _attention(layer: Layer, x: Tensor, how: Setting) -> tuple[Tensor, AttentionKept]:
-    normed, scale = _normed(layer.before_attention, x, layer.qkv)
+    normed, scale = _normed(layer.before_attention, x)
     qkv, a = layer.qkv.forward(normed)
     del normed
     q, k, v = _rotated(layer, qkv, how)
     done = attend(q, k, v, how.rows, how.stack.scale, layer.window)
-    out, o_a = layer.o.forward(layer.o.pad(done.out.reshape(len(x), -1)), residual=x)
+    out, o_a = layer.o.forward(done.out.reshape(len(x), -1), residual=x)
     return out, AttentionKept(scale, a, qkv, done, o_a)
 
 
@@ -158,11 +158,10 @@ def _attention_backward(
 ) -> Tensor:
     stack = how.stack
     attended = kept.done.out.reshape(len(x), -1)
-    d_out = layer.o.pad_out(dx)
-    layer.o.spread(d_out)
-    d_attended = layer.o.backward(d_out).view_as(kept.done.out)
-    layer.o.learn(attended, kept.o_a, d_out)
-    del d_out, attended
+    g = layer.o.spread(dx)
+    layer.o.learn(attended, kept.o_a, dx, g)
+    d_attended = layer.o.backward(dx, g).view_as(kept.done.out)
+    del attended
     if layer.query_norm is None:
         q, k, v = _split(kept.qkv, kept.qkv, stack)
     else:
@@ -170,17 +169,17 @@ def _attention_backward(
     dq, dk, dv = attend_backward(
         d_attended, q, k, v, kept.done, how.rows, stack.scale, layer.window
     )
-    d_qkv = x.new_empty(len(x), layer.qkv.n + layer.qkv.r)
+    d_qkv = torch.empty_like(kept.qkv)
     cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
     ops.rotate(dq.reshape(len(x), -1), how.cos, how.sin, stack.heads, -1.0, d_qkv)
     ops.rotate(dk.reshape(len(x), -1), how.cos, how.sin, stack.kv_heads, -1.0, d_qkv[:, cut:])
-    d_qkv[:, end : layer.qkv.n] = dv.reshape(len(x), -1)
+    d_qkv[:, end:] = dv.reshape(len(x), -1)
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
-    layer.qkv.spread(d_qkv)
-    d_normed = layer.qkv.backward(d_qkv)
-    layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv)
+    g = layer.qkv.spread(d_qkv)
+    layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g)
+    d_normed = layer.qkv.backward(d_qkv, g)
     return ops.rms_norm_backward(d_normed, x, layer.before_attention.weight, kept.scale, dx)
 
 
@@ -198,12 +197,14 @@ def _head_normed_backward(layer: Layer, qkv: Tensor, d_qkv: Tensor, stack: Stack
 
 
 def _mlp(layer: Layer, x: Tensor, act: str) -> tuple[Tensor, MlpKept]:
-    normed, scale = _normed(layer.before_mlp, x, layer.gate_up)
-    gate_up, a = layer.gate_up.forward(normed)
+    """The adapters of gate and up are added where gate and up are read, not before."""
+    normed, scale = _normed(layer.before_mlp, x)
+    a = layer.gate_up.ranks(normed)
+    gate_up = layer.gate_up.base(normed)
     del normed
-    wide = x.new_empty(len(x), layer.down.k + layer.down.r)
-    ops.gate(gate_up, act, wide[:, : layer.down.k])
-    out, down_a = layer.down.forward(wide, residual=x)
+    hidden = x.new_empty(len(x), layer.down.k)
+    ops.gate(gate_up, a, layer.gate_up.b, act, hidden)
+    out, down_a = layer.down.forward(hidden, residual=x)
     return out, MlpKept(scale, a, gate_up, down_a)
 
 
@@ -214,16 +215,16 @@ def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
 
 def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) -> Tensor:
     assert kept.gate_up is not None
-    d_out = layer.down.pad_out(dx)
-    layer.down.spread(d_out)
-    d_hidden = layer.down.backward(d_out)
-    d_gate_up = x.new_empty(len(x), layer.gate_up.n + layer.gate_up.r)
-    ops.gate_backward(d_hidden, kept.gate_up, act, d_gate_up)
+    group = layer.gate_up
+    g_down = layer.down.spread(dx)
+    d_hidden = layer.down.base_backward(dx)
+    d_gate_up = torch.empty_like(kept.gate_up)
+    ops.gate_backward(d_hidden, g_down, layer.down.a, kept.gate_up, kept.a, group.b, act, d_gate_up)
     kept.gate_up = None
-    layer.down.learn(d_hidden, kept.down_a, d_out)
-    del d_hidden, d_out
-    layer.gate_up.spread(d_gate_up)
-    d_normed = layer.gate_up.backward(d_gate_up)
-    layer.gate_up.learn(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up)
+    layer.down.learn(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
+    del d_hidden
+    g = group.spread(d_gate_up)
+    group.learn(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
+    d_normed = group.backward(d_gate_up, g)
     del d_gate_up
     return ops.rms_norm_backward(d_normed, x, layer.before_mlp.weight, kept.scale, dx)

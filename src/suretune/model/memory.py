@@ -18,7 +18,7 @@ GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
 SLACK = 0.3 * GIB  # what the allocator rounds up and splits
 SPLITS = 5  # copies of dq that deterministic attention sums on a card of 132 processors
-TILES = (4096, 1024, 256)  # tokens at once of an MLP that keeps nothing
+TILES = (2048, 512)  # tokens at once of an MLP that keeps nothing
 WORSE = {Keep.ALL: Keep.MLP_AGAIN, Keep.MLP_AGAIN: Keep.INPUT, Keep.INPUT: Keep.HOST}
 
 
@@ -124,7 +124,7 @@ def choose_policy(
         for tile in TILES:
             for worse in range(shape.layers if below else 1):
                 keep = (below or level,) * worse + (level,) * (shape.layers - worse)
-                policy = Policy(keep, tile, HEAD_ROWS if tile == TILES[0] else 512)
+                policy = Policy(keep, tile, HEAD_ROWS if tile == TILES[0] else HEAD_ROWS // 2)
                 if needed(shape, policy, tokens, learned) <= room:
                     return policy
             if level is Keep.ALL:

@@ -72,31 +72,50 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Te
     out[:, : heads * size] = turned.reshape(len(x), -1).to(out.dtype)
 
 
-def gate(gate_up: Tensor, kind: str, out: Tensor) -> None:
-    """out (T, I) = act(g) * u for gate_up (T, 2 I) = [g u] (SwiGLU: Shazeer 2020)."""
+def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
+    """out (T, I) = act(g) * u with [g u] = gate_up + a b' (SwiGLU: Shazeer 2020).
+
+    gate_up (T, 2 I) is the base's product, a (T, R) and b (2 I, R) the adapters'.
+    """
     if gate_up.is_cuda:
         from suretune.model import kernels
 
-        kernels.gate(gate_up, kind, out)
+        kernels.gate(gate_up, a, b, kind, out)
         return
-    g, u = _precise(gate_up).chunk(2, dim=-1)
+    g, u = _precise(gate_up + a @ b.t()).chunk(2, dim=-1)
     out.copy_(_act(g, kind) * u)
 
 
-def gate_backward(dh: Tensor, gate_up: Tensor, kind: str, out: Tensor) -> None:
-    """out (T, >= 2 I) = [dg du] from dh (T, I); dh becomes act(g) * u, which `down` needs."""
+def gate_backward(
+    dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
+    out: Tensor,
+) -> None:  # fmt: skip
+    """out (T, 2 I) = [dg du] from dh + g_down a_down; dh (T, I) becomes act(g) * u.
+
+    `down` needs the latter for its adapters' gradient. g_down (T, R_d), a_down (R_d, I).
+    """
     if dh.is_cuda:
         from suretune.model import kernels
 
-        kernels.gate_backward(dh, gate_up, kind, out)
+        kernels.gate_backward(dh, g_down, a_down, gate_up, a, b, kind, out)
         return
-    g, u = _precise(gate_up).chunk(2, dim=-1)
-    d = _precise(dh)
+    g, u = _precise(gate_up + a @ b.t()).chunk(2, dim=-1)
+    d = _precise(dh + g_down @ a_down)
     size = g.shape[-1]
     acted = _act(g, kind)
     out[:, :size] = (d * u * _act_slope(g, kind)).to(out.dtype)
-    out[:, size : 2 * size] = (d * acted).to(out.dtype)
+    out[:, size:] = (d * acted).to(out.dtype)
     dh.copy_(acted * u)
+
+
+def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (T, K) -> float8_e4m3fn and its scales (T, 1) float32: the row's largest becomes 448."""
+    if x.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.quantize(x)
+    scale = x.float().abs().amax(-1, keepdim=True).clamp(min=1e-12) / 448
+    return (x.float() / scale).to(torch.float8_e4m3fn), scale
 
 
 def _act(g: Tensor, kind: str) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suretune.model.groups import Group, make_group
+from suretune.model.groups import Group, Mirror, make_group
 from suretune.model.ops import GELU_TANH, SILU
 
 FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
@@ -57,6 +57,7 @@ class Stack:
     head_dim: int
     scale: float
     act: str
+    mirror: Mirror
 
     @property
     def groups(self) -> list[Group]:
@@ -64,8 +65,7 @@ class Stack:
 
     def refresh(self) -> None:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
-        for group in self.groups:
-            group.refresh()
+        self.mirror.refresh()
 
     def angles(self, positions: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin (T, D), at least float32, of positions (T,)."""
@@ -92,11 +92,12 @@ def why_not(model: Any) -> str:
     return ""
 
 
-def make_stack(model: Any) -> Stack | str:
+def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     """Lay the model's linear layers into groups, or say why the fast path cannot take it.
 
     `model` is a transformers causal model, with PEFT's LoRA layers or without. Its own modules keep
-    working: their weights are views into the groups.
+    working: their weights are views into the groups. A stack that only answers (not `learning`)
+    need not know dropout.
     """
     if reason := why_not(model):
         return reason
@@ -106,7 +107,7 @@ def make_stack(model: Any) -> Stack | str:
         return "adapters on the embedding or the head"
     layers = []
     for layer in inner.layers:
-        made = _layer(layer, config)
+        made = _layer(layer, config, learning)
         if isinstance(made, str):
             return made
         layers.append(made)
@@ -116,6 +117,7 @@ def make_stack(model: Any) -> Stack | str:
         model.lm_head,
         config.num_attention_heads, config.num_key_value_heads, attention.head_dim,
         attention.scaling, _act(config),
+        Mirror([g for layer in layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]),
     )  # fmt: skip
 
 
@@ -133,14 +135,14 @@ def _norm(module: Any, config: Any) -> Norm:
     return Norm(weight, module.eps if eps is None else eps)
 
 
-def _layer(layer: Any, config: Any) -> Layer | str:
+def _layer(layer: Any, config: Any, learning: bool) -> Layer | str:
     attention, mlp = layer.self_attn, layer.mlp
     merged = config.model_type == "phi3"
     qkv = [attention.qkv_proj] if merged else [attention.q_proj, attention.k_proj, attention.v_proj]
     gate_up = [mlp.gate_up_proj] if merged else [mlp.gate_proj, mlp.up_proj]
     groups = []
     for members in (qkv, [attention.o_proj], gate_up, [mlp.down_proj]):
-        group = make_group(members)
+        group = make_group(members, learning)
         if isinstance(group, str):
             return group
         groups.append(group)

@@ -19,7 +19,9 @@ class Adapters:
     """The trained parameters of a model, by name."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
-        self.parameters = dict(parameters)
+        # Every A before every B: those of layers with one input then lie side by side, and their
+        # gradients are one product.
+        self.parameters = dict(sorted(parameters.items(), key=lambda item: "lora_B" in item[0]))
         first = next(iter(self.parameters.values()))
         sizes = [p.numel() for p in self.parameters.values()]
         self.values = nn.Parameter(torch.cat([p.data.flatten() for p in self.parameters.values()]))

@@ -6,7 +6,8 @@ own layers computed by hand (`model/fused.py`), replayed as CUDA graphs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -21,6 +22,9 @@ from suretune.model.stack import Stack
 from suretune.train.adapters import Adapters
 from suretune.train.graph import Replayed, Size, choose_buckets
 from suretune.types import Plan, Sample
+
+
+TENSORS = ("ids", "positions", "starts", "sources", "targets", "weights")  # of a pass
 
 
 class Engine(Protocol):
@@ -60,7 +64,7 @@ class Plain:
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         self.model.train()
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), device=self.device, dtype=torch.float64)
         for batch in passes(rows, self.tokens_per_pass, self.device):
             loss = (token_losses(self.model, batch) * batch.weights).sum() / loss_weight
             (loss * scale).backward()  # type: ignore[no-untyped-call]
@@ -96,30 +100,41 @@ class Fast:
         self.policy = policy
         self.pool = torch.cuda.graph_pool_handle() if graphs else None
         self.buckets: list[Bucket] = []
+        self.coming: Iterator[Sequence[Sample]] = iter(())
         self._apply = Replayed(self._step, self.pool)
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
         """Choose the buckets that the plan's passes will be padded to."""
         if self.pool is None:
             return
-        sizes = []
-        for update in plan.updates[done:]:
-            rows = [samples[i] for i in update.samples]
-            for group in packs([len(row.ids) for row in rows], self.tokens_per_pass):
-                sizes.append(size_of([rows[i] for i in group]))
+        updates = [[samples[i] for i in update.samples] for update in plan.updates[done:]]
+        sizes = [size_of(chosen) for rows in updates for chosen in self._passes(rows)]
         self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
+        self.coming = iter(updates[1:])
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        total = torch.zeros((), device=self.device)
-        for group in packs([len(row.ids) for row in rows], self.tokens_per_pass):
-            chosen = [rows[i] for i in group]
+        parts = []
+        for chosen in self._passes(rows):
             size = size_of(chosen)
             bucket = next((b for b in self.buckets if b.fits(size)), None)
             if bucket is None:
-                total += self.one(make_pass(chosen, self.device), scale / loss_weight) / scale
+                parts.append(self.one(make_pass(chosen, self.device), scale / loss_weight))
             else:
-                total += bucket.run(chosen, scale / loss_weight) / scale
-        return total
+                parts.append(bucket.run(chosen, scale / loss_weight))
+        self._look_ahead()
+        return torch.stack(parts).sum() / scale
+
+    def _passes(self, rows: Sequence[Sample]) -> list[list[Sample]]:
+        groups = packs([len(row.ids) for row in rows], self.tokens_per_pass)
+        return [[rows[i] for i in group] for group in groups]
+
+    def _look_ahead(self) -> None:
+        """While the device computes, lay out what the next update will ask for."""
+        for chosen in self._passes(next(self.coming, [])):
+            size = size_of(chosen)
+            bucket = next((b for b in self.buckets if b.fits(size)), None)
+            if bucket is not None:
+                bucket.lay_out(chosen)
 
     def one(self, batch: Pass, factor: float | Tensor) -> Tensor:
         """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ()."""
@@ -162,6 +177,7 @@ class Bucket:
             weights=torch.zeros(size.learned, device=device),
         )
         self.factor = torch.zeros((), device=device)
+        self.laid_out: dict[tuple[int, ...], Pass] = {}
         self.replayed = Replayed(lambda: engine.one(self.buffers, self.factor), engine.pool)
 
     def fits(self, size: Size) -> bool:
@@ -175,13 +191,29 @@ class Bucket:
             and size.longest <= mine.longest
         )
 
+    def lay_out(self, rows: Sequence[Sample]) -> None:
+        """Make ready what `run` will copy; one pass's, so that nothing piles up."""
+        if len(self.laid_out) < 8:
+            self.laid_out[_key(rows)] = self._padded(rows)
+
+    def _padded(self, rows: Sequence[Sample]) -> Pass:
+        made = pad_pass(make_pass(rows, torch.device("cpu")), self.buffers)
+        if not self.buffers.ids.is_cuda:
+            return made
+        tensors = {name: getattr(made, name).pin_memory() for name in TENSORS}
+        return replace(made, **tensors)
+
     def run(self, rows: Sequence[Sample], factor: float) -> Tensor:
         """As `Fast.one`, for these rows."""
-        padded = pad_pass(make_pass(rows, torch.device("cpu")), self.buffers)
-        for name in ("ids", "positions", "starts", "sources", "targets", "weights"):
+        padded = self.laid_out.pop(_key(rows), None) or self._padded(rows)
+        for name in TENSORS:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
         self.factor.fill_(factor)
         return self.replayed().clone()
+
+
+def _key(rows: Sequence[Sample]) -> tuple[int, ...]:
+    return tuple(id(row) for row in rows)
 
 
 def size_of(rows: Sequence[Sample]) -> Size:

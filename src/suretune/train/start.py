@@ -13,6 +13,7 @@ from peft import PeftModel
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass
+from suretune.model.eight import why_no_eight
 from suretune.model.keep import Keep, Policy
 from suretune.model.memory import CONTEXT, SLACK, choose_policy, needed, parse_bytes, shape_of
 from suretune.model.stack import Stack, make_stack
@@ -38,9 +39,8 @@ def limit_memory(asked: EngineOptions, device: torch.device) -> None:
     limit = asked.memory_limit and parse_bytes(asked.memory_limit)
     if limit and device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(
-            min(1.0, max(0.0, (limit - CONTEXT) / total)), device
-        )
+        share = min(1.0, max(0.0, (limit - CONTEXT) / total))
+        torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
 
 
 def free_bytes(asked: EngineOptions, device: torch.device) -> float:
@@ -67,6 +67,11 @@ def make_engine(
         if asked.fused:
             return SetupFacts("cannot-fuse", "--fused true", found=stack)
         return Started(_plain(model, adapters, asked, device), {"engine": "plain", "why": stack})
+    if asked.base_dtype == "fp8":
+        if found := why_no_eight(device):
+            return SetupFacts("dtype-unsupported", "fp8", found=found, nearest="bfloat16")
+        for group in stack.groups:
+            group.quantize()
     graphs = device.type == "cuda" and asked.cuda_graphs is not False
     if device.type != "cuda":
         policy = _asked_policy(stack, asked)
@@ -123,7 +128,7 @@ def _on_cuda(
             return Started(engine, {"engine": "fused", "keep": str(policy), **about})
         gc.collect()
         torch.cuda.empty_cache()
-    smallest = needed(shape, Policy((Keep.HOST,) * shape.layers, 256, 512), size.tokens, 512)
+    smallest = needed(shape, Policy((Keep.HOST,) * shape.layers, 512, 512), size.tokens, 512)
     longest = max(rows, key=lambda row: len(row.ids))
     found = f"{smallest / 2**30:.1f} GiB needed, {free_bytes(asked, device) / 2**30:.1f} GiB free"
     return SetupFacts("out-of-memory", str(longest.origin), found=found)

@@ -1,0 +1,295 @@
+"""suretune's own engine, steady state, one case a process; prints one JSON line.
+
+    python benchmarks/engine.py --model FOLDER --case packed
+
+Cases: packed (2,048 tokens a pass, nothing computed twice), packed24 (the same within 24 GiB),
+fp8, peak4096 (4,096 tokens, whole layers computed again), longest (the longest row within 24 GiB),
+decode, parity (fast against plain), profile. `--random CONFIG` in place of --model builds random
+weights in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import random
+import statistics
+import time
+from array import array
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from suretune.model.attention import PACKED
+from suretune.model.batch import make_pass, token_losses
+from suretune.model.fused import gradient
+from suretune.model.keep import Policy
+from suretune.model.lora import attach, trainable
+from suretune.options import EngineOptions, LoraOptions
+from suretune.train.adapters import Adapters
+from suretune.train.engine import Fast
+from suretune.train.loop import Learner, gradient as update_gradient, make_scale
+from suretune.train.start import Started, limit_memory, make_engine
+from suretune.types import Origin, Plan, Sample, Schedule, Span, SetupFacts, Update
+
+GIB = 2**30
+PEAK = 796e12  # bf16 products measured on an H200; the limits of docs/benchmarks.md divide by it
+
+
+def random_rows(tokens: int, each: tuple[int, int], seed: int, words: int) -> list[Sample]:
+    """Rows of random tokens that add up to `tokens`; all but the first token are learned."""
+    pick = random.Random(seed)
+    rows, left = [], tokens
+    while left:
+        length = min(left, pick.randint(*each))
+        length = left if left - length < 2 else length
+        ids = array("I", [pick.randrange(words) for _ in range(length)])
+        rows.append(Sample(Origin("random", len(rows), 0), "", ids, (Span(1, length, 1.0),), ""))
+        left -= length
+    return rows
+
+
+def plan_of(updates: list[list[int]], samples: list[Sample]) -> Plan:
+    made = tuple(
+        Update(
+            i + 1, 0, tuple(rows), sum(len(samples[r].ids) for r in rows),
+            sum(samples[r].learned for r in rows), sum(samples[r].loss_weight for r in rows),
+        )
+        for i, rows in enumerate(updates)
+    )  # fmt: skip
+    schedule = Schedule("constant", 1e-4, 0, len(made))
+    return Plan(made, schedule, (), (), len(made), len(samples), 0, 0, 0, 0, "")
+
+
+def open_model(asked: argparse.Namespace, device: torch.device) -> Any:
+    from transformers import AutoModelForCausalLM, Qwen2Config
+
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    if asked.model:
+        how: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}}
+        model = AutoModelForCausalLM.from_pretrained(asked.model, attn_implementation=PACKED, **how)
+    else:
+        values = json.loads(Path(asked.random).read_text())
+        if asked.shrink:
+            values |= {"hidden_size": 256, "num_hidden_layers": 3, "intermediate_size": 512}
+            values |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+        torch.manual_seed(0)
+        with torch.device(device):
+            model = AutoModelForCausalLM.from_config(
+                Qwen2Config(**values), attn_implementation=PACKED, dtype=dtype
+            )
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def start(
+    asked: argparse.Namespace, samples: list[Sample], plan: Plan, **options: Any
+) -> tuple[Learner, dict[str, Any]]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    how = EngineOptions(fused=True, **options)
+    limit_memory(how, device)
+    model = open_model(asked, device)
+    tuned = attach(model, LoraOptions(), "random", seed=1)
+    torch.manual_seed(2)
+    parameters = trainable(tuned)
+    for name, parameter in parameters.items():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.01)
+    adapters = Adapters(parameters, 0.0)
+    started = make_engine(tuned, adapters, how, device, samples, plan)
+    if isinstance(started, SetupFacts):
+        raise SystemExit(json.dumps({"refused": started.found}))
+    learner = Learner(tuned, adapters, started.engine, make_scale("bfloat16"), device, 1.0)
+    return learner, started.about
+
+
+def sync() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def steady(asked: argparse.Namespace, tokens: int, each: tuple[int, int], **options: Any) -> Any:
+    """Updates of one full pass each: median time, tokens a second, peak memory."""
+    words = 1000 if asked.shrink else 150_000
+    samples: list[Sample] = []
+    updates = []
+    for number in range(asked.updates):
+        rows = random_rows(tokens, each, number, words)
+        updates.append(list(range(len(samples), len(samples) + len(rows))))
+        samples += rows
+    plan = plan_of(updates, samples)
+    learner, about = start(asked, samples, plan, tokens_per_pass=tokens, **options)
+    learner.engine.prepare(samples, plan, 0)
+    times, losses = [], []
+    for update in plan.updates:
+        sync()
+        begin = time.perf_counter()
+        rows = [samples[i] for i in update.samples]
+        loss, _ = update_gradient(learner, rows, update.loss_weight)
+        learner.adapters.set_rate(1e-4)
+        learner.engine.apply()
+        sync()
+        times.append(time.perf_counter() - begin)
+        losses.append(loss)
+        if update.step == 3 and torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+    middle = statistics.median(times[5:] or times)
+    found = {"step_ms": round(middle * 1e3, 2), "tok_s": round(tokens / middle), **about}
+    found |= {"first_ms": [round(t * 1e3, 1) for t in times[:4]], "loss": losses[-1]}
+    found |= {"losses": [round(x, 5) for x in losses]} if asked.losses else {}
+    if torch.cuda.is_available():
+        # What a replayed graph holds counts as allocated only while it is captured.
+        peak = max(torch.cuda.max_memory_allocated(), about.get("measured", 0))
+        found["peak_gib"] = round(peak / GIB, 2)
+        found["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
+    if asked.profile:
+        found["profile"] = profile(learner, [samples[i] for i in plan.updates[-1].samples])
+    return found
+
+
+def profile(learner: Learner, rows: list[Sample]) -> dict[str, float]:
+    """Milliseconds of GPU time by kernel, of one eager pass."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    engine = learner.engine
+    assert isinstance(engine, Fast)
+    batch = make_pass(rows, learner.device)
+    for _ in range(2):
+        engine.one(batch, 1e-3)
+    sync()
+    begin = time.perf_counter()
+    engine.one(batch, 1e-3)
+    launched = time.perf_counter() - begin
+    sync()
+    with record(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
+        engine.one(batch, 1e-3)
+        sync()
+    rows_ = [(e.key[:70], e.self_device_time_total / 1e3, e.count) for e in seen.key_averages()]
+    top = sorted((r for r in rows_ if r[1] > 0), key=lambda r: -r[1])[:28]
+    found = {f"{name} x{count}": round(ms, 3) for name, ms, count in top}
+    return {"launching_ms": round(launched * 1e3, 2), **found}
+
+
+def parity(asked: argparse.Namespace) -> dict[str, Any]:
+    """Losses and gradients, fast against plain, and one kind of keeping against another."""
+    words = 1000 if asked.shrink else 150_000
+    samples = random_rows(600, (30, 200), 0, words)
+    plan = plan_of([list(range(len(samples)))], samples)
+    learner, _ = start(asked, samples, plan)
+    engine, adapters = learner.engine, learner.adapters
+    assert isinstance(engine, Fast)
+    batch = make_pass(samples, learner.device)
+    factors = batch.weights / plan.updates[0].loss_weight
+
+    def fast(policy: Policy) -> tuple[torch.Tensor, torch.Tensor]:
+        adapters.zero()
+        nats = gradient(engine.stack, batch, factors, policy)
+        return nats, adapters.gradient.clone()
+
+    nats, grads = fast(engine.policy)
+    again, same = fast(engine.policy)
+    layers = len(engine.stack.layers)
+    from suretune.model.keep import Keep
+
+    found: dict[str, Any] = {"deterministic": bool(torch.equal(grads, same))}
+    for keep in (Keep.MLP_AGAIN, Keep.INPUT, Keep.HOST):
+        _, other = fast(Policy((keep,) * layers, 4096))
+        found[keep.value] = float((other - grads).norm() / grads.norm())
+    adapters.zero()
+    learner.model.train()
+    plain = token_losses(learner.model, batch)
+    (plain * factors).sum().backward()
+    truth = adapters.gradient
+    found["loss_gap"] = float(((nats - plain).abs().sum() / plain.abs().sum()).detach())
+    found["gradient_gap"] = float((truth - grads).norm() / truth.norm())
+    parts = []
+    for name, p in adapters.parameters.items():
+        mine = grads[p.grad.storage_offset() : p.grad.storage_offset() + p.numel()].view_as(p)
+        parts.append((float((mine - p.grad).norm() / p.grad.norm().clamp(min=1e-20)), name))
+    found["worst"] = sorted(parts)[-3:]
+    bucketed = []
+    from suretune.train.engine import Bucket, size_of
+    from suretune.train.graph import Size
+
+    size = size_of(samples)
+    bucket = Bucket(engine, Size(704, size.rows + 4, size.learned + 16, size.longest))
+    for _ in range(3):  # eager, captured, replayed
+        adapters.zero()
+        loss = bucket.run(samples, 1 / plan.updates[0].loss_weight)
+        bucketed.append((float(loss), float((adapters.gradient - grads).norm() / grads.norm())))
+    found["bucket"] = bucketed
+    return found
+
+
+def longest(asked: argparse.Namespace) -> dict[str, Any]:
+    """The longest row that trains within 24 GiB: sizes are tried upwards."""
+    best: dict[str, Any] = {"tokens": 0}
+    words = 1000 if asked.shrink else 150_000
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    limit_memory(EngineOptions(memory_limit="24GiB"), device)
+    for tokens in asked.lengths:
+        samples = random_rows(tokens, (tokens, tokens), 0, words)
+        plan = plan_of([[0]], samples)
+        try:
+            learner, about = start(asked, samples, plan, memory_limit="24GiB", cuda_graphs=False)
+            begin = time.perf_counter()
+            update_gradient(learner, samples, 1.0)
+            sync()
+        except (SystemExit, torch.OutOfMemoryError) as error:
+            best["refused"] = {"tokens": tokens, "why": str(error)[:200]}
+            break
+        best |= {"tokens": tokens, "seconds": round(time.perf_counter() - begin, 2), **about}
+        if torch.cuda.is_available():
+            best["peak_gib"] = round(torch.cuda.max_memory_allocated() / GIB, 2)
+            best["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
+        del learner
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return best
+
+
+def decode(asked: argparse.Namespace) -> dict[str, Any]:
+    from engine_decode import measure_decode  # beside this file
+
+    samples = random_rows(64, (32, 32), 0, 1000)
+    learner, _ = start(asked, samples, plan_of([[0]], samples))
+    assert isinstance(learner.engine, Fast)
+    return dict(measure_decode(learner.engine.stack))
+
+
+CASES: dict[str, Any] = {
+    "packed": lambda a: steady(a, 2048, (128, 512)),
+    "packed24": lambda a: steady(a, 2048, (128, 512), memory_limit="24GiB"),
+    "fp8": lambda a: steady(a, 2048, (128, 512), base_dtype="fp8"),
+    "peak4096": lambda a: steady(a, 4096, (128, 512), recompute="layer", cuda_graphs=False),
+    "short": lambda a: steady(a, 704, (30, 60)),
+    "short-eager": lambda a: steady(a, 704, (30, 60), cuda_graphs=False),
+    "longest": longest,
+    "decode": decode,
+    "parity": parity,
+}
+
+
+def main() -> None:
+    """One case, one line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model")
+    parser.add_argument("--random", help="a config.json")
+    parser.add_argument("--case", required=True, choices=sorted(CASES))
+    parser.add_argument("--updates", type=int, default=30)
+    parser.add_argument("--lengths", type=int, nargs="+", default=[16384, 32768, 49152, 65536])
+    parser.add_argument("--losses", action="store_true", help="print every update's loss")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--shrink", action="store_true", help="a few narrow layers, for a CPU")
+    asked = parser.parse_args()
+    begin = time.perf_counter()
+    found = CASES[asked.case](asked)
+    print(json.dumps({"case": asked.case, **found, "s": round(time.perf_counter() - begin, 1)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Layers with a cache of keys and values: whole prompts at once, then one token of each row.
+
+No autograd. Prompts lie behind each other without padding, as in training; a row's keys and values
+are kept at its own positions, so no row is shifted for another's sake. B rows, T tokens, K hidden
+units, H query and H_kv key heads of D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from suretune.model import ops
+from suretune.model.flash import Rows, attend
+from suretune.model.stack import Layer, Norm, Stack
+
+if TYPE_CHECKING:
+    from suretune.model.decode_kernels import Wide
+
+READ_TOKENS = 8192  # of prompts that are read in one pass
+TILE = 4096  # tokens of an MLP at once
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keys and values of all layers, and the angles of every position."""
+
+    keys: Tensor  # (layers, B, room, H_kv, D)
+    values: Tensor
+    cos: Tensor  # (room, D), at least float32
+    sin: Tensor
+
+
+def make_cache(stack: Stack, rows: int, room: int) -> Cache:
+    """Room for `room` tokens in each of `rows` rows, in the precision of the weights."""
+    like = stack.embedding.weight
+    shape = len(stack.layers), rows, room, stack.kv_heads, stack.head_dim
+    cos, sin = stack.angles(torch.arange(room, device=like.device), like)
+    return Cache(like.new_zeros(shape), like.new_zeros(shape), cos, sin)
+
+
+def cache_bytes(stack: Stack, rows: int, room: int) -> int:
+    """What `make_cache` takes for keys and values."""
+    values = 2 * len(stack.layers) * rows * room * stack.kv_heads * stack.head_dim
+    return values * stack.embedding.weight.element_size()
+
+
+def read(stack: Stack, prompts: Sequence[Sequence[int]], cache: Cache | None) -> Tensor:
+    """(prompts, V): the logits behind each prompt; its keys and values go into row i of the cache.
+
+    Prompts are not empty and fit into the cache's room.
+    """
+    last = [
+        _read(stack, prompts[part.start : part.stop], part.start, cache) for part in _packs(prompts)
+    ]
+    return logits(stack, torch.cat(last), False)
+
+
+def _packs(prompts: Sequence[Sequence[int]]) -> Iterator[range]:
+    """Neighbours of READ_TOKENS together; a longer prompt is alone."""
+    start, tokens = 0, 0
+    for index, prompt in enumerate(prompts):
+        if index > start and tokens + len(prompt) > READ_TOKENS:
+            yield range(start, index)
+            start, tokens = index, 0
+        tokens += len(prompt)
+    yield range(start, len(prompts))
+
+
+def _read(
+    stack: Stack, prompts: Sequence[Sequence[int]], first: int, cache: Cache | None
+) -> Tensor:
+    """(prompts, K): the last hidden state of each prompt of one pack."""
+    device = stack.embedding.weight.device
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    ends = lengths.cumsum(0)
+    starts = F.pad(ends, (1, 0))
+    row = torch.repeat_interleave(torch.arange(len(prompts)), lengths)
+    positions = (torch.arange(len(row)) - starts[row]).to(device)
+    place = (row + first).to(device), positions
+    packed = Rows(starts.int().to(device), int(lengths.max()))
+    x = stack.embedding(torch.tensor([i for p in prompts for i in p]).to(device))
+    cos, sin = stack.angles(positions, x)
+    for index, layer in enumerate(stack.layers):
+        qkv = layer.qkv.forward(_normed(layer.before_attention, x))[0]
+        q, k, v = _turned(stack, layer, qkv, cos, sin)
+        if cache is not None:
+            cache.keys[index].index_put_(place, k)
+            cache.values[index].index_put_(place, v)
+        out = attend(q, k, v, packed, stack.scale, layer.window).out
+        x = layer.o.forward(out.reshape(len(x), -1), residual=x)[0]
+        x = torch.cat([_mlp(layer, part, stack.act) for part in torch.split(x, TILE)])
+    last: Tensor = x[(ends - 1).to(device)]
+    return last
+
+
+def _normed(norm: Norm, x: Tensor) -> Tensor:
+    out = torch.empty_like(x)
+    ops.rms_norm(x, norm.weight, norm.eps, out)
+    return out
+
+
+def _mlp(layer: Layer, x: Tensor, act: str) -> Tensor:
+    group = layer.gate_up
+    normed = _normed(layer.before_mlp, x)
+    hidden = x.new_empty(len(x), layer.down.k)
+    ops.gate(group.base(normed), group.ranks(normed), group.b, act, hidden)
+    return layer.down.forward(hidden, residual=x)[0]
+
+
+def _turned(
+    stack: Stack, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, and rotated. In place."""
+    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    for norm, part in ((layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))):
+        if norm is not None:
+            heads = qkv[:, part].reshape(-1, stack.head_dim)
+            normed = torch.empty_like(heads)
+            ops.rms_norm(heads, norm.weight, norm.eps, normed)
+            qkv[:, part] = normed.view(len(qkv), -1)
+    ops.rotate(qkv, cos, sin, stack.heads + stack.kv_heads, 1.0, qkv)
+    shape = len(qkv), -1, stack.head_dim
+    return qkv[:, :cut].view(shape), qkv[:, cut:end].view(shape), qkv[:, end:].view(shape)
+
+
+def step(stack: Stack, tokens: Tensor, positions: Tensor, cache: Cache, lean: bool) -> Tensor:
+    """(B, V) logits behind tokens (B,) int64 at positions (B,) int64, which the cache then holds.
+
+    Nothing here asks the device for a value, so it can be captured as a CUDA graph. `lean` takes
+    the Triton products for few rows where they can be had, else cuBLAS.
+    """
+    x = stack.embedding(tokens)
+    fused, narrow = _fused_attention(stack, x), lean and _narrow(stack, x)
+    for index, layer in enumerate(stack.layers):
+        kept = cache.keys[index], cache.values[index]
+        if narrow:
+            x = _lean_layer(stack, layer, x, positions, kept, cache)
+            continue
+        qkv = layer.qkv.forward(_normed(layer.before_attention, x))[0]
+        if fused:
+            from suretune.model import decode_kernels
+
+            wide = decode_kernels.attend(stack, layer, qkv, positions, kept, cache, False).x
+        else:
+            wide = _attend(stack, layer, qkv, positions, kept, cache)
+        x = layer.o.forward(wide, residual=x)[0]
+        x = _mlp(layer, x, stack.act)
+    return logits(stack, x, narrow)
+
+
+def logits(stack: Stack, x: Tensor, lean: bool) -> Tensor:
+    """(B, V) from the last layer's output (B, K)."""
+    normed = torch.empty_like(x)
+    ops.rms_norm(x, stack.norm.weight, stack.norm.eps, normed)
+    if lean and stack.head.bias is None:
+        from suretune.model import decode_kernels
+
+        return decode_kernels.product(stack.head.weight, normed)
+    out: Tensor = stack.head(normed)
+    return out
+
+
+def _fused_attention(stack: Stack, x: Tensor) -> bool:
+    """Triton's products want 16 columns at least, and half a head is one factor."""
+    return x.is_cuda and x.dtype != torch.float64 and 32 <= stack.head_dim <= 256
+
+
+def _narrow(stack: Stack, x: Tensor) -> bool:
+    """Few rows in half precision: reading the weights is all the time there is."""
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    whole = all(group.eight is None and group.k % 8 == 0 for group in stack.groups)
+    return _fused_attention(stack, x) and half and len(x) <= 16 and whole
+
+
+def _lean_layer(
+    stack: Stack, layer: Layer, x: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
+    cache: Cache,
+) -> Tensor:  # fmt: skip
+    """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product."""
+    from suretune.model import decode_kernels as kernels
+
+    wide: Wide = kernels.normed(x, layer.before_attention, layer.qkv)
+    qkv = kernels.times(layer.qkv, wide)
+    x = kernels.times(layer.o, kernels.attend(stack, layer, qkv, positions, kept, cache, True), x)
+    gate_up = kernels.times(layer.gate_up, kernels.normed(x, layer.before_mlp, layer.gate_up))
+    return kernels.times(layer.down, kernels.gated(gate_up, stack.act, layer.down), x)
+
+
+def _attend(
+    stack: Stack, layer: Layer, qkv: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
+    cache: Cache,
+) -> Tensor:  # fmt: skip
+    """(B, H * D): the reference. Over all the room, with a mask: its shapes do not change."""
+    keys, values = kept
+    q, k, v = _turned(stack, layer, qkv, cache.cos[positions], cache.sin[positions])
+    place = torch.arange(len(q), device=q.device), positions
+    keys.index_put_(place, k)
+    values.index_put_(place, v)
+    back = positions[:, None] - torch.arange(keys.shape[1], device=q.device)[None]
+    seen = back >= 0 if layer.window is None else (back >= 0) & (back < layer.window)
+    out = F.scaled_dot_product_attention(
+        q[:, :, None], keys.transpose(1, 2), values.transpose(1, 2),
+        attn_mask=seen[:, None, None], scale=stack.scale, enable_gqa=True,
+    )  # fmt: skip
+    return out.reshape(len(q), -1)

@@ -1,0 +1,287 @@
+"""Answers of a `Stack`: a static cache, one CUDA graph a step, and stops that the device sees.
+
+Prompts are read in one pass without padding. Then each step takes one token of every row; on CUDA
+the step is captured once per number of rows and room of the cache, and replayed: choice, stop test,
+positions and the answers so far live on the device, so the host need not look at every token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
+from suretune.model.stack import Stack
+
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows
+ROOM = 256  # tokens, the least; then its powers of two
+LOOK = 16  # steps between two looks at whether all rows are finished
+CACHE_BYTES = 4 * 2**30  # for keys and values: more rows than fit are asked in turns
+NOTHING = -1  # in place of the tokens of a finished row
+
+
+def pick(
+    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
+) -> Tensor:
+    """(B, V) -> (B,): the likeliest, or one drawn from the nucleus of Holtzman et al. 2020."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    probabilities = (logits.float() / temperature).softmax(-1)
+    ordered, order = probabilities.sort(descending=True)
+    ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
+    drawn = torch.multinomial(ordered, 1, generator=generator)
+    return order.gather(1, drawn)[:, 0]
+
+
+@dataclass(slots=True)
+class Table:
+    """B rows under way, all of it on the device at addresses that stay."""
+
+    cache: Cache
+    tokens: Tensor  # (B,) int64, the newest of each row
+    positions: Tensor  # (B,) int64, where they stand
+    finished: Tensor  # (B,) bool
+    history: Tensor  # (room, B) int64: what each step gave
+    at: Tensor  # (1,) int64, the next step's line of the history
+    stops: Tensor  # (V,) bool
+    logits: Tensor  # (B, V)
+    graphs: dict[bool, Any] = field(default_factory=dict)  # greedy or not -> torch.cuda.CUDAGraph
+
+    def take(self, token: Tensor) -> None:
+        """token (B,) is each row's next, unless it has finished, or finishes by it."""
+        self.finished |= self.stops[token]
+        line = torch.where(self.finished, NOTHING, token)
+        self.history.index_copy_(0, self.at, line[None])
+        self.tokens.copy_(torch.where(self.finished, self.tokens, token))
+        self.positions += ~self.finished
+        self.at += 1
+
+
+def make_table(stack: Stack, rows: int, room: int) -> Table:
+    device = stack.embedding.weight.device
+    words = stack.head.weight.shape[0]
+
+    def zeros(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=device)
+
+    return Table(
+        make_cache(stack, rows, room), zeros(rows), zeros(rows), zeros(rows, dtype=torch.bool),
+        zeros(room, rows), zeros(1), zeros(words, dtype=torch.bool),
+        zeros(rows, words, dtype=stack.head.weight.dtype),
+    )  # fmt: skip
+
+
+class Decoder:
+    """Speaks for a stack. `stack.refresh()` after each change of its adapters is the owner's duty.
+
+    lean: Triton's products for at most 16 rows (else cuBLAS); graphs: capture steps on CUDA.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        lean: bool = True,
+        graphs: bool = True,
+        room_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.stack = stack
+        self.lean = lean
+        self.graphs = graphs and self.device.type == "cuda"
+        self.room_bytes = room_bytes
+        self._tables: dict[tuple[int, int], Table] = {}  # at rest, the oldest first
+
+    @property
+    def device(self) -> torch.device:
+        return self.stack.embedding.weight.device
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+    ) -> list[list[int]]:
+        """Greedy answers, in the prompts' order, without the stop token."""
+        given: list[list[int]] = [[] for _ in prompts]
+        # The longest first: they say how much room is needed, and the rest of the batch has it.
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        start = 0
+        while start < len(order) and max_new_tokens > 0:
+            most = self._most_rows(_room(len(prompts[order[start]]) + max_new_tokens))
+            batch = order[start : start + most]
+            said = self._answers([prompts[i] for i in batch], stop_ids, max_new_tokens)
+            for index, answer in zip(batch, said, strict=True):
+                given[index] = answer
+            start += len(batch)
+        return given
+
+    def _answers(
+        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+    ) -> list[list[int]]:
+        key, table = self._take(prompts, max_new_tokens, greedy=True)
+        try:
+            self._begin(table, prompts, stop_ids, 0.0, 1.0, None)
+            done = 1
+            while done < max_new_tokens:
+                if done % LOOK == 0 and bool(table.finished.all()):
+                    break
+                self._next(table, 0.0, 1.0, None)
+                done += 1
+            said = table.history[:done, : len(prompts)].t().tolist()
+        finally:
+            self._rest(key, table)
+        return [line[: line.index(NOTHING)] if NOTHING in line else line for line in said]
+
+    @torch.inference_mode()
+    def stream(
+        self,
+        prompts: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[list[tuple[int, int]]]:
+        """Yields, per step, (prompt index, new token id) of every row that is still talking.
+
+        A stop token ends its row and is not yielded. At most 128 prompts (ValueError).
+        """
+        if not prompts or max_new_tokens <= 0:
+            return
+        key, table = self._take(prompts, max_new_tokens, greedy=temperature <= 0)
+        try:
+            self._begin(table, prompts, stop_ids, temperature, top_p, generator)
+            for done in range(max_new_tokens):
+                line = _Line(table.history[done, : len(prompts)])
+                if done + 1 < max_new_tokens:  # the device goes on while the host looks
+                    self._next(table, temperature, top_p, generator)
+                said = [(row, token) for row, token in enumerate(line.read()) if token != NOTHING]
+                if not said:
+                    return
+                yield said
+        finally:
+            self._rest(key, table)
+
+    @torch.inference_mode()
+    def last_logits(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """(prompts, V) float32 on the CPU: the logits behind each prompt, each computed alone."""
+        return torch.cat([read(self.stack, [p], None) for p in prompts]).float().cpu()
+
+    def release(self) -> None:
+        """Give back what is held for the next answer: caches and graphs."""
+        self._tables.clear()
+
+    def _most_rows(self, room: int) -> int:
+        fitting = [n for n in ROWS if cache_bytes(self.stack, n, room) <= self.room_bytes]
+        return max(fitting, default=1)
+
+    def _take(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, greedy: bool
+    ) -> tuple[tuple[int, int], Table]:
+        """A table that nobody sits at, its step captured."""
+        if len(prompts) > ROWS[-1]:
+            raise ValueError(f"{len(prompts)} prompts at once, at most {ROWS[-1]}")
+        rows = next(n for n in ROWS if n >= len(prompts))
+        key = rows, _room(max(map(len, prompts)) + max_new_tokens)
+        table = self._tables.pop(key, None)
+        if table is None:
+            self._make_room(cache_bytes(self.stack, *key))
+            table = make_table(self.stack, *key)
+        if self.graphs and greedy not in table.graphs:
+            table.graphs[greedy] = _captured(self._greedy_step if greedy else self._step, table)
+        return key, table
+
+    def _make_room(self, wanted: int) -> None:
+        """Forget the tables that waited longest."""
+        held = sum(cache_bytes(self.stack, *key) for key in self._tables)
+        for key in list(self._tables):
+            if held + wanted <= self.room_bytes:
+                return
+            del self._tables[key]
+            held -= cache_bytes(self.stack, *key)
+
+    def _rest(self, key: tuple[int, int], table: Table) -> None:
+        self._tables.pop(key, None)  # two streams at once had one each; the newer stays
+        self._tables[key] = table
+
+    def _begin(
+        self, table: Table, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int],
+        temperature: float, top_p: float, generator: torch.Generator | None,
+    ) -> None:  # fmt: skip
+        """Read the prompts and take the first tokens."""
+        rows = len(prompts)
+        lengths = torch.tensor([len(prompt) - 1 for prompt in prompts])
+        table.positions.zero_()[:rows] = lengths.to(self.device)
+        table.tokens.zero_()
+        table.at.zero_()
+        table.finished.fill_(True)[:rows] = False
+        stops = [i for i in sorted(stop_ids) if i < len(table.stops)]
+        table.stops.zero_()[torch.tensor(stops, dtype=torch.long, device=self.device)] = True
+        table.logits.zero_()[:rows] = read(self.stack, prompts, table.cache)
+        table.take(pick(table.logits, temperature, top_p, generator))
+
+    def _next(
+        self, table: Table, temperature: float, top_p: float, generator: torch.Generator | None
+    ) -> None:
+        """One more token of every row."""
+        greedy = temperature <= 0
+        if self.graphs:
+            table.graphs[greedy].replay()
+        elif greedy:
+            self._greedy_step(table)
+        else:
+            self._step(table)
+        if not greedy:
+            table.take(pick(table.logits, temperature, top_p, generator))
+
+    def _step(self, table: Table) -> None:
+        cache, lean = table.cache, self.lean
+        table.logits.copy_(step(self.stack, table.tokens, table.positions, cache, lean))
+
+    def _greedy_step(self, table: Table) -> None:
+        found = step(self.stack, table.tokens, table.positions, table.cache, self.lean)
+        table.take(found.argmax(-1))
+
+
+class _Line:
+    """One step's tokens on their way to the host; later work of the device is not waited for."""
+
+    def __init__(self, line: Tensor) -> None:
+        self.there: Any = None
+        self.line = line
+        if line.is_cuda:
+            self.line = torch.empty(line.shape, dtype=line.dtype, pin_memory=True)
+            self.line.copy_(line, non_blocking=True)
+            self.there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self.there.record()
+
+    def read(self) -> list[int]:
+        if self.there is not None:
+            self.there.synchronize()
+        found: list[int] = self.line.tolist()
+        return found
+
+
+def _room(tokens: int) -> int:
+    """Few sizes, so that few graphs serve all."""
+    room = ROOM
+    while room < tokens:
+        room *= 2
+    return room
+
+
+def _captured(run: Callable[[Table], None], table: Table) -> Any:
+    """The step as a CUDA graph. It runs twice before, so that all its kernels are there."""
+    side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    table.positions.zero_()
+    table.at.zero_()
+    with torch.cuda.stream(side):
+        run(table)
+        run(table)
+    torch.cuda.current_stream().wait_stream(side)
+    graph: Any = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        run(table)
+    return graph

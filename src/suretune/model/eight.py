@@ -1,0 +1,60 @@
+"""The frozen base in 8 bits: both products of a linear layer in FP8, the adapters in bfloat16.
+
+Each row of a factor has its own scale (e4m3, largest value 448), as torchao's rowwise recipe has
+it; the weights lie there twice, once per direction, since tensor cores want the summed dimension
+contiguous: 2 bytes per weight, as bfloat16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from suretune.model import ops
+
+LARGEST = 448.0  # of float8_e4m3fn
+
+
+@dataclass(frozen=True, slots=True)
+class Eight:
+    """Weights W (N, K) in 8 bits."""
+
+    forward_weight: Tensor  # (N, K) float8_e4m3fn
+    forward_scale: Tensor  # (1, N) float32
+    backward_weight: Tensor  # (K, N), the transposed
+    backward_scale: Tensor  # (1, K)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (T, K) -> x W' (T, N)."""
+        return product(x, self.forward_weight, self.forward_scale)
+
+    def backward(self, dy: Tensor) -> Tensor:
+        """dy (T, N) -> dy W (T, K)."""
+        return product(dy, self.backward_weight, self.backward_scale)
+
+
+def make_eight(weight: Tensor) -> Eight:
+    """From W (N, K) in any precision."""
+    there, scale = ops.quantize(weight)
+    turned, turned_scale = ops.quantize(weight.t().contiguous())
+    return Eight(there, scale.t().contiguous(), turned, turned_scale.t().contiguous())
+
+
+def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """x (T, K) times weight (N, K) transposed, x in 8 bits row by row; (T, N) in x's dtype."""
+    small, own = ops.quantize(x)
+    if x.is_cuda:
+        return torch._scaled_mm(
+            small, weight.t(), scale_a=own, scale_b=scale, out_dtype=x.dtype, use_fast_accum=True
+        )
+    return ((small.float() @ weight.float().t()) * own * scale).to(x.dtype)
+
+
+def why_no_eight(device: torch.device) -> str:
+    """Why this device cannot multiply in FP8, or nothing."""
+    if device.type != "cuda":
+        return device.type
+    name = torch.cuda.get_device_name(device)
+    return "" if torch.cuda.get_device_capability(device) >= (8, 9) else name

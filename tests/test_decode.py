@@ -1,0 +1,294 @@
+"""A decoder says what transformers says: same tokens, same stops, in a batch as alone.
+
+On a CPU it computes by the torch references; on CUDA the kernels and graphs are compared with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from suretune.data.render import prompt_ids
+from suretune.data.template import load_tokenizer
+from suretune.model import cached, decode
+from suretune.model.decode import Decoder
+from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
+from suretune.model.stack import Stack, make_stack
+from suretune.pocket import MODEL
+from suretune.types import Message, SetupFacts
+from test_fused import FAMILIES, exact_norms, gap, stack_of, tuned  # noqa: F401
+
+LENGTHS = (5, 1, 33, 12, 12)
+NOBODY: frozenset[int] = frozenset()
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+
+
+def asked(*lengths: int, seed: int = 2) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randint(3, 61, (n,), generator=generator).tolist() for n in lengths]
+
+
+def told(
+    model: Talker, prompts: Sequence[Sequence[int]], stops: frozenset[int], most: int, **how: Any
+) -> list[list[int]]:
+    """What `stream` yields, row by row."""
+    given: list[list[int]] = [[] for _ in prompts]
+    with answering(model):
+        for said in stream(model, prompts, stops, most, **how):
+            assert [row for row, _ in said] == sorted(row for row, _ in said)
+            for row, token in said:
+                given[row].append(token)
+    return given
+
+
+def likely_stops(said: list[list[int]]) -> frozenset[int]:
+    """Two tokens that some rows say and others do not, or not yet."""
+    return frozenset({said[0][len(said[0]) // 2], said[-1][-1]})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_decoder_says_what_transformers_says(family: str, dtype: torch.dtype) -> None:
+    model, prompts = tuned(family, dtype), asked(*LENGTHS)
+    plain = told(model, prompts, NOBODY, 40)
+    decoder = Decoder(stack_of(model))
+    assert told(decoder, prompts, NOBODY, 40) == plain
+    assert decoder.generate(prompts, NOBODY, 40) == plain
+    stops = likely_stops(plain)
+    stopped = told(model, prompts, stops, 40)
+    assert min(map(len, stopped)) < 40
+    assert told(decoder, prompts, stops, 40) == stopped == decoder.generate(prompts, stops, 40)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "window"])
+def test_a_step_computes_what_the_whole_prompt_gives(family: str) -> None:
+    """Any tokens, each row at its own position: all logits, not only the likeliest."""
+    model = tuned("Mistral", sliding_window=7) if family == "window" else tuned(family)
+    stack, prompts = stack_of(model), asked(*LENGTHS)
+    cache = cached.make_cache(stack, len(prompts), 64)
+    with torch.inference_mode():
+        cached.read(stack, prompts, cache)
+        for more in zip(*asked(*[12] * len(prompts), seed=3), strict=True):
+            positions = torch.tensor([len(p) for p in prompts])
+            found = cached.step(stack, torch.tensor(more), positions, cache, True)
+            prompts = [[*p, token] for p, token in zip(prompts, more, strict=True)]
+            assert gap(found.float(), last_logits(model, prompts)) < 1e-6
+
+
+def test_alone_as_in_a_batch() -> None:
+    decoder, prompts = Decoder(stack_of(tuned("Qwen2"))), asked(*LENGTHS)
+    together = decoder.generate(prompts, frozenset({7, 20}), 30)
+    assert [decoder.generate([p], frozenset({7, 20}), 30)[0] for p in prompts] == together
+    assert [told(decoder, [p], frozenset({7, 20}), 30)[0] for p in prompts] == together
+
+
+def test_a_stop_token_and_what_follows_it_are_not_given() -> None:
+    model, prompts = tuned("Llama"), asked(4, 9)
+    decoder = Decoder(stack_of(model))
+    said = decoder.generate(prompts, NOBODY, 40)
+    for place in (0, 1, 15, 16, 17, 39):  # the first token, and about a look
+        stop = said[0][place]
+        want = said[0][: said[0].index(stop)]
+        assert decoder.generate(prompts[:1], frozenset({stop}), 40) == [want]
+        assert told(decoder, prompts[:1], frozenset({stop}), 40) == [want]
+    every = frozenset(range(61))
+    assert decoder.generate(prompts, every, 40) == [[], []] == told(decoder, prompts, every, 40)
+    assert decoder.generate(prompts, NOBODY, 0) == [[], []] == told(decoder, prompts, NOBODY, 0)
+    assert decoder.generate(prompts, NOBODY, 1) == [line[:1] for line in said]
+    assert decoder.generate([], NOBODY, 5) == []
+
+
+@pytest.mark.parametrize("window", [5, 40])
+def test_sliding_window(window: int) -> None:
+    model, prompts = tuned("Mistral", sliding_window=window), asked(60, 3, 41)
+    plain = told(model, prompts, NOBODY, 60)
+    assert Decoder(stack_of(model)).generate(prompts, NOBODY, 60) == plain
+
+
+def test_longer_than_the_first_room() -> None:
+    model = tuned("Qwen3", max_position_embeddings=1024)
+    decoder = Decoder(stack_of(model))
+    for prompts in (asked(250, 2), asked(256), asked(300, 257)):
+        plain = told(model, prompts, NOBODY, 12)
+        assert decoder.generate(prompts, NOBODY, 12) == plain == told(decoder, prompts, NOBODY, 12)
+    assert set(decoder._tables) == {(2, 512), (1, 512)}
+
+
+def test_prompts_are_read_in_packs_and_answered_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, prompts = tuned("Qwen2"), asked(*range(1, 20), 30, 2)
+    stack = stack_of(model)
+    whole = Decoder(stack).generate(prompts, NOBODY, 10)
+    monkeypatch.setattr(cached, "READ_TOKENS", 16)
+    monkeypatch.setattr(cached, "TILE", 5)
+    few = Decoder(stack, room_bytes=cached.cache_bytes(stack, 5, 256))
+    assert few.generate(prompts, NOBODY, 10) == whole == told(model, prompts, NOBODY, 10)
+    assert set(few._tables) == {(4, 256), (1, 256)}
+    few.release()
+    assert not few._tables
+    with pytest.raises(ValueError, match="129"):
+        next(few.stream(asked(*[1] * 129), NOBODY, 1))
+
+
+def test_two_streams_at_once_do_not_disturb_each_other() -> None:
+    decoder, prompts = Decoder(stack_of(tuned("Qwen2"))), asked(6, 8)
+    apart = [told(decoder, [p], NOBODY, 9)[0] for p in prompts]
+    pair = [decoder.stream([p], NOBODY, 9) for p in prompts]
+    both = [[one[0][1], other[0][1]] for one, other in zip(*pair, strict=True)]
+    assert [list(said) for said in zip(*both, strict=True)] == apart
+    left = decoder.stream(prompts[:1], NOBODY, 9)
+    next(left)
+    left.close()  # as a reader who goes away
+    assert told(decoder, prompts[:1], NOBODY, 9) == apart[:1]
+
+
+def test_a_seed_draws_the_same_answer() -> None:
+    model, prompts = tuned("Gemma"), asked(*LENGTHS)
+    decoder = Decoder(stack_of(model))
+
+    def drawn(who: Talker, given: list[list[int]], seed: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed)
+        return told(who, given, NOBODY, 20, temperature=1.5, top_p=0.9, generator=generator)
+
+    assert drawn(decoder, prompts, 1) == drawn(decoder, prompts, 1) != drawn(decoder, prompts, 2)
+    assert drawn(decoder, prompts[:1], 3) == drawn(model, prompts[:1], 3)
+
+
+def test_changed_adapters_are_heard_after_a_refresh() -> None:
+    model, prompts = tuned("Qwen2"), asked(5, 9)
+    stack = stack_of(model)
+    decoder = Decoder(stack)
+    tuned_answers = decoder.generate(prompts, NOBODY, 20)
+    for group in stack.groups:
+        group.mute()
+    with model.disable_adapter():
+        base = told(model, prompts, NOBODY, 20)
+    assert decoder.generate(prompts, NOBODY, 20) == base != tuned_answers
+    stack.refresh()
+    assert decoder.generate(prompts, NOBODY, 20) == tuned_answers
+
+
+def test_logits_behind_a_prompt() -> None:
+    model, prompts = tuned("Phi3"), asked(*LENGTHS)
+    plain = last_logits(model, prompts)
+    decoder = Decoder(stack_of(model))
+    assert gap(last_logits(decoder, prompts), plain) < 1e-6
+    assert gap(cached.read(decoder.stack, prompts, None).float(), plain) < 1e-6
+
+
+def test_the_pocket_model_answers_the_same() -> None:
+    tokenizer = load_tokenizer(MODEL)
+    assert not isinstance(tokenizer, SetupFacts)
+    model, stack = pocket("cpu", torch.float32)
+    questions = ("你是谁?", "Who are you?", "3+4=?", "Say hello.", "Who made you, and when?")
+    prompts = [prompt_ids(tokenizer, (Message("user", text),)) for text in questions]
+    plain = answers(model, tokenizer, prompts, 48)
+    assert answers(Decoder(stack), tokenizer, prompts, 48) == plain
+    assert all(plain) and talker(model) is model
+
+
+def pocket(device: str, dtype: torch.dtype) -> tuple[Any, Stack]:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=dtype).to(device).eval()
+    stack = make_stack(model)
+    assert isinstance(stack, Stack), stack
+    return model, stack
+
+
+# What follows needs a GPU.
+
+WIDE = {
+    "hidden_size": 256, "intermediate_size": 320, "head_dim": 64, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 1024,
+}  # fmt: skip
+
+
+def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
+    model = tuned(family, torch.float32, **WIDE | config).to("cuda").to(dtype)
+    return stack_of(model)
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("rows", [1, 3, 16, 20])
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_step_by_kernels_is_as_exact_as_the_reference(
+    family: str, rows: int, lean: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 against float64, from the same weights and cache; both round, neither the worse."""
+    half, full = on_gpu(family, torch.bfloat16), on_gpu(family, torch.float64)
+    for a, b in zip(half.groups, full.groups, strict=True):
+        for name in ("weight", "a", "b"):
+            getattr(b, name).copy_(getattr(a, name))
+        if a.bias is not None and b.bias is not None:
+            b.bias.copy_(a.bias)
+    for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
+        b.weight.data.copy_(a.weight.data)
+    prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
+    tokens = torch.tensor([p[0] for p in prompts], device="cuda")
+    positions = torch.tensor([len(p) for p in prompts], device="cuda")
+    with torch.inference_mode():
+        cache = cached.make_cache(half, rows, 512)
+        cached.read(half, prompts, cache)
+        exact = cached.make_cache(full, rows, 512)
+        exact.keys.copy_(cache.keys)
+        exact.values.copy_(cache.values)
+        again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())
+        want = cached.step(full, tokens, positions, exact, False)
+        found = cached.step(half, tokens, positions, cache, lean)
+        monkeypatch.setattr(cached, "_fused_attention", lambda *_: False)
+        rounded = cached.step(half, tokens, positions, again, False)
+
+    def error(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a.double() - b).norm() / b.norm())
+
+    assert error(found, want) < max(0.01, 1.5 * error(rounded, want))
+    assert error(cache.keys, exact.keys) < 1e-2 and error(cache.values, exact.values) < 1e-2
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_replayed_step_is_the_step(dtype: torch.dtype, lean: bool) -> None:
+    stack = on_gpu("Qwen3", dtype)
+    eager, graphs = Decoder(stack, lean, graphs=False), Decoder(stack, lean)
+    for prompts in (asked(7), asked(*LENGTHS), asked(300, 4), asked(*[9] * 40)):
+        said = eager.generate(prompts, NOBODY, 40)
+        assert graphs.generate(prompts, NOBODY, 40) == said == told(graphs, prompts, NOBODY, 40)
+        stops = likely_stops(said)
+        assert graphs.generate(prompts, stops, 40) == eager.generate(prompts, stops, 40)
+
+        def drawn(who: Decoder, given: list[list[int]] = prompts) -> list[list[int]]:
+            generator = torch.Generator("cuda").manual_seed(5)
+            return told(who, given, NOBODY, 12, temperature=1.0, generator=generator)
+
+        assert drawn(graphs) == drawn(eager) == drawn(graphs)
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("window", [None, 20])
+def test_float32_on_cuda_says_what_the_cpu_says(window: int | None) -> None:
+    prompts = asked(60, 3, 41)
+    plain = told(
+        tuned("Mistral", torch.float32, **WIDE, sliding_window=window), prompts, NOBODY, 40
+    )
+    decoder = Decoder(on_gpu("Mistral", torch.float32, sliding_window=window))
+    assert decoder.generate(prompts, NOBODY, 40) == plain
+
+
+@gpu
+@pytest.mark.gpu
+def test_a_table_is_used_again() -> None:
+    decoder = Decoder(on_gpu("Qwen2", torch.bfloat16))
+    decoder.generate(asked(5, 6), NOBODY, 20)
+    table = decoder._tables[2, decode.ROOM]
+    graph = table.graphs[True]
+    decoder.generate(asked(7, 9), NOBODY, 20)
+    assert decoder._tables[2, decode.ROOM] is table and table.graphs[True] is graph
