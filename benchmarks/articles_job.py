@@ -65,15 +65,18 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("/tmp/articles-job"))
     parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--keep-model", action="store_true", help="use the one built before")
     asked = parser.parse_args()
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base, run = asked.work / "model", asked.work / "run"
-    shutil.rmtree(asked.work, ignore_errors=True)
-    base.mkdir(parents=True)
     start = time.perf_counter()
-    build(base, asked.config, asked.tokenizer, asked.shrink)
+    if not (asked.keep_model and (base / "config.json").is_file()):
+        shutil.rmtree(asked.work, ignore_errors=True)
+        base.mkdir(parents=True)
+        build(base, asked.config, asked.tokenizer, asked.shrink)
+    shutil.rmtree(run, ignore_errors=True)
     built = time.perf_counter() - start
     command = [
         sys.executable, "-m", "suretune", "sft", "--model", str(base), "--train_type", "lora",
@@ -110,6 +113,9 @@ def summary(report: dict[str, Any], status: int, wall: float) -> dict[str, Any]:
         "reasons": report["reasons"],
         "wall_s": round(wall, 2),
         "seconds": report["seconds"],
+        "adapter_saved_s": round(
+            sum(report["seconds"][k] for k in ("startup", "load", "base_answers", "train")), 2
+        ),
         "updates": len(steps),
         "tokens": sum(step["tokens"] for step in steps),
         "update_ms_median": round(sorted(s["seconds"] for s in steps)[len(steps) // 2] * 1000, 1),

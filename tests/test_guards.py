@@ -401,7 +401,7 @@ SETUP_CASES = {
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", "dropout before the adapters"),
         "--fused true",
-        "`--fused`",
+        "`--fused true`",
     ),
 }
 PLAN_CASES = {
@@ -507,6 +507,7 @@ CASES = {
     **RESULT_CASES,
 }
 RECORDED = {
+    "S021",
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
 }

@@ -15,15 +15,18 @@ from conftest import suretune, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
+from suretune.model import fused
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass, pad_pass, passes, token_losses
 from suretune.model.fused import keep_all
+from suretune.model.keep import Keep
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.model.stack import make_stack
 from suretune.options import LoraOptions
 from suretune.run.check import Checked, check
 from suretune.run.journal import Journal
+from suretune.train import engine as engine_module
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
 from suretune.train.graph import Size, choose_buckets, up
@@ -322,3 +325,52 @@ def test_buckets_hold_every_pass_and_cost_little() -> None:
         padding = -(-(best.tokens - size.tokens) // best.longest)
         assert best.rows >= size.rows + padding and best.learned >= size.learned
     assert choose_buckets([]) == []
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_running_out_of_memory_changes_no_gradient(
+    checked: Checked, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    """Above 300 tokens a pass "memory runs out": smaller passes, the same gradient, and a note."""
+    learner = make_learner(checked, torch.float64, fast=fast)
+    rows = samples[:16]
+    weight = sum(s.loss_weight for s in rows)
+    loss, _ = gradient(learner, rows, weight)
+    whole = grads(learner)
+    module, name = (fused, "gradient") if fast else (engine_module, "token_losses")
+    real = getattr(module, name)
+
+    def short_of_memory(model: Any, batch: Any, *rest: Any) -> Any:
+        if batch.ids.shape[1] > 300:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(model, batch, *rest)
+
+    monkeypatch.setattr(module, name, short_of_memory)
+    again, _ = gradient(learner, rows, weight)
+    assert learner.notes and learner.engine.tokens_per_pass <= 300 < 4096
+    assert abs(loss - again) < 1e-10 * abs(loss)
+    assert relative(grads(learner), whole) < 1e-10
+
+
+def test_a_row_too_long_for_memory_is_kept_less_of(
+    checked: Checked, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner(checked, torch.float64, fast=True)
+    rows = samples[:1]
+    gradient(learner, rows, 1.0)
+    whole = grads(learner)
+    real = fused.gradient
+
+    def short_of_memory(stack: Any, batch: Any, factors: Any, policy: Any) -> Any:
+        if policy.keep[0] is not Keep.HOST:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(stack, batch, factors, policy)
+
+    monkeypatch.setattr(fused, "gradient", short_of_memory)
+    gradient(learner, rows, 1.0)
+    assert len(learner.notes) == 2 and relative(grads(learner), whole) < 1e-10
+    monkeypatch.setattr(
+        fused, "gradient", lambda *rest: (_ for _ in ()).throw(torch.OutOfMemoryError)
+    )
+    with pytest.raises(torch.OutOfMemoryError):
+        gradient(learner, rows, 1.0)

@@ -110,6 +110,9 @@ def sft(command: Command, journal: Journal) -> int:
     if command.resolved.config.run.dry_run:
         return check(command, journal)
     checked = _checked(command, journal)
+    from suretune.run.ahead import look_ahead
+
+    look_ahead(checked, journal)
     from suretune.run.compose import make_run
 
     run = make_run(checked.resolved, journal)
@@ -212,6 +215,9 @@ def resume(command: Command, journal: Journal) -> int:
     if (run / rundir.SEAL).is_file():
         return report(command, journal)
     checked = reopen(run, journal)
+    from suretune.run.ahead import look_ahead
+
+    look_ahead(checked, journal)
     return _train(checked, run, command, journal, resume=True)
 
 

@@ -1,18 +1,18 @@
-"""S022 cannot-fuse: `--fused true` was asked for, and the fused layers cannot compute this model.
+"""S022 cannot-fuse: the fused layers were asked for, and they cannot compute this model.
 
 What it looks at: the model's architecture, its rotary embedding, dropout, and where adapters sit.
 
 Why it matters: whoever asks for the fast engine plans with its speed and its memory.
 
-How to mend it: leave `--fused` out: the run then takes the engine that works.
+How to mend it: leave the flag that the message names out: the run then takes the engine that works.
 
-S022 cannot-fuse：要求了 `--fused true`，但融合层算不了这个模型。
+S022 cannot-fuse：要求了融合层，但融合层算不了这个模型。
 
 看什么：模型结构、旋转位置编码、dropout，以及适配器加在哪里。
 
 为什么重要：要求快速引擎的人，是按它的速度和显存来安排的。
 
-怎么改：去掉 `--fused`，会自动用能工作的引擎。
+怎么改：去掉提示里的参数，会自动用能工作的引擎。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -25,11 +25,12 @@ GUARD = Guard(
     facts=SetupFacts,
     check=for_setup("cannot-fuse"),
     what=Text(
-        "The fused layers cannot compute this model: {found}.", "融合层算不了这个模型：{found}。"
+        "`{detail}`, but the fused layers cannot compute this model: {found}.",
+        "要求了 `{detail}`，但融合层算不了这个模型：{found}。",
     ),
     why=Text(
         "Whoever asks for them plans with their speed and memory.",
         "要求融合层的人，是按它的速度和显存来安排的。",
     ),
-    fix=Text("Leave `--fused` out.", "去掉 `--fused`。"),
+    fix=Text("Leave `{detail}` out.", "去掉 `{detail}`。"),
 )

@@ -336,12 +336,12 @@ class Tile(NamedTuple):
 
 
 def tile_for(rows: int, n: int) -> Tile:
-    """Enough programs for every multiprocessor, enough bytes on their way to each."""
+    """The fastest of `benchmarks/engine_decode.py --sweep` on an H200 for the 7B shape."""
     if rows == 1:
-        return Tile(8, 512, 4, 1) if n < 2**14 else Tile(16, 512, 4, 1)
-    if n < 2**13:
-        return Tile(16, 256, 4, 4)
-    return Tile(32, 256, 4, 4) if n < 2**16 else Tile(64, 128, 4, 4)
+        return Tile(8, 512, 4, 3)
+    if n < 2**12:
+        return Tile(32, 256, 4, 4)
+    return Tile(16, 128, 2, 4) if n < 2**13 else Tile(64, 128, 4, 3)
 
 
 def product(
@@ -366,8 +366,8 @@ def product(
     out = x.new_empty(len(x), n)
     _product[(triton.cdiv(n, chosen.n),)](
         x, w, w if bias is None else bias, x if residual is None else residual,
-        x if parts is None else parts, w if b is None else b, out, len(x), n, k, x.stride(0) // 8, w.stride(0) // 8,
-        ranks, count, rows, bias is not None, residual is not None, padded, at_once,
+        x if parts is None else parts, w if b is None else b, out, len(x), n, k,
+        x.stride(0) // 8, w.stride(0) // 8, ranks, count, rows, bias is not None, residual is not None, padded, at_once,
         chosen.n, chosen.k, chosen.stages, num_warps=chosen.warps,
     )  # fmt: skip
     return out

@@ -37,6 +37,14 @@ def talker(model: nn.Module) -> Talker:
     return Decoder(stack) if isinstance(stack, Stack) else model
 
 
+def device_of(model: Talker) -> torch.device:
+    """Where it computes."""
+    if isinstance(model, Decoder):
+        return model.device
+    device: torch.device = next(model.parameters()).device
+    return device
+
+
 @contextmanager
 def answering(model: Talker) -> Iterator[None]:
     """Evaluation mode with attention that knows a cache; training's comes back afterwards."""

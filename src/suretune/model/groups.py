@@ -1,9 +1,9 @@
 """Linear layers that share one input, and their LoRA adapters, as three matrices.
 
-A group holds the N x K weights of its members as one matrix W, all R ranks of their adapters as A
-(R, K) and as B (N, R), which is block-diagonal and carries the scale. So q, k and v are one product,
-gate and up another. y = x W' + a B' with a = x A'; dx = dy W + g A with g = dy B. The weights of the
-model's own modules become views into W: nothing is held twice.
+A group holds the N x K weights of its members as one matrix W, all R ranks of their adapters as
+A (R, K) and as B (N, R), which is block-diagonal and carries the scale. So q, k and v are one
+product, gate and up another. y = x W' + a B' with a = x A'; dx = dy W + g A with g = dy B. The
+weights of the model's own modules become views into W: nothing is held twice.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Policy:
     """What each layer keeps, and how many tokens an MLP that keeps nothing takes at once."""
 
     keep: tuple[Keep, ...]
-    tile: int = 2048
+    tile: int = 1024
     head_rows: int = HEAD_ROWS
 
     def __str__(self) -> str:

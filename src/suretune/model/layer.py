@@ -15,7 +15,6 @@ from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.flash import Attended, Rows, attend, attend_backward
-from suretune.model.groups import Group
 from suretune.model.keep import Keep
 from suretune.model.stack import Layer, Norm, Stack
 
@@ -95,6 +94,8 @@ def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
             mlp = _mlp(layer, part, how.stack.act)[1]
             parts.append(_mlp_backward(layer, part, mlp, d, how.stack.act))
         dx = parts[0] if len(parts) == 1 else torch.cat(parts)
+        del part, parts, d, mlp
+    kept.middle = middle = None
     return _attention_backward(layer, x, attention, dx, how)
 
 

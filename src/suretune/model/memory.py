@@ -14,11 +14,12 @@ from typing import Any
 
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
 
+FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
 SLACK = 0.3 * GIB  # what the allocator rounds up and splits
 SPLITS = 5  # copies of dq that deterministic attention sums on a card of 132 processors
-TILES = (2048, 512)  # tokens at once of an MLP that keeps nothing
+TILES = (1024, 512)  # tokens at once of an MLP that keeps nothing
 WORSE = {Keep.ALL: Keep.MLP_AGAIN, Keep.MLP_AGAIN: Keep.INPUT, Keep.INPUT: Keep.HOST}
 
 
@@ -68,10 +69,10 @@ def fixed(shape: Shape, rank: int, base_bytes: float | None = None) -> float:
     each = shape.bytes if base_bytes is None else base_bytes
     tables = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden * shape.bytes
     lora = shape.layers * shape.lora(rank)
-    # The folded adapters' zero blocks: R more columns for N rows, and R more rows.
-    folded = shape.layers * rank * 8 * (3 * shape.inner + 4 * shape.hidden) * shape.bytes // 4
     body = shape.layers * shape.layer_weights * each
-    return body + tables + lora * 16 + folded + CONTEXT + SLACK
+    # Value, gradient and two moments in float32; the copies that are computed with, in which the
+    # blocks between q, k and v or gate and up are zero: three times the values at most.
+    return body + tables + lora * (16 + 3 * shape.bytes) + CONTEXT + SLACK
 
 
 def kept(shape: Shape, keep: Keep) -> int:
@@ -124,7 +125,7 @@ def choose_policy(
         for tile in TILES:
             for worse in range(shape.layers if below else 1):
                 keep = (below or level,) * worse + (level,) * (shape.layers - worse)
-                policy = Policy(keep, tile, HEAD_ROWS if tile == TILES[0] else HEAD_ROWS // 2)
+                policy = Policy(keep, tile, HEAD_ROWS if level is Keep.ALL else HEAD_ROWS // 2)
                 if needed(shape, policy, tokens, learned) <= room:
                     return policy
             if level is Keep.ALL:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from suretune.model.groups import Group, Mirror, make_group
+from suretune.model.memory import FAMILIES
 from suretune.model.ops import GELU_TANH, SILU
 
-FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles depend on nothing else
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 from tokenizers.decoders import DecodeStream
-from torch import nn
 
 from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.model.generate import answering, stream
-from suretune.model.load import choose_device, choose_dtype, load_base
+from suretune.model.device import choose_device, choose_dtype
+from suretune.model.generate import Talker, answering, device_of, stream, talker
+from suretune.model.load import load_base
 from suretune.model.lora import load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
@@ -29,7 +29,7 @@ from suretune.verify.reload import prove
 class Speaker:
     """A model that is ready to answer, and how it was trained to be asked."""
 
-    model: nn.Module
+    model: Talker
     tokenizer: ChatTokenizer
     system: str | None
     base: str
@@ -86,7 +86,7 @@ def _base(name: str, journal: Journal) -> Base:
     return base
 
 
-def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> nn.Module:
+def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> Talker:
     device = choose_device(config.model.device)
     if isinstance(device, SetupFacts):
         raise journal.stop(device)
@@ -97,8 +97,7 @@ def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> 
     if isinstance(model, SetupFacts):
         raise journal.stop(model)
     if folder is None:
-        speaker: nn.Module = model
-        return speaker
+        return talker(model)
     try:
         tuned, match = load_adapter(model, folder)
     except (RuntimeError, ValueError, OSError) as error:
@@ -106,8 +105,7 @@ def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> 
         raise journal.stop(SetupFacts("wrong-base", str(folder), found=found)) from error
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", str(folder), found=", ".join(match.odd[:3])))
-    speaker = tuned
-    return speaker
+    return talker(tuned)
 
 
 def reply(
@@ -116,8 +114,7 @@ def reply(
     """The answer to a conversation, piece by piece, each piece whole characters."""
     generator = None
     if asked.temperature > 0:
-        device = next(speaker.model.parameters()).device
-        generator = torch.Generator(device).manual_seed(seed)
+        generator = torch.Generator(device_of(speaker.model)).manual_seed(seed)
     pieces = DecodeStream(skip_special_tokens=True)
     prompt = prompt_ids(speaker.tokenizer, messages)
     with answering(speaker.model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import gc
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
@@ -34,6 +34,7 @@ from suretune.run.prove import (
 )
 from suretune.run.resume import continue_from
 from suretune.train.checkpoint import restore
+from suretune.train.engine import Engine
 from suretune.types import SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
 from suretune.verify.report import html, markdown
@@ -115,7 +116,8 @@ def train_only(
     checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
 ) -> Trained:
     """The base's answers, then the updates of the plan that are not done yet."""
-    clock = {"start": time.perf_counter()}
+    now = time.perf_counter()
+    clock = {"process": now - _process_age(), "startup": now}
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
@@ -126,28 +128,34 @@ def train_only(
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"
     model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
-    before = _base_answers(run, model, checked, questions, device)
+    learner = make_learner(model, checked, journal)
+    clock["load"] = time.perf_counter()
+    before = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
     watcher.stage("train")
-    job = make_fit(checked, run, journal, make_learner(model, checked, journal))
+    job = make_fit(checked, run, journal, learner)
     fit(job, watcher, continue_from(job) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, skills, before, clock)
 
 
-def _base_answers(
-    run: Path,
-    model: PreTrainedModel,
-    checked: Checked,
-    questions: Questions,
-    device: torch.device,
-) -> Answers:
+def _process_age() -> float:
+    """Seconds since this process began, imports included; 0 where /proc does not say."""
+    try:
+        began = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return max(0.0, up - began / os.sysconf("SC_CLK_TCK"))
+
+
+def _base_answers(run: Path, engine: Engine, checked: Checked, questions: Questions) -> Answers:
     """What the base says, asked once a run."""
     path = run / "base_answers.json"
     if path.exists():
         return Answers(**rundir.read_json(path))
-    budget = checked.resolved.config.engine.tokens_per_pass
-    before = ask(model, checked.tokenizer, questions, budget, device)
+    with engine.base() as base:
+        before = ask(base, checked.tokenizer, questions, engine.mean_loss)
     rundir.write_json(path, before.line())
     return before
 

@@ -19,9 +19,12 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.model.load import choose_device, choose_dtype, load_base
+from suretune.model.device import choose_device, choose_dtype
+from suretune.model.eight import why_no_eight
+from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.run.check import Checked
+from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
 from suretune.train import checkpoint
@@ -81,6 +84,11 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
     if model.device is None:
         resolved = resolved.with_values(f"auto: {about}", device=device.type)
     engine = resolved.config.engine
+    if device.type == "cpu":
+        journal.look_at_all(cuda_flags(engine))
+        journal.settle()
+    if engine.base_dtype == "fp8" and (lacking := why_no_eight(device)):
+        raise journal.stop(SetupFacts("dtype-unsupported", "fp8", lacking, "bfloat16"))
     if engine.gradient_checkpointing is not None and engine.recompute is None:
         again = "layer" if engine.gradient_checkpointing else "none"
         resolved = resolved.with_values("flag: --gradient_checkpointing", recompute=again)
@@ -141,7 +149,7 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
         return
     with _signals(job.signals):
         events = train(job.learner, job.samples, plan, done)
-        for event in events:
+        for event in _within_memory(job, events):
             if isinstance(event, Proposed):
                 _judge(job, event.record)
                 continue
@@ -153,6 +161,19 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
                 break
         events.close()
     job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+
+
+def _within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Proposed | Applied]:
+    """The events; where memory ran out and smaller passes helped, said; where not, a stop."""
+    try:
+        for event in events:
+            for how in job.learner.notes:
+                job.journal.event("out-of-memory", step=event.record.step, now=how)
+            job.learner.notes.clear()
+            yield event
+    except torch.OutOfMemoryError as error:
+        found = str(error).split(". ")[0]
+        raise job.journal.stop(SetupFacts("out-of-memory", str(job.run), found=found)) from error
 
 
 def _judge(job: Fit, record: StepRecord) -> None:

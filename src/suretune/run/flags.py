@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from suretune.config import Resolved
 from suretune.data.collect import Collected
+from suretune.model.memory import parse_bytes
+from suretune.options import EngineOptions
 from suretune.types import FlagFacts, Text
 
 TOGETHER = (
     ("bf16", "fp16"),
+    ("gradient_checkpointing", "recompute"),
     ("num_train_epochs", "max_steps"),
     ("warmup_ratio", "warmup_steps"),
     ("split_dataset_ratio", "val_dataset"),
@@ -40,7 +43,25 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             ' ({"role": "assistant", "content": "...", "weight": 2})',
             "想让某些行占更大比重,请在数据里给它们的 assistant 消息写上 `weight`"
             '({"role": "assistant", "content": "...", "weight": 2})'))  # fmt: skip
+    limit = config.engine.memory_limit
+    if limit is not None and parse_bytes(limit) is None:
+        yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
+            "a size is a number and a unit: `--memory_limit 24GiB`",
+            "大小写成数字加单位:`--memory_limit 24GiB`"))  # fmt: skip
     yield from _harmless(resolved)
+
+
+def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
+    """Engine flags that change nothing on a CPU."""
+    asked = (
+        ("--memory_limit", engine.memory_limit),
+        ("--cuda_graphs", "true" if engine.cuda_graphs else None),
+    )
+    for flag, value in asked:
+        if value:
+            yield FlagFacts("no-effect", flag, value, hint=Text(
+                "there is no GPU in this run; leave the flag out",
+                "这次运行没有用到 GPU;请去掉这个参数"))  # fmt: skip
 
 
 def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:

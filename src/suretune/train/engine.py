@@ -6,7 +6,9 @@ own layers computed by hand (`model/fused.py`), replayed as CUDA graphs.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,12 +19,14 @@ from torch import Tensor
 from suretune.data.plan import packs
 from suretune.model import fused
 from suretune.model.batch import Pass, make_pass, mean_loss, pad_pass, passes, token_losses
-from suretune.model.keep import Policy
+from suretune.model.decode import Decoder
+from suretune.model.generate import Talker
+from suretune.model.keep import HEAD_ROWS, Keep, Policy
+from suretune.model.memory import TILES
 from suretune.model.stack import Stack
 from suretune.train.adapters import Adapters
 from suretune.train.graph import Replayed, Size, choose_buckets
 from suretune.types import Plan, Sample
-
 
 TENSORS = ("ids", "positions", "starts", "sources", "targets", "weights")  # of a pass
 
@@ -44,8 +48,14 @@ class Engine(Protocol):
     def apply(self) -> None:
         """Let the optimizer take its step."""
 
+    def shrink(self, rows: Sequence[Sample]) -> str:
+        """After running out of memory: compute from now on with less; how, or nothing left."""
+
     def restored(self) -> None:
         """Told that the adapters' values were put in place from outside."""
+
+    def base(self) -> AbstractContextManager[Talker]:
+        """The model without its adapters, to be asked."""
 
 
 class Plain:
@@ -77,8 +87,18 @@ class Plain:
     def apply(self) -> None:
         self.adapters.step()
 
+    def shrink(self, rows: Sequence[Sample]) -> str:
+        self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
+        _let_go(self.device)
+        return how
+
     def restored(self) -> None:
         """The modules read the adapters themselves."""
+
+    @contextmanager
+    def base(self) -> Iterator[Talker]:
+        with self.model.disable_adapter():
+            yield self.model
 
 
 class Fast:
@@ -152,7 +172,29 @@ class Fast:
     def apply(self) -> None:
         self._apply()
 
+    def shrink(self, rows: Sequence[Sample]) -> str:
+        """Smaller passes first; when a row alone is too much, keep less of it."""
+        self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
+        if not how and self.policy.keep[0] is not Keep.HOST:
+            least = Keep.INPUT if self.policy.keep[0] is not Keep.INPUT else Keep.HOST
+            self.policy = Policy((least,) * len(self.policy.keep), TILES[-1], HEAD_ROWS // 4)
+            how = str(self.policy)
+        # Their captured passes were made for the old ones, and hold memory.
+        self.buckets, self.pool, self.coming = [], None, iter(())
+        self._apply = Replayed(self._step, None)
+        _let_go(self.device)
+        return how
+
     def restored(self) -> None:
+        self.stack.refresh()
+
+    @contextmanager
+    def base(self) -> Iterator[Talker]:
+        for group in self.stack.groups:
+            group.mute()
+        decoder = Decoder(self.stack)
+        yield decoder
+        decoder.release()
         self.stack.refresh()
 
     def _step(self) -> Tensor:
@@ -210,6 +252,21 @@ class Bucket:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
         self.factor.fill_(factor)
         return self.replayed().clone()
+
+
+def _smaller(budget: int, rows: Sequence[Sample]) -> tuple[int, str]:
+    """Half the tokens a pass, as long as that makes more passes of these rows."""
+    lengths = [len(row.ids) for row in rows]
+    if len(rows) == 1 or budget <= min(lengths):
+        return budget, ""
+    half = min(budget, sum(lengths)) // 2
+    return half, f"{half} tokens a pass"
+
+
+def _let_go(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _key(rows: Sequence[Sample]) -> tuple[int, ...]:

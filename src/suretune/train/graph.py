@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 STEP = 64  # tokens; buckets are multiples of it
-CAPTURE = 8192  # tokens that could be computed in the time that one capture costs
+CAPTURE = 2048  # tokens that could be computed in the time that one capture costs
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from peft import PeftModel
+from torch import Tensor
 
 from suretune.data.plan import learning_rate
 from suretune.train.adapters import Adapters
@@ -72,6 +73,7 @@ class Learner:
     scale: LossScale
     device: torch.device
     max_grad_norm: float
+    notes: list[str] = field(default_factory=list)  # what was changed to get on, for the log
 
 
 def train(
@@ -116,11 +118,23 @@ def gradient(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> tu
     Returns the loss in nats per learned token and the gradient's norm before clipping; reading
     these two numbers is the only time an update waits for the device.
     """
-    learner.adapters.zero()
-    loss = learner.engine.backward(rows, loss_weight, learner.scale.value)
+    loss = _backward(learner, rows, loss_weight)
     norm = learner.adapters.clip(learner.max_grad_norm, learner.scale.value)
     found: list[float] = torch.stack([loss.to(norm), norm]).tolist()
     return found[0], found[1]
+
+
+def _backward(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> Tensor:
+    """The whole gradient, or none: when memory runs out it is begun again in smaller passes."""
+    while True:
+        learner.adapters.zero()
+        try:
+            return learner.engine.backward(rows, loss_weight, learner.scale.value)
+        except torch.OutOfMemoryError:
+            how = learner.engine.shrink(rows)
+            if not how:
+                raise
+            learner.notes.append(how)
 
 
 def non_finite_rows(learner: Learner, samples: Sequence[Sample], update: Update) -> list[int]:

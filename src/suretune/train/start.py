@@ -13,9 +13,9 @@ from peft import PeftModel
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass
-from suretune.model.eight import why_no_eight
+from suretune.model.device import free_bytes
 from suretune.model.keep import Keep, Policy
-from suretune.model.memory import CONTEXT, SLACK, choose_policy, needed, parse_bytes, shape_of
+from suretune.model.memory import SLACK, choose_policy, needed, shape_of
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
@@ -34,24 +34,6 @@ class Started:
     about: dict[str, Any]
 
 
-def limit_memory(asked: EngineOptions, device: torch.device) -> None:
-    """Let the process use no more of the card than was asked, CUDA's own share included."""
-    limit = asked.memory_limit and parse_bytes(asked.memory_limit)
-    if limit and device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        share = min(1.0, max(0.0, (limit - CONTEXT) / total))
-        torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
-
-
-def free_bytes(asked: EngineOptions, device: torch.device) -> float:
-    """What this process may still allocate on the card."""
-    free, _ = torch.cuda.mem_get_info(device)
-    reserved, used = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)
-    room: float = free + reserved - used
-    limit = asked.memory_limit and parse_bytes(asked.memory_limit)
-    return min(room, limit - CONTEXT - used) if limit else room
-
-
 def make_engine(
     model: PeftModel,
     adapters: Adapters,
@@ -64,12 +46,11 @@ def make_engine(
     wanted = device.type == "cuda" if asked.fused is None else asked.fused
     stack = make_stack(model.base_model.model) if wanted else "not asked for"
     if isinstance(stack, str):
-        if asked.fused:
-            return SetupFacts("cannot-fuse", "--fused true", found=stack)
+        if asked.fused or asked.base_dtype:
+            flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
+            return SetupFacts("cannot-fuse", flag, found=stack)
         return Started(_plain(model, adapters, asked, device), {"engine": "plain", "why": stack})
     if asked.base_dtype == "fp8":
-        if found := why_no_eight(device):
-            return SetupFacts("dtype-unsupported", "fp8", found=found, nearest="bfloat16")
         for group in stack.groups:
             group.quantize()
     graphs = device.type == "cuda" and asked.cuda_graphs is not False

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-import torch
-from torch import nn
 
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
-from suretune.model.batch import mean_loss
-from suretune.model.generate import answers
+from suretune.model.generate import Talker, answers
 from suretune.pocket.skills import Item, correct
 from suretune.types import Message, Sample
 from suretune.verify.probes import Probe
@@ -50,24 +47,23 @@ class Answers:
 
 
 def ask(
-    model: nn.Module,
+    model: Talker,
     tokenizer: ChatTokenizer,
     questions: Questions,
-    tokens_per_pass: int,
-    device: torch.device,
+    mean_loss: Callable[[Sequence[Sample]], float],
 ) -> Answers:
-    """Ask everything, greedily."""
+    """Ask everything, greedily; `mean_loss` measures nats per learned token of held-out rows."""
     said = answer_probes(model, tokenizer, questions.probes, questions.system)
     prompts = [prompt_ids(tokenizer, _skill_messages(item)) for item in questions.skills]
     solved = answers(model, tokenizer, prompts, SKILL_TOKENS) if prompts else []
     loss = None
     if questions.held_out:
-        loss = mean_loss(model, questions.held_out, tokens_per_pass, device)
+        loss = mean_loss(questions.held_out)
     return Answers(said, correct(questions.skills, solved) if solved else [], loss)
 
 
 def answer_probes(
-    model: nn.Module, tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
+    model: Talker, tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
 ) -> list[str]:
     """One answer a probe."""
     prompts = [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]

@@ -22,9 +22,12 @@ from torch import Tensor
 from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.template import load_tokenizer
-from suretune.model.generate import last_logits
+from suretune.model.batch import mean_loss
+from suretune.model.device import DTYPES
+from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
+from suretune.model.stream import begin
 from suretune.types import Origin, Sample, SetupFacts, Span
 from suretune.verify.measure import Answers, Questions, ask, read_skills
 from suretune.verify.probes import Probe, from_line
@@ -104,6 +107,7 @@ def main(run: Path, result: Path) -> None:
     base, device = _base(request), torch.device(request.device)
     adapter = run / request.adapter
     tokenizer = load_tokenizer(adapter)
+    begin(base.folder, device, DTYPES[request.dtype])
     model = load_base(base, device, request.dtype)
     for thing in (tokenizer, model):
         if isinstance(thing, SetupFacts):
@@ -117,7 +121,10 @@ def main(run: Path, result: Path) -> None:
     probes: list[Probe] = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     skills = read_skills(Path(request.skills)) if request.skills else []
     questions = Questions(probes, request.system, skills, _held_out(folder))
-    answers = ask(tuned, tokenizer, questions, request.tokens_per_pass, device)
+    budget = request.tokens_per_pass
+    answers = ask(
+        talker(tuned), tokenizer, questions, lambda rows: mean_loss(tuned, rows, budget, device)
+    )
     rundir.write_json(
         result, _result(match, saved["logits"], plain, logits, answers, request, base)
     )

@@ -1,0 +1,58 @@
+"""The device: which one, in what precision, with how much memory. Only torch is imported here."""
+
+from __future__ import annotations
+
+import torch
+
+from suretune.model.memory import CONTEXT, parse_bytes
+from suretune.options import EngineOptions, ModelOptions
+from suretune.types import SetupFacts
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+def choose_device(asked: str | None) -> torch.device | SetupFacts:
+    """CUDA where there is one, unless a device was asked for."""
+    if asked == "cuda" and not torch.cuda.is_available():
+        return SetupFacts("device-missing", "cuda", found=torch.__version__)
+    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
+    """The precision of the base: as asked if the device has it, else the best it has."""
+    flags = [name for name, on in (("bfloat16", asked.bf16), ("float16", asked.fp16)) if on]
+    wish = asked.torch_dtype or (flags[0] if flags else None)
+    if device.type == "cpu":
+        if wish == "float16":
+            return SetupFacts("dtype-unsupported", "float16", found="cpu", nearest="float32")
+        return wish or "float32"
+    if wish == "bfloat16" and not torch.cuda.is_bf16_supported():
+        name = torch.cuda.get_device_name(device)
+        return SetupFacts("dtype-unsupported", "bfloat16", found=name, nearest="float16")
+    return wish or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+
+
+def limit_memory(asked: EngineOptions, device: torch.device) -> None:
+    """Let the process use no more of the card than was asked, CUDA's own share included."""
+    limit = asked.memory_limit and parse_bytes(asked.memory_limit)
+    if limit and device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        share = min(1.0, max(0.0, (limit - CONTEXT) / total))
+        torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
+
+
+def free_bytes(asked: EngineOptions, device: torch.device) -> float:
+    """What this process may still allocate on the card."""
+    free, _ = torch.cuda.mem_get_info(device)
+    reserved, used = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)
+    room: float = free + reserved - used
+    limit = asked.memory_limit and parse_bytes(asked.memory_limit)
+    return min(room, limit - CONTEXT - used) if limit else room
+
+
+def total_bytes(asked: EngineOptions, device: torch.device) -> float:
+    """What the card has left, or what the run was limited to, CUDA's own share included."""
+    free, _ = torch.cuda.mem_get_info(device)
+    limit = asked.memory_limit and parse_bytes(asked.memory_limit)
+    room: float = min(free + CONTEXT, limit) if limit else free + CONTEXT
+    return room
