@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from conftest import as_json, suretune
 from suretune import rundir
 from suretune.model.attention import packed_attention
+from suretune.model.batch import make_pass
+from suretune.model.fused import keep_all, losses
+from suretune.model.lora import trainable
+from suretune.train.adapters import Adapters
+from suretune.train.engine import Fast
+from suretune.types import Plan, Schedule, Update
+from test_fused import exact_norms as exact_norms  # a fixture
+from test_fused import fast as fast_gradient
+from test_fused import gap, rows, stack_of, tuned
+from test_fused import plain as plain_gradient
 
 pytestmark = [
     pytest.mark.gpu,
@@ -60,21 +73,134 @@ def test_the_whole_job_in_bfloat16(tmp_path: Path) -> None:
     assert all(step["memory_bytes"] > 0 for step in report["steps"])
 
 
+@pytest.mark.parametrize(
+    "how", [(), ("--torch_dtype", "float32", "--lora_dropout", 0.1)], ids=["graphs", "plain"]
+)
 def test_a_run_resumed_on_the_gpu_is_the_run_never_stopped(
-    tmp_path: Path, identity_file: Path
+    tmp_path: Path, identity_file: Path, how: tuple[object, ...]
 ) -> None:
-    """float32, deterministic kernels: stop after 4 of 8 updates by deleting the later ones."""
-    import shutil
-
-    from safetensors.torch import load_file
-
-    flags = ("--model", "pocket", "--dataset", identity_file, "--max_steps", 8, "--save_steps", 4,
-             "--torch_dtype", "float32", "--lora_dropout", 0.1)  # fmt: skip
+    """Bit for bit: stop after 4 of 8 updates by deleting the later ones."""
+    flags = ("--model", "pocket", "--dataset", identity_file, "--max_steps", 8, "--save_steps", 4)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for run in (whole, cut):
-        assert suretune("sft", *flags, "--output_dir", run).returncode in (0, 6)
+        assert suretune("sft", *flags, *how, "--output_dir", run).returncode in (0, 6)
     shutil.rmtree(cut / "checkpoints" / "step-000008")
     (cut / rundir.SEAL).unlink(missing_ok=True)
     assert suretune("resume", cut).returncode in (0, 6)
     a, b = (load_file(r / "adapter" / "adapter_model.safetensors") for r in (whole, cut))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_fast_engine_ends_where_the_plain_one_ends(tmp_path: Path, identity_file: Path) -> None:
+    """A whole run by each: the same probes passed, nearly the same losses."""
+    told = {}
+    for fused in ("true", "false"):
+        done = suretune("sft", "--model", "pocket", "--dataset", identity_file, "--fused", fused,
+                        "--output_dir", tmp_path / fused, "--json")  # fmt: skip
+        told[fused] = as_json(done)
+    fast, plain = told["true"], told["false"]
+    assert [p["passed_after"] for p in fast["probes"]] == [
+        p["passed_after"] for p in plain["probes"]
+    ]
+    for a, b in zip(fast["steps"], plain["steps"], strict=True):
+        assert abs(a["loss"] - b["loss"]) < 0.05 * b["loss"] + 0.02
+    assert all(0 < step["share_of_limit"] < 1 for step in fast["steps"])
+
+
+def on_gpu(family: str, dtype: torch.dtype) -> Any:
+    wide = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512, "vocab_size": 61}
+    return tuned(family, dtype, **wide).cuda()
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Phi3"])
+def test_the_kernels_are_as_exact_as_the_plain_path(family: str) -> None:
+    """bfloat16 against float64: the fused layers must not be the worse ones."""
+    device = torch.device("cuda")
+    given = make_pass(rows(200, 9, 140, 33), device)
+    model = on_gpu(family, torch.bfloat16)
+    exact = on_gpu(family, torch.float64)
+    exact.load_state_dict({name: t.double() for name, t in model.state_dict().items()})
+    true_nats, true = plain_gradient(exact, given)
+    nats, grads = plain_gradient(model, given)
+    stack = stack_of(model)
+    again, fused = fast_gradient(model, given, stack, keep_all(stack))
+
+    def error(found: dict[str, torch.Tensor]) -> float:
+        wrong = sum(float((found[name].double() - true[name]).square().sum()) for name in true)
+        return (wrong / sum(float(t.square().sum()) for t in true.values())) ** 0.5
+
+    assert error(fused) < max(0.01, 1.2 * error(grads))
+    assert gap(again.double(), true_nats) < max(0.01, 1.2 * gap(nats.double(), true_nats))
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma"])
+def test_the_kernels_in_float32(family: str) -> None:
+    given = make_pass(rows(20, 9, 14), torch.device("cuda"))
+    model = on_gpu(family, torch.float32)
+    nats, grads = plain_gradient(model, given)
+    stack = stack_of(model)
+    again, fused = fast_gradient(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-5
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-4
+
+
+def test_replayed_updates_are_the_eager_ones() -> None:
+    """A hundred updates of changing lengths: a graph computes the bits that its kernels compute."""
+    ends = []
+    for graphs in (True, False):
+        model = on_gpu("Qwen2", torch.bfloat16)
+        for parameter in trainable(model).values():
+            parameter.data = parameter.data.float()
+        adapters = Adapters(trainable(model), 0.0)
+        stack = stack_of(model)
+        engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
+        samples = rows(*(5 + 7 * i % 90 for i in range(300)))
+        plan = Plan(
+            tuple(
+                Update(i + 1, 0, (3 * i, 3 * i + 1, 3 * i + 2), 0, 0, 1.0) for i in range(100)
+            ),
+            Schedule("constant", 1e-3, 0, 100), (), (), 100, 300, 0, 0, 0, 0, "",
+        )  # fmt: skip
+        engine.prepare(samples, plan, 0)
+        if not graphs:
+            engine.pool = engine._apply.pool = None
+            for bucket in engine.buckets:
+                bucket.replayed.pool = None
+        for update in plan.updates:
+            adapters.zero()
+            engine.backward([samples[i] for i in update.samples], 50.0, 1.0)
+            adapters.clip(1.0, 1.0)
+            adapters.set_rate(1e-3)
+            engine.apply()
+        assert all((b.replayed.graph is not None) == graphs for b in engine.buckets)
+        ends.append(adapters.values.detach().clone())
+    assert torch.equal(ends[0], ends[1]) and bool(ends[0].isfinite().all())
+
+
+def test_a_poisoned_row_stays_alone() -> None:
+    """NaN in one row's embedding: the other rows' losses keep their bits."""
+    model = on_gpu("Qwen2", torch.bfloat16)
+    stack = stack_of(model)
+    given = rows(200, 9, 140)
+    for token in (5, 6):
+        given[1].ids[3] = token
+    clean = losses(stack, make_pass(given, torch.device("cuda")), keep_all(stack))
+    given[1].ids[3] = 7
+    model.base_model.model.model.embed_tokens.weight.data[7] = float("nan")
+    for sample in (given[0], given[2]):
+        for place, token in enumerate(sample.ids):
+            sample.ids[place] = 8 if token == 7 else token
+    base = losses(stack, make_pass([given[0], rows(9)[0], given[2]], torch.device("cuda")),
+                  keep_all(stack))  # fmt: skip
+    found = losses(stack, make_pass(given, torch.device("cuda")), keep_all(stack))
+    first = given[0].learned
+    assert len(clean) == len(found) == len(base)
+    assert torch.equal(found[:first], base[:first])
+    assert torch.equal(found[first + given[1].learned :], base[first + given[1].learned :])
+    assert not found[first : first + given[1].learned].isfinite().all()
+
+
+def test_a_run_that_cannot_fit_is_refused(tmp_path: Path, identity_file: Path) -> None:
+    done = suretune("sft", "--model", "pocket", "--dataset", identity_file, "--memory_limit",
+                    "500MiB", "--output_dir", tmp_path / "run")  # fmt: skip
+    assert done.returncode == 3 and "S019" in done.stdout and not (tmp_path / "run").exists()

@@ -332,6 +332,14 @@ def speed(report: Report) -> float | None:
     return tokens / seconds if tokens and seconds else None
 
 
+def limit_share(report: Report) -> float | None:
+    """The median update's share of what the device's matrix products allow; None off a GPU."""
+    shares = sorted(
+        s["share_of_limit"] for s in several(report, "steps") if is_number(s.get("share_of_limit"))
+    )
+    return shares[len(shares) // 2] if shares else None
+
+
 def peak_memory(report: Report) -> int | None:
     """The largest peak of any update; None when no device measured one."""
     values = [s["memory_bytes"] for s in several(report, "steps") if s.get("memory_bytes")]

@@ -57,11 +57,7 @@ def packed_attention(
         raise ValueError("packed attention needs cu_seq_lens_q")
     if kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None:
         raise ValueError("packed attention knows neither soft-capped scores nor sinks")
-    if (
-        query.is_cuda
-        and query.dtype in (torch.bfloat16, torch.float16)
-        and _has_flash(query.device)
-    ):
+    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and has_flash(query.device):
         longest: int = kwargs["max_length_q"]
         out = _varlen(query[0], key[0], value[0], starts, longest, scaling, sliding_window)
         return out.unsqueeze(0), None
@@ -121,7 +117,7 @@ def _varlen(
 
 
 @cache
-def _has_flash(device: torch.device) -> bool:
+def has_flash(device: torch.device) -> bool:
     """FlashAttention-2 needs compute capability 8.0."""
     return torch.cuda.get_device_capability(device) >= (8, 0)
 

@@ -368,6 +368,7 @@ def product(
         x, w, w if bias is None else bias, x if residual is None else residual,
         x if parts is None else parts, w if b is None else b, out, len(x), n, k,
         x.stride(0) // 8, w.stride(0) // 8, ranks, count, rows, bias is not None,
-        residual is not None, padded, at_once, chosen.n, chosen.k, chosen.stages, num_warps=chosen.warps,
+        residual is not None, padded, at_once, chosen.n, chosen.k, chosen.stages,
+        num_warps=chosen.warps,
     )  # fmt: skip
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from suretune.model.memory import CONTEXT, parse_bytes
@@ -48,6 +50,26 @@ def free_bytes(asked: EngineOptions, device: torch.device) -> float:
     room: float = free + reserved - used
     limit = asked.memory_limit and parse_bytes(asked.memory_limit)
     return min(room, limit - CONTEXT - used) if limit else room
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float | None:
+    """FLOP/s of a large matrix product, measured here and now (20 ms); None on a CPU."""
+    if device.type != "cuda":
+        return None
+    size, repeats = 8192, 8
+    # Ones would flatter the card: how many bits flip decides how much power a product takes.
+    factor = torch.randn(size, size, device=device).to(dtype)
+    for _ in range(2):
+        factor @ factor
+    new: Any = torch.cuda.Event
+    begin, end = new(enable_timing=True), new(enable_timing=True)
+    begin.record()
+    for _ in range(repeats):
+        factor @ factor
+    end.record()
+    end.synchronize()
+    seconds: float = begin.elapsed_time(end) / 1e3
+    return 2 * size**3 * repeats / seconds
 
 
 def total_bytes(asked: EngineOptions, device: torch.device) -> float:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from suretune.model.attention import has_flash
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -36,7 +38,7 @@ def attend(
     q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
 ) -> Attended:
     """q (T, H, D), k and v (T, H_kv, D), causal within each row."""
-    if not _has_kernel(q):
+    if not has_kernel(q):
         return Attended(_reference(q, k, v, rows, scale, window))
     out, log_sums, seed, unused, _ = torch.ops.aten._flash_attention_forward(
         q, k, v, rows.starts, rows.starts, rows.longest, rows.longest, 0.0, True, False,
@@ -68,8 +70,9 @@ def attend_backward(
     return dq, dk, dv
 
 
-def _has_kernel(q: Tensor) -> bool:
-    return q.is_cuda and q.dtype in (torch.bfloat16, torch.float16)
+def has_kernel(q: Tensor) -> bool:
+    """Whether FlashAttention takes a tensor like this; the reference asks the device for rows."""
+    return q.is_cuda and q.dtype in (torch.bfloat16, torch.float16) and has_flash(q.device)
 
 
 def _window(window: int | None) -> dict[str, Any]:

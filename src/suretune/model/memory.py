@@ -43,6 +43,15 @@ class Shape:
         attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         return attention + 3 * self.hidden * self.inner
 
+    def flops(self, tokens: int, learned: int) -> float:
+        """Of the base's matrix products in one update: forward, and back to the inputs.
+
+        Attention and the adapters, 2 to 8 % more, are left out, and so is what is computed twice:
+        this is the least that any engine has to do.
+        """
+        body = self.layers * self.layer_weights * tokens
+        return 4.0 * (body + self.hidden * self.vocabulary * learned)
+
     def lora(self, rank: int) -> int:
         """Values in one layer's adapters, all linear layers adapted."""
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim

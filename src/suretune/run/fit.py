@@ -19,10 +19,11 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.model.device import choose_device, choose_dtype
+from suretune.model.device import DTYPES, choose_device, choose_dtype, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
+from suretune.model.memory import FAMILIES, shape_of
 from suretune.run.check import Checked
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
@@ -64,6 +65,7 @@ class Fit:
     held_out: Sequence[Sample]
     fingerprint: str
     evals: list[tuple[int, float]] = field(default_factory=list)  # (step, nats per token)
+    rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
     stopped_early: str = ""
 
@@ -133,9 +135,13 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) ->
     samples = [sample for row in checked.train for sample in row.samples]
     held_out = [sample for row in checked.held_out for sample in row.samples]
     fingerprint = checked.base.fingerprint()
+    dtype = DTYPES[checked.resolved.config.model.torch_dtype or "float32"]
+    rate = matrix_rate(learner.device, dtype)
+    if rate:
+        journal.event("device", matrix_tflops=round(rate / 1e12, 1))
     return Fit(
         checked, run, journal, learner, dresser(checked, fingerprint), samples, held_out,
-        fingerprint,
+        fingerprint, rate=rate,
     )  # fmt: skip
 
 
@@ -153,14 +159,22 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
             if isinstance(event, Proposed):
                 _judge(job, event.record)
                 continue
-            speed = round(event.record.tokens / event.record.seconds, 1)
-            line = {**asdict(event.record), "tokens_per_second": speed}
-            rundir.append(job.run / "steps.jsonl", line)
+            rundir.append(job.run / "steps.jsonl", _line(job, event.record))
             watcher.step(event.record)
             if _after(job, event, watcher):
                 break
         events.close()
     job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+
+
+def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
+    """A line of steps.jsonl."""
+    line = {**asdict(record), "tokens_per_second": round(record.tokens / record.seconds, 1)}
+    config = job.checked.base.config
+    if job.rate and config.get("model_type") in FAMILIES:
+        flops = shape_of(config, 2).flops(record.tokens, record.learned)
+        line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
+    return line
 
 
 def _within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Proposed | Applied]:

@@ -127,10 +127,11 @@ class Fast:
         """Choose the buckets that the plan's passes will be padded to."""
         if self.pool is None:
             return
-        updates = [[samples[i] for i in update.samples] for update in plan.updates[done:]]
+        updates = [[samples[i] for i in update.samples] for update in plan.updates]
+        # Of the whole plan: a resumed run must pad as the run that was never stopped.
         sizes = [size_of(chosen) for rows in updates for chosen in self._passes(rows)]
         self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
-        self.coming = iter(updates[1:])
+        self.coming = iter(updates[done + 1 :])
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         parts = []

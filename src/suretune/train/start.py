@@ -14,6 +14,7 @@ from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass
 from suretune.model.device import free_bytes
+from suretune.model.flash import has_kernel
 from suretune.model.keep import Keep, Policy
 from suretune.model.memory import SLACK, choose_policy, needed, shape_of
 from suretune.model.stack import Stack, make_stack
@@ -53,10 +54,9 @@ def make_engine(
     if asked.base_dtype == "fp8":
         for group in stack.groups:
             group.quantize()
-    graphs = device.type == "cuda" and asked.cuda_graphs is not False
     if device.type != "cuda":
         policy = _asked_policy(stack, asked)
-        engine = Fast(stack, adapters, device, asked.tokens_per_pass, policy, graphs)
+        engine = Fast(stack, adapters, device, asked.tokens_per_pass, policy, graphs=False)
         return Started(engine, {"engine": "fused", "keep": str(policy)})
     return _on_cuda(stack, adapters, asked, device, samples, plan)
 
@@ -89,7 +89,7 @@ def _on_cuda(
     shape = shape_of(config, stack.head.weight.element_size())
     room = free_bytes(asked, device) - SLACK
     least = LEAST[asked.recompute] if asked.recompute else Keep.ALL
-    graphs = asked.cuda_graphs is not False
+    graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
     for _ in range(6):
         policy = choose_policy(shape, room, size.tokens, size.learned, least)
         if policy is None:

@@ -203,7 +203,8 @@ def _pid(proof: Any) -> str:
 
 def _cost(report: Report) -> Section:
     stages = (
-        ("check", words("check", "检查")),
+        ("startup", words("start, check, imports", "启动、检查、导入")),
+        ("load", words("base loaded and proven to fit", "加载基座并确认放得下")),
         ("base_answers", words("answers of the base", "基座模型回答")),
         ("train", words("training", "训练")),
         ("proof", words("proof", "证明")),
@@ -211,6 +212,10 @@ def _cost(report: Report) -> Section:
     )
     rows = [(name, line(p.duration(part(report, "seconds", key)))) for key, name in stages]
     rows.append((words("tokens per second", "每秒 token 数"), line(p.count(p.speed(report)))))
+    share = p.limit_share(report)
+    if share is not None:
+        name = words("share of the device's measured limit", "达到本设备实测极限的比例")
+        rows.append((name, line(p.percent(share))))
     rows.append((words("peak memory", "显存峰值"), line(p.size(p.peak_memory(report)))))
     return Section("cost", words("Time and memory", "时间与显存"), (Facts(tuple(rows)),))
 
