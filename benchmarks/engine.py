@@ -24,15 +24,17 @@ import torch
 
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass, token_losses
+from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
 from suretune.model.keep import Policy
 from suretune.model.lora import attach, trainable
 from suretune.options import EngineOptions, LoraOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast
-from suretune.train.loop import Learner, gradient as update_gradient, make_scale
-from suretune.train.start import Started, limit_memory, make_engine
-from suretune.types import Origin, Plan, Sample, Schedule, Span, SetupFacts, Update
+from suretune.train.loop import Learner, make_scale
+from suretune.train.loop import gradient as update_gradient
+from suretune.train.start import make_engine
+from suretune.types import Origin, Plan, Sample, Schedule, SetupFacts, Span, Update
 
 GIB = 2**30
 PEAK = 796e12  # bf16 products measured on an H200; the limits of docs/benchmarks.md divide by it
@@ -190,7 +192,7 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
         return nats, adapters.gradient.clone()
 
     nats, grads = fast(engine.policy)
-    again, same = fast(engine.policy)
+    _, same = fast(engine.policy)
     layers = len(engine.stack.layers)
     from suretune.model.keep import Keep
 

@@ -110,10 +110,10 @@ def sft(command: Command, journal: Journal) -> int:
     if command.resolved.config.run.dry_run:
         return check(command, journal)
     checked = _checked(command, journal)
-    from suretune.run.ahead import look_ahead
+    from suretune.run.ahead import looking_ahead
 
-    look_ahead(checked, journal)
-    from suretune.run.compose import make_run
+    with looking_ahead(checked, journal):
+        from suretune.run.compose import make_run
 
     run = make_run(checked.resolved, journal)
     return _train(checked, run, command, journal)
@@ -215,9 +215,10 @@ def resume(command: Command, journal: Journal) -> int:
     if (run / rundir.SEAL).is_file():
         return report(command, journal)
     checked = reopen(run, journal)
-    from suretune.run.ahead import look_ahead
+    from suretune.run.ahead import looking_ahead
 
-    look_ahead(checked, journal)
+    with looking_ahead(checked, journal):
+        import suretune.run.compose  # noqa: F401
     return _train(checked, run, command, journal, resume=True)
 
 

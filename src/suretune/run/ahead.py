@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.keep import Keep, Policy
 from suretune.model.memory import FAMILIES, GIB, TILES, fixed, needed, shape_of
@@ -11,19 +16,47 @@ from suretune.run.journal import Journal
 from suretune.types import SetupFacts
 
 
-def look_ahead(checked: Checked, journal: Journal) -> None:
-    """On CUDA: refuse what cannot fit before anything is loaded, then start loading."""
+@contextmanager
+def looking_ahead(checked: Checked, journal: Journal) -> Iterator[None]:
+    """Around the large imports: on CUDA, refuse what cannot fit, else start loading the base.
+
+    Waking the GPU takes a second or two, so a thread does it while the block imports.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(_look, checked)
+        with _without("sklearn"):
+            yield
+    if facts := found.result():
+        raise journal.stop(facts)
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Let a package count as not installed: transformers imports scikit-learn, which takes a
+    second, for one curve that nobody here draws."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+def _look(checked: Checked) -> SetupFacts | None:
     config = checked.resolved.config
     device = choose_device(config.model.device)
     if isinstance(device, SetupFacts) or device.type != "cuda":
-        return  # what is wrong with it, `choose_hardware` says
+        return None  # what is wrong with it, `choose_hardware` says
     dtype = choose_dtype(config.model, device)
     if isinstance(dtype, SetupFacts):
-        return
+        return None
     limit_memory(config.engine, device)
-    if facts := _too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device)):
-        raise journal.stop(facts)
-    begin(checked.base.folder, device, DTYPES[dtype])
+    facts = _too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))
+    if facts is None:
+        begin(checked.base.folder, device, DTYPES[dtype])
+    return facts
 
 
 def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | None:
