@@ -19,6 +19,7 @@ from suretune.model.attention import PACKED
 from suretune.model.batch import Pass, make_pass, token_losses
 from suretune.model.fused import gradient, keep_all, losses
 from suretune.model.keep import Keep, Policy
+from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
 from suretune.model.stack import Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
@@ -246,3 +247,30 @@ def test_eight_bits_stay_close() -> None:
     assert float((rough - nats).abs().sum() / nats.abs().sum()) < 0.02
     one, other = (torch.cat([g[n].flatten() for n in grads]) for g in (grads, rougher))
     assert float(torch.cosine_similarity(one, other, dim=0)) > 0.98
+
+
+@pytest.mark.parametrize("family", ["Gemma2", "Phi", "Olmo2"])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_fused_linears_for_models_that_the_layers_do_not_know(
+    family: str, dtype: torch.dtype, limit: float
+) -> None:
+    model = tuned(family, dtype)
+    model.set_attn_implementation("eager")
+    given = make_pass(rows(20), torch.device("cpu"))
+    nats, grads = plain(model, given)
+    count, reasons = fuse_linears(model)
+    assert count == len(grads) / 2 > 0 and not reasons
+    again, fused = plain(model, given)
+    assert gap(again, nats) < limit
+    assert max(gap(fused[name], grads[name]) for name in grads) < limit
+    with torch.no_grad(), model.disable_adapter():
+        base = token_losses(model, given)
+    assert gap(base, nats) > 1e-4
+
+
+def test_dropout_is_left_to_peft() -> None:
+    torch.manual_seed(0)
+    settings = LoraConfig(r=4, lora_dropout=0.1, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = transformers.Qwen2Config(**TINY)
+    model = get_peft_model(transformers.AutoModelForCausalLM.from_config(config), settings)
+    assert fuse_linears(model) == (0, "dropout before the adapters")

@@ -198,7 +198,7 @@ def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
         if type(base) is not nn.Linear:
             return f"{type(base).__name__} in place of a linear layer"
         bases.append(base)
-        if isinstance(module, LoraLayer) and (reason := _unusual(module, learning)):
+        if isinstance(module, LoraLayer) and (reason := unusual(module, learning)):
             return reason
     sizes = tuple(base.out_features for base in bases)
     ranks = [m.r["default"] if isinstance(m, LoraLayer) else 0 for m in members]
@@ -221,7 +221,7 @@ def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
     return group
 
 
-def _unusual(module: LoraLayer, learning: bool) -> str:
+def unusual(module: LoraLayer, learning: bool) -> str:
     """Why a LoRA layer is not the plain one, or nothing."""
     dropout = module.lora_dropout["default"]
     if learning and isinstance(dropout, nn.Dropout) and dropout.p:

@@ -121,7 +121,8 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     started = make_engine(tuned, adapters, config.engine, model.device, samples, checked.plan)
     if isinstance(started, SetupFacts):
         raise journal.stop(started)
-    if model.device.type == "cuda" and started.about["engine"] == "plain":
+    asked = config.engine.fused is False
+    if model.device.type == "cuda" and started.about["engine"] == "plain" and not asked:
         about = SetupFacts("plain-engine", checked.base.name, found=started.about["why"])
         journal.look(about, stops=False)
     journal.event("engine", **started.about)

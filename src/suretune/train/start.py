@@ -16,6 +16,7 @@ from suretune.model.batch import make_pass
 from suretune.model.device import free_bytes
 from suretune.model.flash import has_kernel
 from suretune.model.keep import Keep, Policy
+from suretune.model.linear import fuse_linears
 from suretune.model.memory import SLACK, choose_policy, needed, shape_of
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
@@ -50,7 +51,7 @@ def make_engine(
         if asked.fused or asked.base_dtype:
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
             return SetupFacts("cannot-fuse", flag, found=stack)
-        return Started(_plain(model, adapters, asked, device), {"engine": "plain", "why": stack})
+        return _plain(model, adapters, asked, device, stack)
     if asked.base_dtype == "fp8":
         for group in stack.groups:
             group.quantize()
@@ -62,8 +63,12 @@ def make_engine(
 
 
 def _plain(
-    model: PeftModel, adapters: Adapters, asked: EngineOptions, device: torch.device
-) -> Plain:
+    model: PeftModel, adapters: Adapters, asked: EngineOptions, device: torch.device, why: str
+) -> Started:
+    """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
+    about: dict[str, Any] = {"engine": "plain", "why": why}
+    if asked.fused or (asked.fused is None and device.type == "cuda"):
+        about["fused_linears"], about["not_fused"] = fuse_linears(model)
     again = asked.recompute and asked.recompute != "none"
     if asked.recompute is None:
         again = device.type == "cuda" and sum(p.numel() for p in model.parameters()) >= BIG
@@ -71,7 +76,8 @@ def _plain(
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
-    return Plain(model, adapters, device, asked.tokens_per_pass if packed else 1)
+    engine = Plain(model, adapters, device, asked.tokens_per_pass if packed else 1)
+    return Started(engine, about)
 
 
 def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
