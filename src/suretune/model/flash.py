@@ -6,6 +6,8 @@ scaled dot products row by row, which is the reference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -58,16 +60,30 @@ def attend_backward(
             out = _reference(leaves[0], leaves[1], leaves[2], rows, scale, window)
             dq, dk, dv = torch.autograd.grad(out, leaves, dout)
         return dq, dk, dv
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
+    with _deterministic():
         dq, dk, dv = torch.ops.aten._flash_attention_backward(
             dout, q, k, v, done.out, done.log_sums, rows.starts, rows.starts, rows.longest,
             rows.longest, 0.0, True, *done.state, scale=scale, **_window(window),
         )  # fmt: skip
-    finally:
-        torch.use_deterministic_algorithms(before)
     return dq, dk, dv
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Only without `warn_only` does the kernel listen; new memory need not be filled."""
+    about: Any = torch.utils.deterministic
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        about.fill_uninitialized_memory,
+    )
+    about.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        about.fill_uninitialized_memory = before[2]
 
 
 def has_kernel(q: Tensor) -> bool:
