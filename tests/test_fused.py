@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from suretune.model.attention import PACKED
 from suretune.model.batch import Pass, make_pass, token_losses
 from suretune.model.fused import gradient, keep_all, losses
+from suretune.model.groups import side_by_side
 from suretune.model.keep import Keep, Policy
 from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
@@ -266,6 +267,15 @@ def test_fused_linears_for_models_that_the_layers_do_not_know(
     with torch.no_grad(), model.disable_adapter():
         base = token_losses(model, given)
     assert gap(base, nats) > 1e-4
+
+
+def test_neighbours_by_chance_are_not_one_matrix() -> None:
+    flat = torch.zeros(20)
+    parts = [flat[:8].view(2, 4), flat[8:20].view(3, 4)]
+    whole = side_by_side(parts)
+    assert whole is not None and whole.shape == (5, 4)
+    assert side_by_side([parts[1], parts[0]]) is None
+    assert side_by_side([parts[0], torch.zeros(3, 4)]) is None and side_by_side([]) is None
 
 
 def test_dropout_is_left_to_peft() -> None:

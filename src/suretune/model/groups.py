@@ -165,7 +165,10 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
     if not parts:
         return None
     first, end = parts[0], parts[0].data_ptr()
+    memory = first.untyped_storage().data_ptr()  # two tensors may be neighbours by chance
     for part in parts:
+        if part.untyped_storage().data_ptr() != memory:
+            return None
         if part.data_ptr() != end or not part.is_contiguous():
             return None
         end += part.numel() * part.element_size()

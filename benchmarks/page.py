@@ -1,0 +1,283 @@
+"""docs/benchmarks.md and its plots, made of benchmarks/results/latest.json alone.
+
+    python benchmarks/page.py
+
+A figure that is null is "not measured yet"; none is invented. tests/test_benchmarks.py holds the
+page to what this makes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plots import Bar, bars
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+PLOTS = PAGE.parent / "plots"
+RESULTS = HERE / "results"
+NOT_YET = "not measured yet"
+NAMES = {"plain": "transformers + PEFT", "trl": "TRL", "unsloth": "Unsloth"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of the table: what is wanted, and how a number of it is written."""
+
+    key: str
+    what: str
+    unit: str
+    must: float
+    aim: float | None
+    limit: str = ""
+    less: bool = False  # is less better?
+    scale: float = 1.0  # what the number is multiplied by to stand in `unit`
+    places: int = 0
+
+    def written(self, value: float | None) -> str:
+        if value is None:
+            return NOT_YET
+        return f"{value * self.scale:,.{self.places}f} {self.unit}".strip()
+
+    def reached(self, value: float) -> bool:
+        return value <= self.must if self.less else value >= self.must
+
+
+FIGURES = (
+    Figure("seeds_train_s", "the articles' job: training", "s", 4, 2, "1.0 s", True, places=1),
+    Figure(
+        "seeds_wall_s", "the same: process start to adapter saved", "s", 20, 10, "4-5 s", True,
+        places=1,
+    ),
+    Figure("packed_tok_s", "packed 2,048, bf16, nothing recomputed; four packs an update",
+           "tok/s", 18e3, 21e3, "26,900 tok/s"),
+    Figure("packed_one_tok_s", "the same, one pack an update", "tok/s", 18e3, 21e3,
+           "26,900 tok/s"),
+    Figure("packed_24gib_tok_s", "packed 2,048 within 24 GiB, bf16", "tok/s", 17e3, 20e3),
+    Figure("fp8_tok_s", "packed 2,048, FP8 base", "tok/s", 22e3, 29e3, "50,000 tok/s"),
+    Figure("fp8_loss_gap", "FP8's loss against bf16's, 200 updates", "%", 0.01, None, less=True,
+           scale=100, places=2),
+    Figure("longest_row_24gib", "longest row within 24 GiB, bf16", "tokens", 32768, 65536),
+    Figure("peak_4096_gib", "peak at 4,096 tokens, recomputing", "GiB", 15.9, 15.4, "15 GiB", True,
+           places=2),
+    Figure("decode_1_tok_s", "decode, one stream", "tok/s", 180, 240, "280 tok/s"),
+    Figure("decode_16_tok_s", "decode, 16 probes at once", "tok/s", 2000, 3500),
+)  # fmt: skip
+
+HOW = """\
+The model has Qwen2.5-7B's exact shape, random weights in bf16 and the real tokenizer; LoRA of
+rank 8 on every linear layer; one GPU. *The articles' job* is 50 self-cognition rows, 10 epochs,
+batch 1 with 16 accumulated: 40 updates. It is timed from the first update to the last (training),
+and from the start of the process until the adapter's file is on disk. The packed figures are the
+steady state: updates of four full packs in one pass, or of one, documents of 128 to 512 tokens,
+the first five not counted; the peers' are of one pack each. Memory is the most that torch had
+allocated; *within 24 GiB* means that the process could reserve no more than that.
+
+Every peer trains on the same token ids and labels, and one function counts them (`count` in
+`benchmarks/peers/work.py`): input tokens are those the model reads, padding left out; learned
+tokens are those that carry loss. *As printed* is the articles' batch with the peer's own
+defaults; *best* is what somebody who knows the peer would choose: 16 rows at once, adapters in
+bf16 where the peer lets you, no recompute, batches without padding. As-printed runs of a peer are
+cut after a few updates and extrapolated by the micro-batch; the table says where. `flash_attn` is
+not installed there: a stand-in (`benchmarks/peers/stand_in`) gives the peers torch's own
+FlashAttention-2 under that name.
+"""
+
+TRIED = """\
+Each was measured alone on an H200 with the 7B shape, rank 8; a figure is an update's, or one
+product's, before and after.
+
+| what | measured | stays |
+|---|---|---|
+| one CUDA graph a pass in place of single launches, 704 tokens | 54.2 -> 46.9 ms | yes |
+| adapters folded into the base's matrix (one product [x a] [W B]') | at 704 tokens qkv 0.041 -> 0.065 ms and down 0.137 -> 0.172 ms: rows no longer begin at multiples of 128 bytes; at 2,048 gate and up forward 0.704 -> 0.733, back 0.755 -> 0.803 ms | no |
+| the same with rows padded to 128 bytes | as fast as unfolded at 704 tokens, slower at 2,048, 165 MB more | no |
+| adapters apart, added inside the gate's kernels, no padded copies | 46.9 -> 43.3 ms at 704 tokens, 115.7 -> 113.5 ms at 2,048 | yes |
+| attention backwards in a fixed order (a resumed run is the run never stopped, bit for bit) | 4.7 -> 5.9 ms of a packed update | yes |
+| FP8, each row read once into registers to be quantised | 8.1 -> 4.1 ms of an 80 ms update | yes |
+| decode of one row: own products in place of cuBLAS's | 178 -> 226 tok/s, 237 after choosing tiles by `engine_decode.py --sweep` | yes |
+| weights streamed by threads while libraries are imported | loading 4.6 -> 1.6 to 3.1 s; start-up rises by about 1.5 s, since waking the GPU moves there | yes |
+
+What is left of a packed update is nearly all matrix products, at 660 to 790 TFLOP/s of the 799
+measured for one large product: those with 3,584 outputs cut 2,048 tokens into 224 tiles for 132
+multiprocessors, so the second wave is 70 % full. Four packs in one pass fill it (97 %). Of
+process start to adapter saved, 10 s are imports of torch, transformers and PEFT.
+"""
+
+COMMANDS = {
+    "all of it": "latest.py --config CONFIG --tokenizer FOLDER --rows ROWS --commit HASH",
+    "the articles' job alone": "latest.py ... --only suretune:seeds",
+    "suretune, packed": "engine.py --random CONFIG --case packed4",
+    "within 24 GiB": "engine.py --random CONFIG --case packed24",
+    "FP8 base": "engine.py --random CONFIG --case fp8",
+    "longest row": "engine.py --random CONFIG --case longest",
+    "peak at 4,096": "engine.py --random CONFIG --case peak4096",
+    "decode": "engine.py --random CONFIG --case decode",
+    "one peer": "peers/run_trl.py --model FOLDER --rows ROWS --out FOLDER --case packed",
+    "the peers' wheels": "peers/wheels.py .whl",
+    "this page": "page.py",
+}
+
+
+def best_peer(latest: Mapping[str, Any], figure: Figure) -> tuple[str, float] | None:
+    """(peer, value) of the best peer, None where none was measured."""
+    found = [
+        (name, peer[figure.key])
+        for name, peer in latest["peers"].items()
+        if peer.get(figure.key) is not None
+    ]
+    if not found:
+        return None
+    return (min if figure.less else max)(found, key=lambda pair: pair[1])
+
+
+def targets(latest: Mapping[str, Any]) -> list[str]:
+    lines = ["| what | reached | must | aim | limit | best peer |", "|---|---|---|---|---|---|"]
+    for figure in FIGURES:
+        value, peer = latest[figure.key], best_peer(latest, figure)
+        told = figure.written(value)
+        if value is not None:
+            told = f"**{told}**" if figure.reached(value) else f"{told} (not reached)"
+        other = f"{figure.written(peer[1])}, {NAMES.get(peer[0], peer[0])}" if peer else NOT_YET
+        aim = figure.written(figure.aim) if figure.aim is not None else ""
+        must = figure.written(figure.must)
+        lines.append(f"| {figure.what} | {told} | {must} | {aim} | {figure.limit} | {other} |")
+    return lines
+
+
+def peers(latest: Mapping[str, Any]) -> list[str]:
+    """All peers' figures, printed and best, and who runs what version."""
+    lines = [
+        "| peer | printed: training | printed: to adapter | best: training | best: to adapter"
+        " | packed 2,048 | recomputing | peak packed | peak at 4,096 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, peer in latest["peers"].items():
+        cells = [f"{NAMES.get(name, name)} {peer.get('versions', {}).get(name, '')}".strip()]
+        cut = peer.get("seeds_printed_updates")
+        note = f" ({cut:.0f} of 40 updates measured)" if cut is not None and cut < 40 else ""
+        for key, unit, places in (
+            ("seeds_printed_train_s", "s", 1), ("seeds_printed_wall_s", "s", 1),
+            ("seeds_train_s", "s", 1), ("seeds_wall_s", "s", 1), ("packed_tok_s", "tok/s", 0),
+            ("packed_recompute_tok_s", "tok/s", 0), ("packed_peak_gib", "GiB", 1),
+            ("peak_4096_gib", "GiB", 1),
+        ):  # fmt: skip
+            value = peer.get(key)
+            text = "-" if value is None else f"{value:,.{places}f} {unit}"
+            cells.append(text + (note if value is not None and "printed" in key else ""))
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", f"-: {NOT_YET}."]
+
+
+def earlier(told: Mapping[str, Any]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    lines = [
+        f"The articles' job on another day, {told['device']}, {versions}; the peers' own scripts,"
+        " each timing itself:",
+        "",
+        "| who | settings | training | whole command | peak |",
+        "|---|---|---|---|---|",
+    ]
+    for run in told["runs"]:
+        cells = [run["who"], run["settings"]]
+        for key, unit in (("train_s", "s"), ("command_s", "s"), ("peak_gib", "GiB")):
+            cells.append("" if run[key] is None else f"{run[key]:g} {unit}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def profile(latest: Mapping[str, Any]) -> list[str]:
+    parts: Mapping[str, float] = latest.get("profile") or {}
+    if not parts:
+        return [f"The profile of a packed update: {NOT_YET}."]
+    lines = ["Device time of one packed update, launched kernel by kernel:", ""]
+    lines += ["| part | share |", "|---|---|"]
+    return lines + [f"| {part} | {share:.1%} |" for part, share in parts.items()]
+
+
+def failures(latest: Mapping[str, Any]) -> list[str]:
+    """Cases that gave no figure, and in a word why."""
+    return [f"- `{name}`: {told['failed']}" for name, told in latest.get("failed", {}).items()]
+
+
+def plots(latest: Mapping[str, Any]) -> dict[str, str]:
+    """name of the file -> SVG; a plot appears once two bars of it were measured."""
+    found: dict[str, str] = {}
+    for name, title, key in (
+        ("articles", "The articles' job, training, seconds (less is better)", "seeds_train_s"),
+        ("wall", "Process start to adapter saved, seconds (less is better)", "seeds_wall_s"),
+        ("packed", "Packed 2,048, tokens a second (more is better)", "packed_tok_s"),
+        ("decode", "Decode, one stream, tokens a second (more is better)", "decode_1_tok_s"),
+    ):
+        drawn = [Bar("suretune", latest[key], True)] if latest[key] is not None else []
+        for peer, told in latest["peers"].items():
+            label = NAMES.get(peer, peer)
+            if told.get(key) is not None:
+                best = " at its best" if key.startswith("seeds") else ""
+                drawn.append(Bar(f"{label}{best}", told[key]))
+            printed = told.get(key.replace("seeds_", "seeds_printed_"))
+            if key.startswith("seeds") and printed is not None:
+                drawn.append(Bar(f"{label} as printed", printed))
+        if len(drawn) > 1:
+            found[f"{name}.svg"] = bars(title, sorted(drawn, key=lambda bar: bar.value))
+    if latest.get("profile"):
+        drawn = [Bar(part, share * 100) for part, share in latest["profile"].items()]
+        found["profile.svg"] = bars("Where the time of a packed update goes, %", drawn)
+    return found
+
+
+def page(latest: Mapping[str, Any], before: Mapping[str, Any], drawn: Sequence[str]) -> str:
+    """The whole page."""
+    versions = ", ".join(f"{name} {version}" for name, version in latest["versions"].items())
+    commit = f", commit `{latest['commit']}`" if latest["commit"] else ""
+    head = f"{latest['device'] or NOT_YET}, {latest['date'] or NOT_YET}{commit}. {versions}."
+    pictures = {name: f"![{name.removesuffix('.svg')}](plots/{name})" for name in drawn}
+    lines = ["# Benchmarks", "", "Made by `python benchmarks/page.py` of the results in"]
+    lines += ["[benchmarks/results](../benchmarks/results): `latest.json` as measured, and"]
+    lines += ["`earlier.json`, copied by hand from notes of earlier runs.", ""]
+    lines += [head, "", "## Reached", "", *targets(latest), ""]
+    lines += ["## Peers", "", *peers(latest), ""]
+    lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
+    lines += [*earlier(before), "", "## Where the time goes", "", *profile(latest), ""]
+    lines += [pictures["profile.svg"], ""] if "profile.svg" in pictures else []
+    lines += ["## What was tried", "", TRIED]
+    lines += ["## How it was measured", "", HOW, *commands(), ""]
+    if failed := failures(latest):
+        lines += ["## Cases without a figure", "", *failed, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def commands() -> list[str]:
+    lines = ["| what | command |", "|---|---|"]
+    return lines + [f"| {what} | `python benchmarks/{how}` |" for what, how in COMMANDS.items()]
+
+
+def read(name: str) -> Any:
+    return json.loads((RESULTS / name).read_text("utf-8"))
+
+
+def make() -> tuple[str, dict[str, str]]:
+    """(page, plots) of the newest figures."""
+    latest = read("latest.json")
+    drawn = plots(latest)
+    return page(latest, read("earlier.json"), list(drawn)), drawn
+
+
+def main() -> None:
+    """Write the page and its plots; plots of figures that are gone go too."""
+    text, drawn = make()
+    PAGE.write_text(text, "utf-8")
+    for old in PLOTS.glob("*.svg"):
+        old.unlink()
+    if drawn:
+        PLOTS.mkdir(exist_ok=True)
+    for name, svg in drawn.items():
+        (PLOTS / name).write_text(svg, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
