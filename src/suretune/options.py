@@ -299,8 +299,11 @@ class EngineOptions:
         "true: the same as --recompute layer; false: --recompute none",
         "true 等于 --recompute layer,false 等于 --recompute none",
     )
-    tokens_per_pass: int = option(
-        4096, "tokens that share one forward pass", "一次前向计算里最多多少 token", least=8
+    tokens_per_pass: int | None = option(
+        None,
+        "tokens that share one forward pass; as many as memory allows on CUDA when not given",
+        "一次前向计算里最多多少 token;不写则在 CUDA 上按显存尽量多",
+        least=8,
     )
     memory_limit: str | None = option(
         None,

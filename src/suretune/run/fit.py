@@ -31,8 +31,10 @@ from suretune.run.journal import Journal
 from suretune.train import checkpoint
 from suretune.train.adapters import Adapters
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
-from suretune.train.start import make_engine
+from suretune.train.start import Way, make_engine, way_of
 from suretune.types import Sample, SetupFacts, StepFacts, StepRecord
+
+ENGINE = "engine.json"  # of a run folder
 
 
 class Watcher(Protocol):
@@ -118,9 +120,13 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
         raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
     adapters = Adapters(parameters, config.schedule.weight_decay)
     samples = [sample for row in checked.train for sample in row.samples]
-    started = make_engine(tuned, adapters, config.engine, model.device, samples, checked.plan)
+    started = make_engine(
+        tuned, adapters, config.engine, model.device, samples, checked.plan, _way_before(journal)
+    )
     if isinstance(started, SetupFacts):
         raise journal.stop(started)
+    if started.way and journal.run:
+        rundir.write_json(journal.run / ENGINE, started.way.line())
     asked = config.engine.fused is False
     if model.device.type == "cuda" and started.about["engine"] == "plain" and not asked:
         about = SetupFacts("plain-engine", checked.base.name, found=started.about["why"])
@@ -130,6 +136,12 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     return Learner(
         tuned, adapters, started.engine, scale, model.device, config.schedule.max_grad_norm
     )
+
+
+def _way_before(journal: Journal) -> Way | None:
+    """What the run chose before it was stopped: the card may have other room now."""
+    path = journal.run / ENGINE if journal.run else None
+    return way_of(rundir.read_json(path)) if path and path.is_file() else None
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) -> Fit:

@@ -19,6 +19,7 @@ from suretune.model.generate import last_logits
 from suretune.run.check import Checked, asked_questions
 from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
+from suretune.train.start import PLAIN_TOKENS
 from suretune.types import FlagFacts, ProofFacts, SetupFacts, Text
 from suretune.verify.measure import Answers, Questions, read_skills
 from suretune.verify.probes import (
@@ -109,7 +110,7 @@ def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.M
         dtype=config.model.torch_dtype or "float32",
         system=questions.system,
         skills=str(skills) if skills else None,
-        tokens_per_pass=job.learner.engine.tokens_per_pass,
+        tokens_per_pass=min(job.learner.engine.tokens_per_pass, PLAIN_TOKENS),
     )  # fmt: skip
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
 

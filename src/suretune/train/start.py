@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,40 @@ from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass
 from suretune.model.device import free_bytes
 from suretune.model.flash import has_kernel
-from suretune.model.keep import Keep, Policy
+from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.linear import fuse_linears
-from suretune.model.memory import SLACK, choose_policy, needed, shape_of
+from suretune.model.memory import GIB, SLACK, TILES, Shape, choose_policy, needed, shape_of
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine, Fast, Plain, size_of
+from suretune.train.graph import Size
 from suretune.types import Plan, Sample, SetupFacts
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
+PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
+BUDGETS = (16384, 8192, 4096, 2048)  # the same, where it is: the first that fits
 LEAST = {"none": Keep.ALL, "mlp": Keep.MLP_AGAIN, "layer": Keep.INPUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How passes are cut and what their layers keep: other bits come out of another way."""
+
+    tokens_per_pass: int
+    policy: Policy
+
+    def line(self) -> dict[str, Any]:
+        """As JSON, for the run that goes on later."""
+        keep = [keep.value for keep in self.policy.keep]
+        about = {"tile": self.policy.tile, "head_rows": self.policy.head_rows}
+        return {"tokens_per_pass": self.tokens_per_pass, "keep": keep, **about}
+
+
+def way_of(line: Mapping[str, Any]) -> Way:
+    """What `Way.line` wrote."""
+    keep = tuple(Keep(value) for value in line["keep"])
+    return Way(line["tokens_per_pass"], Policy(keep, line["tile"], line["head_rows"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,7 @@ class Started:
 
     engine: Engine
     about: dict[str, Any]
+    way: Way | None = None  # where it was chosen by the memory there was
 
 
 def make_engine(
@@ -43,8 +67,12 @@ def make_engine(
     device: torch.device,
     samples: Sequence[Sample],
     plan: Plan,
+    before: Way | None = None,
 ) -> Started | SetupFacts:
-    """The fast engine where it was asked for or CUDA is there, and the model allows it."""
+    """The fast engine where it was asked for or CUDA is there, and the model allows it.
+
+    `before` is the way of the run that goes on here.
+    """
     wanted = device.type == "cuda" if asked.fused is None else asked.fused
     stack = make_stack(model.base_model.model) if wanted else "not asked for"
     if isinstance(stack, str):
@@ -57,9 +85,10 @@ def make_engine(
             group.quantize()
     if device.type != "cuda":
         policy = _asked_policy(stack, asked)
-        engine = Fast(stack, adapters, device, asked.tokens_per_pass, policy, graphs=False)
+        budget = asked.tokens_per_pass or PLAIN_TOKENS
+        engine = Fast(stack, adapters, device, budget, policy, graphs=False)
         return Started(engine, {"engine": "fused", "keep": str(policy)})
-    return _on_cuda(stack, adapters, asked, device, samples, plan)
+    return _on_cuda(stack, adapters, asked, device, samples, plan, before)
 
 
 def _plain(
@@ -76,7 +105,8 @@ def _plain(
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
-    engine = Plain(model, adapters, device, asked.tokens_per_pass if packed else 1)
+    budget = asked.tokens_per_pass or PLAIN_TOKENS
+    engine = Plain(model, adapters, device, budget if packed else 1)
     return Started(engine, about)
 
 
@@ -86,39 +116,64 @@ def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
 
 def _on_cuda(
     stack: Stack, adapters: Adapters, asked: EngineOptions, device: torch.device,
-    samples: Sequence[Sample], plan: Plan,
+    samples: Sequence[Sample], plan: Plan, before: Way | None,
 ) -> Started | SetupFacts:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
-    rows = largest_pass(samples, plan, asked.tokens_per_pass)
-    size = size_of(rows)
-    config = {**stack_config(stack)}
-    shape = shape_of(config, stack.head.weight.element_size())
+    shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     room = free_bytes(asked, device) - SLACK
-    least = LEAST[asked.recompute] if asked.recompute else Keep.ALL
     graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
+    found: Way | None = before
     for _ in range(6):
-        policy = choose_policy(shape, room, size.tokens, size.learned, least)
-        if policy is None:
+        found = found or choose_way(
+            shape, room, lambda budget: size_of(largest_pass(samples, plan, budget)), asked
+        )
+        if found is None:
             break
-        engine = Fast(stack, adapters, device, asked.tokens_per_pass, policy, graphs)
+        rows = largest_pass(samples, plan, found.tokens_per_pass)
+        engine = Fast(stack, adapters, device, found.tokens_per_pass, found.policy, graphs)
         base = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         try:
             engine.one(make_pass(rows, device), 0.0)
         except torch.OutOfMemoryError:
-            room *= 0.9
+            found, room = None, room * 0.9
         else:
             adapters.zero()
-            peak = torch.cuda.max_memory_allocated(device)
-            predicted = base + needed(shape, policy, size.tokens, size.learned)
-            about = {"largest_pass": size.tokens, "predicted": int(predicted), "measured": peak}
-            return Started(engine, {"engine": "fused", "keep": str(policy), **about})
+            size = size_of(rows)
+            predicted = base + needed(shape, found.policy, size.tokens, size.learned)
+            return Started(engine, {
+                "engine": "fused", "keep": str(found.policy),
+                "tokens_per_pass": found.tokens_per_pass, "largest_pass": size.tokens,
+                "predicted": int(predicted), "measured": torch.cuda.max_memory_allocated(device),
+            }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()
-    smallest = needed(shape, Policy((Keep.HOST,) * shape.layers, 512, 512), size.tokens, 512)
-    longest = max(rows, key=lambda row: len(row.ids))
-    found = f"{smallest / 2**30:.1f} GiB needed, {free_bytes(asked, device) / 2**30:.1f} GiB free"
-    return SetupFacts("out-of-memory", str(longest.origin), found=found)
+    longest = max(samples, key=lambda row: len(row.ids))
+    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
+    wanted = needed(shape, least, len(longest.ids), longest.learned)
+    there = free_bytes(asked, device)
+    found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
+    return SetupFacts("out-of-memory", str(longest.origin), found=found_text)
+
+
+def choose_way(
+    shape: Shape, room: float, largest: Callable[[int], Size], asked: EngineOptions
+) -> Way | None:
+    """The longest passes whose layers need not give up anything; else the shortest, giving up.
+
+    `largest` says what the plan's largest pass holds under a token budget.
+    """
+    least = LEAST[asked.recompute] if asked.recompute else Keep.ALL
+    way = None
+    for budget in (asked.tokens_per_pass,) if asked.tokens_per_pass else BUDGETS:
+        size = largest(budget)
+        policy = choose_policy(shape, room, size.tokens, size.learned, least)
+        if policy is None:
+            continue
+        way = Way(budget, policy)
+        if set(policy.keep) == {least}:
+            return way
+    return way
 
 
 def stack_config(stack: Stack) -> dict[str, Any]:
