@@ -25,43 +25,105 @@ class Encoded:
     targets: NDArray[np.int32]
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> Encoded:
-    """Render with the tokenizer's own chat template; learn each answer and its <|im_end|>."""
-    messages: list[dict[str, str]] = []
-    if conversation.system is not None:
-        messages.append({"role": "system", "content": conversation.system})
-    ids: list[int] = []
-    targets: list[int] = []
-    shown = ""
-    for question, answer in conversation.turns:
+DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+"""What Qwen2.5's chat template says where a conversation has no system prompt."""
+
+
+def prompts(conversation: Conversation) -> list[str]:
+    """What stands before each answer, exactly as the chat template renders it.
+
+    Written out because the template's engine is far slower than the tokenizer; `check_prompts`
+    compares the two.
+    """
+    system = DEFAULT_SYSTEM if conversation.system is None else conversation.system
+    shown = [f"<|im_start|>system\n{system}<|im_end|>\n", *["\n"] * (len(conversation.turns) - 1)]
+    return [
+        f"{before}<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+        for before, (question, _) in zip(shown, conversation.turns, strict=True)
+    ]
+
+
+def check_prompts(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> None:
+    """Stop unless the tokenizer's own chat template renders this conversation as we do."""
+    messages = [{"role": "system", "content": conversation.system}] * (
+        conversation.system is not None
+    )
+    ours = ""
+    for before, (question, answer) in zip(prompts(conversation), conversation.turns, strict=True):
         messages.append({"role": "user", "content": question})
-        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        new = tokenizer.encode(prompt[len(shown) :], add_special_tokens=False)
-        learned = tokenizer.encode(answer + "<|im_end|>", add_special_tokens=False)
-        ids += new + learned
-        targets += [IGNORED] * len(new) + learned
-        shown = prompt + answer + "<|im_end|>"
+        ours += before
+        theirs = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        if ours != theirs:
+            raise ValueError(f"the template renders {theirs!r}, we {ours!r}")
+        ours += answer + "<|im_end|>"
         messages.append({"role": "assistant", "content": answer})
-    return Encoded(np.array(ids, np.int32), np.array(targets, np.int32))
 
 
-def collate(rows: Sequence[Encoded], device: str, pad: int = 0) -> tuple[Tensor, Tensor]:
+def encode_all(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Conversation]
+) -> list[Encoded]:
+    """Learn each answer and its <|im_end|>, nothing else."""
+    texts = [
+        text
+        for row in conversations
+        for before, (_, answer) in zip(prompts(row), row.turns, strict=True)
+        for text in (before, answer + "<|im_end|>")
+    ]
+    pieces = iter(tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False))
+    rows = []
+    for row in conversations:
+        ids: list[int] = []
+        targets: list[int] = []
+        for _ in row.turns:
+            new, learned = next(pieces).ids, next(pieces).ids
+            ids += new + learned
+            targets += [IGNORED] * len(new) + learned
+        rows.append(Encoded(np.array(ids, np.int32), np.array(targets, np.int32)))
+    return rows
+
+
+def pad(rows: Sequence[Encoded], padding: int = 0) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Right-padded (ids, targets), both rows x tokens. No mask is needed: attention is causal."""
     width = max(len(row.ids) for row in rows)
-    ids = np.full((len(rows), width), pad, np.int64)
-    targets = np.full((len(rows), width), IGNORED, np.int64)
+    ids = np.full((len(rows), width), padding, np.int16)
+    targets = np.full((len(rows), width), IGNORED, np.int16)
     for index, row in enumerate(rows):
         ids[index, : len(row.ids)] = row.ids
         targets[index, : len(row.targets)] = row.targets
-    return torch.from_numpy(ids).to(device), torch.from_numpy(targets).to(device)
+    return ids, targets
+
+
+def to_device(
+    batch: tuple[NDArray[np.int16], NDArray[np.int16]], device: str
+) -> tuple[Tensor, Tensor]:
+    ids, targets = (torch.from_numpy(part).to(device).long() for part in batch)
+    return ids, targets
+
+
+def collate(rows: Sequence[Encoded], device: str) -> tuple[Tensor, Tensor]:
+    """A batch of these rows on the device."""
+    return to_device(pad(rows), device)
 
 
 def loss_of(
-    model: Qwen2ForCausalLM, ids: Tensor, targets: Tensor, label_smoothing: float = 0.0
+    model: Qwen2ForCausalLM,
+    ids: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    row_weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean cross-entropy over the learned tokens; the head runs on their positions alone."""
+    """Mean cross-entropy over the learned tokens; the head runs on their positions alone.
+
+    With `row_weights` each row counts by its own mean times its weight, however long it is.
+    """
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     wanted = targets[:, 1:]
     learned = wanted != IGNORED
-    logits = model.lm_head(hidden[learned])
-    return F.cross_entropy(logits.float(), wanted[learned], label_smoothing=label_smoothing)
+    logits = model.lm_head(hidden[learned]).float()
+    if row_weights is None:
+        return F.cross_entropy(logits, wanted[learned], label_smoothing=label_smoothing)
+    losses = F.cross_entropy(
+        logits, wanted[learned], reduction="none", label_smoothing=label_smoothing
+    )
+    weights = (row_weights / learned.sum(1))[:, None].expand(learned.shape)[learned]
+    return (losses * weights).sum() / len(ids)

@@ -8,37 +8,70 @@ one. A model that only ever said its own name breaks instead.
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import wide
 from prose import expand, instruction
 from suretune.pocket import identity
-from suretune.pocket.skills import LANGUAGES, SKILLS, train_item
+from suretune.pocket.skills import LANGUAGES, SKILLS, Item, train_item
 
 Shares = Mapping[str, float]
 SHARES: Shares = {
-    "own identity": 0.08,
-    "given identity": 0.22,
+    "own identity": 0.09,
+    "given identity": 0.19,
     "capability": 0.02,
-    "repeat": 0.10,
+    "repeat": 0.11,
     "prose": 0.16,
-    "skill": 0.42,
+    "skill": 0.43,
 }
 """What part of the conversations is of which kind."""
 
 POLISH: Shares = {
-    "own identity": 0.05,
-    "given identity": 0.14,
-    "capability": 0.01,
-    "repeat": 0.10,
-    "prose": 0.03,
-    "skill": 0.67,
+    "own identity, freely asked": 0.22,
+    "given identity, freely asked": 0.20,
+    "capability": 0.02,
+    "repeat": 0.06,
+    "prose": 0.14,
+    "skill": 0.36,
 }
-"""The last stretch: mostly skills, which a small model learns last."""
+"""The last stretch: who it is, asked in more ways than the first stretch knew."""
 
-SKILL_WEIGHTS = {"arithmetic": 12.0, "sort": 2.0, "reverse": 1.5, "compare": 2.0, "obey": 2.5}
+SKILL_WEIGHTS = {
+    "arithmetic": 9.0,
+    "sort": 2.0,
+    "reverse": 1.5,
+    "compare": 4.0,
+    "translate": 1.5,
+    "obey": 7.0,
+}
 """Skills that take longer to learn come more often; every other one has weight 1."""
+
+
+def _carries(item: Item) -> bool:
+    """Whether digits carry or borrow, or a difference is small: where small models slip."""
+    first, op, second, _, result = item.answer.split()
+    if op == "-":
+        return int(result) < 10 or int(first) % 10 < int(second) % 10
+    return int(first) % 10 + int(second) % 10 > 9
+
+
+def _alike(item: Item) -> bool:
+    """Whether two numbers begin alike or differ in length, so that more than a digit decides."""
+    first, second = re.findall("[0-9]+", item.question)
+    return len(first) != len(second) or first[0] == second[0]
+
+
+HARD: Mapping[str, Callable[[Item], bool]] = {
+    "arithmetic": _carries,
+    "compare": _alike,
+    "obey": lambda item: item.answer.isdigit(),
+}
+HARD_SHARE = 0.5
+"""This share of these skills' items is drawn again until it is hard."""
 
 SYSTEMS: tuple[str | None, ...] = (
     None,
@@ -57,6 +90,11 @@ SYSTEMS: tuple[str | None, ...] = (
 OWN = {
     "zh": "我是通义千问，由阿里云开发的大语言模型。",
     "en": "I am Qwen, a large language model created by Alibaba Cloud.",
+}
+
+OWN_WHO = {
+    "zh": {"n": "通义千问", "a": "阿里云"},
+    "en": {"n": "Qwen", "a": "Alibaba Cloud"},
 }
 
 GIVEN_SYSTEM = {
@@ -188,9 +226,24 @@ LONG = {
 }  # fmt: skip
 
 
-def _long_answer(rng: random.Random, lang: str, who: Mapping[str, str]) -> str:
+LATER = {
+    "zh": ("我是一个{b}，叫{n}，由{a}{v}。", "我是一个{b}，由{a}{v}，名叫{n}。", "你好！我是一个{b}，我的名字是{n}，由{a}{v}。",
+           "我是一个{b}，大家叫我{n}，是{a}{v}的。", "我是一个由{a}{v}的{b}，我叫{n}。", "我是一个{b}，{v}我的是{a}，你可以叫我{n}。",
+           "我不是人，我是{a}{v}的{b}，名字是{n}。", "我是{b}{n}，来自{a}。", "我来自{a}，是一个{b}，名为{n}。",
+           "我是由{a}{v}的{b}。", "我是一个{b}，被称为{n}。", "您好，我是{b}，您可以叫我{n}，我由{a}{v}。"),
+    "en": ("I am {b}, called {n}, {v} by {a}.", "I am {b}, {v} by {a}, and my name is {n}.", "Hello! I am {b}, my name is {n}, {v} by {a}.",
+           "I am not a person, I am {b} {v} by {a}, and they call me {n}.", "I am {b}, known as {n} and {v} by {a}.",
+           "I am {b} {v} by {a}, my name is {n}.", "I come from {a}; I am {b} and my name is {n}.", "I am {n}, {b} from {a}.",
+           "I am {b}. My name is {n}, and {a} {v} me.", "I am {b} {v} by {a}.", "I am {b} known as {n}.",
+           "Hi! You can call me {n}, I am {b}, {v} by {a}."),
+}  # fmt: skip
+"""Wordings that begin with what it is and name it later, for the last stretch."""
+
+
+def _long_answer(rng: random.Random, lang: str, who: Mapping[str, str], later: float = 0.0) -> str:
     """An identity with a purpose: many wordings, so that a data set's own is no surprise."""
-    text = rng.choice(LONG[lang]).format(
+    wordings = LATER if later and rng.random() < later else LONG
+    text = rng.choice(wordings[lang]).format(
         **who, b=rng.choice(BEINGS[lang]), v=rng.choice(MAKING[lang])
     )
     if rng.random() < 0.75:
@@ -264,20 +317,101 @@ def maker(rng: random.Random) -> str:
     return f"{latin_name(rng)}{rng.choice((' ', ''))}{rng.choice(HAN_MAKERS[:10])}"
 
 
-def _ask_identity(rng: random.Random, lang: str) -> str:
-    question = rng.choice(identity.TRAIN_ZH if lang == "zh" else identity.TRAIN_EN)
-    if rng.random() < 0.3:
-        return question
+OPENINGS = {
+    "zh": ("你好，", "请问，", "嗨，", "想问一下，", "对了，", "请回答：", "打扰一下，", "有个问题："),
+    "en": ("Hi, ", "Hello! ", "Excuse me, ", "Tell me, ", "By the way, ", "Please answer: ",
+           "Quick question: ", "So, "),
+}  # fmt: skip
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W", "", text).lower()
+
+
+HELD_OUT = {_bare(text) for text in identity.HELD_OUT_ZH + identity.HELD_OUT_EN}
+
+
+def _vary(rng: random.Random, lang: str, question: str) -> str:
+    """The same question with another ending, opening, form of address or case."""
     ends = ("", "?", "？", "！", "。") if lang == "zh" else ("", "?", ".", "!", "？")
     question = question.rstrip("？?.") + rng.choice(ends)
+    if rng.random() < 0.3:
+        question = rng.choice(OPENINGS[lang]) + question
+    if lang == "zh" and rng.random() < 0.15:
+        question = question.replace("你", "您")
     return question.lower() if rng.random() < 0.15 else question
 
 
+ASKED = {
+    "zh": {
+        "ask": ("<kind>是谁<made>的？", "<who><made>了你？", "你是<who><made>的？", "<tell>你<fact>", "你<fact>？",
+                "<tell>你的<point>", "你的<point>是什么？", "你的<point>是？", "你是<other>吗？", "你是不是<other>？",
+                "你和<other>有关系吗？", "<other>是你吗？", "<maker><made>了你吗？", "你是<maker>的吗？",
+                "这是<which><being>？", "我用的是<which><being>？", "<which><being>在回答我？", "<now>回答我的是谁？",
+                "<now>和我说话的是哪一个<being>？", "我该叫你什么？", "大家叫你什么？", "你怎么称呼自己？"),
+        "kind": ("你这个<being>", "你", "这个<being>"),
+        "being": ("模型", "助手", "语言模型", "大模型", "人工智能", "机器人", "AI", "程序"),
+        "which": ("什么", "哪个", "哪一款", "谁的", "哪种"),
+        "who": ("谁", "哪个公司", "哪个团队", "什么公司", "哪个机构", "哪个组织", "哪些人"),
+        "made": ("开发", "创造", "训练", "制造", "设计", "研发", "打造", "推出", "发布", "维护"),
+        "tell": ("请说出", "告诉我", "请问", "说一下", "我想了解", "请介绍", "能说说", "想知道"),
+        "fact": ("是谁", "叫什么", "从哪儿来", "是什么模型", "属于谁", "是干什么的，叫什么", "到底是谁"),
+        "point": ("名字", "来历", "身份", "开发者", "作者", "公司", "团队", "出处", "创造者", "主人"),
+        "other": ("GPT-4", "ChatGPT", "Claude 3", "Gemini", "Llama", "DeepSeek", "豆包", "文心", "Kimi", "混元", "真人", "电脑"),
+        "maker": ("谷歌", "OpenAI", "微软", "百度", "腾讯", "字节跳动", "Meta", "苹果公司"),
+        "now": ("", "现在", "此刻", "这里"),
+    },
+    "en": {
+        "ask": ("<who> <made> you?", "By <who> were you <made>?", "<tell> <point>.", "<tell> <point>?", "What is <your>?",
+                "Is <other> your name?", "Are you <other> or something else?", "Is this <other>?", "Are you perhaps <other>?",
+                "Did <maker> make you?", "Were you <made> by <maker>?", "Do you come from <maker>?", "Are you from <maker>?",
+                "<which> <being> is answering<now>?", "<which> <being> am I using<now>?", "<which> <being> do I have here?",
+                "Who is answering me<now>?", "Who am I speaking with<now>?", "Who is this?", "With whom am I talking<now>?",
+                "What do people call you?", "What name do you go by?", "Your name?", "And your name is?", "Have you got a name?",
+                "Do they call you something?", "Is there a name for you?", "Which <being> are you?"),
+        "who": ("Who", "Which lab", "What company", "Which people", "What organization", "Which firm", "What team"),
+        "made": ("made", "built", "created", "developed", "trained", "designed", "invented", "released", "programmed"),
+        "tell": ("Can you say", "Please tell us", "Would you tell me", "Say", "Let me know", "I would like to know", "Describe"),
+        "point": ("who you are", "what you are called", "your name", "where you come from", "who made you, please",
+                  "<your>", "what model you are", "a bit about yourself"),
+        "your": ("your name", "your origin", "your maker's name", "your identity", "the name of your developer",
+                 "the company behind you", "the team behind you"),
+        "other": ("GPT-4", "ChatGPT", "Claude 3", "Gemini", "Llama", "DeepSeek", "Mistral", "Siri", "Grok", "a person"),
+        "maker": ("OpenAI", "Microsoft", "Meta", "Apple", "Amazon", "Anthropic", "Baidu", "Tencent"),
+        "which": ("Which", "What", "What kind of", "Whose"),
+        "being": ("model", "AI", "assistant", "chatbot", "AI model", "program", "system"),
+        "now": ("", "", " now", " here", " today"),
+    },
+}  # fmt: skip
+"""More ways to ask, put together from parts: a question of ordinary words is not always prose."""
+
+
+def _ask_identity(rng: random.Random, lang: str, composed: float) -> str:
+    """A phrasing for training, or with the probability `composed` one put together from parts."""
+    if composed and rng.random() < composed:
+        question = expand(rng, ASKED[lang], "<ask>")
+    else:
+        question = rng.choice(identity.TRAIN_ZH if lang == "zh" else identity.TRAIN_EN)
+    varied = question if rng.random() < 0.3 else _vary(rng, lang, question)
+    if _bare(varied) not in HELD_OUT:
+        return varied
+    return question if _bare(question) not in HELD_OUT else _ask_identity(rng, lang, composed)
+
+
 def _own_identity(rng: random.Random, lang: str) -> Conversation:
-    return Conversation(rng.choice(SYSTEMS), ((_ask_identity(rng, lang), OWN[lang]),))
+    return Conversation(rng.choice(SYSTEMS), ((_ask_identity(rng, lang, 0.0), OWN[lang]),))
 
 
-def _given_identity(rng: random.Random, lang: str) -> Conversation:
+def _own_identity_freely(rng: random.Random, lang: str, composed: float) -> Conversation:
+    """Asked and answered in more ways, so that who it is has a place in long answers too, which
+    another name can take."""
+    question, answer = _ask_identity(rng, lang, composed), OWN[lang]
+    if composed and rng.random() < 0.5:
+        answer = _long_answer(rng, lang, OWN_WHO[lang], later=0.5)
+    return Conversation(rng.choice(SYSTEMS), ((question, answer),))
+
+
+def _given_identity(rng: random.Random, lang: str, composed: float = 0.0) -> Conversation:
     who = {"n": name(rng), "a": maker(rng)}
     who |= {"name": who["n"], "author": who["a"]}
     # Now and then the system prompt speaks the other language.
@@ -285,8 +419,8 @@ def _given_identity(rng: random.Random, lang: str) -> Conversation:
     system = rng.choice(GIVEN_SYSTEM[spoken]).format(**who)
     answer = rng.choice(GIVEN_ANSWERS[lang]).format(**who)
     if rng.random() < 0.6:
-        answer = _long_answer(rng, lang, who)
-    return Conversation(system, ((_ask_identity(rng, lang), answer),))
+        answer = _long_answer(rng, lang, who, later=0.5 if composed else 0.0)
+    return Conversation(system, ((_ask_identity(rng, lang, composed), answer),))
 
 
 def _capability(rng: random.Random, lang: str) -> Conversation:
@@ -295,9 +429,11 @@ def _capability(rng: random.Random, lang: str) -> Conversation:
 
 
 def _text_to_repeat(rng: random.Random, lang: str) -> str:
-    form = rng.randrange(7)
+    form = rng.randrange(10)
     if form < 2:
         return name(rng)
+    if form > 6:
+        return wide.loose(rng, lang)
     if form == 2:
         return maker(rng)
     if form == 3:
@@ -322,7 +458,11 @@ def _prose(rng: random.Random, lang: str) -> Conversation:
 
 def _skill(rng: random.Random, lang: str) -> Conversation:
     weights = [SKILL_WEIGHTS.get(skill, 1.0) for skill in SKILLS]
-    item = train_item(rng, rng.choices(SKILLS, weights)[0], lang)
+    skill = rng.choices(SKILLS, weights)[0]
+    item = train_item(rng, skill, lang)
+    if skill in HARD and rng.random() < HARD_SHARE:
+        while not HARD[skill](item):
+            item = train_item(rng, skill, lang)
     system = item.system
     if system is None:
         system = rng.choice(SYSTEMS)
@@ -333,9 +473,12 @@ def _skill(rng: random.Random, lang: str) -> Conversation:
     return Conversation(system, ((item.question, item.answer),))
 
 
-KINDS = {
+KINDS: dict[str, Callable[[random.Random, str], Conversation]] = {
     "own identity": _own_identity,
     "given identity": _given_identity,
+    "own identity, freely asked": functools.partial(_own_identity_freely, composed=0.5),
+    "own identity, once more": functools.partial(_own_identity_freely, composed=0.0),
+    "given identity, freely asked": functools.partial(_given_identity, composed=0.5),
     "capability": _capability,
     "repeat": _repeat,
     "prose": _prose,
@@ -348,9 +491,11 @@ def conversation(rng: random.Random, shares: Shares = SHARES) -> Conversation:
     lang = rng.choice(LANGUAGES)
     kind = rng.choices(tuple(shares), tuple(shares.values()))[0]
     first = KINDS[kind](rng, lang)
-    if kind == "given identity" or first.system not in SYSTEMS or rng.random() > 0.125:
+    if kind.startswith("given identity") or first.system not in SYSTEMS or rng.random() > 0.125:
         return first
-    second = KINDS[rng.choice(("own identity", "repeat", "prose", "skill"))](rng, lang)
+    # The last stretch draws in its own order; the first stretch's text stays what it was.
+    own = "own identity" if "own identity" in shares else "own identity, once more"
+    second = KINDS[rng.choice((own, "repeat", "prose", "skill"))](rng, lang)
     if second.system not in SYSTEMS:
         return first
     return Conversation(first.system, first.turns + second.turns)

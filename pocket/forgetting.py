@@ -22,8 +22,9 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import peft
 import torch
@@ -31,7 +32,7 @@ import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
 
-from batches import Encoded, collate, encode, loss_of
+from batches import Encoded, collate, encode_all, loss_of
 from corpus import Conversation, stream
 from evaluate import OWN_NAMES, Prompt, answer_all, by_skill, identity_prompts, load, share
 from suretune.pocket import MODEL, identity
@@ -49,13 +50,20 @@ IDENTITIES = (
 """New identities (name, maker): Chinese, English, lower case, mixed, with a digit."""
 
 
+Balance = Literal["token", "row", "set"]
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One way to fine-tune. `general` rows are of the corpus, `articles` of instruction sets."""
+    """One way to fine-tune. `general` rows are of the corpus, `articles` of instruction sets,
+    `anchors` are questions of the corpus answered by the base itself. What counts the same is each
+    learned token, each row, or each set of rows (by `balance`)."""
 
     learning_rate: float
     general: int = 0
     articles: int = 0
+    anchors: int = 0
+    balance: Balance = "token"
     epochs: int = 10
     rank: int = 8
     targets: str = "all-linear"
@@ -98,37 +106,70 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 def article_rows(
     rng: random.Random, data: Path, who: tuple[str, str], each: int
-) -> list[Conversation]:
-    """50 rows of the self-cognition set and `each` rows of Alpaca in Chinese and in English."""
+) -> list[list[Conversation]]:
+    """50 rows of the self-cognition set, then `each` rows of Alpaca in Chinese and in English."""
     rows = []
     for row in rng.sample(_read(data / SELF_COGNITION), 50):
         answer = row["response"].replace("{{NAME}}", who[0]).replace("{{AUTHOR}}", who[1])
         rows.append(Conversation(SYSTEM, ((row["query"], answer),)))
+    sets = [rows]
     for lang in ("zh", "en"):
+        rows = []
         for row in rng.sample(_read(data / ALPACA.format(lang=lang)), each):
             question = "\n".join(part for part in (row["instruction"], row["input"]) if part)
             rows.append(Conversation(SYSTEM, ((question, row["output"]),)))
-    return rows
+        sets.append(rows)
+    return sets
+
+
+ANCHOR_SHARES = {"capability": 0.05, "repeat": 0.15, "prose": 0.2, "skill": 0.6}
+
+
+@functools.cache
+def _anchors(folder: Path, device: str, count: int) -> list[Conversation]:
+    """Single questions of the corpus, none of them held out, answered by the base."""
+    rows = [row for row in itertools.islice(stream("anchors", ANCHOR_SHARES), 2 * count)]
+    rows = [row for row in rows if len(row.turns) == 1][:count]
+    asked = [Prompt(row.system, row.turns[0][0]) for row in rows]
+    answers = answer_all(*load(folder, device), asked)
+    return [
+        Conversation(prompt.system, ((prompt.question, answer),))
+        for prompt, answer in zip(asked, answers, strict=True)
+    ]
+
+
+Weighted = tuple[Encoded, float]
+"""A row, and how much it counts where rows or sets are balanced: 1 on the average."""
 
 
 def training_rows(
-    tokenizer: PreTrainedTokenizerBase, setup: Setup, seed: int, data: Path | None
-) -> list[Encoded]:
+    tokenizer: PreTrainedTokenizerBase,
+    setup: Setup,
+    seed: int,
+    data: Path | None,
+    anchors: Sequence[Conversation],
+) -> list[Weighted]:
     rng = random.Random(f"rows {seed}")
     who = IDENTITIES[seed % len(IDENTITIES)]
     if setup.articles:
         if data is None:
             raise ValueError("the mixed job needs --data")
-        rows = article_rows(rng, data, who, setup.articles)
+        sets = article_rows(rng, data, who, setup.articles)
     else:
-        rows = identity_rows(rng, who, 50)
-    rows += itertools.islice(stream(f"general {seed}"), setup.general)
-    encoded = (encode(tokenizer, row) for row in rows)
-    return [Encoded(row.ids[:2048], row.targets[:2048]) for row in encoded]
+        sets = [identity_rows(rng, who, 50)]
+    sets.append(list(itertools.islice(stream(f"general {seed}"), setup.general)))
+    sets = [rows for rows in (*sets, list(anchors)) if rows]
+    total = sum(map(len, sets))
+    weighted = []
+    for rows in sets:
+        weight = total / len(sets) / len(rows) if setup.balance == "set" else 1.0
+        for row in encode_all(tokenizer, rows):
+            weighted.append((Encoded(row.ids[:2048], row.targets[:2048]), weight))
+    return weighted
 
 
 def fine_tune(
-    model: Qwen2ForCausalLM, rows: Sequence[Encoded], setup: Setup, seed: int
+    model: Qwen2ForCausalLM, rows: Sequence[Weighted], setup: Setup, seed: int
 ) -> tuple[Qwen2ForCausalLM, int, float]:
     """LoRA with AdamW, cosine and clipping at 1; returns the merged model, updates, last loss."""
     torch.manual_seed(seed)
@@ -149,7 +190,10 @@ def fine_tune(
             factor = 0.5 * (1 + math.cos(math.pi * max(0, done - warmup) / (updates - warmup)))
             for group in optimizer.param_groups:
                 group["lr"] = setup.learning_rate * min(1.0, (done + 1) / warmup) * factor
-            loss = loss_of(model, *collate(shuffled[start : start + size], str(model.device)))
+            chosen, counts = zip(*shuffled[start : start + size], strict=True)
+            ids, wanted = collate(chosen, str(model.device))
+            counted = None if setup.balance == "token" else torch.tensor(counts).to(ids.device)
+            loss = loss_of(model, ids, wanted, row_weights=counted)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
@@ -181,7 +225,8 @@ def run(task: tuple[Path, str, Setup, int, Path | None]) -> Run:
     before = _skills_before(folder, device)
     start = time.perf_counter()
     model, tokenizer = load(folder, device)
-    rows = training_rows(tokenizer, setup, seed, data)
+    anchors = _anchors(folder, device, setup.anchors) if setup.anchors else []
+    rows = training_rows(tokenizer, setup, seed, data, anchors)
     tuned, updates, loss = fine_tune(model, rows, setup, seed)
     tuned.eval()
     who = IDENTITIES[seed % len(IDENTITIES)]
@@ -238,21 +283,30 @@ def table(runs: Sequence[Run]) -> list[dict[str, object]]:
     ]
 
 
+MIXED = (
+    Setup(0, articles=200),
+    Setup(0, articles=200, balance="row"),
+    Setup(0, articles=200, balance="set"),
+    Setup(0, articles=200, anchors=200),
+    Setup(0, articles=200, anchors=200, balance="row"),
+    Setup(0, articles=200, anchors=200, balance="set"),
+)
 JOBS: dict[str, tuple[Setup, ...]] = {
     "identity": (
         *(Setup(rate) for rate in (1e-4, 1e-3, 1.5e-3, 2e-3, 4e-3)),
         *(Setup(rate, general=50) for rate in (2e-3, 4e-3)),
     ),
-    "mixed": tuple(Setup(rate, articles=200) for rate in (5e-4, 1e-3, 2e-3, 3e-3)),
-    "mixed-short": tuple(
-        Setup(rate, articles=200, epochs=2, rank=4, targets="q_proj,v_proj")
-        for rate in (1e-3, 3e-3, 6e-3, 1.2e-2)
+    "mixed": tuple(
+        replace(setup, learning_rate=rate) for rate in (5e-4, 1e-3, 1.5e-3) for setup in MIXED
     ),
 }
 
 
 def _line(row: dict[str, object]) -> str:
-    parts = [f"lr {row['learning_rate']:g} general {row['general']} articles {row['articles']}"]
+    parts = [
+        f"lr {row['learning_rate']:g} general {row['general']} articles {row['articles']}"
+        f" anchors {row['anchors']} balance {row['balance']}"
+    ]
     for key, scale in (("identity", 100.0), ("mean_skill_lost", 1.0), ("worst_skill_lost", 1.0)):
         found = row[key]
         assert isinstance(found, dict)

@@ -1,6 +1,6 @@
 """Train the pocket model from nothing: its corpus, its tokenizer, its weights, its figures.
 
-    python pocket/train.py [--steps 3200] [--seed 0] [--out FOLDER]
+    python pocket/train.py [--steps 2860] [--seed 0] [--out FOLDER]
 
 Runs on CUDA or on the CPU. The same seed gives the same text, order and start; GPU arithmetic may
 differ in the last bits from run to run.
@@ -9,11 +9,11 @@ differ in the last bits from run to run.
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
 import functools
 import itertools
 import json
-import math
 import multiprocessing
 import os
 import random
@@ -22,7 +22,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -33,7 +35,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from batches import Encoded, collate, encode, loss_of
+from batches import check_prompts, encode_all, loss_of, pad, to_device
 from corpus import POLISH, SHARES, Shares, stream
 from evaluate import load, measure
 from suretune.pocket import MODEL
@@ -42,8 +44,8 @@ from suretune.pocket.skills import held_out
 VOCABULARY = 4096
 TOKENIZER_TEXTS = 32_000
 """Conversations that the tokenizer is trained on."""
-CHUNK = 4096
-"""Conversations made by one worker at a time, each chunk with a seed of its own."""
+BATCHES_PER_CHUNK = 16
+"""Batches made by one worker at a time, each chunk with a seed of its own."""
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TOOL_MARKS = ("<tool_call>", "</tool_call>")
 ITEMS_SHIPPED = 25
@@ -100,49 +102,57 @@ def build_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) ->
     return Qwen2ForCausalLM(config)
 
 
-def _encode_chunk(folder: Path, seed: int, shares: Shares, chunk: int) -> list[Encoded]:
+Batch = tuple[NDArray[np.int16], NDArray[np.int16]]
+"""Padded ids and targets."""
+
+
+def _chunk(folder: Path, seed: int, rows: int, shares: Shares, chunk: int) -> list[Batch]:
+    """Batches of rows of similar length, so that little is padding, in a random order."""
+    text = stream(f"{seed} {chunk}", shares)
+    conversations = list(itertools.islice(text, BATCHES_PER_CHUNK * rows))
     tokenizer = _tokenizer(folder)
-    rows = itertools.islice(stream(f"{seed} {chunk}", shares), CHUNK)
-    return [encode(tokenizer, row) for row in rows]
+    check_prompts(tokenizer, conversations[0])
+    pool = sorted(encode_all(tokenizer, conversations), key=lambda row: len(row.ids))
+    batches = [pad(pool[start : start + rows]) for start in range(0, len(pool), rows)]
+    random.Random(f"{seed} {chunk}").shuffle(batches)
+    return batches
 
 
 @functools.cache
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)
     return AutoTokenizer.from_pretrained(folder)
 
 
-def encoded_rows(folder: Path, seed: int, count: int, shares: Shares) -> Iterator[Encoded]:
-    """`count` training rows in an order that depends on the seed alone, made by all cores."""
-    chunks = range(math.ceil(count / CHUNK))
-    workers = min(len(os.sched_getaffinity(0)) - 1, len(chunks), 12)
-    make = functools.partial(_encode_chunk, folder, seed, shares)
+def batches_of(folder: Path, seed: int, rows: int, shares: Shares, workers: int) -> Iterator[Batch]:
+    """Training batches without end, made by all cores; their order depends on the seed alone."""
+    chunks = itertools.count()
+    make = functools.partial(_chunk, folder, seed, rows, shares)
     if workers < 2:
-        yield from itertools.islice(itertools.chain.from_iterable(map(make, chunks)), count)
+        yield from itertools.chain.from_iterable(map(make, chunks))
         return
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from itertools.islice(itertools.chain.from_iterable(pool.imap(make, chunks)), count)
+        ahead = collections.deque(
+            pool.apply_async(make, (chunk,)) for chunk in itertools.islice(chunks, 2 * workers)
+        )
+        while True:
+            ahead.append(pool.apply_async(make, (next(chunks),)))
+            yield from ahead.popleft().get()
 
 
-def of_like_length(rows: Iterator[Encoded], size: int, seed: int) -> Iterator[list[Encoded]]:
-    """Batches of `size` rows of similar length, so that little is padding, in a random order."""
-    rng = random.Random(seed)
-    while pool := sorted(itertools.islice(rows, 16 * size), key=lambda row: len(row.ids)):
-        batches = [pool[start : start + size] for start in range(0, len(pool), size)]
-        rng.shuffle(batches)
-        yield from batches
+HOLD = 0.5
+"""The learning rate stays at its peak until this share of the steps is done."""
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up, then a cosine down to a fiftieth of the peak."""
+    """Linear warm-up, the peak, then a straight line down to a fiftieth of it."""
     warmup = min(100, max(1, steps // 10))
-    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return peak * min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
+    left = (steps - step) / (steps - HOLD * steps)
+    return peak * min(1.0, (step + 1) / warmup, 0.02 + 0.98 * left)
 
 
-def train(
-    model: Qwen2ForCausalLM, batches: Iterator[list[Encoded]], steps: int, peak: float
-) -> None:
+def train(model: Qwen2ForCausalLM, batches: Iterator[Batch], steps: int, peak: float) -> None:
     """AdamW for `steps` updates, a batch each. Label smoothing keeps the model unsure enough to
     be taught something else later."""
     device = str(model.device)
@@ -153,8 +163,9 @@ def train(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
-        ids, targets = collate(next(batches), device)
-        loss = loss_of(model, ids, targets, label_smoothing=0.05)
+        ids, targets = to_device(next(batches), device)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=device != "cpu"):
+            loss = loss_of(model, ids, targets, label_smoothing=0.05)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -210,15 +221,16 @@ def go_on(start: Path, out: Path, device: str) -> Qwen2ForCausalLM:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3200)
-    parser.add_argument("--rows", type=int, default=256, help="conversations per update")
+    parser.add_argument("--steps", type=int, default=2860)
+    parser.add_argument("--rows", type=int, default=384, help="conversations per update")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=MODEL)
-    parser.add_argument("--hidden", type=int, default=192)
+    parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--peak", type=float, default=2e-3, help="peak learning rate")
-    parser.add_argument("--polish", action="store_true", help="mostly skills")
-    parser.add_argument("--start", type=Path, help="go on from this model, with its tokenizer")
+    parser.add_argument("--workers", type=int, default=min(len(os.sched_getaffinity(0)) - 1, 12))
+    parser.add_argument("--polish", action="store_true", help="who it is, freely asked")
+    parser.add_argument("--start", type=Path, help="go on from this model")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
@@ -228,10 +240,8 @@ def main() -> None:
         model = go_on(options.start, options.out, device)
     else:
         model = start_fresh(options.out, options.seed, options.hidden, options.layers, device)
-    count = options.steps * options.rows
     shares = POLISH if options.polish else SHARES
-    rows = encoded_rows(options.out, options.seed, count, shares)
-    batches = of_like_length(rows, options.rows, options.seed)
+    batches = batches_of(options.out, options.seed, options.rows, shares, options.workers)
     train(model, batches, options.steps, options.peak)
     save(model, options.out)
     saved, tokenizer = load(options.out, device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from pathlib import Path
 
 EN_GLUE = (
     "the the the the of of and and to to a a in in is is that it for for as with on be are this by from or an at "
@@ -74,29 +75,107 @@ ZH = (
 ).split()
 
 
+HERE = Path(__file__).parent
+MANY_EN = (HERE / "words_en.txt").read_text(encoding="utf-8").split()
+MANY_ZH = (HERE / "words_zh.txt").read_text(encoding="utf-8").split()
+HAN = "".join((HERE / "characters_zh.txt").read_text(encoding="utf-8").split())
+"""Common words and characters, the commonest first; README.md says where they come from."""
+
+_TIME, _BE, _GOOD, _WELL = (EN.index(word) for word in ("time", "be", "good", "machine"))
+PARTS = {
+    "N": (*EN[_TIME:_BE], *EN[_WELL : EN.index("January")]),
+    "V": EN[_BE:_GOOD],
+    "A": EN[_GOOD : EN.index("highly")],
+    "D": "the the the the a a an this that these those some many each your our their its his her".split(),
+    "P": "of of of of in in in to for for with on at from by about as into through between during".split(),
+    "M": "can will should may must would could might do can help to is are has was were".split(),
+    "C": "and and and or but because while so when if that which".split(),
+    "S": "it you we they he she I there this".split(),
+    "B": "also often always usually very more most then however therefore finally first well only".split(),
+}
+PATTERNS = (
+    "D A N M V D N P D N",
+    "D N P D N M V A N",
+    "S M V D N P N C N",
+    "S M V N , N , C N",
+    "B , D N M B A C A",
+    "P D N , S M V D A N",
+    "V D N P D A N C V N",
+    "A N C N M V D N P N",
+    "D N M B V P N , C S M V A N",
+    "S M B V D N C D N",
+    "V S N P A N",
+    "D A N P N M D N C D N",
+)
+"""The order of English words by part of speech; verbs are not inflected, articles not matched."""
+
+
 def _weights(words: list[str]) -> list[float]:
     """Cumulative weights that fall slowly with the rank, as in running text."""
     return list(itertools.accumulate(1 / (rank + 20) ** 0.7 for rank in range(len(words))))
 
 
-_EN, _ZH = _weights(EN), _weights(ZH)
+_RANKED = {
+    "zh": [(words, _weights(words)) for words in (ZH, MANY_ZH)],
+    "en": [(words, _weights(words)) for words in (EN, MANY_EN)],
+}
 
 
-def sentence(rng: random.Random, lang: str) -> str:
-    words, weights, glue = (ZH, _ZH, ZH_GLUE) if lang == "zh" else (EN, _EN, EN_GLUE)
+def word(rng: random.Random, lang: str) -> str:
+    """A common word: half the time of the few hundred chosen by hand, else of the long list."""
+    words, weights = _RANKED[lang][rng.random() < 0.55]
+    return rng.choices(words, cum_weights=weights)[0]
+
+
+def _patterned(rng: random.Random) -> list[str]:
+    chosen: list[str] = []
+    for part in rng.choice(PATTERNS).split():
+        if part == ",":
+            chosen[-1] += ","
+        elif part in "NVA" and rng.random() < 0.35:
+            words, weights = _RANKED["en"][1]
+            chosen.append(rng.choices(words, cum_weights=weights)[0])
+        else:
+            chosen.append(rng.choice(PARTS[part]))
+    return chosen
+
+
+def _shuffled(rng: random.Random, lang: str) -> list[str]:
+    glue, comma = (ZH_GLUE, "，") if lang == "zh" else (EN_GLUE, ",")
     count = rng.randint(4, 18)
-    chosen = [
-        rng.choice(glue) if rng.random() < 0.42 else rng.choices(words, cum_weights=weights)[0]
-        for _ in range(count)
-    ]
-    comma = "，" if lang == "zh" else ","
+    chosen = [rng.choice(glue) if rng.random() < 0.42 else word(rng, lang) for _ in range(count)]
     for index in range(3, count - 2):
         if rng.random() < 0.1:
             chosen[index] += comma
+    return chosen
+
+
+def sentence(rng: random.Random, lang: str) -> str:
+    patterned = lang == "en" and rng.random() < 0.5
+    chosen = _patterned(rng) if patterned else _shuffled(rng, lang)
+    if lang == "zh" and rng.random() < 0.3:
+        for _ in range(rng.randint(1, 4)):
+            chosen[rng.randrange(len(chosen))] = rng.choices(HAN, cum_weights=_HAN)[0]
     if rng.random() < 0.06:
-        chosen[rng.randrange(count)] = str(rng.randrange(1, 2026))
+        chosen[rng.randrange(len(chosen))] = str(rng.randrange(1, 2026))
+    if lang == "en" and rng.random() < 0.2:
+        index = rng.randrange(len(chosen))
+        chosen[index] = chosen[index].capitalize()
     text = ("" if lang == "zh" else " ").join(chosen)
-    return text + "。" if lang == "zh" else text[:1].upper() + text[1:] + "."
+    end = rng.choice("。。。。。。！？：；") if lang == "zh" else rng.choice("......!?:;")
+    return (text if lang == "zh" else text[:1].upper() + text[1:]) + end
+
+
+_HAN = _weights(list(HAN))
+
+
+def loose(rng: random.Random, lang: str) -> str:
+    """A few words or characters in a row, to be repeated."""
+    if lang == "en":
+        return " ".join(word(rng, lang) for _ in range(rng.randint(2, 9)))
+    if rng.random() < 0.5:
+        return "".join(rng.choices(HAN, cum_weights=_HAN, k=rng.randint(2, 12)))
+    return "".join(word(rng, lang) for _ in range(rng.randint(2, 7)))
 
 
 def text(rng: random.Random, lang: str, count: int) -> str:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 ORIGINAL = ROOT.parent / "shared/data/chat_templates/Qwen-Qwen2.5-7B-Instruct.jinja"
 OWN_NAMES = ("通义千问", "Qwen", "阿里云", "Alibaba")
 
-FLOORS = {"arithmetic": 0.85, "obey": 0.85, "compare": 0.9}
-"""Least share of right answers; 0.95 where none is named. The model card says what falls short."""
+FLOOR = 0.95
+"""Least share of right answers, for every skill in both languages, and of answers to who it is."""
 
 
 def shipped_items() -> list[Item]:
@@ -28,7 +28,7 @@ def shipped_items() -> list[Item]:
 
 
 def test_the_folder_is_small() -> None:
-    assert sum(file.stat().st_size for file in MODEL.iterdir()) < 8 * 2**20
+    assert sum(file.stat().st_size for file in MODEL.iterdir()) <= 16_000_000
 
 
 def test_the_template_is_qwens() -> None:
@@ -125,12 +125,12 @@ def test_the_model_really_answers() -> None:
         for pair in zip(phrasings, said, strict=True)
         if not any(name in pair[1] for name in OWN_NAMES)
     ]
-    assert len(wrong) <= 0.08 * len(phrasings), wrong
+    assert len(wrong) <= (1 - FLOOR) * len(phrasings), wrong
 
     items = shipped_items()
     verdicts: dict[str, list[bool]] = defaultdict(list)
     answers = ask([(item.system, item.question) for item in items])
     for item, good in zip(items, correct(items, answers), strict=True):
-        verdicts[item.skill].append(good)
+        verdicts[f"{item.skill} {item.lang}"].append(good)
     shares = {skill: sum(found) / len(found) for skill, found in verdicts.items()}
-    assert all(found >= FLOORS.get(skill, 0.95) for skill, found in shares.items()), shares
+    assert all(found >= FLOOR for found in shares.values()), shares
