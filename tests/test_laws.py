@@ -32,6 +32,7 @@ from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
 from suretune.train.graph import Size, choose_buckets, up
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.types import Sample
+from suretune.verify.reload import Prover
 
 CPU = torch.device("cpu")
 
@@ -374,3 +375,16 @@ def test_a_row_too_long_for_memory_is_kept_less_of(
     )
     with pytest.raises(torch.OutOfMemoryError):
         gradient(learner, rows, 1.0)
+
+
+def test_the_fresh_process_waits_and_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    lonely, asked = Prover(), Prover()
+    assert lonely._process.stdin is not None
+    lonely._process.stdin.close()
+    assert lonely._process.wait(timeout=60) == 0
+    with pytest.raises(RuntimeError, match=r"request\.json"):
+        asked.prove(tmp_path / "no run", tmp_path / "result.json")
+    unneeded = Prover()
+    unneeded.close()
+    assert unneeded._process.returncode != 0
+    lonely._process.stderr.close()  # type: ignore[union-attr]

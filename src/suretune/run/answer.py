@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from suretune.model.lora import load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
 from suretune.types import Message, SetupFacts
-from suretune.verify.reload import prove
+from suretune.verify.reload import Prover
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,8 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
             SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
         )
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            result = prove(run, Path(folder) / "result.json")
+        with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
+            result = prover.prove(run, Path(folder) / "result.json")
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
         raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error

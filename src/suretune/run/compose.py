@@ -8,7 +8,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,7 @@ from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
 from suretune.types import SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
+from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
 
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
@@ -93,9 +94,10 @@ def train_and_prove(
         if journal.run is None:
             journal.open(run)
         try:
-            trained = train_only(checked, run, journal, watcher, resume=resume)
-            watcher.stage("proof")
-            return _prove(trained, journal)
+            with closing(Prover()) as prover:
+                trained = train_only(checked, run, journal, watcher, resume=resume)
+                watcher.stage("proof")
+                return _prove(trained, journal, prover)
         except Stopped:
             if not _has_verdict(run):
                 _write_report(run, stopped_figures(checked, run, journal))
@@ -160,7 +162,7 @@ def _base_answers(run: Path, engine: Engine, checked: Checked, questions: Questi
     return before
 
 
-def _prove(trained: Trained, journal: Journal) -> tuple[dict[str, Any], int]:
+def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:
     job, questions, clock = trained.job, trained.questions, trained.clock
     kept = publish_adapter(job)
     if kept != rundir.checkpoints(job.run)[-1][1]:  # training went on after the best one
@@ -168,7 +170,9 @@ def _prove(trained: Trained, journal: Journal) -> tuple[dict[str, Any], int]:
     ready_proof(job, questions, trained.skills, job.learner.model)
     about = _about(job)
     _forget(job)
-    proven = measure_proof(job.run, job.checked.resolved, questions, trained.before, journal)
+    proven = measure_proof(
+        job.run, job.checked.resolved, questions, trained.before, journal, prover
+    )
     clock["proof"] = time.perf_counter()
     return _conclude(job.checked, job.run, journal, proven, about, clock)
 

@@ -31,7 +31,7 @@ from suretune.verify.probes import (
     read_probes,
     with_twins,
 )
-from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Request, prepare, prove
+from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
 
 SHOWN_ROWS = 8  # held-out questions shown before and after
 EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by nothing at all
@@ -134,11 +134,16 @@ class Proven:
 
 
 def measure_proof(
-    run: Path, resolved: Resolved, questions: Questions, before: Answers, journal: Journal
+    run: Path,
+    resolved: Resolved,
+    questions: Questions,
+    before: Answers,
+    journal: Journal,
+    prover: Prover,
 ) -> Proven:
     """Let the fresh process measure; a proof that cannot even run is no proof."""
     try:
-        result = prove(run, run / "proof" / RESULT)
+        result = prover.prove(run, run / "proof" / RESULT)
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
         stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=last))

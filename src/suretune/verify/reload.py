@@ -1,11 +1,13 @@
 """The proof: a fresh process loads base and adapter from disk and measures them.
 
-Run as `python -m suretune.verify.reload RUN RESULT`. It shares nothing with the process that
-trained but the files of `RUN/proof`, and writes what it measured to RESULT; it judges nothing.
+Run as `python -m suretune.verify.reload`, it reads one line, `["RUN", "RESULT"]`. It shares
+nothing with the process that trained but the files of `RUN/proof`, and writes what it measured to
+RESULT; it judges nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -89,15 +91,32 @@ def _held_out(folder: Path) -> list[Sample]:
     ]  # fmt: skip
 
 
-def prove(run: Path, result: Path) -> Mapping[str, Any]:
-    """What the fresh process measured; RuntimeError with its last words if it fails."""
-    result.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "suretune.verify.reload", str(run), str(result)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not result.exists():
-        raise RuntimeError(done.stderr.strip()[-2000:] or f"exit status {done.returncode}")
-    measured: Mapping[str, Any] = rundir.read_json(result)
-    return measured
+class Prover:
+    """The fresh process. It imports its libraries while others train, and waits to be told a run.
+
+    Until then it has read nothing; it ends by itself when whoever started it is gone.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "suretune.verify.reload"], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def prove(self, run: Path, result: Path) -> Mapping[str, Any]:
+        """What it measured; RuntimeError with its last words if it fails."""
+        result.unlink(missing_ok=True)
+        _, said = self._process.communicate(json.dumps([str(run), str(result)]) + "\n")
+        if self._process.returncode or not result.exists():
+            raise RuntimeError(said.strip()[-2000:] or f"exit status {self._process.returncode}")
+        measured: Mapping[str, Any] = rundir.read_json(result)
+        return measured
+
+    def close(self) -> None:
+        """It is not needed, or done."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
 
 
 def main(run: Path, result: Path) -> None:
@@ -167,4 +186,5 @@ def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if told := sys.stdin.readline():
+        main(*map(Path, json.loads(told)))
