@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
 from suretune.model.keep import Keep, Policy
 from suretune.model.memory import (
@@ -17,6 +20,7 @@ from suretune.model.memory import (
     parse_bytes,
     shape_of,
 )
+from suretune.model.stream import weight_files
 from suretune.options import EngineOptions
 from suretune.train.graph import Size
 from suretune.train.start import Way, choose_way, way_of
@@ -103,3 +107,36 @@ def test_a_way_survives_the_disk(shape: Shape) -> None:
 )  # fmt: skip
 def test_sizes_as_people_write_them(text: str, number: int | None) -> None:
     assert parse_bytes(text) == number
+
+
+def test_weights_are_the_files_that_transformers_loads(tmp_path: Path) -> None:
+    """Mistral's folders hold everything twice: shards with an index, and one consolidated file."""
+    assert weight_files(tmp_path) == []
+    for name in ("consolidated", "model-00001-of-00002", "model-00002-of-00002"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert weight_files(tmp_path) == []
+    shards = [tmp_path / f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = {"weight_map": {"a": shards[1].name, "b": shards[0].name, "c": shards[0].name}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert weight_files(tmp_path) == shards
+    (tmp_path / "model.safetensors").touch()
+    assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
+
+
+def test_out_of_memory_anywhere_is_said_and_not_an_internal_error(
+    tmp_path: Path, identity_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the base is asked, and in an evaluation: S019 and its exit status."""
+    from suretune.cli import main
+    from suretune.train.engine import Plain
+
+    def no_memory(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Plain, "mean_loss", no_memory)
+    status = main([
+        "sft", "--model", "pocket", "--dataset", str(identity_file), "--max_steps", "2",
+        "--split_dataset_ratio", "0.1", "--output_dir", str(tmp_path / "run"), "--json",
+    ])  # fmt: skip
+    assert status == 4
+    assert "S019" in (tmp_path / "run" / "findings.jsonl").read_text()

@@ -312,8 +312,9 @@ class EngineOptions:
     )
     base_dtype: str | None = option(
         None,
-        "keep the frozen base in 8 bits and multiply in 8 bits (Hopper, Ada, Blackwell)",
-        "冻结的基座用 8 位存储和相乘(Hopper、Ada、Blackwell)",
+        "multiply by the frozen base in 8 bits, for speed; its weights take twice the memory"
+        " (Hopper, Ada, Blackwell)",
+        "为了速度,用 8 位与冻结的基座相乘,基座占用的显存翻倍(Hopper、Ada、Blackwell)",
         choices=("fp8",),
     )
 

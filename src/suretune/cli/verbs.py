@@ -112,11 +112,12 @@ def sft(command: Command, journal: Journal) -> int:
     checked = _checked(command, journal)
     from suretune.run.ahead import looking_ahead
 
-    with looking_ahead(checked, journal):
+    with looking_ahead(checked, journal) as settle:
         from suretune.run.compose import make_run
 
-    run = make_run(checked.resolved, journal)
-    return _train(checked, run, command, journal)
+        settle()
+        run = make_run(checked.resolved, journal)
+        return _train(checked, run, command, journal)
 
 
 def _train(
@@ -217,9 +218,9 @@ def resume(command: Command, journal: Journal) -> int:
     checked = reopen(run, journal)
     from suretune.run.ahead import looking_ahead
 
-    with looking_ahead(checked, journal):
-        import suretune.run.compose  # noqa: F401
-    return _train(checked, run, command, journal, resume=True)
+    with looking_ahead(checked, journal) as settle:
+        settle()
+        return _train(checked, run, command, journal, resume=True)
 
 
 def infer(command: Command, journal: Journal) -> int:

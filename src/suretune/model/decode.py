@@ -86,17 +86,24 @@ class Decoder:
         stack: Stack,
         lean: bool = True,
         graphs: bool = True,
-        room_bytes: int = CACHE_BYTES,
+        room_bytes: int | None = None,
     ) -> None:
         self.stack = stack
         self.lean = lean
         self.graphs = graphs and self.device.type == "cuda"
-        self.room_bytes = room_bytes
+        self.room_bytes = room_bytes or self._half_of_what_is_free()
         self._tables: dict[tuple[int, int], Table] = {}  # at rest, the oldest first
 
     @property
     def device(self) -> torch.device:
         return self.stack.embedding.weight.device
+
+    def _half_of_what_is_free(self) -> int:
+        if self.device.type != "cuda":
+            return CACHE_BYTES
+        free, _ = torch.cuda.mem_get_info(self.device)
+        held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return min(CACHE_BYTES, (free + held) // 2)
 
     @torch.inference_mode()
     def generate(

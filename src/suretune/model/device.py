@@ -28,10 +28,12 @@ def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
         if wish == "float16":
             return SetupFacts("dtype-unsupported", "float16", found="cpu", nearest="float32")
         return wish or "float32"
-    if wish == "bfloat16" and not torch.cuda.is_bf16_supported():
+    if wish == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name(device)
         return SetupFacts("dtype-unsupported", "bfloat16", found=name, nearest="float16")
-    return wish or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+    return wish or (
+        "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    )
 
 
 def limit_memory(asked: EngineOptions, device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 Each row of a factor has its own scale (e4m3, largest value 448), as torchao's rowwise recipe has
 it; the weights lie there twice, once per direction, since tensor cores want the summed dimension
-contiguous: 2 bytes per weight, as bfloat16.
+contiguous: 2 bytes per weight, beside the model's own 2 in bfloat16, which other paths read.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     return ((small.float() @ weight.float().t()) * own * scale).to(x.dtype)
 
 
-def why_no_eight(device: torch.device) -> str:
-    """Why this device cannot multiply in FP8, or nothing."""
+def why_no_eight(device: torch.device, dtype: str) -> str:
+    """Why a base of this precision cannot be multiplied in FP8 on this device, or nothing."""
     if device.type != "cuda":
         return device.type
+    if dtype != "bfloat16":  # what row-wise scaled products come out in
+        return dtype
     name = torch.cuda.get_device_name(device)
     return "" if torch.cuda.get_device_capability(device) >= (8, 9) else name

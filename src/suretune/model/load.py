@@ -55,6 +55,9 @@ def load_base(
                 local_files_only=True,
                 **how,
             )
+    except torch.OutOfMemoryError as error:
+        found = str(error).split(". ")[0]
+        return SetupFacts("out-of-memory", str(base.folder), found=found)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
     wrong = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]

@@ -69,7 +69,7 @@ def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
         int(config.get("num_key_value_heads") or heads),
         int(config.get("head_dim") or hidden // heads),
         int(config["intermediate_size"]), int(config["vocab_size"]),
-        bool(config.get("tie_word_embeddings")), bytes_each,
+        bool(config.get("tie_word_embeddings", config.get("model_type") == "gemma")), bytes_each,
     )  # fmt: skip
 
 

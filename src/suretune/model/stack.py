@@ -123,7 +123,8 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
 
 def _act(config: Any) -> str:
     name = getattr(config, "hidden_activation", None) or config.hidden_act
-    return GELU_TANH if config.model_type == "gemma" else str(name)
+    legacy = config.model_type == "gemma" and name == "gelu"  # transformers reads it as tanh
+    return GELU_TANH if legacy else str(name)
 
 
 def _norm(module: Any, config: Any) -> Norm:

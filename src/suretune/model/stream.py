@@ -44,6 +44,10 @@ class Stream:
         self._pool = ThreadPoolExecutor(THREADS)
         self._coming: list[Future[None]] = [self._pool.submit(self._move, b) for b in blocks]
 
+    def stop(self) -> None:
+        """Read no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def result(self) -> dict[str, Tensor]:
         """All tensors, by name, when the last byte is there; raises what a reader met."""
         try:
@@ -102,12 +106,31 @@ _begun: dict[Path, Stream] = {}
 
 def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
     """Start on a folder whose tensors all have this dtype; anything unusual is left to others."""
-    files = sorted(folder.glob("*.safetensors"))
-    try:
-        if device.type == "cuda" and files and all(_plain(path, dtype) for path in files):
-            _begun[folder] = Stream(files, device)
-    except OSError:  # whoever loads the model meets it again, and says so
+    if device.type != "cuda":
         return
+    try:
+        files = weight_files(folder)
+        if files and all(_plain(path, dtype) for path in files):
+            _begun[folder] = Stream(files, device)
+    except (OSError, ValueError, torch.OutOfMemoryError):
+        return  # whoever loads the model meets it again, and says so
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that transformers would load; beside them may lie the same weights once more."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        return []
+    names = set(orjson.loads(index.read_bytes()).get("weight_map", {}).values())
+    return sorted(folder / name for name in names)
+
+
+def drop() -> None:
+    """Stop reading what nobody took: a process does not end before its threads have."""
+    while _begun:
+        _begun.popitem()[1].stop()
 
 
 def _plain(path: Path, dtype: torch.dtype) -> bool:

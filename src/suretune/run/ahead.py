@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.keep import Keep, Policy
 from suretune.model.memory import FAMILIES, GIB, TILES, fixed, needed, shape_of
-from suretune.model.stream import begin
+from suretune.model.stream import begin, drop
 from suretune.run.check import Checked
 from suretune.run.journal import Journal
 from suretune.types import SetupFacts
 
 
 @contextmanager
-def looking_ahead(checked: Checked, journal: Journal) -> Iterator[None]:
-    """Around the large imports: on CUDA, refuse what cannot fit, else start loading the base.
+def looking_ahead(checked: Checked, journal: Journal) -> Iterator[Callable[[], None]]:
+    """Around a whole run: on CUDA, find out whether it fits, and start loading the base.
 
-    Waking the GPU takes a second or two, so a thread does it while the block imports.
+    Waking the GPU takes a second or two, so a thread does it while the large libraries are
+    imported. Call what is yielded after that: it stops a run that cannot fit.
     """
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(_look, checked)
+    pool = ThreadPoolExecutor(1)
+    found = pool.submit(_look, checked)
+    pool.shutdown(wait=False)
+
+    def settle() -> None:
+        if facts := found.result():
+            raise journal.stop(facts)
+
+    try:
         with _without("sklearn"):
-            yield
-    if facts := found.result():
-        raise journal.stop(facts)
+            import suretune.run.compose  # noqa: F401
+        yield settle
+    finally:
+        drop()
 
 
 @contextmanager
@@ -67,8 +76,12 @@ def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | N
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
-    rank = checked.resolved.config.lora.lora_rank
-    wanted = fixed(shape, rank) + needed(shape, least, len(longest.ids), longest.learned)
+    config = checked.resolved.config
+    every = tuple(config.lora.target_modules) == ("all-linear",)
+    rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
+    # In 8 bits the base lies there three times: in bfloat16, and once per direction.
+    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
+    wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
     if wanted <= room:
         return None
     found = f"{wanted / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there"

@@ -102,6 +102,9 @@ def train_and_prove(
             if not _has_verdict(run):
                 _write_report(run, stopped_figures(checked, run, journal))
             raise
+        except torch.OutOfMemoryError as error:
+            found = str(error).split(". ")[0]
+            raise journal.stop(SetupFacts("out-of-memory", str(run), found=found)) from error
         except OSError as error:
             if error.errno not in DISK:
                 raise

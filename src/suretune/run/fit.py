@@ -91,7 +91,7 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
     if device.type == "cpu":
         journal.look_at_all(cuda_flags(engine))
         journal.settle()
-    if engine.base_dtype == "fp8" and (lacking := why_no_eight(device)):
+    if engine.base_dtype == "fp8" and (lacking := why_no_eight(device, dtype)):
         raise journal.stop(SetupFacts("dtype-unsupported", "fp8", lacking, "bfloat16"))
     if engine.gradient_checkpointing is not None and engine.recompute is None:
         again = "layer" if engine.gradient_checkpointing else "none"

@@ -28,6 +28,7 @@ from suretune.train.adapters import Adapters
 from suretune.train.graph import Replayed, Size, choose_buckets
 from suretune.types import Plan, Sample
 
+EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
 TENSORS = ("ids", "positions", "starts", "sources", "targets", "weights")  # of a pass
 
 
@@ -36,8 +37,8 @@ class Engine(Protocol):
 
     tokens_per_pass: int
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
-        """Told once what will come."""
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+        """Told once what will come; what could not be had for it, or nothing."""
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """Add the gradient of scale * loss to the adapters'; the loss () in nats per token."""
@@ -69,8 +70,8 @@ class Plain:
         self.device = device
         self.tokens_per_pass = tokens_per_pass
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
-        """Nothing to prepare."""
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+        return ""
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         self.model.train()
@@ -123,15 +124,36 @@ class Fast:
         self.coming: Iterator[Sequence[Sample]] = iter(())
         self._apply = Replayed(self._step, self.pool)
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> None:
-        """Choose the buckets that the plan's passes will be padded to."""
+    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+        """Choose the buckets that the plan's passes will be padded to, and capture them."""
         if self.pool is None:
-            return
+            return ""
         updates = [[samples[i] for i in update.samples] for update in plan.updates]
         # Of the whole plan: a resumed run must pad as the run that was never stopped.
-        sizes = [size_of(chosen) for rows in updates for chosen in self._passes(rows)]
+        given = [chosen for rows in updates for chosen in self._passes(rows)]
+        sizes = [size_of(chosen) for chosen in given]
         self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
+        try:
+            self._capture(given)
+        except torch.OutOfMemoryError:
+            self._without_graphs()
+            return "no CUDA graphs: there is no room for them"
         self.coming = iter(updates[done + 1 :])
+        return ""
+
+    def _capture(self, given: Sequence[Sequence[Sample]]) -> None:
+        """Run every bucket once, and only then capture: what a graph holds nobody else can use.
+
+        The largest is captured first, so that the others fit into its memory.
+        """
+        largest_first = self.buckets[::-1]
+        for bucket in largest_first:
+            rows = next(rows for rows in given if bucket.fits(size_of(rows)))
+            bucket.run(rows, 0.0)
+        _let_go(self.device)
+        for bucket in largest_first:
+            bucket.replayed.capture()
+        self.adapters.zero()
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         parts = []
@@ -164,8 +186,19 @@ class Fast:
         return (nats * factors).sum()
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
+        budget = min(self.tokens_per_pass, EVAL_TOKENS)
+        while True:
+            try:
+                return self._mean_loss(samples, budget)
+            except torch.OutOfMemoryError:
+                budget, how = _smaller(budget, samples)
+                if not how:
+                    raise
+                _let_go(self.device)
+
+    def _mean_loss(self, samples: Sequence[Sample], budget: int) -> float:
         total = 0.0
-        for batch in passes(samples, self.tokens_per_pass, self.device):
+        for batch in passes(samples, budget, self.device):
             nats = fused.losses(self.stack, batch, self.policy)
             total += float((nats * batch.weights).sum())
         return total / sum(sample.loss_weight for sample in samples)
@@ -176,15 +209,18 @@ class Fast:
     def shrink(self, rows: Sequence[Sample]) -> str:
         """Smaller passes first; when a row alone is too much, keep less of it."""
         self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
-        if not how and self.policy.keep[0] is not Keep.HOST:
-            least = Keep.INPUT if self.policy.keep[0] is not Keep.INPUT else Keep.HOST
+        if not how and set(self.policy.keep) != {Keep.HOST}:
+            least = Keep.HOST if set(self.policy.keep) <= {Keep.INPUT, Keep.HOST} else Keep.INPUT
             self.policy = Policy((least,) * len(self.policy.keep), TILES[-1], HEAD_ROWS // 4)
             how = str(self.policy)
-        # Their captured passes were made for the old ones, and hold memory.
+        self._without_graphs()
+        return how
+
+    def _without_graphs(self) -> None:
+        """Captured passes hold the memory of the largest one."""
         self.buckets, self.pool, self.coming = [], None, iter(())
         self._apply = Replayed(self._step, None)
         _let_go(self.device)
-        return how
 
     def restored(self) -> None:
         self.stack.refresh()
@@ -258,10 +294,12 @@ class Bucket:
 def _smaller(budget: int, rows: Sequence[Sample]) -> tuple[int, str]:
     """Half the tokens a pass, as long as that makes more passes of these rows."""
     lengths = [len(row.ids) for row in rows]
-    if len(rows) == 1 or budget <= min(lengths):
-        return budget, ""
-    half = min(budget, sum(lengths)) // 2
-    return half, f"{half} tokens a pass"
+    before, half = len(packs(lengths, budget)), budget
+    while before < len(rows) and half > 1:
+        half //= 2
+        if len(packs(lengths, half)) > before:
+            return half, f"{half} tokens a pass"
+    return budget, ""
 
 
 def _let_go(device: torch.device) -> None:

@@ -94,11 +94,15 @@ class Replayed:
         if self.pool is None or not self.warm:  # the first run compiles kernels and counts
             self.warm = True
             return self.function()
+        self.capture()
+        return self()
+
+    def capture(self) -> None:
+        """Record the function; nothing is computed."""
+        if self.pool is None:
+            return
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             self.result = self.function()
         self.graph = graph
-        graph.replay()
-        return self.result

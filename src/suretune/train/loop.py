@@ -80,7 +80,8 @@ def train(
     learner: Learner, samples: Sequence[Sample], plan: Plan, done: int
 ) -> Generator[Proposed | Applied]:
     """Updates `done` + 1 to the last of the plan."""
-    learner.engine.prepare(samples, plan, done)
+    if lacking := learner.engine.prepare(samples, plan, done):
+        learner.notes.append(lacking)
     for update in plan.updates[done:]:
         rate = learning_rate(plan.schedule, update.step)
         record = _propose(learner, samples, plan, update, rate)

@@ -78,6 +78,7 @@ def make_engine(
     if isinstance(stack, str):
         if asked.fused or asked.base_dtype:
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
+            stack = "--fused false" if asked.fused is False else stack
             return SetupFacts("cannot-fuse", flag, found=stack)
         return _plain(model, adapters, asked, device, stack)
     if asked.base_dtype == "fp8":
@@ -130,7 +131,9 @@ def _on_cuda(
         if found is None:
             break
         rows = largest_pass(samples, plan, found.tokens_per_pass)
-        engine = Fast(stack, adapters, device, found.tokens_per_pass, found.policy, graphs)
+        # Page-locked memory must not be taken while a graph is captured; such passes are long.
+        replay = graphs and Keep.HOST not in found.policy.keep
+        engine = Fast(stack, adapters, device, found.tokens_per_pass, found.policy, replay)
         base = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         try:

@@ -25,6 +25,7 @@ from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.template import load_tokenizer
 from suretune.model.batch import mean_loss
+from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES
 from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
@@ -38,6 +39,7 @@ REQUEST = "request.json"
 RESULT = "result.json"
 LOGITS = "logits.safetensors"
 HELD_OUT = "held_out.jsonl"
+CUDA_TOKENS = 1024  # at once: all words' logits of each learned one exist in float32
 LOGIT_PROMPTS = 4  # whose logits are compared in full
 
 
@@ -140,10 +142,15 @@ def main(run: Path, result: Path) -> None:
     probes: list[Probe] = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     skills = read_skills(Path(request.skills)) if request.skills else []
     questions = Questions(probes, request.system, skills, _held_out(folder))
-    budget = request.tokens_per_pass
-    answers = ask(
-        talker(tuned), tokenizer, questions, lambda rows: mean_loss(tuned, rows, budget, device)
-    )
+    speaker = talker(tuned)
+
+    def loss_of(rows: Sequence[Sample]) -> float:
+        if isinstance(speaker, Decoder):
+            speaker.release()
+        budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
+        return mean_loss(tuned, rows, budget, device)
+
+    answers = ask(speaker, tokenizer, questions, loss_of)
     rundir.write_json(
         result, _result(match, saved["logits"], plain, logits, answers, request, base)
     )
