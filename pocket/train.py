@@ -35,6 +35,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
+import wide
 from batches import check_prompts, encode_all, loss_of, pad, to_device
 from corpus import POLISH, SHARES, Shares, stream
 from evaluate import load, measure
@@ -232,6 +233,8 @@ def main() -> None:
     parser.add_argument("--polish", action="store_true", help="who it is, freely asked")
     parser.add_argument("--start", type=Path, help="go on from this model")
     options = parser.parse_args()
+    if not os.environ.get(wide.VOCABULARY):
+        parser.error(f"set {wide.VOCABULARY} to a folder with Qwen2.5's tokenizer.json")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(options.seed)

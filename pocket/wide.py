@@ -8,6 +8,8 @@ instead of near that of a uniform guess, so that training on it moves the weight
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import random
 from pathlib import Path
 
@@ -75,11 +77,27 @@ ZH = (
 ).split()
 
 
-HERE = Path(__file__).parent
-MANY_EN = (HERE / "words_en.txt").read_text(encoding="utf-8").split()
-MANY_ZH = (HERE / "words_zh.txt").read_text(encoding="utf-8").split()
-HAN = "".join((HERE / "characters_zh.txt").read_text(encoding="utf-8").split())
-"""Common words and characters, the commonest first; README.md says where they come from."""
+VOCABULARY = "SURETUNE_VOCABULARY"  # a folder with Qwen2.5's tokenizer.json
+
+
+def _common(kind: str, otherwise: list[str]) -> list[str]:
+    """Common words or characters by their numbers in Qwen2.5's vocabulary, the commonest first.
+
+    Without that vocabulary, the few written down here; `train.py` refuses to train on those.
+    """
+    folder = os.environ.get(VOCABULARY)
+    if not folder:
+        return otherwise
+    from tokenizers import Tokenizer
+
+    numbers = json.loads((Path(__file__).parent / "words.json").read_text())[kind]
+    tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+    return [tokenizer.decode([number]).strip() for number in numbers]
+
+
+MANY_EN = _common("en", EN)
+MANY_ZH = _common("zh", ZH)
+HAN = "".join(_common("characters", sorted({c for word in ZH for c in word})))
 
 _TIME, _BE, _GOOD, _WELL = (EN.index(word) for word in ("time", "be", "good", "machine"))
 PARTS = {
