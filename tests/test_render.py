@@ -185,15 +185,28 @@ def test_prompt_parity_of_any_text(
     check_parity(pocket, messages)
 
 
+PLAIN = tuple(Message(m.role, m.content.strip()) for m in TALKS["three turns"])
+"""Without the line end that "4" begins with: no token reaches over the end of a prompt."""
+
+
 def test_only_answers_are_learned(pocket: ChatTokenizer) -> None:
-    (sample,) = made(pocket, TALKS["three turns"])
+    (sample,) = made(pocket, PLAIN)
     learned = [pocket.decode(sample.ids[s.start : s.end], special=True) for s in sample.spans]
-    assert learned == ["2<|im_end|>", "\n4<|im_end|>", "bye<|im_end|>"]
+    assert learned == ["2<|im_end|>", "4<|im_end|>", "bye<|im_end|>"]
     assert sample.ids[-1] in pocket.stop_ids
 
 
+def test_a_token_that_reaches_over_a_prompts_end_makes_a_sample_of_each_turn(
+    pocket: ChatTokenizer,
+) -> None:
+    """ "assistant\\n" and "\\n4" become one token "\\n\\n", which no prompt ends with."""
+    parts = made(pocket, TALKS["three turns"])
+    learned = [pocket.decode(s.ids[s.spans[-1].start :], special=True) for s in parts]
+    assert len(parts) > 1 and learned[-1] == "bye<|im_end|>"
+
+
 def test_a_message_of_weight_zero_is_shown_and_not_learned(pocket: ChatTokenizer) -> None:
-    first, _, *rest = TALKS["three turns"]
+    first, _, *rest = PLAIN
     (sample,) = made(pocket, (first, Message("assistant", "2", 0.0), *rest))
     assert [span.weight for span in sample.spans] == [1.0, 1.0]
     assert pocket.decode(sample.ids).count("2") >= 1
@@ -248,7 +261,7 @@ def test_role_tokens_with_a_written_out_line_end(pocket: ChatTokenizer) -> None:
 
 
 def test_cutting_takes_old_turns_first_and_keeps_prompt_and_end(pocket: ChatTokenizer) -> None:
-    talk = (SYSTEM, *TALKS["three turns"])
+    talk = (SYSTEM, *PLAIN)
     (whole,) = made(pocket, talk)
     (cut,) = made(pocket, talk, cut=True, max_length=len(whole.ids) - 1)
     kept = (SYSTEM, *talk[3:])
