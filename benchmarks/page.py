@@ -74,7 +74,8 @@ rank 8 on every linear layer; one GPU. *The articles' job* is 50 self-cognition 
 batch 1 with 16 accumulated: 40 updates. It is timed from the first update to the last (training),
 and from the start of the process until the adapter's file is on disk. The packed figures are the
 steady state: updates of four full packs in one pass, or of one, documents of 128 to 512 tokens,
-the first five not counted; the peers' are of one pack each. Memory is the most that torch had
+the first five not counted; the peers' are of one pack each. All updates have the same number of
+tokens, so one CUDA graph serves them; rows of your own need a few. Memory is the most that torch had
 allocated; *within 24 GiB* means that the process could reserve no more than that.
 
 Every peer trains on the same token ids and labels, and one function counts them (`count` in
