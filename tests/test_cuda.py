@@ -203,4 +203,4 @@ def test_a_poisoned_row_stays_alone() -> None:
 def test_a_run_that_cannot_fit_is_refused(tmp_path: Path, identity_file: Path) -> None:
     done = suretune("sft", "--model", "pocket", "--dataset", identity_file, "--memory_limit",
                     "500MiB", "--output_dir", tmp_path / "run")  # fmt: skip
-    assert done.returncode == 3 and "S019" in done.stdout and not (tmp_path / "run").exists()
+    assert done.returncode == 4 and "S019" in done.stdout and not (tmp_path / "run").exists()
