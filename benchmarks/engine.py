@@ -24,13 +24,17 @@ from typing import Any
 
 import torch
 
+from suretune.data.collect import collect
+from suretune.data.plan import packs as packed
+from suretune.data.render import Rendering
+from suretune.data.template import load_tokenizer
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass, token_losses
 from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
 from suretune.model.keep import Policy
 from suretune.model.lora import attach, trainable
-from suretune.options import EngineOptions, LoraOptions
+from suretune.options import DataOptions, EngineOptions, LoraOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast
 from suretune.train.loop import Learner, make_scale
@@ -113,19 +117,13 @@ def start(
 def fp8(asked: argparse.Namespace) -> dict[str, Any]:
     """Speed with the base in FP8, and how far 200 updates' losses are from bfloat16's.
 
-    Both learn the same forty packs, five times over, from the same adapters. The gap is the mean
-    distance of the two losses over the mean loss: relative to a loss near zero, of packs that are
-    known by heart, it would say nothing.
+    Both learn the same packs from the same adapters: those of `--rows`, or forty of random tokens
+    five times over. The gap is the mean distance of the two losses over the mean loss: relative to
+    a loss near zero, of packs that are known by heart, it would say nothing.
     """
     found: dict[str, Any] = steady(asked, 2048, (128, 512), base_dtype="fp8")
-    words = 1000 if asked.shrink else 150_000
-    samples: list[Sample] = []
-    packs = []
-    for number in range(PACKS):
-        rows = random_rows(2048, (128, 512), number, words)
-        packs.append(list(range(len(samples), len(samples) + len(rows))))
-        samples += rows
-    plan = plan_of([packs[i % PACKS] for i in range(asked.gap_updates)], samples)
+    samples, packs = written_packs(asked) if asked.rows else random_packs(asked)
+    plan = plan_of([packs[i % len(packs)] for i in range(asked.gap_updates)], samples)
     learner, _ = start(asked, samples, plan, tokens_per_pass=2048)
     engine = learner.engine
     assert isinstance(engine, Fast)
@@ -146,7 +144,30 @@ def fp8(asked: argparse.Namespace) -> dict[str, Any]:
     found |= {"loss_gap": statistics.mean(gaps), "loss_gap_most": max(gaps)}
     tail = max(1, len(one) // 10)
     last = statistics.mean(one[-tail:]), statistics.mean(other[-tail:])
-    return found | {"loss_first": one[0], "loss_last": last, "gap_updates": len(one)}
+    about = {"gap_rows": "real" if asked.rows else "random", "gap_packs": len(packs)}
+    return found | about | {"loss_first": one[0], "loss_last": last, "gap_updates": len(one)}
+
+
+def random_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int]]]:
+    words = 1000 if asked.shrink else 150_000
+    samples: list[Sample] = []
+    packs = []
+    for number in range(PACKS):
+        rows = random_rows(2048, (128, 512), number, words)
+        packs.append(list(range(len(samples), len(samples) + len(rows))))
+        samples += rows
+    return samples, packs
+
+
+def written_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int]]]:
+    """Real rows in a seeded order, as training would read them, 2,048 tokens a pack."""
+    tokenizer = load_tokenizer(asked.tokenizer)
+    assert not isinstance(tokenizer, SetupFacts), tokenizer
+    how = Rendering(tokenizer, None, 2048, cut=False, strip_role_tokens=False)
+    found = collect([str(path) for path in asked.rows], DataOptions(), how, 0)
+    samples = [sample for row in found.ready for sample in row.samples]
+    random.Random(0).shuffle(samples)
+    return samples, packed([len(sample.ids) for sample in samples], 2048)
 
 
 def train_losses(learner: Learner, samples: list[Sample], plan: Plan) -> list[float]:
@@ -341,6 +362,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=30)
     parser.add_argument("--lengths", type=int, nargs="+", default=[16384, 32768, 49152, 65536])
     parser.add_argument("--gap-updates", type=int, default=200, help="of the fp8 case")
+    parser.add_argument("--rows", type=Path, nargs="*", default=[], help="of the fp8 case")
+    parser.add_argument("--tokenizer", type=Path, help="folder; with --rows")
     parser.add_argument("--losses", action="store_true", help="print every update's loss")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--shrink", action="store_true", help="a few narrow layers, for a CPU")

@@ -1,7 +1,7 @@
 """The full run: suretune and its peers on one machine, case after case, into one JSON file.
 
     python benchmarks/latest.py --config CONFIG.json --tokenizer FOLDER --rows ROWS.jsonl \
-        --work FOLDER --commit HASH [--only suretune:packed trl:articles ...] [--deadline 570]
+        --text ROWS.jsonl ... --work FOLDER --commit HASH [--only suretune:packed trl:articles ...] [--deadline 570]
 
 Every case is a process of its own with a time limit; one that fails loses nothing of the others.
 Called again, it adds to benchmarks/results/latest.json: cases named anew are measured anew, the
@@ -82,10 +82,13 @@ def jobs(asked: argparse.Namespace, model: Path, rows: Path) -> list[Job]:
     made = [Job("suretune:seeds", seeds_command(model, rows, asked.work / "run"))]
     for case, more in (
         ("packed", few), ("packed4", few), ("packed24", few), ("peak4096", few), ("decode", ()),
-        ("fp8", few),
         ("longest", ("--lengths", "64", "128") if short else ()),
     ):  # fmt: skip
         made.append(Job(f"suretune:{case}", (*engine, "--case", case, *more)))
+    eight = (*engine, "--case", "fp8", *few)
+    text = ("--tokenizer", str(asked.tokenizer.resolve()), "--rows", *map(str, asked.text))
+    made.append(Job("suretune:fp8", (*eight, *text)))
+    made.append(Job("suretune:fp8-random", eight))
     made.append(Job("suretune:profile", (*engine, "--case", "packed", "--profile", *few)))
     cut = ("--updates", str(asked.printed_updates)) if asked.printed_updates else ()
     shortened = ("--length", "128", "--updates", "4") if short else ()
@@ -322,6 +325,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("/tmp/latest"))
     parser.add_argument("--out", type=Path, default=LATEST)
     parser.add_argument("--commit", required=True)
+    parser.add_argument("--text", type=Path, nargs="+", required=True, help="rows for FP8's losses")
     parser.add_argument("--only", nargs="*", help="tool:case, or tool, or :case")
     parser.add_argument("--repeats", type=int, default=3, help="of suretune's articles' job")
     parser.add_argument("--peer_repeats", type=int, default=1, help="of a peer's best settings")
@@ -343,6 +347,7 @@ def main() -> None:
     """Measure, and write after every case: what was measured outlives what comes next."""
     asked = arguments()
     asked.work, asked.config = asked.work.resolve(), asked.config.resolve()
+    asked.text = [path.resolve() for path in asked.text]
     until = time.monotonic() + asked.deadline
     if asked.list:
         print("\n".join(job.name for job in jobs(asked, asked.work, asked.rows)))

@@ -242,6 +242,26 @@ class ScheduleOptions:
     warmup_steps: int | None = option(
         None, "updates of warm-up, instead of a ratio", "预热更新次数,代替比例", least=0
     )
+    mix: str | None = option(
+        None,
+        "what shares the loss equally: tokens, rows, or datasets; datasets when an identity is"
+        " among other data",
+        "损失由什么平分:token(tokens)、行(rows)或数据集(datasets);身份数据与其他数据混合时按数据集",
+        choices=("tokens", "rows", "datasets"),
+    )
+    anchor_ratio: float | None = option(
+        None,
+        "share of every update's loss for general questions answered by the base itself, against"
+        " forgetting; 0: none",
+        "每次更新中,由基座自己回答的通用问题所占的损失比例,防止遗忘;0 表示不用",
+        least=0,
+        most=0.9,
+    )
+    until_proven: bool = option(
+        True,
+        "ask the probes on the way, keep the earliest checkpoint that passes, and stop there",
+        "训练途中就提问验证,保留最早通过的检查点并在那里停止",
+    )
     weight_decay: float = option(0.0, "of AdamW", "AdamW 的权重衰减", least=0)
     max_grad_norm: float = option(
         1.0, "clip the gradient to this norm; 0: never", "梯度裁剪的阈值;0 表示不裁剪", least=0
@@ -343,6 +363,13 @@ class ProofOptions:
         "技能题正确率最多允许下降多少",
         least=0,
         most=1,
+    )
+    max_drift: float = option(
+        0.5,
+        "how far the tuned model may be from the base on general questions it did not learn, in"
+        " nats a token (KL divergence), to stop on the way",
+        "途中停止时,在没学过的通用问题上允许偏离基座多少(KL 散度,每 token 奈特)",
+        least=0,
     )
 
 

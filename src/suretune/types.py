@@ -163,6 +163,7 @@ class Plan:
     schedule: Schedule
     eval_steps: tuple[int, ...]
     save_steps: tuple[int, ...]
+    probe_steps: tuple[int, ...]  # after which the probes are asked; the last update is one
     per_epoch: int  # updates
     rows: int  # training samples
     held_out: int  # held-out rows
@@ -186,6 +187,23 @@ class StepRecord:
     seconds: float
     memory_bytes: int  # peak allocated on the device, 0 on a CPU
     samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured after an update; None for what was not, or not yet worth asking.
+
+    `passed` of `asked` probes, `skills` the share right, `drift` the mean KL divergence from the
+    base on questions that were not learned, in nats per token.
+    """
+
+    step: int
+    held_out_loss: float | None = None
+    passed: int = 0
+    asked: int = 0
+    skills: float | None = None
+    drift: float | None = None
+    proven: bool = False  # within all bounds of the proof
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suretune import show
-from suretune.types import StepRecord, Text
+from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
 STAGES = {
@@ -28,11 +28,22 @@ class Watch:
     def step(self, record: StepRecord) -> None:
         self.progress.step(record)
 
-    def evaluated(self, step: int, loss: float) -> None:
-        said = Text(
-            f"· held-out loss after {step} updates: {loss:.4f}",
-            f"· {step} 次更新后的留出损失:{loss:.4f}",
-        )
+    def evaluated(self, found: Evaluation) -> None:
+        en, zh = [], []
+        if found.held_out_loss is not None:
+            en.append(f"held-out loss {found.held_out_loss:.4f}")
+            zh.append(f"留出损失 {found.held_out_loss:.4f}")
+        if found.asked:
+            en.append(f"{found.passed} of {found.asked} probes")
+            zh.append(f"{found.asked} 个验证问题通过 {found.passed} 个")
+        if found.skills is not None:
+            en.append(f"skills {found.skills:.1%}")
+            zh.append(f"技能 {found.skills:.1%}")
+        if found.drift is not None:
+            en.append(f"drift {found.drift:.3f}")
+            zh.append(f"偏离 {found.drift:.3f}")
+        step = found.step
+        said = Text(f"· after {step} updates: {', '.join(en)}", f"· {step} 次更新后:{','.join(zh)}")
         self.progress.note(say(said))
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import math
 
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.data.plan import count_updates
 from suretune.types import Text
 from suretune.words import say
 
@@ -15,6 +16,7 @@ REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and
 REFERENCE_HIDDEN = 3584
 WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/README.md
 HELD_OUT = 0.05
+ANCHORS = 0.3  # of the loss: docs/recipes.md
 
 
 def auto(en: str, zh: str) -> str:
@@ -53,18 +55,41 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
     return resolved.with_values(why, split_dataset_ratio=round(ratio, 4))
 
 
+def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved:
+    """Fill `--mix` and `--anchor_ratio`. `identity`: some rows are one."""
+    asked = resolved.config.schedule
+    if asked.mix is None:
+        if identity and datasets > 1:
+            why = auto(
+                "an identity among other data would be a few words among many",
+                "身份数据混在其他数据里,字数太少,会被淹没",
+            )
+            resolved = resolved.with_values(why, mix="datasets")
+        else:
+            resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
+    if asked.anchor_ratio is None:
+        if identity:
+            why = auto("measured: docs/recipes.md", "实测结果见 docs/recipes.md")
+            return resolved.with_values(why, anchor_ratio=ANCHORS)
+        why = auto("the rows are general data themselves", "数据本身就是通用数据")
+        return resolved.with_values(why, anchor_ratio=0.0)
+    return resolved
+
+
 def choose_schedule(resolved: Resolved, base: Base, samples: int) -> Resolved:
     """Fill epochs and learning rate for this many training samples."""
     if resolved.config.schedule.num_train_epochs is None:
         resolved = _epochs(resolved, samples)
     if resolved.config.schedule.learning_rate is None:
+        updates = count_updates(resolved.config.schedule, samples)
         why = auto(
-            f"{REFERENCE_RATE:g} at hidden size {REFERENCE_HIDDEN},"
-            f" scaled to {base.hidden} by the power {WIDTH_POWER}",
-            f"宽度 {REFERENCE_HIDDEN} 用 {REFERENCE_RATE:g},"
-            f"按 {WIDTH_POWER} 次方换算到 {base.hidden}",
+            f"{REFERENCE_RATE:g} at hidden size {REFERENCE_HIDDEN} and {UPDATES} updates,"
+            f" scaled to {base.hidden} by the power {WIDTH_POWER}, to {updates} by the root",
+            f"宽度 {REFERENCE_HIDDEN}、{UPDATES} 次更新用 {REFERENCE_RATE:g},"
+            f"按 {WIDTH_POWER} 次方换算到宽度 {base.hidden},按平方根换算到 {updates} 次",
         )
-        resolved = resolved.with_values(why, learning_rate=width_scaled(base.hidden))
+        rate = scaled_rate(base.hidden, updates)
+        resolved = resolved.with_values(why, learning_rate=rate)
     return resolved
 
 
@@ -84,7 +109,8 @@ def _epochs(resolved: Resolved, samples: int) -> Resolved:
     return resolved.with_values(why, num_train_epochs=float(epochs))
 
 
-def width_scaled(hidden: int) -> float:
-    """Adam moves each weight by about the rate, whatever the width; a narrow layer needs more."""
+def scaled_rate(hidden: int, updates: int) -> float:
+    """Adam moves each weight by about the rate at each update, whatever the width: a narrow layer
+    needs more, a long run less."""
     rate = REFERENCE_RATE * (REFERENCE_HIDDEN / max(hidden, 1)) ** WIDTH_POWER
-    return float(f"{rate:.2g}")
+    return float(f"{rate * math.sqrt(UPDATES / max(updates, UPDATES)):.2g}")

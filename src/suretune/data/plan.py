@@ -14,11 +14,14 @@ from suretune.options import ScheduleOptions
 from suretune.rundir import digest_of
 from suretune.types import Plan, PlanFacts, Sample, Schedule, Update
 
+PROBINGS = 10  # at most this often the probes are asked on the way
 MIN_WARMUP = 2  # updates; Adam's first steps are its largest
 
 
-def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) -> Plan:
-    """The plan of a run; every auto of `asked` must be resolved.
+def make_plan(
+    samples: Sequence[Sample], held_out: int, asked: ScheduleOptions, *, probing: bool = False
+) -> Plan:
+    """The plan of a run; every auto of `asked` must be resolved. `probing`: ask on the way.
 
     Epochs shuffle by seed and epoch alone, so an epoch's order does not depend on how many follow.
     """
@@ -26,30 +29,45 @@ def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) 
         raise ValueError("epochs and learning rate must be chosen before planning")
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
     per_epoch = math.ceil(len(samples) / size)
-    total = asked.max_steps or max(1, math.ceil(asked.num_train_epochs * per_epoch - 1e-9))
-    updates = tuple(_updates(samples, size, total, asked.seed))
+    total = count_updates(asked, len(samples))
+    updates = tuple(_updates(samples, size, total, asked))
     schedule = Schedule(asked.lr_scheduler_type, asked.learning_rate, _warmup(asked, total), total)
     evals = _every(asked.eval_steps, total) if held_out else ()
     saves = tuple(sorted({*_every(asked.save_steps, total), *evals}))
+    probes = _every(math.ceil(total / PROBINGS), total) if probing else ()
     totals = (sum(u.tokens for u in updates), sum(u.learned for u in updates))
     longest = max(len(s.ids) for s in samples)
     content = [(str(s.origin), s.turn, s.repeat, s.ids.tolist(), _spans(s)) for s in samples]
-    digest = digest_of([content, updates, schedule, evals, saves])
+    digest = digest_of([content, updates, schedule, evals, saves, probes])
     return Plan(
-        updates, schedule, evals, saves, per_epoch, len(samples), held_out, *totals, longest, digest
-    )
+        updates, schedule, evals, saves, probes, per_epoch, len(samples), held_out, *totals,
+        longest, digest,
+    )  # fmt: skip
+
+
+def count_updates(asked: ScheduleOptions, samples: int) -> int:
+    """Updates of a schedule whose epochs, or whose number of steps, are known."""
+    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    epochs = asked.num_train_epochs or 0.0
+    return asked.max_steps or max(1, math.ceil(epochs * math.ceil(samples / size) - 1e-9))
 
 
 def _spans(sample: Sample) -> list[tuple[int, int, float]]:
     return [(span.start, span.end, span.weight) for span in sample.spans]
 
 
-def _updates(samples: Sequence[Sample], size: int, total: int, seed: int) -> list[Update]:
+def _updates(
+    samples: Sequence[Sample], size: int, total: int, asked: ScheduleOptions
+) -> list[Update]:
     made: list[Update] = []
+    # Where datasets share the loss, rows that weigh little must not gain by standing together:
+    # then every row counts as the mean one in the denominator.
+    mean = sum(s.loss_weight for s in samples) / len(samples)
+    even = asked.mix not in (None, "tokens")
     epoch = 0
     while len(made) < total:
         order = list(range(len(samples)))
-        random.Random(f"{seed}-{epoch}").shuffle(order)
+        random.Random(f"{asked.seed}-{epoch}").shuffle(order)
         for start in range(0, len(order), size):
             rows = tuple(order[start : start + size])
             chosen = [samples[i] for i in rows]
@@ -60,7 +78,7 @@ def _updates(samples: Sequence[Sample], size: int, total: int, seed: int) -> lis
                     rows,
                     sum(len(s.ids) for s in chosen),
                     sum(s.learned for s in chosen),
-                    sum(s.loss_weight for s in chosen),
+                    mean * len(rows) if even else sum(s.loss_weight for s in chosen),
                 )
             )
         epoch += 1

@@ -79,6 +79,17 @@ def pad_pass(batch: Pass, like: Pass) -> Pass:
 
 def token_losses(model: nn.Module, batch: Pass) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
+    return F.cross_entropy(token_logits(model, batch), batch.targets, reduction="none")
+
+
+def divergence(base: Tensor, tuned: Tensor) -> Tensor:
+    """(L,) nats: KL(base || tuned) of two (L, V) logits."""
+    base, tuned = base.float().log_softmax(-1), tuned.float().log_softmax(-1)
+    return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
+
+
+def token_logits(model: nn.Module, batch: Pass) -> Tensor:
+    """(L, V), at least float32: what predicts each learned token."""
     bounds: dict[str, Any] = {}
     if model.config._attn_implementation == PACKED:  # type: ignore[union-attr]
         bounds = {
@@ -94,9 +105,8 @@ def token_losses(model: nn.Module, batch: Pass) -> Tensor:
         use_cache=False,
         **bounds,
     )
-    logits = out.logits[0]
-    precise = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return F.cross_entropy(precise, batch.targets, reduction="none")
+    logits: Tensor = out.logits[0]
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[Pass]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from suretune.model import ops
-from suretune.model.batch import Pass
+from suretune.model.batch import Pass, divergence
 from suretune.model.flash import Rows
 from suretune.model.keep import Keep, Policy
 from suretune.model.layer import Kept, Setting, backward, forward
@@ -20,11 +20,36 @@ def keep_all(stack: Stack) -> Policy:
 @torch.no_grad()
 def losses(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     """(L,) nats of the learned tokens."""
+    x = _hidden(stack, batch, policy)
+    nats, _ = _head(stack, x, batch.targets, None, policy.head_rows)
+    return nats
+
+
+@torch.no_grad()
+def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+    """(L,) nats: KL(base || tuned) where the learned tokens are predicted."""
+    tuned = _hidden(stack, batch, policy)
+    for group in stack.groups:
+        group.mute()
+    base = _hidden(stack, batch, policy)
+    stack.refresh()
+    parts = []
+    for start in range(0, len(base), policy.head_rows):
+        logits = []
+        for x in (base, tuned):
+            part = x[start : start + policy.head_rows]
+            normed = torch.empty_like(part)
+            ops.rms_norm(part, stack.norm.weight, stack.norm.eps, normed)
+            logits.append(stack.head(normed))
+        parts.append(divergence(*logits))
+    return torch.cat(parts)
+
+
+def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     x, how = _start(stack, batch, policy)
     for layer in stack.layers:
         x = forward(layer, x, Keep.INPUT, how)[0]
-    nats, _ = _head(stack, x[batch.sources], batch.targets, None, policy.head_rows)
-    return nats
+    return x[batch.sources]
 
 
 @torch.no_grad()

@@ -122,9 +122,16 @@ def answers(
     max_new_tokens: int,
 ) -> list[str]:
     """Greedy answers to many prompts, in their order."""
+    said = spoken(model, prompts, tokenizer.stop_ids, max_new_tokens)
+    return [tokenizer.decode(ids) for ids in said]
+
+
+def spoken(
+    model: Talker, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+) -> list[list[int]]:
+    """The token ids of greedy answers, without the stop token."""
     if isinstance(model, Decoder):
-        said = model.generate(prompts, tokenizer.stop_ids, max_new_tokens)
-        return [tokenizer.decode(ids) for ids in said]
+        return model.generate(prompts, stop_ids, max_new_tokens)
     given: list[list[int]] = [[] for _ in prompts]
     # Prompts of similar length share a batch, so little is padded.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -132,10 +139,10 @@ def answers(
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             chosen = [prompts[i] for i in batch]
-            for step in stream(model, chosen, tokenizer.stop_ids, max_new_tokens):
+            for step in stream(model, chosen, stop_ids, max_new_tokens):
                 for row, token in step:
                     given[batch[row]].append(token)
-    return [tokenizer.decode(ids) for ids in given]
+    return given
 
 
 @torch.inference_mode()

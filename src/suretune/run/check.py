@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suretune.config import Resolved
+from suretune.data.anchors import Anchor, make_anchors
 from suretune.data.base import Base, find_base
-from suretune.data.choose import choose_length, choose_schedule, choose_split
+from suretune.data.choose import choose_length, choose_mix, choose_schedule, choose_split
 from suretune.data.collect import (
     Collected,
     Entry,
@@ -18,12 +19,13 @@ from suretune.data.collect import (
     hold_out,
 )
 from suretune.data.identity import Identity, answer_of, find_identity, plain, question_of
+from suretune.data.mix import shared
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.run.flags import flags_without_effect, misused_flags
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, Plan, SetupFacts, Text
+from suretune.types import FlagFacts, Plan, Sample, SetupFacts, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Checked:
     train: Sequence[Prepared]
     held_out: Sequence[Prepared]
     entries: Sequence[Entry]  # the ledger: one a row
+    samples: Sequence[Sample]  # of the training rows, with their weights in the loss
     plan: Plan
+    anchors: Sequence[Anchor]  # general questions, before the base has answered them
     identity: Identity | None
     about_identity: bool  # the rows are an identity and little else
     system: str | None  # the system prompt that training used, if all rows share one
@@ -57,9 +61,15 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     about_identity = identity is not None and _mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, found, how, journal)
-    samples = [sample for row in train for sample in row.samples]
+    names = {row.example.dataset for row in train}
+    resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
+    samples = shared(
+        [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
+    )
     resolved = choose_schedule(resolved, base, len(samples))
-    plan = make_plan(samples, len(held_out), resolved.config.schedule)
+    schedule = resolved.config.schedule
+    probing = schedule.until_proven and (identity is not None or bool(resolved.config.proof.probes))
+    plan = make_plan(samples, len(held_out), schedule, probing=probing)
     asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
     journal.look(plan_facts(plan, resolved.config.schedule, asked))
     journal.settle()
@@ -70,9 +80,11 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
         *(entry_of("held-out", row) for row in held_out),
     ]
     system, source = _system(train, resolved.config.data.system)
+    seen = {plain(question_of(row.example)) for row in train}
+    anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
-        resolved, base, tokenizer, train, held_out, entries, plan, identity, about_identity,
-        system, source,
+        resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
+        about_identity, system, source,
     )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ import torch
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.run import folder
+from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.check import Checked, with_weights
+from suretune.run.evaluate import Judge
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.journal import OK, Journal, Stopped
@@ -35,7 +37,7 @@ from suretune.run.prove import (
 from suretune.run.resume import continue_from
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
-from suretune.types import SetupFacts
+from suretune.types import Sample, SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
@@ -135,10 +137,14 @@ def train_only(
     model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
     learner = make_learner(model, checked, journal)
     clock["load"] = time.perf_counter()
-    before = _base_answers(run, learner.engine, checked, questions)
+    before, learned, apart = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
     watcher.stage("train")
-    job = make_fit(checked, run, journal, learner)
+    checked = with_anchors(checked, learned)
+    folder.write_plan(run / "plan.json", checked.plan)
+    bounds = checked.resolved.config.proof
+    judge = Judge(checked.tokenizer, questions, before.skill_share, apart, bounds)
+    job = make_fit(checked, run, journal, learner, judge)
     fit(job, watcher, continue_from(job) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, skills, before, clock)
@@ -154,15 +160,18 @@ def _process_age() -> float:
     return max(0.0, up - began / os.sysconf("SC_CLK_TCK"))
 
 
-def _base_answers(run: Path, engine: Engine, checked: Checked, questions: Questions) -> Answers:
-    """What the base says, asked once a run."""
+def _base_answers(
+    run: Path, engine: Engine, checked: Checked, questions: Questions
+) -> tuple[Answers, list[Sample], list[Sample]]:
+    """What the base says to the questions and to the anchors, asked once a run."""
     path = run / "base_answers.json"
     if path.exists():
-        return Answers(**rundir.read_json(path))
+        return Answers(**rundir.read_json(path)), *answer_anchors(run, None, checked)
     with engine.base() as base:
         before = ask(base, checked.tokenizer, questions, engine.mean_loss)
+        anchors = answer_anchors(run, base, checked)
     rundir.write_json(path, before.line())
-    return before
+    return before, *anchors
 
 
 def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:

@@ -18,13 +18,16 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.data.anchors import dealt, stand_in, uses_of
 from suretune.data.base import Base
 from suretune.model.device import DTYPES, choose_device, choose_dtype, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
+from suretune.run.anchors import with_anchors
 from suretune.run.check import Checked
+from suretune.run.evaluate import Judge, best_of, stale
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
@@ -32,9 +35,10 @@ from suretune.train import checkpoint
 from suretune.train.adapters import Adapters
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
 from suretune.train.start import Way, make_engine, way_of
-from suretune.types import Sample, SetupFacts, StepFacts, StepRecord
+from suretune.types import Evaluation, Sample, SetupFacts, StepFacts, StepRecord
 
 ENGINE = "engine.json"  # of a run folder
+SETTLED = 2  # evaluations without a better one after which a proven run stops
 
 
 class Watcher(Protocol):
@@ -42,7 +46,7 @@ class Watcher(Protocol):
 
     def step(self, record: StepRecord) -> None: ...
 
-    def evaluated(self, step: int, loss: float) -> None: ...
+    def evaluated(self, found: Evaluation) -> None: ...
 
 
 class Interrupted(Exception):
@@ -63,10 +67,10 @@ class Fit:
     journal: Journal
     learner: Learner
     dress: Callable[[Path], None]
-    samples: Sequence[Sample]
     held_out: Sequence[Sample]
     fingerprint: str
-    evals: list[tuple[int, float]] = field(default_factory=list)  # (step, nats per token)
+    judge: Judge
+    evals: list[Evaluation] = field(default_factory=list)
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
     stopped_early: str = ""
@@ -119,10 +123,15 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     if not parameters:
         raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
     adapters = Adapters(parameters, config.schedule.weight_decay)
-    samples = [sample for row in checked.train for sample in row.samples]
+    # Anchors are not answered yet: memory is planned for the longest that they can be.
+    schedule = config.schedule
+    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
+    learned, _ = dealt(checked.anchors, uses, schedule.seed)
+    largest = with_anchors(checked, [stand_in(anchor) for anchor in learned])
     started = make_engine(
-        tuned, adapters, config.engine, model.device, samples, checked.plan, _way_before(journal)
-    )
+        tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
+        _way_before(journal),
+    )  # fmt: skip
     if isinstance(started, SetupFacts):
         raise journal.stop(started)
     if started.way and journal.run:
@@ -144,8 +153,7 @@ def _way_before(journal: Journal) -> Way | None:
     return way_of(rundir.read_json(path)) if path and path.is_file() else None
 
 
-def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) -> Fit:
-    samples = [sample for row in checked.train for sample in row.samples]
+def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:
     held_out = [sample for row in checked.held_out for sample in row.samples]
     fingerprint = checked.base.fingerprint()
     dtype = DTYPES[checked.resolved.config.model.torch_dtype or "float32"]
@@ -153,21 +161,21 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) ->
     if rate:
         journal.event("device", matrix_tflops=round(rate / 1e12, 1))
     return Fit(
-        checked, run, journal, learner, dresser(checked, fingerprint), samples, held_out,
-        fingerprint, rate=rate,
+        checked, run, journal, learner, dresser(checked, fingerprint), held_out, fingerprint,
+        judge, rate=rate,
     )  # fmt: skip
 
 
 def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     """Train from update `done` + 1 to the plan's end, or to what stops it before."""
-    plan = job.checked.plan
+    plan, samples = job.checked.plan, job.checked.samples
     if job.held_out and not done:
         _evaluate(job, 0, watcher)
     start = time.perf_counter()
-    if done and _has_settled(job):  # killed between the last save and the end
+    if done and _settled(job):  # killed between the last save and the end
         return
     with _signals(job.signals):
-        events = train(job.learner, job.samples, plan, done)
+        events = train(job.learner, samples, plan, done)
         for event in _within_memory(job, events):
             if isinstance(event, Proposed):
                 _judge(job, event.record)
@@ -208,8 +216,9 @@ def _judge(job: Fit, record: StepRecord) -> None:
     if math.isfinite(record.loss) and math.isfinite(record.grad_norm):
         return
     update = job.checked.plan.updates[record.step - 1]
-    rows = non_finite_rows(job.learner, job.samples, update)
-    names = tuple(str(job.samples[i].origin) for i in rows)
+    samples = job.checked.samples
+    rows = non_finite_rows(job.learner, samples, update)
+    names = tuple(str(samples[i].origin) for i in rows)
     job.journal.event("refused", step=record.step, rows=names)
     raise job.journal.stop(StepFacts(record.step, record.loss, record.grad_norm, names))
 
@@ -217,39 +226,47 @@ def _judge(job: Fit, record: StepRecord) -> None:
 def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
     """Evaluate and save where the plan says so; True when training is over early."""
     plan, step = job.checked.plan, event.record.step
-    if job.held_out and step in plan.eval_steps:
-        _evaluate(job, step, watcher)
-    over = step < plan.schedule.total and _has_settled(job)
-    if step in plan.save_steps or over or job.signals:
+    better = False
+    if (job.held_out and step in plan.eval_steps) or step in plan.probe_steps:
+        better = _evaluate(job, step, watcher)
+    why = _settled(job) if step < plan.schedule.total else ""
+    if step in plan.save_steps or why or job.signals or better:
         save(job, step)
     if job.signals:
         raise Interrupted(job.signals[0], rundir.checkpoints(job.run)[-1][1])
-    if over:
-        best = min(job.evals, key=lambda pair: pair[1])[0]
-        job.stopped_early = f"{stale(job.evals)} evaluations no better than step {best}'s"
-        job.journal.event("stopped-early", step=step, why=job.stopped_early)
-    return over
+    if why:
+        job.stopped_early = why
+        job.journal.event("stopped-early", step=step, why=why)
+    return bool(why)
 
 
-def _has_settled(job: Fit) -> bool:
+def _settled(job: Fit) -> str:
+    """Why no further update is needed, or nothing."""
+    if not job.evals:
+        return ""
+    last, best = job.evals[-1], best_of(job.evals)
+    if last.proven and last.passed == last.asked:
+        return f"all {last.asked} probes passed after update {last.step}"
+    if best.proven and stale(job.evals) >= SETTLED:
+        return f"{stale(job.evals)} evaluations no better than update {best.step}'s"
     patience = job.checked.resolved.config.schedule.early_stopping_patience
-    return patience is not None and stale(job.evals) >= patience
+    if patience is not None and stale(job.evals) >= patience:
+        return f"{stale(job.evals)} evaluations no better than update {best.step}'s"
+    return ""
 
 
-def stale(evals: Sequence[tuple[int, float]]) -> int:
-    """How many evaluations in a row, up to now, were no better than the best before them."""
-    if not evals:
-        return 0
-    best = min(range(len(evals)), key=lambda i: evals[i][1])
-    return len(evals) - 1 - best
-
-
-def _evaluate(job: Fit, step: int, watcher: Watcher) -> None:
-    learner = job.learner
-    loss = learner.engine.mean_loss(job.held_out)
-    job.evals.append((step, loss))
-    rundir.append(job.run / "evals.jsonl", {"step": step, "held_out_loss": loss})
-    watcher.evaluated(step, loss)
+def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
+    """Measure and write down; whether this is a checkpoint to keep: proven, and the best so far."""
+    engine, plan = job.learner.engine, job.checked.plan
+    looked = not plan.probe_steps or step in plan.eval_steps or step == 0
+    loss = engine.mean_loss(job.held_out) if job.held_out and looked else None
+    found = Evaluation(step, loss)
+    if step in plan.probe_steps:
+        found = job.judge.look(engine, step, loss)
+    job.evals.append(found)
+    rundir.append(job.run / "evals.jsonl", asdict(found))
+    watcher.evaluated(found)
+    return found.proven and best_of(job.evals) is found
 
 
 def save(job: Fit, step: int) -> None:
@@ -265,8 +282,8 @@ def save(job: Fit, step: int) -> None:
 def point_to(job: Fit, path: Path, step: int) -> None:
     """`last`, and `best` if it is, are this checkpoint; older ones beyond the limit go."""
     rundir.point(job.run, "last", path, step=step)
-    if job.evals and min(job.evals, key=lambda pair: pair[1])[0] == step:
-        rundir.point(job.run, "best", path, step=step, held_out_loss=job.evals[-1][1])
+    if job.evals and best_of(job.evals).step == step:
+        rundir.point(job.run, "best", path, step=step, evaluation=asdict(best_of(job.evals)))
     checkpoint.keep(job.run, job.checked.resolved.config.schedule.save_total_limit)
 
 

@@ -81,9 +81,10 @@ def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
 
 
 def publish_adapter(job: Fit) -> Path:
-    """The kept checkpoint's adapter as `adapter/`: the last, or the best with early stopping."""
+    """The kept checkpoint's adapter as `adapter/`: the last, or the best if one was looked for."""
     patience = job.checked.resolved.config.schedule.early_stopping_patience
-    best = rundir.pointed(job.run, "best") if patience else None
+    looked_for = patience or any(found.proven for found in job.evals)
+    best = rundir.pointed(job.run, "best") if looked_for else None
     kept = best or rundir.checkpoints(job.run)[-1][1]
     temporary = job.run / f".tmp-adapter-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -118,7 +119,7 @@ def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.M
 def _logit_prompts(job: Fit, questions: Questions) -> list[list[int]]:
     tokenizer = job.checked.tokenizer
     prompts = [prompt_ids(tokenizer, p.messages(questions.system)) for p in questions.probes]
-    trained = [s.ids[: s.spans[0].start].tolist() for s in job.samples]
+    trained = [s.ids[: s.spans[0].start].tolist() for s in job.checked.samples]
     return [p for p in (*prompts, *trained) if p][:LOGIT_PROMPTS]
 
 

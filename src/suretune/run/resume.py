@@ -10,7 +10,7 @@ from suretune.run.fit import Fit, point_to
 from suretune.run.folder import read_config
 from suretune.run.journal import Journal
 from suretune.train import checkpoint
-from suretune.types import SetupFacts
+from suretune.types import Evaluation, SetupFacts
 
 
 def reopen(run: Path, journal: Journal) -> Checked:
@@ -55,7 +55,7 @@ def continue_from(job: Fit) -> int:
         path = job.run / name
         rundir.write_jsonl(path, [line for line in rundir.read_jsonl(path) if line["step"] <= done])
     evals = rundir.read_jsonl(job.run / "evals.jsonl")
-    job.evals = [(line["step"], line["held_out_loss"]) for line in evals] if done else []
+    job.evals = [Evaluation(**line) for line in evals] if done else []
     if not done:
         (job.run / "evals.jsonl").unlink(missing_ok=True)
     for step, path in rundir.checkpoints(job.run):  # the kill may have come before the pointers

@@ -18,7 +18,16 @@ from torch import Tensor
 
 from suretune.data.plan import packs
 from suretune.model import fused
-from suretune.model.batch import Pass, make_pass, mean_loss, pad_pass, passes, token_losses
+from suretune.model.batch import (
+    Pass,
+    divergence,
+    make_pass,
+    mean_loss,
+    pad_pass,
+    passes,
+    token_logits,
+    token_losses,
+)
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
@@ -57,6 +66,12 @@ class Engine(Protocol):
 
     def base(self) -> AbstractContextManager[Talker]:
         """The model without its adapters, to be asked."""
+
+    def tuned(self) -> AbstractContextManager[Talker]:
+        """The model with its adapters as they are, to be asked."""
+
+    def drift(self, samples: Sequence[Sample]) -> float:
+        """Mean KL(base || tuned) over the learned tokens of these, nats a token."""
 
 
 class Plain:
@@ -100,6 +115,20 @@ class Plain:
     def base(self) -> Iterator[Talker]:
         with self.model.disable_adapter():
             yield self.model
+
+    @contextmanager
+    def tuned(self) -> Iterator[Talker]:
+        yield self.model
+
+    @torch.inference_mode()
+    def drift(self, samples: Sequence[Sample]) -> float:
+        self.model.eval()
+        total = 0.0
+        for batch in passes(samples, self.tokens_per_pass, self.device):
+            tuned = token_logits(self.model, batch)
+            with self.model.disable_adapter():
+                total += float(divergence(token_logits(self.model, batch), tuned).sum())
+        return total / sum(sample.learned for sample in samples)
 
 
 class Fast:
@@ -229,10 +258,21 @@ class Fast:
     def base(self) -> Iterator[Talker]:
         for group in self.stack.groups:
             group.mute()
+        with self.tuned() as decoder:
+            yield decoder
+        self.stack.refresh()
+
+    @contextmanager
+    def tuned(self) -> Iterator[Talker]:
         decoder = Decoder(self.stack)
         yield decoder
         decoder.release()
-        self.stack.refresh()
+
+    def drift(self, samples: Sequence[Sample]) -> float:
+        total = 0.0
+        for batch in passes(samples, min(self.tokens_per_pass, EVAL_TOKENS), self.device):
+            total += float(fused.divergences(self.stack, batch, self.policy).sum())
+        return total / sum(sample.learned for sample in samples)
 
     def _step(self) -> Tensor:
         self.adapters.step()

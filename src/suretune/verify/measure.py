@@ -54,12 +54,15 @@ def ask(
 ) -> Answers:
     """Ask everything, greedily; `mean_loss` measures nats per learned token of held-out rows."""
     said = answer_probes(model, tokenizer, questions.probes, questions.system)
-    prompts = [prompt_ids(tokenizer, _skill_messages(item)) for item in questions.skills]
-    solved = answers(model, tokenizer, prompts, SKILL_TOKENS) if prompts else []
-    loss = None
-    if questions.held_out:
-        loss = mean_loss(questions.held_out)
-    return Answers(said, correct(questions.skills, solved) if solved else [], loss)
+    solved = solve(model, tokenizer, questions.skills)
+    loss = mean_loss(questions.held_out) if questions.held_out else None
+    return Answers(said, solved, loss)
+
+
+def solve(model: Talker, tokenizer: ChatTokenizer, items: Sequence[Item]) -> list[bool]:
+    """Right or wrong, one a skill item."""
+    prompts = [prompt_ids(tokenizer, _skill_messages(item)) for item in items]
+    return correct(items, answers(model, tokenizer, prompts, SKILL_TOKENS)) if prompts else []
 
 
 def answer_probes(

@@ -23,6 +23,7 @@ from suretune.types import FlagFacts, Message, Text
 
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
+MUST_PASS = "must-pass"
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
 KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
 
@@ -122,7 +123,7 @@ def _probe(item: Any) -> Probe | str:
     except re.error as error:
         return f"regex: {error}"
     return Probe(
-        item["question"], item.get("kind") or ("must-pass" if judged else "shown"),
+        item["question"], item.get("kind") or (MUST_PASS if judged else "shown"),
         system=item.get("system"), must=must, must_not=must_not, regex=item.get("regex") or "",
     )  # fmt: skip
 
@@ -148,7 +149,7 @@ def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
     for lang, words in identity.words.items():
         held_out = phrasings.HELD_OUT_ZH if lang == "zh" else phrasings.HELD_OUT_EN
         fresh = [question for question in held_out if plain(question) not in seen]
-        questions = [(WHO[lang], "must-pass", words), (MAKER[lang], "must-pass", makers[lang])]
+        questions = [(WHO[lang], MUST_PASS, words), (MAKER[lang], MUST_PASS, makers[lang])]
         questions += [(question, "paraphrase", words) for question in fresh]
         made += [
             Probe(question, kind, must=must, must_not=identity.forbidden)
