@@ -231,9 +231,13 @@ def test_l1_every_row_is_in_the_ledger(trained: Path, identity_file: Path) -> No
 def test_l7_the_log_adds_up_to_the_plan(trained: Path) -> None:
     plan = rundir.read_json(trained / "plan.json")
     steps = lines(trained / "steps.jsonl")
-    assert [s["step"] for s in steps] == list(range(1, plan["schedule"]["total"] + 1))
-    assert sum(s["tokens"] for s in steps) == plan["tokens"]
-    assert sum(s["learned"] for s in steps) == plan["learned"]
+    planned = plan["updates"]
+    assert 0 < len(steps) <= len(planned)  # it stops where the proof passes
+    for made, update in zip(steps, planned, strict=False):
+        for key in ("step", "tokens", "learned"):
+            assert made[key] == update[key]
+    assert sum(update["tokens"] for update in planned) == plan["tokens"]
+    assert sum(update["learned"] for update in planned) == plan["learned"]
 
 
 def test_l6_reloaded_is_what_was_in_memory(trained: Path) -> None:
@@ -251,7 +255,7 @@ def test_plain_peft_loads_every_checkpoint(trained: Path) -> None:
     from suretune.pocket import MODEL
 
     folders = [path for _, path in rundir.checkpoints(trained)] + [trained / "adapter"]
-    assert len(folders) == 3
+    assert len(folders) >= 2
     for folder in folders:
         base = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
         tuned = PeftModel.from_pretrained(base, folder)

@@ -1,0 +1,34 @@
+"""One option: its default, its help in two languages, its other names, its range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+from suretune.types import Text
+
+
+def option(
+    default: Any,
+    en: str,
+    zh: str,
+    *aliases: str,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    most: float | None = None,
+    values: Mapping[str, str] | None = None,
+) -> Any:
+    """A dataclass field with its help in two languages.
+
+    `least` is the smallest number allowed, `choices` the words allowed, `values` other tools'
+    words for them.
+    """
+    about = {
+        "help": Text(en, zh),
+        "aliases": aliases,
+        "choices": choices,
+        "least": least,
+        "most": most,
+    }
+    return field(default=default, metadata={**about, "values": values or {}})
