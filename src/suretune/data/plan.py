@@ -25,12 +25,8 @@ def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) 
     if asked.num_train_epochs is None or asked.learning_rate is None:
         raise ValueError("epochs and learning rate must be chosen before planning")
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
-    per_epoch = math.ceil(len(samples) / size)
-    total = asked.max_steps or max(1, math.ceil(asked.num_train_epochs * per_epoch - 1e-9))
-    updates = tuple(_updates(samples, size, total, asked.seed))
-    schedule = Schedule(asked.lr_scheduler_type, asked.learning_rate, _warmup(asked, total), total)
-    evals = _every(asked.eval_steps, total) if held_out else ()
-    saves = tuple(sorted({*_every(asked.save_steps, total), *evals}))
+    per_epoch, schedule, evals, saves = timetable(len(samples), held_out, asked)
+    updates = tuple(_updates(samples, size, schedule.total, asked.seed))
     totals = (sum(u.tokens for u in updates), sum(u.learned for u in updates))
     longest = max(len(s.ids) for s in samples)
     content = [(str(s.origin), s.turn, s.repeat, s.ids.tolist(), _spans(s)) for s in samples]
@@ -38,6 +34,20 @@ def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) 
     return Plan(
         updates, schedule, evals, saves, per_epoch, len(samples), held_out, *totals, longest, digest
     )
+
+
+def timetable(
+    rows: int, held_out: int, asked: ScheduleOptions
+) -> tuple[int, Schedule, tuple[int, ...], tuple[int, ...]]:
+    """(updates an epoch, schedule, evaluations, saves) of a run over this many samples."""
+    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    per_epoch = math.ceil(rows / size)
+    total = asked.max_steps or max(1, math.ceil((asked.num_train_epochs or 0) * per_epoch - 1e-9))
+    schedule = Schedule(
+        asked.lr_scheduler_type, asked.learning_rate or 0.0, _warmup(asked, total), total
+    )
+    evals = _every(asked.eval_steps, total) if held_out else ()
+    return per_epoch, schedule, evals, tuple(sorted({*_every(asked.save_steps, total), *evals}))
 
 
 def _spans(sample: Sample) -> list[tuple[int, int, float]]:
