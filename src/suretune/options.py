@@ -215,7 +215,7 @@ class ProofOptions:
         most=1,
     )
     max_drift: float = option(
-        0.5,
+        2.0,
         "how far the tuned model may be from the base on general questions it did not learn, in"
         " nats a token (KL divergence), to stop on the way",
         "途中停止时,在没学过的通用问题上允许偏离基座多少(KL 散度,每 token 奈特)",

@@ -267,8 +267,22 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
             words("held-out loss", "留出数据的损失"),
             arrow(part(held, "before"), part(held, "after"), decimal),
         ),
+        (words("updates made", "更新次数"), updates_made(report)),
         (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
     )
+
+
+def updates_made(report: Report) -> str:
+    """How many of the planned updates were made, and which one's weights were kept."""
+    made, planned = len(several(report, "steps")), part(report, "plan", "updates")
+    said = words(f"{count(made)} of {count(planned)}", f"{count(made)} / {count(planned)}")
+    kept = part(report, "kept", "step")
+    drift = part(report, "kept", "drift")
+    if is_number(kept) and kept != made:
+        said += words(f", kept: {count(kept)}", f",保留第 {count(kept)} 次")
+    if is_number(drift):
+        said += words(f"; drift {drift:.2f} nats", f";偏离 {drift:.2f} 奈特")
+    return said
 
 
 def passed_mark(passed: Any) -> str:

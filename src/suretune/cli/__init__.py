@@ -10,10 +10,12 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from suretune import __version__, words
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
+from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.types import FlagFacts, Text
@@ -85,6 +87,14 @@ VERBS = (
         Text("what a finding means: suretune explain D003", "解释编号:suretune explain D003"),
         positional="CODE",
     ),
+    Verb(
+        "import-cmd",
+        Text(
+            "explain a command of another tool: suretune import-cmd 'swift sft ...'",
+            "看懂其他工具的命令:suretune import-cmd 'swift sft ...'",
+        ),
+        positional="COMMAND",
+    ),
     Verb("doctor", Text("what this machine has", "检查本机环境")),
 )
 
@@ -96,8 +106,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, rest = _verb(typed)
     if verb is None:
         return _top(rest)
+    text = ""
+    if verb.name == "import-cmd":  # what was pasted is not ours to parse
+        rest, text = apart(rest)
     command = parse(verb, rest, OWN.get(verb.name, {}))
     try:
+        if verb.name == "import-cmd":
+            journal = Journal()
+            journal.look_at_all(command.faults)
+            journal.settle()
+            return import_cmd(replace(command, word=text), journal, VERBS)
         return run_verb(command)
     except Stopped as stopped:
         return _stopped(stopped, command)
@@ -151,7 +169,7 @@ def _top(typed: Sequence[str]) -> int:
         return USAGE
     print(f"{say(ABOUT)}\n", file=out)
     for verb in VERBS:
-        print(f"  suretune {verb.name:<9} {say(verb.help)}", file=out)
+        print(f"  suretune {verb.name:<10} {say(verb.help)}", file=out)
     print("\n  suretune VERB --help", file=out)
     return OK
 

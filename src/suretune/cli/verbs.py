@@ -26,6 +26,9 @@ OWN: Mapping[str, Mapping[str, Text]] = {
         "author": Text("who made it, one or one a language", "作者:一个,或每种语言一个"),
         "lang": Text("languages of the rows: zh,en", "数据的语言:zh,en"),
     },
+    "import-cmd": {
+        "file": Text("a file that holds the command", "写有命令的文件"),
+    },
 }
 
 

@@ -12,6 +12,7 @@ from suretune.words import say
 
 UPDATES = 40  # at least; what the articles' 50 rows x 10 epochs come to
 MOST_EPOCHS = 10
+PROVING = 2  # times as many of both where the run stops by itself as soon as it is proven
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
 WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/README.md
@@ -76,10 +77,10 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
     return resolved
 
 
-def choose_schedule(resolved: Resolved, base: Base, samples: int) -> Resolved:
-    """Fill epochs and learning rate for this many training samples."""
+def choose_schedule(resolved: Resolved, base: Base, samples: int, *, probing: bool) -> Resolved:
+    """Fill epochs and learning rate for this many samples. `probing`: it stops when proven."""
     if resolved.config.schedule.num_train_epochs is None:
-        resolved = _epochs(resolved, samples)
+        resolved = _epochs(resolved, samples, PROVING if probing else 1)
     if resolved.config.schedule.learning_rate is None:
         updates = count_updates(resolved.config.schedule, samples)
         why = auto(
@@ -93,7 +94,7 @@ def choose_schedule(resolved: Resolved, base: Base, samples: int) -> Resolved:
     return resolved
 
 
-def _epochs(resolved: Resolved, samples: int) -> Resolved:
+def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
     asked = resolved.config.schedule
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
     if asked.max_steps is not None:
@@ -101,11 +102,14 @@ def _epochs(resolved: Resolved, samples: int) -> Resolved:
         epochs = asked.max_steps * size / max(1, samples)
         return resolved.with_values(why, num_train_epochs=round(epochs, 2))
     per_epoch = max(1, math.ceil(samples / size))
+    updates, most = times * UPDATES, times * MOST_EPOCHS
     why = auto(
-        f"at least {UPDATES} updates of {size} rows, at most {MOST_EPOCHS} epochs",
-        f"至少 {UPDATES} 次更新、每次 {size} 行,最多 {MOST_EPOCHS} 轮",
+        f"at least {updates} updates of {size} rows, at most {most} epochs"
+        + ("; it stops as soon as the probes pass" if times > 1 else ""),
+        f"至少 {updates} 次更新、每次 {size} 行,最多 {most} 轮"
+        + (";验证问题一通过就停止" if times > 1 else ""),
     )
-    epochs = min(MOST_EPOCHS, math.ceil(UPDATES / per_epoch))
+    epochs = min(most, math.ceil(updates / per_epoch))
     return resolved.with_values(why, num_train_epochs=float(epochs))
 
 

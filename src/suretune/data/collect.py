@@ -18,7 +18,7 @@ from suretune.data.placeholders import Names, fill
 from suretune.data.render import Rendering, samples
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
-from suretune.options import DataOptions
+from suretune.options_input import DataOptions
 from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text
 
 NOTES = frozenset({"byte-order-mark"})  # faults that are said, but cost no row

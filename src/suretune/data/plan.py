@@ -14,7 +14,8 @@ from suretune.options import ScheduleOptions
 from suretune.rundir import digest_of
 from suretune.types import Plan, PlanFacts, Sample, Schedule, Update
 
-PROBINGS = 10  # at most this often the probes are asked on the way
+PROBINGS = 20  # at most this often the probes are asked on the way
+LEAST_APART = 4  # updates between two of these times
 MIN_WARMUP = 2  # updates; Adam's first steps are its largest
 
 
@@ -28,13 +29,11 @@ def make_plan(
     if asked.num_train_epochs is None or asked.learning_rate is None:
         raise ValueError("epochs and learning rate must be chosen before planning")
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
-    per_epoch = math.ceil(len(samples) / size)
-    total = count_updates(asked, len(samples))
+    per_epoch, schedule, evals, saves = timetable(len(samples), held_out, asked)
+    total = schedule.total
     updates = tuple(_updates(samples, size, total, asked))
-    schedule = Schedule(asked.lr_scheduler_type, asked.learning_rate, _warmup(asked, total), total)
-    evals = _every(asked.eval_steps, total) if held_out else ()
-    saves = tuple(sorted({*_every(asked.save_steps, total), *evals}))
-    probes = _every(math.ceil(total / PROBINGS), total) if probing else ()
+    every = max(LEAST_APART, math.ceil(total / PROBINGS))
+    probes = _every(every, total) if probing else ()
     totals = (sum(u.tokens for u in updates), sum(u.learned for u in updates))
     longest = max(len(s.ids) for s in samples)
     content = [(str(s.origin), s.turn, s.repeat, s.ids.tolist(), _spans(s)) for s in samples]
@@ -50,6 +49,20 @@ def count_updates(asked: ScheduleOptions, samples: int) -> int:
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
     epochs = asked.num_train_epochs or 0.0
     return asked.max_steps or max(1, math.ceil(epochs * math.ceil(samples / size) - 1e-9))
+
+
+def timetable(
+    rows: int, held_out: int, asked: ScheduleOptions
+) -> tuple[int, Schedule, tuple[int, ...], tuple[int, ...]]:
+    """(updates an epoch, schedule, evaluations, saves) of a run over this many samples."""
+    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    per_epoch = math.ceil(rows / size)
+    total = count_updates(asked, rows)
+    schedule = Schedule(
+        asked.lr_scheduler_type, asked.learning_rate or 0.0, _warmup(asked, total), total
+    )
+    evals = _every(asked.eval_steps, total) if held_out else ()
+    return per_epoch, schedule, evals, tuple(sorted({*_every(asked.save_steps, total), *evals}))
 
 
 def _spans(sample: Sample) -> list[tuple[int, int, float]]:

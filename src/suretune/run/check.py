@@ -66,9 +66,10 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     samples = shared(
         [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
     )
-    resolved = choose_schedule(resolved, base, len(samples))
+    about = identity is not None or bool(resolved.config.proof.probes)
+    probing = resolved.config.schedule.until_proven and about
+    resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     schedule = resolved.config.schedule
-    probing = schedule.until_proven and (identity is not None or bool(resolved.config.proof.probes))
     plan = make_plan(samples, len(held_out), schedule, probing=probing)
     asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
     journal.look(plan_facts(plan, resolved.config.schedule, asked))

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -202,7 +202,15 @@ def _about(job: Fit) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": job.stopped_early,
+        "kept": _kept(job),
     }
+
+
+def _kept(job: Fit) -> dict[str, Any] | None:
+    """What was measured where the published weights come from, if anything was."""
+    step = rundir.read_json(job.run / "adapter" / rundir.MANIFEST)["checkpoint"]
+    found = [e for e in job.evals if e.step == int(step.rpartition("-")[2])]
+    return asdict(found[-1]) if found else None
 
 
 def _forget(job: Fit) -> None:

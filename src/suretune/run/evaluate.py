@@ -14,7 +14,7 @@ from suretune.options import ProofOptions
 from suretune.train.engine import Engine
 from suretune.types import Evaluation, Sample
 from suretune.verify.measure import Questions, answer_probes, solve
-from suretune.verify.probes import AS_TRAINED, MUST_PASS, Probe
+from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Judge:
 
     def look(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
         """Everything that is worth asking after update `step`."""
-        judged = [p for p in self.questions.probes if p.variant == AS_TRAINED and p.judged]
+        judged = asked_on_the_way(self.questions.probes)
         first = [p for p in judged if p.kind == MUST_PASS]
         rest = [p for p in judged if p.kind != MUST_PASS]
         with engine.tuned() as model:

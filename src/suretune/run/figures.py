@@ -16,7 +16,7 @@ from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
 from suretune.verify.measure import by_skill
-from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT
+from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, asked_on_the_way
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -39,6 +39,7 @@ def figures(
         "verdict": "not-verified" if reasons else "sealed",
         "reasons": list(reasons),
         "stopped_early": about["stopped_early"],
+        "kept": about["kept"],
         "run": str(run),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": _seconds(clock),
@@ -48,6 +49,7 @@ def figures(
         "plan": plan_summary(checked),
         "probes": _probes(proven),
         "paraphrases": _count(proven, AS_TRAINED, ("paraphrase",)),
+        "only_in_the_proof": _only_in_the_proof(proven),
         "template_default": _count(proven, TEMPLATE_DEFAULT, ("must-pass", "paraphrase")),
         "skills": skills,
         "skills_before": facts.skills_before,
@@ -156,6 +158,17 @@ def _count(proven: Proven, variant: str, kinds: Sequence[str]) -> dict[str, int]
     ]
     known = [ok for ok in judged if ok is not None]
     return {"passed": sum(known), "asked": len(known)}
+
+
+def _only_in_the_proof(proven: Proven) -> dict[str, int]:
+    """Of the judged probes those that no evaluation on the way had asked."""
+    on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
+    judged = [
+        probe.judge(answer)
+        for probe, answer in zip(proven.questions.probes, proven.after.probes, strict=True)
+        if probe.variant == AS_TRAINED and probe.judged and id(probe) not in on_the_way
+    ]
+    return {"passed": sum(map(bool, judged)), "asked": len(judged)}
 
 
 def _hashes(run: Path) -> dict[str, str]:

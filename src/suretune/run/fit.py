@@ -258,8 +258,8 @@ def _settled(job: Fit) -> str:
 def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
     """Measure and write down; whether this is a checkpoint to keep: proven, and the best so far."""
     engine, plan = job.learner.engine, job.checked.plan
-    looked = not plan.probe_steps or step in plan.eval_steps or step == 0
-    loss = engine.mean_loss(job.held_out) if job.held_out and looked else None
+    due = step in plan.eval_steps or step == 0
+    loss = engine.mean_loss(job.held_out) if job.held_out and due else None
     found = Evaluation(step, loss)
     if step in plan.probe_steps:
         found = job.judge.look(engine, step, loss)

@@ -8,6 +8,7 @@ from suretune.show.after import verdict
 from suretune.show.before import choices, datasets, findings, plan
 from suretune.show.console import progress, results
 from suretune.show.live import Progress
+from suretune.show.pasted import pasted
 from suretune.show.preview import sample
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "choices",
     "datasets",
     "findings",
+    "pasted",
     "plan",
     "progress",
     "results",

@@ -160,6 +160,10 @@ def _paraphrases(report: Report) -> Section:
             said(report.get("paraphrases")),
         ),
         (
+            words("of these, asked in the proof only", "其中只在最终验证时才问"),
+            said(report.get("only_in_the_proof")),
+        ),
+        (
             words("asked with no system prompt sent", "提问时不发送系统提示词"),
             said(report.get("template_default")),
         ),

@@ -165,6 +165,15 @@ def with_twins(probes: Sequence[Probe]) -> list[Probe]:
     return [*probes, *(replace(probe, variant=TEMPLATE_DEFAULT) for probe in judged)]
 
 
+def asked_on_the_way(probes: Sequence[Probe]) -> list[Probe]:
+    """The judged ones that may end a training: every third paraphrase is kept for the proof alone,
+    so that what chose the checkpoint is not all that judges it."""
+    judged = [p for p in probes if p.variant == AS_TRAINED and p.judged]
+    others = [p for p in judged if p.kind != MUST_PASS]
+    apart = {id(p) for p in others[2::3]}
+    return [p for p in judged if id(p) not in apart]
+
+
 def held_out_probes(questions: Sequence[str]) -> list[Probe]:
     """For data that is no identity: held-out questions, shown before and after."""
     return [Probe(question, "shown") for question in questions]

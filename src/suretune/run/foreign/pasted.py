@@ -1,0 +1,223 @@
+"""Which tool a pasted text speaks to, and the flags it gives, in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from suretune.run.foreign.shell import FLAG, Shell, Trap
+from suretune.run.foreign.tables import TOOLS, Table, table
+from suretune.types import Text
+
+LONGEST = 50_000  # characters; no command is that long
+MOST_KEYS = 500
+_ENVIRONMENT = re.compile(r"[A-Za-z_]\w*=.*", re.ASCII | re.DOTALL)
+_KEY_VALUE = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
+_FILE = re.compile(r".+\.(ya?ml|json)", re.IGNORECASE)
+_PROCESSES = ("nproc_per_node", "num_processes", "num_gpus", "nproc-per-node")
+
+
+@dataclass(slots=True)
+class Pasted:
+    """One command of another tool, as it was meant."""
+
+    tool: Table
+    typed: str  # `swift sft`
+    verb: str  # suretune's, '' if it has none
+    exact: bool = True
+    environment: list[str] = field(default_factory=list)
+    launcher: list[str] = field(default_factory=list)
+    processes: int = 1
+    flags: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
+    traps: list[Trap] = field(default_factory=list)
+    variables: frozenset[str] = frozenset()
+    file: str = ""  # of options, and `wrong` why it cannot be read
+    wrong: str = ""
+    others: list[str] = field(default_factory=list)  # commands in the text that are not this one
+
+
+def read(text: str) -> Pasted | None:
+    """The first command (or YAML file) of a known tool in the text; None if there is none."""
+    text = text[:LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()
+    shell = Shell(text).read()
+    found: Pasted | None = None
+    others = []
+    for words in shell.commands:
+        if found is None and (found := _command(words)):
+            continue
+        others.append(" ".join(words))
+    if found is None and (found := _bare_yaml(text)):
+        return found
+    if found is None and (words := _only_flags(shell.commands)):
+        found, others = _as_swift(words), []
+    if found is not None:
+        found.traps += shell.traps
+        found.variables = frozenset(shell.variables)
+        found.others = [other for other in others if not _ENVIRONMENT.fullmatch(other)]
+        found.others = [o for o in found.others if re.search(r"[A-Za-z]{2}", o)]
+    return found
+
+
+def _command(words: Sequence[str]) -> Pasted | None:
+    for index, word in enumerate(words):
+        for tool in map(table, TOOLS):
+            if (verb := _verb(tool, words, index)) is None:
+                continue
+            behind = 2 if word.rpartition("/")[2] in tool.programs else 1
+            name = " ".join(words[index : index + behind])
+            pasted = Pasted(tool, name, tool.verbs.get(verb, ""), verb not in tool.inexact)
+            _before(pasted, words[:index])
+            _behind(pasted, words[index + behind :])
+            return pasted
+    return None
+
+
+def _verb(tool: Table, words: Sequence[str], index: int) -> str | None:
+    """The tool's verb, if the program stands at this word."""
+    word = words[index]
+    if word.rpartition("/")[2] in tool.programs:
+        following = words[index + 1] if index + 1 < len(words) else ""
+        return following if following in tool.verbs else None
+    for pattern in tool.modules:
+        if (match := pattern.fullmatch(word)) and match["verb"] in tool.verbs:
+            return match["verb"]
+    return None
+
+
+def _before(pasted: Pasted, words: Sequence[str]) -> None:
+    """What stands before the program: the environment, and what starts it."""
+    for index, word in enumerate(words):
+        if _ENVIRONMENT.fullmatch(word):
+            pasted.environment.append(word)
+            continue
+        name, _, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and name in _PROCESSES:
+            value = value or (words[index + 1] if index + 1 < len(words) else "")
+            pasted.processes = int(value) if re.fullmatch("[0-9]{1,4}", value) else 2
+        if word in ("nohup", "sudo", "time", "env", "exec"):
+            pasted.traps.append(Trap("around", word))
+        elif word not in ("$", "%", ">", "suretune"):
+            pasted.launcher.append(word)
+
+
+def _behind(pasted: Pasted, words: Sequence[str]) -> None:
+    """What stands behind it: a file of options, flags, `key=value` words."""
+    flag, values = "", []  # type: tuple[str, list[str]]
+
+    def done() -> None:
+        if flag:
+            pasted.flags.append((flag, tuple(values)))
+
+    skipping = False
+    for word in words:
+        if FLAG.match(word):
+            done()
+            name, equals, value = word.lstrip("-").partition("=")
+            flag, values, skipping = name.replace("-", "_"), [value] if equals else [], False
+        elif word.strip().startswith("#"):  # a note that bash handed over as words
+            pasted.traps.append(Trap("comment-after-backslash", word.strip()))
+            skipping = True
+        elif skipping:
+            continue
+        elif flag:
+            values.append(word)
+        elif pasted.tool.files and _FILE.fullmatch(word) and not pasted.file:
+            pasted.file = word
+            _from_file(pasted)
+        elif pasted.tool.files and (pair := _KEY_VALUE.fullmatch(word)):
+            pasted.flags.append((pair[1], (pair[2],)))
+        else:
+            pasted.stray.append(word)
+    done()
+
+
+def _only_flags(commands: Sequence[Sequence[str]]) -> list[str]:
+    """A piece of a command: flags without the program."""
+    words = [word for command in commands for word in command]
+    known = table("swift").entries
+    named = words and re.match(r"--[A-Za-z]", words[0]) and words[0].lstrip("-").partition("=")[0]
+    return words if named and named.replace("-", "_") in known else []
+
+
+def _as_swift(words: Sequence[str]) -> Pasted:
+    tool = table("swift")
+    pasted = Pasted(tool, "", "sft")
+    _behind(pasted, words)
+    answering = {"adapters", "adapter_dir", "stream", "temperature", "max_new_tokens"}
+    if pasted.flags[0][0] in answering:
+        pasted.verb = "infer"
+    return pasted
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def _from_file(pasted: Pasted) -> None:
+    try:
+        with Path(pasted.file).expanduser().open(encoding="utf-8", errors="replace") as handle:
+            text = handle.read(LONGEST)
+    except (OSError, ValueError, RuntimeError) as error:
+        pasted.wrong = getattr(error, "strerror", None) or type(error).__name__
+        return
+    tree = _tree(text)
+    if not isinstance(tree, dict):
+        pasted.wrong = "not `name: value` lines"
+        return
+    pasted.flags += _leaves(tree)
+
+
+def _bare_yaml(text: str) -> Pasted | None:
+    tree = _tree(text) if re.search(r"^[\w\"']+\s*:", text, re.MULTILINE) else None
+    if not isinstance(tree, dict):
+        return None
+    tool = max(map(table, TOOLS), key=lambda tool: sum(key in tool.keys for key in map(str, tree)))
+    if not any(str(key) in tool.keys for key in tree):
+        return None
+    verb = "sft" if str(tree.get("do_train", "true")).lower() == "true" else "infer"
+    return Pasted(tool, f"{tool.name} YAML", verb, flags=list(_leaves(tree)))
+
+
+def _tree(text: str) -> Any:
+    """YAML with every value a string: `no` is a word, and nothing is constructed."""
+    try:
+        loader = yaml.BaseLoader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+
+
+def _leaves(tree: dict[Any, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(name, values) of every value; `datasets: [{path: x}]` is (datasets.path, x)."""
+    left = MOST_KEYS
+    stack: list[tuple[str, Any, int]] = [(str(k), v, 0) for k, v in reversed(tree.items())]
+    while stack and left:
+        name, value, depth = stack.pop()
+        left -= 1
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            yield name, tuple(value)
+        elif isinstance(value, list) and depth < 4:
+            stack += [(name, item, depth + 1) for item in reversed(value[:MOST_KEYS])]
+        elif isinstance(value, dict) and depth < 4:
+            stack += [(f"{name}.{k}", v, depth + 1) for k, v in reversed(value.items())]
+        elif isinstance(value, str):
+            yield name, (value,)
+
+
+def problem(pasted: Pasted) -> Text | None:
+    """Why its file of options could not be read."""
+    if not pasted.wrong:
+        return None
+    file, wrong = pasted.file, pasted.wrong
+    return Text(
+        f"{file} cannot be read ({wrong}): run this where the file lies, or paste its content.",
+        f"读不了 {file}（{wrong}）：请在它所在的目录里运行，或直接粘贴它的内容。",
+    )

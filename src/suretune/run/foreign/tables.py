@@ -1,0 +1,74 @@
+"""What the flags of each tool mean here: the YAML tables, read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from suretune.types import Text
+
+TOOLS = ("swift", "llamafactory", "axolotl")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One flag of another tool."""
+
+    to: str = ""  # the option of suretune
+    verdict: str = ""  # never-existed, no-effect, unavailable, per-epoch; '' follows from `to`
+    default: frozenset[str] = frozenset()  # values that ask for what happens anyway
+    harmless: frozenset[str] = frozenset()  # values that change nothing worth a word of warning
+    values: Mapping[str, str] = field(default_factory=dict)  # its words for values
+    why: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One tool: how its commands begin, and its flags."""
+
+    name: str
+    programs: frozenset[str]
+    modules: tuple[re.Pattern[str], ...]  # scripts and modules that are the same program
+    verbs: Mapping[str, str]  # its verbs to suretune's; '' for those without one
+    inexact: frozenset[str]  # verbs that suretune's does not do in full
+    files: bool  # whether its options stand in a YAML file
+    keys: frozenset[str]  # names that only its files have
+    entries: Mapping[str, Entry]
+
+    def entry(self, flag: str) -> Entry | None:
+        """The flag's, or its outer key's."""
+        outer = flag.rpartition(".")[0]
+        return self.entries.get(flag) or (self.entry(outer) if outer else None)
+
+
+@cache
+def table(tool: str) -> Table:
+    """The table of one of TOOLS."""
+    told = yaml.safe_load(Path(__file__).with_name(f"{tool}.yaml").read_text("utf-8"))
+    entries: dict[str, Entry] = {}
+    for group in told["entries"]:
+        flags = group["flags"]
+        for name in flags:
+            entries[name] = Entry(
+                flags[name] if isinstance(flags, dict) else "",
+                group.get("verdict", ""),
+                frozenset(group.get("default", ())),
+                frozenset(group.get("harmless", ())),
+                group.get("values", {}),
+                Text(group["en"], group["zh"]) if "en" in group else None,
+            )
+    return Table(
+        told["name"],
+        frozenset(told["programs"]),
+        tuple(re.compile(pattern) for pattern in told["modules"]),
+        told["verbs"],
+        frozenset(told["inexact"]),
+        told["files"],
+        frozenset(told.get("keys", ())),
+        entries,
+    )
