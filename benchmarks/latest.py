@@ -1,7 +1,7 @@
 """The full run: suretune and its peers on one machine, case after case, into one JSON file.
 
     python benchmarks/latest.py --config CONFIG.json --tokenizer FOLDER --rows ROWS.jsonl \
-        --text ROWS.jsonl ... --work FOLDER --commit HASH [--only suretune:packed trl:articles ...] [--deadline 570]
+        --text ROWS.jsonl ... --work FOLDER --commit HASH [--only suretune:packed trl:articles ...]
 
 Every case is a process of its own with a time limit; one that fails loses nothing of the others.
 Called again, it adds to benchmarks/results/latest.json: cases named anew are measured anew, the
@@ -18,6 +18,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,12 @@ def environment(job: Job, asked: argparse.Namespace) -> dict[str, str]:
     if job.tool == "unsloth" and asked.unsloth_site.is_dir():
         paths.insert(0, str(asked.unsloth_site))
     paths += filter(None, [os.environ.get("PYTHONPATH")])
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1"}
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled = str(asked.work / "bytecode")
+    return here | {
+        "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1",
+        "PYTHONPYCACHEPREFIX": compiled,
+    }  # fmt: skip
 
 
 def run(job: Job, asked: argparse.Namespace, limit: float) -> Result:
@@ -302,6 +308,18 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else "cpu"
 
 
+def compile_libraries(asked: argparse.Namespace) -> None:
+    """Bytecode of every library, as an ordinary installation has it: images often leave it out,
+    and then every process compiles some 3,000 files, whichever tool it is."""
+    for tool in ("suretune", *PEERS):
+        how = environment(Job(f"{tool}:compile", ()), asked)
+        roots = [sysconfig.get_paths()["purelib"], *how["PYTHONPATH"].split(os.pathsep)]
+        command = [sys.executable, "-m", "compileall", "-q", "-j", "0", *dict.fromkeys(roots)]
+        subprocess.run(
+            command, env=how, capture_output=True, check=False
+        )  # templates fail, rightly
+
+
 def prepare(asked: argparse.Namespace) -> tuple[Path, Path]:
     """The model and the articles' rows, made once in the work folder."""
     asked.work.mkdir(parents=True, exist_ok=True)
@@ -353,6 +371,7 @@ def main() -> None:
         print("\n".join(job.name for job in jobs(asked, asked.work, asked.rows)))
         return
     model, rows = prepare(asked)
+    compile_libraries(asked)
     before = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     runs: Runs = before.get("runs", {})
     failed: dict[str, Result] = before.get("failed", {})

@@ -275,6 +275,8 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
 def updates_made(report: Report) -> str:
     """How many of the planned updates were made, and which one's weights were kept."""
     made, planned = len(several(report, "steps")), part(report, "plan", "updates")
+    if not made or not is_number(planned):
+        return not_measured()
     said = words(f"{count(made)} of {count(planned)}", f"{count(made)} / {count(planned)}")
     kept = part(report, "kept", "step")
     drift = part(report, "kept", "drift")
@@ -282,7 +284,8 @@ def updates_made(report: Report) -> str:
         said += words(f", kept: {count(kept)}", f",保留第 {count(kept)} 次")
     if is_number(drift):
         said += words(f"; drift {drift:.2f} nats", f";偏离 {drift:.2f} 奈特")
-    return said
+    why = report.get("stopped_early")
+    return f"{said}: {say(Text(**why))}" if why else said
 
 
 def passed_mark(passed: Any) -> str:

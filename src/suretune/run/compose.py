@@ -201,7 +201,7 @@ def _about(job: Fit) -> dict[str, Any]:
         "targets": targets,
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
-        "stopped_early": job.stopped_early,
+        "stopped_early": asdict(job.stopped_early) if job.stopped_early else None,
         "kept": _kept(job),
     }
 

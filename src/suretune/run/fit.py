@@ -35,7 +35,7 @@ from suretune.train import checkpoint
 from suretune.train.adapters import Adapters
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
 from suretune.train.start import Way, make_engine, way_of
-from suretune.types import Evaluation, Sample, SetupFacts, StepFacts, StepRecord
+from suretune.types import Evaluation, Sample, SetupFacts, StepFacts, StepRecord, Text
 
 ENGINE = "engine.json"  # of a run folder
 SETTLED = 2  # evaluations without a better one after which a proven run stops
@@ -73,7 +73,7 @@ class Fit:
     evals: list[Evaluation] = field(default_factory=list)
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
-    stopped_early: str = ""
+    stopped_early: Text | None = None
 
 
 def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
@@ -229,30 +229,35 @@ def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
     better = False
     if (job.held_out and step in plan.eval_steps) or step in plan.probe_steps:
         better = _evaluate(job, step, watcher)
-    why = _settled(job) if step < plan.schedule.total else ""
+    why = _settled(job) if step < plan.schedule.total else None
     if step in plan.save_steps or why or job.signals or better:
         save(job, step)
     if job.signals:
         raise Interrupted(job.signals[0], rundir.checkpoints(job.run)[-1][1])
     if why:
         job.stopped_early = why
-        job.journal.event("stopped-early", step=step, why=why)
+        job.journal.event("stopped-early", step=step, why=why.en)
     return bool(why)
 
 
-def _settled(job: Fit) -> str:
-    """Why no further update is needed, or nothing."""
+def _settled(job: Fit) -> Text | None:
+    """Why no further update is needed, or None."""
     if not job.evals:
-        return ""
+        return None
     last, best = job.evals[-1], best_of(job.evals)
     if last.proven and last.passed == last.asked:
-        return f"all {last.asked} probes passed after update {last.step}"
-    if best.proven and stale(job.evals) >= SETTLED:
-        return f"{stale(job.evals)} evaluations no better than update {best.step}'s"
+        return Text(
+            f"all {last.asked} probes asked on the way passed after update {last.step}",
+            f"第 {last.step} 次更新后,途中提问的 {last.asked} 个验证问题全部通过",
+        )
     patience = job.checked.resolved.config.schedule.early_stopping_patience
-    if patience is not None and stale(job.evals) >= patience:
-        return f"{stale(job.evals)} evaluations no better than update {best.step}'s"
-    return ""
+    waited = stale(job.evals)
+    if (best.proven and waited >= SETTLED) or (patience is not None and waited >= patience):
+        return Text(
+            f"{waited} evaluations no better than update {best.step}'s",
+            f"连续 {waited} 次评估没有比第 {best.step} 次更新更好",
+        )
+    return None
 
 
 def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
