@@ -264,6 +264,12 @@ class ScheduleOptions:
         "连续 N 次评估没有变好就停止",
         least=1,
     )
+    quarantine: int = option(
+        0,
+        "rows that may be left out where the base itself cannot compute them: each is named",
+        "基座本身算不出有限结果的数据,最多允许隔离几行;每一行都会列出",
+        least=0,
+    )
     logging_steps: int = option(1, "print a line every N updates", "每 N 次更新打印一行", least=1)
     seed: int = option(
         42,

@@ -315,6 +315,7 @@ STATES = {
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),
     "rejected": Text("rejected", "被拒绝"),
+    "quarantined": Text("quarantined", "被隔离"),
 }
 
 

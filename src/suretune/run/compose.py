@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gc
 import os
@@ -17,6 +16,7 @@ import torch
 
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.model.device import ran_out
 from suretune.run import folder
 from suretune.run.check import Checked, with_weights
 from suretune.run.figures import figures, stopped_figures
@@ -32,6 +32,7 @@ from suretune.run.prove import (
     ready_proof,
     seal,
 )
+from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
@@ -39,8 +40,6 @@ from suretune.types import SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
-
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 class Stages(Watcher, Protocol):
@@ -99,16 +98,18 @@ def train_and_prove(
                 watcher.stage("proof")
                 return _prove(trained, journal, prover)
         except Stopped:
-            if not _has_verdict(run):
+            if journal.run and not _has_verdict(run):  # else the folder is gone
                 _write_report(run, stopped_figures(checked, run, journal))
             raise
-        except torch.OutOfMemoryError as error:
-            found = str(error).split(". ")[0]
-            raise journal.stop(SetupFacts("out-of-memory", str(run), found=found)) from error
-        except OSError as error:
-            if error.errno not in DISK:
+        except RuntimeError as error:
+            if not ran_out(error):
                 raise
-            raise journal.stop(SetupFacts("disk-full", str(run), found=str(error))) from error
+            raise memory_stop(error, run, journal) from error
+        except OSError as error:
+            stopped = disk_stop(error, run, journal)
+            if stopped is None:
+                raise
+            raise stopped from error
 
 
 def _has_verdict(run: Path) -> bool:
@@ -193,6 +194,7 @@ def _about(job: Fit) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": job.stopped_early,
+        "recovery": job.learner.recovery.tale,
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -28,13 +27,12 @@ from suretune.run.check import Checked
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
+from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.train import checkpoint
 from suretune.train.adapters import Adapters
-from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
+from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.start import Way, make_engine, way_of
-from suretune.types import Sample, SetupFacts, StepFacts, StepRecord
-
-ENGINE = "engine.json"  # of a run folder
+from suretune.types import Sample, SetupFacts, StepRecord
 
 
 class Watcher(Protocol):
@@ -160,24 +158,32 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner) ->
 
 def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     """Train from update `done` + 1 to the plan's end, or to what stops it before."""
-    plan = job.checked.plan
     if job.held_out and not done:
         _evaluate(job, 0, watcher)
     start = time.perf_counter()
     if done and _has_settled(job):  # killed between the last save and the end
         return
+    begin: int | None = done
     with _signals(job.signals):
-        events = train(job.learner, job.samples, plan, done)
-        for event in _within_memory(job, events):
+        while begin is not None:
+            begin = _updates(job, watcher, begin)
+    job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+
+
+def _updates(job: Fit, watcher: Watcher, done: int) -> int | None:
+    """Train to the end; or to an update that is refused, and where to begin again then."""
+    with closing(train(job.learner, job.samples, job.checked.plan, done)) as events:
+        for event in within_memory(job, events):
             if isinstance(event, Proposed):
-                _judge(job, event.record)
+                again = again_from(job, event.record)
+                if again is not None:
+                    return again
                 continue
             rundir.append(job.run / "steps.jsonl", _line(job, event.record))
             watcher.step(event.record)
             if _after(job, event, watcher):
                 break
-        events.close()
-    job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+    return None
 
 
 def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
@@ -188,30 +194,6 @@ def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
         flops = shape_of(config, 2).flops(record.tokens, record.learned)
         line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
     return line
-
-
-def _within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Proposed | Applied]:
-    """The events; where memory ran out and smaller passes helped, said; where not, a stop."""
-    try:
-        for event in events:
-            for how in job.learner.notes:
-                job.journal.event("out-of-memory", step=event.record.step, now=how)
-            job.learner.notes.clear()
-            yield event
-    except torch.OutOfMemoryError as error:
-        found = str(error).split(". ")[0]
-        raise job.journal.stop(SetupFacts("out-of-memory", str(job.run), found=found)) from error
-
-
-def _judge(job: Fit, record: StepRecord) -> None:
-    """Refuse an update that is not finite: the weights stay as they are."""
-    if math.isfinite(record.loss) and math.isfinite(record.grad_norm):
-        return
-    update = job.checked.plan.updates[record.step - 1]
-    rows = non_finite_rows(job.learner, job.samples, update)
-    names = tuple(str(job.samples[i].origin) for i in rows)
-    job.journal.event("refused", step=record.step, rows=names)
-    raise job.journal.stop(StepFacts(record.step, record.loss, record.grad_norm, names))
 
 
 def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
@@ -258,7 +240,10 @@ def save(job: Fit, step: int) -> None:
     try:
         saved = checkpoint.save(job.run, step, job.learner, job.dress, about)
     except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk
-        raise job.journal.stop(SetupFacts("disk-full", str(job.run), found=str(error))) from error
+        stopped = disk_stop(error, job.run, job.journal)
+        if stopped is None:
+            raise
+        raise stopped from error
     point_to(job, saved.path, step)
 
 
