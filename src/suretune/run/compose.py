@@ -194,7 +194,6 @@ def _about(job: Fit) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": job.stopped_early,
-        "recovery": job.learner.recovery.tale,
     }
 
 

@@ -39,7 +39,6 @@ def figures(
         "verdict": "not-verified" if reasons else "sealed",
         "reasons": list(reasons),
         "stopped_early": about["stopped_early"],
-        "recovery": about["recovery"],
         "run": str(run),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": _seconds(clock),

@@ -238,7 +238,8 @@ def save(job: Fit, step: int) -> None:
     """A complete checkpoint, the pointers, and no more checkpoints than asked for."""
     about = {"plan": job.checked.plan.digest, "base": job.fingerprint}
     try:
-        saved = checkpoint.save(job.run, step, job.learner, job.dress, about)
+        ends = step == job.checked.plan.schedule.total
+        saved = checkpoint.save(job.run, step, job.learner, job.dress, about, ends=ends)
     except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk
         stopped = disk_stop(error, job.run, job.journal)
         if stopped is None:

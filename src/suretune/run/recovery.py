@@ -45,6 +45,7 @@ def again_from(job: Fit, record: StepRecord) -> int | None:
         if recovery.attempts == ATTEMPTS:
             facts = _facts("diverged", record, attempts=recovery.attempts)
             job.journal.event("refused", step=record.step, why="diverged")
+            _drop_bad(job, record)
             raise job.journal.stop(facts)
         return _back(job, record)
     _tell(job, _facts("loss-spike", record, rows=_names(job, record.samples)))
@@ -69,6 +70,7 @@ def _non_finite(job: Fit, record: StepRecord) -> int:
         mark(job)
         return record.step - 1
     if recovery.attempts == ATTEMPTS:
+        _drop_bad(job, record)
         raise _refused(job, record, alone or record.samples, 0)
     return _back(job, record)
 
@@ -101,6 +103,16 @@ def forget_after(job: Fit, step: int) -> None:
             kept = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
             rundir.write_jsonl(path, kept)
     job.evals = [pair for pair in job.evals if pair[0] <= step]
+    _drop_checkpoints(job, step)
+
+
+def _drop_bad(job: Fit, record: StepRecord) -> None:
+    """Where a run ends in a divergence: no checkpoint of a state that gave a bad update stays."""
+    _drop_checkpoints(job, record.step - 2 - job.learner.recovery.streak)
+
+
+def _drop_checkpoints(job: Fit, step: int) -> None:
+    """Those after this step; the pointers to what is left."""
     for done, path in reversed(rundir.checkpoints(job.run)):
         if done > step:
             trash = path.with_name(f".trash-{path.name}")

@@ -2,7 +2,8 @@
 
 A checkpoint is also an adapter folder that plain PEFT loads. Its state is safetensors: Adam's
 moments and the random generators. The manifest has what recovery decided; the state that it would
-go back to is this one, or lies beside it. All else (order of rows, learning rate) is the plan's.
+go back to lies beside it, unless training ends here. All else (order of rows, learning rate) is
+the plan's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from suretune import rundir
 from suretune.model.lora import load_weights, save_adapter
@@ -26,14 +26,15 @@ from suretune.types import Checkpoint
 FORMAT = 3
 OPTIMIZER = "optimizer.safetensors"
 GENERATORS = "generators.safetensors"
-SNAPSHOT = "snapshot.safetensors"  # where recovery would go back further than this checkpoint
+SNAPSHOT = "snapshot.safetensors"  # the state that recovery would go back to
 DRAWN = "generators/"  # of a snapshot
 STATE = frozenset({OPTIMIZER, GENERATORS, SNAPSHOT, rundir.MANIFEST})  # no adapter's own
 
 
 def save(
-    run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any]
-) -> Checkpoint:
+    run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any],
+    *, ends: bool = False,
+) -> Checkpoint:  # fmt: skip
     """Write `checkpoints/step-000040`; `dress` adds tokenizer, template and card.
 
     OSError when the disk refuses; then nothing of it is left and earlier checkpoints are untouched.
@@ -49,7 +50,7 @@ def save(
         save_file(learner.adapters.state(), temporary / OPTIMIZER)
         save_file(generator_state(learner.device), temporary / GENERATORS)
         kept = learner.recovery.snapshot
-        if kept and kept.step != step:
+        if kept and not ends:
             generators = {DRAWN + name: t for name, t in kept.generators.items()}
             save_file({**kept.tensors, **generators}, temporary / SNAPSHOT)
         rundir.write_manifest(
@@ -79,20 +80,15 @@ def restore_recovery(path: Path, learner: Learner) -> None:
     line = rundir.read_json(path / rundir.MANIFEST).get("recovery")
     if line is None:  # of a version that could not recover
         return
-    about = line["snapshot"]
-    tensors: dict[str, Tensor] = {}
+    snapshot = None
     if (path / SNAPSHOT).is_file():
-        saved = load_file(path / SNAPSHOT)
-        names = [name for name in saved if name.startswith(DRAWN)]
-        generators = {name.removeprefix(DRAWN): saved.pop(name) for name in names}
+        about, saved = line["snapshot"], load_file(path / SNAPSHOT)
+        drawn = [name for name in saved if name.startswith(DRAWN)]
+        generators = {name.removeprefix(DRAWN): saved.pop(name) for name in drawn}
         place = learner.adapters.values.device
         tensors = {name: tensor.to(place) for name, tensor in saved.items()}
-    else:
-        learner.adapters.copy(tensors)
-        generators = load_file(path / GENERATORS)
-    snapshot = Snapshot(
-        about["step"], about["scale"], usual_of(about["usual"]), tensors, generators
-    )
+        usual = usual_of(about["usual"])
+        snapshot = Snapshot(about["step"], about["scale"], usual, tensors, generators)
     learner.recovery.restore(line, snapshot)
 
 

@@ -93,12 +93,12 @@ def train(
         rate = learning_rate(plan.schedule, update.step) * recovery.rate_scale
         record = _propose(learner, samples, plan, update, rate)
         yield Proposed(record)
+        if recovery.is_due(record):  # nothing is applied yet: the state that gave it is still here
+            keep_state(learner, update.step - 1)
         if update.samples:
             learner.adapters.set_rate(rate)
             learner.engine.apply()
         recovery.applied(record)
-        if recovery.is_due(update.step, update.step in plan.save_steps):
-            keep_state(learner, update.step)
         yield Applied(record)
 
 

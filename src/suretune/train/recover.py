@@ -19,8 +19,8 @@ from suretune.train.adapters import Adapters
 from suretune.train.usual import Usual, usual_of
 from suretune.types import StepRecord
 
-# A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values; sixteen
-# updates of work are the most that going back loses, and half of them lie before the first bad one.
+# A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values. Some
+# sixteen updates of work are what going back loses; a bad rate needs a few to be left behind.
 EVERY = 16
 IN_A_ROW = 3  # updates out of line that are a divergence
 ATTEMPTS = 3  # times that a run is taken back: an eighth of the rate is the last that is tried
@@ -51,7 +51,7 @@ class Recovery:
     attempts: int = 0
     streak: int = 0  # updates in a row that were out of line, and applied
     usual: Usual = field(default_factory=Usual)
-    tale: list[dict[str, Any]] = field(default_factory=list)  # what happened, for the report
+    tale: list[dict[str, Any]] = field(default_factory=list)  # what happened, for whoever resumes
     snapshot: Snapshot | None = None
 
     def judge(self, record: StepRecord) -> str:
@@ -74,15 +74,15 @@ class Recovery:
         self.streak = 0
         self.usual = self.usual.and_then(record.loss, record.grad_norm, len(record.samples))
 
-    def is_due(self, step: int, saves: bool) -> bool:
-        """Whether the state after this update is to be kept.
+    def is_due(self, record: StepRecord) -> bool:
+        """Whether the state that this proposed update was computed from is to be kept.
 
-        Never while updates are out of line, so that it lies before the first of them; always where
-        the plan saves, so that such a checkpoint is its own snapshot.
+        Only if it gave an update that is in line: the step that ruins a state is applied before
+        anything shows it. And never amid a streak, so that it lies before the first of one.
         """
-        if self.snapshot is None:
-            return True
-        return self.streak == 0 and (saves or step - self.snapshot.step >= EVERY)
+        if self.snapshot is None or self.streak or self.judge(record) != "fine":
+            return False
+        return record.step - 1 - self.snapshot.step >= EVERY
 
     def keep(self, step: int, adapters: Adapters, scale: float, device: torch.device) -> None:
         """Copy the state into the tensors of the snapshot before."""
@@ -113,7 +113,7 @@ class Recovery:
             "snapshot": self.snapshot.line() if self.snapshot else None,
         }
 
-    def restore(self, line: Mapping[str, Any], snapshot: Snapshot) -> None:
+    def restore(self, line: Mapping[str, Any], snapshot: Snapshot | None) -> None:
         """What `line` gave, and the snapshot that lay beside it."""
         self.left_out = frozenset(line["left_out"])
         self.rate_scale, self.attempts = line["rate_scale"], line["attempts"]
