@@ -22,6 +22,7 @@ from suretune.types import (
     Origin,
     PlanFacts,
     ProofFacts,
+    RecoveryFacts,
     SetupFacts,
     StepFacts,
     Text,
@@ -71,6 +72,7 @@ PLAN = PlanFacts(
     eval_asked=True,
 )
 STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
+LOST = RecoveryFacts("", step=9, loss=7.5, grad_norm=41.0)
 PROOF = ProofFacts(
     tensors_saved=392,
     tensors_matched=392,
@@ -398,6 +400,11 @@ SETUP_CASES = {
         "models/gpt2",
         "`--fused false`",
     ),
+    "S029": on_setup(
+        setup("budget-too-small", "--budget", "2.31 s an update; 0.4 s are left"),
+        "2.31 s an update",
+        "`--budget`",
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", "dropout before the adapters"),
         "--fused true",
@@ -440,6 +447,41 @@ RESULT_CASES = {
         "step 127",
         ("127", "nan", "0.4", "a.jsonl:3"),
         ("`--learning_rate`", "`--torch_dtype bfloat16`"),
+    ),
+    "T002": Case(
+        replace(LOST, problem="row-quarantined", rows=("a.jsonl:3", "a.jsonl:9")),
+        LOST,
+        "step 9",
+        ("9", "a.jsonl:3, a.jsonl:9"),
+        ("`--quarantine`",),
+    ),
+    "T003": Case(
+        replace(LOST, problem="rolled-back", back_to=4, rate_scale=0.25, attempts=2),
+        LOST,
+        "step 9",
+        ("9", "7.5", "41", "4", "0.25", "2"),
+        ("`--learning_rate`",),
+    ),
+    "T004": Case(
+        replace(LOST, problem="smaller-passes", how="512 tokens a pass"),
+        LOST,
+        "step 9",
+        ("9", "512 tokens a pass"),
+        ("`--tokens_per_pass 2048`",),
+    ),
+    "T005": Case(
+        replace(LOST, problem="loss-spike", rows=("a.jsonl:3",)),
+        LOST,
+        "step 9",
+        ("9", "7.5", "41", "a.jsonl:3"),
+        ("`--learning_rate`",),
+    ),
+    "T006": Case(
+        replace(LOST, problem="diverged", attempts=3),
+        LOST,
+        "step 9",
+        ("9", "7.5", "41", "3"),
+        ("`--learning_rate`",),
     ),
     "R001": Case(
         replace(PROOF, tensors_matched=391, tensors_unexpected=("lm_head.lora_A",)),
@@ -510,6 +552,7 @@ RECORDED = {
     "S021",
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
+    *("T002", "T003", "T004", "T005"),
 }
 GUARDS = {guard.code: guard for guard in all_guards()}
 HOME = Path(guards.__file__).parent
@@ -695,6 +738,13 @@ def test_one_must_pass_question_that_fails_is_enough() -> None:
 
 def test_patience_is_not_judged_where_nothing_is_held_out() -> None:
     assert fired(replace(PLAN, held_out=0, evaluations=0)) == {"S011"}
+
+
+def test_rows_that_the_base_cannot_compute_are_mended_by_leaving_them_out() -> None:
+    found = GUARDS["T001"].judge(StepFacts(1, NAN, NAN, ("a",), quarantine=2))
+    assert found is not None
+    for sentence in languages(found.fix):
+        assert "`--quarantine 2`" in sentence and "--learning_rate" not in sentence
 
 
 def test_a_long_list_names_three_and_counts_the_rest() -> None:

@@ -112,6 +112,11 @@ class ScheduleOptions:
         "ask the probes on the way, keep the earliest checkpoint that passes, and stop there",
         "训练途中就提问验证,保留最早通过的检查点并在那里停止",
     )
+    budget: str | None = option(
+        None,
+        "time for the whole run, proof included (90s, 10m, 1.5h): as many updates as fit",
+        "整个运行(含验证)的时间(90s、10m、1.5h):能做多少次更新就做多少次",
+    )
     weight_decay: float = option(0.0, "of AdamW", "AdamW 的权重衰减", least=0)
     max_grad_norm: float = option(
         1.0, "clip the gradient to this norm; 0: never", "梯度裁剪的阈值;0 表示不裁剪", least=0
@@ -133,6 +138,12 @@ class ScheduleOptions:
         "stop after N evaluations without a better one",
         "连续 N 次评估没有变好就停止",
         least=1,
+    )
+    quarantine: int = option(
+        0,
+        "rows that may be left out where the base itself cannot compute them: each is named",
+        "基座本身算不出有限结果的数据,最多允许隔离几行;每一行都会列出",
+        least=0,
     )
     logging_steps: int = option(1, "print a line every N updates", "每 N 次更新打印一行", least=1)
     seed: int = option(

@@ -44,6 +44,14 @@ SENTENCES = {
     ),
     "stopped": Text("The run was stopped before it was finished.", "运行在完成之前被停止了。"),
 }
+GOT_OVER = {  # what a run got over, by the code of the finding that tells it
+    "T002": Text("rows were left out (T002)", "隔离了数据(T002)"),
+    "T003": Text("training went back to an earlier state (T003)", "训练退回过之前的状态(T003)"),
+    "T004": Text(
+        "memory ran out and passes became smaller (T004)", "内存不足,改为更小的计算(T004)"
+    ),
+    "T005": Text("a loss was out of line (T005)", "有损失明显偏离(T005)"),
+}
 UNKNOWN = ("?", Text("No verdict", "没有结论"))
 
 
@@ -233,11 +241,24 @@ def verdict_sentence(report: Report) -> str:
     if verdict not in SENTENCES:
         return words("This run has reached no verdict.", "这次运行没有得出结论。")
     ignored = sorted({str(f.get("code")) for f in several(report, "findings") if f.get("ignored")})
-    if not ignored:
-        return say(SENTENCES[verdict])
-    sentence = say(SENTENCES.get(f"{verdict}, with findings ignored", SENTENCES[verdict]))
+    found = f"{verdict}, with findings ignored" if ignored else verdict
+    sentence = say(SENTENCES.get(found, SENTENCES[verdict])) + _got_over(report)
     names = ", ".join(ignored)
-    return sentence + words(f" Ignored: {names}.", f"已忽略:{names}。")
+    return sentence + (words(f" Ignored: {names}.", f"已忽略:{names}。") if ignored else "")
+
+
+def on_the_way(report: Report) -> list[Report]:
+    """The findings that tell what training got over."""
+    found = (f for f in several(report, "findings") if isinstance(f, Mapping))
+    return [f for f in found if f.get("code") in GOT_OVER]
+
+
+def _got_over(report: Report) -> str:
+    """In the verdict's own sentence, because it belongs to what was made."""
+    codes = [str(f["code"]) for f in on_the_way(report)]
+    told = [say(text) for code, text in GOT_OVER.items() if code in codes]
+    joined = words(", ", "、").join(told)
+    return words(f" On the way: {joined}.", f"途中:{joined}。") if told else ""
 
 
 def figures(report: Report) -> tuple[tuple[str, str], ...]:
@@ -332,6 +353,7 @@ STATES = {
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),
     "rejected": Text("rejected", "被拒绝"),
+    "quarantined": Text("quarantined", "被隔离"),
 }
 
 

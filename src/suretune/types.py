@@ -292,6 +292,22 @@ class StepFacts:
     loss: float
     grad_norm: float
     rows: tuple[str, ...]  # the rows whose loss or gradient is not finite, or all of the update
+    quarantine: int = 0  # rows that would have to be left out to go on; 0: no row is to blame
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryFacts:
+    """What a run got over, or did not. `problem` is the name of the guard that has to speak."""
+
+    problem: str
+    step: int
+    loss: float = 0.0
+    grad_norm: float = 0.0
+    rows: tuple[str, ...] = ()
+    back_to: int = 0  # updates done in the state that was put back
+    rate_scale: float = 1.0  # of the learning rate, from there on
+    attempts: int = 0  # times that the run was taken back, this one included
+    how: str = ""  # what is computed otherwise now
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +336,9 @@ class ProofFacts:
     template_default_asked: int
 
 
-Facts = FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | ProofFacts
+Facts = (
+    FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
+)
 
 
 @dataclass(frozen=True, slots=True)

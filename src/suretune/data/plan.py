@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from suretune.options import ScheduleOptions
 from suretune.rundir import digest_of
@@ -83,19 +83,24 @@ def _updates(
         random.Random(f"{asked.seed}-{epoch}").shuffle(order)
         for start in range(0, len(order), size):
             rows = tuple(order[start : start + size])
-            chosen = [samples[i] for i in rows]
-            made.append(
-                Update(
-                    len(made) + 1,
-                    epoch,
-                    rows,
-                    sum(len(s.ids) for s in chosen),
-                    sum(s.learned for s in chosen),
-                    mean * len(rows) if even else sum(s.loss_weight for s in chosen),
-                )
-            )
+            weight = mean * len(rows) if even else sum(samples[i].loss_weight for i in rows)
+            made.append(_update(len(made) + 1, epoch, rows, samples, weight))
         epoch += 1
     return made[:total]
+
+
+def _update(
+    step: int, epoch: int, rows: tuple[int, ...], samples: Sequence[Sample], loss_weight: float
+) -> Update:
+    chosen = [samples[i] for i in rows]
+    return Update(
+        step,
+        epoch,
+        rows,
+        sum(len(s.ids) for s in chosen),
+        sum(s.learned for s in chosen),
+        loss_weight,
+    )
 
 
 def _warmup(asked: ScheduleOptions, total: int) -> int:
@@ -136,6 +141,16 @@ def packs(lengths: Sequence[int], budget: int) -> list[list[int]]:
         made[-1].append(index)
         room -= length
     return made
+
+
+def without(update: Update, samples: Sequence[Sample], left_out: Set[int]) -> Update:
+    """The same update, had these samples never been there."""
+    if left_out.isdisjoint(update.samples):
+        return update
+    rows = tuple(i for i in update.samples if i not in left_out)
+    planned = update.loss_weight / sum(samples[i].loss_weight for i in update.samples)
+    weight = planned * sum(samples[i].loss_weight for i in rows)
+    return _update(update.step, update.epoch, rows, samples, weight)
 
 
 def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFacts:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suretune.types import Facts, Fault, Finding, FlagFacts, SetupFacts, Text
+from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts, Text
 
 Values = Mapping[str, object]
 EMPTY = Text("", "")
@@ -102,6 +102,27 @@ def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | N
             "detail": facts.detail,
             "found": facts.found or Text("none", "无"),
             "meant": meant(facts.nearest),
+        }
+
+    return check
+
+
+def for_recovery(problem: str) -> Callable[[RecoveryFacts], Values | None]:
+    """A check for one thing that a run got over, or did not."""
+
+    def check(facts: RecoveryFacts) -> Values | None:
+        if facts.problem != problem:
+            return None
+        return {
+            "where": f"step {facts.step}",
+            "step": facts.step,
+            "loss": f"{facts.loss:.4g}",
+            "grad_norm": f"{facts.grad_norm:.4g}",
+            "rows": some(facts.rows),
+            "back_to": facts.back_to,
+            "rate_scale": f"{facts.rate_scale:g}",
+            "attempts": facts.attempts,
+            "how": facts.how,
         }
 
     return check

@@ -6,9 +6,11 @@ Why it matters: one such update turns every weight of the adapter into NaN. Clip
 help: a norm that is NaN spreads to all gradients. Many tools replace the value in the log by an
 average, so the curve looks clean.
 
-How to mend it: the update was not applied, and the last checkpoint is good. Look at the
-rows that the message names; if they are sound, train with a tenth of the
-`--learning_rate`, in `--torch_dtype bfloat16`.
+How to mend it: the update was not applied, and the last checkpoint is good. Where no row is to
+blame, the run has already gone back to its last good state three times, with half the rate each
+time: train with a tenth of the `--learning_rate`, in `--torch_dtype bfloat16`. Where rows are to
+blame (the base itself, without the adapter, cannot compute them), look at those that the message
+names, and correct them or leave them out with `--quarantine 3`.
 
 T001 non-finite：某次更新的损失或梯度不是有限的数。
 
@@ -17,8 +19,10 @@ T001 non-finite：某次更新的损失或梯度不是有限的数。
 为什么重要：这样的更新只要生效一次，适配器的权重就全部变成 NaN。梯度裁剪没有用：范数一旦是 NaN，
 就会传给所有梯度。不少工具在日志里用平均值代替它，曲线看起来一切正常。
 
-怎么改：这次更新没有生效，上一个检查点是好的。先看提示里列出的数据；数据没有问题，就把
-`--learning_rate` 降到十分之一，并用 `--torch_dtype bfloat16` 训练。
+怎么改：这次更新没有生效，上一个检查点是好的。如果与具体数据无关，程序已经三次退回最近的完好
+状态，每次把学习率减半，仍然不行：请把 `--learning_rate` 降到十分之一，并用
+`--torch_dtype bfloat16` 训练。如果是某些数据的问题（不带适配器的基座也算不出有限结果），请查看提示
+里列出的数据，改正它们，或用 `--quarantine 3` 把它们隔离出去。
 """
 
 import math
@@ -36,7 +40,23 @@ def check(facts: StepFacts) -> Values | None:
         "loss": facts.loss,
         "grad_norm": facts.grad_norm,
         "rows": some(facts.rows),
+        "mend": _leave_out(facts.quarantine) if facts.quarantine else TENTH,
     }
+
+
+TENTH = Text(
+    "Look at those rows, then train with a tenth of the `--learning_rate`, in "
+    "`--torch_dtype bfloat16`.",
+    "先看这些数据，再把 `--learning_rate` 降到十分之一，用 `--torch_dtype bfloat16` 训练。",
+)
+
+
+def _leave_out(rows: int) -> Text:
+    return Text(
+        f"The base itself cannot compute these rows: correct them, or leave them out with "
+        f"`--quarantine {rows}`.",
+        f"基座本身就算不出这些数据：请改正它们，或用 `--quarantine {rows}` 把它们隔离出去。",
+    )
 
 
 GUARD = Guard(
@@ -55,9 +75,5 @@ GUARD = Guard(
         "and the last checkpoint is good.",
         "一旦生效，所有权重都会被毁掉。这次更新没有生效，上一个检查点是好的。",
     ),
-    fix=Text(
-        "Look at those rows, then train with a tenth of the "
-        "`--learning_rate`, in `--torch_dtype bfloat16`.",
-        "先看这些数据，再把 `--learning_rate` 降到十分之一，用 `--torch_dtype bfloat16` 训练。",
-    ),
+    fix=Text("{mend}", "{mend}"),
 )

@@ -14,6 +14,20 @@ from suretune.types import SetupFacts
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA's own, page-locked memory included
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "can't allocate memory",  # torch's allocator on a CPU
+)
+
+
+def ran_out(error: RuntimeError) -> bool:
+    """Whether memory ran out: libraries say so in their own words, not in torch's exception."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(word in text for word in OUT_OF_MEMORY)
+
+
 def choose_device(asked: str | None) -> torch.device | SetupFacts:
     """CUDA where there is one, unless a device was asked for."""
     if asked == "cuda" and not torch.cuda.is_available():

@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from suretune.data.base import Base
 from suretune.model import stream
 from suretune.model.attention import attention_for
-from suretune.model.device import DTYPES
+from suretune.model.device import DTYPES, ran_out
 from suretune.types import SetupFacts
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -55,10 +55,10 @@ def load_base(
                 local_files_only=True,
                 **how,
             )
-    except torch.OutOfMemoryError as error:
-        found = str(error).split(". ")[0]
-        return SetupFacts("out-of-memory", str(base.folder), found=found)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and ran_out(error):
+            found = str(error).split(". ")[0]
+            return SetupFacts("out-of-memory", str(base.folder), found=found)
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
     wrong = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if wrong:

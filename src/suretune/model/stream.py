@@ -18,6 +18,8 @@ import orjson
 import torch
 from torch import Tensor
 
+from suretune.model.device import ran_out
+
 THREADS = 8
 BLOCK = 16 << 20  # bytes; two of them are page-locked per thread
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
@@ -112,7 +114,9 @@ def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         files = weight_files(folder)
         if files and all(_plain(path, dtype) for path in files):
             _begun[folder] = Stream(files, device)
-    except (OSError, ValueError, torch.OutOfMemoryError):
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not ran_out(error):
+            raise
         return  # whoever loads the model meets it again, and says so
 
 

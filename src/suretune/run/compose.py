@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gc
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,12 +17,15 @@ import torch
 
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.model.device import ran_out
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
+from suretune.run.budget import Clock, cut, fitting, is_cut
 from suretune.run.check import Checked, with_weights
 from suretune.run.evaluate import Judge
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
+from suretune.run.flags import parse_seconds
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.prove import (
     Proven,
@@ -34,15 +37,15 @@ from suretune.run.prove import (
     ready_proof,
     seal,
 )
+from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
+from suretune.train.loop import Learner
 from suretune.types import Sample, SetupFacts
 from suretune.verify.measure import Answers, Questions, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
-
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 class Stages(Watcher, Protocol):
@@ -101,16 +104,18 @@ def train_and_prove(
                 watcher.stage("proof")
                 return _prove(trained, journal, prover)
         except Stopped:
-            if not _has_verdict(run):
+            if journal.run and not _has_verdict(run):  # else the folder is gone
                 _write_report(run, stopped_figures(checked, run, journal))
             raise
-        except torch.OutOfMemoryError as error:
-            found = str(error).split(". ")[0]
-            raise journal.stop(SetupFacts("out-of-memory", str(run), found=found)) from error
-        except OSError as error:
-            if error.errno not in DISK:
+        except RuntimeError as error:
+            if not ran_out(error):
                 raise
-            raise journal.stop(SetupFacts("disk-full", str(run), found=str(error))) from error
+            raise memory_stop(error, run, journal) from error
+        except OSError as error:
+            stopped = disk_stop(error, run, journal)
+            if stopped is None:
+                raise
+            raise stopped from error
 
 
 def _has_verdict(run: Path) -> bool:
@@ -140,14 +145,39 @@ def train_only(
     before, learned, apart = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
     watcher.stage("train")
-    checked = with_anchors(checked, learned)
-    folder.write_plan(run / "plan.json", checked.plan)
-    bounds = checked.resolved.config.proof
-    judge = Judge(checked.tokenizer, questions, before.skill_share, apart, bounds)
+    checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
+    judge = Judge(
+        checked.tokenizer, questions, before.skill_share, apart, checked.resolved.config.proof
+    )
     job = make_fit(checked, run, journal, learner, judge)
+    job.deadline = deadline
     fit(job, watcher, continue_from(job) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, skills, before, clock)
+
+
+def _within_budget(
+    checked: Checked, run: Path, learner: Learner, anchors: Sequence[Sample],
+    clock: dict[str, float], journal: Journal,
+) -> tuple[Checked, float]:  # fmt: skip
+    """The run with its anchors, as long as the budget allows; and when training must be over."""
+    asked, deadline = checked.resolved.config.schedule.budget, math.inf
+    if asked:
+        seconds = parse_seconds(asked) or 0.0
+        answering = clock["base_answers"] - clock["load"]
+        # The fresh process loads and answers as this one did; then logits and the report.
+        reserve = clock["base_answers"] - clock["startup"] + 1.0
+        until = Clock(clock["process"], clock["process"] + seconds)
+        deadline = until.end - reserve
+        if not is_cut(checked.resolved):
+            mixed = with_anchors(checked, anchors)
+            fits = fitting(mixed, learner, until, reserve, answering / 2, journal)
+            if fits < checked.plan.schedule.total:
+                checked = cut(checked, fits)
+                folder.write_config(run / "config.yaml", checked.resolved)
+    checked = with_anchors(checked, anchors)
+    folder.write_plan(run / "plan.json", checked.plan)
+    return checked, deadline
 
 
 def _process_age() -> float:

@@ -6,7 +6,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -31,13 +31,13 @@ from suretune.run.evaluate import Judge, best_of, stale
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
+from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.train import checkpoint
 from suretune.train.adapters import Adapters
-from suretune.train.loop import Applied, Learner, Proposed, make_scale, non_finite_rows, train
+from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.start import Way, make_engine, way_of
-from suretune.types import Evaluation, Sample, SetupFacts, StepFacts, StepRecord, Text
+from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
 
-ENGINE = "engine.json"  # of a run folder
 SETTLED = 2  # evaluations without a better one after which a proven run stops
 
 
@@ -74,6 +74,12 @@ class Fit:
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
     stopped_early: Text | None = None
+    deadline: float = math.inf  # of time.perf_counter: when training must be over
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """What updates are made of: the rows, then every use of an anchor."""
+        return self.checked.samples
 
 
 def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
@@ -168,24 +174,32 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
 
 def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     """Train from update `done` + 1 to the plan's end, or to what stops it before."""
-    plan, samples = job.checked.plan, job.checked.samples
     if job.held_out and not done:
         _evaluate(job, 0, watcher)
     start = time.perf_counter()
     if done and _settled(job):  # killed between the last save and the end
         return
+    begin: int | None = done
     with _signals(job.signals):
-        events = train(job.learner, samples, plan, done)
-        for event in _within_memory(job, events):
+        while begin is not None:
+            begin = _updates(job, watcher, begin)
+    job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+
+
+def _updates(job: Fit, watcher: Watcher, done: int) -> int | None:
+    """Train to the end; or to an update that is refused, and where to begin again then."""
+    with closing(train(job.learner, job.samples, job.checked.plan, done)) as events:
+        for event in within_memory(job, events):
             if isinstance(event, Proposed):
-                _judge(job, event.record)
+                again = again_from(job, event.record)
+                if again is not None:
+                    return again
                 continue
             rundir.append(job.run / "steps.jsonl", _line(job, event.record))
             watcher.step(event.record)
             if _after(job, event, watcher):
                 break
-        events.close()
-    job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
+    return None
 
 
 def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
@@ -196,31 +210,6 @@ def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
         flops = shape_of(config, 2).flops(record.tokens, record.learned)
         line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
     return line
-
-
-def _within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Proposed | Applied]:
-    """The events; where memory ran out and smaller passes helped, said; where not, a stop."""
-    try:
-        for event in events:
-            for how in job.learner.notes:
-                job.journal.event("out-of-memory", step=event.record.step, now=how)
-            job.learner.notes.clear()
-            yield event
-    except torch.OutOfMemoryError as error:
-        found = str(error).split(". ")[0]
-        raise job.journal.stop(SetupFacts("out-of-memory", str(job.run), found=found)) from error
-
-
-def _judge(job: Fit, record: StepRecord) -> None:
-    """Refuse an update that is not finite: the weights stay as they are."""
-    if math.isfinite(record.loss) and math.isfinite(record.grad_norm):
-        return
-    update = job.checked.plan.updates[record.step - 1]
-    samples = job.checked.samples
-    rows = non_finite_rows(job.learner, samples, update)
-    names = tuple(str(samples[i].origin) for i in rows)
-    job.journal.event("refused", step=record.step, rows=names)
-    raise job.journal.stop(StepFacts(record.step, record.loss, record.grad_norm, names))
 
 
 def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
@@ -242,6 +231,8 @@ def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
 
 def _settled(job: Fit) -> Text | None:
     """Why no further update is needed, or None."""
+    if time.perf_counter() > job.deadline:
+        return Text("the budget is spent", "时间预算已用完")
     if not job.evals:
         return None
     last, best = job.evals[-1], best_of(job.evals)
@@ -278,9 +269,13 @@ def save(job: Fit, step: int) -> None:
     """A complete checkpoint, the pointers, and no more checkpoints than asked for."""
     about = {"plan": job.checked.plan.digest, "base": job.fingerprint}
     try:
-        saved = checkpoint.save(job.run, step, job.learner, job.dress, about)
+        ends = step == job.checked.plan.schedule.total
+        saved = checkpoint.save(job.run, step, job.learner, job.dress, about, ends=ends)
     except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk
-        raise job.journal.stop(SetupFacts("disk-full", str(job.run), found=str(error))) from error
+        stopped = disk_stop(error, job.run, job.journal)
+        if stopped is None:
+            raise
+        raise stopped from error
     point_to(job, saved.path, step)
 
 

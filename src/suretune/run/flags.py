@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from suretune.config import Resolved
@@ -10,6 +11,7 @@ from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.types import FlagFacts, Text
 
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 TOGETHER = (
     ("bf16", "fp16"),
     ("gradient_checkpointing", "recompute"),
@@ -48,7 +50,18 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
             "a size is a number and a unit: `--memory_limit 24GiB`",
             "大小写成数字加单位:`--memory_limit 24GiB`"))  # fmt: skip
+    budget = config.schedule.budget
+    if budget is not None and not parse_seconds(budget):
+        yield FlagFacts("bad-value", "--budget", budget, hint=Text(
+            "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
+            "时间写成数字加单位:`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
     yield from _harmless(resolved)
+
+
+def parse_seconds(text: str) -> float | None:
+    """'90', '90s', '10m', '1.5h' in seconds; None for what is none of these."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip().lower())
+    return float(found[1]) * UNITS[found[2] or "s"] if found else None
 
 
 def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:

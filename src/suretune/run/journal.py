@@ -17,6 +17,7 @@ from suretune.types import (
     FlagFacts,
     PlanFacts,
     ProofFacts,
+    RecoveryFacts,
     SetupFacts,
     StepFacts,
 )
@@ -29,6 +30,7 @@ EXIT = {
     DataFacts: DATA,
     SetupFacts: ENVIRONMENT,
     StepFacts: GUARD,
+    RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
 }
 

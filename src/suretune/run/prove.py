@@ -19,6 +19,7 @@ from suretune.model.generate import last_logits
 from suretune.run.check import Checked, asked_questions
 from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
+from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
 from suretune.types import FlagFacts, ProofFacts, SetupFacts, Text
 from suretune.verify.measure import Answers, Questions, read_skills
@@ -89,9 +90,8 @@ def publish_adapter(job: Fit) -> Path:
     temporary = job.run / f".tmp-adapter-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    state = {"optimizer.safetensors", "generators.safetensors", rundir.MANIFEST}
     for path in kept.iterdir():
-        if path.name not in state:
+        if path.name not in STATE:
             shutil.copyfile(path, temporary / path.name)
     rundir.write_manifest(temporary, checkpoint=kept.name)
     rundir.publish(temporary, job.run / "adapter")

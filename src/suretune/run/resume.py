@@ -9,6 +9,7 @@ from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
 from suretune.run.folder import read_config
 from suretune.run.journal import Journal
+from suretune.run.recovery import retell
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts
 
@@ -49,8 +50,10 @@ def continue_from(job: Fit) -> int:
             job.journal.look(SetupFacts("checkpoint-damaged", str(path), found=found), stops=False)
             continue
         done = checkpoint.restore(path, job.learner)
+        checkpoint.restore_recovery(path, job.learner)
         job.journal.event("resumed", step=step)
         break
+    retell(job)
     for name in ("steps.jsonl", "evals.jsonl"):
         path = job.run / name
         rundir.write_jsonl(path, [line for line in rundir.read_jsonl(path) if line["step"] <= done])

@@ -24,7 +24,7 @@ def data_summary(checked: Checked) -> dict[str, Any]:
                 "read": len({entry.origin for entry in mine}),
                 "train": train,
                 "held_out": _states(mine, "held-out"),
-                "left_out": _states(mine, "too-long", "not-sampled"),
+                "left_out": _states(mine, "too-long", "not-sampled", "quarantined"),
                 "rejected": _states(mine, "rejected"),
                 "share": train / trained if trained else 0.0,
             }
@@ -32,7 +32,7 @@ def data_summary(checked: Checked) -> dict[str, Any]:
     unused = [
         {"row": str(e.origin), "state": e.state, "reason": e.reason}
         for e in checked.entries
-        if e.state in ("rejected", "too-long")
+        if e.state in ("rejected", "too-long", "quarantined")
     ]
     system = checked.system
     if checked.system_source == "template":

@@ -63,6 +63,25 @@ class Adapters:
         """Apply the gradient."""
         self.optimizer.step()
 
+    def copy(self, into: dict[str, Tensor]) -> None:
+        """All that an update changes, flat, into the tensors of an earlier copy if given any."""
+        for name, tensor in self._changing().items():
+            if name in into:
+                into[name].copy_(tensor)
+            else:
+                into[name] = tensor.detach().clone()
+
+    def put_back(self, saved: Mapping[str, Tensor]) -> None:
+        """What `copy` copied; before the first update there were no moments."""
+        for name, tensor in self._changing().items():
+            if name in saved:
+                tensor.copy_(saved[name])
+            else:
+                tensor.zero_()
+
+    def _changing(self) -> dict[str, Tensor]:
+        return {"values": self.values.data, **self.optimizer.state.get(self.values, {})}
+
     def state(self) -> dict[str, Tensor]:
         """The optimizer's, by parameter: empty before the first update."""
         state = self.optimizer.state[self.values]

@@ -1,7 +1,9 @@
 """The exact state of a run, on disk whole or not at all, and back.
 
 A checkpoint is also an adapter folder that plain PEFT loads. Its state is safetensors: Adam's
-moments and the random generators; everything else (order of rows, learning rate) is the plan's.
+moments and the random generators. The manifest has what recovery decided; the state that it would
+go back to lies beside it, unless training ends here. All else (order of rows, learning rate) is
+the plan's.
 """
 
 from __future__ import annotations
@@ -12,23 +14,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from suretune import rundir
 from suretune.model.lora import load_weights, save_adapter
 from suretune.train.loop import Learner
+from suretune.train.recover import Snapshot, generator_state, set_generators
+from suretune.train.usual import usual_of
 from suretune.types import Checkpoint
 
-FORMAT = 2
+FORMAT = 3
 OPTIMIZER = "optimizer.safetensors"
 GENERATORS = "generators.safetensors"
+SNAPSHOT = "snapshot.safetensors"  # the state that recovery would go back to
+DRAWN = "generators/"  # of a snapshot
+STATE = frozenset({OPTIMIZER, GENERATORS, SNAPSHOT, rundir.MANIFEST})  # no adapter's own
 
 
 def save(
-    run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any]
-) -> Checkpoint:
+    run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any],
+    *, ends: bool = False,
+) -> Checkpoint:  # fmt: skip
     """Write `checkpoints/step-000040`; `dress` adds tokenizer, template and card.
 
     OSError when the disk refuses; then nothing of it is left and earlier checkpoints are untouched.
@@ -42,10 +48,15 @@ def save(
         save_adapter(learner.model, temporary)
         dress(temporary)
         save_file(learner.adapters.state(), temporary / OPTIMIZER)
-        save_file(_generator_state(learner.device), temporary / GENERATORS)
+        save_file(generator_state(learner.device), temporary / GENERATORS)
+        kept = learner.recovery.snapshot
+        if kept and not ends:
+            generators = {DRAWN + name: t for name, t in kept.generators.items()}
+            save_file({**kept.tensors, **generators}, temporary / SNAPSHOT)
         rundir.write_manifest(
-            temporary, format=FORMAT, step=step, scale=learner.scale.value, **about
-        )
+            temporary, format=FORMAT, step=step, scale=learner.scale.value,
+            recovery=learner.recovery.line(), **about,
+        )  # fmt: skip
         rundir.publish(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -59,12 +70,26 @@ def restore(path: Path, learner: Learner) -> int:
     load_weights(learner.model, path)
     learner.adapters.load_state(load_file(path / OPTIMIZER))
     learner.engine.restored()
-    generators = load_file(path / GENERATORS)
-    torch.set_rng_state(generators["cpu"])
-    if learner.device.type == "cuda" and "cuda" in generators:
-        torch.cuda.set_rng_state(generators["cuda"], learner.device)
+    set_generators(load_file(path / GENERATORS), learner.device)
     learner.scale.value = manifest["scale"]
     return int(manifest["step"])
+
+
+def restore_recovery(path: Path, learner: Learner) -> None:
+    """After `restore`: what was decided, and the state that recovery would go back to."""
+    line = rundir.read_json(path / rundir.MANIFEST).get("recovery")
+    if line is None:  # of a version that could not recover
+        return
+    snapshot = None
+    if (path / SNAPSHOT).is_file():
+        about, saved = line["snapshot"], load_file(path / SNAPSHOT)
+        drawn = [name for name in saved if name.startswith(DRAWN)]
+        generators = {name.removeprefix(DRAWN): saved.pop(name) for name in drawn}
+        place = learner.adapters.values.device
+        tensors = {name: tensor.to(place) for name, tensor in saved.items()}
+        usual = usual_of(about["usual"])
+        snapshot = Snapshot(about["step"], about["scale"], usual, tensors, generators)
+    learner.recovery.restore(line, snapshot)
 
 
 def keep(run: Path, limit: int | None) -> None:
@@ -78,10 +103,3 @@ def keep(run: Path, limit: int | None) -> None:
         trash = path.with_name(f".trash-{path.name}-{os.getpid()}")
         os.rename(path, trash)
         shutil.rmtree(trash)
-
-
-def _generator_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state

@@ -29,6 +29,7 @@ from suretune.model.batch import (
     token_losses,
 )
 from suretune.model.decode import Decoder
+from suretune.model.device import ran_out
 from suretune.model.generate import Talker
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.memory import TILES
@@ -47,7 +48,7 @@ class Engine(Protocol):
     tokens_per_pass: int
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Told once what will come; what could not be had for it, or nothing."""
+        """Told what will come, first and after going back; what could not be had for it."""
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """Add the gradient of scale * loss to the adapters'; the loss () in nats per token."""
@@ -161,10 +162,13 @@ class Fast:
         # Of the whole plan: a resumed run must pad as the run that was never stopped.
         given = [chosen for rows in updates for chosen in self._passes(rows)]
         sizes = [size_of(chosen) for chosen in given]
-        self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
         try:
-            self._capture(given)
-        except torch.OutOfMemoryError:
+            if not self.buckets:
+                self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
+                self._capture(given)
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             self._without_graphs()
             return "no CUDA graphs: there is no room for them"
         self.coming = iter(updates[done + 1 :])
@@ -201,7 +205,12 @@ class Fast:
         return [[rows[i] for i in group] for group in groups]
 
     def _look_ahead(self) -> None:
-        """While the device computes, lay out what the next update will ask for."""
+        """While the device computes, lay out what the next update will ask for.
+
+        What an earlier look saw and nobody asked for (a row was left out) is dropped.
+        """
+        for stale in self.buckets:
+            stale.laid_out.clear()
         for chosen in self._passes(next(self.coming, [])):
             size = size_of(chosen)
             bucket = next((b for b in self.buckets if b.fits(size)), None)
@@ -219,10 +228,11 @@ class Fast:
         while True:
             try:
                 return self._mean_loss(samples, budget)
-            except torch.OutOfMemoryError:
-                budget, how = _smaller(budget, samples)
-                if not how:
+            except RuntimeError as error:
+                smaller, how = _smaller(budget, samples)
+                if not (how and ran_out(error)):
                     raise
+                budget = smaller
                 _let_go(self.device)
 
     def _mean_loss(self, samples: Sequence[Sample], budget: int) -> float:

@@ -13,7 +13,7 @@ from peft import PeftModel
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass
-from suretune.model.device import free_bytes
+from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.linear import fuse_linears
@@ -43,6 +43,12 @@ class Way:
         keep = [keep.value for keep in self.policy.keep]
         about = {"tile": self.policy.tile, "head_rows": self.policy.head_rows}
         return {"tokens_per_pass": self.tokens_per_pass, "keep": keep, **about}
+
+
+def way_of_engine(engine: Engine) -> Way:
+    """As it computes now: memory may have run out since it was started."""
+    policy = engine.policy if isinstance(engine, Fast) else Policy(())
+    return Way(engine.tokens_per_pass, policy)
 
 
 def way_of(line: Mapping[str, Any]) -> Way:
@@ -80,21 +86,22 @@ def make_engine(
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
             stack = "--fused false" if asked.fused is False else stack
             return SetupFacts("cannot-fuse", flag, found=stack)
-        return _plain(model, adapters, asked, device, stack)
+        return _plain(model, adapters, asked, device, stack, before)
     if asked.base_dtype == "fp8":
         for group in stack.groups:
             group.quantize()
     if device.type != "cuda":
         policy = _asked_policy(stack, asked)
-        budget = asked.tokens_per_pass or PLAIN_TOKENS
+        budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
         engine = Fast(stack, adapters, device, budget, policy, graphs=False)
         return Started(engine, {"engine": "fused", "keep": str(policy)})
     return _on_cuda(stack, adapters, asked, device, samples, plan, before)
 
 
 def _plain(
-    model: PeftModel, adapters: Adapters, asked: EngineOptions, device: torch.device, why: str
-) -> Started:
+    model: PeftModel, adapters: Adapters, asked: EngineOptions, device: torch.device, why: str,
+    before: Way | None,
+) -> Started:  # fmt: skip
     """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
     about: dict[str, Any] = {"engine": "plain", "why": why}
     if asked.fused or (asked.fused is None and device.type == "cuda"):
@@ -106,7 +113,7 @@ def _plain(
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
-    budget = asked.tokens_per_pass or PLAIN_TOKENS
+    budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
     engine = Plain(model, adapters, device, budget if packed else 1)
     return Started(engine, about)
 
@@ -121,7 +128,8 @@ def _on_cuda(
 ) -> Started | SetupFacts:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
-    room = free_bytes(asked, device) - SLACK
+    # Adam's two moments come with the first update; recovery's copy of values and moments as well.
+    room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
     graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
     found: Way | None = before
     for _ in range(6):
@@ -138,7 +146,9 @@ def _on_cuda(
         torch.cuda.reset_peak_memory_stats(device)
         try:
             engine.one(make_pass(rows, device), 0.0)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             found, room = None, room * 0.9
         else:
             adapters.zero()

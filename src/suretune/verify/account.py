@@ -27,6 +27,7 @@ def account(report: Report) -> tuple[Section, ...]:
     return (
         _ledger(report),
         _plan(report),
+        *_on_the_way(report),
         _findings(report),
         _proof(report),
         _cost(report),
@@ -139,6 +140,16 @@ def _plan(report: Report) -> Section:
         (words("plan digest", "计划摘要值"), _text(part(plan, "digest"), "code")),
     )
     return Section("plan", words("Plan", "计划"), (Facts(rows),))
+
+
+def _on_the_way(report: Report) -> tuple[Section, ...]:
+    """What training got over; nothing at all where there was nothing."""
+    rows = tuple(
+        (str(found.get("where") or ""), line(p.told(found.get("what"))))
+        for found in p.on_the_way(report)
+    )
+    title = words("What happened on the way", "途中发生了什么")
+    return (Section("on-the-way", title, (Facts(rows),)),) if rows else ()
 
 
 def _findings(report: Report) -> Section:

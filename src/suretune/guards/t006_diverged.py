@@ -1,0 +1,43 @@
+"""T006 diverged: the losses left the ground, and going back did not help.
+
+What it looks at: updates that are out of line (T005) three times in a row, after the run has gone
+back to its last good state three times, with half the learning rate each time.
+
+Why it matters: what would have come out is worse than the base.
+
+How to mend it: the update was not applied, and the last checkpoint is good. Train with a tenth of
+the `--learning_rate`.
+
+T006 diverged：训练发散，退回也没有用。
+
+看什么：已经三次退回最近的完好状态、每次学习率减半之后，仍然连续三次更新明显偏离（T005）。
+
+为什么重要：这样训练出来的结果比基座还差。
+
+怎么改：这次更新没有生效，上一个检查点是好的。把 `--learning_rate` 降到十分之一再训练。
+"""
+
+from suretune.guards.guard import Guard, for_recovery
+from suretune.types import RecoveryFacts, Text
+
+GUARD = Guard(
+    code="T006",
+    name="diverged",
+    stops=True,
+    facts=RecoveryFacts,
+    check=for_recovery("diverged"),
+    what=Text(
+        "Update {step} is the third in a row out of line (loss {loss}, gradient "
+        "norm {grad_norm}), after going back {attempts} times.",
+        "第 {step} 次更新是连续第三次明显偏离（损失 {loss}，梯度范数 {grad_norm}），"
+        "此前已退回 {attempts} 次。",
+    ),
+    why=Text(
+        "What would have come out is worse than the base.",
+        "这样训练出来的结果比基座还差。",
+    ),
+    fix=Text(
+        "Train with a tenth of the `--learning_rate`.",
+        "把 `--learning_rate` 降到十分之一再训练。",
+    ),
+)

@@ -1,0 +1,94 @@
+"""`--budget 10m`: a schedule that ends in time, its proof included.
+
+Two updates are computed and not applied: the largest of the plan and one of middling size. A line
+through their times says how long every update will take; as many are kept as fit. The plan of
+fewer updates is a prefix of the longer one, warmed up and brought to zero in its own length.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from suretune.config import Resolved
+from suretune.data.choose import auto
+from suretune.data.plan import make_plan
+from suretune.run.check import Checked
+from suretune.run.journal import Journal
+from suretune.train.loop import Learner, gradient
+from suretune.types import SetupFacts
+
+MARGIN = 0.03  # of the budget, for what varies
+ORIGIN = "--budget"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Moments of `time.perf_counter`, in seconds: when the process began, when all must be over."""
+
+    began: float
+    end: float
+
+    @property
+    def left(self) -> float:
+        return self.end - time.perf_counter()
+
+
+def fitting(
+    checked: Checked, learner: Learner, clock: Clock, reserve: float, probing: float,
+    journal: Journal,
+) -> int:  # fmt: skip
+    """How many updates of the plan (anchors in it) the time allows; a stop when not even one.
+
+    `reserve`: seconds that the proof will take; `probing`: seconds of one evaluation on the way.
+    """
+    plan = checked.plan
+    learner.engine.prepare(checked.samples, plan, 0)
+    start, slope = _measured(checked, learner)
+    room = clock.left - reserve - MARGIN * (clock.end - clock.began)
+    fits, spent = 0, 0.0
+    for update in plan.updates:
+        spent += start + slope * update.tokens + probing * (update.step in plan.probe_steps)
+        if spent > room:
+            break
+        fits = update.step
+    each = start + slope * plan.tokens / len(plan.updates)
+    journal.event(
+        "budget", seconds=round(clock.end - clock.began, 1), left=round(clock.left, 1),
+        for_proof=round(reserve, 1), seconds_per_update=round(each, 4), fits=fits,
+        planned=plan.schedule.total,
+    )  # fmt: skip
+    if not fits:
+        found = f"{each:.2f} s an update; {max(room, 0):.1f} s are left"
+        raise journal.stop(SetupFacts("budget-too-small", ORIGIN, found=found))
+    return fits
+
+
+def _measured(checked: Checked, learner: Learner) -> tuple[float, float]:
+    """(seconds, seconds per token): the line through the times of two updates."""
+    by_size = sorted(checked.plan.updates, key=lambda update: update.tokens)
+    times = []
+    for update in (by_size[-1], by_size[-1], by_size[len(by_size) // 2]):  # the first warms up
+        begin = time.perf_counter()
+        gradient(learner, [checked.samples[i] for i in update.samples], update.loss_weight)
+        times.append((update.tokens, time.perf_counter() - begin))
+    learner.adapters.zero()
+    (large, long), (small, short) = times[1:]
+    slope = max(0.0, (long - short) / (large - small)) if large > small else 0.0
+    return max(short - slope * small, 0.0), slope
+
+
+def is_cut(resolved: Resolved) -> bool:
+    """Whether a budget has already decided: a run that goes on keeps its schedule."""
+    return resolved.config.schedule.max_steps is not None and not resolved.given("max_steps")
+
+
+def cut(checked: Checked, updates: int) -> Checked:
+    """The same run (anchors not in it) with this many updates."""
+    why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}:时间内能完成的次数")
+    resolved = checked.resolved.with_values(why, max_steps=updates)
+    plan = make_plan(
+        checked.samples, checked.plan.held_out, resolved.config.schedule,
+        probing=bool(checked.plan.probe_steps),
+    )  # fmt: skip
+    return replace(checked, resolved=resolved, plan=plan)
