@@ -401,8 +401,8 @@ SETUP_CASES = {
         "`--fused false`",
     ),
     "S029": on_setup(
-        setup("budget-too-small", "--budget", "2.31 s an update; 0.4 s are left"),
-        "2.31 s an update",
+        setup("budget-too-small", "--budget 20s", "2.31 s an update; 0.4 s are left"),
+        "--budget 20s",
         "`--budget`",
     ),
     "S022": on_setup(

@@ -28,7 +28,9 @@ GUARD = Guard(
     stops=True,
     facts=SetupFacts,
     check=for_setup("budget-too-small"),
-    what=Text("Not one update fits: {found}.", "一次更新也做不完：{found}。"),
+    what=Text(
+        "Not one update fits into `{detail}`: {found}.", "`{detail}` 内一次更新也做不完：{found}。"
+    ),
     why=Text(
         "The time is counted from the start of the process, and the proof takes its part.",
         "时间从进程启动算起，其中一部分要留给验证。",

@@ -42,7 +42,7 @@ def fitting(
 
     `reserve`: seconds that the proof will take; `probing`: seconds of one evaluation on the way.
     """
-    plan = checked.plan
+    plan, asked = checked.plan, checked.resolved.config.schedule.budget
     learner.engine.prepare(checked.samples, plan, 0)
     start, slope = _measured(checked, learner)
     room = clock.left - reserve - MARGIN * (clock.end - clock.began)
@@ -60,7 +60,7 @@ def fitting(
     )  # fmt: skip
     if not fits:
         found = f"{each:.2f} s an update; {max(room, 0):.1f} s are left"
-        raise journal.stop(SetupFacts("budget-too-small", ORIGIN, found=found))
+        raise journal.stop(SetupFacts("budget-too-small", f"{ORIGIN} {asked}", found=found))
     return fits
 
 
