@@ -52,6 +52,9 @@ PARTS = (  # the first part whose word stands in a kernel's name owns its time
     ("copies", ("memcpy", "memset", "copy")),
 )
 
+# What no peer does: general questions learned beside the rows, probes asked on the way.
+SAME_WORK = ("--anchor_ratio", "0", "--until_proven", "false")
+
 Result = dict[str, Any]
 Runs = dict[str, list[Result]]
 
@@ -80,7 +83,8 @@ def jobs(asked: argparse.Namespace, model: Path, rows: Path) -> list[Job]:
     engine: tuple[str, ...] = (str(HERE / "engine.py"), "--random", str(asked.config))
     engine += ("--shrink",) if asked.shrink else ()
     few = ("--updates", "6") if short else ("--updates", "25")
-    made = [Job("suretune:seeds", seeds_command(model, rows, asked.work / "run"))]
+    job = seeds_command(model, rows, asked.work / "run")
+    made = [Job("suretune:seeds", (*job, *SAME_WORK)), Job("suretune:seeds-default", job)]
     for case, more in (
         ("packed", few), ("packed4", few), ("packed24", few), ("peak4096", few), ("decode", ()),
         ("longest", ("--lengths", "64", "128") if short else ()),
@@ -144,7 +148,7 @@ def environment(job: Job, asked: argparse.Namespace) -> dict[str, str]:
 
 def run(job: Job, asked: argparse.Namespace, limit: float) -> Result:
     """What the case printed, or `failed` with the end of what it said."""
-    if job.case == "seeds":
+    if job.case.startswith("seeds"):
         shutil.rmtree(asked.work / "run", ignore_errors=True)
     start = time.time()
     try:
@@ -163,7 +167,7 @@ def run(job: Job, asked: argparse.Namespace, limit: float) -> Result:
         return {"failed": f"exit status {done.returncode}", "said": done.stderr[-1500:]}
     if "refused" in told or ("findings" in told and "steps" not in told):
         return {"failed": "refused", "said": json.dumps(told, ensure_ascii=False)[-1500:]}
-    if job.case == "seeds":
+    if job.case.startswith("seeds"):
         try:
             return seeds_figures(told, command_s, start, asked.work / "run")
         except (KeyError, ValueError) as odd:
@@ -222,7 +226,11 @@ def own_figures(runs: Runs) -> Result:
         of("packed24", "tok_s"), of("fp8", "tok_s"), of("fp8", "loss_gap"), of("longest", "tokens"),
         of("peak4096", "peak_gib"), of("decode", "one"), of("decode", "sixteen"),
     )  # fmt: skip
-    more = {"packed_one_tok_s": of("packed", "tok_s")}
+    more = {
+        "packed_one_tok_s": of("packed", "tok_s"),
+        "seeds_default_train_s": of("seeds-default", "train_s"),
+        "seeds_default_wall_s": of("seeds-default", "wall_s"),
+    }
     return dict(zip(KEYS, values, strict=True)) | more
 
 
