@@ -230,6 +230,8 @@ def own_figures(runs: Runs) -> Result:
         "packed_one_tok_s": of("packed", "tok_s"),
         "seeds_default_train_s": of("seeds-default", "train_s"),
         "seeds_default_wall_s": of("seeds-default", "wall_s"),
+        "seeds_uncompiled_wall_s": of("seeds-uncompiled", "wall_s"),
+        "fp8_random_loss_gap": of("fp8-random", "loss_gap"),
     }
     return dict(zip(KEYS, values, strict=True)) | more
 

@@ -208,6 +208,27 @@ def profile(latest: Mapping[str, Any]) -> list[str]:
     return lines + [f"| {part} | {share:.1%} |" for part, share in parts.items()]
 
 
+def notes(latest: Mapping[str, Any]) -> list[str]:
+    """What a figure alone would not say."""
+    lines = []
+    wall, gap = latest.get("seeds_uncompiled_wall_s"), latest.get("fp8_random_loss_gap")
+    if wall is not None:
+        lines.append(
+            "- The peers' times to the adapter were taken where no library's bytecode was compiled,"
+            f" as images often leave it; suretune took {wall:.1f} s there."
+        )
+    if gap is not None:
+        lines.append(
+            "- FP8 on random tokens that are learned by heart, five times over, where nothing but"
+            f" noise can be learned: a mean distance of {gap:.2%}; on real rows the figure above."
+        )
+    lines.append(
+        "- Random weights never end an answer, so with the defaults every question on the way costs"
+        " its full 96 tokens; a model that ends its answers needs a fraction."
+    )
+    return lines
+
+
 def failures(latest: Mapping[str, Any]) -> list[str]:
     """Cases that gave no figure, and in a word why."""
     return [f"- `{name}`: {told['failed']}" for name, told in latest.get("failed", {}).items()]
@@ -248,7 +269,7 @@ def page(latest: Mapping[str, Any], before: Mapping[str, Any], drawn: Sequence[s
     lines = ["# Benchmarks", "", "Made by `python benchmarks/page.py` of the results in"]
     lines += ["[benchmarks/results](../benchmarks/results): `latest.json` as measured, and"]
     lines += ["`earlier.json`, copied by hand from notes of earlier runs.", ""]
-    lines += [head, "", "## Reached", "", *targets(latest), ""]
+    lines += [head, "", "## Reached", "", *targets(latest), "", *notes(latest), ""]
     lines += ["## Peers", "", *peers(latest), ""]
     lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
     lines += [*earlier(before), "", "## Where the time goes", "", *profile(latest), ""]

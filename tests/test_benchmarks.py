@@ -33,7 +33,7 @@ def test_the_newest_results_have_the_agreed_keys() -> None:
     assert set(latest.KEYS) | set(latest.ABOUT) <= set(NEWEST)
     for peer in NEWEST["peers"].values():
         assert set(latest.KEYS) <= set(peer)
-    assert {figure.key for figure in page.FIGURES} - {"packed_one_tok_s"} == set(latest.KEYS)
+    assert {figure.key for figure in page.FIGURES} >= set(latest.KEYS)
 
 
 def test_the_figures_follow_from_the_runs() -> None:

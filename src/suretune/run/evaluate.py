@@ -13,8 +13,10 @@ from suretune.model.generate import Talker
 from suretune.options import ProofOptions
 from suretune.train.engine import Engine
 from suretune.types import Evaluation, Sample
-from suretune.verify.measure import Questions, answer_probes, solve
+from suretune.verify.measure import PROBE_TOKENS, Questions, answer_probes, solve
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
+
+GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,11 @@ class Judge:
         """Everything that is worth asking after update `step`."""
         judged = asked_on_the_way(self.questions.probes)
         first = [p for p in judged if p.kind == MUST_PASS]
-        rest = [p for p in judged if p.kind != MUST_PASS]
         with engine.tuned() as model:
-            passed = self._passed(model, first)
+            passed = self._passed(model, first, GLANCE)
             if passed < len(first):
                 return Evaluation(step, held_out, passed, len(judged))
-            passed += self._passed(model, rest)
+            passed = self._passed(model, judged, PROBE_TOKENS)
             if passed < self.bounds.probes_needed * len(judged):
                 return Evaluation(step, held_out, passed, len(judged))
             skills = solve(model, self.tokenizer, self.questions.skills)
@@ -49,8 +50,8 @@ class Judge:
         )
         return Evaluation(step, held_out, passed, len(judged), share, drift, proven)
 
-    def _passed(self, model: Talker, probes: Sequence[Probe]) -> int:
-        said = answer_probes(model, self.tokenizer, probes, self.questions.system)
+    def _passed(self, model: Talker, probes: Sequence[Probe], tokens: int) -> int:
+        said = answer_probes(model, self.tokenizer, probes, self.questions.system, tokens)
         return sum(bool(p.judge(answer)) for p, answer in zip(probes, said, strict=True))
 
 

@@ -66,11 +66,15 @@ def solve(model: Talker, tokenizer: ChatTokenizer, items: Sequence[Item]) -> lis
 
 
 def answer_probes(
-    model: Talker, tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
+    model: Talker,
+    tokenizer: ChatTokenizer,
+    probes: Sequence[Probe],
+    system: str | None,
+    most: int = PROBE_TOKENS,
 ) -> list[str]:
-    """One answer a probe."""
+    """One answer a probe, of at most this many tokens."""
     prompts = [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
-    return answers(model, tokenizer, prompts, PROBE_TOKENS) if prompts else []
+    return answers(model, tokenizer, prompts, most) if prompts else []
 
 
 def _skill_messages(item: Item) -> tuple[Message, ...]:
