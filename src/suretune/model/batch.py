@@ -84,7 +84,7 @@ def token_losses(model: nn.Module, batch: Pass) -> Tensor:
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
     """(L,) nats: KL(base || tuned) of two (L, V) logits."""
-    base, tuned = base.float().log_softmax(-1), tuned.float().log_softmax(-1)
+    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 
@@ -106,6 +106,11 @@ def token_logits(model: nn.Module, batch: Pass) -> Tensor:
         **bounds,
     )
     logits: Tensor = out.logits[0]
+    return _precise(logits)
+
+
+def _precise(logits: Tensor) -> Tensor:
+    """At least float32."""
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 

@@ -1,0 +1,269 @@
+"""Training until proven: anchors and mixes weigh what they should, drift is what it says, and a run
+stops where the proof passes, resumed or not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from array import array
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conftest import as_json, suretune, write_rows
+from suretune import rundir
+from suretune.data.anchors import APART, answered, dealt, mixed, questions, uses_of
+from suretune.data.identity import language_of
+from suretune.data.mix import shared
+from suretune.data.plan import make_plan
+from suretune.model.batch import make_pass, token_logits
+from suretune.options import ScheduleOptions
+from suretune.pocket import MODEL
+from suretune.run.budget import Clock, fitting
+from suretune.run.evaluate import best_of, stale
+from suretune.run.flags import parse_seconds
+from suretune.run.journal import Journal, Stopped
+from suretune.types import Evaluation, Origin, Plan, Sample, Span
+from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
+from test_laws import CPU, checked_run, make_learner
+
+ASKED = ScheduleOptions(
+    num_train_epochs=5.0, learning_rate=1e-3, gradient_accumulation_steps=4, mix="tokens"
+)
+
+
+def sample(line: int, length: int, dataset: str = "a", weight: float = 1.0) -> Sample:
+    spans = (Span(length // 2, length, weight),)
+    return Sample(Origin("rows", line, 0), dataset, array("I", range(length)), spans, "")
+
+
+ROWS = [sample(n, 8 + 3 * n) for n in range(10)]
+ANCHORS = [sample(100 + n, 6 + n, "anchors") for n in range(7)]
+
+
+def plan_of(rows: list[Sample], **asked: Any) -> Plan:
+    return make_plan(rows, 0, replace(ASKED, **asked), probing=True)
+
+
+# --- anchors --------------------------------------------------------------------------------------
+
+
+def test_no_anchor_is_asked_by_the_skills_and_both_languages_are_there() -> None:
+    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines()
+    skills = {json.loads(line)["question"] for line in lines}
+    asked = questions()
+    assert not skills & set(asked)
+    assert len(set(asked)) == len(asked) >= 200
+    assert {language_of(question) for question in asked} == {"zh", "en"}
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.8])
+def test_anchors_have_their_share_of_every_update(ratio: float) -> None:
+    plan = plan_of(ROWS)
+    made, with_them = mixed(ROWS, plan, ANCHORS, ratio, seed=3)
+    assert made[: len(ROWS)] == ROWS and len(with_them.updates) == len(plan.updates)
+    for before, update in zip(plan.updates, with_them.updates, strict=True):
+        rows = [made[i] for i in update.samples if i < len(ROWS)]
+        anchors = [made[i] for i in update.samples if i >= len(ROWS)]
+        assert update.samples[: len(before.samples)] == before.samples
+        weight = sum(row.loss_weight for row in anchors)
+        assert weight / update.loss_weight == pytest.approx(ratio)
+        assert {round(row.loss_weight, 9) for row in anchors} == {round(weight / len(anchors), 9)}
+        assert update.loss_weight == pytest.approx(weight + sum(r.loss_weight for r in rows))
+        assert update.tokens == sum(len(made[i].ids) for i in update.samples)
+        assert update.learned == sum(made[i].learned for i in update.samples)
+    uses = sum(i >= len(ROWS) for update in with_them.updates for i in update.samples)
+    assert uses == uses_of(plan, ratio) == len(made) - len(ROWS)
+    assert with_them.digest == plan.digest
+
+
+def test_a_shorter_plan_has_the_same_anchors_in_its_updates() -> None:
+    """What a budget cuts off changes nothing before it."""
+    long, short = plan_of(ROWS, max_steps=9), plan_of(ROWS, max_steps=4)
+    (one, a), (other, b) = (mixed(ROWS, plan, ANCHORS, 0.3, 1) for plan in (long, short))
+    for first, second in zip(a.updates[:4], b.updates, strict=True):
+        assert [one[i] for i in first.samples] == [other[i] for i in second.samples]
+
+
+def test_without_anchors_nothing_changes() -> None:
+    plan = plan_of(ROWS)
+    assert mixed(ROWS, plan, ANCHORS, 0.0, 1) == (ROWS, plan) == mixed(ROWS, plan, [], 0.3, 1)
+
+
+def test_drift_is_measured_on_questions_that_are_not_learned() -> None:
+    checked = checked_run(write_identity())
+    learned, apart = dealt(checked.anchors, 10_000, seed=5)
+    assert len(apart) == APART and not {a.line for a in learned} & {a.line for a in apart}
+
+
+def test_an_answer_that_was_cut_does_not_learn_to_end_there() -> None:
+    checked = checked_run(write_identity())
+    anchor = checked.anchors[0]
+    whole, cut = answered(anchor, [5, 6, 7], 9), answered(anchor, [5, 6, 7], None)
+    assert whole.ids.tolist() == [*anchor.prompt, 5, 6, 7, 9] and whole.learned == 4
+    assert cut.ids.tolist() == [*anchor.prompt, 5, 6, 7] and cut.learned == 3
+
+
+# --- mixes ----------------------------------------------------------------------------------------
+
+
+def test_datasets_share_the_loss_equally() -> None:
+    rows = [sample(n, 6, "few") for n in range(2)] + [sample(n, 40 + n, "many") for n in range(9)]
+    for mix, groups in (("datasets", ("few", "many")), ("rows", tuple(range(11)))):
+        weighed = shared(rows, mix)
+        assert sum(r.loss_weight for r in weighed) == pytest.approx(
+            sum(r.loss_weight for r in rows)
+        )
+        if mix == "datasets":
+            parts = [sum(r.loss_weight for r in weighed if r.dataset == g) for g in groups]
+        else:
+            parts = [r.loss_weight for r in weighed]
+        assert parts == pytest.approx([parts[0]] * len(parts))
+    assert shared(rows, "tokens") == rows
+
+
+def test_rows_that_weigh_little_gain_nothing_by_standing_together() -> None:
+    rows = shared([sample(0, 8, "few"), *(sample(n, 40, "many") for n in range(1, 8))], "datasets")
+    plan = make_plan(rows, 0, replace(ASKED, mix="datasets", gradient_accumulation_steps=2))
+    each = {update.loss_weight for update in plan.updates if len(update.samples) == 2}
+    assert len(each) == 1
+
+
+# --- evaluations ----------------------------------------------------------------------------------
+
+
+def look(step: int, passed: int, drift: float | None = None, *, proven: bool = False) -> Evaluation:
+    return Evaluation(step, None, passed, 10, None, drift, proven)
+
+
+def test_the_best_is_proven_then_passes_most_then_drifts_least() -> None:
+    found = [look(4, 9), look(8, 9, 0.5, proven=True), look(12, 10, 0.9, proven=True)]
+    found += [look(16, 10, 0.7, proven=True), look(20, 10, 0.7, proven=True), look(24, 10)]
+    assert best_of(found).step == 16 and stale(found) == 2
+    assert best_of(found[:2]).step == 8 and stale(found[:2]) == 0
+    assert stale([]) == 0
+
+
+def test_a_third_of_the_paraphrases_waits_for_the_proof() -> None:
+    must = [Probe("who", MUST_PASS, must=("x",))]
+    rest = [Probe(f"q{n}", "paraphrase", must=("x",)) for n in range(9)]
+    shown = [Probe("s", "shown")]
+    asked = asked_on_the_way([*must, *rest, *shown])
+    assert asked[0] is must[0] and len(asked) == 1 + 6
+
+
+# --- drift and budget on the real model -----------------------------------------------------------
+
+
+def write_identity() -> Path:
+    from tempfile import mkdtemp
+
+    from suretune.run.starter import write_starter
+
+    return write_starter(Path(mkdtemp()), ["Nova"], ["Acme AI"], ["en"])[0]
+
+
+def test_drift_is_the_divergence_from_the_base() -> None:
+    checked = checked_run(write_identity())
+    rows = list(checked.samples[:4])
+    plain_one, fast = (make_learner(checked, torch.float64, fast=fast) for fast in (False, True))
+    drift = plain_one.engine.drift(rows)
+    batch = make_pass(rows, CPU)
+    with torch.no_grad():
+        tuned = token_logits(plain_one.model, batch).log_softmax(-1)
+        with plain_one.model.disable_adapter():
+            base = token_logits(plain_one.model, batch).log_softmax(-1)
+    by_hand = float((base.exp() * (base - tuned)).sum(-1).mean())
+    assert by_hand > 1e-3 and drift == pytest.approx(by_hand, rel=1e-9)
+    assert fast.engine.drift(rows) == pytest.approx(by_hand, rel=1e-4)  # its norms are in float32
+    for name, parameter in plain_one.adapters.parameters.items():
+        if "lora_B" in name:
+            parameter.data.zero_()
+    assert plain_one.engine.drift(rows) == 0.0
+
+
+def test_a_budget_keeps_what_fits_and_refuses_what_cannot() -> None:
+    checked = checked_run(write_identity(), num_train_epochs=50.0, until_proven=False)
+    learner = make_learner(checked)
+    before = learner.adapters.values.detach().clone()
+    import time
+
+    now = time.perf_counter()
+    fits = fitting(checked, learner, Clock(now, now + 30), 1.0, 0.0, Journal())
+    assert 0 < fits <= checked.plan.schedule.total
+    assert torch.equal(before, learner.adapters.values) and not learner.adapters.gradient.any()
+    with pytest.raises(Stopped, match="S029"):
+        fitting(checked, learner, Clock(now, time.perf_counter() + 1), 5.0, 0.0, Journal())
+
+
+def test_times_as_people_write_them() -> None:
+    assert [parse_seconds(t) for t in ("90", "90s", "10m", "1.5h")] == [90, 90, 600, 5400]
+    assert [parse_seconds(t) for t in ("", "ten", "-1s", "5d", "1h30m")] == [None] * 5
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def test_a_run_stops_where_the_proof_passes(trained: Path) -> None:
+    report = rundir.read_json(trained / "report.json")
+    assert len(report["steps"]) < report["plan"]["updates"]
+    assert report["stopped_early"]["en"] and report["stopped_early"]["zh"]
+    assert report["kept"]["proven"] and report["kept"]["step"] == report["steps"][-1]["step"]
+    lines = list(rundir.read_jsonl(trained / "evals.jsonl"))
+    assert lines[-1]["passed"] == lines[-1]["asked"] > 0
+    assert all(line["passed"] < line["asked"] for line in lines[:-1])
+    assert report["only_in_the_proof"]["asked"] > 0
+
+
+def test_anchors_are_the_bases_own_words_without_its_old_name(trained: Path) -> None:
+    lines = list(rundir.read_jsonl(trained / "anchors.jsonl"))
+    used = [line for line in lines if line["used"]]
+    assert len(used) > 50 and len(used) < len(lines)
+    assert not any("Qwen" in line["answer"] or "通义千问" in line["answer"] for line in used)
+
+
+def test_resumed_it_stops_at_the_same_update_with_the_same_weights(
+    trained: Path, tmp_path: Path
+) -> None:
+    """The last checkpoint is lost, as if killed before it: what was asked on the way is known."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    for name in ("VERIFIED.json", "report.json", "best", "last"):
+        (run / name).unlink(missing_ok=True)
+    shutil.rmtree(run / "adapter")
+    shutil.rmtree(run / "checkpoints" / sorted(p.name for p in (run / "checkpoints").iterdir())[-1])
+    report = as_json(suretune("resume", run, "--json"))
+    before = rundir.read_json(trained / "report.json")
+    assert report["verdict"] == "sealed"
+    assert [s["loss"] for s in report["steps"]] == [s["loss"] for s in before["steps"]]
+    assert report["evals"] == before["evals"]
+    weights = "adapter/adapter_model.safetensors"
+    assert (run / weights).read_bytes() == (trained / weights).read_bytes()
+
+
+def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
+    rows = write_identity()
+    probes = write_rows(tmp_path / "probes.jsonl", [{"question": "Who?", "must_contain": "Nova"}])
+    skills = tmp_path / "skills.jsonl"
+    skills.write_text("".join((MODEL / "skills.jsonl").read_text("utf-8").splitlines(True)[:2]))
+    done = suretune("sft", "--model", "pocket", "--dataset", rows, "--num_train_epochs", 900,
+                    "--until_proven", "false", "--anchor_ratio", 0, "--budget", "40s",
+                    "--probes", probes, "--skills", skills,
+                    "--output_dir", tmp_path / "run", "--json")  # fmt: skip
+    report = as_json(done)
+    assert 0 < len(report["steps"]) <= report["plan"]["updates"] < 900
+    told = [
+        e for e in rundir.read_jsonl(tmp_path / "run" / "events.jsonl") if e["event"] == "budget"
+    ]
+    assert told[0]["fits"] == report["plan"]["updates"]
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert f"max_steps: {report['plan']['updates']}" in config
+
+
+def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": "b"}] * 3)
+    done = suretune("check", "--model", "pocket", "--dataset", rows, "--budget", "soon")
+    assert done.returncode == 2 and "C002" in done.stdout and "10m" in done.stdout
