@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
+TORCH = ("demo", "sft", "resume", "infer", "ask", "verify")  # verbs that import it
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
@@ -34,6 +35,11 @@ def run_verb(command: Command) -> int:
     journal = Journal(command.resolved.config.run.ignore)
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check"):  # those tell all their faults together
+        journal.settle()
+    if command.verb.name in TORCH:
+        from suretune.run.machine import packages
+
+        journal.look_at_all(packages())
         journal.settle()
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
         "demo": demo,

@@ -107,7 +107,9 @@ def packs(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return made
 
 
-def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFacts:
+def plan_facts(
+    plan: Plan, asked: ScheduleOptions, eval_asked: bool, usual_rate: float
+) -> PlanFacts:
     """What the schedule's guards look at."""
     total = plan.schedule.total
     before_last = 1 + sum(step < total for step in plan.eval_steps) if plan.held_out else 0
@@ -125,4 +127,6 @@ def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFact
         warmup=plan.schedule.warmup,
         warmup_asked=asked.warmup_steps or 0,
         eval_asked=eval_asked,
+        learning_rate=plan.schedule.peak,
+        usual_rate=usual_rate,
     )
