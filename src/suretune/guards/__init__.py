@@ -18,7 +18,7 @@ from suretune.types import Facts, Finding
 @cache
 def all_guards() -> tuple[Guard, ...]:
     """Every guard of this folder, in the order of their codes."""
-    names = sorted(module.name for module in iter_modules(__path__) if module.name != "guard")
+    names = sorted(m.name for m in iter_modules(__path__) if re.match(r"[a-z]\d{3}_", m.name))
     return tuple(import_module(f"{__name__}.{name}").GUARD for name in names)
 
 
