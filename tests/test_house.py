@@ -114,6 +114,14 @@ def test_what_must_never_stand_in_the_source(pattern: str) -> None:
         assert not found, f"{path}: {found.group() if found else ''}"
 
 
+def test_no_check_is_an_assert() -> None:
+    """`python -O` takes them out. In `model/` they narrow types and check nothing."""
+    for path in FILES:
+        tree = parsed(path)
+        if room_of(path) != "model":
+            assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)], path
+
+
 def test_the_whole_house_is_small() -> None:
     """Source lines without guards' pages, the pocket's word lists and blank lines.
 

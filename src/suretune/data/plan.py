@@ -24,6 +24,8 @@ def make_plan(samples: Sequence[Sample], held_out: int, asked: ScheduleOptions) 
     """
     if asked.num_train_epochs is None or asked.learning_rate is None:
         raise ValueError("epochs and learning rate must be chosen before planning")
+    if not samples:
+        raise ValueError("there is nothing to plan: no sample")
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
     per_epoch = math.ceil(len(samples) / size)
     total = asked.max_steps or max(1, math.ceil(asked.num_train_epochs * per_epoch - 1e-9))

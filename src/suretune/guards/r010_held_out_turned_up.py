@@ -27,7 +27,7 @@ ROOM = 1.02  # evaluations differ a little from one to the next
 
 def check(facts: ProofFacts) -> Values | None:
     after, best = facts.held_out_after, facts.held_out_best
-    if after is None or best is None or not after > best * ROOM:
+    if not facts.best_step or after is None or best is None or not after > best * ROOM:
         return None
     return {"where": "held-out rows", "best": best, "after": after, "step": facts.best_step}
 

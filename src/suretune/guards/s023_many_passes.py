@@ -17,6 +17,8 @@ S023 many-passes：每条数据要看二十遍以上。
 怎么改：调低 `--num_train_epochs`（或 `--max_steps`），或者增加数据。不写时，suretune 最多选十遍。
 """
 
+import math
+
 from suretune.guards.guard import Guard, Values
 from suretune.types import PlanFacts, Text
 
@@ -24,7 +26,8 @@ MOST = 20
 
 
 def check(facts: PlanFacts) -> Values | None:
-    passes = facts.updates * facts.rows_per_update / max(facts.rows, 1)
+    per_pass = math.ceil(facts.rows / facts.rows_per_update)
+    passes = facts.updates / max(per_pass, 1)
     if passes <= MOST:
         return None
     return {"where": "--num_train_epochs", "passes": round(passes), "rows": facts.rows}

@@ -36,6 +36,14 @@ def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
     )
 
 
+def out_of_memory(error: BaseException) -> str:
+    """What an error says if memory ran out, the CPU's included; else nothing."""
+    before, on_cpu, told = str(error).partition("DefaultCPUAllocator: ")
+    if on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return (told or before).split(". ")[0] or type(error).__name__
+    return ""
+
+
 def limit_memory(asked: EngineOptions, device: torch.device) -> None:
     """Let the process use no more of the card than was asked, CUDA's own share included."""
     limit = asked.memory_limit and parse_bytes(asked.memory_limit)

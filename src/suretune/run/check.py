@@ -148,7 +148,8 @@ def _judge_data(
     journal: Journal,
 ) -> None:
     _look_at_faults(found, resolved, journal)
-    if found.ready or not found.faults:  # else the faults have said it all
+    skip = resolved.config.data.on_bad_row == "skip"
+    if found.ready or not found.faults or skip:  # else the faults have said it all
         taught = _taught(found, identity)
         old = _old_identity(taught, identity)
         journal.look(data_facts(found, resolved.config.data, how, old, len(taught)))

@@ -17,6 +17,7 @@ import torch
 
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.model.device import out_of_memory
 from suretune.run import folder
 from suretune.run.check import Checked, with_weights
 from suretune.run.figures import figures, stopped_figures
@@ -103,8 +104,9 @@ def train_and_prove(
             if not _has_verdict(run):
                 _write_report(run, stopped_figures(checked, run, journal))
             raise
-        except torch.OutOfMemoryError as error:
-            found = str(error).split(". ")[0]
+        except (RuntimeError, MemoryError) as error:
+            if not (found := out_of_memory(error)):
+                raise
             raise journal.stop(SetupFacts("out-of-memory", str(run), found=found)) from error
         except OSError as error:
             if error.errno not in DISK:

@@ -115,10 +115,7 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     """Adapters attached, engine and optimizer ready."""
     config = checked.resolved.config
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
-    parameters = trainable(tuned)
-    if not parameters:
-        raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
-    adapters = Adapters(parameters, config.schedule.weight_decay)
+    adapters = Adapters(trainable(tuned), config.schedule.weight_decay)
     samples = [sample for row in checked.train for sample in row.samples]
     started = make_engine(
         tuned, adapters, config.engine, model.device, samples, checked.plan, _way_before(journal)
