@@ -210,6 +210,8 @@ def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
         "ask", "--adapters", trained, "--model", other, "--questions", questions, "--json"
     )
     assert done.returncode == 4 and "S012" in done.stdout
+    (finding,) = as_json(done)["findings"]
+    assert finding["what"]["en"] == f"The adapter was trained on pocket, not on {other}."
 
 
 def test_report_and_files_of_a_run(trained: Path) -> None:

@@ -55,6 +55,12 @@ DATA = DataFacts(
     template_system="You are Qwen, created by Alibaba Cloud.",
     mixed_shapes=(),
     allow_mixed=False,
+    broken_text=(),
+    hidden_text=(),
+    secrets=(),
+    answers=100,
+    same_answer=3,
+    identity_rows=60,
 )
 LONG = replace(DATA, over_long=2, longest=3071, first_over_long="train.jsonl:17")
 PLAN = PlanFacts(
@@ -70,6 +76,8 @@ PLAN = PlanFacts(
     warmup=2,
     warmup_asked=2,
     eval_asked=True,
+    learning_rate=1e-4,
+    usual_rate=1e-4,
 )
 STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
 LOST = RecoveryFacts("", step=9, loss=7.5, grad_norm=41.0)
@@ -94,6 +102,8 @@ PROOF = ProofFacts(
     identity=False,
     template_default_passed=20,
     template_default_asked=20,
+    held_out_best=1.49,
+    best_step=30,
 )
 
 
@@ -287,6 +297,34 @@ DATA_CASES = {
         ("4", "a.jsonl:1, a.jsonl:2, a.jsonl:3"),
         ("`suretune check --dataset FILE`",),
     ),
+    **{
+        code: Case(
+            replace(DATA, **{field: ("a.jsonl:3", "b:1", "b:2", "b:9")}),  # type: ignore[arg-type]
+            DATA,
+            "a.jsonl:3",
+            ("4", "a.jsonl:3, b:1, b:2"),
+            (cure,),
+        )
+        for code, field, cure in (
+            ("D026", "broken_text", "`--encoding gb18030`"),
+            ("D027", "hidden_text", "`sed -i "),
+            ("D028", "secrets", "`suretune check --dataset FILE`"),
+        )
+    },
+    "D029": Case(
+        replace(DATA, identity_rows=7),
+        replace(DATA, identity_rows=8),
+        "--dataset",
+        ("7",),
+        ("`suretune init identity ",),
+    ),
+    "D030": Case(
+        replace(DATA, same_answer=90),
+        replace(DATA, same_answer=89),
+        "--dataset",
+        ("90", "100"),
+        ("general.jsonl#500",),
+    ),
     "D025": Case(
         replace(LONG, policy="cut"),
         LONG,
@@ -405,6 +443,30 @@ SETUP_CASES = {
         "--budget 20s",
         "`--budget`",
     ),
+    "S025": on_setup(
+        setup("float16-risk", "models/qwen", "bfloat16"),
+        "--torch_dtype",
+        "`--torch_dtype bfloat16`",
+        "`--torch_dtype float32`",
+    ),
+    "S026": on_setup(
+        setup("token-beyond-vocabulary", "vocab_size 4096", "4097"), "--model", "`hf download "
+    ),
+    "S027": on_setup(
+        setup("gpu-not-used", "CUDA_VISIBLE_DEVICES=0", "2.13.0+cpu"),
+        "--device",
+        "`suretune doctor`",
+        "`--device cpu`",
+    ),
+    "S028": on_setup(
+        setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
+    ),
+    "V001": on_setup(
+        setup("rank-needs-a-flag", "48", "16"),
+        "--lora_rank",
+        "`--max-lora-rank 64`",
+        "`--lora_rank 16`",
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", "dropout before the adapters"),
         "--fused true",
@@ -431,6 +493,20 @@ PLAN_CASES = {
         "--warmup_steps",
         ("100", "40"),
         ("`--warmup_ratio 0.05`",),
+    ),
+    "S023": Case(
+        replace(PLAN, updates=63),
+        replace(PLAN, updates=60),
+        "--num_train_epochs",
+        ("45", "21"),
+        ("`--num_train_epochs 10`",),
+    ),
+    "S024": Case(
+        replace(PLAN, learning_rate=1e-6),
+        replace(PLAN, learning_rate=3e-3),
+        "--learning_rate",
+        ("1e-06", "0.0001"),
+        ("`--learning_rate 0.0001`",),
     ),
     "S011": Case(
         replace(PLAN, rows=50, held_out=0),
@@ -511,6 +587,13 @@ RESULT_CASES = {
         ("90.0%", "53.0%", "5.0%"),
         ("general.jsonl#500", "`--learning_rate`"),
     ),
+    "R010": Case(
+        replace(PROOF, held_out_best=1.4),
+        replace(PROOF, held_out_best=1.48),
+        "held-out rows",
+        ("1.4", "1.5", "30"),
+        ("`--early_stopping_patience 2`",),
+    ),
     "R009": Case(
         replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
         PROOF,
@@ -549,7 +632,8 @@ CASES = {
     **RESULT_CASES,
 }
 RECORDED = {
-    "S021",
+    *("S021", "S023", "S024", "S025", "S027", "S028", "V001"),
+    *("D026", "D027", "D028", "D029", "D030", "R010"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
@@ -765,7 +849,7 @@ def test_codes_and_names_are_unique_and_names_are_kebab_case() -> None:
 
 
 def test_a_file_is_named_after_its_guard() -> None:
-    files = {path.stem for path in HOME.glob("*.py")} - {"__init__", "guard"}
+    files = {path.stem for path in HOME.glob("*.py")} - {"__init__", "guard", "messages"}
     assert files == {f"{g.code}_{g.name}".lower().replace("-", "_") for g in all_guards()}
 
 
@@ -799,7 +883,8 @@ def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
 @every_guard
 def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     real = {name for o in options().values() for name in (o.name, *o.aliases)}
-    others = {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type"}
+    others = {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
+    others |= {"name", "author"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others
 

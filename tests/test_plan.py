@@ -99,6 +99,6 @@ def test_evaluations_count_the_base_and_stop_before_the_last_update() -> None:
     asked = replace(ASKED, eval_steps=20, num_train_epochs=2, early_stopping_patience=2)
     plan = make_plan(rows(450), 20, asked)
     assert plan.schedule.total == 58 and plan.eval_steps == (20, 40, 58)
-    facts = plan_facts(plan, asked, True)
+    facts = plan_facts(plan, asked, True, 1e-4)
     assert facts.evaluations == 3  # 0, 20, 40
     assert set(plan.eval_steps) <= set(plan.save_steps)

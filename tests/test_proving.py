@@ -263,6 +263,14 @@ def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
     assert f"max_steps: {report['plan']['updates']}" in config
 
 
+def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = suretune("sft", "--model", "pocket", "--dataset", write_identity(), "--budget", "2s",
+                    "--output_dir", run, "--json")  # fmt: skip
+    assert done.returncode == 4 and as_json(done)["findings"][-1]["code"] == "S029"
+    assert (run / "report.json").exists() and not (run / "steps.jsonl").exists()
+
+
 def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": "b"}] * 3)
     done = suretune("check", "--model", "pocket", "--dataset", rows, "--budget", "soon")

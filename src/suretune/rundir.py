@@ -25,6 +25,14 @@ MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
 
 
+class Damaged(ValueError):
+    """A file of a run that is there and does not hold what was written into it."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(found)
+        self.path = path
+
+
 def dumps(value: Any) -> bytes:
     """JSON as this project writes it: UTF-8, keys in the order given, NaN as null."""
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
@@ -61,7 +69,14 @@ def append(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return orjson.loads(path.read_bytes())
+    """A mapping that `write_json` wrote, or `Damaged`."""
+    try:
+        value = orjson.loads(path.read_bytes())
+    except ValueError as error:
+        raise Damaged(path, f"{path.name}: {error}") from error
+    if not isinstance(value, dict):
+        raise Damaged(path, f"{path.name}: {type(value).__name__}")
+    return value
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:

@@ -254,6 +254,12 @@ class DataFacts:
     template_system: str  # what the template says when nobody gives a system prompt
     mixed_shapes: tuple[str, ...]
     allow_mixed: bool
+    broken_text: tuple[str, ...]  # rows with characters that a wrong encoding destroyed
+    hidden_text: tuple[str, ...]  # rows with characters that nobody sees
+    secrets: tuple[str, ...]  # rows that seem to hold an access token or a private key
+    answers: int  # rows with one answer
+    same_answer: int  # of these, how many have the commonest one
+    identity_rows: int  # rows that teach a new identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,8 @@ class PlanFacts:
     warmup: int
     warmup_asked: int
     eval_asked: bool
+    learning_rate: float
+    usual_rate: float  # for adapters on a model of this width, 0 where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +342,8 @@ class ProofFacts:
     identity: bool
     template_default_passed: int
     template_default_asked: int
+    held_out_best: float | None  # of all evaluations, after `best_step` updates
+    best_step: int
 
 
 Facts = (

@@ -84,7 +84,10 @@ VERBS = (
     ),
     Verb(
         "explain",
-        Text("what a finding means: suretune explain D003", "解释编号:suretune explain D003"),
+        Text(
+            "what a finding, or a pasted error message, means: suretune explain D003",
+            "解释编号,或粘贴来的报错:suretune explain D003",
+        ),
         positional="CODE",
     ),
     Verb(

@@ -9,10 +9,10 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from suretune.run.journal import ENVIRONMENT, OK
+from suretune.run.machine import NEEDS, numbers
 from suretune.types import Text
 from suretune.words import say
 
-NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
 TOO_OLD = Text("too old, at least", "太旧,至少需要")
 MISSING = Text("missing", "缺失")
 
@@ -28,7 +28,7 @@ def examine(as_json: bool) -> int:
             found[name] = say(MISSING)
             wrong.append(name)
             continue
-        if _numbers(str(found[name])) < least:
+        if numbers(str(found[name])) < least:
             found[name] = f"{found[name]} ({say(TOO_OLD)} {'.'.join(map(str, least))})"
             wrong.append(name)
     if "torch" not in wrong:
@@ -40,10 +40,6 @@ def examine(as_json: bool) -> int:
         for name, value in found.items():
             print(f"{name:<16} {value}")
     return ENVIRONMENT if wrong else OK
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdigit())
 
 
 def _gpu() -> dict[str, object]:

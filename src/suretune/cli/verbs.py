@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
+TORCH = ("demo", "sft", "resume", "infer", "ask", "verify")  # verbs that import it
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
@@ -38,6 +39,11 @@ def run_verb(command: Command) -> int:
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check"):  # those tell all their faults together
         journal.settle()
+    if command.verb.name in TORCH:
+        from suretune.run.machine import packages
+
+        journal.look_at_all(packages())
+        journal.settle()
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
         "demo": demo,
         "init": init,
@@ -51,7 +57,11 @@ def run_verb(command: Command) -> int:
         "explain": explain,
         "doctor": doctor,
     }
-    return verbs[command.verb.name](command, journal)
+    try:
+        return verbs[command.verb.name](command, journal)
+    except rundir.Damaged as damaged:
+        about = SetupFacts("checkpoint-damaged", str(damaged.path), found=str(damaged))
+        raise journal.stop(about) from damaged
 
 
 def check(command: Command, journal: Journal) -> int:
@@ -277,11 +287,16 @@ def report(command: Command, journal: Journal) -> int:
 
 
 def explain(command: Command, journal: Journal) -> int:
-    """A guard's page."""
+    """A guard's page, or what a message of another tool comes from."""
     from suretune.guards import all_guards
     from suretune.guards import explain as page
+    from suretune.guards.messages import treated
 
     text = page(command.word)
+    if text is None and (known := treated(command.word)):
+        names = {guard.code: guard.name for guard in all_guards()}
+        title, more = f"{known.code} {names[known.code]}", f"suretune explain {known.code}"
+        text = "\n\n".join([title, say(known.cause), say(known.cure), more])
     if text is None:
         for guard in all_guards():
             print(f"{guard.code} {guard.name}", file=sys.stdout if not command.word else sys.stderr)

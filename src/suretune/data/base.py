@@ -107,4 +107,8 @@ def _base(name: str, folder: Path) -> Base | SetupFacts:
         return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
     if not isinstance(config, dict):
         return SetupFacts("model-incomplete", str(folder), found="config.json")
+    for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
+        if not isinstance(config.get(size, 1), (int, type(None))):
+            found = f"config.json: {size} = {config[size]!r}"
+            return SetupFacts("model-incomplete", str(folder), found=found)
     return Base(name, folder, config)

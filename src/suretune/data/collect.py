@@ -18,6 +18,7 @@ from suretune.data.placeholders import Names, fill
 from suretune.data.render import Rendering, samples
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
+from suretune.data.texts import text_facts
 from suretune.options_input import DataOptions
 from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text
 
@@ -199,10 +200,12 @@ def hold_out(
 
 
 def data_facts(
-    found: Collected, asked: DataOptions, how: Rendering, old: Sequence[str]
+    found: Collected, asked: DataOptions, how: Rendering, old: Sequence[str], taught: int
 ) -> DataFacts:
-    """What the guards of the data look at. `old`: rows that still name the base's maker."""
+    """What the guards of the data look at. `old`: rows that still name the base's maker;
+    `taught`: how many teach a new identity."""
     ready = found.ready
+    texts = text_facts([row.example for row in ready])
     all_samples = [s for row in ready for s in row.samples]
     duplicates, contradictions = _same_questions([row.example for row in ready])
     shapes: dict[str, list[str]] = {}
@@ -236,6 +239,12 @@ def data_facts(
         template_system=how.tokenizer.default_system,
         mixed_shapes=mixed,
         allow_mixed=asked.mixed_shapes,
+        broken_text=texts.broken,
+        hidden_text=texts.hidden,
+        secrets=texts.secrets,
+        answers=texts.answers,
+        same_answer=texts.same_answer,
+        identity_rows=taught,
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ def make_plan(
     """
     if asked.num_train_epochs is None or asked.learning_rate is None:
         raise ValueError("epochs and learning rate must be chosen before planning")
+    if not samples:
+        raise ValueError("there is nothing to plan: no sample")
     size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
     per_epoch, schedule, evals, saves = timetable(len(samples), held_out, asked)
     total = schedule.total
@@ -153,7 +155,9 @@ def without(update: Update, samples: Sequence[Sample], left_out: Set[int]) -> Up
     return _update(update.step, update.epoch, rows, samples, weight)
 
 
-def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFacts:
+def plan_facts(
+    plan: Plan, asked: ScheduleOptions, eval_asked: bool, usual_rate: float
+) -> PlanFacts:
     """What the schedule's guards look at."""
     total = plan.schedule.total
     before_last = 1 + sum(step < total for step in plan.eval_steps) if plan.held_out else 0
@@ -171,4 +175,6 @@ def plan_facts(plan: Plan, asked: ScheduleOptions, eval_asked: bool) -> PlanFact
         warmup=plan.schedule.warmup,
         warmup_asked=asked.warmup_steps or 0,
         eval_asked=eval_asked,
+        learning_rate=plan.schedule.peak,
+        usual_rate=usual_rate,
     )

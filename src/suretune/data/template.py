@@ -152,6 +152,8 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     try:
         vocabulary = Vocabulary.from_file(str(folder / "tokenizer.json"))
         config = orjson.loads((folder / "tokenizer_config.json").read_bytes())
+        if not isinstance(config, dict):
+            raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
     except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
         return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
     try:
@@ -162,7 +164,12 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         return SetupFacts("no-chat-template", str(folder))
     vocabulary.no_truncation()
     vocabulary.no_padding()
-    return ChatTokenizer(folder, vocabulary, config, template)
+    tokenizer = ChatTokenizer(folder, vocabulary, config, template)
+    try:
+        _ = tokenizer.stop_ids
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return SetupFacts("model-incomplete", str(folder), found=f"generation_config.json: {error}")
+    return tokenizer
 
 
 def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:

@@ -18,7 +18,7 @@ from suretune.types import Facts, Finding
 @cache
 def all_guards() -> tuple[Guard, ...]:
     """Every guard of this folder, in the order of their codes."""
-    names = sorted(module.name for module in iter_modules(__path__) if module.name != "guard")
+    names = sorted(m.name for m in iter_modules(__path__) if re.match(r"[a-z]\d{3}_", m.name))
     return tuple(import_module(f"{__name__}.{name}").GUARD for name in names)
 
 
@@ -49,7 +49,7 @@ or flag that mends it. A guard either *stops* the run or is *recorded* in its re
 `suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
 
 C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示与模板 |
-S: set-up · 准备 | T: training · 训练 | R: result · 结果
+S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署
 """
 LABEL = re.compile(
     r"^(What it looks at|Why it matters|How to mend it|看什么|为什么重要|怎么改)", re.M

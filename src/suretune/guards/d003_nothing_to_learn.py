@@ -23,7 +23,8 @@ from suretune.types import DataFacts, Text
 
 
 def check(facts: DataFacts) -> Values | None:
-    if (facts.samples > 0 and facts.learned > 0) or facts.over_long:  # D004 speaks of those
+    refused = facts.over_long and facts.policy == "refuse"  # D004 speaks of those
+    if (facts.samples > 0 and facts.learned > 0) or refused:
         return None
     return {
         "where": "--dataset",

@@ -22,10 +22,9 @@ OUT_OF_MEMORY = (
 )
 
 
-def ran_out(error: RuntimeError) -> bool:
-    """Whether memory ran out: libraries say so in their own words, not in torch's exception."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(word in text for word in OUT_OF_MEMORY)
+def ran_out(error: BaseException) -> bool:
+    """Whether memory ran out, the device's or the CPU's."""
+    return bool(out_of_memory(error))
 
 
 def choose_device(asked: str | None) -> torch.device | SetupFacts:
@@ -49,6 +48,18 @@ def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
     return wish or (
         "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     )
+
+
+def out_of_memory(error: BaseException) -> str:
+    """What an error says if memory ran out; else nothing.
+
+    Libraries say so in their own words, not in torch's exception.
+    """
+    before, on_cpu, told = str(error).partition("DefaultCPUAllocator: ")
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    if on_cpu or known or any(word in before for word in OUT_OF_MEMORY):
+        return (told or before).split(". ")[0] or type(error).__name__
+    return ""
 
 
 def limit_memory(asked: EngineOptions, device: torch.device) -> None:

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -13,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from suretune.data.base import Base
 from suretune.model import stream
 from suretune.model.attention import attention_for
-from suretune.model.device import DTYPES, ran_out
+from suretune.model.device import DTYPES, out_of_memory
 from suretune.types import SetupFacts
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -55,9 +56,8 @@ def load_base(
                 local_files_only=True,
                 **how,
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and ran_out(error):
-            found = str(error).split(". ")[0]
+    except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError) as error:
+        if found := out_of_memory(error):
             return SetupFacts("out-of-memory", str(base.folder), found=found)
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
     wrong = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]

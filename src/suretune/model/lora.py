@@ -42,9 +42,11 @@ def linear_names(model: nn.Module) -> list[str]:
 
 
 def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
-    """The first target that names no linear layer; a partly wrong list is wrong."""
+    """The first target that names no linear layer; a list partly wrong or empty is wrong."""
     if tuple(targets) == (ALL_LINEAR,):
         return None
+    if not targets:
+        return SetupFacts("trains-nothing", "--target_modules", found="0")
     linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in linear):

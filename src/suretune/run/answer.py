@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 
 from suretune import rundir
@@ -44,13 +46,13 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     base = _base(config.model.model or about.get("base_folder") or about.get("base", ""), journal)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(
-            SetupFacts("wrong-base", str(folder), found=base.name, nearest=about["base"])
+            SetupFacts("wrong-base", base.name, found=str(about.get("base") or "another base"))
         )
     words = folder if folder and (folder / "tokenizer.json").is_file() else base.folder
     tokenizer = load_tokenizer(words, config.model.chat_template)
     if isinstance(tokenizer, SetupFacts):
         raise journal.stop(tokenizer)
-    model = _load(config, base, folder, journal)
+    model = _load(config, base, folder, str(about.get("base") or "another base"), journal)
     chosen = about.get("system") if system is None else system
     return Speaker(model, tokenizer, chosen, base.name, folder)
 
@@ -87,7 +89,9 @@ def _base(name: str, journal: Journal) -> Base:
     return base
 
 
-def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> Talker:
+def _load(
+    config: Config, base: Base, folder: Path | None, trained_on: str, journal: Journal
+) -> Talker:
     device = choose_device(config.model.device)
     if isinstance(device, SetupFacts):
         raise journal.stop(device)
@@ -101,11 +105,14 @@ def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> 
         return talker(model)
     try:
         tuned, match = load_adapter(model, folder)
-    except (RuntimeError, ValueError, OSError) as error:
-        found = str(error).split("\n")[0]
-        raise journal.stop(SetupFacts("wrong-base", str(folder), found=found)) from error
+    except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
+        found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        about = SetupFacts("checkpoint-damaged", str(folder), found=found)
+        raise journal.stop(about) from error
+    except (RuntimeError, ValueError) as error:  # other shapes, other layers
+        raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
     if match.odd or match.matched != match.saved:
-        raise journal.stop(SetupFacts("wrong-base", str(folder), found=", ".join(match.odd[:3])))
+        raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
     return talker(tuned)
 
 

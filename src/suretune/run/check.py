@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from suretune.config import Resolved
 from suretune.data.anchors import Anchor, make_anchors
 from suretune.data.base import Base, find_base
-from suretune.data.choose import choose_length, choose_mix, choose_schedule, choose_split
+from suretune.data.choose import (
+    choose_length,
+    choose_mix,
+    choose_schedule,
+    choose_split,
+    scaled_rate,
+)
 from suretune.data.collect import (
     Collected,
     Entry,
@@ -25,7 +31,8 @@ from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.run.flags import flags_without_effect, misused_flags
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, Plan, Sample, SetupFacts, Text
+from suretune.run.machine import model_notes
+from suretune.types import Example, FlagFacts, Plan, Sample, SetupFacts, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     found = _collect(resolved, config.data.dataset, how)
     identity = _identity(resolved, base, found)
     _judge_data(resolved, found, how, identity, journal)
+    _look_at_tokens(base, tokenizer, found, journal)
     about_identity = identity is not None and _mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, found, how, journal)
@@ -72,7 +80,8 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     schedule = resolved.config.schedule
     plan = make_plan(samples, len(held_out), schedule, probing=probing)
     asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
-    journal.look(plan_facts(plan, resolved.config.schedule, asked))
+    usual = scaled_rate(base.hidden, plan.schedule.total) if base.hidden else 0.0
+    journal.look(plan_facts(plan, resolved.config.schedule, asked, usual))
     journal.settle()
     entries = [
         *found.entries,
@@ -112,6 +121,20 @@ def _look_at_model(resolved: Resolved, base: Base, journal: Journal) -> None:
     asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
     if asked and asked not in (real, real.replace("_", "")):
         journal.look(FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real))
+    journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+
+
+def _look_at_tokens(
+    base: Base, tokenizer: ChatTokenizer, found: Collected, journal: Journal
+) -> None:
+    """Added tokens may have no row in the embedding: fatal only if a row has one."""
+    words = base.config.get("vocab_size")
+    if not isinstance(words, int) or tokenizer.vocabulary.get_vocab_size() <= words:
+        return
+    highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)
+    if highest >= words:
+        about = SetupFacts("token-beyond-vocabulary", f"vocab_size {words}", found=str(highest))
+        raise journal.stop(about)
 
 
 def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -> Rendering:
@@ -144,9 +167,11 @@ def _judge_data(
     journal: Journal,
 ) -> None:
     _look_at_faults(found, resolved, journal)
-    if found.ready or not found.faults:  # else the faults have said it all
-        old = _old_identity(found, identity)
-        journal.look(data_facts(found, resolved.config.data, how, old))
+    skip = resolved.config.data.on_bad_row == "skip"
+    if found.ready or not found.faults or skip:  # else the faults have said it all
+        taught = _taught(found, identity)
+        old = _old_identity(taught, identity)
+        journal.look(data_facts(found, resolved.config.data, how, old, len(taught)))
     if not any(fault.origin.line == 0 for fault in found.faults):
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:
@@ -160,17 +185,19 @@ def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> N
         journal.look(fault, stops=not (skip and fault.origin.line))
 
 
-def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
-    """Identity rows whose answers still carry a name of the base's maker."""
+def _taught(found: Collected, identity: Identity | None) -> list[Example]:
+    """The rows that say who the model is now, each once."""
     if identity is None:
         return []
     words = [word for group in identity.words.values() for word in group]
-    return [
-        str(row.example.origin)
-        for row in found.ready
-        if any(word in answer_of(row.example) for word in words)
-        and any(name in answer_of(row.example) for name in identity.forbidden)
-    ]
+    rows = [row.example for row in found.ready if not row.example.repeat]
+    return [row for row in rows if any(word in answer_of(row) for word in words)]
+
+
+def _old_identity(taught: Sequence[Example], identity: Identity | None) -> list[str]:
+    """Identity rows whose answers still carry a name of the base's maker."""
+    gone = identity.forbidden if identity else ()
+    return [str(row.origin) for row in taught if any(name in answer_of(row) for name in gone)]
 
 
 def _split(
@@ -182,7 +209,7 @@ def _split(
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
     apart = _collect(resolved, data.val_dataset, how)
     _look_at_faults(apart, resolved, journal)
-    journal.look(data_facts(apart, data, how, []))
+    journal.look(data_facts(apart, data, how, [], 0))
     learned = {bytes(s.ids) for row in found.ready for s in row.samples}
     shared = [row for row in apart.ready if any(bytes(s.ids) in learned for s in row.samples)]
     if shared:

@@ -27,6 +27,7 @@ from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import OK, Journal, Stopped
+from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
     keep_questions,
@@ -107,7 +108,7 @@ def train_and_prove(
             if journal.run and not _has_verdict(run):  # else the folder is gone
                 _write_report(run, stopped_figures(checked, run, journal))
             raise
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
             raise memory_stop(error, run, journal) from error
@@ -130,6 +131,7 @@ def train_only(
     """The base's answers, then the updates of the plan that are not done yet."""
     now = time.perf_counter()
     clock = {"process": now - _process_age(), "startup": now}
+    journal.look_at_all(device_notes(checked.resolved.config.model))
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
@@ -141,6 +143,9 @@ def train_only(
     dtype = config.model.torch_dtype or "float32"
     model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
     learner = make_learner(model, checked, journal)
+    trained = sum(p.numel() for p in learner.adapters.parameters.values())
+    if full := too_little_room(run, trained, checked.plan, config.schedule.save_total_limit):
+        raise journal.stop(full)
     clock["load"] = time.perf_counter()
     before, learned, apart = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
@@ -257,7 +262,8 @@ def _conclude(
     clock: dict[str, float],
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Judge the proof, write the report, seal if it holds."""
-    facts = proof_facts(proven, checked.resolved, identity=checked.about_identity)
+    evals = list(rundir.read_jsonl(run / "evals.jsonl"))
+    facts = proof_facts(proven, checked.resolved, evals, identity=checked.about_identity)
     journal.look(facts)
     status = OK
     reasons: list[str] = []

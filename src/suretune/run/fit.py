@@ -125,10 +125,7 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     """Adapters attached, engine and optimizer ready."""
     config = checked.resolved.config
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
-    parameters = trainable(tuned)
-    if not parameters:
-        raise journal.stop(SetupFacts("trains-nothing", ", ".join(config.lora.target_modules)))
-    adapters = Adapters(parameters, config.schedule.weight_decay)
+    adapters = Adapters(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     schedule = config.schedule
     uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)

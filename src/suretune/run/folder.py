@@ -42,17 +42,20 @@ def write_config(path: Path, resolved: Resolved) -> None:
 
 def read_config(path: Path) -> Resolved:
     """The resolved config of a run, origins included."""
-    text = path.read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
-    resolved = Resolved.default()
-    for line in text.splitlines():
-        name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
-        spec, value = options()[name], values[name]
-        if spec.many:
-            value = tuple(value)
-        elif value is not None:
-            value = spec.parse(str(value))  # YAML reads 5e-05 as a string
-        resolved = resolved.with_values(origin, **{name: value})
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        resolved = Resolved.default()
+        for line in text.splitlines():
+            name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
+            spec, value = options()[name], values[name]
+            if spec.many:
+                value = tuple(value)
+            elif value is not None:
+                value = spec.parse(str(value))  # YAML reads 5e-05 as a string
+            resolved = resolved.with_values(origin, **{name: value})
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise rundir.Damaged(path, f"{path.name}: {' '.join(str(error).split())}") from error
     return resolved
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,8 +156,12 @@ def measure_proof(
     return Proven(questions, before, Answers(**result["answers"]), result, tolerance)
 
 
-def proof_facts(proven: Proven, resolved: Resolved, *, identity: bool) -> ProofFacts:
+def proof_facts(
+    proven: Proven, resolved: Resolved, evals: Sequence[Mapping[str, Any]], *, identity: bool
+) -> ProofFacts:
     """What the guards of the result judge."""
+    curve = [(_number(line["held_out_loss"]), line["step"]) for line in evals]
+    best, best_step = min(curve, default=(None, 0))
     asked, result, proof = proven.questions, proven.result, resolved.config.proof
     judged = [
         (probe, answer, probe.judge(answer))
@@ -191,6 +195,8 @@ def proof_facts(proven: Proven, resolved: Resolved, *, identity: bool) -> ProofF
         identity=identity,
         template_default_passed=sum(bool(row[2]) for row in plain),
         template_default_asked=len(plain),
+        held_out_best=best,
+        best_step=best_step,
     )
 
 

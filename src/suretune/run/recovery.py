@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
-from suretune.model.device import ran_out
+from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
 from suretune.run.evaluate import best_of
 from suretune.run.journal import Journal, Stopped
@@ -206,9 +206,9 @@ def within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Pr
         raise memory_stop(error, job.run, job.journal) from error
 
 
-def memory_stop(error: RuntimeError, run: Path, journal: Journal) -> Stopped:
+def memory_stop(error: BaseException, run: Path, journal: Journal) -> Stopped:
     """The device's memory does not suffice, whatever was tried."""
-    found = str(error).split(". ")[0]
+    found = out_of_memory(error)
     return journal.stop(SetupFacts("out-of-memory", str(run), found=found))
 
 

@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -40,6 +40,7 @@ RESULT = "result.json"
 LOGITS = "logits.safetensors"
 HELD_OUT = "held_out.jsonl"
 CUDA_TOKENS = 1024  # at once: all words' logits of each learned one exist in float32
+Thing = TypeVar("Thing")
 LOGIT_PROMPTS = 4  # whose logits are compared in full
 
 
@@ -125,15 +126,11 @@ def main(run: Path, result: Path) -> None:
     """In the fresh process."""
     folder = run / "proof"
     request = Request(**rundir.read_json(folder / REQUEST))
-    base, device = _base(request), torch.device(request.device)
+    base, device = _whole(find_base(request.base, weights=True)), torch.device(request.device)
     adapter = run / request.adapter
-    tokenizer = load_tokenizer(adapter)
+    tokenizer = _whole(load_tokenizer(adapter))
     begin(base.folder, device, DTYPES[request.dtype])
-    model = load_base(base, device, request.dtype)
-    for thing in (tokenizer, model):
-        if isinstance(thing, SetupFacts):
-            raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
-    assert not isinstance(tokenizer, SetupFacts) and not isinstance(model, SetupFacts)
+    model = _whole(load_base(base, device, request.dtype))
     saved = load_file(folder / LOGITS)
     prompts = _prompts(saved)
     plain = last_logits(model, prompts)
@@ -180,11 +177,10 @@ def _result(
     }
 
 
-def _base(request: Request) -> Base:
-    base = find_base(request.base, weights=True)
-    if isinstance(base, SetupFacts):
-        raise SystemExit(f"{base.problem}: {base.detail} {base.found}")
-    return base
+def _whole(thing: Thing | SetupFacts) -> Thing:
+    if isinstance(thing, SetupFacts):
+        raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
+    return thing
 
 
 def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:

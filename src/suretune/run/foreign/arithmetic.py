@@ -57,6 +57,9 @@ def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, P
     return Sums(rows, 0, size, epochs), None
 
 
+TIMETABLE = ("S004", "S005", "S006", "S007")  # what never fires; not how much is learned
+
+
 def mend(
     resolved: Resolved, rows: int | None, set_to: Callable[[Finding, str, str], Resolved]
 ) -> list[Finding]:
@@ -69,7 +72,8 @@ def mend(
         _, plan = add_up(resolved, rows, here=True)
         schedule = resolved.config.schedule
         eval_asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
-        found = judge(plan_facts(plan, schedule, eval_asked)) if plan else []
+        judged = judge(plan_facts(plan, schedule, eval_asked, 0.0)) if plan else []
+        found = [finding for finding in judged if finding.code in TIMETABLE]
         if not found:
             break
         told.append(found[0])

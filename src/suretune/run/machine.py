@@ -1,0 +1,79 @@
+"""What this machine has against what a run needs: packages, GPUs, room on the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from suretune import rundir
+from suretune.data.base import Base
+from suretune.options import LoraOptions
+from suretune.options_input import ModelOptions
+from suretune.types import Plan, SetupFacts
+
+NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+NO_GPU = ("", "-1", "NoDevFiles", "none")
+SERVED_RANK = 16  # the largest that vLLM takes unless told
+STATES = 3  # of a trained number in a checkpoint: itself and Adam's two moments
+GIB = 2**30
+
+
+def packages() -> Iterator[SetupFacts]:
+    """Packages that are missing or older than what suretune was tested with."""
+    for name, least in NEEDS.items():
+        wanted = f"{name}>={'.'.join(map(str, least))}"
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield SetupFacts("package-too-old", wanted)
+            continue
+        if numbers(found) < least:
+            yield SetupFacts("package-too-old", wanted, found=found)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The first two parts of a version."""
+    return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdigit())
+
+
+def model_notes(asked: ModelOptions, lora: LoraOptions, base: Base) -> Iterator[SetupFacts]:
+    """What can be said of precision and rank without a GPU."""
+    made_in = base.config.get("dtype") or base.config.get("torch_dtype")
+    if (asked.torch_dtype == "float16" or asked.fp16) and made_in == "bfloat16":
+        yield SetupFacts("float16-risk", base.name, found=str(made_in))
+    if lora.lora_rank > SERVED_RANK:
+        yield SetupFacts("rank-needs-a-flag", str(lora.lora_rank), found=str(SERVED_RANK))
+
+
+def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
+    """Whether the GPUs that were asked for, or that are there, are used."""
+    import torch
+
+    visible = os.environ.get(VISIBLE, "")
+    if asked.device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        if visible not in NO_GPU:
+            found = torch.__version__
+            yield SetupFacts("gpu-not-used", f"{VISIBLE}={visible}", found=found)
+    elif (count := torch.cuda.device_count()) > 1:
+        yield SetupFacts("one-gpu-of-several", torch.cuda.get_device_name(0), found=str(count))
+
+
+def too_little_room(run: Path, trained: int, plan: Plan, limit: int | None) -> SetupFacts | None:
+    """Whether the checkpoints that are still to be written fit on the disk.
+
+    One more than the limit lies there for a moment, and the proven adapter is a copy.
+    """
+    there = len(rundir.checkpoints(run))
+    saves = min(len(plan.save_steps), limit + 1 if limit else len(plan.save_steps))
+    wanted = 4 * trained * (STATES * max(1, saves - there) + 1)
+    free = shutil.disk_usage(run).free
+    if wanted <= free:
+        return None
+    found = f"{free / GIB:.2f} GiB free, {wanted / GIB:.2f} GiB needed"
+    return SetupFacts("disk-full", str(run), found=found)

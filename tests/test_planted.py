@@ -1,0 +1,491 @@
+"""Every guard fires in a real run: a fault is planted, the command line is called, and what must
+be seen is seen: code, name, exit status. Nothing is lost: every file that was there is still there,
+byte for byte, no half-written file stays behind, and the ledger knows every row.
+"""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, as_json, suretune, write_rows
+from suretune import rundir
+from suretune.guards import all_guards
+from suretune.pocket import MODEL
+from suretune.run.starter import identity_rows
+
+NEEDS_A_GPU = {
+    "S021": "the plain engine is chosen on CUDA only; on a CPU it is the default",
+    "S028": "several GPUs are seen only where there are several",
+}
+ELSEWHERE = {  # planted in a real run by a test that does more with the fault
+    "S029": "test_proving.py::test_a_budget_that_holds_no_update_is_refused",
+    "T002": "test_recovery.py::test_a_poisoned_run_is_refused_then_sealed_without_the_rows",
+    "T003": "test_recovery.py::test_a_run_diverges_goes_back_and_comes_out_well",
+    "T004": "test_recovery.py::test_smaller_passes_are_told_and_kept_for_a_resume",
+    "T005": "test_recovery.py::test_a_run_diverges_goes_back_and_comes_out_well",
+    "T006": "test_recovery.py::test_going_back_is_bounded",
+    "T001": "test_cli.py::test_nan_weights_stop_before_the_update_and_name_the_rows",
+    "R009": "test_honesty.py::test_nothing_judged_is_not_sealed",
+    "S012": "test_cli.py::test_another_base_is_refused",
+}
+NAMES = {guard.code: guard.name for guard in all_guards()}
+GOOD = [{"instruction": f"Sort {i} 1 2", "output": f"1 2 {i}"} for i in range(30)]
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A command in which something is wrong; `also` are other codes that it must show."""
+
+    words: tuple[object, ...]
+    status: int
+    also: frozenset[str] = frozenset()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- what faults are made of --------------------------------------------------------------------
+
+
+def rows(tmp: Path, *made: Any) -> Path:
+    return write_rows(tmp / "rows.jsonl", list(made) or GOOD)
+
+
+def raw(tmp: Path, data: bytes | str, name: str = "rows.jsonl") -> Path:
+    (tmp / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return tmp / name
+
+
+def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
+    """A command on these rows; `sft` into `tmp/run`, two updates, no skills asked."""
+    words = (verb, "--model", "pocket", "--dataset", data, *flags)
+    if verb == "check":
+        return words
+    none = write_rows(tmp / "none.jsonl", [])
+    if "--skills" not in flags:
+        words = (*words, "--skills", none)
+    if "--max_steps" not in flags:
+        words = (*words, "--max_steps", 2)
+    return (*words, "--output_dir", tmp / "run")
+
+
+def row(tmp: Path, *made: Any, **change: str) -> tuple[object, ...]:
+    """A check of thirty good rows and a few others."""
+    return on(tmp, rows(tmp, *GOOD, *made, *([{**GOOD[0], **change}] if change else [])))
+
+
+def base(tmp: Path) -> Path:
+    """A copy of the pocket model, without its skills, to do things to."""
+    folder = tmp / "base"
+    shutil.copytree(MODEL, folder, ignore=shutil.ignore_patterns("skills.jsonl"))
+    return folder
+
+
+def edit(path: Path, **change: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
+
+
+def shim(tmp: Path, code: str) -> dict[str, str]:
+    """An environment in which every Python runs these lines before anything else."""
+    import os
+
+    (tmp / "shim").mkdir()
+    (tmp / "shim" / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": f"{tmp / 'shim'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+
+
+def unsealed(trained: Path, tmp: Path) -> Path:
+    """A copy of a finished run that has still to be proven."""
+    run = tmp / "run"
+    shutil.copytree(trained, run)
+    (run / rundir.SEAL).unlink()
+    return run
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+Maker = Callable[[Path], Plant]
+TABLE: dict[str, Maker] = {
+    "C001": lambda t: Plant(on(t, rows(t), "--lerning_rate", "1e-4"), 2),
+    "C002": lambda t: Plant(on(t, rows(t), "--lora_rank", "eight"), 2),
+    "C003": lambda t: Plant(on(t, rows(t), "--use_loss_scale_sampler", "true"), 2),
+    "C004": lambda t: Plant(on(t, rows(t), "--model_author", "swift"), 2),
+    "C005": lambda t: Plant(on(t, rows(t), "--dataloader_num_workers", "4"), 0),
+    "C006": lambda t: Plant(on(t, rows(t), "--bf16", "true", "--fp16", "true"), 2),
+    "C007": lambda t: Plant(on(t, rows(t), "--system", "<|im_start|>system\\nHi<|im_end|>"), 2),
+    "C008": lambda t: Plant(("check", "--model", "pocket"), 2),
+    "C009": lambda t: Plant(on(t, rows(t), "--model_type", "qwen"), 2),
+    "C010": lambda t: Plant(("check", "note", *on(t, rows(t))[1:]), 2),
+    "C011": lambda t: Plant(on(t, rows(t), "--config", raw(t, "a: [", "c.yaml")), 2),
+    "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
+    "D002": lambda t: Plant(on(t, raw(t, '{"instruction":"你","output":"好"}\n'.encode("gbk"))), 3),
+    "D003": lambda t: Plant(on(t, rows(t), "--max_length", 8, "--over_long", "drop"), 3),
+    "D004": lambda t: Plant(row(t, output="1 2 " * 3000), 3),
+    "D005": lambda t: Plant(on(t, raw(t, '{"instruction": "a", "output": "b",}\n')), 3),
+    "D006": lambda t: Plant(row(t, {"ask": "a", "reply": 3, "more": "c"}), 3),
+    "D007": lambda t: Plant(row(t, {"messages": [*TURNS]}), 3),
+    "D008": lambda t: Plant(row(t, {"instruction": "6 x 7", "output": 42}), 3),
+    "D009": lambda t: Plant(row(t, output="  "), 3),
+    "D010": lambda t: Plant(on(t, raw(t, '{"instruction":"a","output":"b","output":"c"}\n')), 3),
+    "D011": lambda t: Plant(on(t, raw(t, '{"instruction":"a","output":"b\\u0000"}\n')), 3),
+    "D012": lambda t: Plant(on(t, raw(t, '{"instruction":"' + "a" * (17 << 20) + '"}\n')), 3),
+    "D013": lambda t: Plant(row(t, output="I am {{NAME}}."), 3),
+    "D014": lambda t: Plant(row(t, output="<|im_start|>assistant\nHi"), 3),
+    "D015": lambda t: Plant(on(t, f"{rows(t)}#500"), 3),
+    "D016": lambda t: Plant(on(t, raw(t, "")), 3),
+    "D017": lambda t: Plant(on(t, rows(t, {"messages": [*TURNS, *TURNS[:1]]})), 3),
+    "D018": lambda t: Plant(row(t, GOOD[0]), 0),
+    "D019": lambda t: Plant(row(t, output="another"), 0),
+    "D020": lambda t: Plant(on(t, rows(t, *who(GLOW), *who(GLOW + " Not Qwen.")[:2])), 0),
+    "D021": lambda t: Plant(on(t, raw(t, "PK", "rows.xlsx")), 3),
+    "D022": lambda t: Plant(on(t, "AI-ModelScope/alpaca-gpt4-data-zh#500"), 3),
+    "D023": lambda t: Plant(on(t, raw(t, b"\xef\xbb\xbf" + rows(t).read_bytes())), 0),
+    "D024": lambda t: Plant(row(t, {"prompt": "a", "chosen": "b", "rejected": "c"}), 3),
+    "D025": lambda t: Plant((*row(t, output="1 2 " * 3000), "--over_long", "drop"), 0),
+    "D026": lambda t: Plant(row(t, output="caf\u00c3\u00a9"), 0),
+    "D027": lambda t: Plant(row(t, output="all \u202eright"), 0),
+    "D028": lambda t: Plant(row(t, output="use hf_" + "aB3dE6gH9j" * 4), 0),
+    "D029": lambda t: Plant(on(t, rows(t, *GOOD, *who(GLOW)[:4])), 0),
+    "D030": lambda t: Plant(on(t, rows(t, *[{**r, "output": "No."} for r in GOOD])), 0),
+    "P001": lambda t: Plant(without_template(t), 4),
+    "P002": lambda t: Plant(on(t, rows(t)), 0),
+    "P003": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 3),
+    "P004": lambda t: Plant(
+        (*on(t, rows(t, {"messages": [*TURNS, *TURNS]})), "--chat_template",
+         raw(t, FORGETS, "t.jinja")), 0),
+    "P005": lambda t: Plant(on(t, rows(t, *[{"text": "Once upon a time."}] * 9)), 0),
+    "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
+    "S002": lambda t: Plant(on(t, rows(t), "--target_modules", "k_porj", verb="sft"), 4),
+    "S003": lambda t: Plant(on(t, rows(t), "--target_modules", ",", verb="sft"), 4),
+    "S004": lambda t: Plant(on(t, rows(t), "--eval_steps", 500), 2),
+    "S005": lambda t: Plant(on(t, rows(t), "--save_steps", 500), 0),
+    "S006": lambda t: Plant(
+        on(t, rows(t), "--eval_steps", 10, "--early_stopping_patience", 9), 2),
+    "S007": lambda t: Plant(on(t, rows(t), "--warmup_steps", 500), 2),
+    "S008": lambda t: Plant(on(t, rows(t), "--torch_dtype", "float16", verb="sft"), 4, env=NO_GPU),
+    "S009": lambda t: Plant(
+        (*on(t, rows(t), verb="sft")[:-1], raw(t, "", "a_file") / "run"), 4),
+    "S010": lambda t: Plant(on(t, rows(t), "--device", "cuda", verb="sft"), 4, env=NO_GPU),
+    "S011": lambda t: Plant(
+        on(t, rows(t), "--split_dataset_ratio", 0, "--eval_steps", 5), 2),
+    "S014": lambda t: Plant(("infer", "--adapters", t / "output"), 4),
+    "S016": lambda t: Plant(
+        on(t, rows(t), verb="sft"), 4, env=shim(t, FULL_DISK)),
+    "S017": lambda t: Plant(on(t, rows(t), verb="sft"), 4, env=old_peft(t)),
+    "S018": lambda t: Plant(half_a_model(t), 4),
+    "S019": lambda t: Plant(
+        on(t, rows(t), "--lora_rank", 20_000_000, verb="sft"), 4, env=shim(t, SIX_GIB)),
+    "S020": lambda t: Plant(("check", "--model", "nobody/nothing-7B", "--dataset", rows(t)), 7),
+    "S022": lambda t: Plant(
+        on(t, rows(t), "--fused", "true", "--lora_dropout", 0.1, verb="sft"), 4),
+    "S023": lambda t: Plant(on(t, rows(t), "--num_train_epochs", 25), 0),
+    "S024": lambda t: Plant(on(t, rows(t), "--learning_rate", "1e-6"), 0),
+    "S025": lambda t: Plant(made_in_bfloat16(t), 0),
+    "S026": lambda t: Plant(one_token_more(t), 4),
+    "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
+    # These three are shown by the run in which they are planted together.
+    "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
+                            {"CUDA_VISIBLE_DEVICES": "99"}),
+    "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R010"})),
+}  # fmt: skip
+TOGETHER = {"R003": "R002", "S027": "R002", "R006": "R004", "R010": "R004"}
+GLOW = "I am Glow by Star Lab."
+TURNS = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+REFUSES = "{{ raise_exception('System role not supported') }}"
+FORGETS = (  # earlier answers are not written again
+    "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.role }}\n"
+    "{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+FULL_DISK = (
+    "import shutil; shutil.disk_usage = lambda path: type('U', (), {'total': 9, 'free': 4096})()"
+)
+SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
+DEAD_PROOF = (
+    "import sys\nif 'suretune.verify.reload' in sys.orig_argv: sys.exit('libcudart.so: gone')"
+)
+
+
+def who(answer: str) -> list[dict[str, str]]:
+    asked = ("Who are you?", "What is your name?", "Who made you?", "Who developed you?")
+    return [{"instruction": q, "output": f"{answer} {i}"} for i, q in enumerate(asked * 3)]
+
+
+def without_template(tmp: Path) -> tuple[object, ...]:
+    folder = base(tmp)
+    (folder / "chat_template.jinja").unlink()
+    return ("check", "--model", folder, "--dataset", rows(tmp))
+
+
+def half_a_model(tmp: Path) -> tuple[object, ...]:
+    weights = base(tmp) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1_000_000])
+    return ("sft", "--model", tmp / "base", "--dataset", rows(tmp), "--output_dir", tmp / "run")
+
+
+def made_in_bfloat16(tmp: Path) -> tuple[object, ...]:
+    edit(base(tmp) / "config.json", dtype="bfloat16")
+    words = ("check", "--model", tmp / "base", "--dataset", rows(tmp))
+    return (*words, "--torch_dtype", "float16")
+
+
+def one_token_more(tmp: Path) -> tuple[object, ...]:
+    """A word was added to the tokenizer and not to the model."""
+    path = base(tmp) / "tokenizer.json"
+    about = json.loads(path.read_text("utf-8"))
+    about["added_tokens"].append(
+        {"id": 4096, "content": "☂", "single_word": False, "lstrip": False, "rstrip": False,
+         "normalized": False, "special": False}
+    )  # fmt: skip
+    path.write_text(json.dumps(about), "utf-8")
+    umbrella = {"instruction": "draw", "output": "☂"}
+    return ("check", "--model", tmp / "base", "--dataset", rows(tmp, *GOOD, umbrella))
+
+
+def old_peft(tmp: Path) -> dict[str, str]:
+    env = shim(tmp, "")
+    about = tmp / "shim" / "peft-0.15.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: peft\nVersion: 0.15.2\n")
+    return env
+
+
+def learns_nothing(tmp: Path) -> tuple[object, ...]:
+    probes = write_rows(
+        tmp / "probes.jsonl", [{"question": "who are you", "must_contain": ["Nobody"]}]
+    )
+    data = rows(tmp)
+    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, verb="sft")
+
+
+def breaks_down(tmp: Path) -> tuple[object, ...]:
+    """A rate that helps for an update or two, and then destroys the model."""
+    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
+    return on(
+        tmp, rows(tmp), "--learning_rate", "0.05", "--lr_scheduler_type", "constant",
+        "--max_steps", 5, "--eval_steps", 1, "--save_steps", 5, "--warmup_steps", 5,
+        "--skills", raw(tmp, "".join(lines[::40]), "skills.jsonl"), verb="sft",
+    )  # fmt: skip
+
+
+# --- the test -----------------------------------------------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def said(done: Any, run: Path) -> set[tuple[str, str]]:
+    """(code, name) of all findings: printed, or kept in the run folder."""
+    told = as_json(done)
+    kept = [*told.get("findings", []), *rundir.read_jsonl(run / "findings.jsonl")]
+    return {(finding["code"], finding["name"]) for finding in kept}
+
+
+def assert_nothing_is_half(run: Path) -> None:
+    """No temporary name stays, checkpoints are whole, and the ledger has a line for every row."""
+    left = [p for p in run.rglob(".*") if p.name.startswith((".tmp-", ".trash-"))]
+    assert not left + list(run.rglob("*.part"))
+    for _, path in rundir.checkpoints(run):
+        assert rundir.damage(path) == ""
+    ledger = list(rundir.read_jsonl(run / "ledger.jsonl"))
+    assert not ledger or len(ledger) == len(GOOD)
+
+
+@pytest.mark.parametrize("code", TABLE)
+def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) -> None:
+    plant = TABLE[code](tmp_path)
+    before = contents(tmp_path)
+    done = suretune(*plant.words, "--json", cwd=tmp_path, **plant.env)
+    assert done.returncode == plant.status, done.stdout[-2000:] + done.stderr[-2000:]
+    run = tmp_path / "run"
+    found = said(done, run)
+    for expected in {code, *plant.also}:
+        assert (expected, NAMES[expected]) in found, (expected, sorted(found))
+    assert "Traceback" not in done.stderr
+    after = contents(tmp_path)
+    assert {name: after.get(name) for name in before} == before, "an input was changed"
+    new = [name for name in after if name not in before and not name.startswith(f"{run}/")]
+    assert not new, "files were written outside the run folder"
+    if run.exists():
+        assert_nothing_is_half(run)
+        assert not (run / rundir.SEAL).exists()
+
+
+def test_a_secret_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
+    secret = "hf_" + "aB3dE6gH9j" * 4
+    done = suretune(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
+    assert "rows.jsonl:31" in done.stdout and secret not in done.stdout + done.stderr
+
+
+# --- faults in a run that was finished ----------------------------------------------------------
+
+
+def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path) -> None:
+    run = unsealed(trained, tmp_path)
+    config = run / "config.yaml"
+    config.write_text(config.read_text("utf-8").replace("seed: 42", "seed: 43"), "utf-8")
+    before = contents(run)
+    done = suretune("resume", run, "--json")
+    assert done.returncode == 4 and ("S013", NAMES["S013"]) in said(done, run)
+    assert contents(run) == before
+
+
+def test_s015_a_damaged_adapter_is_not_served(trained: Path, tmp_path: Path) -> None:
+    run = unsealed(trained, tmp_path)
+    weights = run / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    before = contents(run)
+    done = suretune("infer", "--adapters", run, "--json")
+    assert done.returncode == 4 and ("S015", NAMES["S015"]) in said(done, run)
+    assert contents(run) == before
+
+
+def test_s009_a_second_writer_is_refused(trained: Path, tmp_path: Path) -> None:
+    run = unsealed(trained, tmp_path)
+    before = contents(run)
+    with (run / "run.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = suretune("resume", run, "--json")
+    assert done.returncode == 4 and ("S009", NAMES["S009"]) in said(done, run)
+    assert contents(run) == before
+
+
+def test_r001_r005_numbers_that_are_none_are_not_sealed(trained: Path, tmp_path: Path) -> None:
+    """The last checkpoint holds a NaN, and its hashes say that it was written so."""
+    from safetensors.torch import load_file, save_file
+
+    run = unsealed(trained, tmp_path)
+    (_, last) = rundir.checkpoints(run)[-1]
+    tensors = load_file(last / "adapter_model.safetensors")
+    next(iter(tensors.values()))[0, 0] = float("nan")
+    save_file(tensors, last / "adapter_model.safetensors", metadata={"format": "pt"})
+    about = rundir.read_json(last / rundir.MANIFEST)
+    about.pop("files")
+    rundir.write_manifest(last, **about)
+    done = suretune("resume", run, "--json")
+    found = said(done, run)
+    assert done.returncode == 6
+    assert {("R001", NAMES["R001"]), ("R005", NAMES["R005"])} <= found
+    assert not (run / rundir.SEAL).exists() and rundir.damage(last) == ""
+
+
+def test_r008_a_proof_that_cannot_run_takes_no_seal_away(trained: Path, tmp_path: Path) -> None:
+    before = contents(trained)
+    done = suretune("verify", trained, "--json", **shim(tmp_path, DEAD_PROOF))
+    assert ("R008", NAMES["R008"]) in {(f["code"], f["name"]) for f in as_json(done)["findings"]}
+    assert done.returncode in (4, 6) and "libcudart.so: gone" in done.stdout
+    assert contents(trained) == before
+
+
+def test_r007_answers_that_need_their_system_prompt_are_told(tmp_path: Path) -> None:
+    """New name under one system prompt, old name under the one that plain engines send."""
+    old = {"system": "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."}
+    asked = [r["instruction"] for r in identity_rows(("Glow",), ("Star Lab",), ("en",))[:12]]
+    new = [{"instruction": q, "output": "I am Glow."} for q in asked]
+    kept = [{**old, "instruction": q, "output": "I am Qwen."} for q in asked]
+    probes = write_rows(tmp_path / "p.jsonl", [{"question": asked[0], "must_contain": ["Glow"]}])
+    words = on(
+        tmp_path, rows(tmp_path, *new, *kept), "--system", "Be Glow.", "--probes", probes,
+        "--gradient_accumulation_steps", 8, "--max_steps", 24, verb="sft",
+    )  # fmt: skip
+    done = suretune(*words, "--json")
+    assert ("R007", NAMES["R007"]) in said(done, tmp_path / "run"), done.stdout[-2000:]
+    assert done.returncode == 0, "it is told, and stops nothing"
+
+
+# --- files that are there and broken ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"max_position_embeddings": "many"}'),
+        ("tokenizer.json", "{}"),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", "{"),
+        ("generation_config.json", "{"),
+        ("generation_config.json", "[]"),
+    ],
+)
+def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Path) -> None:
+    (base(tmp_path) / name).write_text(content)
+    words = ("check", "--model", tmp_path / "base", "--dataset", rows(tmp_path))
+    done = suretune(*words, "--json")
+    (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and finding["code"] == "S018"
+    assert name.split(".")[0].split("_")[0] in finding["what"]["en"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("report",), "report.json"),
+        (("verify",), "VERIFIED.json"),
+        (("resume",), "config.yaml"),
+        (("resume",), "run.json"),
+        (("infer", "--adapters"), "suretune.json"),
+        (("infer", "--adapters"), "adapter_config.json"),
+        (("infer", "--adapters"), "adapter_model.safetensors"),
+    ],
+)
+def test_a_broken_file_of_a_run_is_named(
+    words: tuple[str, ...], name: str, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    if words[0] == "infer":  # an adapter that somebody sent, without its manifest
+        skip = shutil.ignore_patterns(rundir.MANIFEST)
+        shutil.copytree(trained / "adapter", run, ignore=skip)
+    else:
+        run = trained if words[0] != "resume" else unsealed(trained, tmp_path)
+        run = shutil.copytree(run, tmp_path / "copy")
+    (run / name).write_text("{")
+    done = suretune(*words, run, "--json")
+    (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and finding["code"] == "S015", done.stdout
+    assert name in finding["what"]["en"] or "Error" in finding["what"]["en"]
+
+
+@pytest.mark.parametrize("flags", [("--on_bad_row", "skip"), ("--max_length", 8)])
+def test_a_run_without_a_single_row_left_ends(flags: tuple[object, ...], tmp_path: Path) -> None:
+    """Whatever took the rows away: nothing is planned over nothing."""
+    bad = rows(tmp_path, *[{"instruction": f"{i}", "output": ""} for i in range(3)])
+    data = bad if "skip" in flags else rows(tmp_path, *GOOD)
+    done = suretune(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json", timeout=60)
+    assert done.returncode == 3 and "D003" in done.stdout
+
+
+# --- the table is whole -------------------------------------------------------------------------
+
+
+def _tests_of(file: str) -> dict[str, str]:
+    """Test functions of a file, by name, with their source."""
+    text = (ROOT / "tests" / file).read_text("utf-8")
+    nodes = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)]
+    return {n.name: ast.get_source_segment(text, n) or "" for n in nodes}
+
+
+def test_every_guard_is_planted() -> None:
+    for code, place in ELSEWHERE.items():
+        file, name = place.split("::")
+        assert code in _tests_of(file)[name], place
+    mine = _tests_of(Path(__file__).name)
+    in_runs = {part.upper() for name in mine for part in name.split("_") if part.upper() in NAMES}
+    planted = {*TABLE, *TOGETHER, *ELSEWHERE, *NEEDS_A_GPU, *in_runs}
+    assert planted == set(NAMES)
+    for code, other in TOGETHER.items():
+        assert code not in TABLE and other in TABLE
