@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -31,6 +32,7 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 CRASHED = 99  # the status of a child whose exception even `main` did not catch
 GIB = 1 << 30
+SHOWN_CODE = re.compile(r"^. ([A-Z]\d{3}) ", re.MULTILINE)  # as the terminal shows a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class Ended:
 
     @property
     def codes(self) -> frozenset[str]:
-        return frozenset(finding["code"] for finding in self.told.get("findings", ()))
+        if self.told:
+            return frozenset(finding["code"] for finding in self.told.get("findings", ()))
+        return frozenset(SHOWN_CODE.findall(self.out + self.err))
 
     @property
     def last_words(self) -> str:
@@ -210,7 +214,7 @@ def _child(body: Callable[[], int], folder: Path, streams: Sequence[Path]) -> No
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(0), os.fdopen(1, "w", encoding="utf-8"), os.fdopen(2, "w", encoding="utf-8"),
+            *(open(n, "r" if n == 0 else "w", encoding="utf-8", closefd=False) for n in range(3)),
         )  # fmt: skip
         os.chdir(folder)
         status = body()
