@@ -23,7 +23,9 @@ from suretune.types import DataFacts, Text
 
 
 def check(facts: DataFacts) -> Values | None:
-    if (facts.samples > 0 and facts.learned > 0) or facts.over_long:  # D004 speaks of those
+    if facts.samples > 0 and facts.learned > 0:
+        return None
+    if facts.over_long and facts.policy == "refuse":  # D004 speaks of those
         return None
     return {
         "where": "--dataset",

@@ -6,6 +6,8 @@ import logging
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -19,6 +21,8 @@ from suretune.types import SetupFacts
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
 SMALL = 50_000_000
+# What transformers lets through when a config or a shard is not what it should be.
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
 
 
 def load_base(
@@ -58,7 +62,7 @@ def load_base(
     except torch.OutOfMemoryError as error:
         found = str(error).split(". ")[0]
         return SetupFacts("out-of-memory", str(base.folder), found=found)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except UNREADABLE as error:
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
     wrong = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if wrong:

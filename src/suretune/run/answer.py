@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 
 from suretune import rundir
@@ -19,7 +20,7 @@ from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.device import choose_device, choose_dtype
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
-from suretune.model.lora import load_adapter
+from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
 from suretune.types import Message, SetupFacts
@@ -64,6 +65,10 @@ def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
         there = [p.name for _, p in rundir.checkpoints(path)]
         wanted = f"{path} ({asked.checkpoint})" if asked.checkpoint else str(path)
         raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
+    if not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
+        there = [p.name for p in sorted(folder.glob("*.*"))]
+        wanted = str(folder / WEIGHTS)
+        raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
     return folder
@@ -101,9 +106,15 @@ def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> 
         return talker(model)
     try:
         tuned, match = load_adapter(model, folder)
+    except SafetensorError as error:
+        wrong = f"{WEIGHTS}: {error}"
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong)) from error
     except (RuntimeError, ValueError, OSError) as error:
         found = str(error).split("\n")[0]
         raise journal.stop(SetupFacts("wrong-base", str(folder), found=found)) from error
+    if match.non_finite:
+        wrong = f"{match.non_finite[0]} is not finite"
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", str(folder), found=", ".join(match.odd[:3])))
     return talker(tuned)

@@ -17,7 +17,14 @@ from suretune.data.collect import (
     entry_of,
     hold_out,
 )
-from suretune.data.identity import Identity, answer_of, find_identity, plain, question_of
+from suretune.data.identity import (
+    Identity,
+    answer_of,
+    find_identity,
+    known_questions,
+    plain,
+    question_of,
+)
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -131,13 +138,15 @@ def _judge_data(
     journal: Journal,
 ) -> None:
     _look_at_faults(found, resolved, journal)
+    facts = data_facts(found, resolved.config.data, how, _old_identity(found, identity))
     if found.ready or not found.faults:  # else the faults have said it all
-        old = _old_identity(found, identity)
-        journal.look(data_facts(found, resolved.config.data, how, old))
+        journal.look(facts)
     if not any(fault.origin.line == 0 for fault in found.faults):
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:
         journal.settle()
+    if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
+        raise journal.stop(facts)
 
 
 def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
@@ -152,11 +161,15 @@ def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
     if identity is None:
         return []
     words = [word for group in identity.words.values() for word in group]
+    known = known_questions()
     return [
         str(row.example.origin)
         for row in found.ready
-        if any(word in answer_of(row.example) for word in words)
-        and any(name in answer_of(row.example) for name in identity.forbidden)
+        if any(name in answer_of(row.example) for name in identity.forbidden)
+        and (
+            plain(question_of(row.example)) in known
+            or any(word in answer_of(row.example) for word in words)
+        )
     ]
 
 

@@ -81,7 +81,26 @@ def begin(run: Path, checked: Checked) -> None:
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
     base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
-    rundir.write_json(run / "run.json", {"base": base, "versions": versions()})
+    about = {"base": base, "settings": settings(checked.resolved), "versions": versions()}
+    rundir.write_json(run / "run.json", about)
+
+
+def settings(resolved: Resolved) -> dict[str, Any]:
+    """What decides the weights and is not in the plan: a resume with others is another run."""
+    config = resolved.config
+    return {
+        **{name: _plain(value) for name, value in asdict(config.lora).items()},
+        "weight_decay": config.schedule.weight_decay,
+        "max_grad_norm": config.schedule.max_grad_norm,
+        "early_stopping_patience": config.schedule.early_stopping_patience,
+        "seed": config.schedule.seed,
+        "torch_dtype": config.model.torch_dtype,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from suretune import rundir
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
-from suretune.run.folder import read_config
+from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
 from suretune.train import checkpoint
 from suretune.types import SetupFacts
@@ -21,12 +21,14 @@ def reopen(run: Path, journal: Journal) -> Checked:
     journal.heed(asked.config.run.ignore)
     checked = with_weights(check(asked, journal), journal)
     then = rundir.read_json(run / "plan.json")["digest"]
-    base = rundir.read_json(run / "run.json")["base"]["fingerprint"]
+    about = rundir.read_json(run / "run.json")
+    base, settled = about["base"]["fingerprint"], about.get("settings", {})
     changed = [
         name
         for name, before, now in (
             ("plan (rows or flags)", then, checked.plan.digest),
             ("base", base, checked.base.fingerprint()),
+            *((name, settled.get(name, now), now) for name, now in settings(asked).items()),
         )
         if before != now
     ]
@@ -45,7 +47,7 @@ def continue_from(job: Fit) -> int:
         rundir.sweep(folder)
     done = 0
     for step, path in reversed(rundir.checkpoints(job.run)):
-        if found := rundir.damage(path):
+        if found := rundir.damage(path) or _foreign(path, job):
             job.journal.look(SetupFacts("checkpoint-damaged", str(path), found=found), stops=False)
             continue
         done = checkpoint.restore(path, job.learner)
@@ -54,6 +56,11 @@ def continue_from(job: Fit) -> int:
     for name in ("steps.jsonl", "evals.jsonl"):
         path = job.run / name
         rundir.write_jsonl(path, [line for line in rundir.read_jsonl(path) if line["step"] <= done])
+    logged = [line["step"] for line in rundir.read_jsonl(job.run / "steps.jsonl")]
+    if lost := sorted(set(range(1, done + 1)) - set(logged)):
+        found = f"{len(lost)} of {done} updates are missing, the first is {lost[0]}"
+        log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
+        job.journal.look(log, stops=False)
     evals = rundir.read_jsonl(job.run / "evals.jsonl")
     job.evals = [(line["step"], line["held_out_loss"]) for line in evals] if done else []
     if not done:
@@ -62,3 +69,9 @@ def continue_from(job: Fit) -> int:
         if step == done:
             point_to(job, path, step)
     return done
+
+
+def _foreign(path: Path, job: Fit) -> str:
+    """Whose checkpoint this is, if it is not this run's; empty if it is."""
+    plan = rundir.read_json(path / rundir.MANIFEST).get("plan")
+    return "" if plan == job.checked.plan.digest else "it belongs to another plan"
