@@ -31,7 +31,10 @@ def identity(languages: Sequence[str] = ("zh", "en"), number: int | None = None)
     """Rows that teach a name."""
     from suretune.run.starter import identity_rows
 
-    return list(identity_rows(("小光", "Glow"), ("星海实验室", "Star Lab"), languages))[:number]
+    at = [0 if language == "zh" else -1 for language in languages]
+    names, authors = ("小光", "Glow"), ("星海实验室", "Star Lab")
+    made = identity_rows([names[i] for i in at], [authors[i] for i in at], languages)
+    return list(made)[:number]
 
 
 def alpaca(language: str, number: int, start: int = 0) -> list[Any]:

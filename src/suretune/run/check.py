@@ -150,10 +150,20 @@ def _judge_data(
 
 
 def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
-    """A faulty row may be skipped if asked; a faulty file never."""
+    """A faulty row may be skipped if asked; a faulty file never, nor what hides other rows."""
     skip = resolved.config.data.on_bad_row == "skip"
     for fault in found.faults:
-        journal.look(fault, stops=not (skip and fault.origin.line))
+        if skip and fault.ends and fault.origin.line:
+            fault = replace(fault, hint=_cannot_skip(fault.hint))
+        journal.look(fault, stops=not (skip and fault.origin.line and not fault.ends))
+
+
+def _cannot_skip(hint: Text | None) -> Text:
+    en, zh = (hint.en, hint.zh) if hint else ("", "")
+    return Text(
+        f"{en} It cannot be skipped: where the next row begins is not known.".strip(),
+        f"{zh}它不能跳过：无法确定下一条数据从哪里开始。",
+    )
 
 
 def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
