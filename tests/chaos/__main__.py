@@ -24,6 +24,7 @@ Part = Callable[..., dict[str, Any]]
 SIZES: Mapping[str, tuple[int, int, float]] = {
     "fuzz": (400, 10_000, 0.2),
     "hostile": (5, 1000, 0.06),  # cases; the long form has all of them
+    "fuzz_models": (27, 1_000, 0.12),
     "kills": (6, 500, 0.3),
     "loud": (6, 1000, 0.12),
     "silent": (16, 1000, 0.14),

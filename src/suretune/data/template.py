@@ -88,7 +88,10 @@ class ChatTokenizer:
         path = self.folder / "generation_config.json"
         if path.is_file():
             eos = orjson.loads(path.read_bytes()).get("eos_token_id")
-            ids |= set(eos if isinstance(eos, list) else [] if eos is None else [eos])
+            named = set(eos if isinstance(eos, list) else [] if eos is None else [eos])
+            if not all(isinstance(token, int) for token in named):
+                raise ValueError("eos_token_id is no number")
+            ids |= named
         return frozenset(ids)
 
     # --- prompts ----------------------------------------------------------------------------
@@ -162,7 +165,13 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         return SetupFacts("no-chat-template", str(folder))
     vocabulary.no_truncation()
     vocabulary.no_padding()
-    return ChatTokenizer(folder, vocabulary, config, template)
+    tokenizer = ChatTokenizer(folder, vocabulary, config, template)
+    try:
+        frozenset(tokenizer.stop_ids)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        found = f"generation_config.json: {error}"
+        return SetupFacts("model-incomplete", str(folder), found=found)
+    return tokenizer
 
 
 def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:

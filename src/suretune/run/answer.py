@@ -82,6 +82,8 @@ def _about(folder: Path | None) -> Mapping[str, Any]:
         about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
         return about
     config = rundir.read_json(folder / "adapter_config.json")
+    if not isinstance(config, dict):
+        raise rundir.Damaged(folder / "adapter_config.json", "it is no object")
     return {"base": config.get("base_model_name_or_path") or ""}
 
 
@@ -166,7 +168,7 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = all(result["answers"][kind] == then["answers"][kind] for kind in ("probes", "skills"))
-    tolerance = rundir.read_json(run / "report.json")["proof"]["logits_tolerance"]
+    tolerance = rundir.recorded(run / "report.json", "proof", "logits_tolerance")
     whole = (
         result["tensors_saved"] == result["tensors_matched"] > 0
         and not result["tensors_unexpected"]

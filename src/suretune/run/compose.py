@@ -114,7 +114,7 @@ def train_and_prove(
 def _has_verdict(run: Path) -> bool:
     """Whether an earlier proof was judged: a resume that is refused leaves its report alone."""
     path = run / "report.json"
-    return path.is_file() and rundir.read_json(path)["verdict"] != "stopped"
+    return path.is_file() and rundir.recorded(path, "verdict") != "stopped"
 
 
 def train_only(
@@ -158,7 +158,8 @@ def _base_answers(run: Path, engine: Engine, checked: Checked, questions: Questi
     """What the base says, asked once a run."""
     path = run / "base_answers.json"
     if path.exists():
-        return Answers(**rundir.read_json(path))
+        said = {name: rundir.recorded(path, name) for name in ("probes", "skills", "held_out")}
+        return Answers(**said)
     with engine.base() as base:
         before = ask(base, checked.tokenizer, questions, engine.mean_loss)
     rundir.write_json(path, before.line())

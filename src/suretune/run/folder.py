@@ -42,7 +42,13 @@ def write_config(path: Path, resolved: Resolved) -> None:
 
 def read_config(path: Path) -> Resolved:
     """The resolved config of a run, origins included."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        return _from_text(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise rundir.Damaged(path, str(error).split("\n")[0]) from error
+
+
+def _from_text(text: str) -> Resolved:
     values = yaml.safe_load(text)
     resolved = Resolved.default()
     for line in text.splitlines():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
+
 from suretune import rundir
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
@@ -20,15 +22,15 @@ def reopen(run: Path, journal: Journal) -> Checked:
     asked = read_config(run / "config.yaml")
     journal.heed(asked.config.run.ignore)
     checked = with_weights(check(asked, journal), journal)
-    then = rundir.read_json(run / "plan.json")["digest"]
-    about = rundir.read_json(run / "run.json")
-    base, settled = about["base"]["fingerprint"], about.get("settings", {})
+    then = rundir.recorded(run / "plan.json", "digest")
+    base = rundir.recorded(run / "run.json", "base", "fingerprint")
+    settled = rundir.recorded(run / "run.json", "settings")
     changed = [
         name
         for name, before, now in (
             ("plan (rows or flags)", then, checked.plan.digest),
             ("base", base, checked.base.fingerprint()),
-            *((name, settled.get(name, now), now) for name, now in settings(asked).items()),
+            *((name, settled.get(name), now) for name, now in settings(asked).items()),
         )
         if before != now
     ]
@@ -53,15 +55,15 @@ def continue_from(job: Fit) -> int:
         done = checkpoint.restore(path, job.learner)
         job.journal.event("resumed", step=step)
         break
-    for name in ("steps.jsonl", "evals.jsonl"):
-        path = job.run / name
-        rundir.write_jsonl(path, [line for line in rundir.read_jsonl(path) if line["step"] <= done])
-    logged = [line["step"] for line in rundir.read_jsonl(job.run / "steps.jsonl")]
+    logged = _take_back(job.run / "steps.jsonl", done)
+    _take_back(job.run / "evals.jsonl", done)
     if lost := sorted(set(range(1, done + 1)) - set(logged)):
         found = f"{len(lost)} of {done} updates are missing, the first is {lost[0]}"
         log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
         job.journal.look(log, stops=False)
-    evals = rundir.read_jsonl(job.run / "evals.jsonl")
+    evals = list(rundir.read_jsonl(job.run / "evals.jsonl"))
+    if any(not isinstance(line.get("held_out_loss"), float) for line in evals):
+        raise rundir.Damaged(job.run / "evals.jsonl", "held_out_loss is missing")
     job.evals = [(line["step"], line["held_out_loss"]) for line in evals] if done else []
     if not done:
         (job.run / "evals.jsonl").unlink(missing_ok=True)
@@ -69,6 +71,24 @@ def continue_from(job: Fit) -> int:
         if step == done:
             point_to(job, path, step)
     return done
+
+
+def _take_back(path: Path, done: int) -> list[int]:
+    """Keep what a log says about updates up to `done`; the updates that it has."""
+    kept = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            said = orjson.loads(line)
+            if said["step"] <= done:
+                kept.append(said)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # a line that is damaged is a line that is missing
+            continue
+    rundir.write_jsonl(path, kept)
+    return [said["step"] for said in kept]
 
 
 def _foreign(path: Path, job: Fit) -> str:
