@@ -74,7 +74,9 @@ class Bench:
         }  # fmt: skip
         if "--val_dataset" in more:
             del flags["--split_dataset_ratio"]
-        plain = [word for name, value in flags.items() if name not in more for word in (name, value)]
+        plain = [
+            word for name, value in flags.items() if name not in more for word in (name, value)
+        ]
         return ["sft", "--model", base, "--dataset", data, *plain, *more, "--json"]
 
     # --- runs that are there already ------------------------------------------------------------

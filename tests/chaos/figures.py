@@ -22,6 +22,7 @@ MARKS = ("<!-- {name}: written by `python -m chaos` -->", "<!-- end of {name} --
 
 def commit() -> str:
     """What was tested; `+` when files differed from it."""
+
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
         return done.stdout.strip()

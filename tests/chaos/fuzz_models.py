@@ -73,7 +73,11 @@ def targets(bench: Bench) -> list[tuple[str, str, Path]]:
         path.unlink()
         path.write_bytes(data)
     bench.file("Sort 3 1 2\n", "q.txt")
-    for name, data in (("p.yaml", PROBES), ("s.jsonl", SKILL * 3), ("p.jsonl", b'{"question": "a"}\n')):
+    for name, data in (
+        ("p.yaml", PROBES),
+        ("s.jsonl", SKILL * 3),
+        ("p.jsonl", b'{"question": "a"}\n'),
+    ):
         bench.file(data, name)
     made = [("adapter", name, bench.here / "adapter" / name) for name in ADAPTER]
     made += [("base", name, base / name) for name in BASE if (base / name).exists()]
@@ -109,7 +113,12 @@ def part(folder: Path, *, amount: int, seed: int, more_time: Any) -> dict[str, A
             told["tracebacks"] += 1
             kept = fuzz._kept(f"{number}-{what}-{Path(name).name}", data)
             problems.append(f"{what} {name}: {ended.last_words} {kept}")
-        elif what == "adapter" and ended.status == 0 and data != sound[path] and name != "MANIFEST.json":
+        elif (
+            what == "adapter"
+            and ended.status == 0
+            and data != sound[path]
+            and name != "MANIFEST.json"
+        ):
             told["tracebacks"] += 1
             problems.append(f"{what} {name}: a damaged file of a manifest was taken")
     return {**told, "problems": problems}

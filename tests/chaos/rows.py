@@ -23,7 +23,9 @@ def tasks(number: int, start: int = 0) -> list[dict[str, str]]:
     for index in range(start, start + number):
         numbers = [(index * 7 + 3) % 50, (index * 11 + 8) % 50, index % 13]
         said = " ".join(map(str, sorted(numbers)))
-        made.append({"instruction": f"Sort {' '.join(map(str, numbers))} ({index})", "output": said})
+        made.append(
+            {"instruction": f"Sort {' '.join(map(str, numbers))} ({index})", "output": said}
+        )
     return made
 
 

@@ -121,18 +121,24 @@ def _edit_row(bench: Bench, run: Path) -> None:
     """The run's config names rows of its own, and one of them changed."""
     config = run / "config.yaml"
     path = bench.file([*rows.tasks(39), {"instruction": "Sort", "output": "changed"}])
-    config.write_text(config.read_text("utf-8").replace(str(bench.folder / "sealed/rows.jsonl"), str(path)))
+    config.write_text(
+        config.read_text("utf-8").replace(str(bench.folder / "sealed/rows.jsonl"), str(path))
+    )
 
 
 def _swap_probes(bench: Bench, run: Path) -> None:
     config = run / "config.yaml"
     path = bench.file("An easier question\n", "probes.txt")
-    config.write_text(config.read_text("utf-8").replace(str(bench.folder / "sealed/probes.txt"), str(path)))
+    config.write_text(
+        config.read_text("utf-8").replace(str(bench.folder / "sealed/probes.txt"), str(path))
+    )
 
 
 def _swap_base(bench: Bench, run: Path) -> None:
     config = run / "config.yaml"
-    config.write_text(config.read_text("utf-8").replace(str(bench.folder / "sealed/base"), str(bench.sister)))
+    config.write_text(
+        config.read_text("utf-8").replace(str(bench.folder / "sealed/base"), str(bench.sister))
+    )
 
 
 def _config(old: str, new: str) -> Callable[[Bench, Path], Any]:

@@ -131,7 +131,14 @@ def _wrong_labels(bench: Bench) -> Planted:
     """What the held-out rows want cannot follow from what the others teach."""
     learned = bench.file([{"instruction": f"Number {i}", "output": "yes " * 20} for i in range(24)])
     others = [{"instruction": f"Number {i}", "output": "QZX 47 _ % @ 9"} for i in range(50, 58)]
-    flags = ("--val_dataset", bench.file(others, "val.jsonl"), "--learning_rate", 0.5, "--max_steps", 12)
+    flags = (
+        "--val_dataset",
+        bench.file(others, "val.jsonl"),
+        "--learning_rate",
+        0.5,
+        "--max_steps",
+        12,
+    )
     return Planted(bench.sft(bench.toy, learned, *flags))
 
 
@@ -142,7 +149,10 @@ def _shard_cut(bench: Bench, base: Path) -> None:
 def _lying_index(bench: Bench, base: Path) -> None:
     """The index names a shard that is not there."""
     (base / "model.safetensors").rename(base / "model-00001-of-00002.safetensors")
-    names = {EMBEDDING: "model-00001-of-00002.safetensors", NORM: "model-00002-of-00002.safetensors"}
+    names = {
+        EMBEDDING: "model-00001-of-00002.safetensors",
+        NORM: "model-00002-of-00002.safetensors",
+    }
     about = {"metadata": {}, "weight_map": names}
     (base / "model.safetensors.index.json").write_text(json.dumps(about))
 

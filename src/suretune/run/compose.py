@@ -98,9 +98,12 @@ def train_and_prove(
                 trained = train_only(checked, run, journal, watcher, resume=resume)
                 watcher.stage("proof")
                 return _prove(trained, journal, prover)
-        except Stopped:
-            if not _has_verdict(run):
-                _write_report(run, stopped_figures(checked, run, journal))
+        except Stopped as stopped:
+            try:
+                if not _has_verdict(run):
+                    _write_report(run, stopped_figures(checked, run, journal))
+            except OSError as error:  # the disk that stopped the run does not take a report either
+                raise stopped from error
             raise
         except torch.OutOfMemoryError as error:
             found = str(error).split(". ")[0]
