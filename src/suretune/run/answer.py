@@ -111,7 +111,7 @@ def _load(config: Config, base: Base, folder: Path | None, journal: Journal) -> 
     except SafetensorError as error:
         wrong = f"{WEIGHTS}: {error}"
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong)) from error
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, KeyError, TypeError) as error:
         found = str(error).split("\n")[0]
         raise journal.stop(SetupFacts("wrong-base", str(folder), found=found)) from error
     if match.non_finite:
