@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chaos import bases, fuzz, nursery
+from chaos import fuzz, nursery
 from chaos.bench import Bench
 
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json", "MANIFEST.json", "suretune.json",
