@@ -22,12 +22,12 @@ from chaos import figures
 Part = Callable[..., dict[str, Any]]
 # part: (amount in the short form, in the long form, share of the time budget)
 SIZES: Mapping[str, tuple[int, int, float]] = {
-    "fuzz": (400, 10_000, 0.2),
+    "fuzz": (300, 10_000, 0.2),
     "hostile": (5, 1000, 0.06),  # cases; the long form has all of them
-    "fuzz_models": (27, 1_000, 0.12),
-    "kills": (6, 500, 0.3),
-    "loud": (6, 1000, 0.12),
-    "silent": (16, 1000, 0.14),
+    "fuzz_models": (13, 1_000, 0.12),
+    "kills": (4, 500, 0.3),
+    "loud": (5, 1000, 0.12),
+    "silent": (12, 1000, 0.14),
     "clean": (2, 44, 0.18),
 }
 BUDGET = {False: 60.0, True: 90 * 60.0}  # seconds

@@ -48,10 +48,12 @@ def runs(seed: int) -> Iterator[Clean]:
         ("--lr_scheduler_type", "linear", "--weight_decay", 0.01), ("--use_rslora", True),
         ("--target_modules", "q_proj,v_proj"), ("--system", "You are a helpful assistant."),
     )  # fmt: skip
-    yield Clean("identity", "both", 60, seed, ("--system", "You are a helpful assistant."), True)
     sizes, languages = (8, 20, 50, 120), ("zh", "en", "both")
+    long = Clean("identity", "both", 60, seed, ("--system", "You are a helpful assistant."), True)
     plan = itertools.product(sizes, ("identity", "alpaca"), languages, range(2))
-    for size, kind, language, turn in plan:
+    for number, (size, kind, language, turn) in enumerate(plan):
+        if number == 4:
+            yield long
         if kind == "identity" and size == 120:
             continue  # the starter has sixty rows
         fitting = [way for way in ways if kind == "identity" or "--split_dataset_ratio" not in way]

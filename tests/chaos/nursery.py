@@ -214,7 +214,9 @@ def _child(body: Callable[[], int], folder: Path, streams: Sequence[Path]) -> No
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         sys.stdin, sys.stdout, sys.stderr = (
-            *(open(n, "r" if n == 0 else "w", encoding="utf-8", closefd=False) for n in range(3)),
+            open(0, encoding="utf-8", closefd=False),  # noqa: SIM115 - they stay open
+            open(1, "w", encoding="utf-8", closefd=False),  # noqa: SIM115
+            open(2, "w", encoding="utf-8", closefd=False),  # noqa: SIM115
         )  # fmt: skip
         os.chdir(folder)
         status = body()
