@@ -11,11 +11,28 @@ from typing import Any
 
 from chaos import rows
 
-SFT = ("sft", "--model", "pocket", "--dataset", "rows.jsonl", "--save_steps", "5", "--output_dir")
+SFT = (
+    "sft",
+    "--model",
+    "pocket",
+    "--dataset",
+    "rows.jsonl",
+    "--max_steps",
+    "8",
+    "--gradient_accumulation_steps",
+    "4",
+    "--split_dataset_ratio",
+    "0.1",
+    "--save_steps",
+    "2",
+    "--skills",
+    "none.jsonl",
+    "--output_dir",
+)
 STORIES = (
-    ("killed", ("kill", "4"), "a SIGKILL while the fourth checkpoint is being written"),
-    ("disk", ("disk_full", "4"), "no file may grow any more, from the fourth checkpoint on"),
-    ("memory", ("oom_gradient", "23"), "the device's memory ends in the 23rd pass and stays short"),
+    ("killed", ("kill", "3"), "a SIGKILL while the third checkpoint is being written"),
+    ("disk", ("disk_full", "3"), "no file may grow any more, from the third checkpoint on"),
+    ("memory", ("oom_gradient", "6"), "the device's memory ends in the sixth pass and stays short"),
 )
 
 
@@ -37,7 +54,8 @@ def part(folder: Path, *, amount: int, seed: int, more_time: Any) -> dict[str, A
     for name, fault, about in STORIES:
         home = folder / name
         home.mkdir()
-        rows.write(home / "rows.jsonl", rows.identity())
+        rows.write(home / "rows.jsonl", rows.tasks(40))
+        rows.write(home / "none.jsonl", [])
         print(f"--- {name}: {about}\n", flush=True)
         tell(home, fault, (*SFT, name, "--preview", "0"))
         print("$ ls checkpoints\n" + "  ".join(sorted(os.listdir(home / name / "checkpoints"))))
