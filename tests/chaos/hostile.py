@@ -220,7 +220,7 @@ HOSTILE = (
     Hostile("line-of-1-gb-csv", long_line(1 << 30, "a.csv", b'instruction,output\n"', b'"\n'), (3,)),
     Hostile("line-of-1-gb-list", long_line(1 << 30, "a.json", b'[{"output": "', b'"}]\n'), (3,)),
     Hostile("line-of-1-gb-text", long_line(1 << 30, "a.txt", b"", b"\n"), (3,)),
-    Hostile("parquet-bomb", written(_parquet_bomb, "a.parquet"), (3,), seconds=180),
+    Hostile("parquet-bomb", written(_parquet_bomb, "a.parquet"), (3,), seconds=600),
     Hostile("gzip-bomb", written(_gzip_bomb, "a.jsonl.gz"), (3,)),
     Hostile("zstd-bomb", written(_zstd_bomb, "a.jsonl.zst"), (3,)),
     Hostile("depth-100000-lists", written(lambda: b"[" * DEEP + b"]" * DEEP, "a.jsonl"), (3,)),
