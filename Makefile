@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test chaos lint install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -13,6 +13,11 @@ test: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Faults on purpose, at most ninety minutes on two cores; `make test` has a short form of it.
+# CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'
+chaos: .venv/tested
+	PYTHONPATH=tests $(BIN)/python -m chaos --long $(CHAOS)
 
 install: .venv/installed
 

@@ -26,11 +26,11 @@ NEWEST = "newest"  # in a folder of runs
 
 
 class Damaged(ValueError):
-    """A file of a run that is there and does not hold what was written into it."""
+    """A file of ours that is there and does not hold what was written into it."""
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(found)
-        self.path = path
+    def __init__(self, path: Path, why: object) -> None:
+        super().__init__(f"{path.name}: {why}")
+        self.path, self.why = path, str(why)
 
 
 def dumps(value: Any) -> bytes:
@@ -73,9 +73,19 @@ def read_json(path: Path) -> Any:
     try:
         value = orjson.loads(path.read_bytes())
     except ValueError as error:
-        raise Damaged(path, f"{path.name}: {error}") from error
+        raise Damaged(path, error) from error
     if not isinstance(value, dict):
-        raise Damaged(path, f"{path.name}: {type(value).__name__}")
+        raise Damaged(path, f"a {type(value).__name__} in place of an object")
+    return value
+
+
+def recorded(path: Path, *keys: str) -> Any:
+    """What a JSON file says under these keys, one inside the other."""
+    value = read_json(path)
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            raise Damaged(path, f"{key} is missing")
+        value = value[key]
     return value
 
 
@@ -84,9 +94,12 @@ def read_jsonl(path: Path) -> Iterator[Any]:
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.endswith(b"\n"):
-                yield orjson.loads(line)
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise Damaged(path, f"line {number}: {error}") from error
 
 
 def sync(folder: Path) -> None:
@@ -152,7 +165,7 @@ def pointed(run: Path, name: str) -> Path | None:
     pointer = run / name
     if not pointer.is_file():
         return None
-    target = run / read_json(pointer).get("checkpoint", "")
+    target = run / str(recorded(pointer, "checkpoint"))
     return target if (target / MANIFEST).exists() else None
 
 
@@ -172,16 +185,17 @@ def write_manifest(folder: Path, **about: Any) -> None:
 def damage(folder: Path) -> str:
     """What is wrong with a folder that has a manifest, in one line; empty when nothing is."""
     try:
-        files: Mapping[str, Any] = read_json(folder / MANIFEST)["files"]
-    except (OSError, ValueError, KeyError) as error:
+        files: Mapping[str, Any] = recorded(folder / MANIFEST, "files")
+        sizes = {name: (each["size"], each["sha256"]) for name, each in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{MANIFEST}: {error}"
-    for name, expected in files.items():
+    for name, (size, digest) in sizes.items():
         path = folder / name
         if not path.is_file():
             return f"{name}: missing"
-        if path.stat().st_size != expected["size"]:
-            return f"{name}: {path.stat().st_size} bytes, {expected['size']} were written"
-        if sha256(path) != expected["sha256"]:
+        if path.stat().st_size != size:
+            return f"{name}: {path.stat().st_size} bytes, {size} were written"
+        if sha256(path) != digest:
             return f"{name}: its contents changed"
     return ""
 
@@ -211,7 +225,7 @@ def find_adapter(path: Path, choice: str | None = None) -> Path | None:
     checkpoint, else its last.
     """
     if (path / NEWEST).is_file():
-        return find_adapter(path / read_json(path / NEWEST)["run"], choice)
+        return find_adapter(path / recorded(path / NEWEST, "run"), choice)
     if (path / "adapter_config.json").is_file() and choice is None:
         return path
     if choice is None and (path / "adapter" / "adapter_config.json").is_file():

@@ -55,6 +55,7 @@ class Fault:
 
     `kind` is the name of that guard (`broken-json`), `column` counts from 1 (0: unknown), `found`
     is what stood there, shortened and printable, `hint` what would mend it, if known.
+    `ends`: nothing behind it was read, so how many rows the file has is not known.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Fault:
     field: str = ""
     found: str = ""
     hint: Text | None = None
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
 from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
-from suretune.types import FlagFacts, Text
+from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
 from suretune.words import say
 
 ABOUT = Text(
@@ -127,7 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return 130
-    except Exception:
+    except Exception as error:
+        found = _known(error)
+        if found is not None:
+            return _stopped(Journal().stop(found), command)
         return _internal(typed)
 
 
@@ -189,6 +192,18 @@ def _stopped(stopped: Stopped, command: Command) -> int:
 
         show.findings(stopped.findings)
     return stopped.status
+
+
+def _known(error: Exception) -> Facts | None:
+    """What has a finding of its own wherever it happens: a file of a run, a template."""
+    from suretune.data.template import TemplateRefused
+    from suretune.rundir import Damaged
+
+    if isinstance(error, Damaged):
+        return SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+    if isinstance(error, TemplateRefused):
+        return Fault("template-refused", Origin("--questions", 0), found=str(error))
+    return None
 
 
 def _internal(typed: Sequence[str]) -> int:

@@ -57,11 +57,7 @@ def run_verb(command: Command) -> int:
         "explain": explain,
         "doctor": doctor,
     }
-    try:
-        return verbs[command.verb.name](command, journal)
-    except rundir.Damaged as damaged:
-        about = SetupFacts("checkpoint-damaged", str(damaged.path), found=str(damaged))
-        raise journal.stop(about) from damaged
+    return verbs[command.verb.name](command, journal)
 
 
 def check(command: Command, journal: Journal) -> int:
@@ -276,6 +272,7 @@ def report(command: Command, journal: Journal) -> int:
     run = _run_folder(command, journal)
     if not (run / "report.json").is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run), found="report.json"))
+    rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")
     if command.json:
         _print_json(told)
@@ -318,7 +315,7 @@ def _run_folder(command: Command, journal: Journal) -> Path:
     word = command.word or (str(newest.parent) if newest.is_file() else DEMO)
     path = Path(word).expanduser().absolute()
     if (path / rundir.NEWEST).is_file():
-        path = path / rundir.read_json(path / rundir.NEWEST)["run"]
+        path = path / rundir.recorded(path / rundir.NEWEST, "run")
     if not path.is_dir():
         raise journal.stop(SetupFacts("adapter-missing", str(path)))
     return path

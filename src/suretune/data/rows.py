@@ -58,7 +58,7 @@ def _file(path: Path, label: str, encoding: str) -> Iterator[Row | Fault]:
                     yield _given_up(label, item.origin.line)
                     return
     except Refused as refusal:
-        yield refusal.fault
+        yield replace(refusal.fault, ends=True)
     else:
         if empty:
             yield _no_rows(label)

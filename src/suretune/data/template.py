@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 import orjson
 from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from tokenizers import Tokenizer as Vocabulary
 
 from suretune.types import Message, SetupFacts
@@ -30,6 +30,8 @@ FILES = (
     "vocab.json",
     "merges.txt",
 )
+MOST = 1_000_000  # numbers that its loops count, characters that it makes by repeating
+UNBOUNDED = (OverflowError, RecursionError, MemoryError)  # what a template without end runs into
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
 
 
@@ -45,6 +47,33 @@ class _Generation(Extension):
     def parse(self, parser: Any) -> Any:
         next(parser.stream)
         return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+
+
+class _Bounded(ImmutableSandboxedEnvironment):
+    """The sandbox keeps a template from running code; this keeps it from eating time and memory."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+        )
+        self.counted = 0
+        self.globals["range"] = self._range
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        one, other = (len(x) if hasattr(x, "__len__") else abs(x) for x in (left, right))
+        if max(one, other) > 1000 if operator == "**" else one * other > MOST:
+            raise jinja2.TemplateError(f"{one} {operator} {other} is too large")
+        return super().call_binop(context, operator, left, right)
+
+    def _range(self, *ends: int) -> range:
+        """Numbers of one rendering, all loops together."""
+        found = safe_range(*ends)
+        self.counted += len(found)
+        if self.counted > MOST:
+            raise jinja2.TemplateError(f"its loops count beyond {MOST:,}")
+        return found
 
 
 class ChatTokenizer:
@@ -88,7 +117,10 @@ class ChatTokenizer:
         path = self.folder / "generation_config.json"
         if path.is_file():
             eos = orjson.loads(path.read_bytes()).get("eos_token_id")
-            ids |= set(eos if isinstance(eos, list) else [] if eos is None else [eos])
+            named = set(eos if isinstance(eos, list) else [] if eos is None else [eos])
+            if not all(isinstance(token, int) for token in named):
+                raise ValueError("eos_token_id is no number")
+            ids |= named
         return frozenset(ids)
 
     # --- prompts ----------------------------------------------------------------------------
@@ -101,6 +133,7 @@ class ChatTokenizer:
         names = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
         special = {name: text for name in names if (text := self.special_text(name))}
         try:
+            self._compiled.environment.counted = 0  # type: ignore[attr-defined]
             return self._compiled.render(
                 messages=turns,
                 tools=list(tools) or None,
@@ -108,7 +141,7 @@ class ChatTokenizer:
                 add_generation_prompt=prompt,
                 **special,
             )
-        except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
+        except (jinja2.TemplateError, TypeError, LookupError, ValueError, *UNBOUNDED) as error:
             raise TemplateRefused(str(error)) from error
 
     @cached_property
@@ -123,9 +156,7 @@ class ChatTokenizer:
             return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent,
                               separators=separators, sort_keys=sort_keys)  # fmt: skip
 
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-        )
+        environment = _Bounded()
         environment.filters["tojson"] = to_json
         environment.globals["raise_exception"] = refuse
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
@@ -166,9 +197,10 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     vocabulary.no_padding()
     tokenizer = ChatTokenizer(folder, vocabulary, config, template)
     try:
-        _ = tokenizer.stop_ids
+        frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        return SetupFacts("model-incomplete", str(folder), found=f"generation_config.json: {error}")
+        found = f"generation_config.json: {error}"
+        return SetupFacts("model-incomplete", str(folder), found=found)
     return tokenizer
 
 

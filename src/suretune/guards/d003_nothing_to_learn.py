@@ -23,8 +23,9 @@ from suretune.types import DataFacts, Text
 
 
 def check(facts: DataFacts) -> Values | None:
-    refused = facts.over_long and facts.policy == "refuse"  # D004 speaks of those
-    if (facts.samples > 0 and facts.learned > 0) or refused:
+    if facts.samples > 0 and facts.learned > 0:
+        return None
+    if facts.over_long and facts.policy == "refuse":  # D004 speaks of those
         return None
     return {
         "where": "--dataset",

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
@@ -20,6 +21,8 @@ from suretune.types import SetupFacts
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
 SMALL = 50_000_000
+# What transformers lets through when a config or a shard is not what it should be.
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
 
 
 def load_base(
@@ -56,7 +59,7 @@ def load_base(
                 local_files_only=True,
                 **how,
             )
-    except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError) as error:
+    except (*UNREADABLE, MemoryError) as error:
         if found := out_of_memory(error):
             return SetupFacts("out-of-memory", str(base.folder), found=found)
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])

@@ -21,7 +21,7 @@ from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.device import choose_device, choose_dtype
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
-from suretune.model.lora import load_adapter
+from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
 from suretune.types import Message, SetupFacts
@@ -65,6 +65,10 @@ def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     if folder is None:
         there = [p.name for _, p in rundir.checkpoints(path)]
         wanted = f"{path} ({asked.checkpoint})" if asked.checkpoint else str(path)
+        raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
+    if not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
+        there = [p.name for p in sorted(folder.glob("*.*"))]
+        wanted = str(folder / WEIGHTS)
         raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
@@ -111,6 +115,9 @@ def _load(
         raise journal.stop(about) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
+    if match.non_finite:
+        wrong = f"{match.non_finite[0]} is not finite"
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
     return talker(tuned)
@@ -162,7 +169,7 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = all(result["answers"][kind] == then["answers"][kind] for kind in ("probes", "skills"))
-    tolerance = rundir.read_json(run / "report.json")["proof"]["logits_tolerance"]
+    tolerance = rundir.recorded(run / "report.json", "proof", "logits_tolerance")
     whole = (
         result["tensors_saved"] == result["tensors_matched"] > 0
         and not result["tensors_unexpected"]

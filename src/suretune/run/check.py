@@ -24,7 +24,14 @@ from suretune.data.collect import (
     entry_of,
     hold_out,
 )
-from suretune.data.identity import Identity, answer_of, find_identity, plain, question_of
+from suretune.data.identity import (
+    Identity,
+    answer_of,
+    find_identity,
+    known_questions,
+    plain,
+    question_of,
+)
 from suretune.data.mix import shared
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
@@ -168,21 +175,33 @@ def _judge_data(
 ) -> None:
     _look_at_faults(found, resolved, journal)
     skip = resolved.config.data.on_bad_row == "skip"
+    old, taught = _old_identity(found, identity), len(_taught(found, identity))
+    facts = data_facts(found, resolved.config.data, how, old, taught)
     if found.ready or not found.faults or skip:  # else the faults have said it all
-        taught = _taught(found, identity)
-        old = _old_identity(taught, identity)
-        journal.look(data_facts(found, resolved.config.data, how, old, len(taught)))
+        journal.look(facts)
     if not any(fault.origin.line == 0 for fault in found.faults):
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:
         journal.settle()
+    if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
+        raise journal.stop(facts)
 
 
 def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
-    """A faulty row may be skipped if asked; a faulty file never."""
+    """A faulty row may be skipped if asked; a faulty file never, nor what hides other rows."""
     skip = resolved.config.data.on_bad_row == "skip"
     for fault in found.faults:
-        journal.look(fault, stops=not (skip and fault.origin.line))
+        if skip and fault.ends and fault.origin.line:
+            fault = replace(fault, hint=_cannot_skip(fault.hint))
+        journal.look(fault, stops=not (skip and fault.origin.line and not fault.ends))
+
+
+def _cannot_skip(hint: Text | None) -> Text:
+    en, zh = (hint.en, hint.zh) if hint else ("", "")
+    return Text(
+        f"{en} It cannot be skipped: where the next row begins is not known.".strip(),
+        f"{zh}它不能跳过：无法确定下一条数据从哪里开始。",
+    )
 
 
 def _taught(found: Collected, identity: Identity | None) -> list[Example]:
@@ -194,10 +213,21 @@ def _taught(found: Collected, identity: Identity | None) -> list[Example]:
     return [row for row in rows if any(word in answer_of(row) for word in words)]
 
 
-def _old_identity(taught: Sequence[Example], identity: Identity | None) -> list[str]:
-    """Identity rows whose answers still carry a name of the base's maker."""
-    gone = identity.forbidden if identity else ()
-    return [str(row.origin) for row in taught if any(name in answer_of(row) for name in gone)]
+def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
+    """Rows about who the model is, or that say its new name, which still carry the old one."""
+    if identity is None:
+        return []
+    words = [word for group in identity.words.values() for word in group]
+    known = known_questions()
+    return [
+        str(row.example.origin)
+        for row in found.ready
+        if any(name in answer_of(row.example) for name in identity.forbidden)
+        and (
+            plain(question_of(row.example)) in known
+            or any(word in answer_of(row.example) for word in words)
+        )
+    ]
 
 
 def _split(

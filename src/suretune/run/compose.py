@@ -104,25 +104,28 @@ def train_and_prove(
                 trained = train_only(checked, run, journal, watcher, resume=resume)
                 watcher.stage("proof")
                 return _prove(trained, journal, prover)
-        except Stopped:
-            if journal.run and not _has_verdict(run):  # else the folder is gone
-                _write_report(run, stopped_figures(checked, run, journal))
+        except Stopped as stopped:
+            try:
+                if journal.run and not _has_verdict(run):  # else the folder is gone
+                    _write_report(run, stopped_figures(checked, run, journal))
+            except OSError as error:  # the disk that stopped the run does not take a report either
+                raise stopped from error
             raise
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
             raise memory_stop(error, run, journal) from error
         except OSError as error:
-            stopped = disk_stop(error, run, journal)
-            if stopped is None:
+            end = disk_stop(error, run, journal)
+            if end is None:
                 raise
-            raise stopped from error
+            raise end from error
 
 
 def _has_verdict(run: Path) -> bool:
     """Whether an earlier proof was judged: a resume that is refused leaves its report alone."""
     path = run / "report.json"
-    return path.is_file() and rundir.read_json(path)["verdict"] != "stopped"
+    return path.is_file() and rundir.recorded(path, "verdict") != "stopped"
 
 
 def train_only(
@@ -201,7 +204,8 @@ def _base_answers(
     """What the base says to the questions and to the anchors, asked once a run."""
     path = run / "base_answers.json"
     if path.exists():
-        return Answers(**rundir.read_json(path)), *answer_anchors(run, None, checked)
+        said = {name: rundir.recorded(path, name) for name in ("probes", "skills", "held_out")}
+        return Answers(**said), *answer_anchors(run, None, checked)
     with engine.base() as base:
         before = ask(base, checked.tokenizer, questions, engine.mean_loss)
         anchors = answer_anchors(run, base, checked)

@@ -43,19 +43,22 @@ def write_config(path: Path, resolved: Resolved) -> None:
 def read_config(path: Path) -> Resolved:
     """The resolved config of a run, origins included."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        resolved = Resolved.default()
-        for line in text.splitlines():
-            name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
-            spec, value = options()[name], values[name]
-            if spec.many:
-                value = tuple(value)
-            elif value is not None:
-                value = spec.parse(str(value))  # YAML reads 5e-05 as a string
-            resolved = resolved.with_values(origin, **{name: value})
+        return _from_text(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise rundir.Damaged(path, f"{path.name}: {' '.join(str(error).split())}") from error
+        raise rundir.Damaged(path, " ".join(str(error).split())) from error
+
+
+def _from_text(text: str) -> Resolved:
+    values = yaml.safe_load(text)
+    resolved = Resolved.default()
+    for line in text.splitlines():
+        name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
+        spec, value = options()[name], values[name]
+        if spec.many:
+            value = tuple(value)
+        elif value is not None:
+            value = spec.parse(str(value))  # YAML reads 5e-05 as a string
+        resolved = resolved.with_values(origin, **{name: value})
     return resolved
 
 
@@ -84,7 +87,30 @@ def begin(run: Path, checked: Checked) -> None:
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
     base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
-    rundir.write_json(run / "run.json", {"base": base, "versions": versions()})
+    about = {"base": base, "settings": settings(checked.resolved), "versions": versions()}
+    rundir.write_json(run / "run.json", about)
+
+
+def settings(resolved: Resolved) -> dict[str, Any]:
+    """What decides the weights and is not in the plan: a resume with others is another run."""
+    config = resolved.config
+    return {
+        **{name: _plain(value) for name, value in asdict(config.lora).items()},
+        "weight_decay": config.schedule.weight_decay,
+        "max_grad_norm": config.schedule.max_grad_norm,
+        "early_stopping_patience": config.schedule.early_stopping_patience,
+        "anchor_ratio": config.schedule.anchor_ratio,
+        "max_drift": config.proof.max_drift,
+        "max_skill_drop": config.proof.max_skill_drop,
+        "probes_needed": config.proof.probes_needed,
+        "seed": config.schedule.seed,
+        "torch_dtype": config.model.torch_dtype,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def versions() -> dict[str, str]:

@@ -65,11 +65,18 @@ class Journal:
         for finding in found:
             self.findings.append(finding)
             if self.run:
-                rundir.append(self.run / "findings.jsonl", self.line(finding))
+                self._write(self.run / "findings.jsonl", finding)
             if finding.stops and stops and not self.ignored(finding):
                 self._stopping.append(finding)
                 self._status = self._status or EXIT[type(facts)]
         return found
+
+    def _write(self, path: Path, finding: Finding) -> None:
+        try:
+            rundir.append(path, self.line(finding))
+        except OSError:
+            if finding.name != "disk-full":  # this one is told although it cannot be kept
+                raise
 
     def look_at_all(self, facts: Iterable[Facts], *, stops: bool = True) -> None:
         for item in facts:

@@ -76,7 +76,7 @@ def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
     probes = [probe.line() for probe in questions.probes]
     digest = rundir.digest_of([probes, questions.system, questions.skills, held_out])
     path = run / "questions.json"
-    if path.exists() and rundir.read_json(path)["digest"] != digest:
+    if path.exists() and rundir.recorded(path, "digest") != digest:
         raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
     rundir.write_json(path, {"digest": digest, "probes": len(probes)})
 

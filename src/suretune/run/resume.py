@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
+
 from suretune import rundir
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
-from suretune.run.folder import read_config
+from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
 from suretune.run.recovery import retell
 from suretune.train import checkpoint
@@ -21,13 +23,15 @@ def reopen(run: Path, journal: Journal) -> Checked:
     asked = read_config(run / "config.yaml")
     journal.heed(asked.config.run.ignore)
     checked = with_weights(check(asked, journal), journal)
-    then = rundir.read_json(run / "plan.json")["digest"]
-    base = rundir.read_json(run / "run.json")["base"]["fingerprint"]
+    then = rundir.recorded(run / "plan.json", "digest")
+    base = rundir.recorded(run / "run.json", "base", "fingerprint")
+    settled = rundir.recorded(run / "run.json", "settings")
     changed = [
         name
         for name, before, now in (
             ("plan (rows or flags)", then, checked.plan.digest),
             ("base", base, checked.base.fingerprint()),
+            *((name, settled.get(name), now) for name, now in settings(asked).items()),
         )
         if before != now
     ]
@@ -46,7 +50,7 @@ def continue_from(job: Fit) -> int:
         rundir.sweep(folder)
     done = 0
     for step, path in reversed(rundir.checkpoints(job.run)):
-        if found := rundir.damage(path):
+        if found := rundir.damage(path) or _foreign(path, job):
             job.journal.look(SetupFacts("checkpoint-damaged", str(path), found=found), stops=False)
             continue
         done = checkpoint.restore(path, job.learner)
@@ -54,14 +58,44 @@ def continue_from(job: Fit) -> int:
         job.journal.event("resumed", step=step)
         break
     retell(job)
-    for name in ("steps.jsonl", "evals.jsonl"):
-        path = job.run / name
-        rundir.write_jsonl(path, [line for line in rundir.read_jsonl(path) if line["step"] <= done])
-    evals = rundir.read_jsonl(job.run / "evals.jsonl")
-    job.evals = [Evaluation(**line) for line in evals] if done else []
+    logged = _take_back(job.run / "steps.jsonl", done)
+    _take_back(job.run / "evals.jsonl", done)
+    if lost := sorted(set(range(1, done + 1)) - set(logged)):
+        found = f"{len(lost)} of {done} updates are missing, the first is {lost[0]}"
+        log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
+        job.journal.look(log, stops=False)
+    try:
+        evals = [Evaluation(**line) for line in rundir.read_jsonl(job.run / "evals.jsonl")]
+    except TypeError as error:
+        raise rundir.Damaged(job.run / "evals.jsonl", error) from error
+    job.evals = evals if done else []
     if not done:
         (job.run / "evals.jsonl").unlink(missing_ok=True)
     for step, path in rundir.checkpoints(job.run):  # the kill may have come before the pointers
         if step == done:
             point_to(job, path, step)
     return done
+
+
+def _take_back(path: Path, done: int) -> list[int]:
+    """Keep what a log says about updates up to `done`; the updates that it has."""
+    kept = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            said = orjson.loads(line)
+            if said["step"] <= done:
+                kept.append(said)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # a line that is damaged is a line that is missing
+            continue
+    rundir.write_jsonl(path, kept)
+    return [said["step"] for said in kept]
+
+
+def _foreign(path: Path, job: Fit) -> str:
+    """Whose checkpoint this is, if it is not this run's; empty if it is."""
+    plan = rundir.read_json(path / rundir.MANIFEST).get("plan")
+    return "" if plan == job.checked.plan.digest else "it belongs to another plan"

@@ -1,0 +1,52 @@
+"""The suite of faults in its short form, every part of it; and its page in the documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from chaos import figures
+from chaos.__main__ import SIZES
+from chaos.hostile import HOSTILE
+from chaos.loud import LOUD
+from chaos.silent import SILENT
+from conftest import ROOT
+
+
+def test_every_part_in_its_short_form(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    paths = [str(ROOT / "tests"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos", "--out", out],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+    told = json.loads(out.read_text("utf-8"))
+    assert set(told["parts"]) == set(SIZES) and set(figures.NAMES) <= set(told)
+    assert 0 < told["kills"] == told["kills_bit_exact"]
+    assert 0 < told["silent_faults"] == told["silent_caught"] < told["faults"]
+    assert told["clean_runs"] > 0 and told["fuzzed_files"] >= 100
+    assert told["false_alarms"] == told["tracebacks"] == told["rows_lost"] == 0
+
+
+def test_the_page_is_what_the_figures_and_tables_make() -> None:
+    text = figures.PAGE.read_text("utf-8")
+    assert text == figures.page(figures.read(), text), "run `python -m chaos`, or a part of it"
+
+
+def test_every_fault_has_a_name_of_its_own() -> None:
+    for table in (SILENT, LOUD, HOSTILE):
+        names = [fault.id for fault in table]
+        assert len(names) == len(set(names)) >= 40
+    assert all(fault.what and fault.caught for fault in SILENT)
+
+
+def test_figures_of_a_part_that_did_not_run_are_kept_with_their_commit() -> None:
+    old = {"date": "2020-01-01", "commit": "old", "kills": 7, "kills_bit_exact": 7}
+    told = figures.merged({"parts": {"kills": old}}, {"clean": {"clean_runs": 3}})
+    assert told["parts"]["kills"] == old and told["kills"] == 7 and told["clean_runs"] == 3
+    assert told["parts"]["clean"]["commit"] == told["commit"] != "old"
