@@ -12,7 +12,7 @@ test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # Faults on purpose, at most ninety minutes on two cores; `make test` has a short form of it.
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'
