@@ -295,6 +295,21 @@ class StepFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How many of the same answers show a fault before training, after it, and newly."""
+
+    asked: int
+    before: int
+    after: int
+    gained: int
+
+    @property
+    def lost(self) -> int:
+        """How many showed it and no longer do."""
+        return self.before - (self.after - self.gained)
+
+
+@dataclass(frozen=True, slots=True)
 class ProofFacts:
     """What a fresh process measured on the files that lie on disk."""
 
@@ -318,6 +333,12 @@ class ProofFacts:
     identity: bool
     template_default_passed: int
     template_default_asked: int
+    looping: Change | None = None  # answers that say a phrase over and over
+    unended: Change | None = None  # answers that the limit cut, not the end of a turn
+    recited: Change | None = None  # unrelated questions answered by a training answer
+    answers_fit: bool = True  # the rows' answers are shorter than that limit
+    held_out_least: float | None = None  # of all evaluations
+    held_out_least_step: int = 0
 
 
 Facts = FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | ProofFacts
