@@ -87,7 +87,8 @@ class Example:
     shape: str  # alpaca, query-response, sharegpt, messages, prompt-completion, text, xtuner
     messages: tuple[Message, ...]
     tools: tuple[Any, ...] = ()
-    repeat: int = 0  # 0 for the row itself, 1.. for the copies that `#N --repeat true` asks for
+    repeat: int = 0  # 0 for the row itself, 1.. for copies (`#N --repeat true`, `--paraphrases`)
+    wording: str = ""  # who worded the question, if not the row: template
 
 
 # --- samples ----------------------------------------------------------------------------------
