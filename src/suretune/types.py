@@ -119,6 +119,7 @@ class Sample:
     turn: int = 0
     repeat: int = 0
     cut: int = 0
+    soft: bool = False  # held to what the base predicts there, not to its tokens
 
     @property
     def learned(self) -> int:

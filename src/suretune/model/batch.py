@@ -84,7 +84,8 @@ def token_losses(model: nn.Module, batch: Pass) -> Tensor:
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
     """(L,) nats: KL(base || tuned) of two (L, V) logits."""
-    base, tuned = base.float().log_softmax(-1), tuned.float().log_softmax(-1)
+    wide = (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x for x in (base, tuned))
+    base, tuned = (x.log_softmax(-1) for x in wide)
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 

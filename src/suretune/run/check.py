@@ -25,7 +25,7 @@ from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.pocket import identity as phrasings
-from suretune.run.flags import flags_without_effect, misused_flags
+from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, Plan, Sample, SetupFacts, Text
 from suretune.verify.probes import read_probes
@@ -69,6 +69,7 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
         train = paraphrased(train, count, how, _asked_by_probes(resolved), seed)
     names = {row.example.dataset for row in train}
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
+    journal.look_at_all(idle_anchors(resolved))
     samples = shared(
         [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
     )
