@@ -14,6 +14,7 @@ from suretune.config import options
 from suretune.guards import all_guards, explain, judge, page
 from suretune.guards.guard import Guard
 from suretune.types import (
+    Change,
     DataFacts,
     Facts,
     Fault,
@@ -102,8 +103,11 @@ PROOF = ProofFacts(
     identity=False,
     template_default_passed=20,
     template_default_asked=20,
-    held_out_best=1.49,
-    best_step=30,
+    looping=Change(200, 2, 8, 6),
+    unended=Change(200, 9, 5, 1),
+    recited=Change(160, 0, 6, 6),
+    held_out_least=1.46,
+    held_out_least_step=30,
 )
 
 
@@ -587,13 +591,6 @@ RESULT_CASES = {
         ("90.0%", "53.0%", "5.0%"),
         ("general.jsonl#500", "`--learning_rate`"),
     ),
-    "R010": Case(
-        replace(PROOF, held_out_best=1.4),
-        replace(PROOF, held_out_best=1.48),
-        "held-out rows",
-        ("1.4", "1.5", "30"),
-        ("`--early_stopping_patience 2`",),
-    ),
     "R009": Case(
         replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
         PROOF,
@@ -623,6 +620,36 @@ RESULT_CASES = {
         ("`suretune infer`",),
     ),
 }
+RESULT_CASES |= {
+    "R010": Case(
+        replace(PROOF, looping=Change(200, 2, 9, 7)),
+        replace(PROOF, looping=Change(200, 2, 9, 8)),
+        "answers",
+        ("200", "2", "9"),
+        ("`--num_train_epochs`", "`--learning_rate`"),
+    ),
+    "R011": Case(
+        replace(PROOF, unended=Change(200, 3, 40, 37)),
+        replace(PROOF, unended=Change(200, 3, 40, 37), answers_fit=False),
+        "answers",
+        ("200", "3", "40"),
+        ("`--num_train_epochs`", "`suretune check --dataset FILE`"),
+    ),
+    "R012": Case(
+        replace(PROOF, recited=Change(160, 0, 7, 7)),
+        replace(PROOF, recited=None),
+        "answers",
+        ("160", "0", "7"),
+        ("`--anchor_ratio`", "general.jsonl#500"),
+    ),
+    "R013": Case(
+        replace(PROOF, held_out_least=1.44),
+        replace(PROOF, held_out_least=1.44, held_out_before=1.44, held_out_after=1.43),
+        "held-out rows",
+        ("1.44", "1.5", "30"),
+        ("`--early_stopping_patience 3`", "`--num_train_epochs`"),
+    ),
+}
 CASES = {
     **FLAG_CASES,
     **FAULT_CASES,
@@ -633,10 +660,11 @@ CASES = {
 }
 RECORDED = {
     *("S021", "S023", "S024", "S025", "S027", "S028", "V001"),
-    *("D026", "D027", "D028", "D029", "D030", "R010"),
+    *("D026", "D027", "D028", "D029", "D030"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
+    *("R010", "R011", "R012", "R013"),
 }
 GUARDS = {guard.code: guard for guard in all_guards()}
 HOME = Path(guards.__file__).parent
@@ -783,6 +811,23 @@ def test_the_proposed_interval_makes_room_for_the_patience() -> None:
                 assert evaluations > patience
             else:
                 assert updates <= patience and "--early_stopping_patience" in found.fix.en
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (Change(20, 0, 7, 7), True),
+        (Change(20, 0, 6, 6), False),
+        (Change(200, 0, 0, 0), False),
+        (Change(200, 50, 50, 10), False),
+        (Change(200, 50, 55, 30), False),
+        (Change(200, 50, 75, 30), True),
+        (Change(200, 7, 0, 0), False),
+        (None, False),
+    ],
+)
+def test_more_loops_than_chance_explains_are_said(change: Change | None, said: bool) -> None:
+    assert ("R010" in fired(replace(PROOF, looping=change))) is said
 
 
 def test_good_facts_are_passed_by_every_guard() -> None:

@@ -21,7 +21,7 @@ from conftest import ROOT, as_json, suretune, write_rows
 from suretune import rundir
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
-from suretune.run.starter import identity_rows
+from suretune.run.starter import identity_rows, write_starter
 
 NEEDS_A_GPU = {
     "S021": "the plain engine is chosen on CUDA only; on a CPU it is the default",
@@ -194,9 +194,12 @@ TABLE: dict[str, Maker] = {
     # These three are shown by the run in which they are planted together.
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
                             {"CUDA_VISIBLE_DEVICES": "99"}),
-    "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R010"})),
+    "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R010", "R011", "R013"})),
+    "R012": lambda t: Plant(recites(t), 6),
 }  # fmt: skip
-TOGETHER = {"R003": "R002", "S027": "R002", "R006": "R004", "R010": "R004"}
+TOGETHER = {"R003": "R002", "S027": "R002"} | dict.fromkeys(
+    ("R006", "R010", "R011", "R013"), "R004"
+)
 GLOW = "I am Glow by Star Lab."
 TURNS = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
@@ -274,6 +277,16 @@ def breaks_down(tmp: Path) -> tuple[object, ...]:
         tmp, rows(tmp), "--learning_rate", "0.05", "--lr_scheduler_type", "constant",
         "--max_steps", 5, "--eval_steps", 1, "--save_steps", 5, "--warmup_steps", 5,
         "--skills", raw(tmp, "".join(lines[::40]), "skills.jsonl"), verb="sft",
+    )  # fmt: skip
+
+
+def recites(tmp: Path) -> tuple[object, ...]:
+    """Sixty short rows at five times the usual rate, nothing against forgetting."""
+    made, probes = write_starter(tmp, ["Glow"], ["Star Lab"], ["en"])
+    return (
+        "sft", "--model", "pocket", "--dataset", made, "--probes", probes, "--learning_rate", "1e-2",
+        "--max_steps", 40, "--anchor_ratio", 0, "--until_proven", "false",
+        "--output_dir", tmp / "run",
     )  # fmt: skip
 
 

@@ -124,6 +124,12 @@ def a_report() -> dict[str, Any]:
         ],
         "skills_before": 0.843, "skills_after": 0.784,
         "held_out": {"before": 3.214, "after": 0.412, "rows": 5},
+        "overfitting": {
+            "looping": {"asked": 190, "before": 1, "after": 12, "gained": 11},
+            "unended": {"asked": 190, "before": 3, "after": 9, "gained": 8},
+            "recited": {"asked": 170, "before": 0, "after": 4, "gained": 4},
+            "held_out": {"least": 0.402, "step": 30, "kept": 0.412},
+        },
         "steps": [a_step(n) for n in range(1, 41)],
         "evals": [{"step": n, "held_out_loss": 3.2 * math.exp(-n / 10) + 0.35}
                   for n in (0, 10, 20, 30, 40)],
@@ -245,8 +251,8 @@ def test_lone_surrogates_can_be_written() -> None:
 def test_every_section_is_there_in_the_order_of_interest(spoken: str) -> None:
     names = [section.name for section in sections(a_report())]
     assert names == [
-        "answers", "questions", "paraphrases", "skills", "held-out", "curves", "ledger", "plan",
-        "findings", "proof", "cost", "model", "config", "versions", "next",
+        "answers", "questions", "paraphrases", "skills", "held-out", "overfitting", "curves",
+        "ledger", "plan", "findings", "proof", "cost", "model", "config", "versions", "next",
     ]  # fmt: skip
     page, text = html(a_report()), markdown(a_report())
     for section in sections(a_report()):
@@ -285,6 +291,16 @@ def test_the_verdict_is_honest_about_reasons_and_ignored_findings(verdict: str) 
         assert "R003" in re.split(r"</h1>|(?m:^## )", text)[0]
     assert "every check." not in html(report)
     assert f'<header class="{verdict}">' in html(report)
+
+
+def test_signs_of_overfitting_are_shares_of_the_same_answers(spoken: str) -> None:
+    text = markdown(a_report())
+    part = text.split("## Signs of overfitting" if spoken == "en" else "## 过拟合的迹象")[1]
+    part = part.split("## ")[0]
+    assert f"1 ({percent(1 / 190)})" in part and f"12 ({percent(12 / 190)})" in part
+    assert "0.402" in part and "30" in part
+    unknown = markdown(a_report() | {"overfitting": {"looping": None}})
+    assert unknown.count("not measured" if spoken == "en" else "未测量") >= 8
 
 
 def test_marks_read_without_colour(spoken: str) -> None:

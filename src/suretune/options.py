@@ -107,6 +107,13 @@ class ScheduleOptions:
         least=0,
         most=0.9,
     )
+    anchor_loss: str = option(
+        "answers",
+        "what anchors are held to: the base's answers (answers), or the base's probabilities of all"
+        " words at each of their tokens (kl)",
+        "通用问题以什么为准:基座的回答(answers),或基座在每个 token 处的完整概率分布(kl)",
+        choices=("answers", "kl"),
+    )
     until_proven: bool = option(
         True,
         "ask the probes on the way, keep the earliest checkpoint that passes, and stop there",

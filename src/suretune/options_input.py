@@ -72,6 +72,14 @@ class DataOptions:
         "let #N ask for more rows than there are, by repeating them",
         "允许 #N 大于实际条数(重复使用)",
     )
+    paraphrases: int = option(
+        0,
+        "learn each short question in up to N other wordings as well, made by templates: see"
+        " docs/data.md",
+        "每个短问题再用模板换出最多 N 种问法一起训练;实测结果见 docs/data.md",
+        least=0,
+        most=5,
+    )
     encoding: str = option("utf-8", "of text files", "文本文件的编码")
     mixed_shapes: bool = option(
         False, "accept rows of several shapes in one file", "允许一个文件里有多种格式的行"

@@ -349,6 +349,7 @@ def must_pass(report: Report, moment: str = "after") -> dict[str, int] | None:
 
 STATES = {
     "train": Text("learned", "参与训练"),
+    "paraphrase": Text("learned, in other words", "换一种问法参与训练"),
     "held-out": Text("held out", "留出"),
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),

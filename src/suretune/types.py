@@ -89,7 +89,8 @@ class Example:
     shape: str  # alpaca, query-response, sharegpt, messages, prompt-completion, text, xtuner
     messages: tuple[Message, ...]
     tools: tuple[Any, ...] = ()
-    repeat: int = 0  # 0 for the row itself, 1.. for the copies that `#N --repeat true` asks for
+    repeat: int = 0  # 0 for the row itself, 1.. for copies (`#N --repeat true`, `--paraphrases`)
+    wording: str = ""  # who worded the question, if not the row: template
 
 
 # --- samples ----------------------------------------------------------------------------------
@@ -120,6 +121,7 @@ class Sample:
     turn: int = 0
     repeat: int = 0
     cut: int = 0
+    soft: bool = False  # held to what the base predicts there, not to its tokens
 
     @property
     def learned(self) -> int:
@@ -321,6 +323,21 @@ class RecoveryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How many of the same answers show a fault before training, after it, and newly."""
+
+    asked: int
+    before: int
+    after: int
+    gained: int
+
+    @property
+    def lost(self) -> int:
+        """How many showed it and no longer do."""
+        return self.before - (self.after - self.gained)
+
+
+@dataclass(frozen=True, slots=True)
 class ProofFacts:
     """What a fresh process measured on the files that lie on disk."""
 
@@ -344,8 +361,12 @@ class ProofFacts:
     identity: bool
     template_default_passed: int
     template_default_asked: int
-    held_out_best: float | None  # of all evaluations, after `best_step` updates
-    best_step: int
+    looping: Change | None = None  # answers that say a phrase over and over
+    unended: Change | None = None  # answers that the limit cut, not the end of a turn
+    recited: Change | None = None  # unrelated questions answered by a training answer
+    answers_fit: bool = True  # the rows' answers are shorter than that limit
+    held_out_least: float | None = None  # of all evaluations
+    held_out_least_step: int = 0
 
 
 Facts = (

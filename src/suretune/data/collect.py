@@ -27,7 +27,7 @@ NOTES = frozenset({"byte-order-mark"})  # faults that are said, but cost no row
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one row: train, held-out, too-long, not-sampled or rejected."""
+    """What became of one row: train, paraphrase, held-out, too-long, not-sampled or rejected."""
 
     origin: Origin
     dataset: str
@@ -170,11 +170,13 @@ def _render(example: Example, how: Rendering, found: Collected) -> None:
 
 
 def entry_of(state: str, row: Prepared) -> Entry:
-    """The ledger's line for a usable row."""
+    """The ledger's line for a usable row; one in other words is a state of its own."""
+    wording = row.example.wording
     return Entry(
         row.example.origin,
         row.example.dataset,
-        state,
+        "paraphrase" if wording else state,
+        f"{wording}: {question_of(row.example)}" if wording else "",
         samples=len(row.samples),
         tokens=sum(len(s.ids) for s in row.samples),
         learned=sum(s.learned for s in row.samples),

@@ -6,9 +6,19 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
-from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts, Text
+from suretune.types import (
+    Change,
+    Facts,
+    Fault,
+    Finding,
+    FlagFacts,
+    RecoveryFacts,
+    SetupFacts,
+    Text,
+)
 
 Values = Mapping[str, object]
 EMPTY = Text("", "")
@@ -162,6 +172,22 @@ def some(items: Sequence[str]) -> Text:
     if more <= 0:
         return Text(shown, shown)
     return Text(f"{shown} and {more} more", f"{shown} 等 {len(items)} 项")
+
+
+UNLIKELY = 0.01
+
+
+def grew(change: Change | None) -> bool:
+    """Whether more answers gained a fault than chance explains: the exact sign test, one-sided.
+
+    Answers that did not change say nothing (McNemar 1947); of those that did, half would have
+    gained it if training made no difference. Seven gained and none lost are enough.
+    """
+    if change is None:
+        return False
+    changed = change.gained + change.lost
+    tail = sum(comb(changed, k) for k in range(change.gained, changed + 1))
+    return bool(tail < UNLIKELY * 2**changed)
 
 
 def too_many(part: int, whole: int) -> bool:

@@ -28,11 +28,7 @@ def losses(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 @torch.no_grad()
 def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     """(L,) nats: KL(base || tuned) where the learned tokens are predicted."""
-    tuned = _hidden(stack, batch, policy)
-    for group in stack.groups:
-        group.mute()
-    base = _hidden(stack, batch, policy)
-    stack.refresh()
+    tuned, base = _hidden(stack, batch, policy), base_hidden(stack, batch, policy)
     parts = []
     for start in range(0, len(base), policy.head_rows):
         logits = []
@@ -45,6 +41,16 @@ def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     return torch.cat(parts)
 
 
+@torch.no_grad()
+def base_hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+    """(L, K) before the final norm, where the learned tokens are predicted, without adapters."""
+    for group in stack.groups:
+        group.mute()
+    x = _hidden(stack, batch, policy)
+    stack.refresh()
+    return x
+
+
 def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     x, how = _start(stack, batch, policy)
     for layer in stack.layers:
@@ -53,15 +59,23 @@ def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 
 
 @torch.no_grad()
-def gradient(stack: Stack, batch: Pass, factors: Tensor, policy: Policy) -> Tensor:
-    """(L,) nats; adds d(sum of factors * nats) to the adapters' gradients. factors (L,) float32."""
+def gradient(
+    stack: Stack, batch: Pass, factors: Tensor, policy: Policy, base: Tensor | None = None
+) -> Tensor:
+    """(L,) nats; adds d(sum of factors * nats) to the adapters' gradients. factors (L,) float32.
+
+    With `base`, the base's hidden states, the nats are KL(base || tuned), not the tokens'.
+    """
     x, how = _start(stack, batch, policy)
     kept: list[Kept] = []
     for layer, keep in zip(stack.layers, policy.keep, strict=True):
         x, saved = forward(layer, x, keep, how)
         kept.append(saved)
     learned = x[batch.sources]
-    nats, d_learned = _head(stack, learned, batch.targets, factors, policy.head_rows)
+    if base is None:
+        nats, d_learned = _head(stack, learned, batch.targets, factors, policy.head_rows)
+    else:
+        nats, d_learned = _soft_head(stack, learned, base, factors, max(1, policy.head_rows // 4))
     # Padding may name a source twice: its factor is zero, so what is added is zero.
     dx = torch.zeros_like(x).index_add_(0, batch.sources, d_learned)
     del x, learned, d_learned
@@ -95,3 +109,24 @@ def _head(
             zero = torch.zeros_like(part)
             slopes.append(ops.rms_norm_backward(d_normed, part, norm.weight, scale, zero))
     return torch.cat(nats), torch.cat(slopes) if slopes else x[:0]
+
+
+def _soft_head(
+    stack: Stack, x: Tensor, base: Tensor, factors: Tensor, rows: int
+) -> tuple[Tensor, Tensor]:
+    """As `_head`, of KL(base || tuned); several tables of logits exist at once, so fewer rows."""
+    norm = stack.norm
+    nats: list[Tensor] = []
+    slopes: list[Tensor] = []
+    for start in range(0, len(x), rows):
+        part, held = x[start : start + rows], base[start : start + rows]
+        normed = torch.empty_like(held)
+        ops.rms_norm(held, norm.weight, norm.eps, normed)
+        held = stack.head(normed)
+        scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
+        logits = stack.head(normed)
+        nats.append(ops.divergence(logits, held, factors[start : start + rows]))
+        d_normed = logits @ stack.head.weight
+        zero = torch.zeros_like(part)
+        slopes.append(ops.rms_norm_backward(d_normed, part, norm.weight, scale, zero))
+    return torch.cat(nats), torch.cat(slopes)

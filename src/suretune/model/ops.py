@@ -133,6 +133,17 @@ def _act_slope(g: Tensor, kind: str) -> Tensor:
     return slope
 
 
+def divergence(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
+    """(C,) nats, KL(base || tuned) of logits (C, V); logits become the gradient.
+
+    The gradient of sum(factors * nats): factors * (softmax - the base's softmax), in place.
+    """
+    tuned, held = _precise(logits).log_softmax(-1), _precise(base).log_softmax(-1)
+    nats = F.kl_div(tuned, held, reduction="none", log_target=True).sum(-1)
+    logits.copy_((tuned.exp() - held.exp()) * factors[:, None])
+    return nats
+
+
 def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:
     """(C,) nats of each row of logits (C, V); with factors (C,) logits become their gradient.
 

@@ -20,7 +20,8 @@ def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
     """The same run, anchors in every update."""
     schedule = checked.resolved.config.schedule
     ratio = schedule.anchor_ratio or 0.0
-    samples, plan = mixed(checked.samples, checked.plan, anchors, ratio, schedule.seed)
+    used = [replace(anchor, soft=schedule.anchor_loss == "kl") for anchor in anchors]
+    samples, plan = mixed(checked.samples, checked.plan, used, ratio, schedule.seed)
     return replace(checked, samples=samples, plan=plan)
 
 

@@ -33,13 +33,16 @@ from suretune.data.identity import (
     question_of,
 )
 from suretune.data.mix import shared
+from suretune.data.paraphrase import paraphrased
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.run.flags import flags_without_effect, misused_flags
+from suretune.pocket import identity as phrasings
+from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.machine import model_notes
 from suretune.types import Example, FlagFacts, Plan, Sample, SetupFacts, Text
+from suretune.verify.probes import read_probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,12 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     about_identity = identity is not None and _mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, found, how, journal)
+    if config.data.paraphrases:
+        count, seed = config.data.paraphrases, config.schedule.seed
+        train = paraphrased(train, count, how, _asked_by_probes(resolved), seed)
     names = {row.example.dataset for row in train}
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
+    journal.look_at_all(idle_anchors(resolved))
     samples = shared(
         [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
     )
@@ -273,6 +280,16 @@ def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, st
             return texts.pop(), "row"
     source = sources.pop() if len(sources) == 1 else "several"
     return (flag if source == "several" else None), source
+
+
+def _asked_by_probes(resolved: Resolved) -> set[str]:
+    """The questions of the proof, plain: a wording that is one would be learned by heart."""
+    held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
+    file = resolved.config.proof.probes
+    probes = read_probes(file) if file else []
+    if isinstance(probes, FlagFacts):  # said where the probes are needed
+        return held_out
+    return held_out | {plain(probe.question) for probe in probes}
 
 
 def asked_questions(checked: Checked) -> list[str]:

@@ -266,8 +266,7 @@ def _conclude(
     clock: dict[str, float],
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Judge the proof, write the report, seal if it holds."""
-    evals = list(rundir.read_jsonl(run / "evals.jsonl"))
-    facts = proof_facts(proven, checked.resolved, evals, identity=checked.about_identity)
+    facts = proof_facts(proven, checked, rundir.read_jsonl(run / "evals.jsonl"))
     journal.look(facts)
     status = OK
     reasons: list[str] = []

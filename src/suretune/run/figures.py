@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -59,6 +60,7 @@ def figures(
             "after": facts.held_out_after,
             "rows": len(checked.held_out),
         },
+        "overfitting": _overfitting(facts),
         "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
         "evals": list(rundir.read_jsonl(run / "evals.jsonl")),
         "findings": [journal.line(finding) for finding in journal.findings],
@@ -91,6 +93,15 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
                 "command": f"suretune resume {run}",
             }
         ],
+    }
+
+
+def _overfitting(facts: ProofFacts) -> dict[str, Any]:
+    signs = {name: getattr(facts, name) for name in ("looping", "unended", "recited")}
+    lowest = {"least": facts.held_out_least, "step": facts.held_out_least_step}
+    return {
+        **{name: asdict(found) if found else None for name, found in signs.items()},
+        "held_out": {**lowest, "kept": facts.held_out_after},
     }
 
 

@@ -45,6 +45,10 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             ' ({"role": "assistant", "content": "...", "weight": 2})',
             "想让某些行占更大比重,请在数据里给它们的 assistant 消息写上 `weight`"
             '({"role": "assistant", "content": "...", "weight": 2})'))  # fmt: skip
+    if config.engine.cuda_graphs and config.schedule.anchor_loss == "kl":
+        yield FlagFacts("conflicting-flags", "--cuda_graphs", "--anchor_loss", hint=Text(
+            "what the base predicts is computed between the passes, which no graph can hold",
+            "基座的预测要在两次计算之间得出,无法录进 CUDA graph"))  # fmt: skip
     limit = config.engine.memory_limit
     if limit is not None and parse_bytes(limit) is None:
         yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
@@ -95,6 +99,16 @@ def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
     for name, hint in why.items():
         if resolved.given(name):
             yield FlagFacts("harmless-no-effect", f"--{name}", hint=hint)
+
+
+def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
+    """What can be said once the share of anchors is known."""
+    schedule = resolved.config.schedule
+    if schedule.anchor_loss == "kl" and not schedule.anchor_ratio:
+        yield FlagFacts("no-effect", "--anchor_loss", "kl", hint=Text(
+            "this run has no anchors; give them a share, `--anchor_ratio 0.3`, or leave it out",
+            "这次运行没有通用问题;请用 `--anchor_ratio 0.3` 给它们一定比例,"
+            "或去掉这个参数"))  # fmt: skip
 
 
 def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagFacts]:

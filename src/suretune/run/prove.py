@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.data.identity import question_of
+from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
 from suretune.model.generate import last_logits
 from suretune.run.check import Checked, asked_questions
@@ -21,8 +21,8 @@ from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
-from suretune.types import FlagFacts, ProofFacts, SetupFacts, Text
-from suretune.verify.measure import Answers, Questions, read_skills
+from suretune.types import Change, FlagFacts, ProofFacts, SetupFacts, Text
+from suretune.verify.measure import PROBE_TOKENS, Answers, Questions, read_skills
 from suretune.verify.probes import (
     AS_TRAINED,
     TEMPLATE_DEFAULT,
@@ -33,10 +33,12 @@ from suretune.verify.probes import (
     with_twins,
 )
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
+from suretune.verify.signs import Rows, change, recitals
 
 SHOWN_ROWS = 8  # held-out questions shown before and after
 EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by nothing at all
 ROUGH = 0.02  # of the largest logit, in half precision
+LONG = 0.01  # share of the rows whose answers may be longer than those that are asked for
 
 
 def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path | None]:
@@ -156,13 +158,9 @@ def measure_proof(
     return Proven(questions, before, Answers(**result["answers"]), result, tolerance)
 
 
-def proof_facts(
-    proven: Proven, resolved: Resolved, evals: Sequence[Mapping[str, Any]], *, identity: bool
-) -> ProofFacts:
-    """What the guards of the result judge."""
-    curve = [(_number(line["held_out_loss"]), line["step"]) for line in evals]
-    best, best_step = min(curve, default=(None, 0))
-    asked, result, proof = proven.questions, proven.result, resolved.config.proof
+def proof_facts(proven: Proven, checked: Checked, evals: Iterable[Mapping[str, Any]]) -> ProofFacts:
+    """What the guards of the result judge. `evals`: the lines of evals.jsonl."""
+    asked, result, proof = proven.questions, proven.result, checked.resolved.config.proof
     judged = [
         (probe, answer, probe.judge(answer))
         for probe, answer in zip(asked.probes, proven.after.probes, strict=True)
@@ -192,12 +190,64 @@ def proof_facts(
         skills_allowed_drop=proof.max_skill_drop,
         held_out_before=proven.before.held_out,
         held_out_after=proven.after.held_out,
-        identity=identity,
+        identity=checked.about_identity,
         template_default_passed=sum(bool(row[2]) for row in plain),
         template_default_asked=len(plain),
-        held_out_best=best,
-        best_step=best_step,
+        **_signs(proven, checked),
+        **_lowest(evals),
     )
+
+
+def _signs(proven: Proven, checked: Checked) -> dict[str, Any]:
+    """Signs of overfitting, among the answers that are given anyway (twins add nothing)."""
+    probes = proven.questions.probes
+    mine = [i for i, p in enumerate(probes) if p.variant == AS_TRAINED]
+    mine += range(len(probes), len(probes) + len(proven.questions.skills))
+
+    def among(before: Sequence[bool], after: Sequence[bool]) -> Change | None:
+        if not len(before) == len(after) == len(probes) + len(proven.questions.skills):
+            return None  # a run of an earlier version did not look
+        return change([before[i] for i in mine], [after[i] for i in mine])
+
+    lengths = [s.end - s.start for row in checked.train for x in row.samples for s in x.spans]
+    ended = ([not done for done in a.ended] for a in (proven.before, proven.after))
+    return {
+        "looping": among(proven.before.looping, proven.after.looping),
+        "unended": among(*ended),
+        "recited": _recited(proven, checked),
+        "answers_fit": sum(n > PROBE_TOKENS for n in lengths) <= LONG * len(lengths),
+    }
+
+
+def _recited(proven: Proven, checked: Checked) -> Change | None:
+    questions = proven.questions
+    if any(len(a.solutions) != len(questions.skills) for a in (proven.before, proven.after)):
+        return None
+    pairs = [(question_of(row.example), row.example.messages) for row in checked.train]
+    rows = Rows((q, m.content) for q, said in pairs for m in said if m.role == "assistant")
+    right = {question_of(row.example): answer_of(row.example) for row in checked.held_out}
+
+    def found(given: Answers) -> list[bool]:
+        items = zip(questions.skills, given.solutions, given.skills, strict=True)
+        answered = zip(questions.probes, given.probes, strict=True)
+        return recitals(
+            rows,
+            [(item.question, said, correct) for item, said, correct in items],
+            [(p.question, said) for p, said in answered if p.kind == "shown"],
+            right,
+        )
+
+    return change(found(proven.before), found(proven.after))
+
+
+def _lowest(evals: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The lowest loss on held-out rows, and after which update it was."""
+    known = [(e["held_out_loss"], e["step"]) for e in evals if e["step"]]
+    known = [(loss, step) for loss, step in known if loss is not None]
+    if not known:
+        return {}
+    loss, step = min(known)
+    return {"held_out_least": loss, "held_out_least_step": step}
 
 
 def _number(value: float | None) -> float:

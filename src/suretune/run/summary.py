@@ -13,20 +13,21 @@ from suretune.run.check import Checked
 
 def data_summary(checked: Checked) -> dict[str, Any]:
     """Rows by dataset and what became of them, with true percentages of the training rows."""
-    trained = sum(e.state == "train" for e in checked.entries)
+    trained = _states(checked.entries, "train", "paraphrase")
     datasets = []
     for name in dict.fromkeys(entry.dataset for entry in checked.entries):
         mine = [entry for entry in checked.entries if entry.dataset == name]
-        train = _states(mine, "train")
+        train, reworded = _states(mine, "train"), _states(mine, "paraphrase")
         datasets.append(
             {
                 "name": name,
                 "read": len({entry.origin for entry in mine}),
                 "train": train,
+                "paraphrases": reworded,
                 "held_out": _states(mine, "held-out"),
                 "left_out": _states(mine, "too-long", "not-sampled", "quarantined"),
                 "rejected": _states(mine, "rejected"),
-                "share": train / trained if trained else 0.0,
+                "share": (train + reworded) / trained if trained else 0.0,
             }
         )
     unused = [

@@ -58,6 +58,9 @@ def datasets(data: Report, to: Console | None = None) -> None:
         for title, row in zip(titles, rows, strict=True):
             facts = zip(names, map(Styled, row), strict=True)
             put(to, title, pairs(to, facts))
+    if reworded := sum(one.get("paraphrases") or 0 for one in several(data, "datasets")):
+        put(to, words(f"and {p.count(reworded)} other wordings of them",
+                      f"另有 {p.count(reworded)} 种换过的问法参与训练"))  # fmt: skip
     for file in several(data, "files"):
         put(to, safe(file, "dim"), wrap=False)
     _unused(several(data, "unused"), to)

@@ -92,11 +92,21 @@ class Plain:
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         self.model.train()
         total = torch.zeros((), device=self.device, dtype=torch.float64)
-        for batch in passes(rows, self.tokens_per_pass, self.device):
-            loss = (token_losses(self.model, batch) * batch.weights).sum() / loss_weight
-            (loss * scale).backward()  # type: ignore[no-untyped-call]
-            total = total + loss.detach()
+        for part, soft in parted(rows):
+            for batch in passes(part, self.tokens_per_pass, self.device):
+                nats = self._divergence(batch) if soft else token_losses(self.model, batch)
+                loss = (nats * batch.weights).sum() / loss_weight
+                (loss * scale).backward()  # type: ignore[no-untyped-call]
+                total = total + loss.detach()
         return total
+
+    def _divergence(self, batch: Pass) -> Tensor:
+        """(L,) nats: KL(base || tuned), to be learned."""
+        self.model.eval()  # the base as it answers
+        with torch.no_grad(), self.model.disable_adapter():
+            base = token_logits(self.model, batch)
+        self.model.train()
+        return divergence(base, token_logits(self.model, batch))
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
@@ -190,7 +200,10 @@ class Fast:
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         parts = []
-        for chosen in self._passes(rows):
+        (hard, _), (soft, _) = parted(rows)
+        for chosen in self._passes(soft):
+            parts.append(self.one(make_pass(chosen, self.device), scale / loss_weight, soft=True))
+        for chosen in self._passes(hard):
             size = size_of(chosen)
             bucket = next((b for b in self.buckets if b.fits(size)), None)
             if bucket is None:
@@ -217,10 +230,11 @@ class Fast:
             if bucket is not None:
                 bucket.lay_out(chosen)
 
-    def one(self, batch: Pass, factor: float | Tensor) -> Tensor:
+    def one(self, batch: Pass, factor: float | Tensor, *, soft: bool = False) -> Tensor:
         """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ()."""
         factors = batch.weights * factor
-        nats = fused.gradient(self.stack, batch, factors, self.policy)
+        base = fused.base_hidden(self.stack, batch, self.policy) if soft else None
+        nats = fused.gradient(self.stack, batch, factors, self.policy, base)
         return (nats * factors).sum()
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
@@ -339,6 +353,14 @@ class Bucket:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
         self.factor.fill_(factor)
         return self.replayed().clone()
+
+
+def parted(rows: Sequence[Sample]) -> tuple[tuple[list[Sample], bool], tuple[list[Sample], bool]]:
+    """The rows that are held to their tokens, and those held to the base (True): passes apart."""
+    return (
+        ([row for row in rows if not row.soft], False),
+        ([row for row in rows if row.soft], True),
+    )
 
 
 def _smaller(budget: int, rows: Sequence[Sample]) -> tuple[int, str]:

@@ -130,7 +130,9 @@ def _on_cuda(
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
     room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
-    graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
+    # What the base predicts is computed between the passes, which a graph cannot wait for.
+    soft = any(sample.soft for sample in samples)
+    graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight) and not soft
     found: Way | None = before
     for _ in range(6):
         found = found or choose_way(
@@ -145,7 +147,10 @@ def _on_cuda(
         base = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         try:
-            engine.one(make_pass(rows, device), 0.0)
+            if soft:
+                engine.backward(rows, 1.0, 1.0)
+            else:
+                engine.one(make_pass(rows, device), 0.0)
         except RuntimeError as error:
             if not ran_out(error):
                 raise
@@ -158,6 +163,7 @@ def _on_cuda(
                 "engine": "fused", "keep": str(found.policy),
                 "tokens_per_pass": found.tokens_per_pass, "largest_pass": size.tokens,
                 "predicted": int(predicted), "measured": torch.cuda.max_memory_allocated(device),
+                **({"graphs": "none: --anchor_loss kl"} if soft else {}),
             }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()

@@ -54,6 +54,9 @@ def _ledger(report: Report) -> Section:
     if system or source:
         label = words("system prompt", "系统提示词")
         blocks.append(Facts(((label, (*_text(system), Piece(f"  ({source})", "faint"))),)))
+    if reworded := sum(s.get("paraphrases") or 0 for s in sets):
+        label = words("learned in other words as well", "另外换问法参与训练")
+        blocks.append(Facts(((label, line(p.count(reworded))),)))
     unused = several(report, "data", "unused")
     if unused:
         blocks.append(_unused(unused, sets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import orjson
 
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
-from suretune.model.generate import Talker, answers
+from suretune.model.generate import Talker, answers, spoken
 from suretune.pocket.skills import Item, correct
 from suretune.types import Message, Sample
 from suretune.verify.probes import Probe
+from suretune.verify.signs import loops
 
 PROBE_TOKENS = 96  # of an answer to a probe
 SKILL_TOKENS = 64
@@ -32,14 +33,20 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One string a probe, right or wrong a skill item, nats per held-out token."""
+    """One string a probe, right or wrong a skill item, nats per held-out token.
+
+    `ended` (by itself, not by the limit) and `looping` are the probes', then the skills'.
+    """
 
     probes: Sequence[str]
     skills: Sequence[bool]
     held_out: float | None
+    solutions: Sequence[str] = ()  # what was said to the skills
+    ended: Sequence[bool] = ()
+    looping: Sequence[bool] = ()
 
     def line(self) -> Mapping[str, Any]:
-        return {"probes": self.probes, "skills": self.skills, "held_out": self.held_out}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def skill_share(self) -> float | None:
@@ -53,15 +60,23 @@ def ask(
     mean_loss: Callable[[Sequence[Sample]], float],
 ) -> Answers:
     """Ask everything, greedily; `mean_loss` measures nats per learned token of held-out rows."""
-    said = answer_probes(model, tokenizer, questions.probes, questions.system)
-    solved = solve(model, tokenizer, questions.skills)
+    said, ended, looping = [], [], []
+    for prompts, limit in (
+        (_probe_prompts(tokenizer, questions.probes, questions.system), PROBE_TOKENS),
+        (_skill_prompts(tokenizer, questions.skills), SKILL_TOKENS),
+    ):
+        given = spoken(model, prompts, tokenizer.stop_ids, limit) if prompts else []
+        said.append([tokenizer.decode(ids) for ids in given])
+        ended += [len(ids) < limit for ids in given]
+        looping += [loops(ids) for ids in given]
+    solved = correct(questions.skills, said[1]) if said[1] else []
     loss = mean_loss(questions.held_out) if questions.held_out else None
-    return Answers(said, solved, loss)
+    return Answers(said[0], solved, loss, said[1], ended, looping)
 
 
 def solve(model: Talker, tokenizer: ChatTokenizer, items: Sequence[Item]) -> list[bool]:
     """Right or wrong, one a skill item."""
-    prompts = [prompt_ids(tokenizer, _skill_messages(item)) for item in items]
+    prompts = _skill_prompts(tokenizer, items)
     return correct(items, answers(model, tokenizer, prompts, SKILL_TOKENS)) if prompts else []
 
 
@@ -73,12 +88,21 @@ def answer_probes(
     most: int = PROBE_TOKENS,
 ) -> list[str]:
     """One answer a probe, of at most this many tokens."""
-    prompts = [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
+    prompts = _probe_prompts(tokenizer, probes, system)
     return answers(model, tokenizer, prompts, most) if prompts else []
 
 
-def _skill_messages(item: Item) -> tuple[Message, ...]:
-    return with_system((Message("user", item.question),), item.system)
+def _probe_prompts(
+    tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
+) -> list[list[int]]:
+    return [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
+
+
+def _skill_prompts(tokenizer: ChatTokenizer, items: Sequence[Item]) -> list[list[int]]:
+    return [
+        prompt_ids(tokenizer, with_system((Message("user", item.question),), item.system))
+        for item in items
+    ]
 
 
 def read_skills(path: Path) -> list[Item]:

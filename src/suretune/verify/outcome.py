@@ -61,6 +61,7 @@ def outcome(report: Report) -> tuple[Section, ...]:
         _paraphrases(report),
         _skills(report),
         _held_out(report),
+        _overfitting(report),
         _curves(report),
     )
 
@@ -234,6 +235,42 @@ def _held_out(report: Report) -> Section:
     )
     title = words("Held-out loss", "留出数据的损失")
     return Section("held-out", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
+
+
+def _overfitting(report: Report) -> Section:
+    signs = (
+        ("looping", words("a phrase three times or more in a row", "同一短语连续出现三遍以上")),
+        ("unended", words("no end of turn within the limit", "到长度上限仍未结束")),
+        (
+            "recited",
+            words("a training answer to an unrelated question", "对无关的问题背出训练答案"),
+        ),
+    )
+    rows = []
+    for name, title in signs:
+        found = part(report, "overfitting", name)
+        asked = part(found, "asked")
+        before, after = (p.share_of(part(found, at), asked) for at in ("before", "after"))
+        gained = part(found, "gained")
+        rows.append((line(title), line(before), line(after), line(p.count(gained))))
+    held = part(report, "overfitting", "held_out")
+    least, step = part(held, "least"), part(held, "step")
+    lowest = p.decimal(least)
+    if p.is_number(least):
+        lowest += words(f" after update {step}", f"(第 {step} 次更新后)")
+    head = (
+        words("of the same answers", "同样的问题"),
+        words("before", "训练前"),
+        words("after", "训练后"),
+        words("newly", "新出现"),
+    )
+    losses = (
+        (words("held-out loss, lowest", "留出损失,最低"), line(lowest)),
+        (words("held-out loss, kept weights", "留出损失,保留的权重"),
+         line(p.decimal(part(held, "kept")))),
+    )  # fmt: skip
+    blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))
+    return Section("overfitting", words("Signs of overfitting", "过拟合的迹象"), blocks)
 
 
 # --- curves -------------------------------------------------------------------------------------

@@ -1,0 +1,57 @@
+"""R012 recites-rows: unrelated questions are answered with training answers, word for word.
+
+What it looks at: questions that the rows do not ask: the skills', and those that are only shown.
+A skill recites if its answer is wrong and one of the rows' answers, a shown question if it gets
+the answer that one single row has to itself. It speaks when more answers began to recite than
+stopped, beyond chance (sign test, 1 %).
+
+Why it matters: on the rows' own questions a recital is what training is for. Elsewhere it says
+that the model no longer listens to what is asked.
+
+How to mend it: mix in general rows, `--dataset mine.jsonl general.jsonl#500`, or raise
+`--anchor_ratio`, or lower `--learning_rate`.
+
+R012 recites-rows：对无关的问题，一字不差地背出了训练答案。
+
+看什么：训练数据没有问过的问题，即技能题和只作展示的问题。技能题答错、且答案正是某条训练数据的回答，算一次；
+展示的问题得到了另一条数据独有的回答，也算一次。新开始背诵的比不再背诵的多、且超出偶然（符号检验，1%）时才会提示。
+
+为什么重要：对训练过的问题，背出答案正是训练的目的；对别的问题也这样，说明模型已经不听问题了。
+
+怎么改：混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者调高 `--anchor_ratio`，
+或者调低 `--learning_rate`。
+"""
+
+from suretune.guards.guard import Guard, Values, grew
+from suretune.types import ProofFacts, Text
+
+
+def check(facts: ProofFacts) -> Values | None:
+    found = facts.recited
+    if found is None or not grew(found):
+        return None
+    return {"where": "answers", "asked": found.asked, "before": found.before, "after": found.after}
+
+
+GUARD = Guard(
+    code="R012",
+    name="recites-rows",
+    stops=False,
+    facts=ProofFacts,
+    check=check,
+    what=Text(
+        "Of {asked} unrelated questions, {after} are answered with a training answer, word for "
+        "word ({before} before training).",
+        "{asked} 个无关的问题中，有 {after} 个得到的是一字不差的训练答案（训练前 {before} 个）。",
+    ),
+    why=Text(
+        "The model no longer listens to what is asked.",
+        "模型已经不听问题了。",
+    ),
+    fix=Text(
+        "Mix in general rows, `--dataset mine.jsonl general.jsonl#500`, raise `--anchor_ratio`, "
+        "or lower `--learning_rate`.",
+        "混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者调高 `--anchor_ratio`，"
+        "或者调低 `--learning_rate`。",
+    ),
+)
