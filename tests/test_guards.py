@@ -398,6 +398,11 @@ SETUP_CASES = {
         "models/gpt2",
         "`--fused false`",
     ),
+    "S030": on_setup(
+        setup("package-missing", "suretune[sweep]", "optuna"),
+        "suretune[sweep]",
+        "`pip install 'suretune[sweep]'`",
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", "dropout before the adapters"),
         "--fused true",
