@@ -1,9 +1,11 @@
 # Two commands: `make demo` and `make test`. PIP_ARGS passes options to pip.
+# `make recipes` (hours of CPU; WORKERS=16) runs what docs/recipes.md has not measured yet.
 PYTHON ?= python3
 PIP_ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -13,6 +15,10 @@ test: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+recipes: .venv/installed
+	$(BIN)/python recipes/run.py all --workers $(WORKERS)
+	$(BIN)/python recipes/page.py
 
 install: .venv/installed
 
