@@ -129,6 +129,8 @@ def test_a_drawn_number_is_the_one_that_is_typed() -> None:
     rank, mix = Dimension("lora_rank", ("4", "8")), Dimension("mix", ("rows", "tokens"))
     assert list(grid([rank, mix]))[1] == {"lora_rank": "4", "mix": "tokens"}
     assert grid_size([rank, mix]) == 4 and grid_size([rank, rate]) == float("inf")
+    whole = Dimension("lora_rank", (), 4, 6, whole=True)
+    assert list(grid([whole])) == [{"lora_rank": n} for n in (4, 5, 6)]
 
 
 # --- what decides -------------------------------------------------------------------------------

@@ -34,6 +34,11 @@ class Dimension:
     log: bool = False
     whole: bool = False  # an int
 
+    @property
+    def values(self) -> Sequence[str | int]:
+        """All it can be; nothing where that has no end."""
+        return range(int(self.low), int(self.high) + 1) if self.whole else self.choices
+
     def draw(self, trial: Suggests) -> None:
         """Let the study choose a value."""
         if self.choices:
@@ -50,15 +55,15 @@ class Dimension:
         return f"{min(self.high, max(self.low, float(f'{value:.{DIGITS}g}'))):g}"
 
 
-def grid(dimensions: Sequence[Dimension]) -> Iterator[dict[str, str]]:
-    """Every setting, where all dimensions are choices."""
-    for words in product(*(d.choices for d in dimensions)):
-        yield {d.name: word for d, word in zip(dimensions, words, strict=True)}
+def grid(dimensions: Sequence[Dimension]) -> Iterator[dict[str, str | int]]:
+    """Every setting, where each dimension has finitely many values."""
+    for values in product(*(d.values for d in dimensions)):
+        yield {d.name: value for d, value in zip(dimensions, values, strict=True)}
 
 
 def grid_size(dimensions: Sequence[Dimension]) -> float:
-    """How many settings there are; infinite with a range."""
-    return math.prod(len(d.choices) or math.inf for d in dimensions)
+    """How many settings there are; infinite with a range of numbers that are not whole."""
+    return math.prod(len(d.values) or math.inf for d in dimensions)
 
 
 def setting(dimensions: Sequence[Dimension], params: Params) -> dict[str, str]:
