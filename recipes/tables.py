@@ -132,7 +132,7 @@ TABLES: Mapping[str, Table] = {
             },
             "90%, each set half the loss": Setting(articles(mix="datasets"), general=0.9),
         },
-        minutes=1.0,
+        minutes=1.3,
         plot=("0%", "10%", "25%", "50%", "75%", "90%"),
     ),
     "anchors": Table(
