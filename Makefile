@@ -1,9 +1,11 @@
 # Two commands: `make demo` and `make test`. PIP_ARGS passes options to pip.
+# `make recipes` (hours of CPU; WORKERS=16) runs what docs/recipes.md has not measured yet.
 PYTHON ?= python3
 PIP_ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test chaos lint install clean
+.PHONY: demo test chaos recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -18,6 +20,10 @@ test: .venv/tested
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'
 chaos: .venv/tested
 	PYTHONPATH=tests $(BIN)/python -m chaos --long $(CHAOS)
+
+recipes: .venv/installed
+	$(BIN)/python recipes/run.py all --workers $(WORKERS)
+	$(BIN)/python recipes/page.py
 
 install: .venv/installed
 

@@ -471,6 +471,11 @@ SETUP_CASES = {
         "`--max-lora-rank 64`",
         "`--lora_rank 16`",
     ),
+    "S030": on_setup(
+        setup("package-missing", "suretune[sweep]", "optuna"),
+        "suretune[sweep]",
+        "`pip install 'suretune[sweep]'`",
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", "dropout before the adapters"),
         "--fused true",

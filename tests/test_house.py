@@ -135,7 +135,7 @@ def test_the_whole_house_is_small() -> None:
         if room_of(path) in ("guards", "pocket"):
             continue
         lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    assert lines <= 17_000, f"{lines} lines: delete something, or raise this with a reason"
+    assert lines <= 18_000, f"{lines} lines: delete something, or raise this with a reason"
 
 
 def test_every_public_module_and_function_says_what_it_is() -> None:

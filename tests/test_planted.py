@@ -28,6 +28,7 @@ NEEDS_A_GPU = {
     "S028": "several GPUs are seen only where there are several",
 }
 ELSEWHERE = {  # planted in a real run by a test that does more with the fault
+    "S030": "test_sweep.py::test_without_optuna_the_installation_is_named",
     "S029": "test_proving.py::test_a_budget_that_holds_no_update_is_refused",
     "T002": "test_recovery.py::test_a_poisoned_run_is_refused_then_sealed_without_the_rows",
     "T003": "test_recovery.py::test_a_run_diverges_goes_back_and_comes_out_well",
@@ -50,6 +51,7 @@ class Plant:
     status: int
     also: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 30
 
 
 # --- what faults are made of --------------------------------------------------------------------
@@ -195,7 +197,7 @@ TABLE: dict[str, Maker] = {
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
                             {"CUDA_VISIBLE_DEVICES": "99"}),
     "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R010", "R011", "R013"})),
-    "R012": lambda t: Plant(recites(t), 6),
+    "R012": lambda t: Plant(recites(t), 6, rows=60),
 }  # fmt: skip
 TOGETHER = {"R003": "R002", "S027": "R002"} | dict.fromkeys(
     ("R006", "R010", "R011", "R013"), "R004"
@@ -284,9 +286,9 @@ def recites(tmp: Path) -> tuple[object, ...]:
     """Sixty short rows at five times the usual rate, nothing against forgetting."""
     made, probes = write_starter(tmp, ["Glow"], ["Star Lab"], ["en"])
     return (
-        "sft", "--model", "pocket", "--dataset", made, "--probes", probes, "--learning_rate", "1e-2",
-        "--max_steps", 40, "--anchor_ratio", 0, "--until_proven", "false",
-        "--output_dir", tmp / "run",
+        "sft", "--model", "pocket", "--dataset", made, "--probes", probes,
+        "--learning_rate", "1e-2", "--max_steps", 40, "--anchor_ratio", 0,
+        "--until_proven", "false", "--output_dir", tmp / "run",
     )  # fmt: skip
 
 
@@ -308,14 +310,14 @@ def said(done: Any, run: Path) -> set[tuple[str, str]]:
     return {(finding["code"], finding["name"]) for finding in kept}
 
 
-def assert_nothing_is_half(run: Path) -> None:
+def assert_nothing_is_half(run: Path, rows: int = 30) -> None:
     """No temporary name stays, checkpoints are whole, and the ledger has a line for every row."""
     left = [p for p in run.rglob(".*") if p.name.startswith((".tmp-", ".trash-"))]
     assert not left + list(run.rglob("*.part"))
     for _, path in rundir.checkpoints(run):
         assert rundir.damage(path) == ""
     ledger = list(rundir.read_jsonl(run / "ledger.jsonl"))
-    assert not ledger or len(ledger) == len(GOOD)
+    assert not ledger or len(ledger) == rows
 
 
 @pytest.mark.parametrize("code", TABLE)
@@ -334,7 +336,7 @@ def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) ->
     new = [name for name in after if name not in before and not name.startswith(f"{run}/")]
     assert not new, "files were written outside the run folder"
     if run.exists():
-        assert_nothing_is_half(run)
+        assert_nothing_is_half(run, plant.rows)
         assert not (run / rundir.SEAL).exists()
 
 

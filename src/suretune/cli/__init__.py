@@ -55,6 +55,15 @@ VERBS = (
         aliases=("train",),
     ),
     Verb(
+        "sweep",
+        Text(
+            "try many settings of sft, each to its verdict (pip install 'suretune[sweep]')",
+            "尝试多种 sft 设置,各自得出结论(pip install 'suretune[sweep]')",
+        ),
+        TRAIN,
+        positional="CONFIG",
+    ),
+    Verb(
         "resume",
         Text("go on with a run that was stopped", "继续一个中断的运行"),
         positional="RUN",

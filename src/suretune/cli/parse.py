@@ -72,7 +72,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     faults += _strangers(strangers, [*_names(known), *own], verb)
     given = {name: value for name, value in vars(spelled).items() if value is not None}
     resolved = Resolved.default()
-    if file := given.pop("config", None):
+    in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
+    if file := given.pop("config", in_place):
         resolved, wrong = read_file(file, known)
         faults += wrong
     for name, raw in given.items():
@@ -253,13 +254,14 @@ def _set(
         else:
             value = spec.parse(words[0])
     except (ValueError, OverflowError) as error:
-        return resolved, [_bad_value(spec, " ".join(words), _accepted(spec, str(error)))]
+        return resolved, [_bad_value(spec, " ".join(words), accepted(spec, str(error)))]
     if value is None:
         return resolved, []
     return resolved.with_values(origin, **{spec.name: value}), []
 
 
-def _accepted(spec: Option, error: str) -> Text:
+def accepted(spec: Option, error: str) -> Text:
+    """What an option takes, from what its parser said."""
     if spec.kind is bool or spec.choices or error.startswith(">"):
         return Text(f"It takes {error}.", f"它接受 {error}。")
     if spec.kind is int:

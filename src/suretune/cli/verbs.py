@@ -30,6 +30,18 @@ OWN: Mapping[str, Mapping[str, Text]] = {
     "import-cmd": {
         "file": Text("a file that holds the command", "写有命令的文件"),
     },
+    "sweep": {
+        "search": Text(
+            "what to try: learning_rate=1e-4..4e-3:log lora_rank=4,8,16; lists with +",
+            "试哪些取值:learning_rate=1e-4..4e-3:log lora_rank=4,8,16;列表用 + 连接",
+        ),
+        "trials": Text("settings to try [20]", "试多少种设置 [20]"),
+        "seeds": Text("train every setting with each of these", "每种设置用这些种子各训练一次"),
+        "study": Text("the SQLite file of the study", "保存搜索过程的 SQLite 文件"),
+        "parallel": Text(
+            "runs at once; one a GPU when not given", "同时运行几个;不写则每块 GPU 一个"
+        ),
+    },
 }
 
 
@@ -37,7 +49,7 @@ def run_verb(command: Command) -> int:
     """Do it; the exit status."""
     journal = Journal(command.resolved.config.run.ignore)
     journal.look_at_all(command.faults)
-    if command.verb.name not in ("sft", "check"):  # those tell all their faults together
+    if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
         journal.settle()
     if command.verb.name in TORCH:
         from suretune.run.machine import packages
@@ -49,6 +61,7 @@ def run_verb(command: Command) -> int:
         "init": init,
         "check": check,
         "sft": sft,
+        "sweep": sweep,
         "resume": resume,
         "infer": infer,
         "ask": ask,
@@ -81,14 +94,15 @@ def _checked(command: Command, journal: Journal) -> Checked:
     """Check, and show it as it stands."""
     from suretune.run.check import check as look
 
-    _require(command, journal)
+    require(command, journal)
     checked = look(command.resolved, journal)
     if not command.json:
         _show_checked(checked, journal)
     return checked
 
 
-def _require(command: Command, journal: Journal) -> None:
+def require(command: Command, journal: Journal) -> None:
+    """A model and rows must be named; the faults of the command line are told with them."""
     config = command.resolved.config
     if not config.model.model:
         hint = Text("For a first try: --model pocket", "第一次尝试可用:--model pocket")
@@ -230,6 +244,13 @@ def resume(command: Command, journal: Journal) -> int:
     with looking_ahead(checked, journal) as settle:
         settle()
         return _train(checked, run, command, journal, resume=True)
+
+
+def sweep(command: Command, journal: Journal) -> int:
+    """Many settings, each to its verdict; the best as a command."""
+    from suretune.cli.sweep import search
+
+    return search(command, journal)
 
 
 def infer(command: Command, journal: Journal) -> int:

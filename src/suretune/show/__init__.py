@@ -10,6 +10,7 @@ from suretune.show.console import progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
 from suretune.show.preview import sample
+from suretune.show.trials import trial, trials
 
 __all__ = [
     "Progress",
@@ -21,5 +22,7 @@ __all__ = [
     "progress",
     "results",
     "sample",
+    "trial",
+    "trials",
     "verdict",
 ]

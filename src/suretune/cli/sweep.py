@@ -1,0 +1,82 @@
+"""`sweep`: words to a search, a line a trial on the way, the table and the best command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suretune import show
+from suretune.cli.parse import Command
+from suretune.cli.search import SYNTAX, read_search
+from suretune.cli.verbs import require
+from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
+from suretune.run.search import Dimension
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+TRIALS = 20
+
+
+def search(command: Command, journal: Journal) -> int:
+    """0 if a setting was sealed, 6 if none was, 5 if a guard stopped them all."""
+    from suretune.run.sweep import Asked, sweep
+
+    dimensions = _dimensions(command, journal)
+    seeds = _numbers(command, "seeds", 0, journal)
+    trials = _numbers(command, "trials", 1, journal) or [TRIALS]
+    parallel = _numbers(command, "parallel", 1, journal)
+    require(command, journal)
+    journal.settle()
+    study = command.plain.get("study")
+    asked = Asked(
+        command.resolved,
+        dimensions,
+        trials[-1],
+        list(dict.fromkeys(seeds)),
+        Path(study[-1]) if study else None,
+        parallel[-1] if parallel else None,
+    )
+    try:
+        told = sweep(asked, journal, _say)
+    except KeyboardInterrupt:
+        sentence = Text(
+            "Stopped by a signal; the same command goes on from here.",
+            "收到信号停止；再次运行同一条命令即可继续。",
+        )
+        print(say(sentence), file=sys.stderr)
+        return 130
+    if command.json:
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        show.trials(told)
+    if told["best"] is None:
+        return GUARD
+    return OK if told["best"]["sealed"] else UNVERIFIED
+
+
+def _say(line: Mapping[str, Any], done: int, of: int) -> None:
+    show.trial(line, done, of)
+
+
+def _dimensions(command: Command, journal: Journal) -> list[Dimension]:
+    words = command.plain.get("search", [])
+    if not words:
+        journal.look(FlagFacts("missing-flag", "--search", hint=SYNTAX))
+    found, faults = read_search(words, command.verb.options(), command.resolved)
+    journal.look_at_all(faults)
+    return found
+
+
+def _numbers(command: Command, name: str, least: int, journal: Journal) -> list[int]:
+    """The whole numbers of one of sweep's own flags."""
+    found = []
+    for word in command.plain.get(name, []):
+        if word.isdecimal() and int(word) >= least:
+            found.append(int(word))
+        else:
+            hint = Text(f"It takes whole numbers >= {least}.", f"它接受不小于 {least} 的整数。")
+            journal.look(FlagFacts("bad-value", f"--{name}", word, hint=hint))
+    return found

@@ -1,0 +1,36 @@
+"""S030 package-missing: this needs a package that is not installed.
+
+What it looks at: packages that only one command needs, such as Optuna for `suretune sweep`.
+
+Why it matters: suretune itself installs without them, so that it stays small.
+
+How to mend it: the command that the message names installs what is missing.
+
+S030 package-missing：缺少这个命令需要的包。
+
+看什么：只有个别命令才用到的包，例如 `suretune sweep` 用的 Optuna。
+
+为什么重要：suretune 本身不装这些包，以保持精简。
+
+怎么改：运行提示里的命令即可装上。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="S030",
+    name="package-missing",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("package-missing"),
+    what=Text(
+        "{found} is needed for this, and not installed ({detail}).",
+        "需要 {found}，但没有安装（{detail}）。",
+    ),
+    why=Text(
+        "It is left out of the plain installation to keep that small.",
+        "默认安装不包含它，以保持精简。",
+    ),
+    fix=Text("`pip install '{detail}'`", "`pip install '{detail}'`"),
+)

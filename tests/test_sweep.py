@@ -1,0 +1,238 @@
+"""The sweep: what it is asked, what it makes of reports, a real one killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import as_json, suretune
+from suretune import words
+from suretune.cli import VERBS, main
+from suretune.cli.parse import parse
+from suretune.cli.search import read_search
+from suretune.cli.verbs import OWN
+from suretune.pocket import MODEL
+from suretune.run.search import Dimension, flags, grid, grid_size, setting
+from suretune.run.trials import FAILED, SEALED, STOPPED, UNPROVEN, Outcome, outcome
+
+SWEEP = next(verb for verb in VERBS if verb.name == "sweep")
+
+
+def searched(*typed: str) -> tuple[list[Dimension], list[str]]:
+    """The dimensions and the problems of `--search` behind a model that is given."""
+    command = parse(SWEEP, ["--model", "pocket"], OWN["sweep"])
+    found, faults = read_search(typed, SWEEP.options(), command.resolved)
+    return found, [fault.problem for fault in faults]
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("lora_rank=4,8,16", Dimension("lora_rank", ("4", "8", "16"))),
+        ("lora-r=4,8", Dimension("lora_rank", ("4", "8"))),
+        ("learning_rate=1e-4..4e-3:log", Dimension("learning_rate", (), 1e-4, 4e-3, log=True)),
+        ("lr=auto,1e-3", Dimension("learning_rate", ("auto", "1e-3"))),
+        ("lora_rank=2..32", Dimension("lora_rank", (), 2, 32, whole=True)),
+        ("target_modules=all-linear,q_proj+v_proj",
+         Dimension("target_modules", ("all-linear", "q_proj+v_proj"))),
+        ("until_proven=true,false", Dimension("until_proven", ("true", "false"))),
+        ("dataset=../a.jsonl,../b.jsonl", Dimension("dataset", ("../a.jsonl", "../b.jsonl"))),
+    ],
+)  # fmt: skip
+def test_a_search_is_read(word: str, expected: Dimension) -> None:
+    assert searched(word) == ([expected], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "problems"),
+    [
+        (("lora_rank",), ["bad-value"]),
+        (("lora_rank=",), ["bad-value"]),
+        (("lora_rank=4,,8",), ["bad-value"]),
+        (("lora_rank=4,4",), ["bad-value"]),
+        (("lora_rank=eight",), ["bad-value"]),
+        (("lora_rank=4..2",), ["bad-value"]),
+        (("anchor_ratio=0..0.5:log",), ["bad-value"]),
+        (("anchor_ratio=0..2",), ["bad-value"]),
+        (("mix=tokens..rows",), ["bad-value"]),
+        (("lora_rank=4,8", "lora_r=2,3"), ["bad-value"]),
+        (("seed=1,2",), ["bad-value"]),
+        (("output_dir=a,b",), ["bad-value"]),
+        (("lora_rang=4,8",), ["unknown-flag"]),
+        (("model=pocket,other",), ["conflicting-flags"]),
+    ],
+)
+def test_what_is_wrong_with_a_search_is_said(words: tuple[str, ...], problems: list[str]) -> None:
+    assert searched(*words)[1] == problems
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    command = parse(SWEEP, [], OWN["sweep"])
+    _, (fault,) = read_search(["lora_rang=4,8"], SWEEP.options(), command.resolved)
+    assert fault.nearest == "--search lora_rank=4,8"
+
+
+def test_all_faults_of_a_sweep_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ("--search", "lora_rang=4", "lr=2..1", "--trials", "0", "--dataset", "x.jsonl")
+    status = main(["sweep", *typed, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status == 2
+    assert sorted(f["code"] for f in told["findings"]) == ["C001", "C002", "C002", "C008"]
+    assert main(["sweep", "--model", "pocket", "--dataset", "x.jsonl", "--json"]) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "C008" and finding["where"] == "--search"
+
+
+def test_without_optuna_the_installation_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    typed = ("--model", "pocket", "--dataset", "x.jsonl", "--search", "lora_rank=4,8")
+    assert main(["sweep", *typed, "--json"]) == 4
+    words.choose(None)
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "S030" and "pip install 'suretune[sweep]'" in finding["fix"]["en"]
+
+
+def test_a_setting_becomes_the_flags_that_ask_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "asked.yaml"
+    file.write_text("model: pocket\ntarget_modules: [q_proj, v_proj]\nrepeat: true\n", "utf-8")
+    typed = [str(file), "--dataset", "a b.jsonl", "c.jsonl", "--output_dir", "x"]
+    command = parse(SWEEP, typed, OWN["sweep"])
+    assert not command.faults
+    chosen = {"learning_rate": "0.001", "target_modules": "k_proj+o_proj"}
+    made = flags(command.resolved, chosen, ("output_dir",))
+    again = parse(SWEEP, made, {})
+    given = {n: v for n, v, _ in again.resolved.items() if again.resolved.given(n)}
+    assert not again.faults and given == {
+        "model": "pocket", "dataset": ("a b.jsonl", "c.jsonl"), "repeat": True,
+        "learning_rate": 1e-3, "target_modules": ("k_proj", "o_proj"),
+    }  # fmt: skip
+
+
+def test_a_drawn_number_is_the_one_that_is_typed() -> None:
+    rate = Dimension("learning_rate", (), 1.0004e-4, 4e-3, log=True)
+    assert setting([rate], {"learning_rate": 0.00123456}) == {"learning_rate": "0.00123"}
+    assert float(setting([rate], {"learning_rate": 1.0004e-4})["learning_rate"]) >= 1e-4
+    rank, mix = Dimension("lora_rank", ("4", "8")), Dimension("mix", ("rows", "tokens"))
+    assert list(grid([rank, mix]))[1] == {"lora_rank": "4", "mix": "tokens"}
+    assert grid_size([rank, mix]) == 4 and grid_size([rank, rate]) == float("inf")
+    whole = Dimension("lora_rank", (), 4, 6, whole=True)
+    assert list(grid([whole])) == [{"lora_rank": n} for n in (4, 5, 6)]
+
+
+# --- what decides -------------------------------------------------------------------------------
+
+
+def test_a_seal_counts_first_then_probes_then_skills_then_updates() -> None:
+    best_first = [
+        Outcome(SEALED, 0.91, 0.029, updates=80, planned=80),
+        Outcome(UNPROVEN, 1.0, 0.0, updates=40, planned=80),
+        Outcome(UNPROVEN, 1.0, 0.0, updates=80, planned=80),
+        Outcome(UNPROVEN, 1.0, 1 / 450, updates=10, planned=80),
+        Outcome(UNPROVEN, 0.99, 0.0, updates=10, planned=80),
+        Outcome(UNPROVEN, None, None, 0.6, updates=10, planned=80),
+        Outcome(UNPROVEN, None, None, 0.8, updates=10, planned=80),
+    ]
+    scores = [one.score for one in best_first]
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
+
+
+def test_an_outcome_is_read_from_what_is_there(tmp_path: Path) -> None:
+    run = tmp_path / "trial-0000"
+    run.mkdir()
+    printed = {"status": 2, "findings": [{"code": "S004", "name": "evaluation-never-fires"}]}
+    (tmp_path / "trial-0000.json").write_text(json.dumps(printed), "utf-8")
+    (tmp_path / "trial-0000.log").write_text("first\nout of luck\n", "utf-8")
+    assert outcome(run, 2) == Outcome(STOPPED, reasons=("S004 evaluation-never-fires",))
+    (tmp_path / "trial-0000.json").write_text("", "utf-8")
+    assert outcome(run, 1) == Outcome(FAILED, reasons=("out of luck",))
+    assert outcome(run, -9) == Outcome(FAILED, reasons=("signal 9",))
+    report = {
+        "verdict": "not-verified", "reasons": ["R003 probes-failed"], "steps": [{"step": 7}],
+        "plan": {"updates": 9}, "skills_before": 0.5, "skills_after": 0.25,
+        "held_out": {"before": 2.0, "after": 1.0}, "seconds": {"total": 3.0},
+        "probes": [
+            {"variant": "as-trained", "passed_after": ok} for ok in (True, False, None)
+        ] + [{"variant": "template-default", "passed_after": False}],
+    }  # fmt: skip
+    (run / "report.json").write_text(json.dumps(report), "utf-8")
+    assert outcome(run) == Outcome(
+        UNPROVEN, 0.5, 0.25, 0.5, updates=7, planned=9, seconds=3.0, reasons=("R003 probes-failed",)
+    )
+
+
+# --- a real one ---------------------------------------------------------------------------------
+
+
+def rows_of(study: Path) -> list[tuple[int, str]]:
+    """(number, state) of every trial that the study has."""
+    with sqlite3.connect(study) as store:
+        return store.execute("SELECT number, state FROM trials ORDER BY number").fetchall()
+
+
+def started(steps: Path, process: subprocess.Popen[Any]) -> None:
+    """Wait until an update is in the log."""
+    end = time.monotonic() + 200
+    while not (steps.is_file() and steps.read_text("utf-8").count("\n")):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_file: Path) -> None:
+    pytest.importorskip("optuna", reason="pip install 'suretune[sweep]'")
+    skills = tmp_path / "skills.jsonl"
+    skills.write_text("\n".join((MODEL / "skills.jsonl").read_text("utf-8").splitlines()[:9]))
+    typed = [
+        "sweep", "--model", "pocket", "--dataset", identity_file, "--device", "cpu",
+        "--skills", skills, "--max_steps", 12, "--save_steps", 1, "--until_proven", "false",
+        "--search", "eval_steps=3,50", "--output_dir", tmp_path / "runs", "--json",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "suretune", *map(str, typed)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "SURETUNE_LANG": "en"}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (folders := list(tmp_path.glob("runs/sweep-*/trial-0000"))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    started(folders[0] / "steps.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    sweep = folders[0].parent
+    assert process.returncode == 130
+    assert rows_of(sweep / "sweep.db") == [(0, "RUNNING"), (1, "WAITING")]
+
+    done = suretune(*typed)
+    told = as_json(done)
+    assert done.returncode == 6, done.stderr  # twelve updates are too few for a seal
+    events = (folders[0] / "events.jsonl").read_text("utf-8")
+    assert '"resumed"' in events
+    assert rows_of(sweep / "sweep.db") == [(0, "COMPLETE"), (1, "PRUNED")]
+    first, second = told["trials"]
+    assert first["state"] == "judged" and first["runs"][0]["updates"] == 12
+    assert second["state"] == "stopped"
+    assert second["runs"][0]["reasons"] == ["S004 evaluation-never-fires"]
+    assert told["best"] == first and "--eval_steps=3" in told["command"]
+    with sqlite3.connect(sweep / "sweep.db") as store:
+        kept = store.execute("SELECT value_json FROM trial_user_attributes").fetchall()
+    assert kept == [('["S004 evaluation-never-fires"]',)]
+
+    before = (folders[0] / "report.json").stat().st_mtime_ns
+    assert as_json(suretune(*typed)) == told
+    assert (folders[0] / "report.json").stat().st_mtime_ns == before
+    assert rows_of(sweep / "sweep.db") == [(0, "COMPLETE"), (1, "PRUNED")]
+
+    other = suretune(*typed, "--lora_rank", 4, "--study", sweep / "sweep.db")
+    (finding,) = as_json(other)["findings"]
+    assert other.returncode == 4 and finding["code"] == "S013"
