@@ -26,6 +26,7 @@ from suretune.run.compose import make_run, train_only
 from suretune.run.journal import Journal
 from suretune.run.resume import reopen
 from suretune.run.starter import identity_rows
+from suretune.types import Evaluation
 
 KILLS = 50
 UPDATES = 6
@@ -38,7 +39,7 @@ class Silence:
 
     def step(self, record: object) -> None: ...
 
-    def evaluated(self, step: int, loss: float) -> None: ...
+    def evaluated(self, found: Evaluation) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,8 @@ class Judge:
     def look(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
         """Everything that is worth asking after update `step`."""
         judged = asked_on_the_way(self.questions.probes)
+        if not judged:  # questions that are only shown prove nothing
+            return Evaluation(step, held_out)
         first = [p for p in judged if p.kind == MUST_PASS]
         with engine.tuned() as model:
             passed = self._passed(model, first, GLANCE)
