@@ -366,10 +366,10 @@ def test_a_row_too_long_for_memory_is_kept_less_of(
     whole = grads(learner)
     real = fused.gradient
 
-    def short_of_memory(stack: Any, batch: Any, factors: Any, policy: Any) -> Any:
+    def short_of_memory(stack: Any, batch: Any, factors: Any, policy: Any, *rest: Any) -> Any:
         if policy.keep[0] is not Keep.HOST:
             raise torch.OutOfMemoryError("out of memory")
-        return real(stack, batch, factors, policy)
+        return real(stack, batch, factors, policy, *rest)
 
     monkeypatch.setattr(fused, "gradient", short_of_memory)
     gradient(learner, rows, 1.0)

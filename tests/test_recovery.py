@@ -75,7 +75,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
         "flag", model=str(base), dataset=(str(write_rows(folder / "rows.jsonl", rows)),),
         max_steps=12, gradient_accumulation_steps=4, lora_dropout=0.1, save_steps=2,
         split_dataset_ratio=0.0, probes=str(probe), device="cpu", learning_rate=0.05,
-        lr_scheduler_type="constant", max_length=512, quarantine=1,
+        lr_scheduler_type="constant", max_length=512, quarantine=1, until_proven=False,
+        anchor_ratio=0.0,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from chaos import bases, nursery, rows
 
 DESERVED = {"P002"}  # the template's system prompt is trained in: true of all without --system
+FEW = 10  # identity rows below which D029 is deserved, and S023 where they are learned often
 VERDICTS = {"R002", "R003", "R004", "R006", "R007"}  # too few updates to have taught anything
 
 
@@ -93,7 +94,8 @@ def alarm(clean: Clean, folder: Path, base: Path) -> str:
             return f"SIGTERM ended in {stop.status}: {stop.last_words}"
         words = ["resume", folder / "run", "--json"]
     ended = nursery.command(words, folder)
-    odd = ended.codes - DESERVED - (set() if clean.sealed else VERDICTS)
+    few = {"D029", "S023"} if clean.rows < FEW else set()
+    odd = ended.codes - DESERVED - few - (set() if clean.sealed else VERDICTS)
     if odd or ended.traceback or ended.status not in ((0,) if clean.sealed else (0, 6)):
         return f"status {ended.status}, {' '.join(sorted(odd))} {ended.last_words[-150:]}"
     if ended.status == 0:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+import torch
+
 from suretune.config import Resolved
 from suretune.data.choose import auto
 from suretune.data.plan import make_plan
@@ -68,10 +70,12 @@ def _measured(checked: Checked, learner: Learner) -> tuple[float, float]:
     """(seconds, seconds per token): the line through the times of two updates."""
     by_size = sorted(checked.plan.updates, key=lambda update: update.tokens)
     times = []
-    for update in (by_size[-1], by_size[-1], by_size[len(by_size) // 2]):  # the first warms up
-        begin = time.perf_counter()
-        gradient(learner, [checked.samples[i] for i in update.samples], update.loss_weight)
-        times.append((update.tokens, time.perf_counter() - begin))
+    devices = [learner.device] if learner.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):  # dropout must not differ from a run that is resumed
+        for update in (by_size[-1], by_size[-1], by_size[len(by_size) // 2]):  # the first warms up
+            begin = time.perf_counter()
+            gradient(learner, [checked.samples[i] for i in update.samples], update.loss_weight)
+            times.append((update.tokens, time.perf_counter() - begin))
     learner.adapters.zero()
     (large, long), (small, short) = times[1:]
     slope = max(0.0, (long - short) / (large - small)) if large > small else 0.0
