@@ -142,9 +142,19 @@ def look(step: int, passed: int, drift: float | None = None, *, proven: bool = F
 def test_the_best_is_proven_then_passes_most_then_drifts_least() -> None:
     found = [look(4, 9), look(8, 9, 0.5, proven=True), look(12, 10, 0.9, proven=True)]
     found += [look(16, 10, 0.7, proven=True), look(20, 10, 0.7, proven=True), look(24, 10)]
-    assert best_of(found).step == 16 and stale(found) == 2
-    assert best_of(found[:2]).step == 8 and stale(found[:2]) == 0
-    assert stale([]) == 0
+    best = best_of(found)
+    assert best and best.step == 16 and stale(found) == 2
+    assert best_of(found[:2]) is found[1] and stale(found[:2]) == 0
+    assert stale([]) == 0 and best_of([]) is None
+
+
+def test_a_loss_is_never_compared_with_none() -> None:
+    """Evaluations of held-out rows alone neither count as worse nor as better than asked ones."""
+    loss = [Evaluation(step, 3.0 - step / 100) for step in (0, 10, 20)]
+    assert best_of(loss) is loss[-1] and stale(loss) == 0
+    both = [loss[0], look(4, 3), look(8, 5), *loss[1:]]
+    assert best_of(both) is both[2] and stale(both) == 0
+    assert best_of([Evaluation(3)]) is None
 
 
 def test_a_third_of_the_paraphrases_waits_for_the_proof() -> None:

@@ -150,8 +150,10 @@ def without(update: Update, samples: Sequence[Sample], left_out: Set[int]) -> Up
     if left_out.isdisjoint(update.samples):
         return update
     rows = tuple(i for i in update.samples if i not in left_out)
-    planned = update.loss_weight / sum(samples[i].loss_weight for i in update.samples)
-    weight = planned * sum(samples[i].loss_weight for i in rows)
+    whole = sum(samples[i].loss_weight for i in update.samples)
+    weight = sum(samples[i].loss_weight for i in rows)
+    if not math.isclose(whole, update.loss_weight):  # every row counts as the mean one
+        weight = update.loss_weight * len(rows) / len(update.samples)
     return _update(update.step, update.epoch, rows, samples, weight)
 
 

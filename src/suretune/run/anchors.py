@@ -47,7 +47,8 @@ def answer_anchors(
 
 def _end(checked: Checked) -> int | None:
     """The token by which the rows' answers end, if it is one that ends an answer."""
-    last = {sample.ids[sample.spans[-1].end - 1] for sample in checked.samples if sample.spans}
+    chats = [sample for sample in checked.samples if sample.spans[0].start > 1]  # not mere text
+    last = {sample.ids[sample.spans[-1].end - 1] for sample in chats}
     return min(last & checked.tokenizer.stop_ids, default=None)
 
 

@@ -45,7 +45,8 @@ def fitting(
     `reserve`: seconds that the proof will take; `probing`: seconds of one evaluation on the way.
     """
     plan, asked = checked.plan, checked.resolved.config.schedule.budget
-    learner.engine.prepare(checked.samples, plan, 0)
+    if lacking := learner.engine.prepare(checked.samples, plan, 0):
+        learner.notes.append(lacking)
     start, slope = _measured(checked, learner)
     room = clock.left - reserve - MARGIN * (clock.end - clock.began)
     fits, spent = 0, 0.0

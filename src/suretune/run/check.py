@@ -88,14 +88,16 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     samples = shared(
         [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
     )
-    about = identity is not None or bool(resolved.config.proof.probes)
+    about = identity is not None or _asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     schedule = resolved.config.schedule
     plan = make_plan(samples, len(held_out), schedule, probing=probing)
     asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
     usual = scaled_rate(base.hidden, plan.schedule.total) if base.hidden else 0.0
-    journal.look(plan_facts(plan, resolved.config.schedule, asked, usual))
+    cut = schedule.budget and schedule.max_steps and not resolved.given("max_steps")
+    if not cut:  # what a budget has cut is no longer what was asked for
+        journal.look(plan_facts(plan, resolved.config.schedule, asked, usual))
     journal.settle()
     entries = [
         *found.entries,
@@ -280,6 +282,13 @@ def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, st
             return texts.pop(), "row"
     source = sources.pop() if len(sources) == 1 else "several"
     return (flag if source == "several" else None), source
+
+
+def _asks_to_judge(resolved: Resolved) -> bool:
+    """Whether a file of probes says what an answer must contain."""
+    file = resolved.config.proof.probes
+    probes = read_probes(file) if file else []
+    return not isinstance(probes, FlagFacts) and any(probe.judged for probe in probes)
 
 
 def _asked_by_probes(resolved: Resolved) -> set[str]:

@@ -177,12 +177,13 @@ def _within_budget(
         reserve = clock["base_answers"] - clock["startup"] + 1.0
         until = Clock(clock["process"], clock["process"] + seconds)
         deadline = until.end - reserve
-        if not is_cut(checked.resolved):
+        if not is_cut(checked.resolved) and not rundir.checkpoints(run):
             mixed = with_anchors(checked, anchors)
             fits = fitting(mixed, learner, until, reserve, answering / 2, journal)
             if fits < checked.plan.schedule.total:
                 checked = cut(checked, fits)
                 folder.write_config(run / "config.yaml", checked.resolved)
+                anchors, _ = answer_anchors(run, None, checked)  # as many as the short plan takes
     checked = with_anchors(checked, anchors)
     folder.write_plan(run / "plan.json", checked.plan)
     return checked, deadline
@@ -247,9 +248,14 @@ def _about(job: Fit) -> dict[str, Any]:
 
 def _kept(job: Fit) -> dict[str, Any] | None:
     """What was measured where the published weights come from, if anything was."""
-    step = rundir.read_json(job.run / "adapter" / rundir.MANIFEST)["checkpoint"]
-    found = [e for e in job.evals if e.step == int(step.rpartition("-")[2])]
+    found = [e for e in job.evals if e.step == _kept_step(job.run)]
     return asdict(found[-1]) if found else None
+
+
+def _kept_step(run: Path) -> int:
+    """Which update's weights were published."""
+    name: str = rundir.recorded(run / "adapter" / rundir.MANIFEST, "checkpoint")
+    return int(name.rpartition("-")[2])
 
 
 def _forget(job: Fit) -> None:
@@ -266,7 +272,9 @@ def _conclude(
     clock: dict[str, float],
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Judge the proof, write the report, seal if it holds."""
-    facts = proof_facts(proven, checked, rundir.read_jsonl(run / "evals.jsonl"))
+    kept = _kept_step(run)
+    evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= kept]
+    facts = proof_facts(proven, checked, evals)
     journal.look(facts)
     status = OK
     reasons: list[str] = []

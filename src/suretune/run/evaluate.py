@@ -6,14 +6,16 @@ Asked cheaply: the questions that all must pass first, everything else only once
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from suretune import rundir
 from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker
 from suretune.options import ProofOptions
 from suretune.train.engine import Engine
 from suretune.types import Evaluation, Sample
-from suretune.verify.measure import PROBE_TOKENS, Questions, answer_probes, solve
+from suretune.verify.measure import Questions, answer_probes, solve
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
@@ -36,11 +38,12 @@ class Judge:
             return Evaluation(step, held_out)
         first = [p for p in judged if p.kind == MUST_PASS]
         with engine.tuned() as model:
-            passed = self._passed(model, first, GLANCE)
-            if passed < len(first):
-                return Evaluation(step, held_out, passed, len(judged))
-            passed = self._passed(model, judged, PROBE_TOKENS)
-            if passed < self.bounds.probes_needed * len(judged):
+            if not self._worth_asking(model, first):
+                return Evaluation(step, held_out, 0, len(judged))
+            right = self._right(model, judged)
+            passed = sum(right)
+            firm = all(ok for p, ok in zip(judged, right, strict=True) if p.kind == MUST_PASS)
+            if not firm or passed < self.bounds.probes_needed * len(judged):
                 return Evaluation(step, held_out, passed, len(judged))
             skills = solve(model, self.tokenizer, self.questions.skills)
         drift = engine.drift(self.apart) if self.apart else None
@@ -52,9 +55,22 @@ class Judge:
         )
         return Evaluation(step, held_out, passed, len(judged), share, drift, proven)
 
-    def _passed(self, model: Talker, probes: Sequence[Probe], tokens: int) -> int:
-        said = answer_probes(model, self.tokenizer, probes, self.questions.system, tokens)
-        return sum(bool(p.judge(answer)) for p, answer in zip(probes, said, strict=True))
+    def _worth_asking(self, model: Talker, first: Sequence[Probe]) -> bool:
+        """A glance at what must pass. What somebody asks for himself may come late in an answer."""
+        if self.bounds.probes is not None or not first:
+            return True
+        said = answer_probes(model, self.tokenizer, first, self.questions.system, GLANCE)
+        return all(p.judge(answer) for p, answer in zip(first, said, strict=True))
+
+    def _right(self, model: Talker, probes: Sequence[Probe]) -> list[bool]:
+        said = answer_probes(model, self.tokenizer, probes, self.questions.system)
+        return [bool(p.judge(answer)) for p, answer in zip(probes, said, strict=True)]
+
+
+def comparable(found: Sequence[Evaluation]) -> list[Evaluation]:
+    """Those that can be ranked: where probes were asked, only these; else those with a loss."""
+    asked = [one for one in found if one.asked]
+    return asked or [one for one in found if one.held_out_loss is not None]
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:
@@ -64,11 +80,22 @@ def rank(found: Evaluation) -> tuple[float, ...]:
     return found.proven, found.passed, drift, held_out
 
 
-def best_of(found: Sequence[Evaluation]) -> Evaluation:
-    """The best; of those as good as each other the earliest."""
-    return max(found, key=rank)
+def best_of(found: Sequence[Evaluation]) -> Evaluation | None:
+    """The best; of those as good as each other the earliest; None where nothing compares."""
+    return max(comparable(found), key=rank, default=None)
 
 
 def stale(found: Sequence[Evaluation]) -> int:
     """How many evaluations in a row, up to now, were no better than the best before them."""
-    return len(found) - 1 - list(found).index(best_of(found)) if found else 0
+    ranked, best = comparable(found), best_of(found)
+    return len(ranked) - 1 - ranked.index(best) if best else 0
+
+
+def point_best(run: Path, found: Sequence[Evaluation]) -> None:
+    """Let `best` be the best evaluation whose checkpoint is there, or nothing."""
+    there = dict(rundir.checkpoints(run))
+    best = best_of([one for one in found if one.step in there])
+    if best:
+        rundir.point(run, "best", there[best.step], step=best.step, evaluation=asdict(best))
+    else:
+        (run / "best").unlink(missing_ok=True)

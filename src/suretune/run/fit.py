@@ -27,7 +27,7 @@ from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
 from suretune.run.anchors import with_anchors
 from suretune.run.check import Checked
-from suretune.run.evaluate import Judge, best_of, stale
+from suretune.run.evaluate import Judge, best_of, comparable, point_best, stale
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.journal import Journal
@@ -174,7 +174,8 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     if job.held_out and not done:
         _evaluate(job, 0, watcher)
     start = time.perf_counter()
-    if done and _settled(job):  # killed between the last save and the end
+    if done and (why := _settled(job)):  # killed between the last save and the end
+        job.stopped_early = why
         return
     begin: int | None = done
     with _signals(job.signals):
@@ -230,9 +231,10 @@ def _settled(job: Fit) -> Text | None:
     """Why no further update is needed, or None."""
     if time.perf_counter() > job.deadline:
         return Text("the budget is spent", "时间预算已用完")
-    if not job.evals:
+    best = best_of(job.evals)
+    if best is None:
         return None
-    last, best = job.evals[-1], best_of(job.evals)
+    last = comparable(job.evals)[-1]
     if last.proven and last.passed == last.asked:
         return Text(
             f"all {last.asked} probes asked on the way passed after update {last.step}",
@@ -249,17 +251,20 @@ def _settled(job: Fit) -> Text | None:
 
 
 def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
-    """Measure and write down; whether this is a checkpoint to keep: proven, and the best so far."""
+    """Measure and write down; whether this is a checkpoint to keep: the best so far."""
     engine, plan = job.learner.engine, job.checked.plan
     due = step in plan.eval_steps or step == 0
     loss = engine.mean_loss(job.held_out) if job.held_out and due else None
     found = Evaluation(step, loss)
     if step in plan.probe_steps:
         found = job.judge.look(engine, step, loss)
+    if loss is None and not found.asked:
+        return False
     job.evals.append(found)
     rundir.append(job.run / "evals.jsonl", asdict(found))
     watcher.evaluated(found)
-    return found.proven and best_of(job.evals) is found
+    patience = job.checked.resolved.config.schedule.early_stopping_patience
+    return bool(step) and (found.proven or bool(patience)) and best_of(job.evals) is found
 
 
 def save(job: Fit, step: int) -> None:
@@ -279,8 +284,7 @@ def save(job: Fit, step: int) -> None:
 def point_to(job: Fit, path: Path, step: int) -> None:
     """`last`, and `best` if it is, are this checkpoint; older ones beyond the limit go."""
     rundir.point(job.run, "last", path, step=step)
-    if job.evals and best_of(job.evals).step == step:
-        rundir.point(job.run, "best", path, step=step, evaluation=asdict(best_of(job.evals)))
+    point_best(job.run, job.evals)
     checkpoint.keep(job.run, job.checked.resolved.config.schedule.save_total_limit)
 
 

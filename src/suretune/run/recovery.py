@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from suretune import rundir
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
-from suretune.run.evaluate import best_of
+from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
 from suretune.train.loop import Applied, Proposed, go_back, non_finite_rows, poisoned_rows
 from suretune.train.recover import ATTEMPTS
@@ -104,15 +104,15 @@ def forget_after(job: Fit, step: int) -> None:
             kept = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
             rundir.write_jsonl(path, kept)
     job.evals = [found for found in job.evals if found.step <= step]
-    _drop_checkpoints(job, step)
+    drop_checkpoints(job, step)
 
 
 def _drop_bad(job: Fit, record: StepRecord) -> None:
     """Where a run ends in a divergence: no checkpoint of a state that gave a bad update stays."""
-    _drop_checkpoints(job, record.step - 2 - job.learner.recovery.streak)
+    drop_checkpoints(job, record.step - 2 - job.learner.recovery.streak)
 
 
-def _drop_checkpoints(job: Fit, step: int) -> None:
+def drop_checkpoints(job: Fit, step: int) -> None:
     """Those after this step; the pointers to what is left."""
     for done, path in reversed(rundir.checkpoints(job.run)):
         if done > step:
@@ -124,12 +124,7 @@ def _drop_checkpoints(job: Fit, step: int) -> None:
         rundir.point(job.run, "last", left[max(left)], step=max(left))
     else:
         (job.run / "last").unlink(missing_ok=True)
-    kept = [found for found in job.evals if found.step in left]
-    if kept:
-        best = best_of(kept)
-        rundir.point(job.run, "best", left[best.step], step=best.step, evaluation=asdict(best))
-    else:
-        (job.run / "best").unlink(missing_ok=True)
+    point_best(job.run, job.evals)
 
 
 # --- told -----------------------------------------------------------------------------------------
@@ -165,7 +160,7 @@ def mark(job: Fit) -> None:
     gone = {_origin(job, i) for i in job.learner.recovery.left_out}
     entries = [
         replace(entry, state="quarantined", reason="not finite in the base")
-        if entry.state == "train" and (entry.dataset, entry.origin) in gone
+        if entry.state in ("train", "paraphrase") and (entry.dataset, entry.origin) in gone
         else entry
         for entry in job.checked.entries
     ]

@@ -11,7 +11,7 @@ from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit, point_to
 from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
-from suretune.run.recovery import retell
+from suretune.run.recovery import drop_checkpoints, retell
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts
 
@@ -69,6 +69,7 @@ def continue_from(job: Fit) -> int:
     except TypeError as error:
         raise rundir.Damaged(job.run / "evals.jsonl", error) from error
     job.evals = evals if done else []
+    drop_checkpoints(job, done)  # damaged or another plan's: they must not count as the newest
     if not done:
         (job.run / "evals.jsonl").unlink(missing_ok=True)
     for step, path in rundir.checkpoints(job.run):  # the kill may have come before the pointers
