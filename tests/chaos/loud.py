@@ -148,9 +148,10 @@ LOUD = (
     Loud("disk-full-third-checkpoint", training(inside("disk_full", 3)), ("S016",), 4, True),
     Loud("disk-full-publishing", training(inside("disk_full_publish")), ("S016",), 4, True),
     Loud("disk-quota", training(inside("refuse_write", 122, 2)), ("S016",), 4, resumes=True),
-    Loud("disk-input-output-error", training(inside("refuse_write", 5, 2)), ("S016",), 4, True),
-    Loud("disk-turned-read-only", training(inside("refuse_write", 30, 2)), ("S016",), 4, True),
-    *(Loud(f"tmpfs-{size}k", tmpfs(size), ("S016",), 4) for size in (4, 40, 400, 900, 1300)),
+    Loud("disk-input-output-error", training(inside("refuse_write", 5, 2)), ("S009",), 4, True),
+    Loud("disk-turned-read-only", training(inside("refuse_write", 30, 2)), ("S009",), 4, True),
+    Loud("tmpfs-4k", tmpfs(4), (), 4),  # too small even for the finding's own line
+    *(Loud(f"tmpfs-{size}k", tmpfs(size), ("S016",), 4) for size in (40, 400, 900, 1300)),
     Loud("folder-read-only", _read_only, ("S009",), 4),
     Loud("folder-is-a-file", _output_is_a_file, ("S009",), 4),
     Loud("folder-name-too-long", _long_name, ("S009",), 4),
