@@ -509,7 +509,7 @@ def test_a_clean_curve_never_diverges(rows: int) -> None:
     for seed in range(100):
         usual, streak = Usual(), 0
         for loss, norm in curve(seed, 300, rows):
-            if usual.is_broken_by(loss, norm):
+            if usual.is_broken_by(loss, norm, rows):
                 alone, streak = alone + 1, streak + 1
                 assert streak < IN_A_ROW, f"seed {seed}"
             else:
@@ -523,7 +523,7 @@ def test_a_loss_that_leaves_the_ground_is_seen_at_once(rows: int, at: int) -> No
     usual = Usual()
     for loss, norm in curve(1, at, rows):
         usual = usual.and_then(loss, norm, rows)
-    assert all(usual.is_broken_by(loss, 20.0) for loss in (8.6, 8.4, 9.1))
+    assert all(usual.is_broken_by(loss, 20.0, rows) for loss in (8.6, 8.4, 9.1))
     assert usual_of(json.loads(json.dumps({
         "losses": usual.losses, "largest_loss": usual.largest_loss,
         "largest_norm": usual.largest_norm, "rows": usual.rows,

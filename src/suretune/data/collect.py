@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -202,14 +202,20 @@ def hold_out(
 
 
 def data_facts(
-    found: Collected, asked: DataOptions, how: Rendering, old: Sequence[str], taught: int
+    found: Collected,
+    asked: DataOptions,
+    how: Rendering,
+    old: Sequence[str],
+    taught: Sequence[Example],
 ) -> DataFacts:
     """What the guards of the data look at. `old`: rows that still name the base's maker;
-    `taught`: how many teach a new identity."""
+    `taught`: those that teach a new identity, whose answers may differ in all but the name."""
     ready = found.ready
     texts = text_facts([row.example for row in ready])
     all_samples = [s for row in ready for s in row.samples]
-    duplicates, contradictions = _same_questions([row.example for row in ready])
+    duplicates, contradictions = _same_questions(
+        [row.example for row in ready], {(row.origin, row.repeat) for row in taught}
+    )
     shapes: dict[str, list[str]] = {}
     for dataset, shape in found.shapes:
         shapes.setdefault(dataset, []).append(shape)
@@ -246,7 +252,7 @@ def data_facts(
         secrets=texts.secrets,
         answers=texts.answers,
         same_answer=texts.same_answer,
-        identity_rows=taught,
+        identity_rows=len(taught),
     )  # fmt: skip
 
 
@@ -254,8 +260,11 @@ def _longest(samples: Sequence[Sample]) -> int:
     return max((len(sample.ids) for sample in samples), default=0)
 
 
-def _same_questions(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
-    """(rows that stand twice, questions with several answers) among single-turn rows."""
+def _same_questions(
+    examples: Sequence[Example], alike: Set[tuple[Origin, int]]
+) -> tuple[int, tuple[str, ...]]:
+    """(rows that stand twice, questions with several answers) among single-turn rows; answers of
+    `alike` rows say the same in other words."""
     answers: dict[str, dict[str, Origin]] = {}
     duplicates = 0
     for example in examples:
@@ -266,5 +275,9 @@ def _same_questions(examples: Sequence[Example]) -> tuple[int, tuple[str, ...]]:
         if answer_of(example) in seen:
             duplicates += 1
         seen.setdefault(answer_of(example), example.origin)
-    several = [list(seen.values()) for seen in answers.values() if len(seen) > 1]
+    several = [
+        list(seen.values())
+        for seen in answers.values()
+        if len(seen) > 1 and any((origin, 0) not in alike for origin in seen.values())
+    ]
     return duplicates, tuple(f"{first} / {second}" for first, second, *_ in several)

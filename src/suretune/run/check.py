@@ -184,7 +184,7 @@ def _judge_data(
 ) -> None:
     _look_at_faults(found, resolved, journal)
     skip = resolved.config.data.on_bad_row == "skip"
-    old, taught = _old_identity(found, identity), len(_taught(found, identity))
+    old, taught = _old_identity(found, identity), _taught(found, identity)
     facts = data_facts(found, resolved.config.data, how, old, taught)
     if found.ready or not found.faults or skip:  # else the faults have said it all
         journal.look(facts)
@@ -248,7 +248,7 @@ def _split(
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
     apart = _collect(resolved, data.val_dataset, how)
     _look_at_faults(apart, resolved, journal)
-    journal.look(data_facts(apart, data, how, [], 0))
+    journal.look(data_facts(apart, data, how, [], []))
     learned = {bytes(s.ids) for row in found.ready for s in row.samples}
     shared = [row for row in apart.ready if any(bytes(s.ids) in learned for s in row.samples)]
     if shared:

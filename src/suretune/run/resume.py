@@ -48,6 +48,7 @@ def continue_from(job: Fit) -> int:
     folder = job.run / "checkpoints"
     if folder.is_dir():
         rundir.sweep(folder)
+    rundir.sweep(job.run)  # an adapter half copied
     done = 0
     for step, path in reversed(rundir.checkpoints(job.run)):
         if found := rundir.damage(path) or _foreign(path, job):

@@ -60,7 +60,7 @@ class Recovery:
             return "fine"  # every row of it was left out
         if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
             return "non-finite"
-        if not self.usual.is_broken_by(record.loss, record.grad_norm):
+        if not self.usual.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
             return "fine"
         return "diverged" if self.streak + 1 >= IN_A_ROW else "spike"
 
@@ -68,7 +68,7 @@ class Recovery:
         """Take an update that was applied into what is usual, or count it as out of line."""
         if not record.samples:
             return
-        if self.usual.is_broken_by(record.loss, record.grad_norm):
+        if self.usual.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
             self.streak += 1
             return
         self.streak = 0

@@ -3,7 +3,8 @@
 An update is out of line when
 
 1. its loss is above 1.75 times the largest before, or its gradient's norm above 4 times the
-   largest; with fewer than n = 16 rows so far, above these factors to the power sqrt(16 / n);
+   largest; with fewer than n = 16 rows so far, above these factors to the power sqrt(16 / n), and
+   likewise where it has n times fewer rows than updates have;
 2. or, once there are 16 updates, its loss is more than 8 robust deviations above the median of the
    last 16, above 1.5 times that median, and above a quarter of the largest before.
 
@@ -71,11 +72,13 @@ class Usual:
             self.rows + rows,
         )
 
-    def is_broken_by(self, loss: float, norm: float) -> bool:
-        """Whether such an update is out of line."""
+    def is_broken_by(self, loss: float, norm: float, rows: int) -> bool:
+        """Whether such an update of so many rows is out of line."""
         if not self.rows:
             return False
-        power = math.sqrt(max(1.0, RECENT / self.rows))
+        # The last update of an epoch may be a row or two, and vary like them.
+        whole = min(RECENT, self.rows / max(1, len(self.losses)))
+        power = math.sqrt(max(1.0, RECENT / self.rows, whole / rows))
         if loss > LOSS_FACTOR**power * self.largest_loss:
             return True
         if norm > NORM_FACTOR**power * self.largest_norm:
