@@ -68,7 +68,7 @@ def load_base(
         return SetupFacts(
             "model-incomplete", str(base.folder), found=", ".join(map(str, wrong[:5]))
         )
-    if device.type == "cpu" and model.num_parameters() < SMALL:
+    if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()
