@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# Minutes each: first, so that two workers end together.
+LONG = ("test_kill", "test_planted", "test_recovery", "test_cli", "test_proving", "test_chaos")
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, all else in its order."""
+    last = len(LONG)
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else last)
 
 
 def shared(name: str) -> Path:
