@@ -218,8 +218,13 @@ def _taught(found: Collected, identity: Identity | None) -> list[Example]:
     if identity is None:
         return []
     words = [word for group in identity.words.values() for word in group]
+    known = known_questions()
     rows = [row.example for row in found.ready if not row.example.repeat]
-    return [row for row in rows if any(word in answer_of(row) for word in words)]
+    return [
+        row
+        for row in rows
+        if any(word in answer_of(row) for word in words) or plain(question_of(row)) in known
+    ]
 
 
 def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
