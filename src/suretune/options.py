@@ -159,6 +159,11 @@ class ScheduleOptions:
         "适配器初值、行的顺序和 dropout 的随机种子",
     )
 
+    @property
+    def rows_per_update(self) -> int:
+        """What batch size and accumulation say together."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:

@@ -203,13 +203,24 @@ def damage(folder: Path) -> str:
 def publish(temporary: Path, final: Path) -> None:
     """Give a finished folder its name. A folder that already has it is replaced."""
     if final.exists():
-        trash = final.with_name(f".trash-{final.name}-{os.getpid()}")
+        trash = _trash_of(final)
         os.rename(final, trash)
         os.rename(temporary, final)
         shutil.rmtree(trash)
     else:
         os.rename(temporary, final)
     sync(final.parent)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder that counts: gone by name first, so that no half of it is ever seen."""
+    trash = _trash_of(folder)
+    os.rename(folder, trash)
+    shutil.rmtree(trash)
+
+
+def _trash_of(folder: Path) -> Path:
+    return folder.with_name(f".trash-{folder.name}-{os.getpid()}")
 
 
 def sweep(folder: Path) -> None:

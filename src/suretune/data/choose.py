@@ -96,7 +96,7 @@ def choose_schedule(resolved: Resolved, base: Base, samples: int, *, probing: bo
 
 def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
     asked = resolved.config.schedule
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     if asked.max_steps is not None:
         why = auto(f"--max_steps {asked.max_steps}", f"由 --max_steps {asked.max_steps} 决定")
         epochs = asked.max_steps * size / max(1, samples)

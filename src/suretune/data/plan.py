@@ -30,7 +30,7 @@ def make_plan(
         raise ValueError("epochs and learning rate must be chosen before planning")
     if not samples:
         raise ValueError("there is nothing to plan: no sample")
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     per_epoch, schedule, evals, saves = timetable(len(samples), held_out, asked)
     total = schedule.total
     updates = tuple(_updates(samples, size, total, asked))
@@ -48,7 +48,7 @@ def make_plan(
 
 def count_updates(asked: ScheduleOptions, samples: int) -> int:
     """Updates of a schedule whose epochs, or whose number of steps, are known."""
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     epochs = asked.num_train_epochs or 0.0
     return asked.max_steps or max(1, math.ceil(epochs * math.ceil(samples / size) - 1e-9))
 
@@ -57,7 +57,7 @@ def timetable(
     rows: int, held_out: int, asked: ScheduleOptions
 ) -> tuple[int, Schedule, tuple[int, ...], tuple[int, ...]]:
     """(updates an epoch, schedule, evaluations, saves) of a run over this many samples."""
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     per_epoch = math.ceil(rows / size)
     total = count_updates(asked, rows)
     schedule = Schedule(
@@ -163,7 +163,7 @@ def plan_facts(
     """What the schedule's guards look at."""
     total = plan.schedule.total
     before_last = 1 + sum(step < total for step in plan.eval_steps) if plan.held_out else 0
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     return PlanFacts(
         updates=total,
         rows=plan.rows,

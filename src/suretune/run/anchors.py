@@ -25,6 +25,13 @@ def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
     return replace(checked, samples=samples, plan=plan)
 
 
+def dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
+    """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
+    schedule = checked.resolved.config.schedule
+    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
+    return dealt(checked.anchors, uses, schedule.seed)
+
+
 def answer_anchors(
     run: Path, base: Talker | None, checked: Checked
 ) -> tuple[list[Sample], list[Sample]]:
@@ -32,9 +39,7 @@ def answer_anchors(
 
     An answer that names the old identity would teach it, an empty one nothing: both are left out.
     """
-    schedule = checked.resolved.config.schedule
-    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
-    learned, apart = dealt(checked.anchors, uses, schedule.seed)
+    learned, apart = dealt_to(checked)
     path = run / FILE
     if not path.exists():
         if base is None:

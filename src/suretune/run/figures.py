@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -17,7 +17,7 @@ from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
 from suretune.verify.measure import by_skill
-from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, asked_on_the_way
+from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -35,6 +35,7 @@ def figures(
     """The mapping that report.html, report.md and report.json are made of."""
     result = dict(proven.result)
     result.pop("answers")
+    on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     skills = by_skill(proven.questions.skills, proven.before.skills, proven.after.skills)
     return {
         "verdict": "not-verified" if reasons else "sealed",
@@ -49,9 +50,14 @@ def figures(
         "data": data_summary(checked),
         "plan": plan_summary(checked),
         "probes": _probes(proven),
-        "paraphrases": _count(proven, AS_TRAINED, ("paraphrase",)),
-        "only_in_the_proof": _only_in_the_proof(proven),
-        "template_default": _count(proven, TEMPLATE_DEFAULT, ("must-pass", "paraphrase")),
+        "paraphrases": _count(proven, lambda p: p.variant == AS_TRAINED and p.kind == "paraphrase"),
+        "only_in_the_proof": _count(
+            proven, lambda p: p.variant == AS_TRAINED and id(p) not in on_the_way
+        ),
+        "template_default": _count(
+            proven,
+            lambda p: p.variant == TEMPLATE_DEFAULT and p.kind in ("must-pass", "paraphrase"),
+        ),
         "skills": skills,
         "skills_before": facts.skills_before,
         "skills_after": facts.skills_after,
@@ -161,25 +167,15 @@ def _probes(proven: Proven) -> list[dict[str, Any]]:
     ]
 
 
-def _count(proven: Proven, variant: str, kinds: Sequence[str]) -> dict[str, int]:
+def _count(proven: Proven, counts: Callable[[Probe], bool]) -> dict[str, int]:
+    """How many of the judged probes that count were passed."""
     judged = [
         probe.judge(answer)
         for probe, answer in zip(proven.questions.probes, proven.after.probes, strict=True)
-        if probe.variant == variant and probe.kind in kinds
+        if counts(probe)
     ]
     known = [ok for ok in judged if ok is not None]
     return {"passed": sum(known), "asked": len(known)}
-
-
-def _only_in_the_proof(proven: Proven) -> dict[str, int]:
-    """Of the judged probes those that no evaluation on the way had asked."""
-    on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
-    judged = [
-        probe.judge(answer)
-        for probe, answer in zip(proven.questions.probes, proven.after.probes, strict=True)
-        if probe.variant == AS_TRAINED and probe.judged and id(probe) not in on_the_way
-    ]
-    return {"passed": sum(map(bool, judged)), "asked": len(judged)}
 
 
 def _hashes(run: Path) -> dict[str, str]:

@@ -18,14 +18,14 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.data.anchors import dealt, stand_in, uses_of
+from suretune.data.anchors import stand_in
 from suretune.data.base import Base
 from suretune.model.device import DTYPES, choose_device, choose_dtype, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
-from suretune.run.anchors import with_anchors
+from suretune.run.anchors import dealt_to, with_anchors
 from suretune.run.check import Checked
 from suretune.run.evaluate import Judge, best_of, comparable, point_best, stale
 from suretune.run.flags import cuda_flags
@@ -127,9 +127,7 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
     adapters = Adapters(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
-    schedule = config.schedule
-    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
-    learned, _ = dealt(checked.anchors, uses, schedule.seed)
+    learned, _ = dealt_to(checked)
     largest = with_anchors(checked, [stand_in(anchor) for anchor in learned])
     started = make_engine(
         tuned, adapters, config.engine, model.device, largest.samples, largest.plan,

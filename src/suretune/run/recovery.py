@@ -7,11 +7,12 @@ and a stop where the bounds are reached.
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from suretune import rundir
 from suretune.model.device import out_of_memory, ran_out
@@ -99,12 +100,24 @@ def forget_after(job: Fit, step: int) -> None:
     A kill in the midst of it changes nothing: what is resumed from comes to the same refusal.
     """
     for name in ("steps.jsonl", "evals.jsonl"):
-        path = job.run / name
-        if path.exists():
-            kept = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
-            rundir.write_jsonl(path, kept)
+        if (job.run / name).exists():
+            take_back(job.run / name, step)
     job.evals = [found for found in job.evals if found.step <= step]
     drop_checkpoints(job, step)
+
+
+def take_back(path: Path, step: int) -> list[int]:
+    """Keep what a log says about updates up to `step`; the updates that it has."""
+    kept = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            said = orjson.loads(line)
+            if said["step"] <= step:
+                kept.append(said)
+        except (ValueError, KeyError, TypeError):
+            continue  # a line that is damaged is a line that is missing
+    rundir.write_jsonl(path, kept)
+    return [said["step"] for said in kept]
 
 
 def _drop_bad(job: Fit, record: StepRecord) -> None:
@@ -116,9 +129,7 @@ def drop_checkpoints(job: Fit, step: int) -> None:
     """Those after this step; the pointers to what is left."""
     for done, path in reversed(rundir.checkpoints(job.run)):
         if done > step:
-            trash = path.with_name(f".trash-{path.name}")
-            path.rename(trash)
-            shutil.rmtree(trash)
+            rundir.discard(path)
     left = dict(rundir.checkpoints(job.run))
     if left:
         rundir.point(job.run, "last", left[max(left)], step=max(left))

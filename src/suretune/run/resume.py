@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
-
 from suretune import rundir
 from suretune.run.check import Checked, check, with_weights
-from suretune.run.fit import Fit, point_to
+from suretune.run.fit import Fit
 from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
-from suretune.run.recovery import drop_checkpoints, retell
+from suretune.run.recovery import drop_checkpoints, retell, take_back
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts
 
@@ -59,8 +57,8 @@ def continue_from(job: Fit) -> int:
         job.journal.event("resumed", step=step)
         break
     retell(job)
-    logged = _take_back(job.run / "steps.jsonl", done)
-    _take_back(job.run / "evals.jsonl", done)
+    logged = take_back(job.run / "steps.jsonl", done)
+    take_back(job.run / "evals.jsonl", done)
     if lost := sorted(set(range(1, done + 1)) - set(logged)):
         found = f"{len(lost)} of {done} updates are missing, the first is {lost[0]}"
         log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
@@ -70,31 +68,13 @@ def continue_from(job: Fit) -> int:
     except TypeError as error:
         raise rundir.Damaged(job.run / "evals.jsonl", error) from error
     job.evals = evals if done else []
-    drop_checkpoints(job, done)  # damaged or another plan's: they must not count as the newest
+    # Damaged or another plan's, they must not count as the newest; and the kill may have come
+    # before the pointers.
+    drop_checkpoints(job, done)
     if not done:
         (job.run / "evals.jsonl").unlink(missing_ok=True)
-    for step, path in rundir.checkpoints(job.run):  # the kill may have come before the pointers
-        if step == done:
-            point_to(job, path, step)
+    checkpoint.keep(job.run, job.checked.resolved.config.schedule.save_total_limit)
     return done
-
-
-def _take_back(path: Path, done: int) -> list[int]:
-    """Keep what a log says about updates up to `done`; the updates that it has."""
-    kept = []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
-            said = orjson.loads(line)
-            if said["step"] <= done:
-                kept.append(said)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-        ):  # a line that is damaged is a line that is missing
-            continue
-    rundir.write_jsonl(path, kept)
-    return [said["step"] for said in kept]
 
 
 def _foreign(path: Path, job: Fit) -> str:

@@ -58,7 +58,7 @@ def plan_summary(checked: Checked) -> dict[str, Any]:
     return {
         "updates": plan.schedule.total,
         "epochs": asked.num_train_epochs,
-        "rows_per_update": asked.per_device_train_batch_size * asked.gradient_accumulation_steps,
+        "rows_per_update": asked.rows_per_update,
         "rows": plan.rows,
         "held_out": plan.held_out,
         "tokens": plan.tokens,

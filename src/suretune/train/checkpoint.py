@@ -77,9 +77,7 @@ def restore(path: Path, learner: Learner) -> int:
 
 def restore_recovery(path: Path, learner: Learner) -> None:
     """After `restore`: what was decided, and the state that recovery would go back to."""
-    line = rundir.read_json(path / rundir.MANIFEST).get("recovery")
-    if line is None:  # of a version that could not recover
-        return
+    line = rundir.recorded(path / rundir.MANIFEST, "recovery")
     snapshot = None
     if (path / SNAPSHOT).is_file():
         about, saved = line["snapshot"], load_file(path / SNAPSHOT)
@@ -100,6 +98,4 @@ def keep(run: Path, limit: int | None) -> None:
     deletable = [path for _, path in rundir.checkpoints(run)[:-1] if path != best]
     surplus = len(rundir.checkpoints(run)) - limit
     for path in deletable[: max(0, surplus)]:
-        trash = path.with_name(f".trash-{path.name}-{os.getpid()}")
-        os.rename(path, trash)
-        shutil.rmtree(trash)
+        rundir.discard(path)

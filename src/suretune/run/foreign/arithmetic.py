@@ -39,7 +39,7 @@ def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, P
     `here`: with the rows that suretune holds out on its own account.
     """
     asked, data = resolved.config.schedule, resolved.config.data
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     epochs = asked.num_train_epochs
     if rows:
         chosen = choose_split(resolved, identity=True, rows=rows) if here else resolved
@@ -89,7 +89,7 @@ def mend(
 def needs(resolved: Resolved) -> list[tuple[str, int, int]]:
     """(flag, N, rows from which it happens at all), for every interval that was asked for."""
     asked = resolved.config.schedule
-    size = asked.per_device_train_batch_size * asked.gradient_accumulation_steps
+    size = asked.rows_per_update
     if asked.num_train_epochs is None or asked.max_steps is not None:
         return []
     told = []
