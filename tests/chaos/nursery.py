@@ -87,7 +87,9 @@ def warm() -> None:
 
     from suretune.run import answer, compose
 
-    torch.set_num_threads(1)
+    # In a forked child every new thread sets the number again, and torch's pool is gone there.
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
     compose.Prover = answer.Prover = ForkedProver  # type: ignore[assignment,misc]
 
 
