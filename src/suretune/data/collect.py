@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
@@ -70,14 +71,17 @@ class Collected:
     filled_names: set[str] = field(default_factory=set)  # NAME, AUTHOR
     shapes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (dataset, shape)
     too_long: list[Entry] = field(default_factory=list)
+    from_cache: int = 0  # rows whose ids were found in the cache
 
 
 def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int) -> Collected:
     """Read, understand, fill and render every row of these datasets."""
     found = Collected()
     names = Names(asked.model_name, asked.model_author)
-    for spec in specs:
-        source = parse_source(spec)
+    sources = [parse_source(spec) for spec in specs]
+    files = [path for source in sources if isinstance(source, Source) for path in source.files]
+    cache = open_cache(how, files)
+    for source in sources:
         if isinstance(source, Fault):
             found.faults.append(source)
         elif source.hub:
@@ -85,7 +89,10 @@ def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int)
         else:
             examples = _understood(source, asked, names, found)
             for example in _chosen(examples, source, asked, seed, found):
-                _render(example, how, found)
+                _render(example, how, found, cache)
+    if cache:
+        cache.keep()
+        found.from_cache = cache.found
     return found
 
 
@@ -148,8 +155,8 @@ def _too_few(source: Source, asked: int, there: int) -> Fault:
     return Fault("rows-repeat", Origin(source.spec, 0), found=f"#{asked}", hint=hint)
 
 
-def _render(example: Example, how: Rendering, found: Collected) -> None:
-    made = samples(example, how)
+def _render(example: Example, how: Rendering, found: Collected, cache: SampleCache | None) -> None:
+    made = cache.samples(example, how) if cache else samples(example, how)
     if isinstance(made, Fault):
         found.faults.append(made)
         found.entries.append(Entry(example.origin, example.dataset, "rejected", made.kind,

@@ -62,6 +62,7 @@ class Checked:
     about_identity: bool  # the rows are an identity and little else
     system: str | None  # the system prompt that training used, if all rows share one
     system_source: str
+    from_cache: int = 0  # rows whose ids did not have to be computed again
 
 
 def check(resolved: Resolved, journal: Journal) -> Checked:
@@ -110,7 +111,7 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
-        about_identity, system, source,
+        about_identity, system, source, found.from_cache,
     )  # fmt: skip
 
 

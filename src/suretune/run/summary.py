@@ -40,7 +40,10 @@ def data_summary(checked: Checked) -> dict[str, Any]:
         system = checked.tokenizer.default_system
     about_system = {"text": system, "source": checked.system_source}
     files = [str(path) for spec in checked.resolved.config.data.dataset for path in _files(spec)]
-    return {"datasets": datasets, "files": files, "unused": unused, "system": about_system}
+    return {
+        "datasets": datasets, "files": files, "unused": unused, "system": about_system,
+        "from_cache": checked.from_cache,
+    }  # fmt: skip
 
 
 def _files(spec: str) -> tuple[Path, ...]:
