@@ -26,6 +26,7 @@ from suretune.run.budget import Clock, fitting
 from suretune.run.evaluate import best_of, stale
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import Journal, Stopped
+from suretune.run.resume import reopen
 from suretune.types import Evaluation, Origin, Plan, Sample, Span
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 from test_laws import CPU, checked_run, make_learner
@@ -271,6 +272,11 @@ def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
     assert told[0]["fits"] == report["plan"]["updates"]
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert f"max_steps: {report['plan']['updates']}" in config
+    # Killed between the plan and the config of the shorter run: a resume learns it from the plan.
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text("".join(x for x in config.splitlines(True) if not x.startswith("max_steps")))
+    reopened = reopen(tmp_path / "run", Journal())
+    assert reopened.plan.schedule.total == report["plan"]["updates"]
 
 
 def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:

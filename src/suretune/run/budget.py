@@ -45,10 +45,12 @@ def fitting(
     `reserve`: seconds that the proof will take; `probing`: seconds of one evaluation on the way.
     """
     plan, asked = checked.plan, checked.resolved.config.schedule.budget
+    begin = time.perf_counter()
     if lacking := learner.engine.prepare(checked.samples, plan, 0):
         learner.notes.append(lacking)
+    again = time.perf_counter() - begin  # to prepare for fewer updates
     start, slope = _measured(checked, learner)
-    room = clock.left - reserve - MARGIN * (clock.end - clock.began)
+    room = clock.left - reserve - again - MARGIN * (clock.end - clock.began)
     fits, spent = 0, 0.0
     for update in plan.updates:
         spent += start + slope * update.tokens + probing * (update.step in plan.probe_steps)

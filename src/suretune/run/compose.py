@@ -182,6 +182,8 @@ def _within_budget(
             fits = fitting(mixed, learner, until, reserve, answering / 2, journal)
             if fits < checked.plan.schedule.total:
                 checked = cut(checked, fits)
+                # The plan first: killed in between, a resume learns from it what was decided.
+                folder.write_plan(run / "plan.json", checked.plan)
                 folder.write_config(run / "config.yaml", checked.resolved)
                 anchors, _ = answer_anchors(run, None, checked)  # as many as the short plan takes
     checked = with_anchors(checked, anchors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suretune import rundir
+from suretune.run.budget import cut
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit
 from suretune.run.folder import read_config, settings
@@ -22,6 +23,9 @@ def reopen(run: Path, journal: Journal) -> Checked:
     journal.heed(asked.config.run.ignore)
     checked = with_weights(check(asked, journal), journal)
     then = rundir.recorded(run / "plan.json", "digest")
+    decided = rundir.recorded(run / "plan.json", "schedule", "total")
+    if asked.config.schedule.budget and decided < checked.plan.schedule.total:
+        checked = cut(checked, decided)
     base = rundir.recorded(run / "run.json", "base", "fingerprint")
     settled = rundir.recorded(run / "run.json", "settings")
     changed = [

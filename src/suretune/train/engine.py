@@ -161,6 +161,7 @@ class Fast:
         self.policy = policy
         self.pool = torch.cuda.graph_pool_handle() if graphs else None
         self.buckets: list[Bucket] = []
+        self.planned = ""  # the digest of the plan that they are for
         self.coming: Iterator[Sequence[Sample]] = iter(())
         self._apply = Replayed(self._step, self.pool)
 
@@ -173,7 +174,8 @@ class Fast:
         given = [chosen for rows in updates for chosen in self._passes(rows)]
         sizes = [size_of(chosen) for chosen in given]
         try:
-            if not self.buckets:
+            if not self.buckets or self.planned != plan.digest:
+                self.buckets, self.planned = [], plan.digest  # what was captured goes first
                 self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
                 self._capture(given)
         except RuntimeError as error:
