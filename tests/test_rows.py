@@ -613,16 +613,19 @@ def test_memory_does_not_grow_with_the_file(folder: Path, layout: str) -> None:
     assert peak < 8 * feed.BLOCK < path.stat().st_size
 
 
-@pytest.mark.parametrize("kind", ["gz", "zst", "parquet"])
+@pytest.mark.parametrize("kind", ["gz", "zst", "parquet", "dictionary.parquet"])
 def test_a_bomb_is_refused(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "FREE_GROWTH", 4 << 20)
     monkeypatch.setattr("suretune.data.tables.FREE_GROWTH", 4 << 20)
-    path = folder / f"bomb.{'jsonl.' * (kind != 'parquet')}{kind}"
-    if kind == "parquet":
+    path = folder / f"bomb.{'jsonl.' * (not kind.endswith('parquet'))}{kind}"
+    if kind.endswith("parquet"):
         pyarrow = pytest.importorskip("pyarrow")
         from pyarrow import parquet
 
-        table = pyarrow.table({"text": ["x" * 100_000] * 1000})
+        column = pyarrow.array(["x" * 100_000] * 1000)
+        if kind != "parquet":  # one text that every row names
+            column = column.dictionary_encode()
+        table = pyarrow.table({"text": column})
         parquet.write_table(table, path, compression="zstd")
     else:
         content = b'{"a":"' + b" " * 1000 + b'"}\n'

@@ -145,7 +145,7 @@ def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
             if names.count(name) > 1:
                 raise Refused(repeated(name, Origin(file, 0)))
         for batch in table.iter_batches(_BATCH):
-            decoded += batch.nbytes
+            decoded += _bytes_of(batch)
             if decoded > max(FREE_GROWTH, MAX_GROWTH * size):
                 raise Refused(_grown(file, size, decoded))
             yield from _batch_rows(batch, file, number)
@@ -157,13 +157,13 @@ def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
 
 
 def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:
-    large = batch.nbytes > LIMIT
+    large = _bytes_of(batch) > LIMIT
     values = [None] * batch.num_rows if large else batch.to_pylist()
     for index, value in enumerate(values):
         origin = Origin(file, before + index + 1)
         if large:
             one = batch.slice(index, 1)
-            if one.nbytes > LIMIT:
+            if _bytes_of(one) > LIMIT:
                 yield gigantic(origin, LIMIT)
                 continue
             value = one.to_pylist()[0]
@@ -173,6 +173,23 @@ def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:
         else:
             found = around(nul, nul.index("\0"))
             yield Fault("nul-character", origin, found=found, hint=NUL)
+
+
+def _bytes_of(batch: Any) -> int:
+    """What its rows hold. A dictionary's text counts as often as a row names it."""
+    import pyarrow
+    from pyarrow import compute
+
+    total = 0
+    for column in batch.columns:
+        total += column.nbytes
+        if isinstance(column, pyarrow.DictionaryArray):
+            try:
+                lengths = compute.binary_length(column.dictionary)
+            except pyarrow.ArrowNotImplementedError:  # of numbers: no larger than their indices
+                continue
+            total += compute.sum(lengths.take(column.indices)).as_py() or 0
+    return total
 
 
 def _with_nul(value: Any) -> str | None:
