@@ -82,6 +82,15 @@ VERBS = (
         ("system", "seed"),
     ),
     Verb(
+        "reword",
+        Text(
+            "let the base ask the rows' short questions in other words, into a file",
+            "让基座把数据里的短问题换种说法,写成文件",
+        ),
+        ("model", "data"),
+        ("probes", "output_dir", "ignore"),
+    ),
+    Verb(
         "verify",
         Text("check a seal again: files, answers, base", "再次核对封条:文件、回答、基座"),
         positional="RUN",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
-TORCH = ("demo", "sft", "resume", "infer", "ask", "verify")  # verbs that import it
+TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "verify")  # verbs that import it
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
@@ -65,6 +65,7 @@ def run_verb(command: Command) -> int:
         "resume": resume,
         "infer": infer,
         "ask": ask,
+        "reword": reword,
         "verify": verify,
         "report": report,
         "explain": explain,
@@ -265,6 +266,13 @@ def ask(command: Command, journal: Journal) -> int:
     from suretune.cli.chat import answer_file
 
     return answer_file(command, journal)
+
+
+def reword(command: Command, journal: Journal) -> int:
+    """Other wordings of the rows' questions, made by the base, into a file."""
+    from suretune.cli.reword import write_wordings
+
+    return write_wordings(command, journal)
 
 
 def verify(command: Command, journal: Journal) -> int:

@@ -63,7 +63,7 @@ def paraphrased(
     for row in rows:
         made.append(row)
         example = row.example
-        if example.repeat or not _short(example):
+        if example.repeat or not is_short(example):
             continue
         question = question_of(example)
         fresh = (w for w in _wordings(question, f"{seed}-{example.origin}")
@@ -81,7 +81,8 @@ def paraphrased(
     return made
 
 
-def _short(example: Example) -> bool:
+def is_short(example: Example) -> bool:
+    """One line that one answer follows: what other words can be found for."""
     roles = [message.role for message in example.messages if message.role != "system"]
     question = question_of(example).strip()
     return (
@@ -94,12 +95,16 @@ def _short(example: Example) -> bool:
     )
 
 
+def asks(question: str) -> bool:
+    """Whether it is a question rather than a request."""
+    return question.endswith(ENDS) or ASKING.match(question) is not None
+
+
 def _wordings(question: str, seed: str) -> list[str]:
     """All wordings of a question that differ from it, in an order of its own."""
     question = question.strip()
     lang = language_of(question)
-    asks = question.endswith(ENDS) or ASKING.match(question) is not None
-    frames = list((QUESTIONS if asks else REQUESTS)[lang])
+    frames = list((QUESTIONS if asks(question) else REQUESTS)[lang])
     random.Random(seed).shuffle(frames)
     low = question[0].lower() + question[1:] if ASKING.match(question) else question
     values = {"q": question, "low": low, "bare": low.rstrip("?？ ")}

@@ -82,7 +82,7 @@ def check(resolved: Resolved, journal: Journal) -> Checked:
     train, held_out, more = _split(resolved, found, how, journal)
     if config.data.paraphrases:
         count, seed = config.data.paraphrases, config.schedule.seed
-        train = paraphrased(train, count, how, _asked_by_probes(resolved), seed)
+        train = paraphrased(train, count, how, asked_by_probes(resolved), seed)
     names = {row.example.dataset for row in train}
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
     journal.look_at_all(idle_anchors(resolved))
@@ -297,7 +297,7 @@ def _asks_to_judge(resolved: Resolved) -> bool:
     return not isinstance(probes, FlagFacts) and any(probe.judged for probe in probes)
 
 
-def _asked_by_probes(resolved: Resolved) -> set[str]:
+def asked_by_probes(resolved: Resolved) -> set[str]:
     """The questions of the proof, plain: a wording that is one would be learned by heart."""
     held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
     file = resolved.config.proof.probes

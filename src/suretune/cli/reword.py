@@ -1,0 +1,56 @@
+"""`reword`: a file of other wordings, a look at them, and the command that comes next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from suretune import rundir
+from suretune.cli.parse import Command
+from suretune.cli.verbs import require
+from suretune.run.journal import DATA, OK, Journal
+from suretune.types import SetupFacts, Text
+from suretune.words import say
+
+COUNT = 2  # of each question, where nobody says how many
+SHOWN = 8  # on the terminal; the file has all
+
+
+def write_wordings(command: Command, journal: Journal) -> int:
+    """0 if there are wordings, 3 if none was fit."""
+    from suretune.run.answer import open_speaker
+    from suretune.run.check import asked_by_probes, check
+    from suretune.run.reword import FILE, WHY_NOT, reword
+
+    require(command, journal)
+    resolved = command.resolved
+    count = resolved.config.data.paraphrases or COUNT
+    checked = check(resolved.with_values("flag", paraphrases=0), journal)
+    speaker = open_speaker(resolved.config, None, journal)
+    found = reword(checked, speaker.model, count, frozenset(asked_by_probes(resolved)))
+    folder = Path(resolved.config.run.output_dir if resolved.given("output_dir") else ".")
+    path = folder / FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        rundir.write_jsonl(path, found.rows)
+    except OSError as error:
+        about = f"{type(error).__name__}: {error}"
+        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
+    if command.json:
+        print(json.dumps({"file": str(path), "rows": len(found.rows), "left_out": found.left_out}))
+        return OK if found.rows else DATA
+    for question, wording in found.pairs[:SHOWN]:
+        print(f"{question}\n  {wording}")
+    print(say(Text(
+        f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody checked"
+        " what they mean.",
+        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由基座模型写成，意思没有人核对过。",
+    )))  # fmt: skip
+    for why, number in found.left_out.most_common():
+        print(f"  {number:>4}  {say(WHY_NOT[why])}")
+    if found.rows:
+        words = ["suretune", "check", "--model", str(resolved.config.model.model), "--dataset",
+                 *resolved.config.data.dataset, str(path), "--mixed_shapes", "true"]  # fmt: skip
+        print(shlex.join(words))
+    return OK if found.rows else DATA
