@@ -88,7 +88,9 @@ def main() -> None:
         for rate in ("auto", RECIPES[recipe][0])
     ]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.processes) as pool:
-        runs = list(pool.map(lambda job: run(asked.data, *job, Path(folder)), jobs))
+        runs = list(
+            pool.map(lambda job: run(asked.data, job[0], job[1], job[2], Path(folder)), jobs)
+        )
     date = datetime.now(timezone.utc).date().isoformat()
     RESULTS.write_text(json.dumps({"date": date, "device": "cpu", "runs": runs}, indent=1) + "\n")
     for told in runs:

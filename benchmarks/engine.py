@@ -34,7 +34,8 @@ from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
 from suretune.model.keep import Policy
 from suretune.model.lora import attach, trainable
-from suretune.options import DataOptions, EngineOptions, LoraOptions
+from suretune.options import EngineOptions, LoraOptions
+from suretune.options_input import DataOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast
 from suretune.train.loop import Learner, make_scale
@@ -50,7 +51,8 @@ PEAK = 796e12  # bf16 products measured on an H200; the limits of docs/benchmark
 def random_rows(tokens: int, each: tuple[int, int], seed: int, words: int) -> list[Sample]:
     """Rows of random tokens that add up to `tokens`; all but the first token are learned."""
     pick = random.Random(seed)
-    rows, left = [], tokens
+    rows: list[Sample] = []
+    left = tokens
     while left:
         length = min(left, pick.randint(*each))
         length = left if left - length < 2 else length
@@ -69,7 +71,10 @@ def plan_of(updates: list[list[int]], samples: list[Sample]) -> Plan:
         for i, rows in enumerate(updates)
     )  # fmt: skip
     schedule = Schedule("constant", 1e-4, 0, len(made))
-    return Plan(made, schedule, (), (), len(made), len(samples), 0, 0, 0, 0, "")
+    return Plan(
+        made, schedule, eval_steps=(), save_steps=(), probe_steps=(), per_epoch=len(made),
+        rows=len(samples), held_out=0, tokens=0, learned=0, longest=0, digest="",
+    )  # fmt: skip
 
 
 def open_model(asked: argparse.Namespace, device: torch.device) -> Any:
@@ -227,7 +232,7 @@ def steady(asked: argparse.Namespace, tokens: int, each: tuple[int, int], **opti
 
 def profile(learner: Learner, rows: list[Sample]) -> dict[str, float]:
     """Milliseconds of GPU time by kernel, of one eager pass."""
-    from torch.autograd import DeviceType
+    from torch._C._autograd import DeviceType
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as record
 
@@ -279,12 +284,13 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
     adapters.zero()
     learner.model.train()
     plain = token_losses(learner.model, batch)
-    (plain * factors).sum().backward()
+    (plain * factors).sum().backward()  # type: ignore[no-untyped-call]
     truth = adapters.gradient
     found["loss_gap"] = float(((nats - plain).abs().sum() / plain.abs().sum()).detach())
     found["gradient_gap"] = float((truth - grads).norm() / truth.norm())
     parts = []
     for name, p in adapters.parameters.items():
+        assert p.grad is not None
         mine = grads[p.grad.storage_offset() : p.grad.storage_offset() + p.numel()].view_as(p)
         parts.append((float((mine - p.grad).norm() / p.grad.norm().clamp(min=1e-20)), name))
     found["worst"] = sorted(parts)[-3:]

@@ -142,13 +142,16 @@ def _graph_seconds(run: Callable[[], None]) -> float:
         run()
     times = []
     for _ in range(6):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (
+            torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            for _ in range(2)
+        )
         start.record()
         graph.replay()
         end.record()
         end.synchronize()
         times.append(start.elapsed_time(end) / 1e3)
-    return min(times[1:])
+    return float(min(times[1:]))
 
 
 def build(layers: int, rank: int = 8) -> Stack:

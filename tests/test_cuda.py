@@ -159,7 +159,8 @@ def test_replayed_updates_are_the_eager_ones() -> None:
             tuple(
                 Update(i + 1, 0, (3 * i, 3 * i + 1, 3 * i + 2), 0, 0, 1.0) for i in range(100)
             ),
-            Schedule("constant", 1e-3, 0, 100), (), (), 100, 300, 0, 0, 0, 0, "",
+            Schedule("constant", 1e-3, 0, 100), eval_steps=(), save_steps=(), probe_steps=(),
+            per_epoch=100, rows=300, held_out=0, tokens=0, learned=0, longest=0, digest="",
         )  # fmt: skip
         assert engine.prepare(samples, plan, 0) == "" and len(engine.buckets) > 1
         if not graphs:
