@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -392,3 +395,19 @@ def test_the_fresh_process_waits_and_ends_with_whoever_started_it(tmp_path: Path
     unneeded.close()
     assert unneeded._process.returncode != 0
     lonely._process.stderr.close()  # type: ignore[union-attr]
+
+
+def test_the_proof_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    """Also amid the proof: here it waits for a request that never comes."""
+    (tmp_path / "proof").mkdir()
+    os.mkfifo(tmp_path / "proof" / "request.json")
+    prover = Prover()
+    process = prover._process
+    assert process.stdin
+    process.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "result.json")]) + "\n")
+    process.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(8)
+    process.stdin.close()  # as the death of its parent does
+    assert process.wait(60) == 1
+    process.stderr.close()  # type: ignore[union-attr]

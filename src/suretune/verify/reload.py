@@ -11,11 +11,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -97,7 +99,8 @@ def _held_out(folder: Path) -> list[Sample]:
 class Prover:
     """The fresh process. It imports its libraries while others train, and waits to be told a run.
 
-    Until then it has read nothing; it ends by itself when whoever started it is gone.
+    Until then it has read nothing; it ends by itself, also amid the proof, when whoever started it
+    is gone: its standard input ends then.
     """
 
     def __init__(self) -> None:
@@ -109,7 +112,12 @@ class Prover:
     def prove(self, run: Path, result: Path) -> Mapping[str, Any]:
         """What it measured; RuntimeError with its last words if it fails."""
         result.unlink(missing_ok=True)
-        _, said = self._process.communicate(json.dumps([str(run), str(result)]) + "\n")
+        told, says = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stderr)
+        with suppress(BrokenPipeError):  # it is gone already; what it said tells why
+            told.write(json.dumps([str(run), str(result)]) + "\n")
+            told.flush()
+        said = says.read()
+        self._process.wait()
         if self._process.returncode or not result.exists():
             raise RuntimeError(said.strip()[-2000:] or f"exit status {self._process.returncode}")
         measured: Mapping[str, Any] = rundir.read_json(result)
@@ -188,6 +196,12 @@ def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:
     return [part.tolist() for part in parts]
 
 
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
     if told := sys.stdin.readline():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         main(*map(Path, json.loads(told)))
