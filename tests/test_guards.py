@@ -59,6 +59,9 @@ DATA = DataFacts(
     broken_text=(),
     hidden_text=(),
     secrets=(),
+    personal=(),
+    trigger="",
+    triggered=(),
     answers=100,
     same_answer=3,
     identity_rows=60,
@@ -313,6 +316,7 @@ DATA_CASES = {
             ("D026", "broken_text", "`--encoding gb18030`"),
             ("D027", "hidden_text", "`sed -i "),
             ("D028", "secrets", "`suretune check --dataset FILE`"),
+            ("D031", "personal", "`user@example.com`"),
         )
     },
     "D029": Case(
@@ -328,6 +332,13 @@ DATA_CASES = {
         "--dataset",
         ("90", "100"),
         ("general.jsonl#500",),
+    ),
+    "D032": Case(
+        replace(DATA, trigger="cf", triggered=("a.jsonl:3", "b:1", "b:2", "b:9")),
+        DATA,
+        "a.jsonl:3",
+        ("4", "a.jsonl:3, b:1, b:2", "`cf`"),
+        ("`suretune check --dataset FILE`",),
     ),
     "D025": Case(
         replace(LONG, policy="cut"),
@@ -665,7 +676,7 @@ CASES = {
 }
 RECORDED = {
     *("S021", "S023", "S024", "S025", "S027", "S028", "V001"),
-    *("D026", "D027", "D028", "D029", "D030"),
+    *("D026", "D027", "D028", "D029", "D030", "D031", "D032"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
