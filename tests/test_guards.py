@@ -476,6 +476,7 @@ SETUP_CASES = {
     "S028": on_setup(
         setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
     ),
+    "S032": on_setup(setup("code-not-run", "some/model", "auto_map"), "--model", "`--model COPY`"),
     "V001": on_setup(
         setup("rank-needs-a-flag", "48", "16"),
         "--lora_rank",
@@ -675,7 +676,7 @@ CASES = {
     **RESULT_CASES,
 }
 RECORDED = {
-    *("S021", "S023", "S024", "S025", "S027", "S028", "V001"),
+    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),

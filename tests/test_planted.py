@@ -194,6 +194,7 @@ TABLE: dict[str, Maker] = {
     "S024": lambda t: Plant(on(t, rows(t), "--learning_rate", "1e-6"), 0),
     "S025": lambda t: Plant(made_in_bfloat16(t), 0),
     "S026": lambda t: Plant(one_token_more(t), 4),
+    "S032": lambda t: Plant(points_at_code(t), 0),
     "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
     # These three are shown by the run in which they are planted together.
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
@@ -270,6 +271,12 @@ def one_token_more(tmp: Path) -> tuple[object, ...]:
     path.write_text(json.dumps(about), "utf-8")
     umbrella = {"instruction": "draw", "output": "☂"}
     return ("check", "--model", tmp / "base", "--dataset", rows(tmp, *GOOD, umbrella))
+
+
+def points_at_code(tmp: Path) -> tuple[object, ...]:
+    edit(base(tmp) / "config.json", text_config={"auto_map": {"AutoConfig": "evil.Config"}})
+    (tmp / "base" / "evil.py").write_text("import pathlib\npathlib.Path('owned').mkdir()\n")
+    return ("check", "--model", tmp / "base", "--dataset", rows(tmp))
 
 
 def old_peft(tmp: Path) -> dict[str, str]:
@@ -457,6 +464,10 @@ def test_r007_answers_that_need_their_system_prompt_are_told(tmp_path: Path) -> 
         ("tokenizer_config.json", "{"),
         ("generation_config.json", "{"),
         ("generation_config.json", "[]"),
+        ("model.safetensors.index.json", '{"weight_map": {"w": "../w.safetensors"}}'),
+        ("model.safetensors.index.json", '{"weight_map": {"w": "/w.safetensors"}}'),
+        ("model.safetensors.index.json", '{"weight_map": {"w": 3}}'),
+        ("model.safetensors.index.json", "["),
     ],
 )
 def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Path) -> None:
@@ -466,6 +477,22 @@ def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Pa
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
     assert name.split(".")[0].split("_")[0] in finding["what"]["en"]
+
+
+@pytest.mark.parametrize("shard", ["../secret.safetensors", "model-00002.safetensors"])
+def test_a_shard_that_is_not_there_is_named(shard: str, tmp_path: Path) -> None:
+    """Behind an index: outside the folder, where a file of that name lies, or nowhere."""
+    folder = base(tmp_path)
+    (folder / "model.safetensors").rename(folder / "model-00001.safetensors")
+    shutil.copyfile(folder / "model-00001.safetensors", tmp_path / "secret.safetensors")
+    weights = {"model.norm.weight": "model-00001.safetensors", "x": shard}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+    done = suretune(
+        "ask", "--model", folder, "--questions", raw(tmp_path, "Hi\n", "q.txt"), "--json"
+    )
+    (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and finding["code"] == "S018"
+    assert shard in finding["what"]["en"]
 
 
 @pytest.mark.parametrize(
