@@ -212,7 +212,9 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     assert done.returncode == 4 and "S013" in done.stdout
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_after_a_complete_checkpoint(
     number: int, status: int, asked: Resolved, tmp_path: Path
 ) -> None:
@@ -237,3 +239,22 @@ def test_a_signal_ends_after_a_complete_checkpoint(
     ((step, path),) = rundir.checkpoints(run)
     assert rundir.damage(path) == "" and b"resume" in err
     assert [s["step"] for s in rundir.read_jsonl(run / "steps.jsonl")] == list(range(1, step + 1))
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    """A signal that is ignored stays ignored; one that is not is noted."""
+    from suretune.run.fit import _signals
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        caught: list[int] = []
+        with _signals(caught):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and not caught
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with _signals(caught):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert caught == [signal.SIGHUP]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
