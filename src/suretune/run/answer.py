@@ -109,6 +109,9 @@ def _load(
         return talker(model)
     try:
         tuned, match = load_adapter(model, folder)
+    except rundir.Damaged as error:
+        about = SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        raise journal.stop(about) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         about = SetupFacts("checkpoint-damaged", str(folder), found=found)
