@@ -476,6 +476,13 @@ SETUP_CASES = {
     "S028": on_setup(
         setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
     ),
+    "S031": Case(
+        setup("another-version", "runs/v1/checkpoints/step-000040", "2", "3 0.0.9"),
+        GOOD_SETUP,
+        "runs/v1/checkpoints/step-000040",
+        ("step-000040", "2", "3"),
+        ("`pip install suretune==0.0.9`", "`--output_dir`"),
+    ),
     "S032": on_setup(setup("code-not-run", "some/model", "auto_map"), "--model", "`--model COPY`"),
     "V001": on_setup(
         setup("rank-needs-a-flag", "48", "16"),

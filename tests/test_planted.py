@@ -388,6 +388,27 @@ def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path)
     assert contents(run) == before
 
 
+def test_s031_a_checkpoint_of_another_version_is_refused_and_kept(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Read by nobody, it is not deleted either, neither by a resume nor by an answer."""
+    run = unsealed(trained, tmp_path)
+    for _, path in rundir.checkpoints(run):
+        edit(path / rundir.MANIFEST, format=2)
+    edit(run / "run.json", versions={"suretune": "0.0.9"})
+    before = contents(run)
+    questions = raw(tmp_path, "Hi\n", "q.txt")
+    for words in (
+        ("resume", run),
+        ("ask", "--adapters", run, "--checkpoint", "last", "--questions", questions),
+    ):
+        done = suretune(*words, "--json")
+        assert done.returncode == 4 and ("S031", NAMES["S031"]) in said(done, run), done.stdout
+        assert contents(run) == before
+        if words[0] == "resume":
+            assert "pip install suretune==0.0.9" in done.stdout
+
+
 def test_s015_a_damaged_adapter_is_not_served(trained: Path, tmp_path: Path) -> None:
     run = unsealed(trained, tmp_path)
     weights = run / "adapter" / "adapter_model.safetensors"

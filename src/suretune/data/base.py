@@ -48,10 +48,9 @@ class Base:
         left: list[tuple[str, Any]] = [("", self.config)]
         while left:
             path, value = left.pop()
-            items = value.items() if isinstance(value, dict) else ()
             if isinstance(value, list):
-                items = ((str(place), item) for place, item in enumerate(value))
-            for name, item in items:
+                value = {str(place): item for place, item in enumerate(value)}
+            for name, item in value.items() if isinstance(value, dict) else ():
                 if name.endswith(CODE):
                     found.append(path + name)
                 else:
