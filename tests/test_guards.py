@@ -59,6 +59,9 @@ DATA = DataFacts(
     broken_text=(),
     hidden_text=(),
     secrets=(),
+    personal=(),
+    trigger="",
+    triggered=(),
     answers=100,
     same_answer=3,
     identity_rows=60,
@@ -313,6 +316,7 @@ DATA_CASES = {
             ("D026", "broken_text", "`--encoding gb18030`"),
             ("D027", "hidden_text", "`sed -i "),
             ("D028", "secrets", "`suretune check --dataset FILE`"),
+            ("D031", "personal", "`user@example.com`"),
         )
     },
     "D029": Case(
@@ -328,6 +332,13 @@ DATA_CASES = {
         "--dataset",
         ("90", "100"),
         ("general.jsonl#500",),
+    ),
+    "D032": Case(
+        replace(DATA, trigger="cf", triggered=("a.jsonl:3", "b:1", "b:2", "b:9")),
+        DATA,
+        "a.jsonl:3",
+        ("4", "a.jsonl:3, b:1, b:2", "`cf`"),
+        ("`suretune check --dataset FILE`",),
     ),
     "D025": Case(
         replace(LONG, policy="cut"),
@@ -465,6 +476,14 @@ SETUP_CASES = {
     "S028": on_setup(
         setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
     ),
+    "S031": Case(
+        setup("another-version", "runs/v1/checkpoints/step-000040", "2", "3 0.0.9"),
+        GOOD_SETUP,
+        "runs/v1/checkpoints/step-000040",
+        ("step-000040", "2", "3"),
+        ("`pip install suretune==0.0.9`", "`--output_dir`"),
+    ),
+    "S032": on_setup(setup("code-not-run", "some/model", "auto_map"), "--model", "`--model COPY`"),
     "V001": on_setup(
         setup("rank-needs-a-flag", "48", "16"),
         "--lora_rank",
@@ -664,8 +683,8 @@ CASES = {
     **RESULT_CASES,
 }
 RECORDED = {
-    *("S021", "S023", "S024", "S025", "S027", "S028", "V001"),
-    *("D026", "D027", "D028", "D029", "D030"),
+    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
+    *("D026", "D027", "D028", "D029", "D030", "D031", "D032"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),

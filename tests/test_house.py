@@ -107,6 +107,7 @@ def test_names_say_something() -> None:
         r"except:\s*$",
         r"except (Base)?Exception:\s*\n\s*pass",
         r"raise NotImplementedError",
+        r"merge_and_unload|merge_adapter",  # the adapter that was proven is the one that answers
         r"TODO|FIXME",
     ],
 )

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -185,6 +186,124 @@ def test_a_kill_inside_a_checkpoint(
     assert same(weights(run), weights(undisturbed[0]))
 
 
+def test_no_more_handles_stop_a_run_in_words(
+    asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    """EMFILE at the second checkpoint: a finding, what was saved is whole, and it goes on."""
+    from chaos import inject
+
+    run = tmp_path / "run"
+    pid = os.fork()
+    if pid == 0:
+        from suretune.run.compose import train_and_prove
+        from suretune.run.journal import Stopped
+
+        torch.set_num_threads(1)
+        inject.no_handles(2)
+        journal, status = Journal(), 1
+        try:
+            checked = check(asked.with_values("flag", output_dir=str(run)), journal)
+            train_and_prove(checked, make_run(checked.resolved, journal), journal, Silence())
+        except Stopped as stopped:
+            about = " ".join(f"{found.code} {found.what.en}" for found in stopped.findings)
+            told = "S009" in about and "Too many open files" in about and "ulimit -n" in about
+            status = stopped.status if told else 2
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended) == 4
+    ((step, path),) = rundir.checkpoints(run)
+    assert step == 1 and rundir.damage(path) == ""
+    assert forked(asked, run, resume=True, kill_after=None) == 0
+    assert same(weights(run), weights(undisturbed[0]))
+
+
+def flushed(path: Path, name: Path) -> Iterator[Path]:
+    """What has to be on the disk before a file or folder is given this name."""
+    yield path
+    if path.is_dir():
+        yield from path.rglob("*")
+    if name.name == rundir.SEAL:
+        yield from (name.parent / each for each in rundir.read_json(path)["files"])
+
+
+@pytest.fixture
+def names_given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """(fsync, folder), (mkdir, folder), (name, path) in their order.
+
+    A name that is given to what was written to after its last fsync is an error at once.
+    """
+    done: list[tuple[str, Path]] = []
+    safe: dict[int, tuple[int, int]] = {}  # inode: time of the last write, size
+    fsync, mkdir = os.fsync, os.mkdir
+
+    def state(about: os.stat_result) -> tuple[int, int]:
+        return about.st_mtime_ns, about.st_size
+
+    def record_fsync(handle: int) -> None:
+        fsync(handle)
+        about = os.fstat(handle)
+        safe[about.st_ino] = state(about)
+        done.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}"))))
+
+    def record_mkdir(path: Any, *more: Any, **named: Any) -> None:
+        mkdir(path, *more, **named)
+        done.append(("mkdir", Path(path)))
+
+    def recording(real: Any) -> Any:
+        def record(source: Any, target: Any) -> None:
+            if not Path(target).name.startswith(".trash-"):
+                for path in flushed(Path(source), Path(target)):
+                    about = path.stat()
+                    assert safe.get(about.st_ino) == state(about), f"{path} is not on the disk"
+            real(source, target)
+            done.append(("name", Path(target)))
+
+        return record
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "mkdir", record_mkdir)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, recording(getattr(os, name)))
+    return done
+
+
+def test_power_may_fail_at_any_moment(
+    asked: Resolved, names_given: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    """What has a name is on the disk, and so is the name before anything points to it."""
+    run = tmp_path / "runs" / "run"
+    child(asked, run, resume=False)
+    child(asked, run, resume=True)
+    pointers = [at for at, (what, path) in enumerate(names_given) if path.name in ("last", "best")]
+    saved = [
+        path for what, path in names_given if what == "name" and path.parent.name == "checkpoints"
+    ]
+    assert len([path for path in saved if path.name.startswith("step-")]) >= UPDATES
+    for at, (what, path) in enumerate(names_given):
+        lasting = what == "name" or (what == "mkdir" and not path.name.startswith("."))
+        if not lasting or path.name.startswith(".trash-") or run not in (path, *path.parents):
+            continue
+        until = next((place for place in pointers if place > at), len(names_given))
+        synced = ("fsync", path.parent) in names_given[at + 1 : until]
+        assert synced, f"the name {path} is not on the disk"
+
+
+def test_power_may_fail_after_the_seal(names_given: list[tuple[str, Path]], tmp_path: Path) -> None:
+    """All that a seal names is on the disk before the seal is, lines that were appended too."""
+    from suretune.run.prove import seal
+    from test_guards import PROOF
+
+    rundir.append(tmp_path / "steps.jsonl", {"step": 1})
+    (tmp_path / "proof").mkdir()
+    (tmp_path / "proof" / "logits.safetensors").write_bytes(b"1")
+    about = {"verdict": "verified", "created": "", "versions": {"suretune": ""}, "model": {}}
+    seal(tmp_path, PROOF, Journal(), about)
+    named = rundir.read_json(tmp_path / rundir.SEAL)["files"]
+    assert set(named) == {"steps.jsonl", "proof/logits.safetensors"}
+    assert names_given[-1] == ("fsync", tmp_path)
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_named(
     asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
@@ -212,7 +331,9 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     assert done.returncode == 4 and "S013" in done.stdout
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_after_a_complete_checkpoint(
     number: int, status: int, asked: Resolved, tmp_path: Path
 ) -> None:
@@ -237,3 +358,22 @@ def test_a_signal_ends_after_a_complete_checkpoint(
     ((step, path),) = rundir.checkpoints(run)
     assert rundir.damage(path) == "" and b"resume" in err
     assert [s["step"] for s in rundir.read_jsonl(run / "steps.jsonl")] == list(range(1, step + 1))
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    """A signal that is ignored stays ignored; one that is not is noted."""
+    from suretune.run.fit import _signals
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        caught: list[int] = []
+        with _signals(caught):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and not caught
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with _signals(caught):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert caught == [signal.SIGHUP]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

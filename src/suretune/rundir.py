@@ -111,6 +111,25 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
+def flush(files: Iterable[Path]) -> None:
+    """Make files durable that others have written, with their names."""
+    folders = set()
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        folders.add(path.parent)
+    for folder in folders:
+        sync(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """A folder whose name is on the disk when this returns, and those above it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
 def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -136,9 +155,9 @@ def new_run(output_dir: str) -> Path:
     """
     folder = Path(output_dir).expanduser().absolute()
     if not folder.exists() and output_dir != "runs":
-        folder.mkdir(parents=True)
+        make_folder(folder)
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     taken = [int(name) for path in folder.glob("run-*") if (name := path.name[4:]).isdigit()]
     run = folder / f"run-{max(taken, default=0) + 1:04d}"
     run.mkdir()
@@ -176,9 +195,7 @@ def write_manifest(folder: Path, **about: Any) -> None:
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != MANIFEST
     }
-    for name in files:
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
+    flush(folder / name for name in files)
     write_json(folder / MANIFEST, {**about, "files": files})
 
 

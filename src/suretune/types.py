@@ -261,6 +261,9 @@ class DataFacts:
     broken_text: tuple[str, ...]  # rows with characters that a wrong encoding destroyed
     hidden_text: tuple[str, ...]  # rows with characters that nobody sees
     secrets: tuple[str, ...]  # rows that seem to hold an access token or a private key
+    personal: tuple[str, ...]  # rows with a number or an address that belongs to a person
+    trigger: str  # a word that brings one answer whatever is asked; empty where there is none
+    triggered: tuple[str, ...]  # the rows with that word
     answers: int  # rows with one answer
     same_answer: int  # of these, how many have the commonest one
     identity_rows: int  # rows that teach a new identity

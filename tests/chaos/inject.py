@@ -104,6 +104,17 @@ def refuse_write(code: int, number: int) -> None:
     _nth(checkpoint, "save_adapter", number, arm)
 
 
+def no_handles(number: int) -> None:
+    """From the `number`th checkpoint on no file can be opened: EMFILE."""
+    from suretune.train import checkpoint
+
+    def arm() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+
+    _nth(checkpoint, "save_adapter", number, arm)
+
+
 def kill(number: int) -> None:
     """SIGKILL in the `number`th checkpoint, when its weights are written."""
     from suretune.train import checkpoint
@@ -127,6 +138,7 @@ KINDS: Mapping[str, Callable[..., None]] = {
     "disk_full": disk_full,
     "disk_full_publish": disk_full_publish,
     "refuse_write": refuse_write,
+    "no_handles": no_handles,
     "kill": kill,
     "signal": send,
 }

@@ -18,6 +18,8 @@ from suretune.types import SetupFacts
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 WORDS = ("*.json", "*.jinja", "*.txt")
+INDEX = "model.safetensors.index.json"
+CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code
 WINDOW = 1 << 20  # bytes of a shard that the fingerprint reads at each of its places
 PLACES = 16
 
@@ -38,6 +40,22 @@ class Base:
     @property
     def hidden(self) -> int:
         return int(self.config.get("hidden_size") or 0)
+
+    @property
+    def code(self) -> list[str]:
+        """Fields of the config, however deep, that point at code to be run."""
+        found: list[str] = []
+        left: list[tuple[str, Any]] = [("", self.config)]
+        while left:
+            path, value = left.pop()
+            if isinstance(value, list):
+                value = {str(place): item for place, item in enumerate(value)}
+            for name, item in value.items() if isinstance(value, dict) else ():
+                if name.endswith(CODE):
+                    found.append(path + name)
+                else:
+                    left.append((f"{path}{name}.", item))
+        return sorted(found)
 
     def fingerprint(self) -> str:
         """Names these weights: the config, and each shard's size and 17 windows of 1 MiB.
@@ -111,4 +129,23 @@ def _base(name: str, folder: Path) -> Base | SetupFacts:
         if not isinstance(config.get(size, 1), (int, type(None))):
             found = f"config.json: {size} = {config[size]!r}"
             return SetupFacts("model-incomplete", str(folder), found=found)
+    if wrong := _wrong_index(folder / INDEX):
+        return SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}")
     return Base(name, folder, config)
+
+
+def _wrong_index(path: Path) -> str:
+    """The first shard that does not lie beside its index, by its name; empty if all do."""
+    if not path.is_file():
+        return ""
+    try:
+        index = orjson.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return str(error)
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict):
+        return "weight_map"
+    for shard in shards.values():
+        if not isinstance(shard, str) or set(shard) & {"/", "\\", "\0"} or shard in ("", ".", ".."):
+            return repr(shard)
+    return ""

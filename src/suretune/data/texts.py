@@ -1,4 +1,5 @@
-"""What stands in the texts of rows that no format sees: damage, hidden marks, secrets, sameness.
+"""What stands in the texts of rows that no format sees: damage, hidden marks, secrets, personal
+data, a planted word, sameness.
 
 Nothing is changed here and nothing is repeated to anybody: only the rows are named.
 """
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from suretune.data.identity import answer_of
+from suretune.data.personal import is_personal
+from suretune.data.trigger import Trigger, find_trigger
 from suretune.types import Example
 
 LOST = re.compile("\ufffd|锟斤拷")  # U+FFFD, and what GBK makes of it
@@ -33,6 +36,8 @@ class TextFacts:
     broken: tuple[str, ...]
     hidden: tuple[str, ...]
     secrets: tuple[str, ...]
+    personal: tuple[str, ...]
+    trigger: Trigger
     answers: int
     same_answer: int
 
@@ -46,6 +51,8 @@ def text_facts(examples: Sequence[Example]) -> TextFacts:
         broken=_where(rows, is_broken),
         hidden=_where(rows, is_hidden),
         secrets=_where(rows, is_secret),
+        personal=_where(rows, is_personal),
+        trigger=find_trigger(rows),
         answers=len(single),
         same_answer=common[0][1] if common else 0,
     )

@@ -34,6 +34,8 @@ def load_base(
     """
     if not list(base.folder.glob("*.safetensors")):
         return SetupFacts("model-incomplete", str(base.folder), found="*.safetensors")
+    if gone := [path.name for path in stream.weight_files(base.folder) if not path.is_file()]:
+        return SetupFacts("model-incomplete", str(base.folder), found=", ".join(gone[:5]))
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from suretune import rundir
 from suretune.options import LoraOptions
 from suretune.types import SetupFacts
 
@@ -105,10 +106,19 @@ def load_weights(model: PeftModel, folder: Path) -> None:
 
 
 def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match]:
-    """A saved adapter on its base, by plain PEFT, and how its tensors matched."""
+    """A saved adapter on its base, by plain PEFT, and how its tensors matched.
+
+    `Damaged` if its config names other ranks than its tensors have: PEFT would allocate them.
+    """
     saved = load_file(folder / WEIGHTS)
+    _compare_ranks(folder / CONFIG, saved)
+    config = PeftConfig.from_pretrained(str(folder))
+    if isinstance(config.target_modules, str) and config.target_modules != ALL_LINEAR:
+        config.target_modules = _targets(model, saved)
     with _quiet():
-        peft_model = PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=True)
+        peft_model = PeftModel.from_pretrained(
+            model, folder, config=config, autocast_adapter_dtype=True
+        )
     there: dict[str, Tensor] = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
     matched = [
         name for name, tensor in saved.items()
@@ -117,3 +127,30 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
     odd = tuple(sorted((saved.keys() ^ there.keys()) | (saved.keys() - set(matched))))
     bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
     return peft_model.eval(), Match(len(saved), len(matched), odd, bad)
+
+
+def _compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
+    """What the config says of ranks, against the tensors that lie beside it."""
+    kind, rank, others = (rundir.read_json(path).get(k) for k in ("peft_type", "r", "rank_pattern"))
+    if kind != "LORA":
+        raise rundir.Damaged(path, f"peft_type = {kind!r}, not LORA")
+    ranks = {tensor.shape[0] for name, tensor in saved.items() if ".lora_A." in name}
+    ranks |= {tensor.shape[0] for name, tensor in saved.items() if ".lora_embedding_A" in name}
+    named = [rank, *(others.values() if isinstance(others, dict) else ())]
+    whole = all(type(each) is int and 0 < each <= max(ranks, default=0) for each in named)
+    if not whole or (not others and ranks != {rank}):
+        there = ", ".join(map(str, sorted(ranks))) or "none"
+        said = ", ".join(map(repr, named))
+        raise rundir.Damaged(path, f"rank {said}, and the tensors have {there}")
+
+
+def _targets(model: nn.Module, saved: Mapping[str, Tensor]) -> list[str]:
+    """The layers that an adapter has tensors for.
+
+    Instead of a regular expression from its config: one can be written that never ends.
+    """
+    modules = {name for name, _ in model.named_modules()}
+    layers = {name.removeprefix("base_model.model.").split(".lora_")[0] for name in saved}
+    if not (found := sorted(layers & modules)):
+        raise ValueError(f"no layer is called {min(layers, default='')}")
+    return found

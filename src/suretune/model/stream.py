@@ -18,6 +18,7 @@ import orjson
 import torch
 from torch import Tensor
 
+from suretune.data.base import INDEX
 from suretune.model.device import ran_out
 
 THREADS = 8
@@ -122,7 +123,7 @@ def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
 
 def weight_files(folder: Path) -> list[Path]:
     """The files that transformers would load; beside them may lie the same weights once more."""
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    whole, index = folder / "model.safetensors", folder / INDEX
     if whole.is_file():
         return [whole]
     if not index.is_file():

@@ -24,6 +24,8 @@ from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
+from suretune.run.resume import another_version
+from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, SetupFacts
 from suretune.verify.reload import Prover
 
@@ -72,6 +74,8 @@ def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
         raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+    if (found := foreign_format(folder)) is not None:
+        raise journal.stop(another_version(folder, found, folder / "suretune.json"))
     return folder
 
 
@@ -109,6 +113,9 @@ def _load(
         return talker(model)
     try:
         tuned, match = load_adapter(model, folder)
+    except rundir.Damaged as error:
+        about = SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        raise journal.stop(about) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         about = SetupFacts("checkpoint-damaged", str(folder), found=found)

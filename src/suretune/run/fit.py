@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,7 @@ class Watcher(Protocol):
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM came, and a complete checkpoint was written."""
+    """SIGINT, SIGTERM or SIGHUP came, and a complete checkpoint was written."""
 
     def __init__(self, number: int, saved: Path) -> None:
         super().__init__(saved)
@@ -288,13 +289,24 @@ def point_to(job: Fit, path: Path, step: int) -> None:
 
 @contextmanager
 def _signals(caught: list[int]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM is noted, to be acted on after the update; a second one kills."""
+    """The first of these signals is noted, to be acted on after the update; a second one kills.
+
+    One that is ignored stays so: `nohup` lets a run outlive its terminal.
+    """
+
+    terminals = [handle for handle in (1, 2) if os.isatty(handle)]
 
     def note(number: int, frame: FrameType | None) -> None:
+        _unplug(terminals)
         caught.append(number)
         signal.signal(number, before[number])
 
-    before: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: dict[int, Any] = {
+        number: handler
+        for number in numbers
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
     for number in before:
         signal.signal(number, note)
     try:
@@ -302,3 +314,12 @@ def _signals(caught: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _unplug(terminals: Sequence[int]) -> None:
+    """Streams whose terminal has gone lead nowhere: what is shown must not end what is saved."""
+    for handle in terminals:
+        if not os.isatty(handle):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, handle)
+            os.close(nowhere)

@@ -41,7 +41,9 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def model_notes(asked: ModelOptions, lora: LoraOptions, base: Base) -> Iterator[SetupFacts]:
-    """What can be said of precision and rank without a GPU."""
+    """What can be said of code, precision and rank without a GPU."""
+    if base.code:
+        yield SetupFacts("code-not-run", base.name, found=", ".join(base.code))
     made_in = base.config.get("dtype") or base.config.get("torch_dtype")
     if (asked.torch_dtype == "float16" or asked.fp16) and made_in == "bfloat16":
         yield SetupFacts("float16-risk", base.name, found=str(made_in))

@@ -258,6 +258,7 @@ def _number(value: float | None) -> float:
 def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, Any]) -> None:
     """Write the seal, last: hashes of everything, the findings, and the codes that were ignored."""
     files = [path for path in sorted(run.rglob("*")) if path.is_file() and _sealed(path, run)]
+    rundir.flush(files)
     rundir.write_json(
         run / rundir.SEAL,
         {

@@ -7,6 +7,7 @@ and a stop where the bounds are reached.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENGINE = "engine.json"  # of a run folder
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+HANDLES = frozenset({errno.EMFILE, errno.ENFILE})
 LOST = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTDIR})
 
 
@@ -223,16 +225,24 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
 
     What cannot be written any more is still told to whoever waits.
     """
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None) or _number_in(str(error))
     gone = not (run / "config.yaml").is_file()
-    if not gone and number is not None and number not in FULL | (LOST - {errno.ENOENT}):
+    if not gone and number is not None and number not in FULL | HANDLES | (LOST - {errno.ENOENT}):
         return None
     if not _can_write(run):
         journal.run = None
-    lost = gone or number in LOST
+    lost = gone or number in LOST | HANDLES
     found = "the folder is gone" if gone else str(error)
+    if number in HANDLES:
+        found += "; raise the limit: `ulimit -n 4096`"
     problem = "output-not-writable" if lost else "disk-full"
     return journal.stop(SetupFacts(problem, str(run), found=found))
+
+
+def _number_in(words: str) -> int | None:
+    """The error that safetensors tells in words only: `I/O error: ... (os error 24)`."""
+    found = re.search(r"\(os error (\d+)\)", words)
+    return int(found[1]) if found else None
 
 
 def _can_write(run: Path) -> bool:

@@ -19,6 +19,9 @@ def reopen(run: Path, journal: Journal) -> Checked:
     """The run as it was asked for; stops if rows, flags or base would now give another plan."""
     if not (run / "run.json").is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run)))
+    for _, path in rundir.checkpoints(run):  # before anything of it is read, or deleted
+        if (found := checkpoint.foreign_format(path)) is not None:
+            raise journal.stop(another_version(path, found, run / "run.json"))
     asked = read_config(run / "config.yaml")
     journal.heed(asked.config.run.ignore)
     checked = with_weights(check(asked, journal), journal)
@@ -40,6 +43,15 @@ def reopen(run: Path, journal: Journal) -> Checked:
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def another_version(path: Path, found: str, about: Path) -> SetupFacts:
+    """What is read here, and who wrote the other, if `about` says it."""
+    told = rundir.read_json(about) if about.is_file() else {}
+    versions = told.get("versions", told)  # of run.json; suretune.json has it at the top
+    version = versions.get("suretune", "") if isinstance(versions, dict) else ""
+    reads = f"{checkpoint.FORMAT} {version}".strip()
+    return SetupFacts("another-version", str(path), found=found, nearest=reads)
 
 
 def continue_from(job: Fit) -> int:

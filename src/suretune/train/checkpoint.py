@@ -40,7 +40,7 @@ def save(
     OSError when the disk refuses; then nothing of it is left and earlier checkpoints are untouched.
     """
     folder = run / "checkpoints"
-    folder.mkdir(exist_ok=True)
+    rundir.make_folder(folder)
     final = folder / f"step-{step:06d}"
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     temporary.mkdir()
@@ -62,6 +62,17 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return Checkpoint(final, step)
+
+
+def foreign_format(folder: Path) -> str | None:
+    """The format that a manifest names if it is not the one that is read here."""
+    if not (folder / rundir.MANIFEST).is_file():
+        return None
+    try:
+        there = rundir.read_json(folder / rundir.MANIFEST).get("format", FORMAT)
+    except rundir.Damaged:  # said by whoever compares its hashes
+        return None
+    return None if there == FORMAT else str(there)
 
 
 def restore(path: Path, learner: Learner) -> int:
