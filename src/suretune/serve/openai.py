@@ -210,6 +210,12 @@ class UnloadRequest(Body):
     lora_name: Name
 
 
+KINDS_OF_BODY = (
+    ChatRequest, CompletionRequest, Question, LoadRequest, UnloadRequest,
+    ChatMessage, TextPart, StreamOptions,
+)  # fmt: skip
+FIELDS = frozenset(name for kind in KINDS_OF_BODY for name in kind.model_fields)
+
 # --- reading it ---------------------------------------------------------------------------------
 
 Request = TypeVar("Request", bound=Body)
@@ -260,9 +266,10 @@ def _same(given: Any, neutral: Any) -> bool:
 
 def _refused(error: ValidationError) -> Refused:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    param = _param(first["loc"])
     if first["type"] == "extra_forbidden":
+        param = _param((*first["loc"][:-1], "")) + str(first["loc"][-1])[:LONGEST]
         return Refused(400, f"Unknown field {param}.", param=param, code="unknown_parameter")
+    param = _param(first["loc"])
     if first["type"] == "missing":
         return Refused(400, f"{param} is missing.", param=param, code="missing_required_parameter")
     return Refused(400, f"{param}: {first['msg'][:LONGEST]}", param=param, code="invalid_value")
@@ -274,7 +281,7 @@ def _param(place: Sequence[int | str]) -> str:
     for part in place:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in ("str", "int") and "[" not in part:
+        elif part in FIELDS or not part:
             path += f".{part}" if path else part
     return path[:LONGEST]
 

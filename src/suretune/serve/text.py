@@ -58,10 +58,11 @@ class Stops:
         if self.found:
             return ""
         text = self.held + piece
-        places = [place for word in self.words if (place := text.find(word)) >= 0]
-        if places:
+        # That which is whole first, so that it does not matter in which pieces the text came.
+        found = [(at + len(w), at) for w in self.words if (at := text.find(w)) >= 0]
+        if found:
             self.found, self.held = True, ""
-            return text[: min(places)]
+            return text[: min(found)[1]]
         cut = len(text) - max((_overlap(text, word) for word in self.words), default=0)
         self.held = text[cut:]
         return text[:cut]
