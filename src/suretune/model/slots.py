@@ -260,8 +260,10 @@ class Slots:
         return min(-(-near // NEAR) * NEAR, self.room)
 
     def _bucket(self, rows: int) -> int:
-        """Powers of two where a graph is captured for each."""
-        return min(1 << (rows - 1).bit_length(), self.rows) if self.graphs else rows
+        """Powers of two on CUDA, for a graph is captured for each."""
+        if self.device.type != "cuda":
+            return rows
+        return min(1 << (rows - 1).bit_length(), self.rows)
 
     def _graph(self, rows: int, foreign: Foreign | None) -> Any:
         key = rows, foreign is not None
