@@ -81,8 +81,12 @@ class Heard:
 def busy(
     who: Slots, asks: Sequence[Ask], seed: int | None = None, dropped: Iterable[int] = ()
 ) -> list[Heard]:
-    """All of them: as many at once as fit, or, with a seed, coming when they like."""
+    """All of them: as many at once as fit, or, with a seed, coming when they like.
+
+    With an odd seed the device is a step ahead on a CPU as well.
+    """
     chance = random.Random(seed)
+    who.ahead = who.device.type == "cuda" or (seed is not None and seed % 2 == 1)
     given, seats = [Heard() for _ in asks], {}
     waiting = list(range(len(asks)))
     while waiting or seats:
@@ -233,11 +237,13 @@ def test_drawn_as_often_as_likely() -> None:
     assert shares(1e-40, None).tolist() == [1, 0, 0, 0, 0] == shares(3.0, 0.01).tolist()
 
 
-def test_a_dropped_request_frees_its_slot_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_dropped_request_frees_its_slot_and_leaves_nothing(ahead: bool) -> None:
     """Whatever stood in a freed row, even NaN in every place, is never seen."""
     who = Slots(stack_of(bare("Mistral", sliding_window=9)), 2, 64, 0, 0)
     asks = greedy(asked(30, 7, 12), 25)
     want = [busy(who, [ask])[0].tokens for ask in asks]
+    who.ahead = ahead
     (long, _), (short, first) = who.admit(asks[:2])
     said = [s for _ in range(5) for s in who.step() if s.slot == short]
     assert who.free == 0
@@ -254,6 +260,27 @@ def test_a_dropped_request_frees_its_slot_and_leaves_nothing() -> None:
         for one in who.step():
             tokens[one.slot].append(one.token)
     assert [tokens[short], tokens[slot]] == want[1:]
+
+
+def test_memory_that_runs_out_while_reading_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    who = Slots(stack_of(bare("Qwen2")), 3, 64, 0, 0)
+    asks = greedy(asked(8, 12, 5), 20)
+    want = [busy(who, [ask])[0].tokens for ask in asks]
+    [(_, said)] = who.admit(asks[:1])
+    tokens = [said.token]
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slots, "read", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            who.admit(asks[1:])
+    assert who.free == 2
+    while who.free < 3:
+        tokens += [said.token for said in who.step()]
+    assert tokens == want[0]
+    assert [heard.tokens for heard in busy(who, asks)] == want
 
 
 def test_adapters_come_and_go_while_others_answer(tmp_path: Path) -> None:
@@ -334,6 +361,20 @@ def test_adapters_have_room_or_are_refused(tmp_path: Path) -> None:
         Slots(make_stack(tuned("Llama").base_model.model), 2, 64, 2, 32)
 
 
+def test_begun_anew_over_the_same_stack(tmp_path: Path) -> None:
+    """After an accident: nothing of the former slots is left."""
+    folder = adapter(tmp_path / "x", bare("Llama"), 1)
+    stack, asks = stack_of(bare("Llama")), greedy(asked(5, 9), 20)
+    who = Slots(stack, 2, 64, 2, 32)
+    want = busy(who, asks)
+    who.load("x", folder)
+    tuned_answers = busy(who, [replace(ask, adapter="x") for ask in asks])
+    again = Slots(stack, 2, 64, 1, 8)
+    assert again.adapters == () and busy(again, asks) == want
+    again.load("y", folder)
+    assert busy(again, [replace(ask, adapter="y") for ask in asks]) == tuned_answers
+
+
 def changed(folder: Path, change: Any) -> Path:
     tensors = load_file(folder / WEIGHTS)
     change(tensors)
@@ -363,7 +404,10 @@ Q = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"
         (lambda f: set_up(f, use_what_is_not_known_yet=True), "use_what_is_not_known_yet"),
         (lambda f: set_up(f, target_modules=["q_proj", "lm_head"]), "lm_head"),
         (lambda f: set_up(f, target_modules=["nothing"]), "target_modules"),
+        (lambda f: set_up(f, target_modules="(q_proj"), "(q_proj"),
         (lambda f: set_up(f, peft_type="IA3"), "peft_type"),
+        (lambda f: set_up(f, r=0), "lora_alpha"),
+        (lambda f: set_up(f, lora_alpha=float("nan")), "lora_alpha"),
     ],
 )
 def test_an_adapter_that_does_not_match_is_not_loaded(tmp_path: Path, wrong: Any, odd: str) -> None:
@@ -381,6 +425,9 @@ def test_an_adapter_that_is_not_finite_is_not_loaded(tmp_path: Path) -> None:
     who = Slots(stack_of(bare("Llama")), 2, 64, 2, 32)
     assert who.load("x", folder).non_finite == (Q,)
     assert who.adapters == ()
+    (folder / CONFIG).write_text("[1]")
+    with pytest.raises(TypeError, match="not an object"):
+        who.load("x", folder)
     (folder / CONFIG).unlink()
     with pytest.raises(FileNotFoundError):
         who.load("x", folder)
