@@ -310,6 +310,37 @@ def test_the_engine_says_what_transformers_says(stack: Stack) -> None:
     assert [TOKENIZER.decode(ids) for ids in said] == expected
 
 
+@pytest.mark.parametrize("how", ["fails", "ends"])
+def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
+    async def go(engine: Engine) -> bytes:
+        base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
+        metrics = Metrics(engine, 2)
+        limits = Limits(None, LOCAL, 1000)
+        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0))
+        body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
+        async with listening(app, limits) as port:
+            url = f"http://127.0.0.1:{port}/v1/completions"
+            async with (
+                httpx.AsyncClient() as client,
+                client.stream("POST", url, json={**body, "stream": True}) as answer,
+            ):
+                got = b""
+                async for part in answer.aiter_raw():
+                    got += part
+                    if how == "fails":
+                        Fragile.failures = 1
+                    elif engine.state == "ready":
+                        await asyncio.to_thread(engine.close, "the server is shutting down")
+            return got
+
+    events = [line for line in with_engine(stack, go).split(b"\n\n") if line]
+    assert events[-1] == b"data: [DONE]" and events[0].startswith(b'data: {"id"')
+    error = json.loads(events[-2].removeprefix(b"data: "))["error"]
+    assert error["type"] == "server_error" and error["code"] == "engine"
+    assert ("shutting down" if how == "ends" else "failed") in error["message"]
+    Fragile.failures = 0
+
+
 def test_help_of_the_server_imports_nothing_heavy(tmp_path: Path) -> None:
     import subprocess
     import sys

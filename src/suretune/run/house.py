@@ -43,6 +43,8 @@ class House:
 
     def table(self) -> Slots:
         """Slots without adapters: the engine loads those."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # what a table before this one had
         asked = self.config.serve
         spare = SPARE_RANKS if asked.adapters_dir else 0
         given = sum(-(-candidate.ranks // 8) * 8 for candidate in self.candidates)
