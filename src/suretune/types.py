@@ -372,8 +372,31 @@ class ProofFacts:
     held_out_least_step: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayFacts:
+    """What a server answered to the probes of a seal, before it answers anybody else.
+
+    `exact`: on the same device and precision, so that nothing but equality will do. `wrong` are the
+    answers that no rounding explains: "question -> sealed answer -> answer now".
+    """
+
+    model: str
+    asked: int
+    equal: int
+    exact: bool
+    wrong: tuple[str, ...]
+
+
 Facts = (
-    FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
+    FlagFacts
+    | Fault
+    | DataFacts
+    | PlanFacts
+    | SetupFacts
+    | StepFacts
+    | RecoveryFacts
+    | ProofFacts
+    | ReplayFacts
 )
 
 

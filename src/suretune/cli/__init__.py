@@ -92,6 +92,18 @@ VERBS = (
         ("probes", "output_dir", "ignore"),
     ),
     Verb(
+        "serve",
+        Text(
+            "answer over HTTP as OpenAI's API, after the proof (pip install 'suretune[serve]')",
+            "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
+        ),
+        ("model", "serve"),
+        ("adapters", "system", "temperature", "top_p", "ignore"),
+        positional="RUN...",
+        several=True,
+        aliases=("deploy",),
+    ),
+    Verb(
         "verify",
         Text("check a seal again: files, answers, base", "再次核对封条:文件、回答、基座"),
         positional="RUN",

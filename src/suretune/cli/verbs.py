@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
-TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "verify")  # verbs that import it
+TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "verify", "serve")  # import it
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
@@ -66,6 +66,7 @@ def run_verb(command: Command) -> int:
         "infer": infer,
         "ask": ask,
         "reword": reword,
+        "serve": serve,
         "verify": verify,
         "report": report,
         "explain": explain,
@@ -273,6 +274,13 @@ def reword(command: Command, journal: Journal) -> int:
     from suretune.cli.reword import write_wordings
 
     return write_wordings(command, journal)
+
+
+def serve(command: Command, journal: Journal) -> int:
+    """OpenAI's API over HTTP, once the seals' probes are answered as they were."""
+    from suretune.cli.serve import listen
+
+    return listen(command, journal)
 
 
 def verify(command: Command, journal: Journal) -> int:

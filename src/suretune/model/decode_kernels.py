@@ -3,7 +3,9 @@
 A step reads every weight once and computes next to nothing, so time is bytes over bandwidth plus
 what each kernel's start costs. Nine kernels make a layer. What a group's adapters take in,
 a = x A', is summed by the kernel that makes x, in parts: `Wide` carries both to the product, which
-adds a B' to its outputs. Attention over a cache in splits: Flash-Decoding (Dao et al. 2023).
+adds a B' to its outputs. Of many adapters a row takes in its own only; what it leaves out is not
+written, so the product reads zero there. Attention over a cache in splits: Flash-Decoding (Dao et
+al. 2023).
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from suretune.model.groups import Group
+from suretune.model.groups import Foreign, Group
 from suretune.model.ops import SILU
+from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
 
 if TYPE_CHECKING:
@@ -30,16 +33,20 @@ RANKS = 4  # of a program of `_normed`
 
 
 class Wide(NamedTuple):
-    """A product's input: x (B, K), and its adapters' a (B, parts, R) float32, to be summed."""
+    """A product's input: x (B, K), and its adapters' a (B, parts, R) float32, to be summed.
+
+    foreign (B, R or more) uint8: ranks of other rows' adapters, whose parts hold anything.
+    """
 
     x: Tensor
     parts: Tensor | None = None
+    foreign: Tensor | None = None
 
 
 @triton.jit
 def _normed(
-    x, weight, down, out, parts, size, eps, down_stride8, out_stride, ranks,
-    RANKS: tl.constexpr, BLOCK: tl.constexpr,
+    x, weight, down, out, parts, foreign, size, eps, down_stride8, out_stride, ranks,
+    foreign_stride, RANKS: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     """Every program norms the row again: cheaper than a kernel more."""
     row = tl.program_id(0).to(tl.int64)
@@ -52,7 +59,10 @@ def _normed(
     half = values.to(out.dtype.element_ty)
     if first == 0:
         tl.store(out + row * out_stride + at, half, inside)
-    if ranks > 0:
+    wanted = ranks > 0
+    if FOREIGN:  # RANKS neighbours belong to one adapter
+        wanted = wanted & (tl.load(foreign + row * foreign_stride + first) == 0)
+    if wanted:
         for rank in tl.static_range(RANKS):
             line = down + (first + rank) * (down_stride8 * 8)
             a = tl.load(line + at, inside, 0.0).to(tl.float32)
@@ -66,8 +76,8 @@ def _tanh(x):
 
 @triton.jit
 def _gated(
-    gate_up, down, out, parts, size, down_stride8, out_stride, ranks,
-    IS_SILU: tl.constexpr, BLOCK: tl.constexpr,
+    gate_up, down, out, parts, foreign, size, down_stride8, out_stride, ranks, foreign_stride,
+    IS_SILU: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -81,17 +91,29 @@ def _gated(
     half = (acted * u).to(out.dtype.element_ty)
     tl.store(out + row * out_stride + at, half, inside)
     part = parts + (row * tl.num_programs(1) + tl.program_id(1)) * ranks
-    _take_in(down, down_stride8, at, inside, half, part, ranks)
+    mine = foreign + row * foreign_stride
+    _take_in(down, down_stride8, at, inside, half, part, ranks, mine, FOREIGN)
 
 
 @triton.jit
-def _take_in(down, down_stride8, at, inside, half, part, ranks):
+def _take_in(
+    down, down_stride8, at, inside, half, part, ranks, foreign, FOREIGN: tl.constexpr
+):  # fmt: skip
     """Eight ranks at a time: part (ranks,) = the sum over these columns of x * A."""
-    eight = tl.arange(0, 8)
     for first in range(0, ranks, 8):
-        lines = down + (first + eight)[:, None] * (down_stride8 * 8) + at[None, :]
-        a = tl.load(lines, inside[None, :], 0.0).to(tl.float32)
-        tl.store(part + first + eight, tl.sum(a * half.to(tl.float32)[None, :], 1))
+        if FOREIGN:  # eight neighbours belong to one adapter
+            if tl.load(foreign + first) == 0:
+                _take_in_eight(down, down_stride8, at, inside, half, part, first)
+        else:
+            _take_in_eight(down, down_stride8, at, inside, half, part, first)
+
+
+@triton.jit
+def _take_in_eight(down, down_stride8, at, inside, half, part, first):
+    eight = first + tl.arange(0, 8)
+    lines = down + eight[:, None] * (down_stride8 * 8) + at[None, :]
+    a = tl.load(lines, inside[None, :], 0.0).to(tl.float32)
+    tl.store(part + eight, tl.sum(a * half.to(tl.float32)[None, :], 1))
 
 
 @triton.jit
@@ -188,10 +210,10 @@ def _gather(
     return top, total, summed
 
 
-@triton.jit(do_not_specialize=["splits", "ranks"])
+@triton.jit(do_not_specialize=["splits", "ranks", "foreign_stride"])
 def _combine(
-    partial, sums, down, out, parts, down_stride8, out_stride, splits, ranks,
-    SIZE: tl.constexpr, SPLITS: tl.constexpr,
+    partial, sums, down, out, parts, foreign, down_stride8, out_stride, splits, ranks,
+    foreign_stride, SIZE: tl.constexpr, SPLITS: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     """One row and query head: its splits weighed, and its share of o's a."""
     row, head, heads = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
@@ -205,84 +227,41 @@ def _combine(
     column = head * SIZE + whole
     tl.store(out + row * out_stride + column, half)
     part = parts + (row * heads + head) * ranks
-    _take_in(down, down_stride8, column, whole >= 0, half, part, ranks)
+    mine = foreign + row * foreign_stride
+    _take_in(down, down_stride8, column, whole >= 0, half, part, ranks, mine, FOREIGN)
 
 
-@triton.jit(do_not_specialize=["m", "ranks", "count"])
-def _product(
-    x, w, bias, residual, parts, b, out, m, n, k, x_stride8, w_stride8, ranks, count,
-    ROWS: tl.constexpr, BIAS: tl.constexpr, RESIDUAL: tl.constexpr, RANKS: tl.constexpr,
-    COUNT: tl.constexpr, N: tl.constexpr, K: tl.constexpr, STAGES: tl.constexpr,
-):  # fmt: skip
-    """N outputs of all rows. Strides count 8 elements, so that 16 bytes are read at once."""
-    line = tl.program_id(0) * N + tl.arange(0, N)
-    row = tl.arange(0, ROWS)
-    real, there = line < n, row < m
-    start = w + tl.where(real, line, 0).to(tl.int64)[:, None] * (w_stride8 * 8)
-    at = tl.arange(0, K)
-    if ROWS == 1:
-        wide = tl.zeros((N, K), tl.float32)
-        for first in tl.range(0, k, K, num_stages=STAGES):
-            inside = first + at < k
-            weights = tl.load(start + (first + at)[None, :], inside[None, :], 0.0)
-            values = tl.load(x + first + at, inside, 0.0).to(tl.float32)
-            wide += weights.to(tl.float32) * values[None, :]
-        y = tl.sum(wide, 1)[:, None]
-    else:
-        y = tl.zeros((N, ROWS), tl.float32)
-        turned = x + row[None, :] * (x_stride8 * 8)
-        for first in tl.range(0, k, K, num_stages=STAGES):
-            inside = first + at < k
-            weights = tl.load(start + (first + at)[None, :], inside[None, :], 0.0)
-            values = tl.load(turned + (first + at)[:, None], inside[:, None] & there[None, :], 0.0)
-            y = tl.dot(weights, values, y)
-    if RANKS > 0:
-        rank, some = tl.arange(0, RANKS), tl.arange(0, COUNT)
-        a = tl.zeros((ROWS, RANKS), tl.float32)
-        for first in range(0, count, COUNT):
-            spot = (row[:, None] * count + first + some[None, :])[:, :, None] * ranks
-            mask = there[:, None] & (first + some < count)[None, :]
-            mask = mask[:, :, None] & (rank < ranks)[None, None, :]
-            a += tl.sum(tl.load(parts + spot + rank[None, None, :], mask, 0.0), 1)
-        lines = tl.where(real, line, 0).to(tl.int64)[:, None] * ranks + rank[None, :]
-        up = tl.load(b + lines, (rank < ranks)[None, :], 0.0)
-        if ROWS == 1:
-            y += tl.sum(up.to(tl.float32) * a, 1)[:, None]
-        else:
-            y = tl.dot(up, tl.trans(a.to(up.dtype)), y)
-    if BIAS:
-        y += tl.load(bias + line, real, 0.0).to(tl.float32)[:, None]
-    target = row[None, :].to(tl.int64) * n + line[:, None]
-    good = real[:, None] & there[None, :]
-    if RESIDUAL:
-        y += tl.load(residual + target, good, 0.0).to(tl.float32)
-    tl.store(out + target, y, good)
-
-
-def normed(x: Tensor, norm: Norm, group: Group) -> Wide:
+def normed(x: Tensor, norm: Norm, group: Group, foreign: Foreign | None = None) -> Wide:
     """RMS norm of x (B, K), and what the group's adapters take in."""
     wide = x.new_empty(len(x), group.k)
     parts = _parts(wide, 1, group)
     block = triton.next_power_of_2(group.k)
     grid = (len(x), max(group.r // RANKS, 1))
+    other = _other(group, foreign)
     _normed[grid](
-        x, norm.weight, group.a, wide, parts, group.k, norm.eps,
-        group.k // 8, group.k, group.r, RANKS, block,
+        x, norm.weight, group.a, wide, parts, parts if other is None else other, group.k, norm.eps,
+        group.k // 8, group.k, group.r, stride_of(other), RANKS, block, other is not None,
         num_warps=4 if block <= 2048 else 8,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
-def gated(gate_up: Tensor, act: str, group: Group) -> Wide:
+def _other(group: Group, foreign: Foreign | None) -> Tensor | None:
+    """As a kernel reads it; none where nothing is foreign."""
+    return foreign[len(group.sizes)].view(torch.uint8) if foreign and group.r else None
+
+
+def gated(gate_up: Tensor, act: str, group: Group, foreign: Foreign | None = None) -> Wide:
     """act(g) * u of gate_up (B, 2 I) = [g u], and what the group's adapters take in."""
     wide = gate_up.new_empty(len(gate_up), group.k)
     grid = (len(gate_up), triton.cdiv(group.k, GATE))
     parts = _parts(wide, grid[1], group)
+    other = _other(group, foreign)
     _gated[grid](
-        gate_up, group.a, wide, parts, group.k, group.k // 8,
-        group.k, group.r, act == SILU, GATE, num_warps=4,
+        gate_up, group.a, wide, parts, parts if other is None else other, group.k, group.k // 8,
+        group.k, group.r, stride_of(other), act == SILU, GATE, other is not None, num_warps=4,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
 def _parts(like: Tensor, count: int, group: Group) -> Tensor:
@@ -291,7 +270,7 @@ def _parts(like: Tensor, count: int, group: Group) -> Tensor:
 
 def attend(
     stack: Stack, layer: Layer, qkv: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
-    cache: Cache, take_in: bool,
+    cache: Cache, take_in: bool, foreign: Foreign | None = None,
 ) -> Wide:  # fmt: skip
     """qkv (B, (H + 2 H_kv) D) as projected, positions (B,) of these tokens, kept keys and values
     (B, room, H_kv, D), which get the new ones; what o shall multiply. Up to 2**31 values a row.
@@ -312,63 +291,17 @@ def attend(
         norms[0] is not None, layer.window is not None, num_warps=4,
     )  # fmt: skip
     wide = qkv.new_empty(rows, group.k)
-    parts = _parts(wide, stack.heads, group)
+    parts, other = _parts(wide, stack.heads, group), _other(group, foreign)
     _combine[(rows, stack.heads)](
-        partial, sums, group.a, wide, parts, group.k // 8,
-        group.k, splits, group.r if take_in else 0, size, triton.next_power_of_2(splits),
-        num_warps=4,
+        partial, sums, group.a, wide, parts, parts if other is None else other, group.k // 8,
+        group.k, splits, group.r if take_in else 0, stride_of(other), size,
+        triton.next_power_of_2(splits), other is not None, num_warps=4,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
 def times(group: Group, wide: Wide, residual: Tensor | None = None) -> Tensor:
     """(B, N): the group's outputs for at most 16 rows, its adapters' share and residual added."""
-    return product(group.weight, wide.x, wide.parts, group.b, group.bias, residual)
-
-
-class Tile(NamedTuple):
-    """How a product is cut: outputs and inputs of a program at once, its warps and stages."""
-
-    n: int
-    k: int
-    warps: int
-    stages: int
-
-
-def tile_for(rows: int, n: int) -> Tile:
-    """The fastest of `benchmarks/engine_decode.py --sweep` on an H200 for the 7B shape."""
-    if rows == 1:
-        return Tile(8, 512, 4, 3)
-    if n < 2**12:
-        return Tile(32, 256, 4, 4)
-    return Tile(16, 128, 2, 4) if n < 2**13 else Tile(64, 128, 4, 3)
-
-
-def product(
-    w: Tensor,
-    x: Tensor,
-    parts: Tensor | None = None,
-    b: Tensor | None = None,
-    bias: Tensor | None = None,
-    residual: Tensor | None = None,
-    tile: Tile | None = None,
-) -> Tensor:
-    """x (B, K) w' + a b' with w (N, K), b (N, R) and a the sum of parts (B, count, R); (B, N).
-
-    B is at most 16, rows of x and w begin at multiples of 8 elements, K is a multiple of 8.
-    """
-    n, k = w.shape
-    ranks, count = (0, 0) if parts is None else (parts.shape[2], parts.shape[1])
-    chosen = tile or tile_for(len(x), n)
-    rows = 1 if len(x) == 1 else 16
-    padded = max(16, triton.next_power_of_2(ranks)) if ranks else 0
-    at_once = min(triton.next_power_of_2(count), max(1, 2048 // (rows * padded))) if ranks else 1
-    out = x.new_empty(len(x), n)
-    _product[(triton.cdiv(n, chosen.n),)](
-        x, w, w if bias is None else bias, x if residual is None else residual,
-        x if parts is None else parts, w if b is None else b, out, len(x), n, k,
-        x.stride(0) // 8, w.stride(0) // 8, ranks, count, rows, bias is not None,
-        residual is not None, padded, at_once, chosen.n, chosen.k, chosen.stages,
-        num_warps=chosen.warps,
-    )  # fmt: skip
-    return out
+    return product(
+        group.weight, wide.x, wide.parts, group.b, group.bias, residual, foreign=wide.foreign
+    )

@@ -43,8 +43,8 @@ class Speaker:
 
 def open_speaker(config: Config, system: str | None, journal: Journal) -> Speaker:
     """Base and adapter as `--model`, `--adapters` and `--checkpoint` say; strictly, or a stop."""
-    folder = _adapter_folder(config.answer, journal)
-    about = _about(folder)
+    folder = adapter_folder(config.answer, journal)
+    about = about_adapter(folder)
     base = _base(config.model.model or about.get("base_folder") or about.get("base", ""), journal)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(
@@ -59,7 +59,8 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     return Speaker(model, tokenizer, chosen, base.name, folder)
 
 
-def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
+def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
+    """The adapter's folder, whole as far as its manifest says, or a stop; None if none is asked."""
     if asked.adapters is None:
         return None
     path = Path(asked.adapters).expanduser().absolute()
@@ -79,7 +80,7 @@ def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     return folder
 
 
-def _about(folder: Path | None) -> Mapping[str, Any]:
+def about_adapter(folder: Path | None) -> Mapping[str, Any]:
     """suretune.json of our adapters; of anybody's adapter, the base that PEFT names."""
     if folder is None:
         return {}
@@ -155,19 +156,26 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     return with_system((Message("user", question),), speaker.system)
 
 
-def recheck(run: Path, journal: Journal) -> dict[str, Any]:
-    """A seal against the files, and the proof once more in a fresh process."""
+def read_seal(run: Path, journal: Journal) -> Mapping[str, Any]:
+    """A run's seal, after each of its files was found to be as it was sealed; or a stop."""
     if not (run / rundir.SEAL).is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
-    sealed = rundir.read_json(run / rundir.SEAL)
+    files = rundir.recorded(run / rundir.SEAL, "files")
     changed = [
-        name for name, digest in sealed["files"].items()
+        name for name, digest in files.items()
         if not (run / name).is_file() or rundir.sha256(run / name) != digest
     ]  # fmt: skip
     if changed:
         raise journal.stop(
             SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
         )
+    sealed: Mapping[str, Any] = rundir.read_json(run / rundir.SEAL)
+    return sealed
+
+
+def recheck(run: Path, journal: Journal) -> dict[str, Any]:
+    """A seal against the files, and the proof once more in a fresh process."""
+    sealed = read_seal(run, journal)
     try:
         with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
             result = prover.prove(run, Path(folder) / "result.json")

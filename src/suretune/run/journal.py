@@ -18,6 +18,7 @@ from suretune.types import (
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
+    ReplayFacts,
     SetupFacts,
     StepFacts,
 )
@@ -32,6 +33,7 @@ EXIT = {
     StepFacts: GUARD,
     RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
+    ReplayFacts: UNVERIFIED,
 }
 
 
