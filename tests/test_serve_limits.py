@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import torch
 
 from suretune import words
 from suretune.cli import main
+from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -26,8 +30,11 @@ from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
 from suretune.options_serve import ServeOptions
 from suretune.pocket import MODEL
+from suretune.run import folder
+from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
 from suretune.run.listen import host_names, key_for
+from suretune.run.serve import serve
 from suretune.serve.answering import heard
 from suretune.serve.app import Service, make_app
 from suretune.serve.engine import Closed, Engine, Failure, Full
@@ -47,7 +54,7 @@ def service(limits: Limits) -> Service:
     """A server of the base whose engine was never started."""
     base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
     engine = Engine(lambda: pytest.fail("nobody may get so far"), 1)
-    return Service(engine, Models(base), Metrics(engine, 1), limits, 64, 0.0, 1.0)
+    return Service(engine, Models(base), Metrics(engine, 1), limits, 64, 0.0, 1.0, 64)
 
 
 # --- the key ------------------------------------------------------------------------------------
@@ -100,6 +107,21 @@ def test_a_key_is_needed_wherever_others_reach_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SURETUNE_API_KEY", "from-outside")
     assert key_for(ServeOptions(host="::"), Journal(), terminal=False)[0] == "from-outside"
     assert "*" not in host_names(ServeOptions()) and "*" in host_names(ServeOptions(host="0.0.0.0"))
+
+
+def test_a_key_is_in_no_file_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(command: object) -> int:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("suretune.cli.run_verb", fails)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: str(tmp_path))
+    for typed in (["--api-key", "sk-canary"], ["--api_key=sk-canary"]):
+        assert main(["serve", "run", *typed]) == 1
+        assert "sk-canary" not in (tmp_path / "error.txt").read_text() + capsys.readouterr().err
+    folder.write_config(tmp_path / "c", Resolved.default().with_values("flag", api_key="sk-canary"))
+    assert "sk-canary" not in (tmp_path / "c").read_text()
 
 
 def test_without_the_extra_the_installation_is_named(
@@ -316,7 +338,7 @@ def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
         base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
         metrics = Metrics(engine, 2)
         limits = Limits(None, LOCAL, 1000)
-        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0))
+        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0, 64))
         body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
         async with listening(app, limits) as port:
             url = f"http://127.0.0.1:{port}/v1/completions"
@@ -339,6 +361,35 @@ def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
     assert error["type"] == "server_error" and error["code"] == "engine"
     assert ("shutting down" if how == "ends" else "failed") in error["message"]
     Fragile.failures = 0
+
+
+def test_what_does_not_end_in_time_is_cut_off_and_the_status_says_so() -> None:
+    """The whole of `serve` on the base alone, in this process: a signal amid a long answer."""
+    config = Resolved.default().with_values("flag", model="pocket", drain_seconds=0.1).config
+    house = open_house(config, [], Journal())
+    got: list[bytes] = []
+
+    def client(url: str) -> None:
+        body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 2000,
+                "seed": 1, "stream": True}  # fmt: skip
+        with httpx.stream("POST", f"{url}/completions", json=body, timeout=30) as answer:
+            for part in answer.iter_raw():
+                if not got:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                got.append(part)
+
+    there = socket.socket()
+    there.bind(("127.0.0.1", 0))
+    clients: list[threading.Thread] = []
+
+    def ready(about: Mapping[str, Any]) -> None:
+        assert [model["id"] for model in about["models"]] == ["pocket"]
+        clients.append(threading.Thread(target=client, args=(about["url"],)))
+        clients[0].start()
+
+    assert serve(house, there, None, Journal(), ready) == 128 + signal.SIGTERM
+    clients[0].join()
+    assert b"shutting down" in b"".join(got) and got[-1].endswith(b"data: [DONE]\n\n")
 
 
 def test_help_of_the_server_imports_nothing_heavy(tmp_path: Path) -> None:

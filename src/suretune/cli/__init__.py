@@ -7,6 +7,7 @@ checkpoint.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import traceback
@@ -98,7 +99,7 @@ VERBS = (
             "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
         ),
         ("model", "serve"),
-        ("adapters", "system", "temperature", "top_p", "ignore"),
+        ("adapters", "system", "temperature", "top_p", "max_new_tokens"),
         positional="RUN...",
         several=True,
         aliases=("deploy",),
@@ -240,7 +241,8 @@ def _known(error: Exception) -> Facts | None:
 def _internal(typed: Sequence[str]) -> int:
     """A mistake of ours: the details to a file, one sentence to the user."""
     path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
-    path.write_text(f"suretune {__version__}\n{' '.join(typed)}\n{traceback.format_exc()}", "utf-8")
+    line = re.sub(r"(--api[_-]key[ =])\S+", r"\1...", " ".join(typed))
+    path.write_text(f"suretune {__version__}\n{line}\n{traceback.format_exc()}", "utf-8")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
         f"suretune 自身出错,详情见 {path}",
