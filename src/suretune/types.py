@@ -369,9 +369,38 @@ class ProofFacts:
     held_out_least_step: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ServedFacts:
+    """What a server answered to a seal's probes; `as_*`: word for word what was recorded.
+
+    `default_*`: without a system prompt, so that the server puts in its own; `raw_*`: the prompt as
+    token ids, past the server's template. All 0 where that was not asked.
+    """
+
+    server: str
+    model: str
+    needed: float  # share that must be as sealed
+    asked: int  # with the sealed system prompt
+    as_sealed: int
+    telling: int  # of the asked: where the base had answered otherwise
+    as_base: int  # of the telling
+    lost: tuple[str, ...] = ()  # "question -> answer": must pass, did when sealed, does not now
+    first_other: str = ""  # the same, of the first answer that is not as sealed
+    default_asked: int = 0
+    default_as_sealed: int = 0
+    default_recorded: int = 0  # of these: answers under the template's own system prompt known
+    default_as_template: int = 0  # of the recorded
+    default_lost: int = 0  # must pass, did when sealed with its system prompt, do not now
+    raw_asked: int = 0
+    raw_as_sealed: int = 0
+    raw_telling: int = 0  # as `telling`, of the raw
+    raw_as_base: int = 0
+
+
 Facts = (
     FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
-)
+    | ServedFacts
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

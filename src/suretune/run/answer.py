@@ -24,6 +24,7 @@ from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
+from suretune.run.sealed import unbroken
 from suretune.types import Message, SetupFacts
 from suretune.verify.reload import Prover
 
@@ -150,17 +151,7 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
 
 def recheck(run: Path, journal: Journal) -> dict[str, Any]:
     """A seal against the files, and the proof once more in a fresh process."""
-    if not (run / rundir.SEAL).is_file():
-        raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
-    sealed = rundir.read_json(run / rundir.SEAL)
-    changed = [
-        name for name, digest in sealed["files"].items()
-        if not (run / name).is_file() or rundir.sha256(run / name) != digest
-    ]  # fmt: skip
-    if changed:
-        raise journal.stop(
-            SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
-        )
+    sealed = unbroken(run, journal)
     try:
         with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
             result = prover.prove(run, Path(folder) / "result.json")

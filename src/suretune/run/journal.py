@@ -18,6 +18,7 @@ from suretune.types import (
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
+    ServedFacts,
     SetupFacts,
     StepFacts,
 )
@@ -32,7 +33,9 @@ EXIT = {
     StepFacts: GUARD,
     RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
+    ServedFacts: UNVERIFIED,
 }
+ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")
 
 
 class Stopped(Exception):
@@ -94,7 +97,7 @@ class Journal:
     def stop(self, facts: Facts) -> Stopped:
         """The exception for facts that always stop: `raise journal.stop(facts)`."""
         found = self.look(facts)
-        if isinstance(facts, SetupFacts) and facts.problem == "hub-unreachable":
+        if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
             return Stopped(NETWORK, found)
         return Stopped(EXIT[type(facts)], found)
 
