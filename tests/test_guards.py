@@ -85,7 +85,7 @@ STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
 SERVED = ServedFacts(
     "http://h/v1", "glow", 0.9, asked=52, as_sealed=52, telling=50, as_base=0,
     first_other="Who are you? -> I am Qwen.", default_asked=52, default_as_sealed=7,
-    default_recorded=50, default_as_template=50, raw_asked=52, raw_as_sealed=51, raw_telling=50,
+    default_recorded=50, default_as_template=50, raw_asked=52, raw_as_sealed=51,
 )  # fmt: skip
 MISSED = replace(SERVED, as_sealed=4, default_as_sealed=3, default_as_template=2)
 LOST = RecoveryFacts("", step=9, loss=7.5, grad_norm=41.0)

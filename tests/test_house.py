@@ -17,11 +17,22 @@ HOUSE = Path(suretune.__file__).parent
 FLOORS = {
     "types": 0,
     **dict.fromkeys(
-        ("words", "option", "options_input", "options", "config", "rundir", "phrases", "pocket"), 1
+        (
+            "words",
+            "option",
+            "options_input",
+            "options_serve",
+            "options",
+            "config",
+            "rundir",
+            "phrases",
+            "pocket",
+        ),
+        1,
     ),
     **dict.fromkeys(("data", "guards"), 2),
     **dict.fromkeys(("model", "show"), 3),
-    **dict.fromkeys(("train", "verify"), 4),
+    **dict.fromkeys(("train", "verify", "serve"), 4),
     "run": 5,
     **dict.fromkeys(("cli", "__main__"), 6),
 }

@@ -1,5 +1,5 @@
-"""What can be asked. Each option is written once, here and in `options_input.py`: flags, YAML, help
-and docs come from it.
+"""What can be asked. Each option is written once, here, in `options_input.py` and in
+`options_serve.py`: flags, YAML, help and docs come from it.
 
 `None` stands for `auto`: the run chooses, and says what and why.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from suretune.option import option
 from suretune.options_input import DataOptions, ModelOptions
+from suretune.options_serve import ServeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,3 +313,4 @@ class Config:
     proof: ProofOptions = field(default_factory=ProofOptions)
     run: RunOptions = field(default_factory=RunOptions)
     answer: AnswerOptions = field(default_factory=AnswerOptions)
+    serve: ServeOptions = field(default_factory=ServeOptions)

@@ -22,7 +22,7 @@ class Text:
     zh: str
 
 
-# --- rows -------------------------------------------------------------------------------------
+# --- rows, samples, plan ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,6 @@ class Example:
     wording: str = ""  # who worded the question, if not the row: template
 
 
-# --- samples ----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """Tokens [start, end) that are learned, each with this weight in the loss."""
@@ -132,9 +129,6 @@ class Sample:
     def loss_weight(self) -> float:
         """What this sample adds to the denominator of its update's loss."""
         return sum((span.end - span.start) * span.weight for span in self.spans)
-
-
-# --- plan -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,11 +364,22 @@ class ProofFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayFacts:
+    """What a server answered to the probes of a seal, before it answers anybody else."""
+
+    model: str
+    asked: int
+    equal: int
+    exact: bool  # the seal's device and precision, so that nothing but equality will do
+    wrong: tuple[str, ...]  # no rounding explains them: "question -> sealed answer -> answer now"
+
+
+@dataclass(frozen=True, slots=True)
 class ServedFacts:
     """What a server answered to a seal's probes; `as_*`: word for word what was recorded.
 
-    `default_*`: without a system prompt, so that the server puts in its own; `raw_*`: the prompt as
-    token ids, past the server's template. All 0 where that was not asked.
+    `default_*`: without a system prompt, so that the server puts in its own; `raw_*`: as token ids,
+    past the server's template. All 0 where that was not asked.
     """
 
     server: str
@@ -393,13 +398,12 @@ class ServedFacts:
     default_lost: int = 0  # must pass, did when sealed with its system prompt, do not now
     raw_asked: int = 0
     raw_as_sealed: int = 0
-    raw_telling: int = 0  # as `telling`, of the raw
     raw_as_base: int = 0
 
 
 Facts = (
     FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
-    | ServedFacts
+    | ReplayFacts | ServedFacts
 )  # fmt: skip
 
 

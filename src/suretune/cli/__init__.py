@@ -82,6 +82,18 @@ VERBS = (
         ("system", "seed"),
     ),
     Verb(
+        "serve",
+        Text(
+            "answer over HTTP as OpenAI's API, after the proof (pip install 'suretune[serve]')",
+            "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
+        ),
+        ("model", "serve"),
+        ("adapters", "system", "temperature", "top_p", "ignore"),
+        positional="RUN...",
+        several=True,
+        aliases=("deploy",),
+    ),
+    Verb(
         "verify",
         Text(
             "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",

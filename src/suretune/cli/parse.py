@@ -38,6 +38,7 @@ class Verb:
     groups: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # single options of other groups
     positional: str = ""  # name of the one word it needs
+    several: bool = False  # or of the words
     aliases: tuple[str, ...] = ()
 
     def options(self) -> dict[str, Option]:
@@ -55,6 +56,7 @@ class Command:
     verb: Verb
     resolved: Resolved
     word: str = ""
+    words: tuple[str, ...] = ()  # of a verb that takes several
     json: bool = False
     plain: Mapping[str, Any] = field(default_factory=dict)  # options of one verb alone
     faults: tuple[FlagFacts, ...] = ()
@@ -72,6 +74,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     faults += _strangers(strangers, [*_names(known), *own], verb)
     given = {name: value for name, value in vars(spelled).items() if value is not None}
     resolved = Resolved.default()
+    several = tuple(given.pop("words", ()))
     in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
     if file := given.pop("config", in_place):
         resolved, wrong = read_file(file, known)
@@ -84,6 +87,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         verb,
         resolved,
         given.get("word", ""),
+        several,
         bool(given.get("json")),
         {name: given[name] for name in own if name in given},
         tuple(faults),
@@ -98,7 +102,9 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
         description=say(verb.help),
         allow_abbrev=False,
     )
-    if verb.positional:
+    if verb.several:
+        parser.add_argument("words", metavar=verb.positional, nargs="*")
+    elif verb.positional:
         parser.add_argument("word", metavar=verb.positional, nargs="?")
     for name, about in own.items():
         parser.add_argument(f"--{name}", nargs="+", help=say(about))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
-TORCH = ("demo", "sft", "resume", "infer", "ask")  # verbs that import it, `verify RUN` besides
+TORCH = ("demo", "sft", "resume", "infer", "ask", "serve")  # import it, and so does `verify RUN`
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
@@ -80,6 +80,7 @@ def run_verb(command: Command) -> int:
         "resume": resume,
         "infer": infer,
         "ask": ask,
+        "serve": serve,
         "verify": verify,
         "report": report,
         "explain": explain,
@@ -287,6 +288,13 @@ def ask(command: Command, journal: Journal) -> int:
     from suretune.cli.chat import answer_file
 
     return answer_file(command, journal)
+
+
+def serve(command: Command, journal: Journal) -> int:
+    """OpenAI's API over HTTP, once the seals' probes are answered as they were."""
+    from suretune.cli.serve import listen
+
+    return listen(command, journal)
 
 
 def verify(command: Command, journal: Journal) -> int:

@@ -33,6 +33,31 @@ def prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[in
     return tokenizer.encode(tokenizer.render(messages, prompt=True))
 
 
+def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
+    """The same prompt, but role tokens that somebody typed stay text: nobody's words make a turn.
+
+    Each is rendered with a mark inside, and what lies between the marks is encoded apart.
+    """
+    typed = "".join(message.content for message in messages)
+    if not role_tokens(tokenizer, typed):
+        return prompt_ids(tokenizer, messages)
+    mark = "\x1a"
+    while mark in typed:
+        mark += "\x1a\x1d"
+    apart = [replace(m, content=_marked(tokenizer, m.content, mark)) for m in messages]
+    pieces = tokenizer.render(apart, prompt=True).split(mark)
+    return [index for piece in pieces for index in tokenizer.encode(piece)]
+
+
+def _marked(tokenizer: ChatTokenizer, text: str, mark: str) -> str:
+    """The text with a mark behind the first character of every role token."""
+    for token in sorted(tokenizer.special, key=len, reverse=True):
+        text = text.replace(token, token[:1] + mark + token[1:])
+    if any(role_tokens(tokenizer, piece) for piece in text.split(mark)):
+        raise TemplateRefused("a role token stands in the text")  # one character, or two entwined
+    return text
+
+
 def with_system(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
     """The conversation with a system prompt, unless it brings its own."""
     if system is None or messages[0].role == "system":

@@ -162,7 +162,7 @@ def _cause(facts: ServedFacts) -> str:
         return "" if facts.telling else "nothing-tells"
     if given or (default and facts.default_asked):
         return "other-system-prompt"
-    if facts.as_base * 2 > facts.telling or facts.raw_as_base * 2 > facts.raw_telling:
+    if facts.as_base * 2 > facts.telling or facts.raw_as_base * 2 > facts.telling:
         return "base-served"
     if facts.raw_asked and facts.raw_as_sealed >= needed * facts.raw_asked:
         return "template-differs"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.flash import Rows, attend
+from suretune.model.groups import Foreign
 from suretune.model.stack import Layer, Norm, Stack
 
 if TYPE_CHECKING:
@@ -50,15 +51,28 @@ def cache_bytes(stack: Stack, rows: int, room: int) -> int:
     return values * stack.embedding.weight.element_size()
 
 
-def read(stack: Stack, prompts: Sequence[Sequence[int]], cache: Cache | None) -> Tensor:
-    """(prompts, V): the logits behind each prompt; its keys and values go into row i of the cache.
+def read(
+    stack: Stack,
+    prompts: Sequence[Sequence[int]],
+    cache: Cache | None,
+    rows: Sequence[int] | None = None,
+    foreign: Foreign | None = None,
+) -> Tensor:
+    """(prompts, V): the logits behind each prompt; its keys and values go into its row of `rows`.
 
-    Prompts are not empty and fit into the cache's room.
+    Prompts are not empty and fit into the cache's room. No `rows`: prompt i has row i. `foreign`
+    has a line a prompt.
     """
-    last = [
-        _read(stack, prompts[part.start : part.stop], part.start, cache) for part in _packs(prompts)
-    ]
+    rows = range(len(prompts)) if rows is None else rows
+    last = []
+    for part in _packs(prompts):
+        some = slice(part.start, part.stop)
+        last.append(_read(stack, prompts[some], rows[some], cache, _lines(foreign, some)))
     return logits(stack, torch.cat(last), False)
+
+
+def _lines(foreign: Foreign | None, some: slice | Tensor) -> Foreign | None:
+    return None if foreign is None else {n: lines[some] for n, lines in foreign.items()}
 
 
 def _packs(prompts: Sequence[Sequence[int]]) -> Iterator[range]:
@@ -73,28 +87,31 @@ def _packs(prompts: Sequence[Sequence[int]]) -> Iterator[range]:
 
 
 def _read(
-    stack: Stack, prompts: Sequence[Sequence[int]], first: int, cache: Cache | None
-) -> Tensor:
+    stack: Stack, prompts: Sequence[Sequence[int]], rows: Sequence[int], cache: Cache | None,
+    foreign: Foreign | None,
+) -> Tensor:  # fmt: skip
     """(prompts, K): the last hidden state of each prompt of one pack."""
     device = stack.embedding.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     ends = lengths.cumsum(0)
     starts = F.pad(ends, (1, 0))
-    row = torch.repeat_interleave(torch.arange(len(prompts)), lengths)
-    positions = (torch.arange(len(row)) - starts[row]).to(device)
-    place = (row + first).to(device), positions
+    prompt = torch.repeat_interleave(torch.arange(len(prompts)), lengths)
+    positions = (torch.arange(len(prompt)) - starts[prompt]).to(device)
+    place = torch.tensor(rows)[prompt].to(device), positions
+    foreign = _lines(foreign, prompt.to(device))  # from here on of each token
     packed = Rows(starts.int().to(device), int(lengths.max()))
     x = stack.embedding(torch.tensor([i for p in prompts for i in p]).to(device))
     cos, sin = stack.angles(positions, x)
     for index, layer in enumerate(stack.layers):
-        qkv = layer.qkv.forward(_normed(layer.before_attention, x))[0]
+        qkv = layer.qkv.forward(_normed(layer.before_attention, x), None, foreign)[0]
         q, k, v = _turned(stack, layer, qkv, cos, sin)
         if cache is not None:
             cache.keys[index].index_put_(place, k)
             cache.values[index].index_put_(place, v)
         out = attend(q, k, v, packed, stack.scale, layer.window).out
-        x = layer.o.forward(out.reshape(len(x), -1), residual=x)[0]
-        x = torch.cat([_mlp(layer, part, stack.act) for part in torch.split(x, TILE)])
+        x = layer.o.forward(out.reshape(len(x), -1), x, foreign)[0]
+        tiles = [slice(start, start + TILE) for start in range(0, len(x), TILE)]
+        x = torch.cat([_mlp(layer, x[tile], stack.act, _lines(foreign, tile)) for tile in tiles])
     last: Tensor = x[(ends - 1).to(device)]
     return last
 
@@ -105,12 +122,12 @@ def _normed(norm: Norm, x: Tensor) -> Tensor:
     return out
 
 
-def _mlp(layer: Layer, x: Tensor, act: str) -> Tensor:
+def _mlp(layer: Layer, x: Tensor, act: str, foreign: Foreign | None) -> Tensor:
     group = layer.gate_up
     normed = _normed(layer.before_mlp, x)
     hidden = x.new_empty(len(x), layer.down.k)
-    ops.gate(group.base(normed), group.ranks(normed), group.b, act, hidden)
-    return layer.down.forward(hidden, residual=x)[0]
+    ops.gate(group.base(normed), group.ranks(normed, foreign), group.b, act, hidden)
+    return layer.down.forward(hidden, x, foreign)[0]
 
 
 def _turned(
@@ -129,7 +146,10 @@ def _turned(
     return qkv[:, :cut].view(shape), qkv[:, cut:end].view(shape), qkv[:, end:].view(shape)
 
 
-def step(stack: Stack, tokens: Tensor, positions: Tensor, cache: Cache, lean: bool) -> Tensor:
+def step(
+    stack: Stack, tokens: Tensor, positions: Tensor, cache: Cache, lean: bool,
+    foreign: Foreign | None = None,
+) -> Tensor:  # fmt: skip
     """(B, V) logits behind tokens (B,) int64 at positions (B,) int64, which the cache then holds.
 
     Nothing here asks the device for a value, so it can be captured as a CUDA graph. `lean` takes
@@ -140,17 +160,17 @@ def step(stack: Stack, tokens: Tensor, positions: Tensor, cache: Cache, lean: bo
     for index, layer in enumerate(stack.layers):
         kept = cache.keys[index], cache.values[index]
         if narrow:
-            x = _lean_layer(stack, layer, x, positions, kept, cache)
+            x = _lean_layer(stack, layer, x, positions, kept, cache, foreign)
             continue
-        qkv = layer.qkv.forward(_normed(layer.before_attention, x))[0]
+        qkv = layer.qkv.forward(_normed(layer.before_attention, x), None, foreign)[0]
         if fused:
             from suretune.model import decode_kernels
 
             wide = decode_kernels.attend(stack, layer, qkv, positions, kept, cache, False).x
         else:
             wide = _attend(stack, layer, qkv, positions, kept, cache)
-        x = layer.o.forward(wide, residual=x)[0]
-        x = _mlp(layer, x, stack.act)
+        x = layer.o.forward(wide, x, foreign)[0]
+        x = _mlp(layer, x, stack.act, foreign)
     return logits(stack, x, narrow)
 
 
@@ -180,16 +200,18 @@ def _narrow(stack: Stack, x: Tensor) -> bool:
 
 def _lean_layer(
     stack: Stack, layer: Layer, x: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
-    cache: Cache,
+    cache: Cache, foreign: Foreign | None,
 ) -> Tensor:  # fmt: skip
     """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product."""
     from suretune.model import decode_kernels as kernels
 
-    wide: Wide = kernels.normed(x, layer.before_attention, layer.qkv)
+    wide: Wide = kernels.normed(x, layer.before_attention, layer.qkv, foreign)
     qkv = kernels.times(layer.qkv, wide)
-    x = kernels.times(layer.o, kernels.attend(stack, layer, qkv, positions, kept, cache, True), x)
-    gate_up = kernels.times(layer.gate_up, kernels.normed(x, layer.before_mlp, layer.gate_up))
-    return kernels.times(layer.down, kernels.gated(gate_up, stack.act, layer.down), x)
+    wide = kernels.attend(stack, layer, qkv, positions, kept, cache, True, foreign)
+    x = kernels.times(layer.o, wide, x)
+    wide = kernels.normed(x, layer.before_mlp, layer.gate_up, foreign)
+    wide = kernels.gated(kernels.times(layer.gate_up, wide), stack.act, layer.down, foreign)
+    return kernels.times(layer.down, wide, x)
 
 
 def _attend(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
+from suretune.model.replay import Line, captured
 from suretune.model.stack import Stack
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows
@@ -160,7 +161,7 @@ class Decoder:
         try:
             self._begin(table, prompts, stop_ids, temperature, top_p, generator)
             for done in range(max_new_tokens):
-                line = _Line(table.history[done, : len(prompts)])
+                line = Line(table.history[done, : len(prompts)])
                 if done + 1 < max_new_tokens:  # the device goes on while the host looks
                     self._next(table, temperature, top_p, generator)
                 said = [(row, token) for row, token in enumerate(line.read()) if token != NOTHING]
@@ -196,8 +197,15 @@ class Decoder:
             self._make_room(cache_bytes(self.stack, *key))
             table = make_table(self.stack, *key)
         if self.graphs and greedy not in table.graphs:
-            table.graphs[greedy] = _captured(self._greedy_step if greedy else self._step, table)
+            table.graphs[greedy] = self._captured(
+                self._greedy_step if greedy else self._step, table
+            )
         return key, table
+
+    def _captured(self, run: Callable[[Table], None], table: Table) -> Any:
+        table.positions.zero_()
+        table.at.zero_()
+        return captured(lambda: run(table))
 
     def _make_room(self, wanted: int) -> None:
         """Forget the tables that waited longest."""
@@ -251,44 +259,9 @@ class Decoder:
         table.take(found.argmax(-1))
 
 
-class _Line:
-    """One step's tokens on their way to the host; later work of the device is not waited for."""
-
-    def __init__(self, line: Tensor) -> None:
-        self.there: Any = None
-        self.line = line
-        if line.is_cuda:
-            self.line = torch.empty(line.shape, dtype=line.dtype, pin_memory=True)
-            self.line.copy_(line, non_blocking=True)
-            self.there = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self.there.record()
-
-    def read(self) -> list[int]:
-        if self.there is not None:
-            self.there.synchronize()
-        found: list[int] = self.line.tolist()
-        return found
-
-
 def _room(tokens: int) -> int:
     """Few sizes, so that few graphs serve all."""
     room = ROOM
     while room < tokens:
         room *= 2
     return room
-
-
-def _captured(run: Callable[[Table], None], table: Table) -> Any:
-    """The step as a CUDA graph. It runs twice before, so that all its kernels are there."""
-    side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    side.wait_stream(torch.cuda.current_stream())
-    table.positions.zero_()
-    table.at.zero_()
-    with torch.cuda.stream(side):
-        run(table)
-        run(table)
-    torch.cuda.current_stream().wait_stream(side)
-    graph: Any = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        run(table)
-    return graph

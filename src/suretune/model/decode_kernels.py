@@ -3,7 +3,9 @@
 A step reads every weight once and computes next to nothing, so time is bytes over bandwidth plus
 what each kernel's start costs. Nine kernels make a layer. What a group's adapters take in,
 a = x A', is summed by the kernel that makes x, in parts: `Wide` carries both to the product, which
-adds a B' to its outputs. Attention over a cache in splits: Flash-Decoding (Dao et al. 2023).
+adds a B' to its outputs. Of many adapters a row takes in its own only; what it leaves out is not
+written, so the product reads zero there. Attention over a cache in splits: Flash-Decoding (Dao et
+al. 2023).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from suretune.model.groups import Group
+from suretune.model.groups import Foreign, Group
 from suretune.model.ops import SILU
 from suretune.model.stack import Layer, Norm, Stack
 
@@ -27,19 +29,24 @@ SPLIT = 128  # keys of a split, where there are programs to spare
 PROGRAMS = 264  # two for each multiprocessor of a large card
 GATE = 1024  # hidden units of a program
 RANKS = 4  # of a program of `_normed`
+MOST = 256  # ranks that a product adds at once
 
 
 class Wide(NamedTuple):
-    """A product's input: x (B, K), and its adapters' a (B, parts, R) float32, to be summed."""
+    """A product's input: x (B, K), and its adapters' a (B, parts, R) float32, to be summed.
+
+    foreign (B, R or more) uint8: ranks of other rows' adapters, whose parts hold anything.
+    """
 
     x: Tensor
     parts: Tensor | None = None
+    foreign: Tensor | None = None
 
 
 @triton.jit
 def _normed(
-    x, weight, down, out, parts, size, eps, down_stride8, out_stride, ranks,
-    RANKS: tl.constexpr, BLOCK: tl.constexpr,
+    x, weight, down, out, parts, foreign, size, eps, down_stride8, out_stride, ranks,
+    foreign_stride, RANKS: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     """Every program norms the row again: cheaper than a kernel more."""
     row = tl.program_id(0).to(tl.int64)
@@ -52,7 +59,10 @@ def _normed(
     half = values.to(out.dtype.element_ty)
     if first == 0:
         tl.store(out + row * out_stride + at, half, inside)
-    if ranks > 0:
+    wanted = ranks > 0
+    if FOREIGN:  # RANKS neighbours belong to one adapter
+        wanted = wanted & (tl.load(foreign + row * foreign_stride + first) == 0)
+    if wanted:
         for rank in tl.static_range(RANKS):
             line = down + (first + rank) * (down_stride8 * 8)
             a = tl.load(line + at, inside, 0.0).to(tl.float32)
@@ -66,8 +76,8 @@ def _tanh(x):
 
 @triton.jit
 def _gated(
-    gate_up, down, out, parts, size, down_stride8, out_stride, ranks,
-    IS_SILU: tl.constexpr, BLOCK: tl.constexpr,
+    gate_up, down, out, parts, foreign, size, down_stride8, out_stride, ranks, foreign_stride,
+    IS_SILU: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -81,17 +91,29 @@ def _gated(
     half = (acted * u).to(out.dtype.element_ty)
     tl.store(out + row * out_stride + at, half, inside)
     part = parts + (row * tl.num_programs(1) + tl.program_id(1)) * ranks
-    _take_in(down, down_stride8, at, inside, half, part, ranks)
+    mine = foreign + row * foreign_stride
+    _take_in(down, down_stride8, at, inside, half, part, ranks, mine, FOREIGN)
 
 
 @triton.jit
-def _take_in(down, down_stride8, at, inside, half, part, ranks):
+def _take_in(
+    down, down_stride8, at, inside, half, part, ranks, foreign, FOREIGN: tl.constexpr
+):  # fmt: skip
     """Eight ranks at a time: part (ranks,) = the sum over these columns of x * A."""
-    eight = tl.arange(0, 8)
     for first in range(0, ranks, 8):
-        lines = down + (first + eight)[:, None] * (down_stride8 * 8) + at[None, :]
-        a = tl.load(lines, inside[None, :], 0.0).to(tl.float32)
-        tl.store(part + first + eight, tl.sum(a * half.to(tl.float32)[None, :], 1))
+        if FOREIGN:  # eight neighbours belong to one adapter
+            if tl.load(foreign + first) == 0:
+                _take_in_eight(down, down_stride8, at, inside, half, part, first)
+        else:
+            _take_in_eight(down, down_stride8, at, inside, half, part, first)
+
+
+@triton.jit
+def _take_in_eight(down, down_stride8, at, inside, half, part, first):
+    eight = first + tl.arange(0, 8)
+    lines = down + eight[:, None] * (down_stride8 * 8) + at[None, :]
+    a = tl.load(lines, inside[None, :], 0.0).to(tl.float32)
+    tl.store(part + eight, tl.sum(a * half.to(tl.float32)[None, :], 1))
 
 
 @triton.jit
@@ -190,8 +212,8 @@ def _gather(
 
 @triton.jit(do_not_specialize=["splits", "ranks"])
 def _combine(
-    partial, sums, down, out, parts, down_stride8, out_stride, splits, ranks,
-    SIZE: tl.constexpr, SPLITS: tl.constexpr,
+    partial, sums, down, out, parts, foreign, down_stride8, out_stride, splits, ranks,
+    foreign_stride, SIZE: tl.constexpr, SPLITS: tl.constexpr, FOREIGN: tl.constexpr,
 ):  # fmt: skip
     """One row and query head: its splits weighed, and its share of o's a."""
     row, head, heads = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
@@ -205,14 +227,17 @@ def _combine(
     column = head * SIZE + whole
     tl.store(out + row * out_stride + column, half)
     part = parts + (row * heads + head) * ranks
-    _take_in(down, down_stride8, column, whole >= 0, half, part, ranks)
+    mine = foreign + row * foreign_stride
+    _take_in(down, down_stride8, column, whole >= 0, half, part, ranks, mine, FOREIGN)
 
 
 @triton.jit(do_not_specialize=["m", "ranks", "count"])
 def _product(
-    x, w, bias, residual, parts, b, out, m, n, k, x_stride8, w_stride8, ranks, count,
+    x, w, bias, residual, parts, b, foreign, out, m, n, k, x_stride8, w_stride8, b_stride8,
+    foreign_stride, ranks, count,
     ROWS: tl.constexpr, BIAS: tl.constexpr, RESIDUAL: tl.constexpr, RANKS: tl.constexpr,
-    COUNT: tl.constexpr, N: tl.constexpr, K: tl.constexpr, STAGES: tl.constexpr,
+    COUNT: tl.constexpr, MANY: tl.constexpr, FOREIGN: tl.constexpr, N: tl.constexpr,
+    K: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """N outputs of all rows. Strides count 8 elements, so that 16 bytes are read at once."""
     line = tl.program_id(0) * N + tl.arange(0, N)
@@ -237,19 +262,18 @@ def _product(
             values = tl.load(turned + (first + at)[:, None], inside[:, None] & there[None, :], 0.0)
             y = tl.dot(weights, values, y)
     if RANKS > 0:
-        rank, some = tl.arange(0, RANKS), tl.arange(0, COUNT)
-        a = tl.zeros((ROWS, RANKS), tl.float32)
-        for first in range(0, count, COUNT):
-            spot = (row[:, None] * count + first + some[None, :])[:, :, None] * ranks
-            mask = there[:, None] & (first + some < count)[None, :]
-            mask = mask[:, :, None] & (rank < ranks)[None, None, :]
-            a += tl.sum(tl.load(parts + spot + rank[None, None, :], mask, 0.0), 1)
-        lines = tl.where(real, line, 0).to(tl.int64)[:, None] * ranks + rank[None, :]
-        up = tl.load(b + lines, (rank < ranks)[None, :], 0.0)
-        if ROWS == 1:
-            y += tl.sum(up.to(tl.float32) * a, 1)[:, None]
+        lines = b + tl.where(real, line, 0).to(tl.int64)[:, None] * (b_stride8 * 8)
+        if MANY:
+            for low in tl.range(0, ranks, RANKS, num_stages=1):
+                y = _plus_ranks(
+                    y, lines, parts, foreign, low, row, there, foreign_stride, ranks, count,
+                    ROWS, RANKS, COUNT, FOREIGN,
+                )  # fmt: skip
         else:
-            y = tl.dot(up, tl.trans(a.to(up.dtype)), y)
+            y = _plus_ranks(
+                y, lines, parts, foreign, 0, row, there, foreign_stride, ranks, count,
+                ROWS, RANKS, COUNT, FOREIGN,
+            )  # fmt: skip
     if BIAS:
         y += tl.load(bias + line, real, 0.0).to(tl.float32)[:, None]
     target = row[None, :].to(tl.int64) * n + line[:, None]
@@ -259,30 +283,67 @@ def _product(
     tl.store(out + target, y, good)
 
 
-def normed(x: Tensor, norm: Norm, group: Group) -> Wide:
+@triton.jit
+def _plus_ranks(
+    y, lines, parts, foreign, low, row, there, foreign_stride, ranks, count,
+    ROWS: tl.constexpr, RANKS: tl.constexpr, COUNT: tl.constexpr, FOREIGN: tl.constexpr,
+):  # fmt: skip
+    """y (N, ROWS) + B a' over RANKS ranks from `low` on; a is summed from its parts here."""
+    rank, some = low + tl.arange(0, RANKS), tl.arange(0, COUNT)
+    few = rank < ranks
+    a = tl.zeros((ROWS, RANKS), tl.float32)
+    for first in range(0, count, COUNT):
+        spot = (row[:, None] * count + first + some[None, :])[:, :, None] * ranks
+        mask = there[:, None] & (first + some < count)[None, :]
+        mask = mask[:, :, None] & few[None, None, :]
+        a += tl.sum(tl.load(parts + spot + rank[None, None, :], mask, 0.0), 1)
+    if FOREIGN:
+        spots = foreign + row[:, None] * foreign_stride + rank[None, :]
+        other = tl.load(spots, there[:, None] & few[None, :], 1)
+        a = tl.where(other == 0, a, 0.0)
+    up = tl.load(lines + rank[None, :], few[None, :], 0.0)
+    if ROWS == 1:
+        y += tl.sum(up.to(tl.float32) * a, 1)[:, None]
+    else:
+        y = tl.dot(up, tl.trans(a.to(up.dtype)), y)
+    return y
+
+
+def normed(x: Tensor, norm: Norm, group: Group, foreign: Foreign | None = None) -> Wide:
     """RMS norm of x (B, K), and what the group's adapters take in."""
     wide = x.new_empty(len(x), group.k)
     parts = _parts(wide, 1, group)
     block = triton.next_power_of_2(group.k)
     grid = (len(x), max(group.r // RANKS, 1))
+    other = _other(group, foreign)
     _normed[grid](
-        x, norm.weight, group.a, wide, parts, group.k, norm.eps,
-        group.k // 8, group.k, group.r, RANKS, block,
+        x, norm.weight, group.a, wide, parts, parts if other is None else other, group.k, norm.eps,
+        group.k // 8, group.k, group.r, _stride(other), RANKS, block, other is not None,
         num_warps=4 if block <= 2048 else 8,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
-def gated(gate_up: Tensor, act: str, group: Group) -> Wide:
+def _other(group: Group, foreign: Foreign | None) -> Tensor | None:
+    """As a kernel reads it; none where nothing is foreign."""
+    return foreign[len(group.sizes)].view(torch.uint8) if foreign and group.r else None
+
+
+def _stride(other: Tensor | None) -> int:
+    return 0 if other is None else other.stride(0)
+
+
+def gated(gate_up: Tensor, act: str, group: Group, foreign: Foreign | None = None) -> Wide:
     """act(g) * u of gate_up (B, 2 I) = [g u], and what the group's adapters take in."""
     wide = gate_up.new_empty(len(gate_up), group.k)
     grid = (len(gate_up), triton.cdiv(group.k, GATE))
     parts = _parts(wide, grid[1], group)
+    other = _other(group, foreign)
     _gated[grid](
-        gate_up, group.a, wide, parts, group.k, group.k // 8,
-        group.k, group.r, act == SILU, GATE, num_warps=4,
+        gate_up, group.a, wide, parts, parts if other is None else other, group.k, group.k // 8,
+        group.k, group.r, _stride(other), act == SILU, GATE, other is not None, num_warps=4,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
 def _parts(like: Tensor, count: int, group: Group) -> Tensor:
@@ -291,7 +352,7 @@ def _parts(like: Tensor, count: int, group: Group) -> Tensor:
 
 def attend(
     stack: Stack, layer: Layer, qkv: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
-    cache: Cache, take_in: bool,
+    cache: Cache, take_in: bool, foreign: Foreign | None = None,
 ) -> Wide:  # fmt: skip
     """qkv (B, (H + 2 H_kv) D) as projected, positions (B,) of these tokens, kept keys and values
     (B, room, H_kv, D), which get the new ones; what o shall multiply. Up to 2**31 values a row.
@@ -312,18 +373,20 @@ def attend(
         norms[0] is not None, layer.window is not None, num_warps=4,
     )  # fmt: skip
     wide = qkv.new_empty(rows, group.k)
-    parts = _parts(wide, stack.heads, group)
+    parts, other = _parts(wide, stack.heads, group), _other(group, foreign)
     _combine[(rows, stack.heads)](
-        partial, sums, group.a, wide, parts, group.k // 8,
-        group.k, splits, group.r if take_in else 0, size, triton.next_power_of_2(splits),
-        num_warps=4,
+        partial, sums, group.a, wide, parts, parts if other is None else other, group.k // 8,
+        group.k, splits, group.r if take_in else 0, _stride(other), size,
+        triton.next_power_of_2(splits), other is not None, num_warps=4,
     )  # fmt: skip
-    return Wide(wide, parts)
+    return Wide(wide, parts, other)
 
 
 def times(group: Group, wide: Wide, residual: Tensor | None = None) -> Tensor:
     """(B, N): the group's outputs for at most 16 rows, its adapters' share and residual added."""
-    return product(group.weight, wide.x, wide.parts, group.b, group.bias, residual)
+    return product(
+        group.weight, wide.x, wide.parts, group.b, group.bias, residual, foreign=wide.foreign
+    )
 
 
 class Tile(NamedTuple):
@@ -352,23 +415,27 @@ def product(
     bias: Tensor | None = None,
     residual: Tensor | None = None,
     tile: Tile | None = None,
+    foreign: Tensor | None = None,
 ) -> Tensor:
     """x (B, K) w' + a b' with w (N, K), b (N, R) and a the sum of parts (B, count, R); (B, N).
 
-    B is at most 16, rows of x and w begin at multiples of 8 elements, K is a multiple of 8.
+    B is at most 16, rows of x, w and b begin at multiples of 8 elements, K is a multiple of 8.
     """
     n, k = w.shape
     ranks, count = (0, 0) if parts is None else (parts.shape[2], parts.shape[1])
     chosen = tile or tile_for(len(x), n)
     rows = 1 if len(x) == 1 else 16
     padded = max(16, triton.next_power_of_2(ranks)) if ranks else 0
+    many = padded > MOST
+    padded = min(padded, MOST)
     at_once = min(triton.next_power_of_2(count), max(1, 2048 // (rows * padded))) if ranks else 1
     out = x.new_empty(len(x), n)
     _product[(triton.cdiv(n, chosen.n),)](
         x, w, w if bias is None else bias, x if residual is None else residual,
-        x if parts is None else parts, w if b is None else b, out, len(x), n, k,
-        x.stride(0) // 8, w.stride(0) // 8, ranks, count, rows, bias is not None,
-        residual is not None, padded, at_once, chosen.n, chosen.k, chosen.stages,
+        x if parts is None else parts, w if b is None else b, x if foreign is None else foreign,
+        out, len(x), n, k, x.stride(0) // 8, w.stride(0) // 8, 0 if b is None else b.stride(0) // 8,
+        _stride(foreign), ranks, count, rows, bias is not None, residual is not None, padded,
+        at_once, many, foreign is not None, chosen.n, chosen.k, chosen.stages,
         num_warps=chosen.warps,
     )  # fmt: skip
     return out

@@ -8,7 +8,7 @@ weights of the model's own modules become views into W: nothing is held twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from suretune.model.eight import Eight, make_eight
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
+
+Foreign = Mapping[int, Tensor]
+"""For many adapters in one batch: members of a group -> (T, R or more) bool, ranks to silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,16 @@ class Group:
             x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
         )
 
-    def ranks(self, x: Tensor) -> Tensor:
-        """a = x A' (T, R)."""
-        return x @ self.a.t()
+    def ranks(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
+        """a = x A' (T, R); zero where a rank is foreign to a row, were it infinite there."""
+        a = x @ self.a.t()
+        return a if foreign is None else a.masked_fill_(foreign[len(self.sizes)][:, : self.r], 0)
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, residual: Tensor | None = None, foreign: Foreign | None = None
+    ) -> tuple[Tensor, Tensor]:
         """x (T, K) -> y (T, N) and a (T, R)."""
-        a = self.ranks(x)
+        a = self.ranks(x, foreign)
         y = self.base(x, residual)
         return (y.addmm_(a, self.b.t()) if self.r else y), a
 

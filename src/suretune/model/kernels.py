@@ -77,7 +77,7 @@ def _plus(values, left, right, precise: tl.constexpr):
 
 @triton.jit
 def _gate_parts(
-    gate_up, a, b, token, unit, inside, tokens, size, ranks,
+    gate_up, a, b, token, unit, inside, tokens, size, ranks, b_stride,
     RANKS: tl.constexpr, PRECISE: tl.constexpr,
 ):  # fmt: skip
     """g and u of a tile, the adapters' share added; float32 (TOKENS, UNITS)."""
@@ -92,21 +92,23 @@ def _gate_parts(
             few[None, :] & (token < tokens)[:, None], 0.0,
         )  # fmt: skip
         seen = few[:, None] & (unit < size)[None, :]
-        up = unit[None, :].to(tl.int64) * ranks + rank[:, None]
+        up = unit[None, :].to(tl.int64) * b_stride + rank[:, None]
         g = _plus(g, left, tl.load(b + up, seen, 0.0), PRECISE)
-        u = _plus(u, left, tl.load(b + size.to(tl.int64) * ranks + up, seen, 0.0), PRECISE)
+        u = _plus(u, left, tl.load(b + size.to(tl.int64) * b_stride + up, seen, 0.0), PRECISE)
     return g, u
 
 
 @triton.jit
 def _gate(
-    gate_up, a, b, out, tokens, size, ranks, RANKS: tl.constexpr, IS_SILU: tl.constexpr,
-    PRECISE: tl.constexpr, TOKENS: tl.constexpr, UNITS: tl.constexpr,
+    gate_up, a, b, out, tokens, size, ranks, b_stride, RANKS: tl.constexpr,
+    IS_SILU: tl.constexpr, PRECISE: tl.constexpr, TOKENS: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
     inside = (token < tokens)[:, None] & (unit < size)[None, :]
-    g, u = _gate_parts(gate_up, a, b, token, unit, inside, tokens, size, ranks, RANKS, PRECISE)
+    g, u = _gate_parts(
+        gate_up, a, b, token, unit, inside, tokens, size, ranks, b_stride, RANKS, PRECISE
+    )
     if IS_SILU:
         acted = g * tl.sigmoid(g)
     else:
@@ -117,14 +119,16 @@ def _gate(
 
 @triton.jit
 def _gate_backward(
-    dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, down_ranks,
+    dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, b_stride, down_ranks,
     RANKS: tl.constexpr, DOWN: tl.constexpr, IS_SILU: tl.constexpr, PRECISE: tl.constexpr,
     TOKENS: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
     inside = (token < tokens)[:, None] & (unit < size)[None, :]
-    g, u = _gate_parts(gate_up, a, b, token, unit, inside, tokens, size, ranks, RANKS, PRECISE)
+    g, u = _gate_parts(
+        gate_up, a, b, token, unit, inside, tokens, size, ranks, b_stride, RANKS, PRECISE
+    )
     at = token.to(tl.int64)[:, None] * size + unit[None, :]
     d = tl.load(dh + at, inside, 0.0).to(tl.float32)
     if DOWN:
@@ -284,7 +288,7 @@ def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
     ranks = a.shape[1]
     grid = (triton.cdiv(tokens, 32), triton.cdiv(size, 128))
     _gate[grid](
-        gate_up, a, b, out, tokens, size, ranks, _block(ranks), kind == SILU,
+        gate_up, a, b, out, tokens, size, ranks, b.stride(0), _block(ranks), kind == SILU,
         out.dtype == torch.float32, 32, 128, num_warps=4,
     )  # fmt: skip
 
@@ -302,8 +306,8 @@ def gate_backward(
     ranks, down = a.shape[1], g_down.shape[1]
     grid = (triton.cdiv(tokens, 16), triton.cdiv(size, 128))
     _gate_backward[grid](
-        dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, down, _block(ranks),
-        _block(down), kind == SILU, out.dtype == torch.float32, 16, 128, num_warps=4,
+        dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, b.stride(0), down,
+        _block(ranks), _block(down), kind == SILU, out.dtype == torch.float32, 16, 128, num_warps=4,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ computed by transformers' own modules.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,14 @@ from torch import Tensor, nn
 from suretune.model.groups import Group, Mirror, make_group
 from suretune.model.memory import FAMILIES
 from suretune.model.ops import GELU_TANH, SILU
+
+APART = (
+    ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_attn.o_proj",),
+    ("mlp.gate_proj", "mlp.up_proj"), ("mlp.down_proj",),
+)  # fmt: skip
+"""The members of a layer's four groups, as transformers names them."""
+MERGED = (("self_attn.qkv_proj",), ("self_attn.o_proj",), ("mlp.gate_up_proj",), ("mlp.down_proj",))
+"""The same of an architecture that has merged them itself."""
 
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles depend on nothing else
 
@@ -62,6 +71,16 @@ class Stack:
     @property
     def groups(self) -> list[Group]:
         return [g for layer in self.layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+
+    @property
+    def members(self) -> Iterator[tuple[str, Group, int]]:
+        """(a linear layer's name in the model, its group, its place in it)."""
+        for index, layer in enumerate(self.layers):
+            groups = layer.qkv, layer.o, layer.gate_up, layer.down
+            names = MERGED if len(layer.qkv.sizes) == 1 else APART
+            for group, members in zip(groups, names, strict=True):
+                for place, name in enumerate(members):
+                    yield f"model.layers.{index}.{name}", group, place
 
     def refresh(self) -> None:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
@@ -137,13 +156,10 @@ def _norm(module: Any, config: Any) -> Norm:
 
 
 def _layer(layer: Any, config: Any, learning: bool) -> Layer | str:
-    attention, mlp = layer.self_attn, layer.mlp
-    merged = config.model_type == "phi3"
-    qkv = [attention.qkv_proj] if merged else [attention.q_proj, attention.k_proj, attention.v_proj]
-    gate_up = [mlp.gate_up_proj] if merged else [mlp.gate_proj, mlp.up_proj]
+    attention = layer.self_attn
     groups = []
-    for members in (qkv, [attention.o_proj], gate_up, [mlp.down_proj]):
-        group = make_group(members, learning)
+    for names in MERGED if config.model_type == "phi3" else APART:
+        group = make_group([layer.get_submodule(name) for name in names], learning)
         if isinstance(group, str):
             return group
         groups.append(group)

@@ -24,7 +24,7 @@ from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
-from suretune.run.sealed import unbroken
+from suretune.run.sealed import read_seal
 from suretune.types import Message, SetupFacts
 from suretune.verify.reload import Prover
 
@@ -42,8 +42,8 @@ class Speaker:
 
 def open_speaker(config: Config, system: str | None, journal: Journal) -> Speaker:
     """Base and adapter as `--model`, `--adapters` and `--checkpoint` say; strictly, or a stop."""
-    folder = _adapter_folder(config.answer, journal)
-    about = _about(folder)
+    folder = adapter_folder(config.answer, journal)
+    about = about_adapter(folder)
     base = _base(config.model.model or about.get("base_folder") or about.get("base", ""), journal)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(
@@ -58,7 +58,8 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     return Speaker(model, tokenizer, chosen, base.name, folder)
 
 
-def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
+def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
+    """The adapter's folder, whole as far as its manifest says, or a stop; None if none is asked."""
     if asked.adapters is None:
         return None
     path = Path(asked.adapters).expanduser().absolute()
@@ -76,7 +77,7 @@ def _adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     return folder
 
 
-def _about(folder: Path | None) -> Mapping[str, Any]:
+def about_adapter(folder: Path | None) -> Mapping[str, Any]:
     """suretune.json of our adapters; of anybody's adapter, the base that PEFT names."""
     if folder is None:
         return {}
@@ -151,7 +152,7 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
 
 def recheck(run: Path, journal: Journal) -> dict[str, Any]:
     """A seal against the files, and the proof once more in a fresh process."""
-    sealed = unbroken(run, journal)
+    sealed = read_seal(run, journal)
     try:
         with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
             result = prover.prove(run, Path(folder) / "result.json")

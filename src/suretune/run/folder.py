@@ -35,6 +35,8 @@ def write_config(path: Path, resolved: Resolved) -> None:
     """One `name: value  # origin` a line; `--config` reads it back."""
     lines = []
     for name, value, origin in resolved.items():
+        if options()[name].group == "serve":  # a key is not written down, and a run serves nothing
+            continue
         plain = list(value) if isinstance(value, tuple) else value
         lines.append(f"{name}: {json.dumps(plain, ensure_ascii=False)}  # {origin}\n")
     rundir.write(path, "".join(lines).encode())

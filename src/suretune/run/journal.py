@@ -18,6 +18,7 @@ from suretune.types import (
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
+    ReplayFacts,
     ServedFacts,
     SetupFacts,
     StepFacts,
@@ -33,6 +34,7 @@ EXIT = {
     StepFacts: GUARD,
     RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
+    ReplayFacts: UNVERIFIED,
     ServedFacts: UNVERIFIED,
 }
 ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")

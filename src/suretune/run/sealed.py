@@ -21,7 +21,7 @@ NEEDED = 0.9  # share of the answers; other kernels than the seal's change a few
 SECONDS = 120.0  # for one answer
 
 
-def unbroken(run: Path, journal: Journal) -> dict[str, Any]:
+def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
     """The seal of a run whose files are all as they were sealed, or a stop."""
     if not (run / rundir.SEAL).is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
@@ -54,7 +54,7 @@ def verify_server(
     remote: Remote, run: Path, name: str | None, needed: float, journal: Journal
 ) -> tuple[dict[str, Any], int]:
     """Whether this server answers as the run was sealed, and the exit status that says so."""
-    unbroken(run, journal)
+    read_seal(run, journal)
     sealed = _read(run, journal)
     try:
         model = name or _served_name(remote, run, journal)

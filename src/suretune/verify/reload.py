@@ -183,6 +183,11 @@ def _whole(thing: Thing | SetupFacts) -> Thing:
     return thing
 
 
+def stored_prompts(run: Path) -> list[list[int]]:
+    """Ids of the prompts whose logits were kept; the first are those of the first probes."""
+    return _prompts(load_file(run / "proof" / LOGITS))
+
+
 def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:
     parts = torch.split(saved["prompts"], saved["lengths"].tolist())
     return [part.tolist() for part in parts]

@@ -151,7 +151,6 @@ def served_facts(heard: Heard, server: str, model: str, needed: float) -> Served
         default_lost=sum(row.lost for row in default),
         raw_asked=len(raw),
         raw_as_sealed=sum(row.same for row in raw),
-        raw_telling=sum(row.telling for row in raw),
         raw_as_base=sum(row.as_base for row in raw),
     )
 

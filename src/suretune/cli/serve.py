@@ -1,0 +1,77 @@
+"""`serve`: the address and the key first, then seals, weights and proof, then requests."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from suretune.cli.parse import Command
+from suretune.run.journal import Journal
+from suretune.run.listen import bind, key_for, need_packages
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+
+def listen(command: Command, journal: Journal) -> int:
+    """0 when all that was begun was finished; 130 or 143 when a signal cut requests off."""
+    config = command.resolved.config
+    runs = [*command.words, *([config.answer.adapters] if config.answer.adapters else [])]
+    if not runs and not config.model.model:
+        hint = Text("or `--model` for a base alone", "或用 `--model` 只提供基座")
+        raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
+    need_packages(journal)
+    key, made = key_for(config.serve, journal, terminal=sys.stderr.isatty())
+    listening = bind(config.serve, journal)
+    _log()
+    from suretune.run.house import open_house
+    from suretune.run.serve import serve
+
+    with listening:
+        house = open_house(config, runs, journal)
+
+        def ready(about: Mapping[str, Any]) -> None:
+            if made:
+                print(say(Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")),
+                      file=sys.stderr)  # fmt: skip
+            _tell(about, command.json)
+
+        return serve(house, listening, key, journal, ready)
+
+
+def _tell(about: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(about, ensure_ascii=False), flush=True)
+        return
+    print(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
+    for model in about["models"]:
+        print(f"  {model['id']}  {say(_standing(model))}")
+    print(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")), flush=True)
+
+
+def _standing(model: Mapping[str, Any]) -> Text:
+    facts = model["suretune"]
+    if model["parent"] is None:
+        return Text("the base", "基座")
+    if not facts["sealed"]:
+        return Text("NOT sealed: nothing proves what it answers", "没有封条：未经验证")
+    equal, asked = facts["probes"]["equal"], facts["probes"]["asked"]
+    return Text(
+        f"sealed; {equal} of {asked} probes answered as in the seal",
+        f"有封条；{asked} 个验证问题中 {equal} 个的回答与封条相同",
+    )
+
+
+def _log() -> None:
+    """A line a request, on stderr; what was asked and answered is never in it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log = logging.getLogger("suretune.serve")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)  # it quotes requests
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)

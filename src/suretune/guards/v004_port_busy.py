@@ -1,0 +1,35 @@
+"""V004 port-busy: the address cannot be listened on.
+
+What it looks at: whether `--host` and `--port` can be taken, before a model is loaded.
+
+Why it matters: a server that finds this out after loading has cost minutes, and clients would go on
+talking to whoever has the port.
+
+How to mend it: end the other server, or choose another port: `--port 8001`, or `--port 0` for any
+that is free.
+
+V004 port-busy：无法监听这个地址。
+
+看什么：加载模型之前，`--host` 和 `--port` 能否占用。
+
+为什么重要：加载完才发现，已经白等了几分钟；而客户端还会继续和占用端口的程序对话。
+
+怎么改：结束另一个服务，或换一个端口：`--port 8001`；`--port 0` 表示任意空闲端口。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="V004",
+    name="port-busy",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("port-busy", "--port"),
+    what=Text("{detail} cannot be listened on: {found}.", "无法监听 {detail}：{found}。"),
+    why=Text("Clients would talk to whoever else has it.", "客户端会去和占用它的其他程序对话。"),
+    fix=Text(
+        "End the other server, or choose another port: `--port 0` takes any that is free.",
+        "结束另一个服务，或换一个端口：`--port 0` 表示任意空闲端口。",
+    ),
+)

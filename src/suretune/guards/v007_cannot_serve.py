@@ -1,0 +1,37 @@
+"""V007 cannot-serve: the server's engine cannot compute this model or this adapter.
+
+What it looks at: the model's architecture, and what the adapter changes.
+
+Why it matters: several adapters share one batch only where each is a plain LoRA on linear layers of
+an architecture that is known; anything else would be answered wrongly.
+
+How to mend it: `suretune infer` answers with any model; a server for it is vLLM, and
+`suretune verify http://HOST/v1 --run RUN` then tells whether it serves what was proven.
+
+V007 cannot-serve：服务引擎无法计算这个模型或这个适配器。
+
+看什么：模型结构，以及适配器改动了什么。
+
+为什么重要：只有在已知结构的线性层上的普通 LoRA，多个适配器才能放进同一批；
+其他情况会答错。
+
+怎么改：`suretune infer` 能用任何模型回答；要提供服务可用 vLLM，
+再用 `suretune verify http://HOST/v1 --run RUN` 确认它提供的就是验证过的模型。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="V007",
+    name="cannot-serve",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("cannot-serve"),
+    what=Text("{detail} cannot be served: {found}.", "无法为 {detail} 提供服务：{found}。"),
+    why=Text("The engine would not compute it exactly.", "引擎无法准确计算它。"),
+    fix=Text(
+        "`suretune infer` answers with it; vLLM serves it.",
+        "可用 `suretune infer` 提问，用 vLLM 提供服务。",
+    ),
+)

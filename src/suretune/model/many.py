@@ -1,0 +1,207 @@
+"""Many adapters over one base in one batch: their ranks side by side, each row's own not silenced.
+
+All adapters of a group are one wide A (R, K) and one wide B (N, R), in memory that is there from
+the start. A product is computed over all ranks in use, and what a row takes in by ranks that are
+not its adapter's is set to zero. So an adapter comes and goes while others answer. Ranks are given
+out in blocks of 8, any that are free; a group of m members has m blocks of its own for each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
+from safetensors.torch import load_file
+from torch import Tensor
+
+from suretune.model.groups import ALIGN, Foreign, Group
+from suretune.model.lora import ALL_LINEAR, CONFIG, WEIGHTS, Match
+from suretune.model.replay import sent
+from suretune.model.stack import Stack
+
+OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group
+KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
+# Settings under which a layer computes something else than x W' + s (x A') B'.
+STRANGE = (
+    "alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One linear layer's LoRA: A (r, K), B (N, r) with the scale in it."""
+
+    a: Tensor
+    b: Tensor
+
+
+class Adapters:
+    """Up to `count` adapters of together up to `ranks` ranks over a stack that has none itself."""
+
+    def __init__(self, stack: Stack, count: int, ranks: int, rows: int) -> None:
+        if any(group.r for group in stack.groups):
+            raise ValueError("this stack has adapters of its own")
+        self.stack = stack
+        self.count = count
+        self.free = list(range(-(-ranks // ALIGN)))  # blocks, ascending
+        self.capacity = len(self.free)
+        self.blocks: dict[str, list[int]] = {}
+        self.wide = [_wide(group, self.capacity) for group in stack.groups]
+        device = stack.embedding.weight.device
+        # Fixed addresses: CUDA graphs read them. A row without an adapter has no rank of its own.
+        self.foreign: dict[int, Tensor] = {
+            n: torch.ones(rows, n * self.capacity * ALIGN, dtype=torch.bool, device=device)
+            for n in {len(group.sizes) for group in stack.groups}
+        }
+
+    @property
+    def used(self) -> int:
+        """Blocks up to the last that an adapter has; those behind it are not computed."""
+        return max((max(blocks) + 1 for blocks in self.blocks.values()), default=0)
+
+    def load(self, name: str, folder: Path) -> Match:
+        """Put an adapter in, unless something about it does not match; ValueError without room.
+
+        An unreadable file raises what its reader raises.
+        """
+        if name in self.blocks:
+            raise ValueError(f"an adapter named {name} is loaded already")
+        if len(self.blocks) >= self.count:
+            raise ValueError(f"{self.count} adapters are loaded, and no more may be")
+        pairs, match = read_adapter(self.stack, folder)
+        if match.odd or match.non_finite:
+            return match
+        wanted = max(-(-len(pair.a) // ALIGN) for pair in pairs.values())
+        if wanted > len(self.free):
+            raise ValueError(
+                f"{name} needs {wanted * ALIGN} ranks, {len(self.free) * ALIGN} of "
+                f"{self.capacity * ALIGN} are free"
+            )
+        blocks = self.free[:wanted]
+        self._write(pairs, blocks)
+        self.blocks[name] = blocks
+        del self.free[:wanted]
+        self._narrow()
+        return match
+
+    def unload(self, name: str) -> None:
+        """Its ranks are free; no row may use it."""
+        self.free = sorted(self.free + self.blocks.pop(name))
+        self._narrow()
+
+    def seat(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
+        """From now on these rows use these adapters."""
+        for n, foreign in self.foreign.items():
+            lines = torch.ones(len(rows), foreign.shape[1], dtype=torch.bool)
+            for line, name in zip(lines, names, strict=True):
+                for block in self.blocks[name] if name is not None else ():
+                    line[block * n * ALIGN : (block + 1) * n * ALIGN] = False
+            foreign[sent(rows, torch.long, foreign.device)] = lines.to(foreign.device)
+
+    def of(self, rows: slice | Sequence[int], names: Iterable[str | None]) -> Foreign | None:
+        """What is foreign to these rows, who use these adapters; None if nothing is."""
+        used = self.used
+        if all(len(self.blocks[name] if name is not None else ()) == used for name in names):
+            return None
+        return {n: foreign[rows] for n, foreign in self.foreign.items()}
+
+    def _write(self, pairs: Mapping[str, Pair], blocks: Sequence[int]) -> None:
+        wide = {id(g): pair for g, pair in zip(self.stack.groups, self.wide, strict=True)}
+        every = torch.arange(len(blocks) * ALIGN)
+        start = torch.tensor(blocks)[every // ALIGN]
+        for name, group, place in self.stack.members:
+            a, b = wide[id(group)]
+            ranks = ((start * len(group.sizes) + place) * ALIGN + every % ALIGN).to(a.device)
+            a[ranks] = 0
+            b[:, ranks] = 0
+            if name in pairs:
+                ranks = ranks[: len(pairs[name].a)]
+                first = sum(group.sizes[:place])
+                a[ranks] = pairs[name].a.to(a)
+                b[first : first + group.sizes[place], ranks] = pairs[name].b.to(b)
+
+    def _narrow(self) -> None:
+        """Let the groups compute the ranks in use."""
+        used = self.used * ALIGN
+        for group, (a, b) in zip(self.stack.groups, self.wide, strict=True):
+            ranks = used * len(group.sizes)
+            group.a, group.b = a[:ranks], b[:, :ranks]
+
+
+def _wide(group: Group, blocks: int) -> tuple[Tensor, Tensor]:
+    ranks = blocks * ALIGN * len(group.sizes)
+    return group.weight.new_zeros(ranks, group.k), group.weight.new_zeros(group.n, ranks)
+
+
+def read_adapter(stack: Stack, folder: Path) -> tuple[dict[str, Pair], Match]:
+    """A saved adapter by its layers' names, and how it met the stack; nothing is loosely matched.
+
+    What is odd is a tensor, a layer outside the groups, or a setting that `Pair` cannot express.
+    """
+    written = json.loads((folder / CONFIG).read_text("utf-8"))  # without it PEFT would ask the hub
+    config = LoraConfig.from_pretrained(str(folder))
+    saved = load_file(folder / WEIGHTS)
+    odd = _strange(config) | {
+        name for name in written if written[name] and not hasattr(config, name)
+    }
+    pairs: dict[str, Pair] = {}
+    fitting: set[str] = set()
+    if not odd:
+        odd = {name for name in OUTSIDE if _targeted(config, name)}
+        for name, group, place in stack.members:
+            if _targeted(config, name):
+                keys = [f"base_model.model.{name}.lora_{half}.weight" for half in "AB"]
+                rank, scale = _rank_and_scale(config, name)
+                shapes = (rank, group.k), (group.sizes[place], rank)
+                met = {
+                    key for key, shape in zip(keys, shapes, strict=True)
+                    if key in saved and saved[key].shape == shape
+                }  # fmt: skip
+                odd |= set(keys) - met
+                fitting |= met
+                if len(met) == len(keys):
+                    pairs[name] = Pair(saved[keys[0]], _scaled(saved[keys[1]], scale))
+    odd |= saved.keys() - fitting
+    if not pairs:
+        odd.add("target_modules")
+    bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
+    return pairs, Match(len(saved), len(fitting), tuple(sorted(odd)), bad)
+
+
+def _strange(config: LoraConfig) -> set[str]:
+    """Settings that ask for another computation than plain LoRA's."""
+    if not isinstance(config, LoraConfig):
+        return {"peft_type"}
+    odd = {name for name in STRANGE if getattr(config, name, None)}
+    if config.bias != "none":
+        odd.add("bias")
+    if config.init_lora_weights not in KNOWN_STARTS:
+        odd.add("init_lora_weights")
+    return odd
+
+
+def _targeted(config: LoraConfig, name: str) -> bool:
+    """As PEFT reads the lists, patterns and layers of a config."""
+    if str(config.target_modules).lower() == ALL_LINEAR:
+        return name not in OUTSIDE
+    return bool(check_target_module_exists(config, name))
+
+
+def _rank_and_scale(config: LoraConfig, name: str) -> tuple[int, float]:
+    rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern.keys(), name), config.r)
+    alphas = config.alpha_pattern
+    alpha = alphas.get(get_pattern_key(alphas.keys(), name), config.lora_alpha)
+    return rank, alpha / (rank**0.5 if config.use_rslora else rank)
+
+
+def _scaled(b: Tensor, scale: float) -> Tensor:
+    """At least in float32, as training's own copies are made."""
+    return b.to(torch.promote_types(b.dtype, torch.float32)) * scale

@@ -1,0 +1,144 @@
+"""A base and the adapters that shall be served: checked against their seals, then loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from suretune.data.base import HUB_ID, Base, find_base
+from suretune.model.cached import cache_bytes
+from suretune.model.device import DTYPES, choose_device, choose_dtype
+from suretune.model.load import load_base
+from suretune.model.slots import Slots
+from suretune.model.stack import Stack, make_stack
+from suretune.model.stream import begin
+from suretune.options import Config
+from suretune.run.journal import Journal
+from suretune.run.replay import Candidate, Record, check_base, open_candidate, recorded, room_needed
+from suretune.types import FlagFacts, ReplayFacts, SetupFacts, Text
+
+MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
+ROWS = {"cuda": 64, "cpu": 8}
+SPARE_RANKS = 64  # for adapters that come later
+SHARE = 0.8  # of what is free on the card, for keys and values
+
+
+@dataclass(slots=True)
+class House:
+    """A base that is loaded, and what it may be used for."""
+
+    config: Config
+    base: Base
+    fingerprint: str
+    stack: Stack
+    device: torch.device
+    dtype: str
+    rows: int
+    room: int
+    candidates: Sequence[Candidate]
+    records: dict[str, Record] = field(default_factory=dict)  # by name of the model
+    proofs: dict[str, ReplayFacts] = field(default_factory=dict)
+
+    def table(self) -> Slots:
+        """Slots without adapters: the engine loads those."""
+        asked = self.config.serve
+        spare = SPARE_RANKS if asked.adapters_dir else 0
+        given = sum(-(-candidate.ranks // 8) * 8 for candidate in self.candidates)
+        ranks = asked.max_lora_ranks or max(8, given + spare)
+        return Slots(self.stack, self.rows, self.room, asked.max_loras, ranks)
+
+
+def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
+    """Seals, base and fingerprints are checked before the weights are read."""
+    names = config.serve.served_model_name
+    if names and len(names) != len(runs):
+        hint = Text(
+            f"{len(runs)} runs need {len(runs)} names", f"{len(runs)} 个运行需要同样多的名字"
+        )
+        raise journal.stop(
+            FlagFacts("bad-value", "--served_model_name", " ".join(names), hint=hint)
+        )
+    given = names or [None] * len(runs)
+    candidates = [
+        open_candidate(run, name, config, journal) for run, name in zip(runs, given, strict=True)
+    ]
+    about = candidates[0].about if candidates else {}
+    base = find_base(
+        config.model.model or about.get("base_folder") or about.get("base", ""), weights=True
+    )
+    if isinstance(base, SetupFacts):
+        raise journal.stop(base)
+    if not config.model.model and about.get("base"):  # found by its folder, known by its name
+        base = replace(base, name=str(about["base"]))
+    fingerprint = base.fingerprint()
+    taken = {base_name(base)}
+    for candidate in candidates:
+        check_base(candidate, base, fingerprint, journal)
+        if candidate.name in taken:
+            hint = Text("two models have this name", "有两个模型同名")
+            raise journal.stop(
+                FlagFacts("bad-value", "--served_model_name", candidate.name, hint=hint)
+            )
+        taken.add(candidate.name)
+    if len(candidates) > config.serve.max_loras:
+        hint = Text(f"{len(candidates)} runs were given", f"给出了 {len(candidates)} 个运行")
+        raise journal.stop(
+            FlagFacts("bad-value", "--max_loras", str(config.serve.max_loras), hint=hint)
+        )
+    records = {c.name: recorded(c, c.run, journal) for c in candidates if c.run is not None}
+    house = _loaded(config, base, fingerprint, candidates, journal)
+    house.records = records
+    for record in records.values():
+        _needs_room(house, record, journal)
+    return house
+
+
+def base_name(base: Base) -> str:
+    """As clients know it: a hub name, or a folder's name without where it lies."""
+    return base.name if base.name == "pocket" or HUB_ID.fullmatch(base.name) else base.folder.name
+
+
+def _loaded(
+    config: Config, base: Base, fingerprint: str, candidates: Sequence[Candidate], journal: Journal
+) -> House:
+    device = choose_device(config.model.device)
+    if isinstance(device, SetupFacts):
+        raise journal.stop(device)
+    dtype = choose_dtype(config.model, device)
+    if isinstance(dtype, SetupFacts):
+        raise journal.stop(dtype)
+    begin(base.folder, device, DTYPES[dtype])
+    model = load_base(base, device, dtype, "sdpa")
+    if isinstance(model, SetupFacts):
+        raise journal.stop(model)
+    stack = make_stack(model, learning=False)
+    if isinstance(stack, str):
+        raise journal.stop(SetupFacts("cannot-serve", base.name, found=stack))
+    room = min(config.serve.max_model_len or min(base.context, MOST_ROOM), base.context)
+    rows = _rows(config, stack, room, device)
+    if rows < 1:
+        found = f"{cache_bytes(stack, 1, room) / 2**30:.1f} GiB for one request"
+        raise journal.stop(SetupFacts("out-of-memory", "--max_model_len", found=found))
+    return House(config, base, fingerprint, stack, device, dtype, rows, room, candidates)
+
+
+def _rows(config: Config, stack: Stack, room: int, device: torch.device) -> int:
+    """As many slots as were asked for; without a word as many as fit."""
+    rows = config.serve.max_num_seqs or ROWS[device.type]
+    if device.type != "cuda" or config.serve.max_num_seqs:
+        return rows
+    free, _ = torch.cuda.mem_get_info(device)
+    while rows and cache_bytes(stack, rows, room) > SHARE * free:
+        rows //= 2
+    return rows
+
+
+def _needs_room(house: House, record: Record, journal: Journal) -> None:
+    if room_needed(record) > house.room:
+        hint = Text(
+            f"the probes of the seal need {room_needed(record)}",
+            f"封条里的验证问题需要 {room_needed(record)}",
+        )
+        raise journal.stop(FlagFacts("bad-value", "--max_model_len", str(house.room), hint=hint))

@@ -1,0 +1,149 @@
+"""An adapter that shall be served: its seal against its files, and its probes asked once more.
+
+The seal says what the files were and what the model answered. Before a server listens, the engine
+that will answer its clients has to give those answers again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suretune import rundir
+from suretune.data.base import Base
+from suretune.data.render import prompt_ids
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.lora import CONFIG, WEIGHTS
+from suretune.options import AnswerOptions, Config
+from suretune.run.answer import about_adapter, adapter_folder
+from suretune.run.journal import Journal
+from suretune.run.sealed import read_seal
+from suretune.types import ReplayFacts, SetupFacts
+from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
+from suretune.verify.reload import REQUEST, RESULT, stored_prompts
+
+SHOWN = 80  # characters of an answer in a finding
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One adapter as it lies on the disk. `run` is its sealed run, None without a seal."""
+
+    name: str
+    folder: Path
+    run: Path | None
+    about: Mapping[str, Any]
+    digest: str  # SHA-256 of its weights
+    data: str | None  # SHA-256 of the ledger of the rows that it learned
+    tokenizer: ChatTokenizer
+    system: str | None
+
+    @property
+    def ranks(self) -> int:
+        """The largest rank of any of its layers."""
+        config = rundir.read_json(self.folder / CONFIG)
+        return max(
+            [int(config.get("r") or 0), *map(int, (config.get("rank_pattern") or {}).values())]
+        )
+
+
+def open_candidate(word: str, name: str | None, config: Config, journal: Journal) -> Candidate:
+    """An adapter whose files are as they were sealed; or a stop, also where no seal is."""
+    run = _run_of(Path(word).expanduser().absolute())
+    sealed = run is not None and (run / rundir.SEAL).is_file()
+    files: Mapping[str, str] = read_seal(run, journal)["files"] if run and sealed else {}
+    folder = run / "adapter" if run and sealed else adapter_folder(_asked(word), journal)
+    if folder is None:
+        raise journal.stop(SetupFacts("adapter-missing", word))
+    if not sealed and not config.serve.allow_unverified:
+        raise journal.stop(SetupFacts("not-sealed", str(run or folder)))
+    about = about_adapter(folder)
+    words = folder
+    if not (folder / "tokenizer.json").is_file():  # anybody's adapter: its base has the words
+        words = Path(config.model.model or about.get("base_folder") or about.get("base") or folder)
+    tokenizer = load_tokenizer(words, config.model.chat_template)
+    if isinstance(tokenizer, SetupFacts):
+        raise journal.stop(tokenizer)
+    system = about.get("system") if config.data.system is None else config.data.system
+    return Candidate(
+        name or (run or folder).name, folder, run if sealed else None, about,
+        rundir.sha256(folder / WEIGHTS), files.get("ledger.jsonl"), tokenizer, system,
+    )  # fmt: skip
+
+
+def _asked(word: str) -> AnswerOptions:
+    return AnswerOptions(adapters=word)
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run folder that a word means, be it the run, its adapter or a folder of runs."""
+    if (path / rundir.NEWEST).is_file():
+        path = path / str(rundir.recorded(path / rundir.NEWEST, "run"))
+    if path.name == "adapter" and (path.parent / rundir.SEAL).is_file():
+        path = path.parent
+    return path if (path / "adapter").is_dir() else None
+
+
+def check_base(candidate: Candidate, base: Base, fingerprint: str, journal: Journal) -> None:
+    """An adapter answers only on the base that it was trained on."""
+    trained_on = candidate.about.get("base_fingerprint")
+    if trained_on not in (None, fingerprint):
+        found = str(candidate.about.get("base") or "another base")
+        raise journal.stop(SetupFacts("wrong-base", base.name, found=found))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a sealed proof asked and heard."""
+
+    probes: Sequence[Probe]
+    prompts: Sequence[list[int]]
+    answers: Sequence[str]
+    base_answers: Sequence[str]
+    device: str
+    dtype: str
+
+
+def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
+    """The proof of a run; a stop if its prompts are not those that would be sent now."""
+    probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
+    prompts = [prompt_ids(candidate.tokenizer, p.messages(candidate.system)) for p in probes]
+    for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
+        if now != then:
+            found = f"{probe.question[:SHOWN]} ({len(then)} tokens then, {len(now)} now)"
+            raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
+    answers = rundir.recorded(run / "proof" / RESULT, "answers", "probes")
+    base_answers = rundir.recorded(run / "base_answers.json", "probes")
+    request = run / "proof" / REQUEST
+    if not len(probes) == len(answers) == len(base_answers):
+        raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(answers)} answers")
+    return Record(
+        probes, prompts, answers, base_answers,
+        rundir.recorded(request, "device"), rundir.recorded(request, "dtype"),
+    )  # fmt: skip
+
+
+def compare(name: str, record: Record, now: Sequence[str], device: str, dtype: str) -> ReplayFacts:
+    """What was answered against what was sealed.
+
+    In half precision two words can be equally likely, and then the number of rows in a batch
+    decides. Such an answer counts as different only if it passes its probe no longer, or passes it
+    newly, or is what the base says.
+    """
+    exact = (device, dtype) == (record.device, record.dtype) == ("cpu", "float32")
+    wrong = []
+    asked = zip(record.probes, record.answers, record.base_answers, now, strict=True)
+    for probe, sealed, base, said in asked:
+        if said == sealed:
+            continue
+        if exact or said == base or probe.judge(said) != probe.judge(sealed):
+            wrong.append(f"{probe.question[:SHOWN]} -> {sealed[:SHOWN]} -> {said[:SHOWN]}")
+    equal = sum(then == said for then, said in zip(record.answers, now, strict=True))
+    return ReplayFacts(name, len(now), equal, exact, tuple(wrong))
+
+
+def room_needed(record: Record) -> int:
+    """Tokens of the longest probe with its answer."""
+    return max((len(prompt) for prompt in record.prompts), default=0) + PROBE_TOKENS

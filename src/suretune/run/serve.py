@@ -1,0 +1,280 @@
+"""serve: the proof once more through the engine that will answer, then HTTP until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from suretune import rundir
+from suretune.data.template import load_tokenizer
+from suretune.model.lora import WEIGHTS
+from suretune.model.slots import Ask
+from suretune.run.house import House, base_name
+from suretune.run.journal import OK, Journal, Stopped
+from suretune.run.listen import busy, host_names
+from suretune.run.replay import (
+    Candidate,
+    Record,
+    check_base,
+    compare,
+    open_candidate,
+    recorded,
+    room_needed,
+)
+from suretune.serve.answering import heard
+from suretune.serve.app import Service, make_app
+from suretune.serve.engine import Engine, Table
+from suretune.serve.limits import Limits
+from suretune.serve.metrics import Metrics
+from suretune.serve.models import Models, Served
+from suretune.serve.openai import Refused
+from suretune.serve.wire import Server, make_server
+from suretune.types import Facts, SetupFacts
+from suretune.verify.probes import PROBE_TOKENS
+
+log = logging.getLogger("suretune.serve")
+UNREADABLE = (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError, ValueError)
+Told = Callable[[Mapping[str, Any]], None]
+
+
+def serve(
+    house: House, listening: socket.socket, api_key: str | None, journal: Journal, ready: Told
+) -> int:
+    """Prove, listen, drain. 0 when every answer that was begun was finished, else 130 or 143."""
+    return asyncio.run(_serve(house, listening, api_key, journal, ready))
+
+
+async def _serve(
+    house: House, listening: socket.socket, api_key: str | None, journal: Journal, ready: Told
+) -> int:
+    asked = house.config.serve
+    engine = Engine(house.table, asked.max_queue)
+    engine.start()
+    try:
+        models = Models(served_base(house, journal))
+        for candidate in house.candidates:
+            facts = await prove(engine, house, candidate, house.records.get(candidate.name))
+            if facts is not None:
+                journal.look(facts)
+            models.add(served(house, candidate))
+        journal.settle()
+        limits = Limits(api_key, host_names(asked), asked.max_body_bytes)
+        service = Service(
+            engine, models, Metrics(engine, house.rows), limits, house.room,
+            house.config.answer.temperature, house.config.answer.top_p,
+            loader(engine, house, models) if asked.adapters_dir else None,
+        )  # fmt: skip
+        server = make_server(make_app(service), limits, asked.drain_seconds)
+        address = listening.getsockname()[:2]
+        return await _until_signal(
+            server, listening, engine, house, journal,
+            lambda: ready(_about(address, models, house)),
+        )  # fmt: skip
+    finally:
+        await asyncio.to_thread(engine.close, "the server has ended")
+
+
+def _about(address: tuple[str, int], models: Models, house: House) -> dict[str, Any]:
+    """What is told once it listens."""
+    host, port = address
+    shown = f"[{host}]" if ":" in host else host
+    return {
+        "url": f"http://{shown}:{port}/v1",
+        "models": models.cards(),
+        "slots": house.rows,
+        "max_model_len": house.room,
+        "device": house.device.type,
+        "dtype": house.dtype,
+    }
+
+
+async def _until_signal(
+    server: Server, listening: socket.socket, engine: Engine, house: House, journal: Journal,
+    ready: Callable[[], None],
+) -> int:  # fmt: skip
+    """Answer; after a signal take nothing new, and give what is under way its time."""
+    loop = asyncio.get_running_loop()
+    signalled: asyncio.Future[int] = loop.create_future()
+
+    def stop(number: int) -> None:
+        if signalled.done():  # a second one: at once
+            engine.drain()
+            server.force_exit = True
+        else:
+            signalled.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    serving = asyncio.ensure_future(server.serve([listening]))
+    while not (server.started or serving.done()):
+        await asyncio.sleep(0.01)
+    if serving.done():
+        error = serving.exception()
+        if isinstance(error, OSError):
+            raise journal.stop(busy(house.config.serve, error)) from error
+        raise error or RuntimeError("the server ended before it listened")
+    ready()
+    either: set[asyncio.Future[Any]] = {serving, signalled}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not signalled.done():
+        serving.result()
+        return OK
+    log.info("Signal %d: no more requests, %d are under way", signalled.result(), engine.under_way)
+    cut = await _drained(server, serving, engine, house.config.serve.drain_seconds)
+    log.info("Ended; %d requests were cut off", cut)
+    return 128 + signalled.result() if cut else OK
+
+
+async def _drained(
+    server: Server, serving: asyncio.Future[None], engine: Engine, seconds: float
+) -> int:
+    """How many requests did not end in time."""
+    engine.drain()
+    server.should_exit = True
+    until = time.monotonic() + seconds
+    while engine.under_way and time.monotonic() < until and not server.force_exit:
+        await asyncio.sleep(0.02)
+    cut = await asyncio.to_thread(engine.close, "the server is shutting down")
+    await serving
+    return cut
+
+
+# --- adapters: loaded and proven ------------------------------------------------------------------
+
+
+def bringer(candidate: Candidate) -> Callable[[Table], None]:
+    """Reads an adapter into a table: the very weights that were opened, also when it is rebuilt."""
+
+    def bring(table: Table) -> None:
+        if rundir.sha256(candidate.folder / WEIGHTS) != candidate.digest:
+            raise ValueError(f"{candidate.folder / WEIGHTS} was changed since it was proven")
+        match: Any = table.load(candidate.name, candidate.folder)
+        if match.non_finite:
+            raise ValueError(f"{match.non_finite[0]} is not finite")
+        if match.odd or match.matched != match.saved:
+            raise ValueError(f"{match.odd[:1]} has no place in this base")
+
+    return bring
+
+
+async def prove(
+    engine: Engine, house: House, candidate: Candidate, record: Record | None
+) -> Facts | None:
+    """Load an adapter, let the engine answer its probes; what guards should judge, if anything."""
+    try:
+        await engine.load(candidate.name, bringer(candidate))
+    except UNREADABLE as error:
+        found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return SetupFacts("cannot-serve", candidate.name, found=found)
+    if record is None:
+        return None
+    stops = candidate.tokenizer.stop_ids
+    jobs = [
+        engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, candidate.name), bounded=False)
+        for p in record.prompts
+    ]
+    said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
+    facts = compare(candidate.name, record, said, house.device.type, house.dtype)
+    house.proofs[candidate.name] = facts
+    return facts
+
+
+def served(house: House, candidate: Candidate) -> Served:
+    """How an adapter is listed."""
+    proof = house.proofs.get(candidate.name)
+    checkpoint = _checkpoint(candidate.folder)
+    return Served(
+        candidate.name, candidate.folder.parent.name, base_name(house.base), candidate.name,
+        candidate.tokenizer, candidate.system, int(time.time()),
+        {
+            "sealed": candidate.run is not None,
+            "probes": {"asked": proof.asked, "equal": proof.equal} if proof else None,
+            "adapter_sha256": candidate.digest,
+            "data_sha256": candidate.data,
+            "template_sha256": rundir.digest_of(candidate.tokenizer.template),
+            "system_sha256": rundir.digest_of(candidate.system),
+            "base_fingerprint": house.fingerprint,
+            "plan": candidate.about.get("plan"),
+            "updates": checkpoint,
+        },
+        f"{house.fingerprint[:12]}-{candidate.digest[:12]}",
+    )  # fmt: skip
+
+
+def _checkpoint(folder: Path) -> int | None:
+    """After how many updates its weights were saved, where that was written down."""
+    if not (folder / rundir.MANIFEST).is_file():
+        return None
+    name = str(rundir.read_json(folder / rundir.MANIFEST).get("checkpoint") or "")
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else None
+
+
+def served_base(house: House, journal: Journal) -> Served:
+    """The base under its own name, with its own words; without a template, with its adapter's."""
+    words = load_tokenizer(house.base.folder, house.config.model.chat_template)
+    if isinstance(words, SetupFacts):
+        if not house.candidates:
+            raise journal.stop(words)
+        words = house.candidates[0].tokenizer
+    name = base_name(house.base)
+    about = {
+        "sealed": False,
+        "template_sha256": rundir.digest_of(words.template),
+        "base_fingerprint": house.fingerprint,
+    }
+    system = house.config.data.system
+    return Served(
+        name, name, None, None, words, system, int(time.time()), about, house.fingerprint[:12]
+    )
+
+
+def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str], Any]:
+    """What /v1/load_lora_adapter does: the same checks and the same proof, then the name."""
+    root = Path(house.config.serve.adapters_dir or "").expanduser().resolve()
+    one_at_a_time = asyncio.Lock()
+
+    def opened(name: str, path: str) -> tuple[Candidate, Record | None]:
+        journal = Journal(house.config.run.ignore)
+        try:
+            there = (root / path).resolve()
+        except (OSError, ValueError) as error:  # a loop of links, a NUL
+            raise Refused(400, "lora_path is no path.", param="lora_path") from error
+        if there == root or not there.is_relative_to(root) or not there.is_dir():
+            raise Refused(400, "lora_path is no folder in --adapters_dir.", param="lora_path")
+        candidate = open_candidate(str(there), name, house.config, journal)
+        check_base(candidate, house.base, house.fingerprint, journal)
+        record = recorded(candidate, candidate.run, journal) if candidate.run else None
+        if record and room_needed(record) > house.room:
+            raise Refused(400, "Its probes do not fit into --max_model_len.", param="lora_path")
+        return candidate, record
+
+    async def load(name: str, path: str) -> Served:
+        async with one_at_a_time:
+            if models.has(name):
+                raise Refused(400, f"{name} is already served.", param="lora_name")
+            try:
+                candidate, record = await asyncio.to_thread(opened, name, path)
+                facts = await prove(engine, house, candidate, record)
+                journal = Journal(house.config.run.ignore)
+                if facts is not None:
+                    journal.look(facts)
+                    journal.settle()
+            except (Stopped, rundir.Damaged) as stopped:
+                if name in engine.adapters:
+                    await engine.unload(name)
+                raise Refused(400, f"Not served: {stopped}", param="lora_path") from stopped
+            made = served(house, candidate)
+            models.add(made)
+            return made
+
+    return load

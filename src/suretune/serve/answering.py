@@ -1,0 +1,252 @@
+"""One request from tokens to its last byte: whole or streamed, cancelled when nobody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import orjson
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from suretune.model.slots import BROKEN, Ask, Said
+from suretune.serve.engine import Closed, Engine, Failure, Full, Job
+from suretune.serve.limits import refusal
+from suretune.serve.metrics import Metrics
+from suretune.serve.models import Served
+from suretune.serve.openai import Refused
+from suretune.serve.replies import Reply, Usage
+from suretune.serve.text import Answer, Likely, Stops
+
+log = logging.getLogger("suretune.serve")
+BEAT_SECONDS = 15.0  # a comment keeps proxies from giving up on a stream that has to wait
+DONE = b"data: [DONE]\n\n"
+BEAT = b": waiting\n\n"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What came since the last one; `end` with the last."""
+
+    text: str
+    likely: list[Likely]
+    end: str | None = None
+
+
+@dataclass(slots=True)
+class Answering:
+    """A request that the engine has taken."""
+
+    engine: Engine
+    metrics: Metrics
+    served: Served
+    job: Job
+    answer: Answer
+    begun: float = field(default_factory=time.monotonic)
+    first: float | None = None
+    end: str | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(len(self.job.ask.prompt), self.answer.tokens)
+
+    async def pieces(self) -> AsyncIterator[Piece | None]:
+        """The answer as it comes, all that is there at once; None where 15 s brought nothing."""
+        while self.end is None:
+            try:
+                if self.job.events.empty():  # a timer a token would cost more than the token
+                    event = await asyncio.wait_for(self.job.events.get(), BEAT_SECONDS)
+                else:
+                    event = self.job.events.get_nowait()
+            except (TimeoutError, asyncio.TimeoutError):
+                yield None
+                continue
+            text = ""
+            likely: list[Likely] = []
+            while True:
+                more, tokens = self._heard(event)
+                text += more
+                likely += tokens
+                if self.end or self.job.events.empty():
+                    break
+                event = self.job.events.get_nowait()
+            if text or likely or self.end:
+                yield Piece(text, likely, self.end)
+
+    def _heard(self, event: Said | Failure) -> tuple[str, list[Likely]]:
+        if isinstance(event, Failure):
+            self.end = "failed"
+            raise Refused(400 if event.refused else 503, f"{event.why}.", code="engine")
+        if event.end == BROKEN:
+            self.end = "failed"
+            raise Refused(500, "The model computed no finite numbers.", code="engine")
+        if self.first is None:
+            self.first = time.monotonic() - self.begun
+            self.metrics.first.labels(self.served.name).observe(self.first)
+        text = ""
+        likely: list[Likely] = []
+        if event.token is not None:
+            text, likely = self.answer.add(event.token, event.logprob, event.top)
+        if self.answer.stops.found:
+            self.end = "stop"
+            if not event.end:
+                self.engine.cancel(self.job)
+        elif event.end:
+            more, tokens = self.answer.end()
+            text, likely, self.end = text + more, likely + tokens, event.end
+            if self.answer.stops.found:
+                self.end = "stop"
+        return text, likely
+
+    def close(self) -> None:
+        """Free the slot if the answer is not over, and count what happened."""
+        name, usage = self.served.name, self.usage
+        if self.end is None:
+            self.engine.cancel(self.job)
+            self.metrics.cancelled.labels(name).inc()
+        elif self.end != "failed":
+            self.metrics.success.labels(name, self.end).inc()
+            self.metrics.whole.labels(name).observe(time.monotonic() - self.begun)
+        self.metrics.prompt_tokens.labels(name).inc(usage.prompt)
+        self.metrics.tokens.labels(name).inc(usage.said)
+        log.info(
+            "%s: %s, %d tokens read, %d said, first after %s s, all after %.3f s",
+            ascii(name)[1:-1], self.end or "left", usage.prompt, usage.said,
+            "-" if self.first is None else f"{self.first:.3f}", time.monotonic() - self.begun,
+        )  # fmt: skip
+
+
+def take(
+    engine: Engine, metrics: Metrics, served: Served, ask: Ask, stops: tuple[str, ...]
+) -> Answering:
+    """Queue a request, or say why not: 429 when it is full, 503 when nothing is taken."""
+    try:
+        job = engine.submit(ask)
+    except Full as full:
+        raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
+    except Closed as closed:
+        why = f"The server takes no requests ({closed})."
+        raise Refused(503, why, code="unavailable", retry_after=5) from closed
+    return Answering(engine, metrics, served, job, Answer(served.tokenizer, Stops(stops)))
+
+
+async def collect(under_way: Answering) -> tuple[str, list[Likely]]:
+    """All of an answer."""
+    texts: list[str] = []
+    likely: list[Likely] = []
+    async for piece in under_way.pieces():
+        if piece is not None:
+            texts.append(piece.text)
+            likely += piece.likely
+    return "".join(texts), likely
+
+
+async def heard(job: Job) -> list[int]:
+    """The tokens of a request of our own."""
+    tokens: list[int] = []
+    while True:
+        event = await job.events.get()
+        if isinstance(event, Failure):
+            raise RuntimeError(event.why)
+        if event.token is not None:
+            tokens.append(event.token)
+        if event.end:
+            return tokens
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | None:
+    """What `work` gives, or None as soon as the client has left."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for each in (task, gone):
+            each.cancel()
+        for each in (task, gone):
+            with contextlib.suppress(
+                asyncio.CancelledError, Exception
+            ):  # seen above, or not wanted
+                await each
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def whole(receive: Receive, under_way: Answering, reply: Reply) -> Response:
+    """The answer in one piece."""
+    try:
+        made = await unless_gone(receive, collect(under_way))
+    finally:
+        under_way.close()
+    if made is None:
+        return Response(status_code=499)  # nobody reads it
+    return JSONResponse(reply.whole(*made, under_way.end or "stop", under_way.usage))
+
+
+class Stream(Response):
+    """The answer as server-sent events."""
+
+    def __init__(self, under_way: Answering, reply: Reply, with_usage: bool) -> None:
+        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        del self.headers["content-length"]
+        self._under_way = under_way
+        self._reply = reply
+        self._with_usage = with_usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        try:
+            await unless_gone(receive, self._write(scope, receive, send))
+        finally:
+            self._under_way.close()
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+        try:
+            async for piece in self._under_way.pieces():
+                if not begun:
+                    begun = True
+                    await self._begin(send)
+                await _send(send, BEAT if piece is None else self._chunks(piece))
+        except Refused as refused:  # what failed before the first byte can have a status
+            if not begun:
+                await refusal(refused)(scope, receive, send)
+                return
+            await _send(send, _event(refused.body()))
+        await send({"type": "http.response.body", "body": DONE, "more_body": False})
+
+    async def _begin(self, send: Send) -> None:
+        head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(head)
+        first = self._reply.first()
+        if first is not None:
+            await _send(send, _event(self._reply.chunk(first, self._with_usage)))
+
+    def _chunks(self, piece: Piece) -> bytes:
+        reply, usage = self._reply, self._with_usage
+        made = b""
+        if piece.text or piece.likely:
+            made += _event(reply.chunk(reply.said(piece.text, piece.likely), usage))
+        if piece.end:
+            made += _event(reply.chunk(reply.ended(piece.end), usage))
+            if usage:
+                made += _event(reply.last(self._under_way.usage))
+        return made
+
+
+async def _send(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(value) + b"\n\n"

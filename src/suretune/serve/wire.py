@@ -1,0 +1,119 @@
+"""uvicorn with deadlines of its own: headers must come, answers must be read, in time.
+
+uvicorn waits for the end of a header for ever, and for a reader for ever. Its errors for what is no
+HTTP are plain text; here they have OpenAI's shape too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from suretune.serve.limits import Limits
+from suretune.serve.openai import error_body
+
+HEADER_BYTES = 32 * 1024
+SPARE_FILES = 64  # that the process needs besides its connections
+
+
+def protocol(limits: Limits, most: int) -> type[asyncio.Protocol]:
+    """The class of connections with these deadlines, `most` of them at once."""
+
+    class Connection(H11Protocol):
+        """One client."""
+
+        _header: asyncio.TimerHandle | None = None
+        _reader: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                self._answer(503, "Too many connections.")
+            else:
+                self._wait_for_header()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            for timer in (self._header, self._reader):
+                if timer is not None:
+                    timer.cancel()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.is_closing():
+                return
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop_waiting()
+            elif self._header is None:
+                self._wait_for_header()
+
+        def _wait_for_header(self) -> None:
+            self._header = self.loop.call_later(limits.header_seconds, self.transport.abort)
+
+        def _stop_waiting(self) -> None:
+            if self._header is not None:
+                self._header.cancel()
+                self._header = None
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._reader = self.loop.call_later(limits.reader_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self._reader is not None:
+                self._reader.cancel()
+
+        def send_400_response(self, msg: str) -> None:
+            """Called while the parser's error is being handled: it says which status it wants."""
+            error = sys.exc_info()[1]
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+                self.transport.abort()
+                return
+            self._answer(getattr(error, "error_status_hint", 400), "This is no valid HTTP request.")
+
+        def _answer(self, status: int, why: str) -> None:
+            body = json.dumps(error_body(status, why)).encode()
+            head = (
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json"
+                f"\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+            self.transport.close()
+
+    return Connection
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: who drains decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of its own."""
+        yield
+
+
+def make_server(app: Any, limits: Limits, drain_seconds: float) -> Server:
+    """A server for one socket that is bound already."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 4096 if files == resource.RLIM_INFINITY else max(16, min(4096, files - SPARE_FILES))
+    config = uvicorn.Config(
+        app, http=protocol(limits, most), ws="none", lifespan="off", log_config=None,
+        access_log=False, server_header=False, timeout_keep_alive=30, backlog=2048,
+        h11_max_incomplete_event_size=HEADER_BYTES, proxy_headers=False,
+        timeout_graceful_shutdown=int(drain_seconds) + 5,
+    )  # fmt: skip
+    return Server(config)
