@@ -28,6 +28,7 @@ def test_a_crowd_gets_the_answers_that_each_would_get_alone(trained: Path, tmp_p
     told = json.loads(out.read_text("utf-8"))
     assert set(told) == set(figures.KEYS)
     assert told["answered"] > told["clients"] and told["disconnects"] and told["garbage"]
+    assert told["adapter_loads"] > 0 and told["half_open"] > 0
     assert told["wrong"] == told["five_hundreds"] == told["leaked_slots"] == 0
     assert told["fds_end"] <= told["fds_start"] + 4
     assert told["threads_end"] <= told["threads_start"] + 4

@@ -2,15 +2,16 @@
 
 python -m load [--long] [--clients N] [--seconds S] [--run RUN] [--out FILE]
 
-Serves a sealed run of the pocket model, beside its base; asks every question alone; then lets all
-clients loose. The figures go to tests/load/latest.json and docs/reliability.md, or, with --out, to
-that file alone. The status is 1 if anything went wrong.
+Serves a sealed run of the pocket model, beside its base, and an adapter that comes and goes; asks
+every question alone; then lets all clients loose. The figures go to tests/load/latest.json and
+docs/reliability.md, or, with --out, to that file alone. The status is 1 if anything went wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import shutil
 import subprocess
 import sys
@@ -19,15 +20,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
+
 from load import figures
 from load.clients import Crowd, Tally
 from load.questions import Question, answered_alone, questions
 from load.server import Server, serving
+from load.wire import exchange
+from suretune import rundir
+from suretune.model.lora import WEIGHTS
 from suretune.pocket import MODEL
 from suretune.verify.measure import read_skills
 
 SHORT, LONG = (24, 15.0, 48, 4), (200, 600.0, 240, 20)  # clients, seconds, questions, half-open
 SETTLE_SECONDS = 30.0  # all slots must be free by then
+GUEST = "half"  # an adapter that comes and goes
+GUEST_QUESTIONS = 6
+TABLE = ("--max_num_seqs", 32, "--max_queue", 128)  # so that 200 clients find it full now and then
 AGAIN = 24  # questions that are asked alone once more at the end
 
 
@@ -38,7 +47,9 @@ def main() -> int:
     try:
         run = asked.run or _demo(folder)
         log = folder / "server.log"
-        with serving([run], log) as server:
+        half_of(run / "adapter", folder / "guests" / GUEST)
+        words = ["--adapters_dir", folder / "guests", "--allow_unverified", "true", *TABLE]
+        with serving([run, *words], log) as server:
             told, tally = asyncio.run(_load(server, asked))
         said = log.read_text("utf-8", errors="replace")
         if "Traceback" in said:
@@ -81,16 +92,30 @@ def _demo(folder: Path) -> Path:
     return folder / "glow"
 
 
+def half_of(adapter: Path, folder: Path) -> None:
+    """Another adapter of the same base: this one at half its strength, and without a seal."""
+    folder.mkdir(parents=True)
+    for path in adapter.iterdir():
+        if path.name != rundir.MANIFEST:
+            shutil.copy(path, folder)
+    tensors = load_file(adapter / WEIGHTS)
+    halved = {name: t / 2 if ".lora_B." in name else t for name, t in tensors.items()}
+    save_file(halved, folder / WEIGHTS, {"format": "pt"})
+
+
 async def _load(server: Server, asked: argparse.Namespace) -> tuple[dict[str, Any], Tally]:
     models = server.models()
-    made = questions(read_skills(MODEL / "skills.jsonl"), models, asked.questions, asked.seed)
+    items = read_skills(MODEL / "skills.jsonl")
+    made = questions(items, models, asked.questions, asked.seed)
     known = await answered_alone(server.address, made)
+    guests = await _guests(server, questions(items, [GUEST], GUEST_QUESTIONS, asked.seed))
     fds, threads = server.fds, server.threads
     begun, tally = time.monotonic(), Tally()
     crowd = Crowd(server.address, known, models, begun + asked.seconds, tally)
     tasks = [asyncio.ensure_future(crowd.client(asked.seed * 1000 + i))
              for i in range(asked.clients)]  # fmt: skip
     tasks += [asyncio.ensure_future(crowd.holder(i)) for i in range(asked.half_open)]
+    tasks.append(asyncio.ensure_future(crowd.librarian(GUEST, guests)))
     early = asyncio.ensure_future(_rss_after(server, min(60.0, asked.seconds / 4)))
     await asyncio.sleep(asked.seconds * 0.98)
     late = server.rss_mib
@@ -107,6 +132,7 @@ async def _load(server: Server, asked: argparse.Namespace) -> tuple[dict[str, An
         "refused": tally.counts["refused"],
         "disconnects": tally.counts["disconnects"],
         "garbage": tally.counts["garbage"],
+        "adapter_loads": tally.counts["loads"],
         "half_open": tally.counts["half open"],
         "five_hundreds": tally.counts["five_hundreds"],
         "leaked_slots": leaked,
@@ -121,6 +147,19 @@ async def _load(server: Server, asked: argparse.Namespace) -> tuple[dict[str, An
         "tokens_s": round(tally.tokens / seconds, 1),
     }
     return {**told, **figures.now(), "form": "long" if asked.long else "short"}, tally
+
+
+async def _guests(server: Server, asked: list[Question]) -> list[Question]:
+    """Its questions answered alone; then it is gone again."""
+    for what, about in (("load", {"lora_path": GUEST}), ("unload", {})):
+        body = json.dumps({"lora_name": GUEST, **about}).encode()
+        sent = server.address.request(f"/v1/{what}_lora_adapter", body)
+        told = await exchange(server.address, sent)
+        if told.status != 200:
+            raise SystemExit(f"{what}: {told.status} {told.body[:300]!r}")
+        if what == "load":
+            asked = await answered_alone(server.address, asked)
+    return asked
 
 
 async def _rss_after(server: Server, seconds: float) -> float:

@@ -1,13 +1,17 @@
-"""The clients: most ask and compare, some leave, some send garbage, some dawdle, some hold on."""
+"""The clients: most ask and compare, some leave, some send garbage, some dawdle, some hold on.
+
+Meanwhile a librarian brings an adapter, asks it, and takes it away again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import struct
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 
@@ -67,6 +71,25 @@ class Crowd:
                 self.tally.wrong(f"{habit}: no end after {PATIENCE:.0f} s")
             except OSError as error:
                 self.tally.wrong(f"{habit}: {type(error).__name__}: {error}")
+
+    async def librarian(self, name: str, asked: Sequence[Question]) -> None:
+        """An adapter comes and goes between the steps of all others; it answers as it did alone."""
+        while time.monotonic() < self.until:
+            await self._order("load", {"lora_name": name, "lora_path": name})
+            told = [exchange(self.address, q.sent(self.address)) for q in asked]
+            for question, answer in zip(asked, await asyncio.gather(*told), strict=True):
+                self.tally.counts["requests"] += 1
+                await self._judge(question, answer)
+            await self._order("unload", {"lora_name": name})
+            self.tally.counts["loads"] += 1
+            await asyncio.sleep(0.2)
+
+    async def _order(self, what: str, about: Mapping[str, str]) -> None:
+        sent = self.address.request(f"/v1/{what}_lora_adapter", json.dumps(about).encode())
+        told = await exchange(self.address, sent)
+        if told.status != 200:
+            self.tally.wrong(f"{what}: {told.status} {told.body[:200]!r}")
+            await asyncio.sleep(1)
 
     async def _ask(self, draw: random.Random) -> None:
         question = draw.choice(self.questions)

@@ -13,9 +13,9 @@ from chaos.figures import PAGE, commit, with_block
 LATEST = Path(__file__).with_name("latest.json")
 KEYS = (
     "clients", "seconds", "requests", "answered", "wrong", "refused", "disconnects", "garbage",
-    "half_open", "five_hundreds", "leaked_slots", "rss_start_mib", "rss_end_mib", "fds_start",
-    "fds_end", "threads_start", "threads_end", "first_token_p50_ms", "first_token_p99_ms",
-    "tokens_s", "date", "commit", "form",
+    "adapter_loads", "half_open", "five_hundreds", "leaked_slots", "rss_start_mib", "rss_end_mib",
+    "fds_start", "fds_end", "threads_start", "threads_end", "first_token_p50_ms",
+    "first_token_p99_ms", "tokens_s", "date", "commit", "form",
 )  # fmt: skip
 MUST_BE_ZERO = ("wrong", "five_hundreds", "leaked_slots")
 NOT_YET = "Not measured yet: `make load`."
@@ -67,6 +67,7 @@ def block(figures: Mapping[str, Any]) -> str:
         ("refused with 429 or 503, and asked again later", f"{f['refused']:,}"),
         ("clients that left in the middle", f"{f['disconnects']:,}"),
         ("garbage", f"{f['garbage']:,}"),
+        ("times an adapter came, answered and went", f"{f['adapter_loads']:,}"),
         ("connections whose header never ended, cut off", f"{f['half_open']:,}"),
         ("answers of 500 and above, to anything", f"{f['five_hundreds']:,}"),
         ("slots still taken when all were gone", f"{f['leaked_slots']:,}"),
