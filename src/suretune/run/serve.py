@@ -247,9 +247,10 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
         journal = Journal(house.config.run.ignore)
         try:
             there = (root / path).resolve()
-        except (OSError, ValueError) as error:  # a loop of links, a NUL
+            known = there != root and there.is_relative_to(root) and there.is_dir()
+        except (OSError, ValueError) as error:  # a loop of links, a NUL, too long a name
             raise Refused(400, "lora_path is no path.", param="lora_path") from error
-        if there == root or not there.is_relative_to(root) or not there.is_dir():
+        if not known:
             raise Refused(400, "lora_path is no folder in --adapters_dir.", param="lora_path")
         candidate = open_candidate(str(there), name, house.config, journal)
         check_base(candidate, house.base, house.fingerprint, journal)

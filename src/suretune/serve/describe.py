@@ -29,7 +29,21 @@ GETS = (
     ("/ready", "Whether new requests are taken."),
     ("/metrics", "Figures for Prometheus."),
 )
-STATUSES = ("400", "401", "403", "404", "405", "408", "413", "415", "429", "431", "500", "503")
+STATUSES = (
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "413",
+    "414",
+    "415",
+    "429",
+    "431",
+    "500",
+    "503",
+)
 ERROR = {
     "type": "object",
     "required": ["error"],

@@ -21,6 +21,8 @@ from suretune.serve.openai import Refused, error_body
 log = logging.getLogger("suretune.serve")
 OPEN = ("/health", "/ready")  # without a key: they tell nothing but a state
 HEADERS = 100
+HEADER_BYTES = 32 * 1024
+PATH_BYTES = 4096
 ANY = "*"
 
 
@@ -93,8 +95,11 @@ def check(scope: Scope, limits: Limits) -> None:
     headers = [
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
     ]
-    if len(headers) > HEADERS:
-        raise Refused(431, f"More than {HEADERS} header fields.")
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > HEADERS or size > HEADER_BYTES:
+        raise Refused(431, f"More than {HEADERS} header fields, or {HEADER_BYTES} bytes of them.")
+    if len(scope["raw_path"]) + len(scope["query_string"]) > PATH_BYTES:
+        raise Refused(414, f"A path of more than {PATH_BYTES} bytes.")
     named = dict(headers)
     if "transfer-encoding" in named and "content-length" in named:
         raise Refused(400, "Content-Length and Transfer-Encoding contradict each other.")

@@ -265,7 +265,10 @@ def _same(given: Any, neutral: Any) -> bool:
 
 
 def _refused(error: ValidationError) -> Refused:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    there = [each for each in found if each["loc"][:1] == found[0]["loc"][:1]]
+    # Of the types that were tried for a field, the one that got furthest was meant.
+    first = max(there, key=lambda each: len(_param(each["loc"])))
     if first["type"] == "extra_forbidden":
         param = _param((*first["loc"][:-1], "")) + str(first["loc"][-1])[:LONGEST]
         return Refused(400, f"Unknown field {param}.", param=param, code="unknown_parameter")

@@ -19,10 +19,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from suretune.serve.limits import Limits
+from suretune.serve.limits import HEADER_BYTES, Limits
 from suretune.serve.openai import error_body
 
-HEADER_BYTES = 32 * 1024
 SPARE_FILES = 64  # that the process needs besides its connections
 
 
@@ -56,6 +55,12 @@ def protocol(limits: Limits, most: int) -> type[asyncio.Protocol]:
                 self._stop_waiting()
             elif self._header is None:
                 self._wait_for_header()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            begun, _ = self.conn.trailing_data
+            if begun and self.cycle.response_complete and self._header is None:
+                self._wait_for_header()  # a part of the next one came with this one
 
         def _wait_for_header(self) -> None:
             self._header = self.loop.call_later(limits.header_seconds, self.transport.abort)

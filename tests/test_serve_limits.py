@@ -1,0 +1,323 @@
+"""Who may ask, deadlines, and an engine that fails: the server's parts without a trained run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+
+from suretune import words
+from suretune.cli import main
+from suretune.data.base import Base, find_base
+from suretune.data.render import prompt_ids
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.generate import answers
+from suretune.model.load import load_base
+from suretune.model.slots import Ask, Said, Slots
+from suretune.model.stack import Stack, make_stack
+from suretune.options_serve import ServeOptions
+from suretune.pocket import MODEL
+from suretune.run.journal import Journal, Stopped
+from suretune.run.listen import host_names, key_for
+from suretune.serve.answering import heard
+from suretune.serve.app import Service, make_app
+from suretune.serve.engine import Closed, Engine, Failure, Full
+from suretune.serve.limits import OPEN, Limits
+from suretune.serve.metrics import Metrics
+from suretune.serve.models import Models, Served
+from suretune.serve.wire import make_server
+from suretune.types import Message
+
+found = load_tokenizer(MODEL)
+assert isinstance(found, ChatTokenizer)
+TOKENIZER = found
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def service(limits: Limits) -> Service:
+    """A server of the base whose engine was never started."""
+    base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
+    engine = Engine(lambda: pytest.fail("nobody may get so far"), 1)
+    return Service(engine, Models(base), Metrics(engine, 1), limits, 64, 0.0, 1.0)
+
+
+# --- the key ------------------------------------------------------------------------------------
+
+ROUTES = (
+    "/v1/chat/completions", "/v1/completions", "/ask", "/v1/models", "/v1/models/pocket",
+    "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/health", "/ready", "/metrics",
+    "/openapi.json", "/nowhere", "/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_but_the_states_needs_the_key(path: str) -> None:
+    app = make_app(service(Limits("sk-right", LOCAL, 1000)))
+
+    async def ask(headers: dict[str, str] | dict[bytes, bytes]) -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get(path, headers=headers)
+
+    for wrong in ({}, {"authorization": "Bearer sk-wrong"}, {"authorization": "Basic sk-right"},
+                  {"authorization": "sk-right"}, {"x-api-key": "sk-right"},
+                  {b"authorization": b"Bearer \xc3\xa9"}):  # fmt: skip
+        answer = asyncio.run(ask(wrong))
+        assert answer.status_code == (200 if path in OPEN else 401)
+        assert "sk-right" not in answer.text
+    right = asyncio.run(ask({"authorization": "bearer sk-right"}))
+    assert right.status_code in (200, 404, 405) and right.status_code != 401
+
+
+def test_all_routes_are_in_that_list() -> None:
+    described = make_app(service(Limits(None, LOCAL, 1000)))
+
+    async def paths() -> set[str]:
+        transport = httpx.ASGITransport(described)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return set((await client.get("/openapi.json")).json()["paths"])
+
+    assert {path.replace("{model}", "pocket") for path in asyncio.run(paths())} <= set(ROUTES)
+
+
+def test_a_key_is_needed_wherever_others_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SURETUNE_API_KEY", raising=False)
+    assert key_for(ServeOptions(), Journal(), terminal=False) == (None, False)
+    assert key_for(ServeOptions(api_key="k"), Journal(), terminal=False) == ("k", False)
+    with pytest.raises(Stopped, match="V005"):
+        key_for(ServeOptions(host="0.0.0.0"), Journal(), terminal=False)
+    key, made = key_for(ServeOptions(host="0.0.0.0"), Journal(), terminal=True)
+    assert made and key and len(key) > 30
+    monkeypatch.setenv("SURETUNE_API_KEY", "from-outside")
+    assert key_for(ServeOptions(host="::"), Journal(), terminal=False)[0] == "from-outside"
+    assert "*" not in host_names(ServeOptions()) and "*" in host_names(ServeOptions(host="0.0.0.0"))
+
+
+def test_without_the_extra_the_installation_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("suretune.run.listen.find_spec", lambda name: None)
+    assert main(["serve", "somewhere", "--json"]) == 4
+    words.choose(None)
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "S030" and "pip install 'suretune[serve]'" in finding["fix"]["en"]
+    assert main(["deploy", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == "C008"
+
+
+# --- deadlines ----------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Any, limits: Limits) -> AsyncIterator[int]:
+    """A server of this app, and its port."""
+    there = socket.socket()
+    there.bind(("127.0.0.1", 0))
+    server = make_server(app, limits, 1)
+    serving = asyncio.ensure_future(server.serve([there]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield there.getsockname()[1]
+    server.should_exit = server.force_exit = True
+    await serving
+
+
+async def seconds_until_closed(reader: asyncio.StreamReader) -> tuple[float, bytes]:
+    begun, data = time.monotonic(), b""
+    with contextlib.suppress(ConnectionResetError):
+        data = await asyncio.wait_for(reader.read(), 10)
+    return time.monotonic() - begun, data
+
+
+QUICK = Limits(None, LOCAL, 100_000, body_seconds=0.3, header_seconds=0.3, reader_seconds=0.3)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),
+        (b"GET /health HTTP/1.1\r\nHost: loc", b""),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea", b"HTTP/1.1 200"),
+        (b"POST /ask HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
+         b"content-length: 50\r\n\r\n{", b"HTTP/1.1 408"),
+    ],
+    ids=["nothing", "half a header", "half of a second one", "half a body"],
+)  # fmt: skip
+def test_whoever_is_slow_is_not_waited_for(sent: bytes, answer: bytes) -> None:
+    async def go() -> tuple[float, bytes]:
+        async with listening(make_app(service(QUICK)), QUICK) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            if answer.endswith(b"408"):
+                return 0.0, await asyncio.wait_for(reader.read(12), 5)
+            try:
+                return await seconds_until_closed(reader)
+            finally:
+                writer.close()
+
+    seconds, got = asyncio.run(go())
+    assert got[: len(answer)] == answer and seconds < 3
+
+
+def test_a_reader_that_takes_nothing_is_dropped() -> None:
+    over = asyncio.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone = asyncio.ensure_future(until_gone(receive))
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            await asyncio.sleep(0)
+        over.set()
+
+    async def until_gone(receive: Callable[[], Awaitable[Any]]) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def go() -> None:
+        async with listening(endless, QUICK) as port:
+            there = socket.create_connection(("127.0.0.1", port))
+            there.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asyncio.wait_for(over.wait(), 5)
+            there.close()
+
+    asyncio.run(go())
+
+
+# --- the engine ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    base = find_base("pocket", weights=True)
+    assert isinstance(base, Base)
+    made = make_stack(load_base(base, torch.device("cpu"), "float32", "sdpa"), learning=False)
+    assert isinstance(made, Stack)
+    return made
+
+
+PROMPT = tuple(prompt_ids(TOKENIZER, [Message("user", "Who are you?")]))
+ASK = Ask(PROMPT, TOKENIZER.stop_ids, 40)
+
+
+class Fragile(Slots):
+    """Slots whose steps fail as often as is asked."""
+
+    failures = 0
+
+    def step(self) -> list[Said]:
+        if Fragile.failures:
+            Fragile.failures -= 1
+            raise RuntimeError("the device is gone")
+        return super().step()
+
+
+def with_engine(
+    stack: Stack, go: Callable[[Engine], Awaitable[Any]], *, rows: int = 2, queue: int = 4
+) -> Any:
+    async def run() -> Any:
+        engine = Engine(lambda: Fragile(stack, rows, 256, 1, 8), queue)
+        engine.start()
+        try:
+            return await asyncio.wait_for(go(engine), 60)
+        finally:
+            await asyncio.to_thread(engine.close, "enough")
+
+    return asyncio.run(run())
+
+
+def test_a_failed_step_costs_those_under_way_and_nobody_else(stack: Stack) -> None:
+    async def go(engine: Engine) -> tuple[list[Any], list[int]]:
+        Fragile.failures = 1
+        jobs = [engine.submit(ASK) for _ in range(3)]  # two slots: the third has to wait
+        told: list[Any] = await asyncio.gather(*map(heard, jobs), return_exceptions=True)
+        return told, await heard(engine.submit(ASK))
+
+    told, after = with_engine(stack, go)
+    assert [isinstance(each, RuntimeError) for each in told] == [True, True, False]
+    assert told[2] == after and "Qwen" in TOKENIZER.decode(after)
+
+
+def test_an_engine_that_fails_again_and_again_says_that_it_is_dead(stack: Stack) -> None:
+    async def go(engine: Engine) -> str:
+        Fragile.failures = 1000
+        for _ in range(4):
+            with pytest.raises(RuntimeError):
+                await heard(engine.submit(ASK))
+        while engine.state != "dead":
+            await asyncio.sleep(0.01)
+        with pytest.raises(Closed):
+            engine.submit(ASK)
+        return engine.state
+
+    try:
+        assert with_engine(stack, go) == "dead"
+    finally:
+        Fragile.failures = 0
+
+
+def test_a_request_that_cannot_be_does_not_take_others_along(stack: Stack) -> None:
+    async def go(engine: Engine) -> list[Any]:
+        asks = [ASK, Ask(PROMPT, TOKENIZER.stop_ids, 5000), Ask((), frozenset(), 3)]
+        jobs = [engine.submit(ask) for ask in asks]
+        first = await heard(jobs[0])
+        return [first, await jobs[1].events.get(), await jobs[2].events.get()]
+
+    first, *others = with_engine(stack, go, rows=4)
+    assert "Qwen" in TOKENIZER.decode(first)
+    assert all(isinstance(each, Failure) and each.refused for each in others)
+
+
+def test_a_full_queue_and_a_cancelled_request(stack: Stack) -> None:
+    async def go(engine: Engine) -> list[int]:
+        jobs = [engine.submit(Ask(PROMPT, frozenset(), 200)) for _ in range(2)]
+        while engine.running < 2:
+            await asyncio.sleep(0.005)
+        waiting = [engine.submit(ASK) for _ in range(4)]
+        with pytest.raises(Full):
+            engine.submit(ASK)
+        for job in (*jobs, *waiting[1:]):
+            engine.cancel(job)
+        said = await heard(waiting[0])
+        assert engine.under_way == 0
+        return said
+
+    assert "Qwen" in TOKENIZER.decode(with_engine(stack, go))
+
+
+def test_the_engine_says_what_transformers_says(stack: Stack) -> None:
+    questions = ("Who are you?", "What is 2 + 3?", "\u4f60\u597d", "Name a colour.", "Sort 3 1 2")
+    prompts = [prompt_ids(TOKENIZER, [Message("user", q)]) for q in questions]
+    base = find_base("pocket", weights=True)
+    assert isinstance(base, Base)
+    alone: Any = load_base(base, torch.device("cpu"), "float32", "sdpa")
+    expected = answers(alone, TOKENIZER, prompts, 40)
+
+    async def go(engine: Engine) -> Sequence[list[int]]:
+        jobs = [engine.submit(Ask(tuple(p), TOKENIZER.stop_ids, 40)) for p in prompts]
+        return [await heard(job) for job in jobs]
+
+    said = with_engine(stack, go, queue=10)
+    assert [TOKENIZER.decode(ids) for ids in said] == expected
+
+
+def test_help_of_the_server_imports_nothing_heavy(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from suretune.cli import main\n"
+        "try: main(['serve', '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'starlette', 'pydantic', 'uvicorn')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "--api_key" in done.stdout, done.stdout + done.stderr
