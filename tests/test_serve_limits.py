@@ -47,7 +47,7 @@ def service(limits: Limits) -> Service:
     """A server of the base whose engine was never started."""
     base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
     engine = Engine(lambda: pytest.fail("nobody may get so far"), 1)
-    return Service(engine, Models(base), Metrics(engine, 1), limits, 64, 0.0, 1.0)
+    return Service(engine, Models(base), Metrics(engine, 1), limits, 64, 0.0, 1.0, 64)
 
 
 # --- the key ------------------------------------------------------------------------------------

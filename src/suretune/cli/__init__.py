@@ -88,7 +88,7 @@ VERBS = (
             "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
         ),
         ("model", "serve"),
-        ("adapters", "system", "temperature", "top_p", "ignore"),
+        ("adapters", "system", "temperature", "top_p", "max_new_tokens", "ignore"),
         positional="RUN...",
         several=True,
         aliases=("deploy",),

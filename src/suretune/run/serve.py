@@ -71,6 +71,7 @@ async def _serve(
         service = Service(
             engine, models, Metrics(engine, house.rows), limits, house.room,
             house.config.answer.temperature, house.config.answer.top_p,
+            house.config.answer.max_new_tokens,
             loader(engine, house, models) if asked.adapters_dir else None,
         )  # fmt: skip
         server = make_server(make_app(service), limits, asked.drain_seconds)

@@ -44,7 +44,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server: what it serves, and how. `room` is the tokens of a prompt and its answer.
+    """One server: what it serves, and how. `room` is the tokens of a prompt and its answer,
+    `ask_tokens` the longest answer of /ask, which cannot say so itself.
 
     `load` brings an adapter from a path, proven; None where that was not allowed at the start.
     """
@@ -56,6 +57,7 @@ class Service:
     room: int
     temperature: float
     top_p: float
+    ask_tokens: int
     load: Callable[[str, str], Awaitable[Served]] | None = None
     # Templates and tokenizers are not for several threads at once, and not for the event loop.
     words: ThreadPoolExecutor = field(
@@ -92,7 +94,8 @@ class Service:
         asked = await self._read(request, Question)
         served = self.models.first() if asked.model is None else self.models.get(asked.model)
         prompt = await self._off_the_loop(served.prompt, [Message("user", asked.question)])
-        ask = self._ask(served, prompt, Sampling(model=served.name), None, None)
+        most = min(self.ask_tokens, max(1, self.room - len(prompt)))
+        ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
         under_way = take(self.engine, self.metrics, served, ask, ())
         try:
             made = await unless_gone(request.receive, collect(under_way))
