@@ -103,7 +103,7 @@ FlashAttention-2 under that name.
 
 SERVING = """\
 Both servers answer the same questions, streamed, at temperature 0, 128 tokens each (random weights
-never stop by themselves), after a crowd of 64 has warmed them. `suretune serve` holds base and
+never stop by themselves), after crowds of each size have warmed them. `suretune serve` holds base and
 adapter apart, `transformers serve --continuous-batching` the merged model; *unbatched* is the same
 without that flag, for one client. The client runs beside the server and measures from the request to
 the first piece of text.

@@ -182,14 +182,14 @@ def figures(first: Sequence[float], failed: Sequence[str], tokens: int, seconds:
 
 
 def loads(served: Served, address: Address, left: Callable[[], float]) -> Result:
-    """Warmed by the largest crowd, then measured; an unbatched server has one client."""
-    alone = "unbatched" in served.name
-    warm = 1 if alone else max(map(int, CLIENTS))
-    asyncio.run(crowd(address, served, warm, 1, 16))
+    """Warmed by crowds of each size, then measured; an unbatched server has one client."""
+    sizes = {n: each for n, each in CLIENTS.items() if n == "1" or "unbatched" not in served.name}
+    for clients in reversed(sizes):
+        asyncio.run(crowd(address, served, int(clients), 1, 16))
     told: Result = {}
-    for clients, each in CLIENTS.items():
-        if (alone and clients != "1") or left() < 20:
-            continue
+    for clients, each in sizes.items():
+        if left() < 20:
+            break
         told[clients] = asyncio.run(crowd(address, served, int(clients), each, TOKENS))
         print(served.name, clients, told[clients], file=sys.stderr, flush=True)
     return told
