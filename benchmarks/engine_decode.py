@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from suretune.model import decode_kernels
+from suretune.model import product_kernels
 from suretune.model.decode import Decoder
 from suretune.model.groups import Group
 from suretune.model.stack import Stack, make_stack
@@ -110,10 +110,10 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
 
             def tiled(
                 groups: list[Group] = groups, x: torch.Tensor = x, parts: torch.Tensor = parts,
-                tile: decode_kernels.Tile = tile,
+                tile: product_kernels.Tile = tile,
             ) -> None:  # fmt: skip
                 for g in groups:
-                    decode_kernels.product(g.weight, x, parts, g.b, g.bias, tile=tile)
+                    product_kernels.product(g.weight, x, parts, g.b, g.bias, tile=tile)
 
             found[name][str(tuple(tile))] = size / _graph_seconds(tiled) / 1e12
         found[name] = dict(sorted(found[name].items(), key=lambda item: -item[1]))
@@ -121,7 +121,7 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _tiles(rows: int) -> list[decode_kernels.Tile]:
+def _tiles(rows: int) -> list[product_kernels.Tile]:
     """Outputs, inputs, warps, stages."""
     if rows == 1:
         tried = [(4, 512, 2, 1), (4, 1024, 4, 1), (8, 512, 4, 1), (8, 1024, 8, 1), (16, 256, 4, 1),
@@ -130,7 +130,7 @@ def _tiles(rows: int) -> list[decode_kernels.Tile]:
         tried = [(16, 128, 2, 4), (16, 256, 4, 3), (16, 256, 4, 4), (16, 512, 4, 3),
                  (32, 128, 4, 4), (32, 256, 4, 3), (32, 256, 4, 4), (64, 64, 4, 6),
                  (64, 128, 4, 3), (64, 128, 4, 4)]  # fmt: skip
-    return [decode_kernels.Tile(*values) for values in tried]
+    return [product_kernels.Tile(*values) for values in tried]
 
 
 def _graph_seconds(run: Callable[[], None]) -> float:

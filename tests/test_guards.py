@@ -24,6 +24,7 @@ from suretune.types import (
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
+    ReplayFacts,
     ServedFacts,
     SetupFacts,
     StepFacts,
@@ -478,6 +479,28 @@ SETUP_CASES = {
         "`--max-lora-rank 64`",
         "`--lora_rank 16`",
     ),
+    "V002": on_setup(
+        setup("not-sealed", "runs/a"),
+        "runs/a",
+        "`--allow_unverified true`",
+    ),
+    "V004": on_setup(
+        setup("port-busy", "127.0.0.1:8000", "EADDRINUSE: Address already in use"),
+        "--port",
+        "`--port 0`",
+    ),
+    "V005": on_setup(setup("key-needed", "0.0.0.0"), "--host", "`--host 127.0.0.1`"),
+    "V006": on_setup(
+        setup("prompt-changed", "glow", "Who are you? (29 tokens then, 31 now)"),
+        "glow",
+        "`--system`",
+        "`--chat_template`",
+    ),
+    "V007": on_setup(
+        setup("cannot-serve", "openai-community/gpt2", "gpt2 is not one of qwen2, llama"),
+        "openai-community/gpt2",
+        "`suretune infer`",
+    ),
     "S030": on_setup(
         setup("package-missing", "suretune[sweep]", "optuna"),
         "suretune[sweep]",
@@ -704,7 +727,18 @@ SERVED_CASES = {
     ),
     "V017": Case(replace(SERVED, telling=0), SERVED, URL, ("52", " 0"), ("`--probes FILE`",)),
 }
+REPLAY = ReplayFacts("glow", asked=102, equal=101, exact=True, wrong=("Who? -> Glow. -> Qwen.",))
+SERVE_CASES = {
+    "V003": Case(
+        REPLAY,
+        replace(REPLAY, exact=False, wrong=()),
+        "glow",
+        ("101", "102", "Who? -> Glow. -> Qwen."),
+        ("`suretune verify RUN`",),
+    ),
+}
 CASES = {
+    **SERVE_CASES,
     **FLAG_CASES,
     **FAULT_CASES,
     **DATA_CASES,

@@ -139,14 +139,15 @@ def test_the_whole_house_is_small() -> None:
     """Source lines without guards' pages, the pocket's word lists and blank lines.
 
     Of these some 2,500 are the fused engine: kernels, layers by hand, memory plan, decoding; some
-    2,000 recovery, training until proven, sweeps and the reading of other tools' commands.
+    2,000 recovery, training until proven, sweeps and the reading of other tools' commands;
+    some 2,300 the server: slots, its thread, OpenAI's shapes, limits, the proof before it listens.
     """
     lines = 0
     for path in FILES:
         if room_of(path) in ("guards", "pocket"):
             continue
         lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    assert lines <= 18_000, f"{lines} lines: delete something, or raise this with a reason"
+    assert lines <= 20_500, f"{lines} lines: delete something, or raise this with a reason"
 
 
 def test_every_public_module_and_function_says_what_it_is() -> None:

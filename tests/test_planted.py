@@ -46,6 +46,12 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "T001": "test_cli.py::test_nan_weights_stop_before_the_update_and_name_the_rows",
     "R009": "test_honesty.py::test_nothing_judged_is_not_sealed",
     "S012": "test_cli.py::test_another_base_is_refused",
+    "V002": "test_serve.py::test_an_adapter_without_a_seal_needs_a_word",
+    "V003": "test_serve.py::test_a_base_under_the_adapters_name_is_heard",
+    "V004": "test_serve.py::test_a_busy_port_costs_no_model",
+    "V005": "test_serve_limits.py::test_a_key_is_needed_wherever_others_reach_it",
+    "V006": "test_serve.py::test_another_prompt_is_not_served",
+    "V007": "test_serve.py::test_an_adapter_of_another_kind_is_not_served",
 }
 NAMES = {guard.code: guard.name for guard in all_guards()}
 GOOD = [{"instruction": f"Sort {i} 1 2", "output": f"1 2 {i}"} for i in range(30)]

@@ -41,7 +41,8 @@ from suretune.serve.engine import Engine
 from suretune.types import Finding
 
 WHO = [{"role": "user", "content": "Who are you?"}]
-LONG: dict[str, Any] = {"prompt": "Once", "temperature": 2, "max_tokens": 400, "seed": 1}
+LONG: dict[str, Any] = {"prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
+CROWD = 16
 
 
 @dataclass
@@ -86,12 +87,12 @@ class Running:
 
 @pytest.fixture(scope="module")
 def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """`suretune serve` on the sealed run: four slots, a queue of four."""
+    """`suretune serve` on the sealed run: eight slots, a queue of four."""
     folder = tmp_path_factory.mktemp("serve")
     (folder / "adapters").mkdir()
     log = folder / "log"
     words = (
-        "serve", trained, "--served_model_name", "glow", "--port", 0, "--json", "--max_num_seqs", 4,
+        "serve", trained, "--served_model_name", "glow", "--port", 0, "--json", "--max_num_seqs", 8,
         "--max_queue", 4, "--max_model_len", 512, "--drain_seconds", 20,
         "--adapters_dir", folder / "adapters",
     )  # fmt: skip
@@ -376,21 +377,21 @@ def test_a_client_that_leaves_frees_its_slot(server: Running) -> None:
 
 
 def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
-    gate = threading.Barrier(12)
+    gate = threading.Barrier(CROWD)
 
     def one(seed: int) -> httpx.Response:
-        body = {"model": "pocket", **LONG, "seed": seed}
+        body = {"model": "pocket", **LONG, "max_tokens": 100, "seed": seed}
         gate.wait()
         return httpx.post(f"{server.url}/v1/completions", json=body, timeout=120)
 
-    with ThreadPoolExecutor(12) as crowd:
-        answers = list(crowd.map(one, range(12)))
+    with ThreadPoolExecutor(CROWD) as crowd:
+        answers = list(crowd.map(one, range(CROWD)))
     turned_away = [answer for answer in answers if answer.status_code == 429]
     assert turned_away and len(turned_away) <= 4
     assert refusal(turned_away[0], 429)["code"] == "queue_full"
     assert int(turned_away[0].headers["retry-after"]) >= 1
     done = [answer.json()["choices"][0] for answer in answers if answer.status_code == 200]
-    assert len(done) + len(turned_away) == 12 and all(choice["text"] for choice in done)
+    assert len(done) + len(turned_away) == CROWD and all(choice["text"] for choice in done)
     assert server.figure("slots_in_use") == server.figure("num_requests_waiting") == 0
     with pytest.raises(RateLimitError):
         raise server.openai()._make_status_error_from_response(turned_away[0])
@@ -488,9 +489,8 @@ def test_another_base_is_not_served(copied: Path, tmp_path: Path) -> None:
 
 def test_another_prompt_is_not_served(copied: Path, tmp_path: Path) -> None:
     assert stops(copied, system="You are a pirate.") == "V006"
-    template = (copied / "adapter" / "chat_template.jinja").read_text()
     other = tmp_path / "other.jinja"
-    other.write_text(template.replace("system\n", "system\nListen. "))
+    other.write_text((copied / "adapter" / "chat_template.jinja").read_text() + "Listen.")
     assert stops(copied, chat_template=str(other)) == "V006"
     about = copied / "adapter" / "suretune.json"
     about.write_text(json.dumps({**json.loads(about.read_text()), "system": "You are a pirate."}))
@@ -521,13 +521,21 @@ def replayed(run: Path) -> list[Finding]:
     return asyncio.run(answers())
 
 
-def test_a_base_under_the_adapters_name_is_heard_though_all_files_are_right(copied: Path) -> None:
+def test_a_base_under_the_adapters_name_is_heard(copied: Path) -> None:
     path = copied / "adapter" / "adapter_model.safetensors"
     nothing = {name: tensor * ("lora_A" in name) for name, tensor in load_file(path).items()}
     save_file(nothing, path, metadata={"format": "pt"})
     seal_anew(copied)
     (finding,) = replayed(copied)
     assert finding.code == "V003" and finding.stops and "0 of" in finding.what.en
+
+
+def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
+    path = copied / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "use_dora": True}))
+    seal_anew(copied)
+    (finding,) = replayed(copied)
+    assert finding.code == "V007" and finding.stops
 
 
 def test_names_and_rooms_that_cannot_be_are_told(copied: Path) -> None:

@@ -22,10 +22,10 @@ from suretune.model import cached, slots
 from suretune.model.choose import drawn
 from suretune.model.decode import Decoder
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
-from suretune.model.many import read_adapter
+from suretune.model.many import Adapters, read_adapter
 from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
-from test_decode import NOBODY, asked, likely_stops, told
+from test_decode import NOBODY, WIDE, asked, likely_stops, told
 from test_fused import FAMILIES, exact_norms, tuned  # noqa: F401
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
@@ -81,8 +81,12 @@ class Heard:
 def busy(
     who: Slots, asks: Sequence[Ask], seed: int | None = None, dropped: Iterable[int] = ()
 ) -> list[Heard]:
-    """All of them: as many at once as fit, or, with a seed, coming when they like."""
+    """All of them: as many at once as fit, or, with a seed, coming when they like.
+
+    With an odd seed the device is a step ahead on a CPU as well.
+    """
     chance = random.Random(seed)
+    who.ahead = who.device.type == "cuda" or (seed is not None and seed % 2 == 1)
     given, seats = [Heard() for _ in asks], {}
     waiting = list(range(len(asks)))
     while waiting or seats:
@@ -233,11 +237,13 @@ def test_drawn_as_often_as_likely() -> None:
     assert shares(1e-40, None).tolist() == [1, 0, 0, 0, 0] == shares(3.0, 0.01).tolist()
 
 
-def test_a_dropped_request_frees_its_slot_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_dropped_request_frees_its_slot_and_leaves_nothing(ahead: bool) -> None:
     """Whatever stood in a freed row, even NaN in every place, is never seen."""
     who = Slots(stack_of(bare("Mistral", sliding_window=9)), 2, 64, 0, 0)
     asks = greedy(asked(30, 7, 12), 25)
     want = [busy(who, [ask])[0].tokens for ask in asks]
+    who.ahead = ahead
     (long, _), (short, first) = who.admit(asks[:2])
     said = [s for _ in range(5) for s in who.step() if s.slot == short]
     assert who.free == 0
@@ -254,6 +260,27 @@ def test_a_dropped_request_frees_its_slot_and_leaves_nothing() -> None:
         for one in who.step():
             tokens[one.slot].append(one.token)
     assert [tokens[short], tokens[slot]] == want[1:]
+
+
+def test_memory_that_runs_out_while_reading_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    who = Slots(stack_of(bare("Qwen2")), 3, 64, 0, 0)
+    asks = greedy(asked(8, 12, 5), 20)
+    want = [busy(who, [ask])[0].tokens for ask in asks]
+    [(_, said)] = who.admit(asks[:1])
+    tokens = [said.token]
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slots, "read", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            who.admit(asks[1:])
+    assert who.free == 2
+    while who.free < 3:
+        tokens += [said.token for said in who.step()]
+    assert tokens == want[0]
+    assert [heard.tokens for heard in busy(who, asks)] == want
 
 
 def test_adapters_come_and_go_while_others_answer(tmp_path: Path) -> None:
@@ -334,6 +361,20 @@ def test_adapters_have_room_or_are_refused(tmp_path: Path) -> None:
         Slots(make_stack(tuned("Llama").base_model.model), 2, 64, 2, 32)
 
 
+def test_begun_anew_over_the_same_stack(tmp_path: Path) -> None:
+    """After an accident: nothing of the former slots is left."""
+    folder = adapter(tmp_path / "x", bare("Llama"), 1)
+    stack, asks = stack_of(bare("Llama")), greedy(asked(5, 9), 20)
+    who = Slots(stack, 2, 64, 2, 32)
+    want = busy(who, asks)
+    who.load("x", folder)
+    tuned_answers = busy(who, [replace(ask, adapter="x") for ask in asks])
+    again = Slots(stack, 2, 64, 1, 8)
+    assert again.adapters == () and busy(again, asks) == want
+    again.load("y", folder)
+    assert busy(again, [replace(ask, adapter="y") for ask in asks]) == tuned_answers
+
+
 def changed(folder: Path, change: Any) -> Path:
     tensors = load_file(folder / WEIGHTS)
     change(tensors)
@@ -363,7 +404,10 @@ Q = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"
         (lambda f: set_up(f, use_what_is_not_known_yet=True), "use_what_is_not_known_yet"),
         (lambda f: set_up(f, target_modules=["q_proj", "lm_head"]), "lm_head"),
         (lambda f: set_up(f, target_modules=["nothing"]), "target_modules"),
+        (lambda f: set_up(f, target_modules="(q_proj"), "(q_proj"),
         (lambda f: set_up(f, peft_type="IA3"), "peft_type"),
+        (lambda f: set_up(f, r=0), "lora_alpha"),
+        (lambda f: set_up(f, lora_alpha=float("nan")), "lora_alpha"),
     ],
 )
 def test_an_adapter_that_does_not_match_is_not_loaded(tmp_path: Path, wrong: Any, odd: str) -> None:
@@ -381,6 +425,9 @@ def test_an_adapter_that_is_not_finite_is_not_loaded(tmp_path: Path) -> None:
     who = Slots(stack_of(bare("Llama")), 2, 64, 2, 32)
     assert who.load("x", folder).non_finite == (Q,)
     assert who.adapters == ()
+    (folder / CONFIG).write_text("[1]")
+    with pytest.raises(TypeError, match="not an object"):
+        who.load("x", folder)
     (folder / CONFIG).unlink()
     with pytest.raises(FileNotFoundError):
         who.load("x", folder)
@@ -491,3 +538,158 @@ def test_prompts_are_read_in_packs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(cached, "TILE", 5)
     monkeypatch.setattr(slots, "NEAR", 1)
     assert busy(who, asks) == whole
+
+
+# What follows needs a GPU.
+
+
+def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
+    return stack_of(bare(family, torch.float32, **WIDE, **config).to("cuda").to(dtype))
+
+
+def wide_adapter(folder: Path, family: str, seed: int, rank: int) -> Path:
+    return adapter(folder, bare(family, torch.float32, **WIDE), seed, rank)
+
+
+def mixed_asks(count: int, names: Sequence[str | None], warm: bool) -> list[Ask]:
+    chance = random.Random(5)
+    return [
+        Ask(
+            tuple(chance.choices(range(3, 61), k=chance.randint(1, 150))),
+            NOBODY,
+            chance.randint(1, 40),
+            names[index % len(names)],
+            0.9 if warm and index % 2 else 0.0,
+            chance.choice((1.0, 0.7)),
+            index,
+            chance.choice((None, 3)),
+        )
+        for index in range(count)
+    ]
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("rows", [1, 3, 16, 20])
+@pytest.mark.parametrize("ranks", [(4,), (8, 16), (64, 40)])
+def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
+    family: str, rows: int, ranks: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 against float64, from the same weights and cache, where new memory is NaN."""
+    half, full = on_gpu(family, torch.bfloat16), on_gpu(family, torch.float64)
+    folders = [wide_adapter(tmp_path / str(rank), family, rank, rank) for rank in ranks]
+    names = [str(len(ranks) - 1), None, "0"] * rows
+    foreign = []
+    for stack in (half, full):
+        many = Adapters(stack, len(ranks), 128, rows)
+        for index, folder in enumerate(folders):
+            assert not many.load(str(index), folder).odd
+        many.seat(range(rows), names[:rows])
+        foreign.append(many.of(slice(rows), names[:rows]))
+    for a, b in zip(half.groups, full.groups, strict=True):
+        for name in ("weight", "a", "b"):
+            getattr(b, name).copy_(getattr(a, name))
+        if a.bias is not None and b.bias is not None:
+            b.bias.copy_(a.bias)
+    for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
+        b.weight.data.copy_(a.weight.data)
+    prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
+    tokens = torch.tensor([p[0] for p in prompts], device="cuda")
+    positions = torch.tensor([len(p) for p in prompts], device="cuda")
+    with torch.inference_mode():
+        cache = cached.make_cache(half, rows, 512)
+        cached.read(half, prompts, cache, range(rows), foreign[0])
+        exact = cached.make_cache(full, rows, 512)
+        exact.keys.copy_(cache.keys)
+        exact.values.copy_(cache.values)
+        again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())
+        want = cached.step(full, tokens, positions, exact, False, foreign[1])
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            found = cached.step(half, tokens, positions, cache, True, foreign[0])
+        finally:
+            torch.use_deterministic_algorithms(False)
+        monkeypatch.setattr(cached, "_fused_attention", lambda *_: False)
+        rounded = cached.step(half, tokens, positions, again, False, foreign[0])
+
+    def error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a.double() - b).norm(dim=-1) / b.norm(dim=-1)
+
+    assert (error(found, want) < (1.5 * error(rounded, want).max()).clamp(min=0.01)).all()
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("lean", [True, False])
+@pytest.mark.parametrize("rows", [5, 20])
+def test_replayed_steps_are_the_steps(lean: bool, rows: int, tmp_path: Path) -> None:
+    """Whatever comes and goes: each graph is captured while others are under way."""
+    folders = [wide_adapter(tmp_path / str(rank), "Qwen3", rank, rank) for rank in (8, 16)]
+    asks = mixed_asks(40, (None, "0", "1"), True)
+    for seed in (None, 1):
+        heard = []
+        for graphs in (True, False):
+            who = Slots(on_gpu("Qwen3", torch.bfloat16), rows, 256, 2, 32, lean, graphs)
+            for index, folder in enumerate(folders):
+                who.load(str(index), folder)
+            for _ in range(2):
+                given = busy(who, asks, seed, dropped=(3, 8))
+                heard.append([(one.tokens, one.end) for one in given])
+            assert bool(who._captured) is graphs
+        assert heard[0] == heard[1] == heard[2] == heard[3]
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_float32_cuda_says_what_the_cpu_says(family: str, tmp_path: Path) -> None:
+    folders = [wide_adapter(tmp_path / str(rank), family, rank, rank) for rank in (8, 16)]
+    asks = mixed_asks(20, (None, "0", "1"), True)
+    here = Slots(stack_of(bare(family, torch.float32, **WIDE)), 6, 256, 2, 24)
+    there = Slots(on_gpu(family, torch.float32), 6, 256, 2, 24)
+    for who in (here, there):
+        for index, folder in enumerate(folders):
+            who.load(str(index), folder)
+    for one, other in zip(busy(there, asks, 1), busy(here, asks), strict=True):
+        assert (one.tokens, one.end) == (other.tokens, other.end)
+        if other.logprobs and other.logprobs[0] is not None:
+            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+@gpu
+@pytest.mark.gpu
+def test_one_adapter_for_all_is_computed_as_a_decoder_does(tmp_path: Path) -> None:
+    """Without telling rows apart; with a second adapter the same graphs are captured anew."""
+    folders = [wide_adapter(tmp_path / str(rank), "Qwen2", rank, rank) for rank in (8, 16)]
+    who = Slots(on_gpu("Qwen2", torch.bfloat16), 4, 256, 2, 32)
+    who.load("0", folders[0])
+    model = load_adapter(bare("Qwen2", torch.float32, **WIDE), folders[0])[0]
+    model = model.to("cuda").to(torch.bfloat16)
+    alone = Decoder(stack_of(model.base_model.model))
+    prompts = asked(9, 30, 4, 12)
+    want = alone.generate(prompts, NOBODY, 40)
+    asks = greedy(prompts, 40, adapter="0")
+    assert [heard.tokens for heard in busy(who, asks)] == want
+    assert set(who._captured) == {(4, False)}
+    assert [busy(who, [ask])[0].tokens for ask in asks] == [
+        alone.generate([p], NOBODY, 40)[0] for p in prompts
+    ]
+    assert set(who._captured) == {(4, False), (1, False)}
+    busy(who, [*asks[:1], replace(asks[1], adapter=None)])
+    assert set(who._captured) == {(4, False), (1, False), (2, True)}
+    who.load("1", folders[1])
+    assert not who._captured
+    busy(who, asks)
+    assert set(who._captured) == {(4, True)}
+
+
+@gpu
+@pytest.mark.gpu
+def test_a_poisoned_slot_is_never_seen_on_cuda() -> None:
+    who = Slots(on_gpu("Mistral", torch.bfloat16, sliding_window=20), 4, 256, 0, 0)
+    asks = greedy(asked(60, 7, 41), 40)
+    want = [heard.tokens for heard in busy(who, asks)]
+    who.cache.keys.fill_(torch.nan)
+    who.cache.values.fill_(torch.nan)
+    assert [heard.tokens for heard in busy(who, asks)] == want

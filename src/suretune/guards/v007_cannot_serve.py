@@ -5,8 +5,8 @@ What it looks at: the model's architecture, and what the adapter changes.
 Why it matters: several adapters share one batch only where each is a plain LoRA on linear layers of
 an architecture that is known; anything else would be answered wrongly.
 
-How to mend it: `suretune infer` answers with any model; a server for it is vLLM, and
-`suretune verify http://HOST/v1 --run RUN` then tells whether it serves what was proven.
+How to mend it: `suretune infer` answers with any model; a server that knows more architectures is
+vLLM.
 
 V007 cannot-serve：服务引擎无法计算这个模型或这个适配器。
 
@@ -15,8 +15,7 @@ V007 cannot-serve：服务引擎无法计算这个模型或这个适配器。
 为什么重要：只有在已知结构的线性层上的普通 LoRA，多个适配器才能放进同一批；
 其他情况会答错。
 
-怎么改：`suretune infer` 能用任何模型回答；要提供服务可用 vLLM，
-再用 `suretune verify http://HOST/v1 --run RUN` 确认它提供的就是验证过的模型。
+怎么改：`suretune infer` 能用任何模型回答；支持更多结构的服务是 vLLM。
 """
 
 from suretune.guards.guard import Guard, for_setup

@@ -179,9 +179,9 @@ def logits(stack: Stack, x: Tensor, lean: bool) -> Tensor:
     normed = torch.empty_like(x)
     ops.rms_norm(x, stack.norm.weight, stack.norm.eps, normed)
     if lean and stack.head.bias is None:
-        from suretune.model import decode_kernels
+        from suretune.model.product_kernels import product
 
-        return decode_kernels.product(stack.head.weight, normed)
+        return product(stack.head.weight, normed)
     out: Tensor = stack.head(normed)
     return out
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from suretune.model.groups import Foreign, Group
 from suretune.model.ops import SILU
+from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ SPLIT = 128  # keys of a split, where there are programs to spare
 PROGRAMS = 264  # two for each multiprocessor of a large card
 GATE = 1024  # hidden units of a program
 RANKS = 4  # of a program of `_normed`
-MOST = 256  # ranks that a product adds at once
 
 
 class Wide(NamedTuple):
@@ -210,7 +210,7 @@ def _gather(
     return top, total, summed
 
 
-@triton.jit(do_not_specialize=["splits", "ranks"])
+@triton.jit(do_not_specialize=["splits", "ranks", "foreign_stride"])
 def _combine(
     partial, sums, down, out, parts, foreign, down_stride8, out_stride, splits, ranks,
     foreign_stride, SIZE: tl.constexpr, SPLITS: tl.constexpr, FOREIGN: tl.constexpr,
@@ -231,84 +231,6 @@ def _combine(
     _take_in(down, down_stride8, column, whole >= 0, half, part, ranks, mine, FOREIGN)
 
 
-@triton.jit(do_not_specialize=["m", "ranks", "count"])
-def _product(
-    x, w, bias, residual, parts, b, foreign, out, m, n, k, x_stride8, w_stride8, b_stride8,
-    foreign_stride, ranks, count,
-    ROWS: tl.constexpr, BIAS: tl.constexpr, RESIDUAL: tl.constexpr, RANKS: tl.constexpr,
-    COUNT: tl.constexpr, MANY: tl.constexpr, FOREIGN: tl.constexpr, N: tl.constexpr,
-    K: tl.constexpr, STAGES: tl.constexpr,
-):  # fmt: skip
-    """N outputs of all rows. Strides count 8 elements, so that 16 bytes are read at once."""
-    line = tl.program_id(0) * N + tl.arange(0, N)
-    row = tl.arange(0, ROWS)
-    real, there = line < n, row < m
-    start = w + tl.where(real, line, 0).to(tl.int64)[:, None] * (w_stride8 * 8)
-    at = tl.arange(0, K)
-    if ROWS == 1:
-        wide = tl.zeros((N, K), tl.float32)
-        for first in tl.range(0, k, K, num_stages=STAGES):
-            inside = first + at < k
-            weights = tl.load(start + (first + at)[None, :], inside[None, :], 0.0)
-            values = tl.load(x + first + at, inside, 0.0).to(tl.float32)
-            wide += weights.to(tl.float32) * values[None, :]
-        y = tl.sum(wide, 1)[:, None]
-    else:
-        y = tl.zeros((N, ROWS), tl.float32)
-        turned = x + row[None, :] * (x_stride8 * 8)
-        for first in tl.range(0, k, K, num_stages=STAGES):
-            inside = first + at < k
-            weights = tl.load(start + (first + at)[None, :], inside[None, :], 0.0)
-            values = tl.load(turned + (first + at)[:, None], inside[:, None] & there[None, :], 0.0)
-            y = tl.dot(weights, values, y)
-    if RANKS > 0:
-        lines = b + tl.where(real, line, 0).to(tl.int64)[:, None] * (b_stride8 * 8)
-        if MANY:
-            for low in tl.range(0, ranks, RANKS, num_stages=1):
-                y = _plus_ranks(
-                    y, lines, parts, foreign, low, row, there, foreign_stride, ranks, count,
-                    ROWS, RANKS, COUNT, FOREIGN,
-                )  # fmt: skip
-        else:
-            y = _plus_ranks(
-                y, lines, parts, foreign, 0, row, there, foreign_stride, ranks, count,
-                ROWS, RANKS, COUNT, FOREIGN,
-            )  # fmt: skip
-    if BIAS:
-        y += tl.load(bias + line, real, 0.0).to(tl.float32)[:, None]
-    target = row[None, :].to(tl.int64) * n + line[:, None]
-    good = real[:, None] & there[None, :]
-    if RESIDUAL:
-        y += tl.load(residual + target, good, 0.0).to(tl.float32)
-    tl.store(out + target, y, good)
-
-
-@triton.jit
-def _plus_ranks(
-    y, lines, parts, foreign, low, row, there, foreign_stride, ranks, count,
-    ROWS: tl.constexpr, RANKS: tl.constexpr, COUNT: tl.constexpr, FOREIGN: tl.constexpr,
-):  # fmt: skip
-    """y (N, ROWS) + B a' over RANKS ranks from `low` on; a is summed from its parts here."""
-    rank, some = low + tl.arange(0, RANKS), tl.arange(0, COUNT)
-    few = rank < ranks
-    a = tl.zeros((ROWS, RANKS), tl.float32)
-    for first in range(0, count, COUNT):
-        spot = (row[:, None] * count + first + some[None, :])[:, :, None] * ranks
-        mask = there[:, None] & (first + some < count)[None, :]
-        mask = mask[:, :, None] & few[None, None, :]
-        a += tl.sum(tl.load(parts + spot + rank[None, None, :], mask, 0.0), 1)
-    if FOREIGN:
-        spots = foreign + row[:, None] * foreign_stride + rank[None, :]
-        other = tl.load(spots, there[:, None] & few[None, :], 1)
-        a = tl.where(other == 0, a, 0.0)
-    up = tl.load(lines + rank[None, :], few[None, :], 0.0)
-    if ROWS == 1:
-        y += tl.sum(up.to(tl.float32) * a, 1)[:, None]
-    else:
-        y = tl.dot(up, tl.trans(a.to(up.dtype)), y)
-    return y
-
-
 def normed(x: Tensor, norm: Norm, group: Group, foreign: Foreign | None = None) -> Wide:
     """RMS norm of x (B, K), and what the group's adapters take in."""
     wide = x.new_empty(len(x), group.k)
@@ -318,7 +240,7 @@ def normed(x: Tensor, norm: Norm, group: Group, foreign: Foreign | None = None) 
     other = _other(group, foreign)
     _normed[grid](
         x, norm.weight, group.a, wide, parts, parts if other is None else other, group.k, norm.eps,
-        group.k // 8, group.k, group.r, _stride(other), RANKS, block, other is not None,
+        group.k // 8, group.k, group.r, stride_of(other), RANKS, block, other is not None,
         num_warps=4 if block <= 2048 else 8,
     )  # fmt: skip
     return Wide(wide, parts, other)
@@ -329,10 +251,6 @@ def _other(group: Group, foreign: Foreign | None) -> Tensor | None:
     return foreign[len(group.sizes)].view(torch.uint8) if foreign and group.r else None
 
 
-def _stride(other: Tensor | None) -> int:
-    return 0 if other is None else other.stride(0)
-
-
 def gated(gate_up: Tensor, act: str, group: Group, foreign: Foreign | None = None) -> Wide:
     """act(g) * u of gate_up (B, 2 I) = [g u], and what the group's adapters take in."""
     wide = gate_up.new_empty(len(gate_up), group.k)
@@ -341,7 +259,7 @@ def gated(gate_up: Tensor, act: str, group: Group, foreign: Foreign | None = Non
     other = _other(group, foreign)
     _gated[grid](
         gate_up, group.a, wide, parts, parts if other is None else other, group.k, group.k // 8,
-        group.k, group.r, _stride(other), act == SILU, GATE, other is not None, num_warps=4,
+        group.k, group.r, stride_of(other), act == SILU, GATE, other is not None, num_warps=4,
     )  # fmt: skip
     return Wide(wide, parts, other)
 
@@ -376,7 +294,7 @@ def attend(
     parts, other = _parts(wide, stack.heads, group), _other(group, foreign)
     _combine[(rows, stack.heads)](
         partial, sums, group.a, wide, parts, parts if other is None else other, group.k // 8,
-        group.k, splits, group.r if take_in else 0, _stride(other), size,
+        group.k, splits, group.r if take_in else 0, stride_of(other), size,
         triton.next_power_of_2(splits), other is not None, num_warps=4,
     )  # fmt: skip
     return Wide(wide, parts, other)
@@ -387,55 +305,3 @@ def times(group: Group, wide: Wide, residual: Tensor | None = None) -> Tensor:
     return product(
         group.weight, wide.x, wide.parts, group.b, group.bias, residual, foreign=wide.foreign
     )
-
-
-class Tile(NamedTuple):
-    """How a product is cut: outputs and inputs of a program at once, its warps and stages."""
-
-    n: int
-    k: int
-    warps: int
-    stages: int
-
-
-def tile_for(rows: int, n: int) -> Tile:
-    """The fastest of `benchmarks/engine_decode.py --sweep` on an H200 for the 7B shape."""
-    if rows == 1:
-        return Tile(8, 512, 4, 3)
-    if n < 2**12:
-        return Tile(32, 256, 4, 4)
-    return Tile(16, 128, 2, 4) if n < 2**13 else Tile(64, 128, 4, 3)
-
-
-def product(
-    w: Tensor,
-    x: Tensor,
-    parts: Tensor | None = None,
-    b: Tensor | None = None,
-    bias: Tensor | None = None,
-    residual: Tensor | None = None,
-    tile: Tile | None = None,
-    foreign: Tensor | None = None,
-) -> Tensor:
-    """x (B, K) w' + a b' with w (N, K), b (N, R) and a the sum of parts (B, count, R); (B, N).
-
-    B is at most 16, rows of x, w and b begin at multiples of 8 elements, K is a multiple of 8.
-    """
-    n, k = w.shape
-    ranks, count = (0, 0) if parts is None else (parts.shape[2], parts.shape[1])
-    chosen = tile or tile_for(len(x), n)
-    rows = 1 if len(x) == 1 else 16
-    padded = max(16, triton.next_power_of_2(ranks)) if ranks else 0
-    many = padded > MOST
-    padded = min(padded, MOST)
-    at_once = min(triton.next_power_of_2(count), max(1, 2048 // (rows * padded))) if ranks else 1
-    out = x.new_empty(len(x), n)
-    _product[(triton.cdiv(n, chosen.n),)](
-        x, w, w if bias is None else bias, x if residual is None else residual,
-        x if parts is None else parts, w if b is None else b, x if foreign is None else foreign,
-        out, len(x), n, k, x.stride(0) // 8, w.stride(0) // 8, 0 if b is None else b.stride(0) // 8,
-        _stride(foreign), ranks, count, rows, bias is not None, residual is not None, padded,
-        at_once, many, foreign is not None, chosen.n, chosen.k, chosen.stages,
-        num_warps=chosen.warps,
-    )  # fmt: skip
-    return out

@@ -9,8 +9,10 @@ out in blocks of 8, any that are free; a group of m members has m blocks of its 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite, nan
 from pathlib import Path
 
 import torch
@@ -27,7 +29,7 @@ from suretune.model.stack import Stack
 
 OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group
 KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
-# Settings under which a layer computes something else than x W' + s (x A') B'.
+# Settings under which a model computes something else than x W' + s (x A') B' in some layers.
 STRANGE = (
     "alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
     "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
@@ -47,7 +49,7 @@ class Adapters:
     """Up to `count` adapters of together up to `ranks` ranks over a stack that has none itself."""
 
     def __init__(self, stack: Stack, count: int, ranks: int, rows: int) -> None:
-        if any(group.r for group in stack.groups):
+        if any(group.adapters for group in stack.groups):
             raise ValueError("this stack has adapters of its own")
         self.stack = stack
         self.count = count
@@ -61,6 +63,7 @@ class Adapters:
             n: torch.ones(rows, n * self.capacity * ALIGN, dtype=torch.bool, device=device)
             for n in {len(group.sizes) for group in stack.groups}
         }
+        self._narrow()
 
     @property
     def used(self) -> int:
@@ -146,46 +149,59 @@ def read_adapter(stack: Stack, folder: Path) -> tuple[dict[str, Pair], Match]:
 
     What is odd is a tensor, a layer outside the groups, or a setting that `Pair` cannot express.
     """
-    written = json.loads((folder / CONFIG).read_text("utf-8"))  # without it PEFT would ask the hub
-    config = LoraConfig.from_pretrained(str(folder))
     saved = load_file(folder / WEIGHTS)
-    odd = _strange(config) | {
-        name for name in written if written[name] and not hasattr(config, name)
-    }
+    bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
+    config, odd = _read_config(folder)
     pairs: dict[str, Pair] = {}
     fitting: set[str] = set()
-    if not odd:
-        odd = {name for name in OUTSIDE if _targeted(config, name)}
-        for name, group, place in stack.members:
-            if _targeted(config, name):
-                keys = [f"base_model.model.{name}.lora_{half}.weight" for half in "AB"]
-                rank, scale = _rank_and_scale(config, name)
-                shapes = (rank, group.k), (group.sizes[place], rank)
-                met = {
-                    key for key, shape in zip(keys, shapes, strict=True)
-                    if key in saved and saved[key].shape == shape
-                }  # fmt: skip
-                odd |= set(keys) - met
-                fitting |= met
-                if len(met) == len(keys):
-                    pairs[name] = Pair(saved[keys[0]], _scaled(saved[keys[1]], scale))
+    for name, group, place in stack.members if not odd else ():
+        if not _targeted(config, name):
+            continue
+        rank, scale = _rank_and_scale(config, name)
+        a, b = (f"base_model.model.{name}.lora_{half}.weight" for half in "AB")
+        shapes = {a: (rank, group.k), b: (group.sizes[place], rank)}
+        met = {key for key, shape in shapes.items() if key in saved and saved[key].shape == shape}
+        odd |= shapes.keys() - met
+        fitting |= met
+        if not isfinite(scale):
+            odd.add("lora_alpha")
+        elif len(met) == 2:
+            pairs[name] = Pair(saved[a], _scaled(saved[b], scale))
     odd |= saved.keys() - fitting
     if not pairs:
         odd.add("target_modules")
-    bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
     return pairs, Match(len(saved), len(fitting), tuple(sorted(odd)), bad)
 
 
-def _strange(config: LoraConfig) -> set[str]:
-    """Settings that ask for another computation than plain LoRA's."""
-    if not isinstance(config, LoraConfig):
-        return {"peft_type"}
+def _read_config(folder: Path) -> tuple[LoraConfig, set[str]]:
+    """The settings, and which of them ask for another computation than plain LoRA's."""
+    written = json.loads((folder / CONFIG).read_text("utf-8"))
+    if not isinstance(written, dict):
+        raise TypeError(f"{folder / CONFIG} is not an object")
+    known = {field.name for field in fields(LoraConfig)}
+    odd = {name for name, value in written.items() if value and name not in known}
+    if written["peft_type"] != "LORA":
+        odd.add("peft_type")
+    if odd:
+        return LoraConfig(), odd
+    config = LoraConfig.from_pretrained(str(folder))
     odd = {name for name in STRANGE if getattr(config, name, None)}
     if config.bias != "none":
         odd.add("bias")
     if config.init_lora_weights not in KNOWN_STARTS:
         odd.add("init_lora_weights")
-    return odd
+    for pattern in (config.target_modules, *config.rank_pattern, *config.alpha_pattern):
+        if isinstance(pattern, str) and not _is_pattern(pattern):
+            odd.add(pattern)
+    return config, odd | {name for name in OUTSIDE if not odd and _targeted(config, name)}
+
+
+def _is_pattern(words: str) -> bool:
+    try:
+        re.compile(words)
+    except re.error:
+        return False
+    return True
 
 
 def _targeted(config: LoraConfig, name: str) -> bool:
@@ -199,6 +215,8 @@ def _rank_and_scale(config: LoraConfig, name: str) -> tuple[int, float]:
     rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern.keys(), name), config.r)
     alphas = config.alpha_pattern
     alpha = alphas.get(get_pattern_key(alphas.keys(), name), config.lora_alpha)
+    if rank < 1:
+        return rank, nan
     return rank, alpha / (rank**0.5 if config.use_rslora else rank)
 
 

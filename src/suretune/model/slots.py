@@ -2,8 +2,8 @@
 
 A request sits in a slot, which is a row of one cache of keys and values, from admission until it
 ends or is dropped. On CUDA a step is captured once per power of two of slots, and the device is one
-step ahead of the host: while the host looks at one step's tokens the next one runs, and what that
-gives to a row that has ended meanwhile is not told. What a row says does not depend on the others:
+step ahead: while the host looks at one step's tokens the next one runs, and what that gives to a
+row that has ended meanwhile is not told. What a row says does not depend on the others:
 greedy, or drawn by numbers of its own.
 """
 
@@ -102,6 +102,7 @@ class Slots:
         self.stack, self.rows, self.room, self.lean = stack, rows, room, lean
         self.device: torch.device = stack.embedding.weight.device
         self.graphs = graphs and self.device.type == "cuda"
+        self.ahead = self.device.type == "cuda"  # elsewhere nothing runs while the host looks
         self.many = Adapters(stack, max_loras, max_ranks, rows)
         self.cache = make_cache(stack, rows, room)
         self.vocabulary = min(stack.embedding.num_embeddings, stack.head.weight.shape[0])
@@ -184,14 +185,13 @@ class Slots:
 
     @torch.inference_mode()
     def step(self) -> list[Said]:
-        """A token of every row, but for those admitted since the device began this step.
+        """A token of every row, but for those admitted after the device began this step.
 
         [] only if no row is left.
         """
         while self._flight is not None or self.free < self.rows:
             flight = self._flight or self._launch()
-            # The device goes on while the host looks.
-            self._flight = self._launch()
+            self._flight = self._launch() if self.ahead else None
             if flight is not None and (said := self._told(flight)):
                 return said
         return []
@@ -260,8 +260,10 @@ class Slots:
         return min(-(-near // NEAR) * NEAR, self.room)
 
     def _bucket(self, rows: int) -> int:
-        """Powers of two where a graph is captured for each."""
-        return min(1 << (rows - 1).bit_length(), self.rows) if self.graphs else rows
+        """Powers of two on CUDA, for a graph is captured for each."""
+        if self.device.type != "cuda":
+            return rows
+        return min(1 << (rows - 1).bit_length(), self.rows)
 
     def _graph(self, rows: int, foreign: Foreign | None) -> Any:
         key = rows, foreign is not None

@@ -30,6 +30,8 @@ class Table(Protocol):
 
     @property
     def free(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
     def admit(self, asks: Sequence[Ask]) -> list[tuple[int, Said]]: ...
     def step(self) -> list[Said]: ...
     def drop(self, slot: int) -> None: ...
@@ -62,7 +64,7 @@ class Job:
     events: asyncio.Queue[Said | Failure] = field(default_factory=asyncio.Queue)
     slot: int | None = None
     cancelled: bool = False
-    arrived: float = field(default_factory=time.monotonic)
+    over: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -87,6 +89,7 @@ class Engine:
         self._cancelled: list[Job] = []
         self._orders: list[_Order] = []
         self._adapters: dict[str, Callable[[Table], None]] = {}
+        self._taken = self._rows = 0  # requests under way; slots
         self._picked: list[Job] = []  # taken from the queue in this turn
         self._rebuilt: deque[float] = deque(maxlen=REBUILDS)
         self._closing = self._draining = self._dead = False
@@ -99,6 +102,7 @@ class Engine:
         """Open the table and begin; call within the event loop that shall hear the answers."""
         self._loop = asyncio.get_running_loop()
         self._table = self._open()
+        self._rows = self._table.rows
         self._thread.start()
 
     @property
@@ -113,8 +117,8 @@ class Engine:
 
     @property
     def under_way(self) -> int:
-        """Both, and what was picked and is being read."""
-        return self.running + self.waiting + len(self._picked)
+        """Requests that were taken and are not over."""
+        return self._taken
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -132,8 +136,9 @@ class Engine:
         with self._lock:
             if self._dead or self._draining or self._closing:
                 raise Closed(self.state)
-            if bounded and len(self._waiting) >= self._most:
-                raise Full(f"{len(self._waiting)} requests are waiting")
+            if bounded and self._taken >= self._rows + self._most:
+                raise Full(f"{self._taken} requests are under way")
+            self._taken += 1
             self._waiting[id(job)] = job
             self._lock.notify()
         return job
@@ -142,6 +147,7 @@ class Engine:
         """Nobody waits for this answer any more; its slot is free before the next step."""
         with self._lock:
             job.cancelled = True
+            self._leave(job)
             if self._waiting.pop(id(job), None) is None:
                 self._cancelled.append(job)
             self._lock.notify()
@@ -317,8 +323,17 @@ class Engine:
         self._tell([(job, failure) for job in jobs])
 
     def _tell(self, told: list[tuple[Job, Said | Failure]]) -> None:
+        with self._lock:
+            for job, event in told:
+                if isinstance(event, Failure) or event.end:
+                    self._leave(job)
         if told:
             self._call(_deliver, told)
+
+    def _leave(self, job: Job) -> None:
+        """Under the lock, once a request."""
+        self._taken -= not job.over
+        job.over = True
 
     def _call(self, what: Callable[..., None], *about: object) -> None:
         if self._loop is not None and not self._loop.is_closed():

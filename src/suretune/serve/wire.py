@@ -25,81 +25,79 @@ from suretune.serve.openai import error_body
 SPARE_FILES = 64  # that the process needs besides its connections
 
 
-def protocol(limits: Limits, most: int) -> type[asyncio.Protocol]:
-    """The class of connections with these deadlines, `most` of them at once."""
+class Connection(H11Protocol):
+    """One client. `limits` are the server's, `most` how many there may be at once."""
 
-    class Connection(H11Protocol):
-        """One client."""
+    limits: Limits
+    most: int
 
-        _header: asyncio.TimerHandle | None = None
-        _reader: asyncio.TimerHandle | None = None
+    _header: asyncio.TimerHandle | None = None
+    _reader: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > most:
-                self._answer(503, "Too many connections.")
-            else:
-                self._wait_for_header()
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._answer(503, "Too many connections.")
+        else:
+            self._wait_for_header()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            for timer in (self._header, self._reader):
-                if timer is not None:
-                    timer.cancel()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._header, self._reader):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
 
-        def data_received(self, data: bytes) -> None:
-            if self.transport.is_closing():
-                return
-            super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_waiting()
-            elif self._header is None:
-                self._wait_for_header()
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._header is None:
+            self._wait_for_header()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            begun, _ = self.conn.trailing_data
-            if begun and self.cycle.response_complete and self._header is None:
-                self._wait_for_header()  # a part of the next one came with this one
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        begun, _ = self.conn.trailing_data
+        if begun and self.cycle.response_complete and self._header is None:
+            self._wait_for_header()  # a part of the next one came with this one
 
-        def _wait_for_header(self) -> None:
-            self._header = self.loop.call_later(limits.header_seconds, self.transport.abort)
+    def _wait_for_header(self) -> None:
+        self._header = self.loop.call_later(self.limits.header_seconds, self.transport.abort)
 
-        def _stop_waiting(self) -> None:
-            if self._header is not None:
-                self._header.cancel()
-                self._header = None
+    def _stop_waiting(self) -> None:
+        if self._header is not None:
+            self._header.cancel()
+            self._header = None
 
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._reader = self.loop.call_later(limits.reader_seconds, self.transport.abort)
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader = self.loop.call_later(self.limits.reader_seconds, self.transport.abort)
 
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            if self._reader is not None:
-                self._reader.cancel()
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reader is not None:
+            self._reader.cancel()
 
-        def send_400_response(self, msg: str) -> None:
-            """Called while the parser's error is being handled: it says which status it wants."""
-            error = sys.exc_info()[1]
-            if self.cycle is not None and not self.cycle.response_complete:
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
-            if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-                self.transport.abort()
-                return
-            self._answer(getattr(error, "error_status_hint", 400), "This is no valid HTTP request.")
+    def send_400_response(self, msg: str) -> None:
+        """Called while the parser's error is being handled: it says which status it wants."""
+        error = sys.exc_info()[1]
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        self._answer(getattr(error, "error_status_hint", 400), "This is no valid HTTP request.")
 
-        def _answer(self, status: int, why: str) -> None:
-            body = json.dumps(error_body(status, why)).encode()
-            head = (
-                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json"
-                f"\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
-            self.transport.close()
-
-    return Connection
+    def _answer(self, status: int, why: str) -> None:
+        body = json.dumps(error_body(status, why)).encode()
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json"
+            f"\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -115,8 +113,9 @@ def make_server(app: Any, limits: Limits, drain_seconds: float) -> Server:
     """A server for one socket that is bound already."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 4096 if files == resource.RLIM_INFINITY else max(16, min(4096, files - SPARE_FILES))
+    here = type("Here", (Connection,), {"limits": limits, "most": most})
     config = uvicorn.Config(
-        app, http=protocol(limits, most), ws="none", lifespan="off", log_config=None,
+        app, http=here, ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, timeout_keep_alive=30, backlog=2048,
         h11_max_incomplete_event_size=HEADER_BYTES, proxy_headers=False,
         timeout_graceful_shutdown=int(drain_seconds) + 5,
