@@ -316,8 +316,10 @@ def main() -> None:
             continue
         told["servers"][served.name] = measure(served, asked, left)
         if served.name == "suretune" and left() > 60:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 told["process_a_question_s"] = process_a_question(asked)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                told["process_a_question_failed"] = str(error)[-1500:]
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         asked.out.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
         print(json.dumps(told["servers"][served.name])[:1500], file=sys.stderr, flush=True)
