@@ -484,6 +484,12 @@ SETUP_CASES = {
         "runs/a",
         "`--allow_unverified true`",
     ),
+    "V008": on_setup(
+        setup("slots-too-large", "64 x 32768", "120.0 GiB of 93.1"),
+        "--max_num_seqs",
+        "`--max_num_seqs 8`",
+        "`--max_model_len 2048`",
+    ),
     "V004": on_setup(
         setup("port-busy", "127.0.0.1:8000", "EADDRINUSE: Address already in use"),
         "--port",

@@ -538,6 +538,12 @@ def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
     assert finding.code == "V007" and finding.stops
 
 
+def test_slots_that_do_not_fit_are_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suretune.run.house.free_memory", lambda device: 5e7)
+    assert stops(copied, max_num_seqs=64) == "V008"
+    assert open_house(config(), [str(copied)], Journal()).rows == 1  # as many as there is room for
+
+
 def test_names_and_rooms_that_cannot_be_are_told(copied: Path) -> None:
     assert stops(copied, served_model_name=("a", "b")) == "C002"
     assert stops(copied, served_model_name=("pocket",)) == "C002"

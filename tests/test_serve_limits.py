@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import torch
 
 from suretune import words
 from suretune.cli import main
+from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -26,8 +30,10 @@ from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
 from suretune.options_serve import ServeOptions
 from suretune.pocket import MODEL
+from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
 from suretune.run.listen import host_names, key_for
+from suretune.run.serve import serve
 from suretune.serve.answering import heard
 from suretune.serve.app import Service, make_app
 from suretune.serve.engine import Closed, Engine, Failure, Full
@@ -308,6 +314,66 @@ def test_the_engine_says_what_transformers_says(stack: Stack) -> None:
 
     said = with_engine(stack, go, queue=10)
     assert [TOKENIZER.decode(ids) for ids in said] == expected
+
+
+@pytest.mark.parametrize("how", ["fails", "ends"])
+def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
+    async def go(engine: Engine) -> bytes:
+        base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
+        metrics = Metrics(engine, 2)
+        limits = Limits(None, LOCAL, 1000)
+        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0))
+        body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
+        async with listening(app, limits) as port:
+            url = f"http://127.0.0.1:{port}/v1/completions"
+            async with (
+                httpx.AsyncClient() as client,
+                client.stream("POST", url, json={**body, "stream": True}) as answer,
+            ):
+                got = b""
+                async for part in answer.aiter_raw():
+                    got += part
+                    if how == "fails":
+                        Fragile.failures = 1
+                    elif engine.state == "ready":
+                        await asyncio.to_thread(engine.close, "the server is shutting down")
+            return got
+
+    events = [line for line in with_engine(stack, go).split(b"\n\n") if line]
+    assert events[-1] == b"data: [DONE]" and events[0].startswith(b'data: {"id"')
+    error = json.loads(events[-2].removeprefix(b"data: "))["error"]
+    assert error["type"] == "server_error" and error["code"] == "engine"
+    assert ("shutting down" if how == "ends" else "failed") in error["message"]
+    Fragile.failures = 0
+
+
+def test_what_does_not_end_in_time_is_cut_off_and_the_status_says_so() -> None:
+    """The whole of `serve` on the base alone, in this process: a signal amid a long answer."""
+    config = Resolved.default().with_values("flag", model="pocket", drain_seconds=0.1).config
+    house = open_house(config, [], Journal())
+    got: list[bytes] = []
+
+    def client(url: str) -> None:
+        body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 2000,
+                "seed": 1, "stream": True}  # fmt: skip
+        with httpx.stream("POST", f"{url}/completions", json=body, timeout=30) as answer:
+            for part in answer.iter_raw():
+                if not got:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                got.append(part)
+
+    there = socket.socket()
+    there.bind(("127.0.0.1", 0))
+    clients: list[threading.Thread] = []
+
+    def ready(about: Mapping[str, Any]) -> None:
+        assert [model["id"] for model in about["models"]] == ["pocket"]
+        clients.append(threading.Thread(target=client, args=(about["url"],)))
+        clients[0].start()
+
+    assert serve(house, there, None, Journal(), ready) == 128 + signal.SIGTERM
+    clients[0].join()
+    assert b"shutting down" in b"".join(got) and got[-1].endswith(b"data: [DONE]\n\n")
 
 
 def test_help_of_the_server_imports_nothing_heavy(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ class Slots:
                 f"{len(ask.prompt)} tokens of prompt and {ask.max_new_tokens} new ones are "
                 f"{tokens}; there is room for {self.room}"
             )
-        if not all(0 <= token < self.vocabulary for token in ask.prompt):
+        if min(ask.prompt) < 0 or max(ask.prompt) >= self.vocabulary:
             return f"a token id is not between 0 and {self.vocabulary - 1}"
         if ask.adapter is not None and ask.adapter not in self.many.blocks:
             return f"no adapter named {ask.adapter} is loaded"

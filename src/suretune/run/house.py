@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -22,7 +23,8 @@ from suretune.types import FlagFacts, ReplayFacts, SetupFacts, Text
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
 ROWS = {"cuda": 64, "cpu": 8}
 SPARE_RANKS = 64  # for adapters that come later
-SHARE = 0.8  # of what is free on the card, for keys and values
+SHARE = 0.8  # of what is free, for keys and values
+GIB = 2**30
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class House:
 
     def table(self) -> Slots:
         """Slots without adapters: the engine loads those."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # what a table before this one had
         asked = self.config.serve
         spare = SPARE_RANKS if asked.adapters_dir else 0
         given = sum(-(-candidate.ranks // 8) * 8 for candidate in self.candidates)
@@ -117,22 +121,35 @@ def _loaded(
     if isinstance(stack, str):
         raise journal.stop(SetupFacts("cannot-serve", base.name, found=stack))
     room = min(config.serve.max_model_len or min(base.context, MOST_ROOM), base.context)
-    rows = _rows(config, stack, room, device)
-    if rows < 1:
-        found = f"{cache_bytes(stack, 1, room) / 2**30:.1f} GiB for one request"
-        raise journal.stop(SetupFacts("out-of-memory", "--max_model_len", found=found))
+    rows = _rows(config, stack, room, device, journal)
     return House(config, base, fingerprint, stack, device, dtype, rows, room, candidates)
 
 
-def _rows(config: Config, stack: Stack, room: int, device: torch.device) -> int:
-    """As many slots as were asked for; without a word as many as fit."""
-    rows = config.serve.max_num_seqs or ROWS[device.type]
-    if device.type != "cuda" or config.serve.max_num_seqs:
-        return rows
-    free, _ = torch.cuda.mem_get_info(device)
-    while rows and cache_bytes(stack, rows, room) > SHARE * free:
+def _rows(config: Config, stack: Stack, room: int, device: torch.device, journal: Journal) -> int:
+    """As many slots as were asked for, or a stop; without a word as many as fit."""
+    asked = config.serve.max_num_seqs
+    rows, free = asked or ROWS[device.type], SHARE * free_memory(device)
+    while not asked and rows > 1 and cache_bytes(stack, rows, room) > free:
         rows //= 2
+    wanted = cache_bytes(stack, rows, room)
+    if wanted > free:
+        raise journal.stop(no_room(rows, room, f"{wanted / GIB:.1f} GiB of {free / GIB:.1f}"))
     return rows
+
+
+def no_room(rows: int, room: int, found: str) -> SetupFacts:
+    """What is told where the slots do not fit."""
+    return SetupFacts("slots-too-large", f"{rows} x {room}", found=found)
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that nobody uses, of the card or of the machine."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return float(line.split()[1]) * 1024
+    return float("inf")
 
 
 def _needs_room(house: House, record: Record, journal: Journal) -> None:

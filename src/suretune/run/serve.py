@@ -16,9 +16,10 @@ from safetensors import SafetensorError
 
 from suretune import rundir
 from suretune.data.template import load_tokenizer
+from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import WEIGHTS
 from suretune.model.slots import Ask
-from suretune.run.house import House, base_name
+from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.listen import busy, host_names
 from suretune.run.replay import (
@@ -50,7 +51,12 @@ def serve(
     house: House, listening: socket.socket, api_key: str | None, journal: Journal, ready: Told
 ) -> int:
     """Prove, listen, drain. 0 when every answer that was begun was finished, else 130 or 143."""
-    return asyncio.run(_serve(house, listening, api_key, journal, ready))
+    try:
+        return asyncio.run(_serve(house, listening, api_key, journal, ready))
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise journal.stop(no_room(house.rows, house.room, out_of_memory(error))) from error
 
 
 async def _serve(
@@ -271,12 +277,13 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
                 if facts is not None:
                     journal.look(facts)
                     journal.settle()
+                made = served(house, candidate)
+                models.add(made)
             except (Stopped, rundir.Damaged) as stopped:
-                if name in engine.adapters:
-                    await engine.unload(name)
                 raise Refused(400, f"Not served: {stopped}", param="lora_path") from stopped
-            made = served(house, candidate)
-            models.add(made)
+            finally:
+                if not models.has(name) and name in engine.adapters:
+                    await engine.unload(name)
             return made
 
     return load

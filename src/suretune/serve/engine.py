@@ -11,6 +11,7 @@ import gc
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -292,10 +293,12 @@ class Engine:
             self._live.clear()
             self._picked.clear()
         self._fail(under_way, Failure(f"the engine failed ({type(error).__name__}); ask again"))
+        log.error("The engine failed: %s", "".join(traceback.format_tb(error.__traceback__)[-2:]))
+        traceback.clear_frames(error.__traceback__)  # they hold the table, whose memory is needed
         now = time.monotonic()
         often = len(self._rebuilt) == REBUILDS and now - self._rebuilt[0] < REBUILD_SECONDS
         self._rebuilt.append(now)
-        self._table = None  # its memory is needed for the next
+        self._table = None
         gc.collect()
         try:
             if often:
