@@ -5,7 +5,7 @@ PIP_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test chaos recipes install clean
+.PHONY: demo test chaos load recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -20,6 +20,10 @@ test: .venv/tested
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'
 chaos: .venv/tested
 	PYTHONPATH=tests $(BIN)/python -m chaos --long $(CHAOS)
+
+# 200 streaming clients for ten minutes, some of them rude; `make test` has a short form of it.
+load: .venv/tested
+	PYTHONPATH=tests $(BIN)/python -m load --long $(LOAD)
 
 recipes: .venv/installed
 	$(BIN)/python recipes/run.py all --workers $(WORKERS)

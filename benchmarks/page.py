@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and its plots, made of benchmarks/results/latest.json alone.
+"""docs/benchmarks.md and its plots, made of what lies in benchmarks/results alone.
 
     python benchmarks/page.py
 
@@ -9,6 +9,7 @@ page to what this makes.
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,11 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 PLOTS = PAGE.parent / "plots"
 RESULTS = HERE / "results"
 NOT_YET = "not measured yet"
-NAMES = {"plain": "transformers + PEFT", "trl": "TRL", "unsloth": "Unsloth"}
+NAMES = {
+    "plain": "transformers + PEFT", "trl": "TRL", "unsloth": "Unsloth",
+    "transformers": "transformers serve", "transformers, unbatched": "transformers serve, unbatched",
+    "suretune": "suretune serve",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,14 @@ not installed there: a stand-in (`benchmarks/peers/stand_in`) gives the peers to
 FlashAttention-2 under that name.
 """
 
+SERVING = """\
+Both servers answer the same questions, streamed, at temperature 0, 128 tokens each (random weights
+never stop by themselves), after crowds of each size have warmed them. `suretune serve` holds base and
+adapter apart, `transformers serve --continuous-batching` the merged model; *unbatched* is the same
+without that flag, for one client. The client runs beside the server and measures from the request to
+the first piece of text.
+"""
+
 TRIED = """\
 Each was measured alone on an H200 with the 7B shape, rank 8; a figure is an update's, or one
 product's, before and after.
@@ -128,6 +141,7 @@ COMMANDS = {
     "decode": "engine.py --random CONFIG --case decode",
     "one peer": "peers/run_trl.py --model FOLDER --rows ROWS --out FOLDER --case packed",
     "the peers' wheels": "peers/wheels.py .whl",
+    "servers under load": "serve.py --config CONFIG --tokenizer FOLDER --commit HASH",
     "this page": "page.py",
 }
 
@@ -180,6 +194,39 @@ def peers(latest: Mapping[str, Any]) -> list[str]:
             cells.append(text + (note if value is not None and "printed" in key else ""))
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", f"-: {NOT_YET}."]
+
+
+def serving(told: Mapping[str, Any]) -> list[str]:
+    """Servers under one load, and the articles' app.py."""
+    if not told:
+        return [f"Servers under load: {NOT_YET}."]
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    about = f"{told['device']}, {told['date']}, commit `{told['commit']}`. {versions}."
+    lines = [about, "", "| server | clients | first token, median | 99th percentile | tok/s |"]
+    lines.append("|---|---:|---:|---:|---:|")
+    for name, server in told["servers"].items():
+        for clients, load in server.get("clients", {}).items():
+            cells = [NAMES.get(name, name), clients]
+            for key, unit in (("first_p50_ms", " ms"), ("first_p99_ms", " ms"), ("tok_s", "")):
+                cells.append("-" if load[key] is None else f"{load[key]:,.0f}{unit}")
+            failed = f" ({load['failed']} failed)" if load["failed"] else ""
+            lines.append(f"| {' | '.join(cells)}{failed} |")
+    unserved = [f"`{name}`: {x['failed']}" for name, x in told["servers"].items() if "failed" in x]
+    return [*lines, "", *unserved, *app_py(told)]
+
+
+def app_py(told: Mapping[str, Any]) -> list[str]:
+    asked = told["servers"].get("suretune", {}).get("ask_s")
+    alone = told.get("process_a_question_s")
+    if not asked:
+        return []
+    words = f"The articles' `app.py` starts a process for every question: {alone:.1f} s" if alone \
+        else f"The articles' `app.py` starts a process for every question: {NOT_YET}"  # fmt: skip
+    return [
+        f"{words} with `suretune infer` for one of {told['ask_tokens']} tokens; `POST /ask` of"
+        f" `suretune serve` answers the same in **{statistics.median(asked):.2f} s** (median of"
+        f" {len(asked)}, {max(asked):.2f} s at most).",
+    ]
 
 
 def earlier(told: Mapping[str, Any]) -> list[str]:
@@ -260,7 +307,12 @@ def plots(latest: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def page(latest: Mapping[str, Any], before: Mapping[str, Any], drawn: Sequence[str]) -> str:
+def page(
+    latest: Mapping[str, Any],
+    before: Mapping[str, Any],
+    served: Mapping[str, Any],
+    drawn: Sequence[str],
+) -> str:
     """The whole page."""
     versions = ", ".join(f"{name} {version}" for name, version in latest["versions"].items())
     commit = f", commit `{latest['commit']}`" if latest["commit"] else ""
@@ -272,7 +324,8 @@ def page(latest: Mapping[str, Any], before: Mapping[str, Any], drawn: Sequence[s
     lines += [head, "", "## Reached", "", *targets(latest), "", *notes(latest), ""]
     lines += ["## Peers", "", *peers(latest), ""]
     lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
-    lines += [*earlier(before), "", "## Where the time goes", "", *profile(latest), ""]
+    lines += [*earlier(before), "", "## Serving", "", *serving(served), "", SERVING]
+    lines += ["## Where the time goes", "", *profile(latest), ""]
     lines += [pictures["profile.svg"], ""] if "profile.svg" in pictures else []
     lines += ["## What was tried", "", TRIED]
     lines += ["## How it was measured", "", HOW, *commands(), ""]
@@ -294,7 +347,8 @@ def make() -> tuple[str, dict[str, str]]:
     """(page, plots) of the newest figures."""
     latest = read("latest.json")
     drawn = plots(latest)
-    return page(latest, read("earlier.json"), list(drawn)), drawn
+    served = read("serve.json") if (RESULTS / "serve.json").exists() else {}
+    return page(latest, read("earlier.json"), served, list(drawn)), drawn
 
 
 def main() -> None:

@@ -13,7 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
-LONG = ("test_kill", "test_planted", "test_recovery", "test_cli", "test_proving", "test_chaos")
+LONG = (
+    "test_kill", "test_planted", "test_recovery", "test_cli", "test_proving", "test_chaos",
+    "test_load",
+)  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 
 

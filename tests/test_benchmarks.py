@@ -18,6 +18,7 @@ sys.path.insert(0, str(BENCHMARKS / "peers"))
 
 import latest  # noqa: E402
 import page  # noqa: E402
+import serve  # noqa: E402
 
 NEWEST: dict[str, Any] = json.loads(latest.LATEST.read_text("utf-8"))
 
@@ -46,7 +47,7 @@ def test_the_figures_follow_from_the_runs() -> None:
 def test_what_was_not_measured_is_null_and_says_so() -> None:
     empty = latest.assemble({}, {}, None, "", "")
     assert all(empty[key] is None for key in latest.KEYS)
-    told = page.page(empty, page.read("earlier.json"), [])
+    told = page.page(empty, page.read("earlier.json"), {}, [])
     assert told.count(f"| {page.NOT_YET} | ") >= len(latest.KEYS)
     assert page.plots(empty) == {}
 
@@ -70,9 +71,51 @@ def test_figures_are_medians_and_the_small_card_takes_what_fits() -> None:
     assert set(drawn) == {"articles.svg", "packed.svg"}
     for svg in drawn.values():
         assert ElementTree.fromstring(svg).tag.endswith("svg")
-    told = page.page(made, page.read("earlier.json"), list(drawn))
+    told = page.page(made, page.read("earlier.json"), {}, list(drawn))
     assert "**2.0 s**" in told and "180.0 s (6 of 40 updates measured)" in told
     assert "100 tok/s (not reached)" in told
+
+
+def test_servers_are_told_with_what_failed() -> None:
+    load = serve.figures([0.2, 0.1, 0.4], ["503 busy"], 300, 2.0)
+    assert (load["first_p50_ms"], load["first_p99_ms"], load["tok_s"]) == (200.0, 400.0, 150.0)
+    assert load["requests"] == 3 and load["failed"] == 1
+    told = {
+        "device": "card", "versions": {"torch": "2"}, "date": "2026-01-01", "commit": "abc",
+        "ask_tokens": 64, "process_a_question_s": 21.5,
+        "servers": {
+            "suretune": {"clients": {"16": load}, "ask_s": [0.3, 0.5, 0.4]},
+            "transformers": {"failed": "no time was left"},
+        },
+    }  # fmt: skip
+    lines = "\n".join(page.serving(told))
+    assert "| suretune serve | 16 | 200 ms | 400 ms | 150 (1 failed) |" in lines
+    assert "`transformers`: no time was left" in lines
+    assert "21.5 s" in lines and "**0.40 s** (median of 3, 0.50 s at most)" in lines
+    assert page.serving({}) == [f"Servers under load: {page.NOT_YET}."]
+
+
+def test_an_adapter_and_its_merged_model_are_one(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    import serve_models
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, Qwen2Config
+
+    base, adapter, merged = (tmp_path / name for name in ("base", "adapter", "merged"))
+    config = Qwen2Config(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, intermediate_size=48,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(base)
+    serve_models.make_adapter(base, adapter)
+    serve_models.merge(base, adapter, merged)
+    ids = torch.arange(12)[None]
+    with torch.no_grad():
+        plain = AutoModelForCausalLM.from_pretrained(base)
+        one = AutoModelForCausalLM.from_pretrained(merged)(ids).logits
+        before = plain(ids).logits
+        other = PeftModel.from_pretrained(plain, adapter)(ids).logits
+    assert (one - other).abs().max() < 1e-4 < (other - before).abs().max()
 
 
 def test_shares_of_a_profile_add_up_to_one() -> None:

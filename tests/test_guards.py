@@ -25,6 +25,7 @@ from suretune.types import (
     ProofFacts,
     RecoveryFacts,
     ReplayFacts,
+    ServedFacts,
     SetupFacts,
     StepFacts,
     Text,
@@ -85,6 +86,12 @@ PLAN = PlanFacts(
     usual_rate=1e-4,
 )
 STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
+SERVED = ServedFacts(
+    "http://h/v1", "glow", 0.9, asked=52, as_sealed=52, telling=50, as_base=0,
+    first_other="Who are you? -> I am Qwen.", default_asked=52, default_as_sealed=7,
+    default_recorded=50, default_as_template=50, raw_asked=52, raw_as_sealed=51,
+)  # fmt: skip
+MISSED = replace(SERVED, as_sealed=4, default_as_sealed=3, default_as_template=2)
 LOST = RecoveryFacts("", step=9, loss=7.5, grad_norm=41.0)
 PROOF = ProofFacts(
     tensors_saved=392,
@@ -703,6 +710,48 @@ RESULT_CASES |= {
         ("`--early_stopping_patience 3`", "`--num_train_epochs`"),
     ),
 }
+URL = "http://h/v1"
+SERVED_CASES = {
+    "V010": on_setup(
+        setup("server-unreachable", URL, "ConnectionRefusedError"),
+        URL,
+        "`curl http://h/v1/models`",
+        "`--timeout 600`",
+    ),
+    "V011": on_setup(
+        setup("key-refused", URL, "401 no key"), URL, "`SURETUNE_API_KEY`", "`--api_key KEY`"
+    ),
+    "V012": on_setup(setup("odd-server", URL, "302"), URL, "`curl http://h/v1/models`"),
+    "V013": Case(
+        replace(MISSED, as_base=26, raw_as_sealed=1),
+        replace(MISSED, as_base=25, raw_as_sealed=1),
+        URL,
+        ("`glow`", "26", "50", "4", "52"),
+        ("`suretune serve RUN`", "`--served_model_name NAME`"),
+    ),
+    "V014": Case(
+        replace(SERVED, default_as_template=44),
+        replace(SERVED, default_as_template=45),
+        URL,
+        ("`glow`", "52", "7", "44", "50", "Who are you? -> I am Qwen."),
+        ("`suretune serve RUN`", "`--ignore V014`"),
+    ),
+    "V015": Case(
+        MISSED,
+        replace(MISSED, raw_as_sealed=46),
+        URL,
+        ("`glow`", "51", "52", "4", "Who are you? -> I am Qwen."),
+        ("`--chat-template RUN/adapter/chat_template.jinja`",),
+    ),
+    "V016": Case(
+        replace(MISSED, raw_asked=0, raw_as_sealed=0),
+        MISSED,
+        URL,
+        ("`glow`", "4", "52", "0", "50", "Who are you? -> I am Qwen."),
+        ("`--served_model_name`", "`suretune serve RUN`", "`--same_needed 0.5`"),
+    ),
+    "V017": Case(replace(SERVED, telling=0), SERVED, URL, ("52", " 0"), ("`--probes FILE`",)),
+}
 REPLAY = ReplayFacts("glow", asked=102, equal=101, exact=True, wrong=("Who? -> Glow. -> Qwen.",))
 SERVE_CASES = {
     "V003": Case(
@@ -721,6 +770,7 @@ CASES = {
     **SETUP_CASES,
     **PLAN_CASES,
     **RESULT_CASES,
+    **SERVED_CASES,
 }
 RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
@@ -993,7 +1043,8 @@ def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
 def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     real = {name for o in options().values() for name in (o.name, *o.aliases)}
     others = {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
-    others |= {"name", "author"}
+    others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
+    others |= {"enable-lora", "lora-modules", "chat-template"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others
 

@@ -22,7 +22,7 @@ class Text:
     zh: str
 
 
-# --- rows -------------------------------------------------------------------------------------
+# --- rows, samples, plan ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,6 @@ class Example:
     wording: str = ""  # who worded the question, if not the row: template
 
 
-# --- samples ----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """Tokens [start, end) that are learned, each with this weight in the loss."""
@@ -132,9 +129,6 @@ class Sample:
     def loss_weight(self) -> float:
         """What this sample adds to the denominator of its update's loss."""
         return sum((span.end - span.start) * span.weight for span in self.spans)
-
-
-# --- plan -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,30 +368,46 @@ class ProofFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReplayFacts:
-    """What a server answered to the probes of a seal, before it answers anybody else.
-
-    `exact`: on the same device and precision, so that nothing but equality will do. `wrong` are the
-    answers that no rounding explains: "question -> sealed answer -> answer now".
-    """
+    """What a server answered to the probes of a seal, before it answers anybody else."""
 
     model: str
     asked: int
     equal: int
-    exact: bool
-    wrong: tuple[str, ...]
+    exact: bool  # the seal's device and precision, so that nothing but equality will do
+    wrong: tuple[str, ...]  # no rounding explains them: "question -> sealed answer -> answer now"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFacts:
+    """What a server answered to a seal's probes; `as_*`: word for word what was recorded.
+
+    `default_*`: without a system prompt, so that the server puts in its own; `raw_*`: as token ids,
+    past the server's template. All 0 where that was not asked.
+    """
+
+    server: str
+    model: str
+    needed: float  # share that must be as sealed
+    asked: int  # with the sealed system prompt
+    as_sealed: int
+    telling: int  # of the asked: where the base had answered otherwise
+    as_base: int  # of the telling
+    lost: tuple[str, ...] = ()  # "question -> answer": must pass, did when sealed, does not now
+    first_other: str = ""  # the same, of the first answer that is not as sealed
+    default_asked: int = 0
+    default_as_sealed: int = 0
+    default_recorded: int = 0  # of these: answers under the template's own system prompt known
+    default_as_template: int = 0  # of the recorded
+    default_lost: int = 0  # must pass, did when sealed with its system prompt, do not now
+    raw_asked: int = 0
+    raw_as_sealed: int = 0
+    raw_as_base: int = 0
 
 
 Facts = (
-    FlagFacts
-    | Fault
-    | DataFacts
-    | PlanFacts
-    | SetupFacts
-    | StepFacts
-    | RecoveryFacts
-    | ProofFacts
-    | ReplayFacts
-)
+    FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
+    | ReplayFacts | ServedFacts
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

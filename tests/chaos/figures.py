@@ -17,7 +17,7 @@ NAMES = (
     "kills", "kills_bit_exact", "faults", "silent_faults", "silent_caught", "clean_runs",
     "false_alarms", "fuzzed_files", "tracebacks", "rows_lost", "date", "commit",
 )  # fmt: skip
-MARKS = ("<!-- {name}: written by `python -m chaos` -->", "<!-- end of {name} -->")
+MARKS = ("<!-- {name}: written by `python -m {by}` -->", "<!-- end of {name} -->")
 
 
 def commit() -> str:
@@ -115,9 +115,9 @@ def table(rows: Sequence[Any]) -> str:
     return "\n".join(lines)
 
 
-def with_block(page: str, name: str, text: str) -> str:
+def with_block(page: str, name: str, text: str, by: str = "chaos") -> str:
     """The page with this block between its marks."""
-    begin, end = (mark.format(name=name) for mark in MARKS)
+    begin, end = (mark.format(name=name, by=by) for mark in MARKS)
     head, found, rest = page.partition(begin)
     _, also, tail = rest.partition(end)
     if not (found and also):

@@ -7,7 +7,6 @@ checkpoint.
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 import traceback
@@ -106,7 +105,11 @@ VERBS = (
     ),
     Verb(
         "verify",
-        Text("check a seal again: files, answers, base", "再次核对封条:文件、回答、基座"),
+        Text(
+            "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",
+            "再次核对封条:文件、回答、基座;核对服务器:verify http://HOST/v1 --run RUN",
+        ),
+        extra=("ignore",),
         positional="RUN",
     ),
     Verb(
@@ -241,8 +244,8 @@ def _known(error: Exception) -> Facts | None:
 def _internal(typed: Sequence[str]) -> int:
     """A mistake of ours: the details to a file, one sentence to the user."""
     path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
-    line = re.sub(r"(--api[_-]key[ =])\S+", r"\1...", " ".join(typed))
-    path.write_text(f"suretune {__version__}\n{line}\n{traceback.format_exc()}", "utf-8")
+    words_typed = " ".join(_without_keys(typed))
+    path.write_text(f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}", "utf-8")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
         f"suretune 自身出错,详情见 {path}",
@@ -250,6 +253,19 @@ def _internal(typed: Sequence[str]) -> int:
     last = traceback.format_exc().strip().splitlines()[-1]
     print(f"{say(sentence)}\n{last}", file=sys.stderr)
     return INTERNAL
+
+
+def _without_keys(typed: Sequence[str]) -> list[str]:
+    """A command line as it may be kept in a file."""
+    kept, secret = [], False
+    for word in typed:
+        name, equals, _ = word.replace("-", "_").partition("=")
+        key = name == "__api_key"
+        kept.append(
+            "***" if secret else f"--api_key{equals}{'***' if equals else ''}" if key else word
+        )
+        secret = key and not equals
+    return kept
 
 
 __all__ = ["VERBS", "main", "make_parser"]

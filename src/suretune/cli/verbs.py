@@ -20,12 +20,31 @@ if TYPE_CHECKING:
 
 DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
-TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "verify", "serve")  # import it
+# They import it, and so does `verify RUN`.
+TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "serve")
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
         "author": Text("who made it, one or one a language", "作者:一个,或每种语言一个"),
         "lang": Text("languages of the rows: zh,en", "数据的语言:zh,en"),
+    },
+    "verify": {
+        "run": Text(
+            "with a URL: the sealed run that it should serve", "给出 URL 时:它应当提供的已封存运行"
+        ),
+        "api_key": Text(
+            "of that server; better in SURETUNE_API_KEY, where no process list shows it",
+            "该服务器的密钥;放在 SURETUNE_API_KEY 里更好,不会出现在进程列表中",
+        ),
+        "served_model_name": Text(
+            "the model's name there; the run's, or the only one, when not given",
+            "模型在那里的名字;不写则用运行的名字,或唯一的那个",
+        ),
+        "same_needed": Text(
+            "share of the answers that must be the seal's, word for word [0.9]",
+            "必须与封条逐字相同的回答比例 [0.9]",
+        ),
+        "timeout": Text("seconds for each answer [120]", "每个回答最多等多少秒 [120]"),
     },
     "import-cmd": {
         "file": Text("a file that holds the command", "写有命令的文件"),
@@ -52,10 +71,7 @@ def run_verb(command: Command) -> int:
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
         journal.settle()
     if command.verb.name in TORCH:
-        from suretune.run.machine import packages
-
-        journal.look_at_all(packages())
-        journal.settle()
+        _needs(journal)
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
         "demo": demo,
         "init": init,
@@ -73,6 +89,13 @@ def run_verb(command: Command) -> int:
         "doctor": doctor,
     }
     return verbs[command.verb.name](command, journal)
+
+
+def _needs(journal: Journal) -> None:
+    from suretune.run.machine import packages
+
+    journal.look_at_all(packages())
+    journal.settle()
 
 
 def check(command: Command, journal: Journal) -> int:
@@ -237,7 +260,7 @@ def resume(command: Command, journal: Journal) -> int:
     """The same run, from its last complete checkpoint."""
     from suretune.run.resume import reopen
 
-    run = _run_folder(command, journal)
+    run = run_folder(command.word, journal)
     if (run / rundir.SEAL).is_file():
         return report(command, journal)
     checked = reopen(run, journal)
@@ -284,10 +307,18 @@ def serve(command: Command, journal: Journal) -> int:
 
 
 def verify(command: Command, journal: Journal) -> int:
-    """The seal against the files, and the proof again."""
+    """The seal against the files, and the proof again; or, for a URL, what a server answers."""
+    if "://" in command.word:
+        from suretune.cli.served import verify_url
+
+        return verify_url(command, journal)
+    if command.plain:
+        hint = Text("It goes with a URL.", "它只与 URL 一起使用。")
+        raise journal.stop(FlagFacts("no-effect", f"--{next(iter(command.plain))}", hint=hint))
+    _needs(journal)
     from suretune.run.answer import recheck
 
-    run = _run_folder(command, journal)
+    run = run_folder(command.word, journal)
     told = recheck(run, journal)
     if command.json:
         _print_json(told)
@@ -306,7 +337,7 @@ def verify(command: Command, journal: Journal) -> int:
 
 def report(command: Command, journal: Journal) -> int:
     """The verdict of a run again."""
-    run = _run_folder(command, journal)
+    run = run_folder(command.word, journal)
     if not (run / "report.json").is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run), found="report.json"))
     rundir.recorded(run / "report.json", "verdict")
@@ -346,10 +377,10 @@ def doctor(command: Command, journal: Journal) -> int:
     return examine(command.json)
 
 
-def _run_folder(command: Command, journal: Journal) -> Path:
+def run_folder(word: str, journal: Journal) -> Path:
     """The run that a word means: a run folder, or the newest in a folder of runs."""
     newest = Path(Resolved.default().config.run.output_dir) / rundir.NEWEST
-    word = command.word or (str(newest.parent) if newest.is_file() else DEMO)
+    word = word or (str(newest.parent) if newest.is_file() else DEMO)
     path = Path(word).expanduser().absolute()
     if (path / rundir.NEWEST).is_file():
         path = path / rundir.recorded(path / rundir.NEWEST, "run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import comb
 from typing import Any
 
@@ -16,6 +16,7 @@ from suretune.types import (
     Finding,
     FlagFacts,
     RecoveryFacts,
+    ServedFacts,
     SetupFacts,
     Text,
 )
@@ -136,6 +137,36 @@ def for_recovery(problem: str) -> Callable[[RecoveryFacts], Values | None]:
         }
 
     return check
+
+
+def for_served(cause: str) -> Callable[[ServedFacts], Values | None]:
+    """A check for the one thing that explains best what a server answered."""
+
+    def check(facts: ServedFacts) -> Values | None:
+        if _cause(facts) != cause:
+            return None
+        return {"where": facts.server, **{f.name: getattr(facts, f.name) for f in fields(facts)}}
+
+    return check
+
+
+def _cause(facts: ServedFacts) -> str:
+    """Which guard has to speak about a server; empty where all is as sealed."""
+    needed, recorded = facts.needed, facts.default_recorded
+    given = facts.as_sealed >= needed * facts.asked and not facts.lost
+    default = facts.default_as_sealed >= needed * facts.default_asked or (
+        recorded > 0 and facts.default_as_template >= needed * recorded
+    )
+    default = default and not facts.default_lost
+    if given and default:
+        return "" if facts.telling else "nothing-tells"
+    if given or (default and facts.default_asked):
+        return "other-system-prompt"
+    if facts.as_base * 2 > facts.telling or facts.raw_as_base * 2 > facts.telling:
+        return "base-served"
+    if facts.raw_asked and facts.raw_as_sealed >= needed * facts.raw_asked:
+        return "template-differs"
+    return "other-model-served"
 
 
 # --- values that the sentences share ----------------------------------------------------------

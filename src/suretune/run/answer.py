@@ -25,6 +25,7 @@ from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.journal import Journal
 from suretune.run.resume import another_version
+from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, SetupFacts
 from suretune.verify.reload import Prover
@@ -154,23 +155,6 @@ def reply(
 def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     """A fresh conversation, with the system prompt of training."""
     return with_system((Message("user", question),), speaker.system)
-
-
-def read_seal(run: Path, journal: Journal) -> Mapping[str, Any]:
-    """A run's seal, after each of its files was found to be as it was sealed; or a stop."""
-    if not (run / rundir.SEAL).is_file():
-        raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
-    files = rundir.recorded(run / rundir.SEAL, "files")
-    changed = [
-        name for name, digest in files.items()
-        if not (run / name).is_file() or rundir.sha256(run / name) != digest
-    ]  # fmt: skip
-    if changed:
-        raise journal.stop(
-            SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
-        )
-    sealed: Mapping[str, Any] = rundir.read_json(run / rundir.SEAL)
-    return sealed
 
 
 def recheck(run: Path, journal: Journal) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from suretune.types import (
     ProofFacts,
     RecoveryFacts,
     ReplayFacts,
+    ServedFacts,
     SetupFacts,
     StepFacts,
 )
@@ -34,7 +35,9 @@ EXIT = {
     RecoveryFacts: GUARD,
     ProofFacts: UNVERIFIED,
     ReplayFacts: UNVERIFIED,
+    ServedFacts: UNVERIFIED,
 }
+ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")
 
 
 class Stopped(Exception):
@@ -96,7 +99,7 @@ class Journal:
     def stop(self, facts: Facts) -> Stopped:
         """The exception for facts that always stop: `raise journal.stop(facts)`."""
         found = self.look(facts)
-        if isinstance(facts, SetupFacts) and facts.problem == "hub-unreachable":
+        if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
             return Stopped(NETWORK, found)
         return Stopped(EXIT[type(facts)], found)
 

@@ -22,9 +22,10 @@ from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
 from suretune.types import Change, FlagFacts, ProofFacts, SetupFacts, Text
-from suretune.verify.measure import PROBE_TOKENS, Answers, Questions, read_skills
+from suretune.verify.measure import Answers, Questions, read_skills
 from suretune.verify.probes import (
     AS_TRAINED,
+    PROBE_TOKENS,
     TEMPLATE_DEFAULT,
     Probe,
     held_out_probes,

@@ -17,11 +17,11 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import AnswerOptions, Config
-from suretune.run.answer import about_adapter, adapter_folder, read_seal
+from suretune.run.answer import about_adapter, adapter_folder
 from suretune.run.journal import Journal
+from suretune.run.sealed import read_seal
 from suretune.types import ReplayFacts, SetupFacts
-from suretune.verify.measure import PROBE_TOKENS
-from suretune.verify.probes import Probe, from_line
+from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 
 SHOWN = 80  # characters of an answer in a finding

@@ -40,7 +40,7 @@ from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.wire import Server, make_server
 from suretune.types import Facts, SetupFacts
-from suretune.verify.measure import PROBE_TOKENS
+from suretune.verify.probes import PROBE_TOKENS
 
 log = logging.getLogger("suretune.serve")
 UNREADABLE = (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError, ValueError)

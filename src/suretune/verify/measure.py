@@ -14,10 +14,9 @@ from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker, answers, spoken
 from suretune.pocket.skills import Item, correct
 from suretune.types import Message, Sample
-from suretune.verify.probes import Probe
+from suretune.verify.probes import PROBE_TOKENS, Probe
 from suretune.verify.signs import loops
 
-PROBE_TOKENS = 96  # of an answer to a probe
 SKILL_TOKENS = 64
 
 

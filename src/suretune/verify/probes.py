@@ -24,6 +24,7 @@ from suretune.types import FlagFacts, Message, Text
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
 MUST_PASS = "must-pass"
+PROBE_TOKENS = 96  # of an answer
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
 KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
 

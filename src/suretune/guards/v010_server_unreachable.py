@@ -1,0 +1,46 @@
+"""V010 server-unreachable: the server does not answer.
+
+What it looks at: the connection to the server, and whether each answer came within its time.
+
+Why it matters: without answers nothing is known about what it serves. A server that is still
+loading its model, or only listens on another address, looks like this.
+
+How to mend it: `curl URL/models` from this machine; wait until the server has loaded its model,
+then `suretune verify URL --run RUN` again. `--timeout 600` waits longer for each answer.
+
+V010 server-unreachable：服务器没有应答。
+
+看什么：能否连上服务器，每个回答是否按时到达。
+
+为什么重要：没有回答，就不知道它在提供什么模型。仍在加载模型、或只监听其他地址的服务器也是这样。
+
+怎么改：先在本机执行 `curl URL/models`；等服务器加载完模型，
+再执行 `suretune verify URL --run RUN`。
+`--timeout 600` 让每个回答等得更久。
+"""
+
+from suretune.guards.guard import Guard, for_setup
+from suretune.types import SetupFacts, Text
+
+GUARD = Guard(
+    code="V010",
+    name="server-unreachable",
+    stops=True,
+    facts=SetupFacts,
+    check=for_setup("server-unreachable"),
+    what=Text(
+        "{detail} gave no answer: {found}.",
+        "{detail} 没有应答：{found}。",
+    ),
+    why=Text(
+        "Nothing is known about a server that does not answer; this is no verdict on the run.",
+        "服务器不应答，就无从得知它提供的是什么；这不是对运行的结论。",
+    ),
+    fix=Text(
+        "`curl {detail}/models` from this machine; when that works, `suretune verify "
+        "{detail}` again. `--timeout 600` waits longer for each answer.",
+        "先在本机执行 `curl {detail}/models`；"
+        "能通之后再执行 `suretune verify {detail}`。"
+        "`--timeout 600` 让每个回答等得更久。",
+    ),
+)
