@@ -30,6 +30,7 @@ from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
 from suretune.options_serve import ServeOptions
 from suretune.pocket import MODEL
+from suretune.run import folder
 from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
 from suretune.run.listen import host_names, key_for
@@ -106,6 +107,21 @@ def test_a_key_is_needed_wherever_others_reach_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SURETUNE_API_KEY", "from-outside")
     assert key_for(ServeOptions(host="::"), Journal(), terminal=False)[0] == "from-outside"
     assert "*" not in host_names(ServeOptions()) and "*" in host_names(ServeOptions(host="0.0.0.0"))
+
+
+def test_a_key_is_in_no_file_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(command: object) -> int:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("suretune.cli.run_verb", fails)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: str(tmp_path))
+    for typed in (["--api-key", "sk-canary"], ["--api_key=sk-canary"]):
+        assert main(["serve", "run", *typed]) == 1
+        assert "sk-canary" not in (tmp_path / "error.txt").read_text() + capsys.readouterr().err
+    folder.write_config(tmp_path / "c", Resolved.default().with_values("flag", api_key="sk-canary"))
+    assert "sk-canary" not in (tmp_path / "c").read_text()
 
 
 def test_without_the_extra_the_installation_is_named(
@@ -322,7 +338,7 @@ def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
         base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
         metrics = Metrics(engine, 2)
         limits = Limits(None, LOCAL, 1000)
-        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0))
+        app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0, 64))
         body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
         async with listening(app, limits) as port:
             url = f"http://127.0.0.1:{port}/v1/completions"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import traceback
@@ -88,7 +89,7 @@ VERBS = (
             "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
         ),
         ("model", "serve"),
-        ("adapters", "system", "temperature", "top_p", "max_new_tokens", "ignore"),
+        ("adapters", "system", "temperature", "top_p", "max_new_tokens"),
         positional="RUN...",
         several=True,
         aliases=("deploy",),
@@ -234,8 +235,8 @@ def _known(error: Exception) -> Facts | None:
 def _internal(typed: Sequence[str]) -> int:
     """A mistake of ours: the details to a file, one sentence to the user."""
     path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
-    words_typed = " ".join(_without_keys(typed))
-    path.write_text(f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}", "utf-8")
+    line = re.sub(r"(--api[_-]key[ =])\S+", r"\1...", " ".join(typed))
+    path.write_text(f"suretune {__version__}\n{line}\n{traceback.format_exc()}", "utf-8")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
         f"suretune 自身出错,详情见 {path}",
@@ -243,19 +244,6 @@ def _internal(typed: Sequence[str]) -> int:
     last = traceback.format_exc().strip().splitlines()[-1]
     print(f"{say(sentence)}\n{last}", file=sys.stderr)
     return INTERNAL
-
-
-def _without_keys(typed: Sequence[str]) -> list[str]:
-    """A command line as it may be kept in a file."""
-    kept, secret = [], False
-    for word in typed:
-        name, equals, _ = word.replace("-", "_").partition("=")
-        key = name == "__api_key"
-        kept.append(
-            "***" if secret else f"--api_key{equals}{'***' if equals else ''}" if key else word
-        )
-        secret = key and not equals
-    return kept
 
 
 __all__ = ["VERBS", "main", "make_parser"]
