@@ -134,6 +134,21 @@ def test_the_base_and_every_adapter_are_listed(server: Running) -> None:
     assert missing.value.code == "model_not_found"
 
 
+def test_it_is_verified_from_outside_and_its_base_is_not(server: Running) -> None:
+    """By HTTP alone, as any OpenAI-compatible server is."""
+
+    def verify(name: str) -> subprocess.CompletedProcess[str]:
+        words = ("--run", server.run, "--served_model_name", name, "--json")
+        return suretune("verify", f"{server.url}/v1", *words)
+
+    with ThreadPoolExecutor(2) as pool:
+        glow, base = pool.map(verify, ("glow", "pocket"))
+    asked = as_json(glow)["asked"]
+    assert glow.returncode == 0 and asked["as_sealed"] == asked["answers"] > 40
+    assert base.returncode == 6
+    assert [finding["code"] for finding in as_json(base)["findings"]] == ["V013"]
+
+
 # --- answers ------------------------------------------------------------------------------------
 
 

@@ -474,11 +474,3 @@ def test_a_broken_seal_is_not_asked_about(tmp_path: Path, verify: Any) -> None:
         (run / rundir.SEAL).unlink()
         assert verify(url, "--run", run).codes == ["S014"]
     assert not served.asked
-
-
-def test_a_key_typed_is_not_kept_in_the_file_of_an_error_of_ours() -> None:
-    from suretune.cli import _without_keys
-
-    for words in (["verify", "--api_key", KEY, "x"], ["verify", f"--api-key={KEY}", "x"]):
-        kept = _without_keys(words)
-        assert KEY not in " ".join(kept) and kept[0] == "verify" and kept[-1] == "x"
