@@ -261,7 +261,7 @@ def notes(latest: Mapping[str, Any]) -> list[str]:
     wall, gap = latest.get("seeds_uncompiled_wall_s"), latest.get("fp8_random_loss_gap")
     if wall is not None:
         lines.append(
-            "- The peers' times to the adapter were taken where no library's bytecode was compiled,"
+            "- The peers' printed settings were timed where no library's bytecode was compiled,"
             f" as images often leave it; suretune took {wall:.1f} s there."
         )
     if gap is not None:
