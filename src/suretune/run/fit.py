@@ -39,7 +39,7 @@ from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.start import Way, make_engine, way_of
 from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
 
-SETTLED = 2  # evaluations without a better one after which a proven run stops
+SETTLED = 4  # evaluations without a better one after which a proven run stops
 
 
 class Watcher(Protocol):
