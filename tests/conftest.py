@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
@@ -18,6 +19,9 @@ LONG = (
     "test_load",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
+
+settings.register_profile("suretune", deadline=None)  # other work on the machine is no failure
+settings.load_profile("suretune")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
