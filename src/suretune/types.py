@@ -391,6 +391,7 @@ class ServedFacts:
     asked: int  # with the sealed system prompt
     as_sealed: int
     telling: int  # of the asked: where the base had answered otherwise
+    telling_as_sealed: int
     as_base: int  # of the telling
     lost: tuple[str, ...] = ()  # "question -> answer": must pass, did when sealed, does not now
     first_other: str = ""  # the same, of the first answer that is not as sealed
@@ -398,6 +399,7 @@ class ServedFacts:
     default_as_sealed: int = 0
     default_recorded: int = 0  # of these: answers under the template's own system prompt known
     default_as_template: int = 0  # of the recorded
+    default_as_known: int = 0  # as sealed, or as under the template's own system prompt
     default_lost: int = 0  # must pass, did when sealed with its system prompt, do not now
     raw_asked: int = 0
     raw_as_sealed: int = 0
