@@ -812,6 +812,12 @@ def test_answers_that_anybody_gives_do_not_hide_the_base(
     assert not fired(replace(facts, as_base=0, as_sealed=asked, telling_as_sealed=telling))
 
 
+def test_half_of_the_probes_is_not_more_than_half() -> None:
+    half = replace(REPLAY, asked=102, equal=51, exact=False, wrong=())
+    assert fired(half) == {"V003"} and not fired(replace(half, equal=52))
+    assert fired(replace(half, asked=0, equal=0, exact=True)) == {"V003"}
+
+
 def finding(guard: Guard) -> Finding:
     found = guard.judge(CASES[guard.code].bad)
     assert found is not None
