@@ -1,6 +1,6 @@
 """The nouns. Every stage takes one of these and gives the next:
 
-    Row -> Example -> Sample -> Plan -> StepRecord -> Checkpoint -> Adapter + seal
+    Row -> Example -> Sample -> Plan -> StepRecord -> checkpoint -> adapter + seal
 
 and the facts that guards judge. Nothing here does anything.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 
@@ -202,14 +201,6 @@ class Evaluation:
     skills: float | None = None
     drift: float | None = None
     proven: bool = False  # within all bounds of the proof
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A complete checkpoint on disk."""
-
-    path: Path
-    step: int
 
 
 # --- what guards judge ------------------------------------------------------------------------
