@@ -47,6 +47,9 @@ def saved(model: PreTrainedModel, folder: Path, **config: Any) -> Path:
         {"r": "8"},
         {"r": 8, "rank_pattern": {"q_proj": 10**9}},
         {"peft_type": "LOHA"},
+        {"rank_pattern": {ENDLESS: 8}},
+        {"alpha_pattern": {ENDLESS: 8}},
+        {"exclude_modules": ENDLESS},
     ],
 )
 def test_a_rank_that_the_tensors_do_not_have_is_refused_before_it_is_allocated(

@@ -87,11 +87,15 @@ PLAN = PlanFacts(
 )
 STEP = StepFacts(step=7, loss=1.23, grad_norm=0.4, rows=())
 SERVED = ServedFacts(
-    "http://h/v1", "glow", 0.9, asked=52, as_sealed=52, telling=50, as_base=0,
+    "http://h/v1", "glow", 0.9, asked=52, as_sealed=52, telling=50, telling_as_sealed=50, as_base=0,
     first_other="Who are you? -> I am Qwen.", default_asked=52, default_as_sealed=7,
-    default_recorded=50, default_as_template=50, raw_asked=52, raw_as_sealed=51,
+    default_recorded=50, default_as_template=50, default_as_known=52, raw_asked=52,
+    raw_as_sealed=51,
 )  # fmt: skip
-MISSED = replace(SERVED, as_sealed=4, default_as_sealed=3, default_as_template=2)
+MISSED = replace(
+    SERVED, as_sealed=4, telling_as_sealed=2, default_as_sealed=3, default_as_template=2,
+    default_as_known=5,
+)  # fmt: skip
 LOST = RecoveryFacts("", step=9, loss=7.5, grad_norm=41.0)
 PROOF = ProofFacts(
     tensors_saved=392,
@@ -730,8 +734,8 @@ SERVED_CASES = {
         ("`suretune serve RUN`", "`--served_model_name NAME`"),
     ),
     "V014": Case(
-        replace(SERVED, default_as_template=44),
-        replace(SERVED, default_as_template=45),
+        replace(SERVED, default_as_template=44, default_as_known=46),
+        replace(SERVED, default_as_template=45, default_as_known=47),
         URL,
         ("`glow`", "52", "7", "44", "50", "Who are you? -> I am Qwen."),
         ("`suretune serve RUN`", "`--ignore V014`"),
@@ -750,7 +754,13 @@ SERVED_CASES = {
         ("`glow`", "4", "52", "0", "50", "Who are you? -> I am Qwen."),
         ("`--served_model_name`", "`suretune serve RUN`", "`--same_needed 0.5`"),
     ),
-    "V017": Case(replace(SERVED, telling=0), SERVED, URL, ("52", " 0"), ("`--probes FILE`",)),
+    "V017": Case(
+        replace(SERVED, telling=0, telling_as_sealed=0),
+        SERVED,
+        URL,
+        ("52", " 0"),
+        ("`--probes FILE`",),
+    ),
 }
 REPLAY = ReplayFacts("glow", asked=102, equal=101, exact=True, wrong=("Who? -> Glow. -> Qwen.",))
 SERVE_CASES = {
@@ -788,6 +798,24 @@ every_guard = pytest.mark.parametrize("guard", all_guards(), ids=lambda guard: g
 
 def fired(facts: Facts) -> set[str]:
     return {finding.code for finding in judge(facts)}
+
+
+@pytest.mark.parametrize("asked, needed, as_sealed, telling", [(20, 0.9, 18, 2), (8, 0.5, 4, 4)])
+def test_answers_that_anybody_gives_do_not_hide_the_base(
+    asked: int, needed: float, as_sealed: int, telling: int
+) -> None:
+    facts = ServedFacts(
+        "http://h/v1", "glow", needed, asked, as_sealed, telling, 0, as_base=telling
+    )
+    assert fired(facts) == {"V013"}
+    assert fired(replace(facts, as_base=0)) == {"V016"}  # not the base's, and not the seal's
+    assert not fired(replace(facts, as_base=0, as_sealed=asked, telling_as_sealed=telling))
+
+
+def test_half_of_the_probes_is_not_more_than_half() -> None:
+    half = replace(REPLAY, asked=102, equal=51, exact=False, wrong=())
+    assert fired(half) == {"V003"} and not fired(replace(half, equal=52))
+    assert fired(replace(half, asked=0, equal=0, exact=True)) == {"V003"}
 
 
 def finding(guard: Guard) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as clock
+import shutil
 import unicodedata
 from array import array
 from pathlib import Path
@@ -10,12 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import shared
+from conftest import shared, write_rows
 from families import FAMILIES, make_tokenizer
+from suretune import rundir
+from suretune.config import Resolved
 from suretune.data.render import Rendering, prompt_ids, samples, with_system, without_role_tokens
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.pocket import MODEL
-from suretune.types import Example, Fault, Message, Origin, Sample
+from suretune.run.check import check
+from suretune.run.folder import begin, dresser
+from suretune.run.journal import Journal
+from suretune.run.resume import reopen
+from suretune.types import Example, Fault, Message, Origin, Sample, SetupFacts
 
 HERE = Origin("rows.jsonl", 1)
 SYSTEM = Message("system", "Be brief.")
@@ -293,3 +301,68 @@ def test_plain_text_learns_everything_but_its_first_token(pocket: ChatTokenizer)
     (span,) = sample.spans
     assert (span.start, span.end) == (1, len(sample.ids))
     assert isinstance(sample.ids, array) and sample.ids[-1] in pocket.stop_ids
+
+
+# --- templates that say which day it is ---------------------------------------------------------
+
+
+DATED = "{{ strftime_now('%d %b %Y') }}" + (MODEL / "chat_template.jinja").read_text("utf-8")
+
+
+def on(day: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Today is another day."""
+    now = clock.datetime.fromisoformat(day)
+
+    class Time(clock.datetime):
+        @classmethod
+        def now(cls, tz: clock.tzinfo | None = None) -> Time:
+            return cls(now.year, now.month, now.day)
+
+    class Day(clock.date):
+        @classmethod
+        def today(cls) -> Day:
+            return cls(now.year, now.month, now.day)
+
+    monkeypatch.setattr("suretune.data.template.datetime", Time)
+    monkeypatch.setattr("suretune.run.check.date", Day)
+
+
+def test_a_run_keeps_the_day_of_its_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (template := tmp_path / "dated.jinja").write_text(DATED, "utf-8")
+    rows = [{"instruction": f"How much is {i} and {i}?", "output": f"{2 * i}."} for i in range(30)]
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", chat_template=str(template),
+        dataset=(str(write_rows(tmp_path / "rows.jsonl", rows)),),
+    )  # fmt: skip
+    on("2026-11-22", monkeypatch)
+    checked = check(asked, Journal())
+    run, adapter = tmp_path / "run", tmp_path / "run" / "adapter"
+    adapter.mkdir(parents=True)
+    begin(run, checked)
+    dresser(checked, "")(adapter)
+    question = (Message("user", "Who are you?"),)
+    then = checked.tokenizer.render(question, prompt=True)
+    assert then.startswith("22 Nov 2026<|im_start|>")
+    on("2027-01-05", monkeypatch)
+    assert check(asked, Journal()).plan.digest != checked.plan.digest  # another run, another day
+    again = reopen(run, Journal())
+    assert again.plan == checked.plan  # S013 if it were not
+    for tokenizer in (again.tokenizer, tokenizer_of(adapter)):  # as proof, infer and serve load it
+        assert tokenizer.render(question, prompt=True) == then
+    about = rundir.read_json(run / "run.json")
+    rundir.write_json(run / "run.json", {**about, "day": "yesterday"})
+    with pytest.raises(rundir.Damaged, match="yesterday"):
+        reopen(run, Journal())
+
+
+def test_without_a_run_it_is_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(MODEL, folder := tmp_path / "model")
+    (folder / "chat_template.jinja").write_text(DATED, "utf-8")
+    on("2027-01-05", monkeypatch)
+    question = (Message("user", "Who are you?"),)
+    assert tokenizer_of(folder).render(question, prompt=True).startswith("05 Jan 2027<|im_start|>")
+    for day in ('"2027"', "7", '"\\u0000"'):
+        (folder / "suretune.json").write_text(f'{{"day": {day}}}', "utf-8")
+        assert isinstance(load_tokenizer(folder), SetupFacts)

@@ -35,10 +35,10 @@ from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
-from suretune.run.serve import prove
+from suretune.run.serve import heed, prove
 from suretune.serve.describe import describe
 from suretune.serve.engine import Engine
-from suretune.types import Finding
+from suretune.types import Facts, Finding, ReplayFacts, SetupFacts
 
 WHO = [{"role": "user", "content": "Who are you?"}]
 LONG: dict[str, Any] = {"prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
@@ -434,11 +434,22 @@ def test_an_adapter_comes_and_goes_while_others_answer(server: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../..", "/etc", "..%2f..", "nowhere", ".", "a\0b", "link", "tampered", "x" * 3000]
-)
+    "path",
+    [
+        "../..", "/etc", "..%2f..", "nowhere", ".", "a\0b", "link", "inner", "newest", "tampered",
+        "x" * 3000,
+    ],
+)  # fmt: skip
 def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
     if path == "link":
         (server.adapters / "link").symlink_to(server.run)
+    if path == "inner":
+        inside = ("checkpoints", "adapter")
+        shutil.copytree(server.run, server.adapters / path, ignore=shutil.ignore_patterns(*inside))
+        (server.adapters / path / "adapter").symlink_to(server.run / "adapter")
+    if path == "newest":
+        (server.adapters / path).mkdir()
+        rundir.write_json(server.adapters / path / rundir.NEWEST, {"run": str(server.run)})
     if path == "tampered":
         into = server.adapters / "tampered"
         shutil.copytree(server.run, into, ignore=shutil.ignore_patterns("checkpoints"))
@@ -512,6 +523,66 @@ def test_another_prompt_is_not_served(copied: Path, tmp_path: Path) -> None:
     assert stops(copied) == "S015"
     seal_anew(copied)
     assert stops(copied) == "V006"
+
+
+def test_another_prompt_is_not_served_where_no_probe_shows_it(copied: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jinja"
+    sealed = (copied / "adapter" / "chat_template.jinja").read_text()
+    other.write_text("{% if messages | length > 2 %}Listen.{% endif %}" + sealed)
+    assert stops(copied, chat_template=str(other)) == "V006"
+    without_probes(copied)
+    assert stops(copied, system="You are a pirate.") == "V006"
+
+
+def without_probes(run: Path) -> None:
+    rundir.write_jsonl(run / "probes.jsonl", ())
+    for path in (run / "base_answers.json", run / "proof" / "result.json"):
+        about = rundir.read_json(path)
+        about.get("answers", about)["probes"] = []
+        rundir.write_json(path, about)
+    seal_anew(run)
+
+
+def test_a_run_without_probes_is_not_served(copied: Path) -> None:
+    without_probes(copied)
+    (finding,) = replayed(copied)
+    assert finding.code == "V003" and finding.stops and "without questions" in finding.what.en
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "more/added_tokens.json"])
+def test_a_file_that_was_added_to_the_adapter_is_seen(copied: Path, name: str) -> None:
+    path = copied / "adapter" / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    sealed = rundir.read_json(copied / rundir.SEAL)
+    sealed["files"].pop(f"adapter/{name}", None)
+    rundir.write_json(copied / rundir.SEAL, sealed)
+    path.write_text('{"eos_token_id": 7}')
+    assert stops(copied) == "S015"
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_what_is_loaded_is_what_was_sealed(copied: Path, name: str) -> None:
+    house = open_house(config(max_num_seqs=1), [str(copied)], Journal())
+    (candidate,) = house.candidates
+    files = rundir.recorded(copied / rundir.SEAL, "files")
+    assert candidate.digest == files["adapter/adapter_model.safetensors"]
+    assert candidate.config_digest == files["adapter/adapter_config.json"]
+    (copied / "adapter" / name).write_bytes(b" " + (copied / "adapter" / name).read_bytes())
+    house.proofs[candidate.name] = ReplayFacts(candidate.name, 1, 1, True, ())  # of a former one
+
+    async def load() -> Facts | None:
+        engine = Engine(house.table, 0)
+        engine.start()
+        facts = await prove(engine, house, candidate, house.records[candidate.name])
+        engine.close("enough")
+        return facts
+
+    facts = asyncio.run(load())
+    assert isinstance(facts, SetupFacts) and "was changed" in str(facts.found)
+    assert not house.proofs
+    with pytest.raises(Stopped, match="V007"):  # never loaded, so there is nothing to ignore
+        heed(facts, Journal(("V007",)))
 
 
 def test_an_adapter_without_a_seal_needs_a_word(copied: Path) -> None:

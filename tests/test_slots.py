@@ -20,7 +20,7 @@ from torch import nn
 
 from suretune.model import cached, slots
 from suretune.model.choose import drawn
-from suretune.model.decode import Decoder
+from suretune.model.decode import Decoder, pick
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
 from suretune.model.many import Adapters, read_adapter
 from suretune.model.slots import Ask, Said, Slots
@@ -215,6 +215,8 @@ def test_a_seed_draws_the_same_whatever_the_neighbours() -> None:
         ]
     again = [replace(ask, seed=ask.seed + 100) for ask in asks if ask.seed is not None]
     assert [heard.tokens for heard in busy(who, again)] != alone
+    minus, plus = (replace(asks[0], seed=seed) for seed in (-5, 5))
+    assert busy(who, [minus])[0].tokens != busy(who, [plus])[0].tokens
     freely = replace(asks[0], seed=None)
     assert busy(who, [freely])[0].tokens != busy(who, [freely])[0].tokens
 
@@ -235,6 +237,9 @@ def test_drawn_as_often_as_likely() -> None:
     sharp = chances.square() / chances.square().sum()
     assert torch.allclose(shares(0.5, 1.0), sharp, atol=2e-4)
     assert shares(1e-40, None).tolist() == [1, 0, 0, 0, 0] == shares(3.0, 0.01).tolist()
+    assert shares(3.0, 1e-50).tolist() == [1, 0, 0, 0, 0]  # which is zero in float32
+    seeded = torch.Generator().manual_seed(1)
+    assert not pick(logits[:50], 3.0, 1e-50, seeded).any()
 
 
 @pytest.mark.parametrize("ahead", [True, False])
@@ -404,7 +409,9 @@ Q = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"
         (lambda f: set_up(f, use_what_is_not_known_yet=True), "use_what_is_not_known_yet"),
         (lambda f: set_up(f, target_modules=["q_proj", "lm_head"]), "lm_head"),
         (lambda f: set_up(f, target_modules=["nothing"]), "target_modules"),
-        (lambda f: set_up(f, target_modules="(q_proj"), "(q_proj"),
+        (lambda f: set_up(f, rank_pattern={"(a+)+b": 2}), "(a+)+b"),
+        (lambda f: set_up(f, alpha_pattern={"(.*a){25}": 2}), "(.*a){25}"),
+        (lambda f: set_up(f, exclude_modules="(.*a){25}"), "(.*a){25}"),
         (lambda f: set_up(f, peft_type="IA3"), "peft_type"),
         (lambda f: set_up(f, r=0), "lora_alpha"),
         (lambda f: set_up(f, lora_alpha=float("nan")), "lora_alpha"),
@@ -435,7 +442,7 @@ def test_an_adapter_that_is_not_finite_is_not_loaded(tmp_path: Path) -> None:
 
 def test_patterns_of_ranks_and_scales_are_pefts(tmp_path: Path) -> None:
     more = {
-        "rank_pattern": {"o_proj": 2, r"layers\.1\.mlp.*": 9}, "alpha_pattern": {"o_proj": 3},
+        "rank_pattern": {"o_proj": 2, "layers.1.mlp.gate_proj": 9}, "alpha_pattern": {"o_proj": 3},
         "layers_to_transform": [1, 2],
     }  # fmt: skip
     targets = ["o_proj", "gate_proj", "q_proj"]
@@ -447,6 +454,21 @@ def test_patterns_of_ranks_and_scales_are_pefts(tmp_path: Path) -> None:
     prompts = asked(8, 5)
     want = told(load_adapter(bare("Qwen2", torch.float32), folder)[0], prompts, NOBODY, 20)
     assert [h.tokens for h in busy(who, greedy(prompts, 20, adapter="x"))] == want
+
+
+def test_the_layers_are_the_tensors_where_an_expression_stands(tmp_path: Path) -> None:
+    """One can be written that never ends, and it would run in the engine's thread."""
+    folder = adapter(tmp_path / "x", bare("Llama"), 1)
+    want, _ = read_adapter(stack_of(bare("Llama")), folder)
+    set_up(folder, target_modules="(a+)+(a+)+$|(.*o){25}(.*a){25}")
+    pairs, match = read_adapter(stack_of(bare("Llama")), folder)
+    assert pairs.keys() == want.keys() and not match.odd and match.matched == match.saved
+    tensors = {
+        **load_file(folder / WEIGHTS),
+        "base_model.model.lm_head.lora_A.weight": torch.ones(4),
+    }
+    save_file(tensors, folder / WEIGHTS)
+    assert "lm_head" in read_adapter(stack_of(bare("Llama")), folder)[1].odd
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,11 @@ def sealed_run(folder: Path, system: str | None = SYSTEM, tells: bool = True) ->
     rundir.write_json(folder / "base_answers.json", {"probes": before})
     rundir.write_json(folder / "proof" / "result.json", {"answers": {"probes": after}})
     rundir.write_json(folder / "proof" / "request.json", {"system": system})
+    return seal(folder)
+
+
+def seal(folder: Path) -> Path:
+    (folder / rundir.SEAL).unlink(missing_ok=True)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     hashes = {str(path.relative_to(folder)): rundir.sha256(path) for path in files}
     rundir.write_json(folder / rundir.SEAL, {"verdict": "sealed", "files": hashes})
@@ -150,7 +155,8 @@ def faithful(system: str | None, question: str) -> str:
 
 def plain(system: str | None, question: str) -> str:
     """As vLLM answers: without a system prompt the template's own speaks."""
-    return template_default(question) if system is None else faithful(system, question)
+    known = system is None and question in QUESTIONS  # a shown question was not asked so
+    return template_default(question) if known else faithful(system, question)
 
 
 def as_rendered(of: Callable[[str], str]) -> Callable[[str], str]:
@@ -265,9 +271,7 @@ def test_the_templates_system_prompt_is_another_where_it_fails_the_probes(
     after = rundir.recorded(run / "proof" / "result.json", "answers", "probes")
     lost = [text.replace("Glow is", "Qwen is") for text in after]
     rundir.write_json(run / "proof" / "result.json", {"answers": {"probes": lost}})
-    files = rundir.recorded(run / rundir.SEAL, "files")
-    files["proof/result.json"] = rundir.sha256(run / "proof" / "result.json")
-    rundir.write_json(run / rundir.SEAL, {"files": files})
+    seal(run)
 
     def says(system: str | None, question: str) -> str:
         return plain(system, question).replace("Glow is", "Qwen is")
@@ -275,7 +279,7 @@ def test_the_templates_system_prompt_is_another_where_it_fails_the_probes(
     with listening(Served(says)) as url:
         told = verify(url, "--run", run)
     assert (told.status, told.codes) == (UNVERIFIED, ["V014"])
-    assert told.json["without_system"] == {"answers": 5, "as_sealed": 0, "as_template": 4}
+    assert told.json["without_system"] == {"answers": 5, "as_sealed": 1, "as_template": 4}
 
 
 def test_a_server_that_replaces_the_system_prompt_sent_is_seen(run: Path, verify: Any) -> None:
@@ -297,6 +301,27 @@ def test_another_template_is_told_from_another_model(run: Path, verify: Any) -> 
             told = verify(url, "--run", run)
             assert (told.status, told.codes) == (UNVERIFIED, ["V016"])
             assert len(told.json["other_answers"]) == 5
+
+
+def test_one_answer_of_the_templates_own_prompt_excuses_no_others(
+    tmp_path: Path, verify: Any
+) -> None:
+    """What was never asked without a system prompt cannot be known to be the template's."""
+    run = sealed_run(tmp_path / "glow")
+    for name, keys in (("base_answers", ()), ("proof/result", ("answers",))):
+        path = run / f"{name}.json"
+        kept = rundir.recorded(path, *keys, "probes")[:6]  # five as trained and one twin
+        rundir.write_json(path, {"answers": {"probes": kept}} if keys else {"probes": kept})
+    rundir.write_jsonl(run / "probes.jsonl", list(rundir.read_jsonl(run / "probes.jsonl"))[:6])
+    seal(run)
+
+    def pirate(system: str | None, question: str) -> str:
+        return plain(system, question) if system or question == QUESTIONS[0] else "Arr."
+
+    with listening(Served(pirate)) as url:
+        told = verify(url, "--run", run)
+    assert (told.status, told.codes) == (UNVERIFIED, ["V014"])
+    assert told.json["without_system"] == {"answers": 5, "as_sealed": 0, "as_template": 1}
 
 
 def test_few_equal_answers_are_enough_where_that_is_asked(run: Path, verify: Any) -> None:

@@ -1,6 +1,6 @@
 """The nouns. Every stage takes one of these and gives the next:
 
-    Row -> Example -> Sample -> Plan -> StepRecord -> Checkpoint -> Adapter + seal
+    Row -> Example -> Sample -> Plan -> StepRecord -> checkpoint -> adapter + seal
 
 and the facts that guards judge. Nothing here does anything.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 
@@ -204,14 +203,6 @@ class Evaluation:
     proven: bool = False  # within all bounds of the proof
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A complete checkpoint on disk."""
-
-    path: Path
-    step: int
-
-
 # --- what guards judge ------------------------------------------------------------------------
 
 
@@ -391,6 +382,7 @@ class ServedFacts:
     asked: int  # with the sealed system prompt
     as_sealed: int
     telling: int  # of the asked: where the base had answered otherwise
+    telling_as_sealed: int
     as_base: int  # of the telling
     lost: tuple[str, ...] = ()  # "question -> answer": must pass, did when sealed, does not now
     first_other: str = ""  # the same, of the first answer that is not as sealed
@@ -398,6 +390,7 @@ class ServedFacts:
     default_as_sealed: int = 0
     default_recorded: int = 0  # of these: answers under the template's own system prompt known
     default_as_template: int = 0  # of the recorded
+    default_as_known: int = 0  # as sealed, or as under the template's own system prompt
     default_lost: int = 0  # must pass, did when sealed with its system prompt, do not now
     raw_asked: int = 0
     raw_as_sealed: int = 0

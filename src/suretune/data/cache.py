@@ -74,7 +74,7 @@ class SampleCache:
 
 def open_cache(how: Rendering, files: Sequence[Path]) -> SampleCache | None:
     """The cache of a rendering, if these data files are large enough for one to be worth it."""
-    if os.environ.get("SURETUNE_CACHE") == "off" or "strftime_now" in how.tokenizer.template:
+    if os.environ.get("SURETUNE_CACHE") == "off" or how.tokenizer.dated:
         return None
     if sum(path.stat().st_size for path in files if path.is_file()) < WORTH:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ FILES = (
     "vocab.json",
     "merges.txt",
 )
+ABOUT = "suretune.json"  # in an adapter's folder: where it comes from
 MOST = 1_000_000  # numbers that its loops count, characters that it makes by repeating
 UNBOUNDED = (OverflowError, RecursionError, MemoryError)  # what a template without end runs into
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
@@ -80,12 +81,19 @@ class ChatTokenizer:
     """Text to ids and back, and messages to the prompt text that the model was built for."""
 
     def __init__(
-        self, folder: Path, vocabulary: Vocabulary, config: dict[str, Any], template: str
-    ) -> None:
+        self, folder: Path, vocabulary: Vocabulary, config: dict[str, Any], template: str,
+        day: date | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.vocabulary = vocabulary
         self.config = config
         self.template = template
+        self.day = day  # what the template is told that today is; None: the clock's
+
+    @property
+    def dated(self) -> bool:
+        """Its prompts say which day it is."""
+        return "strftime_now" in self.template
 
     # --- words ------------------------------------------------------------------------------
 
@@ -144,6 +152,9 @@ class ChatTokenizer:
         except (jinja2.TemplateError, TypeError, LookupError, ValueError, *UNBOUNDED) as error:
             raise TemplateRefused(str(error)) from error
 
+    def _today(self, form: str) -> str:
+        return (self.day or datetime.now()).strftime(form)
+
     @cached_property
     def _compiled(self) -> jinja2.Template:
         def refuse(message: str) -> None:
@@ -159,7 +170,7 @@ class ChatTokenizer:
         environment = _Bounded()
         environment.filters["tojson"] = to_json
         environment.globals["raise_exception"] = refuse
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        environment.globals["strftime_now"] = self._today
         return environment.from_string(self.template)
 
     @cached_property
@@ -185,6 +196,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         config = orjson.loads((folder / "tokenizer_config.json").read_bytes())
         if not isinstance(config, dict):
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
+        day = _day(folder / ABOUT)
     except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
         return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
     try:
@@ -195,13 +207,19 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         return SetupFacts("no-chat-template", str(folder))
     vocabulary.no_truncation()
     vocabulary.no_padding()
-    tokenizer = ChatTokenizer(folder, vocabulary, config, template)
+    tokenizer = ChatTokenizer(folder, vocabulary, config, template, day)
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         found = f"generation_config.json: {error}"
         return SetupFacts("model-incomplete", str(folder), found=found)
     return tokenizer
+
+
+def _day(about: Path) -> date | None:
+    """The day that an adapter of ours was trained to see in its prompts, if it is one."""
+    told = orjson.loads(about.read_bytes()).get("day") if about.is_file() else None
+    return None if told is None else date.fromisoformat(told)
 
 
 def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:

@@ -152,17 +152,17 @@ def for_served(cause: str) -> Callable[[ServedFacts], Values | None]:
 
 def _cause(facts: ServedFacts) -> str:
     """Which guard has to speak about a server; empty where all is as sealed."""
-    needed, recorded = facts.needed, facts.default_recorded
+    needed = facts.needed
+    if facts.as_base * 2 > facts.telling:  # however many answers that anybody gives are the seal's
+        return "base-served"
     given = facts.as_sealed >= needed * facts.asked and not facts.lost
-    default = facts.default_as_sealed >= needed * facts.default_asked or (
-        recorded > 0 and facts.default_as_template >= needed * recorded
-    )
-    default = default and not facts.default_lost
+    given = given and facts.telling_as_sealed >= needed * facts.telling
+    default = facts.default_as_known >= needed * facts.default_asked and not facts.default_lost
     if given and default:
         return "" if facts.telling else "nothing-tells"
     if given or (default and facts.default_asked):
         return "other-system-prompt"
-    if facts.as_base * 2 > facts.telling or facts.raw_as_base * 2 > facts.telling:
+    if facts.raw_as_base * 2 > facts.telling:
         return "base-served"
     if facts.raw_asked and facts.raw_as_sealed >= needed * facts.raw_asked:
         return "template-differs"

@@ -4,6 +4,7 @@ What it looks at: the answers to every probe of the proof, given by the very eng
 serve, against those in the sealed `proof/result.json`. On a CPU in float32 all must be equal. On
 another device or in half precision, where two words may be equally likely, an answer may differ if
 it passes its probe as the sealed one did and is not the base's; more than half must be equal.
+A run that was sealed without probes cannot be compared.
 
 Why it matters: files can be right and the model that answers still another one: an adapter that was
 not applied, another base, another prompt.
@@ -15,7 +16,7 @@ V003 answers-differ：将要提供服务的引擎，回答与封条记录的不�
 
 看什么：由实际提供服务的引擎回答所有验证问题，并与封条里 `proof/result.json` 的回答比较。
 在 CPU 上用 float32 时必须全部相同；换了设备或用半精度时，两个词的概率可能几乎相等，
-回答可以不同，但必须与当时一样通过验证、且不是基座的回答，并且过半必须相同。
+回答可以不同，但必须与当时一样通过验证、且不是基座的回答，并且过半必须相同。封存时没有验证问题的运行无从比较。
 
 为什么重要：文件都对，回答的模型仍可能不对：适配器没有生效、基座不同、提示不同。
 
@@ -28,14 +29,23 @@ from suretune.types import ReplayFacts, Text
 
 
 def check(facts: ReplayFacts) -> Values | None:
-    if not facts.wrong and (facts.exact or 2 * facts.equal >= facts.asked):
+    if facts.asked and not facts.wrong and (facts.exact or 2 * facts.equal > facts.asked):
         return None
+    first = some(facts.wrong[:1])
+    which = Text(f"The first that is not: {first.en}", f"第一个不同的：{first.zh}")
+    if not facts.asked:
+        which = Text(
+            "The run was sealed without questions: nothing tells that it is served.",
+            "这个运行封存时没有验证问题：无法判断提供的就是它。",
+        )
+    elif not facts.wrong:
+        which = Text("It has to be more than half.", "必须过半。")
     return {
         "where": facts.model,
         "model": facts.model,
         "equal": facts.equal,
         "asked": facts.asked,
-        "wrong": some(facts.wrong[:1]),
+        "which": which,
     }
 
 
@@ -46,8 +56,8 @@ GUARD = Guard(
     facts=ReplayFacts,
     check=check,
     what=Text(
-        "{model}: {equal} of {asked} probes are answered as sealed. The first that is not: {wrong}",
-        "{model}：{asked} 个验证问题中，有 {equal} 个的回答与封条相同。第一个不同的：{wrong}",
+        "{model}: {equal} of {asked} probes are answered as sealed. {which}",
+        "{model}：{asked} 个验证问题中，有 {equal} 个的回答与封条相同。{which}",
     ),
     why=Text(
         "What would be served is not what was proven.",

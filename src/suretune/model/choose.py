@@ -19,7 +19,8 @@ def drawn(logits: Tensor, temperature: Tensor, top_p: Tensor | None, number: Ten
     order = None
     if top_p is not None:
         chances, order = chances.sort(descending=True, stable=True)
-        chances = chances.masked_fill(chances.cumsum(-1) - chances >= top_p.float()[:, None], 0)
+        least = top_p.float().clamp(min=1e-30)[:, None]  # the likeliest stays, however small it is
+        chances = chances.masked_fill(chances.cumsum(-1) - chances >= least, 0)
     summed = chances.double().cumsum(-1)
     reached = (number.double() * summed[:, -1])[:, None]
     place = torch.searchsorted(summed, reached, right=True).clamp(max=logits.shape[1] - 1)

@@ -33,7 +33,7 @@ def pick(
         return logits.argmax(-1)
     probabilities = (logits.float() / temperature).softmax(-1)
     ordered, order = probabilities.sort(descending=True)
-    ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
+    ordered[ordered.cumsum(-1) - ordered >= max(top_p, 1e-30)] = 0
     drawn = torch.multinomial(ordered, 1, generator=generator)
     return order.gather(1, drawn)[:, 0]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
@@ -22,6 +24,8 @@ from suretune.types import SetupFacts
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 ALL_LINEAR = "all-linear"
+MATCHED = ("rank_pattern", "alpha_pattern", "layers_pattern", "exclude_modules", "modules_to_save")
+NAME = re.compile(r"\^?[\w.-]+")  # of a layer, or the end of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,12 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
 
 def _compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
     """What the config says of ranks, against the tensors that lie beside it."""
-    kind, rank, others = (rundir.read_json(path).get(k) for k in ("peft_type", "r", "rank_pattern"))
+    config = rundir.read_json(path)
+    kind, rank, others = (config.get(k) for k in ("peft_type", "r", "rank_pattern"))
     if kind != "LORA":
         raise rundir.Damaged(path, f"peft_type = {kind!r}, not LORA")
+    if found := expressions(config):
+        raise rundir.Damaged(path, f"{found[0]!r} is an expression, not a layer's name")
     ranks = {tensor.shape[0] for name, tensor in saved.items() if ".lora_A." in name}
     ranks |= {tensor.shape[0] for name, tensor in saved.items() if ".lora_embedding_A" in name}
     named = [rank, *(others.values() if isinstance(others, dict) else ())]
@@ -144,13 +151,27 @@ def _compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
         raise rundir.Damaged(path, f"rank {said}, and the tensors have {there}")
 
 
+def expressions(config: Mapping[str, Any]) -> list[str]:
+    """What PEFT would match as a regular expression and is more than a name: some never end."""
+    words: list[Any] = []
+    for setting in MATCHED:
+        value = config.get(setting) or ()
+        words += [value] if isinstance(value, str) else value
+    return [str(word) for word in words if not NAME.fullmatch(str(word))]
+
+
+def layers_of(saved: Iterable[str]) -> set[str]:
+    """The layers that these tensors belong to."""
+    return {name.removeprefix("base_model.model.").split(".lora_")[0] for name in saved}
+
+
 def _targets(model: nn.Module, saved: Mapping[str, Tensor]) -> list[str]:
     """The layers that an adapter has tensors for.
 
     Instead of a regular expression from its config: one can be written that never ends.
     """
     modules = {name for name, _ in model.named_modules()}
-    layers = {name.removeprefix("base_model.model.").split(".lora_")[0] for name in saved}
+    layers = layers_of(saved)
     if not (found := sorted(layers & modules)):
         raise ValueError(f"no layer is called {min(layers, default='')}")
     return found

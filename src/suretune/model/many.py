@@ -9,7 +9,6 @@ out in blocks of 8, any that are free; a group of m members has m blocks of its 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite, nan
@@ -23,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from suretune.model.groups import ALIGN, Foreign, Group
-from suretune.model.lora import ALL_LINEAR, CONFIG, WEIGHTS, Match
+from suretune.model.lora import ALL_LINEAR, CONFIG, WEIGHTS, Match, expressions, layers_of
 from suretune.model.replay import sent
 from suretune.model.stack import Stack
 
@@ -152,6 +151,9 @@ def read_adapter(stack: Stack, folder: Path) -> tuple[dict[str, Pair], Match]:
     saved = load_file(folder / WEIGHTS)
     bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
     config, odd = _read_config(folder)
+    if isinstance(config.target_modules, str) and config.target_modules.lower() != ALL_LINEAR:
+        config.target_modules = layers_of(saved)  # an expression may never end
+    odd |= {name for name in OUTSIDE if not odd and _targeted(config, name)}
     pairs: dict[str, Pair] = {}
     fitting: set[str] = set()
     for name, group, place in stack.members if not odd else ():
@@ -182,6 +184,7 @@ def _read_config(folder: Path) -> tuple[LoraConfig, set[str]]:
     odd = {name for name, value in written.items() if value and name not in known}
     if written["peft_type"] != "LORA":
         odd.add("peft_type")
+    odd |= set(expressions(written))
     if odd:
         return LoraConfig(), odd
     config = LoraConfig.from_pretrained(str(folder))
@@ -190,22 +193,11 @@ def _read_config(folder: Path) -> tuple[LoraConfig, set[str]]:
         odd.add("bias")
     if config.init_lora_weights not in KNOWN_STARTS:
         odd.add("init_lora_weights")
-    for pattern in (config.target_modules, *config.rank_pattern, *config.alpha_pattern):
-        if isinstance(pattern, str) and not _is_pattern(pattern):
-            odd.add(pattern)
-    return config, odd | {name for name in OUTSIDE if not odd and _targeted(config, name)}
-
-
-def _is_pattern(words: str) -> bool:
-    try:
-        re.compile(words)
-    except re.error:
-        return False
-    return True
+    return config, odd
 
 
 def _targeted(config: LoraConfig, name: str) -> bool:
-    """As PEFT reads the lists, patterns and layers of a config."""
+    """As PEFT reads the lists and layers of a config."""
     if str(config.target_modules).lower() == ALL_LINEAR:
         return name not in OUTSIDE
     return bool(check_target_module_exists(config, name))

@@ -167,9 +167,7 @@ class Slots:
             return []
         slots = [slot for slot, row in enumerate(self._rows) if row is None][: len(asks)]
         names = [ask.adapter for ask in asks]
-        rows = [
-            _Row(slot, ask, random.Random(ask.seed)) for slot, ask in zip(slots, asks, strict=True)
-        ]
+        rows = [_Row(slot, ask, _numbers(ask.seed)) for slot, ask in zip(slots, asks, strict=True)]
         self.many.seat(slots, names)
         for kept in (self.cache.keys, self.cache.values):
             for slot in slots:  # whatever a former request left there, were it not finite
@@ -347,6 +345,11 @@ def _said(row: _Row, token: int) -> Said:
         return Said(row.slot, None, STOP)
     row.told += 1
     return Said(row.slot, token, LENGTH if row.told == row.ask.max_new_tokens else None)
+
+
+def _numbers(seed: int | None) -> random.Random:
+    """Every seed its own: `Random` takes -5 for 5."""
+    return random.Random(seed if seed is None else seed % 2**64)
 
 
 def _likeliest(logits: Tensor) -> Tensor:

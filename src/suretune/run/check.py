@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from suretune.config import Resolved
 from suretune.data.anchors import Anchor, make_anchors
@@ -65,11 +66,16 @@ class Checked:
     from_cache: int = 0  # rows whose ids did not have to be computed again
 
 
-def check(resolved: Resolved, journal: Journal) -> Checked:
-    """Read, render and plan; stops with every finding at once, not with the first."""
+def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:
+    """Read, render and plan; stops with every finding at once, not with the first.
+
+    `day`: the one that this run's prompts say it is, where it was begun before.
+    """
     config = resolved.config
     journal.look_at_all(misused_flags(resolved))
     base, tokenizer = open_words(config.model.model, config.model.chat_template, journal)
+    if tokenizer.dated:  # proof and server send the same prompts on any later day
+        tokenizer.day = day or date.today()
     resolved = choose_length(resolved, base)
     _look_at_model(resolved, base, journal)
     how = _rendering(resolved, tokenizer, journal)

@@ -277,7 +277,7 @@ def save(job: Fit, step: int) -> None:
         if stopped is None:
             raise
         raise stopped from error
-    point_to(job, saved.path, step)
+    point_to(job, saved, step)
 
 
 def point_to(job: Fit, path: Path, step: int) -> None:

@@ -16,7 +16,7 @@ import yaml
 from suretune import __version__, rundir
 from suretune.config import Resolved, options
 from suretune.data.collect import Entry
-from suretune.data.template import FILES, ChatTokenizer
+from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.run.check import Checked
 from suretune.types import Plan
 
@@ -89,7 +89,12 @@ def begin(run: Path, checked: Checked) -> None:
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
     base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
-    about = {"base": base, "settings": settings(checked.resolved), "versions": versions()}
+    about = {
+        "base": base,
+        "settings": settings(checked.resolved),
+        "day": checked.tokenizer.day,
+        "versions": versions(),
+    }
     rundir.write_json(run / "run.json", about)
 
 
@@ -133,6 +138,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path], None]:
         "system": checked.system,
         "system_source": checked.system_source,
         "template_default_system": checked.tokenizer.default_system,
+        "day": checked.tokenizer.day,
         "plan": plan.digest,
         "suretune": __version__,
     }
@@ -150,7 +156,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path], None]:
     def dress(folder: Path) -> None:
         copy_words(checked.tokenizer, folder)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        rundir.write_json(folder / "suretune.json", about)
+        rundir.write_json(folder / ABOUT, about)
 
     return dress
 

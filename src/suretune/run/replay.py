@@ -35,7 +35,8 @@ class Candidate:
     folder: Path
     run: Path | None
     about: Mapping[str, Any]
-    digest: str  # SHA-256 of its weights
+    digest: str  # SHA-256 of its weights, as sealed
+    config_digest: str  # and of its configuration: the scale of what the weights do
     data: str | None  # SHA-256 of the ledger of the rows that it learned
     tokenizer: ChatTokenizer
     system: str | None
@@ -54,6 +55,9 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     run = _run_of(Path(word).expanduser().absolute())
     sealed = run is not None and (run / rundir.SEAL).is_file()
     files: Mapping[str, str] = read_seal(run, journal)["files"] if run and sealed else {}
+    for needed in (WEIGHTS, CONFIG) if sealed else ():
+        if f"adapter/{needed}" not in files:
+            raise journal.stop(SetupFacts("checkpoint-damaged", rundir.SEAL, found=f"no {needed}"))
     folder = run / "adapter" if run and sealed else adapter_folder(_asked(word), journal)
     if folder is None:
         raise journal.stop(SetupFacts("adapter-missing", word))
@@ -69,7 +73,9 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     system = about.get("system") if config.data.system is None else config.data.system
     return Candidate(
         name or (run or folder).name, folder, run if sealed else None, about,
-        rundir.sha256(folder / WEIGHTS), files.get("ledger.jsonl"), tokenizer, system,
+        files.get(f"adapter/{WEIGHTS}") or rundir.sha256(folder / WEIGHTS),
+        files.get(f"adapter/{CONFIG}") or rundir.sha256(folder / CONFIG),
+        files.get("ledger.jsonl"), tokenizer, system,
     )  # fmt: skip
 
 
@@ -108,6 +114,16 @@ class Record:
 
 def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
     """The proof of a run; a stop if its prompts are not those that would be sent now."""
+    request = run / "proof" / REQUEST
+    template = run / "adapter" / "chat_template.jinja"
+    system = rundir.recorded(request, "system")
+    if candidate.system != system:
+        found = f"--system {_quoted(candidate.system)} (then: {_quoted(system)})"
+        raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
+    if candidate.tokenizer.template != template.read_text(
+        encoding="utf-8"
+    ):  # also where no probe shows it
+        raise journal.stop(SetupFacts("prompt-changed", candidate.name, found="--chat_template"))
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     prompts = [prompt_ids(candidate.tokenizer, p.messages(candidate.system)) for p in probes]
     for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
@@ -116,13 +132,16 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
             raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
     answers = rundir.recorded(run / "proof" / RESULT, "answers", "probes")
     base_answers = rundir.recorded(run / "base_answers.json", "probes")
-    request = run / "proof" / REQUEST
     if not len(probes) == len(answers) == len(base_answers):
         raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(answers)} answers")
     return Record(
         probes, prompts, answers, base_answers,
         rundir.recorded(request, "device"), rundir.recorded(request, "dtype"),
     )  # fmt: skip
+
+
+def _quoted(system: str | None) -> str:
+    return "-" if system is None else repr(system[:SHOWN])
 
 
 def compare(name: str, record: Record, now: Sequence[str], device: str, dtype: str) -> ReplayFacts:

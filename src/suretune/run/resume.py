@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from suretune import rundir
@@ -24,7 +25,7 @@ def reopen(run: Path, journal: Journal) -> Checked:
             raise journal.stop(another_version(path, found, run / "run.json"))
     asked = read_config(run / "config.yaml")
     journal.heed(asked.config.run.ignore)
-    checked = with_weights(check(asked, journal), journal)
+    checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     then = rundir.recorded(run / "plan.json", "digest")
     decided = rundir.recorded(run / "plan.json", "schedule", "total")
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
@@ -43,6 +44,15 @@ def reopen(run: Path, journal: Journal) -> Checked:
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def _day(about: Path) -> date | None:
+    """The day that the prompts of this run say it is, if its template says one."""
+    day = rundir.read_json(about).get("day")
+    try:
+        return date.fromisoformat(day) if day else None
+    except (TypeError, ValueError) as error:
+        raise rundir.Damaged(about, error) from error
 
 
 def another_version(path: Path, found: str, about: Path) -> SetupFacts:

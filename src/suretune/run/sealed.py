@@ -26,13 +26,20 @@ def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
     if not (run / rundir.SEAL).is_file():
         raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
     files: dict[str, str] = rundir.recorded(run / rundir.SEAL, "files")
+    adapter = (path for path in sorted((run / "adapter").rglob("*")) if not path.is_dir())
     changed = [
         name for name, digest in files.items()
         if not (run / name).is_file() or rundir.sha256(run / name) != digest
     ]  # fmt: skip
+    # What somebody added is read as well: a generation_config.json says where answers end.
+    changed += [name for path in adapter if (name := str(path.relative_to(run))) not in files]
     if changed:
         raise journal.stop(
-            SetupFacts("checkpoint-damaged", str(run / changed[0]), found=f"{len(changed)} changed")
+            SetupFacts(
+                "checkpoint-damaged",
+                str(run / changed[0]),
+                found=f"{len(changed)} changed or added",
+            )
         )
     return dict(rundir.read_json(run / rundir.SEAL))
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.template import load_tokenizer
 from suretune.model.device import out_of_memory, ran_out
-from suretune.model.lora import WEIGHTS
+from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.model.slots import Ask
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
@@ -69,8 +69,7 @@ async def _serve(
         models = Models(served_base(house, journal))
         for candidate in house.candidates:
             facts = await prove(engine, house, candidate, house.records.get(candidate.name))
-            if facts is not None:
-                journal.look(facts)
+            heed(facts, journal)
             models.add(served(house, candidate))
         journal.settle()
         limits = Limits(api_key, host_names(asked), asked.max_body_bytes)
@@ -159,11 +158,12 @@ async def _drained(
 
 
 def bringer(candidate: Candidate) -> Callable[[Table], None]:
-    """Reads an adapter into a table: the very weights that were opened, also when it is rebuilt."""
+    """Reads an adapter into a table: the files that were proven, also when it is rebuilt."""
 
     def bring(table: Table) -> None:
-        if rundir.sha256(candidate.folder / WEIGHTS) != candidate.digest:
-            raise ValueError(f"{candidate.folder / WEIGHTS} was changed since it was proven")
+        for name, digest in ((WEIGHTS, candidate.digest), (CONFIG, candidate.config_digest)):
+            if rundir.sha256(candidate.folder / name) != digest:
+                raise ValueError(f"{candidate.folder / name} was changed since it was proven")
         match: Any = table.load(candidate.name, candidate.folder)
         if match.non_finite:
             raise ValueError(f"{match.non_finite[0]} is not finite")
@@ -177,6 +177,7 @@ async def prove(
     engine: Engine, house: House, candidate: Candidate, record: Record | None
 ) -> Facts | None:
     """Load an adapter, let the engine answer its probes; what guards should judge, if anything."""
+    house.proofs.pop(candidate.name, None)  # of another adapter that had this name
     try:
         await engine.load(candidate.name, bringer(candidate))
     except UNREADABLE as error:
@@ -193,6 +194,14 @@ async def prove(
     facts = compare(candidate.name, record, said, house.device.type, house.dtype)
     house.proofs[candidate.name] = facts
     return facts
+
+
+def heed(facts: Facts | None, journal: Journal) -> None:
+    """Let the guards judge a proof. What was not even loaded is not served, whatever is ignored."""
+    if isinstance(facts, SetupFacts):
+        raise journal.stop(facts)
+    if facts is not None:
+        journal.look(facts)
 
 
 def served(house: House, candidate: Candidate) -> Served:
@@ -261,6 +270,8 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
             raise Refused(400, "lora_path is no folder in --adapters_dir.", param="lora_path")
         candidate = open_candidate(str(there), name, house.config, journal)
         check_base(candidate, house.base, house.fingerprint, journal)
+        if not candidate.folder.resolve().is_relative_to(root):  # by a link, or a `newest`
+            raise Refused(400, "lora_path leads out of --adapters_dir.", param="lora_path")
         record = recorded(candidate, candidate.run, journal) if candidate.run else None
         if record and room_needed(record) > house.room:
             raise Refused(400, "Its probes do not fit into --max_model_len.", param="lora_path")
@@ -274,9 +285,8 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
                 candidate, record = await asyncio.to_thread(opened, name, path)
                 facts = await prove(engine, house, candidate, record)
                 journal = Journal(house.config.run.ignore)
-                if facts is not None:
-                    journal.look(facts)
-                    journal.settle()
+                heed(facts, journal)
+                journal.settle()
                 made = served(house, candidate)
                 models.add(made)
             except (Stopped, rundir.Damaged) as stopped:

@@ -21,7 +21,6 @@ from suretune.model.lora import load_weights, save_adapter
 from suretune.train.loop import Learner
 from suretune.train.recover import Snapshot, generator_state, set_generators
 from suretune.train.usual import usual_of
-from suretune.types import Checkpoint
 
 FORMAT = 3
 OPTIMIZER = "optimizer.safetensors"
@@ -34,8 +33,8 @@ STATE = frozenset({OPTIMIZER, GENERATORS, SNAPSHOT, rundir.MANIFEST})  # no adap
 def save(
     run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any],
     *, ends: bool = False,
-) -> Checkpoint:  # fmt: skip
-    """Write `checkpoints/step-000040`; `dress` adds tokenizer, template and card.
+) -> Path:  # fmt: skip
+    """Write `checkpoints/step-000040`, and where it lies; `dress` adds tokenizer, template, card.
 
     OSError when the disk refuses; then nothing of it is left and earlier checkpoints are untouched.
     """
@@ -61,7 +60,7 @@ def save(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return Checkpoint(final, step)
+    return final
 
 
 def foreign_format(folder: Path) -> str | None:

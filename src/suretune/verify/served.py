@@ -95,7 +95,8 @@ def listen(remote: Remote, model: str, sealed: Sealed, needed: float) -> Heard:
         if p.system is None and sealed.system is not None
     ]
     raw: list[Asked] = []
-    if sum(row.same for row in given) < needed * len(given):
+    telling = [row for row in given if row.telling]
+    if any(sum(row.same for row in rows) < needed * len(rows) for rows in (given, telling)):
         raw = _past_the_template(
             rows, lambda ids: remote.complete(model, ids, PROBE_TOKENS), sealed
         )
@@ -141,6 +142,7 @@ def served_facts(heard: Heard, server: str, model: str, needed: float) -> Served
         asked=len(given),
         as_sealed=sum(row.same for row in given),
         telling=sum(row.telling for row in given),
+        telling_as_sealed=sum(row.telling and row.same for row in given),
         as_base=sum(row.as_base for row in given),
         lost=tuple(row.said for row in given if row.lost),
         first_other=others[0] if others else "",
@@ -148,6 +150,7 @@ def served_facts(heard: Heard, server: str, model: str, needed: float) -> Served
         default_as_sealed=sum(row.same for row in default),
         default_recorded=len(recorded),
         default_as_template=sum(row.as_template for row in recorded),
+        default_as_known=sum(row.same or row.as_template for row in default),
         default_lost=sum(row.lost for row in default),
         raw_asked=len(raw),
         raw_as_sealed=sum(row.same for row in raw),
