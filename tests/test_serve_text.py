@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -98,6 +100,26 @@ def test_role_tokens_that_somebody_typed_are_text() -> None:
     assert typed_prompt_ids(TOKENIZER, messages) == prompt_ids(TOKENIZER, messages)
 
 
+def test_a_mark_does_not_grow_with_what_was_typed() -> None:
+    """Control tokens, and every mark that a rule without chance would choose."""
+    typed = "<|im_start|>" * 2000 + "\x1a" + "\x1a\x1d" * 2000
+    tracemalloc.start()
+    made = typed_prompt_ids(TOKENIZER, [Message("user", typed)])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert typed in TOKENIZER.decode(made, special=True)
+    assert most < 300 * len(typed)
+
+
+def test_a_token_that_stands_in_the_mark_leaves_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "<|im_start|>, <|im_end|>, 00"
+    made = typed_prompt_ids(TOKENIZER, [Message("user", typed)])
+    monkeypatch.setattr("secrets.token_hex", lambda count: "00" * count)
+    monkeypatch.setitem(TOKENIZER.special, "00", 0)
+    shown = TOKENIZER.decode(typed_prompt_ids(TOKENIZER, [Message("user", typed)]), special=True)
+    assert shown == TOKENIZER.decode(made, special=True)
+
+
 # --- requests -----------------------------------------------------------------------------------
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -180,6 +202,13 @@ def test_a_wrong_value_is_named(change: dict[str, Any], param: str) -> None:
 )  # fmt: skip
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     refused(body)
+
+
+def test_a_key_given_twice_is_found_at_once() -> None:
+    keys = "".join(f'"{number}": 0, ' for number in range(30_000))
+    begun = time.process_time()
+    refused(f'{{{keys}"29999": 1}}'.encode())
+    assert time.process_time() - begun < 1
 
 
 def test_text_parts_are_one_text_and_developer_is_the_system() -> None:

@@ -71,6 +71,7 @@ class Service:
         asked = await self._read(request, ChatRequest)
         served = self.models.get(asked.model)
         turns = [message.turn() for message in asked.messages]
+        self._may_fit(served, sum(len(turn.content) for turn in turns), "messages")
         prompt = await self._off_the_loop(served.prompt, turns)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
@@ -83,6 +84,8 @@ class Service:
         """POST /v1/completions"""
         asked = await self._read(request, CompletionRequest)
         served = self.models.get(asked.model)
+        if isinstance(asked.prompt, str):
+            self._may_fit(served, len(asked.prompt), "prompt")
         prompt = await self._off_the_loop(_raw, served, asked.prompt)
         most = asked.max_tokens or min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, asked, most, asked.logprobs)
@@ -93,6 +96,7 @@ class Service:
         """POST /ask"""
         asked = await self._read(request, Question)
         served = self.models.first() if asked.model is None else self.models.get(asked.model)
+        self._may_fit(served, len(asked.question), "question")
         prompt = await self._off_the_loop(served.prompt, [Message("user", asked.question)])
         most = min(self.ask_tokens, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
@@ -102,6 +106,15 @@ class Service:
         finally:
             under_way.close()
         return JSONResponse({"answer": made[0] if made else ""})
+
+    def _may_fit(self, served: Served, characters: int, field: str) -> None:
+        """Refused before it costs anything: so much text is never so few tokens."""
+        most = self.room * served.words.longest
+        if characters > most:
+            raise Refused(
+                400, f"{characters} characters are over {self.room} tokens, whatever they say.",
+                param=field, code="context_length_exceeded",
+            )  # fmt: skip
 
     def _ask(
         self, served: Served, prompt: list[int], asked: Sampling, most: int | None,

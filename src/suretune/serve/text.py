@@ -138,6 +138,7 @@ class Words:
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self._tokenizer = tokenizer
         self._special = {index: text for text, index in tokenizer.special.items()}
+        self.longest = max(map(len, tokenizer.vocabulary.get_vocab()))  # token, in characters
         self._bytes = _byte_alphabet() if "ByteLevel" in str(tokenizer.vocabulary.decoder) else None
 
     def bytes_of(self, token: int) -> bytes:
