@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from suretune.data.render import prompt_ids, typed_prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.pocket import MODEL
+from suretune.serve.models import Served
 from suretune.serve.openai import ChatRequest, CompletionRequest, Refused, read
-from suretune.serve.text import BROKEN, Answer, Decoding, Stops, Words
+from suretune.serve.replies import completion_reply
+from suretune.serve.text import BROKEN, Answer, Decoding, Likely, Stops, Words
 from suretune.types import Message
 
 found = load_tokenizer(MODEL)
@@ -84,6 +86,21 @@ def test_log_probabilities_are_told_for_what_is_shown_and_no_more() -> None:
         if answer.stops.found:
             break
     assert text == "I" and [each.token for each in told] == ids[:1]  # of " am", " a" was enough
+
+
+def test_two_halves_of_a_character_have_two_names() -> None:
+    words, spelled = Words(TOKENIZER), {}
+    for token in range(TOKENIZER.vocabulary.get_vocab_size()):
+        if (name := words.name_of(token)).startswith("bytes:"):
+            spelled[name] = token
+            assert words.bytes_of(token) == bytes.fromhex(name[6:].replace("\\x", ""))
+    assert len(spelled) > 100 and "bytes:\\xe4" in spelled
+    served = Served("m", "m", None, None, TOKENIZER, None, 0, {}, "f")
+    top = [(token, -1.0) for token in spelled.values()]
+    likely = Likely(top[0][0], -1.0, tuple(top))
+    listed = completion_reply(served, True).said("", [likely])["logprobs"]
+    assert set(listed["top_logprobs"][0]) == set(spelled)
+    assert listed["tokens"][0] in listed["top_logprobs"][0]
 
 
 # --- prompts ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,9 +17,18 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from suretune.model.slots import Ask
-from suretune.serve.answering import Stream, collect, take, unless_gone, whole
+from suretune.serve.answering import (
+    Answering,
+    Placed,
+    Stream,
+    collect,
+    take,
+    unavailable,
+    unless_gone,
+    whole,
+)
 from suretune.serve.describe import describe
-from suretune.serve.engine import Engine
+from suretune.serve.engine import Closed, Engine
 from suretune.serve.limits import Gate, Limits, read_body, refusal
 from suretune.serve.metrics import TEXT, Metrics
 from suretune.serve.models import Models, Served
@@ -100,7 +110,7 @@ class Service:
         prompt = await self._off_the_loop(served.prompt, [Message("user", asked.question)])
         most = min(self.ask_tokens, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
-        under_way = take(self.engine, self.metrics, served, ask, ())
+        under_way = self._take(served, ask, ())
         try:
             made = await unless_gone(request.receive, collect(under_way))
         finally:
@@ -145,10 +155,17 @@ class Service:
     async def _answer(
         self, request: Request, served: Served, ask: Ask, asked: Sampling, reply: Reply
     ) -> Response:
-        under_way = take(self.engine, self.metrics, served, ask, asked.stops())
+        under_way = self._take(served, ask, asked.stops())
         if asked.stream:
             return Stream(under_way, reply, asked.with_usage)
         return await whole(request.receive, under_way, reply)
+
+    def _take(self, served: Served, ask: Ask, stops: tuple[str, ...]) -> Answering:
+        """Queued, unless its model went, or became another, while its prompt was made."""
+        if self.models.get(served.name) is not served:
+            why = f"{served.name} was loaded anew; ask again."
+            raise Refused(404, why, param="model", code="model_not_found")
+        return take(self.engine, self.metrics, served, ask, stops)
 
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
         return await self._off_the_loop(read, await read_body(request, self.limits), kind)
@@ -183,7 +200,10 @@ class Service:
             )
         served = self.models.remove(asked.lora_name)
         if served.adapter is not None:
-            await self.engine.unload(served.adapter)
+            try:
+                await self.engine.unload(served.adapter)
+            except Closed as closed:
+                raise unavailable(closed) from closed
         return JSONResponse({"id": served.name, "object": "model", "deleted": True})
 
     # --- how it is ----------------------------------------------------------------------------
@@ -219,10 +239,11 @@ def _raw(served: Served, prompt: str | list[int]) -> list[int]:
 
 def make_app(service: Service) -> ASGIApp:
     """The whole of it, behind its gate."""
+    placed = [Middleware(Placed, service.engine)]
     routes = [
-        Route("/v1/chat/completions", service.chat, methods=["POST"]),
-        Route("/v1/completions", service.completion, methods=["POST"]),
-        Route("/ask", service.ask, methods=["POST"]),
+        Route("/v1/chat/completions", service.chat, methods=["POST"], middleware=placed),
+        Route("/v1/completions", service.completion, methods=["POST"], middleware=placed),
+        Route("/ask", service.ask, methods=["POST"], middleware=placed),
         Route("/v1/models", service.list_models, methods=["GET"]),
         Route("/v1/models/{model:path}", service.one_model, methods=["GET"]),
         Route("/v1/load_lora_adapter", service.load_adapter, methods=["POST"]),

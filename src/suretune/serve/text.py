@@ -160,6 +160,14 @@ class Words:
         """Its text; half a character is shown as the sign for one."""
         return self.bytes_of(token).decode("utf-8", "replace")
 
+    def name_of(self, token: int) -> str:
+        """Its text, or its bytes as OpenAI names them: two halves must not have one name."""
+        spelled = self.bytes_of(token)
+        try:
+            return spelled.decode()
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in spelled)
+
 
 def _byte_alphabet() -> dict[str, int]:
     """The printable characters by which byte-level BPE (GPT-2) spells each byte."""
