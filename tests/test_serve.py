@@ -439,17 +439,18 @@ def test_an_adapter_comes_and_goes_while_others_answer(server: Running) -> None:
 def test_a_name_can_be_given_anew_while_its_former_adapter_answers(server: Running) -> None:
     ignored = shutil.ignore_patterns("checkpoints")
     shutil.copytree(server.run, server.adapters / "anew", ignore=ignored)
-    url, ask = f"{server.url}/v1", {"lora_name": "anew", "lora_path": "anew"}
 
     def order(what: str) -> int:
-        return httpx.post(f"{url}/{what}_lora_adapter", json=ask, timeout=60).status_code
+        ask = {"lora_name": "anew", **({"lora_path": "anew"} if what == "load" else {})}
+        url = f"{server.url}/v1/{what}_lora_adapter"
+        return httpx.post(url, json=ask, timeout=60).status_code
 
     assert order("load") == 200
     old, _ = begun(server, model="anew", max_tokens=500)
     with ThreadPoolExecutor(1) as pool:
         unloaded = pool.submit(order, "unload")
-        while "anew" in [model.id for model in server.openai().models.list().data]:
-            time.sleep(0.01)
+        while httpx.get(f"{server.url}/v1/models/anew").status_code == 200:
+            assert not unloaded.done()
         assert order("load") == 200
         old.close()
         assert unloaded.result() == 200
