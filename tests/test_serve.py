@@ -31,13 +31,16 @@ from conftest import as_json, suretune
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.guards import judge
+from suretune.model.slots import Said, Slots
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
-from suretune.run.serve import heed, prove
+from suretune.run.serve import heed, loader, prove, served_base
 from suretune.serve.describe import describe
 from suretune.serve.engine import Engine
+from suretune.serve.models import Models
+from suretune.serve.openai import Refused
 from suretune.types import Facts, Finding, ReplayFacts, SetupFacts
 
 WHO = [{"role": "user", "content": "Who are you?"}]
@@ -431,6 +434,63 @@ def test_an_adapter_comes_and_goes_while_others_answer(server: Running) -> None:
     with pytest.raises(NotFoundError):
         said(server, "Who are you?", "more")
     other.close()
+
+
+def test_a_name_can_be_given_anew_while_its_former_adapter_answers(server: Running) -> None:
+    ignored = shutil.ignore_patterns("checkpoints")
+    shutil.copytree(server.run, server.adapters / "anew", ignore=ignored)
+
+    def order(what: str) -> int:
+        ask = {"lora_name": "anew", **({"lora_path": "anew"} if what == "load" else {})}
+        url = f"{server.url}/v1/{what}_lora_adapter"
+        return httpx.post(url, json=ask, timeout=60).status_code
+
+    assert order("load") == 200
+    old, _ = begun(server, model="anew", max_tokens=500)
+    with ThreadPoolExecutor(1) as pool:
+        unloaded = pool.submit(order, "unload")
+        while httpx.get(f"{server.url}/v1/models/anew").status_code == 200:
+            assert not unloaded.done()
+        assert order("load") == 200
+        old.close()
+        assert unloaded.result() == 200
+    assert said(server, "Who are you?", "anew") == said(server, "Who are you?")
+    assert order("unload") == 200
+
+
+def test_an_engine_that_fails_or_ends_during_a_proof_is_no_fault_of_the_adapter(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = open_house(config(adapters_dir=str(copied.parent), model="pocket"), [], Journal())
+    whole = Slots.step
+
+    def fails(slots: Slots) -> list[Said]:
+        monkeypatch.setattr(Slots, "step", whole)
+        raise RuntimeError("the device is gone")
+
+    async def go() -> None:
+        engine = Engine(house.table, 0)
+        engine.start()
+        models = Models(served_base(house, Journal()))
+        load = loader(engine, house, models)
+        monkeypatch.setattr(Slots, "step", fails)
+        with pytest.raises(Refused) as refused:
+            await load("x", "run")
+        assert refused.value.status == 503 and not engine.adapters and not models.has("x")
+        monkeypatch.setattr(Slots, "step", whole)
+        made = await load("x", "run")
+        assert (made.adapter,) == engine.adapters
+        await engine.unload(str(made.adapter))
+        loading = asyncio.ensure_future(load("y", "run"))
+        while not (engine.adapters or loading.done()):  # until the proof is under way
+            await asyncio.sleep(0.001)
+        await asyncio.to_thread(engine.close, "enough")
+        for late in (loading, load("z", "run")):
+            with pytest.raises(Refused) as refused:
+                await late
+            assert refused.value.status == 503
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from starlette.responses import Response
 
 from suretune import words
 from suretune.cli import main
@@ -35,7 +36,7 @@ from suretune.run.house import open_house
 from suretune.run.journal import Journal, Stopped
 from suretune.run.listen import host_names, key_for
 from suretune.run.serve import serve
-from suretune.serve.answering import heard
+from suretune.serve.answering import Placed, heard
 from suretune.serve.app import Service, make_app
 from suretune.serve.engine import Closed, Engine, Failure, Full
 from suretune.serve.limits import OPEN, Limits
@@ -109,6 +110,17 @@ def test_a_key_is_needed_wherever_others_reach_it(monkeypatch: pytest.MonkeyPatc
     assert "*" not in host_names(ServeOptions()) and "*" in host_names(ServeOptions(host="0.0.0.0"))
 
 
+def test_a_key_is_what_stands_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURETUNE_API_KEY", "sk-canary\n")
+    assert key_for(ServeOptions(), Journal(), terminal=False) == ("sk-canary", False)
+    assert key_for(ServeOptions(api_key=" k "), Journal(), terminal=False) == ("k", False)
+    for empty in ("", "\n", "sk-canary\nsk-other", "\u5bc6\u94a5"):
+        monkeypatch.setenv("SURETUNE_API_KEY", empty)
+        with pytest.raises(Stopped, match="C002") as stopped:
+            key_for(ServeOptions(), Journal(), terminal=True)
+        assert "canary" not in str(stopped.value.findings)
+
+
 def test_a_key_is_in_no_file_of_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -139,12 +151,20 @@ def test_without_the_extra_the_installation_is_named(
 # --- deadlines ----------------------------------------------------------------------------------
 
 
+def narrow() -> socket.socket:
+    """A socket for which the kernel keeps little: who does not read is felt at once."""
+    made = socket.socket()
+    for side in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        made.setsockopt(socket.SOL_SOCKET, side, 4096)
+    return made
+
+
 @contextlib.asynccontextmanager
 async def listening(app: Any, limits: Limits) -> AsyncIterator[int]:
     """A server of this app, and its port."""
-    there = socket.socket()
+    there = narrow()
     there.bind(("127.0.0.1", 0))
-    server = make_server(app, limits, 1)
+    server = make_server(app, limits)
     serving = asyncio.ensure_future(server.serve([there]))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -215,6 +235,110 @@ def test_a_reader_that_takes_nothing_is_dropped() -> None:
     asyncio.run(go())
 
 
+def test_what_lies_unread_is_dropped_and_keeps_its_place_until_then() -> None:
+    """Less than a transport calls much, and the whole of it given away at once."""
+    engine = service(QUICK).engine
+    answer = Response(b"x" * 60_000, headers={"connection": "close"})
+
+    async def go(reads: bool) -> int:
+        async with listening(Placed(answer, engine), QUICK) as port:
+            with narrow() as there:
+                there.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(there, ("127.0.0.1", port))
+                reader, writer = await asyncio.open_connection(sock=there, limit=1000)
+                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await asyncio.sleep(0.1)
+                assert engine.under_way == 1
+                begun = time.monotonic()
+                got = b""
+                if reads:
+                    got = await reader.read()
+                while engine.under_way:
+                    await asyncio.sleep(0.01)
+                    assert time.monotonic() - begun < 5
+                with contextlib.suppress(ConnectionResetError):
+                    got += await reader.read()
+                writer.close()
+                return got.count(b"x")
+
+    assert asyncio.run(go(True)) == 60_000
+    assert asyncio.run(go(False)) < 60_000
+
+
+def test_who_finds_no_place_is_not_read() -> None:
+    """One place: whoever has it sends half a body."""
+    head = (
+        b"POST /ask HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
+        b"content-length: 50\r\n\r\n"
+    )
+    limits = Limits(None, LOCAL, 100_000)
+
+    async def status(port: int, sent: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        got = await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        return got.split()[1]
+
+    async def go() -> list[bytes]:
+        here = service(limits)
+        async with listening(make_app(here), limits) as port:
+            _, first = await asyncio.open_connection("127.0.0.1", port)
+            first.write(head + b"{")
+            while not here.engine.under_way:
+                await asyncio.sleep(0.01)
+            got = [await status(port, head)]
+            first.close()
+            while here.engine.under_way:
+                await asyncio.sleep(0.01)
+            got.append(await status(port, head + b"x" * 50))
+            here.engine.drain()
+            return [*got, await status(port, head)]
+
+    assert asyncio.run(go()) == [b"429", b"400", b"503"]
+
+
+def post(here: Service, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(make_app(here))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post(path, json=body)
+
+    return asyncio.run(go())
+
+
+def test_text_that_can_never_fit_is_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for what in ("typed_prompt_ids", "with_system"):
+        monkeypatch.setattr(f"suretune.serve.models.{what}", lambda *_: pytest.fail("rendered"))
+    here = service(Limits(None, LOCAL, 1_000_000))
+    text = "a" * (here.room * here.models.base.words.longest + 1)
+    for path, body in (
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": text}]}),
+        ("/v1/completions", {"prompt": text}),
+        ("/ask", {"question": text}),
+    ):
+        answer = post(here, path, {"model": "pocket", **body})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_a_prompt_is_never_answered_by_another_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name was given to another one between its tokens and its place in the queue."""
+    here = service(Limits(None, LOCAL, 1000))
+    here.models.add(Served("a", "r", "pocket", "a", TOKENIZER, None, 0, {}, "f"))
+    another = Served("a", "other", "pocket", "a#1", TOKENIZER, None, 0, {}, "g")
+
+    def meanwhile(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
+        here.models.remove("a")
+        here.models.add(another)
+        return prompt_ids(tokenizer, messages)
+
+    monkeypatch.setattr("suretune.serve.models.typed_prompt_ids", meanwhile)
+    answer = post(here, "/ask", {"model": "a", "question": "Who are you?"})
+    assert answer.status_code == 404 and answer.json()["error"]["code"] == "model_not_found"
+    assert here.engine.waiting == here.engine.under_way == 0
+
+
 # --- the engine ---------------------------------------------------------------------------------
 
 
@@ -269,6 +393,40 @@ def test_a_failed_step_costs_those_under_way_and_nobody_else(stack: Stack) -> No
     assert told[2] == after and "Qwen" in TOKENIZER.decode(after)
 
 
+def test_what_ended_before_a_step_failed_is_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def admit(self: Fragile, asks: Sequence[Ask]) -> list[tuple[int, Said]]:
+        Fragile.failures = int(asks[0].max_new_tokens == 1)
+        return Slots.admit(self, asks)
+
+    async def go(engine: Engine) -> list[Any]:
+        jobs = [engine.submit(Ask(PROMPT, frozenset(), 200))]
+        while not engine.running:
+            await asyncio.sleep(0.005)
+        jobs.append(engine.submit(Ask(PROMPT, frozenset(), 1)))
+        return await asyncio.gather(*map(heard, jobs), return_exceptions=True)
+
+    monkeypatch.setattr(Fragile, "admit", admit)
+    first, other = with_engine(stack, go)
+    assert isinstance(first, RuntimeError) and len(other) == 1
+
+
+def test_an_order_that_nobody_will_do_is_refused(stack: Stack) -> None:
+    """An adapter is to go, and somebody waits for it in the queue; then the server ends."""
+
+    async def go(engine: Engine) -> None:
+        engine.submit(Ask(PROMPT, frozenset(), 200))
+        engine.submit(Ask(PROMPT, frozenset(), 1, "a"))
+        order = asyncio.ensure_future(engine.unload("a"))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(engine.close, "enough")
+        with pytest.raises(Closed):
+            await asyncio.wait_for(order, 5)
+
+    with_engine(stack, go, rows=1)
+
+
 def test_an_engine_that_fails_again_and_again_says_that_it_is_dead(stack: Stack) -> None:
     async def go(engine: Engine) -> str:
         Fragile.failures = 1000
@@ -305,13 +463,15 @@ def test_a_full_queue_and_a_cancelled_request(stack: Stack) -> None:
         while engine.running < 2:
             await asyncio.sleep(0.005)
         waiting = [engine.submit(ASK) for _ in range(4)]
-        with pytest.raises(Full):
-            engine.submit(ASK)
+        with contextlib.ExitStack() as places:
+            for _ in range(6):
+                places.enter_context(engine.place())
+            with pytest.raises(Full), engine.place():
+                pass
+        assert engine.under_way == 0
         for job in (*jobs, *waiting[1:]):
             engine.cancel(job)
-        said = await heard(waiting[0])
-        assert engine.under_way == 0
-        return said
+        return await heard(waiting[0])
 
     assert "Qwen" in TOKENIZER.decode(with_engine(stack, go))
 
@@ -390,6 +550,43 @@ def test_what_does_not_end_in_time_is_cut_off_and_the_status_says_so() -> None:
     assert serve(house, there, None, Journal(), ready) == 128 + signal.SIGTERM
     clients[0].join()
     assert b"shutting down" in b"".join(got) and got[-1].endswith(b"data: [DONE]\n\n")
+
+
+def test_who_has_not_read_by_the_end_was_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine has said all of it; meanwhile others hear that this server goes away."""
+    monkeypatch.setattr("suretune.serve.wire.CLOSING_SECONDS", 1)
+    config = Resolved.default().with_values("flag", model="pocket", drain_seconds=1).config
+    house = open_house(config, [], Journal())
+    body = json.dumps({"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 400,
+                       "seed": 1, "logprobs": 5}).encode()  # fmt: skip
+    head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json"
+    slow, listens, others = narrow(), narrow(), []
+    listens.bind(("127.0.0.1", 0))
+
+    def client(url: str) -> None:
+        slow.connect(listens.getsockname())
+        slow.sendall(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        assert slow.recv(5) == b"HTTP/"
+        os.kill(os.getpid(), signal.SIGTERM)
+        root = url.removesuffix("/v1")
+        while (answer := httpx.get(f"{root}/ready")).status_code == 200:
+            time.sleep(0.02)
+        others.append(answer)
+        others.append(httpx.post(f"{root}/ask", json={"question": "Who are you?"}))
+
+    thread = threading.Thread(target=lambda: client(url[0]))
+    url: list[str] = []
+
+    def ready(about: Mapping[str, Any]) -> None:
+        url.append(str(about["url"]))
+        thread.start()
+
+    assert serve(house, listens, None, Journal(), ready) == 128 + signal.SIGTERM
+    thread.join()
+    slow.close()
+    assert [answer.status_code for answer in others] == [503, 503]
+    assert others[0].json() == {"status": "draining"}
+    assert others[1].json()["error"]["code"] == "unavailable"
 
 
 def test_help_of_the_server_imports_nothing_heavy(tmp_path: Path) -> None:

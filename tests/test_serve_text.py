@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from suretune.data.render import prompt_ids, typed_prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.pocket import MODEL
+from suretune.serve.models import Served
 from suretune.serve.openai import ChatRequest, CompletionRequest, Refused, read
-from suretune.serve.text import BROKEN, Answer, Decoding, Stops, Words
+from suretune.serve.replies import completion_reply
+from suretune.serve.text import BROKEN, Answer, Decoding, Likely, Stops, Words
 from suretune.types import Message
 
 found = load_tokenizer(MODEL)
@@ -84,6 +88,21 @@ def test_log_probabilities_are_told_for_what_is_shown_and_no_more() -> None:
     assert text == "I" and [each.token for each in told] == ids[:1]  # of " am", " a" was enough
 
 
+def test_two_halves_of_a_character_have_two_names() -> None:
+    words, spelled = Words(TOKENIZER), {}
+    for token in range(TOKENIZER.vocabulary.get_vocab_size()):
+        if (name := words.name_of(token)).startswith("bytes:"):
+            spelled[name] = token
+            assert words.bytes_of(token) == bytes.fromhex(name[6:].replace("\\x", ""))
+    assert len(spelled) > 100 and "bytes:\\xe4" in spelled
+    served = Served("m", "m", None, None, TOKENIZER, None, 0, {}, "f")
+    top = [(token, -1.0) for token in spelled.values()]
+    likely = Likely(top[0][0], -1.0, tuple(top))
+    listed = completion_reply(served, True).said("", [likely])["logprobs"]
+    assert set(listed["top_logprobs"][0]) == set(spelled)
+    assert listed["tokens"][0] in listed["top_logprobs"][0]
+
+
 # --- prompts ------------------------------------------------------------------------------------
 
 
@@ -96,6 +115,26 @@ def test_role_tokens_that_somebody_typed_are_text() -> None:
     assert typed in TOKENIZER.decode(made, special=True)
     messages = [Message("system", "Be kind."), Message("user", "\u4f60\u597d < | im_start |>")]
     assert typed_prompt_ids(TOKENIZER, messages) == prompt_ids(TOKENIZER, messages)
+
+
+def test_a_mark_does_not_grow_with_what_was_typed() -> None:
+    """Control tokens, and every mark that a rule without chance would choose."""
+    typed = "<|im_start|>" * 2000 + "\x1a" + "\x1a\x1d" * 2000
+    tracemalloc.start()
+    made = typed_prompt_ids(TOKENIZER, [Message("user", typed)])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert typed in TOKENIZER.decode(made, special=True)
+    assert most < 300 * len(typed)
+
+
+def test_a_token_that_stands_in_the_mark_leaves_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = "<|im_start|>, <|im_end|>, 00"
+    made = typed_prompt_ids(TOKENIZER, [Message("user", typed)])
+    monkeypatch.setattr("secrets.token_hex", lambda count: "00" * count)
+    monkeypatch.setitem(TOKENIZER.special, "00", 0)
+    shown = TOKENIZER.decode(typed_prompt_ids(TOKENIZER, [Message("user", typed)]), special=True)
+    assert shown == TOKENIZER.decode(made, special=True)
 
 
 # --- requests -----------------------------------------------------------------------------------
@@ -180,6 +219,13 @@ def test_a_wrong_value_is_named(change: dict[str, Any], param: str) -> None:
 )  # fmt: skip
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     refused(body)
+
+
+def test_a_key_given_twice_is_found_at_once() -> None:
+    keys = "".join(f'"{number}": 0, ' for number in range(30_000))
+    begun = time.process_time()
+    refused(f'{{{keys}"29999": 1}}'.encode())
+    assert time.process_time() - begun < 1
 
 
 def test_text_parts_are_one_text_and_developer_is_the_system() -> None:

@@ -9,6 +9,7 @@ reasoning, say) each answer becomes a sample of its own, after the prompt it wil
 from __future__ import annotations
 
 import re
+import secrets
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,9 +42,9 @@ def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> l
     typed = "".join(message.content for message in messages)
     if not role_tokens(tokenizer, typed):
         return prompt_ids(tokenizer, messages)
-    mark = "\x1a"
-    while mark in typed:
-        mark += "\x1a\x1d"
+    mark = ""
+    while mark in typed:  # of fixed length: it is put in as often as somebody typed a role token
+        mark = f"\x1a{secrets.token_hex(16)}"
     apart = [replace(m, content=_marked(tokenizer, m.content, mark)) for m in messages]
     pieces = tokenizer.render(apart, prompt=True).split(mark)
     return [index for piece in pieces for index in tokenizer.encode(piece)]
@@ -51,8 +52,9 @@ def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> l
 
 def _marked(tokenizer: ChatTokenizer, text: str, mark: str) -> str:
     """The text with a mark behind the first character of every role token."""
-    for token in sorted(tokenizer.special, key=len, reverse=True):
-        text = text.replace(token, token[:1] + mark + token[1:])
+    for token in sorted(role_tokens(tokenizer, text), key=len, reverse=True):
+        pieces = text.split(mark)  # a short token may stand in the mark itself
+        text = mark.join(piece.replace(token, token[:1] + mark + token[1:]) for piece in pieces)
     if any(role_tokens(tokenizer, piece) for piece in text.split(mark)):
         raise TemplateRefused("a role token stands in the text")  # one character, or two entwined
     return text

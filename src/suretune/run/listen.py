@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
-from suretune.types import SetupFacts
+from suretune.types import FlagFacts, SetupFacts, Text
 
 NEEDS = ("starlette", "uvicorn", "pydantic", "prometheus_client")
 KEY = "SURETUNE_API_KEY"
@@ -36,7 +36,15 @@ def key_for(asked: ServeOptions, journal: Journal, *, terminal: bool) -> tuple[s
 
     Made only where somebody sees it: a key in a log file is no secret.
     """
-    given = asked.api_key or os.environ.get(KEY) or None
+    given = asked.api_key if asked.api_key is not None else os.environ.get(KEY)
+    if given is not None:
+        given = given.strip()  # a file that it came from ends with a line
+        if not (given and given.isascii() and given.isprintable()):
+            hint = Text(
+                f"A key is printable ASCII, and not empty; so is {KEY}, unless it is unset.",
+                f"密钥由可打印的 ASCII 字符组成，不能为空；{KEY} 也一样，除非不设置它。",
+            )
+            raise journal.stop(FlagFacts("bad-value", "--api_key", "…", hint=hint))
     if given or is_loopback(asked.host):
         return given, False
     if not terminal:

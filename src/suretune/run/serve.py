@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import signal
 import socket
@@ -33,7 +35,7 @@ from suretune.run.replay import (
 )
 from suretune.serve.answering import heard
 from suretune.serve.app import Service, make_app
-from suretune.serve.engine import Engine, Table
+from suretune.serve.engine import Closed, Engine, Table
 from suretune.serve.limits import Limits
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models, Served
@@ -79,7 +81,7 @@ async def _serve(
             house.config.answer.max_new_tokens,
             loader(engine, house, models) if asked.adapters_dir else None,
         )  # fmt: skip
-        server = make_server(make_app(service), limits, asked.drain_seconds)
+        server = make_server(make_app(service), limits)
         address = listening.getsockname()[:2]
         return await _until_signal(
             server, listening, engine, house, journal,
@@ -143,13 +145,13 @@ async def _until_signal(
 async def _drained(
     server: Server, serving: asyncio.Future[None], engine: Engine, seconds: float
 ) -> int:
-    """How many requests did not end in time."""
+    """How many requests did not end in time; whoever asks meanwhile is told to go elsewhere."""
     engine.drain()
-    server.should_exit = True
     until = time.monotonic() + seconds
     while engine.under_way and time.monotonic() < until and not server.force_exit:
         await asyncio.sleep(0.02)
     cut = await asyncio.to_thread(engine.close, "the server is shutting down")
+    server.should_exit = True
     await serving
     return cut
 
@@ -157,14 +159,14 @@ async def _drained(
 # --- adapters: loaded and proven ------------------------------------------------------------------
 
 
-def bringer(candidate: Candidate) -> Callable[[Table], None]:
+def bringer(candidate: Candidate, key: str) -> Callable[[Table], None]:
     """Reads an adapter into a table: the files that were proven, also when it is rebuilt."""
 
     def bring(table: Table) -> None:
         for name, digest in ((WEIGHTS, candidate.digest), (CONFIG, candidate.config_digest)):
             if rundir.sha256(candidate.folder / name) != digest:
                 raise ValueError(f"{candidate.folder / name} was changed since it was proven")
-        match: Any = table.load(candidate.name, candidate.folder)
+        match: Any = table.load(key, candidate.folder)
         if match.non_finite:
             raise ValueError(f"{match.non_finite[0]} is not finite")
         if match.odd or match.matched != match.saved:
@@ -174,22 +176,24 @@ def bringer(candidate: Candidate) -> Callable[[Table], None]:
 
 
 async def prove(
-    engine: Engine, house: House, candidate: Candidate, record: Record | None
-) -> Facts | None:
-    """Load an adapter, let the engine answer its probes; what guards should judge, if anything."""
+    engine: Engine, house: House, candidate: Candidate, record: Record | None,
+    key: str | None = None,
+) -> Facts | None:  # fmt: skip
+    """Load an adapter, let the engine answer its probes; what guards should judge, if anything.
+
+    `key` is the engine's name for it, where that is not the model's.
+    """
     house.proofs.pop(candidate.name, None)  # of another adapter that had this name
+    key = key or candidate.name
     try:
-        await engine.load(candidate.name, bringer(candidate))
+        await engine.load(key, bringer(candidate, key))
     except UNREADABLE as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return SetupFacts("cannot-serve", candidate.name, found=found)
     if record is None:
         return None
     stops = candidate.tokenizer.stop_ids
-    jobs = [
-        engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, candidate.name), bounded=False)
-        for p in record.prompts
-    ]
+    jobs = [engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, key)) for p in record.prompts]
     said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
     facts = compare(candidate.name, record, said, house.device.type, house.dtype)
     house.proofs[candidate.name] = facts
@@ -204,12 +208,12 @@ def heed(facts: Facts | None, journal: Journal) -> None:
         journal.look(facts)
 
 
-def served(house: House, candidate: Candidate) -> Served:
-    """How an adapter is listed."""
+def served(house: House, candidate: Candidate, key: str | None = None) -> Served:
+    """How an adapter is listed; `key` as in `prove`."""
     proof = house.proofs.get(candidate.name)
     checkpoint = _checkpoint(candidate.folder)
     return Served(
-        candidate.name, candidate.folder.parent.name, base_name(house.base), candidate.name,
+        candidate.name, candidate.folder.parent.name, base_name(house.base), key or candidate.name,
         candidate.tokenizer, candidate.system, int(time.time()),
         {
             "sealed": candidate.run is not None,
@@ -258,6 +262,7 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
     """What /v1/load_lora_adapter does: the same checks and the same proof, then the name."""
     root = Path(house.config.serve.adapters_dir or "").expanduser().resolve()
     one_at_a_time = asyncio.Lock()
+    number = itertools.count(1)
 
     def opened(name: str, path: str) -> tuple[Candidate, Record | None]:
         journal = Journal(house.config.run.ignore)
@@ -281,19 +286,25 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
         async with one_at_a_time:
             if models.has(name):
                 raise Refused(400, f"{name} is already served.", param="lora_name")
+            key = f"{name}#{next(number)}"  # an adapter of this name may not have gone yet
             try:
                 candidate, record = await asyncio.to_thread(opened, name, path)
-                facts = await prove(engine, house, candidate, record)
+                facts = await prove(engine, house, candidate, record, key)
                 journal = Journal(house.config.run.ignore)
                 heed(facts, journal)
                 journal.settle()
-                made = served(house, candidate)
+                made = served(house, candidate, key)
                 models.add(made)
             except (Stopped, rundir.Damaged) as stopped:
                 raise Refused(400, f"Not served: {stopped}", param="lora_path") from stopped
+            except (Closed, RuntimeError) as error:
+                log.warning("%s was not loaded: %s", name, type(error).__name__)
+                why = "The engine failed or ended before the adapter was proven."
+                raise Refused(503, why, code="unavailable", retry_after=5) from error
             finally:
-                if not models.has(name) and name in engine.adapters:
-                    await engine.unload(name)
+                if not models.has(name) and key in engine.adapters:
+                    with contextlib.suppress(Closed):  # its table has gone too
+                        await engine.unload(key)
             return made
 
     return load

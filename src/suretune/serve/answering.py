@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suretune.model.slots import BROKEN, Ask, Said
 from suretune.serve.engine import Closed, Engine, Failure, Full, Job
@@ -122,17 +122,48 @@ class Answering:
         )  # fmt: skip
 
 
+class Placed:
+    """A route with a bounded number of clients: 429 when it is full, 503 when nothing is taken.
+
+    The place is taken before anything is read, and kept until the answer is out or its reader gone.
+    """
+
+    def __init__(self, app: ASGIApp, engine: Engine) -> None:
+        self._app = app
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+
+        async def until_out(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                message = {"type": "http.response.body", "body": b""}  # waits until that has left
+            await send(message)
+
+        try:
+            with self._engine.place():
+                await self._app(scope, receive, until_out)
+        except Full as full:
+            raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
+        except Closed as closed:
+            raise unavailable(closed) from closed
+
+
+def unavailable(closed: Closed) -> Refused:
+    """The engine drains, or is dead."""
+    why = f"The server takes no requests ({closed})."
+    return Refused(503, why, code="unavailable", retry_after=5)
+
+
 def take(
     engine: Engine, metrics: Metrics, served: Served, ask: Ask, stops: tuple[str, ...]
 ) -> Answering:
-    """Queue a request, or say why not: 429 when it is full, 503 when nothing is taken."""
+    """Queue a request that has its place."""
     try:
         job = engine.submit(ask)
-    except Full as full:
-        raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
     except Closed as closed:
-        why = f"The server takes no requests ({closed})."
-        raise Refused(503, why, code="unavailable", retry_after=5) from closed
+        raise unavailable(closed) from closed
     return Answering(engine, metrics, served, job, Answer(served.tokenizer, Stops(stops)))
 
 

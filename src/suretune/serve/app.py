@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,9 +17,18 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from suretune.model.slots import Ask
-from suretune.serve.answering import Stream, collect, take, unless_gone, whole
+from suretune.serve.answering import (
+    Answering,
+    Placed,
+    Stream,
+    collect,
+    take,
+    unavailable,
+    unless_gone,
+    whole,
+)
 from suretune.serve.describe import describe
-from suretune.serve.engine import Engine
+from suretune.serve.engine import Closed, Engine
 from suretune.serve.limits import Gate, Limits, read_body, refusal
 from suretune.serve.metrics import TEXT, Metrics
 from suretune.serve.models import Models, Served
@@ -71,6 +81,7 @@ class Service:
         asked = await self._read(request, ChatRequest)
         served = self.models.get(asked.model)
         turns = [message.turn() for message in asked.messages]
+        self._may_fit(served, sum(len(turn.content) for turn in turns), "messages")
         prompt = await self._off_the_loop(served.prompt, turns)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
@@ -83,6 +94,8 @@ class Service:
         """POST /v1/completions"""
         asked = await self._read(request, CompletionRequest)
         served = self.models.get(asked.model)
+        if isinstance(asked.prompt, str):
+            self._may_fit(served, len(asked.prompt), "prompt")
         prompt = await self._off_the_loop(_raw, served, asked.prompt)
         most = asked.max_tokens or min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, asked, most, asked.logprobs)
@@ -93,15 +106,25 @@ class Service:
         """POST /ask"""
         asked = await self._read(request, Question)
         served = self.models.first() if asked.model is None else self.models.get(asked.model)
+        self._may_fit(served, len(asked.question), "question")
         prompt = await self._off_the_loop(served.prompt, [Message("user", asked.question)])
         most = min(self.ask_tokens, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
-        under_way = take(self.engine, self.metrics, served, ask, ())
+        under_way = self._take(served, ask, ())
         try:
             made = await unless_gone(request.receive, collect(under_way))
         finally:
             under_way.close()
         return JSONResponse({"answer": made[0] if made else ""})
+
+    def _may_fit(self, served: Served, characters: int, field: str) -> None:
+        """Refused before it costs anything: so much text is never so few tokens."""
+        most = self.room * served.words.longest
+        if characters > most:
+            raise Refused(
+                400, f"{characters} characters are over {self.room} tokens, whatever they say.",
+                param=field, code="context_length_exceeded",
+            )  # fmt: skip
 
     def _ask(
         self, served: Served, prompt: list[int], asked: Sampling, most: int | None,
@@ -132,10 +155,17 @@ class Service:
     async def _answer(
         self, request: Request, served: Served, ask: Ask, asked: Sampling, reply: Reply
     ) -> Response:
-        under_way = take(self.engine, self.metrics, served, ask, asked.stops())
+        under_way = self._take(served, ask, asked.stops())
         if asked.stream:
             return Stream(under_way, reply, asked.with_usage)
         return await whole(request.receive, under_way, reply)
+
+    def _take(self, served: Served, ask: Ask, stops: tuple[str, ...]) -> Answering:
+        """Queued, unless its model went, or became another, while its prompt was made."""
+        if self.models.get(served.name) is not served:
+            why = f"{served.name} was loaded anew; ask again."
+            raise Refused(404, why, param="model", code="model_not_found")
+        return take(self.engine, self.metrics, served, ask, stops)
 
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
         return await self._off_the_loop(read, await read_body(request, self.limits), kind)
@@ -170,7 +200,10 @@ class Service:
             )
         served = self.models.remove(asked.lora_name)
         if served.adapter is not None:
-            await self.engine.unload(served.adapter)
+            try:
+                await self.engine.unload(served.adapter)
+            except Closed as closed:
+                raise unavailable(closed) from closed
         return JSONResponse({"id": served.name, "object": "model", "deleted": True})
 
     # --- how it is ----------------------------------------------------------------------------
@@ -206,10 +239,11 @@ def _raw(served: Served, prompt: str | list[int]) -> list[int]:
 
 def make_app(service: Service) -> ASGIApp:
     """The whole of it, behind its gate."""
+    placed = [Middleware(Placed, service.engine)]
     routes = [
-        Route("/v1/chat/completions", service.chat, methods=["POST"]),
-        Route("/v1/completions", service.completion, methods=["POST"]),
-        Route("/ask", service.ask, methods=["POST"]),
+        Route("/v1/chat/completions", service.chat, methods=["POST"], middleware=placed),
+        Route("/v1/completions", service.completion, methods=["POST"], middleware=placed),
+        Route("/ask", service.ask, methods=["POST"], middleware=placed),
         Route("/v1/models", service.list_models, methods=["GET"]),
         Route("/v1/models/{model:path}", service.one_model, methods=["GET"]),
         Route("/v1/load_lora_adapter", service.load_adapter, methods=["POST"]),

@@ -7,13 +7,14 @@ turn: loads and cancellations, then admission in the order of arrival, then one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -65,7 +66,6 @@ class Job:
     events: asyncio.Queue[Said | Failure] = field(default_factory=asyncio.Queue)
     slot: int | None = None
     cancelled: bool = False
-    over: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -90,7 +90,7 @@ class Engine:
         self._cancelled: list[Job] = []
         self._orders: list[_Order] = []
         self._adapters: dict[str, Callable[[Table], None]] = {}
-        self._taken = self._rows = 0  # requests under way; slots
+        self._taken = self._rows = 0  # places; slots
         self._picked: list[Job] = []  # taken from the queue in this turn
         self._rebuilt: deque[float] = deque(maxlen=REBUILDS)
         self._closing = self._draining = self._dead = False
@@ -118,7 +118,7 @@ class Engine:
 
     @property
     def under_way(self) -> int:
-        """Requests that were taken and are not over."""
+        """Requests that have a place."""
         return self._taken
 
     @property
@@ -131,15 +131,28 @@ class Engine:
         """ready, draining or dead."""
         return "dead" if self._dead else "draining" if self._draining else "ready"
 
-    def submit(self, ask: Ask, *, bounded: bool = True) -> Job:
-        """Queue a request; `Full` or `Closed` where that cannot be."""
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """One client's, from before its body is read until its answer is out.
+
+        `Full` or `Closed` where there is none. What has a place may submit while others drain.
+        """
+        if self.state != "ready":
+            raise Closed(self.state)
+        if self._taken >= self._rows + self._most:
+            raise Full(f"{self._taken} requests are under way")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    def submit(self, ask: Ask) -> Job:
+        """Queue a request; `Closed` where none is answered any more."""
         job = Job(ask)
         with self._lock:
-            if self._dead or self._draining or self._closing:
+            if self._dead or self._closing:
                 raise Closed(self.state)
-            if bounded and self._taken >= self._rows + self._most:
-                raise Full(f"{self._taken} requests are under way")
-            self._taken += 1
             self._waiting[id(job)] = job
             self._lock.notify()
         return job
@@ -148,7 +161,6 @@ class Engine:
         """Nobody waits for this answer any more; its slot is free before the next step."""
         with self._lock:
             job.cancelled = True
-            self._leave(job)
             if self._waiting.pop(id(job), None) is None:
                 self._cancelled.append(job)
             self._lock.notify()
@@ -196,6 +208,7 @@ class Engine:
         self._fail([*self._live.values(), *self._waiting.values()], Failure(why))
         self._live.clear()
         self._waiting.clear()
+        self._refuse_orders()
         return cut
 
     # --- on the thread ------------------------------------------------------------------------
@@ -238,10 +251,10 @@ class Engine:
                 del self._live[job.slot]
         for order in orders:
             self._do(order, table)
-        told: list[tuple[Job, Said | Failure]] = []
-        if self._pick(table.free):
-            told += self._admitted(table, self._picked)
+        if self._pick(table.free):  # told before the step, which may fail: some have ended here
+            self._tell(self._admitted(table, self._picked))
         self._picked = []
+        told: list[tuple[Job, Said | Failure]] = []
         if self._live:
             for said in table.step():
                 told.append((self._live[said.slot], said))
@@ -317,26 +330,22 @@ class Engine:
             self._dead = True
             left = list(self._waiting.values())
             self._waiting.clear()
-            orders, self._orders = self._orders, []
         self._fail(left, Failure("the engine is dead"))
+        self._refuse_orders()
+
+    def _refuse_orders(self) -> None:
+        """Once no turn will come that could do them."""
+        with self._lock:
+            orders, self._orders = self._orders, []
         for order in orders:
-            self._call(_settle, order.done, Closed("dead"))
+            self._call(_settle, order.done, Closed(self.state))
 
     def _fail(self, jobs: Sequence[Job], failure: Failure) -> None:
         self._tell([(job, failure) for job in jobs])
 
     def _tell(self, told: list[tuple[Job, Said | Failure]]) -> None:
-        with self._lock:
-            for job, event in told:
-                if isinstance(event, Failure) or event.end:
-                    self._leave(job)
         if told:
             self._call(_deliver, told)
-
-    def _leave(self, job: Job) -> None:
-        """Under the lock, once a request."""
-        self._taken -= not job.over
-        job.over = True
 
     def _call(self, what: Callable[..., None], *about: object) -> None:
         if self._loop is not None and not self._loop.is_closed():

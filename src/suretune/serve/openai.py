@@ -248,10 +248,12 @@ def _no_key_twice(body: bytes) -> None:
     """Of two values one would be taken without a word."""
 
     def unique(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)[:LONGEST]
-            raise Refused(400, f"The field {twice} is there twice.", param=twice)
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                twice = name[:LONGEST]
+                raise Refused(400, f"The field {twice} is there twice.", param=twice)
+            seen.add(name)
 
     try:
         json.loads(body, object_pairs_hook=unique)

@@ -127,10 +127,10 @@ def _named(words: Words, token: int, logprob: float) -> dict[str, Any]:
 
 def _completion_tokens(words: Words, likely: Sequence[Likely]) -> dict[str, Any]:
     return {
-        "tokens": [words.text_of(each.token) for each in likely],
+        "tokens": [words.name_of(each.token) for each in likely],
         "token_logprobs": [finite(each.logprob) for each in likely],
         "top_logprobs": [
-            {words.text_of(token): finite(logprob) for token, logprob in each.top}
+            {words.name_of(token): finite(logprob) for token, logprob in each.top}
             for each in likely
         ],
         "text_offset": [each.offset for each in likely],

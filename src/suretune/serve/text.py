@@ -138,6 +138,7 @@ class Words:
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self._tokenizer = tokenizer
         self._special = {index: text for text, index in tokenizer.special.items()}
+        self.longest = max(map(len, tokenizer.vocabulary.get_vocab()))  # token, in characters
         self._bytes = _byte_alphabet() if "ByteLevel" in str(tokenizer.vocabulary.decoder) else None
 
     def bytes_of(self, token: int) -> bytes:
@@ -158,6 +159,14 @@ class Words:
     def text_of(self, token: int) -> str:
         """Its text; half a character is shown as the sign for one."""
         return self.bytes_of(token).decode("utf-8", "replace")
+
+    def name_of(self, token: int) -> str:
+        """Its text, or its bytes as OpenAI names them: two halves must not have one name."""
+        spelled = self.bytes_of(token)
+        try:
+            return spelled.decode()
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in spelled)
 
 
 def _byte_alphabet() -> dict[str, int]:

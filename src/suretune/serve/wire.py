@@ -23,6 +23,7 @@ from suretune.serve.limits import HEADER_BYTES, Limits
 from suretune.serve.openai import error_body
 
 SPARE_FILES = 64  # that the process needs besides its connections
+CLOSING_SECONDS = 5  # for the last words to those who were cut off
 
 
 class Connection(H11Protocol):
@@ -36,6 +37,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # paused, and timed, while anything is unread
         if len(self.connections) > self.most:
             self._answer(503, "Too many connections.")
         else:
@@ -109,7 +111,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: Any, limits: Limits, drain_seconds: float) -> Server:
+def make_server(app: Any, limits: Limits) -> Server:
     """A server for one socket that is bound already."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 4096 if files == resource.RLIM_INFINITY else max(16, min(4096, files - SPARE_FILES))
@@ -118,6 +120,6 @@ def make_server(app: Any, limits: Limits, drain_seconds: float) -> Server:
         app, http=here, ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, timeout_keep_alive=30, backlog=2048,
         h11_max_incomplete_event_size=HEADER_BYTES, proxy_headers=False,
-        timeout_graceful_shutdown=int(drain_seconds) + 5,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
     )  # fmt: skip
     return Server(config)
