@@ -24,7 +24,7 @@ def verify_url(command: Command, journal: Journal) -> int:
     if "run" not in plain:
         hint = Text("The sealed run that it should serve.", "它应当提供的那个已封存的运行。")
         raise journal.stop(FlagFacts("missing-flag", "--run", hint=hint))
-    key = plain.get("api_key") or os.environ.get(KEY)
+    key = (plain.get("api_key") or os.environ.get(KEY) or "").strip() or None
     remote = open_remote(command.word, key, seconds, journal)
     run = run_folder(plain["run"], journal)
     told, status = verify_server(remote, run, plain.get("served_model_name"), needed, journal)
