@@ -15,8 +15,8 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
 LONG = (
-    "test_kill", "test_planted", "test_recovery", "test_cli", "test_proving", "test_chaos",
-    "test_load",
+    "test_planted", "test_serve", "test_kill", "test_cli", "test_recovery", "test_proving",
+    "test_load", "test_honesty", "test_chaos", "test_laws", "test_sweep",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 

@@ -29,7 +29,7 @@ from suretune.run.resume import reopen
 from suretune.run.starter import identity_rows
 from suretune.types import Evaluation
 
-KILLS = 50
+KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
 
 
@@ -119,7 +119,7 @@ def steps(run: Path) -> list[tuple[int, float, float]]:
     return [(s["step"], s["loss"], s["grad_norm"]) for s in rundir.read_jsonl(run / "steps.jsonl")]
 
 
-def test_fifty_kills_at_random_moments(
+def test_twenty_kills_at_random_moments(
     asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
     reference, whole = undisturbed
@@ -349,7 +349,10 @@ def test_a_signal_ends_after_a_complete_checkpoint(
         "--probes", str(asked.config.proof.probes), "--output_dir", str(run),
     ]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(  # whoever started the tests may ignore this signal (nohup, `&`)
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (run / "steps.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
