@@ -212,6 +212,17 @@ def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
     return stack_of(model)
 
 
+def copy_weights(half: Stack, full: Stack) -> None:
+    """What the first computes with, in the precision of the second."""
+    for a, b in zip(half.groups, full.groups, strict=True):
+        for name in ("weight", "a", "b"):
+            getattr(b, name).copy_(getattr(a, name))
+        if a.bias is not None and b.bias is not None:
+            b.bias.copy_(a.bias)
+    for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
+        b.weight.data.copy_(a.weight.data)
+
+
 @gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("family", FAMILIES)
@@ -222,13 +233,7 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
 ) -> None:
     """bfloat16 against float64, from the same weights and cache; both round, neither the worse."""
     half, full = on_gpu(family, torch.bfloat16), on_gpu(family, torch.float64)
-    for a, b in zip(half.groups, full.groups, strict=True):
-        for name in ("weight", "a", "b"):
-            getattr(b, name).copy_(getattr(a, name))
-        if a.bias is not None and b.bias is not None:
-            b.bias.copy_(a.bias)
-    for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
-        b.weight.data.copy_(a.weight.data)
+    copy_weights(half, full)
     prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
     tokens = torch.tensor([p[0] for p in prompts], device="cuda")
     positions = torch.tensor([len(p) for p in prompts], device="cuda")

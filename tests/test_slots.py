@@ -25,7 +25,7 @@ from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
 from suretune.model.many import Adapters, read_adapter
 from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
-from test_decode import NOBODY, WIDE, asked, likely_stops, told
+from test_decode import NOBODY, WIDE, asked, copy_weights, likely_stops, told
 from test_fused import FAMILIES, exact_norms, tuned  # noqa: F401
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
@@ -609,13 +609,7 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
             assert not many.load(str(index), folder).odd
         many.seat(range(rows), names[:rows])
         foreign.append(many.of(slice(rows), names[:rows]))
-    for a, b in zip(half.groups, full.groups, strict=True):
-        for name in ("weight", "a", "b"):
-            getattr(b, name).copy_(getattr(a, name))
-        if a.bias is not None and b.bias is not None:
-            b.bias.copy_(a.bias)
-    for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
-        b.weight.data.copy_(a.weight.data)
+    copy_weights(half, full)
     prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
     tokens = torch.tensor([p[0] for p in prompts], device="cuda")
     positions = torch.tensor([len(p) for p in prompts], device="cuda")

@@ -11,7 +11,8 @@ from suretune import show
 from suretune.cli.parse import Command
 from suretune.cli.verbs import run_folder
 from suretune.run.journal import Journal
-from suretune.run.sealed import KEY, NEEDED, SECONDS, open_remote, verify_server
+from suretune.run.listen import KEY
+from suretune.run.sealed import NEEDED, SECONDS, open_remote, verify_server
 from suretune.types import FlagFacts, Text
 from suretune.words import say
 

@@ -18,11 +18,11 @@ from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.model.device import choose_device, choose_dtype
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
+from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
@@ -102,12 +102,7 @@ def _base(name: str, journal: Journal) -> Base:
 def _load(
     config: Config, base: Base, folder: Path | None, trained_on: str, journal: Journal
 ) -> Talker:
-    device = choose_device(config.model.device)
-    if isinstance(device, SetupFacts):
-        raise journal.stop(device)
-    dtype = choose_dtype(config.model, device)
-    if isinstance(dtype, SetupFacts):
-        raise journal.stop(dtype)
+    device, dtype = hardware(config.model, journal)
     model = load_base(base, device, dtype, "sdpa")
     if isinstance(model, SetupFacts):
         raise journal.stop(model)

@@ -21,7 +21,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import stand_in
 from suretune.data.base import Base
-from suretune.model.device import DTYPES, choose_device, choose_dtype, matrix_rate
+from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
@@ -31,6 +31,7 @@ from suretune.run.check import Checked
 from suretune.run.evaluate import Judge, best_of, comparable, point_best, stale
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
+from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.train import checkpoint
@@ -86,12 +87,7 @@ class Fit:
 def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
     """Fill device and dtype, or stop."""
     model = resolved.config.model
-    device = choose_device(model.device)
-    if isinstance(device, SetupFacts):
-        raise journal.stop(device)
-    dtype = choose_dtype(model, device)
-    if isinstance(dtype, SetupFacts):
-        raise journal.stop(dtype)
+    device, dtype = hardware(model, journal)
     about = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     if model.torch_dtype is None:
         origin = "flag: --bf16 / --fp16" if model.bf16 or model.fp16 else f"auto: {about}"

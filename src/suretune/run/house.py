@@ -10,12 +10,13 @@ import torch
 
 from suretune.data.base import HUB_ID, Base, find_base
 from suretune.model.cached import cache_bytes
-from suretune.model.device import DTYPES, choose_device, choose_dtype
+from suretune.model.device import DTYPES
 from suretune.model.load import load_base
 from suretune.model.slots import Slots
 from suretune.model.stack import Stack, make_stack
 from suretune.model.stream import begin
 from suretune.options import Config
+from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.replay import Candidate, Record, check_base, open_candidate, recorded, room_needed
 from suretune.types import FlagFacts, ReplayFacts, SetupFacts, Text
@@ -107,12 +108,7 @@ def base_name(base: Base) -> str:
 def _loaded(
     config: Config, base: Base, fingerprint: str, candidates: Sequence[Candidate], journal: Journal
 ) -> House:
-    device = choose_device(config.model.device)
-    if isinstance(device, SetupFacts):
-        raise journal.stop(device)
-    dtype = choose_dtype(config.model, device)
-    if isinstance(dtype, SetupFacts):
-        raise journal.stop(dtype)
+    device, dtype = hardware(config.model, journal)
     begin(base.folder, device, DTYPES[dtype])
     model = load_base(base, device, dtype, "sdpa")
     if isinstance(model, SetupFacts):

@@ -13,7 +13,7 @@ from suretune.run.journal import Journal
 from suretune.types import FlagFacts, SetupFacts, Text
 
 NEEDS = ("starlette", "uvicorn", "pydantic", "prometheus_client")
-KEY = "SURETUNE_API_KEY"
+KEY = "SURETUNE_API_KEY"  # in the environment, where `--api_key` is not given
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -16,7 +16,6 @@ from suretune.verify.probes import from_line
 from suretune.verify.remote import Remote, Trouble, parse_url
 from suretune.verify.served import Sealed, lines, listen, served_facts
 
-KEY = "SURETUNE_API_KEY"  # in the environment, where `--api_key` is not given
 NEEDED = 0.9  # share of the answers; other kernels than the seal's change a few
 SECONDS = 120.0  # for one answer
 
