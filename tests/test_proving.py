@@ -23,7 +23,7 @@ from suretune.model.batch import make_pass, token_logits
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
 from suretune.run.budget import Clock, fitting
-from suretune.run.evaluate import best_of, stale
+from suretune.run.evaluate import best_of, confirmed, stale
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import Journal, Stopped
 from suretune.run.resume import reopen
@@ -149,6 +149,17 @@ def test_the_best_is_proven_then_passes_most_then_drifts_least() -> None:
     assert stale([]) == 0 and best_of([]) is None
 
 
+def test_what_passed_once_is_kept_only_until_it_is_confirmed() -> None:
+    once = [look(8, 9, 0.1, proven=True), look(12, 10, 0.2, proven=True)]
+    assert best_of(once) is once[1] and not confirmed(once) and not confirmed(once[1:])
+    lost = [*once, look(16, 9, 0.1, proven=True), look(20, 10, 0.3, proven=True)]
+    assert best_of(lost) is once[1] and not confirmed(lost)  # not two in a row
+    twice = [*once, look(16, 10, 0.3, proven=True), look(20, 10, 0.1)]
+    assert best_of(twice) is twice[2] and confirmed(twice[:3]) and not confirmed(twice)
+    assert best_of(twice, {8, 12}) is once[1] and best_of(twice, {8, 20}) is twice[0]
+    assert best_of(lost, {12, 20}) is once[1]  # one between them is gone, not forgotten
+
+
 def test_a_loss_is_never_compared_with_none() -> None:
     """Evaluations of held-out rows alone neither count as worse nor as better than asked ones."""
     loss = [Evaluation(step, 3.0 - step / 100) for step in (0, 10, 20)]
@@ -224,8 +235,8 @@ def test_a_run_stops_where_the_proof_passes(trained: Path) -> None:
     assert report["stopped_early"]["en"] and report["stopped_early"]["zh"]
     assert report["kept"]["proven"] and report["kept"]["step"] == report["steps"][-1]["step"]
     lines = list(rundir.read_jsonl(trained / "evals.jsonl"))
-    assert lines[-1]["passed"] == lines[-1]["asked"] > 0
-    assert all(line["passed"] < line["asked"] for line in lines[:-1])
+    passed = [line["passed"] == line["asked"] > 0 for line in lines]
+    assert passed == [False] * (len(lines) - 2) + [True, True]
     assert report["only_in_the_proof"]["asked"] > 0
 
 

@@ -117,8 +117,8 @@ class ScheduleOptions:
     )
     until_proven: bool = option(
         True,
-        "ask the probes on the way, keep the earliest checkpoint that passes, and stop there",
-        "训练途中就提问验证,保留最早通过的检查点并在那里停止",
+        "ask the probes on the way; where they pass twice in a row, keep that checkpoint and stop",
+        "训练途中就提问验证;连续两次通过时,保留那个检查点并停止",
     )
     budget: str | None = option(
         None,

@@ -5,8 +5,9 @@ Asked cheaply: the questions that all must pass first, everything else only once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from suretune import rundir
@@ -73,6 +74,21 @@ def comparable(found: Sequence[Evaluation]) -> list[Evaluation]:
     return asked or [one for one in found if one.held_out_loss is not None]
 
 
+def whole(found: Evaluation) -> bool:
+    """Within bounds, and every question that was asked passed."""
+    return found.proven and found.passed == found.asked
+
+
+def confirmed(found: Sequence[Evaluation]) -> bool:
+    """Whether the last two in a row are whole.
+
+    The first time is while the model still learns fast, and the questions asked on the way are a
+    sample: of 56 runs that ended there one failed 3 of the 15 that only the proof asks.
+    """
+    last = comparable(found)[-2:]
+    return len(last) == 2 and all(map(whole, last))
+
+
 def rank(found: Evaluation) -> tuple[float, ...]:
     """The larger, the better: within bounds, then probes, then less drift, then held-out loss."""
     drift = -found.drift if found.drift is not None else 0.0
@@ -80,9 +96,13 @@ def rank(found: Evaluation) -> tuple[float, ...]:
     return found.proven, found.passed, drift, held_out
 
 
-def best_of(found: Sequence[Evaluation]) -> Evaluation | None:
-    """The best; of those as good as each other the earliest; None where nothing compares."""
-    return max(comparable(found), key=rank, default=None)
+def best_of(found: Sequence[Evaluation], among: Container[int] | None = None) -> Evaluation | None:
+    """The best (`among` the steps given), one that confirms the one before it first of all; of
+    those as good as each other the earliest; None where nothing compares."""
+    ranked = comparable(found)
+    firm = {one.step for before, one in pairwise(ranked) if whole(before) and whole(one)}
+    there = [one for one in ranked if among is None or one.step in among]
+    return max(there, key=lambda one: (one.step in firm, rank(one)), default=None)
 
 
 def stale(found: Sequence[Evaluation]) -> int:
@@ -94,7 +114,7 @@ def stale(found: Sequence[Evaluation]) -> int:
 def point_best(run: Path, found: Sequence[Evaluation]) -> None:
     """Let `best` be the best evaluation whose checkpoint is there, or nothing."""
     there = dict(rundir.checkpoints(run))
-    best = best_of([one for one in found if one.step in there])
+    best = best_of(found, there)
     if best:
         rundir.point(run, "best", there[best.step], step=best.step, evaluation=asdict(best))
     else:

@@ -28,7 +28,7 @@ from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
 from suretune.run.anchors import dealt_to, with_anchors
 from suretune.run.check import Checked
-from suretune.run.evaluate import Judge, best_of, comparable, point_best, stale
+from suretune.run.evaluate import Judge, best_of, comparable, confirmed, point_best, stale
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.hardware import hardware
@@ -229,11 +229,13 @@ def _settled(job: Fit) -> Text | None:
     best = best_of(job.evals)
     if best is None:
         return None
-    last = comparable(job.evals)[-1]
-    if last.proven and last.passed == last.asked:
+    if confirmed(job.evals):
+        first, last = comparable(job.evals)[-2:]
         return Text(
-            f"all {last.asked} probes asked on the way passed after update {last.step}",
-            f"第 {last.step} 次更新后,途中提问的 {last.asked} 个验证问题全部通过",
+            f"all {last.asked} probes asked on the way passed after update {first.step}, and again"
+            f" after update {last.step}",
+            f"第 {first.step} 次更新后,途中提问的 {last.asked} 个验证问题全部通过,"
+            f"第 {last.step} 次更新后再次全部通过",
         )
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     waited = stale(job.evals)
