@@ -80,7 +80,7 @@ def gradient(
     dx = torch.zeros_like(x).index_add_(0, batch.sources, d_learned)
     del x, learned, d_learned
     for layer in reversed(stack.layers):
-        dx = backward(layer, kept.pop(), dx, how)
+        dx = backward(layer, kept.pop(), dx, how, to_input=bool(kept))
     return nats
 
 

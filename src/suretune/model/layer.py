@@ -79,8 +79,11 @@ def _to_host(x: Tensor) -> Tensor:
     return there.copy_(x, non_blocking=True)
 
 
-def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
-    """dx (T, K) of the output -> of the input; adds to the adapters' gradients."""
+def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting, *, to_input: bool) -> Tensor:
+    """dx (T, K) of the output -> of the input; adds to the adapters' gradients.
+
+    Below the first layer nothing learns: without `to_input` what comes back means nothing.
+    """
     x = kept.x.to(dx.device, non_blocking=True)
     middle, attention = kept.middle, kept.attention
     if middle is None or attention is None:
@@ -96,7 +99,7 @@ def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting) -> Tensor:
         dx = parts[0] if len(parts) == 1 else torch.cat(parts)
         del part, parts, d, mlp
     kept.middle = middle = None
-    return _attention_backward(layer, x, attention, dx, how)
+    return _attention_backward(layer, x, attention, dx, how, to_input)
 
 
 def _normed(norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,7 +158,7 @@ def _head_normed(layer: Layer, qkv: Tensor, stack: Stack) -> tuple[Tensor, Tenso
 
 
 def _attention_backward(
-    layer: Layer, x: Tensor, kept: AttentionKept, dx: Tensor, how: Setting
+    layer: Layer, x: Tensor, kept: AttentionKept, dx: Tensor, how: Setting, to_input: bool
 ) -> Tensor:
     stack = how.stack
     attended = kept.done.out.reshape(len(x), -1)
@@ -180,6 +183,8 @@ def _attention_backward(
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
     g = layer.qkv.spread(d_qkv)
     layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g)
+    if not to_input:
+        return dx
     d_normed = layer.qkv.backward(d_qkv, g)
     return ops.rms_norm_backward(d_normed, x, layer.before_attention.weight, kept.scale, dx)
 
