@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 from conftest import as_json, suretune
 from suretune import rundir
 from suretune.model.attention import packed_attention
-from suretune.model.batch import make_pass
-from suretune.model.fused import keep_all, losses
+from suretune.model.batch import divergence, make_pass, token_logits
+from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.lora import trainable
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast
+from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
@@ -176,6 +177,50 @@ def test_replayed_updates_are_the_eager_ones() -> None:
         assert all((b.replayed.graph is not None) == graphs for b in engine.buckets)
         ends.append(adapters.values.detach().clone())
     assert torch.equal(ends[0], ends[1]) and bool(ends[0].isfinite().all())
+
+
+def test_memory_that_somebody_takes_means_smaller_passes_of_the_same_update() -> None:
+    """The allocator's own out-of-memory, in the middle of an update."""
+    device = torch.device("cuda")
+    model = on_gpu("Qwen2", torch.bfloat16)
+    for parameter in trainable(model).values():
+        parameter.data = parameter.data.float()
+    adapters = Adapters(trainable(model), 0.0)
+    stack = stack_of(model)
+    engine = Fast(stack, adapters, device, 2**16, keep_all(stack), graphs=False)
+    learner = Learner(model, adapters, engine, make_scale("bfloat16"), device, 0.0)
+    samples = rows(*[900] * 24)
+    gradient(learner, samples, 1000.0)  # compiles kernels
+    torch.cuda.empty_cache()
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    whole = gradient(learner, samples, 1000.0)
+    want, peak = adapters.gradient.clone(), torch.cuda.max_memory_allocated()
+    torch.cuda.empty_cache()
+    room = torch.cuda.memory_allocated() + (peak - held) // 2
+    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.mem_get_info()[1])
+    try:
+        parts = gradient(learner, samples, 1000.0)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert learner.notes and engine.tokens_per_pass < sum(len(row.ids) for row in samples)
+    assert parts == pytest.approx(whole, rel=1e-2)
+    assert gap(adapters.gradient, want) < 1e-2
+
+
+def test_drift_by_the_kernels_is_the_divergence() -> None:
+    """bfloat16 against autograd's modules in float64."""
+    given = make_pass(rows(200, 9, 140, 33), torch.device("cuda"))
+    model = on_gpu("Qwen2", torch.bfloat16)
+    exact = on_gpu("Qwen2", torch.float64)
+    exact.load_state_dict({name: t.double() for name, t in model.state_dict().items()})
+    with torch.no_grad():
+        after = token_logits(exact, given)
+        with exact.disable_adapter():
+            true = float(divergence(token_logits(exact, given), after).mean())
+    stack = stack_of(model)
+    assert true > 1e-3
+    assert float(divergences(stack, given, keep_all(stack)).mean()) == pytest.approx(true, rel=0.05)
 
 
 def test_a_poisoned_row_stays_alone() -> None:
