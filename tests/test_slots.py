@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from suretune.model import cached, slots
-from suretune.model.choose import drawn
-from suretune.model.decode import Decoder, pick
+from suretune.model.choose import drawn, pick
+from suretune.model.decode import Decoder
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
 from suretune.model.many import Adapters, read_adapter
 from suretune.model.slots import Ask, Said, Slots

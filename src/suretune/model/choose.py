@@ -27,6 +27,18 @@ def drawn(logits: Tensor, temperature: Tensor, top_p: Tensor | None, number: Ten
     return (place if order is None else order.gather(1, place))[:, 0]
 
 
+def pick(
+    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
+) -> Tensor:
+    """(B,) tokens of logits (B, V): the likeliest, or `drawn`; all rows by the same settings."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    rows = logits.shape[:1]
+    number = torch.rand(rows, generator=generator, device=logits.device)
+    heat, nucleus = (torch.full(rows, x, device=logits.device) for x in (temperature, top_p))
+    return drawn(logits, heat, nucleus if top_p < 1 else None, number)
+
+
 def likelihoods(logits: Tensor, token: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of logits (B, V): token's log-probabilities (B,), the `most` highest (B, most), and whose."""
     logs = logits.float().log_softmax(-1)

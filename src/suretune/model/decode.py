@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
+from suretune.model.choose import pick
 from suretune.model.replay import Line, captured
 from suretune.model.stack import Stack
 
@@ -23,19 +24,6 @@ ROOM = 256  # tokens, the least; then its powers of two
 LOOK = 16  # steps between two looks at whether all rows are finished
 CACHE_BYTES = 4 * 2**30  # for keys and values: more rows than fit are asked in turns
 NOTHING = -1  # in place of the tokens of a finished row
-
-
-def pick(
-    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
-) -> Tensor:
-    """(B, V) -> (B,): the likeliest, or one drawn from the nucleus of Holtzman et al. 2020."""
-    if temperature <= 0:
-        return logits.argmax(-1)
-    probabilities = (logits.float() / temperature).softmax(-1)
-    ordered, order = probabilities.sort(descending=True)
-    ordered[ordered.cumsum(-1) - ordered >= max(top_p, 1e-30)] = 0
-    drawn = torch.multinomial(ordered, 1, generator=generator)
-    return order.gather(1, drawn)[:, 0]
 
 
 @dataclass(slots=True)
