@@ -281,6 +281,7 @@ def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
         e for e in rundir.read_jsonl(tmp_path / "run" / "events.jsonl") if e["event"] == "budget"
     ]
     assert told[0]["fits"] == report["plan"]["updates"]
+    assert f" {len(report['steps'])}/{report['plan']['updates']} " in done.stderr
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert f"max_steps: {report['plan']['updates']}" in config
     # Killed between the plan and the config of the shorter run: a resume learns it from the plan.

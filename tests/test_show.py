@@ -278,7 +278,8 @@ def test_without_a_terminal_progress_is_plain_lines() -> None:
 @pytest.mark.parametrize("width", [50, 120])
 def test_on_a_terminal_progress_is_one_live_bar(width: int) -> None:
     to = coloured(width)
-    with show.Progress(3, to=to) as live:
+    with show.Progress(900, to=to) as live:
+        live.expect(3)
         live.step(a_record(1))
         live.step(a_record(3))
     assert "3/3" in said(to) and "1.5000" in said(to)

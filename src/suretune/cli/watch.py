@@ -25,6 +25,10 @@ class Watch:
         if name == "train":
             self.progress.start()
 
+    def planned(self, updates: int) -> None:
+        """A budget may have left fewer than the plan that was shown before."""
+        self.progress.expect(updates)
+
     def step(self, record: StepRecord) -> None:
         self.progress.step(record)
 

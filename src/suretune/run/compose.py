@@ -54,6 +54,8 @@ class Stages(Watcher, Protocol):
 
     def stage(self, name: str) -> None: ...
 
+    def planned(self, updates: int) -> None: ...
+
 
 def make_run(resolved: Resolved, journal: Journal) -> Path:
     """The run folder, or a stop."""
@@ -154,6 +156,7 @@ def train_only(
     clock["base_answers"] = time.perf_counter()
     watcher.stage("train")
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
+    watcher.planned(checked.plan.schedule.total)
     judge = Judge(
         checked.tokenizer, questions, before.skill_share, apart, checked.resolved.config.proof
     )

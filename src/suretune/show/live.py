@@ -36,6 +36,12 @@ class Progress:
                                           left="")  # fmt: skip
             self.bar.start()
 
+    def expect(self, updates: int) -> None:
+        """Of so many updates in all, not of as many as was thought."""
+        self.updates = updates
+        if self.bar and self.bar.tasks:
+            self.bar.update(self.task, total=updates)
+
     def step(self, record: StepRecord) -> None:
         """Show one update: on a terminal always, else every `every` updates and the last."""
         self.recent.append(record)
