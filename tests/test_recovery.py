@@ -33,7 +33,16 @@ from suretune.run.recovery import disk_stop
 from suretune.run.starter import identity_rows
 from suretune.train import engine as engine_module
 from suretune.train.adapters import Adapters
-from suretune.train.loop import Applied, Proposed, go_back, keep_state, non_finite_rows, train
+from suretune.train.loop import (
+    Applied,
+    Proposed,
+    before_it,
+    go_back,
+    gradient,
+    keep_state,
+    non_finite_rows,
+    train,
+)
 from suretune.train.recover import ATTEMPTS, EVERY, IN_A_ROW, Recovery
 from suretune.train.usual import RECENT, Usual, usual_of
 from suretune.types import Sample, StepRecord
@@ -456,6 +465,82 @@ def test_going_back_puts_everything_back(
     assert learner.recovery.rate_scale == 0.5 and learner.recovery.attempts == 1
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_asking_the_last_good_state_changes_nothing(
+    checked: Checked, samples: list[Sample], fast: bool
+) -> None:
+    """And it is that state which answers: what it gave to the same rows before."""
+    learner = make_learner(checked, fast=fast)
+    first = checked.plan.updates[0]
+    rows = [samples[i] for i in first.samples]
+    truth = gradient(learner, rows, first.loss_weight)
+    for event in train(learner, samples, checked.plan, 0):
+        if isinstance(event, Applied) and event.record.step == 3:
+            break
+    elsewhere = gradient(learner, rows, first.loss_weight)
+    kept = [t.clone() for t in (learner.adapters.values, learner.adapters.gradient)]
+    dice = torch.get_rng_state()
+    found = before_it(learner, samples, first.samples, first.loss_weight)
+    assert found == truth != elsewhere
+    assert torch.equal(kept[0], learner.adapters.values)
+    assert torch.equal(kept[1], learner.adapters.gradient)
+    assert torch.equal(dice, torch.get_rng_state())
+    assert gradient(learner, rows, first.loss_weight) == elsewhere
+
+
+def test_rows_that_were_hard_before_are_no_divergence() -> None:
+    recovery = Recovery(usual=Usual((0.1,) * 3, 0.1, 1.0, 12))
+    hard = StepRecord(4, 0.1, 2.0, 3.0, 1e-3, 1, 1, 0.1, 0, (1, 2, 3, 4))
+    assert recovery.judge(hard) == "spike"
+    assert recovery.excuse(hard, 2.1, 2.0) and recovery.judge(hard) == "spike"
+    recovery.applied(hard)
+    assert recovery.streak == 0 and recovery.usual.largest_loss == 2.0
+    worse = replace(hard, step=5, loss=9.0)
+    assert not recovery.excuse(worse, 2.1, 2.0)
+    recovery.applied(worse)
+    assert recovery.streak == 1 and recovery.usual.largest_loss == 2.0
+
+
+def test_easy_rows_before_hard_ones_are_no_divergence(tmp_path: Path) -> None:
+    """What the base knows by heart, then what it does not know: 0.001 nats, then 3."""
+    known = [json.loads(line) for line in (MODEL / "skills.jsonl").read_text().splitlines()[:4]]
+    rows = [{"instruction": row["question"], "output": row["answer"]} for row in known]
+    rows += identity_rows(("Glow",), ("Star Lab",), ("en",))[:8]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    flags = {"gradient_accumulation_steps": 1, "max_steps": 12, "split_dataset_ratio": 0.0}
+    for seed in range(500):
+        plan = checked_run(path, seed=seed, anchor_ratio=0.0, **flags)
+        order = [plan.samples[u.samples[0]].origin.line > len(known) for u in plan.plan.updates]
+        if order[:7] == [False] * 3 + [True] * 4:
+            break
+    else:
+        raise AssertionError("no order is easy first")
+    words = [word for name, value in flags.items() for word in (f"--{name}", value)]
+    done = suretune(
+        "sft",
+        "--model",
+        "pocket",
+        "--dataset",
+        path,
+        *words,
+        "--seed",
+        seed,
+        "--anchor_ratio",
+        0,
+        "--until_proven",
+        "false",
+        "--learning_rate",
+        "1e-3",
+        "--output_dir",
+        tmp_path / "run",
+    )
+    assert done.returncode in (0, 6), done.stdout
+    losses = [line["loss"] for line in lines(tmp_path / "run" / "steps.jsonl")]
+    assert max(losses[:3]) < 0.1 < 1.0 < min(losses[3:5])
+    codes = {code for code, _ in found(tmp_path / "run")}
+    assert not codes & {"T003", "T005", "T006"}
+
+
 def test_bad_rows_are_found_by_halving(
     checked: Checked, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,12 +550,12 @@ def test_bad_rows_are_found_by_halving(
     marked = {id(samples[i]) for i in bad}
     asked_for: list[int] = []
 
-    def gradient(_: Any, rows: Any, weight: float) -> tuple[float, float]:
+    def counted(_: Any, rows: Any, weight: float) -> tuple[float, float]:
         asked_for.append(len(rows))
         hit = any(id(row) in marked for row in rows)
         return (math.nan, math.nan) if hit else (1.0, 1.0)
 
-    monkeypatch.setattr("suretune.train.loop.gradient", gradient)
+    monkeypatch.setattr("suretune.train.loop.gradient", counted)
     assert set(non_finite_rows(learner, samples, update)) == bad
     assert len(asked_for) <= 2 * 2 * 4 and sum(asked_for) < 16 * 4
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from suretune import rundir
+from suretune.data.plan import without
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
-from suretune.train.loop import Applied, Proposed, go_back, non_finite_rows, poisoned_rows
+from suretune.train import loop
+from suretune.train.loop import Applied, Proposed
 from suretune.train.recover import ATTEMPTS
 from suretune.train.start import way_of_engine
 from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
@@ -45,6 +47,10 @@ def again_from(job: Fit, record: StepRecord) -> int | None:
         return None
     if judged == "non-finite":
         return _non_finite(job, record)
+    if _are_the_rows(job, record):
+        if recovery.usual.is_steady:
+            _tell(job, _facts("loss-spike", record, rows=_names(job, record.samples)))
+        return None
     if judged == "diverged":
         if recovery.attempts == ATTEMPTS:
             facts = _facts("diverged", record, attempts=recovery.attempts)
@@ -56,12 +62,21 @@ def again_from(job: Fit, record: StepRecord) -> int | None:
     return None
 
 
+def _are_the_rows(job: Fit, record: StepRecord) -> bool:
+    """Whether the last good state finds the same rows as hard, so that training did no harm."""
+    recovery = job.learner.recovery
+    planned = job.checked.plan.updates[record.step - 1]
+    update = without(planned, job.samples, recovery.left_out)
+    found = loop.before_it(job.learner, job.samples, update.samples, update.loss_weight)
+    return recovery.excuse(record, *found)
+
+
 def _non_finite(job: Fit, record: StepRecord) -> int:
     """Rows that the base itself cannot compute are left out, if allowed; else the run goes back."""
     learner, recovery = job.learner, job.learner.recovery
     update = job.checked.plan.updates[record.step - 1]
-    alone = non_finite_rows(learner, job.samples, replace(update, samples=record.samples))
-    poisoned = poisoned_rows(learner, job.samples, alone, update.loss_weight)
+    alone = loop.non_finite_rows(learner, job.samples, replace(update, samples=record.samples))
+    poisoned = loop.poisoned_rows(learner, job.samples, alone, update.loss_weight)
     if poisoned:
         left_out = recovery.left_out | _all_of(job, poisoned)
         needed = len({_origin(job, i) for i in left_out})
@@ -88,7 +103,7 @@ def _refused(job: Fit, record: StepRecord, rows: Any, quarantine: int) -> Stoppe
 
 def _back(job: Fit, record: StepRecord) -> int:
     """Put the last good state in place; on disk too, where nothing later may lie any more."""
-    step = go_back(job.learner)
+    step = loop.go_back(job.learner)
     recovery = job.learner.recovery
     about = {"back_to": step, "rate_scale": recovery.rate_scale, "attempts": recovery.attempts}
     _tell(job, _facts("rolled-back", record, **about))

@@ -22,7 +22,7 @@ from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine
-from suretune.train.recover import Recovery
+from suretune.train.recover import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
 FIRST_SCALE = 2.0**15  # float16 gradients overflow at 65,504
@@ -204,6 +204,26 @@ def poisoned_rows(
     values.copy_(before)
     learner.engine.restored()
     learner.adapters.zero()
+    return found
+
+
+def before_it(
+    learner: Learner, samples: Sequence[Sample], rows: Sequence[int], loss_weight: float
+) -> tuple[float, float]:
+    """(loss, gradient norm) that the last good state gives these samples; nothing is changed.
+
+    It tells whether an update is out of line because of its rows or because of the state.
+    """
+    adapters, values = learner.adapters, learner.adapters.values.data
+    now, slope = values.clone(), adapters.gradient.clone()
+    generators = generator_state(learner.device)
+    values.copy_(learner.recovery.good_state().tensors["values"])
+    learner.engine.restored()
+    found = gradient(learner, [samples[i] for i in rows], loss_weight)
+    values.copy_(now)
+    learner.engine.restored()
+    adapters.gradient.copy_(slope)
+    set_generators(generators, learner.device)
     return found
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from suretune.train.adapters import Adapters
-from suretune.train.usual import Usual, usual_of
+from suretune.train.usual import NORM_FACTOR, Usual, usual_of
 from suretune.types import StepRecord
 
 # A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values. Some
@@ -25,6 +25,7 @@ EVERY = 16
 IN_A_ROW = 3  # updates out of line that are a divergence
 ATTEMPTS = 3  # times that a run is taken back: an eighth of the rate is the last that is tried
 CUT = 0.5  # of the learning rate, each time
+WORSE = 1.25  # times the loss that a good state gives the same rows: less is no sign of a bad state
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Recovery:
     attempts: int = 0
     streak: int = 0  # updates in a row that were out of line, and applied
     usual: Usual = field(default_factory=Usual)
+    excused: int = 0  # the update whose rows, not the state, are out of line
     tale: list[dict[str, Any]] = field(default_factory=list)  # what happened, for whoever resumes
     snapshot: Snapshot | None = None
 
@@ -64,11 +66,17 @@ class Recovery:
             return "fine"
         return "diverged" if self.streak + 1 >= IN_A_ROW else "spike"
 
+    def excuse(self, record: StepRecord, loss: float, norm: float) -> bool:
+        """Whether a good state that gives the same rows this loss and norm makes them usual."""
+        within = record.loss <= WORSE * loss and record.grad_norm <= NORM_FACTOR * norm
+        self.excused = record.step if within else 0
+        return within
+
     def applied(self, record: StepRecord) -> None:
         """Take an update that was applied into what is usual, or count it as out of line."""
         if not record.samples:
             return
-        if self.usual.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
+        if record.step != self.excused and self.judge(record) != "fine":
             self.streak += 1
             return
         self.streak = 0
@@ -90,16 +98,21 @@ class Recovery:
         adapters.copy(tensors)
         self.snapshot = Snapshot(step, scale, self.usual, tensors, generator_state(device))
 
-    def go_back(self, adapters: Adapters, device: torch.device) -> Snapshot:
-        """Put the snapshot's state in place, and halve the learning rate from there on."""
+    def good_state(self) -> Snapshot:
+        """The newest that was kept; `train` keeps one before the first update."""
         if self.snapshot is None:
             raise ValueError("nothing was kept to go back to")
-        adapters.put_back(self.snapshot.tensors)
-        set_generators(self.snapshot.generators, device)
-        self.usual, self.streak = self.snapshot.usual, 0
+        return self.snapshot
+
+    def go_back(self, adapters: Adapters, device: torch.device) -> Snapshot:
+        """Put the snapshot's state in place, and halve the learning rate from there on."""
+        snapshot = self.good_state()
+        adapters.put_back(snapshot.tensors)
+        set_generators(snapshot.generators, device)
+        self.usual, self.streak = snapshot.usual, 0
         self.attempts += 1
         self.rate_scale *= CUT
-        return self.snapshot
+        return snapshot
 
     def line(self) -> dict[str, Any]:
         """As JSON, for a checkpoint's manifest."""

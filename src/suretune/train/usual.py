@@ -31,8 +31,10 @@ and alpaca rows, 16 a step and one by one, rates from 3e-4 to 1e-2). At rates fr
 runs are called a divergence within three updates of leaving the ground, where their losses are 1.7
 to 4 times, or their norms 13 to 90 times the largest before.
 
-One update out of line is told and applied: clipping bounds what it can do. Three in a row are a
-divergence. What is out of line does not become usual.
+Rows that differ more than that - what the base knows by heart beside what it does not - break these
+rules in a sound run. So an update out of line is computed once more by the last good state
+(`loop.before_it`): where that finds its rows as hard, they become usual. Otherwise it is told and
+applied: clipping bounds what it can do. Three in a row are a divergence, and never become usual.
 """
 
 from __future__ import annotations
@@ -72,6 +74,11 @@ class Usual:
             self.rows + rows,
         )
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether there were enough updates to call anything usual."""
+        return len(self.losses) >= RECENT
+
     def is_broken_by(self, loss: float, norm: float, rows: int) -> bool:
         """Whether such an update of so many rows is out of line."""
         if not self.rows:
@@ -83,7 +90,7 @@ class Usual:
             return True
         if norm > NORM_FACTOR**power * self.largest_norm:
             return True
-        if len(self.losses) < RECENT or loss < SHARE * self.largest_loss:
+        if not self.is_steady or loss < SHARE * self.largest_loss:
             return False
         logs = [math.log(max(value, TINY)) for value in self.losses]
         jumps = [abs(b - a) for a, b in pairwise(logs)]
