@@ -4,10 +4,12 @@ stops where the proof passes, resumed or not."""
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from array import array
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import torch
 
 from conftest import as_json, suretune, write_rows
 from suretune import rundir
+from suretune.config import Resolved
 from suretune.data.anchors import APART, answered, dealt, mixed, questions, uses_of
 from suretune.data.identity import language_of
 from suretune.data.mix import shared
@@ -24,8 +27,10 @@ from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
 from suretune.run.budget import Clock, fitting
 from suretune.run.evaluate import best_of, confirmed, stale
+from suretune.run.fit import SETTLED, _settled
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import Journal, Stopped
+from suretune.run.machine import too_little_room
 from suretune.run.resume import reopen
 from suretune.types import Evaluation, Origin, Plan, Sample, Span
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
@@ -160,6 +165,20 @@ def test_what_passed_once_is_kept_only_until_it_is_confirmed() -> None:
     assert best_of(lost, {12, 20}) is once[1]  # one between them is gone, not forgotten
 
 
+def test_a_run_does_not_settle_where_the_next_question_may_confirm() -> None:
+    found = [look(4, 10, 0.1, proven=True), look(8, 9), look(12, 10, 0.3, proven=True)]
+    found += [look(16, 9), look(20, 10, 0.3, proven=True)]
+    resolved = Resolved.default()
+    job: Any = SimpleNamespace(
+        evals=found, deadline=math.inf, checked=SimpleNamespace(resolved=resolved)
+    )
+    assert stale(found) == SETTLED and _settled(job) is None
+    job.evals = [*found[:-1], look(20, 9)]
+    assert _settled(job), "nothing can confirm it at the next one"
+    job.evals = [*found, look(24, 10, 0.3, proven=True)]
+    assert "24" in str(_settled(job))
+
+
 def test_a_loss_is_never_compared_with_none() -> None:
     """Evaluations of held-out rows alone neither count as worse nor as better than asked ones."""
     loss = [Evaluation(step, 3.0 - step / 100) for step in (0, 10, 20)]
@@ -227,6 +246,19 @@ def test_times_as_people_write_them() -> None:
 
 
 # --- the command line -----------------------------------------------------------------------------
+
+
+def test_room_is_wanted_for_what_passed_and_what_confirmed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, trained = plan_of(ROWS), 1000
+    assert len(plan.save_steps) == 1 and plan.probe_steps
+    one = 4 * trained * 4  # values, two moments and the copy of a checkpoint, and the adapter's
+    for room, fits in ((one, False), (2 * one, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=room: SimpleNamespace(free=free))
+        assert (too_little_room(tmp_path, trained, plan, 1) is None) == fits
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=one))
+    assert too_little_room(tmp_path, trained, replace(plan, probe_steps=()), 1) is None
 
 
 def test_a_run_stops_where_the_proof_passes(trained: Path) -> None:

@@ -12,7 +12,7 @@ from suretune.words import say
 
 UPDATES = 40  # at least; what the articles' 50 rows x 10 epochs come to
 MOST_EPOCHS = 10
-PROVING = 2  # times as many of both where the run stops by itself as soon as it is proven
+PROVING = 2  # times as many of both where the run stops by itself once it is proven
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
 WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/README.md
@@ -105,9 +105,9 @@ def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
     updates, most = times * UPDATES, times * MOST_EPOCHS
     why = auto(
         f"at least {updates} updates of {size} rows, at most {most} epochs"
-        + ("; it stops as soon as the probes pass" if times > 1 else ""),
+        + ("; it stops where the probes pass twice in a row" if times > 1 else ""),
         f"至少 {updates} 次更新、每次 {size} 行,最多 {most} 轮"
-        + (";验证问题一通过就停止" if times > 1 else ""),
+        + (";验证问题连续两次全部通过就停止" if times > 1 else ""),
     )
     epochs = min(most, math.ceil(updates / per_epoch))
     return resolved.with_values(why, num_train_epochs=float(epochs))

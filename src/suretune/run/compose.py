@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from suretune.run.evaluate import Judge
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.flags import parse_seconds
-from suretune.run.journal import OK, Journal, Stopped
+from suretune.run.journal import OK, Journal, Stopped, only_writer
 from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
@@ -70,19 +69,6 @@ def make_run(resolved: Resolved, journal: Journal) -> Path:
     return run
 
 
-@contextmanager
-def _only_writer(run: Path, journal: Journal) -> Iterator[None]:
-    """One process a run folder; the lock dies with its holder."""
-    with (run / "run.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise journal.stop(
-                SetupFacts("output-not-writable", str(run), found="another suretune writes here")
-            ) from error
-        yield
-
-
 @dataclass(slots=True)
 class Trained:
     """A finished training, still in memory, and what the base had answered."""
@@ -98,7 +84,7 @@ def train_and_prove(
     checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
 ) -> tuple[dict[str, Any], int]:
     """Everything after the check. Returns the report and the exit status."""
-    with _only_writer(run, journal):
+    with only_writer(run / "run.lock", journal):
         if journal.run is None:
             journal.open(run)
         try:

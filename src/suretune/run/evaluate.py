@@ -80,11 +80,7 @@ def whole(found: Evaluation) -> bool:
 
 
 def confirmed(found: Sequence[Evaluation]) -> bool:
-    """Whether the last two in a row are whole.
-
-    The first time is while the model still learns fast, and the questions asked on the way are a
-    sample: of 56 runs that ended there one failed 3 of the 15 that only the proof asks.
-    """
+    """Whether the last two in a row are whole: once can be luck (docs/architecture.md)."""
     last = comparable(found)[-2:]
     return len(last) == 2 and all(map(whole, last))
 
@@ -114,7 +110,7 @@ def stale(found: Sequence[Evaluation]) -> int:
 def point_best(run: Path, found: Sequence[Evaluation]) -> None:
     """Let `best` be the best evaluation whose checkpoint is there, or nothing."""
     there = dict(rundir.checkpoints(run))
-    best = best_of(found, there)
+    best = best_of(found, there) or best_of([one for one in found if one.step in there])
     if best:
         rundir.point(run, "best", there[best.step], step=best.step, evaluation=asdict(best))
     else:

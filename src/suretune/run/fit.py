@@ -28,7 +28,7 @@ from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
 from suretune.run.anchors import dealt_to, with_anchors
 from suretune.run.check import Checked
-from suretune.run.evaluate import Judge, best_of, comparable, confirmed, point_best, stale
+from suretune.run.evaluate import Judge, best_of, comparable, confirmed, point_best, stale, whole
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.hardware import hardware
@@ -169,7 +169,8 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     if job.held_out and not done:
         _evaluate(job, 0, watcher)
     start = time.perf_counter()
-    if done and (why := _settled(job)):  # killed between the last save and the end
+    begun = 0 < done < job.checked.plan.schedule.total
+    if begun and (why := _settled(job)):  # killed between the last save and the end
         job.stopped_early = why
         return
     begin: int | None = done
@@ -239,7 +240,8 @@ def _settled(job: Fit) -> Text | None:
         )
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     waited = stale(job.evals)
-    if (best.proven and waited >= SETTLED) or (patience is not None and waited >= patience):
+    settled = best.proven and waited >= SETTLED and not whole(comparable(job.evals)[-1])
+    if settled or (patience is not None and waited >= patience):
         return Text(
             f"{waited} evaluations no better than update {best.step}'s",
             f"连续 {waited} 次评估没有比第 {best.step} 次更新更好",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import fcntl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,16 @@ class Journal:
 
     def line(self, finding: Finding) -> dict[str, Any]:
         return {**asdict(finding), "ignored": self.ignored(finding)}
+
+
+@contextmanager
+def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
+    """One process a folder; the lock that lies there dies with its holder."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            found = "another suretune writes here"
+            about = SetupFacts("output-not-writable", str(lock.parent), found=found)
+            raise journal.stop(about) from error
+        yield

@@ -69,10 +69,12 @@ def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
 def too_little_room(run: Path, trained: int, plan: Plan, limit: int | None) -> SetupFacts | None:
     """Whether the checkpoints that are still to be written fit on the disk.
 
-    One more than the limit lies there for a moment, and the proven adapter is a copy.
+    One more than the limit lies there for a moment, and the proven adapter is a copy. A run that
+    stops by itself has one that passed and one that confirmed it.
     """
     there = len(rundir.checkpoints(run))
-    saves = min(len(plan.save_steps), limit + 1 if limit else len(plan.save_steps))
+    saves = max(len(plan.save_steps), 2 if plan.probe_steps else 0)
+    saves = min(saves, limit + 1) if limit else saves
     wanted = 4 * trained * (STATES * max(1, saves - there) + 1)
     free = shutil.disk_usage(run).free
     if wanted <= free:

@@ -7,7 +7,6 @@ resumed.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import signal
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped
+from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.search import Dimension, flags, grid, grid_size, setting
 from suretune.run.trials import (
     FAILED,
@@ -132,14 +131,7 @@ def _plan_of(resolved: Resolved, journal: Journal) -> str:
 @contextmanager
 def _alone(folder: Path, journal: Journal) -> Iterator[None]:
     """One sweep a folder; SIGTERM ends it as Ctrl-C does."""
-    with (folder / "sweep.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            found = "another suretune writes here"
-            raise journal.stop(
-                SetupFacts("output-not-writable", str(folder), found=found)
-            ) from error
+    with only_writer(folder / "sweep.lock", journal):
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             yield
