@@ -616,7 +616,6 @@ def test_memory_does_not_grow_with_the_file(folder: Path, layout: str) -> None:
 @pytest.mark.parametrize("kind", ["gz", "zst", "parquet", "dictionary.parquet"])
 def test_a_bomb_is_refused(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "FREE_GROWTH", 4 << 20)
-    monkeypatch.setattr("suretune.data.tables.FREE_GROWTH", 4 << 20)
     path = folder / f"bomb.{'jsonl.' * (not kind.endswith('parquet'))}{kind}"
     if kind.endswith("parquet"):
         pyarrow = pytest.importorskip("pyarrow")

@@ -137,8 +137,8 @@ def _bounded(handle: BinaryIO, compression: str, label: str) -> Iterator[bytes]:
     try:
         for block in _UNPACK[compression](handle):
             written += len(block)
-            if compression and written > max(FREE_GROWTH, MAX_GROWTH * handle.tell()):
-                raise Refused(_grown(label, written, handle.tell()))
+            if compression:
+                refuse_growth(label, handle.tell(), written)
             yield block
     except ImportError as error:
         raise Refused(_no_zstd(label)) from error
@@ -279,13 +279,16 @@ def _damaged(label: str, compression: str, error: Exception) -> Fault:
     return Fault("unknown-format", Origin(label, 0), found=shown(str(error)), hint=hint)
 
 
-def _grown(label: str, written: int, read: int) -> Fault:
+def refuse_growth(label: str, read: int, written: int) -> None:
+    """Refuse so many bytes that became so many: it would fill disk or memory."""
+    if written <= max(FREE_GROWTH, MAX_GROWTH * read):
+        return
     hint = Text(
-        f"Text does not compress over {MAX_GROWTH} times. If this really is data, unpack it first.",
-        f"文本不会压缩到 {MAX_GROWTH} 分之一以下。如果确实是数据，请先解压。",
+        f"Text does not compress over {MAX_GROWTH} times. If this is data, write it uncompressed.",
+        f"文本不会压缩到 {MAX_GROWTH} 分之一以下。如果确实是数据，请先存成未压缩的文件。",
     )
     found = f"{read:,} bytes became {written:,}"
-    return Fault("unknown-format", Origin(label, 0), found=found, hint=hint)
+    raise Refused(Fault("unknown-format", Origin(label, 0), found=found, hint=hint))
 
 
 def _no_zstd(label: str) -> Fault:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
-from suretune.data.feed import FREE_GROWTH, LIMIT, MAX_GROWTH, Feed, lines
+from suretune.data.feed import LIMIT, Feed, lines, refuse_growth
 from suretune.data.refusal import Refused, around, shown
 from suretune.types import Fault, Origin, Row, Text
 
@@ -146,8 +146,7 @@ def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
                 raise Refused(repeated(name, Origin(file, 0)))
         for batch in table.iter_batches(_BATCH):
             decoded += _bytes_of(batch)
-            if decoded > max(FREE_GROWTH, MAX_GROWTH * size):
-                raise Refused(_grown(file, size, decoded))
+            refuse_growth(file, size, decoded)
             yield from _batch_rows(batch, file, number)
             number += batch.num_rows
     except UnicodeDecodeError as error:
@@ -205,15 +204,6 @@ def _with_nul(value: Any) -> str | None:
         elif isinstance(item, (list, tuple)):
             todo += item
     return None
-
-
-def _grown(file: str, size: int, decoded: int) -> Fault:
-    hint = Text(
-        f"Text does not compress over {MAX_GROWTH} times; this file would fill the memory.",
-        f"文本不会压缩到 {MAX_GROWTH} 分之一以下；读取这个文件会占满内存。",
-    )
-    found = f"{size:,} bytes became {decoded:,}"
-    return Fault("unknown-format", Origin(file, 0), found=found, hint=hint)
 
 
 def _bad_parquet(file: str, rows: int, kind: str, error: Exception) -> Fault:
