@@ -387,6 +387,7 @@ def main() -> None:
     failed: dict[str, Result] = before.get("failed", {})
     date = datetime.now(timezone.utc).date().isoformat()
     device = device_name(asked.device)
+    remarks = before.get("remarks", [])  # written by hand: what a figure alone would not say
     for job in jobs(asked, model, rows):
         if not wanted(job, asked.only):
             continue
@@ -401,7 +402,7 @@ def main() -> None:
         shown = ("train_s", "wall_s", "tok_s", "peak_gib", "tokens", "one", "sixteen", "failed")
         print(job.name, {n: told[n] for n in shown if n in told}, file=sys.stderr, flush=True)
         asked.out.parent.mkdir(parents=True, exist_ok=True)
-        latest = assemble(runs, failed, device, asked.commit, date)
+        latest = assemble(runs, failed, device, asked.commit, date) | {"remarks": remarks}
         asked.out.write_text(json.dumps(latest, indent=1) + "\n")
 
 

@@ -129,8 +129,8 @@ measured for one large product: those with 3,584 outputs cut 2,048 tokens into 2
 multiprocessors, so the second wave is 70 % full. Four packs in one pass fill it (97 %). Beside them
 the gate's two kernels take 7.7 ms of 113 (their memory traffic alone would take 4.5), and the device
 waits 1.0 ms: half of it between its kernels, a quarter while the host reads the loss. Of process start
-to adapter saved, imports are 8.0 s on a machine that has just started and 6.0 s after, loading the
-weights 6.6 and 2.6 s.
+to adapter saved, imports and the check of the rows take 8.0 s on a machine that has just started and
+6.0 s after, loading the weights and making ready 6.6 and 2.6 s.
 """
 
 COMMANDS = {
@@ -264,18 +264,11 @@ def notes(latest: Mapping[str, Any]) -> list[str]:
     wall, gap = latest.get("seeds_uncompiled_wall_s"), latest.get("fp8_random_loss_gap")
     walls = [run["wall_s"] for run in latest.get("runs", {}).get("suretune:seeds", ())]
     if len(walls) > 1:
-        lines.append(
-            f"- Process start to adapter saved is the median of {_listed(walls)} s, in this order:"
-            " the machine had just started when the first began."
-        )
-    earlier = apart(latest)
-    if earlier:
-        lines.append(f"- Measured in earlier calls, on machines of the same kind: {earlier}.")
-    if "trl:packed" in earlier:
-        lines.append(
-            "- The peers' packed speeds are among these because other work kept the CPU busy beside"
-            " them in the newest call, and those that launch kernel by kernel wait for it."
-        )
+        told = ", ".join(f"{wall:.1f}" for wall in walls)
+        lines.append(f"- Process start to adapter saved is the median of {told} s, in this order.")
+    if earlier := apart(latest):
+        lines.append(f"- Put in from earlier calls, on machines of the same kind: {earlier}.")
+    lines += [f"- {remark}" for remark in latest.get("remarks", ())]
     if wall is not None:
         lines.append(
             f"- Where no library's bytecode is compiled, as images often leave it, suretune took"
@@ -291,10 +284,6 @@ def notes(latest: Mapping[str, Any]) -> list[str]:
         " its full 96 tokens; a model that ends its answers needs a fraction."
     )
     return lines
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.1f}" for value in values)
 
 
 def apart(latest: Mapping[str, Any]) -> str:

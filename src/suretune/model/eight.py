@@ -14,8 +14,6 @@ from torch import Tensor
 
 from suretune.model import ops
 
-LARGEST = 448.0  # of float8_e4m3fn
-
 
 @dataclass(frozen=True, slots=True)
 class Eight:
