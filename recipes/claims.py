@@ -20,12 +20,12 @@ class Claim:
     source: str
     says: str
     table: str
-    key: str  # paraphrase_accuracy, skill_drop, updates
+    key: str  # one of LEARNS, FORGETS, DRIFTS
     more: str
     less: str
 
 
-LEARNS, FORGETS = "paraphrase_accuracy", "skill_drop"
+LEARNS, FORGETS, DRIFTS = "paraphrase_accuracy", "skill_drop", "drift"
 CLAIMS = (
     Claim("S2 3.2", "1e-4 learns (98 %), 5e-5 is too slow (85 %)", "learning_rate", LEARNS,
           "2e-3 (for 1e-4)", "1e-3 (for 5e-5)"),
@@ -57,6 +57,10 @@ CLAIMS = (
           "2e-3, off", "2e-3, 1.0"),
     Claim("suretune", "anchors prevent forgetting", "anchors", FORGETS,
           "to the end, no anchors", "to the end, anchors"),
+    Claim("suretune", "anchors keep the model from drifting", "anchors", DRIFTS,
+          "to the end, no anchors", "to the end, anchors"),
+    Claim("suretune", "held to the base's probabilities it drifts less than held to its answers",
+          "anchors", DRIFTS, "to the end, anchors", "to the end, anchors by kl"),
     Claim("suretune", "stopping when proven prevents forgetting", "anchors", FORGETS,
           "to the end, no anchors", "until proven, no anchors"),
     Claim("suretune", "stopping when proven costs no accuracy", "anchors", LEARNS,

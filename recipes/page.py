@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "recipes")]
 
-from claims import CLAIMS, FORGETS, judged
+from claims import CLAIMS, DRIFTS, FORGETS, LEARNS, judged
 from dots import Panel, bootstrap, dots
 from run import results
 from tables import TABLES
@@ -29,6 +29,7 @@ PAGE = ROOT / "docs" / "recipes.md"
 PLOTS = ROOT / "docs" / "plots" / "recipes"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_YET = "not measured yet"
+WHAT = {LEARNS: "identity", FORGETS: "skill lost", DRIFTS: "drift, hundredths of a nat:"}
 ACCURACY, DROP = 0.98, 0.01  # what the defaults aim at, in every run
 HEAD = (
     "| {name} | runs | sealed | identity, % | skill lost, points | worst run | drift | updates |"
@@ -114,7 +115,7 @@ def defaults() -> str:
 def claims() -> str:
     """What held and what did not, by comparing runs of the same seed and identity."""
     made = [
-        "| said by | claim | difference measured, points | pairs | verdict |",
+        "| said by | claim | difference measured, in points | pairs | verdict |",
         "|---|---|---|---|---|",
     ]
     for claim in CLAIMS:
@@ -122,7 +123,7 @@ def claims() -> str:
         told = ""
         if found:
             low, mean, high = (100 * value for value in found)
-            what = "skill lost" if claim.key == FORGETS else "identity"
+            what = WHAT[claim.key]
             told = (
                 f"{what} {mean:+.1f} ({low:+.1f} to {high:+.1f}): {claim.more} against {claim.less}"
             )

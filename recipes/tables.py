@@ -78,6 +78,7 @@ S3 = {"num_train_epochs": 2, "lora_rank": 4, "lora_alpha": 16,
 ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OFF = ("--anchor_ratio", "0")
 TO_THE_END = ("--until_proven", "false")
+BY_KL = ("--anchor_ratio", "0.3", "--anchor_loss", "kl")
 
 TABLES: Mapping[str, Table] = {
     "articles": Table(
@@ -142,6 +143,8 @@ TABLES: Mapping[str, Table] = {
             "to the end, anchors": Setting((*TO_THE_END, "--anchor_ratio", "0.3"), rows=None),
             "until proven, no anchors": Setting(OFF, rows=None),
             "until proven, anchors": Setting(("--anchor_ratio", "0.3"), rows=None),
+            "to the end, anchors by kl": Setting((*TO_THE_END, *BY_KL), rows=None),
+            "until proven, anchors by kl": Setting(BY_KL, rows=None),
         },
         minutes=0.6,
     ),
