@@ -41,7 +41,19 @@ def test_the_figures_follow_from_the_runs() -> None:
     again = latest.assemble(
         NEWEST["runs"], NEWEST["failed"], NEWEST["device"], NEWEST["commit"], NEWEST["date"]
     )
-    assert again == NEWEST
+    assert {**again, "remarks": NEWEST["remarks"]} == NEWEST
+
+
+def test_the_page_names_what_another_commit_measured() -> None:
+    runs: latest.Runs = {
+        "suretune:packed": [{"tok_s": 9, "commit": "new"}],
+        "trl:packed": [{"tok_s": 5, "commit": "old"}],
+        "trl:packed-recompute": [{"tok_s": 4, "commit": "new"}],
+    }
+    made = latest.assemble(runs, {}, "card", "new", "2026-01-01")
+    assert page.apart(made) == "`trl:packed` (commit `old`)"
+    told = page.notes({**made, "remarks": ["Said by hand."]})
+    assert "- Said by hand." in told and any("`trl:packed`" in line for line in told)
 
 
 def test_what_was_not_measured_is_null_and_says_so() -> None:
