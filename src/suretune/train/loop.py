@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -193,16 +194,11 @@ def poisoned_rows(
 
     The adapters are silent meanwhile; what an activation that is not finite touches stays so.
     """
-    values = learner.adapters.values.data
-    before = values.clone()
-    values.zero_()
-    learner.engine.restored()
-    found = [
-        i for i in rows
-        if not all(map(math.isfinite, gradient(learner, [samples[i]], loss_weight)))
-    ]  # fmt: skip
-    values.copy_(before)
-    learner.engine.restored()
+    with _wearing(learner, torch.zeros_like(learner.adapters.values)):
+        found = [
+            i for i in rows
+            if not all(map(math.isfinite, gradient(learner, [samples[i]], loss_weight)))
+        ]  # fmt: skip
     learner.adapters.zero()
     return found
 
@@ -214,17 +210,26 @@ def before_it(
 
     It tells whether an update is out of line because of its rows or because of the state.
     """
-    adapters, values = learner.adapters, learner.adapters.values.data
-    now, slope = values.clone(), adapters.gradient.clone()
-    generators = generator_state(learner.device)
-    values.copy_(learner.recovery.good_state().tensors["values"])
-    learner.engine.restored()
-    found = gradient(learner, [samples[i] for i in rows], loss_weight)
-    values.copy_(now)
-    learner.engine.restored()
-    adapters.gradient.copy_(slope)
+    slope, generators = learner.adapters.gradient.clone(), generator_state(learner.device)
+    with _wearing(learner, learner.recovery.good_state().tensors["values"]):
+        found = gradient(learner, [samples[i] for i in rows], loss_weight)
+    learner.adapters.gradient.copy_(slope)
     set_generators(generators, learner.device)
     return found
+
+
+@contextmanager
+def _wearing(learner: Learner, values: Tensor) -> Iterator[None]:
+    """Other adapters for a while; the gradient is whoever's who asks for one."""
+    worn = learner.adapters.values.data
+    before = worn.clone()
+    worn.copy_(values)
+    learner.engine.restored()
+    try:
+        yield
+    finally:
+        worn.copy_(before)
+        learner.engine.restored()
 
 
 def _peak_memory(device: torch.device) -> int:
