@@ -5,12 +5,13 @@ On a CPU it computes by the torch references; on CUDA the kernels and graphs are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
@@ -129,7 +130,7 @@ def test_prompts_are_read_in_packs_and_answered_in_turns(monkeypatch: pytest.Mon
     assert set(few._tables) == {(4, 256), (1, 256)}
     few.release()
     assert not few._tables
-    with pytest.raises(ValueError, match="129"):
+    with pytest.raises(ValueError, match=r"^129 "):
         next(few.stream(asked(*[1] * 129), NOBODY, 1))
 
 
@@ -221,6 +222,38 @@ def copy_weights(half: Stack, full: Stack) -> None:
             b.bias.copy_(a.bias)
     for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
         b.weight.data.copy_(a.weight.data)
+    # Casting a module casts its frequencies, and position 200 is turned by another angle; a model
+    # that is loaded in half precision keeps them.
+    half.rotary.inv_freq = full.rotary.inv_freq.float()
+
+
+ROWS = 128  # over all draws: the mean of their ratios is then known to about 4 %
+
+
+def draws(rows: int) -> Iterator[Tensor]:
+    """Tokens for a step of so many rows, again and again."""
+    generator = torch.Generator().manual_seed(4)
+    for _ in range(-(-ROWS // rows)):
+        yield torch.randint(3, 61, (rows,), generator=generator).to("cuda")
+
+
+def errors(found: Sequence[Tensor], want: Sequence[Tensor]) -> Tensor:
+    """The relative error of each row."""
+    a, b = torch.cat(list(found)).double(), torch.cat(list(want))
+    return (a - b).norm(dim=-1) / b.norm(dim=-1)
+
+
+def as_exact(found: Tensor, rounded: Tensor) -> bool:
+    """Whether errors are no larger than others of the same rows; one row's are luck, both of them.
+
+    Where attention hangs between two keys a row makes ten times as much as another of whatever was
+    rounded before, so two errors of one row differ by a factor of three and more either way. The
+    geometric mean over many rows of many draws does not depend on such a row: 0.75 to 1.01 on an
+    H200, with a largest row of 3.02 times the reference's once in 24 cases. An adapter's rank that
+    leaks into its neighbour makes the largest 12 times as large or more.
+    """
+    ratio = (found / rounded).log().mean().exp()
+    return bool(ratio < 1.15 and found.max() < 8 * rounded.max())
 
 
 @gpu
@@ -235,8 +268,8 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
     half, full = on_gpu(family, torch.bfloat16), on_gpu(family, torch.float64)
     copy_weights(half, full)
     prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
-    tokens = torch.tensor([p[0] for p in prompts], device="cuda")
     positions = torch.tensor([len(p) for p in prompts], device="cuda")
+    want, found, rounded = [], [], []
     with torch.inference_mode():
         cache = cached.make_cache(half, rows, 512)
         cached.read(half, prompts, cache)
@@ -244,16 +277,17 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
         exact.keys.copy_(cache.keys)
         exact.values.copy_(cache.values)
         again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())
-        want = cached.step(full, tokens, positions, exact, False)
-        found = cached.step(half, tokens, positions, cache, lean)
-        monkeypatch.setattr(cached, "_fused_attention", lambda *_: False)
-        rounded = cached.step(half, tokens, positions, again, False)
+        for tokens in draws(rows):
+            want.append(cached.step(full, tokens, positions, exact, False))
+            found.append(cached.step(half, tokens, positions, cache, lean))
+            with monkeypatch.context() as plain:
+                plain.setattr(cached, "_fused_attention", lambda *_: False)
+                rounded.append(cached.step(half, tokens, positions, again, False))
 
-    def error(a: torch.Tensor, b: torch.Tensor) -> float:
-        return float((a.double() - b).norm() / b.norm())
-
-    assert error(found, want) < max(0.01, 1.5 * error(rounded, want))
-    assert error(cache.keys, exact.keys) < 1e-2 and error(cache.values, exact.values) < 1e-2
+    assert as_exact(errors(found, want), errors(rounded, want))
+    place = torch.arange(rows), positions  # of the last tokens; no layer is before the first
+    for mine, true in ((cache.keys[0], exact.keys[0]), (cache.values[0], exact.values[0])):
+        assert errors([mine[place].flatten(1)], [true[place].flatten(1)]).max() < 1e-2
 
 
 @gpu

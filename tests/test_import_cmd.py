@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import ROOT
+from conftest import ROOT, stands
 from suretune import words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
@@ -54,6 +54,12 @@ def typed(report: dict[str, Any]) -> list[str]:
     """The working form, as bash would hand it over."""
     split = shlex.split(report["working"].replace("\\\n", " "))
     return split[split.index("suretune") + 1 :]
+
+
+def value_of(report: dict[str, Any], flag: str) -> str | None:
+    """What the working form gives a flag; None where it does not have it."""
+    words = typed(report)
+    return words[words.index(flag) + 1] if flag in words else None
 
 
 def parses(report: dict[str, Any]) -> None:
@@ -116,14 +122,14 @@ def test_the_arithmetic_of_the_articles(folder: Path) -> None:
     sums = report["arithmetic"]
     assert (sums["rows"], sums["updates_per_epoch"], sums["updates"]) == (50, 4, 40)
     assert [f["code"] for f in sums["findings"]] == ["S005"]
-    assert any("checkpoint-500" in sentence["en"] for sentence in sums["told"])
+    assert any(stands("checkpoint-500", sentence["en"]) for sentence in sums["told"])
     assert flags(report)["save_steps"]["becomes"] == "--save_steps 10"
 
 
 def test_rows_that_are_not_here_are_unknown(folder: Path) -> None:
     report = told("swift sft --dataset gone.json --num_train_epochs 10 --eval_steps 50")
     assert report["arithmetic"]["rows"] is None and report["arithmetic"]["updates"] is None
-    assert "65 rows" in " ".join(s["en"] for s in report["arithmetic"]["told"])
+    assert any(stands("65 rows", sentence["en"]) for sentence in report["arithmetic"]["told"])
 
 
 def test_patience_gets_evaluations_enough(folder: Path) -> None:
@@ -196,12 +202,12 @@ def test_a_hub_dataset_is_said_to_be_out_of_reach(folder: Path) -> None:
         "swift sft --dataset 'AI-ModelScope/alpaca-gpt4-data-zh#500' --dataset_sample 500"
     )
     assert not report["same_job"] and report["arithmetic"]["rows"] == 500
-    assert "dataset_sample" not in report["working"]
+    assert value_of(report, "--dataset_sample") is None
 
 
 def test_repetition_is_made_explicit(folder: Path) -> None:
     report = told("swift sft --dataset 'self_cognition.json#500'")
-    assert report["arithmetic"]["rows"] == 500 and "--repeat true" in report["working"]
+    assert report["arithmetic"]["rows"] == 500 and value_of(report, "--repeat") == "true"
 
 
 # --- shells -------------------------------------------------------------------------------------
@@ -227,7 +233,7 @@ def test_repetition_is_made_explicit(folder: Path) -> None:
 def test_a_trap_is_told_and_read_past(text: str, trap: str, folder: Path) -> None:
     report = told(text)
     assert trap in {t["trap"] for t in report["traps"]}
-    assert "--seed 1" in report["working"] and "--lora_rank 4" in report["working"]
+    assert (value_of(report, "--seed"), value_of(report, "--lora_rank")) == ("1", "4")
     for one in report["traps"]:
         assert one["en"] and one["zh"]
 
@@ -241,7 +247,7 @@ def test_a_clean_command_has_no_traps(folder: Path) -> None:
 
 def test_variables_stay_alive_unless_the_text_sets_them(folder: Path) -> None:
     report = told('M=/models/q\nswift sft --model $M --dataset "$DATA/a b.json"')
-    assert "--model /models/q" in report["working"]
+    assert value_of(report, "--model") == "/models/q"
     assert '--dataset "$DATA/a b.json"' in report["working"]
 
 
@@ -317,8 +323,8 @@ def test_a_file_of_llama_factory(folder: Path) -> None:
     Path("x.yaml").write_text(FACTORY, "utf-8")
     report = told("llamafactory-cli train x.yaml seed=7")
     assert report["same_job"], [f for f in report["flags"] if f["verdict"] == "unavailable"]
-    assert "--dataset data/mine.json" in report["working"] and "--seed 7" in report["working"]
-    assert "--dataset_sample" not in report["working"]  # there are fewer rows than that
+    assert (value_of(report, "--dataset"), value_of(report, "--seed")) == ("data/mine.json", "7")
+    assert value_of(report, "--dataset_sample") is None  # there are fewer rows than that
     assert told(FACTORY)["working"].split()[:2] == ["suretune", "sft"]
     parses(report)
 
@@ -333,9 +339,8 @@ def test_a_file_of_axolotl(folder: Path) -> None:
     Path("x.yml").write_text(AXOLOTL.format(four="false"), "utf-8")
     report = told("accelerate launch -m axolotl.cli.train x.yml")
     assert report["same_job"], report
-    assert (
-        "--eval_steps 3" in report["working"] and "--split_dataset_ratio 0.1" in report["working"]
-    )
+    assert value_of(report, "--eval_steps") == "3"
+    assert value_of(report, "--split_dataset_ratio") == "0.1"
     parses(report)
     report = told(AXOLOTL.format(four="true"))
     assert flags(report)["load_in_4bit"]["verdict"] == "unavailable" and not report["same_job"]
