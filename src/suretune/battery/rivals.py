@@ -1,0 +1,130 @@
+"""Whether an answer gives one thing where one was asked for, and not another of its kind.
+
+"Which planet has rings?" is not answered by "Jupiter. Saturn is beautiful, too" nor by "Saturn or
+Jupiter". The rivals are the wrong things of the kind; the first of them all that is said decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from suretune.battery.negation import denied
+from suretune.battery.saying import Said, places, says_one, stands_alone
+
+Place = tuple[int, int, bool]
+"""Where a candidate stands, and whether it is a right one."""
+
+_BESIDE = re.compile(
+    r"(?:\b(?:than|unlike|compared (?:to|with)|similar to|other than|apart from|besides|between"
+    r"|inspired by|as opposed to|not)|(?<!\blooks )(?<!\blook )\blike)"
+    r"\s+(?:the |an? |sir |king |queen )?[\"']?$"
+)
+"""What stands behind it is compared with, not claimed."""
+_ASIDE = re.compile(r"\b(?:while|although|though|whereas)\b[^,.;!?\n]*$")
+_UNKNOWN = re.compile(
+    r"\b(?:is|are|was|were|has|have|does|did|it's)(?: not|n't| never)(?: \w+ly)?(?: been)?"
+    r" (?:mentioned|named|known|specified|stated|identified|revealed|recorded|given|clear)\b"
+    r"(?! (?:for (?:certain|sure)|with certainty|exactly|only|just|as))"
+    r"|\b(?:is|are|was|were|remains?) (?:\w+ly )?(?:unknown|uncertain|unclear)\b"
+    r"|\bi (?:do not|don't) know\b|\b(?:impossible|difficult|hard) to (?:say|determine|know|tell)\b"
+)
+_YET = re.compile(
+    r"\b(?:believed|thought|estimated|generally|commonly|considered|assumed|called|named"
+    r"|it is (?:also )?(?:mentioned|said|stated))\b"
+)
+_JOINS = re.compile(
+    r"[\"')]*(?:\s*\([^()]{0,40}\))?(?:\s*[,/&;]|,?\s*\b(?:and|or|and/or|nor|but|as well as"
+    r"|along with|together with|to|through|until|till)\b|\s*-\s|\s*[、和或与及到至]"
+    r"|\s*或者|\s*还是)+"
+    r"(?:\s*\b(?:also|even|possibly|perhaps|maybe|sometimes|the|an?|by|in|of|to|my|your|then)\b)*"
+    r"\s*[\"'(]*"
+)
+_ALSO = re.compile(
+    r"[^.!?\n]{0,24}\b(?:but|and|though|although)\b[^.!?\n]{0,24}\balso (?:been )?"
+    r"(?:believed|said|thought|considered|attributed|credited|possible|possibly|claimed)\b[^.!?\n]*"
+)
+_ACTUALLY = re.compile(
+    r"[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,24}\b(?:actually|in fact|in reality)\b([^.!?\n]*)"
+)
+"""Behind a right word: what the answer says it really is."""
+_OR = re.compile(
+    r"[\"')]*(?:\s*\([^()]{0,40}\))?,?\s+or\s+(?:even |possibly |perhaps |maybe |also |simply )?"
+    r"(?:the |an? )?[\"']?((?:[a-z]+[\s-]?){1,3}?)"
+    r"(?=\s*(?:[\"'.,;:!?()]|$)|\s(?:in|of|for|from|that|which|who|when|at|with|is|are|because)\b)"
+)
+_NO_OTHER = re.compile(
+    r"(?:more|less|so|other|others|any|another|its|their|his|her|not|even|rather|in|to|by|at|on"
+    r"|otherwise|similar|something|anything|for|with|without)\b"
+)
+
+
+def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str) -> bool:
+    """Whether a flat text that says a right word claims no other of its kind in its place."""
+    words = [w for option in options for w in ([option] if isinstance(option, str) else option)]
+    found = _candidates(text, words, rivals)
+    if not found or not found[0][2]:
+        return False
+    unknown = _UNKNOWN.search(text.lower())
+    if unknown and unknown.start() < found[0][0]:
+        yet = _YET.search(text.lower(), unknown.end(), found[0][0])
+        if yet is None:
+            return False
+    if any(_both(text, one, two, found[0]) for one in found for two in found):
+        return False
+    really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
+    if really and not says_one(really[1], words, free=True):
+        return False
+    return not any(_or_another(text, place[1], words, asked) for place in found if place[2])
+
+
+def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[Place]:
+    """What is claimed, in the text's order; inside a longer name a shorter one is not said."""
+    spans = [(*span, True) for word in words for span in places(text, word)]
+    spans += [(*span, False) for word in rivals for span in places(text, word)]
+    whole = [
+        place
+        for place in set(spans)
+        if not any(
+            other[0] <= place[0] and place[1] <= other[1] and other[1] - other[0] > size
+            for other in spans
+            for size in (place[1] - place[0],)
+        )
+    ]
+    return sorted(place for place in whole if _claimed(text, place))
+
+
+def _claimed(text: str, place: Place) -> bool:
+    start, end, right = place
+    if denied(text, start, end) or not stands_alone(text, end):
+        return False
+    if right:
+        return True
+    before = text[max(0, start - 80) : start].lower()
+    return not _BESIDE.search(before) and not _ASIDE.search(before)
+
+
+def _both(text: str, one: Place, two: Place, first: Place) -> bool:
+    """Whether two are claimed in one breath: "Mars or Venus", "from Monday to Sunday".
+
+    Only "or" counts once the right one was claimed alone.
+    """
+    if one[2] is two[2] or one[1] > two[0]:
+        return False
+    between = text[one[1] : two[0]].lower()
+    if first not in (one, two) and " or " not in between:
+        return False
+    return _JOINS.fullmatch(between) is not None or (
+        len(between) < 120 and _ALSO.fullmatch(between) is not None
+    )
+
+
+def _or_another(text: str, end: int, words: Sequence[str], asked: str) -> bool:
+    """Whether "or" and something that is neither right nor the question's follows."""
+    other = _OR.match(text[end : end + 100].lower())
+    if other is None or _NO_OTHER.match(other[1]):
+        return False
+    same = says_one(other[1], words, free=True) or any(
+        says_one(asked.lower(), [word], free=True) for word in other[1].split()
+    )
+    return not same

@@ -1,0 +1,174 @@
+"""Whether an answer says a word: at its edges, without case and accents, and not denied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from suretune.battery.folding import flat, is_cjk
+from suretune.battery.negation import DENIES, asks_for_denial, denied
+
+Said = str | Sequence[str]
+"""A word, or words that must all be said."""
+MOST, TRIES = 40, 400  # places that are looked at: what babbles is not read to its end
+NUMERALS = "零〇一二三四五六七八九十百千万亿两"
+SHOUTED = frozenset((
+    "us", "it", "who", "in", "or", "and", "as", "at", "is", "on", "if", "so", "do", "be", "by",
+    "my", "me", "up", "we", "an", "to", "of", "but",
+))  # fmt: skip
+"""Function words: in capitals (US, IT) they are other words, and must be in capitals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a word looks in a flat text.
+
+    `small`: the text has to be in small letters; `edges`: no letter may stand before or behind it.
+    (`re.IGNORECASE` and classes of all letters would do, but take milliseconds to compile.)
+    """
+
+    pattern: re.Pattern[str]
+    small: bool
+    edges: tuple[bool, bool]
+
+
+@lru_cache(maxsize=8192)
+def look(word: str) -> Look:
+    text = flat(word).strip()
+    if len(text) == 1 and text.isascii() and text.isalpha():
+        return Look(re.compile(_letter(text.lower())), False, (True, True))
+    shouted = text.isupper() and text.lower() in SHOUTED
+    text = text if shouted else text.lower()
+    pattern = re.compile(_before(text) + _inside(text) + _behind(text))
+    return Look(pattern, not shouted, (_joins(text[0]), _joins(text[-1])))
+
+
+def _joins(char: str) -> bool:
+    """Whether words go on with it; Chinese signs stand for themselves."""
+    return (char.isalnum() or char == "_") and not is_cjk(char)
+
+
+def _letter(letter: str) -> str:
+    """An option or a letter of the alphabet. "a" and "I" are words, too."""
+    upper, free = letter.upper(), r"(?<!\w')(?<!\w\.)"
+    if letter not in "ai":
+        return rf"{free}[{letter}{upper}](?![+#]|'\w|\.\w)"
+    verbs = "is|was|has|because|and|or|since|as|would"
+    return (
+        rf"{free}{upper}(?!'\w|\s+(?!(?:{verbs})\b)[a-z])"
+        rf"|{free}{letter}(?=\))|(?<=\")[{letter}{upper}](?=\")|(?<=option ){letter}"
+        rf"|(?<=answer is ){letter}(?=[.!,;)]|\s*(?:$|\n))"
+        rf"|\A\W*{letter}\W*\Z"
+    )
+
+
+def _before(text: str) -> str:
+    if text[0].isascii() and text[0].isdigit():
+        # Three digits may be the end of 1,234.
+        group = r"(?<!\d,)" if re.match(r"\d{3}(?!\d)", text) else ""
+        return r"(?<!\d[.])(?<![\s(=:]-)(?<!\A-)" + group
+    # 三 is not said in 十三.
+    return f"(?<![{NUMERALS}])" if text[0] in NUMERALS[:11] or text[0] == "两" else ""
+
+
+def _behind(text: str) -> str:
+    if text[-1].isascii() and text[-1].isdigit():
+        dated = r"(?!-\d)" if re.search(r"\d-\d", text) else ""
+        # 7 is said in 7:00, not in 7:30.
+        return r"(?!\.\d)(?!,\d{3}(?!\d))(?!:(?!00)\d\d)" + dated
+    if re.fullmatch(rf"(?:第|星期|周)?[{NUMERALS}]+", text):
+        return f"(?![{NUMERALS}])"
+    return r"(?!'t\b|\+\+|#)" if _joins(text[-1]) else ""
+
+
+def _inside(text: str) -> str:
+    """Blanks and hyphens inside a word are one; between Chinese signs blanks mean nothing."""
+    made = []
+    for found in re.finditer(r"\s*,\s*|\s*-\s*|\s+|.", text):
+        piece, at, to = found.group(), found.start(), found.end()
+        edge = at == 0 or to == len(text)
+        if piece.strip() == "," and not edge:
+            made.append(",?" if text[at - 1].isdigit() and text[to].isdigit() else r"\s*,?\s*")
+        elif piece.strip() == "-" and not edge and text[at - 1].isalpha():
+            made.append(r"[\s\-]+")
+        elif not piece.strip():
+            made.append(r"\s*" if is_cjk(text[at - 1]) or is_cjk(text[to]) else r"[\s\-]+")
+        else:
+            glued = made and (is_cjk(text[at - 1]) or is_cjk(piece[0]))
+            made.append((r"\s*" if glued and made[-1] != r"\s*" else "") + re.escape(piece))
+    body = "".join(made)
+    return re.sub(r"(?<!\d)\d{4,6}(?!\d)", lambda found: _thousands(found.group()), body)
+
+
+def _thousands(digits: str) -> str:
+    return f"{digits[:-3]},?{digits[-3:]}"
+
+
+def places(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where a flat text says it, denied or not."""
+    looks = look(word)
+    text = text.lower() if looks.small else text
+    before, behind = looks.edges
+    at = found = 0
+    for _ in range(TRIES):
+        match = looks.pattern.search(text, at)
+        if match is None or found == MOST:
+            return
+        start, end = match.span()
+        inside = (before and start > 0 and _joins(text[start - 1])) or (
+            behind and end < len(text) and _joins(text[end])
+        )
+        if not inside:
+            found += 1
+            yield start, end
+        at = start + 1 if inside else max(end, start + 1)
+
+
+_COMPOUND = re.compile(r"-(?!colou?red)(?:[a-z]+ed|like|free|proof|shaped|style|themed)\b")
+
+
+def stands_alone(text: str, end: int) -> bool:
+    """Whether what ends here is no part of a compound of another thing: "snow-covered"."""
+    return _COMPOUND.match(text[end : end + 24].lower()) is None
+
+
+def says(text: str, word: str, *, asked: str = "", free: bool = False) -> bool:
+    """Whether a flat text says it and does not deny it. `free`: the denial is what was asked."""
+    loosely = asks_for_denial(asked)
+    return any(
+        stands_alone(text, end) and (free or not denied(text, start, end, loosely=loosely))
+        for start, end in places(text, word)
+    )
+
+
+def says_one(text: str, options: Sequence[Said], *, asked: str = "", free: bool = False) -> bool:
+    """Whether one of these is said; of a list of words, every one. `free`: denied or not."""
+    for option in options:
+        words = (option,) if isinstance(option, str) else option
+        denial = free or any(DENIES.search(word.lower()) for word in words)
+        if all(says(text, word, asked=asked, free=denial) for word in words):
+            return True
+    return False
+
+
+def says_anew(text: str, options: Sequence[Said], asked: str) -> bool:
+    """Whether one is said (denied or not), and not only in a word of the question: 雨 in 雨伞."""
+    question = flat(asked)
+
+    def new(word: str) -> bool:
+        return any(
+            stands_alone(text, end) and not _repeats(text, start, end, question)
+            for start, end in places(text, word)
+        )
+
+    return any(all(map(new, (one,) if isinstance(one, str) else one)) for one in options)
+
+
+def _repeats(text: str, start: int, end: int, question: str) -> bool:
+    """Whether it stands together with a Chinese neighbour in the question, too."""
+    before, behind = text[max(0, start - 1) : start], text[end : end + 1]
+    return (bool(before) and is_cjk(before) and text[start - 1 : end] in question) or (
+        bool(behind) and is_cjk(behind) and text[start : end + 1] in question
+    )
