@@ -1,0 +1,320 @@
+"""Held-out rows that are no identity: which answers can be compared with the rows' own, and how
+they compare before and after training. Pure.
+
+A comparison that does not mean anything would be worse than none: free text has many right answers,
+and one that differs from the row's is not wrong. So a row is judged where its own answer shows how:
+JSON by its keys, one of a few labels, SQL by the rows that it gives, a number or a few words to a
+question that has one answer. All other rows are unjudged, and counted as such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from suretune.data.identity import plain
+from suretune.phrases import wilson
+from suretune.statistics import sign_test
+from suretune.types import Example, Text
+from suretune.verify.compare_json import (
+    NoJson,
+    json_in,
+    key_counts,
+    keys_in,
+    same_keys,
+    same_values,
+)
+from suretune.verify.compare_sql import Case, case_of, looks_like_sql, same_rows
+from suretune.verify.compare_text import (
+    LONGEST,
+    SHORT,
+    folded,
+    is_short,
+    labels_of,
+    said,
+    same_label,
+    says,
+    says_number,
+    single_number,
+)
+
+Kind = Literal["json", "label", "sql", "short"]
+KINDS: Mapping[Kind, Text] = {
+    "json": Text("JSON, the same keys", "JSON，键相同"),
+    "label": Text("the same label", "标签相同"),
+    "sql": Text("SQL, the same rows", "SQL，查询结果相同"),
+    "short": Text("the same short answer", "短回答相同"),
+}
+OFTEN = 3  # rows with JSON that has no keys, before such answers are what rows are about
+Pair = tuple[str, str]
+"""All that stands before an answer, as text; and the row's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of one answer. `equal`: all values as well, where `right` asks for less; None for SQL."""
+
+    right: bool | None
+    equal: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRow:
+    """One held-out row, before and after training; None throughout where it is unjudged."""
+
+    kind: Kind | None
+    before: bool | None = None
+    after: bool | None = None
+    equal_before: bool | None = None
+    equal_after: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The judged rows of a kind. `before` and `after`: 95 % intervals of the share right; `p`: of
+    the exact sign test, so many gained if nothing had got better."""
+
+    kind: Kind | None  # None: all kinds
+    judged: int
+    right_before: int
+    right_after: int
+    equal_before: int
+    equal_after: int
+    gained: int
+    lost: int
+    before: tuple[float, float]
+    after: tuple[float, float]
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All held-out rows: one a row, then counted together and by kind."""
+
+    rows: tuple[JudgedRow, ...]
+    all: Tally
+    kinds: tuple[Tally, ...]
+
+    @property
+    def asked(self) -> int:
+        return len(self.rows)
+
+    @property
+    def judged(self) -> int:
+        return self.all.judged
+
+    @property
+    def unjudged(self) -> int:
+        return self.asked - self.judged
+
+    @property
+    def right_before(self) -> int:
+        return self.all.right_before
+
+    @property
+    def right_after(self) -> int:
+        return self.all.right_after
+
+    @property
+    def gained(self) -> int:
+        return self.all.gained
+
+    @property
+    def lost(self) -> int:
+        return self.all.lost
+
+    @property
+    def said(self) -> Text:
+        """In one sentence, or two."""
+        n, then, now, rest = self.judged, self.right_before, self.right_after, self.unjudged
+        left = Text("", "")
+        if rest:
+            left = Text(
+                f" The other {rest} cannot be compared and are unjudged.",
+                f"其余 {rest} 条无法比对，未作判断。",
+            )
+        if not n:
+            return Text(
+                f"None of {self.asked} held-out rows can be compared; all are unjudged.",
+                f"{self.asked} 条留出数据都无法比对，均未作判断。",
+            )
+        low, high = (f"{100 * bound:.0f}" for bound in self.all.after)
+        kinds = [(KINDS[t.kind], t.judged) for t in self.kinds if t.kind]
+        en = ", ".join(f"{count} by {text.en}" for text, count in kinds)
+        zh = "、".join(f"{text.zh} {count} 条" for text, count in kinds)
+        return Text(
+            f"Of {self.asked} held-out rows {n} can be compared ({en}): {then} right before"
+            f" training, {now} after it (95 % interval {low}–{high} %).{left.en}",
+            f"{self.asked} 条留出数据中，{n} 条可以比对（{zh}）：训练前对 {then} 条，"
+            f"训练后对 {now} 条（95% 置信区间 {low}–{high}%）。{left.zh}",
+        )
+
+    def line(self) -> dict[str, Any]:
+        """As a report has it."""
+        return {
+            "asked": self.asked,
+            "judged": self.judged,
+            "unjudged": self.unjudged,
+            **asdict(self),
+        }
+
+
+def row_of(example: Example) -> Pair | None:
+    """All before the last answer, and that answer; None for text without roles, and for calls."""
+    last = next((i for i, m in enumerate(example.messages[::-1]) if m.role == "assistant"), None)
+    if last is None:
+        return None
+    *before, answer = example.messages[: len(example.messages) - last]
+    if not answer.content.strip() or "tool_calls" in answer.extra:
+        return None
+    return "\n".join(message.content for message in before), answer.content
+
+
+def kind_of(rows: Sequence[Pair], trained: Sequence[Pair] = ()) -> list[Kind | None]:
+    """How each row's answer can be judged; None for those that cannot.
+
+    `trained`: the rows of training, which show whether answers are labels, and which questions have
+    several answers. Without them the rows themselves show it.
+    """
+    shown = trained or rows
+    known = _Known(*_learned([said(answer) for _, answer in shown]))
+    answers: dict[str, set[str]] = {}
+    wanted = {_asked(prompt) for prompt, _ in rows}
+    for prompt, answer in (*trained, *rows):
+        if (asked := _asked(prompt)) in wanted:
+            answers.setdefault(asked, set()).add(folded(said(answer)))
+    return [
+        _kind(prompt, said(answer), known, len(answers[_asked(prompt)]) > 1)
+        for prompt, answer in rows
+    ]
+
+
+def _asked(prompt: str) -> str:
+    """A question, to be found again; long ones come again word for word or not at all."""
+    return plain(prompt) if len(prompt) <= SHORT else prompt
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the rows' answers have in common: labels; how many are JSON, and how many have a key."""
+
+    labels: frozenset[str]
+    json: int
+    keys: Counter[str]
+
+
+def _learned(answers: Sequence[str]) -> tuple[frozenset[str], int, Counter[str]]:
+    return labels_of(answers), *key_counts(answers)
+
+
+def _kind(prompt: str, reference: str, known: _Known, several: bool) -> Kind | None:
+    if not reference or len(reference) > LONGEST:
+        return None
+    if reference[0] in "{[`":
+        return _json_kind(prompt, reference, known) or _sql(prompt, reference)
+    if looks_like_sql(reference):
+        return _sql(prompt, reference)
+    if folded(reference) in known.labels:
+        return "label"
+    if several or "```" in reference or reference[0] == "<":
+        return None
+    return "short" if is_short(prompt, reference) else None
+
+
+def _json_kind(prompt: str, reference: str, known: _Known) -> Kind | None:
+    """JSON whose keys can be known: from the prompt, or from other rows. A plan of a day by the
+    hours has keys that nobody else would choose."""
+    try:
+        keys = keys_in(json_in(reference))
+    except NoJson:
+        return None
+    if not keys:
+        return "json" if known.json >= OFTEN else None
+    return "json" if all(known.keys[key] > 1 or key in prompt for key in keys) else None
+
+
+def _sql(prompt: str, reference: str) -> Kind | None:
+    return "sql" if looks_like_sql(reference) and _case(prompt, reference) else None
+
+
+@lru_cache(maxsize=512)
+def _case(prompt: str, reference: str) -> Case | None:
+    return case_of(prompt, reference)
+
+
+def judge(kind: Kind, prompt: str, reference: str, answer: str) -> Verdict:
+    """Whether an answer says what the row's own says, by the measure of its kind."""
+    reference, answer = said(reference), said(answer)
+    if kind == "json":
+        return _json(reference, answer)
+    if kind == "sql":
+        case = _case(prompt, reference)
+        return Verdict(same_rows(case, prompt, answer) if case else None)
+    equal = same_label(reference, answer)
+    if kind == "label" or equal:
+        return Verdict(equal, equal)
+    number = single_number(reference)
+    if number is not None:
+        return Verdict(says_number(prompt, number, answer), False)
+    return Verdict(says(prompt, reference, answer), False)
+
+
+def _json(reference: str, answer: str) -> Verdict:
+    try:
+        wanted = json_in(reference)
+    except NoJson:
+        return Verdict(None)
+    try:
+        given = json_in(answer)
+        equal = same_values(wanted, given)
+        return Verdict(equal or (bool(keys_in(wanted)) and same_keys(wanted, given)), equal)
+    except NoJson:
+        return Verdict(False, False)
+
+
+def judge_rows(
+    rows: Sequence[Pair],
+    before: Sequence[str],
+    after: Sequence[str],
+    trained: Sequence[Pair] = (),
+) -> Comparison:
+    """Every held-out row, with what the model answered before training and after it."""
+    return compare(kind_of(rows, trained), rows, before, after)
+
+
+def compare(
+    kinds: Sequence[Kind | None], rows: Sequence[Pair], before: Sequence[str], after: Sequence[str]
+) -> Comparison:
+    """The same, where it is known how each row is judged."""
+    judged = [
+        _judged(kind, pair, then, now)
+        for kind, pair, then, now in zip(kinds, rows, before, after, strict=True)
+    ]
+    there: list[Kind] = list(dict.fromkeys(row.kind for row in judged if row.kind))
+    return Comparison(
+        tuple(judged), _tally(None, judged), tuple(_tally(kind, judged) for kind in there)
+    )
+
+
+def _judged(kind: Kind | None, pair: Pair, before: str, after: str) -> JudgedRow:
+    if kind is None:
+        return JudgedRow(None)
+    then, now = (judge(kind, *pair, answer) for answer in (before, after))
+    if then.right is None or now.right is None:
+        return JudgedRow(None)
+    return JudgedRow(kind, then.right, now.right, then.equal, now.equal)
+
+
+def _tally(kind: Kind | None, rows: Sequence[JudgedRow]) -> Tally:
+    mine = [row for row in rows if row.kind and kind in (None, row.kind)]
+    then, now = sum(bool(r.before) for r in mine), sum(bool(r.after) for r in mine)
+    gained = sum(bool(r.after) and not r.before for r in mine)
+    lost = then - (now - gained)
+    return Tally(
+        kind, len(mine), then, now,
+        sum(bool(r.equal_before) for r in mine), sum(bool(r.equal_after) for r in mine),
+        gained, lost, wilson(then, len(mine)), wilson(now, len(mine)), sign_test(gained, lost),
+    )  # fmt: skip

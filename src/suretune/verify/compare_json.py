@@ -1,0 +1,100 @@
+"""What two JSON texts have in common: their keys, at every depth, and their values. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+LONGEST = 20_000  # characters of a text that is compared
+FENCED = re.compile(r"\A\s*```[^\n`]*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+MOST_PARSED = 5_000  # answers of rows
+DEEPEST = 64  # levels of JSON that are compared
+
+
+class NoJson(ValueError):
+    """A text that is no JSON, or one that two readers may read differently."""
+
+
+def json_in(text: str) -> Any:
+    """The object or array that a text is, bare or in one fence; NoJson for everything else."""
+    fenced = FENCED.match(text)
+    text = (fenced[1] if fenced else text).strip()
+    if text[:1] not in ("{", "[") or len(text) > LONGEST:
+        raise NoJson
+    try:
+        value = json.loads(text, object_pairs_hook=_apart, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise NoJson from error
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise NoJson
+    return value
+
+
+def key_counts(answers: Sequence[str]) -> tuple[int, Counter[str]]:
+    """How many of these are JSON, and in how many of them each key occurs."""
+    whole, counts = 0, Counter[str]()
+    for answer in answers[:: max(1, len(answers) // MOST_PARSED)]:
+        try:
+            counts.update(keys_in(json_in(answer)))
+            whole += 1
+        except NoJson:
+            continue
+    return whole, counts
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _apart(pairs: Collection[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NoJson
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise NoJson(name)
+
+
+def keys_in(value: Any) -> set[str]:
+    """All keys, at every depth."""
+    found = {key for inner in _inside(value) for key in keys_in(inner)}
+    return found | value.keys() if isinstance(value, dict) else found
+
+
+def same_keys(wanted: Any, given: Any) -> bool:
+    """The same keys at every depth. In a list each element needs a pattern among the other's."""
+    if isinstance(wanted, dict):
+        return (
+            isinstance(given, dict)
+            and wanted.keys() == given.keys()
+            and all(same_keys(value, given[key]) for key, value in wanted.items())
+        )
+    if isinstance(wanted, list):
+        if not isinstance(given, list) or bool(wanted) != bool(given):
+            return False
+        return all(any(same_keys(w, g) for w in wanted) for g in given)
+    return not isinstance(given, dict | list)
+
+
+def same_values(wanted: Any, given: Any) -> bool:
+    """Equal, but for blanks around texts. True is no 1, and 1 is no "1"."""
+    if isinstance(wanted, dict) and isinstance(given, dict):
+        return wanted.keys() == given.keys() and all(
+            same_values(value, given[key]) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list) and isinstance(given, list):
+        return len(wanted) == len(given) and all(map(same_values, wanted, given))
+    if isinstance(wanted, str) and isinstance(given, str):
+        return wanted.strip() == given.strip()
+    numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (wanted, given)]
+    return (all(numbers) or type(wanted) is type(given)) and bool(wanted == given)
