@@ -45,6 +45,15 @@ OWN: Mapping[str, Mapping[str, Text]] = {
             "必须与封条逐字相同的回答比例 [0.9]",
         ),
         "timeout": Text("seconds for each answer [120]", "每个回答最多等多少秒 [120]"),
+        "benchmark": Text(
+            "ask base and adapter a public benchmark: ifeval (pip install 'suretune[benchmark]')",
+            "用公开评测对比基座和适配器:ifeval(pip install 'suretune[benchmark]')",
+        ),
+        "benchmark_file": Text(
+            "its prompts; from the Hugging Face cache when not given",
+            "评测题目的文件;不写则从 Hugging Face 缓存里找",
+        ),
+        "benchmark_limit": Text("the first so many prompts only", "只用前多少题"),
     },
     "import-cmd": {
         "file": Text("a file that holds the command", "写有命令的文件"),
@@ -307,7 +316,12 @@ def serve(command: Command, journal: Journal) -> int:
 
 
 def verify(command: Command, journal: Journal) -> int:
-    """The seal against the files, and the proof again; or, for a URL, what a server answers."""
+    """The seal against the files, and the proof again; a server's answers; or a benchmark."""
+    if any(name.startswith("benchmark") for name in command.plain):
+        _needs(journal)
+        from suretune.cli.benchmark import measure
+
+        return measure(command, journal)
     if "://" in command.word:
         from suretune.cli.served import verify_url
 
