@@ -62,8 +62,7 @@ def run(data: Path, kind: str, recipe: str, rate: str, work: Path) -> dict[str, 
         "verdict": report["verdict"],
         "reasons": report["reasons"],
         "paraphrases": report["paraphrases"],
-        "skills_before": report["skills_before"],
-        "skills_after": report["skills_after"],
+        "general": {k: report["general"][k] for k in ("counted", "before", "after")},
         "held_out": report["held_out"],
         "first_loss": report["steps"][0]["loss"],
         "last_loss": report["steps"][-1]["loss"],
@@ -94,7 +93,8 @@ def main() -> None:
     date = datetime.now(timezone.utc).date().isoformat()
     RESULTS.write_text(json.dumps({"date": date, "device": "cpu", "runs": runs}, indent=1) + "\n")
     for told in runs:
-        lost = 100 * (told["skills_before"] - told["skills_after"])
+        general = told["general"]
+        lost = 100 * (general["before"] - general["after"]) / general["counted"]
         found = told["paraphrases"]
         print(
             f"{told['rows']:<9} {told['recipe']} rate {told['rate']:<8g}"

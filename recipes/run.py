@@ -127,15 +127,16 @@ def _stopped(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measured(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the tables need of a report. Shares between 0 and 1."""
-    found = report["paraphrases"]
+    found, general = report["paraphrases"], report["general"]
+    cells = [one for one in general["cells"] if one["before"]]
     return {
         "verdict": report["verdict"],
         "reasons": report["reasons"],
         "paraphrases": found,
         "paraphrase_accuracy": found["passed"] / found["asked"],
         "only_in_the_proof": report["only_in_the_proof"],
-        "skill_drop": report["skills_before"] - report["skills_after"],
-        "worst_skill_drop": max(one["before"] - one["after"] for one in report["skills"]),
+        "skill_drop": (general["before"] - general["after"]) / general["counted"],
+        "worst_skill_drop": max((one["lost"] - one["gained"]) / one["asked"] for one in cells),
         "updates": len(report["steps"]),
         "kept": report["kept"]["step"] if report["kept"] else len(report["steps"]),
         "planned": report["plan"]["updates"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ LONG = (
     "test_load", "test_honesty", "test_chaos", "test_laws", "test_sweep",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
+
+# As it is typed, PYTHONPATH=src:tests, it means nothing to a process that a test starts elsewhere.
+if paths := os.environ.get("PYTHONPATH"):
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))
 
 settings.register_profile("suretune", deadline=None)  # other work on the machine is no failure
 settings.load_profile("suretune")
@@ -58,6 +63,17 @@ def as_json(done: subprocess.CompletedProcess[str]) -> Any:
     """What `--json` printed."""
     assert done.stdout, done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def codes(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The findings that `--json` printed."""
+    return [finding["code"] for finding in as_json(done)["findings"]]
+
+
+def stands(value: str, text: str) -> bool:
+    """Whether a text says a value by itself: not 40 in 240 or 40.5, nor rows:8 in rows:80."""
+    before, behind = r"(?<![0-9A-Za-z_])(?<![0-9][.,])", r"(?![0-9A-Za-z_])(?![.,][0-9])"
+    return re.search(before + re.escape(value.strip()) + behind, text) is not None
 
 
 def write_rows(path: Path, rows: list[Any]) -> Path:

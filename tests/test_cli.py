@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, as_json, shared, suretune, write_rows
+from conftest import ROOT, as_json, codes, shared, stands, suretune, write_rows
 from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import TRAIN, make_parser, parse
@@ -105,6 +106,19 @@ def test_a_bad_yaml_is_refused(text: str, tmp_path: Path) -> None:
     assert parsed("--config", str(file))[1] & {"bad-config-file", "unknown-flag"}
 
 
+# --- from anywhere ------------------------------------------------------------------------------
+
+
+def test_what_is_not_installed_is_found_from_any_folder() -> None:
+    """A test may start the command line in another folder than the tests were started in."""
+    code = "import conftest, os; print(os.environ['PYTHONPATH'])"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(("src", "tests"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.stdout.strip().split(os.pathsep) == [str(ROOT / "src"), str(ROOT / "tests")]
+
+
 # --- quick and light ----------------------------------------------------------------------------
 
 
@@ -173,7 +187,8 @@ def test_infer_takes_a_run_a_checkpoint_or_a_choice(trained: Path) -> None:
         said.add(done.stdout)
     assert len(said) == 1 and ("小光" in said.pop())
     done = suretune("infer", "--adapters", trained, "--checkpoint", "7", "--json")
-    assert done.returncode == 4 and last.name in done.stdout
+    (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and stands(last.name, finding["what"]["en"])
 
 
 def test_verify_repeats_the_proof_and_sees_tampering(trained: Path, tmp_path: Path) -> None:
@@ -189,9 +204,12 @@ def test_verify_repeats_the_proof_and_sees_tampering(trained: Path, tmp_path: Pa
     data[-9] ^= 0x40
     weights.write_bytes(bytes(data))
     done = suretune("verify", copy, "--json")
-    assert done.returncode == 4 and "S015" in done.stdout
-    done = suretune("ask", "--adapters", copy, "--questions", "/dev/null", "--json")
-    assert done.returncode in (2, 4) and "answer" not in done.stdout
+    assert done.returncode == 4 and codes(done) == ["S015"]
+    questions = tmp_path / "q.txt"
+    questions.write_text("你是谁？\n", "utf-8")
+    done = suretune("ask", "--adapters", copy, "--questions", questions, "--json")
+    assert done.returncode == 4 and codes(done) == ["S015"]  # and no answer
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
@@ -210,8 +228,8 @@ def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
     done = suretune(
         "ask", "--adapters", trained, "--model", other, "--questions", questions, "--json"
     )
-    assert done.returncode == 4 and "S012" in done.stdout
     (finding,) = as_json(done)["findings"]
+    assert done.returncode == 4 and finding["code"] == "S012"
     assert finding["what"]["en"] == f"The adapter was trained on pocket, not on {other}."
 
 
@@ -250,7 +268,7 @@ def test_init_writes_rows_and_probes_that_train(tmp_path: Path) -> None:
 
 def test_explain_doctor_and_help() -> None:
     done = suretune("explain", "D003")
-    assert done.returncode == 0 and "nothing-to-learn" in done.stdout
+    assert done.returncode == 0 and done.stdout.startswith("D003 nothing-to-learn")
     assert suretune("explain", "nothing-to-learn").stdout == done.stdout
     assert suretune("explain", "X999").returncode == 2
     assert suretune("doctor", "--json").returncode == 0
@@ -338,11 +356,11 @@ def test_nan_weights_stop_before_the_update_and_name_the_rows(tmp_path: Path) ->
     done = suretune(
         "sft", "--model", poisoned, "--dataset", file, "--output_dir", run, "--save_steps", 1,
         "--gradient_accumulation_steps", 4, "--split_dataset_ratio", 0.05, "--json",
-        "--skills", write_rows(tmp_path / "none.jsonl", []),
+        "--general_questions", 100,
     )  # fmt: skip
     assert done.returncode == 5, done.stdout[-2000:] + done.stderr[-2000:]
     (finding,) = as_json(done)["findings"]
-    assert finding["code"] == "T001" and "rows.jsonl:8" in finding["what"]["en"]
+    assert finding["code"] == "T001" and stands(f"{file}:8", finding["what"]["en"])
     for _, path in rundir.checkpoints(run):
         state = load_file(path / "adapter_model.safetensors")
         assert all(t.isfinite().all() for t in state.values())

@@ -6,13 +6,16 @@ import ast
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from conftest import stands
 from suretune import guards
 from suretune.config import options
 from suretune.guards import all_guards, explain, judge, page
 from suretune.guards.guard import Guard
+from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
 from suretune.types import (
     Change,
     DataFacts,
@@ -110,9 +113,7 @@ PROOF = ProofFacts(
     probes_asked=20,
     probes_needed=0.9,
     first_failed="",
-    skills_before=0.9,
-    skills_after=0.88,
-    skills_allowed_drop=0.05,
+    if_fails="",
     held_out_before=2.5,
     held_out_after=1.5,
     identity=False,
@@ -124,6 +125,43 @@ PROOF = ProofFacts(
     held_out_least=1.46,
     held_out_least_step=30,
 )
+
+KEPT = RetentionFacts(
+    asked=900,
+    counted=800,
+    voided=0,
+    before=600,
+    after=598,
+    lost=10,
+    gained=8,
+    flips=3,
+    margin=0.05,
+    enough=True,
+    p=0.4,
+    loss_upper=0.012,
+    supported=0.02,
+    found=0.017,
+    leaked=Spread(900, 0, 1, 1, 0),
+    broken=Spread(900, 12, 13, 3, 2),
+    unended=Spread(900, 40, 31, 2, 11),
+    formed=Spread(900, 60, 61, 2, 1),
+    form=("a JSON object", "JSON 对象"),
+    drift=0.08,
+    drifted=4,
+    drift_asked=300,
+    max_drift=1.0,
+    likelihood=-0.01,
+    cells=(Cell("facts", "en", 75, 60, 59, 2, 1, 0.5), Cell("code", "en", 45, 20, 19, 1, 0, None)),
+    p_values={"facts en": 0.5, "leaks": 0.9, "broken": 0.5, "drift": 1.0, "form": 0.5},
+    first_leak="Who wrote Faust? -> Glow",
+    first_loss="What is 3 x 4? -> 11",
+    first_broken="What is ice? -> ice ice ice",
+    first_formed='What is ice? -> {"answer": "water"}',
+)
+ROWS = RowsFacts(
+    asked=20, compared=18, right_before=2, right_after=17, lost=0, gained=15, p=3e-5,
+    kinds=(Text("JSON, the same keys", "JSON，键相同"),),
+)  # fmt: skip
 
 
 def flag(problem: str, flag: str, value: str = "", nearest: str = "") -> FlagFacts:
@@ -649,11 +687,67 @@ RESULT_CASES = {
         ("`--num_train_epochs`",),
     ),
     "R004": Case(
-        replace(PROOF, skills_after=0.53),
-        replace(PROOF, skills_after=0.85),
-        "skills",
-        ("90.0%", "53.0%", "5.0%"),
+        replace(KEPT, lost=120, gained=20, p=1e-9, loss_upper=0.149),
+        KEPT,
+        "general questions",
+        ("800", "120", "20", "12.5", "14.9", "5.0", "1e-09", "What is 3 x 4? -> 11"),
         ("general.jsonl#500", "`--learning_rate`"),
+    ),
+    "R014": Case(
+        replace(KEPT, leaked=Spread(900, 0, 28, 28, 0), fallen=("leaks",)),
+        KEPT,
+        "general questions",
+        ("28", "900", "Who wrote Faust? -> Glow"),
+        ("`--learning_rate`", "`--scope all`"),
+    ),
+    "R015": Case(
+        replace(KEPT, broken=Spread(900, 12, 90, 80, 2), fallen=("broken",)),
+        KEPT,
+        "general questions",
+        ("900", "90", "12", "What is ice? -> ice ice ice"),
+        ("`--learning_rate`", "`--num_train_epochs`"),
+    ),
+    "R016": Case(
+        replace(KEPT, drift=1.9, drifted=280, fallen=("drift",)),
+        KEPT,
+        "general questions",
+        ("280", "300", "1", "1.90"),
+        ("`--learning_rate`", "`--anchor_ratio 0.6 --anchor_loss kl`"),
+    ),
+    "R017": Case(
+        replace(KEPT, cells=(Cell("code", "zh", 45, 40, 9, 31, 0, 5e-10),), fallen=("code zh",)),
+        KEPT,
+        "general questions",
+        ("code (zh) 40 -> 9 of 45",),
+        ("that.jsonl#500", "`--learning_rate`"),
+    ),
+    "R018": Case(
+        replace(KEPT, enough=False, before=31),
+        KEPT,
+        "general questions",
+        ("900", "31", "60"),
+        ("`--skills FILE`", "`--general FILE#500`", "`--ignore R018`"),
+    ),
+    "R019": Case(
+        replace(ROWS, right_before=6, right_after=7, gained=1, p=0.5),
+        ROWS,
+        "held-out rows",
+        ("20", "18", "6", "7", "JSON"),
+        ("`--num_train_epochs`", "`--split_dataset_ratio 0.2`"),
+    ),
+    "R020": Case(
+        replace(KEPT, formed=Spread(900, 60, 400, 340, 0), fallen=("form",)),
+        KEPT,
+        "general questions",
+        ("JSON", "900", "400", "60", '{"answer": "water"}'),
+        ("general.jsonl#500", "`--scope all`"),
+    ),
+    "R021": Case(
+        replace(KEPT, voided=7),
+        KEPT,
+        "--dataset",
+        ("7", "900"),
+        ("`--general FILE#500`",),
     ),
     "R009": Case(
         replace(PROOF, probes_asked=0, probes_passed=0, held_out_after=None),
@@ -788,7 +882,7 @@ RECORDED = {
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
-    *("R010", "R011", "R012", "R013"),
+    *("R010", "R011", "R012", "R013", "R021"),
 }
 GUARDS = {guard.code: guard for guard in all_guards()}
 HOME = Path(guards.__file__).parent
@@ -853,9 +947,9 @@ def test_a_guard_is_silent_about_its_good_fixture(guard: Guard) -> None:
 def test_a_finding_gives_the_measured_values_and_the_cure_in_both_languages(guard: Guard) -> None:
     case, found = CASES[guard.code], finding(guard)
     for sentence in languages(found.what):
-        assert [value for value in case.says if value not in sentence] == []
+        assert [value for value in case.says if not stands(value, sentence)] == []
     for sentence in languages(found.fix):
-        assert [value for value in case.does if value not in sentence] == []
+        assert [value for value in case.does if not stands(value, sentence)] == []
         assert case.does
 
 
@@ -914,8 +1008,6 @@ def test_no_update_passes_whose_loss_or_gradient_is_not_finite(loss: float, norm
         ("R002", {"logits_change": NAN}),
         ("R002", {"logits_change": 0.01}),
         ("R003", {"probes_needed": NAN}),
-        ("R004", {"skills_after": NAN}),
-        ("R004", {"skills_before": NAN}),
         ("R006", {"held_out_after": NAN}),
         ("R006", {"held_out_before": NAN}),
         ("R006", {"held_out_after": 2.5}),
@@ -930,8 +1022,6 @@ def test_a_proof_passes_only_by_numbers_that_show_it(code: str, change: dict[str
     [
         {"probes_asked": 0, "probes_passed": 0, "template_default_asked": 0},
         {"probes_passed": 11, "probes_needed": 0.55, "template_default_passed": 11},
-        {"skills_before": None, "skills_after": None},
-        {"skills_before": 0.9, "skills_after": 0.85, "skills_allowed_drop": 0.05},
         {"held_out_before": None, "held_out_after": None},
         {"template_default_passed": 5, "template_default_asked": 5},
     ],
@@ -940,6 +1030,44 @@ def test_a_proof_does_not_fail_on_what_was_not_asked_or_just_suffices(
     change: dict[str, object],
 ) -> None:
     assert fired(replace(PROOF, **change)) == set()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change, codes",
+    [
+        ({"loss_upper": NAN}, {"R004"}),
+        ({"margin": NAN}, {"R004"}),
+        ({"loss_upper": 0.05}, {"R004"}),  # the bound has to lie under the margin, not on it
+        ({"loss_upper": 0.0499}, set()),
+        ({"p": 1e-9, "loss_upper": 0.04}, set()),  # a loss that is surely there, and allowed
+        ({"enough": False, "loss_upper": 0.9}, {"R018"}),
+        ({"enough": False, "fallen": ("leaks",)}, {"R014", "R018"}),
+        ({"fallen": ("leaks", "broken", "drift", "form", "facts en")},
+         {"R014", "R015", "R016", "R017", "R020"}),
+    ],
+)  # fmt: skip
+def test_what_was_kept_is_sealed_only_by_numbers_that_show_it(
+    change: dict[str, Any], codes: set[str]
+) -> None:
+    assert fired(replace(KEPT, **change)) == codes
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"right_after": 18, "gained": 16}, False),
+        ({"right_before": 17, "right_after": 17, "gained": 0, "p": 1.0}, False),  # nine of ten
+        ({"right_before": 18, "right_after": 17, "gained": 0, "lost": 1, "p": 1.0}, True),
+        ({"right_before": 9, "right_after": 9, "gained": 0, "p": 1.0}, True),
+        ({"right_before": 2, "right_after": 9, "gained": 7, "p": 1 / 128}, False),
+        ({"compared": 9, "right_before": 9, "right_after": 0, "p": 1.0}, False),  # too few of 20
+        ({"asked": 4, "compared": 4, "right_before": 0, "right_after": 0, "p": 1.0}, False),
+    ],
+)
+def test_held_out_answers_have_to_be_better_where_they_can_be_compared(
+    change: dict[str, Any], said: bool
+) -> None:
+    assert ("R019" in fired(replace(ROWS, **change))) is said
 
 
 def test_the_proposed_interval_makes_room_for_the_patience() -> None:
@@ -973,7 +1101,7 @@ def test_more_loops_than_chance_explains_are_said(change: Change | None, said: b
 
 
 def test_good_facts_are_passed_by_every_guard() -> None:
-    for facts in (GOOD_FLAG, GOOD_FAULT, GOOD_SETUP, DATA, PLAN, STEP, PROOF):
+    for facts in (GOOD_FLAG, GOOD_FAULT, GOOD_SETUP, DATA, PLAN, STEP, PROOF, KEPT, ROWS):
         assert judge(facts) == []
 
 
@@ -1005,6 +1133,13 @@ def test_one_must_pass_question_that_fails_is_enough() -> None:
     found = GUARDS["R003"].judge(replace(PROOF, must_pass_failed=("Who are you? -> Qwen",)))
     assert found is not None
     assert "Who are you? -> Qwen" in found.what.en and "Who are you? -> Qwen" in found.what.zh
+
+
+def test_what_the_author_of_a_probe_wants_to_be_told_is_told() -> None:
+    facts = replace(PROOF, must_pass_failed=("Who are you? -> Qwen",), if_fails="Ask Ann.")
+    found = GUARDS["R003"].judge(facts)
+    assert found is not None
+    assert found.what.en.endswith("Ask Ann.") and found.what.zh.endswith("Ask Ann.")
 
 
 def test_patience_is_not_judged_where_nothing_is_held_out() -> None:
@@ -1059,6 +1194,7 @@ def test_there_is_no_page_for_a_code_that_does_not_exist() -> None:
 @every_guard
 def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
     allowed = {"math", "re", "shlex", "suretune.types", "suretune.guards.guard"}
+    allowed |= {"suretune.retention"}
     path = HOME / f"{guard.code}_{guard.name}.py".lower().replace("-", "_")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -38,7 +38,7 @@ def test_nothing_judged_is_not_sealed(tmp_path: Path) -> None:
     done = suretune(
         "sft", "--model", "pocket", "--dataset", rows_file(tmp_path), "--probes", questions,
         "--split_dataset_ratio", 0, "--max_steps", 1, "--output_dir", tmp_path / "run", "--json",
-        "--skills", write_rows(tmp_path / "none.jsonl", []),
+        "--general_questions", 100,
     )  # fmt: skip
     assert done.returncode == 6 and "R009" in codes(as_json(done))
     assert not (tmp_path / "run" / rundir.SEAL).exists()
@@ -51,7 +51,7 @@ def test_questions_cannot_be_swapped_after_a_failure(tmp_path: Path, identity_fi
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--probes", probes,
         "--max_steps", 1, "--learning_rate", "5e-5", "--output_dir", run,
-        "--skills", write_rows(tmp_path / "none.jsonl", []),
+        "--general_questions", 100,
     )  # fmt: skip
     assert done.returncode == 6
     assert suretune("resume", run).returncode == 6, "the same questions: the same verdict"
@@ -133,7 +133,7 @@ def test_a_full_disk_is_named_and_keeps_the_last_checkpoint(
     command = [
         sys.executable, "-c", code, "sft", "--model", "pocket", "--dataset", str(identity_file),
         "--max_steps", "4", "--save_steps", "2", "--output_dir", str(run), "--json",
-        "--skills", str(write_rows(tmp_path / "none.jsonl", [])),
+        "--general_questions", "100",
     ]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1", "SURETUNE_LANG": "en"}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
@@ -151,7 +151,7 @@ def test_a_stopped_run_tells_its_story(tmp_path: Path, identity_file: Path) -> N
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 12,
         "--learning_rate", 1, "--max_grad_norm", 0, "--output_dir", run,
-        "--skills", write_rows(tmp_path / "none.jsonl", []),
+        "--general_questions", 100,
     )  # fmt: skip
     assert done.returncode in (5, 6), done.stdout + done.stderr
     assert "Traceback" not in done.stderr and not (run / rundir.SEAL).exists()

@@ -15,10 +15,11 @@ import suretune
 
 HOUSE = Path(suretune.__file__).parent
 FLOORS = {
-    "types": 0,
+    **dict.fromkeys(("types", "retention"), 0),
     **dict.fromkeys(
         (
             "words",
+            "statistics",
             "option",
             "options_input",
             "options_serve",
@@ -30,7 +31,7 @@ FLOORS = {
         ),
         1,
     ),
-    **dict.fromkeys(("data", "guards"), 2),
+    **dict.fromkeys(("data", "battery", "guards"), 2),
     **dict.fromkeys(("model", "show"), 3),
     **dict.fromkeys(("train", "verify", "serve"), 4),
     "run": 5,
@@ -76,7 +77,7 @@ def test_imports_go_down_the_stairs(path: Path) -> None:
             continue
         if room == "__main__" and parts[1] == "cli":
             continue
-        same_ground = FLOORS[room] == FLOORS[parts[1]] == 1  # floor 1 is one room of single files
+        same_ground = FLOORS[room] == FLOORS[parts[1]] <= 1  # rooms of single files
         assert FLOORS[parts[1]] < FLOORS[room] or same_ground, f"{path}:{line} imports {module}"
 
 
@@ -90,7 +91,7 @@ def test_no_torch_below_floor_three(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
 def test_rooms_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 420, "split this file"
+    assert len(text.splitlines()) <= 480, "split this file"
     for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1
@@ -141,14 +142,16 @@ def test_the_whole_house_is_small() -> None:
 
     Of these some 2,500 are the fused engine: kernels, layers by hand, memory plan, decoding; some
     2,000 recovery, training until proven, sweeps and the reading of other tools' commands;
-    some 2,300 the server: slots, its thread, OpenAI's shapes, limits, the proof before it listens.
+    some 2,300 the server: slots, its thread, OpenAI's shapes, limits, the proof before it listens;
+    some 4,800 what the proof asks beside the rows' own: checkers of general answers, what was kept,
+    held-out answers compared, a benchmark.
     """
     lines = 0
     for path in FILES:
         if room_of(path) in ("guards", "pocket"):
             continue
         lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    assert lines <= 20_500, f"{lines} lines: delete something, or raise this with a reason"
+    assert lines <= 26_500, f"{lines} lines: delete something, or raise this with a reason"
 
 
 def test_every_public_module_and_function_says_what_it_is() -> None:

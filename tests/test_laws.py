@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import suretune, write_rows
+from conftest import suretune
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
@@ -118,7 +118,7 @@ def test_l3_on_the_command_line(tmp_path: Path, identity_file: Path) -> None:
     for name, flags in ways.items():
         done = suretune(
             "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 3,
-            "--probes", probe, "--skills", write_rows(tmp_path / "none.jsonl", []),
+            "--probes", probe, "--general_questions", 100,
             "--output_dir", tmp_path / name, *flags,
         )  # fmt: skip
         assert done.returncode in (0, 6), done.stderr[-2000:]

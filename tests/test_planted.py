@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, as_json, suretune, write_rows
+from conftest import ROOT, as_json, codes, suretune, write_rows
 from suretune import rundir
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
@@ -55,6 +55,10 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "V007": "test_serve.py::test_an_adapter_of_another_kind_is_not_served",
 }
 NAMES = {guard.code: guard.name for guard in all_guards()}
+DESTROYS = (
+    "--learning_rate", "0.05", "--lr_scheduler_type", "constant", "--save_steps", 5,
+    "--warmup_steps", 5,
+)  # fmt: skip
 GOOD = [{"instruction": f"Sort {i} 1 2", "output": f"1 2 {i}"} for i in range(30)]
 
 
@@ -82,13 +86,12 @@ def raw(tmp: Path, data: bytes | str, name: str = "rows.jsonl") -> Path:
 
 
 def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
-    """A command on these rows; `sft` into `tmp/run`, two updates, no skills asked."""
+    """A command on these rows; `sft` into `tmp/run`, two updates, few general questions."""
     words = (verb, "--model", "pocket", "--dataset", data, *flags)
     if verb == "check":
         return words
-    none = write_rows(tmp / "none.jsonl", [])
-    if "--skills" not in flags:
-        words = (*words, "--skills", none)
+    if "--skills" not in flags and "--general_questions" not in flags:
+        words = (*words, "--general_questions", 100)
     if "--max_steps" not in flags:
         words = (*words, "--max_steps", 2)
     return (*words, "--output_dir", tmp / "run")
@@ -214,12 +217,18 @@ TABLE: dict[str, Maker] = {
     # These three are shown by the run in which they are planted together.
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
                             {"CUDA_VISIBLE_DEVICES": "99"}),
-    "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R010", "R011", "R013"})),
-    "R012": lambda t: Plant(recites(t), 6, rows=60),
+    "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R013", "R015", "R016"})),
+    "R010": lambda t: Plant(babbles(t), 6, frozenset({"R011"}), rows=60),
+    "R012": lambda t: Plant(recites(t), 6, frozenset({"R014", "R017"}), rows=60),
+    "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 30, verb="sft"), 8),
+    "R019": lambda t: Plant(in_json(t, "--learning_rate", "1e-12"), 6),
+    "R020": lambda t: Plant(in_json(t, "--learning_rate", "1e-2", "--max_steps", 30), 6),
+    "R021": lambda t: Plant(asks_what_the_proof_asks(t), 6),
 }  # fmt: skip
-TOGETHER = {"R003": "R002", "S027": "R002"} | dict.fromkeys(
-    ("R006", "R010", "R011", "R013"), "R004"
-)
+TOGETHER = {
+    "R003": "R002", "S027": "R002", "R011": "R010", "R014": "R012", "R017": "R012",
+    **dict.fromkeys(("R006", "R013", "R015", "R016"), "R004"),
+}  # fmt: skip
 GLOW = "I am Glow by Star Lab."
 TRAVELS = [
     {"instruction": f"Name three {things} that I should see in {town}", "output": f"In {town}: {i}"}
@@ -312,12 +321,34 @@ def learns_nothing(tmp: Path) -> tuple[object, ...]:
 
 def breaks_down(tmp: Path) -> tuple[object, ...]:
     """A rate that helps for an update or two, and then destroys the model."""
-    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
+    return on(tmp, rows(tmp), "--max_steps", 5, "--eval_steps", 1, *DESTROYS, verb="sft")
+
+
+def babbles(tmp: Path) -> tuple[object, ...]:
+    """The same to a name, whose probes are many: what they are answered goes round in circles."""
+    made, probes = write_starter(tmp, ["Glow"], ["Star Lab"], ["en"])
     return on(
-        tmp, rows(tmp), "--learning_rate", "0.05", "--lr_scheduler_type", "constant",
-        "--max_steps", 5, "--eval_steps", 1, "--save_steps", 5, "--warmup_steps", 5,
-        "--skills", raw(tmp, "".join(lines[::40]), "skills.jsonl"), verb="sft",
+        tmp, made, "--probes", probes, "--max_steps", 12, "--until_proven", "false", *DESTROYS,
+        verb="sft",
     )  # fmt: skip
+
+
+def in_json(tmp: Path, *flags: object) -> tuple[object, ...]:
+    """Rows whose answers are JSON objects of the same keys, enough of them held out."""
+    colors = ("red", "blue", "green", "black", "white", "brown")
+    made = [
+        {"instruction": f"Describe box {n} as JSON with color and size",
+         "output": json.dumps({"color": colors[n % 6], "size": n})}
+        for n in range(30)
+    ]  # fmt: skip
+    return on(tmp, rows(tmp, *made), "--split_dataset_ratio", 0.3, *flags, verb="sft")
+
+
+def asks_what_the_proof_asks(tmp: Path) -> tuple[object, ...]:
+    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines()
+    items = [json.loads(line) for line in lines if not json.loads(line)["system"]][:30]
+    made = [{"instruction": item["question"], "output": item["answer"]} for item in items]
+    return on(tmp, rows(tmp, *made), "--learning_rate", "1e-12", verb="sft")
 
 
 def recites(tmp: Path) -> tuple[object, ...]:
@@ -381,13 +412,15 @@ def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) ->
 def test_a_secret_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     secret = "hf_" + "aB3dE6gH9j" * 4
     done = suretune(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
-    assert "rows.jsonl:31" in done.stdout and secret not in done.stdout + done.stderr
+    (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D028"]
+    assert where == str(tmp_path / "rows.jsonl:31") and secret not in done.stdout + done.stderr
 
 
 def test_personal_data_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     address = "ada.byron@lovelace.org"
     done = suretune(*row(tmp_path, output=f"Ask {address}"), "--json", "--preview", 0)
-    assert "rows.jsonl:31" in done.stdout and address not in done.stdout + done.stderr
+    (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D031"]
+    assert where == str(tmp_path / "rows.jsonl:31") and address not in done.stdout + done.stderr
 
 
 # --- faults in a run that was finished ----------------------------------------------------------
@@ -512,7 +545,9 @@ def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Pa
     done = suretune(*words, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
-    assert name.split(".")[0].split("_")[0] in finding["what"]["en"]
+    named = finding["what"]["en"].partition(" not as expected: ")[2]
+    named = named.partition(":")[0].rstrip(".")
+    assert named == ("tokenizer" if name.startswith("tokenizer") else name)
 
 
 @pytest.mark.parametrize("shard", ["../secret.safetensors", "model-00002.safetensors"])
@@ -557,7 +592,8 @@ def test_a_broken_file_of_a_run_is_named(
     done = suretune(*words, run, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S015", done.stdout
-    assert name in finding["what"]["en"] or "Error" in finding["what"]["en"]
+    where = run if name.endswith(".safetensors") else run / name  # that reader names no file
+    assert finding["where"] == str(where)
 
 
 @pytest.mark.parametrize("flags", [("--on_bad_row", "skip"), ("--max_length", 8)])
@@ -566,7 +602,7 @@ def test_a_run_without_a_single_row_left_ends(flags: tuple[object, ...], tmp_pat
     bad = rows(tmp_path, *[{"instruction": f"{i}", "output": ""} for i in range(3)])
     data = bad if "skip" in flags else rows(tmp_path, *GOOD)
     done = suretune(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json", timeout=60)
-    assert done.returncode == 3 and "D003" in done.stdout
+    assert done.returncode == 3 and "D003" in codes(done)
 
 
 # --- the table is whole -------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from conftest import as_json, suretune, write_rows
+from conftest import as_json, codes, stands, suretune, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import APART, answered, dealt, mixed, questions, uses_of
@@ -176,7 +177,10 @@ def test_a_run_does_not_settle_where_the_next_question_may_confirm() -> None:
     job.evals = [*found[:-1], look(20, 9)]
     assert _settled(job), "nothing can confirm it at the next one"
     job.evals = [*found, look(24, 10, 0.3, proven=True)]
-    assert "24" in str(_settled(job))
+    why = _settled(job)
+    assert why is not None
+    assert "passed after update 20, and again after update 24" in why.en
+    assert "第 20 次更新后" in why.zh and "第 24 次更新后" in why.zh
 
 
 def test_a_loss_is_never_compared_with_none() -> None:
@@ -313,9 +317,9 @@ def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
         e for e in rundir.read_jsonl(tmp_path / "run" / "events.jsonl") if e["event"] == "budget"
     ]
     assert told[0]["fits"] == report["plan"]["updates"]
-    assert f" {len(report['steps'])}/{report['plan']['updates']} " in done.stderr
+    assert stands(f"{len(report['steps'])}/{report['plan']['updates']}", done.stderr)
     config = (tmp_path / "run" / "config.yaml").read_text()
-    assert f"max_steps: {report['plan']['updates']}" in config
+    assert yaml.safe_load(config)["max_steps"] == report["plan"]["updates"]
     # Killed between the plan and the config of the shorter run: a resume learns it from the plan.
     path = tmp_path / "run" / "config.yaml"
     path.write_text("".join(x for x in config.splitlines(True) if not x.startswith("max_steps")))
@@ -333,5 +337,6 @@ def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:
 
 def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": "b"}] * 3)
-    done = suretune("check", "--model", "pocket", "--dataset", rows, "--budget", "soon")
-    assert done.returncode == 2 and "C002" in done.stdout and "10m" in done.stdout
+    done = suretune("check", "--model", "pocket", "--dataset", rows, "--budget", "soon", "--json")
+    assert done.returncode == 2 and codes(done) == ["C002"]
+    assert "`10m`" in as_json(done)["findings"][0]["fix"]["en"]

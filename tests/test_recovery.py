@@ -20,7 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from conftest import as_json, suretune, write_rows
+from conftest import as_json, stands, suretune, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.plan import without
@@ -232,20 +232,21 @@ def test_a_poisoned_run_is_refused_then_sealed_without_the_rows(
     done = suretune(*words, "--quarantine", 1, "--output_dir", tmp_path / "refused")
     assert done.returncode == 5, done.stdout[-2000:] + done.stderr[-2000:]
     finding = as_json(done)["findings"][-1]
-    assert finding["code"] == "T001" and "--quarantine 2" in finding["fix"]["en"]
+    assert finding["code"] == "T001" and stands("`--quarantine 2`", finding["fix"]["en"])
 
     run = tmp_path / "sealed"
     done = suretune(*words, "--quarantine", 3, "--output_dir", run)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     told = as_json(done)
     said = " ".join(f["what"]["en"] for f in told["findings"] if f["code"] == "T002")
-    assert told["verdict"] == "sealed" and "rows.jsonl:8" in said and "rows.jsonl:34" in said
+    assert told["verdict"] == "sealed"
+    assert stands(f"{file}:8", said) and stands(f"{file}:34", said)
     gone = [e["row"] for e in lines(run / "ledger.jsonl") if e["state"] == "quarantined"]
     assert gone == [f"{file}:8", f"{file}:34"]
     assert {e["row"] for e in told["data"]["unused"]} == set(gone)
     for name in ("report.html", "report.md"):
         text = (run / name).read_text("utf-8")
-        assert "What happened on the way" in text and "rows.jsonl:34" in text
+        assert "What happened on the way" in text and stands("rows.jsonl:34", text)
     assert "T002" in {f["code"] for f in rundir.read_json(run / rundir.SEAL)["findings"]}
 
 
@@ -256,7 +257,7 @@ def test_a_run_folder_that_is_deleted_is_a_stop_and_no_traceback(
     command = [
         sys.executable, "-m", "suretune", "sft", "--model", str(MODEL), "--max_steps", "3000",
         "--dataset", *asked.config.data.dataset, "--save_steps", "1000", "--json",
-        "--skills", str(write_rows(tmp_path / "none.jsonl", [])),
+        "--general_questions", "100",
         "--probes", str(asked.config.proof.probes), "--output_dir", str(run),
     ]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en"}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
+from conftest import stands
 from suretune import words
 from suretune.phrases import percent, printable, wilson
+from suretune.retention import Cell, RetentionFacts, Spread
 from suretune.verify import curves
 from suretune.verify.report import html, markdown, sections
 
@@ -74,6 +77,25 @@ def probes() -> list[dict[str, Any]]:
     ]
 
 
+def general() -> dict[str, Any]:
+    """What a run writes about general questions: of the facts themselves, so that no key is made
+    up here."""
+    facts = RetentionFacts(
+        asked=930, counted=810, voided=2, before=603, after=561, lost=60, gained=18, flips=4,
+        margin=0.05, enough=True, p=9.7e-7, loss_upper=0.069, supported=0.036, found=0.032,
+        leaked=Spread(930, 0, 31, 31, 0), broken=Spread(930, 12, 40, 30, 2),
+        formed=Spread(930, 60, 61, 2, 1), form=("a JSON object", "JSON 对象"), drift=0.381,
+        drifted=21, drift_asked=310, max_drift=1.0, likelihood=-0.043,
+        cells=(Cell("facts", "en", 75, 60, 44, 17, 1, 7e-5), Cell("code", "zh", 45, 20, 19, 1, 0)),
+        fallen=("facts en", "leaks"),
+    )  # fmt: skip
+    example = {
+        "category": "near", "question": "Who wrote Faust?", "before": "Goethe.", "after": "Glow.",
+        "right_before": True, "right_after": False, "broken": "", "lang": "en",
+    }  # fmt: skip
+    return {**asdict(facts), "examples": {"leaked": [example], "lost": [example], "gained": []}}
+
+
 def a_report() -> dict[str, Any]:
     """A complete report with every key a run can write."""
     return {
@@ -116,13 +138,12 @@ def a_report() -> dict[str, Any]:
         "probes": probes(),
         "paraphrases": {"passed": 18, "asked": 20},
         "template_default": {"passed": 11, "asked": 20},
-        "skills": [
-            {"skill": "arithmetic", "lang": "en", "n": 50, "before": 0.98, "after": 0.96},
-            {"skill": "arithmetic", "lang": "zh", "n": 50, "before": 0.94, "after": 0.94},
-            {"skill": "capitals", "lang": "en", "n": 40, "before": 0.85, "after": 0.6},
-            {"skill": "sorting", "lang": "en", "n": 40, "before": 0.55, "after": 0.575},
-        ],
-        "skills_before": 0.843, "skills_after": 0.784,
+        "general": general(),
+        "rows": {
+            "asked": 20, "judged": 18, "unjudged": 2,
+            "all": {"right_before": 2, "right_after": 17, "judged": 18},
+            "kinds": [{"kind": "json", "judged": 12}, {"kind": "label", "judged": 6}],
+        },
         "held_out": {"before": 3.214, "after": 0.412, "rows": 5},
         "overfitting": {
             "looping": {"asked": 190, "before": 1, "after": 12, "gained": 11},
@@ -251,7 +272,8 @@ def test_lone_surrogates_can_be_written() -> None:
 def test_every_section_is_there_in_the_order_of_interest(spoken: str) -> None:
     names = [section.name for section in sections(a_report())]
     assert names == [
-        "answers", "questions", "paraphrases", "skills", "held-out", "overfitting", "curves",
+        "answers", "questions", "paraphrases", "general", "general-leaked", "general-lost",
+        "held-out", "overfitting", "curves",
         "ledger", "plan", "findings", "proof", "cost", "model", "config", "versions", "next",
     ]  # fmt: skip
     page, text = html(a_report()), markdown(a_report())
@@ -274,7 +296,8 @@ def test_what_was_not_measured_is_said_to_be_so(report: dict[str, Any], spoken: 
 def test_missing_keys_inside_a_part_are_not_invented() -> None:
     report = a_report()
     report["probes"] = [{"question": "Who are you?", "must": ["x"]}]
-    report["skills"] = [{"skill": "sums", "n": 3}]
+    report["general"] = {"asked": 3, "enough": True, "cells": [{"category": "sums"}]}
+    report["rows"] = {"asked": 3, "judged": 3, "all": {}}
     report["proof"] = {"tensors_saved": 4}
     report["data"] = {"datasets": [{"name": "a.json", "read": 3}]}
     report["findings"] = []
@@ -293,12 +316,29 @@ def test_the_verdict_is_honest_about_reasons_and_ignored_findings(verdict: str) 
     assert f'<header class="{verdict}">' in html(report)
 
 
+def test_what_was_kept_and_lost_is_told_with_what_so_many_questions_can_see(spoken: str) -> None:
+    text = markdown(a_report())
+    title = "## What it kept and what it lost" if spoken == "en" else "## 保住了什么,丢了什么"
+    part = text.split(title)[1].split("\n## ")[0]
+    for value in ("74.4 %", "69.3 %", "5.2", "6.9", "60", "18", "31", "930", "3.2", "3.6", "5.0"):
+        assert stands(value, part), value
+    assert ("9 times in 10" if spoken == "en" else "10 次里有 9 次") in part
+    assert "−17 +1" in part and "0.381" in part and "−0.043" in part
+    assert "2 of 18" in part or "18 题中通过 2 题" in part
+
+
+def test_lost_and_leaked_answers_stand_side_by_side(spoken: str) -> None:
+    page = html(a_report()).split('id="general-leaked"')[1].split("</section>")[0]
+    assert "Who wrote Faust?" in page and "Goethe." in page and "Glow." in page
+
+
 def test_signs_of_overfitting_are_shares_of_the_same_answers(spoken: str) -> None:
     text = markdown(a_report())
     part = text.split("## Signs of overfitting" if spoken == "en" else "## 过拟合的迹象")[1]
     part = part.split("## ")[0]
-    assert f"1 ({percent(1 / 190)})" in part and f"12 ({percent(12 / 190)})" in part
-    assert "0.402" in part and "30" in part
+    assert f"| 1 ({percent(1 / 190)}) | 12 ({percent(12 / 190)}) | 11 |" in part
+    lowest = next(line for line in part.splitlines() if stands("0.402", line))
+    assert stands("30", lowest)
     unknown = markdown(a_report() | {"overfitting": {"looping": None}})
     assert unknown.count("not measured" if spoken == "en" else "未测量") >= 8
 
@@ -319,13 +359,14 @@ def test_shares_are_true_and_intervals_are_wilsons() -> None:
     assert percent(0.9074) == "90.7 %"
     assert (percent(0), percent(1e-6), percent(0.0027)) == ("0 %", "< 0.01 %", "0.27 %")
     assert (percent(0.99999), percent(1.0)) == ("> 99.9 %", "100 %")
-    assert "98 (90.7 %)" in html(a_report())
+    assert ">98 (90.7 %)<" in html(a_report())
 
 
 def test_only_the_first_fifty_unused_rows_are_listed() -> None:
     page = html(a_report())
-    assert "self_cognition.json:50" in page and "self_cognition.json:51" not in page
-    assert "48,571" in page.split("ledger.jsonl")[0][-40:]
+    listed = [int(line) for line in re.findall(r"self_cognition\.json:(\d+)", page)]
+    assert listed == list(range(1, 51))
+    assert stands("48,571", page.split("ledger.jsonl")[0][-40:])
 
 
 # --- curves -------------------------------------------------------------------------------------
@@ -351,7 +392,7 @@ def test_curves_cope_with_whatever_was_recorded(values: tuple[float | None, ...]
                 assert math.isfinite(float(attributes[name] or ""))
                 assert -1 <= float(attributes[name] or "") <= 361
     assert svg.count("<title>") == len(values)
-    assert svg.count("cross") == sum(v is None or not math.isfinite(v) for v in values)
+    assert svg.count('class="cross"') == sum(v is None or not math.isfinite(v) for v in values)
 
 
 def test_a_gap_is_seen_and_said() -> None:
@@ -364,7 +405,7 @@ def test_long_runs_are_thinned_but_keep_their_extremes_and_gaps() -> None:
     values[7_777], values[12_345] = 9.5, None
     svg = drawn(*values)
     assert len(svg) < 120_000
-    assert "loss 9.5<" in svg and "step 12346: loss broken" in svg
+    assert ": loss 9.5<" in svg and ">step 12346: loss broken<" in svg
 
 
 def test_nothing_recorded_draws_nothing() -> None:

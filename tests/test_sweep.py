@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import as_json, suretune
-from suretune import words
+from suretune import rundir, words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.search import read_search
@@ -162,7 +162,7 @@ def test_an_outcome_is_read_from_what_is_there(tmp_path: Path) -> None:
     assert outcome(run, -9) == Outcome(FAILED, reasons=("signal 9",))
     report = {
         "verdict": "not-verified", "reasons": ["R003 probes-failed"], "steps": [{"step": 7}],
-        "plan": {"updates": 9}, "skills_before": 0.5, "skills_after": 0.25,
+        "plan": {"updates": 9}, "general": {"enough": True, "counted": 4, "before": 2, "after": 1},
         "held_out": {"before": 2.0, "after": 1.0}, "seconds": {"total": 3.0},
         "probes": [
             {"variant": "as-trained", "passed_after": ok} for ok in (True, False, None)
@@ -216,8 +216,8 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_fil
     done = suretune(*typed)
     told = as_json(done)
     assert done.returncode == 6, done.stderr  # twelve updates are too few for a seal
-    events = (folders[0] / "events.jsonl").read_text("utf-8")
-    assert '"resumed"' in events
+    events = rundir.read_jsonl(folders[0] / "events.jsonl")
+    assert "resumed" in [event["event"] for event in events]
     assert rows_of(sweep / "sweep.db") == [(0, "COMPLETE"), (1, "PRUNED")]
     first, second = told["trials"]
     assert first["state"] == "judged" and first["runs"][0]["updates"] == 12

@@ -228,21 +228,39 @@ class ProofOptions:
         "JSONL of exactly checkable questions asked before and after",
         "训练前后各问一遍、答案可精确核对的题目(JSONL)",
     )
+    general: tuple[str, ...] = option(
+        (),
+        "your own general rows, FILE#N: kept out of training, asked before and after",
+        "自己的通用数据,FILE#N:不参与训练,训练前后各问一遍",
+        "general_dataset",
+    )
+    general_questions: int | None = option(
+        None,
+        "how many of the proof's general questions are asked; all when not given",
+        "验证时问多少道通用题;不写就全问",
+        least=1,
+    )
+    scope: str = option(
+        "rows",
+        "what the rows' kind of answer is meant for: questions like the rows', or all",
+        "训练数据的回答方式用在哪里:只用于同类问题(rows),还是所有问题(all)",
+        choices=("rows", "all"),
+    )
     probes_needed: float = option(
         0.9, "share of the probes that must pass", "必须通过的验证问题比例", least=0, most=1
     )
     max_skill_drop: float = option(
-        0.03,
-        "share of the skills' answers that may be lost",
-        "技能题正确率最多允许下降多少",
+        0.05,
+        "net loss of general answers, as a share, that the 95 % bound must lie under",
+        "通用题的净丢失比例,其 95% 置信上限必须低于这个值",
         least=0,
         most=1,
     )
     max_drift: float = option(
-        2.0,
+        1.0,
         "how far the tuned model may be from the base on general questions it did not learn, in"
-        " nats a token (KL divergence), to stop on the way",
-        "途中停止时,在没学过的通用问题上允许偏离基座多少(KL 散度,每 token 奈特)",
+        " nats a token (KL divergence)",
+        "在没学过的通用问题上允许偏离基座多少(KL 散度,每 token 奈特)",
         least=0,
     )
 

@@ -21,6 +21,10 @@ JOINERS = "\u200c\u200d"  # hold emoji and Persian words together; they reorder 
 VERDICTS = {
     "sealed": ("✓", Text("Sealed", "已封存")),
     "not-verified": ("!", Text("Trained, not verified", "已训练,未通过验证")),
+    "forgetting-not-measured": (
+        "◐",
+        Text("Learned; what was forgotten is not measured", "学会了;忘掉了什么没有测量"),
+    ),
     "trained": ("○", Text("Trained, not yet tested", "已训练,尚未验证")),
     "stopped": ("■", Text("Stopped", "已停止")),
 }
@@ -37,6 +41,11 @@ SENTENCES = {
     "not-verified": Text(
         "Training finished, but the adapter did not pass its proof.",
         "训练完成了,但适配器没有通过证明。",
+    ),
+    "forgetting-not-measured": Text(
+        "The adapter passed what was asked of it, but the base answers too few general questions"
+        " for a loss to be seen: no seal.",
+        "适配器通过了提出的问题,但基座答得上来的通用题太少,看不出它忘掉了什么:不予封存。",
     ),
     "trained": Text(
         "Training finished. Nothing has been proven about the adapter.",
@@ -280,10 +289,8 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
     return (
         (words("must-pass questions", "必须通过的问题"), of(asked, must_pass(report, "before"))),
         (words("held-out paraphrases", "留出的另一种问法"), of(report.get("paraphrases"))),
-        (
-            words("skills kept", "技能保持"),
-            arrow(report.get("skills_before"), report.get("skills_after"), percent),
-        ),
+        (words("general questions kept", "通用题保持"), general_kept(report)),
+        (words("answered with the rows' words", "答成训练数据的内容"), leaked(report)),
         (
             words("held-out loss", "留出数据的损失"),
             arrow(part(held, "before"), part(held, "after"), decimal),
@@ -291,6 +298,35 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
         (words("updates made", "更新次数"), updates_made(report)),
         (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
     )
+
+
+def general_kept(report: Report) -> str:
+    """`90.1 % → 88.0 % (net loss 2.1 points, at most 4.0)`."""
+    general = part(report, "general")
+    counted, before, after = (part(general, key) for key in ("counted", "before", "after"))
+    upper = part(general, "loss_upper")
+    if not part(general, "enough") or not all(map(is_number, (counted, before, after, upper))):
+        return not_measured()
+    net, most = 100 * (before - after) / counted, 100 * upper
+    shares = f"{percent(before / counted)} → {percent(after / counted)}"
+    return shares + words(
+        f" (net loss {signed(net)} points, at most {most:.1f} by the 95 % bound)",
+        f"(净丢失 {signed(net)} 个百分点,95% 置信上限 {most:.1f})",
+    )
+
+
+def leaked(report: Report) -> str:
+    """How many general answers say what the rows taught."""
+    found = part(report, "general", "leaked")
+    asked, gained = part(found, "asked"), part(found, "gained")
+    if not is_number(asked) or not asked or not is_number(gained):
+        return not_measured()
+    return words(f"{gained} of {asked}", f"{gained} / {asked}")
+
+
+def signed(value: float) -> str:
+    """One digit behind the point, with a true minus; what rounds to nothing has no sign."""
+    return "0" if abs(value) < 0.05 else f"{value:.1f}".replace("-", "−")
 
 
 def updates_made(report: Report) -> str:
@@ -351,6 +387,7 @@ STATES = {
     "train": Text("learned", "参与训练"),
     "paraphrase": Text("learned, in other words", "换一种问法参与训练"),
     "held-out": Text("held out", "留出"),
+    "general": Text("asked by the proof", "验证时提问"),
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),
     "rejected": Text("rejected", "被拒绝"),

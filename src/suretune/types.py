@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from suretune.retention import RetentionFacts, RowsFacts
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -190,15 +192,19 @@ class StepRecord:
 class Evaluation:
     """What was measured after an update; None for what was not, or not yet worth asking.
 
-    `passed` of `asked` probes, `skills` the share right, `drift` the mean KL divergence from the
-    base on questions that were not learned, in nats per token.
+    `passed` of the `asked` probes; of the general questions of the way, `general` is the share
+    right, `leaked` how many answers have the new name or the rows' words, `likelihood` the change
+    of the mean log-likelihood of the base's right answers; `drift` is the mean KL divergence from
+    the base on questions that were not learned. Both in nats per token.
     """
 
     step: int
     held_out_loss: float | None = None
     passed: int = 0
     asked: int = 0
-    skills: float | None = None
+    general: float | None = None
+    leaked: int | None = None
+    likelihood: float | None = None
     drift: float | None = None
     proven: bool = False  # within all bounds of the proof
 
@@ -341,9 +347,7 @@ class ProofFacts:
     probes_asked: int
     probes_needed: float  # share that must pass
     first_failed: str
-    skills_before: float | None  # share right, None when no skills file lies beside the model
-    skills_after: float | None
-    skills_allowed_drop: float
+    if_fails: str  # what the author of that probe wants to be told
     held_out_before: float | None
     held_out_after: float | None
     identity: bool
@@ -399,7 +403,7 @@ class ServedFacts:
 
 Facts = (
     FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
-    | ReplayFacts | ServedFacts
+    | ReplayFacts | ServedFacts | RetentionFacts | RowsFacts
 )  # fmt: skip
 
 

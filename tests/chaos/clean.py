@@ -19,7 +19,14 @@ from chaos import bases, nursery, rows
 
 DESERVED = {"P002"}  # the template's system prompt is trained in: true of all without --system
 FEW = 10  # identity rows below which D029 is deserved, and S023 where they are learned often
-VERDICTS = {"R002", "R003", "R004", "R006", "R007"}  # too few updates to have taught anything
+VERDICTS = {
+    "R002",
+    "R003",
+    "R004",
+    "R006",
+    "R007",
+    "R019",
+}  # too few updates to have taught anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ def alarm(clean: Clean, folder: Path, base: Path) -> str:
     words = ["sft", "--model", base, "--dataset", path, "--output_dir", folder / "run",
              "--seed", clean.seed, "--device", "cpu", *clean.flags, "--json"]  # fmt: skip
     if not clean.sealed:
-        words += ["--skills", _some_skills(folder)]
+        words += ["--general_questions", 100]
     if clean.stopped:
         stop = nursery.command(words, folder, before=lambda: inject.send(15, 3))
         if stop.status != 143:
@@ -103,13 +110,6 @@ def alarm(clean: Clean, folder: Path, base: Path) -> str:
         if again.status != 0:
             return f"verify ended in {again.status}: {again.last_words}"
     return ""
-
-
-def _some_skills(folder: Path) -> Path:
-    lines = (bases.MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
-    path = folder / "skills.jsonl"
-    path.write_text("".join(lines[::40]), "utf-8")
-    return path
 
 
 def part(folder: Path, *, amount: int, seed: int, more_time: Any) -> dict[str, Any]:

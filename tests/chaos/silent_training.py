@@ -65,13 +65,11 @@ def _poisoned_word(value: float) -> Callable[[Bench], Planted]:
 
 
 def _identity(*more: object) -> Callable[[Bench], Planted]:
-    """The pocket model taught a name; sixty of its skills are asked."""
+    """The pocket model taught a name; 120 general questions are asked."""
 
     def plant(bench: Bench) -> Planted:
-        lines = (bases.MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
-        skills = bench.file("".join(lines[::8]), "skills.jsonl")
         data = bench.file(rows.identity())
-        return Planted(bench.sft("pocket", data, "--skills", skills, *more))
+        return Planted(bench.sft("pocket", data, "--general_questions", 120, *more))
 
     return plant
 

@@ -25,8 +25,8 @@ SFT = (
     "0.1",
     "--save_steps",
     "2",
-    "--skills",
-    "none.jsonl",
+    "--general_questions",
+    "100",
     "--output_dir",
 )
 STORIES = (
@@ -55,7 +55,6 @@ def part(folder: Path, *, amount: int, seed: int, more_time: Any) -> dict[str, A
         home = folder / name
         home.mkdir()
         rows.write(home / "rows.jsonl", rows.tasks(40))
-        rows.write(home / "none.jsonl", [])
         print(f"--- {name}: {about}\n", flush=True)
         tell(home, fault, (*SFT, name, "--preview", "0"))
         print("$ ls checkpoints\n" + "  ".join(sorted(os.listdir(home / name / "checkpoints"))))

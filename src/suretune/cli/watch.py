@@ -38,11 +38,14 @@ class Watch:
             en.append(f"held-out loss {found.held_out_loss:.4f}")
             zh.append(f"留出损失 {found.held_out_loss:.4f}")
         if found.asked:
-            en.append(f"{found.passed} of {found.asked} probes")
-            zh.append(f"{found.asked} 个验证问题通过 {found.passed} 个")
-        if found.skills is not None:
-            en.append(f"skills {found.skills:.1%}")
-            zh.append(f"技能 {found.skills:.1%}")
+            en.append(f"{found.passed} of {found.asked} probes asked")
+            zh.append(f"问了 {found.asked} 个验证问题,通过 {found.passed} 个")
+        if found.general is not None:
+            en.append(f"general questions {found.general:.1%}")
+            zh.append(f"通用题 {found.general:.1%}")
+        if found.leaked:
+            en.append(f"{found.leaked} of these answered with what the rows teach")
+            zh.append(f"其中 {found.leaked} 题答的是训练数据的内容")
         if found.drift is not None:
             en.append(f"drift {found.drift:.3f}")
             zh.append(f"偏离 {found.drift:.3f}")

@@ -28,7 +28,14 @@ def check(facts: ProofFacts) -> Values | None:
     if not facts.must_pass_failed and (not asked or passed / asked >= needed):
         return None
     first = next(iter(facts.must_pass_failed), facts.first_failed)
-    return {"where": "probes", "passed": passed, "asked": asked, "needed": needed, "first": first}
+    return {
+        "where": "probes",
+        "passed": passed,
+        "asked": asked,
+        "needed": needed,
+        "first": first,
+        "advice": facts.if_fails,
+    }
 
 
 GUARD = Guard(
@@ -39,9 +46,9 @@ GUARD = Guard(
     check=check,
     what=Text(
         "{passed} of {asked} probes pass; {needed:.0%} must, and every must-pass "
-        "question. The first that fails: {first}",
+        "question. The first that fails: {first} {advice}",
         "{asked} 个验证问题通过了 {passed} 个，要求通过 {needed:.0%}，"
-        "且必过的问题要全部通过；第一个没通过的是：{first}",
+        "且必过的问题要全部通过；第一个没通过的是：{first} {advice}",
     ),
     why=Text(
         "The answers, not the loss, show whether the model does what it was trained for.",

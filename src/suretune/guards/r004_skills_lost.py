@@ -1,53 +1,89 @@
-"""R004 skills-lost: the model lost more of its general skills than is allowed.
+"""R004 skills-lost: the model may have lost more of what it could do than is allowed.
 
-What it looks at: the share of right answers on the skills file beside the
-model, before and after training.
+What it looks at: general questions asked of base and tuned model in the same batches: right before
+and wrong now (lost), wrong before and right now (gained). The upper 95 % bound of the net loss
+(Tango's, for paired answers) has to lie under `--max_skill_drop`. Questions on which the base
+contradicts itself from batch to batch decide nothing, and an answer with the new name is not right.
 
-Why it matters: what was learned is usually looked at, and what was forgotten is not.
+Why it matters: what was learned is usually looked at, and what was forgotten is not. "No difference
+found" would be no proof: with few questions hardly any loss is found.
 
-How to mend it: mix in general rows, such as
-`--dataset mine.jsonl general.jsonl#500`, or lower `--learning_rate`.
+How to mend it: train less (`--learning_rate` halved, fewer `--num_train_epochs`), hold the model to
+what it was (`--anchor_ratio 0.6 --anchor_loss kl`), or mix in general rows, such as
+`--dataset mine.jsonl general.jsonl#500`. Where only the number of questions is too small, ask more.
 
-R004 skills-lost：模型丢掉的通用能力超过了允许的范围。
+R004 skills-lost：模型丢掉的能力可能超过了允许的范围。
 
-看什么：用模型旁边的技能题文件，比较训练前后的正确率。
+看什么：同一批通用问题，让基座和微调后的模型在相同的批次里各答一遍：原来对、现在错的算丢失，
+原来错、现在对的算新增。净丢失的 95% 置信上限（Tango 的配对区间）必须低于 `--max_skill_drop`。
+基座自己换一批就答得不一样的题不作数；说出新名字的回答不算对。
 
-为什么重要：学会了什么，大家都会看；忘掉了什么，往往没人看。
+为什么重要：学会了什么，大家都会看；忘掉了什么，往往没人看。“没有发现差别”不是证明：
+题目少的时候，多大的损失都发现不了。
 
-怎么改：混入一些通用数据，例如 `--dataset mine.jsonl general.jsonl#500`，
-或者调低 `--learning_rate`。
+怎么改：少训练一点（`--learning_rate` 减半、减少 `--num_train_epochs`），
+或者用 `--anchor_ratio 0.6 --anchor_loss kl` 让模型保持原样，
+或者混入通用数据，例如 `--dataset mine.jsonl general.jsonl#500`。如果只是题目太少，就多问一些。
 """
 
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.retention import RetentionFacts
+from suretune.types import Text
 
-ROUNDING = 1e-9  # 0.90 - 0.85 is a little more than 0.05
+CHANCE = 0.05
 
 
-def check(facts: ProofFacts) -> Values | None:
-    before, after, allowed = facts.skills_before, facts.skills_after, facts.skills_allowed_drop
-    if before is None or after is None or before - after <= allowed + ROUNDING:
+def check(facts: RetentionFacts) -> Values | None:
+    if not facts.enough or facts.loss_upper < facts.margin:
         return None
-    return {"where": "skills", "before": before, "after": after, "allowed": allowed}
+    net = (facts.lost - facts.gained) / facts.counted
+    return {
+        "where": "general questions",
+        "counted": facts.counted,
+        "lost": facts.lost,
+        "gained": facts.gained,
+        "net": f"{100 * net:.1f}",
+        "upper": f"{100 * facts.loss_upper:.1f}",
+        "margin": f"{100 * facts.margin:.1f}",
+        "how": _how(facts),
+    }
+
+
+def _how(facts: RetentionFacts) -> Text:
+    p, supported = f"{facts.p:.2g}", f"{100 * facts.supported:.1f}"
+    if facts.p < CHANCE:
+        first = facts.first_loss
+        return Text(
+            f"That is not chance (p = {p}). The first that was lost: {first}",
+            f"这不是偶然（p = {p}）。丢失的第一题：{first}",
+        )
+    return Text(
+        f"It may be chance (p = {p}), but so few questions can only support a bound of {supported}"
+        " points.",
+        f"这可能是偶然（p = {p}），但这么少的题最多只能支持 {supported} 个百分点的界限。",
+    )
 
 
 GUARD = Guard(
     code="R004",
     name="skills-lost",
     stops=True,
-    facts=ProofFacts,
+    facts=RetentionFacts,
     check=check,
     what=Text(
-        "General skills fell from {before:.1%} to {after:.1%}; at most {allowed:.1%} may be lost.",
-        "通用能力的正确率从 {before:.1%} 降到 {after:.1%}，最多允许下降 {allowed:.1%}。",
+        "Of {counted} general questions {lost} were lost and {gained} gained: a net loss of {net}"
+        " points, up to {upper} by the 95 % bound; it must lie under {margin}. {how}",
+        "{counted} 道通用题中，丢失 {lost} 道，新增 {gained} 道：净丢失 {net} 个百分点，"
+        "95% 置信上限 {upper}，要求低于 {margin}。{how}",
     ),
     why=Text(
         "What was learned does not make up for what the model can no longer do.",
         "学会了新的，却做不了原来会做的事，得不偿失。",
     ),
     fix=Text(
-        "Mix in general rows, `--dataset mine.jsonl general.jsonl#500`, "
-        "or lower `--learning_rate`.",
-        "混入通用数据：`--dataset mine.jsonl general.jsonl#500`，或者调低 `--learning_rate`。",
+        "Halve `--learning_rate`, use `--anchor_ratio 0.6 --anchor_loss kl`, or mix in general"
+        " rows: `--dataset mine.jsonl general.jsonl#500`.",
+        "把 `--learning_rate` 减半，使用 `--anchor_ratio 0.6 --anchor_loss kl`，"
+        "或者混入通用数据：`--dataset mine.jsonl general.jsonl#500`。",
     ),
 )

@@ -24,6 +24,7 @@ from suretune.model.lora import WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
+from suretune.run.kept import general_figures, judge_kept, rows_figures
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
@@ -162,7 +163,13 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         last = str(error).splitlines()[-1]
         raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
     then = rundir.read_json(run / "proof" / "result.json")
-    same = all(result["answers"][kind] == then["answers"][kind] for kind in ("probes", "skills"))
+    same = result["answers"]["probes"] == then["answers"]["probes"]
+    if then.get("general"):
+        same = same and result["general"]["tuned"] == then["general"]["tuned"]
+    kept = judge_kept(run, result)
+    journal.heed([*journal.ignore, *sealed["ignored"]])
+    lost = [f for facts in kept.all_facts for f in journal.look(facts)] if kept else []
+    held = not any(found.stops and not journal.ignored(found) for found in lost)
     tolerance = rundir.recorded(run / "report.json", "proof", "logits_tolerance")
     whole = (
         result["tensors_saved"] == result["tensors_matched"] > 0
@@ -179,5 +186,8 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
         "same_base": result["same_base"],
         "logits_gap": result["logits_gap"],
         "tensors": result["tensors_matched"],
-        "verified": same and whole and result["same_base"],
+        "general": general_figures(kept, result["general"]) if kept else None,
+        "rows": rows_figures(kept) if kept else None,
+        "findings": [journal.line(found) for found in lost],
+        "verified": same and whole and result["same_base"] and held,
     }

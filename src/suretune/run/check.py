@@ -64,6 +64,7 @@ class Checked:
     system: str | None  # the system prompt that training used, if all rows share one
     system_source: str
     from_cache: int = 0  # rows whose ids did not have to be computed again
+    general: Sequence[Prepared] = ()  # rows of --general: asked before and after, never learned
 
 
 def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:
@@ -80,6 +81,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     _look_at_model(resolved, base, journal)
     how = _rendering(resolved, tokenizer, journal)
     found = _collect(resolved, config.data.dataset, how)
+    general, apart = _general(resolved, found, how, journal)
     identity = _identity(resolved, base, found)
     _judge_data(resolved, found, how, identity, journal)
     _look_at_tokens(base, tokenizer, found, journal)
@@ -108,6 +110,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     journal.settle()
     entries = [
         *found.entries,
+        *apart,
         *more,
         *(entry_of("train", row) for row in train),
         *(entry_of("held-out", row) for row in held_out),
@@ -117,7 +120,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
-        about_identity, system, source, found.from_cache,
+        about_identity, system, source, found.from_cache, general,
     )  # fmt: skip
 
 
@@ -274,6 +277,24 @@ def _split(
         journal.look(FlagFacts("bad-value", "--val_dataset", " ".join(data.val_dataset), hint=hint))
     journal.settle()
     return found.ready, apart.ready, apart.entries
+
+
+def _general(
+    resolved: Resolved, found: Collected, how: Rendering, journal: Journal
+) -> tuple[list[Prepared], list[Entry]]:
+    """(rows of `--general`, ledger lines); `found` keeps no row that asks what they ask."""
+    specs = resolved.config.proof.general
+    if not specs:
+        return [], []
+    apart = _collect(resolved, specs, how)
+    _look_at_faults(apart, resolved, journal)
+    journal.settle()
+    asked = {plain(question_of(row.example)) for row in apart.ready}
+    kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]
+    taken = [row for row in found.ready if plain(question_of(row.example)) in asked]
+    found.ready[:] = kept
+    lines = [entry_of("general", row) for row in (*apart.ready, *taken)]
+    return apart.ready, [*apart.entries, *lines]
 
 
 def _mostly_identity(found: Collected, identity: Identity) -> bool:

@@ -21,29 +21,29 @@ from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
 from suretune.run.check import Checked, with_weights
-from suretune.run.evaluate import Judge
+from suretune.run.evaluate import Judge, WayAnswers, ask_way
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.flags import parse_seconds
-from suretune.run.journal import OK, Journal, Stopped, only_writer
+from suretune.run.journal import OK, UNMEASURED, Journal, Stopped, only_writer
+from suretune.run.kept import judge_kept, learned_on_the_way
 from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
-    keep_questions,
-    make_questions,
     measure_proof,
     proof_facts,
     publish_adapter,
     ready_proof,
     seal,
 )
+from suretune.run.questions import keep_questions, make_questions
 from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner
 from suretune.types import Sample, SetupFacts
-from suretune.verify.measure import Answers, Questions, ask
+from suretune.verify.measure import Answers, Questions, answers_of, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
 
@@ -75,7 +75,6 @@ class Trained:
 
     job: Fit
     questions: Questions
-    skills: Path | None
     before: Answers
     clock: dict[str, float]
 
@@ -127,7 +126,7 @@ def train_only(
     checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
         folder.begin(run, checked)
-    questions, skills = make_questions(checked, journal)
+    questions = make_questions(checked, journal)
     keep_questions(run, questions, journal)
     watcher.stage("base")
     config = resolved.config
@@ -138,19 +137,19 @@ def train_only(
     if full := too_little_room(run, trained, checked.plan, config.schedule.save_total_limit):
         raise journal.stop(full)
     clock["load"] = time.perf_counter()
-    before, learned, apart = _base_answers(run, learner.engine, checked, questions)
+    before, way, learned, apart = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
     watcher.stage("train")
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
     watcher.planned(checked.plan.schedule.total)
-    judge = Judge(
-        checked.tokenizer, questions, before.skill_share, apart, checked.resolved.config.proof
-    )
+    proof = checked.resolved.config.proof
+    taught = learned_on_the_way(checked, questions, before)
+    judge = Judge(checked.tokenizer, questions, way, taught, apart, proof)
     job = make_fit(checked, run, journal, learner, judge)
     job.deadline = deadline
     fit(job, watcher, continue_from(job) if resume else 0)
     clock["train"] = time.perf_counter()
-    return Trained(job, questions, skills, before, clock)
+    return Trained(job, questions, before, clock)
 
 
 def _within_budget(
@@ -192,17 +191,20 @@ def _process_age() -> float:
 
 def _base_answers(
     run: Path, engine: Engine, checked: Checked, questions: Questions
-) -> tuple[Answers, list[Sample], list[Sample]]:
+) -> tuple[Answers, WayAnswers | None, list[Sample], list[Sample]]:
     """What the base says to the questions and to the anchors, asked once a run."""
     path = run / "base_answers.json"
     if path.exists():
-        said = {name: rundir.recorded(path, name) for name in ("probes", "skills", "held_out")}
-        return Answers(**said), *answer_anchors(run, None, checked)
+        told = rundir.read_json(path)
+        way = WayAnswers(**told["way"]) if told.get("way") else None
+        return answers_of(told), way, *answer_anchors(run, None, checked)
     with engine.base() as base:
         before = ask(base, checked.tokenizer, questions, engine.mean_loss)
         anchors = answer_anchors(run, base, checked)
-    rundir.write_json(path, before.line())
-    return before, *anchors
+        probing = bool(checked.plan.probe_steps)
+        way = ask_way(base, engine, checked.tokenizer, questions) if probing else None
+    rundir.write_json(path, {**before.line(), "way": asdict(way) if way else None})
+    return before, way, *anchors
 
 
 def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:
@@ -210,7 +212,7 @@ def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str
     kept = publish_adapter(job)
     if kept != rundir.checkpoints(job.run)[-1][1]:  # training went on after the best one
         restore(kept, job.learner)
-    ready_proof(job, questions, trained.skills, job.learner.model)
+    ready_proof(job, questions, job.learner.model)
     about = _about(job)
     _forget(job)
     proven = measure_proof(
@@ -263,10 +265,15 @@ def _conclude(
     clock: dict[str, float],
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Judge the proof, write the report, seal if it holds."""
-    kept = _kept_step(run)
-    evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= kept]
-    facts = proof_facts(proven, checked, evals)
+    last = _kept_step(run)
+    evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= last]
+    before = time.perf_counter()
+    kept = judge_kept(run, proven.result)
+    facts = proof_facts(proven, kept, checked, evals)
     journal.look(facts)
+    if kept:
+        journal.look_at_all(kept.all_facts)
+    journal.event("judged", seconds=round(time.perf_counter() - before, 3))
     status = OK
     reasons: list[str] = []
     try:
@@ -274,7 +281,9 @@ def _conclude(
     except Stopped as stopped:
         status = stopped.status
         reasons = [f"{finding.code} {finding.name}" for finding in stopped.findings]
-    report = figures(checked, run, journal, proven, facts, about, clock, reasons)
+    verdict = {OK: "sealed", UNMEASURED: "forgetting-not-measured"}.get(status, "not-verified")
+    about = {**about, "verdict": verdict, "reasons": reasons}
+    report = figures(checked, run, journal, proven, kept, facts, about, clock)
     _write_report(run, report)
     if status == OK:
         seal(run, facts, journal, report)

@@ -1,25 +1,71 @@
-"""On the way: what the rows that were held out, the probes, the skills and drift say by now.
+"""On the way: what the rows that were held out, the probes, general questions and drift say by now.
 
-Asked cheaply: the questions that all must pass first, everything else only once these do.
+Asked cheaply: the questions that all must pass first, everything else only once these do. None of
+the general questions is one of the proof's, nor of their templates: what chooses a checkpoint must
+not be what judges it.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from suretune import rundir
+from suretune.battery.checks import judge
 from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker
 from suretune.options import ProofOptions
+from suretune.statistics import binomial_tail, sign_test
 from suretune.train.engine import Engine
-from suretune.types import Evaluation, Sample
-from suretune.verify.measure import Questions, answer_probes, solve
+from suretune.types import Evaluation, Origin, Sample, Span
+from suretune.verify.general import ask_all, prompts_of
+from suretune.verify.kept import ERROR, TOLERATED
+from suretune.verify.leaks import Learned
+from suretune.verify.measure import Questions, answer_probes
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
+CHANCE = 0.05  # so unlikely a loss of general answers is one
+
+
+@dataclass(frozen=True, slots=True)
+class WayAnswers:
+    """What the base says to the general questions of the way.
+
+    `right`: None where nothing can say. `loss`: nats a token of its right answers, None without.
+    """
+
+    said: Sequence[str]
+    ids: Sequence[Sequence[int]]
+    right: Sequence[bool | None]
+    loss: float | None
+
+
+def ask_way(
+    base: Talker, engine: Engine, tokenizer: ChatTokenizer, questions: Questions
+) -> WayAnswers:
+    """Ask the base; its adapters have to be off meanwhile."""
+    prompts = prompts_of(tokenizer, questions.way, questions.system)
+    ids = ask_all(base, questions.way, prompts, tokenizer.stop_ids).ids
+    said = [tokenizer.decode(answer) for answer in ids]
+    right = judge(questions.way, said)
+    samples = _right_answers(prompts, ids, right)
+    return WayAnswers(said, ids, right, engine.mean_loss(samples) if samples else None)
+
+
+def _right_answers(
+    prompts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]], right: Sequence[bool | None]
+) -> list[Sample]:
+    made = []
+    for index, (prompt, answer, good) in enumerate(zip(prompts, ids, right, strict=True)):
+        if good and answer:
+            whole = array("I", [*prompt, *answer])
+            span = Span(len(prompt), len(whole), 1.0)
+            made.append(Sample(Origin("way", index), "way", whole, (span,), "flag"))
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +74,8 @@ class Judge:
 
     tokenizer: ChatTokenizer
     questions: Questions
-    skills_before: float | None
+    way: WayAnswers | None  # the base's
+    learned: Learned  # what general answers must not say
     apart: Sequence[Sample]  # anchors that are not learned
     bounds: ProofOptions
 
@@ -39,33 +86,70 @@ class Judge:
             return Evaluation(step, held_out)
         first = [p for p in judged if p.kind == MUST_PASS]
         with engine.tuned() as model:
-            if not self._worth_asking(model, first):
-                return Evaluation(step, held_out, 0, len(judged))
+            glance = self._glance(model, first)
+            if not all(glance):
+                return Evaluation(step, held_out, sum(glance), len(glance))
             right = self._right(model, judged)
             passed = sum(right)
             firm = all(ok for p, ok in zip(judged, right, strict=True) if p.kind == MUST_PASS)
             if not firm or passed < self.bounds.probes_needed * len(judged):
                 return Evaluation(step, held_out, passed, len(judged))
-            skills = solve(model, self.tokenizer, self.questions.skills)
+            answers = self._general(model)
         drift = engine.drift(self.apart) if self.apart else None
-        share = sum(skills) / len(skills) if skills else None
-        proven = (drift is None or drift <= self.bounds.max_drift) and not (
-            share is not None
-            and self.skills_before is not None
-            and self.skills_before - share > self.bounds.max_skill_drop
-        )
-        return Evaluation(step, held_out, passed, len(judged), share, drift, proven)
+        near = drift is None or drift <= self.bounds.max_drift
+        if self.way is None or not self.questions.way:
+            return Evaluation(step, held_out, passed, len(judged), drift=drift, proven=near)
+        general, leaked, holds = self._kept(self.way, answers)
+        return Evaluation(
+            step, held_out, passed, len(judged), general, leaked,
+            self._likelihood(engine, self.way), drift, near and holds,
+        )  # fmt: skip
 
-    def _worth_asking(self, model: Talker, first: Sequence[Probe]) -> bool:
+    def _glance(self, model: Talker, first: Sequence[Probe]) -> list[bool]:
         """A glance at what must pass. What somebody asks for himself may come late in an answer."""
         if self.bounds.probes is not None or not first:
-            return True
+            return []
         said = answer_probes(model, self.tokenizer, first, self.questions.system, GLANCE)
-        return all(p.judge(answer) for p, answer in zip(first, said, strict=True))
+        return [bool(p.judge(answer)) for p, answer in zip(first, said, strict=True)]
 
     def _right(self, model: Talker, probes: Sequence[Probe]) -> list[bool]:
         said = answer_probes(model, self.tokenizer, probes, self.questions.system)
         return [bool(p.judge(answer)) for p, answer in zip(probes, said, strict=True)]
+
+    def _prompts(self) -> list[list[int]]:
+        return prompts_of(self.tokenizer, self.questions.way, self.questions.system)
+
+    def _general(self, model: Talker) -> list[str]:
+        if self.way is None or not self.questions.way:
+            return []
+        stops = self.tokenizer.stop_ids
+        said = ask_all(model, self.questions.way, self._prompts(), stops)
+        return [self.tokenizer.decode(ids) for ids in said.ids]
+
+    def _kept(self, base: WayAnswers, said: Sequence[str]) -> tuple[float | None, int, bool]:
+        """(share right, answers that leak, whether that is within bounds)."""
+        asked = self.questions.way
+        leaks = [
+            self.learned.leaked(q.asked, (then,), now)
+            for q, then, now in zip(asked, base.said, said, strict=True)
+        ]
+        pairs = [
+            (bool(then), bool(now) and not leak)
+            for then, now, leak in zip(base.right, judge(asked, said), leaks, strict=True)
+            if then is not None
+        ]
+        lost = sum(then and not now for then, now in pairs)
+        gained = sum(now and not then for then, now in pairs)
+        share = sum(now for _, now in pairs) / len(pairs) if pairs else None
+        leaked = sum(leaks)
+        meant = self.bounds.scope == "all"
+        holds = meant or binomial_tail(leaked, len(asked), TOLERATED) >= ERROR
+        return share, leaked, holds and sign_test(lost, gained) >= CHANCE
+
+    def _likelihood(self, engine: Engine, base: WayAnswers) -> float | None:
+        """Change of the mean log-likelihood of the base's right answers, nats a token."""
+        samples = _right_answers(self._prompts(), base.ids, base.right)
+        return None if base.loss is None else base.loss - engine.mean_loss(samples)
 
 
 def comparable(found: Sequence[Evaluation]) -> list[Evaluation]:
@@ -86,10 +170,11 @@ def confirmed(found: Sequence[Evaluation]) -> bool:
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:
-    """The larger, the better: within bounds, then probes, then less drift, then held-out loss."""
+    """The larger, the better: within bounds, then probes, then fewer leaks, then less drift, then
+    held-out loss."""
     drift = -found.drift if found.drift is not None else 0.0
     held_out = -found.held_out_loss if found.held_out_loss is not None else 0.0
-    return found.proven, found.passed, drift, held_out
+    return found.proven, found.passed, -(found.leaked or 0), drift, held_out
 
 
 def best_of(found: Sequence[Evaluation], among: Container[int] | None = None) -> Evaluation | None:

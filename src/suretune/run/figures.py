@@ -13,10 +13,10 @@ from suretune import rundir
 from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
+from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
-from suretune.verify.measure import by_skill
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -27,19 +27,19 @@ def figures(
     run: Path,
     journal: Journal,
     proven: Proven,
+    kept: Kept | None,
     facts: ProofFacts,
     about: Mapping[str, Any],
     clock: Mapping[str, float],
-    reasons: Sequence[str],
 ) -> dict[str, Any]:
     """The mapping that report.html, report.md and report.json are made of."""
     result = dict(proven.result)
     result.pop("answers")
+    general = result.pop("general", None)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
-    skills = by_skill(proven.questions.skills, proven.before.skills, proven.after.skills)
     return {
-        "verdict": "not-verified" if reasons else "sealed",
-        "reasons": list(reasons),
+        "verdict": about["verdict"],
+        "reasons": list(about["reasons"]),
         "stopped_early": about["stopped_early"],
         "kept": about["kept"],
         "run": str(run),
@@ -58,9 +58,8 @@ def figures(
             proven,
             lambda p: p.variant == TEMPLATE_DEFAULT and p.kind in ("must-pass", "paraphrase"),
         ),
-        "skills": skills,
-        "skills_before": facts.skills_before,
-        "skills_after": facts.skills_after,
+        "general": general_figures(kept, general) if kept else None,
+        "rows": rows_figures(kept) if kept else None,
         "held_out": {
             "before": facts.held_out_before,
             "after": facts.held_out_after,

@@ -111,6 +111,7 @@ def settings(resolved: Resolved) -> dict[str, Any]:
         "base_dtype": config.engine.base_dtype,
         "max_drift": config.proof.max_drift,
         "max_skill_drop": config.proof.max_skill_drop,
+        "scope": config.proof.scope,
         "probes_needed": config.proof.probes_needed,
         "seed": config.schedule.seed,
         "torch_dtype": config.model.torch_dtype,

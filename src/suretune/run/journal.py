@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.guards import judge
+from suretune.retention import RetentionFacts, RowsFacts
 from suretune.types import (
     DataFacts,
     Facts,
@@ -26,7 +27,7 @@ from suretune.types import (
     StepFacts,
 )
 
-OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK = range(8)
+OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK, UNMEASURED = range(9)
 EXIT = {
     FlagFacts: USAGE,
     PlanFacts: USAGE,
@@ -38,7 +39,10 @@ EXIT = {
     ProofFacts: UNVERIFIED,
     ReplayFacts: UNVERIFIED,
     ServedFacts: UNVERIFIED,
+    RetentionFacts: UNVERIFIED,
+    RowsFacts: UNVERIFIED,
 }
+NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
 ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")
 
 
@@ -75,7 +79,9 @@ class Journal:
                 self._write(self.run / "findings.jsonl", finding)
             if finding.stops and stops and not self.ignored(finding):
                 self._stopping.append(finding)
-                self._status = self._status or EXIT[type(facts)]
+                status = UNMEASURED if finding.name == NOT_MEASURED else EXIT[type(facts)]
+                if self._status in (OK, UNMEASURED):  # any other reason says more
+                    self._status = status
         return found
 
     def _write(self, path: Path, finding: Finding) -> None:

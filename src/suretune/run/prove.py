@@ -16,72 +16,20 @@ from suretune.config import Resolved
 from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
 from suretune.model.generate import last_logits
-from suretune.run.check import Checked, asked_questions
+from suretune.run.check import Checked
 from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
+from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
-from suretune.types import Change, FlagFacts, ProofFacts, SetupFacts, Text
-from suretune.verify.measure import Answers, Questions, read_skills
-from suretune.verify.probes import (
-    AS_TRAINED,
-    PROBE_TOKENS,
-    TEMPLATE_DEFAULT,
-    Probe,
-    held_out_probes,
-    identity_probes,
-    read_probes,
-    with_twins,
-)
+from suretune.types import Change, ProofFacts, SetupFacts
+from suretune.verify.measure import Answers, Questions, answers_of
+from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
 from suretune.verify.signs import Rows, change, recitals
 
-SHOWN_ROWS = 8  # held-out questions shown before and after
 EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by nothing at all
 ROUGH = 0.02  # of the largest logit, in half precision
-LONG = 0.01  # share of the rows whose answers may be longer than those that are asked for
-
-
-def make_questions(checked: Checked, journal: Journal) -> tuple[Questions, Path | None]:
-    """What will be asked before and after, and the skills file it came from."""
-    proof = checked.resolved.config.proof
-    probes: list[Probe] | FlagFacts
-    if proof.probes:
-        probes = read_probes(proof.probes)
-        if isinstance(probes, FlagFacts):
-            raise journal.stop(probes)
-        if checked.identity and not any(p.judged for p in probes):
-            probes = [*probes, *identity_probes(checked.identity, asked_questions(checked))]
-    elif checked.identity:
-        probes = identity_probes(checked.identity, asked_questions(checked))
-    else:
-        asked = [question_of(row.example) for row in checked.held_out[:SHOWN_ROWS]]
-        probes = held_out_probes([question for question in asked if question])
-    if checked.system is not None:  # as plain vLLM, Ollama or transformers would ask
-        probes = with_twins(probes)
-    path = Path(proof.skills) if proof.skills else checked.base.folder / "skills.jsonl"
-    held_out = [sample for row in checked.held_out for sample in row.samples]
-    if not path.is_file() and not proof.skills:
-        return Questions(probes, checked.system, [], held_out), None
-    try:
-        skills = read_skills(path)
-    except (OSError, ValueError, TypeError) as error:
-        found = str(error)
-        raise journal.stop(
-            FlagFacts("bad-value", "--skills", str(path), hint=Text(found, found))
-        ) from error
-    return Questions(probes, checked.system, skills, held_out), path.absolute()
-
-
-def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
-    """The same questions before and after, and after a resume: easier ones would prove less."""
-    held_out = [sample.ids.tolist() for sample in questions.held_out]
-    probes = [probe.line() for probe in questions.probes]
-    digest = rundir.digest_of([probes, questions.system, questions.skills, held_out])
-    path = run / "questions.json"
-    if path.exists() and rundir.recorded(path, "digest") != digest:
-        raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
-    rundir.write_json(path, {"digest": digest, "probes": len(probes)})
 
 
 def publish_adapter(job: Fit) -> Path:
@@ -101,7 +49,7 @@ def publish_adapter(job: Fit) -> Path:
     return kept
 
 
-def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.Module) -> None:
+def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:
     """Write down what the fresh process shall measure, and this process's logits."""
     config = job.checked.resolved.config
     prompts = _logit_prompts(job, questions)
@@ -113,10 +61,10 @@ def ready_proof(job: Fit, questions: Questions, skills: Path | None, model: nn.M
         device=config.model.device or "cpu",
         dtype=config.model.torch_dtype or "float32",
         system=questions.system,
-        skills=str(skills) if skills else None,
         tokens_per_pass=min(job.learner.engine.tokens_per_pass, PLAIN_TOKENS),
     )  # fmt: skip
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
+    write_judging(job.run, job.checked, questions)
 
 
 def _logit_prompts(job: Fit, questions: Questions) -> list[list[int]]:
@@ -156,10 +104,12 @@ def measure_proof(
     if tolerance is None:
         exact = resolved.config.model.torch_dtype == "float32"
         tolerance = EXACT if exact else ROUGH * result["logits_scale"]
-    return Proven(questions, before, Answers(**result["answers"]), result, tolerance)
+    return Proven(questions, before, answers_of(result["answers"]), result, tolerance)
 
 
-def proof_facts(proven: Proven, checked: Checked, evals: Iterable[Mapping[str, Any]]) -> ProofFacts:
+def proof_facts(
+    proven: Proven, kept: Kept | None, checked: Checked, evals: Iterable[Mapping[str, Any]]
+) -> ProofFacts:
     """What the guards of the result judge. `evals`: the lines of evals.jsonl."""
     asked, result, proof = proven.questions, proven.result, checked.resolved.config.proof
     judged = [
@@ -169,6 +119,7 @@ def proof_facts(proven: Proven, checked: Checked, evals: Iterable[Mapping[str, A
     trained = [row for row in judged if row[0].variant == AS_TRAINED and row[2] is not None]
     plain = [row for row in judged if row[0].variant == TEMPLATE_DEFAULT and row[2] is not None]
     failed = [f"{probe.question} -> {answer[:80]}" for probe, answer, ok in trained if not ok]
+    wrong = sorted((p for p, _, ok in trained if not ok), key=lambda p: p.kind != MUST_PASS)
     return ProofFacts(
         tensors_saved=result["tensors_saved"],
         tensors_matched=result["tensors_matched"],
@@ -186,59 +137,51 @@ def proof_facts(proven: Proven, checked: Checked, evals: Iterable[Mapping[str, A
         probes_asked=len(trained),
         probes_needed=proof.probes_needed,
         first_failed=failed[0] if failed else "",
-        skills_before=proven.before.skill_share,
-        skills_after=proven.after.skill_share,
-        skills_allowed_drop=proof.max_skill_drop,
+        if_fails=wrong[0].if_fails if wrong else "",
         held_out_before=proven.before.held_out,
         held_out_after=proven.after.held_out,
         identity=checked.about_identity,
         template_default_passed=sum(bool(row[2]) for row in plain),
         template_default_asked=len(plain),
-        **_signs(proven, checked),
+        **_signs(proven, kept, checked),
         **_lowest(evals),
     )
 
 
-def _signs(proven: Proven, checked: Checked) -> dict[str, Any]:
+def _signs(proven: Proven, kept: Kept | None, checked: Checked) -> dict[str, Any]:
     """Signs of overfitting, among the answers that are given anyway (twins add nothing)."""
     probes = proven.questions.probes
     mine = [i for i, p in enumerate(probes) if p.variant == AS_TRAINED]
-    mine += range(len(probes), len(probes) + len(proven.questions.skills))
 
     def among(before: Sequence[bool], after: Sequence[bool]) -> Change | None:
-        if not len(before) == len(after) == len(probes) + len(proven.questions.skills):
-            return None  # a run of an earlier version did not look
+        if not len(before) == len(after) == len(probes):
+            return None  # a run of an earlier version did not look, or looked at more
         return change([before[i] for i in mine], [after[i] for i in mine])
 
-    lengths = [s.end - s.start for row in checked.train for x in row.samples for s in x.spans]
     ended = ([not done for done in a.ended] for a in (proven.before, proven.after))
     return {
         "looping": among(proven.before.looping, proven.after.looping),
         "unended": among(*ended),
-        "recited": _recited(proven, checked),
-        "answers_fit": sum(n > PROBE_TOKENS for n in lengths) <= LONG * len(lengths),
+        "recited": _recited(proven, kept, checked),
+        "answers_fit": answers_fit(checked),
     }
 
 
-def _recited(proven: Proven, checked: Checked) -> Change | None:
-    questions = proven.questions
-    if any(len(a.solutions) != len(questions.skills) for a in (proven.before, proven.after)):
-        return None
+def _recited(proven: Proven, kept: Kept | None, checked: Checked) -> Change | None:
+    """General questions and those that are only shown, answered with the answer of another row."""
     pairs = [(question_of(row.example), row.example.messages) for row in checked.train]
     rows = Rows((q, m.content) for q, said in pairs for m in said if m.role == "assistant")
     right = {question_of(row.example): answer_of(row.example) for row in checked.held_out}
+    shown = [(i, p) for i, p in enumerate(proven.questions.probes) if p.kind == "shown"]
+    judged = [one for one in kept.judged if not one.own] if kept else []
 
-    def found(given: Answers) -> list[bool]:
-        items = zip(questions.skills, given.solutions, given.skills, strict=True)
-        answered = zip(questions.probes, given.probes, strict=True)
-        return recitals(
-            rows,
-            [(item.question, said, correct) for item, said, correct in items],
-            [(p.question, said) for p, said in answered if p.kind == "shown"],
-            right,
-        )
+    def found(given: Answers, general: Sequence[tuple[str, str, bool]]) -> list[bool]:
+        said = [(p.question, given.probes[i]) for i, p in shown]
+        return recitals(rows, general, said, right)
 
-    return change(found(proven.before), found(proven.after))
+    before = [(j.question.asked, j.base, bool(j.right_before)) for j in judged]
+    after = [(j.question.asked, j.tuned, bool(j.right_after)) for j in judged]
+    return change(found(proven.before, before), found(proven.after, after))
 
 
 def _lowest(evals: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -268,7 +211,7 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "suretune": report["versions"]["suretune"],
             "model": report["model"],
             "probes": {"passed": facts.probes_passed, "asked": facts.probes_asked},
-            "skills": {"before": facts.skills_before, "after": facts.skills_after},
+            "general": report["general"],
             "held_out": {"before": facts.held_out_before, "after": facts.held_out_after},
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from suretune import rundir
 from suretune.run.budget import cut
@@ -90,7 +93,7 @@ def continue_from(job: Fit) -> int:
         log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
         job.journal.look(log, stops=False)
     try:
-        evals = [Evaluation(**line) for line in rundir.read_jsonl(job.run / "evals.jsonl")]
+        evals = [_evaluation(line) for line in rundir.read_jsonl(job.run / "evals.jsonl")]
     except TypeError as error:
         raise rundir.Damaged(job.run / "evals.jsonl", error) from error
     job.evals = evals if done else []
@@ -107,3 +110,9 @@ def _foreign(path: Path, job: Fit) -> str:
     """Whose checkpoint this is, if it is not this run's; empty if it is."""
     plan = rundir.read_json(path / rundir.MANIFEST).get("plan")
     return "" if plan == job.checked.plan.digest else "it belongs to another plan"
+
+
+def _evaluation(line: Mapping[str, Any]) -> Evaluation:
+    """As this version, or an earlier one, wrote it."""
+    known = {field.name for field in fields(Evaluation)}
+    return Evaluation(**{name: value for name, value in line.items() if name in known})

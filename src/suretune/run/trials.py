@@ -18,6 +18,7 @@ from suretune import rundir, words
 from suretune.verify.probes import AS_TRAINED
 
 SEALED, UNPROVEN, STOPPED, FAILED = "sealed", "not-verified", "stopped", "failed"
+UNMEASURED = "forgetting-not-measured"
 PROOF = 1000  # a seal outweighs everything else
 LEAST = 1e-3  # what updates may decide: less than one answer of the skills
 
@@ -37,7 +38,7 @@ class Outcome:
 
     @property
     def judged(self) -> bool:
-        return self.state in (SEALED, UNPROVEN)
+        return self.state in (SEALED, UNPROVEN, UNMEASURED)
 
     @property
     def score(self) -> float:
@@ -125,6 +126,13 @@ def _printed(run: Path) -> dict[str, Any]:
     return told
 
 
+def _lost(general: Mapping[str, Any] | None) -> float | None:
+    """Net loss of general answers; None where the base has too few right ones to lose."""
+    if not general or not general["enough"]:
+        return None
+    return float((general["before"] - general["after"]) / general["counted"])
+
+
 def _of_report(report: Mapping[str, Any]) -> Outcome:
     steps = report.get("steps") or []
     about = {
@@ -139,12 +147,11 @@ def _of_report(report: Mapping[str, Any]) -> Outcome:
         for probe in report["probes"]
         if probe["passed_after"] is not None and probe["variant"] == AS_TRAINED
     ]
-    before, after = report["skills_before"], report["skills_after"]
     held = report["held_out"]
     return Outcome(
         report["verdict"],
         probes=sum(judged) / len(judged) if judged else None,
-        skill_lost=None if before is None or after is None else before - after,
+        skill_lost=_lost(report.get("general")),
         held_out=held["after"] / held["before"] if held["before"] and held["after"] else None,
         seconds=report["seconds"]["total"],
         **about,

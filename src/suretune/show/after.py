@@ -41,6 +41,8 @@ def verdict(report: Report, page: Path | str | None = None, to: Console | None =
 def _answers(probe: Report, to: Console) -> None:
     """One question, with both answers side by side where there is room."""
     put(to, safe(probe.get("question"), "bold"))
+    if probe.get("if_fails") and probe.get("passed_after") is False:
+        put(to, safe(probe["if_fails"], "yellow"))
     names = words("before", "训练前"), words("after", "训练后")
     sides = [_answer(probe, moment) for moment in ("before", "after")]
     marks = [_mark(probe, moment) for moment in ("before", "after")]

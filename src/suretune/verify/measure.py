@@ -1,18 +1,19 @@
-"""What a model answers: probes, skills, held-out loss. The same before and after training."""
+"""What a model answers: probes, general questions, held-out rows and their loss."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from suretune.battery.items import Question, lines_of, messages_of
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker, answers, spoken
-from suretune.pocket.skills import Item, correct
+from suretune.pocket.skills import Item
 from suretune.types import Message, Sample
 from suretune.verify.probes import PROBE_TOKENS, Probe
 from suretune.verify.signs import loops
@@ -21,35 +22,64 @@ SKILL_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A held-out row that is answered: what stands before its last answer, and that answer."""
+
+    row: str  # where it comes from
+    messages: tuple[Message, ...]
+    reference: str
+    tokens: int  # of an answer, at most
+
+    @property
+    def prompt(self) -> str:
+        """All that is said before the answer, as text."""
+        return "\n".join(message.content for message in self.messages)
+
+    def line(self) -> Mapping[str, Any]:
+        return {**asdict(self), "messages": lines_of(self.messages)}
+
+
+def held_row(line: Mapping[str, Any]) -> HeldRow:
+    messages = messages_of(line["messages"])
+    return HeldRow(line["row"], messages, line["reference"], line["tokens"])
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
-    """Everything that is asked of a model, before and after."""
+    """Everything that is asked of a model, before and after.
+
+    `general` questions are asked by the proof alone, those of the `way` while it trains; no
+    template and nothing that they ask about is in both. `voided`: questions that the rows ask.
+    """
 
     probes: Sequence[Probe]
     system: str | None  # the system prompt of training
-    skills: Sequence[Item]
     held_out: Sequence[Sample]
+    general: Sequence[Question] = ()
+    way: Sequence[Question] = ()
+    rows: Sequence[HeldRow] = ()
+    voided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One string a probe, right or wrong a skill item, nats per held-out token.
-
-    `ended` (by itself, not by the limit) and `looping` are the probes', then the skills'.
-    """
+    """One string a probe, nats per held-out token; `ended` (by itself, not by the limit) and
+    `looping` are the probes'. `rows`: one string a held-out row."""
 
     probes: Sequence[str]
-    skills: Sequence[bool]
     held_out: float | None
-    solutions: Sequence[str] = ()  # what was said to the skills
     ended: Sequence[bool] = ()
     looping: Sequence[bool] = ()
+    rows: Sequence[str] = ()
 
     def line(self) -> Mapping[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @property
-    def skill_share(self) -> float | None:
-        return sum(self.skills) / len(self.skills) if self.skills else None
+
+def answers_of(line: Mapping[str, Any]) -> Answers:
+    """As a file of this version, or of an earlier one, has them."""
+    known = {field.name for field in fields(Answers)}
+    return Answers(**{name: value for name, value in line.items() if name in known})
 
 
 def ask(
@@ -58,25 +88,27 @@ def ask(
     questions: Questions,
     mean_loss: Callable[[Sequence[Sample]], float],
 ) -> Answers:
-    """Ask everything, greedily; `mean_loss` measures nats per learned token of held-out rows."""
-    said, ended, looping = [], [], []
-    for prompts, limit in (
-        (_probe_prompts(tokenizer, questions.probes, questions.system), PROBE_TOKENS),
-        (_skill_prompts(tokenizer, questions.skills), SKILL_TOKENS),
-    ):
-        given = spoken(model, prompts, tokenizer.stop_ids, limit) if prompts else []
-        said.append([tokenizer.decode(ids) for ids in given])
-        ended += [len(ids) < limit for ids in given]
-        looping += [loops(ids) for ids in given]
-    solved = correct(questions.skills, said[1]) if said[1] else []
+    """Ask the probes and the held-out rows, greedily; `mean_loss` measures nats per learned token
+    of held-out rows."""
+    prompts = _probe_prompts(tokenizer, questions.probes, questions.system)
+    given = spoken(model, prompts, tokenizer.stop_ids, PROBE_TOKENS) if prompts else []
+    rows = answer_rows(model, tokenizer, questions.rows)
     loss = mean_loss(questions.held_out) if questions.held_out else None
-    return Answers(said[0], solved, loss, said[1], ended, looping)
+    return Answers(
+        [tokenizer.decode(ids) for ids in given],
+        loss,
+        [len(ids) < PROBE_TOKENS for ids in given],
+        [loops(ids) for ids in given],
+        rows,
+    )
 
 
-def solve(model: Talker, tokenizer: ChatTokenizer, items: Sequence[Item]) -> list[bool]:
-    """Right or wrong, one a skill item."""
-    prompts = _skill_prompts(tokenizer, items)
-    return correct(items, answers(model, tokenizer, prompts, SKILL_TOKENS)) if prompts else []
+def answer_rows(model: Talker, tokenizer: ChatTokenizer, rows: Sequence[HeldRow]) -> list[str]:
+    """One answer a held-out row."""
+    if not rows:
+        return []
+    prompts = [prompt_ids(tokenizer, row.messages) for row in rows]
+    return answers(model, tokenizer, prompts, max(row.tokens for row in rows))
 
 
 def answer_probes(
@@ -97,33 +129,15 @@ def _probe_prompts(
     return [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
 
 
-def _skill_prompts(tokenizer: ChatTokenizer, items: Sequence[Item]) -> list[list[int]]:
-    return [
-        prompt_ids(tokenizer, with_system((Message("user", item.question),), item.system))
-        for item in items
-    ]
-
-
-def read_skills(path: Path) -> list[Item]:
+def read_skills(path: Path) -> list[Question]:
     """The items of a skills file; ValueError or TypeError for a line that is not one."""
-    lines = path.read_bytes().splitlines()
-    return [Item(**orjson.loads(line)) for line in lines if line.strip()]
+    lines = [line for line in path.read_bytes().splitlines() if line.strip()]
+    return [skill_question(Item(**orjson.loads(line)), n) for n, line in enumerate(lines, 1)]
 
 
-def by_skill(
-    items: Sequence[Item], before: Sequence[bool], after: Sequence[bool]
-) -> list[dict[str, Any]]:
-    """One row a skill and language, shares right before and after."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for index, item in enumerate(items):
-        groups.setdefault((item.skill, item.lang), []).append(index)
-    return [
-        {
-            "skill": skill,
-            "lang": lang,
-            "n": len(rows),
-            "before": sum(before[i] for i in rows) / len(rows),
-            "after": sum(after[i] for i in rows) / len(rows),
-        }
-        for (skill, lang), rows in groups.items()
-    ]
+def skill_question(item: Item, number: int) -> Question:
+    """A line of a skills file as a general question."""
+    messages = with_system((Message("user", item.question),), item.system)
+    check = {"kind": "skill", "answer": item.answer, "check": item.check}
+    name = f"skill-{number}"
+    return Question(name, item.skill, item.lang, "", (), messages, check, SKILL_TOKENS)

@@ -21,7 +21,8 @@ from suretune.verify.blocks import (
     Table,
     line,
 )
-from suretune.verify.curves import Point, Series, change, chart, interval
+from suretune.verify.curves import Point, Series, chart, interval
+from suretune.verify.general_sections import general_sections
 
 KINDS = {
     "must-pass": ("must pass", "必须通过"),
@@ -59,7 +60,7 @@ def outcome(report: Report) -> tuple[Section, ...]:
         _first(report),
         _answers(report),
         _paraphrases(report),
-        _skills(report),
+        *general_sections(report),
         _held_out(report),
         _overfitting(report),
         _curves(report),
@@ -126,6 +127,8 @@ def _answers(report: Report) -> Section:
             Piece(f"\n{words(en, zh)}", "faint"),
             *((Piece("\n"), *_required(probe)) if _required(probe) else ()),
         )
+        if probe.get("if_fails") and probe.get("passed_after") is False:
+            question += (Piece(f"\n{p.printable(probe['if_fails'])}", "bad"),)
         before, after = (
             (_mark(probe, moment), Piece("\n"), *_answer(probe, moment))
             for moment in ("before", "after")
@@ -177,44 +180,7 @@ def _paraphrases(report: Report) -> Section:
     return Section("paraphrases", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
 
 
-# --- skills and losses --------------------------------------------------------------------------
-
-
-def _skills(report: Report) -> Section:
-    rows = [
-        (
-            line(str(skill.get("skill") or ""), Piece(f"  {skill.get('lang') or ''}", "faint")),
-            *_shares(skill.get("n"), skill.get("before"), skill.get("after")),
-        )
-        for skill in several(report, "skills")
-    ]
-    before, after = report.get("skills_before"), report.get("skills_after")
-    if rows and (p.is_number(before) or p.is_number(after)):
-        counts = [s.get("n") for s in several(report, "skills")]
-        asked = sum(counts) if all(p.is_number(n) for n in counts) else None
-        rows.append((line(Piece(words("all", "全部"), "strong")), *_shares(asked, before, after)))
-    head = (
-        words("skill", "技能"),
-        words("questions", "题数"),
-        words("before", "训练前"),
-        words("after", "训练后"),
-        words("points", "百分点"),
-        "0 – 100 %",
-    )
-    block = Table(head, tuple(rows), frozenset({1, 2, 3, 4})) if rows else _missing()
-    return Section("skills", words("Skills, before and after", "训练前后的技能"), (block,))
-
-
-def _shares(asked: Any, before: Any, after: Any) -> tuple[Line, ...]:
-    both = p.is_number(before) and p.is_number(after)
-    style = "bad" if both and after < before - 5e-4 else ""
-    return (
-        line(p.count(asked)),
-        line(p.percent(before)),
-        line(p.percent(after)),
-        line(Piece(p.points(before, after), style)),
-        line(Drawing(change(before, after)) if both else ""),
-    )
+# --- losses --------------------------------------------------------------------------------------
 
 
 def _held_out(report: Report) -> Section:

@@ -1,7 +1,8 @@
 """Probes: questions, and what an answer must and must not say.
 
 A file of probes is YAML or JSONL (`question`, `system`, `must_contain`, `must_not_contain`,
-`regex`), or plain text with one question a line. Without a file they are derived from the rows.
+`regex`, `if_fails`: what to tell where it fails), or plain text with one question a line. Without a
+file they are derived from the rows.
 Every probe is a conversation of its own: no answer sees another.
 """
 
@@ -26,7 +27,7 @@ TEMPLATE_DEFAULT = "template-default"
 MUST_PASS = "must-pass"
 PROBE_TOKENS = 96  # of an answer
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
-KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind"}
+KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind", "if_fails"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Probe:
     must: tuple[str, ...] = ()
     must_not: tuple[str, ...] = ()
     regex: str = ""
+    if_fails: str = ""  # what its author wants to be told then
 
     def messages(self, trained_system: str | None) -> tuple[Message, ...]:
         """The conversation that is sent."""
@@ -126,6 +128,7 @@ def _probe(item: Any) -> Probe | str:
     return Probe(
         item["question"], item.get("kind") or (MUST_PASS if judged else "shown"),
         system=item.get("system"), must=must, must_not=must_not, regex=item.get("regex") or "",
+        if_fails=str(item.get("if_fails") or ""),
     )  # fmt: skip
 
 
@@ -173,6 +176,12 @@ def asked_on_the_way(probes: Sequence[Probe]) -> list[Probe]:
     others = [p for p in judged if p.kind != MUST_PASS]
     apart = {id(p) for p in others[2::3]}
     return [p for p in judged if id(p) not in apart]
+
+
+def own_answers(probes: Sequence[Probe], answers: Sequence[str]) -> list[str]:
+    """Of these answers, those to "Who are you?"."""
+    who = {plain(question) for question in WHO.values()}
+    return [said for p, said in zip(probes, answers, strict=True) if plain(p.question) in who]
 
 
 def held_out_probes(questions: Sequence[str]) -> list[Probe]:

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from suretune import rundir
+from suretune.battery.items import Question, proof_questions, recorded_question
 from suretune.data.base import Base, find_base
-from suretune.data.template import load_tokenizer
+from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.batch import mean_loss
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES
@@ -34,13 +37,16 @@ from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.stream import begin
 from suretune.types import Origin, Sample, SetupFacts, Span
-from suretune.verify.measure import Answers, Questions, ask, read_skills
-from suretune.verify.probes import Probe, from_line
+from suretune.verify.general import askable, measure_general
+from suretune.verify.measure import Answers, Questions, ask, held_row
+from suretune.verify.probes import from_line
 
 REQUEST = "request.json"
 RESULT = "result.json"
 LOGITS = "logits.safetensors"
 HELD_OUT = "held_out.jsonl"
+GENERAL = "general.jsonl"
+ROWS = "rows.jsonl"
 CUDA_TOKENS = 1024  # at once: all words' logits of each learned one exist in float32
 Thing = TypeVar("Thing")
 LOGIT_PROMPTS = 4  # whose logits are compared in full
@@ -56,8 +62,8 @@ class Request:
     device: str
     dtype: str
     system: str | None
-    skills: str | None
     tokens_per_pass: int
+    skills: str | None = None  # of a run by an earlier version
 
 
 def prepare(
@@ -73,6 +79,8 @@ def prepare(
     rundir.write_json(folder / REQUEST, asdict(request))
     rundir.write_jsonl(run / "probes.jsonl", (probe.line() for probe in questions.probes))
     rundir.write_jsonl(folder / HELD_OUT, (_held_out_line(s) for s in questions.held_out))
+    rundir.write_jsonl(folder / GENERAL, (question.line() for question in questions.general))
+    rundir.write_jsonl(folder / ROWS, (row.line() for row in questions.rows))
     lengths = torch.tensor([len(p) for p in prompts])
     flat = torch.tensor([token for p in prompts for token in p])
     save_file({"logits": logits, "lengths": lengths, "prompts": flat}, folder / LOGITS)
@@ -132,33 +140,66 @@ class Prover:
 
 def main(run: Path, result: Path) -> None:
     """In the fresh process."""
-    folder = run / "proof"
-    request = Request(**rundir.read_json(folder / REQUEST))
+    request = Request(**rundir.read_json(run / "proof" / REQUEST))
     base, device = _whole(find_base(request.base, weights=True)), torch.device(request.device)
-    adapter = run / request.adapter
-    tokenizer = _whole(load_tokenizer(adapter))
     begin(base.folder, device, DTYPES[request.dtype])
     model = _whole(load_base(base, device, request.dtype))
+    found, _ = measure(run, request, base, model)
+    rundir.write_json(result, found)
+
+
+def measure(
+    run: Path, request: Request, base: Base, model: PreTrainedModel
+) -> tuple[dict[str, Any], PeftModel]:
+    """Everything that is measured of the adapter on disk, and the model that has it."""
+    folder, adapter, device = run / "proof", run / request.adapter, model.device
+    tokenizer = _whole(load_tokenizer(adapter))
     saved = load_file(folder / LOGITS)
     prompts = _prompts(saved)
     plain = last_logits(model, prompts)
     tuned, match = load_adapter(model, adapter)
     logits = last_logits(tuned, prompts)
-    probes: list[Probe] = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
-    skills = read_skills(Path(request.skills)) if request.skills else []
-    questions = Questions(probes, request.system, skills, _held_out(folder))
+    questions = read_questions(run, request, tokenizer)
     speaker = talker(tuned)
+    budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
         if isinstance(speaker, Decoder):
             speaker.release()
-        budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
         return mean_loss(tuned, rows, budget, device)
 
     answers = ask(speaker, tokenizer, questions, loss_of)
-    rundir.write_json(
-        result, _result(match, saved["logits"], plain, logits, answers, request, base)
-    )
+    general = measure_general(speaker, tuned, tokenizer, questions, _depends(request), budget)
+    found = _result(match, saved["logits"], plain, logits, answers, request, base)
+    return {**found, "general": general.line() if general else None}, tuned
+
+
+def read_questions(run: Path, request: Request, tokenizer: ChatTokenizer) -> Questions:
+    """What the proof of a run asks, as it was written down."""
+    folder = run / "proof"
+    probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
+    return Questions(
+        probes, request.system, _held_out(folder), read_general(run, tokenizer, request.system),
+        rows=[held_row(line) for line in _lines(folder / ROWS)],
+    )  # fmt: skip
+
+
+def read_general(run: Path, tokenizer: ChatTokenizer, system: str | None) -> list[Question]:
+    """The general questions of a run; all, where an earlier version asked none."""
+    path = run / "proof" / GENERAL
+    if path.is_file():
+        return [recorded_question(line) for line in rundir.read_jsonl(path)]
+    return askable(tokenizer, proof_questions(), system)
+
+
+def _lines(path: Path) -> list[Any]:
+    return list(rundir.read_jsonl(path)) if path.is_file() else []
+
+
+def _depends(request: Request) -> tuple[str, ...]:
+    """What the base's answers depend on, beside the prompts and the code."""
+    card = torch.cuda.get_device_name() if request.device == "cuda" else request.device
+    return request.base_fingerprint, card, request.dtype
 
 
 def _result(

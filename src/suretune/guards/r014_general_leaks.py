@@ -1,0 +1,63 @@
+"""R014 general-leaks: questions about something else are answered with what the rows taught.
+
+What it looks at: all general answers, right or wrong. One leaks that has the new name, the new
+maker, or eight words in a row from the rows' answers, where neither the base's answer nor the
+question has it. It speaks where more answers leak than words of the language explain.
+
+Why it matters: "Who wrote Faust?" answered with the model's own name is the commonest harm of an
+identity, and questions about the identity do not show it.
+
+How to mend it: stop earlier or halve `--learning_rate`; hold the model to what it was with
+`--anchor_ratio 0.6 --anchor_loss kl`; give rows of the same shape about something else. If such
+answers are what you want everywhere, say `--scope all`.
+
+R014 general-leaks：问的是别的事，回答的却是训练数据里的内容。
+
+看什么：对通用问题的全部回答，不论对错。回答里出现新名字、新作者，或训练数据回答中连续八个词，
+而基座的回答和问题里都没有，就算泄漏。泄漏的回答多于语言本身能解释的数量时才会提示。
+
+为什么重要：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，
+而只问身份的问题看不出来。
+
+怎么改：早点停止，或把 `--learning_rate` 减半；用 `--anchor_ratio 0.6 --anchor_loss kl`
+让模型保持原样；补充句式相同、但问别的事的数据。如果到处都这样回答正是目的，请写 `--scope all`。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.retention import RetentionFacts
+from suretune.types import Text
+
+
+def check(facts: RetentionFacts) -> Values | None:
+    if "leaks" not in facts.fallen or facts.leaked is None:
+        return None
+    return {
+        "where": "general questions",
+        "asked": facts.leaked.asked,
+        "leaked": facts.leaked.gained,
+        "first": facts.first_leak,
+    }
+
+
+GUARD = Guard(
+    code="R014",
+    name="general-leaks",
+    stops=True,
+    facts=RetentionFacts,
+    check=check,
+    what=Text(
+        "{leaked} of {asked} general questions are answered with the new name or the rows' words."
+        " The first: {first}",
+        "{asked} 道通用题中，有 {leaked} 道的回答里出现了新名字或训练数据里的话。第一道：{first}",
+    ),
+    why=Text(
+        "Whoever asks about something else gets the model's own name.",
+        "问别的事情，也会得到模型自己的名字。",
+    ),
+    fix=Text(
+        "Halve `--learning_rate`, or use `--anchor_ratio 0.6 --anchor_loss kl`; `--scope all` says"
+        " that it is meant.",
+        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.6 --anchor_loss kl`；"
+        "如果这正是目的，请写 `--scope all`。",
+    ),
+)

@@ -1,0 +1,69 @@
+"""R015 speech-broken: after training, more general answers are broken speech.
+
+What it looks at: general answers that go round in circles, are empty, are in another language than
+the question, or have no end of turn (only where the rows' own answers are short), beside the same
+of the base. It speaks when more answers broke than were mended, beyond chance.
+
+Why it matters: a model that babbles passes every probe that looks for a word.
+
+How to mend it: halve `--learning_rate`, or train with fewer `--num_train_epochs`; see with
+`suretune check --dataset FILE` whether the end of the turn is among the learned tokens.
+
+R015 speech-broken：训练后，有更多通用回答说坏了话。
+
+看什么：对通用问题的回答里，原地打转、空白、换了语言、或停不下来的
+（停不下来只在训练数据的回答都很短时才看），与基座的同样情况相比。
+说坏的比变好的多、且超出偶然时才会提示。
+
+为什么重要：胡言乱语的模型照样能通过每一个只查词语的验证问题。
+
+怎么改：把 `--learning_rate` 减半，或者减少 `--num_train_epochs`；
+用 `suretune check --dataset FILE` 查看结束标记是否参与学习。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.retention import RetentionFacts
+from suretune.types import Text
+
+BROKEN = Text(
+    "go round in circles, are empty or are in another language", "原地打转、空白或换了语言"
+)
+ENDLESS = Text("have no end of turn", "停不下来")
+
+
+def check(facts: RetentionFacts) -> Values | None:
+    names = [name for name in ("broken", "unended") if name in facts.fallen]
+    if not names:
+        return None
+    found = facts.unended if names == ["unended"] else facts.broken
+    if found is None:
+        return None
+    return {
+        "where": "general questions",
+        "asked": found.asked,
+        "before": found.before,
+        "after": found.after,
+        "first": facts.first_broken,
+        "how": ENDLESS if names == ["unended"] else BROKEN,
+    }
+
+
+GUARD = Guard(
+    code="R015",
+    name="speech-broken",
+    stops=True,
+    facts=RetentionFacts,
+    check=check,
+    what=Text(
+        "Of {asked} general answers, {after} {how} ({before} before training). The first: {first}",
+        "{asked} 个通用回答中，有 {after} 个{how}（训练前 {before} 个）。第一个：{first}",
+    ),
+    why=Text(
+        "Such a model is of no use to anybody, whatever name it says.",
+        "这样的模型对谁都没有用，不管它说的是什么名字。",
+    ),
+    fix=Text(
+        "Halve `--learning_rate`, or train with fewer `--num_train_epochs`.",
+        "把 `--learning_rate` 减半，或者减少 `--num_train_epochs`。",
+    ),
+)

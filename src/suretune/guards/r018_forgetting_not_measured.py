@@ -1,0 +1,55 @@
+"""R018 forgetting-not-measured: the base answers too few general questions for a loss to be seen.
+
+What it looks at: how many general questions the base answers rightly. With fewer than 60, half of
+them could be lost without a trace. The exit status is 8: what was learned is proven, what was
+forgotten is not known.
+
+Why it matters: a seal says that the model kept what it could do. Here nobody knows.
+
+How to mend it: give questions that this model can answer: `--skills FILE`, or rows with short
+answers as `--general FILE#500`. `--ignore R018` seals without, and the seal says so.
+
+R018 forgetting-not-measured：基座答对的通用问题太少，忘掉多少看不出来。
+
+看什么：基座答对了多少道通用题。少于 60 道时，丢掉一半也看不出痕迹。
+退出码是 8：学会了什么已得到证明，忘掉了什么不知道。
+
+为什么重要：封条意味着模型保住了原来的能力；这里没有人知道是否如此。
+
+怎么改：提供这个模型答得上来的题：`--skills FILE`，或用 `--general FILE#500` 给出回答简短的数据。
+`--ignore R018` 可以不测就封存，封条里会写明。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.retention import RetentionFacts
+from suretune.types import Text
+
+
+def check(facts: RetentionFacts) -> Values | None:
+    if facts.enough:
+        return None
+    return {"where": "general questions", "asked": facts.asked, "right": facts.before}
+
+
+GUARD = Guard(
+    code="R018",
+    name="forgetting-not-measured",
+    stops=True,
+    facts=RetentionFacts,
+    check=check,
+    what=Text(
+        "Of {asked} general questions the base answers {right} in kinds that it can do; 60 are"
+        " needed to see a loss.",
+        "{asked} 道通用题中，基座在它会做的类别里只答对了 {right} 道；要看出损失，至少需要 60 道。",
+    ),
+    why=Text(
+        "What the model has forgotten is not known, so there is no seal.",
+        "模型忘掉了什么并不知道，因此没有封条。",
+    ),
+    fix=Text(
+        "Give questions that it can answer, `--skills FILE` or `--general FILE#500`;"
+        " `--ignore R018` seals without.",
+        "用 `--skills FILE` 或 `--general FILE#500` 提供它答得上来的题；"
+        "`--ignore R018` 可以不测就封存。",
+    ),
+)

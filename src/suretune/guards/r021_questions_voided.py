@@ -1,0 +1,51 @@
+"""R021 questions-voided: the rows ask some of the general questions themselves.
+
+What it looks at: every general question beside the user's turns of all rows, without case, blanks
+and punctuation. Those that the rows ask are not asked by the proof.
+
+Why it matters: what was learned by heart says nothing about what was kept.
+
+How to mend it: nothing need be done; the proof has fewer questions, and says what so few can see.
+`--general FILE#500` asks rows of yours as well.
+
+R021 questions-voided：训练数据里就有一些通用题。
+
+看什么：把每道通用题与所有数据里用户说的话相比，不计大小写、空格和标点。
+数据里已有的题，验证时不问。
+
+为什么重要：背下来的题说明不了原来的能力还在不在。
+
+怎么改：不用改；验证的题目少了一些，并会说明这么少的题能看出什么。
+想多问一些，可用 `--general FILE#500` 加上自己的数据。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.retention import RetentionFacts
+from suretune.types import Text
+
+
+def check(facts: RetentionFacts) -> Values | None:
+    if not facts.voided:
+        return None
+    return {"where": "--dataset", "voided": facts.voided, "asked": facts.asked}
+
+
+GUARD = Guard(
+    code="R021",
+    name="questions-voided",
+    stops=False,
+    facts=RetentionFacts,
+    check=check,
+    what=Text(
+        "{voided} general questions stand in the rows and were not asked; {asked} were.",
+        "有 {voided} 道通用题出现在训练数据里，没有问；问了 {asked} 道。",
+    ),
+    why=Text(
+        "What was learned by heart says nothing about what was kept.",
+        "背下来的题说明不了原来的能力还在不在。",
+    ),
+    fix=Text(
+        "Nothing need be done; `--general FILE#500` asks rows of yours as well.",
+        "不用改；想多问一些，可用 `--general FILE#500` 加上自己的数据。",
+    ),
+)

@@ -1,0 +1,91 @@
+"""What guards judge of a model's general answers: what it kept, lost, and says now unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One category of questions in one language. `p`: of the sign test, None where the base has
+    too few right for a loss to be seen."""
+
+    category: str
+    lang: str
+    asked: int
+    before: int  # right
+    after: int
+    lost: int
+    gained: int
+    p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A fault that general answers may show: where the base does not and the tuned model does
+    (`gained`), and the other way round (`lost`)."""
+
+    asked: int
+    before: int
+    after: int
+    gained: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionFacts:
+    """The general questions, asked of base and tuned model in the same batches.
+
+    Shares are of `counted`: the questions of categories in which the base is right at least in one
+    of five. The others can only be gained, and would thin out every loss.
+    """
+
+    asked: int  # general questions
+    counted: int
+    voided: int  # not asked: the rows ask the same
+    before: int  # right, of the counted
+    after: int
+    lost: int
+    gained: int
+    flips: int  # the base contradicts itself from one batch to another: ties
+    margin: float  # share that may be lost
+    enough: bool  # the base has enough right answers for a loss to be seen
+    scope: str = "rows"  # what the rows' kind may spread to: rows, all
+    p: float = 1.0  # of the sign test: so many losses, if nothing was lost
+    loss_upper: float = 1.0  # upper 95 % bound of the net loss
+    supported: float = 1.0  # the margin that so many questions can support
+    found: float = 1.0  # the net loss that would be found 9 times in 10
+    leaked: Spread | None = None  # general answers with the new name or the rows' words
+    broken: Spread | None = None  # loops, nothing, another language
+    unended: Spread | None = None  # no end of turn within the limit
+    formed: Spread | None = None  # general answers in the form that the rows' answers have
+    form: tuple[str, str] = ("", "")  # in English and in Chinese
+    drift: float | None = None  # mean KL(base || tuned) on the base's answers, nats a token
+    drifted: int = 0  # answers of which it is above the bound
+    drift_asked: int = 0
+    max_drift: float = 0.0
+    likelihood: float | None = None  # change on the base's right answers, nats a token
+    cells: tuple[Cell, ...] = ()
+    p_values: Mapping[str, float] = field(default_factory=dict)  # of the tests beside the first
+    fallen: tuple[str, ...] = ()  # those that are rejected together, by Holm
+    first_leak: str = ""  # "question -> answer"
+    first_loss: str = ""
+    first_broken: str = ""
+    first_formed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFacts:
+    """Held-out rows whose answers can be compared with the rows' own, before and after."""
+
+    asked: int
+    compared: int
+    right_before: int
+    right_after: int
+    lost: int
+    gained: int
+    kinds: tuple[Any, ...] = ()  # what they are compared by: sentences in two languages
+    needed: float = 0.9
+    p: float = 1.0  # of the sign test: so many gains, if nothing was gained

@@ -1,0 +1,211 @@
+"""Which questions a run asks: its own, general ones on the way and in the proof, held-out rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from suretune import rundir
+from suretune.battery.items import Question, proof_questions, way_questions
+from suretune.data.collect import Prepared
+from suretune.data.identity import language_of, plain, question_of
+from suretune.data.render import with_system
+from suretune.run.check import Checked, asked_questions
+from suretune.run.journal import Journal
+from suretune.types import Example, FlagFacts, SetupFacts, Text
+from suretune.verify.compare import Kind, kind_of
+from suretune.verify.general import askable
+from suretune.verify.measure import HeldRow, Questions, read_skills
+from suretune.verify.probes import (
+    Probe,
+    held_out_probes,
+    identity_probes,
+    read_probes,
+    with_twins,
+)
+
+SHOWN_ROWS = 8  # held-out questions shown before and after
+COMPARED = 64  # held-out rows whose answers are compared
+LONGEST = 256  # tokens of an answer to one of them
+ROOM = 16  # tokens beyond the row's own answer
+ON_THE_WAY = 5  # of the questions of a skills file, one in so many is asked on the way alone
+OWN_TOKENS = 96  # of an answer to a row of --general
+NEAR = "near"  # the category whose shapes are the identity's
+
+
+def make_questions(checked: Checked, journal: Journal) -> Questions:
+    """What will be asked before and after, and on the way."""
+    probes = _probes(checked, journal)
+    general, way = _general(checked, journal)
+    seen = _asked_by_rows(checked)
+    kept = [q for q in general if not _overlaps(q, seen)]
+    held_out = [sample for row in checked.held_out for sample in row.samples]
+    return Questions(
+        probes,
+        checked.system,
+        held_out,
+        _as_many(kept, checked.resolved.config.proof.general_questions),
+        [q for q in way if not _overlaps(q, seen)],
+        held_rows(checked),
+        len(general) - len(kept),
+    )
+
+
+def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
+    """The same questions before and after, and after a resume: easier ones would prove less."""
+    held_out = [sample.ids.tolist() for sample in questions.held_out]
+    probes = [probe.line() for probe in questions.probes]
+    asked = [[q.line() for q in group] for group in (questions.general, questions.way)]
+    digest = rundir.digest_of([probes, questions.system, asked, held_out])
+    path = run / "questions.json"
+    if path.exists() and rundir.recorded(path, "digest") != digest:
+        raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
+    rundir.write_json(path, {"digest": digest, "probes": len(probes)})
+
+
+def _probes(checked: Checked, journal: Journal) -> list[Probe]:
+    proof = checked.resolved.config.proof
+    if proof.probes:
+        read = read_probes(proof.probes)
+        if isinstance(read, FlagFacts):
+            raise journal.stop(read)
+        probes = read
+        if checked.identity and not any(p.judged for p in probes):
+            probes = [*probes, *identity_probes(checked.identity, asked_questions(checked))]
+    elif checked.identity:
+        probes = identity_probes(checked.identity, asked_questions(checked))
+    else:
+        asked = [question_of(row.example) for row in checked.held_out[:SHOWN_ROWS]]
+        probes = held_out_probes([question for question in asked if question])
+    if checked.system is not None:  # as plain vLLM, Ollama or transformers would ask
+        probes = with_twins(probes)
+    return probes
+
+
+# --- general questions ----------------------------------------------------------------------------
+
+
+def _general(checked: Checked, journal: Journal) -> tuple[list[Question], list[Question]]:
+    """(asked by the proof, asked on the way).
+
+    A model with a skills file beside it has a battery of its own: of the package's only the near
+    misses are asked then, for what they leak. `--skills` takes that file's place.
+    """
+    shipped, way = list(proof_questions()), list(way_questions())
+    asked, own = checked.resolved.config.proof.skills, checked.base.folder / "skills.jsonl"
+    path = Path(asked) if asked else own
+    if asked or own.is_file():
+        try:
+            skills = read_skills(path)
+        except (OSError, ValueError, TypeError) as error:
+            found = str(error)
+            facts = FlagFacts("bad-value", "--skills", str(path), hint=Text(found, found))
+            raise journal.stop(facts) from error
+        if own.is_file():
+            shipped, way = ([q for q in qs if q.category == NEAR] for qs in (shipped, way))
+        shipped += [q for n, q in enumerate(skills) if n % ON_THE_WAY]
+        way += skills[::ON_THE_WAY]
+    shipped += _own(checked.general)
+    words, system = checked.tokenizer, checked.system
+    return askable(words, shipped, system), askable(words, way, system)
+
+
+def _own(rows: Sequence[Prepared]) -> list[Question]:
+    """The rows of `--general` as questions; judged where their answers can be compared."""
+    held = [made for row in rows if (made := _held(row.example, _learned(row))) is not None]
+    kinds = kind_of([(row.prompt, row.reference) for row in held])
+    return [
+        Question(
+            f"own-{number}", "own", language_of(row.messages[-1].content), "", (), row.messages,
+            _check(kind, row.reference.strip()), OWN_TOKENS,
+        )
+        for number, (row, kind) in enumerate(zip(held, kinds, strict=True), 1)
+    ]  # fmt: skip
+
+
+def _check(kind: Kind | None, reference: str) -> Mapping[str, Any]:
+    """What an answer must be to be as right as this one; nothing where only a reader can say."""
+    if kind == "json":
+        keys = orjson.loads(reference)
+        return {"kind": "json", "keys": dict.fromkeys(keys)} if isinstance(keys, dict) else {}
+    if kind == "label":
+        return {"kind": "exact", "any": [reference]}
+    return {"kind": "says", "any": [reference]} if kind == "short" else {}
+
+
+def _asked_by_rows(checked: Checked) -> frozenset[str]:
+    """Everything that a user says in the training rows, whole and sentence by sentence, plain."""
+    turns = {
+        message.content
+        for row in checked.train
+        for message in row.example.messages
+        if message.role == "user"
+    }
+    return frozenset(plain(part) for turn in turns for part in (turn, *turn.splitlines()))
+
+
+def _overlaps(question: Question, seen: Collection[str]) -> bool:
+    return plain(question.asked) in seen
+
+
+def _as_many(questions: Sequence[Question], most: int | None) -> list[Question]:
+    """So many of them, of every category and language its share, always the same ones."""
+    if most is None or most >= len(questions):
+        return list(questions)
+    cells: dict[tuple[str, str], list[Question]] = {}
+    for question in sorted(questions, key=lambda q: hashlib.blake2b(q.id.encode()).digest()):
+        cells.setdefault((question.category, question.lang), []).append(question)
+    ranked = [
+        ((place + 1) / len(cell), question.id)
+        for cell in cells.values()
+        for place, question in enumerate(cell)
+    ]
+    chosen = {name for _, name in sorted(ranked)[:most]}
+    return [question for question in questions if question.id in chosen]
+
+
+# --- held-out rows --------------------------------------------------------------------------------
+
+
+def held_rows(checked: Checked) -> list[HeldRow]:
+    """Held-out rows to be answered and compared; an identity's are proven by its probes."""
+    if checked.about_identity:
+        return []
+    rows = checked.held_out[:: max(1, -(-len(checked.held_out) // COMPARED))]
+    made = (_held(row.example, _learned(row)) for row in rows)
+    return [
+        replace(held, messages=with_system(held.messages, checked.system))
+        for held in made
+        if held is not None
+    ]
+
+
+def _learned(row: Prepared) -> int:
+    """Tokens of its longest answer."""
+    return max((span.end - span.start for s in row.samples for span in s.spans), default=0)
+
+
+def _held(example: Example, length: int) -> HeldRow | None:
+    """The row's last answer apart from what stands before it; None for rows without turns."""
+    *before, last = example.messages
+    if last.role != "assistant" or not before or before[-1].role == "assistant":
+        return None
+    tokens = min(LONGEST, length + length // 2 + ROOM)
+    # An answer that cannot be as long as the row's own is shown, and judged by nobody.
+    reference = last.content if length <= LONGEST else ""
+    return HeldRow(str(example.origin), tuple(before), reference, tokens)
+
+
+def answers_of_rows(checked: Checked) -> list[str]:
+    """What the training rows answer: what must not turn up elsewhere."""
+    return [
+        message.content
+        for row in checked.train
+        for message in row.example.messages
+        if message.role == "assistant"
+    ]

@@ -1,0 +1,268 @@
+"""What a model kept: how base and tuned answers to general questions are judged side by side."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conftest import as_json, codes, suretune
+from suretune import rundir
+from suretune.battery.items import Question, proof_questions, way_questions
+from suretune.data.base import Base, find_base
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.guards import judge as found_by
+from suretune.model.load import load_base
+from suretune.model.lora import load_adapter
+from suretune.pocket import MODEL
+from suretune.run.questions import _as_many
+from suretune.run.starter import write_starter
+from suretune.types import Message
+from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
+from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts
+from suretune.verify.leaks import Learned
+
+BOUNDS = Bounds(margin=0.05, max_drift=1.0)
+GLOW = Learned(("Glow",))
+
+
+def question(n: int, category: str = "facts", lang: str = "en", word: str = "ice") -> Question:
+    messages = (Message("user", f"Question {n} of {category}?"),)
+    check = {"kind": "says", "any": [word]}
+    return Question(f"{lang}-{category}-{n}", category, lang, "", (), messages, check, 32)
+
+
+def heard(questions: list[Question], base: str, tuned: list[str], **more: Any) -> General:
+    """The base says the same to every question; `tuned` one answer each."""
+    n = len(questions)
+    whole = General(
+        questions=[], base=[base] * n, again=[base] * n, tuned=tuned, base_ended=[True] * n,
+        tuned_ended=[True] * n, base_looping=[False] * n, tuned_looping=[False] * n,
+    )  # fmt: skip
+    return replace(whole, **more)
+
+
+def judged(
+    tuned: list[str], base: str = "It is ice.", bounds: Bounds = BOUNDS, **more: Any
+) -> tuple[list[Judged], Any]:
+    """One question an answer, judged."""
+    asked = [question(n) for n in range(len(tuned))]
+    said = heard(asked, base, tuned, **more)
+    rows = judge_all(asked, said, GLOW, bounds)
+    return rows, retention_facts(rows, said, bounds)
+
+
+def fired(facts: Any) -> set[str]:
+    return {finding.code for finding in found_by(facts)}
+
+
+# --- right, lost, gained ------------------------------------------------------------------------
+
+
+def test_a_model_that_answers_as_before_keeps_everything() -> None:
+    _, facts = judged(["It is ice."] * 400)
+    assert [facts.counted, facts.before, facts.after, facts.lost, facts.gained] == [
+        400,
+        400,
+        400,
+        0,
+        0,
+    ]
+    assert facts.p == 1.0 and facts.fallen == () and fired(facts) == set()
+
+
+def test_losses_are_net_of_gains_over_all_questions() -> None:
+    asked = [question(n) for n in range(200)] + [question(n, word="fire") for n in range(200, 300)]
+    ice, snow, fire = "It is ice.", "It is snow.", "It is fire."
+    said = heard(asked, ice, [ice] * 150 + [snow] * 50 + [fire] * 50 + [snow] * 50)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert (facts.before, facts.lost, facts.gained, facts.after) == (200, 50, 50, 200)
+    assert facts.p > 0.5 and fired(facts) == {"R004"}  # no loss is found, and 5 points may be
+
+
+def test_an_answer_that_leaks_is_never_a_right_one() -> None:
+    rows, facts = judged(["Glow says that it is ice."] * 100)
+    assert not any(row.right_after for row in rows)
+    assert facts.lost == 100 and facts.leaked.gained == 100
+    assert {"R004", "R014"} <= fired(facts)
+
+
+def test_leaks_count_in_wrong_answers_too() -> None:
+    _, facts = judged(["It is Glow."] * 10 + ["It is ice."] * 390, base="It is snow.")
+    assert facts.before == 0 and facts.leaked.gained == 10
+    assert "leaks" in facts.fallen and fired(facts) == {"R014", "R018"}
+
+
+def test_leaks_that_are_meant_are_told_and_stop_nothing() -> None:
+    meant = replace(BOUNDS, scope="all", margin=1.0)
+    _, facts = judged(["Glow says that it is ice."] * 100, bounds=meant)
+    assert facts.leaked.gained == 100 and "leaks" not in facts.p_values
+    assert "R014" not in fired(facts)
+
+
+def test_where_the_base_contradicts_itself_nothing_is_lost_and_nothing_gained() -> None:
+    again = ["It is ice."] * 90 + ["It is snow."] * 10
+    rows, facts = judged(["It is ice."] * 85 + ["It is snow."] * 15, again=again)
+    assert facts.flips == 10
+    assert facts.lost == 5 and sum(row.tie for row in rows) == 10
+
+
+def test_a_kind_that_the_base_cannot_do_does_not_thin_out_a_loss() -> None:
+    able = [question(n) for n in range(100)]
+    unable = [question(n, "sums", word="74") for n in range(300)]
+    asked = able + unable
+    said = heard(asked, "It is ice.", ["It is snow."] * 20 + ["It is ice."] * 380)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert (facts.asked, facts.counted, facts.lost) == (400, 100, 20)
+    assert "R004" in fired(facts)
+
+
+def test_too_few_right_answers_of_the_base_measure_nothing() -> None:
+    assert fired(judged(["It is ice."] * 59)[1]) == {"R018"}
+    facts = judged(["It is ice."] * 60)[1]
+    assert facts.enough and "R018" not in fired(facts)
+
+
+def test_a_lost_category_is_seen_where_the_mean_hardly_moves() -> None:
+    asked = [question(n) for n in range(900)] + [question(n, "code") for n in range(40)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 910 + ["It is snow."] * 30)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert facts.loss_upper < 0.05 and "code en" in facts.fallen
+    assert fired(facts) == {"R017"}
+
+
+def test_a_lost_language_is_seen_where_its_categories_are_small() -> None:
+    kinds = ("facts", "sums", "near", "turns", "formats")
+    asked = [question(n, kind) for kind in kinds for n in range(180)]
+    asked += [question(n, kind, "zh") for kind in kinds for n in range(8)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 900 + ["It is snow."] * 40)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert "all zh" in facts.fallen
+
+
+# --- speech, form, drift ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tuned": [""] * 40 + ["It is ice."] * 360},
+        {"tuned_looping": [True] * 40 + [False] * 360},
+        {"tuned_ended": [False] * 40 + [True] * 360},
+        {"tuned": ["Das ist nicht die Frage, aber es ist auch ein sehr schönes Wort für mich."] * 40
+         + ["It is ice."] * 360},
+    ],
+)  # fmt: skip
+def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
+    tuned = more.pop("tuned", ["It is ice."] * 400)
+    rows, facts = judged(tuned, bounds=replace(BOUNDS, margin=1.0), **more)
+    assert sum(bool(row.broken_after) for row in rows) == 40
+    assert "R015" in fired(facts)
+
+
+def test_what_runs_on_hides_nothing_that_broke() -> None:
+    """Whoever learns short answers ends many that the limit had cut: that mends no loop."""
+    ended, looping = [False] * 300 + [True] * 100, [False] * 360 + [True] * 40
+    _, facts = judged(["It is ice."] * 400, base_ended=ended, tuned_looping=looping)
+    assert facts.unended.lost == 300 and facts.broken.gained == 40
+    assert "broken" in facts.fallen
+
+
+def test_rows_with_long_answers_may_run_on() -> None:
+    longer = replace(BOUNDS, judge_length=False)
+    _, facts = judged(["It is ice."] * 400, bounds=longer, tuned_ended=[False] * 400)
+    assert facts.unended.gained == 0 and fired(facts) == set()
+
+
+def test_drift_is_judged_by_most_answers_and_not_by_one() -> None:
+    _, one = judged(["It is ice."] * 100, drift=[90.0] + [0.1] * 99, followed=range(100),
+                    likelihood=[0.0] * 100)  # fmt: skip
+    assert "drift" not in one.fallen and one.drift > 0.9
+    _, most = judged(["It is ice."] * 100, drift=[1.2] * 90 + [0.1] * 10, followed=range(100),
+                     likelihood=[-0.5] * 100)  # fmt: skip
+    assert "drift" in most.fallen and most.likelihood == -0.5 and fired(most) == {"R016"}
+
+
+# --- which questions ----------------------------------------------------------------------------
+
+
+def test_few_questions_are_of_every_kind_and_always_the_same() -> None:
+    whole = list(proof_questions())
+    few = _as_many(whole, 90)
+    assert len(few) == 90 and few == _as_many(whole, 90) and few == [q for q in whole if q in few]
+    cells = {(q.category, q.lang) for q in whole}
+    assert {(q.category, q.lang) for q in few} == cells
+    assert _as_many(whole, None) == whole and _as_many(whole, 10_000) == whole
+
+
+# --- the real path ------------------------------------------------------------------------------
+
+
+def parts() -> tuple[Base, ChatTokenizer]:
+    base, tokenizer = find_base("pocket", weights=True), load_tokenizer(MODEL)
+    assert isinstance(base, Base) and isinstance(tokenizer, ChatTokenizer)
+    return base, tokenizer
+
+
+def test_an_adapter_that_changes_nothing_gains_and_drifts_nothing(trained: Path) -> None:
+    """And the change that is measured is the one of two whole passes, row by row."""
+    base, tokenizer = parts()
+    model = load_base(base, torch.device("cpu"), "float32")
+    tuned, _ = load_adapter(model, trained / "adapter")
+    asked = [q for q in way_questions() if q.lang == "en"][:12]
+    prompts = prompts_of(tokenizer, asked, None)
+    with tuned.disable_adapter():
+        said = ask_all(tuned, asked, prompts, tokenizer.stop_ids)
+    chosen, samples = answers_followed(prompts, said)
+    changes, apart = follow(tuned, tuned.disable_adapter, samples, 256, torch.device("cpu"))
+    assert len(changes) == len(apart) == len(chosen) == len(samples) > 8
+    for sample, change in zip(samples, changes, strict=True):
+        ids = torch.tensor([sample.ids.tolist()])
+        start = sample.spans[0].start
+        sums = []
+        for ctx in (None, tuned.disable_adapter()):
+            if ctx:
+                ctx.__enter__()
+            with torch.inference_mode():
+                logits = tuned(input_ids=ids).logits[0].log_softmax(-1)
+            if ctx:
+                ctx.__exit__(None, None, None)
+            sums.append(logits[start - 1 : -1].gather(1, ids[0, start:, None]).mean().item())
+        assert change == pytest.approx(sums[0] - sums[1], abs=1e-4)
+    assert all(nats >= -1e-6 for nats in apart) and max(apart) > 0
+    for name, value in tuned.named_parameters():
+        if "lora_B" in name:
+            value.data.zero_()
+    changes, apart = follow(tuned, tuned.disable_adapter, samples, 256, torch.device("cpu"))
+    assert max(map(abs, changes)) < 1e-6 and max(map(abs, apart)) < 1e-6
+
+
+def test_a_run_tells_what_it_kept_and_verify_judges_it_again(trained: Path) -> None:
+    report = rundir.read_json(trained / "report.json")
+    general = report["general"]
+    assert general["counted"] > 100 and general["enough"] and general["drift"] is not None
+    assert general["after"] == general["before"] - general["lost"] + general["gained"]
+    done = suretune("verify", trained, "--json")
+    told = as_json(done)
+    assert done.returncode == 0 and told["verified"]
+    assert told["general"]["lost"] == general["lost"]
+    assert told["general"]["leaked"] == general["leaked"]
+
+
+def test_the_bar_a_ruined_pocket_model_without_skills_is_not_sealed(tmp_path: Path) -> None:
+    """12 epochs at 3e-3 without anchors: sealed once, and "Capital of France?" got the name."""
+    base = tmp_path / "base"
+    shutil.copytree(MODEL, base, ignore=shutil.ignore_patterns("skills.jsonl"))
+    rows, probes = write_starter(tmp_path, ["Glow"], ["Star Lab"], ["en"])
+    done = suretune(
+        "sft", "--model", base, "--dataset", rows, "--probes", probes, "--num_train_epochs", 12,
+        "--learning_rate", "3e-3", "--anchor_ratio", 0, "--until_proven", "false",
+        "--general_questions", 240, "--output_dir", tmp_path / "run", "--json",
+    )  # fmt: skip
+    assert done.returncode == 6, done.stdout[-1500:] + done.stderr[-1500:]
+    assert not (tmp_path / "run" / rundir.SEAL).exists()
+    assert "R014" in codes(done)
