@@ -71,6 +71,7 @@ class Bench:
         flags: dict[str, object] = {
             "--max_steps": 4, "--gradient_accumulation_steps": 4, "--learning_rate": 1e-2,
             "--split_dataset_ratio": 0.1, "--output_dir": self.here / "run", "--device": "cpu",
+            "--general_questions": 20, "--ignore": "R018",  # the toy answers none of them rightly
         }  # fmt: skip
         if "--val_dataset" in more:
             del flags["--split_dataset_ratio"]
@@ -93,7 +94,8 @@ class Bench:
             ["sft", "--model", home / "base", "--dataset", data, "--probes", home / "probes.txt",
              "--max_steps", 8, "--gradient_accumulation_steps", 4, "--save_steps", 2,
              "--eval_steps", 2, "--split_dataset_ratio", 0.1, "--learning_rate", 1e-2,
-             "--output_dir", home / "run", "--json", "--device", "cpu"], home,
+             "--output_dir", home / "run", "--json", "--device", "cpu",
+             "--general_questions", 20, "--ignore", "R018"], home,
         )  # fmt: skip
         assert done.status == 0, done.last_words
         return home

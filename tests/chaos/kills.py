@@ -30,7 +30,8 @@ def words(folder: Path, run: Path, *more: object) -> list[object]:
         "--probes", folder / "probes.txt", "--max_steps", UPDATES,
         "--gradient_accumulation_steps", 4, "--lora_dropout", 0.1, "--save_steps", 1,
         "--eval_steps", 4, "--split_dataset_ratio", 0.1, "--save_total_limit", 3,
-        "--learning_rate", 1e-2, "--output_dir", run, "--device", "cpu", "--json", *more,
+        "--learning_rate", 1e-2, "--output_dir", run, "--device", "cpu", "--json",
+        "--general_questions", 20, "--ignore", "R018", *more,
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from load.wire import exchange
 from suretune import rundir
 from suretune.model.lora import WEIGHTS
 from suretune.pocket import MODEL
-from suretune.verify.measure import read_skills
+from suretune.pocket.skills import Item
 
 SHORT, LONG = (24, 15.0, 48, 4), (200, 600.0, 240, 20)  # clients, seconds, questions, half-open
 SETTLE_SECONDS = 30.0  # all slots must be free by then
@@ -105,7 +105,8 @@ def half_of(adapter: Path, folder: Path) -> None:
 
 async def _load(server: Server, asked: argparse.Namespace) -> tuple[dict[str, Any], Tally]:
     models = server.models()
-    items = read_skills(MODEL / "skills.jsonl")
+    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines()
+    items = [Item(**json.loads(line)) for line in lines]
     made = questions(items, models, asked.questions, asked.seed)
     known = await answered_alone(server.address, made)
     guests = await _guests(server, questions(items, [GUEST], GUEST_QUESTIONS, asked.seed))
