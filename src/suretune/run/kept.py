@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,22 @@ def _form(line: Mapping[str, Any]) -> Form:
     return Form(line["name"], Text(**line["said"]), tuple(line["details"]))
 
 
+def _finite(said: General) -> General:
+    """JSON has no NaN: what came back as null is as far from the base as can be."""
+    return replace(
+        said,
+        drift=[math.inf if nats is None else nats for nats in said.drift],
+        likelihood=[-math.inf if nats is None else nats for nats in said.likelihood],
+    )
+
+
 def judge_kept(run: Path, result: Mapping[str, Any]) -> Kept | None:
     """Judge what a fresh process heard; None where it was asked nothing general."""
     folder = run / "proof"
     if not result.get("general"):
         return None
     told = _judging(run)
-    said = General(**result["general"])
+    said = _finite(General(**result["general"]))
     questions = [recorded_question(line) for line in said.questions]
     bounds = Bounds(told["margin"], told["max_drift"], told["scope"], told["judge_length"])
     form = _form(told["form"]) if told["form"] else None
