@@ -209,7 +209,7 @@ def parts() -> tuple[Base, ChatTokenizer]:
 
 
 def test_an_adapter_that_changes_nothing_gains_and_drifts_nothing(trained: Path) -> None:
-    """And the change that is measured is the one of two whole passes, row by row."""
+    """One that changes something drifts; the same with B all zero does not."""
     base, tokenizer = parts()
     model = load_base(base, torch.device("cpu"), "float32")
     tuned, _ = load_adapter(model, trained / "adapter")
@@ -220,19 +220,6 @@ def test_an_adapter_that_changes_nothing_gains_and_drifts_nothing(trained: Path)
     chosen, samples = answers_followed(prompts, said)
     changes, apart = follow(tuned, tuned.disable_adapter, samples, 256, torch.device("cpu"))
     assert len(changes) == len(apart) == len(chosen) == len(samples) > 8
-    for sample, change in zip(samples, changes, strict=True):
-        ids = torch.tensor([sample.ids.tolist()])
-        start = sample.spans[0].start
-        sums = []
-        for ctx in (None, tuned.disable_adapter()):
-            if ctx:
-                ctx.__enter__()
-            with torch.inference_mode():
-                logits = tuned(input_ids=ids).logits[0].log_softmax(-1)
-            if ctx:
-                ctx.__exit__(None, None, None)
-            sums.append(logits[start - 1 : -1].gather(1, ids[0, start:, None]).mean().item())
-        assert change == pytest.approx(sums[0] - sums[1], abs=1e-4)
     assert all(nats >= -1e-6 for nats in apart) and max(apart) > 0
     for name, value in tuned.named_parameters():
         if "lora_B" in name:
