@@ -143,7 +143,7 @@ def test_rows_that_weigh_little_gain_nothing_by_standing_together() -> None:
 
 
 def look(step: int, passed: int, drift: float | None = None, *, proven: bool = False) -> Evaluation:
-    return Evaluation(step, None, passed, 10, None, drift, proven)
+    return Evaluation(step, None, passed, 10, drift=drift, proven=proven)
 
 
 def test_the_best_is_proven_then_passes_most_then_drifts_least() -> None:

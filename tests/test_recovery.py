@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from conftest import as_json, stands, suretune, write_rows
-from suretune import rundir
+from suretune import battery, data, rundir
 from suretune.config import Resolved
 from suretune.data.plan import without
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -50,18 +50,26 @@ from test_kill import child, forked, same
 from test_laws import checked_run, make_learner
 
 RARE = "☂"
+PROOF_FILES = sorted(Path(battery.__file__).parent.glob("*.jsonl"))
+ANCHORS = Path(data.__file__).with_name("anchors.txt")
 CPU = torch.device("cpu")
 
 
-def poisoned_base(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    """The pocket model, whose embedding of one token that no row has is NaN; without skills."""
+def poisoned_base(folder: Path, rows: list[dict[str, Any]], *, skills: bool = False) -> Path:
+    """The pocket model, whose embedding of a token that no row and no question has is NaN."""
     base = folder / "base"
     shutil.copytree(MODEL, base)
-    (base / "skills.jsonl").unlink()
+    asked = [*PROOF_FILES, MODEL / "skills.jsonl", ANCHORS]
     tokenizer = load_tokenizer(MODEL)
     assert isinstance(tokenizer, ChatTokenizer)
-    clean = {token for row in rows for token in tokenizer.encode(str(row))}
-    bad = set(tokenizer.encode(RARE)) - clean
+    said = [
+        *map(str, rows),
+        *(line for file in asked for line in file.read_text("utf-8").split("\n")),
+    ]
+    bad = set(tokenizer.encode(RARE)) - {token for text in said for token in tokenizer.encode(text)}
+    assert bad, "a token that only the poisoned rows have"
+    if not skills:
+        (base / "skills.jsonl").unlink()
     weights = load_file(base / "model.safetensors")
     weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
     weights["model.embed_tokens.weight"][sorted(bad)] = math.nan
@@ -221,7 +229,7 @@ def test_a_poisoned_run_is_refused_then_sealed_without_the_rows(
     tmp_path: Path, identity_file: Path
 ) -> None:
     rows = [json.loads(line) for line in identity_file.read_text("utf-8").splitlines()]
-    base = poisoned_base(tmp_path, rows)
+    base = poisoned_base(tmp_path, rows, skills=True)
     rows.insert(7, {"instruction": f"What does {RARE} mean?", "output": "An umbrella."})
     rows.insert(33, {"instruction": f"Draw {RARE} please", "output": "I can only write."})
     file = write_rows(tmp_path / "rows.jsonl", rows)
