@@ -97,8 +97,8 @@ def _rivals(value: Mapping[str, Any]) -> list[str]:
     else:
         pair = pair_of(value)
         chosen = (*pair, context_of(value)) if pair else ()
-    others = (_CONTENT | set(CONTEXTS)) & value.keys() - set(chosen)
-    others = {name for name in others if name not in CONTEXTS or not _is_label(value[name])}
+    fields = (_CONTENT | set(CONTEXTS)) & value.keys() - set(chosen)
+    others = [name for name in fields if not _names(value, name)]
     if not others or not chosen or "instances" in value:
         return []
     if any(_has(value, name) for name in MESSAGE_LISTS):
@@ -116,21 +116,25 @@ def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def context_of(value: Mapping[str, Any]) -> str:
-    """The field with what the question is about; '' where there is none. A `document` or `schema`
-    that is one word names something; it does not say it."""
+    """The field with what the question is about; '' where there is none."""
     told = (name for name in CONTEXTS if _has(value, name))
-    return next((name for name in told if not _is_label(value[name])), "")
+    return next((name for name in told if not _names(value, name)), "")
 
 
-def _is_label(value: Any) -> bool:
-    return not isinstance(value, (str, list, Mapping)) or (
-        isinstance(value, str) and value.isascii() and not any(map(str.isspace, value))
+def _names(value: Mapping[str, Any], name: str) -> bool:
+    """Whether a `document` or `schema` only names something, in one word, and does not say it."""
+    held = value[name]
+    if name == "context" or name not in CONTEXTS:
+        return False
+    return not isinstance(held, (str, list, Mapping)) or (
+        isinstance(held, str) and held.isascii() and not any(map(str.isspace, held))
     )
 
 
 def instruction_fields(value: Mapping[str, Any]) -> tuple[str, str]:
     """(input, answer) of a row with an instruction; '' for a field that is not there."""
-    return _first(value, INPUTS), _first(value, ANSWERS)
+    inputs = tuple(name for name in INPUTS if name in value and not _names(value, name))
+    return _first(value, inputs), _first(value, ANSWERS)
 
 
 # --- rows that have none ------------------------------------------------------------------------

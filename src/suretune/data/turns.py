@@ -156,7 +156,7 @@ def _thoughts(item: Mapping[str, Any], field: str, origin: Origin) -> str:
         if item.get(name) not in (None, "", [])
     }
     if len(found) > 1:
-        *_, last = found.values()
+        last, *_ = found.values()
         hint = Text(
             f"Another field of this turn holds another thought; `--ignore_fields {last}` reads the"
             " turns without this one.",

@@ -96,6 +96,12 @@ def is_about(key: str) -> bool:
     ) and name not in LEARNS | SPARES
 
 
+def is_mark(key: str) -> bool:
+    """Whether a key, by its name, says what is learned."""
+    name = folded(key)
+    return name in LEARNS or name in SPARES
+
+
 def filled(value: Any) -> bool:
     """Whether a field holds anything."""
     return value is not None and value != "" and value != [] and value != {}
@@ -112,7 +118,7 @@ def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin:
             raise Refused(Fault("wrong-type", origin, field=f"{field}.{key}", found=found,
                                 hint=NO_MEDIA))  # fmt: skip
         judged = name == "label" and isinstance(value, bool)  # good or bad: not for the books only
-        if name in LEARNS or name in SPARES or (is_about(str(key)) and not judged):
+        if is_mark(name) or (is_about(str(key)) and not judged):
             continue
         hint = Text(
             "It may well say that the turn is not to be learned (that is written `weight: 0`), or"
@@ -129,9 +135,8 @@ def weight_of(item: Mapping[str, Any], field: str, origin: Origin) -> float:
     """How much the loss of a turn counts: what all marks of it say together; 1 without any."""
     weight = 1.0
     for key, value in item.items():
-        name = folded(str(key))
-        if value is not None and (name in LEARNS or name in SPARES):
-            weight *= _marked(name, value, f"{field}.{key}", origin)
+        if value is not None and is_mark(str(key)):
+            weight *= _marked(folded(str(key)), value, f"{field}.{key}", origin)
     return weight
 
 
@@ -148,7 +153,7 @@ def row_marks(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The keys of a row that say whether it is learned."""
     for key, value in row.items():
         name = folded(str(key))
-        if value is None or (name not in LEARNS and name not in SPARES):
+        if value is None or not is_mark(name):
             continue
         yes_or_no = isinstance(value, bool) or (isinstance(value, (int, float)) and value in (0, 1))
         scale = name in _SCALES and isinstance(value, (int, float))
