@@ -136,15 +136,17 @@ def _answer(tokenizer: ChatTokenizer, message: Message, field: str, said: str) -
         return 0
     if lost := _unspeakable(tokenizer, said):
         return Loss("characters", f"{field}content", lost)
-    if len(said) == len(message.content) or "tool_calls" in extra:
+    if thought or len(said) == len(content):
         return 0
-    return _added(said, content, thought)
+    return _added(said, content, "tool_calls" in extra)
 
 
-def _added(said: str, content: str, thought: str) -> int:
-    """What the template says of its own before an answer, but for the tags of a thought."""
+def _added(said: str, content: str, calls: bool) -> int:
+    """What the template says of its own before an answer that has no thought."""
+    if calls:  # they have words of the template's around them
+        return EMPTY_THOUGHT if _NO_THOUGHT.match(said.lstrip()) else 0
     before = said[: said.find(content)].strip()
-    if not before or thought:
+    if not before:
         return 0
     return EMPTY_THOUGHT if _NO_THOUGHT.fullmatch(before) else ADDED
 
