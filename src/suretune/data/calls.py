@@ -88,7 +88,7 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     inside = from_json(inside) if isinstance(inside, str) else inside
     if isinstance(inside, Mapping):
         refuse_unknown(inside, _CALL_KEYS, f"{field}.function", origin)
-        about = {k: v for k, v in call.items() if v is not None and k != "function"}
+        about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
     else:
         inside = call
         about = {k: v for k, v in call.items() if k == "id" and v is not None}

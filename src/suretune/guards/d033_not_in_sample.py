@@ -41,5 +41,8 @@ GUARD = Guard(
         "The model would learn something else than the row says.",
         "模型学到的会和数据里写的不一样。",
     ),
-    fix=Text("{hint}", "{hint}"),
+    fix=Text(
+        "{hint} Then look again with `suretune check --dataset {file}`.",
+        "{hint}改好后用 `suretune check --dataset {file}` 再检查一遍。",
+    ),
 )

@@ -38,5 +38,8 @@ GUARD = Guard(
         "What it says would be missing from what is learned, or what it forbids would be learned.",
         "它写的内容学不到，它禁止的内容却可能被学进去。",
     ),
-    fix=Text("{hint}", "{hint}"),
+    fix=Text(
+        "{hint} Then look again with `suretune check --dataset {file}`.",
+        "{hint}改好后用 `suretune check --dataset {file}` 再检查一遍。",
+    ),
 )
