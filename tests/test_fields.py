@@ -309,7 +309,7 @@ def test_what_keeps_books_is_told_and_never_stops() -> None:
 def test_a_fifth_of_the_text_stops_whatever_it_is_called(name: str) -> None:
     told = "The moon was once much nearer, and every year it goes a little farther away. " * 2
     assert seen({**PAIR, name: told})[name][1]
-    assert not seen({**PAIR, "response": told * 9, name: told})[name][1]
+    assert not seen({**PAIR, "response": told.upper() * 9, name: told})[name][1]
 
 
 def test_the_share_is_that_of_the_whole_file() -> None:
@@ -376,3 +376,16 @@ def test_what_a_template_rewrites_is_told_from_the_cache_as_well(tmp_path: Path)
     first, again = (suretune(*words, XDG_CACHE_HOME=str(tmp_path / "cache")) for _ in range(2))
     assert as_json(again)["data"]["from_cache"] == 300
     assert "P006" in codes(first) and codes(first) == codes(again)
+
+
+def test_a_field_that_says_the_same_once_more_is_no_loss() -> None:
+    question, answer = PAIR["query"], PAIR["response"]
+    whole = f"Below is a question.\n\n### Question:\n{question}\n\n### Response:\n{answer}"
+    assert seen({**PAIR, "text": whole}) == {}
+    alpaca = {"instruction": "Add them.", "input": "2 and 3, and 4", "output": "That makes 9."}
+    text = "Below is an instruction.\n\n{instruction}\n\n{input}\n\n{output}".format(**alpaca)
+    assert seen({**alpaca, "text": text}) == {}
+    turn = {"role": "assistant", "content": answer, "markdown_text": answer}
+    row = {"messages": [{"role": "user", "content": question}, turn]}
+    assert seen({**row, "prompt": question, "completion": answer}) == {}
+    assert seen({**row, "first_words": question + " And the sun?"})["first_words"][1]

@@ -23,6 +23,7 @@ LOUD = 0.05  # of it: said with its share
 PROSE = 100  # characters of a text, on average, that is more than a note of where a row comes from
 KINDS = 24  # different short texts, each in three rows or more: they sort the rows
 SHORT = 40  # characters
+AROUND = 300  # characters: "Below is an instruction that describes a task ..."
 _PLAIN = frozenset(("role", "content", "from", "value"))
 
 
@@ -61,8 +62,12 @@ class Fields:
         known = used_fields(example.shape, value)
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
+            said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
+            said += [message.content.strip() for message in example.messages if len(said) < 2]
             for key, item in value.items():
-                if key not in known and key not in marks and filled(item):
+                if key in known or key in marks or not filled(item):
+                    continue
+                if not (isinstance(item, str) and _is_copy(item.strip(), said)):
                     self._add(str(key), item, origin)
         for name in MESSAGE_LISTS:
             if name in known:
@@ -104,6 +109,15 @@ class Fields:
         for about, stops in self.facts(dataset):
             if stops:
                 yield _too_much(about, self.unused[about.name])
+
+
+def _is_copy(text: str, said: list[str]) -> bool:
+    """Whether a field says once more what the row says: a prompt of its own, the whole as text."""
+    if len(text) > SHORT // 4 and any(text in one for one in said):
+        return True
+    whole = sum(map(len, said))
+    around = len(text) - whole  # what a template of prompts puts there
+    return whole >= SHORT // 2 and around <= AROUND and all(one in text for one in said)
 
 
 def _unread(key: str, item: Any, turn: Mapping[str, Any]) -> bool:

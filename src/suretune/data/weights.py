@@ -42,7 +42,8 @@ _ABOUT = frozenset((
     "dataset", "data_source", "subset", "split", "file", "filename", "path", "url", "uri", "link",
     "license", "licence", "copyright", "author", "authors", "user", "username", "annotator",
     "annotators", "annotation", "annotations", "labeler", "worker", "speaker", "model", "models",
-    "engine", "generator", "provider", "category", "categories", "topic", "topics", "tag", "tags",
+    "engine", "generator", "provider", "category", "categories", "subcategory", "topic", "topics",
+    "subtopic", "tag", "tags",
     "label", "labels", "class", "type", "kind", "task", "tasks", "task_type", "task_name", "skill",
     "domain", "subject", "field", "area", "level", "difficulty", "grade", "complexity", "intent",
     "title", "name", "key", "keyword", "keywords", "department", "lang", "language", "languages",
@@ -110,7 +111,7 @@ def filled(value: Any) -> bool:
 def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin: Origin) -> None:
     """Raises Refused for a key of a turn or call that is neither known nor bookkeeping."""
     for key, value in item.items():
-        if key in known or not filled(value):
+        if key in known or not filled(value) or value in (item.get("content"), item.get("value")):
             continue
         name = folded(str(key))
         if name in MEDIA:
