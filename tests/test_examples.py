@@ -212,6 +212,7 @@ def test_calls_are_parsed_and_results_are_tool_turns() -> None:
 
 def test_what_templates_know_of_a_turn_is_kept_and_the_rest_left_out() -> None:
     calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    parsed = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}]
     turns = example(
         [
             {"role": "developer", "content": "s"},
@@ -224,7 +225,7 @@ def test_what_templates_know_of_a_turn_is_kept_and_the_rest_left_out() -> None:
     assert turns == (
         Message("system", "s"),
         Message("user", "q", extra={"name": "Ann"}),
-        Message("assistant", "", extra={"tool_calls": calls}),
+        Message("assistant", "", extra={"tool_calls": parsed}),
         Message("tool", "1", extra={"tool_call_id": "1"}),
         Message("assistant", "a", extra={"reasoning_content": "why"}),
     )

@@ -32,6 +32,7 @@ from suretune.types import (
     SetupFacts,
     StepFacts,
     Text,
+    UnusedField,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -70,6 +71,10 @@ DATA = DataFacts(
     answers=100,
     same_answer=3,
     identity_rows=60,
+)
+UNUSED = (
+    UnusedField("train.jsonl", "notes", 0.12, 90, "train.jsonl:2"),
+    UnusedField("train.jsonl", "messages[].id", 0.001, 100, "train.jsonl:1"),
 )
 LONG = replace(DATA, over_long=2, longest=3071, first_over_long="train.jsonl:17")
 PLAN = PlanFacts(
@@ -276,6 +281,8 @@ FAULT_CASES = {
         fault("unknown-shape", found="ask, reply"), ("ask, reply",), "`jq -c '{instruction:"
     ),
     "D008": on_row(fault("wrong-type", found="42"), ("`output`", "42"), CHECK),
+    "D033": on_row(fault("not-in-sample", found="One moment."), ("`output`", "One moment."), CHECK),
+    "D034": on_row(fault("unknown-field", found="31%: CREATE"), ("`output`", "31%"), CHECK),
     "D009": on_row(fault("empty-answer"), ("`output`",), CHECK),
     "D010": on_row(fault("duplicate-key"), ("`output`",), CHECK),
     "D011": on_row(fault("nul-character"), ("`output`",), r"`tr -d '\000' < 'a b.jsonl' "),
@@ -406,6 +413,20 @@ DATA_CASES = {
     ),
     "P004": Case(
         replace(DATA, split_rows=30), DATA, "--dataset", ("30", "100", "130"), ("`--preview 5`",)
+    ),
+    "D035": Case(
+        replace(DATA, unused_fields=UNUSED),
+        DATA,
+        "train.jsonl:2",
+        ("`notes` 12%", "`messages[].id` <1%"),
+        ("`--ignore_fields notes,id`",),
+    ),
+    "P006": Case(
+        replace(DATA, rewritten={1: (9, "train.jsonl:4"), 4: (2, "train.jsonl:7")}, template="q3"),
+        DATA,
+        "train.jsonl:4",
+        ("q3", "9", "2", "<think></think>"),
+        ("`--preview 3`",),
     ),
     "P005": Case(
         replace(DATA, text_rows=9), DATA, "--dataset", ("9", "100"), ("`instruction`", "`messages`")
@@ -878,9 +899,9 @@ CASES = {
 }
 RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
-    *("D026", "D027", "D028", "D029", "D030", "D031", "D032"),
+    *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
-    *("P002", "P004", "P005", "S005", "R007"),
+    *("P002", "P004", "P005", "P006", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),
 }

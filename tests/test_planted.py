@@ -177,12 +177,19 @@ TABLE: dict[str, Maker] = {
     "D030": lambda t: Plant(on(t, rows(t, *[{**r, "output": "No."} for r in GOOD])), 0),
     "D031": lambda t: Plant(row(t, instruction="Write to ada.byron@lovelace.org"), 0),
     "D032": lambda t: Plant(on(t, rows(t, *GOOD, *TRAVELS, *POISONED)), 0),
+    "D033": lambda t: Plant(
+        on(t, rows(t, {"messages": [TURNS[0], {**TURNS[1], "reasoning_content": "Why."}]})), 3),
+    "D034": lambda t: Plant(
+        on(t, rows(t, *[{**r, "notes": f"from low {i} to high"} for i, r in enumerate(GOOD)])), 3),
+    "D035": lambda t: Plant(on(t, rows(t, *[{**r, "id": "a1"} for r in GOOD])), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
     "P003": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 3),
     "P004": lambda t: Plant(
         (*on(t, rows(t, {"messages": [*TURNS, *TURNS]})), "--chat_template",
          raw(t, FORGETS, "t.jinja")), 0),
+    "P006": lambda t: Plant(
+        on(t, rows(t, {"messages": [{**TURNS[0], "name": "Zoe"}, TURNS[1]]})), 0),
     "P005": lambda t: Plant(on(t, rows(t, *[{"text": "Once upon a time."}] * 9)), 0),
     "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
     "S002": lambda t: Plant(on(t, rows(t), "--target_modules", "k_porj", verb="sft"), 4),

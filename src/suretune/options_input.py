@@ -90,6 +90,12 @@ class DataOptions:
         "遇到不能用的行怎么办;两种做法都会在台账里逐行列出",
         choices=("refuse", "skip"),
     )
+    ignore_fields: tuple[str, ...] = option(
+        (),
+        "fields of rows and turns that are left out on purpose: `a,b`; without this, one with a"
+        " fifth of the text stops the run",
+        "有意不用的字段(行和轮次都算),写成 `a,b`;不写明时,占文字两成以上而没用到的字段会停止运行",
+    )
     model_name: tuple[str, ...] = option(
         (),
         "fills {{NAME}} in the rows: one value, or zh and en",

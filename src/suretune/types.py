@@ -108,7 +108,8 @@ class Sample:
     """Token ids (uint32) of one row and which of them are learned.
 
     `turn` numbers the samples of a row whose turns cannot share one sequence (a template that
-    rewrites earlier turns); `cut` counts the tokens that the length policy took away.
+    rewrites earlier turns); `cut` counts the tokens that the length policy took away; `rewritten`
+    sums what the template knowingly says otherwise than the row (`data/told.py`).
     """
 
     origin: Origin
@@ -120,6 +121,7 @@ class Sample:
     repeat: int = 0
     cut: int = 0
     soft: bool = False  # held to what the base predicts there, not to its tokens
+    rewritten: int = 0
 
     @property
     def learned(self) -> int:
@@ -224,6 +226,17 @@ class FlagFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusedField:
+    """A field of the rows that reaches no model; `share`: of all the text of its dataset."""
+
+    dataset: str
+    name: str
+    share: float
+    rows: int
+    first: str  # row
+
+
+@dataclass(frozen=True, slots=True)
 class DataFacts:
     """What reading and rendering all rows measured."""
 
@@ -258,6 +271,9 @@ class DataFacts:
     answers: int  # rows with one answer
     same_answer: int  # of these, how many have the commonest one
     identity_rows: int  # rows that teach a new identity
+    unused_fields: tuple[UnusedField, ...] = ()  # that may be passed over
+    rewritten: Mapping[int, tuple[int, str]] = field(default_factory=dict)  # rows, the first
+    template: str = ""  # the model or the file that the template is of
 
 
 @dataclass(frozen=True, slots=True)

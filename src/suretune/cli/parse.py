@@ -18,7 +18,7 @@ from suretune.words import say
 
 TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
-COMMA = ("target_modules", "ignore")  # lists that other tools write with commas
+COMMA = ("target_modules", "ignore", "ignore_fields")  # lists that other tools write with commas
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")

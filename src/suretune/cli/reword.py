@@ -52,5 +52,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
     if found.rows:
         words = ["suretune", "check", "--model", str(resolved.config.model.model), "--dataset",
                  *resolved.config.data.dataset, str(path), "--mixed_shapes", "true"]  # fmt: skip
+        if ignored := resolved.config.data.ignore_fields:  # else the advice would stop
+            words += ["--ignore_fields", *ignored]
         print(shlex.join(words))
     return OK if found.rows else DATA

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from suretune.data import render, template
+from suretune.data import render, template, told
 from suretune.data.render import Rendering
 from suretune.types import Example, Fault, Origin, Sample, Span
 
@@ -95,13 +95,13 @@ def _folder() -> Path:
 def _identity(how: Rendering) -> str:
     """SHA-256 of all that decides how a conversation becomes ids."""
     tokenizer = how.tokenizer
-    told = orjson.dumps(
+    settings = orjson.dumps(
         [tokenizer.template, tokenizer.config, sorted(tokenizer.stop_ids), how.system,
          how.cut and how.max_length, how.strip_role_tokens],
         option=orjson.OPT_SORT_KEYS,
     )  # fmt: skip
-    code = [Path(str(module.__file__)) for module in (render, template)]
-    digest = hashlib.sha256(told)
+    code = [Path(str(module.__file__)) for module in (render, template, told)]
+    digest = hashlib.sha256(settings)
     for path in (tokenizer.folder / "tokenizer.json", *code):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -125,15 +125,17 @@ SOURCES = ("row", "flag", "template", "none")
 def _packed(rows: dict[Key, list[Sample]]) -> bytes:
     """A line of JSON (the parts' bytes, a hash of them all), then the parts.
 
-    keys (N, 16) uint8, counts (N) int64: samples of each row, samples (S, 5) int64: ids, spans,
-    turn, cut and source of each, spans (P, 2) int64, weights (P) float64, ids uint32.
+    keys (N, 16) uint8, counts (N) int64: samples of each row, samples (S, 6) int64: ids, spans,
+    turn, cut, source and what is rewritten of each, spans (P, 2) int64, weights (P) float64, ids
+    uint32.
     """
     samples = [sample for made in rows.values() for sample in made]
     spans = [span for sample in samples for span in sample.spans]
     ids, numbers, ends = array("I"), array("q"), array("q")
     for s in samples:
         ids.extend(s.ids)
-        numbers.extend((len(s.ids), len(s.spans), s.turn, s.cut, SOURCES.index(s.system_source)))
+        numbers.extend((len(s.ids), len(s.spans), s.turn, s.cut, SOURCES.index(s.system_source),
+                        s.rewritten))  # fmt: skip
     for span in spans:
         ends.extend((span.start, span.end))
     counts, weights = array("q", map(len, rows.values())), array("d", [s.weight for s in spans])
@@ -157,15 +159,15 @@ def _unpacked(data: bytes) -> dict[Key, list[Sample]]:
     for row, count in enumerate(counts):
         made = []
         for _ in range(count):
-            tokens, many, turn, cut, source = numbers[at : at + 5]
+            tokens, many, turn, cut, source, rewritten = numbers[at : at + 6]
             spans = tuple(
                 Span(ends[2 * i], ends[2 * i + 1], weights[i]) for i in range(span, span + many)
             )
             made.append(
                 Sample(NOWHERE, "", ids[token : token + tokens], spans, SOURCES[source], turn,
-                       cut=cut)
+                       cut=cut, rewritten=rewritten)
             )  # fmt: skip
-            at, token, span = at + 5, token + tokens, span + many
+            at, token, span = at + 6, token + tokens, span + many
         rows[keys[KEY * row : KEY * (row + 1)]] = made
     return rows
 

@@ -14,14 +14,16 @@ from typing import Any
 
 from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
+from suretune.data.fields import Fields, without
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
 from suretune.data.render import Rendering, samples
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.data.texts import text_facts
+from suretune.data.told import NOTED
 from suretune.options_input import DataOptions
-from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text
+from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text, UnusedField
 
 NOTES = frozenset({"byte-order-mark"})  # faults that are said, but cost no row
 
@@ -71,6 +73,8 @@ class Collected:
     filled_names: set[str] = field(default_factory=set)  # NAME, AUTHOR
     shapes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (dataset, shape)
     too_long: list[Entry] = field(default_factory=list)
+    fields: dict[str, Fields] = field(default_factory=dict)  # per dataset
+    ignored: set[str] = field(default_factory=set)  # of --ignore_fields: those that rows have
     from_cache: int = 0  # rows whose ids were found in the cache
 
 
@@ -90,6 +94,8 @@ def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int)
             examples = _understood(source, asked, names, found)
             for example in _chosen(examples, source, asked, seed, found):
                 _render(example, how, found, cache)
+    for name, fields in found.fields.items():
+        found.faults += fields.faults(name)
     if cache:
         cache.keep()
         found.from_cache = cache.found
@@ -100,9 +106,14 @@ def _understood(
     source: Source, asked: DataOptions, names: Names, found: Collected
 ) -> Iterator[Example]:
     """The examples of one dataset; its faulty rows go to the ledger."""
+    fields = found.fields.setdefault(source.name, Fields())
+    ignored = frozenset(asked.ignore_fields)
     for row in read_rows(source, asked.encoding):
+        if ignored and isinstance(row, Row):
+            row = replace(row, value=without(row.value, ignored, found.ignored))
         example = to_example(row, source.name) if isinstance(row, Row) else row
-        if isinstance(example, Example):
+        if isinstance(row, Row) and isinstance(example, Example):
+            fields.see(row.value, example)
             filled = fill(example, names)
             if isinstance(filled, Fault):
                 example = filled
@@ -263,7 +274,32 @@ def data_facts(
         answers=texts.answers,
         same_answer=texts.same_answer,
         identity_rows=len(taught),
+        unused_fields=_unused(found),
+        rewritten=_rewritten(ready),
+        template=how.template,
     )  # fmt: skip
+
+
+def _unused(found: Collected) -> tuple[UnusedField, ...]:
+    """The fields that may be passed over, the largest first."""
+    told = [
+        a for name, fields in found.fields.items() for a, stops in fields.facts(name) if not stops
+    ]
+    return tuple(sorted(told, key=lambda about: -about.share))
+
+
+def _rewritten(rows: Sequence[Prepared]) -> dict[int, tuple[int, str]]:
+    """What templates knowingly do (`told.py`), in how many rows, and the first of these."""
+    told: dict[int, tuple[int, str]] = {}
+    for row in rows:
+        notes = 0
+        for sample in row.samples:
+            notes |= sample.rewritten
+        for note in NOTED if notes else ():
+            if notes & note:
+                count, first = told.get(note, (0, str(row.example.origin)))
+                told[note] = (count + 1, first)
+    return told
 
 
 def _longest(samples: Sequence[Sample]) -> int:

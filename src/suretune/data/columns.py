@@ -20,10 +20,13 @@ PAIRS = (
     ("q", "a"),
 )
 ANSWERS = ("output", "response", "completion", "answer")  # to an instruction
-INPUTS = ("input", "context")  # beside an instruction
+CONTEXTS = ("context", "schema", "document", "passage")  # what a question is about
+INPUTS = ("input", *CONTEXTS)  # beside an instruction
+SYSTEMS = ("system", "system_prompt", "system_message")
+TOOLS = ("tools", "functions")
 QUESTIONS = ("instruction", "query", "question", "ask", "prompt", "input")
 PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
-_BESIDE = ("system", "history", "tools", "instances", "text", "kto_tag")
+_BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history", "instances", "text", "kto_tag")
 _LETTERS = ("q", "a")
 # Headers that people write and that say nothing here; taken for a row, they would be learned.
 _FOREIGN_NAMES = frozenset((

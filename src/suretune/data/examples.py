@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from suretune.data.columns import MESSAGE_LISTS
-from suretune.data.refusal import Refused
-from suretune.data.shapes import instruction_fields, no_shape, pair_of, shape_of
+from suretune.data.calls import tools_of
+from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS
+from suretune.data.refusal import Refused, shown
+from suretune.data.shapes import (
+    context_of,
+    instruction_fields,
+    no_shape,
+    pair_of,
+    shape_of,
+    without_empty,
+)
 from suretune.data.turns import (
     empty,
     in_order,
+    is_absent,
     list_of,
     message,
     optional_text,
     text_of,
-    tools_of,
     turn,
     wrong_type,
+)
+from suretune.data.weights import (
+    MEDIA,
+    NO_MEDIA,
+    filled,
+    folded,
+    refuse_unknown,
+    row_weight,
+    weight_of,
 )
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 
@@ -30,23 +48,58 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
     if shape is None:
         return no_shape(row.value, row.origin)
     value = {"messages": row.value} if isinstance(row.value, list) else row.value
+    value = without_empty(value) if None in value.values() else value
     try:
+        _refuse_media(value, row.origin)
         turns = _READERS[shape](value, row.origin)
         if shape != "text":
             turns = list(in_order(_with_system(turns, value, row.origin), row.origin))
-        tools = tools_of(value.get("tools"), row.origin)
+        weight = row_weight(value, row.origin)
+        name = _given(value, TOOLS)
+        tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
         return refusal.fault
+    if weight != 1.0:
+        turns = [replace(turn, weight=turn.weight * weight) for turn in turns]
     return Example(row.origin, dataset, shape, tuple(turns), tools)
+
+
+def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
+    """The fields of a row of this shape that reach the model, or say what of it is learned."""
+    if shape == "text":
+        return frozenset(("text" if "text" in value else "response",))
+    beside = (_given(value, SYSTEMS), _given(value, TOOLS))
+    if shape in ("messages", "sharegpt", "xtuner"):
+        lists = (name for name in MESSAGE_LISTS if value.get(name) not in (None, ""))
+        return frozenset((*beside, next(lists, "messages")))
+    if shape == "alpaca":
+        fields = ("instances",) if "instances" in value else instruction_fields(value)
+        return frozenset((*beside, "history", "instruction", *fields))
+    pair = pair_of(value) or ("query", "response")
+    return frozenset((*beside, "history", *pair, context_of(value)))
+
+
+def _given(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """The first of these fields that is filled, else the first."""
+    return next((name for name in names if filled(value.get(name))), names[0])
+
+
+def _listed_tools(value: Any, name: str, origin: Origin) -> list[Any]:
+    return [value] if isinstance(value, Mapping) and value else list_of(value, name, origin)
+
+
+def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
+    for key, item in value.items():
+        if folded(str(key)) in MEDIA and filled(item):
+            found = shown(item, 40)
+            raise Refused(Fault("wrong-type", origin, field=key, found=found, hint=NO_MEDIA))
 
 
 def _with_system(turns: list[Message], value: Mapping[str, Any], origin: Origin) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
-    system = optional_text(value, "system", origin)
-    if not system:
-        # An empty system turn says that nothing was said; templates have their own idea of it.
-        return turns
-    if turns and turns[0].role == "system" and turns[0].content == system:
+    system = optional_text(value, _given(value, SYSTEMS), origin)
+    # An empty field says that nothing was said; templates have their own idea of an empty turn.
+    if not system or (turns and turns[0].role == "system" and turns[0].content == system):
         return turns
     return [Message("system", system), *turns]
 
@@ -99,15 +152,23 @@ def _query_response(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     question, answer = pair_of(value) or ("query", "response")
     return [
         *_history(value, origin),
-        *_side(value, question, "user", origin),
+        *_about(value, _side(value, question, "user", origin), origin),
         _said("assistant", value, answer, answer, origin),
     ]
+
+
+def _about(value: Mapping[str, Any], asked: list[Message], origin: Origin) -> list[Message]:
+    """The question with what it is about behind it, as `input` stands behind an instruction."""
+    if not (field := context_of(value)):
+        return asked
+    about = text_of(value[field], field, origin)
+    return [*asked[:-1], replace(asked[-1], content=f"{asked[-1].content}\n{about}")]
 
 
 def _prompt_completion(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     return [
         *_history(value, origin),
-        *_side(value, "prompt", "user", origin),
+        *_about(value, _side(value, "prompt", "user", origin), origin),
         *_side(value, "completion", "assistant", origin),
     ]
 
@@ -116,7 +177,15 @@ def _side(value: Mapping[str, Any], field: str, role: str, origin: Origin) -> li
     """One text; a prompt or completion may also be a list of turns."""
     if field not in ("prompt", "completion") or not isinstance(value[field], list):
         return [_said(role, value, field, field, origin)]
-    return [message(item, f"{field}[{i}]", origin) for i, item in enumerate(value[field])]
+    return _all(value[field], field, origin)
+
+
+def _all(items: list[Any], name: str, origin: Origin) -> list[Message]:
+    return [
+        message(item, f"{name}[{index}]", origin)
+        for index, item in enumerate(items)
+        if not is_absent(item)
+    ]
 
 
 def _listed(value: Mapping[str, Any], origin: Origin) -> tuple[str, list[Any]]:
@@ -127,7 +196,7 @@ def _listed(value: Mapping[str, Any], origin: Origin) -> tuple[str, list[Any]]:
 
 def _messages(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     name, items = _listed(value, origin)
-    return [message(item, f"{name}[{index}]", origin) for index, item in enumerate(items)]
+    return _all(items, name, origin)
 
 
 def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
@@ -136,9 +205,11 @@ def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     for index, item in enumerate(items):
         field = f"{name}[{index}]"
         if isinstance(item, Mapping) and "human" in item and "from" not in item:
+            refuse_unknown(item, _PAIR_KEYS, field, origin)
             turns.append(_said("user", item, "human", f"{field}.human", origin))
-            turns.append(_said("assistant", item, "assistant", f"{field}.assistant", origin))
-        else:
+            answer = _said("assistant", item, "assistant", f"{field}.assistant", origin)
+            turns.append(replace(answer, weight=weight_of(item, field, origin)))
+        elif not is_absent(item):
             turns.append(message(item, field, origin))
     return turns
 
@@ -151,10 +222,12 @@ def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
         if not isinstance(item, Mapping):
             hint = Text("A turn is an object.", "每轮对话应是一个对象。")
             raise wrong_type(origin, field, item, hint)
+        refuse_unknown(item, _XTUNER_KEYS, field, origin)
         if system := optional_text(item, "system", origin):
             turns.append(Message("system", system))
         turns.append(_said("user", item, "input", f"{field}.input", origin))
-        turns.append(_said("assistant", item, "output", f"{field}.output", origin))
+        answer = _said("assistant", item, "output", f"{field}.output", origin)
+        turns.append(replace(answer, weight=weight_of(item, field, origin)))
     return turns
 
 
@@ -166,6 +239,8 @@ def _text(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     return [Message("text", text)]
 
 
+_PAIR_KEYS = frozenset(("human", "assistant"))
+_XTUNER_KEYS = frozenset(("system", "input", "output", "need_eos_token", "sep"))
 _READERS = {
     "alpaca": _alpaca,
     "query-response": _query_response,

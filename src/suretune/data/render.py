@@ -14,7 +14,10 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suretune.data import told
+from suretune.data.losses import lost
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.told import Answer, Loss
 from suretune.types import Example, Fault, Message, Sample, Span, Text
 
 
@@ -27,6 +30,10 @@ class Rendering:
     max_length: int
     cut: bool  # over-long rows are cut, not measured only
     strip_role_tokens: bool
+    template: str = ""  # whose it is, or its file, as the user named it
+
+
+Written = tuple[list[int], list[Span], str, list[Answer]]
 
 
 def prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
@@ -96,26 +103,17 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
 
 def _chat_samples(
     example: Example, messages: tuple[Message, ...], source: str, how: Rendering
-) -> list[Sample]:
+) -> list[Sample] | Fault:
     answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
-    whole = _sequence(how.tokenizer, example, messages, answers)
-    if whole is not None:
-        runs = [(0, messages, answers, whole)]
-    else:
-        runs = []
-        for turn, index in enumerate(answers):
-            upto = messages[: index + 1]
-            alone = _sequence(how.tokenizer, example, upto, [index])
-            if alone is None:
-                raise TemplateRefused(
-                    "the prompt that this template sends is not how it writes the same answer"
-                )
-            runs.append((turn, upto, [index], alone))
+    runs = _runs(example, messages, answers, how)
     made = []
-    for turn, turns, learned, (ids, spans) in runs:
+    for turn, turns, learned, (ids, spans, full, places) in runs:
+        found = told.rewritten(how.tokenizer, turns, example.tools, full, places) if places else 0
+        if isinstance(found, Loss):
+            return lost(found, example.origin, how.template)
         sample = Sample(
             example.origin, example.dataset, array("I", ids), tuple(spans), source, turn,
-            example.repeat,
+            example.repeat, rewritten=found,
         )  # fmt: skip
         if how.cut and len(ids) > how.max_length:
             sample = _cut(sample, example, turns, learned, how)
@@ -123,16 +121,37 @@ def _chat_samples(
     return made
 
 
+def _runs(
+    example: Example, messages: tuple[Message, ...], answers: list[int], how: Rendering
+) -> list[tuple[int, tuple[Message, ...], list[int], Written]]:
+    """(turn, messages, the answers among them, as written): all in one sequence if they can be."""
+    whole = _sequence(how.tokenizer, example, messages, answers)
+    if whole is not None:
+        return [(0, messages, answers, whole)]
+    runs = []
+    for turn, index in enumerate(answers):
+        upto = messages[: index + 1]
+        alone = _sequence(how.tokenizer, example, upto, [index])
+        if alone is None:
+            raise TemplateRefused(
+                "the prompt that this template sends is not how it writes the same answer"
+            )
+        runs.append((turn, upto, [index], alone))
+    return runs
+
+
 def _sequence(
     tokenizer: ChatTokenizer,
     example: Example,
     messages: Sequence[Message],
     answers: Sequence[int],
-) -> tuple[list[int], list[Span]] | None:
-    """Ids and learned spans of one conversation, or None if its answers cannot share a sequence."""
+) -> Written | None:
+    """Ids and learned spans of one conversation, the text that they were made of, and where its
+    answers stand there; or None if its answers cannot share a sequence."""
     full = tokenizer.render(messages, example.tools, prompt=False)
     ids: list[int] = []
     spans: list[Span] = []
+    places: list[Answer] = []
     done = 0  # characters of `full` that are in `ids`
     for index in answers:
         prompt = tokenizer.render(messages[:index], example.tools, prompt=True)
@@ -146,7 +165,8 @@ def _sequence(
         spans.append(Span(len(ids), len(ids) + len(answer), messages[index].weight))
         ids += answer
         done = len(upto) - len(rest)
-    return ids, spans
+        places.append(Answer(index, len(prompt), done))
+    return ids, spans, full, places
 
 
 def _split_end(tokenizer: ChatTokenizer, completion: str) -> tuple[list[int], str]:
@@ -168,7 +188,7 @@ def _text_sample(example: Example, how: Rendering) -> Sample:
     if cut:
         ids = ids[: how.max_length - 1] + ids[-1:]
     # The first token has nothing before it to be predicted from.
-    spans = (Span(1, len(ids), 1.0),) if len(ids) > 1 else ()
+    spans = (Span(1, len(ids), example.messages[0].weight),) if len(ids) > 1 else ()
     return Sample(example.origin, example.dataset, array("I", ids), spans, "none",
                   repeat=example.repeat, cut=cut)  # fmt: skip
 

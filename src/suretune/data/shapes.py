@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from suretune.data.calls import from_json
 from suretune.data.columns import (
     ANSWERS,
+    CONTEXTS,
     INPUTS,
     MESSAGE_LISTS,
     PAIRS,
@@ -15,7 +17,6 @@ from suretune.data.columns import (
     QUESTIONS,
 )
 from suretune.data.refusal import shown
-from suretune.data.turns import from_json
 from suretune.types import Fault, Origin, Text
 
 _CONTENT = frozenset((*QUESTIONS, *ANSWERS))
@@ -32,6 +33,21 @@ _REQUIRED = {
 
 def shape_of(value: Any) -> str | None:
     """The shape of a row by its field names; None for one that cannot be learned from."""
+    if isinstance(value, Mapping) and None in value.values():
+        shape = _shape_of(without_empty(value))
+        if shape not in (None, "text"):
+            return shape
+    return _shape_of(value)
+
+
+def without_empty(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row without its null fields, which a union of several shapes has, if it is a row still:
+    an answer that is missing is a fault, not another shape."""
+    filled = {key: item for key, item in value.items() if item is not None}
+    return value if _shape_of(filled) in (None, "text") else filled
+
+
+def _shape_of(value: Any) -> str | None:
     if isinstance(value, list):
         return _turns_shape(value)
     if not isinstance(value, Mapping) or _not_for_sft(value) or _rivals(value):
@@ -78,10 +94,11 @@ def _rivals(value: Mapping[str, Any]) -> list[str]:
     """Fields that would be passed over although they look like the question or the answer."""
     if "instruction" in value:
         chosen: tuple[str, ...] = ("instruction", *instruction_fields(value))
-        others = (_CONTENT | {"context"}) & value.keys() - set(chosen)
     else:
-        chosen = pair_of(value) or ()
-        others = _CONTENT & value.keys() - set(chosen)
+        pair = pair_of(value)
+        chosen = (*pair, context_of(value)) if pair else ()
+    fields = (_CONTENT | set(CONTEXTS)) & value.keys() - set(chosen)
+    others = [name for name in fields if not _names(value, name)]
     if not others or not chosen or "instances" in value:
         return []
     if any(_has(value, name) for name in MESSAGE_LISTS):
@@ -98,9 +115,26 @@ def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return there[0] if there else ""
 
 
+def context_of(value: Mapping[str, Any]) -> str:
+    """The field with what the question is about; '' where there is none."""
+    told = (name for name in CONTEXTS if _has(value, name))
+    return next((name for name in told if not _names(value, name)), "")
+
+
+def _names(value: Mapping[str, Any], name: str) -> bool:
+    """Whether a `document` or `schema` only names something, in one word, and does not say it."""
+    held = value[name]
+    if name == "context" or name not in CONTEXTS:
+        return False
+    return not isinstance(held, (str, list, Mapping)) or (
+        isinstance(held, str) and held.isascii() and not any(map(str.isspace, held))
+    )
+
+
 def instruction_fields(value: Mapping[str, Any]) -> tuple[str, str]:
     """(input, answer) of a row with an instruction; '' for a field that is not there."""
-    return _first(value, INPUTS), _first(value, ANSWERS)
+    inputs = tuple(name for name in INPUTS if name in value and not _names(value, name))
+    return _first(value, inputs), _first(value, ANSWERS)
 
 
 # --- rows that have none ------------------------------------------------------------------------

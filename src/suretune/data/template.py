@@ -7,7 +7,8 @@ every template at hand. One renderer serves check, training, proof, chat and ser
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,8 @@ FILES = (
 ABOUT = "suretune.json"  # in an adapter's folder: where it comes from
 MOST = 1_000_000  # numbers that its loops count, characters that it makes by repeating
 UNBOUNDED = (OverflowError, RecursionError, MemoryError)  # what a template without end runs into
+THOUGHT_NAMES = ("reasoning_content", "thinking", "reasoning", "thought")  # as templates read them
+SPEECH = 'aZ é 中文 한 я 😀\n\t  {"k": [1]} <b> $~^'  # what every tokenizer should be able to write
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
 
 
@@ -131,13 +134,58 @@ class ChatTokenizer:
             ids |= named
         return frozenset(ids)
 
+    @cached_property
+    def faithful(self) -> bool:
+        """Whether any text comes back from its ids: bytes stand for what no token is."""
+        back = self.decode(self.encode(SPEECH))
+        return unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", SPEECH)
+
     # --- prompts ----------------------------------------------------------------------------
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Any] = (), *, prompt: bool
     ) -> str:
         """The conversation as text; `prompt` adds the header that makes the model answer."""
-        turns = [{"role": m.role, "content": m.content, **m.extra} for m in messages]
+        turns = [
+            {"role": m.role, "content": m.content, **(self._extra(m.extra) if m.extra else {})}
+            for m in messages
+        ]
+        return self._rendered(turns, tools, prompt)
+
+    def _extra(self, extra: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a turn has besides its text, as this template calls and wants it."""
+        thought, as_text = self._habits
+        if "reasoning_content" in extra and thought != "reasoning_content":
+            extra = {thought if k == "reasoning_content" else k: v for k, v in extra.items()}
+        if "tool_calls" in extra and as_text:
+            extra = {**extra, "tool_calls": [_with_text(call) for call in extra["tool_calls"]]}
+        return extra
+
+    @cached_property
+    def _habits(self) -> tuple[str, bool]:
+        """(what the template calls a thought, whether it wants a call's arguments as JSON text)."""
+        mark = "\x1athought\x1a"
+        asked, said = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+
+        def writes(turn: Mapping[str, Any]) -> str:
+            try:
+                return self._rendered([asked, {**said, **turn}], (), False)
+            except TemplateRefused:
+                return ""
+
+        names = (name for name in THOUGHT_NAMES if mark in writes({name: mark}))
+        call = {
+            "id": "abcdefgh9", "type": "function",
+            "function": {"name": "f", "arguments": {"k": mark}},
+        }  # fmt: skip
+        as_text = not writes({"tool_calls": [call]}) and bool(
+            writes({"tool_calls": [_with_text(call)]})
+        )
+        return next(names, THOUGHT_NAMES[0]), as_text
+
+    def _rendered(
+        self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool
+    ) -> str:
         names = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
         special = {name: text for name in names if (text := self.special_text(name))}
         try:
@@ -187,6 +235,14 @@ class ChatTokenizer:
         if head and bare.startswith(head) and bare.endswith(tail) and len(bare) > len(head + tail):
             return bare[len(head) : len(bare) - len(tail)]
         return ""
+
+
+def _with_text(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    arguments = function["arguments"]
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokenizer | SetupFacts:

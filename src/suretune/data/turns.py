@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
+from suretune.data.calls import calls_of, from_json, tool_calls
 from suretune.data.refusal import Refused, shown
+from suretune.data.weights import refuse_unknown, weight_of
 from suretune.types import Fault, Message, Origin, Text
 
 _CALL = "call"  # an assistant turn whose text is a tool call
@@ -20,9 +19,14 @@ ROLES = {
                     "tool"),
     **dict.fromkeys(("function_call", "tool_call"), _CALL),
 }  # fmt: skip
-# What chat templates know about a turn besides its role and text.
-_EXTRA = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
-_TEXTS = ("tool_call_id", "name", "reasoning_content", "thinking")
+# A thought has many names; it goes on as the first, and the template is asked how it calls it.
+THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "reasoning_text")
+# What chat templates know about a turn besides its role, its text and its thought.
+_TEXTS = ("tool_call_id", "name")
+TURN_KEYS = frozenset((
+    "role", "from", "content", "value", *_TEXTS, *THOUGHTS, "tool_calls", "function_call",
+))  # fmt: skip
+_PART_KEYS = frozenset(("type", "text", "value", *THOUGHTS))
 
 _TYPES = {
     dict: "object", list: "list", bool: "boolean", int: "number", float: "number",
@@ -85,12 +89,13 @@ def list_of(value: Any, field: str, origin: Origin) -> list[Any]:
     return found
 
 
-def from_json(text: str) -> Any:
-    """The value, or None when the text is not JSON."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
+def is_absent(item: Any) -> bool:
+    """A system turn of null: none at all. One of "" keeps a template's own prompt away."""
+    if not isinstance(item, Mapping) or item.get("content") is not None:
+        return False
+    role = item.get("role") or item.get("from")
+    said = isinstance(role, str) and ROLES.get(role.strip().lower()) == "system"
+    return said and item.get("value") is None
 
 
 def message(item: Any, field: str, origin: Origin) -> Message:
@@ -101,6 +106,9 @@ def message(item: Any, field: str, origin: Origin) -> Message:
             '每轮对话是一个对象：`{"role": "user", "content": "..."}`。',
         )
         raise wrong_type(origin, field, item, hint)
+    if None in item.values():  # as a union of rows has them: absent
+        item = {key: value for key, value in item.items() if value is not None}
+    refuse_unknown(item, TURN_KEYS, field, origin)
     key = "from" if "from" in item and "role" not in item else "role"
     written = text_of(item.get(key), f"{field}.{key}", origin)
     role = ROLES.get(written.strip().lower(), "")
@@ -114,26 +122,48 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     content = item["content"] if "content" in item else item.get("value")
     if role == _CALL:
         role, content = "assistant", text_of(content, where, origin)
-        if calls := tool_calls(content):
+        if calls := tool_calls(content, where, origin):
             extra["tool_calls"], content = calls, ""
     elif isinstance(content, list):
         content = _joined(content, extra, where, origin)
     elif content is None and "tool_calls" in extra:
         content = ""
-    weight = _weight(item, field, origin) if role == "assistant" else 1.0
+    weight = weight_of(item, field, origin) if role == "assistant" else 1.0
     return turn(role, text_of(content, where, origin), where, origin, weight, extra)
 
 
 def _extra(item: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any]:
-    extra = {name: item[name] for name in _EXTRA if item.get(name) not in (None, "", [])}
+    extra: dict[str, Any] = {}
     for name in _TEXTS:
-        if name in extra:
-            text_of(extra[name], f"{field}.{name}", origin)
-    if "tool_calls" in extra:
-        extra["tool_calls"] = list_of(extra["tool_calls"], f"{field}.tool_calls", origin)
-    elif calls := tool_calls(item.get("function_call")):  # OpenAI's older form
+        if item.get(name) not in (None, ""):
+            extra[name] = text_of(item[name], f"{field}.{name}", origin)
+    if thoughts := _thoughts(item, field, origin):
+        extra[THOUGHTS[0]] = thoughts
+    where = f"{field}.tool_calls"
+    if calls := calls_of(list_of(item.get("tool_calls"), where, origin), where, origin):
         extra["tool_calls"] = calls
+    elif item.get("function_call"):  # OpenAI's older form
+        where, value = f"{field}.function_call", item["function_call"]
+        extra["tool_calls"] = tool_calls(value, where, origin) or calls_of([value], where, origin)
     return extra
+
+
+def _thoughts(item: Mapping[str, Any], field: str, origin: Origin) -> str:
+    """What was thought, under whatever name; under two names, only if both say the same."""
+    found = {
+        text_of(item[name], f"{field}.{name}", origin): name
+        for name in reversed(THOUGHTS)
+        if item.get(name) not in (None, "", [])
+    }
+    if len(found) > 1:
+        last, *_ = found.values()
+        hint = Text(
+            f"Another field of this turn holds another thought; `--ignore_fields {last}` reads the"
+            " turns without this one.",
+            f"这一轮另有字段写着不同的思考；加上 `--ignore_fields {last}` 就不读这一个。",
+        )
+        raise Refused(Fault("unknown-field", origin, field=f"{field}.{last}", hint=hint))
+    return next(iter(found), "")
 
 
 def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Origin) -> str:
@@ -144,65 +174,22 @@ def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Ori
         if not isinstance(part, Mapping):
             raise wrong_type(origin, field, part, ONLY_TEXT)
         kind = part.get("type", "text")
-        value = part["text"] if part.get("text") is not None else part.get("value")
-        if kind == "text":
+        values = (part.get(name) for name in ("text", "value", *THOUGHTS))
+        value = next((value for value in values if value is not None), None)
+        if kind in ("text", "input_text", "output_text"):
+            refuse_unknown(part, _PART_KEYS, field, origin)
             text.append(text_of(value, field, origin))
-        elif kind == "reasoning":
-            before = extra.get("reasoning_content", "")
-            extra["reasoning_content"] = before + text_of(value, field, origin)
-        elif kind == "tool_call" and (calls := tool_calls(value)):
+        elif kind in ("reasoning", "thinking"):
+            refuse_unknown(part, _PART_KEYS | {"signature"}, field, origin)
+            before = extra.get(THOUGHTS[0], "")
+            extra[THOUGHTS[0]] = before + text_of(value, field, origin)
+        elif kind == "tool_use":  # Anthropic's
+            extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls_of([part], where, origin)]
+        elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
         else:
             raise wrong_type(origin, field, f"type {shown(kind)}", ONLY_TEXT)
     return "".join(text)
-
-
-def tool_calls(value: Any) -> list[Any]:
-    """Calls as templates take them, from `{"name": ..., "arguments": ...}`, a list of these, or
-    JSON text of either; empty when it is none of them."""
-    found = from_json(value) if isinstance(value, str) else value
-    calls = found if isinstance(found, list) else [found]
-    if not calls or not all(
-        isinstance(c, Mapping) and isinstance(c.get("name"), str) for c in calls
-    ):
-        return []
-    return [
-        {"type": "function", "function": {"name": c["name"], "arguments": _arguments(c)}}
-        for c in calls
-    ]
-
-
-def _arguments(call: Mapping[str, Any]) -> Any:
-    value = call.get("arguments")
-    if isinstance(value, str) and isinstance(found := from_json(value), dict):
-        return found
-    return {} if value is None else value
-
-
-def _weight(item: Mapping[str, Any], field: str, origin: Origin) -> float:
-    """`weight` (a number) or `loss` (true, false or a number); 1 when neither is given."""
-    key = "weight" if item.get("weight") is not None else "loss"
-    value = item.get(key)
-    if value is None:
-        return 1.0
-    allowed = isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
-    if not allowed or (key == "weight" and isinstance(value, bool)):
-        hint = Text(
-            "weight is a number from 0 up; loss is true or false.",
-            "weight 是不小于 0 的数；loss 是 true 或 false。",
-        )
-        raise wrong_type(origin, f"{field}.{key}", value, hint)
-    return float(value)
-
-
-def tools_of(value: Any, origin: Origin) -> tuple[Any, ...]:
-    """Tool descriptions, each in the form that templates and servers share."""
-    return tuple(
-        {"type": "function", "function": tool}
-        if isinstance(tool, Mapping) and "name" in tool and "function" not in tool
-        else tool
-        for tool in list_of(value, "tools", origin)
-    )
 
 
 # --- order --------------------------------------------------------------------------------------

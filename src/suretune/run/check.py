@@ -170,7 +170,10 @@ def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -
         journal.look(FlagFacts("role-tokens-in-system", "--system", system, nearest=found[0]))
         system = None  # so that the rows are still looked at
     length = data.max_length or 0
-    return Rendering(tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens)
+    template = resolved.config.model.chat_template or resolved.config.model.model
+    return Rendering(
+        tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens, template
+    )
 
 
 def _collect(resolved: Resolved, specs: Sequence[str], how: Rendering) -> Collected:

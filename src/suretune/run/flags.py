@@ -125,6 +125,11 @@ def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagF
                 " `suretune init identity` make the rows, or leave the flag out",
                 f"没有一行含有 {text}。请在数据里应填的位置写上 {text},"
                 "或用 `suretune init identity` 生成数据,或去掉这个参数"))  # fmt: skip
+    for name in data.ignore_fields:
+        if name not in found.ignored:
+            yield FlagFacts("no-effect", "--ignore_fields", name, hint=Text(
+                f"no row of --dataset has a field or a turn with {name}; leave it out",
+                f"--dataset 里没有一行、也没有一轮带有 {name};请去掉它"))  # fmt: skip
     sources = {row.samples[0].system_source for row in found.ready}
     if data.system is not None and sources and sources <= {"row", "none"}:
         yield FlagFacts("no-effect", "--system", data.system, hint=Text(

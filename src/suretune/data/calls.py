@@ -1,0 +1,149 @@
+"""Tool calls and tool descriptions, as every tool writes them, in the form that templates share.
+
+A null is absent: tables fill a union of structures with nulls, and a schema or a call that holds
+them would teach the model to write `"a": null`. In arguments written as JSON text nobody fills
+anything in, so there a null is one that was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from suretune.data.refusal import Refused, shown
+from suretune.data.weights import refuse_unknown
+from suretune.types import Fault, Origin, Text
+
+_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")  # of a call
+_CALL_KEYS = frozenset((*_ARGUMENTS, "function", "name", "id", "type", "index", "description"))
+_STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothing is left in it
+AN_OBJECT = Text(
+    "The arguments of a call are one JSON object, or the text of one.",
+    "调用的参数应当是一个 JSON 对象，或它的文本。",
+)
+A_CALL = Text(
+    'A call is `{"type": "function", "function": {"name": "...", "arguments": {...}}}`.',
+    '一次调用写作 `{"type": "function", "function": {"name": "...", "arguments": {...}}}`。',
+)
+A_TOOL = Text(
+    "A tool is an object with a name, a description and parameters, or the JSON text of one.",
+    "一个工具是含 name、description、parameters 的对象，或它的 JSON 文本。",
+)
+
+
+def from_json(text: str) -> Any:
+    """The value, or None when the text is not JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def without_nulls(value: Any) -> Any:
+    """The value without the keys that hold null; of what held nothing else, nothing is left."""
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if item is None:
+            continue
+        inner = without_nulls(item)
+        if inner == {} and item and key not in _STAYS:
+            continue
+        kept[key] = inner
+    return kept
+
+
+def tool_calls(value: Any, field: str, origin: Origin) -> list[Any]:
+    """Calls from `{"name": ..., "arguments": ...}`, a list of these, or JSON text of either; empty
+    when it is none of them, so that it may be plain text."""
+    found = from_json(value) if isinstance(value, str) else value
+    calls = found if isinstance(found, list) else [found]
+    if not calls or not all(
+        isinstance(c, Mapping) and isinstance(c.get("name"), str) for c in calls
+    ):
+        return []
+    return calls_of(calls, field, origin)
+
+
+def calls_of(items: list[Any], field: str, origin: Origin) -> list[Any]:
+    """The calls of a turn, each with its arguments as an object."""
+    return [
+        _call(item, f"{field}[{index}]", origin)
+        for index, item in enumerate(items)
+        if item is not None
+    ]
+
+
+def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
+    call = from_json(item) if isinstance(item, str) else item
+    if not isinstance(call, Mapping):
+        raise _wrong(origin, field, item, A_CALL)
+    refuse_unknown(call, _CALL_KEYS, field, origin)
+    inside = call.get("function")
+    inside = from_json(inside) if isinstance(inside, str) else inside
+    if isinstance(inside, Mapping):
+        refuse_unknown(inside, _CALL_KEYS, f"{field}.function", origin)
+        about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
+    else:
+        inside = call
+        about = {k: v for k, v in call.items() if k == "id" and v is not None}
+    name = inside.get("name")
+    if not isinstance(name, str) or not name:
+        raise _wrong(origin, f"{field}.function.name", name, A_CALL)
+    arguments = _arguments(inside, field, origin)
+    return {**about, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _arguments(function: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any]:
+    key = next((name for name in _ARGUMENTS if function.get(name) is not None), "arguments")
+    value = function.get(key)
+    if value is None or value == "":
+        return {}
+    found, texts = value, 0
+    while isinstance(found, str) and texts < 2:  # some files quote the text once more
+        found, texts = from_json(found), texts + 1
+    if not isinstance(found, Mapping):
+        raise _wrong(origin, f"{field}.function.{key}", value, AN_OBJECT)
+    return dict(found) if texts else dict(without_nulls(found))
+
+
+def _wrong(origin: Origin, field: str, value: Any, hint: Text) -> Refused:
+    return Refused(Fault("wrong-type", origin, field=field, found=shown(value), hint=hint))
+
+
+def tools_of(items: list[Any], origin: Origin) -> tuple[Any, ...]:
+    """Tool descriptions, each in the form that templates and servers share."""
+    return tuple(
+        _tool(item, f"tools[{index}]", origin)
+        for index, item in enumerate(items)
+        if item is not None
+    )
+
+
+def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
+    tool = from_json(item) if isinstance(item, str) else without_nulls(item)
+    if not isinstance(tool, Mapping) or not tool:
+        raise _wrong(origin, field, item, A_TOOL)
+    inside = tool.get("function")
+    if isinstance(inside, str):
+        inside = from_json(inside)
+        if not isinstance(inside, Mapping):
+            raise _wrong(origin, f"{field}.function", tool["function"], A_TOOL)
+    if inside is None and "name" not in tool:
+        return tool  # one that a server brings along: `{"type": "code_interpreter"}`
+    if inside is None:
+        inside = {k: v for k, v in tool.items() if (k, v) != ("type", "function")}
+        tool = {}
+    if not isinstance(inside, Mapping) or not isinstance(inside.get("name"), str):
+        raise _wrong(origin, f"{field}.name", tool.get("name"), A_TOOL)
+    if isinstance(text := inside.get("parameters"), str):
+        found = from_json(text) if text else {}
+        if not isinstance(found, Mapping):
+            raise _wrong(origin, f"{field}.parameters", text, A_TOOL)
+        inside = {**inside, "parameters": found}
+    return {"type": "function", **tool, "function": inside}

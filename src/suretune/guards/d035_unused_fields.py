@@ -1,0 +1,63 @@
+"""D035 unused-fields: rows have fields that do not reach the model.
+
+What it looks at: every field of a row or a turn that its shape does not use: ids, sources, labels,
+scores, and what holds less than a fifth of the text of its dataset. The share of the text is named.
+
+Why it matters: it is what most files have and hardly ever a loss; but nothing is left out unsaid.
+
+How to mend it: nothing needs mending if the fields keep books. Otherwise write what they say into
+the question; `--ignore_fields a,b` leaves them out without this note.
+
+D035 unused-fields：有些字段不会送给模型。
+
+看什么：一行或一轮里当前格式用不到的字段：编号、来源、标签、分数，以及占数据集文字不到两成的内容；会写出占比。
+
+为什么重要：大多数文件都有这样的字段，通常没有损失；但不会不说就略过。
+
+怎么改：如果只是记录信息，不需要改。否则请把内容写进问题；
+用 `--ignore_fields a,b` 写明不用，就不再提示。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import DataFacts, Text, UnusedField
+
+
+def check(facts: DataFacts) -> Values | None:
+    if not facts.unused_fields:
+        return None
+    names = dict.fromkeys(one.name.rpartition(".")[2] for one in facts.unused_fields)
+    shown = ", ".join(map(_share, facts.unused_fields[:6]))
+    more = len(facts.unused_fields) - 6
+    return {
+        "where": facts.unused_fields[0].first,
+        "fields": Text(
+            shown + (f" and {more} more" if more > 0 else ""),
+            shown + (f" 等 {more + 6} 个" if more > 0 else ""),
+        ),
+        "names": ",".join(names),
+    }
+
+
+def _share(one: UnusedField) -> str:
+    return f"`{one.name}` {one.share:.0%}" if one.share >= 0.005 else f"`{one.name}` <1%"
+
+
+GUARD = Guard(
+    code="D035",
+    name="unused-fields",
+    stops=False,
+    facts=DataFacts,
+    check=check,
+    what=Text(
+        "Fields that do not reach the model, with their share of the text: {fields}.",
+        "不会送给模型的字段，以及占文字的比例：{fields}。",
+    ),
+    why=Text(
+        "What they say is not learned. For ids, sources and labels that is right.",
+        "里面的内容不会被学习；编号、来源、标签本该如此。",
+    ),
+    fix=Text(
+        "Nothing needs mending if that is meant; `--ignore_fields {names}` says so.",
+        "如果本意如此，不需要改；用 `--ignore_fields {names}` 可以写明。",
+    ),
+)

@@ -1,0 +1,391 @@
+"""Fields that no shape reads, marks of what is learned, calls and tools as anybody writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import as_json, codes, suretune, write_rows
+from suretune.data.examples import to_example
+from suretune.data.fields import Fields, without
+from suretune.types import Example, Fault, Origin, Row
+
+HERE = Origin("rows.jsonl", 7)
+PAIR = {"query": "How far is the moon from here?", "response": "Some 384,400 kilometres."}
+CALL = {"name": "clock", "arguments": {"city": "Lima"}}
+FUNCTION = {"type": "function", "function": CALL}
+TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+CHECK = ("check", "--model", "pocket", "--split_dataset_ratio", 0, "--json", "--dataset")
+
+
+def read(value: Any) -> Example | Fault:
+    return to_example(Row(HERE, value), "set")
+
+
+def example(value: Any) -> Example:
+    result = read(value)
+    assert isinstance(result, Example), result
+    return result
+
+
+def fault(value: Any) -> Fault:
+    result = read(value)
+    assert isinstance(result, Fault), result
+    assert result.hint is not None and result.hint.en and result.hint.zh
+    return result
+
+
+def talk(**answer: Any) -> dict[str, Any]:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", **answer}]
+    return {"messages": turns}
+
+
+# --- marks of what is learned -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mark", "weight"),
+    [
+        ({"weight": 0}, 0.0),
+        ({"trainable": False}, 0.0),
+        ({"train": False}, 0.0),
+        ({"training": False}, 0.0),
+        ({"train_on_turn": False}, 0.0),
+        ({"trainOnTurn": False}, 0.0),
+        ({"loss": False}, 0.0),
+        ({"loss_mask": 0}, 0.0),
+        ({"loss_mask": 1}, 1.0),
+        ({"lossMask": 0}, 0.0),
+        ({"learn": False}, 0.0),
+        ({"learn": "no"}, 0.0),
+        ({"trainable": "false"}, 0.0),
+        ({"masked": True}, 0.0),
+        ({"masked": False}, 1.0),
+        ({"ignore_loss": True}, 0.0),
+        ({"loss_scale": 2.5}, 2.5),
+        ({"weight": 1, "trainable": False}, 0.0),
+        ({"weight": 0.5, "loss": True}, 0.5),
+        ({"loss_mask": None, "weight": None}, 1.0),
+        ({"id": "x", "timestamp": 3, "model_name": "m", "num_tokens": 4}, 1.0),
+    ],
+)
+def test_what_any_tool_calls_not_to_be_learned_is_weight_zero(
+    mark: dict[str, Any], weight: float
+) -> None:
+    assert example(talk(**mark)).messages[1].weight == weight
+    pairs = [{"human": "q", "assistant": "a", **mark}]
+    assert example({"conversations": pairs}).messages[1].weight == weight
+    pairs = [{"input": "q", "output": "a", **mark}]
+    assert example({"conversation": pairs}).messages[1].weight == weight
+
+
+@pytest.mark.parametrize(
+    ("mark", "weight"),
+    [({"weight": 0.5}, 0.5), ({"train": False}, 0.0), ({"loss": 0.37}, 1.0), ({"train": "x"}, 1.0),
+     ({"trainable": True}, 1.0), ({"loss_mask": 0}, 0.0)],
+)  # fmt: skip
+def test_a_mark_of_a_row_counts_for_its_answers(mark: dict[str, Any], weight: float) -> None:
+    for row in ({**PAIR, **mark}, {**talk(), **mark}, {"text": "t", **mark}):
+        assert example(row).messages[-1].weight == weight
+
+
+@pytest.mark.parametrize(
+    ("mark", "kind"),
+    [
+        ({"mask": True}, "unknown-field"),
+        ({"skip": True}, "unknown-field"),
+        ({"do_not_use": 1}, "unknown-field"),
+        ({"note": "This one is wrong."}, "unknown-field"),
+        ({"label": False}, "unknown-field"),
+        ({"train_detail": [{"begin_offset": 0, "end_offset": 1, "train": False}]}, "unknown-field"),
+        ({"loss_mask": [0, 1]}, "wrong-type"),
+        ({"trainable": "perhaps"}, "wrong-type"),
+        ({"masked": 0.5}, "wrong-type"),
+        ({"images": ["a.png"]}, "wrong-type"),
+        ({"reasoning": "x", "thinking": "y"}, "unknown-field"),
+    ],
+)
+def test_a_key_of_a_turn_that_nobody_knows_is_refused_by_name(
+    mark: dict[str, Any], kind: str
+) -> None:
+    found = fault(talk(**mark))
+    key = next(iter(mark))
+    assert (found.kind, found.origin) == (kind, HERE)
+    assert found.field == f"messages[1].{key}"
+    if kind == "unknown-field":
+        assert found.hint is not None and f"--ignore_fields {key}" in found.hint.en
+        left = without(talk(**mark), frozenset((key,)), gone := set())
+        assert (gone, example(left).messages[1].content) == ({key}, "a")
+
+
+@pytest.mark.parametrize("row", [{"loss_mask": [0, 1]}, {"images": ["a.png"]}, {"video": "a.mp4"}])
+def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]) -> None:
+    found = fault({**PAIR, **row})
+    assert (found.kind, found.field) == ("wrong-type", next(iter(row)))
+
+
+# --- nulls --------------------------------------------------------------------------------------
+
+
+def test_null_is_absent_everywhere() -> None:
+    nulls = {"a": None, "b": {"type": None}}
+    call = {"id": None, "type": "function",
+            "function": {"name": "clock", "arguments": {"city": "Lima", **nulls}}}  # fmt: skip
+    turns: list[Any] = [
+        {"role": "system", "content": None, "tool_calls": None},
+        {"from": None, "role": "user", "content": "q", "value": None, "loss": None, "odd": None},
+        {"role": "assistant", "content": None, "tool_calls": [call, None]},
+        {"role": "tool", "content": "t", "tool_calls": None, "reasoning_content": None},
+        {"role": "assistant", "content": "a", "tool_calls": [], "weight": None},
+    ]
+    properties = {"city": {"type": "string", "enum": None}, **nulls}
+    schema = {"type": "object", "properties": properties, "required": None}
+    tool = {"name": "clock", "description": None, "parameters": schema}
+    row = {"messages": turns, "tools": [None, tool], "images": None, "system": None, "odd": None}
+    read = example(row)
+    assert [m.role for m in read.messages] == ["user", "assistant", "tool", "assistant"]
+    assert read.messages[1].extra == {"tool_calls": [FUNCTION]}
+    city = {"city": {"type": "string"}}
+    parameters = {"type": "object", "properties": city}
+    assert read.tools == (
+        {"type": "function", "function": {"name": "clock", "parameters": parameters}},
+    )
+
+
+def test_what_is_meant_to_be_empty_stays() -> None:
+    tool = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    assert example({**talk(), "tools": [tool]}).tools[0]["function"] == tool
+    call = {"name": "f", "arguments": {"a": None, "list": [None, 1], "none": {}}}
+    read = example(talk(content="", tool_calls=[call])).messages[1].extra["tool_calls"]
+    assert read[0]["function"]["arguments"] == {"list": [None, 1], "none": {}}
+
+
+def test_a_null_in_arguments_written_as_text_was_meant() -> None:
+    call = {"function": {"name": "f", "arguments": '{"a": null}'}}
+    read = example(talk(content="", tool_calls=[call])).messages[1].extra["tool_calls"]
+    assert read[0]["function"]["arguments"] == {"a": None}
+
+
+def test_a_union_of_shapes_is_read_by_the_fields_that_are_filled() -> None:
+    empty = dict.fromkeys(("instruction", "output", "messages", "prompt", "completion", "text"))
+    assert example({**empty, **PAIR}).shape == "query-response"
+    assert example({**empty, "query": None, **talk()}).shape == "messages"
+    assert fault({"query": "q", "response": None, "text": "about it"}).field == "response"
+
+
+def test_a_parquet_union_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    def row(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        types = {key: {"type": "string"} for key in arguments}
+        return {
+            "messages": [
+                {"role": "user", "content": name},
+                {"role": "assistant", "tool_calls": [
+                    {"type": "function", "function": {"name": name, "arguments": arguments}}]},
+            ],
+            "tools": [{"name": name, "parameters": {"type": "object", "properties": types}}],
+        }  # fmt: skip
+
+    rows = [row("weather", {"city": "Lyon"}), row("add", {"a": 2, "b": 3})]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "union.parquet")
+    lines = write_rows(tmp_path / "rows.jsonl", rows)
+    shown = [
+        as_json(suretune(*CHECK, file, "--preview", 2))["plan"]["tokens"]
+        for file in (tmp_path / "union.parquet", lines)
+    ]
+    assert shown[0] == shown[1]
+
+
+# --- calls and tools ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        FUNCTION,
+        CALL,
+        {"function": {"name": "clock", "arguments": '{"city": "Lima"}'}},
+        {"function": {"name": "clock", "arguments": json.dumps('{"city": "Lima"}')}},
+        {"function": json.dumps(CALL)},
+        json.dumps(FUNCTION),
+        {"name": "clock", "parameters": {"city": "Lima"}},
+        {"type": "function", "function": {"name": "clock", "args": {"city": "Lima"}}, "index": 0},
+    ],
+)
+def test_a_call_is_read_however_it_is_written(call: Any) -> None:
+    for calls in ([call], json.dumps([call])):
+        turn = example(talk(content=None, tool_calls=calls)).messages[1]
+        assert turn.extra == {"tool_calls": [FUNCTION]}
+
+
+def test_calls_of_other_makers_are_read() -> None:
+    part = {"type": "tool_use", "id": "1", "name": "clock", "input": {"city": "Lima"}}
+    turn = example(talk(content=[{"type": "text", "text": "One moment."}, part])).messages[1]
+    assert (turn.content, turn.extra["tool_calls"]) == ("One moment.", [{"id": "1", **FUNCTION}])
+    older = {"name": "clock", "arguments": '{"city": "Lima"}'}
+    turn = example(talk(content=None, function_call=older)).messages[1]
+    assert turn.extra == {"tool_calls": [FUNCTION]}
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        ({"function": {"name": "f", "arguments": "city=Lima"}}, ".function.arguments"),
+        ({"function": {"name": "f", "arguments": "[1]"}}, ".function.arguments"),
+        ({"function": {"name": "f", "arguments": 3}}, ".function.arguments"),
+        ({"function": {"arguments": {}}}, ".function.name"),
+        ("clock()", ""),
+        (7, ""),
+    ],
+)
+def test_a_call_that_is_none_is_refused(call: Any, field: str) -> None:
+    found = fault(talk(content="", tool_calls=[call]))
+    assert (found.kind, found.field) == ("wrong-type", f"messages[1].tool_calls[0]{field}")
+
+
+def test_a_result_inside_a_call_is_not_passed_over() -> None:
+    found = fault(talk(content="", tool_calls=[{**CALL, "result": "Half past nine"}]))
+    assert (found.kind, found.field) == ("unknown-field", "messages[1].tool_calls[0].result")
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [TOOL],
+        [TOOL["function"]],
+        [json.dumps(TOOL)],
+        json.dumps([TOOL]),
+        json.dumps([json.dumps(TOOL)]),
+        TOOL,
+        [{"type": "function", **TOOL["function"]}],
+        [{"type": "function", "function": json.dumps(TOOL["function"])}],
+        [{"name": "clock", "parameters": '{"type": "object"}'}],
+    ],
+)
+def test_a_tool_is_read_however_it_is_written(tools: Any) -> None:
+    assert example({**talk(), "tools": tools}).tools == (TOOL,)
+    assert example({**talk(), "functions": tools}).tools == (TOOL,)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    ["clock", "3", 3, [], {"function": {"parameters": {}}}, {"name": "f", "parameters": "x"}],
+)
+def test_a_tool_that_is_none_is_refused(tool: Any) -> None:
+    found = fault({**talk(), "tools": [tool]})
+    assert found.kind == "wrong-type" and found.field.startswith("tools[0]")
+
+
+# --- fields that are not used -------------------------------------------------------------------
+
+
+def seen(*rows: dict[str, Any]) -> dict[str, tuple[float, bool]]:
+    """name -> (share of the text, whether it stops the run)."""
+    fields = Fields()
+    for row in rows:
+        fields.see(row, example(row))
+    return {about.name: (round(about.share, 3), stops) for about, stops in fields.facts("set")}
+
+
+def test_what_keeps_books_is_told_and_never_stops() -> None:
+    row = {
+        **PAIR, "id": "0b8c7c52-5f3a-4f0e-9d2a-3a1f0e9b7c52", "source": "a forum about the sky",
+        "category": "space", "lang": "en", "score": 4.5, "created_at": "2024-01-05 10:00:00",
+        "url": "https://example.org/moon", "metadata": {"by": "someone who looked up"},
+        "checked": True, "embedding": [0.1, 0.2],
+    }  # fmt: skip
+    found = seen(row)
+    assert set(found) == set(row) - set(PAIR)
+    assert not any(stops for _, stops in found.values())
+    assert found["score"] == (0.0, False)
+
+
+@pytest.mark.parametrize("name", ["notes", "thesis", "source", "antecedents", "Complex_CoT"])
+def test_a_fifth_of_the_text_stops_whatever_it_is_called(name: str) -> None:
+    told = "The moon was once much nearer, and every year it goes a little farther away. " * 2
+    assert seen({**PAIR, name: told})[name][1]
+    assert not seen({**PAIR, "response": told.upper() * 9, name: told})[name][1]
+
+
+def test_the_share_is_that_of_the_whole_file() -> None:
+    rows = [{**PAIR, "notes": ""}] * 30 + [{**PAIR, "notes": "As far as anybody knows today."}]
+    assert seen(*rows) == {"notes": (0.018, False)}
+
+
+def test_few_short_texts_over_and_over_sort_the_rows() -> None:
+    rows = [{**PAIR, "kreis": ("far away things", "near to us")[i % 2]} for i in range(12)]
+    assert seen(*rows)["kreis"][1] is False
+    rows = [{**PAIR, "kreis": f"it is thing number {i}"} for i in range(12)]
+    assert seen(*rows)["kreis"][1] is True
+
+
+def test_keys_of_turns_that_keep_books_are_told() -> None:
+    row = talk(id="x1", timestamp=3)
+    row["messages"][0]["loss_mask"] = 1
+    assert set(seen(row)) == {"messages[].id", "messages[].timestamp", "messages[].loss_mask"}
+
+
+def test_what_a_shape_does_not_read_is_not_used() -> None:
+    text = "Be brief, and say where you have it from."
+    assert seen({"text": "t", "system": text}) == {"system": (0.976, True)}
+    assert seen({**talk(), "history": [["How far?", "Very far away."]]})["history"][1]
+
+
+# --- on the command line ------------------------------------------------------------------------
+
+
+def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
+    tmp_path: Path,
+) -> None:
+    rows = [{**PAIR, "id": i, "notes": f"Measured with a laser in the year {1900 + i}."}
+            for i in range(4)]  # fmt: skip
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    done = suretune(*CHECK, file)
+    assert done.returncode == 3 and "D034" in codes(done)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D034"]
+    assert "`notes`" in told["what"]["en"] and "%" in told["what"]["en"]
+    assert told["where"] == f"{file}:1"
+    assert "`--ignore_fields notes`" in told["fix"]["en"]
+    done = suretune(*CHECK, file, "--ignore_fields", "notes")
+    assert done.returncode == 0 and "D034" not in codes(done)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
+    assert "`id`" in told["what"]["en"] and not told["stops"]
+    done = suretune(*CHECK, file, "--ignore_fields", "notes,id")
+    assert done.returncode == 0 and "D035" not in codes(done)
+
+
+def test_a_name_that_no_row_has_is_no_reason_to_ignore(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [PAIR] * 4)
+    done = suretune(*CHECK, file, "--ignore_fields", "note")
+    assert done.returncode == 2 and "C004" in codes(done)
+
+
+def test_what_a_template_rewrites_is_told_from_the_cache_as_well(tmp_path: Path) -> None:
+    from conftest import shared
+
+    template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
+    rows = [{"query": f"Where is {i}?", "response": f"It is at {i}. " * 300} for i in range(300)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert file.stat().st_size > 1 << 20
+    words = (*CHECK, file, "--chat_template", template, "--max_length", 4096)
+    first, again = (suretune(*words, XDG_CACHE_HOME=str(tmp_path / "cache")) for _ in range(2))
+    assert as_json(again)["data"]["from_cache"] == 300
+    assert "P006" in codes(first) and codes(first) == codes(again)
+
+
+def test_a_field_that_says_the_same_once_more_is_no_loss() -> None:
+    question, answer = PAIR["query"], PAIR["response"]
+    whole = f"Below is a question.\n\n### Question:\n{question}\n\n### Response:\n{answer}"
+    assert seen({**PAIR, "text": whole}) == {}
+    alpaca = {"instruction": "Add them.", "input": "2 and 3, and 4", "output": "That makes 9."}
+    text = "Below is an instruction.\n\n{instruction}\n\n{input}\n\n{output}".format(**alpaca)
+    assert seen({**alpaca, "text": text}) == {}
+    turn = {"role": "assistant", "content": answer, "markdown_text": answer}
+    row = {"messages": [{"role": "user", "content": question}, turn]}
+    assert seen({**row, "prompt": question, "completion": answer}) == {}
+    assert seen({**row, "first_words": question + " And the sun?"})["first_words"][1]
