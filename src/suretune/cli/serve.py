@@ -10,7 +10,7 @@ from typing import Any
 
 from suretune.cli.parse import Command
 from suretune.run.journal import Journal
-from suretune.run.listen import bind, key_for, need_packages
+from suretune.run.listen import bind, key_for, need_folder, need_packages
 from suretune.types import FlagFacts, Text
 from suretune.words import say
 
@@ -23,6 +23,7 @@ def listen(command: Command, journal: Journal) -> int:
         hint = Text("or `--model` for a base alone", "或用 `--model` 只提供基座")
         raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     need_packages(journal)
+    need_folder(config.serve, journal)
     key, made = key_for(config.serve, journal, terminal=sys.stderr.isatty())
     listening = bind(config.serve, journal)
     _log()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import secrets
+import shlex
 import socket
 from importlib.util import find_spec
+from pathlib import Path
 
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
@@ -27,8 +30,35 @@ def need_packages(journal: Journal) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    return host in LOOPBACK or host.startswith("127.")
+    """Whether only this machine reaches an address; a name but `localhost` may mean any."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        there = ipaddress.ip_address(socket.inet_ntoa(socket.inet_aton(host)))  # `127.1`, too
+    except (OSError, UnicodeError):
+        try:
+            there = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+    mapped = getattr(there, "ipv4_mapped", None)
+    return bool((mapped or there).is_loopback)
+
+
+def need_folder(asked: ServeOptions, journal: Journal) -> None:
+    """`--adapters_dir` is there, so that no client is told that a mistyped folder is empty."""
+    if asked.adapters_dir is None or Path(asked.adapters_dir).expanduser().is_dir():
+        return
+    quoted = shlex.quote(asked.adapters_dir)
+    hint = Text(
+        f"There is no such folder: `mkdir -p {quoted}` makes it.",
+        f"没有这个文件夹:`mkdir -p {quoted}` 可以创建。",
+    )
+    if Path(asked.adapters_dir).expanduser().exists():
+        hint = Text(
+            "It is a file; name the folder in which adapters lie.",
+            "这是一个文件;请写适配器所在的文件夹。",
+        )
+    raise journal.stop(FlagFacts("bad-value", "--adapters_dir", asked.adapters_dir, hint=hint))
 
 
 def key_for(asked: ServeOptions, journal: Journal, *, terminal: bool) -> tuple[str | None, bool]:
@@ -54,25 +84,31 @@ def key_for(asked: ServeOptions, journal: Journal, *, terminal: bool) -> tuple[s
 
 def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
     """The address is ours from now on; nobody is listened to yet."""
-    where = f"{asked.host}:{asked.port}"
     listening = None
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             asked.host, asked.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind)
+        # With its protocol: only where asyncio reads "TCP" does it send small packets at once, and
+        # without that every second answer of a kept connection waits 40 ms for the reader's word.
+        listening = socket.socket(family, kind, protocol)
         # Else the port stays taken for a minute after a server that ended.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         if listening is not None:
             listening.close()
-        raise journal.stop(SetupFacts("port-busy", where, found=_why(error))) from error
+        raise journal.stop(busy(asked, error)) from error
     return listening
 
 
-def busy(asked: ServeOptions, error: OSError) -> SetupFacts:
-    """Somebody else began to listen there in the meantime."""
+def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
+    """Why nobody can listen there: the port is taken or not given, or the address is not ours."""
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        why = error.strerror if isinstance(error, socket.gaierror) else str(error)
+        return SetupFacts("host-not-here", asked.host, found=str(why))
+    if error.errno == errno.EADDRNOTAVAIL:
+        return SetupFacts("host-not-here", asked.host, found=_why(error))
     return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=_why(error))
 
 
