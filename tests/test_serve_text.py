@@ -235,8 +235,20 @@ def test_text_parts_are_one_text_and_developer_is_the_system() -> None:
     assert [m.turn() for m in asked.messages] == [Message("system", "d"), Message("user", "a\nb")]
 
 
-@pytest.mark.parametrize("prompt", [None, [], ["a", "b"], [[1]], [1.5], {"a": 1}])
-def test_a_prompt_is_text_or_tokens(prompt: object) -> None:
+@pytest.mark.parametrize(
+    "prompt", [None, [], [[]], ["a", 1], [1, "a"], [[1], "a"], [[True]], [[[1]]], [1.5], {"a": 1}]
+)
+def test_a_prompt_is_text_or_tokens_or_several_of_them(prompt: object) -> None:
     assert (refused({"model": "m", "prompt": prompt}, CompletionRequest).param or "").startswith(
         "prompt"
     )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "prompts"),
+    [("a", ["a"]), (["a"], ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]),
+     ([[1], [2, 3]], [[1], [2, 3]]), ("", [""])],
+)  # fmt: skip
+def test_every_prompt_of_a_request_is_read(prompt: object, prompts: list[object]) -> None:
+    body = json.dumps({"model": "m", "prompt": prompt}).encode()
+    assert read(body, CompletionRequest).prompts() == prompts

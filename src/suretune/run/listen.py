@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import json
 import os
+import re
 import secrets
 import shlex
 import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +22,17 @@ from suretune.types import FlagFacts, SetupFacts, Text
 NEEDS = ("starlette", "uvicorn", "pydantic", "prometheus_client")
 KEY = "SURETUNE_API_KEY"  # in the environment, where `--api_key` is not given
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ANY = "*"
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[\w.*-]+)(?::(?:\d+|\*))?)(?:/.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who may ask: the key that clients must send, pages of other sites, proxies believed."""
+
+    key: str | None = None
+    origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
 
 
 def need_packages(journal: Journal) -> None:
@@ -122,7 +137,79 @@ def host_names(asked: ServeOptions) -> tuple[str, ...]:
 
     Elsewhere a key is needed, which no other page has, so any name will do unless some are given.
     """
-    named = tuple(host.lower() for host in asked.allowed_hosts)
+    named = tuple(_bare_host(host) for host in _each(asked.allowed_hosts))
     if is_loopback(asked.host):
-        return (*LOOPBACK, asked.host, *named)
-    return (*LOOPBACK, asked.host, *named) if named else ("*",)
+        return (*LOOPBACK, asked.host.lower(), *named)
+    return (*LOOPBACK, asked.host.lower(), *named) if named else ("*",)
+
+
+def _bare_host(word: str) -> str:
+    """`https://site:8443/x` is the host `site`."""
+    place = word.lower().rpartition("://")[2].partition("/")[0]
+    if place.startswith("["):
+        return place[1:].partition("]")[0]
+    return place.rpartition(":")[0] if place.count(":") == 1 else place
+
+
+def _each(words: Iterable[str]) -> list[str]:
+    """Of a list however it was written: `a b`, `a,b`, or JSON as other servers take it."""
+    found: list[str] = []
+    for word in words:
+        if word.startswith('["'):
+            try:
+                found += map(str, json.loads(word))
+                continue
+            except ValueError:
+                pass  # no JSON: it is refused as what it is
+        found += [part.strip() for part in word.split(",") if part.strip()]
+    return found
+
+
+def origins(asked: ServeOptions, key: str | None, journal: Journal) -> tuple[str, ...]:
+    """Pages that may ask, as browsers name them; a stop for what no browser would say."""
+    made = []
+    for word in _each(asked.allowed_origins):
+        if word in (ANY, "null"):
+            made.append(word)
+            continue
+        found = ORIGIN.fullmatch(word.lower())
+        if found is None:
+            host = word.rpartition("://")[2].partition("/")[0]
+            meant = f"https://{host}" if host else "https://app.example.com"
+            if host.partition(":")[0] in LOOPBACK:
+                meant = f"http://{host}"
+            hint = Text(
+                f"An origin is scheme://host[:port], as in `--allowed_origins {meant}`.",
+                f"写法为 协议://主机[:端口]，例如 `--allowed_origins {meant}`。",
+            )
+            raise journal.stop(FlagFacts("bad-value", "--allowed_origins", word, hint=hint))
+        made.append(_without_usual_port(found[1]))  # a path is no part of it
+    if ANY in made and key is None:
+        journal.look(SetupFacts("any-page-may-ask", "--allowed_origins *"))
+    return tuple(made)
+
+
+def _without_usual_port(origin: str) -> str:
+    """Browsers leave out the port that goes without saying."""
+    for scheme, port in (("http", ":80"), ("https", ":443")):
+        if origin.startswith(f"{scheme}://"):
+            origin = origin.removesuffix(port)
+    return origin
+
+
+def proxies(asked: ServeOptions, journal: Journal) -> tuple[str, ...]:
+    """Addresses and networks of proxies that are believed; a stop for what is neither."""
+    made = _each(asked.forwarded_allow_ips)
+    for word in made:
+        try:
+            if word != ANY:
+                ipaddress.ip_network(word, strict=False)
+        except ValueError as error:
+            hint = Text(
+                "It takes IP addresses, networks such as `10.0.0.0/8`, or `*`.",
+                "它接受 IP 地址、`10.0.0.0/8` 这样的网段，或 `*`。",
+            )
+            raise journal.stop(
+                FlagFacts("bad-value", "--forwarded_allow_ips", word, hint=hint)
+            ) from error
+    return tuple(made)
