@@ -1,4 +1,4 @@
-"""A prompt that comes back with its likelihoods: exactly the model's own, as evaluations read it."""
+"""A prompt that comes back with its likelihoods: exactly the model's own, for evaluations."""
 
 from __future__ import annotations
 
@@ -239,9 +239,9 @@ def test_several_prompts_say_what_each_says_alone(stack: Stack) -> None:
 
 def test_more_prompts_than_places_are_refused_by_their_number(stack: Stack) -> None:
     places = ROWS + QUEUE
-    many, all_of_them = answers(
-        stack, {"model": "pocket", "prompt": ["a"] * (places + 1), "max_tokens": 1},
-    )[0], answers(stack, {"model": "pocket", "prompt": ["a"] * places, "max_tokens": 1})[0]  # fmt: skip
+    how = {"model": "pocket", "max_tokens": 1}
+    (many,) = answers(stack, {**how, "prompt": ["a"] * (places + 1)})
+    (all_of_them,) = answers(stack, {**how, "prompt": ["a"] * places})
     assert many.status_code == 400 and str(places) in many.json()["error"]["message"]
     assert len(all_of_them.json()["choices"]) == places
 
