@@ -248,9 +248,7 @@ def test_every_sentence_of_the_page_has_both_languages() -> None:
     said = [about for _, about in tags.found if "data-en" in about or "data-zh" in about]
     assert len(said) > 10 and all(each.get("data-en") and each.get("data-zh") for each in said)
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
-    english, chinese = (
-        set(re.findall(r"(\w+): \"", re.search(rf"  {name}: {{(.*?)}},", script, re.S)[1]))
-        for name in ("en", "zh")
-    )  # type: ignore[index]
+    tables = re.findall(r"^  (?:en|zh): {(.*?)^  },", script, re.S | re.M)
+    english, chinese = (set(re.findall(r"(?:^    |, )(\w+): \"", t, re.M)) for t in tables)
     assert english == chinese
     assert set(re.findall(r'word\("(\w+)"\)', script)) <= english

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,23 +199,25 @@ def test_a_method_that_a_route_has_not_is_told_which_it_has() -> None:
 
 # --- the context ----------------------------------------------------------------------------------
 
+CHAT = "/v1/chat/completions"
+
 
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 300}]}),
-        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "w"}], "max_tokens": 64}),
-        ("/v1/completions", {"prompt": "word " * 300}), ("/v1/completions", {"prompt": [5] * 64}),
-        ("/v1/completions", {"prompt": ["a", "word " * 300]}),
-        ("/v1/completions", {"prompt": "a", "max_tokens": 64}), ("/ask", {"question": "word " * 90}),
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 300}]}),
+        (CHAT, {"messages": [{"role": "user", "content": "w"}], "max_tokens": 64}),
+        ("/v1/completions", {"prompt": "word " * 300}),
+        ("/v1/completions", {"prompt": [5] * 64}),
+        ("/v1/completions", {"prompt": ["word " * 300]}),
+        ("/v1/completions", {"prompt": "a", "max_tokens": 64}),
+        ("/ask", {"question": "word " * 90}),
         ("/ask", {"question": "word " * 9000}),
     ],
-)  # fmt: skip
+)
 def test_what_is_too_long_names_the_limit_its_flag_and_its_number(
     path: str, body: dict[str, Any]
 ) -> None:
-    from dataclasses import replace
-
     async def go(context: int) -> Any:
         here = replace(service(Limits(None, LOCAL, 100_000)), context=context)
         transport = httpx.ASGITransport(make_app(here))
