@@ -578,6 +578,17 @@ SETUP_CASES = {
         "`--port 0`",
     ),
     "V005": on_setup(setup("key-needed", "0.0.0.0"), "--host", "`--host 127.0.0.1`"),
+    "V020": on_setup(
+        setup("any-page-may-ask", "--allowed_origins *"),
+        "--allowed_origins",
+        "`--allowed_origins http://localhost:3000`",
+    ),
+    "V019": on_setup(
+        setup("host-not-here", "no.such.host", "Name or service not known"),
+        "--host",
+        "`--host 127.0.0.1`",
+        "`--host 0.0.0.0`",
+    ),
     "V006": on_setup(
         setup("prompt-changed", "glow", "Who are you? (29 tokens then, 31 now)"),
         "glow",

@@ -50,6 +50,8 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "V003": "test_serve.py::test_a_base_under_the_adapters_name_is_heard",
     "V004": "test_serve.py::test_a_busy_port_costs_no_model",
     "V005": "test_serve_limits.py::test_a_key_is_needed_wherever_others_reach_it",
+    "V020": "test_serve_pages.py::test_any_page_without_a_key_is_told_at_the_start",
+    "V019": "test_serve_address.py::test_a_host_that_is_not_here_is_no_busy_port",
     "V008": "test_serve.py::test_slots_that_do_not_fit_are_told",
     "V006": "test_serve.py::test_another_prompt_is_not_served",
     "V007": "test_serve.py::test_an_adapter_of_another_kind_is_not_served",

@@ -265,37 +265,97 @@ def test_what_lies_unread_is_dropped_and_keeps_its_place_until_then() -> None:
     assert asyncio.run(go(False)) < 60_000
 
 
-def test_who_finds_no_place_is_not_read() -> None:
-    """One place: whoever has it sends half a body."""
-    head = (
-        b"POST /ask HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
-        b"content-length: 50\r\n\r\n"
-    )
-    limits = Limits(None, LOCAL, 100_000)
+HEAD = (
+    b"POST /ask HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
+    b"content-length: 50\r\n\r\n"
+)
 
-    async def status(port: int, sent: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(sent)
-        got = await asyncio.wait_for(reader.readline(), 5)
-        writer.close()
-        return got.split()[1]
+
+async def status(port: int, sent: bytes) -> bytes:
+    """What one client hears first for these bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    got = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    return got.split()[1]
+
+
+def test_who_finds_no_place_is_not_read() -> None:
+    """One place, and somebody has it; then the server drains."""
+    limits = Limits(None, LOCAL, 100_000)
 
     async def go() -> list[bytes]:
         here = service(limits)
         async with listening(make_app(here), limits) as port:
-            _, first = await asyncio.open_connection("127.0.0.1", port)
-            first.write(head + b"{")
-            while not here.engine.under_way:
-                await asyncio.sleep(0.01)
-            got = [await status(port, head)]
-            first.close()
-            while here.engine.under_way:
-                await asyncio.sleep(0.01)
-            got.append(await status(port, head + b"x" * 50))
+            with here.engine.place():
+                got = [await status(port, HEAD)]
+            got.append(await status(port, HEAD + b"x" * 50))
             here.engine.drain()
-            return [*got, await status(port, head)]
+            return [*got, await status(port, HEAD)]
 
     assert asyncio.run(go()) == [b"429", b"400", b"503"]
+
+
+def test_bodies_that_never_come_take_nobodys_place() -> None:
+    """More of them than may be open: the first give way, and whoever sends a body is heard."""
+    limits = Limits(None, LOCAL, 2**26)  # 16 bodies may be open
+
+    async def go() -> tuple[list[bytes], int, bytes]:
+        here = service(limits)
+        async with listening(make_app(here), limits) as port:
+            slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+            for _, writer in slow:
+                writer.write(HEAD + b"{")
+            heard = [await status(port, HEAD + b"x" * 50) for _ in range(20)]
+            first = await asyncio.wait_for(slow[0][0].readline(), 5)
+            for _, writer in slow:
+                writer.close()
+            return heard, here.engine.under_way, first
+
+    heard, under_way, first = asyncio.run(go())
+    assert heard == [b"400"] * 20 and under_way == 0
+    assert first.startswith(b"HTTP/1.1 408")
+
+
+def test_the_one_who_has_most_open_bodies_gives_way() -> None:
+    limits = Limits(None, LOCAL, 2**26, proxies=("127.0.0.1",))
+    patient = HEAD.replace(b"Host", b"X-Forwarded-For: 192.0.2.1\r\nHost")
+    greedy = HEAD.replace(b"Host", b"X-Forwarded-For: 192.0.2.2\r\nHost")
+
+    async def go() -> bytes:
+        async with listening(make_app(service(limits)), limits) as port:
+            mine, to = await asyncio.open_connection("127.0.0.1", port)
+            to.write(patient + b"x" * 20)
+            await asyncio.sleep(0.1)
+            others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+            for _, writer in others:
+                writer.write(greedy + b"{")
+            await asyncio.wait_for(others[10][0].readline(), 5)  # one that had to give way
+            to.write(b"x" * 30)
+            got = await asyncio.wait_for(mine.readline(), 5)
+            for _, writer in (*others, (mine, to)):
+                writer.close()
+            return got
+
+    assert asyncio.run(go()).startswith(b"HTTP/1.1 400")
+
+
+def test_who_is_silent_longest_gives_his_connection_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda which: (64 + 16, 64 + 16))
+    limits = Limits(None, LOCAL, 1000)
+
+    async def go() -> tuple[bytes, bytes]:
+        async with listening(make_app(service(limits)), limits) as port:
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
+            answered = await status(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _, dropped = await seconds_until_closed(silent[0][0])
+            for _, writer in silent:
+                writer.close()
+            return answered, dropped
+
+    assert asyncio.run(go()) == (b"200", b"")
 
 
 def post(here: Service, path: str, body: Mapping[str, Any]) -> httpx.Response:

@@ -76,6 +76,22 @@ class ServeOptions:
         "names by which clients may call this server (the Host header), besides its own; *: any",
         "除自身地址外,客户端可用哪些名字访问本服务(Host 头);* 表示任意",
     )
+    allowed_origins: tuple[str, ...] = option(
+        (),
+        "pages of other sites that may ask, as the browser names them: https://app.example.com,"
+        " http://localhost:3000; *: any page",
+        "允许哪些其他网站的页面访问(CORS),写法与浏览器的 Origin 相同:https://app.example.com、"
+        "http://localhost:3000;* 表示任意页面",
+        "cors_allow_origins",
+    )
+    forwarded_allow_ips: tuple[str, ...] = option(
+        (),
+        "addresses or networks of reverse proxies that are believed for whom they ask"
+        " (X-Forwarded-For, X-Forwarded-Host, Forwarded); *: any",
+        "信任哪些反向代理(IP 或网段)转发的来源信息(X-Forwarded-For、X-Forwarded-Host、Forwarded);"
+        "* 表示任意",
+        "trusted_proxies",
+    )
     max_body_bytes: int = option(1_048_576, "largest request", "请求体最大多少字节", least=1024)
     drain_seconds: float = option(
         30.0,

@@ -223,6 +223,7 @@ class FlagFacts:
     value: str = ""
     nearest: str = ""
     hint: Text | None = None
+    verb: str = ""  # whose flag it is, where the journal knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = parse(verb, rest, OWN.get(verb.name, {}))
     try:
         if verb.name == "import-cmd":
-            journal = Journal()
+            journal = Journal(verb=verb.name)
             journal.look_at_all(command.faults)
             journal.settle()
             return import_cmd(replace(command, word=text), journal, VERBS)
@@ -205,7 +205,8 @@ def _top(typed: Sequence[str]) -> int:
         from suretune import show
 
         close = get_close_matches(typed[0], names, n=1)
-        facts = FlagFacts("unknown-flag", typed[0], nearest=f"suretune {close[0]}" if close else "")
+        nearest = f"suretune {close[0]}" if close else ""
+        facts = FlagFacts("unknown-flag", typed[0], nearest=nearest, verb="VERB")
         show.findings(Journal().look(facts))
         return USAGE
     print(f"{say(ABOUT)}\n", file=out)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from suretune import show
 from suretune.cli.parse import Command
 from suretune.run.journal import Journal
-from suretune.run.listen import bind, key_for, need_packages
+from suretune.run.listen import Reach, bind, key_for, need_folder, need_packages, origins, proxies
 from suretune.types import FlagFacts, Text
 from suretune.words import say
 
@@ -23,7 +24,9 @@ def listen(command: Command, journal: Journal) -> int:
         hint = Text("or `--model` for a base alone", "或用 `--model` 只提供基座")
         raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     need_packages(journal)
+    need_folder(config.serve, journal)
     key, made = key_for(config.serve, journal, terminal=sys.stderr.isatty())
+    reach = Reach(key, origins(config.serve, key, journal), proxies(config.serve, journal))
     listening = bind(config.serve, journal)
     _log()
     from suretune.run.house import open_house
@@ -36,9 +39,11 @@ def listen(command: Command, journal: Journal) -> int:
             if made:
                 print(say(Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")),
                       file=sys.stderr)  # fmt: skip
-            _tell(about, command.json)
+            _tell({**about, "findings": list(map(journal.line, journal.findings))}, command.json)
+            if not command.json:
+                show.findings(journal.findings)
 
-        return serve(house, listening, key, journal, ready)
+        return serve(house, listening, reach, journal, ready)
 
 
 def _tell(about: Mapping[str, Any], as_json: bool) -> None:
@@ -48,7 +53,20 @@ def _tell(about: Mapping[str, Any], as_json: bool) -> None:
     print(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
     for model in about["models"]:
         print(f"  {model['id']}  {say(_standing(model))}")
+    print(f"  {say(_room(about))}")
+    page = f"{str(about['url']).removesuffix('/v1')}/docs"
+    print(say(Text(f"To try it in a browser: {page}", f"在浏览器里试用：{page}")))
     print(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")), flush=True)
+
+
+def _room(about: Mapping[str, Any]) -> Text:
+    """How much a prompt and its answer may be, and what of a wish for more was cut."""
+    room, context, asked = about["max_model_len"], about["context"], about["asked_model_len"]
+    en = f"{room} tokens of prompt and answer together (--max_model_len); the model has {context}"
+    zh = f"提示加回答最多 {room} 个 token（--max_model_len）；模型本身支持 {context}"
+    if asked is not None and asked > room:
+        return Text(f"{en}, not the {asked} asked for", f"{zh}，达不到要求的 {asked}")
+    return Text(en, zh)
 
 
 def _standing(model: Mapping[str, Any]) -> Text:

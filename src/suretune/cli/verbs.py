@@ -75,7 +75,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
 
 def run_verb(command: Command) -> int:
     """Do it; the exit status."""
-    journal = Journal(command.resolved.config.run.ignore)
+    journal = Journal(command.resolved.config.run.ignore, command.verb.name)
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
         journal.settle()

@@ -46,15 +46,30 @@ def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> l
 
     Each is rendered with a mark inside, and what lies between the marks is encoded apart.
     """
-    typed = "".join(message.content for message in messages)
+    typed = "".join(text for message in messages for text in _texts(message))
     if not role_tokens(tokenizer, typed):
         return prompt_ids(tokenizer, messages)
     mark = ""
     while mark in typed:  # of fixed length: it is put in as often as somebody typed a role token
         mark = f"\x1a{secrets.token_hex(16)}"
-    apart = [replace(m, content=_marked(tokenizer, m.content, mark)) for m in messages]
+    apart = [
+        replace(
+            m,
+            content=_marked(tokenizer, m.content, mark),
+            extra={
+                name: _marked(tokenizer, value, mark) if isinstance(value, str) else value
+                for name, value in m.extra.items()
+            },
+        )
+        for m in messages
+    ]
     pieces = tokenizer.render(apart, prompt=True).split(mark)
     return [index for piece in pieces for index in tokenizer.encode(piece)]
+
+
+def _texts(message: Message) -> list[str]:
+    """All that somebody typed of a turn."""
+    return [message.content, *(v for v in message.extra.values() if isinstance(v, str))]
 
 
 def _marked(tokenizer: ChatTokenizer, text: str, mark: str) -> str:

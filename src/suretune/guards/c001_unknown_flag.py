@@ -5,7 +5,7 @@ What it looks at: every flag of the command and every key of the configuration f
 Why it matters: a tool that skips what it does not know trains with a value that
 nobody chose, and nobody notices.
 
-How to mend it: write the flag that the message names; `suretune sft --help` lists them all.
+How to mend it: write the flag that the message names; `suretune VERB --help` lists them all.
 
 C001 unknown-flag：命令里有 suretune 不认识的参数。
 
@@ -13,7 +13,7 @@ C001 unknown-flag：命令里有 suretune 不认识的参数。
 
 为什么重要：不认识就跳过的工具，会悄悄用上一个没有人选过的值。
 
-怎么改：改成提示里给出的参数；全部参数见 `suretune sft --help`。
+怎么改：改成提示里给出的参数；全部参数见 `suretune VERB --help`。
 """
 
 from suretune.guards.guard import Guard, for_flag
@@ -31,7 +31,7 @@ GUARD = Guard(
         "如果跳过它，训练就会用上一个没有人选过的值。",
     ),
     fix=Text(
-        "{meant} `suretune sft --help` lists every flag.",
-        "{meant}全部参数见 `suretune sft --help`。",
+        "{meant} `{help}` lists every flag.",
+        "{meant}全部参数见 `{help}`。",
     ),
 )

@@ -5,7 +5,7 @@ What it looks at: the type, the range and the list of choices of every flag.
 Why it matters: `--learning_rate 1e4` in place of `1e-4` costs a whole run, and
 the loss curve does not say why.
 
-How to mend it: give a value that the message lists; `suretune sft --help` shows the
+How to mend it: give a value that the message lists; `suretune VERB --help` shows the
 type and the default of each flag.
 
 C002 bad-value：参数的取值不在可接受的范围内。
@@ -14,7 +14,7 @@ C002 bad-value：参数的取值不在可接受的范围内。
 
 为什么重要：把 `--learning_rate 1e-4` 写成 `1e4`，整次训练就白费了，而损失曲线不会告诉你原因。
 
-怎么改：换成提示里列出的取值；每个参数的类型和默认值见 `suretune sft --help`。
+怎么改：换成提示里列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
 """
 
 from suretune.guards.guard import Guard, for_flag
@@ -32,7 +32,7 @@ GUARD = Guard(
         "如果靠猜，训练出来的就不是想要的结果。",
     ),
     fix=Text(
-        "{hint} `suretune sft --help` shows what `{flag}` accepts.",
-        "{hint}`{flag}` 可以取哪些值，见 `suretune sft --help`。",
+        "{hint} `{help}` shows what `{flag}` accepts.",
+        "{hint}`{flag}` 可以取哪些值，见 `{help}`。",
     ),
 )

@@ -97,6 +97,7 @@ def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
             "nearest": facts.nearest,
             "meant": meant(facts.nearest),
             "hint": sentence(facts.hint),
+            "help": f"suretune {facts.verb or 'sft'} --help",
         }
 
     return check

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,17 +58,24 @@ def read(
     cache: Cache | None,
     rows: Sequence[int] | None = None,
     foreign: Foreign | None = None,
+    whole: dict[int, Tensor | None] | None = None,
 ) -> Tensor:
     """(prompts, V): the logits behind each prompt; its keys and values go into its row of `rows`.
 
     Prompts are not empty and fit into the cache's room. No `rows`: prompt i has row i. `foreign`
-    has a line a prompt.
+    has a line a prompt. Of prompts that are keys of `whole` the last layer's output at every token
+    is put there, (tokens, K).
     """
     rows = range(len(prompts)) if rows is None else rows
     last = []
     for part in _packs(prompts):
         some = slice(part.start, part.stop)
-        last.append(_read(stack, prompts[some], rows[some], cache, _lines(foreign, some)))
+        x = _read(stack, prompts[some], rows[some], cache, _lines(foreign, some))
+        ends = list(accumulate(len(prompt) for prompt in prompts[some]))
+        last.append(x[torch.tensor(ends).to(x.device) - 1])
+        for index, end in zip(part, ends, strict=True):
+            if whole is not None and index in whole:
+                whole[index] = x[end - len(prompts[index]) : end]
     return logits(stack, torch.cat(last), False)
 
 
@@ -90,11 +98,10 @@ def _read(
     stack: Stack, prompts: Sequence[Sequence[int]], rows: Sequence[int], cache: Cache | None,
     foreign: Foreign | None,
 ) -> Tensor:  # fmt: skip
-    """(prompts, K): the last hidden state of each prompt of one pack."""
+    """(tokens, K): the last layer's output at every token of one pack."""
     device = stack.embedding.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ends = lengths.cumsum(0)
-    starts = F.pad(ends, (1, 0))
+    starts = F.pad(lengths.cumsum(0), (1, 0))
     prompt = torch.repeat_interleave(torch.arange(len(prompts)), lengths)
     positions = (torch.arange(len(prompt)) - starts[prompt]).to(device)
     place = torch.tensor(rows)[prompt].to(device), positions
@@ -112,8 +119,8 @@ def _read(
         x = layer.o.forward(out.reshape(len(x), -1), x, foreign)[0]
         tiles = [slice(start, start + TILE) for start in range(0, len(x), TILE)]
         x = torch.cat([_mlp(layer, x[tile], stack.act, _lines(foreign, tile)) for tile in tiles])
-    last: Tensor = x[(ends - 1).to(device)]
-    return last
+    whole: Tensor = x
+    return whole
 
 
 def _normed(norm: Norm, x: Tensor) -> Tensor:

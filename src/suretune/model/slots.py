@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from suretune.model.cached import logits as logits_of
 from suretune.model.cached import make_cache, read, step
 from suretune.model.choose import drawn, likelihoods
 from suretune.model.groups import Foreign
@@ -31,6 +32,8 @@ STOP, LENGTH, BROKEN = "stop", "length", "broken"
 NO_TOKEN = -1  # in place of one that would be chosen among numbers that are not finite
 NEAR = 64  # positions: without graphs, a step looks at as many as are needed, in these units
 MOST_LOGPROBS = 20
+TILE = 256  # tokens of a prompt whose likelihoods are computed at once
+Top = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Ask:
     top_p: float = 1.0
     seed: int | None = None  # None: drawn
     logprobs: int | None = None  # None: none; n: the chosen token's and the n likeliest
+    echo: bool = False  # of the prompt's own tokens, too; then no new token need be asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ class Said:
     token: int | None  # None: the row ended, by a stop token or because its logits are not finite
     end: str | None  # None, "stop", "length" or "broken"
     logprob: float | None = None
-    top: tuple[tuple[int, float], ...] = ()
+    top: Top = ()
+    prompt: tuple[tuple[float, Top], ...] = ()  # of an echo, but for its first token
+    stopped: int | None = None  # of an echo: the stop token, which is counted among its tokens
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +139,7 @@ class Slots:
     def refusal(self, ask: Ask) -> str:
         """Why a request can never be admitted; nothing if it can, once a slot is free."""
         tokens = len(ask.prompt) + ask.max_new_tokens
-        if not ask.prompt or ask.max_new_tokens < 1:
+        if not ask.prompt or ask.max_new_tokens < (0 if ask.echo else 1):
             return "a prompt of at least one token, and at least one new token, are needed"
         if tokens > self.room:
             return (
@@ -173,13 +179,32 @@ class Slots:
             for slot in slots:  # whatever a former request left there, were it not finite
                 kept[:, slot].zero_()
         foreign = self.many.of(slots, names)
-        logits = read(self.stack, [ask.prompt for ask in asks], self.cache, slots, foreign)
+        echoes = [index for index, ask in enumerate(asks) if ask.echo and ask.logprobs is not None]
+        whole: dict[int, Tensor | None] = dict.fromkeys(echoes)
+        logits = read(self.stack, [ask.prompt for ask in asks], self.cache, slots, foreign, whole)
         line = _likeliest(logits)
         flight = self._begun(rows, list(range(len(rows))), logits, line)
         self._tokens[sent(slots, torch.long, self.device)] = line.clamp(min=0)
         for row in rows:
             self._rows[row.slot] = row
-        return [(said.slot, said) for said in self._told(flight)]
+        told = {said.slot: said for said in self._told(flight)}
+        for index, hidden in whole.items():
+            if hidden is not None:
+                prompt = self._echoed(asks[index], hidden)
+                told[slots[index]] = replace(told[slots[index]], prompt=prompt)
+        return list(told.items())
+
+    def _echoed(self, ask: Ask, hidden: Tensor) -> tuple[tuple[float, Top], ...]:
+        """How likely each token of a prompt was behind those before it, and what was likelier."""
+        made: list[tuple[float, Top]] = []
+        tokens = sent(list(ask.prompt[1:]), torch.long, self.device)
+        for start in range(0, len(tokens), TILE):
+            some = slice(start, min(start + TILE, len(tokens)))
+            logits = logits_of(self.stack, hidden[some], False)
+            found = likelihoods(logits, tokens[some], ask.logprobs or 0)
+            for logprob, highest, whose in zip(*(part.tolist() for part in found), strict=True):
+                made.append((logprob, tuple(zip(whose, highest, strict=True))))
+        return tuple(made)
 
     @torch.inference_mode()
     def step(self) -> list[Said]:
@@ -328,7 +353,7 @@ class Slots:
             if self._rows[row.slot] is not row:
                 continue
             said = _said(row, line[place])
-            if said.token is not None and id(row) in likely:
+            if said.stopped is not None or (said.token is not None and id(row) in likely):
                 logprob, highest, whose = (part[likely[id(row)]] for part in logs)
                 top = tuple(zip(whose, highest, strict=True))[: row.ask.logprobs]
                 said = replace(said, logprob=logprob, top=top)
@@ -341,8 +366,11 @@ class Slots:
 def _said(row: _Row, token: int) -> Said:
     if token == NO_TOKEN:
         return Said(row.slot, None, BROKEN)
+    if row.ask.max_new_tokens == 0:
+        return Said(row.slot, None, LENGTH)
     if token in row.ask.stop_ids:
-        return Said(row.slot, None, STOP)
+        echo = row.ask.echo and row.ask.logprobs is not None
+        return Said(row.slot, None, STOP, stopped=token if echo else None)
     row.told += 1
     return Said(row.slot, token, LENGTH if row.told == row.ask.max_new_tokens else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,13 @@ class Stopped(Exception):
 
 
 class Journal:
-    """Every finding of a run, in order; written to the run folder once there is one."""
+    """Every finding of a run, in order; written to the run folder once there is one.
 
-    def __init__(self, ignore: Sequence[str] = ()) -> None:
+    `verb` is the command whose flags are judged: its own --help is named.
+    """
+
+    def __init__(self, ignore: Sequence[str] = (), verb: str = "") -> None:
+        self.verb = verb
         self.ignore: frozenset[str] = frozenset()
         self.heed(ignore)
         self.findings: list[Finding] = []
@@ -72,6 +76,8 @@ class Journal:
 
     def look(self, facts: Facts, *, stops: bool = True) -> list[Finding]:
         """Let the guards judge; `stops=False` records what would stop otherwise."""
+        if isinstance(facts, FlagFacts) and not facts.verb:
+            facts = replace(facts, verb=self.verb)
         found = judge(facts)
         for finding in found:
             self.findings.append(finding)

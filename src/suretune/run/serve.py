@@ -8,6 +8,7 @@ import itertools
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from json import JSONDecodeError
@@ -23,7 +24,7 @@ from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.model.slots import Ask
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
-from suretune.run.listen import busy, host_names
+from suretune.run.listen import Reach, busy, host_names
 from suretune.run.replay import (
     Candidate,
     Record,
@@ -46,15 +47,23 @@ from suretune.verify.probes import PROBE_TOKENS
 
 log = logging.getLogger("suretune.serve")
 UNREADABLE = (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError, ValueError)
+SWITCH_SECONDS = 0.0005
+MOST_TOLD = 700  # characters of why an adapter is not loaded
 Told = Callable[[Mapping[str, Any]], None]
 
 
 def serve(
-    house: House, listening: socket.socket, api_key: str | None, journal: Journal, ready: Told
+    house: House, listening: socket.socket, reach: Reach | None, journal: Journal, ready: Told
 ) -> int:
-    """Prove, listen, drain. 0 when every answer that was begun was finished, else 130 or 143."""
+    """Prove, listen, drain. 0 when every answer that was begun was finished, else 130 or 143.
+
+    `reach`: None is a server of this machine's own clients, without a key.
+    """
+    # A step of the engine lets go of the interpreter hundreds of times, and would wait for it as
+    # often while a large body is read: 5 ms each by default.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        return asyncio.run(_serve(house, listening, api_key, journal, ready))
+        return asyncio.run(_serve(house, listening, reach or Reach(), journal, ready))
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
@@ -62,7 +71,7 @@ def serve(
 
 
 async def _serve(
-    house: House, listening: socket.socket, api_key: str | None, journal: Journal, ready: Told
+    house: House, listening: socket.socket, reach: Reach, journal: Journal, ready: Told
 ) -> int:
     asked = house.config.serve
     engine = Engine(house.table, asked.max_queue)
@@ -74,12 +83,15 @@ async def _serve(
             heed(facts, journal)
             models.add(served(house, candidate))
         journal.settle()
-        limits = Limits(api_key, host_names(asked), asked.max_body_bytes)
+        limits = Limits(
+            reach.key, host_names(asked), asked.max_body_bytes,
+            origins=reach.origins, proxies=reach.proxies,
+        )  # fmt: skip
         service = Service(
             engine, models, Metrics(engine, house.rows), limits, house.room,
             house.config.answer.temperature, house.config.answer.top_p,
             house.config.answer.max_new_tokens,
-            loader(engine, house, models) if asked.adapters_dir else None,
+            loader(engine, house, models) if asked.adapters_dir else None, house.base.context,
         )  # fmt: skip
         server = make_server(make_app(service), limits)
         address = listening.getsockname()[:2]
@@ -100,6 +112,8 @@ def _about(address: tuple[str, int], models: Models, house: House) -> dict[str, 
         "models": models.cards(),
         "slots": house.rows,
         "max_model_len": house.room,
+        "context": house.base.context,
+        "asked_model_len": house.config.serve.max_model_len,
         "device": house.device.type,
         "dtype": house.dtype,
     }
@@ -258,6 +272,43 @@ def served_base(house: House, journal: Journal) -> Served:
     )
 
 
+def keep_inside(folder: Path, root: Path) -> None:
+    """`Refused` where anything in a folder is a link that leads out of `root`, or nowhere."""
+    seen: set[Path] = set()
+    left = [folder]
+    while left:
+        here = left.pop().resolve()
+        if here in seen:
+            continue
+        seen.add(here)
+        if not here.is_relative_to(root):
+            raise Refused(400, "lora_path leads out of --adapters_dir.", param="lora_path")
+        for path in here.iterdir():
+            try:
+                real = path.resolve(strict=True)
+            except (OSError, RuntimeError) as error:
+                why = f"lora_path has a link that leads nowhere: {path.relative_to(root)}."
+                raise Refused(400, why, param="lora_path") from error
+            if not real.is_relative_to(root):
+                why = f"lora_path leads out of --adapters_dir: {path.relative_to(root)} is a link."
+                raise Refused(400, f"{why} Copy the file there.", param="lora_path")
+            if real.is_dir():
+                left.append(real)
+
+
+def not_served(stopped: Stopped | rundir.Damaged, root: Path) -> Refused:
+    """Why an adapter is not loaded: which file, what was found there, and what mends it."""
+    if isinstance(stopped, rundir.Damaged):
+        about = SetupFacts("checkpoint-damaged", str(stopped.path), found=stopped.why)
+        stopped = Journal().stop(about)
+    first = stopped.findings[0]
+    told = f"{first.code} {first.name}, {first.where}: {first.what.en} {first.fix.en}"
+    return Refused(
+        400, f"Not served. {told}".replace(f"{root}/", "")[:MOST_TOLD], param="lora_path",
+        code=first.name,
+    )  # fmt: skip
+
+
 def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str], Any]:
     """What /v1/load_lora_adapter does: the same checks and the same proof, then the name."""
     root = Path(house.config.serve.adapters_dir or "").expanduser().resolve()
@@ -269,14 +320,16 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
         try:
             there = (root / path).resolve()
             known = there != root and there.is_relative_to(root) and there.is_dir()
-        except (OSError, ValueError) as error:  # a loop of links, a NUL, too long a name
+        # A loop of links, a NUL, too long a name.
+        except (OSError, ValueError, RuntimeError) as error:
             raise Refused(400, "lora_path is no path.", param="lora_path") from error
         if not known:
-            raise Refused(400, "lora_path is no folder in --adapters_dir.", param="lora_path")
+            why = "lora_path is no folder in --adapters_dir; it is the name of one that lies there."
+            raise Refused(400, why, param="lora_path")
+        keep_inside(there, root)
         candidate = open_candidate(str(there), name, house.config, journal)
+        keep_inside(candidate.run or candidate.folder, root)  # a `newest` may name another folder
         check_base(candidate, house.base, house.fingerprint, journal)
-        if not candidate.folder.resolve().is_relative_to(root):  # by a link, or a `newest`
-            raise Refused(400, "lora_path leads out of --adapters_dir.", param="lora_path")
         record = recorded(candidate, candidate.run, journal) if candidate.run else None
         if record and room_needed(record) > house.room:
             raise Refused(400, "Its probes do not fit into --max_model_len.", param="lora_path")
@@ -296,7 +349,10 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
                 made = served(house, candidate, key)
                 models.add(made)
             except (Stopped, rundir.Damaged) as stopped:
-                raise Refused(400, f"Not served: {stopped}", param="lora_path") from stopped
+                raise not_served(stopped, root) from stopped
+            except OSError as error:
+                why = f"Not served: a file of it cannot be read ({error.strerror})."
+                raise Refused(400, why, param="lora_path") from error
             except (Closed, RuntimeError) as error:
                 log.warning("%s was not loaded: %s", name, type(error).__name__)
                 why = "The engine failed or ended before the adapter was proven."

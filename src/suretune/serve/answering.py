@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suretune.model.slots import BROKEN, Ask, Said
+from suretune.serve.echo import Echo
 from suretune.serve.engine import Closed, Engine, Failure, Full, Job
-from suretune.serve.limits import refusal
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Served
 from suretune.serve.openai import Refused
@@ -27,6 +27,10 @@ log = logging.getLogger("suretune.serve")
 BEAT_SECONDS = 15.0  # a comment keeps proxies from giving up on a stream that has to wait
 DONE = b"data: [DONE]\n\n"
 BEAT = b": waiting\n\n"
+HELD = "suretune.places"  # where a request finds its places
+LEFT = 499  # the status of an answer that nobody reads
+# Proxies that keep an answer until it is long enough would turn a stream into lumps.
+AS_IT_COMES = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 Result = TypeVar("Result")
 
 
@@ -48,6 +52,7 @@ class Answering:
     served: Served
     job: Job
     answer: Answer
+    echo: Echo | None = None
     begun: float = field(default_factory=time.monotonic)
     first: float | None = None
     end: str | None = None
@@ -86,11 +91,13 @@ class Answering:
         if event.end == BROKEN:
             self.end = "failed"
             raise Refused(500, "The model computed no finite numbers.", code="engine")
-        if self.first is None:
+        first = self.first is None
+        if first:
             self.first = time.monotonic() - self.begun
             self.metrics.first.labels(self.served.name).observe(self.first)
         text = ""
         likely: list[Likely] = []
+        shown = self.answer.decoded
         if event.token is not None:
             text, likely = self.answer.add(event.token, event.logprob, event.top)
         if self.answer.stops.found:
@@ -102,7 +109,24 @@ class Answering:
             text, likely, self.end = text + more, likely + tokens, event.end
             if self.answer.stops.found:
                 self.end = "stop"
-        return text, likely
+        return self._echoed(event, first, shown, text, likely)
+
+    def _echoed(
+        self, event: Said, first: bool, shown: int, text: str, likely: list[Likely]
+    ) -> tuple[str, list[Likely]]:
+        """Behind its prompt, where that is repeated; an echo counts the stop token, too.
+
+        lm-evaluation-harness takes the last token for one that it did not give.
+        """
+        if self.echo is None:
+            return text, likely
+        if event.stopped is not None:
+            likely = [*likely, Likely(event.stopped, event.logprob, event.top, shown)]
+        likely = self.echo.behind(likely)
+        if not first:
+            return text, likely
+        listed = self.job.ask.logprobs is not None
+        return self.echo.text + text, [*(self.echo.likely(event) if listed else ()), *likely]
 
     def close(self) -> None:
         """Free the slot if the answer is not over, and count what happened."""
@@ -125,7 +149,8 @@ class Answering:
 class Placed:
     """A route with a bounded number of clients: 429 when it is full, 503 when nothing is taken.
 
-    The place is taken before anything is read, and kept until the answer is out or its reader gone.
+    The place is taken once the body is there, and kept until the answer is out or its reader gone.
+    A request that needs more of them finds them in its scope: `held.enter_context(place(n))`.
     """
 
     def __init__(self, app: ASGIApp, engine: Engine) -> None:
@@ -142,7 +167,9 @@ class Placed:
             await send(message)
 
         try:
-            with self._engine.place():
+            with contextlib.ExitStack() as held:
+                held.enter_context(self._engine.place())
+                scope[HELD] = held
                 await self._app(scope, receive, until_out)
         except Full as full:
             raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
@@ -157,14 +184,15 @@ def unavailable(closed: Closed) -> Refused:
 
 
 def take(
-    engine: Engine, metrics: Metrics, served: Served, ask: Ask, stops: tuple[str, ...]
-) -> Answering:
+    engine: Engine, metrics: Metrics, served: Served, ask: Ask, stops: tuple[str, ...],
+    echo: Echo | None = None,
+) -> Answering:  # fmt: skip
     """Queue a request that has its place."""
     try:
         job = engine.submit(ask)
     except Closed as closed:
         raise unavailable(closed) from closed
-    return Answering(engine, metrics, served, job, Answer(served.tokenizer, Stops(stops)))
+    return Answering(engine, metrics, served, job, Answer(served.tokenizer, Stops(stops)), echo)
 
 
 async def collect(under_way: Answering) -> tuple[str, list[Likely]]:
@@ -213,46 +241,69 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def whole(receive: Receive, under_way: Answering, reply: Reply) -> Response:
-    """The answer in one piece."""
+async def whole(receive: Receive, several: Sequence[Answering], reply: Reply) -> Response:
+    """The answers in one piece."""
+
+    async def all_of_them() -> list[tuple[str, list[Likely], str]]:
+        made = []
+        for under_way in several:
+            text, likely = await collect(under_way)
+            made.append((text, likely, under_way.end or "stop"))
+        return made
+
     try:
-        made = await unless_gone(receive, collect(under_way))
+        made = await unless_gone(receive, all_of_them())
     finally:
-        under_way.close()
+        close(several)
     if made is None:
-        return Response(status_code=499)  # nobody reads it
-    return JSONResponse(reply.whole(*made, under_way.end or "stop", under_way.usage))
+        return Response(status_code=LEFT)  # nobody reads it
+    written = await asyncio.to_thread(reply.whole, made, used(several))
+    return JSONResponse(written)
+
+
+def used(several: Sequence[Answering]) -> Usage:
+    """Tokens of all of them."""
+    each = [under_way.usage for under_way in several]
+    return Usage(sum(usage.prompt for usage in each), sum(usage.said for usage in each))
+
+
+def close(several: Sequence[Answering]) -> None:
+    """Each of them."""
+    for under_way in several:
+        under_way.close()
 
 
 class Stream(Response):
-    """The answer as server-sent events."""
+    """The answers as server-sent events, one prompt's behind the other's."""
 
-    def __init__(self, under_way: Answering, reply: Reply, with_usage: bool) -> None:
-        super().__init__(media_type="text/event-stream", headers={"cache-control": "no-cache"})
+    def __init__(self, several: Sequence[Answering], reply: Reply, with_usage: bool) -> None:
+        super().__init__(media_type="text/event-stream", headers=AS_IT_COMES)
         del self.headers["content-length"]
-        self._under_way = under_way
+        self._several = several
         self._reply = reply
         self._with_usage = with_usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         try:
-            await unless_gone(receive, self._write(scope, receive, send))
+            await unless_gone(receive, self._write(send))
         finally:
-            self._under_way.close()
+            close(self._several)
 
-    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _write(self, send: Send) -> None:
         begun = False
         try:
-            async for piece in self._under_way.pieces():
-                if not begun:
-                    begun = True
-                    await self._begin(send)
-                await _send(send, BEAT if piece is None else self._chunks(piece))
-        except Refused as refused:  # what failed before the first byte can have a status
-            if not begun:
-                await refusal(refused)(scope, receive, send)
-                return
+            for index, under_way in enumerate(self._several):
+                async for piece in under_way.pieces():
+                    if not begun:
+                        begun = True
+                        await self._begin(send)
+                    await _send(send, BEAT if piece is None else self._chunks(piece, index))
+            if self._with_usage:
+                await _send(send, _event(self._reply.last(used(self._several))))
+        except Refused as refused:
+            if not begun:  # what failed before the first byte can have a status
+                raise
             await _send(send, _event(refused.body()))
         await send({"type": "http.response.body", "body": DONE, "more_body": False})
 
@@ -263,15 +314,13 @@ class Stream(Response):
         if first is not None:
             await _send(send, _event(self._reply.chunk(first, self._with_usage)))
 
-    def _chunks(self, piece: Piece) -> bytes:
+    def _chunks(self, piece: Piece, index: int) -> bytes:
         reply, usage = self._reply, self._with_usage
         made = b""
         if piece.text or piece.likely:
-            made += _event(reply.chunk(reply.said(piece.text, piece.likely), usage))
+            made += _event(reply.chunk(reply.said(piece.text, piece.likely), usage, index))
         if piece.end:
-            made += _event(reply.chunk(reply.ended(piece.end), usage))
-            if usage:
-                made += _event(reply.last(self._under_way.usage))
+            made += _event(reply.chunk(reply.ended(piece.end), usage, index))
         return made
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from suretune.model.slots import Ask
 from suretune.serve.answering import (
+    HELD,
     Answering,
     Placed,
     Stream,
@@ -27,9 +27,11 @@ from suretune.serve.answering import (
     unless_gone,
     whole,
 )
+from suretune.serve.bodies import BODY, Arrived, Bodies
 from suretune.serve.describe import describe
+from suretune.serve.echo import Echo, echoed
 from suretune.serve.engine import Closed, Engine
-from suretune.serve.limits import Gate, Limits, read_body, refusal
+from suretune.serve.limits import Gate, Limits
 from suretune.serve.metrics import TEXT, Metrics
 from suretune.serve.models import Models, Served
 from suretune.serve.openai import (
@@ -41,12 +43,15 @@ from suretune.serve.openai import (
     Refused,
     Sampling,
     UnloadRequest,
-    error_body,
     read,
+    turns,
 )
+from suretune.serve.page import page_routes
+from suretune.serve.refusals import Refusals
 from suretune.serve.replies import Reply, chat_reply, completion_reply
 from suretune.types import Message
 
+SMALL_BODY = 16 * 1024  # bytes that are read in less than a thousandth of a second
 COMPLETION_TOKENS = 16  # OpenAI's default for /v1/completions
 Asked = TypeVar("Asked", bound=Body)
 Result = TypeVar("Result")
@@ -69,9 +74,13 @@ class Service:
     top_p: float
     ask_tokens: int
     load: Callable[[str, str], Awaitable[Served]] | None = None
+    context: int = 0  # tokens that the model itself could take
     # Templates and tokenizers are not for several threads at once, and not for the event loop.
     words: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, "suretune-words")
+    )
+    reading: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "suretune-bodies")
     )
 
     # --- answers ------------------------------------------------------------------------------
@@ -80,27 +89,43 @@ class Service:
         """POST /v1/chat/completions"""
         asked = await self._read(request, ChatRequest)
         served = self.models.get(asked.model)
-        turns = [message.turn() for message in asked.messages]
-        self._may_fit(served, sum(len(turn.content) for turn in turns), "messages")
-        prompt = await self._off_the_loop(served.prompt, turns)
+        said = turns(asked.messages)
+        self._may_fit(served, sum(len(turn.content) for turn in said), "messages")
+        prompt = await self._off_the_loop(served.prompt, said)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
         ask = self._ask(served, prompt, asked, most, listed)
         return await self._answer(
-            request, served, ask, asked, chat_reply(served, bool(asked.logprobs))
+            request, served, [(ask, None)], asked, chat_reply(served, bool(asked.logprobs))
         )
 
     async def completion(self, request: Request) -> Response:
         """POST /v1/completions"""
         asked = await self._read(request, CompletionRequest)
         served = self.models.get(asked.model)
-        if isinstance(asked.prompt, str):
-            self._may_fit(served, len(asked.prompt), "prompt")
-        prompt = await self._off_the_loop(_raw, served, asked.prompt)
-        most = asked.max_tokens or min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
-        ask = self._ask(served, prompt, asked, most, asked.logprobs)
+        prompts = asked.prompts()
+        if len(prompts) > self.engine.places:
+            why = f"{len(prompts)} prompts; at most {self.engine.places} in one request."
+            raise Refused(400, why, param="prompt", code="too_many_prompts")
+        for text in prompts:
+            if isinstance(text, str):
+                self._may_fit(served, len(text), "prompt")
+        several = []
+        for given in prompts:
+            prompt, echo = await self._off_the_loop(_raw, served, given, bool(asked.echo))
+            most = asked.max_tokens
+            if most is None:
+                most = min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
+            ask = self._ask(served, prompt, asked, most, asked.logprobs)
+            several.append((replace(ask, echo=bool(asked.echo)), echo))
+        self._more_places(request, len(several) - 1)
         reply = completion_reply(served, asked.logprobs is not None)
-        return await self._answer(request, served, ask, asked, reply)
+        return await self._answer(request, served, several, asked, reply)
+
+    def _more_places(self, request: Request, count: int) -> None:
+        """Those of the other prompts of a request, held as long as its first."""
+        held: ExitStack = request.scope[HELD]
+        held.enter_context(self.engine.place(count))
 
     async def ask(self, request: Request) -> Response:
         """POST /ask"""
@@ -115,16 +140,24 @@ class Service:
             made = await unless_gone(request.receive, collect(under_way))
         finally:
             under_way.close()
-        return JSONResponse({"answer": made[0] if made else ""})
+        told = {"answer": made[0] if made else ""}
+        if under_way.end == "length":  # it was cut
+            told["finish_reason"] = "length"
+        return JSONResponse(told)
 
     def _may_fit(self, served: Served, characters: int, field: str) -> None:
         """Refused before it costs anything: so much text is never so few tokens."""
-        most = self.room * served.words.longest
-        if characters > most:
-            raise Refused(
-                400, f"{characters} characters are over {self.room} tokens, whatever they say.",
-                param=field, code="context_length_exceeded",
-            )  # fmt: skip
+        if characters > self.room * served.words.longest:
+            raise self._no_room(f"{characters} characters are more, whatever they say", field)
+
+    def _no_room(self, found: str, field: str) -> Refused:
+        """The limit, its name, and whether it can be another."""
+        why = f"This server takes {self.room} tokens of prompt and answer together; {found}."
+        if self.context > self.room:
+            why += f" Start it with --max_model_len {self.context} for as many as the model takes."
+        else:
+            why += " The model takes no more (--max_model_len)."
+        return Refused(400, why, param=field, code="context_length_exceeded")
 
     def _ask(
         self, served: Served, prompt: list[int], asked: Sampling, most: int | None,
@@ -133,14 +166,13 @@ class Service:
         """The request in tokens; refused where it and its answer have no room."""
         left = self.room - len(prompt)
         field = "messages" if isinstance(asked, ChatRequest) else "prompt"
-        if left < 1 or not prompt:
-            why = f"The prompt has {len(prompt)} tokens; 1 to {self.room - 1} are possible."
-            raise Refused(400, why, param=field, code="context_length_exceeded")
+        if not prompt:
+            raise Refused(400, "The prompt is empty.", param=field, code="invalid_value")
+        if left < (0 if most == 0 else 1):
+            raise self._no_room(f"the prompt has {len(prompt)}", field)
         if most is not None and most > left:
-            raise Refused(
-                400, f"{len(prompt)} tokens of prompt leave room for {left} of answer, not {most}.",
-                param="max_tokens", code="context_length_exceeded",
-            )  # fmt: skip
+            found = f"{len(prompt)} of prompt leave {left} for the answer, not {most}"
+            raise self._no_room(found, "max_tokens")
         return Ask(
             prompt=tuple(prompt),
             stop_ids=served.tokenizer.stop_ids,
@@ -153,22 +185,29 @@ class Service:
         )
 
     async def _answer(
-        self, request: Request, served: Served, ask: Ask, asked: Sampling, reply: Reply
-    ) -> Response:
-        under_way = self._take(served, ask, asked.stops())
+        self, request: Request, served: Served, asks: Sequence[tuple[Ask, Echo | None]],
+        asked: Sampling, reply: Reply,
+    ) -> Response:  # fmt: skip
+        several = [self._take(served, ask, asked.stops(), echo) for ask, echo in asks]
         if asked.stream:
-            return Stream(under_way, reply, asked.with_usage)
-        return await whole(request.receive, under_way, reply)
+            return Stream(several, reply, asked.with_usage)
+        return await whole(request.receive, several, reply)
 
-    def _take(self, served: Served, ask: Ask, stops: tuple[str, ...]) -> Answering:
+    def _take(
+        self, served: Served, ask: Ask, stops: tuple[str, ...], echo: Echo | None = None
+    ) -> Answering:
         """Queued, unless its model went, or became another, while its prompt was made."""
         if self.models.get(served.name) is not served:
             why = f"{served.name} was loaded anew; ask again."
             raise Refused(404, why, param="model", code="model_not_found")
-        return take(self.engine, self.metrics, served, ask, stops)
+        return take(self.engine, self.metrics, served, ask, stops, echo)
 
     async def _read(self, request: Request, kind: type[Asked]) -> Asked:
-        return await self._off_the_loop(read, await read_body(request, self.limits), kind)
+        """What stands in a body: a small one is read at once, a large one holds up no other."""
+        body: bytes = request.scope[BODY]
+        if len(body) <= SMALL_BODY:
+            return read(body, kind)
+        return await asyncio.get_running_loop().run_in_executor(self.reading, read, body, kind)
 
     async def _off_the_loop(self, what: Callable[..., Result], *about: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.words, what, *about)
@@ -177,11 +216,16 @@ class Service:
 
     async def list_models(self, request: Request) -> Response:
         """GET /v1/models"""
-        return JSONResponse({"object": "list", "data": self.models.cards()})
+        return JSONResponse({"object": "list", "data": self.cards()})
+
+    def cards(self) -> list[dict[str, Any]]:
+        """Every model, with the room that a prompt and its answer have."""
+        return [{**card, "max_model_len": self.room} for card in self.models.cards()]
 
     async def one_model(self, request: Request) -> Response:
         """GET /v1/models/{model}"""
-        return JSONResponse(self.models.get(request.path_params["model"]).card())
+        card = self.models.get(request.path_params["model"]).card()
+        return JSONResponse({**card, "max_model_len": self.room})
 
     async def load_adapter(self, request: Request) -> Response:
         """POST /v1/load_lora_adapter"""
@@ -227,51 +271,46 @@ class Service:
         return JSONResponse(describe())
 
 
-def _raw(served: Served, prompt: str | list[int]) -> list[int]:
-    """Text as it is; token ids only where the vocabulary has them."""
+def _raw(served: Served, prompt: str | list[int], repeat: bool) -> tuple[list[int], Echo | None]:
+    """Text as it is; token ids only where the vocabulary has them. With its echo, if wanted."""
     if isinstance(prompt, str):
-        return served.tokenizer.encode(prompt)
-    size = served.tokenizer.vocabulary.get_vocab_size()
-    if not all(0 <= token < size for token in prompt):
-        raise Refused(400, f"Token ids are 0 to {size - 1}.", param="prompt")
-    return prompt
+        ids = served.tokenizer.encode(prompt)
+    else:
+        ids = prompt
+        size = served.tokenizer.vocabulary.get_vocab_size()
+        if not all(0 <= token < size for token in ids):
+            raise Refused(400, f"Token ids are 0 to {size - 1}.", param="prompt")
+    return ids, echoed(served.tokenizer, prompt, ids) if repeat else None
 
 
-def make_app(service: Service) -> ASGIApp:
+def make_app(service: Service) -> Gate:
     """The whole of it, behind its gate."""
-    placed = [Middleware(Placed, service.engine)]
+    bodies = Bodies(service.limits)
+    arrived = [Middleware(Arrived, bodies)]
+    placed = [Middleware(Arrived, bodies, service.engine), Middleware(Placed, service.engine)]
     routes = [
         Route("/v1/chat/completions", service.chat, methods=["POST"], middleware=placed),
         Route("/v1/completions", service.completion, methods=["POST"], middleware=placed),
         Route("/ask", service.ask, methods=["POST"], middleware=placed),
-        Route("/v1/models", service.list_models, methods=["GET"]),
-        Route("/v1/models/{model:path}", service.one_model, methods=["GET"]),
-        Route("/v1/load_lora_adapter", service.load_adapter, methods=["POST"]),
-        Route("/v1/unload_lora_adapter", service.unload_adapter, methods=["POST"]),
-        Route("/health", service.health, methods=["GET"]),
-        Route("/ready", service.ready, methods=["GET"]),
-        Route("/metrics", service.figures, methods=["GET"]),
-        Route("/openapi.json", service.openapi, methods=["GET"]),
+        Route("/v1/load_lora_adapter", service.load_adapter, methods=["POST"], middleware=arrived),
+        Route(
+            "/v1/unload_lora_adapter", service.unload_adapter, methods=["POST"], middleware=arrived
+        ),
+        Route("/v1/models", service.list_models),
+        Route("/v1/models/{model:path}", service.one_model),
+        Route("/health", service.health),
+        Route("/ready", service.ready),
+        Route("/metrics", service.figures),
+        Route("/openapi.json", service.openapi),
+        *page_routes(),
     ]
-
-    async def refused(request: Request, error: Exception) -> Response:
-        found = error if isinstance(error, Refused) else Refused(500, "The server failed.")
-        service.metrics.refused.labels(str(found.status)).inc()
-        return refusal(found)
-
-    async def no_route(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        service.metrics.refused.labels(str(status)).inc()
-        why = {404: "There is no such route.", 405: "This route has other methods."}.get(status, "")
-        headers = error.headers if isinstance(error, HTTPException) else None
-        body = error_body(status, f"{why} GET /openapi.json lists them all.".strip())
-        return JSONResponse(body, status, headers)
-
     router = Router(routes, redirect_slashes=False)
-    inner = ExceptionMiddleware(router, {Refused: refused, HTTPException: no_route})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = app  # starlette then raises 404 and 405 in place of answering in plain text
-        await inner(scope, receive, send)
+        await router(scope, receive, send)
 
-    return Gate(app, service.limits)
+    def count(status: int) -> None:
+        service.metrics.refused.labels(str(status)).inc()
+
+    return Gate(app, service.limits, Refusals(count))

@@ -131,21 +131,30 @@ class Engine:
         """ready, draining or dead."""
         return "dead" if self._dead else "draining" if self._draining else "ready"
 
+    @property
+    def places(self) -> int:
+        """Requests that can be under way at once."""
+        return self._rows + self._most
+
+    def need_place(self, count: int = 1) -> None:
+        """`Full` or `Closed` where so many requests would find no place now."""
+        if self.state != "ready":
+            raise Closed(self.state)
+        if self._taken + count > self.places:
+            raise Full(f"{self._taken} requests are under way")
+
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """One client's, from before its body is read until its answer is out.
+    def place(self, count: int = 1) -> Iterator[None]:
+        """One client's, from when its body is there until its answer is out.
 
         `Full` or `Closed` where there is none. What has a place may submit while others drain.
         """
-        if self.state != "ready":
-            raise Closed(self.state)
-        if self._taken >= self._rows + self._most:
-            raise Full(f"{self._taken} requests are under way")
-        self._taken += 1
+        self.need_place(count)
+        self._taken += count
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken -= count
 
     def submit(self, ask: Ask) -> Job:
         """Queue a request; `Closed` where none is answered any more."""

@@ -11,19 +11,29 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import anyio
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from suretune.serve.openai import Refused, error_body
+from suretune.serve.openai import LONGEST, Refused
+from suretune.serve.origins import (
+    ANY,
+    client_of,
+    is_allowed,
+    is_own_page,
+    named_headers,
+    preflight,
+    shown_to,
+)
+from suretune.serve.refusals import Refusals
+from suretune.serve.unsupported import no_route
 
 log = logging.getLogger("suretune.serve")
-OPEN = ("/health", "/ready")  # without a key: they tell nothing but a state
+# Without a key: they tell nothing but a state, or are the page on which the key is asked for.
+OPEN = ("/health", "/ready", "/docs", "/docs/", "/docs/page.js", "/docs/page.css")
 HEADERS = 100
 HEADER_BYTES = 32 * 1024
 PATH_BYTES = 4096
-ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +46,66 @@ class Limits:
     body_seconds: float = 30.0
     header_seconds: float = 10.0
     reader_seconds: float = 30.0  # a client that takes nothing for so long is dropped
+    origins: tuple[str, ...] = ()  # of pages that may ask, besides the server's own
+    proxies: tuple[str, ...] = ()  # addresses and networks of proxies that are believed; `*`: any
 
 
 class Gate:
-    """Lets in what may come in; every error that nobody else answered is answered here."""
+    """Lets in what may come in; every error is answered, counted and told here."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, refusals: Refusals) -> None:
         self._app = app
         self._limits = limits
+        self.refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             return
         begun = False
+        shown = shown_to(scope, self._limits.origins)
 
         async def sending(message: Message) -> None:
             nonlocal begun
-            begun = True
+            if message["type"] == "http.response.start":
+                begun = True
+                message = {**message, "headers": [*message.get("headers", ()), *shown]}
             await send(message)
 
         try:
             check(scope, self._limits)
-            await self._app(scope, receive, sending)
-        except Refused as refused:
-            await refusal(refused)(scope, receive, sending)
+            await (preflight(scope) or self._app)(scope, receive, sending)
         except Exception as error:
-            # What was asked is not logged: an error's own words may quote it.
-            place = _place(error)
-            log.error("500 %s %s: %s at %s", scope["method"], path_of(scope), type(error).__name__,
-                      place)  # fmt: skip
+            refused = _refused(error, scope)
+            self._tell(refused, scope)
             if begun:
-                raise ConnectionAbortedError(place) from None
-            body = error_body(500, "The server failed; its log says where.", code="internal_error")
-            await JSONResponse(body, 500)(scope, receive, send)
+                raise ConnectionAbortedError(_place(error)) from None
+            await refusal(refused)(scope, receive, sending)
+
+    def _tell(self, refused: Refused, scope: Scope) -> None:
+        what = f"{ascii(scope['method'])[1:-1][:20]} {path_of(scope)}"
+        if refused.code in ("origin_not_allowed", "host_not_allowed"):
+            named = named_headers(scope)
+            place = named.get("origin" if refused.code[0] == "o" else "host", "")
+            what += f" ({ascii(place)[1:-1][:100]})"
+        client = client_of(scope, self._limits.proxies)
+        self.refusals.note(refused.status, refused.code, what, client)
+
+
+def _refused(error: Exception, scope: Scope) -> Refused:
+    """What is answered in place of what went wrong."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = dict(error.headers or {}).get("Allow", "")
+        return Refused(405, f"This route has other methods: {allowed}.", allow=allowed)
+    if isinstance(error, HTTPException):
+        why, code = no_route(scope["path"])
+        return Refused(error.status_code, why, code=code)
+    # What was asked is not logged: an error's own words may quote it.
+    log.error("500 %s %s: %s at %s", scope["method"], path_of(scope), type(error).__name__,
+              _place(error))  # fmt: skip
+    return Refused(500, "The server failed; its log says where.", code="internal_error")
 
 
 def _place(error: BaseException) -> str:
@@ -102,29 +138,48 @@ def check(scope: Scope, limits: Limits) -> None:
         raise Refused(414, f"A path of more than {PATH_BYTES} bytes.")
     named = dict(headers)
     if "transfer-encoding" in named and "content-length" in named:
-        raise Refused(400, "Content-Length and Transfer-Encoding contradict each other.")
-    hosts = [value for name, value in headers if name == "host"]
-    if len(hosts) > 1 or not _known_host(hosts[0] if hosts else "", limits.hosts):
-        raise Refused(
-            403, "This server does not answer to that Host; --allowed_hosts names others.",
-            code="host_not_allowed",
-        )  # fmt: skip
+        # Where two read the same bytes differently, what lies behind them is a smuggled request.
+        why = "Content-Length and Transfer-Encoding contradict each other."
+        raise Refused(400, why, close=True)
+    _check_host([value for name, value in headers if name == "host"], limits)
     origin = named.get("origin")
-    if origin is not None and origin.partition("://")[2] != named.get("host"):
-        raise Refused(403, "Pages of other origins are not answered.", code="origin_not_allowed")
+    own = is_own_page(scope, named, limits.proxies)
+    if origin is not None and not own and not is_allowed(origin, limits.origins):
+        shown = origin[:LONGEST]
+        raise Refused(
+            403, f"Pages of {shown} are not answered: start the server with --allowed_origins"
+            f" {shown} to let them ask. If a proxy serves both: --forwarded_allow_ips with the"
+            " proxy's address, and X-Forwarded-Host sent by it.", code="origin_not_allowed",
+        )  # fmt: skip
+    if preflight(scope) is not None:
+        return  # a browser sends it without the key
     if limits.api_key is not None and scope["path"] not in OPEN:
         _check_key(named, limits.api_key)
 
 
+def _check_host(hosts: list[str], limits: Limits) -> None:
+    if len(hosts) == 1 and _known_host(hosts[0], limits.hosts):
+        return
+    if len(hosts) == 1 and hosts[0]:
+        name = _bare(hosts[0])[:LONGEST]
+        why = f"This server does not answer to the Host {name}: start it with --allowed_hosts"
+        raise Refused(403, f"{why} {name} to let it.", code="host_not_allowed")
+    if not hosts and ANY in limits.hosts:
+        return
+    why = "This server answers to one Host header; --allowed_hosts names what may stand there."
+    raise Refused(403, why, code="host_not_allowed")
+
+
 def _known_host(host: str, known: tuple[str, ...]) -> bool:
-    if ANY in known:
-        return True
+    return ANY in known or _bare(host) in known
+
+
+def _bare(host: str) -> str:
+    """A Host header without its port."""
     name = host.lower()
     if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    else:
-        name = name.rpartition(":")[0] if ":" in name else name
-    return name in known
+        return name[1:].partition("]")[0]
+    return name.rpartition(":")[0] if ":" in name else name
 
 
 def _check_key(headers: Mapping[str, str], key: str) -> None:
@@ -134,31 +189,3 @@ def _check_key(headers: Mapping[str, str], key: str) -> None:
         missing = "authorization" not in headers
         why = "No API key was given." if missing else "The API key is not right."
         raise Refused(401, f"{why} Send it as `Authorization: Bearer KEY`.", code="invalid_api_key")
-
-
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """The body, counted while it comes; JSON only, so that no form of another page gets in."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused(415, "Content-Type must be application/json.", code="unsupported_media_type")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(415, "A compressed body is not read.", code="unsupported_media_type")
-    told = request.headers.get("content-length", "")
-    too_large = Refused(413, f"The body is over {limits.body_bytes} bytes.", code="body_too_large")
-    if told.isdigit() and int(told) > limits.body_bytes:
-        raise too_large
-    body = bytearray()
-    more = True
-    try:
-        with anyio.fail_after(limits.body_seconds):
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise Refused(400, "The body ended early.")
-                body += message.get("body", b"")
-                if len(body) > limits.body_bytes:
-                    raise too_large
-                more = message.get("more_body", False)
-    except TimeoutError as error:
-        raise Refused(408, "The body did not come in time.", code="timeout") from error
-    return bytes(body)

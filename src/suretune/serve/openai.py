@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+from typing_extensions import Self
 
+from suretune.serve.unsupported import NEUTRAL, TEXT_ONLY, TOOLS, unsupported
 from suretune.types import Message
 
 LONGEST = 200  # characters of a client's own words in an answer about them
 INTEGER = 2**63
-
-# Fields of OpenAI's, vLLM's and others' that would change the answer: only the values that change
-# nothing are taken.
-NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "echo": (False,),
-    "suffix": ("",),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "logit_bias": ({},),
-    "response_format": ({"type": "text"},),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
-    "modalities": (["text"],),
-    "audio": (),
-    "prediction": (),
-    "reasoning_effort": (),
-    "verbosity": (),
-    "web_search_options": (),
-    "top_k": (-1, 0),
-    "min_p": (0,),
-    "min_tokens": (0,),
-    "ignore_eos": (False,),
-    "use_beam_search": (False,),
-    "skip_special_tokens": (True,),
-    "stop_token_ids": ([],),
-    "chat_template": (),
-    "chat_template_kwargs": ({},),
-    "add_generation_prompt": (True,),
-}
+MOST_FIELDS = 200  # of a request: more than there are
 
 
 class Refused(Exception):
@@ -60,6 +41,8 @@ class Refused(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: int | None = None,
+        close: bool = False,
+        allow: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -67,6 +50,8 @@ class Refused(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.allow = allow  # methods that the route has
+        self.close = close  # nothing that comes behind it on this connection is believed
 
     def body(self) -> dict[str, Any]:
         """`{"error": ...}`."""
@@ -74,9 +59,14 @@ class Refused(Exception):
 
     def headers(self) -> dict[str, str]:
         """What goes with it."""
-        if self.status == 401:
-            return {"www-authenticate": "Bearer"}
-        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        made = {"www-authenticate": "Bearer"} if self.status == 401 else {}
+        if self.retry_after is not None:
+            made["retry-after"] = str(self.retry_after)
+        if self.close:
+            made["connection"] = "close"
+        if self.allow:
+            made["allow"] = self.allow
+        return made
 
 
 KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -94,9 +84,25 @@ def error_body(
 
 
 class Body(BaseModel):
-    """JSON of exactly these fields and types."""
+    """JSON of exactly these fields and types. A field that is null says nothing, known or not."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _known_only(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """One error for all that is unknown: a client that sends 100,000 fields costs no more."""
+        if not isinstance(value, dict):
+            return handler(value)
+        fields = cls.model_fields
+        made = handler({name: given for name, given in value.items() if name in fields})
+        for name, given in value.items():
+            if name not in fields and given is not None:
+                raise PydanticCustomError(UNKNOWN, "is unknown", {"name": name})
+        return made
+
+
+UNKNOWN = "unknown_field"
 
 
 class TextPart(Body):
@@ -104,28 +110,71 @@ class TextPart(Body):
 
     type: Literal["text"]
     text: str
+    cache_control: Any = None  # a hint for caches
+
+
+def _text_or_parts(value: Any) -> str | None:
+    return "a text" if isinstance(value, str) else "parts" if isinstance(value, list) else None
+
+
+# Of a union only the member that was meant is tried, so that its error is the one that is told.
+Content = Annotated[
+    Annotated[str, Tag("a text")] | Annotated[list[TextPart], Field(fail_fast=True), Tag("parts")],
+    Discriminator(
+        _text_or_parts,
+        custom_error_type="union",
+        custom_error_message="Input should be a string or a list of parts of type text",
+    ),
+]
 
 
 class ChatMessage(Body):
     """One turn. The fields that are `null` are those that OpenAI's own answers bring along."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
-    name: None = None
+    content: Content
+    name: Annotated[str, Field(max_length=256)] | None = None
     refusal: None = None
     audio: None = None
     function_call: None = None
-    reasoning: None = None
-    reasoning_content: None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    thinking: str | None = None
     tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
     annotations: Annotated[list[Any], Field(max_length=0)] | None = None
+    # Nothing of these changes an answer.
+    cache_control: Any = None
+    provider_specific_fields: Any = None
 
     def turn(self) -> Message:
-        """As templates take it."""
+        """As templates take it: what an answer was thought over is theirs to write or leave out."""
         role = "system" if self.role == "developer" else self.role
-        if isinstance(self.content, str):
-            return Message(role, self.content)
-        return Message(role, "\n".join(part.text for part in self.content))
+        text = self.content
+        if not isinstance(text, str):
+            text = "\n".join(part.text for part in text)
+        thoughts = {
+            "reasoning_content": self.reasoning_content or self.reasoning,
+            "thinking": self.thinking,
+        }
+        return Message(role, text, extra={name: said for name, said in thoughts.items() if said})
+
+
+def turns(messages: Sequence[ChatMessage]) -> list[Message]:
+    """The conversation; who speaks is written where two of one role have different names.
+
+    No template of today's models writes the names of users: a group's talk would be one voice.
+    """
+    voices: dict[str, set[str]] = {}
+    for message in messages:
+        if message.name:
+            voices.setdefault(message.role, set()).add(message.name)
+    made = []
+    for message in messages:
+        turn = message.turn()
+        if message.name and len(voices[message.role]) > 1:
+            turn = replace(turn, content=f"{message.name}: {turn.content}")
+        made.append(turn)
+    return made
 
 
 class StreamOptions(Body):
@@ -136,6 +185,15 @@ class StreamOptions(Body):
 
 
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
+Stops = Annotated[
+    Annotated[Stop, Tag("a text")]
+    | Annotated[list[Stop], Field(max_length=4, fail_fast=True), Tag("parts")],
+    Discriminator(
+        _text_or_parts,
+        custom_error_type="union",
+        custom_error_message="Input should be a string or a list of up to 4 strings",
+    ),
+]
 
 
 class Sampling(Body):
@@ -146,7 +204,7 @@ class Sampling(Body):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-INTEGER, lt=INTEGER)] | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    stop: Stops | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # Nothing of these changes an answer.
@@ -158,6 +216,9 @@ class Sampling(Body):
     prompt_cache_key: Any = None
     prompt_cache_retention: Any = None
     parallel_tool_calls: Any = None
+    request_id: Any = None
+    priority: Any = None
+    cache_salt: Any = None
 
     def stops(self) -> tuple[str, ...]:
         """Strings that end the answer."""
@@ -174,17 +235,53 @@ class Sampling(Body):
 class ChatRequest(Sampling):
     """POST /v1/chat/completions."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096, fail_fast=True)]
     max_completion_tokens: Annotated[int, Field(ge=1, lt=INTEGER)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
 
+Tokens = Annotated[list[int], Field(min_length=1, fail_fast=True)]
+
+
+def _prompt_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "a text"
+    if not isinstance(value, list):
+        return None
+    first = value[0] if value else ""
+    kinds = ((str, "texts"), (list, "lists of tokens"), (int, "tokens"))
+    return next((name for kind, name in kinds if isinstance(first, kind)), None)
+
+
+Prompt = Annotated[
+    Annotated[str, Tag("a text")]
+    | Annotated[list[str], Field(min_length=1, fail_fast=True), Tag("texts")]
+    | Annotated[Tokens, Tag("tokens")]
+    | Annotated[list[Tokens], Field(fail_fast=True), Tag("lists of tokens")],
+    Discriminator(
+        _prompt_kind,
+        custom_error_type="union",
+        custom_error_message="Input should be a string, a list of token ids, or a list of either",
+    ),
+]
+
+
 class CompletionRequest(Sampling):
     """POST /v1/completions: text as it is, without a template."""
 
-    prompt: str | Annotated[list[int], Field(min_length=1)]
+    prompt: Prompt
+    max_tokens: Annotated[int, Field(ge=0, lt=INTEGER)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    echo: bool | None = None
+
+    def prompts(self) -> list[str | list[int]]:
+        """Each is answered by a choice of its own."""
+        given = self.prompt
+        if isinstance(given, str):
+            return [given]
+        texts: list[str | list[int]] = [each for each in given if not isinstance(each, int)]
+        return texts or [[each for each in given if isinstance(each, int)]]
 
 
 class Question(Body):
@@ -229,25 +326,34 @@ def read(body: bytes, kind: type[Request]) -> Request:
         raise Refused(400, f"The body is not JSON: {error.msg[:LONGEST]}") from error
     if not isinstance(value, dict):
         raise Refused(400, "The body must be a JSON object.")
-    _no_key_twice(body)
-    for name in NEUTRAL.keys() & value.keys():
-        given = value.pop(name)
-        if given is not None and not any(_same(given, neutral) for neutral in NEUTRAL[name]):
-            raise Refused(
-                400, f"{name} is not supported.", param=name, code="unsupported_parameter"
-            )
+    if (
+        len(value) > MOST_FIELDS
+    ):  # of which most are unknown, so that the rest need not be looked at
+        _first_unknown(value, kind)
+    for name in [each for each in NEUTRAL if each in value and each not in kind.model_fields]:
+        if why := unsupported(name, value.pop(name)):
+            raise Refused(400, why, param=name, code="unsupported_parameter")
     try:
         request = kind.model_validate(value)
     except ValidationError as error:
-        raise _refused(error) from error
+        raise _refused(error, kind) from error
+    _no_key_twice(body)  # last, for it takes longest
     _together(request)
     return request
+
+
+def _first_unknown(value: dict[str, Any], kind: type[Body]) -> None:
+    for name in value:
+        if name not in kind.model_fields and name not in NEUTRAL:
+            raise _unknown(name[:LONGEST], kind)
 
 
 def _no_key_twice(body: bytes) -> None:
     """Of two values one would be taken without a word."""
 
     def unique(pairs: list[tuple[str, Any]]) -> None:
+        if len(dict(pairs)) == len(pairs):
+            return
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
@@ -261,23 +367,40 @@ def _no_key_twice(body: bytes) -> None:
         raise Refused(400, "The body is nested too deeply.") from error
 
 
-def _same(given: Any, neutral: Any) -> bool:
-    """True is not 1 here."""
-    return isinstance(given, bool) == isinstance(neutral, bool) and bool(given == neutral)
+WHY = {
+    "tool_calls": f"not supported: {TOOLS}",
+    "function_call": f"not supported: {TOOLS}",
+    "audio": f"not supported: {TEXT_ONLY}",
+    "annotations": f"not supported: {TEXT_ONLY}",
+}
 
 
-def _refused(error: ValidationError) -> Refused:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    there = [each for each in found if each["loc"][:1] == found[0]["loc"][:1]]
-    # Of the types that were tried for a field, the one that got furthest was meant.
-    first = max(there, key=lambda each: len(_param(each["loc"])))
-    if first["type"] == "extra_forbidden":
-        param = _param((*first["loc"][:-1], "")) + str(first["loc"][-1])[:LONGEST]
-        return Refused(400, f"Unknown field {param}.", param=param, code="unknown_parameter")
+def _refused(error: ValidationError, kind: type[Body]) -> Refused:
+    first = error.errors(include_url=False, include_input=False)[0]
     param = _param(first["loc"])
+    if first["type"] == UNKNOWN:
+        name = str(first["ctx"]["name"])[:LONGEST]
+        return _unknown(f"{param}.{name}" if param else name, kind)
     if first["type"] == "missing":
         return Refused(400, f"{param} is missing.", param=param, code="missing_required_parameter")
-    return Refused(400, f"{param}: {first['msg'][:LONGEST]}", param=param, code="invalid_value")
+    return Refused(400, f"{param}: {_said(first)}", param=param, code="invalid_value")
+
+
+def _unknown(param: str, kind: type[Body]) -> Refused:
+    near = get_close_matches(param, kind.model_fields, n=1, cutoff=0.8)
+    why = f"Unknown field {param}." + (f" Did you mean {near[0]}?" if near else "")
+    return Refused(400, why, param=param, code="unknown_parameter")
+
+
+def _said(first: ErrorDetails) -> str:
+    """Pydantic's words, or ours where they would not say why."""
+    place = first["loc"][-1]
+    said = WHY.get(str(place)) or first["msg"].replace(" after validation", "")
+    if place == "role":
+        said += f"; others are not supported: {TOOLS}"
+    if place == "type":
+        said += f": {TEXT_ONLY}"
+    return said[: 2 * LONGEST]
 
 
 def _param(place: Sequence[int | str]) -> str:
@@ -286,7 +409,7 @@ def _param(place: Sequence[int | str]) -> str:
     for part in place:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part in FIELDS or not part:
+        elif part in FIELDS:
             path += f".{part}" if path else part
     return path[:LONGEST]
 
@@ -295,6 +418,9 @@ def _together(request: Body) -> None:
     """Fields that mean something only beside each other."""
     if isinstance(request, Sampling) and request.stream_options and not request.stream:
         raise Refused(400, "stream_options needs stream: true.", param="stream_options")
+    if isinstance(request, CompletionRequest) and request.max_tokens == 0 and not request.echo:
+        why = "max_tokens: 0 asks for nothing; only with echo: true does the prompt come back."
+        raise Refused(400, why, param="max_tokens", code="invalid_value")
     if isinstance(request, ChatRequest):
         if request.top_logprobs is not None and not request.logprobs:
             raise Refused(400, "top_logprobs needs logprobs: true.", param="top_logprobs")

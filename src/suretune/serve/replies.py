@@ -49,19 +49,24 @@ class Reply:
             "choices": choices,
         }
 
-    def chunk(self, choice: Mapping[str, Any], with_usage: bool) -> dict[str, Any]:
+    def chunk(self, choice: Mapping[str, Any], with_usage: bool, index: int = 0) -> dict[str, Any]:
         """A part of a stream; OpenAI writes `usage: null` where the last one will have it."""
-        made = self._envelope(self.kinds[1], [{"index": 0, **choice}])
+        made = self._envelope(self.kinds[1], [{"index": index, **choice}])
         return {**made, "usage": None} if with_usage else made
 
     def last(self, usage: Usage) -> dict[str, Any]:
         """The chunk behind the answer that only counts."""
         return {**self._envelope(self.kinds[1], []), "usage": usage.body()}
 
-    def whole(self, text: str, likely: Sequence[Likely], end: str, usage: Usage) -> dict[str, Any]:
-        """An answer that is not streamed."""
-        choice = {"index": 0, **self.said(text, likely, whole=True), "finish_reason": end}
-        return {**self._envelope(self.kinds[0], [choice]), "usage": usage.body()}
+    def whole(
+        self, answers: Sequence[tuple[str, Sequence[Likely], str]], usage: Usage
+    ) -> dict[str, Any]:
+        """Answers that are not streamed, one a prompt: text, likelihoods, and why each is over."""
+        choices = [
+            {"index": index, **self.said(text, likely, whole=True), "finish_reason": end}
+            for index, (text, likely, end) in enumerate(answers)
+        ]
+        return {**self._envelope(self.kinds[0], choices), "usage": usage.body()}
 
     def first(self) -> dict[str, Any] | None:
         """What a stream begins with, if anything."""
@@ -120,7 +125,7 @@ def _chat_token(words: Words, likely: Likely) -> dict[str, Any]:
     return {**_named(words, likely.token, likely.logprob), "top_logprobs": top}
 
 
-def _named(words: Words, token: int, logprob: float) -> dict[str, Any]:
+def _named(words: Words, token: int, logprob: float | None) -> dict[str, Any]:
     spelled = list(words.bytes_of(token))
     return {"token": words.text_of(token), "logprob": finite(logprob), "bytes": spelled}
 
@@ -130,13 +135,15 @@ def _completion_tokens(words: Words, likely: Sequence[Likely]) -> dict[str, Any]
         "tokens": [words.name_of(each.token) for each in likely],
         "token_logprobs": [finite(each.logprob) for each in likely],
         "top_logprobs": [
-            {words.name_of(token): finite(logprob) for token, logprob in each.top}
+            None
+            if each.logprob is None
+            else {words.name_of(token): finite(logprob) for token, logprob in each.top}
             for each in likely
         ],
         "text_offset": [each.offset for each in likely],
     }
 
 
-def finite(logprob: float) -> float:
+def finite(logprob: float | None) -> float | None:
     """JSON has no infinity; OpenAI writes -9999 for what cannot be."""
-    return max(logprob, -9999.0)
+    return None if logprob is None else max(logprob, -9999.0)

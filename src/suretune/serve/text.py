@@ -18,8 +18,9 @@ class Decoding:
     A token is decoded behind those before it, because a tokenizer may write it differently alone.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, special: bool = False) -> None:
         self._tokenizer = tokenizer
+        self._special = special  # control tokens are shown
         self._ids: list[int] = []
         self._before = 0  # where decoding begins: some tokens back
         self._told = 0  # tokens whose text was given
@@ -41,8 +42,8 @@ class Decoding:
 
     def _new(self) -> str:
         decode = self._tokenizer.decode
-        known = decode(self._ids[self._before : self._told])
-        return decode(self._ids[self._before :])[len(known) :]
+        known = decode(self._ids[self._before : self._told], special=self._special)
+        return decode(self._ids[self._before :], special=self._special)[len(known) :]
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class Likely:
     """A token with its log-probability; `offset` is where its text begins in the answer."""
 
     token: int
-    logprob: float
+    logprob: float | None  # None: of a prompt's first token
     top: tuple[tuple[int, float], ...] = ()
     offset: int = 0
 
@@ -100,7 +101,7 @@ class Answer:
     shown: int = 0  # characters
     tokens: int = 0
     decoding: Decoding = field(init=False)
-    _decoded: int = 0
+    decoded: int = 0  # characters, those held back included
     _waiting: list[Likely] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -112,9 +113,9 @@ class Answer:
         """What may be shown after this token."""
         self.tokens += 1
         if logprob is not None:
-            self._waiting.append(Likely(token, logprob, top, self._decoded))
+            self._waiting.append(Likely(token, logprob, top, self.decoded))
         piece = self.decoding.add(token)
-        self._decoded += len(piece)
+        self.decoded += len(piece)
         return self._show(self.stops.add(piece), ended=self.stops.found)
 
     def end(self) -> tuple[str, list[Likely]]:

@@ -19,8 +19,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from suretune.serve.limits import HEADER_BYTES, Limits
+from suretune.serve.limits import HEADER_BYTES, Gate, Limits
 from suretune.serve.openai import error_body
+from suretune.serve.refusals import Refusals
 
 SPARE_FILES = 64  # that the process needs besides its connections
 CLOSING_SECONDS = 5  # for the last words to those who were cut off
@@ -31,6 +32,7 @@ class Connection(H11Protocol):
 
     limits: Limits
     most: int
+    refusals: Refusals
 
     _header: asyncio.TimerHandle | None = None
     _reader: asyncio.TimerHandle | None = None
@@ -38,10 +40,19 @@ class Connection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # paused, and timed, while anything is unread
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.most and not self._another_gives_way():
             self._answer(503, "Too many connections.")
         else:
             self._wait_for_header()
+
+    def _another_gives_way(self) -> bool:
+        """Drop the connection that has been silent longest: one client cannot take them all."""
+        idle = [c for c in self.connections if isinstance(c, Connection) and c._header is not None]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda c: c._header.when() if c._header else 0.0)
+        oldest.transport.abort()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._header, self._reader):
@@ -93,6 +104,8 @@ class Connection(H11Protocol):
         self._answer(getattr(error, "error_status_hint", 400), "This is no valid HTTP request.")
 
     def _answer(self, status: int, why: str) -> None:
+        client = str(self.client[0]) if self.client else "-"
+        self.refusals.note(status, None, "no HTTP request", client)
         body = json.dumps(error_body(status, why)).encode()
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json"
@@ -115,7 +128,9 @@ def make_server(app: Any, limits: Limits) -> Server:
     """A server for one socket that is bound already."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 4096 if files == resource.RLIM_INFINITY else max(16, min(4096, files - SPARE_FILES))
-    here = type("Here", (Connection,), {"limits": limits, "most": most})
+    refusals = app.refusals if isinstance(app, Gate) else Refusals()
+    about = {"limits": limits, "most": most, "refusals": refusals}
+    here = type("Here", (Connection,), about)
     config = uvicorn.Config(
         app, http=here, ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, timeout_keep_alive=30, backlog=2048,
