@@ -67,6 +67,7 @@ VERBS = (
     Verb(
         "resume",
         Text("go on with a run that was stopped", "继续一个中断的运行"),
+        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip"),
         positional="RUN",
     ),
     Verb(
@@ -235,7 +236,9 @@ def _known(error: Exception) -> Facts | None:
     from suretune.rundir import Damaged
 
     if isinstance(error, Damaged):
-        return SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        from suretune.run.meant import way_back
+
+        return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
     if isinstance(error, TemplateRefused):
         return Fault("template-refused", Origin("--questions", 0), found=str(error))
     return None

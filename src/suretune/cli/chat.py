@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from suretune.cli.parse import Command
+from suretune.cli.which import with_adapter
 from suretune.run.answer import Speaker, conversation, open_speaker, reply
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, Message, Text
@@ -26,6 +27,7 @@ def _speaker(command: Command, journal: Journal) -> Speaker:
     if not config.answer.adapters and not config.model.model:
         hint = Text("or --model for the base alone", "或用 --model 只加载基座")
         raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
+    config = with_adapter(command, journal).resolved.config
     return open_speaker(config, config.data.system, journal)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suretune.cli.parse import Command
+from suretune.cli.which import named_adapter
 from suretune.run.journal import Journal
 from suretune.run.listen import bind, key_for, need_packages
 from suretune.types import FlagFacts, Text
@@ -30,7 +31,8 @@ def listen(command: Command, journal: Journal) -> int:
     from suretune.run.serve import serve
 
     with listening:
-        house = open_house(config, runs, journal)
+        named = [named_adapter(run, journal, "suretune serve") for run in runs]
+        house = open_house(config, named, journal)
 
         def ready(about: Mapping[str, Any]) -> None:
             if made:

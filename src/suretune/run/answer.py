@@ -25,6 +25,7 @@ from suretune.options import AnswerOptions, Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
+from suretune.run.meant import meant, way_back
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
@@ -65,7 +66,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     """The adapter's folder, whole as far as its manifest says, or a stop; None if none is asked."""
     if asked.adapters is None:
         return None
-    path = Path(asked.adapters).expanduser().absolute()
+    path = meant(asked.adapters, journal).path
     folder = rundir.find_adapter(path, asked.checkpoint)
     if folder is None:
         there = [p.name for _, p in rundir.checkpoints(path)]
@@ -76,7 +77,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
         wanted = str(folder / WEIGHTS)
         raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
-        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if (found := foreign_format(folder)) is not None:
         raise journal.stop(another_version(folder, found, folder / "suretune.json"))
     return folder
@@ -112,17 +113,18 @@ def _load(
     try:
         tuned, match = load_adapter(model, folder)
     except rundir.Damaged as error:
-        about = SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        again = way_back(error.path)
+        about = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(about) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        about = SetupFacts("checkpoint-damaged", str(folder), found=found)
+        about = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
         raise journal.stop(about) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
     if match.non_finite:
         wrong = f"{match.non_finite[0]} is not finite"
-        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
     return talker(tuned)
