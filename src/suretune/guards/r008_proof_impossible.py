@@ -15,7 +15,6 @@ R008 proof-impossible：全新的进程无法加载或测量这个适配器。
 怎么改：看该进程最后的报错；原因排除后用 `suretune resume RUN` 重新验证。
 """
 
-from suretune import typed
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
@@ -23,7 +22,7 @@ from suretune.types import SetupFacts, Text
 def check(facts: SetupFacts) -> Values | None:
     """`nearest`: another command than `resume`, where the run has its seal already."""
     values = for_setup("proof-impossible")(facts)
-    again = facts.nearest or f"suretune resume {typed.path(facts.detail)}"
+    again = facts.nearest or f"suretune resume {values['path'] if values else ''}"
     return values and {**values, "again": again}
 
 

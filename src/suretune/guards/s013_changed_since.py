@@ -18,14 +18,13 @@ S013 changed-since：训练中断之后，数据或配置变了。
 怎么改：撤销提示里列出的改动，或者换一个 `--output_dir` 重新开始。
 """
 
-from suretune import typed
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("changed-since", "resume")(facts)
-    return values and {**values, "run": typed.path(facts.found or "RUN")}
+    return values and {**values, "run": values["found_path"]}
 
 
 GUARD = Guard(
