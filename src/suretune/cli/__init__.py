@@ -7,6 +7,7 @@ a signal, after a checkpoint.
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 import traceback
@@ -18,7 +19,9 @@ from suretune import __version__, words
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
 from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
+from suretune.phrases import printable
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
+from suretune.run.names import odd_names
 from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
 from suretune.words import say
 
@@ -26,6 +29,7 @@ ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型,并证明它真的有效。",
 )
+UNREAD = ("explain", "doctor", "import-cmd")  # verbs to which no word is a file of a run
 VERBS = (
     Verb(
         "demo",
@@ -148,8 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = ""
     if verb.name == "import-cmd":  # what was pasted is not ours to parse
         rest, text = apart(rest)
+    _let_all_be_said()
     command = parse(verb, rest, OWN.get(verb.name, {}))
     try:
+        if verb.name not in UNREAD:
+            journal = Journal()
+            journal.look_at_all(odd_names(rest, command.resolved))
+            journal.settle()
         if verb.name == "import-cmd":
             journal = Journal()
             journal.look_at_all(command.faults)
@@ -168,6 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found is not None:
             return _stopped(Journal().stop(found), command)
         return _internal(typed)
+
+
+def _let_all_be_said() -> None:
+    """A name that a stream cannot say is said in escapes: it must not end what was begun."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _language(typed: Sequence[str]) -> str | None:
@@ -248,13 +264,14 @@ def _internal(typed: Sequence[str]) -> int:
     """A mistake of ours: the details to a file, one sentence to the user."""
     path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
     words_typed = " ".join(_without_keys(typed))
-    path.write_text(f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}", "utf-8")
+    told = f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}"
+    path.write_text(told, "utf-8", errors="backslashreplace")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
         f"suretune 自身出错,详情见 {path}",
     )
     last = traceback.format_exc().strip().splitlines()[-1]
-    print(f"{say(sentence)}\n{last}", file=sys.stderr)
+    print(f"{say(sentence)}\n{printable(last)}", file=sys.stderr)
     return INTERNAL
 
 

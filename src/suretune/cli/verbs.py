@@ -192,7 +192,7 @@ def _say_where(run: Path, asked: str) -> None:
     folder = run.parent
     if run == Path(asked).expanduser().absolute():
         return
-    shown, name = typed.path(run), printable(folder)
+    shown, name = typed.path(run), printable(folder, keep="")
     told = Text(f"This run is {shown}", f"本次运行在 {shown}")
     if (folder / rundir.SEAL).is_file():
         told = Text(
@@ -226,7 +226,7 @@ def _train(
             checked, run, journal, watch, resume=resume, checkpoint=checkpoint
         )
     except Interrupted as interrupted:
-        go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved)
+        go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
         sentence = Text(
             f"Stopped by a signal; {saved} is complete. Go on: {go_on}",
             f"收到信号停止;{saved} 已完整保存。继续:{go_on}",

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -163,7 +163,8 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
             result = prover.prove(run, Path(folder) / "result.json")
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
-        raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
+        again = f"suretune verify {typed.path(run)}"
+        raise journal.stop(SetupFacts("proof-impossible", str(run), last, again)) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = result["answers"]["probes"] == then["answers"]["probes"]
     if then.get("general"):
