@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from suretune import __version__, words
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
 from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
-from suretune.phrases import printable
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.run.names import odd_names
 from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
@@ -211,10 +211,9 @@ def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str]]:
 
 def _top(typed: Sequence[str]) -> int:
     if typed and typed[0] in ("--version", "-V"):
-        print(f"suretune {__version__}")
+        tell(f"suretune {__version__}")
         return OK
     asked = not typed or typed[0] in ("--help", "-h", "help")
-    out = sys.stdout if asked else sys.stderr
     if not asked:
         names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
         from difflib import get_close_matches
@@ -225,20 +224,19 @@ def _top(typed: Sequence[str]) -> int:
         facts = FlagFacts("unknown-flag", typed[0], nearest=f"suretune {close[0]}" if close else "")
         show.findings(Journal().look(facts))
         return USAGE
-    print(f"{say(ABOUT)}\n", file=out)
+    tell(f"{say(ABOUT)}\n", err=not asked)
     for verb in VERBS:
-        print(f"  suretune {verb.name:<10} {say(verb.help)}", file=out)
-    print("\n  suretune VERB --help", file=out)
+        tell(f"  suretune {verb.name:<10} {say(verb.help)}", err=not asked)
+    tell("\n  suretune VERB --help", err=not asked)
     return OK
 
 
 def _stopped(stopped: Stopped, command: Command) -> int:
     if command.json:
-        import json
         from dataclasses import asdict
 
         about = {"status": stopped.status, "findings": [asdict(f) for f in stopped.findings]}
-        print(json.dumps(about, ensure_ascii=False))
+        tell_json(about)
     else:
         from suretune import show
 
@@ -271,7 +269,7 @@ def _internal(typed: Sequence[str]) -> int:
         f"suretune 自身出错,详情见 {path}",
     )
     last = traceback.format_exc().strip().splitlines()[-1]
-    print(f"{say(sentence)}\n{printable(last)}", file=sys.stderr)
+    tell(f"{say(sentence)}\n{last}", err=True)
     return INTERNAL
 
 

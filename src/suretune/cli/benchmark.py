@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.phrases import passed_of
@@ -24,9 +24,9 @@ def measure(command: Command, journal: Journal) -> int:
     told = run_benchmark(run, name, file, journal, limit)
     status = UNVERIFIED if told["lost"] else OK if told["measured"] else UNMEASURED
     if command.json:
-        print(json.dumps({"status": status, **told}, ensure_ascii=False))
+        tell_json({"status": status, **told})
     else:
-        print("\n".join(say(line) for line in _sentences(told)))
+        tell("\n".join(say(line) for line in _sentences(told)))
     return status
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import with_adapter
 from suretune.run.answer import Speaker, conversation, open_speaker, reply
@@ -16,6 +16,7 @@ from suretune.words import say
 
 BYE = ("exit", "quit", "/exit", "/quit")
 CLEAR = "/clear"
+ANSWER = "\n\t"  # what an answer may hold of what acts
 HINT = Text(
     "An empty line or /exit ends, /clear starts a new conversation.",
     "空行或 /exit 退出,/clear 开始新的对话。",
@@ -36,7 +37,7 @@ def converse(command: Command, journal: Journal) -> int:
     speaker = _speaker(command, journal)
     talking = sys.stdin.isatty()
     if talking:
-        print(say(HINT), file=sys.stderr)
+        tell(say(HINT), err=True)
     history: tuple[Message, ...] = ()
     while True:
         line = _read(talking)
@@ -68,9 +69,9 @@ def _speak(speaker: Speaker, messages: tuple[Message, ...], command: Command) ->
     for piece in reply(speaker, messages, asked, seed):
         pieces.append(piece)
         if asked.stream:
-            print(piece, end="", flush=True)
+            tell(piece, keep=ANSWER, end="")
     text = "".join(pieces)
-    print("" if asked.stream else text, flush=True)
+    tell("" if asked.stream else text, keep=ANSWER)
     return text
 
 
@@ -84,9 +85,9 @@ def answer_file(command: Command, journal: Journal) -> int:
         said = "".join(reply(speaker, messages, asked, seed))
         if command.json:
             line = {"question": probe.question, "answer": said, "passed": probe.judge(said)}
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            tell_json(line)
         else:
-            print(f"> {probe.question}\n{said}\n", flush=True)
+            tell(f"> {probe.question}\n{said}\n", keep=ANSWER)
     return OK
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter
 from suretune.run.journal import Journal
@@ -36,8 +36,8 @@ def listen(command: Command, journal: Journal) -> int:
 
         def ready(about: Mapping[str, Any]) -> None:
             if made:
-                print(say(Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")),
-                      file=sys.stderr)  # fmt: skip
+                once = Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")
+                tell(say(once), err=True)
             _tell(about, command.json)
 
         return serve(house, listening, key, journal, ready)
@@ -45,12 +45,12 @@ def listen(command: Command, journal: Journal) -> int:
 
 def _tell(about: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(about, ensure_ascii=False), flush=True)
+        tell_json(about)
         return
-    print(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
+    tell(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
     for model in about["models"]:
-        print(f"  {model['id']}  {say(_standing(model))}")
-    print(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")), flush=True)
+        tell(f"  {model['id']}  {say(_standing(model))}", keep="")
+    tell(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")))
 
 
 def _standing(model: Mapping[str, Any]) -> Text:

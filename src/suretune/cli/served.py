@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from suretune import show, typed
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.run.journal import Journal
@@ -34,9 +34,9 @@ def verify_url(command: Command, journal: Journal) -> int:
         raise journal.stop(not_sealed(found, serving=False))
     told, status = verify_server(remote, found.run, plain.get("served_model_name"), needed, journal)
     if command.json:
-        print(json.dumps({"status": status, **told}, ensure_ascii=False))
+        tell_json({"status": status, **told})
     else:
-        print(say(_sentence(told)))
+        tell(say(_sentence(told)), keep="")
         show.findings(journal.findings)
     return status
 

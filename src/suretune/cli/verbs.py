@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
@@ -119,7 +118,7 @@ def check(command: Command, journal: Journal) -> int:
     if command.json:
         from suretune.run.summary import data_summary, plan_summary
 
-        _print_json(
+        tell_json(
             {
                 "status": OK,
                 "data": data_summary(checked),
@@ -205,7 +204,7 @@ def _say_where(run: Path, asked: str) -> None:
             f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
             f"{name} 是一个没有封条的运行；要继续它：{go_on}\n本次运行在 {shown}",
         )
-    print(say(told), file=sys.stderr)
+    tell(say(told), err=True)
 
 
 def _train(
@@ -231,12 +230,12 @@ def _train(
             f"Stopped by a signal; {saved} is complete. Go on: {go_on}",
             f"收到信号停止;{saved} 已完整保存。继续:{go_on}",
         )
-        print(say(sentence), file=sys.stderr)
+        tell(say(sentence), err=True)
         return interrupted.status
     finally:
         watch.close()
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
         show.verdict(told)
@@ -293,11 +292,11 @@ def init(command: Command, journal: Journal) -> int:
         found = f"{type(error).__name__}: {error}"
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
     if command.json:
-        _print_json({"rows": str(rows), "probes": str(probes)})
+        tell_json({"rows": str(rows), "probes": str(probes)})
         return OK
-    print(printable(f"{rows}\n{probes}\n"))
+    tell(f"{rows}\n{probes}\n")
     named = typed.path(rows), typed.path(probes)
-    print(f"suretune sft --model pocket --dataset {named[0]} --probes {named[1]}")
+    tell(f"suretune sft --model pocket --dataset {named[0]} --probes {named[1]}")
     return OK
 
 
@@ -327,10 +326,10 @@ def _standing_in(folder: Path) -> Iterator[None]:
     """Relative paths of a run mean what they meant where it was begun."""
     before = Path.cwd()
     if folder != before:
-        print(say(Text(
+        tell(say(Text(
             f"Relative paths are read from {folder}, where the run was begun.",
             f"相对路径从 {folder} 算起，这个运行是在那里开始的。",
-        )), file=sys.stderr)  # fmt: skip
+        )), err=True)  # fmt: skip
     os.chdir(folder)
     try:
         yield
@@ -395,7 +394,7 @@ def verify(command: Command, journal: Journal) -> int:
         raise journal.stop(not_sealed(found, serving=False))
     told = recheck(_run(found), journal)
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         good = Text(
             f"Verified: {told['files']} files as sealed, {told['probes']} answers the same,"
@@ -405,7 +404,7 @@ def verify(command: Command, journal: Journal) -> int:
         bad = Text(
             "Not verified: answers or base differ from the seal.", "未通过:回答或基座与封条不同。"
         )
-        print(say(good if told["verified"] else bad))
+        tell(say(good if told["verified"] else bad))
     return OK if told["verified"] else UNVERIFIED
 
 
@@ -423,7 +422,7 @@ def _report(run: Path, command: Command, journal: Journal) -> int:
     told = rundir.read_json(run / "report.json")
     told = where_it_is(told, run)
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         from suretune import show
 
@@ -444,9 +443,9 @@ def explain(command: Command, journal: Journal) -> int:
         text = "\n\n".join([title, say(known.cause), say(known.cure), more])
     if text is None:
         for guard in all_guards():
-            print(f"{guard.code} {guard.name}", file=sys.stdout if not command.word else sys.stderr)
+            tell(f"{guard.code} {guard.name}", err=bool(command.word))
         return OK if not command.word else USAGE
-    print(text.strip())
+    tell(text.strip())
     return OK
 
 
@@ -462,7 +461,3 @@ def _run(found: Meant) -> Path:
     if found.run is None:
         raise ValueError(f"{found.path} is no run")
     return found.run
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+from suretune.cli.out import tell
 from suretune.cli.parse import Command
 from suretune.config import Resolved
-from suretune.phrases import printable
 from suretune.run.flags import LAST, OFF
 from suretune.run.journal import Journal
 from suretune.run.meant import Meant, meant, newest_run, run_meant
@@ -43,7 +42,7 @@ def with_adapter(command: Command, journal: Journal) -> Command:
 
 def _said(found: Meant) -> Meant:
     if found.chosen:
-        print(printable(say(found.chosen)), file=sys.stderr)
+        tell(say(found.chosen), err=True)
     return found
 
 

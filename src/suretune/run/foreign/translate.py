@@ -17,7 +17,7 @@ from suretune.run.flags import misused_flags
 from suretune.run.foreign.arithmetic import Sums, add_up, mend
 from suretune.run.foreign.named import Named, named
 from suretune.run.foreign.pasted import Pasted
-from suretune.run.foreign.serving import modules, put_modules, settle_serving
+from suretune.run.foreign.serving import Module, modules, put_modules, settle_serving
 from suretune.run.foreign.tables import Entry
 from suretune.types import Finding, FlagFacts, Text
 
@@ -294,7 +294,8 @@ def _sample(made: Translation, line: Line, values: Sequence[str]) -> bool:
 
 
 def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
-    found, changed = [], line
+    found: list[Module] = []
+    changed = line
     for module in modules(values):
         match = _CHECKPOINT.fullmatch(module.path)
         taken = match is not None and any(one.path == match["run"] for one in found)
