@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import with_adapter
-from suretune.run.answer import Speaker, conversation, open_speaker, reply
+from suretune.model.generate import NotFinite
+from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, Message, Text
 from suretune.verify.probes import Probe, read_probes
@@ -52,7 +54,7 @@ def converse(command: Command, journal: Journal) -> int:
             messages = (*history, Message("user", line))
         else:
             messages = conversation(speaker, line)
-        said = _speak(speaker, messages, command)
+        said = _speak(speaker, messages, command, journal)
         history = (*messages, Message("assistant", said))
 
 
@@ -63,10 +65,23 @@ def _read(talking: bool) -> str | None:
         return None
 
 
-def _speak(speaker: Speaker, messages: tuple[Message, ...], command: Command) -> str:
-    asked, seed = command.resolved.config.answer, command.resolved.config.schedule.seed
+def _pieces(
+    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+) -> Iterator[str]:
+    """An answer as it is made; a stop where the model computes no finite numbers."""
+    config = command.resolved.config
+    try:
+        yield from reply(speaker, messages, config.answer, config.schedule.seed)
+    except NotFinite as error:
+        raise journal.stop(not_finite(speaker)) from error
+
+
+def _speak(
+    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+) -> str:
+    asked = command.resolved.config.answer
     pieces = []
-    for piece in reply(speaker, messages, asked, seed):
+    for piece in _pieces(speaker, messages, command, journal):
         pieces.append(piece)
         if asked.stream:
             tell(piece, keep=ANSWER, end="")
@@ -77,12 +92,11 @@ def _speak(speaker: Speaker, messages: tuple[Message, ...], command: Command) ->
 
 def answer_file(command: Command, journal: Journal) -> int:
     """Each question of --questions (or stdin) answered; judged where it says what must be said."""
-    asked, seed = command.resolved.config.answer, command.resolved.config.schedule.seed
-    probes = _questions(asked.questions, journal)
+    probes = _questions(command.resolved.config.answer.questions, journal)
     speaker = _speaker(command, journal)
     for probe in probes:
         messages = probe.messages(speaker.system)
-        said = "".join(reply(speaker, messages, asked, seed))
+        said = "".join(_pieces(speaker, messages, command, journal))
         if command.json:
             line = {"question": probe.question, "answer": said, "passed": probe.judge(said)}
             tell_json(line)

@@ -18,6 +18,7 @@ from suretune import rundir, typed
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
@@ -142,12 +143,24 @@ def reply(
     with answering(speaker.model):
         steps = stream(
             speaker.model, [prompt], speaker.tokenizer.stop_ids, asked.max_new_tokens,
-            asked.temperature, asked.top_p, generator,
+            asked.temperature, asked.top_p, generator, strict=True,
         )  # fmt: skip
         for step in steps:
             piece = pieces.step(speaker.tokenizer.vocabulary, step[0][1])
             if piece:
                 yield piece
+
+
+def not_finite(speaker: Speaker) -> SetupFacts:
+    """What is told where `reply` raised NotFinite: whose numbers, and in which precision."""
+    folder = speaker.adapter
+    whose = str(folder) if folder else speaker.base
+    weights = speaker.model.stack.head if isinstance(speaker.model, Decoder) else speaker.model
+    kind = str(next(weights.parameters()).dtype).removeprefix("torch.")
+    above = folder.parents[:2] if folder else ()
+    sealed = [run for run in above if (run / rundir.SEAL).is_file()]
+    look = f"suretune verify {typed.path(sealed[0])}" if sealed else ""
+    return SetupFacts("answer-not-finite", whose, kind, look)
 
 
 def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
