@@ -566,6 +566,21 @@ SETUP_CASES = {
         "runs/a",
         "`--allow_unverified true`",
     ),
+    "V018": on_setup(
+        setup("answer-not-finite", "runs/a/adapter", "float16"),
+        "runs/a/adapter",
+        "`--torch_dtype float32`",
+    ),
+    "S037": on_setup(
+        setup("several-runs", "out", "run-0001, run-0002", "suretune verify out/run-0002"),
+        "out",
+        "`suretune verify out/run-0002`",
+    ),
+    "S038": on_setup(
+        setup("name-not-utf8", "--dataset", r"$'\321\265'", r"mv -- $'\321\265' x"),
+        "--dataset",
+        r"`mv -- $'\321\265' x`",
+    ),
     "V008": on_setup(
         setup("slots-too-large", "64 x 32768", "120.0 GiB of 93.1"),
         "--max_num_seqs",

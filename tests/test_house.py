@@ -27,6 +27,7 @@ FLOORS = {
             "config",
             "rundir",
             "phrases",
+            "typed",
             "pocket",
         ),
         1,

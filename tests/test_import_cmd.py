@@ -167,7 +167,7 @@ def test_patience_gets_evaluations_enough(folder: Path) -> None:
         ("swift sft --split_dataset_ratio 0.1", "split_dataset_ratio", "kept", True),
         ("swift infer --adapter_dir out", "adapter_dir", "never-existed", True),
         ("swift infer --adapters out/v0-2/checkpoint-500", "adapters", "changed", True),
-        ("swift deploy --adapters out", "adapters", "kept", False),
+        ("swift deploy --adapters out", "adapters", "kept", True),
         ("llamafactory-cli train --quantization_bit 4", "quantization_bit", "unavailable", False),
         ("llamafactory-cli train --stage dpo", "stage", "unavailable", False),
         ("axolotl train --micro-batch-size 2", "micro_batch_size", "renamed", True),
@@ -400,6 +400,95 @@ def test_any_text_is_answered(folder: Path, capsys: pytest.CaptureFixture[str], 
     report = explained(text, ALLOWED)
     if report and report["working"] and "$" not in report["working"]:
         parses(report)
+
+
+# --- commands that serve ------------------------------------------------------------------------
+
+SERVING = [
+    ("swift deploy --adapters out/a --infer_backend vllm --served_model_name mybot --max_new_tokens"
+     " 2048 --temperature 0 --host 0.0.0.0 --port 8000",
+     "serve out/a --served_model_name mybot --max_new_tokens 2048 --host 0.0.0.0 --port 8000"),
+    ("swift deploy --model Qwen/Q --adapters lora1=out/a lora2=out/b --vllm_max_lora_rank 64",
+     "serve out/a out/b --model Qwen/Q --served_model_name lora1 lora2"),
+    ("swift deploy --adapters out/v0-1/checkpoint-50 --merge_lora true --host 127.0.0.1",
+     "serve out --host 127.0.0.1"),
+    ("python -m swift.cli.deploy --model Qwen/Q --port 9", "serve --model Qwen/Q --port 9"),
+    ("API_PORT=8001 API_HOST=0.0.0.0 API_KEY=k llamafactory-cli api --model_name_or_path Qwen/Q"
+     " --adapter_name_or_path saves/q --template qwen --finetuning_type lora --infer_backend vllm",
+     "serve saves/q --port 8001 --host 0.0.0.0 --api_key k --model Qwen/Q"),
+    ("llamafactory-cli api --adapter_name_or_path a,b", "serve a b"),
+    ("vllm serve Qwen/Q --enable-lora --lora-modules x=out/a y=out/b --max-lora-rank 64 --port 8000"
+     " --dtype half --api-key k --max-model-len 4096",
+     "serve out/a out/b --model Qwen/Q --served_model_name x y --port 8000 --torch_dtype float16"
+     " --api_key k --max_model_len 4096"),
+    ("python3 -m vllm.entrypoints.openai.api_server --model Qwen/Q --lora-modules"
+     " '{\"name\": \"x\", \"path\": \"out/a\", \"base_model_name\": \"Qwen/Q\"}'",
+     "serve out/a --model Qwen/Q --served_model_name x"),
+    ("vllm serve Qwen/Q --gpu-memory-utilization 0.9", "serve --model Qwen/Q"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "ours"), SERVING)
+def test_a_command_that_serves_becomes_one(text: str, ours: str, folder: Path) -> None:
+    report = told(text)
+    split = typed(report)
+    assert sorted(split) == sorted(ours.split()) and split[0] == "serve"
+    words = ours.split()
+    ends = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    assert split[:ends] == words[:ends]  # the runs, in their order
+    assert report["same_job"], report
+    parses(report)
+
+
+@pytest.mark.parametrize(
+    ("text", "verb"),
+    [
+        ("swift app --adapters out/a --server_port 7860", "serve"),
+        ("llamafactory-cli webchat --adapter_name_or_path out/a", "serve"),
+        ("swift infer --adapters a=out/a b=out/b", "infer"),
+        ("swift deploy --model Qwen/Q --served_model_name q", "serve"),
+        ("swift deploy --model Qwen/Q --adapters a=x b=y --served_model_name q", "serve"),
+        ("swift deploy --adapters out/a --vllm_tensor_parallel_size 2", "serve"),
+        ("vllm serve Qwen/Q --served-model-name q", "serve"),
+        ("vllm serve Qwen/Q --enable-auto-tool-choice --tool-call-parser hermes", "serve"),
+        ("swift export --adapters out/a --merge_lora true", ""),
+        ("llamafactory-cli export x.yaml", ""),
+        ("axolotl vllm-serve x.yml", ""),
+        ("vllm bench serve", ""),
+    ],
+)
+def test_what_cannot_be_served_so_is_said_and_is_no_success(
+    text: str, verb: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import-cmd", text, "--json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert (report["working"].split()[1:2] or [""])[0] == verb and not report["same_job"]
+    assert any(note["serious"] for note in report["notes"]) or any(
+        flag["verdict"] in ("unavailable", "unknown") for flag in report["flags"]
+    )
+    if verb:
+        parses(report)
+
+
+@pytest.mark.parametrize("name", ["deploy", "deploy_multi", "lf_api"])
+def test_the_commands_of_the_field_serve(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = ROOT.parent / "shared" / "field" / "serve" / f"{name}.txt"
+    if not file.is_file():
+        pytest.skip("the field's inputs are not there")
+    assert main(["import-cmd", "--file", str(file), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert typed(report)[0] == "serve"
+    parses(report)
+
+
+def test_an_adapter_without_a_seal_is_served_only_with_a_word(folder: Path) -> None:
+    (folder / "peft").mkdir()
+    (folder / "peft" / "adapter_config.json").write_text("{}")
+    report = told("swift deploy --adapters peft")
+    assert value_of(report, "--allow_unverified") == "true"
+    assert any("no seal" in note["en"] for note in report["notes"])
 
 
 # --- the tables ---------------------------------------------------------------------------------

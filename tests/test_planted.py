@@ -9,6 +9,7 @@ import ast
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -117,8 +118,6 @@ def edit(path: Path, **change: Any) -> None:
 
 def shim(tmp: Path, code: str) -> dict[str, str]:
     """An environment in which every Python runs these lines before anything else."""
-    import os
-
     (tmp / "shim").mkdir()
     (tmp / "shim" / "sitecustomize.py").write_text(code)
     return {"PYTHONPATH": f"{tmp / 'shim'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
@@ -222,6 +221,11 @@ TABLE: dict[str, Maker] = {
     "S025": lambda t: Plant(made_in_bfloat16(t), 0),
     "S026": lambda t: Plant(one_token_more(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
+    "S037": lambda t: Plant(("report", two_runs(t)), 4),
+    "S038": lambda t: Plant(
+        ("check", "--model", "pocket", "--dataset", os.fsdecode(b"\xd1\xb5\xc1\xb7.jsonl")), 4),
+    "V018": lambda t: Plant(
+        ("ask", "--model", no_numbers(t), "--questions", raw(t, "Hi\n", "q.txt")), 4),
     "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
     # These three are shown by the run in which they are planted together.
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
@@ -285,6 +289,23 @@ def half_a_model(tmp: Path) -> tuple[object, ...]:
     weights = base(tmp) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1_000_000])
     return ("sft", "--model", tmp / "base", "--dataset", rows(tmp), "--output_dir", tmp / "run")
+
+
+def two_runs(tmp: Path) -> Path:
+    for name in ("run-0001", "run-0002"):
+        (tmp / "runs" / name).mkdir(parents=True)
+        raw(tmp, "", f"runs/{name}/findings.jsonl")
+    return tmp / "runs"
+
+
+def no_numbers(tmp: Path) -> Path:
+    """A base that is whole and computes nothing finite."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(base(tmp) / "model.safetensors")
+    weights["model.norm.weight"] *= float("inf")
+    save_file(weights, tmp / "base" / "model.safetensors", metadata={"format": "pt"})
+    return tmp / "base"
 
 
 def made_in_bfloat16(tmp: Path) -> tuple[object, ...]:

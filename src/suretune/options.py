@@ -284,6 +284,19 @@ class RunOptions:
         2, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
     )
     use_loss_scale_sampler: bool | None = option(None, "never existed", "从未存在过")
+    resume_from_checkpoint: str | None = option(
+        None, "of `suretune resume`: the run or checkpoint to go on from",
+        "用于 `suretune resume`:从哪个运行或检查点继续",
+    )  # fmt: skip
+    resume: bool | None = option(
+        None, "other tools' word for `suretune resume`", "其他工具的写法,即 `suretune resume`"
+    )
+    resume_only_model: bool | None = option(
+        None, "a resume always restores optimizer and order, too", "继续时总会同时恢复优化器和顺序"
+    )
+    ignore_data_skip: bool | None = option(
+        None, "a resume goes on with the rows of the plan", "继续时总是接着计划里的数据"
+    )
     disable_tqdm: bool = option(False, "no progress bar", "不显示进度条")
 
 

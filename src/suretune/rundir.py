@@ -151,7 +151,8 @@ def digest_of(value: Any) -> str:
 def new_run(output_dir: str) -> Path:
     """`output_dir` itself when that name is new, else the next numbered folder in it.
 
-    The default, `runs`, is always a folder of runs.
+    The default, `runs`, is always a folder of runs. A folder that is a run stays that run: what is
+    made in it goes by its own name.
     """
     folder = Path(output_dir).expanduser().absolute()
     if not folder.exists() and output_dir != "runs":
@@ -161,8 +162,25 @@ def new_run(output_dir: str) -> Path:
     taken = [int(name) for path in folder.glob("run-*") if (name := path.name[4:]).isdigit()]
     run = folder / f"run-{max(taken, default=0) + 1:04d}"
     run.mkdir()
-    write_json(folder / NEWEST, {"run": run.name})
+    if not is_run(folder):
+        write_json(folder / NEWEST, {"run": run.name})
     return run
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run itself, finished or not, whatever else it holds."""
+    marks = ("run.json", SEAL, "findings.jsonl", "adapter/adapter_config.json")
+    return any((folder / mark).is_file() for mark in marks)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs that lie directly in a folder, the newest, as far as that is known, last."""
+    found = sorted(path for path in folder.iterdir() if is_run(path))
+    newest = folder / NEWEST
+    if newest.is_file():
+        last = str(recorded(newest, "run"))
+        found.sort(key=lambda path: path.name == last)
+    return found
 
 
 def checkpoints(run: Path) -> list[tuple[int, Path]]:
@@ -247,13 +265,11 @@ def sweep(folder: Path) -> None:
 
 
 def find_adapter(path: Path, choice: str | None = None) -> Path | None:
-    """The adapter folder that a run, a checkpoint, a folder of runs or an adapter folder means.
+    """The adapter folder that a run, a checkpoint or an adapter folder means.
 
     `choice` is best, last or a step; without it a run gives its proven adapter, else its best
     checkpoint, else its last.
     """
-    if (path / NEWEST).is_file():
-        return find_adapter(path / recorded(path / NEWEST, "run"), choice)
     if (path / "adapter_config.json").is_file() and choice is None:
         return path
     if choice is None and (path / "adapter" / "adapter_config.json").is_file():

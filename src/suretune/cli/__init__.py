@@ -7,6 +7,7 @@ a signal, after a checkpoint.
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 import traceback
@@ -15,10 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from suretune import __version__, words
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
 from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
+from suretune.run.names import odd_names
 from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
 from suretune.words import say
 
@@ -26,6 +29,7 @@ ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型,并证明它真的有效。",
 )
+UNREAD = ("explain", "doctor", "import-cmd")  # verbs to which no word is a file of a run
 VERBS = (
     Verb(
         "demo",
@@ -67,6 +71,7 @@ VERBS = (
     Verb(
         "resume",
         Text("go on with a run that was stopped", "继续一个中断的运行"),
+        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip"),
         positional="RUN",
     ),
     Verb(
@@ -147,8 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = ""
     if verb.name == "import-cmd":  # what was pasted is not ours to parse
         rest, text = apart(rest)
+    _let_all_be_said()
     command = parse(verb, rest, OWN.get(verb.name, {}))
     try:
+        if verb.name not in UNREAD:
+            journal = Journal()
+            journal.look_at_all(odd_names(rest, command.resolved))
+            journal.settle()
         if verb.name == "import-cmd":
             journal = Journal(verb=verb.name)
             journal.look_at_all(command.faults)
@@ -167,6 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found is not None:
             return _stopped(Journal().stop(found), command)
         return _internal(typed)
+
+
+def _let_all_be_said() -> None:
+    """A name that a stream cannot say is said in escapes: it must not end what was begun."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _language(typed: Sequence[str]) -> str | None:
@@ -194,10 +211,9 @@ def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str]]:
 
 def _top(typed: Sequence[str]) -> int:
     if typed and typed[0] in ("--version", "-V"):
-        print(f"suretune {__version__}")
+        tell(f"suretune {__version__}")
         return OK
     asked = not typed or typed[0] in ("--help", "-h", "help")
-    out = sys.stdout if asked else sys.stderr
     if not asked:
         names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
         from difflib import get_close_matches
@@ -209,20 +225,19 @@ def _top(typed: Sequence[str]) -> int:
         facts = FlagFacts("unknown-flag", typed[0], nearest=nearest, verb="VERB")
         show.findings(Journal().look(facts))
         return USAGE
-    print(f"{say(ABOUT)}\n", file=out)
+    tell(f"{say(ABOUT)}\n", err=not asked)
     for verb in VERBS:
-        print(f"  suretune {verb.name:<10} {say(verb.help)}", file=out)
-    print("\n  suretune VERB --help", file=out)
+        tell(f"  suretune {verb.name:<10} {say(verb.help)}", err=not asked)
+    tell("\n  suretune VERB --help", err=not asked)
     return OK
 
 
 def _stopped(stopped: Stopped, command: Command) -> int:
     if command.json:
-        import json
         from dataclasses import asdict
 
         about = {"status": stopped.status, "findings": [asdict(f) for f in stopped.findings]}
-        print(json.dumps(about, ensure_ascii=False))
+        tell_json(about)
     else:
         from suretune import show
 
@@ -236,7 +251,9 @@ def _known(error: Exception) -> Facts | None:
     from suretune.rundir import Damaged
 
     if isinstance(error, Damaged):
-        return SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        from suretune.run.meant import way_back
+
+        return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
     if isinstance(error, TemplateRefused):
         return Fault("template-refused", Origin("--questions", 0), found=str(error))
     return None
@@ -246,13 +263,14 @@ def _internal(typed: Sequence[str]) -> int:
     """A mistake of ours: the details to a file, one sentence to the user."""
     path = Path(tempfile.mkdtemp(prefix="suretune-")) / "error.txt"
     words_typed = " ".join(_without_keys(typed))
-    path.write_text(f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}", "utf-8")
+    told = f"suretune {__version__}\n{words_typed}\n{traceback.format_exc()}"
+    path.write_text(told, "utf-8", errors="backslashreplace")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
         f"suretune 自身出错,详情见 {path}",
     )
     last = traceback.format_exc().strip().splitlines()[-1]
-    print(f"{say(sentence)}\n{last}", file=sys.stderr)
+    tell(f"{say(sentence)}\n{last}", err=True)
     return INTERNAL
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.verbs import run_folder
+from suretune.cli.which import named_run
 from suretune.phrases import passed_of
 from suretune.run.journal import OK, UNMEASURED, UNVERIFIED, Journal
 from suretune.types import FlagFacts, Text
@@ -19,12 +20,13 @@ def measure(command: Command, journal: Journal) -> int:
     name, file, limit = _asked(command, journal)
     from suretune.run.benchmark import run_benchmark
 
-    told = run_benchmark(run_folder(command.word, journal), name, file, journal, limit)
+    run = named_run(command.word, journal, f"suretune {command.verb.name}").run or Path()
+    told = run_benchmark(run, name, file, journal, limit)
     status = UNVERIFIED if told["lost"] else OK if told["measured"] else UNMEASURED
     if command.json:
-        print(json.dumps({"status": status, **told}, ensure_ascii=False))
+        tell_json({"status": status, **told})
     else:
-        print("\n".join(say(line) for line in _sentences(told)))
+        tell("\n".join(say(line) for line in _sentences(told)))
     return status
 
 

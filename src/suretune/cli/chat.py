@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.run.answer import Speaker, conversation, open_speaker, reply
+from suretune.cli.which import with_adapter
+from suretune.model.generate import NotFinite
+from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, Message, Text
 from suretune.verify.probes import Probe, read_probes
@@ -15,6 +18,7 @@ from suretune.words import say
 
 BYE = ("exit", "quit", "/exit", "/quit")
 CLEAR = "/clear"
+ANSWER = "\n\t"  # what an answer may hold of what acts
 HINT = Text(
     "An empty line or /exit ends, /clear starts a new conversation.",
     "空行或 /exit 退出,/clear 开始新的对话。",
@@ -26,6 +30,7 @@ def _speaker(command: Command, journal: Journal) -> Speaker:
     if not config.answer.adapters and not config.model.model:
         hint = Text("or --model for the base alone", "或用 --model 只加载基座")
         raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
+    config = with_adapter(command, journal).resolved.config
     return open_speaker(config, config.data.system, journal)
 
 
@@ -34,7 +39,7 @@ def converse(command: Command, journal: Journal) -> int:
     speaker = _speaker(command, journal)
     talking = sys.stdin.isatty()
     if talking:
-        print(say(HINT), file=sys.stderr)
+        tell(say(HINT), err=True)
     history: tuple[Message, ...] = ()
     while True:
         line = _read(talking)
@@ -49,7 +54,7 @@ def converse(command: Command, journal: Journal) -> int:
             messages = (*history, Message("user", line))
         else:
             messages = conversation(speaker, line)
-        said = _speak(speaker, messages, command)
+        said = _speak(speaker, messages, command, journal)
         history = (*messages, Message("assistant", said))
 
 
@@ -60,31 +65,43 @@ def _read(talking: bool) -> str | None:
         return None
 
 
-def _speak(speaker: Speaker, messages: tuple[Message, ...], command: Command) -> str:
-    asked, seed = command.resolved.config.answer, command.resolved.config.schedule.seed
+def _pieces(
+    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+) -> Iterator[str]:
+    """An answer as it is made; a stop where the model computes no finite numbers."""
+    config = command.resolved.config
+    try:
+        yield from reply(speaker, messages, config.answer, config.schedule.seed)
+    except NotFinite as error:
+        raise journal.stop(not_finite(speaker)) from error
+
+
+def _speak(
+    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+) -> str:
+    asked = command.resolved.config.answer
     pieces = []
-    for piece in reply(speaker, messages, asked, seed):
+    for piece in _pieces(speaker, messages, command, journal):
         pieces.append(piece)
         if asked.stream:
-            print(piece, end="", flush=True)
+            tell(piece, keep=ANSWER, end="")
     text = "".join(pieces)
-    print("" if asked.stream else text, flush=True)
+    tell("" if asked.stream else text, keep=ANSWER)
     return text
 
 
 def answer_file(command: Command, journal: Journal) -> int:
     """Each question of --questions (or stdin) answered; judged where it says what must be said."""
-    asked, seed = command.resolved.config.answer, command.resolved.config.schedule.seed
-    probes = _questions(asked.questions, journal)
+    probes = _questions(command.resolved.config.answer.questions, journal)
     speaker = _speaker(command, journal)
     for probe in probes:
         messages = probe.messages(speaker.system)
-        said = "".join(reply(speaker, messages, asked, seed))
+        said = "".join(_pieces(speaker, messages, command, journal))
         if command.json:
             line = {"question": probe.question, "answer": said, "passed": probe.judge(said)}
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            tell_json(line)
         else:
-            print(f"> {probe.question}\n{said}\n", flush=True)
+            tell(f"> {probe.question}\n{said}\n", keep=ANSWER)
     return OK
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
+from suretune.cli.out import tell, tell_json
 from suretune.run.journal import ENVIRONMENT, OK
 from suretune.run.machine import NEEDS, numbers
 from suretune.types import Text
@@ -35,10 +35,10 @@ def examine(as_json: bool) -> int:
         found |= _gpu()
     found["free disk GiB"] = round(shutil.disk_usage(".").free / 2**30, 1)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        tell_json(found)
     else:
         for name, value in found.items():
-            print(f"{name:<16} {value}")
+            tell(f"{name:<16} {value}")
     return ENVIRONMENT if wrong else OK
 
 

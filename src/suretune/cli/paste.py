@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.run.journal import OK, USAGE, Journal
 from suretune.types import FlagFacts, Text
@@ -55,7 +55,7 @@ def import_cmd(command: Command, journal: Journal, verbs: Sequence[Verb]) -> int
         raise journal.stop(FlagFacts("bad-value", "import-cmd", shown, hint=EXAMPLE))
     status = OK if report["same_job"] else USAGE
     if command.json:
-        print(json.dumps({"status": status, **report}, ensure_ascii=False))
+        tell_json({"status": status, **report})
     else:
         from suretune import show
 

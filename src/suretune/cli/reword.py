@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 
-from suretune import rundir
+from suretune import rundir, typed
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
 from suretune.run.journal import DATA, OK, Journal
@@ -38,21 +37,21 @@ def write_wordings(command: Command, journal: Journal) -> int:
         about = f"{type(error).__name__}: {error}"
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
     if command.json:
-        print(json.dumps({"file": str(path), "rows": len(found.rows), "left_out": found.left_out}))
+        tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})
         return OK if found.rows else DATA
     for question, wording in found.pairs[:SHOWN]:
-        print(f"{question}\n  {wording}")
-    print(say(Text(
+        tell(f"{question}\n  {wording}")
+    tell(say(Text(
         f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody checked"
         " what they mean.",
         f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由基座模型写成，意思没有人核对过。",
     )))  # fmt: skip
     for why, number in found.left_out.most_common():
-        print(f"  {number:>4}  {say(WHY_NOT[why])}")
+        tell(f"  {number:>4}  {say(WHY_NOT[why])}")
     if found.rows:
         words = ["suretune", "check", "--model", str(resolved.config.model.model), "--dataset",
                  *resolved.config.data.dataset, str(path), "--mixed_shapes", "true"]  # fmt: skip
         if ignored := resolved.config.data.ignore_fields:  # else the advice would stop
             words += ["--ignore_fields", *ignored]
-        print(shlex.join(words))
+        tell(typed.command(*words))
     return OK if found.rows else DATA

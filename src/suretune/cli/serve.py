@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from suretune import show
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.cli.which import named_adapter
 from suretune.run.journal import Journal
 from suretune.run.listen import Reach, bind, key_for, need_folder, need_packages, origins, proxies
 from suretune.types import FlagFacts, Text
@@ -33,12 +34,13 @@ def listen(command: Command, journal: Journal) -> int:
     from suretune.run.serve import serve
 
     with listening:
-        house = open_house(config, runs, journal)
+        named = [named_adapter(run, journal, "suretune serve") for run in runs]
+        house = open_house(config, named, journal)
 
         def ready(about: Mapping[str, Any]) -> None:
             if made:
-                print(say(Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")),
-                      file=sys.stderr)  # fmt: skip
+                once = Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")
+                tell(say(once), err=True)
             _tell({**about, "findings": list(map(journal.line, journal.findings))}, command.json)
             if not command.json:
                 show.findings(journal.findings)
@@ -48,15 +50,15 @@ def listen(command: Command, journal: Journal) -> int:
 
 def _tell(about: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(about, ensure_ascii=False), flush=True)
+        tell_json(about)
         return
-    print(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
+    tell(say(Text(f"Serving on {about['url']}", f"服务地址 {about['url']}")))
     for model in about["models"]:
-        print(f"  {model['id']}  {say(_standing(model))}")
-    print(f"  {say(_room(about))}")
+        tell(f"  {model['id']}  {say(_standing(model))}", keep="")
+    tell(f"  {say(_room(about))}")
     page = f"{str(about['url']).removesuffix('/v1')}/docs"
-    print(say(Text(f"To try it in a browser: {page}", f"在浏览器里试用：{page}")))
-    print(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")), flush=True)
+    tell(say(Text(f"To try it in a browser: {page}", f"在浏览器里试用：{page}")))
+    tell(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")))
 
 
 def _room(about: Mapping[str, Any]) -> Text:

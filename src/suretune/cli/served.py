@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from suretune import show
+from suretune import show, typed
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.verbs import run_folder
+from suretune.cli.which import named_run
 from suretune.run.journal import Journal
 from suretune.run.listen import KEY
+from suretune.run.meant import not_sealed
 from suretune.run.sealed import NEEDED, SECONDS, open_remote, verify_server
 from suretune.types import FlagFacts, Text
 from suretune.words import say
@@ -27,12 +28,15 @@ def verify_url(command: Command, journal: Journal) -> int:
         raise journal.stop(FlagFacts("missing-flag", "--run", hint=hint))
     key = (plain.get("api_key") or os.environ.get(KEY) or "").strip() or None
     remote = open_remote(command.word, key, seconds, journal)
-    run = run_folder(plain["run"], journal)
-    told, status = verify_server(remote, run, plain.get("served_model_name"), needed, journal)
+    how = typed.command("suretune", "verify", command.word, "--run")
+    found = named_run(plain["run"], journal, how)
+    if found.checkpoint or found.run is None:
+        raise journal.stop(not_sealed(found, serving=False))
+    told, status = verify_server(remote, found.run, plain.get("served_model_name"), needed, journal)
     if command.json:
-        print(json.dumps({"status": status, **told}, ensure_ascii=False))
+        tell_json({"status": status, **told})
     else:
-        print(say(_sentence(told)))
+        tell(say(_sentence(told)), keep="")
         show.findings(journal.findings)
     return status
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from suretune import show
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
 from suretune.cli.verbs import require
@@ -46,10 +45,10 @@ def search(command: Command, journal: Journal) -> int:
             "Stopped by a signal; the same command goes on from here.",
             "收到信号停止；再次运行同一条命令即可继续。",
         )
-        print(say(sentence), file=sys.stderr)
+        tell(say(sentence), err=True)
         return 130
     if command.json:
-        print(json.dumps(told, ensure_ascii=False))
+        tell_json(told)
     else:
         show.trials(told)
     if told["best"] is None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from suretune import rundir
+from suretune import rundir, typed
+from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
+from suretune.phrases import printable
+from suretune.run.flags import resuming_flags
 from suretune.run.journal import GUARD, OK, UNVERIFIED, USAGE, Journal
+from suretune.run.meant import Meant, not_sealed
+from suretune.run.onward import where_it_is
 from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.words import say
 
 if TYPE_CHECKING:
     from suretune.run.check import Checked
 
-DEMO = "runs/demo"
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
 # They import it, and so does `verify RUN`.
 TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "serve")
@@ -113,7 +118,7 @@ def check(command: Command, journal: Journal) -> int:
     if command.json:
         from suretune.run.summary import data_summary, plan_summary
 
-        _print_json(
+        tell_json(
             {
                 "status": OK,
                 "data": data_summary(checked),
@@ -138,6 +143,9 @@ def _checked(command: Command, journal: Journal) -> Checked:
 def require(command: Command, journal: Journal) -> None:
     """A model and rows must be named; the faults of the command line are told with them."""
     config = command.resolved.config
+    journal.look_at_all(resuming := list(resuming_flags(command.resolved)))
+    if resuming:
+        journal.settle()
     if not config.model.model:
         hint = Text("For a first try: --model pocket", "第一次尝试可用:--model pocket")
         journal.look(FlagFacts("missing-flag", "--model", hint=hint))
@@ -174,12 +182,35 @@ def sft(command: Command, journal: Journal) -> int:
 
         settle()
         run = make_run(checked.resolved, journal)
+        _say_where(run, checked.resolved.config.run.output_dir)
         return _train(checked, run, command, journal)
 
 
+def _say_where(run: Path, asked: str) -> None:
+    """Where the run lies, if not in the very folder that was asked for."""
+    folder = run.parent
+    if run == Path(asked).expanduser().absolute():
+        return
+    shown, name = typed.path(run), printable(folder, keep="")
+    told = Text(f"This run is {shown}", f"本次运行在 {shown}")
+    if (folder / rundir.SEAL).is_file():
+        told = Text(
+            f"{name} is a sealed run and stays as it is. This run is {shown}",
+            f"{name} 是已封存的运行，不会改动。本次运行在 {shown}",
+        )
+    elif rundir.is_run(folder):
+        go_on = f"suretune resume {typed.path(folder)}"
+        told = Text(
+            f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
+            f"{name} 是一个没有封条的运行；要继续它：{go_on}\n本次运行在 {shown}",
+        )
+    tell(say(told), err=True)
+
+
 def _train(
-    checked: Checked, run: Path, command: Command, journal: Journal, *, resume: bool = False
-) -> int:
+    checked: Checked, run: Path, command: Command, journal: Journal, *, resume: bool = False,
+    checkpoint: Path | None = None,
+) -> int:  # fmt: skip
     from suretune import show
     from suretune.cli.watch import Watch
     from suretune.run.compose import train_and_prove
@@ -190,18 +221,21 @@ def _train(
         checked.plan.schedule.total, config.schedule.logging_steps, not config.run.disable_tqdm
     )
     try:
-        told, status = train_and_prove(checked, run, journal, watch, resume=resume)
-    except Interrupted as interrupted:
-        sentence = Text(
-            f"Stopped by a signal; {interrupted.saved} is complete. Go on: suretune resume {run}",
-            f"收到信号停止;{interrupted.saved} 已完整保存。继续:suretune resume {run}",
+        told, status = train_and_prove(
+            checked, run, journal, watch, resume=resume, checkpoint=checkpoint
         )
-        print(say(sentence), file=sys.stderr)
+    except Interrupted as interrupted:
+        go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
+        sentence = Text(
+            f"Stopped by a signal; {saved} is complete. Go on: {go_on}",
+            f"收到信号停止;{saved} 已完整保存。继续:{go_on}",
+        )
+        tell(say(sentence), err=True)
         return interrupted.status
     finally:
         watch.close()
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
         show.verdict(told)
@@ -258,26 +292,49 @@ def init(command: Command, journal: Journal) -> int:
         found = f"{type(error).__name__}: {error}"
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
     if command.json:
-        _print_json({"rows": str(rows), "probes": str(probes)})
+        tell_json({"rows": str(rows), "probes": str(probes)})
         return OK
-    print(f"{rows}\n{probes}\n")
-    print(f"suretune sft --model pocket --dataset {rows} --probes {probes}")
+    tell(f"{rows}\n{probes}\n")
+    named = typed.path(rows), typed.path(probes)
+    tell(f"suretune sft --model pocket --dataset {named[0]} --probes {named[1]}")
     return OK
 
 
 def resume(command: Command, journal: Journal) -> int:
-    """The same run, from its last complete checkpoint."""
-    from suretune.run.resume import reopen
+    """The same run, from its last complete checkpoint, or from the one that is named."""
+    from suretune.run.resume import go_on_in, reopen, usable
 
-    run = run_folder(command.word, journal)
+    found = named_run(to_resume(command, journal), journal, "suretune resume")
+    run = _run(found)
     if (run / rundir.SEAL).is_file():
-        return report(command, journal)
-    checked = reopen(run, journal)
-    from suretune.run.ahead import looking_ahead
+        return _report(run, command, journal)
+    if found.checkpoint:
+        usable(run, found.checkpoint, journal)
+    begun_here = (run / "run.json").is_file()
+    with _standing_in(go_on_in(run) if begun_here else Path.cwd()):
+        checked = reopen(run, journal)
+        from suretune.run.ahead import looking_ahead
 
-    with looking_ahead(checked, journal) as settle:
-        settle()
-        return _train(checked, run, command, journal, resume=True)
+        with looking_ahead(checked, journal) as settle:
+            settle()
+            at = found.checkpoint
+            return _train(checked, run, command, journal, resume=True, checkpoint=at)
+
+
+@contextmanager
+def _standing_in(folder: Path) -> Iterator[None]:
+    """Relative paths of a run mean what they meant where it was begun."""
+    before = Path.cwd()
+    if folder != before:
+        tell(say(Text(
+            f"Relative paths are read from {folder}, where the run was begun.",
+            f"相对路径从 {folder} 算起，这个运行是在那里开始的。",
+        )), err=True)  # fmt: skip
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def sweep(command: Command, journal: Journal) -> int:
@@ -332,10 +389,12 @@ def verify(command: Command, journal: Journal) -> int:
     _needs(journal)
     from suretune.run.answer import recheck
 
-    run = run_folder(command.word, journal)
-    told = recheck(run, journal)
+    found = named_run(command.word, journal, f"suretune {command.verb.name}")
+    if found.checkpoint:
+        raise journal.stop(not_sealed(found, serving=False))
+    told = recheck(_run(found), journal)
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         good = Text(
             f"Verified: {told['files']} files as sealed, {told['probes']} answers the same,"
@@ -345,19 +404,25 @@ def verify(command: Command, journal: Journal) -> int:
         bad = Text(
             "Not verified: answers or base differ from the seal.", "未通过:回答或基座与封条不同。"
         )
-        print(say(good if told["verified"] else bad))
+        tell(say(good if told["verified"] else bad))
     return OK if told["verified"] else UNVERIFIED
 
 
 def report(command: Command, journal: Journal) -> int:
     """The verdict of a run again."""
-    run = run_folder(command.word, journal)
+    found = named_run(command.word, journal, "suretune report")
+    return _report(_run(found), command, journal)
+
+
+def _report(run: Path, command: Command, journal: Journal) -> int:
     if not (run / "report.json").is_file():
-        raise journal.stop(SetupFacts("adapter-missing", str(run), found="report.json"))
+        go_on = f"suretune resume {typed.path(run)}"
+        raise journal.stop(SetupFacts("adapter-missing", str(run / "report.json"), nearest=go_on))
     rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")
+    told = where_it_is(told, run)
     if command.json:
-        _print_json(told)
+        tell_json(told)
     else:
         from suretune import show
 
@@ -378,9 +443,9 @@ def explain(command: Command, journal: Journal) -> int:
         text = "\n\n".join([title, say(known.cause), say(known.cure), more])
     if text is None:
         for guard in all_guards():
-            print(f"{guard.code} {guard.name}", file=sys.stdout if not command.word else sys.stderr)
+            tell(f"{guard.code} {guard.name}", err=bool(command.word))
         return OK if not command.word else USAGE
-    print(text.strip())
+    tell(text.strip())
     return OK
 
 
@@ -391,17 +456,8 @@ def doctor(command: Command, journal: Journal) -> int:
     return examine(command.json)
 
 
-def run_folder(word: str, journal: Journal) -> Path:
-    """The run that a word means: a run folder, or the newest in a folder of runs."""
-    newest = Path(Resolved.default().config.run.output_dir) / rundir.NEWEST
-    word = word or (str(newest.parent) if newest.is_file() else DEMO)
-    path = Path(word).expanduser().absolute()
-    if (path / rundir.NEWEST).is_file():
-        path = path / rundir.recorded(path / rundir.NEWEST, "run")
-    if not path.is_dir():
-        raise journal.stop(SetupFacts("adapter-missing", str(path)))
-    return path
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, default=str))
+def _run(found: Meant) -> Path:
+    """The run of what was named; whoever resolved it has seen that there is one."""
+    if found.run is None:
+        raise ValueError(f"{found.path} is no run")
+    return found.run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import comb
 from typing import Any
 
+from suretune import typed
 from suretune.types import (
     Change,
     Facts,
@@ -74,7 +74,7 @@ def for_fault(kind: str) -> Callable[[Fault], Values | None]:
             return None
         return {
             "where": place(fault),
-            "file": shlex.quote(re.sub(r"#\d+$", "", fault.origin.file)),
+            "file": typed.path(re.sub(r"#\d+$", "", fault.origin.file)),
             "field": field(fault.field),
             "found": fault.found or Text("nothing", "空"),
             "hint": sentence(fault.hint),
@@ -104,7 +104,10 @@ def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
 
 
 def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | None]:
-    """A check for one problem of the set-up; it speaks of `flag`, or else of the detail itself."""
+    """A check for one problem of the set-up; it speaks of `flag`, or else of the detail itself.
+
+    `path` and `found_path` are the two facts as one types them behind a command.
+    """
 
     def check(facts: SetupFacts) -> Values | None:
         if facts.problem != problem:
@@ -112,7 +115,9 @@ def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | N
         return {
             "where": flag or facts.detail,
             "detail": facts.detail,
+            "path": typed.path(facts.detail),
             "found": facts.found or Text("none", "无"),
+            "found_path": typed.path(facts.found or "RUN"),
             "meant": meant(facts.nearest),
         }
 

@@ -15,15 +15,23 @@ R008 proof-impossible：全新的进程无法加载或测量这个适配器。
 怎么改：看该进程最后的报错；原因排除后用 `suretune resume RUN` 重新验证。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    """`nearest`: another command than `resume`, where the run has its seal already."""
+    values = for_setup("proof-impossible")(facts)
+    again = facts.nearest or f"suretune resume {values['path'] if values else ''}"
+    return values and {**values, "again": again}
+
 
 GUARD = Guard(
     code="R008",
     name="proof-impossible",
     stops=True,
     facts=SetupFacts,
-    check=for_setup("proof-impossible"),
+    check=check,
     what=Text(
         "The fresh process could not prove {detail}: {found}",
         "全新的进程无法验证 {detail}：{found}",
@@ -32,7 +40,7 @@ GUARD = Guard(
         "What cannot be loaded from disk cannot be served.", "从磁盘加载不了的适配器无法上线。"
     ),
     fix=Text(
-        "Once the cause is gone, `suretune resume {detail}` proves it again.",
-        "原因排除后，`suretune resume {detail}` 会重新验证。",
+        "Once the cause is gone, `{again}` proves it again.",
+        "原因排除后，`{again}` 会重新验证。",
     ),
 )

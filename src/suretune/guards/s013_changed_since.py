@@ -24,7 +24,7 @@ from suretune.types import SetupFacts, Text
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("changed-since", "resume")(facts)
-    return values and {**values, "run": facts.found or "RUN"}
+    return values and {**values, "run": values["found_path"]}
 
 
 GUARD = Guard(

@@ -36,7 +36,9 @@ GUARD = Guard(
         "没有它，回答的就是基座，好像训练没有起作用。",
     ),
     fix=Text(
-        "{meant} `--adapters` takes a run folder, a checkpoint or an adapter folder.",
-        "{meant}`--adapters` 可以是运行文件夹、检查点或适配器文件夹。",
+        "{meant} `--adapters` takes a run folder, a checkpoint or an adapter folder; `resume`, "
+        "`verify` and `report` take a run.",
+        "{meant}`--adapters` 可以是运行文件夹、检查点或适配器文件夹；"
+        "`resume`、`verify`、`report` 需要运行文件夹。",
     ),
 )

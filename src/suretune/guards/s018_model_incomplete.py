@@ -35,7 +35,7 @@ GUARD = Guard(
     ),
     why=Text("Missing weights would be random numbers.", "缺少的权重会变成随机数。"),
     fix=Text(
-        "Download it again in full: `hf download ID --local-dir {detail}`.",
-        "重新完整下载：`hf download ID --local-dir {detail}`。",
+        "Download it again in full: `hf download ID --local-dir {path}`.",
+        "重新完整下载：`hf download ID --local-dir {path}`。",
     ),
 )

@@ -26,6 +26,10 @@ BATCH = 128  # prompts that are answered at once
 Talker = nn.Module | Decoder  # whom one can ask
 
 
+class NotFinite(ArithmeticError):
+    """Among the scores of the next token none is the largest: they are no finite numbers."""
+
+
 def talker(model: nn.Module) -> Talker:
     """A decoder for a model on CUDA that can have one, else the model itself.
 
@@ -72,12 +76,17 @@ def stream(
     temperature: float = 0.0,
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
+    *,
+    strict: bool = False,
 ) -> Iterator[list[tuple[int, int]]]:
     """Yields, per step, (prompt index, new token id) of every row that is still talking.
 
-    A stop token ends its row and is not yielded. Call within `answering(model)`.
+    A stop token ends its row and is not yielded. Call within `answering(model)`. `strict`: raises
+    NotFinite where any token would do; a decoder, which looks ahead, only at the first one.
     """
     if isinstance(model, Decoder):
+        if strict:
+            _finite(model.last_logits(prompts))
         yield from model.stream(prompts, stop_ids, max_new_tokens, temperature, top_p, generator)
         return
     device = next(model.parameters()).device
@@ -91,6 +100,8 @@ def stream(
             input_ids=ids, attention_mask=mask, position_ids=positions,
             past_key_values=cache, use_cache=True, logits_to_keep=1,
         )  # fmt: skip
+        if strict:
+            _finite(out.logits[:, -1])
         token = pick(out.logits[:, -1], temperature, top_p, generator)
         going = ~torch.isin(token, stops)
         if not going.all():
@@ -103,6 +114,12 @@ def stream(
         ids = token[:, None]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         positions = positions[:, -1:] + 1
+
+
+def _finite(logits: Tensor) -> None:
+    """Tokens may be ruled out by minus infinity; the largest shows whether any is no number."""
+    if not logits.amax(-1).isfinite().all():
+        raise NotFinite
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,11 @@ import torch
 from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter
@@ -25,6 +26,7 @@ from suretune.options import AnswerOptions, Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
+from suretune.run.meant import meant, way_back
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
@@ -65,7 +67,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     """The adapter's folder, whole as far as its manifest says, or a stop; None if none is asked."""
     if asked.adapters is None:
         return None
-    path = Path(asked.adapters).expanduser().absolute()
+    path = meant(asked.adapters, journal).path
     folder = rundir.find_adapter(path, asked.checkpoint)
     if folder is None:
         there = [p.name for _, p in rundir.checkpoints(path)]
@@ -76,7 +78,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
         wanted = str(folder / WEIGHTS)
         raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
-        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if (found := foreign_format(folder)) is not None:
         raise journal.stop(another_version(folder, found, folder / "suretune.json"))
     return folder
@@ -112,17 +114,18 @@ def _load(
     try:
         tuned, match = load_adapter(model, folder)
     except rundir.Damaged as error:
-        about = SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+        again = way_back(error.path)
+        about = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(about) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        about = SetupFacts("checkpoint-damaged", str(folder), found=found)
+        about = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
         raise journal.stop(about) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
     if match.non_finite:
         wrong = f"{match.non_finite[0]} is not finite"
-        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), found=wrong))
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
     return talker(tuned)
@@ -140,12 +143,24 @@ def reply(
     with answering(speaker.model):
         steps = stream(
             speaker.model, [prompt], speaker.tokenizer.stop_ids, asked.max_new_tokens,
-            asked.temperature, asked.top_p, generator,
+            asked.temperature, asked.top_p, generator, strict=True,
         )  # fmt: skip
         for step in steps:
             piece = pieces.step(speaker.tokenizer.vocabulary, step[0][1])
             if piece:
                 yield piece
+
+
+def not_finite(speaker: Speaker) -> SetupFacts:
+    """What is told where `reply` raised NotFinite: whose numbers, and in which precision."""
+    folder = speaker.adapter
+    whose = str(folder) if folder else speaker.base
+    weights = speaker.model.stack.head if isinstance(speaker.model, Decoder) else speaker.model
+    kind = str(next(weights.parameters()).dtype).removeprefix("torch.")
+    above = folder.parents[:2] if folder else ()
+    sealed = [run for run in above if (run / rundir.SEAL).is_file()]
+    look = f"suretune verify {typed.path(sealed[0])}" if sealed else ""
+    return SetupFacts("answer-not-finite", whose, kind, look)
 
 
 def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
@@ -161,7 +176,8 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
             result = prover.prove(run, Path(folder) / "result.json")
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
-        raise journal.stop(SetupFacts("proof-impossible", str(run), found=last)) from error
+        again = f"suretune verify {typed.path(run)}"
+        raise journal.stop(SetupFacts("proof-impossible", str(run), last, again)) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = result["answers"]["probes"] == then["answers"]["probes"]
     if then.get("general"):

@@ -60,8 +60,8 @@ def make_run(resolved: Resolved, journal: Journal) -> Path:
     """The run folder, or a stop."""
     try:
         run = rundir.new_run(resolved.config.run.output_dir)
-    except OSError as error:
-        found = f"{type(error).__name__}: {error.strerror}"
+    except (OSError, RuntimeError) as error:  # of `~nobody`, too
+        found = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
         raise journal.stop(
             SetupFacts("output-not-writable", resolved.config.run.output_dir, found=found)
         ) from error
@@ -80,15 +80,21 @@ class Trained:
 
 
 def train_and_prove(
-    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
-) -> tuple[dict[str, Any], int]:
-    """Everything after the check. Returns the report and the exit status."""
+    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
+    checkpoint: Path | None = None,
+) -> tuple[dict[str, Any], int]:  # fmt: skip
+    """Everything after the check. Returns the report and the exit status.
+
+    `checkpoint`: from which a resume goes on; else from the newest.
+    """
     with only_writer(run / "run.lock", journal):
         if journal.run is None:
             journal.open(run)
         try:
             with closing(Prover()) as prover:
-                trained = train_only(checked, run, journal, watcher, resume=resume)
+                trained = train_only(
+                    checked, run, journal, watcher, resume=resume, checkpoint=checkpoint
+                )
                 watcher.stage("proof")
                 return _prove(trained, journal, prover)
         except Stopped as stopped:
@@ -116,8 +122,9 @@ def _has_verdict(run: Path) -> bool:
 
 
 def train_only(
-    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False
-) -> Trained:
+    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
+    checkpoint: Path | None = None,
+) -> Trained:  # fmt: skip
     """The base's answers, then the updates of the plan that are not done yet."""
     now = time.perf_counter()
     clock = {"process": now - _process_age(), "startup": now}
@@ -147,7 +154,7 @@ def train_only(
     judge = Judge(checked.tokenizer, questions, way, taught, apart, proof)
     job = make_fit(checked, run, journal, learner, judge)
     job.deadline = deadline
-    fit(job, watcher, continue_from(job) if resume else 0)
+    fit(job, watcher, continue_from(job, checkpoint) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, before, clock)
 

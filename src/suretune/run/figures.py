@@ -14,6 +14,7 @@ from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
+from suretune.run.onward import next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
@@ -73,7 +74,7 @@ def figures(
         "hashes": _hashes(run),
         "config": config_lines(checked),
         "versions": versions(),
-        "next": next_commands(run),
+        "next": next_commands(run, about["verdict"]),
     }
 
 
@@ -92,12 +93,7 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "findings": [journal.line(finding) for finding in journal.findings],
         "config": config_lines(checked),
         "versions": versions(),
-        "next": [
-            {
-                "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-                "command": f"suretune resume {run}",
-            }
-        ],
+        "next": once_mended(run),
     }
 
 
@@ -186,18 +182,4 @@ def config_lines(checked: Checked) -> list[dict[str, Any]]:
     return [
         {"name": name, "value": value, "origin": origin}
         for name, value, origin in checked.resolved.items()
-    ]
-
-
-def next_commands(run: Path) -> list[dict[str, Any]]:
-    """What a person does next, ready to paste."""
-    return [
-        {
-            "what": {"en": "talk to it", "zh": "和它对话"},
-            "command": f"suretune infer --adapters {run}",
-        },
-        {
-            "what": {"en": "check the seal again", "zh": "再次验证封条"},
-            "command": f"suretune verify {run}",
-        },
     ]

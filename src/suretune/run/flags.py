@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.collect import Collected
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.types import FlagFacts, Text
 
+OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
+LAST = ("true", "last", "latest", "auto")  # the last one of the output folder
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 TOGETHER = (
     ("bf16", "fp16"),
@@ -59,7 +64,53 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield FlagFacts("bad-value", "--budget", budget, hint=Text(
             "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
             "时间写成数字加单位:`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
+    yield from resuming_flags(resolved)
     yield from _harmless(resolved)
+
+
+def resuming_flags(resolved: Resolved) -> Iterator[FlagFacts]:
+    """Other tools' words for a resume, in a command that begins a run: what goes on with one."""
+    asked = resolved.config.run
+    named = asked.resume_from_checkpoint
+    if named is not None and named.lower() in OFF:
+        named = None
+    if named is not None or asked.resume:
+        flag = "--resume" if named is None else "--resume_from_checkpoint"
+        there = asked.output_dir if named is None or named.lower() in LAST else named
+        own = _own(there)
+        command = f"suretune resume {typed.path(own or there)}"
+        yield FlagFacts("no-effect", flag, "" if named is None else named, hint=Text(
+            f"`{command}` goes on with that run, as it was begun",
+            f"`{command}` 会按当初的设置继续那个运行") if own else Text(
+            f"{there} is no run of suretune, and another tool's optimizer state cannot be taken"
+            " over: without the flag a new run begins",
+            f"{there} 不是 suretune 的运行，其他工具的优化器状态无法沿用；"
+            "去掉这个参数就会重新开始一次训练"))  # fmt: skip
+    for flag, value, hint in (
+        ("--resume_only_model", asked.resume_only_model, Text(
+            "`suretune resume RUN` restores weights, optimizer and order together; a run from"
+            " weights alone would be another one",
+            "`suretune resume RUN` 会一并恢复权重、优化器和顺序；只取权重就成了另一次训练")),
+        ("--ignore_data_skip", asked.ignore_data_skip, Text(
+            "`suretune resume RUN` knows from the plan which rows come next; none is read twice or"
+            " skipped",
+            "`suretune resume RUN` 按计划接着训练，不会重复或跳过数据")),
+    ):  # fmt: skip
+        if value:
+            yield FlagFacts("no-effect", flag, "true", hint=hint)
+
+
+def _own(word: str) -> str:
+    """The run or checkpoint of ours that lies there; of a folder of runs the newest; or ''."""
+    path = Path(os.path.abspath(os.path.expanduser(word)))
+    there = (path, path.parent.parent) if path.parent.name == "checkpoints" else (path,)
+    try:
+        if any(map(rundir.is_run, there)):
+            return word
+        runs = rundir.runs_in(path) if path.is_dir() else []
+    except OSError:  # a name too long, a folder that may not be listed: no run that we could read
+        return ""
+    return os.path.join(word, runs[-1].name) if runs else ""
 
 
 def parse_seconds(text: str) -> float | None:

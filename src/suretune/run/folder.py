@@ -92,6 +92,8 @@ def begin(run: Path, checked: Checked) -> None:
     about = {
         "base": base,
         "settings": settings(checked.resolved),
+        "folder": str(Path.cwd()),  # where relative paths of config.yaml start
+        "run": str(run),
         "day": checked.tokenizer.day,
         "versions": versions(),
     }

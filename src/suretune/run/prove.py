@@ -20,6 +20,7 @@ from suretune.run.check import Checked
 from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.kept import Kept, answers_fit, write_judging
+from suretune.run.sealed import sealed_names
 from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
 from suretune.types import Change, ProofFacts, SetupFacts
@@ -201,8 +202,8 @@ def _number(value: float | None) -> float:
 
 def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, Any]) -> None:
     """Write the seal, last: hashes of everything, the findings, and the codes that were ignored."""
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and _sealed(path, run)]
-    rundir.flush(files)
+    names = sealed_names(run)
+    rundir.flush(run / name for name in names)
     rundir.write_json(
         run / rundir.SEAL,
         {
@@ -215,12 +216,7 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "held_out": {"before": facts.held_out_before, "after": facts.held_out_after},
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
-            "files": {str(path.relative_to(run)): rundir.sha256(path) for path in files},
+            "names": rundir.digest_of(sorted(names)),
+            "files": {name: rundir.sha256(run / name) for name in names},
         },
     )
-
-
-def _sealed(path: Path, run: Path) -> bool:
-    """Checkpoints may be deleted after the proof; all else belongs to it."""
-    top = path.relative_to(run).parts[0]
-    return top not in ("checkpoints", rundir.SEAL, "run.lock") and not top.startswith(("run-", "."))

@@ -19,6 +19,7 @@ from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import AnswerOptions, Config
 from suretune.run.answer import about_adapter, adapter_folder
 from suretune.run.journal import Journal
+from suretune.run.meant import meant, not_sealed
 from suretune.run.sealed import read_seal
 from suretune.types import ReplayFacts, SetupFacts
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
@@ -52,7 +53,8 @@ class Candidate:
 
 def open_candidate(word: str, name: str | None, config: Config, journal: Journal) -> Candidate:
     """An adapter whose files are as they were sealed; or a stop, also where no seal is."""
-    run = _run_of(Path(word).expanduser().absolute())
+    found = meant(word, journal)
+    run = None if found.checkpoint else found.run
     sealed = run is not None and (run / rundir.SEAL).is_file()
     files: Mapping[str, str] = read_seal(run, journal)["files"] if run and sealed else {}
     for needed in (WEIGHTS, CONFIG) if sealed else ():
@@ -62,7 +64,7 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     if folder is None:
         raise journal.stop(SetupFacts("adapter-missing", word))
     if not sealed and not config.serve.allow_unverified:
-        raise journal.stop(SetupFacts("not-sealed", str(run or folder)))
+        raise journal.stop(not_sealed(found, serving=True))
     about = about_adapter(folder)
     words = folder
     if not (folder / "tokenizer.json").is_file():  # anybody's adapter: its base has the words
@@ -81,15 +83,6 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
 
 def _asked(word: str) -> AnswerOptions:
     return AnswerOptions(adapters=word)
-
-
-def _run_of(path: Path) -> Path | None:
-    """The run folder that a word means, be it the run, its adapter or a folder of runs."""
-    if (path / rundir.NEWEST).is_file():
-        path = path / str(rundir.recorded(path / rundir.NEWEST, "run"))
-    if path.name == "adapter" and (path.parent / rundir.SEAL).is_file():
-        path = path.parent
-    return path if (path / "adapter").is_dir() else None
 
 
 def check_base(candidate: Candidate, base: Base, fingerprint: str, journal: Journal) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.run.budget import cut
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit
@@ -49,6 +51,38 @@ def reopen(run: Path, journal: Journal) -> Checked:
     return checked
 
 
+def go_on_in(run: Path) -> Path:
+    """The folder from which the run's relative paths are to be read.
+
+    Where it was begun; or, if all was moved together, where that folder is now; or the current
+    one: the first in which most of its files are.
+    """
+    config = read_config(run / "config.yaml").config
+    words = [
+        *config.data.dataset, *config.data.val_dataset, *config.proof.general, config.model.model,
+        config.model.chat_template, config.proof.probes, config.proof.skills,
+    ]  # fmt: skip
+    names = [re.sub(r"#\d+$", "", word) for word in words if word]
+    told = rundir.read_json(run / "run.json")
+    folders = [Path.cwd()]
+    if isinstance(begun := told.get("folder"), str):
+        seen = os.path.relpath(begun, str(told.get("run") or run))
+        folders = [Path(begun), Path(os.path.normpath(run / seen)), *folders]
+    there = [folder for folder in folders if folder.is_dir()]
+    return max(there, key=lambda folder: sum((folder / name).exists() for name in names))
+
+
+def usable(run: Path, checkpoint: Path, journal: Journal) -> None:
+    """A stop, before anything is loaded, if a run cannot go on from this checkpoint of it."""
+    if checkpoint not in dict(rundir.checkpoints(run)).values():
+        found = f"{rundir.MANIFEST}: missing"
+    else:
+        found = rundir.damage(checkpoint)
+    if found:
+        goes_on = f"suretune resume {typed.path(run)}"
+        raise journal.stop(SetupFacts("checkpoint-damaged", str(checkpoint), found, goes_on))
+
+
 def _day(about: Path) -> date | None:
     """The day that the prompts of this run say it is, if its template says one."""
     day = rundir.read_json(about).get("day")
@@ -67,10 +101,11 @@ def another_version(path: Path, found: str, about: Path) -> SetupFacts:
     return SetupFacts("another-version", str(path), found=found, nearest=reads)
 
 
-def continue_from(job: Fit) -> int:
+def continue_from(job: Fit, named: Path | None = None) -> int:
     """Restore the newest undamaged checkpoint; the updates done, 0 if there is none.
 
-    What the log says about later updates is taken back: they will be made again.
+    What the log says about later updates is taken back: they will be made again. With a checkpoint
+    `named`, it is that one or a stop, and later ones are made again, too.
     """
     folder = job.run / "checkpoints"
     if folder.is_dir():
@@ -78,7 +113,13 @@ def continue_from(job: Fit) -> int:
     rundir.sweep(job.run)  # an adapter half copied
     done = 0
     for step, path in reversed(rundir.checkpoints(job.run)):
+        if named is not None and path.name != named.name:
+            continue
         if found := rundir.damage(path) or _foreign(path, job):
+            if named is not None:
+                goes_on = f"suretune resume {typed.path(job.run)}"
+                about = SetupFacts("checkpoint-damaged", str(path), found, goes_on)
+                raise job.journal.stop(about)
             job.journal.look(SetupFacts("checkpoint-damaged", str(path), found=found), stops=False)
             continue
         done = checkpoint.restore(path, job.learner)

@@ -5,12 +5,14 @@ No torch here: whoever asks a server may have none.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from suretune import rundir
 from suretune.data.template import load_tokenizer
 from suretune.run.journal import OK, UNVERIFIED, Journal, Stopped
+from suretune.run.meant import Meant, not_sealed, way_back
 from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.verify.probes import from_line
 from suretune.verify.remote import Remote, Trouble, parse_url
@@ -18,29 +20,90 @@ from suretune.verify.served import Sealed, lines, listen, served_facts
 
 NEEDED = 0.9  # share of the answers; other kernels than the seal's change a few
 SECONDS = 120.0  # for one answer
+# A seal that does not name these proves nothing.
+WITHOUT_WHICH = ("probes.jsonl", "proof/request.json", "proof/result.json", "base_answers.json")
+# Beside `adapter/` and `proof/`: what a run writes about itself.
+READ = (
+    "run.json", "config.yaml", "plan.json", "ledger.jsonl", "report.json", "report.html",
+    "report.md", "questions.json", "anchors.jsonl", "steps.jsonl", "evals.jsonl", "events.jsonl",
+    "findings.jsonl", "best", "last",
+)  # fmt: skip
 
 
 def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
-    """The seal of a run whose files are all as they were sealed, or a stop."""
+    """The seal of a run whose files are all as they were sealed, and no others, or a stop."""
     if not (run / rundir.SEAL).is_file():
-        raise journal.stop(SetupFacts("adapter-missing", str(run), found=rundir.SEAL))
-    files: dict[str, str] = rundir.recorded(run / rundir.SEAL, "files")
-    adapter = (path for path in sorted((run / "adapter").rglob("*")) if not path.is_dir())
-    changed = [
-        name for name, digest in files.items()
-        if not (run / name).is_file() or rundir.sha256(run / name) != digest
-    ]  # fmt: skip
-    # What somebody added is read as well: a generation_config.json says where answers end.
-    changed += [name for path in adapter if (name := str(path.relative_to(run))) not in files]
-    if changed:
-        raise journal.stop(
-            SetupFacts(
-                "checkpoint-damaged",
-                str(run / changed[0]),
-                found=f"{len(changed)} changed or added",
-            )
+        raise journal.stop(not_sealed(Meant(run), serving=False))
+    seal: dict[str, Any] = rundir.read_json(run / rundir.SEAL)
+    files = rundir.recorded(run / rundir.SEAL, "files")
+    if not isinstance(files, dict) or not all(isinstance(each, str) for each in files.values()):
+        raise rundir.Damaged(run / rundir.SEAL, "files is no list of names with their hashes")
+    odd = [*_strangers(files), *_lost(seal, files)]
+    odd += [] if odd else [*_changed(run, files), *_added(run, files)]
+    if odd:
+        name, what = odd[0]
+        more = f" (+{len(odd) - 1})" if odd[1:] else ""
+        about = SetupFacts(
+            "checkpoint-damaged", str(run / rundir.SEAL), f"{name}: {what}{more}", way_back(run)
         )
-    return dict(rundir.read_json(run / rundir.SEAL))
+        raise journal.stop(about)
+    return seal
+
+
+def sealed_names(run: Path) -> list[str]:
+    """The files of a run that its seal is about. Checkpoints may be deleted after the proof."""
+    found = (path for path in sorted(run.rglob("*")) if path.is_file())
+    return [name for path in found if _is_sealed(name := path.relative_to(run).as_posix())]
+
+
+def _is_sealed(name: str) -> bool:
+    """Whether a file of this name, relative to the run, belongs to what a proof was about."""
+    top = name.partition("/")[0]
+    apart = ("checkpoints", rundir.SEAL, rundir.NEWEST, "run.lock")
+    return bool(top) and top not in apart and not top.startswith(("run-", "."))
+
+
+def _strangers(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Names in a seal that are no files of the run, wherever they lead."""
+    for name in files:
+        path = PurePosixPath(name)
+        inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
+        if not (inside and _is_sealed(name)):
+            yield name, "is no file of this run that a seal is about"
+
+
+def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a seal must name, and does not."""
+    for name in WITHOUT_WHICH:
+        if name not in files:
+            yield name, "is not named in the seal"
+    if seal.get("names") not in (None, rundir.digest_of(sorted(files))):
+        yield "files", "names were taken out of the seal or put into it"
+
+
+def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, digest in files.items():
+        path = run / name
+        if any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(run)
+               and part != run):  # fmt: skip
+            yield name, "a link is in its place"
+        elif not path.is_file():
+            yield name, "is gone"
+        elif rundir.sha256(path) != digest:
+            yield name, "its contents changed"
+
+
+def _added(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What somebody put where files of a run are read: generation_config.json says where answers
+    end. A note beside them is nobody's business."""
+    for folder in ("adapter", "proof"):
+        for path in sorted((run / folder).rglob("*")):
+            name = path.relative_to(run).as_posix()
+            if name not in files and (path.is_symlink() or not path.is_dir()):
+                yield name, "was added"
+    for name in READ:
+        if name not in files and (run / name).exists():
+            yield name, "was added"
 
 
 def open_remote(url: str, key: str | None, seconds: float, journal: Journal) -> Remote:

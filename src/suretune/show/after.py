@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from suretune import phrases as p
+from suretune import typed
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
 
@@ -32,7 +33,7 @@ def verdict(report: Report, page: Path | str | None = None, to: Console | None =
     if page is None and report.get("run"):
         page = Path(str(report["run"])) / "report.html"
     if page is not None:
-        put(to, safe(words("report  ", "报告  ") + str(page)), wrap=False)
+        put(to, safe(words("report  ", "报告  ") + typed.path(page)), wrap=False)
     for item in several(report, "next"):
         put(to, safe(p.told(item.get("what")), "dim"))
         put(to, safe(f"  {item.get('command') or ''}", "bold"), wrap=False)

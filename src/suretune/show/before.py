@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Styled
@@ -11,9 +13,11 @@ from rich.text import Text as Styled
 from suretune import phrases as p
 from suretune.config import Resolved
 from suretune.phrases import Report, several, words
-from suretune.show.console import pairs, put, results, safe
+from suretune.show.console import pairs, put, results, safe, wrapped
 from suretune.types import Finding
 from suretune.words import say
+
+COMMAND = re.compile(r"`((?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
 
 
 def findings(found: Sequence[Finding], to: Console | None = None) -> None:
@@ -29,7 +33,16 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
             head.append("  ").append_text(safe(finding.where, "cyan"))
         texts = (say(text) for text in (finding.what, finding.why, finding.fix))
         rows = zip(labels, map(safe, texts), strict=True)
-        put(to, head, pairs(to, rows), "")
+        put(to, head, pairs(to, rows))
+        for command in _broken(say(finding.fix), to.width - max(map(cell_len, labels)) - 6):
+            put(to, safe(f"        {command}", "bold"), wrap=False)
+        put(to, "")
+
+
+def _broken(fix: str, width: int) -> list[str]:
+    """The commands that are cut in two by lines of this width: each is said again, whole."""
+    lines = wrapped(safe(fix), width).plain.split("\n")
+    return [one for one in COMMAND.findall(fix) if not any(one in line for line in lines)]
 
 
 def datasets(data: Report, to: Console | None = None) -> None:

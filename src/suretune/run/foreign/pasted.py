@@ -30,6 +30,7 @@ class Pasted:
     typed: str  # `swift sft`
     verb: str  # suretune's, '' if it has none
     exact: bool = True
+    instead: Text | None = None  # what is said of a verb that suretune does not do, or not in full
     environment: list[str] = field(default_factory=list)
     launcher: list[str] = field(default_factory=list)
     processes: int = 1
@@ -71,7 +72,9 @@ def _command(words: Sequence[str]) -> Pasted | None:
                 continue
             behind = 2 if word.rpartition("/")[2] in tool.programs else 1
             name = " ".join(words[index : index + behind])
-            pasted = Pasted(tool, name, tool.verbs.get(verb, ""), verb not in tool.inexact)
+            mine = tool.verbs.get(verb, "")
+            mode = tool.for_serving() if mine == "serve" else tool
+            pasted = Pasted(mode, name, mine, verb not in tool.inexact, tool.instead.get(verb))
             _before(pasted, words[:index])
             _behind(pasted, words[index + behind :])
             return pasted
@@ -94,7 +97,11 @@ def _before(pasted: Pasted, words: Sequence[str]) -> None:
     """What stands before the program: the environment, and what starts it."""
     for index, word in enumerate(words):
         if _ENVIRONMENT.fullmatch(word):
-            pasted.environment.append(word)
+            option, _, value = word.partition("=")
+            if option in pasted.tool.serving and pasted.verb == "serve":
+                pasted.flags.append((option, (value,)))
+            else:
+                pasted.environment.append(word)
             continue
         name, _, value = word.lstrip("-").partition("=")
         if word.startswith("-") and name in _PROCESSES:
@@ -132,6 +139,8 @@ def _behind(pasted: Pasted, words: Sequence[str]) -> None:
             _from_file(pasted)
         elif pasted.tool.files and (pair := _KEY_VALUE.fullmatch(word)):
             pasted.flags.append((pair[1], (pair[2],)))
+        elif pasted.tool.positional and not pasted.flags:
+            pasted.flags.append((pasted.tool.positional, (word,)))
         else:
             pasted.stray.append(word)
     done()

@@ -97,7 +97,9 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
     notes, serious = list(made.notes), list(made.serious)
     if wrong := problem(pasted):
         serious.append(wrong)
-    if not pasted.verb or not pasted.exact:
+    if pasted.instead is not None:
+        serious.append(pasted.instead)
+    elif not pasted.verb or not pasted.exact:
         serious.append(Text(f"suretune has nothing that does what `{pasted.typed}` does.",
                             f"suretune 还没有与 `{pasted.typed}` 相同的功能。"))  # fmt: skip
     if pasted.stray:
@@ -131,7 +133,8 @@ def working(made: Translation) -> list[Sequence[str]]:
     """The working form: the verb, then an option with its values each; empty if there is none."""
     if not made.pasted.verb:
         return []
-    return [("suretune", made.pasted.verb), *((f"--{n}", *v) for n, v in made.given.items())]
+    given = [(f"--{name}", *words) for name, words in made.given.items()]
+    return [("suretune", made.pasted.verb, *made.runs), *given]
 
 
 def laid_out(words: Sequence[Sequence[str]], pasted: Pasted) -> str:

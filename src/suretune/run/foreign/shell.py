@@ -20,7 +20,7 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _NEXT_FLAG = re.compile(r"\s(?=--[A-Za-z])")
 _COMMAND = re.compile(
-    r"(?:[A-Za-z_]\w*=\S*\s+\\?\s*)*(?:nohup\s+)?(?:swift|llamafactory-cli|axolotl|accelerate)\s+\w"
+    r"(?:[A-Za-z_]\w*=\S*\s+\\?\s*)*(?:nohup\s+)?(?:swift|llamafactory-cli|axolotl|accelerate|vllm)\s+\w"
 )
 
 TRAPS = {

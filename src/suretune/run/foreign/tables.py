@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from suretune.types import Text
 
-TOOLS = ("swift", "llamafactory", "axolotl")
+TOOLS = ("swift", "llamafactory", "axolotl", "vllm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Table:
     files: bool  # whether its options stand in a YAML file
     keys: frozenset[str]  # names that only its files have
     entries: Mapping[str, Entry]
+    serving: Mapping[str, Entry]  # what flags mean, and environment, where the verb is to serve
+    positional: str = ""  # the flag that a word without one stands for
+    open_host: bool = False  # its servers listen to other machines when nothing is said
+    instead: Mapping[str, Text] = field(default_factory=dict)  # by verb: what there is here
+
+    def for_serving(self) -> Table:
+        """The same tool, where its command is to serve."""
+        return replace(self, entries={**self.entries, **self.serving})
 
     def entry(self, flag: str) -> Entry | None:
         """The flag's, or its outer key's."""
@@ -50,8 +59,25 @@ class Table:
 def table(tool: str) -> Table:
     """The table of one of TOOLS."""
     told = yaml.safe_load(Path(__file__).with_name(f"{tool}.yaml").read_text("utf-8"))
+    return Table(
+        told["name"],
+        frozenset(told["programs"]),
+        tuple(re.compile(pattern) for pattern in told["modules"]),
+        told["verbs"],
+        frozenset(told["inexact"]),
+        told["files"],
+        frozenset(told.get("keys", ())),
+        _entries(told["entries"]),
+        _entries(told.get("serving", ())),
+        told.get("positional", ""),
+        bool(told.get("open_host")),
+        {verb: Text(said["en"], said["zh"]) for verb, said in told.get("instead", {}).items()},
+    )
+
+
+def _entries(groups: Iterable[Mapping[str, Any]]) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for group in told["entries"]:
+    for group in groups:
         flags = group["flags"]
         for name in flags:
             entries[name] = Entry(
@@ -62,13 +88,4 @@ def table(tool: str) -> Table:
                 group.get("values", {}),
                 Text(group["en"], group["zh"]) if "en" in group else None,
             )
-    return Table(
-        told["name"],
-        frozenset(told["programs"]),
-        tuple(re.compile(pattern) for pattern in told["modules"]),
-        told["verbs"],
-        frozenset(told["inexact"]),
-        told["files"],
-        frozenset(told.get("keys", ())),
-        entries,
-    )
+    return entries

@@ -17,6 +17,7 @@ from suretune.run.flags import misused_flags
 from suretune.run.foreign.arithmetic import Sums, add_up, mend
 from suretune.run.foreign.named import Named, named
 from suretune.run.foreign.pasted import Pasted
+from suretune.run.foreign.serving import Module, modules, put_modules, settle_serving
 from suretune.run.foreign.tables import Entry
 from suretune.types import Finding, FlagFacts, Text
 
@@ -54,6 +55,7 @@ class Translation:
     given: dict[str, tuple[str, ...]] = field(default_factory=dict)
     parsed: dict[str, Any] = field(default_factory=dict)
     at: dict[str, int] = field(default_factory=dict)  # option -> its line
+    runs: list[str] = field(default_factory=list)  # of a command that serves, in their order
     notes: list[Text] = field(default_factory=list)
     serious: list[Text] = field(default_factory=list)
     sums: Sums | None = None  # as pasted
@@ -102,6 +104,8 @@ def translate(pasted: Pasted, allowed: Mapping[str, Collection[str]]) -> Transla
             _judge(made, flag, values, entry)
     for index, entry in per_epoch:
         _per_epoch(made, index, entry)
+    if pasted.verb == "serve":
+        settle_serving(made)
     _consistent(made)
     if made.data.repeat and "repeat" in made.allowed:
         made.given["repeat"], made.parsed["repeat"] = ("true",), True
@@ -290,18 +294,36 @@ def _sample(made: Translation, line: Line, values: Sequence[str]) -> bool:
 
 
 def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
-    word = values[0] if values else ""
-    match = _CHECKPOINT.fullmatch(word)
-    if match is None or Path(word).exists():
+    found: list[Module] = []
+    changed = line
+    for module in modules(values):
+        match = _CHECKPOINT.fullmatch(module.path)
+        taken = match is not None and any(one.path == match["run"] for one in found)
+        if match is None or taken or Path(module.path).exists():
+            found.append(module)
+            continue
+        run, number = match["run"] or "runs", match["n"]
+        found.append(replace(module, path=run))
+        changed = replace(line, verdict=CHANGED, why=Text(
+            f"`checkpoint-{number}` would be update {number}; 50 rows x 10 epochs at 16 rows an"
+            " update end at update 40. suretune takes the run folder and finds the adapter that"
+            " was proven.",
+            f"`checkpoint-{number}` 是第 {number} 次更新；50 条 × 10 轮、每次 16 条，"
+            "到第 40 次就结束了。suretune 只要运行文件夹，"
+            "会自己找到通过验证的适配器。"))  # fmt: skip
+    if made.pasted.verb == "serve":
+        put_modules(made, changed, found)
+        return True
+    if changed is line and not any(module.name for module in found) and len(found) == 1:
         return False
-    run, number = match["run"] or "runs", match["n"]
-    why = Text(
-        f"`checkpoint-{number}` would be update {number}; 50 rows x 10 epochs at 16 rows an update"
-        " end at update 40. suretune takes the run folder and finds the adapter that was proven.",
-        f"`checkpoint-{number}` 是第 {number} 次更新；50 条 × 10 轮、每次 16 条，"
-        "到第 40 次就结束了。suretune 只要运行文件夹，会自己找到通过验证的适配器。")  # fmt: skip
-    made.put("adapters", (run,), run, replace(line, verdict=CHANGED, why=why))
-    return True
+    if found:
+        made.put("adapters", (found[0].path,), found[0].path, changed)
+    for more in found[1:]:
+        made.serious.append(Text(
+            f"{more.path}: one adapter answers here; `suretune serve` serves several.",
+            f"{more.path}：这里只能用一个适配器回答；"
+            "`suretune serve` 可以同时提供多个。"))  # fmt: skip
+    return bool(found)
 
 
 SPECIAL: Mapping[str, Callable[[Translation, Line, Sequence[str]], bool]] = {

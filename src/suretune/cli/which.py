@@ -1,0 +1,73 @@
+"""Which run or adapter a word means, said where the word itself does not say it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from suretune.cli.out import tell
+from suretune.cli.parse import Command
+from suretune.config import Resolved
+from suretune.run.flags import LAST, OFF
+from suretune.run.journal import Journal
+from suretune.run.meant import Meant, meant, newest_run, run_meant
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+DEMO = "runs/demo"
+
+
+def named_run(word: str, journal: Journal, how: str) -> Meant:
+    """The run of a word, or of no word at all: then the newest in `runs`, and it is said.
+
+    `how`: the command around the word.
+    """
+    found = None if word else newest_run(Path(Resolved.default().config.run.output_dir))
+    return _said(found or run_meant(word or DEMO, journal, how))
+
+
+def named_adapter(word: str, journal: Journal, how: str) -> str:
+    """The path that a word after `--adapters`, or one to be served, means."""
+    return str(_said(meant(word, journal, how)).path)
+
+
+def with_adapter(command: Command, journal: Journal) -> Command:
+    """The same command with the adapter that `--adapters` means."""
+    word = command.resolved.config.answer.adapters
+    if not word:
+        return command
+    there = named_adapter(word, journal, f"suretune {command.verb.name} --adapters")
+    return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
+
+
+def _said(found: Meant) -> Meant:
+    if found.chosen:
+        tell(say(found.chosen), err=True)
+    return found
+
+
+def to_resume(command: Command, journal: Journal) -> str:
+    """The word that `resume` was given, in suretune's or in other tools' form."""
+    asked = command.resolved.config.run
+    named = asked.resume_from_checkpoint
+    if named is not None and named.lower() in (*OFF, *LAST):
+        named = None
+    if named and command.word:
+        both = [meant(word, journal, "suretune resume") for word in (command.word, named)]
+        if both[0].run != both[1].run:
+            hint = Text("They are two runs", "这是两个不同的运行")
+            raise journal.stop(FlagFacts(
+                "conflicting-flags", f"resume {command.word}",
+                f"--resume_from_checkpoint {named}", hint=hint,
+            ))  # fmt: skip
+    for flag, given, hint in (
+        ("--resume_only_model", asked.resume_only_model, Text(
+            "A resume restores weights, optimizer and order together",
+            "继续时权重、优化器和顺序一并恢复")),
+        ("--ignore_data_skip", asked.ignore_data_skip, Text(
+            "A resume goes on with the rows that the plan says are next",
+            "继续时总是接着计划里的数据")),
+    ):  # fmt: skip
+        if given:
+            raise journal.stop(FlagFacts("no-effect", flag, "true", hint=hint))
+    return named or command.word

@@ -1,0 +1,50 @@
+"""Commands as a person would type them: whatever a name holds, what is printed can be pasted."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import unicodedata
+
+ENDS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
+
+
+def command(*words: object) -> str:
+    """The words of a command line, each quoted for a shell where it needs it.
+
+    The result is one line without control characters: it also survives a terminal that shows
+    nothing else than it is told. A word may be a path.
+    """
+    return " ".join(map(word, words))
+
+
+def word(said: object) -> str:
+    """One word. Bytes that are no text, control and hidden characters become `$'\\x1b'`.
+
+    That form is bash's, zsh's and POSIX 2024's. So are backquotes written, which set commands off
+    in our sentences.
+    """
+    text = os.fsdecode(said) if isinstance(said, (os.PathLike, bytes)) else str(said)
+    if not any(map(_is_odd, text)):
+        return shlex.quote(text)
+    return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def path(said: str | os.PathLike[str]) -> str:
+    """A path as one word that no command takes for a flag, whatever it begins with."""
+    text = os.fspath(said)
+    return word(f"./{text}" if text.startswith("-") else text)
+
+
+def _is_odd(char: str) -> bool:
+    return char == "`" or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn", "Co")
+
+
+def _escaped(char: str) -> str:
+    if char in ENDS:
+        return ENDS[char]
+    if not _is_odd(char):
+        return char
+    how = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    # Bytes, three digits each: `\x41` would take a letter that follows for a digit of its own.
+    return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", how))
