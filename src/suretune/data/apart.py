@@ -127,11 +127,12 @@ def _drawn(
             room = wanted.get(dataset, 0) - came[dataset]
             if room <= 0:
                 break
-            if _size(rows, groups[key]) <= room:
+            mine = Counter(
+                rows[i].example.dataset for i in groups[key] if not rows[i].example.repeat
+            )
+            if mine[dataset] <= room:
                 held.update(groups[key])
-                came.update(
-                    rows[i].example.dataset for i in groups[key] if not rows[i].example.repeat
-                )
+                came += mine
     return held
 
 

@@ -116,10 +116,10 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     journal.settle()
     entries = [
         *found.entries,
-        *apart,
-        *more,
         *(entry_of("train", row) for row in train),
         *(entry_of("held-out", row) for row in held_out),
+        *apart,
+        *more,
     ]
     system, source = _system(train, resolved.config.data.system)
     seen = {plain(question_of(row.example)) for row in train} | apart_asked
