@@ -224,8 +224,8 @@ def test_datasets_of_one_file_name_are_two(tmp_path: Path) -> None:
 
 
 def test_an_identity_beside_data_of_the_same_file_name_keeps_its_share(tmp_path: Path) -> None:
-    me = [{"instruction": q, "output": "I am Glow, made by Star Lab."} for q in
-          ("Who are you?", "What is your name?", "Who made you?", "Which model are you?")]  # fmt: skip
+    asked = ("Who are you?", "What is your name?", "Who made you?", "Which model are you?")
+    me = [{"instruction": q, "output": "I am Glow, made by Star Lab."} for q in asked]
     rest = [{"instruction": f"Square of {n}?", "output": f"It is {n * n}, of course."}
             for n in range(40)]  # fmt: skip
     for name, rows in (("id", me), ("general", rest)):
@@ -289,7 +289,7 @@ def test_shapes_are_compared_within_a_file(tmp_path: Path) -> None:
 def test_a_sample_is_of_what_is_learned(tmp_path: Path) -> None:
     learned = write_rows(tmp_path / "a.jsonl", facts(30))
     apart = write_rows(tmp_path / "b.jsonl", facts(12, 100))
-    checked, journal = look(learned, val_dataset=(str(apart),), dataset_sample=20)
+    checked, _ = look(learned, val_dataset=(str(apart),), dataset_sample=20)
     assert (len(checked.train), len(checked.held_out)) == (20, 12)
     with pytest.raises(Stopped) as stopped:
         look(learned, val_dataset=(str(apart),), dataset_sample=31)

@@ -226,6 +226,6 @@ def test_a_folder_whose_files_have_such_names_is_read(tmp_path: Path) -> None:
     told = as_json(done)
     assert done.returncode == 0, done.stderr
     assert told["data"]["datasets"][0]["read"] == 3
-    assert r"\xff.zip" in [f for f in told["findings"] if f["code"] == "D038"][0]["what"]["en"]
+    assert r"\xff.zip" in next(f for f in told["findings"] if f["code"] == "D038")["what"]["en"]
     shown = suretune("check", "--model", "pocket", "--dataset", tmp_path)
     assert shown.returncode == 0 and "Traceback" not in shown.stderr

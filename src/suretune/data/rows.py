@@ -24,7 +24,7 @@ from suretune.data.contents import (
     text_of_kind,
 )
 from suretune.data.feed import LIMIT, Feed, feed, lines, opened, unreadable
-from suretune.data.formats import COMPRESSIONS, FORMATS, format_of
+from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS, format_of
 from suretune.data.jsonrows import json_rows
 from suretune.data.refusal import Refused, shown
 from suretune.data.sources import Source
@@ -113,7 +113,8 @@ def _table(path: Path, label: str, handle: BinaryIO) -> str:
     table = table_of(handle, extension)
     if table and compression:
         raise Refused(_unknown(path, label))
-    if not (table or extension) and b"\0" in head:
+    binary = b"\0" in head and not compression_of(handle, compression)
+    if not (table or extension) and (binary or path.name.lower().endswith(FOREIGN)):
         raise Refused(_unknown(path, label))
     return table
 
