@@ -171,7 +171,7 @@ def _over_hints(loud: Sequence[Path], spec: str) -> Iterator[Text]:
     if dangling:
         names = _names(dangling)
         yield Text(
-            f"{names}: a link to a file that is not there.", f"{names}：链接指向的文件不存在。"
+            f"Links to files that are not there: {names}.", f"链接指向的文件不存在：{names}。"
         )
     if inside := [e for e in folders if any(map(_is_data, _entries(e)))]:
         yield Text(f"Folders in a folder are not entered: `--dataset {_paths(inside, spec)}`.",

@@ -25,6 +25,7 @@ _SAYS = ("answer", "response", "completion", "output", "reply", "a", "assistant"
          "solution", "chosen", "gpt", "summary", "回答", "答", "答案", "回复", "输出", "助手",
          "解答")  # fmt: skip
 _SYSTEM = ("system", "systemprompt", "systemmessage", "系统", "系统提示词", "系统提示")
+_NAME = 24  # characters; what is longer is no name
 _HEARD = 0.05  # of a row's text: a field with less is no loss that needs a word
 
 
@@ -136,6 +137,10 @@ def _best(names: Sequence[str], words: Sequence[str]) -> str:
         for form in (word, word + "s", word + "text", "input" + word, "output" + word):
             if form in plain:
                 return plain[form]
+    short = [name for name in plain if len(name) <= _NAME and plain[name].count(" ") < 3]
+    for word in words:
+        if len(word) > 3 and (ending := [name for name in short if name.endswith(word)]):
+            return plain[ending[0]]
     for word in words:
         if len(word) > 4 and (near := get_close_matches(word, plain, 1, 0.8)):
             return plain[near[0]]

@@ -59,7 +59,7 @@ def csv_rows(
         elif is_header(record) or {cell.strip() for cell in record} & columns.keys():
             source.tight.blanks = all(cell[:1] == " " for cell in record[1:]) and len(record) > 1
             names = _header(record, start, columns)
-        elif len(record) == 2 and not is_foreign_header(record):
+        elif len(record) == 2 and not is_foreign_header(record) and not _suggested(record):
             names = ["query", "response"]
             yield _row(names, record, start)
         else:
@@ -147,6 +147,11 @@ def _bad_record(error: csv.Error, origin: Origin) -> Fault:
     return Fault("unknown-format", origin, found=shown(str(error)), hint=QUOTES)
 
 
+def _suggested(record: list[str]) -> str:
+    """The flag for a first record whose cells look like names of a question and its answer."""
+    return suggested(dict.fromkeys((cell.strip() for cell in record), ""))
+
+
 def _no_header(record: list[str], origin: Origin) -> Fault:
     hint = Text(
         "The first line has to name the columns, for example `query,response`.",
@@ -154,8 +159,8 @@ def _no_header(record: list[str], origin: Origin) -> Fault:
     )
     found = shown(", ".join(record))
     names = [cell.strip() for cell in record]
-    flag = suggested(dict.fromkeys(names, "")) or as_pair(names)
-    if flag and is_foreign_header(record):
+    flag = _suggested(record) or (as_pair(names) if is_foreign_header(record) else "")
+    if flag:
         hint = Text(f"Say which column is which: `{flag}`.", f"请指明各列的含义：`{flag}`。")
     return Fault("unknown-shape", origin, found=found, hint=hint)
 

@@ -301,6 +301,7 @@ def _split(
         typed = " ".join(data.val_dataset)
         share = f"{len(lines)} / {len(apart.ready)}"
         pairs = some([f"{line.origin} {line.reason}" for line in lines])
+        pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
         journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
         if not kept:
             journal.look(FlagFacts("bad-value", "--val_dataset", typed, hint=Text(
