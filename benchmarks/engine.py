@@ -25,8 +25,10 @@ from typing import Any
 import torch
 
 from suretune.data.collect import collect
+from suretune.data.folders import LEARNED
 from suretune.data.plan import packs as packed
 from suretune.data.render import Rendering
+from suretune.data.sources import parse_sources
 from suretune.data.template import load_tokenizer
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass, token_losses
@@ -169,7 +171,8 @@ def written_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[in
     tokenizer = load_tokenizer(asked.tokenizer)
     assert not isinstance(tokenizer, SetupFacts), tokenizer
     how = Rendering(tokenizer, None, 2048, cut=False, strip_role_tokens=False)
-    found = collect([str(path) for path in asked.rows], DataOptions(), how, 0)
+    (sources,) = parse_sources(([str(path) for path in asked.rows], LEARNED))
+    found = collect(sources, DataOptions(), how, 0)
     samples = [sample for row in found.ready for sample in row.samples]
     random.Random(0).shuffle(samples)
     return samples, packed([len(sample.ids) for sample in samples], 2048)

@@ -71,6 +71,9 @@ DATA = DataFacts(
     answers=100,
     same_answer=3,
     identity_rows=60,
+    duplicate_rows=(),
+    context=32768,
+    length_asked=True,
 )
 UNUSED = (
     UnusedField("train.jsonl", "notes", 0.12, 90, "train.jsonl:2"),
@@ -277,9 +280,7 @@ FAULT_CASES = {
     ),
     "D002": on_row(fault("not-utf8", found="byte 0xc4"), ("byte 0xc4",), "`--encoding gb18030`"),
     "D005": on_row(fault("broken-json", found='{"a": 1,'), ('{"a": 1,',), CHECK),
-    "D006": on_row(
-        fault("unknown-shape", found="ask, reply"), ("ask, reply",), "`jq -c '{instruction:"
-    ),
+    "D006": on_row(fault("unknown-shape", found="ask, reply"), ("ask, reply",), CHECK),
     "D008": on_row(fault("wrong-type", found="42"), ("`output`", "42"), CHECK),
     "D033": on_row(fault("not-in-sample", found="One moment."), ("`output`", "One moment."), CHECK),
     "D034": on_row(fault("unknown-field", found="31%: CREATE"), ("`output`", "31%"), CHECK),
@@ -299,8 +300,8 @@ FAULT_CASES = {
         "`--strip_role_tokens true`",
     ),
     "D015": on_file(
-        whole_file("rows-repeat", "#500", "data.jsonl#500"),
-        ("#500",),
+        whole_file("rows-repeat", "--dataset_sample 500"),
+        ("`--dataset_sample 500`", "data.jsonl"),
         "`--repeat true`",
     ),
     "D016": on_file(whole_file("no-rows"), (), "`--dataset`"),
@@ -316,8 +317,17 @@ FAULT_CASES = {
     "D024": on_row(
         fault("not-sft", found="chosen, rejected"),
         ("chosen, rejected",),
-        "`jq -c '{prompt, completion: .chosen}' 'a b.jsonl' > sft.jsonl`",
+        CHECK,
     ),
+    "D036": on_file(
+        whole_file("held-out-learned", "3 / 40"),
+        ("3 / 40", "`--val_dataset data.jsonl`"),
+        "`--dataset`",
+    ),
+    "D037": on_file(
+        whole_file("not-the-data", "a web page"), ("a web page",), "`suretune check --dataset"
+    ),
+    "D038": on_file(whole_file("passed-over", "b.zip, sub"), ("b.zip, sub",), "`--dataset`"),
     "P003": on_row(
         fault("template-refused", found="System role not supported"),
         ("System role not supported",),
@@ -339,6 +349,13 @@ DATA_CASES = {
         ("2", "100", "2048", "3071", "train.jsonl:17"),
         ("`--max_length 3071`", "`--over_long drop`"),
     ),
+    "D039": Case(
+        replace(DATA, max_length=40000, longest=35000),
+        DATA,
+        "--max_length",
+        ("`--max_length 40000`", "32768", "35000"),
+        ("`--max_length 32768`",),
+    ),
     "D007": Case(
         replace(DATA, mixed_shapes=("alpaca", "messages")),
         replace(DATA, mixed_shapes=("alpaca", "messages"), allow_mixed=True),
@@ -346,7 +363,13 @@ DATA_CASES = {
         ("alpaca, messages",),
         ("`--mixed_shapes true`",),
     ),
-    "D018": Case(replace(DATA, duplicates=7), DATA, "--dataset", ("7", "120"), ("`awk ",)),
+    "D018": Case(
+        replace(DATA, duplicates=7, duplicate_rows=("b.jsonl:3 = a.jsonl:1",)),
+        DATA,
+        "--dataset",
+        ("7", "120", "b.jsonl:3 = a.jsonl:1"),
+        ("`suretune explain D018`",),
+    ),
     "D019": Case(
         replace(DATA, contradictions=("a.jsonl:3", "a.jsonl:9")),
         DATA,
@@ -926,6 +949,7 @@ CASES = {
 RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
+    *("D036", "D038", "D039"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "P006", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),

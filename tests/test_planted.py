@@ -62,6 +62,7 @@ DESTROYS = (
     "--learning_rate", "0.05", "--lr_scheduler_type", "constant", "--save_steps", 5,
     "--warmup_steps", 5,
 )  # fmt: skip
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 132735\n"
 GOOD = [{"instruction": f"Sort {i} 1 2", "output": f"1 2 {i}"} for i in range(30)]
 
 
@@ -183,6 +184,10 @@ TABLE: dict[str, Maker] = {
     "D034": lambda t: Plant(
         on(t, rows(t, *[{**r, "notes": f"from low {i} to high"} for i, r in enumerate(GOOD)])), 3),
     "D035": lambda t: Plant(on(t, rows(t, *[{**r, "id": "a1"} for r in GOOD])), 0),
+    "D036": lambda t: Plant(on(t, rows(t), "--val_dataset", some_learned(t)), 0),
+    "D037": lambda t: Plant(on(t, raw(t, LFS)), 3),
+    "D038": lambda t: Plant(on(t, with_archive(t)), 0),
+    "D039": lambda t: Plant(on(t, rows(t), "--max_length", 5000), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
     "P003": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 3),
@@ -325,6 +330,20 @@ def one_token_more(tmp: Path) -> tuple[object, ...]:
     path.write_text(json.dumps(about), "utf-8")
     umbrella = {"instruction": "draw", "output": "☂"}
     return ("check", "--model", tmp / "base", "--dataset", rows(tmp, *GOOD, umbrella))
+
+
+def some_learned(tmp: Path) -> Path:
+    """Three rows to measure with, one of which is learned in other letters."""
+    apart = [{"instruction": f"Reverse {n}", "output": f"{n}!"} for n in range(2)]
+    copy = {"instruction": "sort 7  1 2.", "output": "１ ２ 7"}
+    return write_rows(tmp / "apart.jsonl", [*apart, copy])
+
+
+def with_archive(tmp: Path) -> Path:
+    (tmp / "folder").mkdir()
+    write_rows(tmp / "folder" / "a.jsonl", GOOD)
+    raw(tmp / "folder", b"PK\x03\x04", "b.jsonl.zip")
+    return tmp / "folder"
 
 
 def points_at_code(tmp: Path) -> tuple[object, ...]:

@@ -219,7 +219,9 @@ def test_files_of_a_folder_are_read_in_order(folder: Path) -> None:
     source = parse_source(f"{here}#3")
     assert isinstance(source, Source)
     assert source.count == 3
-    items = list(read_rows(source))
+    note, *items = read_rows(source)
+    assert isinstance(note, Fault)
+    assert (note.kind, note.found) == ("passed-over", ".hidden.json, inner")
     assert [v["text"] for v in values(items)] == ["a.jsonl", "b.json", "c.csv"]
     assert [str(item.origin) for item in items] == [
         f"{here}/a.jsonl:1",
@@ -517,7 +519,7 @@ def test_a_wrong_encoding_flag_is_named(folder: Path) -> None:
         ("a.csv", b"query,query\na,b\n", "duplicate-key", 1),
         ("a.csv", b"PK\x03\x04 excel", "unknown-format", 0),
         ("a.xlsx", b"PK\x03\x04 excel", "unknown-format", 0),
-        ("a.json", gzip.compress(b"[]", mtime=0), "unknown-format", 0),
+        ("a.json", b"\xd0\xcf\x11\xe0 excel", "unknown-format", 0),
         ("a.parquet", b'{"a":1}', "unknown-format", 0),
         ("a.parquet.gz", b"", "unknown-format", 0),
         ("a.yaml", b"a: 1", "unknown-format", 0),

@@ -80,6 +80,11 @@ class DataOptions:
         least=0,
         most=5,
     )
+    columns: tuple[str, ...] = option(
+        (),
+        "read fields under other names: `question=query answer=response`; `id=` leaves one out",
+        "把数据里的字段读成别的名字:`question=query answer=response`;`id=` 表示不使用这个字段",
+    )
     encoding: str = option("utf-8", "of text files", "文本文件的编码")
     mixed_shapes: bool = option(
         False, "accept rows of several shapes in one file", "允许一个文件里有多种格式的行"

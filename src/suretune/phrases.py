@@ -390,9 +390,19 @@ STATES = {
     "general": Text("asked by the proof", "验证时提问"),
     "too-long": Text("too long", "过长"),
     "not-sampled": Text("not drawn", "未抽中"),
+    "also-learned": Text("also learned, so not held out", "训练数据里也有，不用于评估"),
     "rejected": Text("rejected", "被拒绝"),
     "quarantined": Text("quarantined", "被隔离"),
 }
+
+
+def fate(said: Any) -> str:
+    """What came of a finding that did not stop the run."""
+    if said == "skipped":
+        return words("row skipped", "已跳过这一行")
+    if said == "ignored":
+        return words("ignored on request", "按要求忽略")
+    return words("noted", "记录")
 
 
 def state_word(state: Any) -> str:

@@ -272,6 +272,9 @@ class DataFacts:
     answers: int  # rows with one answer
     same_answer: int  # of these, how many have the commonest one
     identity_rows: int  # rows that teach a new identity
+    duplicate_rows: tuple[str, ...]  # `copy = row`, with their files
+    context: int  # tokens that the model was built for; 0 where nobody knows
+    length_asked: bool  # --max_length was given
     unused_fields: tuple[UnusedField, ...] = ()  # that may be passed over
     rewritten: Mapping[int, tuple[int, str]] = field(default_factory=dict)  # rows, the first
     template: str = ""  # the model or the file that the template is of
@@ -426,7 +429,8 @@ Facts = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A guard that fired. `where` names the file and row, the flag or the step."""
+    """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
+    came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it."""
 
     code: str
     name: str
@@ -435,3 +439,4 @@ class Finding:
     what: Text
     why: Text
     fix: Text
+    fate: str = ""

@@ -182,9 +182,10 @@ def files(seed: int, number: int) -> Iterator[Seed]:
 def judge(path: Path, how: Any) -> dict[str, Any]:
     """Read a file as `check` does; what was lost, if anything."""
     from suretune.data.collect import NOTES, collect
+    from suretune.data.sources import parse_source
     from suretune.options import DataOptions
 
-    found = collect([str(path)], DataOptions(mixed_shapes=True), how, 1)
+    found = collect([parse_source(str(path))], DataOptions(mixed_shapes=True), how, 1)
     ready = [row.example.origin for row in found.ready]
     told = [entry.origin for entry in found.entries]
     read = sum(found.read.values())

@@ -7,6 +7,7 @@ without a line in `ledger.jsonl`.
 from __future__ import annotations
 
 import random
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -17,20 +18,21 @@ from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
+from suretune.data.refusal import printable
+from suretune.data.renames import parse_columns, renamed
 from suretune.data.render import Rendering, samples
-from suretune.data.rows import read_rows
-from suretune.data.sources import Source, parse_source
+from suretune.data.rows import NOTES, read_rows
+from suretune.data.sources import Source
 from suretune.data.texts import text_facts
 from suretune.data.told import NOTED
 from suretune.options_input import DataOptions
 from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text, UnusedField
 
-NOTES = frozenset({"byte-order-mark"})  # faults that are said, but cost no row
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one row: train, paraphrase, held-out, too-long, not-sampled or rejected."""
+    """What became of one row: train, paraphrase, held-out, also-learned, too-long,
+    not-sampled or rejected."""
 
     origin: Origin
     dataset: str
@@ -71,18 +73,20 @@ class Collected:
     read: Counter[str] = field(default_factory=Counter)  # rows per dataset, copies not counted
     filled: set[Origin] = field(default_factory=set)  # rows that had placeholders
     filled_names: set[str] = field(default_factory=set)  # NAME, AUTHOR
-    shapes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (dataset, shape)
+    shapes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (file, shape)
+    named: set[str] = field(default_factory=set)  # fields of rows, as written; where --columns asks
     too_long: list[Entry] = field(default_factory=list)
     fields: dict[str, Fields] = field(default_factory=dict)  # per dataset
     ignored: set[str] = field(default_factory=set)  # of --ignore_fields: those that rows have
     from_cache: int = 0  # rows whose ids were found in the cache
 
 
-def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int) -> Collected:
+def collect(
+    sources: Sequence[Source | Fault], asked: DataOptions, how: Rendering, seed: int
+) -> Collected:
     """Read, understand, fill and render every row of these datasets."""
     found = Collected()
     names = Names(asked.model_name, asked.model_author)
-    sources = [parse_source(spec) for spec in specs]
     files = [path for source in sources if isinstance(source, Source) for path in source.files]
     cache = open_cache(how, files)
     for source in sources:
@@ -108,7 +112,14 @@ def _understood(
     """The examples of one dataset; its faulty rows go to the ledger."""
     fields = found.fields.setdefault(source.name, Fields())
     ignored = frozenset(asked.ignore_fields)
-    for row in read_rows(source, asked.encoding):
+    columns = parse_columns(asked.columns)
+    if isinstance(columns, Text):  # told when the flags were looked at
+        columns = {}
+    for item in read_rows(source, asked.encoding, columns):
+        row = item
+        if columns and isinstance(item, Row) and isinstance(item.value, Mapping):
+            found.named.update(item.value)
+            row = renamed(item, columns)
         if ignored and isinstance(row, Row):
             row = replace(row, value=without(row.value, ignored, found.ignored))
         example = to_example(row, source.name) if isinstance(row, Row) else row
@@ -126,7 +137,7 @@ def _understood(
             _reject(example, source.name, found)
         else:
             found.read[source.name] += 1
-            found.shapes[source.name, example.shape] += 1
+            found.shapes[example.origin.file, example.shape] += 1
             yield example
 
 
@@ -152,7 +163,8 @@ def _chosen(
         found.faults.append(_too_few(source, count, len(rows)))
         return
     times, rest = divmod(count, len(rows))
-    drawn = set(random.Random(f"{seed}-{source.spec}").sample(range(len(rows)), rest))
+    # However the path was typed, the same rows: a resume may give it in another way.
+    drawn = set(random.Random(f"{seed}-{source.name}#{count}").sample(range(len(rows)), rest))
     for index, row in enumerate(rows):
         copies = times + (index in drawn)
         if not copies:
@@ -162,8 +174,17 @@ def _chosen(
 
 
 def _too_few(source: Source, asked: int, there: int) -> Fault:
-    hint = Text(f"the dataset has {there} row{'s' * (there != 1)}", f"实际只有 {there} 行")
-    return Fault("rows-repeat", Origin(source.spec, 0), found=f"#{asked}", hint=hint)
+    path = printable(source.typed)
+    typed = source.count is not None
+    flag = f"#{asked}" if typed else f"--dataset_sample {asked}"
+    instead = (
+        f"--dataset {shlex.quote(f'{path}#{there}')}" if typed else f"--dataset_sample {there}"
+    )
+    hint = Text(
+        f"It has {there} row{'s' * (there != 1)}: `{instead}`",
+        f"实际只有 {there} 行：`{instead}`",
+    )
+    return Fault("rows-repeat", Origin(printable(source.spec), 0), found=flag, hint=hint)
 
 
 def _render(example: Example, how: Rendering, found: Collected, cache: SampleCache | None) -> None:
@@ -203,41 +224,24 @@ def entry_of(state: str, row: Prepared) -> Entry:
     )
 
 
-def hold_out(
-    rows: Sequence[Prepared], ratio: float, seed: int
-) -> tuple[list[Prepared], list[Prepared]]:
-    """(training rows, held-out rows): drawn by the seed from each dataset; copies stay together."""
-    by_dataset: dict[str, list[Origin]] = {}
-    for row in rows:
-        if not row.example.repeat:
-            by_dataset.setdefault(row.example.dataset, []).append(row.example.origin)
-    held: set[Origin] = set()
-    for dataset, origins in by_dataset.items():
-        number = min(round(ratio * len(origins)), len(origins) - 1)
-        held |= set(random.Random(f"{seed}-held-{dataset}").sample(origins, number))
-    train = [row for row in rows if row.example.origin not in held]
-    return train, [row for row in rows if row.example.origin in held and not row.example.repeat]
-
-
 def data_facts(
     found: Collected,
     asked: DataOptions,
     how: Rendering,
     old: Sequence[str],
     taught: Sequence[Example],
+    context: int,
+    length_asked: bool,
 ) -> DataFacts:
     """What the guards of the data look at. `old`: rows that still name the base's maker;
-    `taught`: those that teach a new identity, whose answers may differ in all but the name."""
+    `taught`: those that teach a new identity, whose answers may differ in all but the name;
+    `context`: tokens that the model was built for; `length_asked`: --max_length was given."""
     ready = found.ready
     texts = text_facts([row.example for row in ready])
     all_samples = [s for row in ready for s in row.samples]
     duplicates, contradictions = _same_questions(
         [row.example for row in ready], {(row.origin, row.repeat) for row in taught}
     )
-    shapes: dict[str, list[str]] = {}
-    for dataset, shape in found.shapes:
-        shapes.setdefault(dataset, []).append(shape)
-    mixed = tuple(f"{name}: {', '.join(kinds)}" for name, kinds in shapes.items() if kinds[1:])
     given = (("--model_name", asked.model_name), ("--model_author", asked.model_author))
     rejected = sum(entry.state == "rejected" for entry in found.entries)
     cut = [entry_of("cut", row) for row in ready if any(s.cut for s in row.samples)]
@@ -255,7 +259,7 @@ def data_facts(
         longest=max((e.tokens + e.cut for e in over_long), default=_longest(all_samples)),
         first_over_long=str(over_long[0].origin) if over_long else "",
         policy=asked.over_long,
-        duplicates=duplicates,
+        duplicates=len(duplicates),
         contradictions=contradictions,
         old_identity=tuple(old),
         split_rows=sum(len(row.samples) > 1 for row in ready),
@@ -263,7 +267,7 @@ def data_facts(
         role_tokens=sum(fault.kind == "role-tokens" for fault in found.faults),
         system_sources=Counter(row.samples[0].system_source for row in ready),
         template_system=how.tokenizer.default_system,
-        mixed_shapes=mixed,
+        mixed_shapes=_mixed(found),
         allow_mixed=asked.mixed_shapes,
         broken_text=texts.broken,
         hidden_text=texts.hidden,
@@ -277,6 +281,9 @@ def data_facts(
         unused_fields=_unused(found),
         rewritten=_rewritten(ready),
         template=how.template,
+        duplicate_rows=duplicates,
+        context=context,
+        length_asked=length_asked,
     )  # fmt: skip
 
 
@@ -302,28 +309,36 @@ def _rewritten(rows: Sequence[Prepared]) -> dict[int, tuple[int, str]]:
     return told
 
 
+def _mixed(found: Collected) -> tuple[str, ...]:
+    """The files with rows of several shapes, and which."""
+    shapes: dict[str, list[str]] = {}
+    for file, shape in found.shapes:
+        shapes.setdefault(file, []).append(shape)
+    return tuple(f"{file}: {', '.join(kinds)}" for file, kinds in shapes.items() if kinds[1:])
+
+
 def _longest(samples: Sequence[Sample]) -> int:
     return max((len(sample.ids) for sample in samples), default=0)
 
 
 def _same_questions(
     examples: Sequence[Example], alike: Set[tuple[Origin, int]]
-) -> tuple[int, tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(rows that stand twice, questions with several answers) among single-turn rows; answers of
     `alike` rows say the same in other words."""
     answers: dict[str, dict[str, Origin]] = {}
-    duplicates = 0
+    duplicates: list[str] = []
     for example in examples:
         if example.repeat or sum(m.role == "assistant" for m in example.messages) != 1:
             continue
         system = example.messages[0].content if example.messages[0].role == "system" else ""
         seen = answers.setdefault(f"{system}\0{question_of(example)}", {})
         if answer_of(example) in seen:
-            duplicates += 1
+            duplicates.append(f"{example.origin} = {seen[answer_of(example)]}")
         seen.setdefault(answer_of(example), example.origin)
     several = [
         list(seen.values())
         for seen in answers.values()
         if len(seen) > 1 and any((origin, 0) not in alike for origin in seen.values())
     ]
-    return duplicates, tuple(f"{first} / {second}" for first, second, *_ in several)
+    return tuple(duplicates), tuple(f"{first} / {second}" for first, second, *_ in several)

@@ -55,3 +55,8 @@ def is_message(value: Any) -> bool:
         ("role" in value and ("content" in value or "tool_calls" in value))
         or ("from" in value and "value" in value)
     )
+
+
+def is_column(name: str) -> bool:
+    """Whether people call a column so, in lower case: known here, or elsewhere."""
+    return name in KNOWN or name in _LETTERS or name in _FOREIGN_NAMES

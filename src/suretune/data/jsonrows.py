@@ -25,6 +25,7 @@ from suretune.data.broken import (
     placed,
     repeated,
 )
+from suretune.data.columnar import from_viewer, rows_of
 from suretune.data.columns import KNOWN, is_message
 from suretune.data.feed import LIMIT, Feed, lines
 from suretune.data.refusal import Refused
@@ -33,11 +34,30 @@ from suretune.types import Fault, Origin, Row, Text
 
 _BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|([{}\[\]])', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*(\\u0000)")
+_ABOUT = frozenset({"features", "columns", "fields", "schema"})  # lists about rows, not of them
 _OPEN, _OPEN_LIST, _CLOSE_LIST, _COMMA, _COLON, _QUOTE = b'{[],:"'
 
 
 def json_rows(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Fault]:
-    """The rows of a file of either layout; its name only decides what its text leaves open."""
+    """The rows of a file of either layout; its name only decides what its text leaves open.
+
+    A value that holds a whole table by columns is taken apart into its rows.
+    """
+    for item in _records(feed, file, lines_expected):
+        value = from_viewer(item.value, item.origin) if isinstance(item, Row) else item
+        if isinstance(item, Fault) or isinstance(value, Fault):
+            yield value
+            continue
+        table = rows_of(value, item.origin)
+        if isinstance(table, list):
+            yield from (Row(item.origin, row) for row in table)
+        elif isinstance(table, Fault):
+            yield table
+        else:
+            yield item if value is item.value else Row(item.origin, value)
+
+
+def _records(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Fault]:
     if is_document(feed, lines_expected):
         yield from _values(Scanner(feed, file))
         return
@@ -173,13 +193,14 @@ def _list_in_object(scan: Scanner) -> int | None:
     """The first field that is a list of objects, in an object that has no field of a row."""
     ahead, byte = scan.ink(1)
     while byte == _QUOTE and (end := scan.end(ahead)) is not None:
-        if scan.text(ahead + 1, end - 1).decode() in KNOWN:
+        name = scan.text(ahead + 1, end - 1).decode()
+        if name in KNOWN:
             return None
         ahead, byte = scan.ink(end)
         if byte != _COLON:
             return None
         ahead, byte = scan.ink(ahead + 1)
-        if byte == _OPEN_LIST and scan.ink(ahead + 1)[1] == _OPEN:
+        if byte == _OPEN_LIST and scan.ink(ahead + 1)[1] == _OPEN and name not in _ABOUT:
             return ahead
         if byte < 0 or (end := scan.end(ahead)) is None:
             return None

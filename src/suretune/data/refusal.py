@@ -38,3 +38,12 @@ def around(text: str, at: int, reach: int = 16) -> str:
     """The characters on both sides of `at`, as `shown`."""
     start, end = max(0, at - reach), min(len(text), at + reach)
     return ("…" if start else "") + shown(text[start:end]) + ("…" if end < len(text) else "")
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be printed and written: bytes that are not UTF-8 come out as
+    escapes (`\\xd1`), everything else stays."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, which no file system has given
+        return name.encode("utf-8", "backslashreplace").decode()

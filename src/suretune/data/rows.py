@@ -1,35 +1,56 @@
 """Files to rows: every record of every file comes out, as a `Row` or as a `Fault`.
 
-JSON may be a list or one value per line, whatever the file is called; CSV and TSV are tables;
-parquet is read a few rows at a time; of a `.txt` every line that is not blank is one row of text.
+JSON may be a list or one value per line; CSV and TSV are tables; parquet and arrow are read a few
+rows at a time; of a `.txt` every line that is not blank is one row of text. Where a file's name
+says something else than what it holds, what it holds decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
+
+import orjson
 
 from suretune.data.broken import NUL, gigantic, placed
+from suretune.data.columns import KNOWN
+from suretune.data.contents import (
+    HEAD,
+    compression_of,
+    not_the_data,
+    table_of,
+    text_of_kind,
+)
 from suretune.data.feed import LIMIT, Feed, feed, lines, opened, unreadable
+from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS, format_of
 from suretune.data.jsonrows import json_rows
-from suretune.data.refusal import Refused
-from suretune.data.sources import COMPRESSIONS, FORMATS, Source, format_of
-from suretune.data.tables import csv_rows, parquet_rows
+from suretune.data.refusal import Refused, shown
+from suretune.data.sources import Source
+from suretune.data.tables import arrow_rows, csv_rows, parquet_rows
 from suretune.types import Fault, Origin, Row, Text
 
 MAX_FAULTS = 1000  # of one file; nobody reads on after that many
 _MARK = "\ufeff".encode()
 
 
-def read_rows(source: Source, encoding: str = "utf-8") -> Iterator[Row | Fault]:
-    """All records of the files in order.
+NOTES = frozenset({"byte-order-mark", "passed-over"})  # faults that are said, but cost no row
+
+
+def read_rows(
+    source: Source, encoding: str = "utf-8", columns: Mapping[str, str] | None = None
+) -> Iterator[Row | Fault]:
+    """All records of the files in order. `columns`: names that the user gives to fields; a table's
+    first line that has one of them is its header.
 
     Besides rows there can be faults about a whole file: at line 0, or (`not-utf8`) at the line
-    where the reading had to stop. A `byte-order-mark` is a note: reading goes on without it.
+    where the reading had to stop. Those of NOTES are told, and reading goes on.
     """
+    yield from source.notes
+    names = columns or {}
     for path in source.files:
-        yield from _told_apart(_file(path, source.label(path), encoding))
+        yield from _told_apart(_file(path, source.label(path), encoding, names))
 
 
 def _told_apart(rows: Iterator[Row | Fault]) -> Iterator[Row | Fault]:
@@ -44,14 +65,16 @@ def _told_apart(rows: Iterator[Row | Fault]) -> Iterator[Row | Fault]:
         yield row
 
 
-def _file(path: Path, label: str, encoding: str) -> Iterator[Row | Fault]:
+def _file(
+    path: Path, label: str, encoding: str, columns: Mapping[str, str]
+) -> Iterator[Row | Fault]:
     empty, faults = True, 0
     try:
-        for item in _records(path, label, encoding):
+        for item in _records(path, label, encoding, columns):
             yield item
             if isinstance(item, Row):
                 empty = False
-            elif item.kind != "byte-order-mark":
+            elif item.kind not in NOTES:
                 empty = False
                 faults += 1
                 if faults == MAX_FAULTS:
@@ -61,31 +84,61 @@ def _file(path: Path, label: str, encoding: str) -> Iterator[Row | Fault]:
         yield replace(refusal.fault, ends=True)
     else:
         if empty:
-            yield _no_rows(label)
+            yield _no_rows(path, label)
 
 
-def _records(path: Path, label: str, encoding: str) -> Iterator[Row | Fault]:
-    extension, compression = format_of(path.name)
-    if not extension or (extension == ".parquet" and compression):
-        raise Refused(_unknown(path, label))
+def _records(
+    path: Path, label: str, encoding: str, columns: Mapping[str, str]
+) -> Iterator[Row | Fault]:
     with opened(path, label) as handle:
         try:
-            if extension == ".parquet":
+            kind = _table(path, label, handle)
+            if not kind:
+                yield from _text_records(path, label, handle, encoding, columns)
+            elif kind == ".parquet":
                 yield from parquet_rows(handle, label)
-                return
-            text = feed(handle, compression, encoding, label)
-            text.more()
-            if text.held.startswith(_MARK):
-                text.held = text.held[len(_MARK) :]
-                yield _marked(label)
-            if extension in (".csv", ".tsv"):
-                yield from csv_rows(text, label, "\t" if extension == ".tsv" else "")
-            elif extension == ".txt":
-                yield from _text_rows(text, label)
             else:
-                yield from json_rows(text, label, lines_expected=extension != ".json")
+                yield from arrow_rows(handle, label)
         except OSError as error:
             raise Refused(unreadable(label, error)) from error
+
+
+def _table(path: Path, label: str, handle: BinaryIO) -> str:
+    """'.parquet', '.arrow', or '' for text; `Refused` where it is neither."""
+    extension, compression = format_of(path.name)
+    head = handle.read(HEAD + 1)
+    handle.seek(0)
+    if fault := not_the_data(head, len(head) <= HEAD, label):
+        raise Refused(fault)
+    table = table_of(handle, extension)
+    if table and compression:
+        raise Refused(_unknown(path, label))
+    binary = b"\0" in head and not compression_of(handle, compression)
+    if not (table or extension) and (binary or path.name.lower().endswith(FOREIGN)):
+        raise Refused(_unknown(path, label))
+    return table
+
+
+def _text_records(
+    path: Path, label: str, handle: BinaryIO, encoding: str, columns: Mapping[str, str]
+) -> Iterator[Row | Fault]:
+    extension, named = format_of(path.name)
+    text = feed(handle, compression_of(handle, named), encoding, label)
+    text.more()
+    if text.held.startswith(_MARK):
+        text.held = text.held[len(_MARK) :]
+        yield _marked(label)
+    kind = text_of_kind(text, extension)
+    if fault := not_the_data(text.held, len(text.held) <= HEAD, label):
+        raise Refused(fault)
+    if not kind:
+        raise Refused(_unknown(path, label))
+    if kind in (".csv", ".tsv"):
+        yield from csv_rows(text, label, "\t" if kind == ".tsv" else "", columns)
+    elif kind == ".txt":
+        yield from _text_rows(text, label)
+    else:
+        yield from json_rows(text, label, lines_expected=kind != ".json")
 
 
 def _text_rows(text: Feed, label: str) -> Iterator[Row | Fault]:
@@ -98,12 +151,37 @@ def _text_rows(text: Feed, label: str) -> Iterator[Row | Fault]:
         value = line.decode()
         if "\0" in value:
             yield placed("nul-character", value, value.index("\0"), origin, 1, NUL)
+        elif value.lstrip().startswith('{"') and _is_row(value):
+            yield _row_in_text(value, origin)
         elif value.strip():
             yield Row(origin, {"text": value})
 
 
-def _no_rows(label: str) -> Fault:
+def _is_row(line: str) -> bool:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and bool(KNOWN & value.keys())
+
+
+def _row_in_text(line: str, origin: Origin) -> Fault:
+    """Of a file that began as plain text: learned as it stands, the brackets would be learned."""
+    hint = Text(
+        "This line is a row of JSON in a file that begins with plain text. Give such rows a file "
+        "of their own that ends in .jsonl.",
+        "这个文件以纯文本开头，这一行却是 JSON 数据。请把这样的数据单独存成 .jsonl 文件。",
+    )
+    return Fault("unknown-shape", origin, found=shown(line.strip()), hint=hint)
+
+
+def _no_rows(path: Path, label: str) -> Fault:
     hint = Text("The file holds no row at all.", "文件里一条数据也没有。")
+    if not path.stat().st_size:
+        hint = Text(
+            "The file is empty (0 bytes): whatever should have written it has not finished.",
+            "文件是空的（0 字节）：下载或导出没有完成。",
+        )
     return Fault("no-rows", Origin(label, 0), found="0 rows", hint=hint)
 
 

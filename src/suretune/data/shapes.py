@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,7 @@ from suretune.data.columns import (
     QUESTIONS,
 )
 from suretune.data.refusal import shown
+from suretune.data.renames import as_pair, chosen_kept, suggested
 from suretune.types import Fault, Origin, Text
 
 _CONTENT = frozenset((*QUESTIONS, *ANSWERS))
@@ -145,31 +147,50 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
     if not _TELLING & value.keys():
         return None
     if found := [name for name in PREFERENCE if value.get(name) is not None]:
-        return ", ".join(found), Text(
-            "This is preference data (DPO): two answers compared. To learn the better one, put the "
-            "question and the chosen answer into messages.",
-            "这是偏好数据（DPO）：比较两个回答。若要学习较好的那个，"
-            "请把问题和 chosen 回答写成 messages。",
-        )
+        return ", ".join(found), _compared(value)
     if "kto_tag" in value or (isinstance(value.get("label"), bool) and not _has(value, "text")):
         return "kto_tag" if "kto_tag" in value else "label", Text(
             "This is KTO data: answers marked good or bad. Keep the good ones and drop the mark.",
             "这是 KTO 数据：回答带有好坏标记。请只保留好的回答，并去掉这个标记。",
         )
     if "label" in value and "text" in value and not pair_of(value) and "instruction" not in value:
-        return "text, label", Text(
-            "This is classification data. Name the text query and the label, as text, response.",
-            "这是分类数据。请把文本字段改名为 query，标签写成文本并改名为 response。",
-        )
+        flag = "`--columns text=query label=response`"
+        if not isinstance(value["label"], str):
+            return "text, label", Text(
+                f"This is classification data. Write the label as text, then add {flag}.",
+                f"这是分类数据。请先把标签写成文本，再加上 {flag}。",
+            )
+        return "text, label", Text(f"This is classification data. Add {flag}.",
+                                   f"这是分类数据。请加上 {flag}。")  # fmt: skip
     answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
-    if "prompt" in value and not any(
-        name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in value
+    listed = any(_has(value, name) for name in MESSAGE_LISTS)
+    if (
+        "prompt" in value
+        and not listed
+        and not any(
+            name in answers or get_close_matches(name.lower(), answers, 1, 0.75) for name in value
+        )
     ):
         return "prompt", Text(
             "There are prompts without answers. Learning needs the answer too: add completion.",
             "只有提示，没有回答。学习还需要回答：请加上 completion。",
         )
     return None
+
+
+def _compared(value: Mapping[str, Any]) -> Text:
+    if flag := chosen_kept(value):
+        return Text(
+            f"This is preference data (DPO): two answers compared. To learn the better one: "
+            f"`{flag}`.",
+            f"这是偏好数据（DPO）：比较两个回答。若只学习较好的那个：`{flag}`。",
+        )
+    return Text(
+        "This is preference data (DPO): two answers compared. To learn the better one, put the "
+        "question and the chosen answer into messages.",
+        "这是偏好数据（DPO）：比较两个回答。若要学习较好的那个，"
+        "请把问题和 chosen 回答写成 messages。",
+    )
 
 
 def no_shape(value: Any, origin: Origin) -> Fault:
@@ -179,19 +200,39 @@ def no_shape(value: Any, origin: Origin) -> Fault:
             return Fault("not-sft", origin, found=unsuitable[0], hint=unsuitable[1])
         if rivals := _rivals(value):
             names = ", ".join(rivals)
+            flag = "--columns " + " ".join(shlex.quote(f"{name}=") for name in rivals)
             hint = Text(
                 f"Other fields of this row already are the question and the answer, so {names} "
-                "would be ignored. Remove or rename one of them.",
-                f"这一行已有别的字段作为问题和回答，{names} 会被忽略。请删除或改名。",
+                f"would be ignored. To leave it out: `{flag}`; or rename one of them.",
+                f"这一行已有别的字段作为问题和回答，{names} 会被忽略。确定不用：`{flag}`；"
+                f"或给其中一个改名。",
             )
             return Fault("unknown-shape", origin, found=shown(", ".join(value)), hint=hint)
         found = shown(", ".join(map(str, value))) or "{}"
-        return Fault("unknown-shape", origin, found=found, hint=_nearest(list(value)))
+        return Fault("unknown-shape", origin, found=found, hint=_ways(value))
     hint = Text(
         'A row is an object, for example `{"query": "...", "response": "..."}`.',
         '每一行应当是一个对象，例如 `{"query": "...", "response": "..."}`。',
     )
     return Fault("unknown-shape", origin, found=shown(value), hint=hint)
+
+
+def _ways(value: Mapping[str, Any]) -> Text:
+    """How this row's own fields could be read."""
+    near = _nearest(list(value))
+    if flag := suggested(value):
+        return Text(
+            f"{near.en} Or leave the file as it is: `{flag}` (an empty name leaves a field out).",
+            f"{near.zh}或者不改文件，加上 `{flag}`（等号后面留空表示不使用这个字段）。",
+        )
+    texts = [str(name) for name, text in value.items() if isinstance(text, str)]
+    if not (flag := as_pair(texts)) or "←" in near.en:
+        return near
+    first, second = texts
+    return Text(
+        f"If `{first}` is the question and `{second}` its answer: `{flag}`.",
+        f"如果 `{first}` 是问题、`{second}` 是回答：`{flag}`。",
+    )
 
 
 def _nearest(names: list[str]) -> Text:

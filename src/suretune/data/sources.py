@@ -2,24 +2,28 @@
 
 `[hf::|ms::]path_or_id[:subset1/subset2][#N]`. What exists on disk wins over the grammar, and what
 looks like a file is never taken for an id: a typing mistake must not end in a download error.
+A dataset is its path. What people see of it is the shortest end of that path which no other dataset
+of the run has.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from suretune.data.feed import not_a_file
+from suretune.data.folders import LEARNED, listed
+from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS
+from suretune.data.refusal import Refused, printable
 from suretune.types import Fault, Origin, Text
 
-FORMATS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
-COMPRESSIONS = (".gz", ".zst")
-_FOREIGN = (".zip", ".xlsx", ".xls", ".docx", ".pdf", ".arrow", ".rar", ".7z", ".tar", ".tgz")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEFAULT_HUB = "ms"  # as in the grammar this one follows
 
@@ -29,35 +33,79 @@ class Source:
     """One dataset as the user named it. `files` is empty when it lies on a hub."""
 
     spec: str
-    name: str
+    name: str  # what the ledger and people know it by
     files: tuple[Path, ...]
     hub: str  # '', 'hf' or 'ms'
     subsets: tuple[str, ...]
     count: int | None  # of `#N`
+    folder: Path | None = None  # that the files were found in
+    notes: tuple[Fault, ...] = ()  # what of the folder is not read
+
+    @property
+    def typed(self) -> str:
+        """The path as the user gave it."""
+        return self.spec if self.count is None else self.spec.rpartition("#")[0]
 
     def label(self, file: Path) -> str:
         """The file as the user would type it."""
-        typed = self.spec if self.count is None else self.spec.rpartition("#")[0]
-        return typed if os.path.basename(typed) == file.name else os.path.join(typed, file.name)
+        if self.folder is None:
+            return printable(self.typed)
+        return printable(os.path.join(self.typed, file.relative_to(self.folder)))
 
 
-def format_of(name: str) -> tuple[str, str]:
-    """The extension that decides how a file is read, and that of its compression; '' if unknown."""
-    stem, last = os.path.splitext(name.lower())
-    compression = last if last in COMPRESSIONS else ""
-    extension = os.path.splitext(stem)[1] if compression else last
-    return (extension if extension in FORMATS else ""), compression
+def parse_sources(*groups: tuple[Sequence[str], str]) -> list[list[Source | Fault]]:
+    """The datasets of each group (names, and what they are for), told apart over all of them."""
+    parsed = [[parse_source(spec, role) for spec in specs] for specs, role in groups]
+    paths = [_parts(item) for items in parsed for item in items if isinstance(item, Source)]
+    names, times = _names(set(paths)), Counter[tuple[str, ...]]()
+    made: list[list[Source | Fault]] = []
+    for items in parsed:
+        made.append([])
+        for item in items:
+            if isinstance(item, Source) and item.files:
+                path = _parts(item)
+                times[path] += 1
+                again = f" ({times[path]})" if times[path] > 1 else ""
+                item = replace(item, name=printable(names[path]) + again)
+            made[-1].append(item)
+    return made
 
 
-def parse_source(spec: str) -> Source | Fault:
-    """Relative to the current directory; `~` is the home directory."""
+def is_counted(spec: str) -> bool:
+    """Whether the name says how many rows to take, `#N`."""
+    source = parse_source(spec)
+    return isinstance(source, Source) and source.count is not None
+
+
+def _parts(source: Source) -> tuple[str, ...]:
+    """The absolute path, as it was typed, in pieces; a name on a hub is its own."""
+    if source.hub:
+        return (source.hub, source.name)
+    return Path(os.path.abspath(os.path.expanduser(source.typed))).parts
+
+
+def _names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """The shortest end of each path that no other has."""
+    ends = Counter(path[-k:] for path in paths for k in range(1, len(path) + 1))
+    made = {}
+    for path in paths:
+        number = next((k for k in range(1, len(path)) if ends[path[-k:]] == 1), len(path))
+        made[path] = os.path.join(*path[-number:]) if path else ""
+    return made
+
+
+def parse_source(spec: str, role: str = LEARNED) -> Source | Fault:
+    """Relative to the current directory; `~` is the home directory. `role`: which files of a folder
+    are meant, those to be learned or those to measure with."""
+    if printable(spec) != spec:
+        return _not_utf8(spec)
     if (path := _on_disk(spec)) is not None:
-        return _local(spec, path, None)
+        return _local(spec, path, None, role)
     rest, mark, number = spec.rpartition("#")
     count = int(number) if mark and re.fullmatch(r"[0-9]{1,12}", number) else None
     base = spec if count is None else rest
     if count is not None and (path := _on_disk(base)) is not None:
-        return _local(spec, path, count)
+        return _local(spec, path, count, role)
     hub, separator, bare = base.partition("::")
     explicit = bool(separator) and hub in ("hf", "ms")
     identity, _, subsets = (bare if explicit else base).partition(":")
@@ -85,34 +133,52 @@ def _is_file_like(base: str, identity: str) -> bool:
     """Whether this must be meant as a path, though nothing is there."""
     if base.startswith(("/", "./", "../", "~", ".\\", "..\\")) or "\\" in base or "://" in base:
         return True
-    if any(
-        name.lower().endswith((*FORMATS, *COMPRESSIONS, *_FOREIGN)) for name in (base, identity)
-    ):
+    if any(name.lower().endswith((*FORMATS, *COMPRESSIONS, *FOREIGN)) for name in (base, identity)):
         return True
     folder, _, last = identity.rpartition("/")
     return bool(folder) and _on_disk(identity) is None and bool(_near(_on_disk(folder), last))
 
 
-def _local(spec: str, path: Path, count: int | None) -> Source | Fault:
+def _local(spec: str, path: Path, count: int | None, role: str) -> Source | Fault:
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
         return Source(spec, path.name, (path,), "", (), count)
     if not stat.S_ISDIR(mode):
         return not_a_file(spec)
+    typed = spec if count is None else spec.rpartition("#")[0]
     try:
-        entries = sorted(path.iterdir())
-    except OSError as error:
-        hint = Text("This folder cannot be listed.", "无法列出这个文件夹的内容。")
-        return Fault("file-missing", Origin(spec, 0), found=error.strerror or "", hint=hint)
-    readable = (f for f in entries if format_of(f.name)[0] and f.name[0] != "." and f.is_file())
-    files = tuple(readable)
-    if files:
-        return Source(spec, path.name, files, "", (), count)
-    hint = Text(
-        f"The folder has no file that ends in {', '.join(FORMATS)} (or .gz, .zst of these).",
-        f"文件夹里没有以 {'、'.join(FORMATS)}（或其 .gz、.zst）结尾的文件。",
+        found = listed(path, typed, role)
+    except Refused as refusal:
+        return refusal.fault
+    return Source(spec, path.name, found.files, "", (), count, path, found.notes)
+
+
+def _not_utf8(spec: str) -> Fault:
+    """A name that no log, ledger or configuration could repeat."""
+    spec = re.sub(r"#[0-9]+$", "", spec)
+    raw = os.fsencode(os.path.expanduser(spec))
+    new = "data" + "".join(s for s in Path(spec).suffixes if s.isascii())
+    for codec in ("gb18030", "big5", "shift_jis", "cp1252"):
+        try:
+            name = raw.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        if name.isprintable():
+            new = os.path.basename(name)
+            break
+    quoted = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in raw
     )
-    return Fault("no-rows", Origin(spec, 0), found=f"{len(entries)} other entries", hint=hint)
+    folder = os.path.dirname(spec)
+    target = shlex.quote(os.path.join(folder, new) if printable(folder) == folder else new)
+    hint = Text(
+        f"Give it a name that is: `mv -- $'{quoted}' {target}`, then `--dataset {target}`.",
+        f"请改名：`mv -- $'{quoted}' {target}`，再用 `--dataset {target}`。",
+    )
+    where = Origin(printable(spec), 0)
+    return Fault(
+        "not-utf8", where, field="name", found=printable(os.path.basename(spec)), hint=hint
+    )
 
 
 def _no_subsets(spec: str, subsets: str) -> Fault:

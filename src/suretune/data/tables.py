@@ -1,16 +1,20 @@
-"""CSV, TSV and parquet: records with named columns."""
+"""CSV, TSV, parquet and arrow: records with named columns."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
 
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
+from suretune.data.contents import ARROW
 from suretune.data.feed import LIMIT, Feed, lines, refuse_growth
 from suretune.data.refusal import Refused, around, shown
+from suretune.data.renames import as_pair, suggested
+from suretune.data.tight import Tight
 from suretune.types import Fault, Origin, Row, Text
 
 _SNIFFED = 20  # lines
@@ -23,17 +27,21 @@ QUOTES = Text(
 )
 
 
-def csv_rows(feed: Feed, file: str, delimiter: str) -> Iterator[Row | Fault]:
+def csv_rows(
+    feed: Feed, file: str, delimiter: str, columns: Mapping[str, str]
+) -> Iterator[Row | Fault]:
     """Rows of a table; `delimiter` '' lets its first lines decide. Cells stay text, even empty.
 
-    The first record is a header when it has a column name that is known. Two columns without a
-    header are a question and its answer.
+    The first record is a header when it has a column name that is known, or one of `columns`, which
+    the user has named. Two columns without a header are a question and its answer. Blanks between a
+    delimiter and a quote are no data; where the header has blanks behind its delimiters (`a, b`),
+    they are part of the delimiter in all rows. Any other blank stays.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
-    delimiter = delimiter or _delimiter(feed)
-    source = _Lines(feed, file)
-    records = csv.reader(source, delimiter=delimiter, strict=True)
-    columns: list[str] = []
+    delimiter, quote = _dialect(feed, delimiter, columns)
+    source = _Lines(feed, file, Tight(delimiter, quote))
+    records = csv.reader(source, delimiter=delimiter, quotechar=quote, strict=True)
+    names: list[str] = []
     while True:
         start = Origin(file, records.line_num + 1)
         source.size = 0
@@ -46,13 +54,14 @@ def csv_rows(feed: Feed, file: str, delimiter: str) -> Iterator[Row | Fault]:
             raise Refused(_bad_record(error, start)) from error
         if not any(cell.strip() for cell in record):
             continue
-        if columns:
-            yield _row(columns, record, start)
-        elif is_header(record):
-            columns = _header(record, start)
-        elif len(record) == 2 and not is_foreign_header(record):
-            columns = ["query", "response"]
-            yield _row(columns, record, start)
+        if names:
+            yield _row(names, record, start)
+        elif is_header(record) or {cell.strip() for cell in record} & columns.keys():
+            source.tight.blanks = all(cell[:1] == " " for cell in record[1:]) and len(record) > 1
+            names = _header(record, start, columns)
+        elif len(record) == 2 and not is_foreign_header(record) and not _suggested(record):
+            names = ["query", "response"]
+            yield _row(names, record, start)
         else:
             raise Refused(_no_header(record, start))
 
@@ -60,9 +69,10 @@ def csv_rows(feed: Feed, file: str, delimiter: str) -> Iterator[Row | Fault]:
 class _Lines:
     """The physical lines for the csv reader, which joins those of quoted cells by itself."""
 
-    def __init__(self, feed: Feed, file: str) -> None:
+    def __init__(self, feed: Feed, file: str, tight: Tight) -> None:
         self._lines = enumerate(lines(feed), 1)
         self._file = file
+        self.tight = tight
         self.size = 0  # of the record so far
 
     def __iter__(self) -> Iterator[str]:
@@ -76,18 +86,33 @@ class _Lines:
         text = line.decode()
         if (nul := text.find("\0")) >= 0:  # the csv reader of Python 3.10 cannot take it
             raise Refused(placed("nul-character", text, nul, Origin(self._file, number), 1, NUL))
-        return text + "\n"
+        return self.tight.line(text) + "\n"
 
 
-def _delimiter(feed: Feed) -> str:
-    """The one that makes a known header, else the one that cuts the first lines evenly."""
+def _dialect(feed: Feed, delimiter: str, columns: Mapping[str, str]) -> tuple[str, str]:
+    """(delimiter, quote), as the first lines are best understood."""
+    sample = _sample(feed)
+    delimiter = delimiter or _delimiter(sample, columns)
+    quoted = re.compile(rf"\s*'.*'\s*(?:{re.escape(delimiter)}\s*'.*'\s*)+")
+    rows = sample[1:] if len(sample) > 1 else sample
+    single = bool(rows) and all(quoted.fullmatch(line) for line in rows)
+    return delimiter, "'" if single else '"'
+
+
+def _sample(feed: Feed) -> list[str]:
+    """The first lines that are not blank."""
     while feed.held.count(b"\n") <= _SNIFFED and len(feed.held) <= LIMIT and feed.more():
         pass
     text = feed.held[:LIMIT].decode(errors="ignore").replace("\0", "")
-    sample = [line for line in islice(text.split("\n"), _SNIFFED) if line.strip()]
+    return [line for line in islice(text.split("\n"), _SNIFFED) if line.strip()]
+
+
+def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:
+    """The one that makes a known header, else the one that cuts the first lines evenly."""
     for delimiter in ",;\t":
         header = next(csv.reader(sample, delimiter=delimiter), [])
-        if is_header(header) and len(header) > 1:
+        named = is_header(header) or {cell.strip() for cell in header} & columns.keys()
+        if named and len(header) > 1:
             return delimiter
     for delimiter in ",;\t":
         if {len(record) for record in csv.reader(sample, delimiter=delimiter)} == {2}:
@@ -95,9 +120,9 @@ def _delimiter(feed: Feed) -> str:
     return ","
 
 
-def _header(record: list[str], origin: Origin) -> list[str]:
+def _header(record: list[str], origin: Origin, columns: Mapping[str, str]) -> list[str]:
     names = [cell.strip() for cell in record]
-    names = [name.lower() if name.lower() in KNOWN else name for name in names]
+    names = [n.lower() if n.lower() in KNOWN and n not in columns else n for n in names]
     for name in names:
         if name and names.count(name) > 1:
             raise Refused(repeated(name, origin))
@@ -122,37 +147,76 @@ def _bad_record(error: csv.Error, origin: Origin) -> Fault:
     return Fault("unknown-format", origin, found=shown(str(error)), hint=QUOTES)
 
 
+def _suggested(record: list[str]) -> str:
+    """The flag for a first record whose cells look like names of a question and its answer."""
+    return suggested(dict.fromkeys((cell.strip() for cell in record), ""))
+
+
 def _no_header(record: list[str], origin: Origin) -> Fault:
     hint = Text(
         "The first line has to name the columns, for example `query,response`.",
         "第一行要写列名，例如 `query,response`。",
     )
     found = shown(", ".join(record))
+    names = [cell.strip() for cell in record]
+    flag = _suggested(record) or (as_pair(names) if is_foreign_header(record) else "")
+    if flag:
+        hint = Text(f"Say which column is which: `{flag}`.", f"请指明各列的含义：`{flag}`。")
     return Fault("unknown-shape", origin, found=found, hint=hint)
 
 
 def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
     """Rows of a parquet file, a few at a time; the line of a row is its number from 1."""
-    import pyarrow
     from pyarrow import parquet
+
+    def opened() -> tuple[list[str], Iterator[Any]]:
+        table = parquet.ParquetFile(handle)
+        return table.schema_arrow.names, table.iter_batches(_BATCH)
+
+    yield from _arrow_rows(handle, file, opened)
+
+
+def arrow_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
+    """Rows of an arrow file or stream (what the datasets library keeps), in the same way."""
+    from pyarrow import ipc
+
+    def opened() -> tuple[list[str], Iterator[Any]]:
+        is_file = handle.read(len(ARROW)) == ARROW
+        handle.seek(0)
+        if not is_file:
+            stream = ipc.open_stream(handle)
+            return stream.schema.names, iter(stream)
+        table = ipc.open_file(handle)
+        batches = (table.get_batch(number) for number in range(table.num_record_batches))
+        return table.schema.names, batches
+
+    yield from _arrow_rows(handle, file, opened)
+
+
+def _arrow_rows(
+    handle: BinaryIO, file: str, opened: Callable[[], tuple[list[str], Iterator[Any]]]
+) -> Iterator[Row | Fault]:
+    import pyarrow
 
     number = decoded = 0
     size = handle.seek(0, 2)
+    handle.seek(0)
     try:
-        table = parquet.ParquetFile(handle)
-        names = table.schema_arrow.names
+        names, batches = opened()
         for name in names:
             if names.count(name) > 1:
                 raise Refused(repeated(name, Origin(file, 0)))
-        for batch in table.iter_batches(_BATCH):
-            decoded += _bytes_of(batch)
-            refuse_growth(file, size, decoded)
-            yield from _batch_rows(batch, file, number)
-            number += batch.num_rows
+        for whole in batches:
+            for start in range(0, whole.num_rows, _BATCH):
+                batch = whole.slice(start, _BATCH)
+                decoded += _bytes_of(batch)
+                refuse_growth(file, size, decoded)
+                yield from _batch_rows(batch, file, number)
+                number += batch.num_rows
     except UnicodeDecodeError as error:
-        raise Refused(_bad_parquet(file, number, "not-utf8", error)) from error
+        raise Refused(_bad_table(file, number, "not-utf8", error)) from error
     except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
-        raise Refused(_bad_parquet(file, number, "unknown-format", error)) from error
+        raise Refused(_bad_table(file, number, "unknown-format", error)) from error
 
 
 def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:
@@ -206,10 +270,10 @@ def _with_nul(value: Any) -> str | None:
     return None
 
 
-def _bad_parquet(file: str, rows: int, kind: str, error: Exception) -> Fault:
+def _bad_table(file: str, rows: int, kind: str, error: Exception) -> Fault:
     hint = Text(
-        "This is no parquet file, or it is damaged. Copy or write it again.",
-        "这不是 parquet 文件，或者已经损坏。请重新复制或写出。",
+        "This is no parquet or arrow file, or it is damaged. Copy or write it again.",
+        "这不是 parquet 或 arrow 文件，或者已经损坏。请重新复制或写出。",
     )
     found = shown(str(error).partition("\n")[0])
     return Fault(kind, Origin(file, rows and rows + 1), found=found, hint=hint)

@@ -19,21 +19,30 @@ D002 not-utf8：数据文件不是 UTF-8 编码。
 `iconv -f GB18030 -t UTF-8 old.jsonl > new.jsonl`。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import EMPTY, Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+USUAL = Text(
+    " A file saved on a Chinese Windows is often `--encoding gb18030`.",
+    "中文 Windows 上保存的文件，常常要用 `--encoding gb18030`。",
+)
+
+
+def check(fault: Fault) -> Values | None:
+    """`field` is `name` where it is the file's name that is not UTF-8."""
+    values = for_fault("not-utf8")(fault)
+    return values and {**values, "usual": EMPTY if fault.field == "name" else USUAL}
+
 
 GUARD = Guard(
     code="D002",
     name="not-utf8",
     stops=True,
     facts=Fault,
-    check=for_fault("not-utf8"),
+    check=check,
     what=Text("{where} is not UTF-8: {found}.", "{where} 不是 UTF-8 编码：{found}。"),
     why=Text(
         "A guessed encoding would teach the model garbled text.", "猜错编码，模型学到的就是乱码。"
     ),
-    fix=Text(
-        "{hint} A file saved on a Chinese Windows is often `--encoding gb18030`.",
-        "{hint}中文 Windows 上保存的文件，常常要用 `--encoding gb18030`。",
-    ),
+    fix=Text("{hint}{usual}", "{hint}{usual}"),
 )

@@ -19,7 +19,7 @@ D004 over-long：超过 `--max_length` 的数据多于 1%。
 帮不上忙：比上限还长的数据同样装不进一个包。
 """
 
-from suretune.guards.guard import Guard, Values, too_many
+from suretune.guards.guard import Guard, Values, longer, too_many
 from suretune.types import DataFacts, Text
 
 
@@ -32,6 +32,7 @@ def check(facts: DataFacts) -> Values | None:
         "examples": facts.examples,
         "max_length": facts.max_length,
         "longest": facts.longest,
+        "longer": longer(facts),
     }
 
 
@@ -52,7 +53,7 @@ GUARD = Guard(
         "去掉它们，模型学的就不再是你给的那份数据。",
     ),
     fix=Text(
-        "`--max_length {longest}` takes every row; `--over_long drop` leaves the long ones out.",
-        "`--max_length {longest}` 可以容纳全部数据；`--over_long drop` 则舍去超长的数据。",
+        "{longer} `--over_long drop` leaves the long ones out, `--over_long cut` shortens them.",
+        "{longer}`--over_long drop` 舍去超长的数据，`--over_long cut` 把它们截短。",
     ),
 )

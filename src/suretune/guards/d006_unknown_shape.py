@@ -4,8 +4,9 @@ What it looks at: the names of the record's fields.
 
 Why it matters: a shape that is guessed at puts the question where the answer belongs.
 
-How to mend it: rename the fields to `instruction` and `output`, `query` and `response`, `prompt`
-and `completion`, `messages`, `conversations` or `text`. `input` and `system` are optional.
+How to mend it: say what the fields are, `--columns Frage=query Antwort=response`, or rename them
+to `instruction` and `output`, `query` and `response`, `prompt` and `completion`, `messages`,
+`conversations` or `text`. `input` and `system` are optional.
 
 D006 unknown-shape：这条记录不属于 suretune 认识的任何一种格式。
 
@@ -13,7 +14,8 @@ D006 unknown-shape：这条记录不属于 suretune 认识的任何一种格式�
 
 为什么重要：靠猜，就可能把问题当成回答来学。
 
-怎么改：把字段改名为 `instruction` 和 `output`、`query` 和 `response`、`prompt` 和 `completion`，
+怎么改：用 `--columns 问题=query 回答=response` 指明各字段，或者把字段改名为
+`instruction` 和 `output`、`query` 和 `response`、`prompt` 和 `completion`，
 或者 `messages`、`conversations`、`text`。`input` 和 `system` 可有可无。
 """
 
@@ -35,9 +37,7 @@ GUARD = Guard(
         "靠猜，可能会让模型学问题而不是学回答。",
     ),
     fix=Text(
-        "{hint} Rename the fields, for example: "
-        "`jq -c '{{instruction: .question, output: .answer}}' {file} > renamed.jsonl`.",
-        "{hint}给字段改名，例如："
-        "`jq -c '{{instruction: .question, output: .answer}}' {file} > renamed.jsonl`。",
+        "{hint} Then look again with `suretune check --dataset {file}`.",
+        "{hint}改好后用 `suretune check --dataset {file}` 再检查一遍。",
     ),
 )

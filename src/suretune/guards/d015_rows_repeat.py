@@ -1,6 +1,6 @@
-"""D015 rows-repeat: `#N` asks for more rows than the data has.
+"""D015 rows-repeat: more rows are asked for than the data has.
 
-What it looks at: the number behind `#` and the number of rows.
+What it looks at: the number behind `#` or `--dataset_sample`, and the number of rows.
 
 Why it matters: the missing rows would be repetitions. `swift/self-cognition#500` has 108 rows, so
 each is seen almost five times per epoch, and nothing says so.
@@ -8,9 +8,9 @@ each is seen almost five times per epoch, and nothing says so.
 How to mend it: ask for at most as many rows as there are, or repeat them
 on purpose with `--repeat true`.
 
-D015 rows-repeat：`#N` 要的条数比数据里有的还多。
+D015 rows-repeat：要的条数比数据里有的还多。
 
-看什么：`#` 后面的数字，和数据的实际条数。
+看什么：`#` 或 `--dataset_sample` 后面的数字，和数据的实际条数。
 
 为什么重要：不够的部分只能靠重复来凑。`swift/self-cognition#500` 只有 108 条，每个 epoch
 每条要学将近五遍，却没有任何提示。
@@ -28,15 +28,14 @@ GUARD = Guard(
     facts=Fault,
     check=for_fault("rows-repeat"),
     what=Text(
-        "{where} asks for more rows than the data has: {found}.",
-        "{where} 要的条数比实际的多：{found}。",
+        "`{found}` asks for more rows than {file} has.", "`{found}` 要的条数比 {file} 里的多。"
     ),
     why=Text(
         "Repeated rows are learned several times per epoch and are soon memorised.",
         "重复的数据每个 epoch 要学好几遍，很快就变成死记硬背。",
     ),
     fix=Text(
-        "{hint} Lower the number behind `#`, or repeat on purpose with `--repeat true`.",
-        "{hint}把 `#` 后面的数字改小；确实要重复，就加上 `--repeat true`。",
+        "{hint} To repeat rows on purpose: `--repeat true`.",
+        "{hint}确实要重复，就加上 `--repeat true`。",
     ),
 )

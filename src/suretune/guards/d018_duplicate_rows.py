@@ -18,14 +18,19 @@ D018 duplicate-rows：有些数据是完全相同的副本。
 怎么改：JSON Lines 文件可以这样去重：`awk '!seen[$0]++' old.jsonl > new.jsonl`。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, some
 from suretune.types import DataFacts, Text
 
 
 def check(facts: DataFacts) -> Values | None:
     if facts.duplicates <= 0:
         return None
-    return {"where": "--dataset", "duplicates": facts.duplicates, "rows": facts.rows}
+    return {
+        "where": "--dataset",
+        "duplicates": facts.duplicates,
+        "rows": facts.rows,
+        "pairs": some(facts.duplicate_rows),
+    }
 
 
 GUARD = Guard(
@@ -35,12 +40,14 @@ GUARD = Guard(
     facts=DataFacts,
     check=check,
     what=Text(
-        "{duplicates} of {rows} rows are exact copies of others.",
-        "{rows} 条数据里有 {duplicates} 条与别的完全相同。",
+        "{duplicates} of {rows} rows are exact copies of others: {pairs}.",
+        "{rows} 条数据里有 {duplicates} 条与别的完全相同：{pairs}。",
     ),
     why=Text("Each copy adds to the weight of its row.", "每多一份副本，那条数据的分量就重一分。"),
     fix=Text(
-        "If they are not meant: `awk '!seen[$0]++' old.jsonl > new.jsonl` removes them.",
-        "如果不是有意的：`awk '!seen[$0]++' old.jsonl > new.jsonl` 可以去重。",
+        "If they are not meant, take one of each pair out of its file; `suretune explain D018` has "
+        "a command for JSON Lines.",
+        "如果不是有意的，请从文件里去掉每对中的一条；"
+        "JSON Lines 可用的命令见 `suretune explain D018`。",
     ),
 )

@@ -5,8 +5,8 @@ What it looks at: fields such as `chosen` and `rejected`, which compare two answ
 Why it matters: preference data needs another loss. Read as questions and answers, it
 can teach the rejected answer.
 
-How to mend it: keep the question and the chosen answer:
-`jq -c '{prompt, completion: .chosen}' old.jsonl > sft.jsonl`.
+How to mend it: learn the chosen answer and leave the other out:
+`--columns chosen=response rejected=`.
 
 D024 not-sft：这条数据是给另一种训练用的，不是照着回答学习。
 
@@ -14,7 +14,7 @@ D024 not-sft：这条数据是给另一种训练用的，不是照着回答学�
 
 为什么重要：偏好数据要用另一种损失；当成问答来读，可能会把被否定的回答也学进去。
 
-怎么改：只留问题和选中的回答：`jq -c '{prompt, completion: .chosen}' old.jsonl > sft.jsonl`。
+怎么改：只学选中的回答，不用另一个：`--columns chosen=response rejected=`。
 """
 
 from suretune.guards.guard import Guard, for_fault
@@ -35,8 +35,7 @@ GUARD = Guard(
         "当成问答来读，可能会学到被否定的那个回答。",
     ),
     fix=Text(
-        "{hint} Keep the chosen answer: "
-        "`jq -c '{{prompt, completion: .chosen}}' {file} > sft.jsonl`.",
-        "{hint}只留选中的回答：`jq -c '{{prompt, completion: .chosen}}' {file} > sft.jsonl`。",
+        "{hint} Then look again with `suretune check --dataset {file}`.",
+        "{hint}改好后用 `suretune check --dataset {file}` 再检查一遍。",
     ),
 )

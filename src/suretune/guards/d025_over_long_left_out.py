@@ -16,7 +16,7 @@ D025 over-long-left-out：超过 `--max_length` 的数据被舍去或截短，�
 怎么改：把 `--max_length` 设成最长的那个长度，就能全部用上。
 """
 
-from suretune.guards.guard import Guard, Values, too_many
+from suretune.guards.guard import Guard, Values, longer, too_many
 from suretune.types import DataFacts, Text
 
 CUT, OUT = (
@@ -35,6 +35,7 @@ def check(facts: DataFacts) -> Values | None:
         "examples": facts.examples,
         "max_length": facts.max_length,
         "longest": facts.longest,
+        "longer": longer(facts),
         "fate": CUT if facts.policy == "cut" else OUT,
     }
 
@@ -55,8 +56,5 @@ GUARD = Guard(
         "What was lost is listed row by row in ledger.jsonl.",
         "损失了哪些内容，ledger.jsonl 里逐条列出。",
     ),
-    fix=Text(
-        "`--max_length {longest}` takes every row whole.",
-        "`--max_length {longest}` 可以完整容纳全部数据。",
-    ),
+    fix=Text("{longer}", "{longer}"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from suretune import typed
 from suretune.types import (
     Change,
+    DataFacts,
     Facts,
     Fault,
     Finding,
@@ -209,6 +210,27 @@ def some(items: Sequence[str]) -> Text:
     if more <= 0:
         return Text(shown, shown)
     return Text(f"{shown} and {more} more", f"{shown} 等 {len(items)} 项")
+
+
+def longer(facts: DataFacts) -> Text:
+    """What a higher --max_length would do about rows that are too long; never beyond the model."""
+    if not facts.context or facts.longest <= facts.context:
+        return Text(
+            f"`--max_length {facts.longest}` takes every row whole.",
+            f"`--max_length {facts.longest}` 可以完整容纳全部数据。",
+        )
+    beyond = Text(
+        f"The model was built for {facts.context} tokens: no `--max_length` takes the longest row. "
+        "Split it into several rows.",
+        f"模型的上下文只有 {facts.context} 个 token，再大的 `--max_length` 也放不下最长的那条；"
+        "请把它拆成几条。",
+    )
+    if facts.max_length >= facts.context:
+        return beyond
+    return Text(
+        f"{beyond.en} `--max_length {facts.context}` takes what the model can.",
+        f"{beyond.zh}`--max_length {facts.context}` 可以用到模型的上限。",
+    )
 
 
 UNLIKELY = 0.01

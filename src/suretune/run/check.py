@@ -8,6 +8,7 @@ from datetime import date
 
 from suretune.config import Resolved
 from suretune.data.anchors import Anchor, make_anchors
+from suretune.data.apart import hold_out, row_key
 from suretune.data.base import Base, find_base
 from suretune.data.choose import (
     choose_length,
@@ -23,8 +24,8 @@ from suretune.data.collect import (
     collect,
     data_facts,
     entry_of,
-    hold_out,
 )
+from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
     answer_of,
@@ -37,12 +38,15 @@ from suretune.data.mix import shared
 from suretune.data.paraphrase import paraphrased
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
+from suretune.data.rows import NOTES
+from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.guards.guard import some
 from suretune.pocket import identity as phrasings
 from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.machine import model_notes
-from suretune.types import Example, FlagFacts, Plan, Sample, SetupFacts, Text
+from suretune.types import Example, Fault, FlagFacts, Origin, Plan, Sample, SetupFacts, Text
 from suretune.verify.probes import read_probes
 
 
@@ -80,17 +84,19 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved = choose_length(resolved, base)
     _look_at_model(resolved, base, journal)
     how = _rendering(resolved, tokenizer, journal)
-    found = _collect(resolved, config.data.dataset, how)
-    general, apart = _general(resolved, found, how, journal)
+    rows, measured, asked_apart = _sources(resolved)
+    found = _collect(resolved, rows, how)
+    general, apart = _general(resolved, asked_apart, found, how, journal)
     identity = _identity(resolved, base, found)
-    _judge_data(resolved, found, how, identity, journal)
+    _judge_data(resolved, base, found, how, identity, journal)
     _look_at_tokens(base, tokenizer, found, journal)
     about_identity = identity is not None and _mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
-    train, held_out, more = _split(resolved, found, how, journal)
+    train, held_out, more = _split(resolved, measured, found, how, journal)
+    apart_asked = {plain(question_of(row.example)) for row in held_out} - {""}
     if config.data.paraphrases:
         count, seed = config.data.paraphrases, config.schedule.seed
-        train = paraphrased(train, count, how, asked_by_probes(resolved), seed)
+        train = paraphrased(train, count, how, asked_by_probes(resolved) | apart_asked, seed)
     names = {row.example.dataset for row in train}
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
     journal.look_at_all(idle_anchors(resolved))
@@ -110,13 +116,13 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     journal.settle()
     entries = [
         *found.entries,
-        *apart,
-        *more,
         *(entry_of("train", row) for row in train),
         *(entry_of("held-out", row) for row in held_out),
+        *apart,
+        *more,
     ]
     system, source = _system(train, resolved.config.data.system)
-    seen = {plain(question_of(row.example)) for row in train}
+    seen = {plain(question_of(row.example)) for row in train} | apart_asked
     anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
@@ -176,8 +182,22 @@ def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -
     )
 
 
-def _collect(resolved: Resolved, specs: Sequence[str], how: Rendering) -> Collected:
-    return collect(specs, resolved.config.data, how, resolved.config.schedule.seed)
+def _sources(resolved: Resolved) -> list[list[Source | Fault]]:
+    """What --dataset, --val_dataset and --general name, told apart over all of them."""
+    data, general = resolved.config.data, resolved.config.proof.general
+    return parse_sources((data.dataset, LEARNED), (data.val_dataset, MEASURED), (general, MEASURED))
+
+
+def _collect(resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering) -> Collected:
+    return collect(sources, resolved.config.data, how, resolved.config.schedule.seed)
+
+
+def _collect_apart(
+    resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering
+) -> Collected:
+    """Rows that are not learned: `--dataset_sample` is about those that are."""
+    whole = replace(resolved.config.data, dataset_sample=None)
+    return collect(sources, whole, how, resolved.config.schedule.seed)
 
 
 def _identity(resolved: Resolved, base: Base, found: Collected) -> Identity | None:
@@ -190,6 +210,7 @@ def _identity(resolved: Resolved, base: Base, found: Collected) -> Identity | No
 
 def _judge_data(
     resolved: Resolved,
+    base: Base,
     found: Collected,
     how: Rendering,
     identity: Identity | None,
@@ -198,10 +219,11 @@ def _judge_data(
     _look_at_faults(found, resolved, journal)
     skip = resolved.config.data.on_bad_row == "skip"
     old, taught = _old_identity(found, identity), _taught(found, identity)
-    facts = data_facts(found, resolved.config.data, how, old, taught)
+    asked = resolved.given("max_length")
+    facts = data_facts(found, resolved.config.data, how, old, taught, base.context, asked)
     if found.ready or not found.faults or skip:  # else the faults have said it all
         journal.look(facts)
-    if not any(fault.origin.line == 0 for fault in found.faults):
+    if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
         journal.look_at_all(flags_without_effect(resolved, found))
     if not found.ready or found.faults:
         journal.settle()
@@ -215,7 +237,8 @@ def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> N
     for fault in found.faults:
         if skip and fault.ends and fault.origin.line:
             fault = replace(fault, hint=_cannot_skip(fault.hint))
-        journal.look(fault, stops=not (skip and fault.origin.line and not fault.ends))
+        skipped = bool(skip and fault.origin.line and not fault.ends)
+        journal.look(fault, stops=not skipped, fate="skipped" if skipped else "")
 
 
 def _cannot_skip(hint: Text | None) -> Text:
@@ -258,38 +281,52 @@ def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
 
 
 def _split(
-    resolved: Resolved, found: Collected, how: Rendering, journal: Journal
+    resolved: Resolved,
+    sources: Sequence[Source | Fault],
+    found: Collected,
+    how: Rendering,
+    journal: Journal,
 ) -> tuple[list[Prepared], list[Prepared], list[Entry]]:
     """(training rows, held-out rows, ledger lines of unused --val_dataset rows)."""
     data, seed = resolved.config.data, resolved.config.schedule.seed
-    if not data.val_dataset:
+    if not sources:
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
-    apart = _collect(resolved, data.val_dataset, how)
+    apart = _collect_apart(resolved, sources, how)
     _look_at_faults(apart, resolved, journal)
-    journal.look(data_facts(apart, data, how, [], []))
-    learned = {bytes(s.ids) for row in found.ready for s in row.samples}
-    shared = [row for row in apart.ready if any(bytes(s.ids) in learned for s in row.samples)]
-    if shared:
-        where = str(shared[0].example.origin)
-        hint = Text(
-            f"{len(shared)} of its rows are also learned ({where} is the first): what was learned"
-            " cannot show whether anything carries over.",
-            f"其中 {len(shared)} 行也在训练数据里(第一个是 {where}):"
-            "学过的内容无法说明效果能否推广。",
-        )
-        journal.look(FlagFacts("bad-value", "--val_dataset", " ".join(data.val_dataset), hint=hint))
+    journal.look(data_facts(apart, data, how, [], [], 0, False))
+    learned = {row_key(row.example): row.example.origin for row in found.ready}
+    kept = [row for row in apart.ready if row_key(row.example) not in learned]
+    lines = []
+    for row in apart.ready:
+        if twin := learned.get(row_key(row.example)):
+            lines.append(replace(entry_of("also-learned", row), reason=f"= {twin}"))
+    if lines:
+        typed = " ".join(data.val_dataset)
+        share = f"{len(lines)} / {len(apart.ready)}"
+        pairs = some([f"{line.origin} {line.reason}" for line in lines])
+        pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
+        journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
+        if not kept:
+            journal.look(FlagFacts("bad-value", "--val_dataset", typed, hint=Text(
+                "every row of it is learned too, so nothing is left to measure with; to hold rows "
+                "out of the training data: `--split_dataset_ratio 0.05` in its place",
+                "其中每一行都参与了训练，没有可以用来评估的数据；"
+                "请改用 `--split_dataset_ratio 0.05` 从训练数据中留出")))  # fmt: skip
     journal.settle()
-    return found.ready, apart.ready, apart.entries
+    return found.ready, kept, [*apart.entries, *lines]
 
 
 def _general(
-    resolved: Resolved, found: Collected, how: Rendering, journal: Journal
+    resolved: Resolved,
+    sources: Sequence[Source | Fault],
+    found: Collected,
+    how: Rendering,
+    journal: Journal,
 ) -> tuple[list[Prepared], list[Entry]]:
     """(rows of `--general`, ledger lines); `found` keeps no row that asks what they ask."""
-    specs = resolved.config.proof.general
-    if not specs:
+    if not sources:
         return [], []
-    apart = _collect(resolved, specs, how)
+    apart = _collect_apart(resolved, sources, how)
     _look_at_faults(apart, resolved, journal)
     journal.settle()
     asked = {plain(question_of(row.example)) for row in apart.ready}

@@ -10,6 +10,8 @@ from pathlib import Path
 from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.collect import Collected
+from suretune.data.renames import parse_columns
+from suretune.data.sources import is_counted
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.types import FlagFacts, Text
@@ -54,6 +56,9 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield FlagFacts("conflicting-flags", "--cuda_graphs", "--anchor_loss", hint=Text(
             "what the base predicts is computed between the passes, which no graph can hold",
             "基座的预测要在两次计算之间得出,无法录进 CUDA graph"))  # fmt: skip
+    columns = parse_columns(config.data.columns)
+    if isinstance(columns, Text):
+        yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
     limit = config.engine.memory_limit
     if limit is not None and parse_bytes(limit) is None:
         yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
@@ -162,6 +167,10 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
             "或去掉这个参数"))  # fmt: skip
 
 
+def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:
+    return [] if isinstance(columns, Text) else list(columns.items())
+
+
 def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagFacts]:
     """What can be said once the rows are known."""
     data = resolved.config.data
@@ -181,12 +190,19 @@ def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagF
             yield FlagFacts("no-effect", "--ignore_fields", name, hint=Text(
                 f"no row of --dataset has a field or a turn with {name}; leave it out",
                 f"--dataset 里没有一行、也没有一轮带有 {name};请去掉它"))  # fmt: skip
+    columns = parse_columns(data.columns)
+    there = sorted(found.named)[:12]
+    for name, known in _named(columns):
+        if name not in found.named:
+            yield FlagFacts("no-effect", "--columns", f"{name}={known}", hint=Text(
+                f"no row has a field {name}; there are {', '.join(there)}",
+                f"没有一行含有字段 {name}；数据里有 {'、'.join(there)}"))  # fmt: skip
     sources = {row.samples[0].system_source for row in found.ready}
     if data.system is not None and sources and sources <= {"row", "none"}:
         yield FlagFacts("no-effect", "--system", data.system, hint=Text(
             "every row brings its own system prompt; take that out, or leave the flag out",
             "每一行都自带系统提示词;请从数据中去掉它,或去掉这个参数"))  # fmt: skip
-    if data.dataset_sample and all("#" in spec for spec in data.dataset):
+    if data.dataset_sample and all(is_counted(spec) for spec in data.dataset):
         yield FlagFacts("no-effect", "--dataset_sample", str(data.dataset_sample), hint=Text(
             "every dataset already says how many rows with #N",
             "每个数据集都已经用 #N 写明了条数"))  # fmt: skip

@@ -74,21 +74,29 @@ class Journal:
         """Codes that shall not stop the run."""
         self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
 
-    def look(self, facts: Facts, *, stops: bool = True) -> list[Finding]:
-        """Let the guards judge; `stops=False` records what would stop otherwise."""
+    def look(self, facts: Facts, *, stops: bool = True, fate: str = "") -> list[Finding]:
+        """Let the guards judge; `stops=False` records what would stop otherwise, `fate` says why
+        it does not."""
         if isinstance(facts, FlagFacts) and not facts.verb:
             facts = replace(facts, verb=self.verb)
-        found = judge(facts)
+        found = [self._decided(finding, stops, fate) for finding in judge(facts)]
         for finding in found:
             self.findings.append(finding)
             if self.run:
                 self._write(self.run / "findings.jsonl", finding)
-            if finding.stops and stops and not self.ignored(finding):
+            if finding.stops and not self.ignored(finding):
                 self._stopping.append(finding)
                 status = UNMEASURED if finding.name == NOT_MEASURED else EXIT[type(facts)]
                 if self._status in (OK, UNMEASURED):  # any other reason says more
                     self._status = status
         return found
+
+    def _decided(self, finding: Finding, stops: bool, fate: str) -> Finding:
+        if finding.stops and not stops:
+            return replace(finding, stops=False, fate=fate)
+        return (
+            replace(finding, fate="ignored") if finding.stops and self.ignored(finding) else finding
+        )
 
     def _write(self, path: Path, finding: Finding) -> None:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune.data.collect import Entry
+from suretune.data.refusal import printable
 from suretune.data.sources import Source, parse_source
 from suretune.run.check import Checked
 
@@ -25,7 +26,7 @@ def data_summary(checked: Checked) -> dict[str, Any]:
                 "train": train,
                 "paraphrases": reworded,
                 "held_out": _states(mine, "held-out"),
-                "left_out": _states(mine, "too-long", "not-sampled", "quarantined"),
+                "left_out": _states(mine, "too-long", "not-sampled", "quarantined", "also-learned"),
                 "rejected": _states(mine, "rejected"),
                 "share": (train + reworded) / trained if trained else 0.0,
             }
@@ -33,13 +34,17 @@ def data_summary(checked: Checked) -> dict[str, Any]:
     unused = [
         {"row": str(e.origin), "state": e.state, "reason": e.reason}
         for e in checked.entries
-        if e.state in ("rejected", "too-long", "quarantined")
+        if e.state in ("rejected", "too-long", "quarantined", "also-learned")
     ]
     system = checked.system
     if checked.system_source == "template":
         system = checked.tokenizer.default_system
     about_system = {"text": system, "source": checked.system_source}
-    files = [str(path) for spec in checked.resolved.config.data.dataset for path in _files(spec)]
+    files = [
+        printable(str(path))
+        for spec in checked.resolved.config.data.dataset
+        for path in _files(spec)
+    ]
     return {
         "datasets": datasets, "files": files, "unused": unused, "system": about_system,
         "from_cache": checked.from_cache,

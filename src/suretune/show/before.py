@@ -25,8 +25,9 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
     to = to or results()
     labels = words("what", "现象"), words("why", "原因"), words("fix", "办法")
     for finding in found:
-        sign, style = ("✗", "bold red") if finding.stops else ("·", "bold yellow")
-        state = words("stops the run", "停止运行") if finding.stops else words("noted", "记录")
+        stops = finding.stops and not finding.fate
+        sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
+        state = words("stops the run", "停止运行") if stops else p.fate(finding.fate)
         head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:

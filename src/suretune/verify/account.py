@@ -161,7 +161,8 @@ def _findings(report: Report) -> Section:
         return Section("findings", title, (Paragraph(_text(None)),))
     rows = []
     for found in several(report, "findings"):
-        state = words("stops the run", "停止运行") if found.get("stops") else words("noted", "记录")
+        fate = p.fate(found.get("fate"))
+        state = words("stops the run", "停止运行") if found.get("stops") else fate
         style = "bad" if found.get("stops") else ""
         if found.get("ignored"):
             state, style = words("ignored on request", "按要求忽略"), "strong"

@@ -11,7 +11,7 @@ from typing import Any
 
 from suretune.data.examples import to_example
 from suretune.data.placeholders import Names, fill
-from suretune.data.rows import read_rows
+from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.guards import judge
 from suretune.run.foreign.pasted import Pasted
@@ -124,7 +124,7 @@ def _rows(source: Source, found: Named) -> int:
             example = filled if isinstance(filled, Fault) else filled[0]
             found.placeholders |= filled[1] if not isinstance(filled, Fault) else set()
         usable += isinstance(example, Example)
-        faulty += isinstance(example, Fault) and example.kind != "byte-order-mark"
+        faulty += isinstance(example, Fault) and example.kind not in NOTES
     if faulty:
         found.notes.append(
             Text(

@@ -1,0 +1,166 @@
+"""`--columns`: the user's own names of fields, as names that are known; and what to suggest.
+
+`question=query` reads the field `question` as `query`; `id=` leaves a field out. The JSON object of
+ms-swift's `--columns` is understood too. Only fields at the top of a row have such names.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import orjson
+
+from suretune.data.columns import KNOWN
+from suretune.data.refusal import shown
+from suretune.types import Fault, Row, Text
+
+_ASKS = ("question", "query", "prompt", "instruction", "input", "problem", "ask", "q", "user",
+         "human", "source", "utterance", "inquiry", "title", "问题", "问", "提问", "指令", "输入",
+         "用户", "题目")  # fmt: skip
+_SAYS = ("answer", "response", "completion", "output", "reply", "a", "assistant", "bot", "target",
+         "solution", "chosen", "gpt", "summary", "回答", "答", "答案", "回复", "输出", "助手",
+         "解答")  # fmt: skip
+_SYSTEM = ("system", "systemprompt", "systemmessage", "系统", "系统提示词", "系统提示")
+_NAME = 24  # characters; what is longer is no name
+_HEARD = 0.05  # of a row's text: a field with less is no loss that needs a word
+
+
+def parse_columns(words: Sequence[str]) -> dict[str, str] | Text:
+    """The names to be read as others, or what is wrong with what was asked."""
+    pairs: list[tuple[str, Any]] = []
+    for word in words:
+        if word.lstrip().startswith("{"):
+            try:
+                pairs += orjson.loads(word).items()
+            except orjson.JSONDecodeError:
+                return Text("this is no JSON object", "这不是合法的 JSON 对象")
+        elif "=" in word:
+            name, _, known = word.rpartition("=")
+            pairs.append((name, known))
+        else:
+            return Text(f"write it as `{word}=query`: your name, then the known one",
+                        f"请写成 `{word}=query`：前面是你的字段名，后面是认识的字段名")  # fmt: skip
+    for name, known in pairs:
+        if not name or not isinstance(known, str) or (known and known not in KNOWN):
+            near = get_close_matches(str(known), KNOWN, 1, 0.6)
+            meant = f"; did you mean `{name}={near[0]}`?" if near else ""
+            guess = f"，是否想写 `{name}={near[0]}`？" if near else ""
+            return Text(
+                f"a name can be read as {', '.join(sorted(KNOWN - {'kto_tag'}))}, or as nothing, "
+                f"which leaves it out{meant}",
+                f"可以读成 {'、'.join(sorted(KNOWN - {'kto_tag'}))}；等号后面留空则不使用这个字段"
+                f"{guess}",
+            )
+    if len({name for name, _ in pairs}) < len(pairs):
+        return Text("one name is given twice", "有一个字段名给了两次")
+    if len(given := [known for _, known in pairs if known]) > len(set(given)):
+        return Text("two names are read as one", "两个字段名读成了同一个")
+    return dict(pairs)
+
+
+def renamed(row: Row, columns: Mapping[str, str]) -> Row | Fault:
+    """The row with its fields under their known names; one that is there already is no target."""
+    if not columns or not isinstance(row.value, Mapping):
+        return row
+    made: dict[str, Any] = {}
+    for name, value in row.value.items():
+        known = columns.get(name, name)
+        if known in made or (known != name and known in row.value and known not in columns):
+            hint = Text(
+                f"The row has a field `{known}` already, so `{name}` cannot be read as that. "
+                f"Leave one of them out: `--columns {shlex.quote(f'{known}=')}`.",
+                f"这一行已经有 `{known}` 字段，`{name}` 不能再读成它。"
+                f"请去掉其中一个：`--columns {shlex.quote(f'{known}=')}`。",
+            )
+            return Fault("unknown-shape", row.origin, found=shown(", ".join(row.value)), hint=hint)
+        if known:
+            made[known] = value
+    return Row(row.origin, made)
+
+
+# --- what to suggest ------------------------------------------------------------------------------
+
+
+def suggested(value: Mapping[str, Any]) -> str:
+    """The flag that makes this row a question with its answer; '' where nobody can tell."""
+    names = [str(name) for name in value]
+    asks, says = _best(names, _ASKS), _best(names, _SAYS)
+    if not asks or not says or asks == says:
+        return ""
+    return _flag(value, {asks: "query", says: "response"})
+
+
+def as_pair(names: Sequence[str]) -> str:
+    """The flag for a row of two fields, if the first is the question."""
+    return _joined({names[0]: "query", names[1]: "response"}) if len(names) == 2 else ""
+
+
+def chosen_kept(value: Mapping[str, Any]) -> str:
+    """The flag that learns the chosen answer of a comparison; '' where it takes more than names."""
+    asks = _best([str(n) for n in value if n not in ("chosen", "rejected")], _ASKS)
+    if any(value.get(name) for name in ("messages", "conversations", "conversation")):
+        if not _ends_answered(value):  # the chosen answer is the turn that the list lacks
+            return ""
+        return _joined({name: "" for name in _COMPARED if value.get(name) is not None})
+    chosen = value.get("chosen", value.get("chosen_response"))
+    name = "chosen" if "chosen" in value else "chosen_response"
+    others = {other: "" for other in _COMPARED if other in value and other != name}
+    if isinstance(chosen, list) and len(chosen) > 1:  # the whole conversation, the question too
+        others |= {asks: ""} if asks else {}
+        return _joined({name: "messages", **others})
+    if isinstance(chosen, str) and asks and isinstance(value[asks], str):
+        if "instruction" in value:
+            return _joined({name: "output", **others})
+        rename = {} if asks in ("prompt", "query", "question") else {asks: "query"}
+        return _joined({**rename, name: "response", **others})
+    return ""
+
+
+def _ends_answered(value: Mapping[str, Any]) -> bool:
+    turns = next(v for n in ("messages", "conversations", "conversation") if (v := value.get(n)))
+    last = turns[-1] if isinstance(turns, list) else None
+    said = last.get("role", last.get("from")) if isinstance(last, Mapping) else ""
+    return said in ("assistant", "gpt", "model", "bot")
+
+
+_COMPARED = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
+
+
+def _best(names: Sequence[str], words: Sequence[str]) -> str:
+    """The name that is one of these words, in whatever spelling, the likeliest word first."""
+    plain = {re.sub(r"[\W_]+", "", name).lower(): name for name in reversed(names)}
+    for word in words:
+        for form in (word, word + "s", word + "text", "input" + word, "output" + word):
+            if form in plain:
+                return plain[form]
+    short = [name for name in plain if len(name) <= _NAME and plain[name].count(" ") < 3]
+    for word in words:
+        if len(word) > 3 and (ending := [name for name in short if name.endswith(word)]):
+            return plain[ending[0]]
+    for word in words:
+        if len(word) > 4 and (near := get_close_matches(word, plain, 1, 0.8)):
+            return plain[near[0]]
+    return ""
+
+
+def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
+    """With what else the row says: a system prompt, and texts that are left out."""
+    whole = sum(len(text) for text in value.values() if isinstance(text, str)) or 1
+    left = {str(name): text for name, text in value.items() if str(name) not in found}
+    others = {}
+    system = _best(list(left), _SYSTEM)
+    for name, text in left.items():
+        if name == system:
+            others[name] = "system"
+        elif name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole):
+            others[name] = ""
+    return _joined({**found, **others})
+
+
+def _joined(pairs: Mapping[str, str]) -> str:
+    made = [f"{name}={known}" for name, known in pairs.items() if name != known]
+    return "--columns " + " ".join(map(shlex.quote, made)) if made else ""

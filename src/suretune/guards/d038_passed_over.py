@@ -1,0 +1,38 @@
+"""D038 passed-over: some of what lies in a folder is not read.
+
+What it looks at: everything in a folder that is given as a data set: archives, sheets, folders,
+links to nothing, hidden files, and files whose names say that they hold another split (validation,
+test).
+
+Why it matters: rows that somebody took for learned are missing; rows that were set aside for
+measuring must not be learned.
+
+How to mend it: name each file that is meant:
+`--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`.
+
+D038 passed-over：文件夹里有些内容没有读取。
+
+看什么：作为数据集给出的文件夹里的全部内容：压缩包、表格、子文件夹、失效的链接、隐藏文件，
+以及名字表明属于其他划分（validation、test）的文件。
+
+为什么重要：以为参与了训练的数据其实没有；专门留作评估的数据也不应该拿来训练。
+
+怎么改：逐个写出要用的文件：`--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`。
+"""
+
+from suretune.guards.guard import Guard, for_fault
+from suretune.types import Fault, Text
+
+GUARD = Guard(
+    code="D038",
+    name="passed-over",
+    stops=False,
+    facts=Fault,
+    check=for_fault("passed-over"),
+    what=Text("Not read in {where}: {found}", "{where} 里没有读取的内容：{found}"),
+    why=Text("Nothing of it is learned.", "这些内容都没有参与训练。"),
+    fix=Text(
+        "{hint} What is meant can always be named by itself after `--dataset`.",
+        "{hint}需要哪个，都可以在 `--dataset` 后面单独写出来。",
+    ),
+)

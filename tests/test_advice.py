@@ -1,0 +1,309 @@
+"""What a finding advises works: obeyed, the finding is gone and the rows are read as meant.
+
+The flags are taken out of the sentence as it stands, in both languages, for files of every kind and
+for names that a shell takes apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, as_json, codes, suretune, write_rows
+from suretune.config import Resolved
+from suretune.data.renames import parse_columns
+from suretune.pocket import MODEL
+from suretune.run.check import Checked, check
+from suretune.run.journal import Journal, Stopped
+from suretune.types import Finding, Text
+
+FIELD = ROOT.parent / "shared" / "field"
+ODD = "it's my data $1"
+
+
+def look(data: object, *flags: str, **options: Any) -> Checked:
+    columns = tuple(flags[1:]) if flags else ()
+    assert not flags or flags[0] == "--columns"
+    asked = Resolved.default().with_values(
+        "flag", model=str(MODEL), dataset=(str(data),), split_dataset_ratio=0.0, columns=columns,
+        **options,
+    )  # fmt: skip
+    return check(asked, Journal())
+
+
+def refused(data: object, *flags: str, **options: Any) -> list[Finding]:
+    with pytest.raises(Stopped) as stopped:
+        look(data, *flags, **options)
+    return stopped.value.findings
+
+
+def flag_in(text: str) -> list[str]:
+    """The words of the one `--columns ...` of a sentence, as a shell makes them."""
+    (found,) = {part for part in text.split("`")[1::2] if part.startswith("--columns")}
+    return shlex.split(found)
+
+
+def said(checked: Checked) -> list[list[tuple[str, str]]]:
+    return [[(m.role, m.content) for m in row.example.messages] for row in checked.train]
+
+
+def as_lines(rows: list[Any], folder: Path) -> Path:
+    return write_rows(folder / "rows.jsonl", rows)
+
+
+def as_list(rows: list[Any], folder: Path) -> Path:
+    (folder / "rows.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1), "utf-8")
+    return folder / "rows.json"
+
+
+def as_table(rows: list[Any], folder: Path) -> Path:
+    made = io.StringIO()
+    writer = csv.DictWriter(made, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    (folder / "rows.csv").write_text(made.getvalue(), "utf-8")
+    return folder / "rows.csv"
+
+
+def as_parquet(rows: list[Any], folder: Path) -> Path:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "rows.parquet")
+    return folder / "rows.parquet"
+
+
+WRITERS = (as_lines, as_list, as_table, as_parquet)
+PAIRS = {
+    "medical": (("Question", "Complex_CoT", "Response"), ("Question", "Response")),
+    "chinese": (("问题", "回答"), ("问题", "回答")),
+    "spaced": (("User's question", "the answer"), ("User's question", "the answer")),
+    "with bookkeeping": (("id", "problem", "solution"), ("problem", "solution")),
+    "typing mistake": (("instructoin", "ouput"), ("instructoin", "ouput")),
+    "unheard of": (("utterance", "retort"), ("utterance", "retort")),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_names_of_the_file_itself_are_advised_and_obeyed_they_read_it(
+    tmp_path: Path, kind: str, write: Any
+) -> None:
+    if write is as_table and kind in ("medical", "unheard of"):
+        pytest.skip("known in a table whatever the case; two columns of anything are a pair")
+    names, (asks, says) = PAIRS[kind]
+    (tmp_path / ODD).mkdir()
+    rows = [{name: f"{name} in row {n}" for name in names} for n in range(3)]
+    file = write(rows, tmp_path / ODD)
+    findings = [f for f in refused(file) if f.code == "D006"]
+    assert findings
+    for text in (findings[0].fix.en, findings[0].fix.zh):
+        assert shlex.quote(str(file)) in text
+        checked = look(file, *flag_in(text))
+        assert said(checked) == [[("user", row[asks]), ("assistant", row[says])] for row in rows]
+
+
+COMPARED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
+    "prompt": (
+        {"prompt": "a", "chosen": "b", "rejected": "c"}, [("user", "a"), ("assistant", "b")],
+    ),
+    "question": (
+        {"question": "a", "chosen": "b", "rejected": "c"}, [("user", "a"), ("assistant", "b")],
+    ),
+    "alpaca": (
+        {"instruction": "a", "input": "x", "chosen": "b", "rejected": "c"},
+        [("user", "a\nx"), ("assistant", "b")],
+    ),
+    "whole talks": (
+        {"prompt": "a",
+         "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+         "rejected": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]},
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "beside messages": (
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+         "rejected_response": "c"},
+        [("user", "a"), ("assistant", "b")],
+    ),
+    "with a label": ({"text": "a", "label": "b"}, [("user", "a"), ("assistant", "b")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COMPARED)
+def test_the_better_answer_can_be_learned_as_advised(tmp_path: Path, kind: str) -> None:
+    row, expected = COMPARED[kind]
+    file = write_rows(tmp_path / "rows.jsonl", [row])
+    (finding,) = refused(file)
+    assert finding.code == "D024"
+    for text in (finding.fix.en, finding.fix.zh):
+        assert said(look(file, *flag_in(text))) == [expected]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversations": [{"from": "human", "value": "a"}],
+         "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"}},
+        {"prompt": "a", "completion": "b", "label": True},
+        {"chosen": "Human: a Assistant: b", "rejected": "Human: a Assistant: c"},
+    ],
+)  # fmt: skip
+def test_where_names_alone_do_not_help_no_flag_is_advised(tmp_path: Path, row: Any) -> None:
+    (finding,) = refused(write_rows(tmp_path / "rows.jsonl", [row]))
+    assert finding.code == "D024"
+    assert "--columns" not in finding.fix.en + finding.fix.zh
+    assert "jq" not in finding.fix.en + finding.fix.zh
+
+
+def test_a_rival_is_left_out_as_advised(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "r.jsonl", [{"query": "a", "response": "b", "output": "c"}])
+    (finding,) = refused(file)
+    checked = look(file, *flag_in(finding.fix.en))
+    assert said(checked) == [[("user", "a"), ("assistant", "b")]]
+
+
+def test_flags_of_other_tools_and_mistakes_in_the_flag() -> None:
+    swift = '{"question": "query", "answer": "response"}'
+    assert parse_columns([swift]) == {"question": "query", "answer": "response"}
+    assert parse_columns(["a=b=query", "c="]) == {"a=b": "query", "c": ""}
+    for words in (
+        ["question"],
+        ["a=qwery"],
+        ["=query"],
+        ["a=query", "b=query"],
+        ["{"],
+        ["a=", "a="],
+    ):
+        wrong = parse_columns(words)
+        assert isinstance(wrong, Text) and wrong.en and wrong.zh
+    wrong = parse_columns(["a=qwery"])
+    assert isinstance(wrong, Text) and "`a=query`" in wrong.en
+
+
+def test_a_name_that_no_row_has_stops_the_run_and_so_does_a_taken_one(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "r.jsonl", [{"query": "a", "response": "b"}])
+    (finding,) = refused(file, "--columns", "ask=query")
+    assert finding.code == "C004" and "query, response" in finding.fix.en + finding.what.en
+    file = write_rows(tmp_path / "s.jsonl", [{"query": "a", "response": "b", "ask": "c"}])
+    (finding,) = refused(file, "--columns", "ask=query")
+    assert finding.code == "D006"
+    assert flag_in(finding.fix.en) == ["--columns", "query="]
+    checked = look(file, "--columns", "ask=query", "query=")
+    assert said(checked) == [[("user", "c"), ("assistant", "b")]]
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "a b.jsonl", [{"Frage": "a", "Antwort": "b"}] * 3)
+    words = ("check", "--model", "pocket", "--json", "--dataset", file)
+    done = suretune(*words)
+    assert done.returncode == 3
+    flags = flag_in(as_json(done)["findings"][0]["fix"]["en"])
+    done = suretune(*words, *flags)
+    assert done.returncode == 0 and as_json(done)["plan"]["rows"] == 3
+
+
+# --- lengths --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [None, 200, 5000])
+def test_no_length_beyond_the_context_is_advised(tmp_path: Path, asked: int | None) -> None:
+    rows = [{"query": f"q{n}", "response": "1 2 3 " * (2500 if n == 1 else 1)} for n in range(9)]
+    file = write_rows(tmp_path / "r.jsonl", rows)
+    findings = refused(file, max_length=asked)
+    assert findings[0].code == "D004"
+    for text in (findings[0].fix.en, findings[0].fix.zh):
+        lengths = [
+            int(p.split()[1]) for p in text.split("`")[1::2] if p.startswith("--max_length ")
+        ]
+        assert all(length <= 4096 for length in lengths) and "4096" in text
+        assert lengths == ([4096] if asked == 200 else [])
+    checked = look(file, max_length=asked, over_long="drop")
+    assert len(checked.train) == 8
+
+
+def test_a_length_that_helps_is_advised_and_one_beyond_the_context_is_told(tmp_path: Path) -> None:
+    rows = [{"query": f"q{n}", "response": "1 2 3 " * 40} for n in range(3)]
+    file = write_rows(tmp_path / "r.jsonl", rows)
+    (finding,) = refused(file, max_length=100)
+    (length,) = [int(p.split()[1]) for p in finding.fix.en.split("`")[1::2] if "max_length" in p]
+    assert len(look(file, max_length=length).train) == 3
+    journal = Journal()
+    asked = Resolved.default().with_values(
+        "flag", model=str(MODEL), dataset=(str(file),), max_length=4097
+    )
+    check(asked, journal)
+    (told,) = [f for f in journal.findings if f.code == "D039"]
+    assert not told.stops and "`--max_length 4096`" in told.fix.en
+
+
+# --- rows that are skipped, findings that are ignored ---------------------------------------------
+
+
+def test_a_skipped_row_is_said_to_be_skipped(tmp_path: Path) -> None:
+    good = [{"query": f"q{n}", "response": f"a{n}"} for n in range(9)]
+    file = write_rows(tmp_path / "r.jsonl", [*good, {"query": "q", "response": " "}])
+    words = ("check", "--model", "pocket", "--dataset", file, "--on_bad_row", "skip")
+    done = suretune(*words)
+    assert done.returncode == 0
+    assert "row skipped" in done.stdout and "stops the run" not in done.stdout
+    assert "已跳过" in suretune(*words, SURETUNE_LANG="zh").stdout
+    (found,) = [f for f in as_json(suretune(*words, "--json"))["findings"] if f["code"] == "D009"]
+    assert (found["stops"], found["fate"]) == (False, "skipped")
+
+
+def test_an_ignored_finding_is_said_to_be_ignored(tmp_path: Path) -> None:
+    file = write_rows(
+        tmp_path / "r.jsonl", [{"query": "a", "response": "b"}, {"instruction": "c", "output": "d"}]
+    )
+    done = suretune("check", "--model", "pocket", "--dataset", file, "--ignore", "D007")
+    assert done.returncode == 0
+    assert "ignored on request" in done.stdout and "stops the run" not in done.stdout
+
+
+# --- rows that only look like another kind --------------------------------------------------------
+
+TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"prompt": "Hi"},
+        {"prompt": "Hi", "prompt_id": "f0e3"},
+        {"prompt_id": "f0e3"},
+        {"chosen": None, "rejected": None},
+        {"prompt": "Hi", "completion": None},
+    ],
+)
+def test_a_prompt_beside_messages_is_no_preference_data(tmp_path: Path, beside: Any) -> None:
+    for name, turns in (
+        ("messages", TALK),
+        ("conversations", [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]),
+    ):
+        file = write_rows(tmp_path / "r.jsonl", [{**beside, name: turns}])
+        assert said(look(file)) == [[("user", "Hi"), ("assistant", "Hello.")]]
+
+
+def test_a_comparison_beside_messages_is_one(tmp_path: Path) -> None:
+    row = {"messages": TALK, "chosen": "b", "rejected": "c"}
+    (finding,) = refused(write_rows(tmp_path / "r.jsonl", [row]))
+    assert finding.code == "D024"
+
+
+@pytest.mark.parametrize(
+    ("name", "codes_wanted"),
+    [("ultra/ultra.jsonl", set()), ("jqadvice/med.jsonl", {"D006"}), ("long/long.jsonl", {"D004"})],
+)
+def test_the_files_of_the_field(name: str, codes_wanted: set[str]) -> None:
+    if not (FIELD / name).exists():
+        pytest.skip(f"{name} is not there")
+    done = suretune("check", "--model", "pocket", "--json", "--dataset", FIELD / name)
+    assert set(codes(done)) - {"P002"} == codes_wanted
+    for finding in as_json(done)["findings"]:
+        assert "jq " not in finding["fix"]["en"] and "4931" not in finding["fix"]["en"]

@@ -1,0 +1,231 @@
+"""Folders given as datasets: everything is read or named, and splits are kept apart."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import as_json, suretune, write_rows
+from suretune.data.rows import read_rows
+from suretune.data.sources import Source, parse_source
+from suretune.types import Fault, Row
+
+ROWS = [{"query": f"Line {n}?", "response": f"Answer {n}."} for n in range(3)]
+
+
+def read(spec: object, role: str = "train") -> tuple[list[str], list[Fault]]:
+    """(names of the files that gave rows, faults)."""
+    source = parse_source(str(spec), role)
+    if isinstance(source, Fault):
+        return [], [source]
+    items = list(read_rows(source))
+    files = [os.path.relpath(i.origin.file, source.typed) for i in items if isinstance(i, Row)]
+    return list(dict.fromkeys(files)), [item for item in items if isinstance(item, Fault)]
+
+
+def note(faults: list[Fault]) -> Fault:
+    (fault,) = faults
+    assert fault.kind == "passed-over" and fault.hint is not None
+    return fault
+
+
+def flags(text: str, flag: str) -> list[list[str]]:
+    """What stands behind a flag in the commands of a sentence."""
+    words = [shlex.split(part) for part in text.split("`")[1::2]]
+    return [word[1:] for word in words if word[0] == flag]
+
+
+def test_everything_passed_over_in_a_folder_is_named(tmp_path: Path) -> None:
+    f = tmp_path / "my data"
+    (f / "sub").mkdir(parents=True)
+    (f / "empty").mkdir()
+    for name in ("a.jsonl", ".hidden.jsonl", "sub/d.jsonl"):
+        write_rows(f / name, ROWS)
+    (f / "b.jsonl.zip").write_bytes(b"PK\3\4")
+    (f / "c.xlsx").write_bytes(b"")
+    (f / "notes.docx").write_bytes(b"x")
+    (f / "e.jsonl").symlink_to("/nowhere/e.jsonl")
+    (f / "g.jsonl").write_text("../data/g.jsonl")  # a link, as a clone without links has it
+    files, faults = read(f)
+    assert files == ["a.jsonl"]
+    found = note(faults)
+    assert set(found.found.split(", ")) == {
+        ".hidden.jsonl", "b.jsonl.zip", "c.xlsx", "e.jsonl", "empty", "g.jsonl", "notes.docx",
+        "sub",
+    }  # fmt: skip
+    assert found.hint is not None
+    for said in (found.hint.en, found.hint.zh):
+        assert all(word in said for word in ("b.jsonl.zip", "c.xlsx", "CSV", "e.jsonl", "g.jsonl"))
+        assert flags(said, "--dataset") == [[str(f / "sub")], [str(f / ".hidden.jsonl")]]
+    for (named,) in flags(found.hint.en, "--dataset"):
+        assert isinstance(parse_source(named), Source)
+
+
+def test_what_comes_with_every_clone_is_no_finding(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", ROWS)
+    for name in ("README.md", "LICENSE", ".gitattributes", ".DS_Store", "dataset_infos.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "README.txt").write_text("These are rows.\n")
+    (tmp_path / ".git").mkdir()
+    assert read(tmp_path) == (["a.jsonl"], [])
+
+
+HUB = ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("learned", "measured", "rest"),
+    [
+        (HUB, ["validation-00000-of-00001.jsonl"], ["test-00000-of-00001.jsonl"]),
+        (["train.jsonl"], ["dev.json"], ["test.jsonl"]),
+        (["train.jsonl"], ["val.json"], []),
+        (["training_data.jsonl"], ["valid_data.jsonl"], ["testing_data.jsonl"]),
+        (["squad-train-v1.1.jsonl"], ["squad-dev-v1.1.jsonl"], []),
+        (["my_train.jsonl", "more.jsonl"], [], ["my_eval.jsonl"]),
+        (["a.jsonl", "test_taking.jsonl"], [], ["test.jsonl"]),
+        (["a.jsonl", "b.jsonl"], ["Validation_1.jsonl"], []),
+        (["Train.JSONL"], ["VAL.jsonl"], []),
+    ],
+)
+def test_splits_of_a_folder_are_kept_apart(
+    tmp_path: Path, learned: list[str], measured: list[str], rest: list[str]
+) -> None:
+    for name in (*learned, *measured, *rest):
+        write_rows(tmp_path / name, ROWS)
+    files, faults = read(tmp_path)
+    assert sorted(files) == sorted(learned)
+    found = note(faults)
+    assert set(found.found.split(", ")) == {*measured, *rest}
+    assert found.hint is not None
+    named = [Path(path).name for paths in flags(found.hint.en, "--val_dataset") for path in paths]
+    assert sorted(named) == sorted([*measured, *rest])
+    files, _ = read(tmp_path, "validation")
+    assert sorted(files) == sorted(measured or rest)
+
+
+@pytest.mark.parametrize("names", [["test.jsonl"], ["a.jsonl", "b.jsonl"], ["dev_tools.jsonl"]])
+def test_a_folder_without_two_splits_is_read_whole(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write_rows(tmp_path / name, ROWS)
+    assert read(tmp_path) == (names, []) == read(tmp_path, "validation")
+
+
+def test_a_folder_of_folders_says_what_to_type(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        write_rows(tmp_path / "d" / name / "a.jsonl", ROWS)
+    files, (fault,) = read(tmp_path / "d")
+    assert not files and fault.kind == "no-rows" and fault.hint is not None
+    (paths,) = flags(fault.hint.en, "--dataset")
+    assert paths == [str(tmp_path / "d" / "test"), str(tmp_path / "d" / "train")]
+
+
+def test_the_same_folder_learns_and_measures_on_the_command_line(tmp_path: Path) -> None:
+    for number, name in enumerate(("train", "validation", "test")):
+        rows = [{"query": f"{number} and {n}?", "response": str(n)} for n in range(9)]
+        write_rows(tmp_path / f"{name}.jsonl", rows)
+    done = suretune(
+        "check", "--model", "pocket", "--dataset", tmp_path, "--val_dataset", tmp_path, "--json"
+    )
+    told = as_json(done)
+    assert done.returncode == 0 and told["plan"]["rows"] == 9 and told["plan"]["held_out"] == 9
+    assert [Path(file).name for file in told["data"]["files"]] == ["train.jsonl"]
+
+
+# --- saved by the datasets library ----------------------------------------------------------------
+
+
+def save(folder: Path, tables: list[list[dict[str, Any]]], **state: Any) -> Path:
+    """As `Dataset.save_to_disk` writes it."""
+    import json
+
+    import pyarrow
+    from pyarrow import ipc
+
+    folder.mkdir(parents=True)
+    names = [f"data-{n:05}-of-{len(tables):05}.arrow" for n in range(len(tables))]
+    for name, rows in zip(names, tables, strict=True):
+        table = pyarrow.Table.from_pylist(rows)
+        with ipc.new_stream(folder / name, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    about = {"_data_files": [{"filename": name} for name in names], "_split": None, **state}
+    (folder / "state.json").write_text(json.dumps(about))
+    (folder / "dataset_info.json").write_text('{"features": {}}')
+    return folder
+
+
+def test_a_saved_dataset_is_read_as_its_state_says(tmp_path: Path) -> None:
+    folder = save(tmp_path / "ds", [ROWS, ROWS[:1]])
+    (folder / "cache-1f2e.arrow").write_bytes(b"of a filter")
+    source = parse_source(str(folder))
+    assert isinstance(source, Source)
+    items = list(read_rows(source))
+    assert [item.value for item in items if isinstance(item, Row)] == [*ROWS, ROWS[0]]
+    assert str(items[2].origin) == f"{folder}/data-00000-of-00002.arrow:3"
+
+
+def test_a_saved_dictionary_of_splits_keeps_them_apart(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        save(tmp_path / "ds" / name, [ROWS])
+    (tmp_path / "ds" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    files, faults = read(tmp_path / "ds")
+    assert files == ["train/data-00000-of-00001.arrow"]
+    found = note(faults)
+    assert found.hint is not None
+    ((path,),) = flags(found.hint.en, "--val_dataset")
+    assert read(path, "validation")[0] == ["data-00000-of-00001.arrow"]
+    assert read(tmp_path / "ds", "validation")[0] == ["test/data-00000-of-00001.arrow"]
+
+
+def test_a_saved_dataset_that_cannot_be_read_alone_names_the_command(tmp_path: Path) -> None:
+    folder = save(tmp_path / "ds", [ROWS], _indices_data_files=[{"filename": "indices.arrow"}])
+    _, (fault,) = read(folder)
+    assert fault.kind == "not-the-data" and fault.hint is not None
+    assert "load_from_disk" in fault.hint.en and "flatten_indices" in fault.hint.en
+    (command,) = (c for c in fault.hint.en.split("`")[1::2] if c.startswith("python"))
+    compile(shlex.split(command)[2], "the command", "exec")
+    (folder / "state.json").write_text("{")
+    assert read(folder)[1][0].kind == "not-the-data"
+
+
+# --- names that are not UTF-8 ---------------------------------------------------------------------
+
+NAME = "训练.jsonl"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_file_whose_name_is_not_utf8_is_refused_with_the_command_that_mends_it(
+    tmp_path: Path,
+) -> None:
+    import subprocess
+
+    raw = os.fsencode(tmp_path) + b"/" + NAME.encode("gb18030")
+    write_rows(tmp_path / "a.jsonl", ROWS)
+    os.rename(tmp_path / "a.jsonl", raw)
+    done = suretune("check", "--model", "pocket", "--json", "--dataset", os.fsdecode(raw))
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    (found,) = as_json(done)["findings"]
+    assert found["code"] == "D002" and "--encoding" not in found["fix"]["en"]
+    commands = found["fix"]["en"].split("`")[1::2]
+    subprocess.run(["bash", "-c", commands[0]], check=True)
+    ((path,),) = flags(found["fix"]["en"], "--dataset")
+    assert Path(path).name == NAME and Path(path).exists()
+    assert suretune("check", "--model", "pocket", "--dataset", path).returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_folder_whose_files_have_such_names_is_read(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", ROWS)
+    os.rename(tmp_path / "a.jsonl", os.fsencode(tmp_path) + b"/" + NAME.encode("gb18030"))
+    (tmp_path / os.fsdecode(b"\xff.zip")).write_bytes(b"")
+    done = suretune("check", "--model", "pocket", "--dataset", tmp_path, "--json")
+    told = as_json(done)
+    assert done.returncode == 0, done.stderr
+    assert told["data"]["datasets"][0]["read"] == 3
+    assert r"\xff.zip" in next(f for f in told["findings"] if f["code"] == "D038")["what"]["en"]
+    shown = suretune("check", "--model", "pocket", "--dataset", tmp_path)
+    assert shown.returncode == 0 and "Traceback" not in shown.stderr
