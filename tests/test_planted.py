@@ -145,6 +145,8 @@ TABLE: dict[str, Maker] = {
     "C009": lambda t: Plant(on(t, rows(t), "--model_type", "qwen"), 2),
     "C010": lambda t: Plant(("check", "note", *on(t, rows(t))[1:]), 2),
     "C011": lambda t: Plant(on(t, rows(t), "--config", raw(t, "a: [", "c.yaml")), 2),
+    "C012": lambda t: Plant(on(t, rows(t), "--lr", "1e-4", "--learning-rate=5e-3"), 2),
+    "C013": lambda t: Plant(on(t, rows(t), "--system", "You are {{NAME}}."), 2),
     "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
     "D002": lambda t: Plant(on(t, raw(t, '{"instruction":"你","output":"好"}\n'.encode("gbk"))), 3),
     "D003": lambda t: Plant(on(t, rows(t), "--max_length", 8, "--over_long", "drop"), 3),
@@ -212,6 +214,7 @@ TABLE: dict[str, Maker] = {
     "S024": lambda t: Plant(on(t, rows(t), "--learning_rate", "1e-6"), 0),
     "S025": lambda t: Plant(made_in_bfloat16(t), 0),
     "S026": lambda t: Plant(one_token_more(t), 4),
+    "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
     "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
     # These three are shown by the run in which they are planted together.
@@ -295,6 +298,11 @@ def one_token_more(tmp: Path) -> tuple[object, ...]:
     path.write_text(json.dumps(about), "utf-8")
     umbrella = {"instruction": "draw", "output": "☂"}
     return ("check", "--model", tmp / "base", "--dataset", rows(tmp, *GOOD, umbrella))
+
+
+def packed(tmp: Path) -> tuple[object, ...]:
+    edit(base(tmp) / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    return ("check", "--model", tmp / "base", "--dataset", rows(tmp))
 
 
 def points_at_code(tmp: Path) -> tuple[object, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from suretune.cli.parse import Command
 from suretune.run.answer import Speaker, conversation, open_speaker, reply
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, Message, Text
-from suretune.verify.probes import Probe, read_probes
+from suretune.verify.probefile import read_probes
+from suretune.verify.probes import Probe
 from suretune.words import say
 
 BYE = ("exit", "quit", "/exit", "/quit")
@@ -91,7 +91,7 @@ def answer_file(command: Command, journal: Journal) -> int:
 def _questions(file: str | None, journal: Journal) -> list[Probe]:
     if file is None or file == "-":
         return [Probe(line.strip(), "shown") for line in sys.stdin if line.strip()]
-    probes = read_probes(str(Path(file)))
+    probes = read_probes(file, flag="--questions")
     if isinstance(probes, FlagFacts):
-        raise journal.stop(FlagFacts("bad-value", "--questions", probes.value, hint=probes.hint))
+        raise journal.stop(probes)
     return probes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from suretune.config import Resolved
 from suretune.data.collect import Collected
@@ -59,6 +59,13 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield FlagFacts("bad-value", "--budget", budget, hint=Text(
             "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
             "时间写成数字加单位:`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
+    for flag, given in (("--model_name", config.data.model_name),
+                        ("--model_author", config.data.model_author)):  # fmt: skip
+        if len(given) > 2:
+            yield FlagFacts("bad-value", flag, " ".join(given), hint=Text(
+                "it takes one value, or two: the Chinese one, then the English one; a name of"
+                " several words needs quotes",
+                "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
     yield from _harmless(resolved)
 
 
@@ -111,14 +118,16 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
             "或去掉这个参数"))  # fmt: skip
 
 
-def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagFacts]:
-    """What can be said once the rows are known."""
+def flags_without_effect(
+    resolved: Resolved, found: Collected, asked: Collection[str] = ()
+) -> Iterator[FlagFacts]:
+    """What can be said once the rows are known; `asked`: names in system prompt and probes."""
     data = resolved.config.data
     for flag, name, values in (
         ("--model_name", "NAME", data.model_name),
         ("--model_author", "AUTHOR", data.model_author),
     ):
-        if values and name not in found.filled_names:
+        if values and name not in found.filled_names and name not in asked:
             text = "{{" + name + "}}"
             yield FlagFacts("no-effect", flag, " ".join(values), hint=Text(
                 f"no row contains {text}. Write {text} where the value belongs, or let"
