@@ -111,7 +111,8 @@ def test_a_value_that_is_none_is_refused_with_its_line(line: str, tmp_path: Path
     [
         "--lora_alpha 0", "--lora_alpha nan", "--lora_alpha inf", "--lora_alpha -1",
         "--lora_rank 0", "--lora_rank -8", "--lora_dropout 1", "--lora_dropout -0.1",
-        "--num_train_epochs 0", "--epochs nan", "--learning_rate 0", "--lr -1e-4", "--lr nan", "--lr inf", "--lr 1e400",
+        "--num_train_epochs 0", "--epochs nan", "--learning_rate 0", "--lr -1e-4", "--lr nan",
+        "--lr inf", "--lr 1e400",
         "--batch_size 0", "--gradient_accumulation_steps 0", "--max_length 0", "--max_steps 0",
         "--split_dataset_ratio 1", "--split_dataset_ratio -0.1", "--warmup_ratio 1.5",
         "--anchor_ratio 1", "--weight_decay -0.01", "--weight_decay nan", "--max_grad_norm -1",

@@ -263,7 +263,7 @@ FLAG_CASES = {
     "C011": on_flag(
         flag("bad-config-file", "--config", "run.yaml:3"),
         ("`run.yaml:3`",),
-        "`suretune check --config FILE`",
+        "`suretune check --config run.yaml`",
     ),
     "C012": on_flag(
         flag("given-twice", "--learning_rate", "1e-4", "5e-3"),

@@ -212,7 +212,7 @@ TABLE: dict[str, Maker] = {
         on(t, rows(t), "--fused", "true", "--lora_dropout", 0.1, verb="sft"), 4),
     "S023": lambda t: Plant(on(t, rows(t), "--num_train_epochs", 25), 0),
     "S024": lambda t: Plant(on(t, rows(t), "--learning_rate", "1e-6"), 0),
-    "S025": lambda t: Plant(made_in_bfloat16(t), 0),
+    "S025": lambda t: Plant(made_in_bfloat16(t), 0, env=shim(t, A_GPU)),
     "S026": lambda t: Plant(one_token_more(t), 4),
     "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
@@ -258,6 +258,7 @@ FORGETS = (  # earlier answers are not written again
 FULL_DISK = (
     "import shutil; shutil.disk_usage = lambda path: type('U', (), {'total': 9, 'free': 4096})()"
 )
+A_GPU = "import suretune.run.outlook as outlook; outlook.sees_cuda = lambda: True"
 SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
 DEAD_PROOF = (
     "import sys\nif 'suretune.verify.reload' in sys.orig_argv: sys.exit('libcudart.so: gone')"

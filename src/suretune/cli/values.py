@@ -18,10 +18,10 @@ def set_value(
     resolved: Resolved, spec: Option, words: Sequence[str], origin: str, where: str = ""
 ) -> Set:
     """The config with this option set, or the fault in its value. `where`: `c.yaml:3` of a file."""
-    if spec.name in COMMA:
-        words = [part for word in words for part in word.split(",") if part]
     if not words or (spec.many and not all(words)):
         return resolved, [bad_value(spec, " ".join(words), MISSING, where)]
+    if spec.name in COMMA:
+        words = [part for word in words for part in word.split(",") if part]
     try:
         value = tuple(spec.parse(word) for word in words) if spec.many else spec.parse(words[0])
     except (ValueError, OverflowError) as error:

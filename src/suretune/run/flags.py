@@ -13,7 +13,7 @@ from suretune.types import FlagFacts, Text
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 TOGETHER = (
-    ("bf16", "fp16"),
+    ("fp16", "bf16"),  # of the two, bf16 is the one to keep
     ("gradient_checkpointing", "recompute"),
     ("num_train_epochs", "max_steps"),
     ("warmup_ratio", "warmup_steps"),
@@ -27,7 +27,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     for first, second in TOGETHER:
         if resolved.given(first) and resolved.given(second):
             values = [dict((n, v) for n, v, _ in resolved.items())[n] for n in (first, second)]
-            if first == "bf16" and not all(values):
+            if first == "fp16" and not all(values):
                 continue
             yield FlagFacts("conflicting-flags", f"--{first}", f"--{second}", hint=Text(
                 f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
