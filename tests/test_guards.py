@@ -271,7 +271,17 @@ FLAG_CASES = {
     "C011": on_flag(
         flag("bad-config-file", "--config", "run.yaml:3"),
         ("`run.yaml:3`",),
-        "`suretune check --config FILE`",
+        "`suretune check --config run.yaml`",
+    ),
+    "C012": on_flag(
+        flag("given-twice", "--learning_rate", "1e-4", "5e-3"),
+        ("`--learning_rate`", "`1e-4`", "`5e-3`"),
+        "`--learning_rate`",
+    ),
+    "C013": on_flag(
+        flag("unfilled-placeholder", "--system", "{{NAME}}"),
+        ("`--system`", "`{{NAME}}`"),
+        "`--system`",
     ),
 }
 FAULT_CASES = {
@@ -576,6 +586,11 @@ SETUP_CASES = {
         "runs/v1/checkpoints/step-000040",
         ("step-000040", "2", "3"),
         ("`pip install suretune==0.0.9`", "`--output_dir`"),
+    ),
+    "S033": on_setup(
+        setup("quantised-base", "Qwen2.5-7B-AWQ", "awq, 4 bits", "Qwen/Qwen2.5-7B"),
+        "--model",
+        "`--model Qwen/Qwen2.5-7B`",
     ),
     "S032": on_setup(setup("code-not-run", "some/model", "auto_map"), "--model", "`--model COPY`"),
     "V001": on_setup(

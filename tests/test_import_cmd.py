@@ -163,7 +163,7 @@ def test_patience_gets_evaluations_enough(folder: Path) -> None:
         ("swift sft --seed 1 --seed 2", "seed", "kept", True),
         ("swift sft --probes p.yaml", "probes", "kept", True),
         ("swift sft --fp16 false --bf16 true", "fp16", "default", True),
-        ("swift sft --fp16 true --bf16 true", "bf16", "harmful", False),
+        ("swift sft --fp16 true --bf16 true", "fp16", "harmful", False),
         ("swift sft --split_dataset_ratio 0.1", "split_dataset_ratio", "kept", True),
         ("swift infer --adapter_dir out", "adapter_dir", "never-existed", True),
         ("swift infer --adapters out/v0-2/checkpoint-500", "adapters", "changed", True),

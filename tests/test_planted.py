@@ -147,6 +147,8 @@ TABLE: dict[str, Maker] = {
     "C009": lambda t: Plant(on(t, rows(t), "--model_type", "qwen"), 2),
     "C010": lambda t: Plant(("check", "note", *on(t, rows(t))[1:]), 2),
     "C011": lambda t: Plant(on(t, rows(t), "--config", raw(t, "a: [", "c.yaml")), 2),
+    "C012": lambda t: Plant(on(t, rows(t), "--lr", "1e-4", "--learning-rate=5e-3"), 2),
+    "C013": lambda t: Plant(on(t, rows(t), "--system", "You are {{NAME}}."), 2),
     "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
     "D002": lambda t: Plant(on(t, raw(t, '{"instruction":"你","output":"好"}\n'.encode("gbk"))), 3),
     "D003": lambda t: Plant(on(t, rows(t), "--max_length", 8, "--over_long", "drop"), 3),
@@ -223,8 +225,9 @@ TABLE: dict[str, Maker] = {
         on(t, rows(t), "--fused", "true", "--lora_dropout", 0.1, verb="sft"), 4),
     "S023": lambda t: Plant(on(t, rows(t), "--num_train_epochs", 25), 0),
     "S024": lambda t: Plant(on(t, rows(t), "--learning_rate", "1e-6"), 0),
-    "S025": lambda t: Plant(made_in_bfloat16(t), 0),
+    "S025": lambda t: Plant(made_in_bfloat16(t), 0, env=shim(t, A_GPU)),
     "S026": lambda t: Plant(one_token_more(t), 4),
+    "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
     "S037": lambda t: Plant(("report", two_runs(t)), 4),
     "S038": lambda t: Plant(
@@ -273,6 +276,7 @@ FORGETS = (  # earlier answers are not written again
 FULL_DISK = (
     "import shutil; shutil.disk_usage = lambda path: type('U', (), {'total': 9, 'free': 4096})()"
 )
+A_GPU = "import suretune.run.outlook as outlook; outlook.sees_cuda = lambda: True"
 SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
 DEAD_PROOF = (
     "import sys\nif 'suretune.verify.reload' in sys.orig_argv: sys.exit('libcudart.so: gone')"
@@ -344,6 +348,11 @@ def with_archive(tmp: Path) -> Path:
     write_rows(tmp / "folder" / "a.jsonl", GOOD)
     raw(tmp / "folder", b"PK\x03\x04", "b.jsonl.zip")
     return tmp / "folder"
+
+
+def packed(tmp: Path) -> tuple[object, ...]:
+    edit(base(tmp) / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    return ("check", "--model", tmp / "base", "--dataset", rows(tmp))
 
 
 def points_at_code(tmp: Path) -> tuple[object, ...]:

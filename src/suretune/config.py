@@ -6,6 +6,8 @@ folder keeps all of it.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from functools import cache
@@ -30,6 +32,8 @@ class Option:
     choices: tuple[str, ...]
     least: float | None
     most: float | None
+    above: float | None
+    once: bool
     values: Mapping[str, str]
 
     def parse(self, word: str) -> Any:
@@ -38,14 +42,46 @@ class Option:
             return None
         if self.kind is bool:
             return _truth(word)
-        value = self.kind(self.values.get(word, word))
+        value = self._value(self.values.get(word, word))
         if self.choices and value not in self.choices:
             raise ValueError(" | ".join(self.choices))
-        most = float("inf") if self.most is None else self.most
-        if self.least is not None and not (self.least <= value <= most and value < float("inf")):
-            bound = f" and <= {most:g}" if self.most is not None else ""
-            raise ValueError(f">= {self.least:g}{bound}")
+        if self.kind is not str:
+            self._within(value)
         return value
+
+    def _value(self, word: str) -> Any:
+        if self.kind is int and not _WHOLE.fullmatch(word):
+            return _whole(word)
+        return self.kind(word)
+
+    def _within(self, value: float) -> None:
+        """ValueError, with the bounds, for a number outside them or one that is none (nan, inf)."""
+        above, most = self.above, self.most
+        good = math.isfinite(value) and (self.least is None or value >= self.least)
+        if good and (above is None or value > above) and (most is None or value <= most):
+            return
+        raise ValueError(self.bounds or "> -inf")
+
+    @property
+    def bounds(self) -> str:
+        """What a number must be, as `>= 0 and <= 1`; empty where any will do."""
+        ends = ((">", self.above), (">=", self.least), ("<=", self.most))
+        return " and ".join(f"{sign} {_short(end)}" for sign, end in ends if end is not None)
+
+
+_WHOLE = re.compile(r"\s*[+-]?[0-9][0-9_]{0,39}\s*")
+
+
+def _whole(word: str) -> int:
+    """`1e3` and `2048.0` are whole numbers, too."""
+    value = float(word)
+    if abs(value) > 2**53 or not value.is_integer():
+        raise ValueError(word[:20])
+    return int(value)
+
+
+def _short(bound: float) -> str:
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
 def _truth(word: str) -> bool:
@@ -83,6 +119,8 @@ def _option(group: str, item: Field[Any], hint: Any) -> Option:
         choices=item.metadata["choices"],
         least=item.metadata["least"],
         most=item.metadata["most"],
+        above=item.metadata["above"],
+        once=item.metadata["once"],
         values=item.metadata["values"],
     )
 

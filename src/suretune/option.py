@@ -17,12 +17,15 @@ def option(
     choices: tuple[str, ...] = (),
     least: float | None = None,
     most: float | None = None,
+    above: float | None = None,
+    once: bool = False,
     values: Mapping[str, str] | None = None,
 ) -> Any:
     """A dataclass field with its help in two languages.
 
-    `least` is the smallest number allowed, `choices` the words allowed, `values` other tools'
-    words for them.
+    `least` is the smallest number allowed, `above` one that is itself too small, `choices` the
+    words allowed, `values` other tools' words for them. `once`: a list that may not be given in
+    pieces.
     """
     about = {
         "help": Text(en, zh),
@@ -30,5 +33,7 @@ def option(
         "choices": choices,
         "least": least,
         "most": most,
+        "above": above,
+        "once": once,
     }
     return field(default=default, metadata={**about, "values": values or {}})

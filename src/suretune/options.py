@@ -28,7 +28,7 @@ class LoraOptions:
     )
     lora_rank: int = option(8, "rank r of the adapters", "适配器的秩 r", "lora_r", least=1)
     lora_alpha: float = option(
-        32, "the adapters are scaled by alpha / r", "适配器按 alpha / r 缩放", least=0
+        32, "the adapters are scaled by alpha / r", "适配器按 alpha / r 缩放", above=0
     )
     lora_dropout: float = option(
         0.0, "dropout before the adapters", "适配器前的 dropout", least=0, most=0.9
@@ -40,6 +40,7 @@ class LoraOptions:
         "给哪些线性层加适配器:all-linear,或写名字(q_proj v_proj)",
         "lora_target",
         "lora_target_modules",
+        once=True,
     )
 
 
@@ -77,7 +78,7 @@ class ScheduleOptions:
         "peak learning rate; scaled to the model's width when not given",
         "峰值学习率;不写则按模型宽度换算",
         "lr",
-        least=1e-12,
+        above=0,
         most=1,
     )
     lr_scheduler_type: str = option(
@@ -158,6 +159,8 @@ class ScheduleOptions:
         42,
         "of the adapters, the order of rows and dropout",
         "适配器初值、行的顺序和 dropout 的随机种子",
+        least=0,
+        most=2**32 - 1,
     )
 
     @property

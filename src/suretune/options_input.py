@@ -105,11 +105,13 @@ class DataOptions:
         (),
         "fills {{NAME}} in the rows: one value, or zh and en",
         "填入数据里的 {{NAME}}:一个值,或中文、英文各一个",
+        once=True,
     )
     model_author: tuple[str, ...] = option(
         (),
         "fills {{AUTHOR}} in the rows: one value, or zh and en",
         "填入数据里的 {{AUTHOR}}:一个值,或中文、英文各一个",
+        once=True,
     )
     system: str | None = option(
         None,

@@ -298,6 +298,7 @@ class PlanFacts:
     eval_asked: bool
     learning_rate: float
     usual_rate: float  # for adapters on a model of this width, 0 where it is not known
+    by_steps: bool = False  # updates were asked for, not epochs
 
 
 @dataclass(frozen=True, slots=True)

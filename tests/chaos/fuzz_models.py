@@ -45,7 +45,7 @@ def look_at(what: str, name: str, bench: Bench) -> Callable[[], int]:
 
 
 def _skills(path: Path) -> int:
-    from suretune.verify.measure import read_skills
+    from suretune.verify.skills import read_skills
 
     try:
         read_skills(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
@@ -13,7 +12,8 @@ from suretune.model.generate import NotFinite
 from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, Message, Text
-from suretune.verify.probes import Probe, read_probes
+from suretune.verify.probefile import read_probes
+from suretune.verify.probes import Probe
 from suretune.words import say
 
 BYE = ("exit", "quit", "/exit", "/quit")
@@ -108,7 +108,7 @@ def answer_file(command: Command, journal: Journal) -> int:
 def _questions(file: str | None, journal: Journal) -> list[Probe]:
     if file is None or file == "-":
         return [Probe(line.strip(), "shown") for line in sys.stdin if line.strip()]
-    probes = read_probes(str(Path(file)))
+    probes = read_probes(file, flag="--questions")
     if isinstance(probes, FlagFacts):
-        raise journal.stop(FlagFacts("bad-value", "--questions", probes.value, hint=probes.hint))
+        raise journal.stop(probes)
     return probes

@@ -7,26 +7,23 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from suretune.cli.configfile import read_file
+from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
 from suretune.words import say
 
 TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
-COMMA = ("target_modules", "ignore", "ignore_fields")  # lists that other tools write with commas
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
+_NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
+PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
+HELP_PIECES = Text("may be given again", "可以多次给出")
 HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件;命令行参数优先")
-
-
-UNASKED = re.compile(r"^(\w+): .*  # (?:default|auto: .*)$", re.MULTILINE)
-"""Lines of a run's config.yaml that nobody asked for: they are chosen anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,7 @@ class Command:
     json: bool = False
     plain: Mapping[str, Any] = field(default_factory=dict)  # options of one verb alone
     faults: tuple[FlagFacts, ...] = ()
+    unread: bool = False  # its file of options says nothing that could be used
 
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
@@ -70,18 +68,21 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     words, faults = _without_comment(words)
     known = verb.options()
     parser = make_parser(verb, own)
-    spelled, strangers = parser.parse_known_args([_snake(word) for word in words])
+    typed = _Typed()
+    strangers = parser.parse_known_args(_signed([_snake(word) for word in words]), typed)[1]
     faults += _strangers(strangers, [*_names(known), *own], verb)
-    given = {name: value for name, value in vars(spelled).items() if value is not None}
-    resolved = Resolved.default()
+    faults += [_twice(known, *again) for again in typed.twice]
+    given = {n: value for n, value in vars(typed).items() if value is not None and n != "twice"}
+    resolved, unread = Resolved.default(), False
     several = tuple(given.pop("words", ()))
     in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
     if file := given.pop("config", in_place):
-        resolved, wrong = read_file(file, known)
+        read, wrong = read_file(file, known)
+        resolved, unread = read or resolved, read is None
         faults += wrong
     for name, raw in given.items():
         if name in known:
-            resolved, wrong = _set(resolved, known[name], raw, "flag")
+            resolved, wrong = _set(resolved, known[name], raw)
             faults += wrong
     return Command(
         verb,
@@ -91,6 +92,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         bool(given.get("json")),
         {name: given[name] for name in own if name in given},
         tuple(faults),
+        unread,
     )
 
 
@@ -107,7 +109,8 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     elif verb.positional:
         parser.add_argument("word", metavar=verb.positional, nargs="?")
     for name, about in own.items():
-        parser.add_argument(f"--{name}", nargs="+", help=say(about))
+        once = _Pieces if name in PIECES else _Once
+        parser.add_argument(f"--{name}", nargs="+", action=once, help=say(about))
     chosen = verb.options()
     for group, cls in groups():
         mine = [spec for spec in chosen.values() if spec.group == group]
@@ -116,7 +119,7 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
             for spec in mine:
                 _add(section, spec)
     if verb.groups:
-        parser.add_argument("--config", help=say(HELP_CONFIG))
+        parser.add_argument("--config", action=_Once, help=say(HELP_CONFIG))
     if "lang" not in own:
         parser.add_argument("--lang", help=say(HELP_LANG))
     parser.add_argument("--json", action="store_true", default=None, help=say(HELP_JSON))
@@ -129,6 +132,8 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
     about = f"{say(spec.help)} [{default}]" if default else say(spec.help)
     if spec.choices:
         about = f"{about} ({' | '.join(spec.choices)})"
+    if spec.many and not spec.once:
+        about = f"{about} ({say(HELP_PIECES)})"
     shape = "*" if spec.many else "?"
     metavar = {bool: "true|false", str: "TEXT", int: "N", float: "X"}[spec.kind]
     section.add_argument(
@@ -137,18 +142,26 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
         nargs=shape,
         const=BARE[spec.kind is bool],
         metavar=metavar,
-        action=_Once,
+        action=_Pieces if spec.many and not spec.once else _Once,
         help=about.replace("%", "%%"),
     )
     if spec.kind is bool:
         no = [f"--no_{name}" for name in (spec.name, *spec.aliases)]
         section.add_argument(
-            *no, dest=spec.name, action="store_const", const="false", help=argparse.SUPPRESS
+            *no, dest=spec.name, action=_Once, nargs=0, const="false", help=argparse.SUPPRESS
         )
 
 
+class _Typed(argparse.Namespace):
+    """What was typed, and what was typed twice: (option, the value before, the one after)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice: list[tuple[str, Any, Any]] = []
+
+
 class _Once(argparse.Action):
-    """Keeps what was typed; a list given twice is one longer list."""
+    """Keeps what was typed, and tells if there was something before: no value wins in silence."""
 
     def __call__(
         self,
@@ -157,10 +170,34 @@ class _Once(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
+        values = self.const if self.nargs == 0 else values
         before = getattr(namespace, self.dest)
-        if isinstance(values, list) and isinstance(before, list):
-            values = [*before, *values]
+        if before is not None:
+            namespace.twice.append((self.dest, before, values))
         setattr(namespace, self.dest, values)
+
+
+class _Pieces(argparse.Action):
+    """A list given again is one longer list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *values])
+
+
+def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:
+    first, second = (
+        " ".join(x if isinstance(x, list) else [x]).replace(BARE[False], "")
+        for x in (before, after)
+    )
+    if name in known:
+        return twice(known[name], first, second, flag=True)
+    return FlagFacts("given-twice", f"--{name}", first, second, Text("", ""))
 
 
 def _shown(value: Any) -> str:
@@ -175,6 +212,18 @@ def _snake(word: str) -> str:
         return word
     name, equals, value = word.partition("=")
     return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
+def _signed(words: Sequence[str]) -> list[str]:
+    """`--learning_rate -1e-4` has a value, and not two flags."""
+    made: list[str] = []
+    for word in words:
+        before = made[-1] if made else ""
+        if _NEGATIVE.fullmatch(word) and before.startswith("--") and "=" not in before:
+            made[-1] = f"{before}={word}"
+        else:
+            made.append(word)
+    return made
 
 
 def _without_comment(words: Sequence[str]) -> tuple[list[str], list[FlagFacts]]:
@@ -205,75 +254,9 @@ def _strangers(words: Sequence[str], names: Sequence[str], verb: Verb) -> list[F
     return faults
 
 
-def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved, list[FlagFacts]]:
-    """Options from YAML (safe_load: plain values only)."""
-    resolved = Resolved.default()
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        return resolved, [_bad_file(file, str(error).replace("\n", " "))]
-    if not isinstance(values, dict):
-        return resolved, [_bad_file(file, f"{type(values).__name__}, not `name: value` lines")]
-    spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
-    faults: list[FlagFacts] = []
-    unasked = set(UNASKED.findall(text))
-    for key, value in values.items():
-        if key in unasked:
-            continue
-        name = str(key).replace("-", "_")
-        if name not in spelled:
-            elsewhere = name in options()  # another verb's: a run's config.yaml has them all
-            close = difflib.get_close_matches(name, spelled, n=1)
-            if not elsewhere:
-                nearest = close[0] if close else ""
-                faults.append(FlagFacts("unknown-flag", f"{file}: {key}", "", nearest))
-            continue
-        if value is not None:  # null: as if the line were not there
-            resolved, wrong = _set(resolved, spelled[name], _as_words(value), "file")
-            faults += wrong
-    return resolved, faults
-
-
-def _as_words(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [str(item) for item in value]
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _bad_file(file: str, found: str) -> FlagFacts:
-    return FlagFacts("bad-config-file", "--config", file, hint=Text(found, found))
-
-
-def _set(
-    resolved: Resolved, spec: Option, raw: Any, origin: str
-) -> tuple[Resolved, list[FlagFacts]]:
-    """The config with this option set, or the fault in its value."""
+def _set(resolved: Resolved, spec: Option, raw: Any) -> tuple[Resolved, list[FlagFacts]]:
+    """The config with this flag set, or the fault in its value."""
     words = raw if isinstance(raw, list) else [raw]
-    if spec.name in COMMA:
-        words = [part for word in words for part in word.split(",") if part]
-    if raw == BARE[False] or raw == []:
-        return resolved, [_bad_value(spec, "", Text("A value is missing.", "缺少取值。"))]
-    try:
-        if spec.many:
-            value: Any = tuple(spec.parse(word) for word in words)
-        else:
-            value = spec.parse(words[0])
-    except (ValueError, OverflowError) as error:
-        return resolved, [_bad_value(spec, " ".join(words), accepted(spec, str(error)))]
-    if value is None:
-        return resolved, []
-    return resolved.with_values(origin, **{spec.name: value}), []
-
-
-def accepted(spec: Option, error: str) -> Text:
-    """What an option takes, from what its parser said."""
-    if spec.kind is bool or spec.choices or error.startswith(">"):
-        return Text(f"It takes {error}.", f"它接受 {error}。")
-    if spec.kind is int:
-        return Text("It takes a whole number.", "它接受整数。")
-    return Text("It takes a number.", "它接受数字。")
-
-
-def _bad_value(spec: Option, value: str, hint: Text) -> FlagFacts:
-    return FlagFacts("bad-value", f"--{spec.name}", value, hint=hint)
+    if raw == BARE[False]:
+        return resolved, [bad_value(spec, "", MISSING)]
+    return set_value(resolved, spec, words, "flag")

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from suretune.cli.parse import accepted
+from suretune.cli.values import accepted
 from suretune.config import Option, Resolved
 from suretune.run.search import JOINT, Dimension
 from suretune.types import FlagFacts, Text

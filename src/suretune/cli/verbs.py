@@ -83,6 +83,10 @@ def run_verb(command: Command) -> int:
     journal = Journal(command.resolved.config.run.ignore, command.verb.name)
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
+        if command.verb.name in ("infer", "ask", "serve"):  # those have nothing to fill it with
+            from suretune.run.asked import system_faults
+
+            journal.look_at_all(system_faults(command.resolved.config.data, named=False))
         journal.settle()
     if command.verb.name in TORCH:
         _needs(journal)
@@ -132,8 +136,13 @@ def check(command: Command, journal: Journal) -> int:
 def _checked(command: Command, journal: Journal) -> Checked:
     """Check, and show it as it stands."""
     from suretune.run.check import check as look
+    from suretune.run.machine import packages
+    from suretune.run.outlook import not_writable
 
     require(command, journal)
+    journal.look_at_all(packages())
+    if (wrong := not_writable(command.resolved.config.run.output_dir)) is not None:
+        journal.look(wrong)
     checked = look(command.resolved, journal)
     if not command.json:
         _show_checked(checked, journal)
@@ -142,6 +151,8 @@ def _checked(command: Command, journal: Journal) -> Checked:
 
 def require(command: Command, journal: Journal) -> None:
     """A model and rows must be named; the faults of the command line are told with them."""
+    if command.unread:  # what is missing may stand there
+        journal.settle()
     config = command.resolved.config
     journal.look_at_all(resuming := list(resuming_flags(command.resolved)))
     if resuming:

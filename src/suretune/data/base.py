@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 WORDS = ("*.json", "*.jinja", "*.txt")
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code
+POINTER = b"version https://git-lfs"
 WINDOW = 1 << 20  # bytes of a shard that the fingerprint reads at each of its places
 PLACES = 16
 
@@ -122,6 +124,8 @@ def _base(name: str, folder: Path) -> Base | SetupFacts:
     try:
         config = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
+        if is_pointer(path):
+            return pointed(path)
         return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
     if not isinstance(config, dict):
         return SetupFacts("model-incomplete", str(folder), found="config.json")
@@ -149,3 +153,19 @@ def _wrong_index(path: Path) -> str:
         if not isinstance(shard, str) or set(shard) & {"/", "\\", "\0"} or shard in ("", ".", ".."):
             return repr(shard)
     return ""
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether Git LFS has left a pointer where the file should be."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(POINTER)) == POINTER
+    except OSError:
+        return False
+
+
+def pointed(path: Path) -> SetupFacts:
+    """What is said of a pointer."""
+    cure = f"git -C {shlex.quote(str(path.parent))} lfs pull"
+    found = f"{path.name} is a Git LFS pointer, not the file"
+    return SetupFacts("model-incomplete", str(path.parent), found=found, nearest=cure)

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
+from suretune.data.marks import refuse_unknown
 from suretune.data.refusal import Refused, shown
-from suretune.data.weights import refuse_unknown
 from suretune.types import Fault, Origin, Text
 
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")  # of a call

@@ -8,6 +8,15 @@ from typing import Any
 
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS
+from suretune.data.marks import (
+    MEDIA,
+    NO_MEDIA,
+    filled,
+    folded,
+    refuse_unknown,
+    row_weight,
+    weight_of,
+)
 from suretune.data.refusal import Refused, shown
 from suretune.data.shapes import (
     context_of,
@@ -27,15 +36,6 @@ from suretune.data.turns import (
     text_of,
     turn,
     wrong_type,
-)
-from suretune.data.weights import (
-    MEDIA,
-    NO_MEDIA,
-    filled,
-    folded,
-    refuse_unknown,
-    row_weight,
-    weight_of,
 )
 from suretune.types import Example, Fault, Message, Origin, Row, Text
 

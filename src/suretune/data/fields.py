@@ -13,9 +13,9 @@ from typing import Any
 from suretune.data.calls import from_json
 from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.examples import used_fields
+from suretune.data.marks import filled, is_about, is_mark, row_marks
 from suretune.data.refusal import shown
 from suretune.data.turns import ROLES, THOUGHTS, TURN_KEYS
-from suretune.data.weights import filled, is_about, is_mark, row_marks
 from suretune.types import Example, Fault, Origin, Text, UnusedField
 
 REFUSED = 0.20  # of a file's text in one field that is not used: it stops the run

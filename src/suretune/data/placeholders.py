@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,12 @@ _CODE = re.compile(r"`|\{%|</|/>|^\s*(?:\$|usage:)|\}\}\s*\|", re.MULTILINE | re
 # Another one that somebody was meant to fill. Braces that follow a letter, \, $, =, ^, _ or a brace
 # are LaTeX, BibTeX or a template language.
 _UNKNOWN = re.compile(r"(?<![A-Za-z0-9\\$={}^_])(?<!=\s)\{\{\s*[A-Z][A-Z0-9_]+\s*\}\}(?!\})")
+# One brace is a placeholder of other tools; here it would be trained as it stands.
+_SINGLE = re.compile(r"(?<![\w${\\])\{((?:model_?)?name|(?:model_?)?author)\}(?!\})", re.IGNORECASE)
+_SINGLE_NAMES = {
+    **dict.fromkeys(("name", "model_name", "modelname"), "{{NAME}}"),
+    **dict.fromkeys(("author", "model_author", "modelauthor"), "{{AUTHOR}}"),
+}
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _FLAGS = {"NAME": "--model_name", "AUTHOR": "--model_author"}
 _FILLED_EXTRAS = ("reasoning_content", "thinking")
@@ -61,6 +67,46 @@ def fill(example: Example, names: Names) -> tuple[Example, frozenset[str]] | Fau
     return replace(example, messages=tuple(messages)), frozenset(filled)
 
 
+@dataclass(frozen=True, slots=True)
+class Unfilled:
+    """A placeholder that nothing was given for, and what would mend it."""
+
+    left: str
+    why: Text
+
+
+def fill_prompt(
+    texts: Sequence[str], names: Names, *, strict: bool = False
+) -> tuple[list[str], frozenset[str]] | Unfilled:
+    """The texts of one prompt or probe filled as a row is, and which of NAME and AUTHOR they had.
+
+    All are filled in one language: Chinese if one of them has Chinese characters. `strict`: what
+    other tools write with one brace is one that nothing fills.
+    """
+    whole = "\0".join(texts)
+    if "{" not in whole and "<" not in whole:
+        return list(texts), frozenset()
+    chinese = bool(_CHINESE.search(whole))
+    values = {
+        "NAME": _in_language(names.model_name, chinese),
+        "AUTHOR": _in_language(names.model_author, chinese),
+    }
+    for text in texts:
+        if left := _unresolved(text, values):
+            return Unfilled(left, _advice(left, Text("", "")))
+        if strict and (single := _SINGLE.search(text)) and not _CODE.search(text):
+            which = _SINGLE_NAMES[single[1].lower()]
+            return Unfilled(
+                single[0],
+                Text(
+                    f"A placeholder has two braces: write {which}, and give its flag.",
+                    f"占位符用双花括号：请写成 {which}，并给出对应的参数。",
+                ),
+            )
+    filled: set[str] = set()
+    return [_put(text, values, filled) for text in texts], frozenset(filled)
+
+
 def _texts(message: Message) -> list[str]:
     return [message.content, *(message.extra[k] for k in _FILLED_EXTRAS if k in message.extra)]
 
@@ -97,19 +143,25 @@ def _unresolved(text: str, values: Mapping[str, str]) -> str:
     return next(others, "")
 
 
-def _fault(example: Example, message: Message, found: str) -> Fault:
-    which = found.strip("{}<> \t\n").upper()
-    flag = _FLAGS.get(which)
+def _advice(found: str, where: Text) -> Text:
+    """What fills a placeholder; `where` it would have to be written out."""
+    flag = _FLAGS.get(found.strip("{}<> \t\n").upper())
     if flag:
-        hint = Text(
-            f"Give `{flag}`, or write the text out in the file.",
-            f"请用 `{flag}` 指定，或直接在文件里写好。",
+        return Text(
+            f"Give `{flag}`, or write the text out{where.en}.",
+            f"请用 `{flag}` 指定，或直接{where.zh}写好。",
         )
-    else:
-        hint = Text(
-            "Only {{NAME}} and {{AUTHOR}} are filled in; write this one out in the file.",
-            "只会自动填写 {{NAME}} 和 {{AUTHOR}}；请在文件里把这一处写好。",
-        )
+    return Text(
+        f"Only {{{{NAME}}}} and {{{{AUTHOR}}}} are filled in; write this one out{where.en}.",
+        f"只会自动填写 {{{{NAME}}}} 和 {{{{AUTHOR}}}}；请{where.zh}把这一处写好。",
+    )
+
+
+def _fault(example: Example, message: Message, found: str) -> Fault:
     return Fault(
-        "unresolved-placeholder", example.origin, field=message.role, found=shown(found), hint=hint
+        "unresolved-placeholder",
+        example.origin,
+        field=message.role,
+        found=shown(found),
+        hint=_advice(found, Text(" in the file", "在文件里")),
     )

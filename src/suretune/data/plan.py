@@ -179,4 +179,5 @@ def plan_facts(
         eval_asked=eval_asked,
         learning_rate=plan.schedule.peak,
         usual_rate=usual_rate,
+        by_steps=asked.max_steps is not None,
     )

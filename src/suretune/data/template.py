@@ -20,6 +20,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from tokenizers import Tokenizer as Vocabulary
 
+from suretune.data.base import is_pointer, pointed
 from suretune.types import Message, SetupFacts
 
 FILES = (
@@ -254,6 +255,9 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
     except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            if is_pointer(folder / name):
+                return pointed(folder / name)
         return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
     try:
         template = _template(folder, config, template_file)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from suretune.data.calls import calls_of, from_json, tool_calls
+from suretune.data.marks import refuse_unknown, weight_of
 from suretune.data.refusal import Refused, shown
-from suretune.data.weights import refuse_unknown, weight_of
 from suretune.types import Fault, Message, Origin, Text
 
 _CALL = "call"  # an assistant turn whose text is a tool call

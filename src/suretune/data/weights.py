@@ -1,183 +1,293 @@
-"""Keys that say what is learned, whatever tool a file was written for, and keys that nobody knows.
+"""The base's weights as files, looked at without loading them: whole, plain, and the config's.
 
-To learn a turn that is marked as wrong teaches the mistake, so a mark is read, or refused by name.
+What a loader would refuse minutes later, or would fail on in its own words, is said here: weights
+packed into fewer bits, other formats than safetensors, pointers in place of files, missing or
+truncated shards, layers that the config names and no file holds.
 """
 
 from __future__ import annotations
 
-import math
+import ast
+import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Set
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from suretune.data.refusal import Refused, shown
-from suretune.types import Fault, Origin, Text
+import orjson
 
-# True, or how much: learn it. Folded: `trainOnTurn` and `train-on-turn` are `train_on_turn`.
-LEARNS = frozenset((
-    "weight", "loss", "loss_weight", "loss_scale", "loss_mask", "train", "trainable",
-    "is_trainable", "training", "is_training", "train_on_turn", "train_on", "train_this",
-    "do_train", "learn", "learnable", "learned", "is_learned", "to_learn", "supervise",
-    "supervised", "compute_loss", "calculate_loss", "calc_loss", "with_loss", "has_loss",
-    "use_loss", "in_loss", "output_with_loss", "is_target",
-))  # fmt: skip
-# True: do not.
-SPARES = frozenset((
-    "masked", "is_masked", "mask_out", "masked_out", "mask_loss", "loss_masked", "no_loss",
-    "skip_loss", "ignore_loss", "exclude_loss", "exclude_from_loss", "no_train", "no_training",
-    "skip_train", "skip_training", "dont_train", "do_not_train", "exclude_from_training",
-    "not_trainable", "untrainable", "no_learn", "dont_learn", "do_not_learn", "not_learned",
-))  # fmt: skip
-_SCALES = frozenset(("weight", "loss_weight", "loss_scale"))  # of a row: any number
-_WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+from suretune.data.base import HUB_ID, INDEX, Base, is_pointer, pointed
+from suretune.data.yamltext import BadYaml, parse_yaml, written
+from suretune.types import SetupFacts
 
-# What files write down about a row or a turn without anything in it that could be learned.
-_ABOUT = frozenset((
-    "id", "ids", "_id", "uid", "uuid", "guid", "sha", "sha1", "sha256", "md5", "hash", "checksum",
-    "idx", "index", "row", "line", "number", "no", "nr", "num", "position", "order", "rank",
-    "turn", "round", "depth", "step", "part", "chunk", "page", "version", "revision", "parent",
-    "children", "thread", "session", "conversation", "time", "timestamp", "ts", "date", "datetime",
-    "created", "updated", "modified", "published", "source", "sources", "origin",
-    "dataset", "data_source", "subset", "split", "file", "filename", "path", "url", "uri", "link",
-    "license", "licence", "copyright", "author", "authors", "user", "username", "annotator",
-    "annotators", "annotation", "annotations", "labeler", "worker", "speaker", "model", "models",
-    "engine", "generator", "provider", "category", "categories", "subcategory", "topic", "topics",
-    "subtopic", "tag", "tags",
-    "label", "labels", "class", "type", "kind", "task", "tasks", "task_type", "task_name", "skill",
-    "domain", "subject", "field", "area", "level", "difficulty", "grade", "complexity", "intent",
-    "title", "name", "key", "keyword", "keywords", "department", "lang", "language", "languages",
-    "locale", "country", "state", "region", "translated", "synthetic", "score", "scores", "rating",
-    "ratings", "vote", "votes", "likes", "stars", "quality", "reward", "rewards", "confidence",
-    "toxicity", "toxic", "safety", "moderation", "openai_moderation", "detoxify_moderation",
-    "sentiment", "emotion", "emojis", "feedback", "review_count", "status", "redacted",
-    "finish_reason", "stop_reason", "stop", "usage", "cost", "latency", "duration",
-    "temperature", "top_p", "seed", "max_tokens", "logprobs", "refusal", "length", "size",
-    "tokens", "words", "chars", "token_count", "meta", "metadata", "_meta", "extra_info", "info",
-    "markdown", "avatar", "hashed_ip", "header", "system_fingerprint", "citations", "db", "db_id",
-    "parallel_tool_calls", "tool_choice", "is_classification", "recipient", "channel",
-))  # fmt: skip
-_ABOUT_ENDS = (
-    "_id", "_ids", "_uuid", "_idx", "_index", "_hash", "_at", "_time", "_date", "_timestamp", "_ts",
-    "_score", "_scores", "_rating", "_count", "_counts", "_len", "_length", "_tokens", "_url",
-    "_source", "_lang", "_language", "_version", "_type", "_category", "_tag", "_tags", "_label",
-    "_name", "_model", "_metadata", "_meta", "_identifier", "_info", "_level", "_split",
+WHOLE = "model.safetensors"
+LONGEST = 100 << 20  # bytes of a header; safetensors itself takes no longer ones
+OTHERS = ("*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.ckpt", "*.onnx", "*.gguf")
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_PACKED = re.compile(
+    r"\.(qweight|qzeros|weight_scale(_inv)?|weight_packed|absmax|quant_map|SCB|scales)$"
+    r"|_(blocks|scales)$|\.weight\.(absmax|quant_map|nested_absmax)$"
+)
+_CONVERT = (
+    "from transformers import AutoModelForCausalLM as M;"
+    " M.from_pretrained({0!r}, dtype='auto').save_pretrained({0!r})"
+)
+# What makers of quantised models put behind the name of the one they began with.
+_MARK = re.compile(
+    r"[-_.](?:unsloth-)?(?:gptq|awq|bnb|nf4|fp8|fp4|mxfp4|nvfp4|int4|int8|[348]bits?|w\d+a\d+|gguf|mlx"
+    r"|hqq|aqlm|eetq|exl2|exl3|quantized|quantised|autoround|q\d(?:_[0-9a-z]+)*|dynamic|g\d+|128g)"
+    r"(?=[-_.]|$)", re.IGNORECASE,
 )  # fmt: skip
-_ABOUT_STARTS = ("num_", "n_", "meta_", "metadata_", "created_", "updated_", "__")
-
-MEDIA = frozenset((
-    "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "image_path",
-    "image_paths", "image_file", "image_files", "image_url", "image_urls", "image_bytes",
-    "pixel_values", "video", "videos", "video_path", "video_paths", "video_url", "video_urls",
-    "frames", "audio", "audios", "audio_path", "audio_paths", "audio_url", "audio_urls",
-    "input_audio", "speech",
-))  # fmt: skip
-NO_MEDIA = Text(
-    "A model of text cannot see or hear it: it would learn to answer about what it never got. "
-    "Take these rows out of the file, or leave them out with `--on_bad_row skip`.",
-    "文本模型看不到图片，也听不到声音：它会学着回答自己从未收到的内容。"
-    "请从文件中去掉这些数据，或用 `--on_bad_row skip` 略过。",
-)
-MARKED = Text(
-    "A mark of what is learned is true or false, or a number from 0 up.",
-    "标记是否学习的字段只能是 true、false，或不小于 0 的数。",
-)
+REPACKERS = frozenset({
+    "thebloke", "bartowski", "mlx-community", "lmstudio-community", "casperhansen", "neuralmagic",
+    "redhatai", "hugging-quants", "nm-testing", "modelcloud", "quanttrio", "nvidia",
+})  # fmt: skip
 
 
-def folded(key: str) -> str:
-    """A key as the lists here write it."""
-    return _HUMP.sub("_", key).lower().replace("-", "_").replace(" ", "_")
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of a file: its type, as safetensors names it, and its shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
-def is_about(key: str) -> bool:
-    """Whether a key, by its name, only keeps books of where a row or turn comes from."""
-    name = folded(key)
-    return (
-        name in _ABOUT or name.endswith(_ABOUT_ENDS) or name.startswith(_ABOUT_STARTS)
-    ) and name not in LEARNS | SPARES
+def weight_files(folder: Path) -> list[Path]:
+    """The files that transformers would load; beside them may lie the same weights once more."""
+    whole, index = folder / WHOLE, folder / INDEX
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        return []
+    names = set(orjson.loads(index.read_bytes()).get("weight_map", {}).values())
+    return sorted(folder / name for name in names)
 
 
-def is_mark(key: str) -> bool:
-    """Whether a key, by its name, says what is learned."""
-    name = folded(key)
-    return name in LEARNS or name in SPARES
+def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
+    """What a loader would refuse; None where nothing is wrong. Unless they are `fetched`, a hub's
+    model may have no weights here yet."""
+    if kind := quantised(base):
+        return _packed(base, kind)
+    if _unknown(base):
+        found = f"config.json: transformers has no language model `{base.config.get('model_type')}`"
+        return SetupFacts("model-incomplete", str(base.folder), found=found)
+    files = weight_files(base.folder)
+    if not files:
+        return None if not fetched and _on_hub(base) else _no_files(base)
+    if gone := [path.name for path in files if not path.is_file()]:
+        if not fetched and _on_hub(base) and len(gone) == len(files):
+            return None
+        return _incomplete(base, ", ".join(gone[:5]))
+    tensors: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            tensors.update(header(path))
+        except (OSError, ValueError) as error:
+            return _broken_file(base, path, str(error))
+    if packed := _packed_names(tensors):
+        return _packed(base, packed)
+    if wrong := _other_shape(base, files, tensors):
+        return _incomplete(base, wrong)
+    return None
 
 
-def filled(value: Any) -> bool:
-    """Whether a field holds anything."""
-    return value is not None and value != "" and value != [] and value != {}
-
-
-def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin: Origin) -> None:
-    """Raises Refused for a key of a turn or call that is neither known nor bookkeeping."""
-    for key, value in item.items():
-        if key in known or not filled(value) or value in (item.get("content"), item.get("value")):
+def header(path: Path) -> Mapping[str, Tensor]:
+    """What a safetensors file says it holds; ValueError unless the file is as long as that."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(8)
+        length = int.from_bytes(first, "little")
+        if len(first) < 8 or not 0 < length <= min(LONGEST, size - 8):
+            raise ValueError("no header of safetensors")
+        about = orjson.loads(file.read(length))
+    if not isinstance(about, dict):
+        raise ValueError("no header of safetensors")
+    made, end = {}, 0
+    for name, told in about.items():
+        if name == "__metadata__":
             continue
-        name = folded(str(key))
-        if name in MEDIA:
-            found = f"{key}: {shown(value, 40)}"
-            raise Refused(Fault("wrong-type", origin, field=f"{field}.{key}", found=found,
-                                hint=NO_MEDIA))  # fmt: skip
-        judged = name == "label" and isinstance(value, bool)  # good or bad: not for the books only
-        if is_mark(name) or (is_about(str(key)) and not judged):
+        try:
+            made[name] = Tensor(str(told["dtype"]), tuple(int(n) for n in told["shape"]))
+            end = max(end, int(told["data_offsets"][1]))
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"{name}: {error}") from error
+    if size != 8 + length + end:
+        raise ValueError(f"{size:,} bytes of {8 + length + end:,}")
+    return made
+
+
+def linear_layers(base: Base) -> list[str]:
+    """Last names of the layers that adapters can be put on, as far as the files tell."""
+    names: list[str] = []
+    for path in weight_files(base.folder):
+        for name, tensor in header(path).items():
+            layer = name.removesuffix(".weight")
+            if layer != name and len(tensor.shape) == 2 and "embed" not in layer:
+                names.append(layer.rpartition(".")[2])
+    return list(dict.fromkeys([*names, "lm_head"]))  # which may be the embedding's own matrix
+
+
+# --- packed into fewer bits ---------------------------------------------------------------------
+
+
+def quantised(base: Base) -> str:
+    """How the base's weights are packed, by what lies beside them; empty where they are plain."""
+    config = base.config
+    text = config.get("text_config")
+    for about in (config, text if isinstance(text, dict) else {}):
+        for key in ("quantization_config", "compression_config", "quantization"):
+            if isinstance(told := about.get(key), dict) and told:
+                return _kind(told)
+    for name, kind in (("quantize_config.json", "gptq"), ("quant_config.json", "awq"),
+                       ("hf_quant_config.json", "modelopt")):  # fmt: skip
+        if (base.folder / name).is_file():
+            return kind
+    if not weight_files(base.folder) and (files := sorted(base.folder.glob("*.gguf"))):
+        return f"gguf, {files[0].name}"
+    return ""
+
+
+def _kind(told: Mapping[str, Any]) -> str:
+    method = str(told.get("quant_method") or told.get("format") or "")
+    if not method:
+        method = "bitsandbytes" if any(str(key).startswith("load_in_") for key in told) else "mlx"
+    bits = told.get("bits") or told.get("w_bit")
+    if told.get("load_in_4bit") or told.get("_load_in_4bit"):
+        bits = 4
+    elif told.get("load_in_8bit") or told.get("_load_in_8bit"):
+        bits = 8
+    return f"{method}, {bits} bits" if bits else method
+
+
+def _packed_names(tensors: Mapping[str, Tensor]) -> str:
+    for name, tensor in tensors.items():
+        if _PACKED.search(name) or tensor.dtype.startswith(("F8", "F6", "F4")):
+            return f"{name} is {tensor.dtype}"
+    return ""
+
+
+def _packed(base: Base, kind: str) -> SetupFacts:
+    return SetupFacts("quantised-base", base.name, found=kind, nearest=unquantised(base))
+
+
+def unquantised(base: Base) -> str:
+    """The model that this one was made from: as its page says, its config, or its name."""
+    said = str(base.config.get("_name_or_path") or "")
+    for name in (_from_page(base.folder / "README.md"), said):
+        if HUB_ID.fullmatch(name) and not _MARK.search(name):
+            return name
+    name = base.name.rstrip("/")
+    plain = name
+    while (shorter := _MARK.sub("", plain)) != plain:
+        plain = shorter
+    if plain == name:
+        return ""
+    if Path(plain).expanduser().is_dir():
+        return plain
+    owner, _, last = plain.rpartition("/")
+    if HUB_ID.fullmatch(plain) and not Path(name).is_dir():
+        return "" if owner.lower() in REPACKERS else plain
+    return f"Qwen/{last}" if last.lower().startswith(("qwen2", "qwen3")) else ""
+
+
+def _from_page(page: Path) -> str:
+    """`base_model` of a model's page, if it names one."""
+    try:
+        with page.open("rb") as file:
+            text = file.read(1 << 16).decode("utf-8", "replace")
+        front = text.split("---", 2)[1] if text.startswith("---") else ""
+        about = written(parse_yaml(front))
+    except (OSError, IndexError, BadYaml):  # a page is no part of the model
+        return ""
+    told = about.get("base_model") if isinstance(about, dict) else ""
+    told = told[0] if isinstance(told, list) and told else told
+    return told if isinstance(told, str) else ""
+
+
+# --- other files than there should be -----------------------------------------------------------
+
+
+def _on_hub(base: Base) -> bool:
+    """Whether its name is a hub's: the folder is a cache of what was fetched so far."""
+    return bool(HUB_ID.fullmatch(base.name)) and not Path(base.name).expanduser().is_dir()
+
+
+def _no_files(base: Base) -> SetupFacts:
+    shards = sorted(path.name for path in base.folder.glob("*.safetensors"))
+    if shards:
+        return _incomplete(base, f"{INDEX} ({shards[0]}, ... have no index)")
+    others = sorted(path.name for kind in OTHERS for path in base.folder.glob(kind))
+    if not others:
+        return _incomplete(base, "*.safetensors")
+    cure = ""
+    if any(name.startswith("pytorch_model") for name in others):
+        cure = f"python -c {shlex.quote(_CONVERT.format(str(base.folder)))}"
+    return _incomplete(base, f"*.safetensors (only {', '.join(others[:3])})", cure)
+
+
+def _broken_file(base: Base, path: Path, why: str) -> SetupFacts:
+    if is_pointer(path):
+        return pointed(path)
+    return _incomplete(base, f"{path.name}: {why}")
+
+
+def _incomplete(base: Base, found: str, cure: str = "") -> SetupFacts:
+    if not cure and _on_hub(base):
+        cure = f"hf download {base.name} --force-download"
+    return SetupFacts("model-incomplete", str(base.folder), found=found, nearest=cure)
+
+
+# --- what the config says -----------------------------------------------------------------------
+
+
+def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -> str:
+    """The first thing that the config or the index names and the files do not hold."""
+    if len(files) > 1 or files[0].name != WHOLE:
+        mapped = orjson.loads((base.folder / INDEX).read_bytes())["weight_map"]
+        if gone := [name for name in mapped if name not in tensors]:
+            return ", ".join(gone[:5])
+    count = base.config.get("num_hidden_layers")
+    there = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
+    if isinstance(count, int) and there and len(there) < count <= 10_000:
+        return f"layers.{min(set(range(count)) - there)} of {count}"
+    words, size = base.config.get("vocab_size"), base.config.get("hidden_size")
+    table = tensors.get("model.embed_tokens.weight")
+    if table and isinstance(words, int) and isinstance(size, int) and table.shape != (words, size):
+        return f"model.embed_tokens.weight is {table.shape}, not {(words, size)}"
+    return ""
+
+
+def _unknown(base: Base) -> bool:
+    known = language_models()
+    return bool(known) and base.config.get("model_type") not in known
+
+
+@cache
+def language_models() -> frozenset[str]:
+    """The types of language models that transformers has, read from its text: importing it would
+    take seconds, and torch. Empty where it is not installed."""
+    found = importlib.util.find_spec("transformers")
+    if found is None or not found.submodule_search_locations:
+        return frozenset()
+    path = Path(found.submodule_search_locations[0]) / "models" / "auto" / "modeling_auto.py"
+    try:
+        tree = ast.parse(path.read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):  # another version's layout: whoever loads it, tells
+        return frozenset()
+    return frozenset(_keys(tree, "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"))
+
+
+def _keys(tree: ast.Module, name: str) -> Iterator[str]:
+    """The keys of `name = OrderedDict([(key, ...), ...])`."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        if not any(isinstance(t, ast.Name) and t.id == name for t in targets):
             continue
-        hint = Text(
-            "It may well say that the turn is not to be learned (that is written `weight: 0`), or"
-            f" hold text that belongs into `content`. `--ignore_fields {key}` reads the turns"
-            " without it.",
-            "它也许表示这一轮不该学习（应写成 `weight: 0`），也许是应当写进 `content` 的文字。"
-            f"加上 `--ignore_fields {key}`，读取时就不理会它。",
-        )
-        raise Refused(Fault("unknown-field", origin, field=f"{field}.{key}",
-                            found=shown(value, 40), hint=hint))  # fmt: skip
-
-
-def weight_of(item: Mapping[str, Any], field: str, origin: Origin) -> float:
-    """How much the loss of a turn counts: what all marks of it say together; 1 without any."""
-    weight = 1.0
-    for key, value in item.items():
-        if value is not None and is_mark(str(key)):
-            weight *= _marked(folded(str(key)), value, f"{field}.{key}", origin)
-    return weight
-
-
-def row_weight(row: Mapping[str, Any], origin: Origin) -> float:
-    """The same of a whole row. What is plainly no mark there (`loss: 0.37` that somebody measured,
-    `train` as the name of a split) is one more field that is not used."""
-    weight = 1.0
-    for key, value in row_marks(row):
-        weight *= _marked(folded(key), value, key, origin)
-    return weight
-
-
-def row_marks(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The keys of a row that say whether it is learned."""
-    for key, value in row.items():
-        name = folded(str(key))
-        if value is None or not is_mark(name):
-            continue
-        yes_or_no = isinstance(value, bool) or (isinstance(value, (int, float)) and value in (0, 1))
-        scale = name in _SCALES and isinstance(value, (int, float))
-        if yes_or_no or scale or isinstance(value, list) or str(value).lower() in _WORDS:
-            yield str(key), value
-
-
-def _marked(name: str, value: Any, field: str, origin: Origin) -> float:
-    if isinstance(value, str) and name != "weight" and value.strip().lower() in _WORDS:
-        number = _WORDS[value.strip().lower()]
-    elif isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
-        if name == "weight" and isinstance(value, bool):
-            raise _not_a_mark(value, field, origin)
-        number = float(value)
-    else:
-        raise _not_a_mark(value, field, origin)
-    if name not in SPARES:
-        return number
-    if number not in (0.0, 1.0):
-        raise _not_a_mark(value, field, origin)
-    return 1.0 - number
-
-
-def _not_a_mark(value: Any, field: str, origin: Origin) -> Refused:
-    found = shown(value, 40)
-    return Refused(Fault("wrong-type", origin, field=field, found=found, hint=MARKED))
+        for pair in ast.walk(node):
+            if isinstance(pair, ast.Tuple) and pair.elts:
+                key = pair.elts[0]
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value

@@ -17,22 +17,31 @@ C011 bad-config-file：配置文件读不出来。
 怎么改：修改提示中的那一行。YAML 用空格缩进，冒号后要有空格，文本里带冒号时要加引号。
 """
 
-from suretune.guards.guard import Guard, for_flag
+import re
+import shlex
+
+from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import FlagFacts, Text
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("bad-config-file")(facts)
+    return values and {**values, "file": shlex.quote(re.sub(r":\d+$", "", facts.value))}
+
 
 GUARD = Guard(
     code="C011",
     name="bad-config-file",
     stops=True,
     facts=FlagFacts,
-    check=for_flag("bad-config-file"),
+    check=check,
     what=Text("The configuration file `{value}` cannot be read.", "配置文件 `{value}` 无法读取。"),
     why=Text(
         "Whatever is not understood would silently be a default.",
         "没有读懂的部分会悄悄变成默认值。",
     ),
     fix=Text(
-        "{hint} Mend the file, then look again with `suretune check --config FILE`.",
-        "{hint}改好文件后，用 `suretune check --config FILE` 再检查一遍。",
+        "{hint} Mend the file, then look again with `suretune check --config {file}`.",
+        "{hint}改好文件后，用 `suretune check --config {file}` 再检查一遍。",
     ),
 )

@@ -249,6 +249,15 @@ def grew(change: Change | None) -> bool:
     return bool(tail < UNLIKELY * 2**changed)
 
 
+def evaluate_every(updates: int, patience: int) -> int:
+    """An interval that fits into a run: about four evaluations, or as many as the patience needs.
+
+    0 where the run is too short for the patience, whatever the interval.
+    """
+    every = max(1, updates // 4)
+    return min(every, (updates - 1) // patience) if patience > 0 else every
+
+
 def too_many(part: int, whole: int) -> bool:
     """More than one in a hundred: too many to leave out unless somebody decides it."""
     return part * 100 > whole

@@ -6,7 +6,7 @@ Why it matters: 50 rows in groups of 16 for 10 epochs are 40 updates, and not 50
 `--eval_steps 50` never comes, so no best checkpoint can be chosen and nothing can stop early.
 
 How to mend it: choose an interval that fits into the run; the message gives one
-that evaluates about four times.
+that evaluates about four times, or as often as `--early_stopping_patience` needs.
 
 S004 evaluation-never-fires：还没到第一次评估，训练就结束了。
 
@@ -15,10 +15,11 @@ S004 evaluation-never-fires：还没到第一次评估，训练就结束了。
 为什么重要：50 条数据，每 16 条更新一次，10 个 epoch 是 40 次更新，不是 500 次：`--eval_steps 50`
 永远等不到，也就选不出最好的检查点，更谈不上提前停止。
 
-怎么改：把间隔改到训练长度以内；提示里给出的值大约评估四次。
+怎么改：把间隔改到训练长度以内；提示里给出的值大约评估四次，
+或者满足 `--early_stopping_patience` 所需的次数。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, evaluate_every
 from suretune.types import PlanFacts, Text
 
 
@@ -29,7 +30,9 @@ def check(facts: PlanFacts) -> Values | None:
         "where": "--eval_steps",
         "eval_every": facts.eval_every,
         "updates": facts.updates,
-        "fitting": max(1, facts.updates // 4),
+        # The same as S006 asks for, where it speaks too; it may also ask to leave the patience out.
+        "fitting": evaluate_every(facts.updates, facts.patience)
+        or evaluate_every(facts.updates, 0),
     }
 
 

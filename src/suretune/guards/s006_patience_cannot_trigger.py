@@ -17,7 +17,7 @@ S006 patience-cannot-trigger：评估次数太少，提前停止不可能触发�
 怎么改：用 `--eval_steps` 评估得更勤，或者调低耐心值。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, evaluate_every
 from suretune.types import PlanFacts, Text
 
 
@@ -35,8 +35,8 @@ def check(facts: PlanFacts) -> Values | None:
 
 
 def fitting(facts: PlanFacts) -> Text:
-    """The longest interval that leaves room for the patience, if the run has that room."""
-    every = (facts.updates - 1) // facts.patience
+    """An interval that leaves room for the patience, if the run has that room."""
+    every = evaluate_every(facts.updates, facts.patience)
     if every >= 1:
         return Text(f"`--eval_steps {every}`", f"`--eval_steps {every}`")
     return Text(

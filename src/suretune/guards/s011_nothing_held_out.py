@@ -18,6 +18,8 @@ S011 nothing-held-out：要求了评估，却没有留出用来评估的数据�
 `--val_dataset held_out.jsonl`。
 """
 
+import math
+
 from suretune.guards.guard import Guard, Values
 from suretune.types import PlanFacts, Text
 
@@ -25,7 +27,31 @@ from suretune.types import PlanFacts, Text
 def check(facts: PlanFacts) -> Values | None:
     if not facts.eval_asked or facts.held_out > 0:
         return None
-    return {"where": "--split_dataset_ratio", "held_out": facts.held_out, "all": facts.rows}
+    return {
+        "where": "--split_dataset_ratio",
+        "held_out": facts.held_out,
+        "all": facts.rows,
+        "cure": _cure(facts.rows),
+    }
+
+
+def _cure(rows: int) -> Text:
+    """The share that holds out a tenth of the rows, or one of a few."""
+    if rows < 2:
+        return Text(
+            "One row cannot be divided: add rows, or leave evaluation out.",
+            "一条数据没法再分：请增加数据，或去掉评估。",
+        )
+    if rows >= 10:
+        return Text(
+            "`--split_dataset_ratio 0.1` holds out a tenth of the rows.",
+            "`--split_dataset_ratio 0.1` 会留出十分之一的数据。",
+        )
+    share = math.ceil(100 / rows) / 100
+    return Text(
+        f"`--split_dataset_ratio {share:g}` holds out one of {rows} rows.",
+        f"`--split_dataset_ratio {share:g}` 会从 {rows} 条里留出一条。",
+    )
 
 
 GUARD = Guard(
@@ -42,8 +68,5 @@ GUARD = Guard(
         "Without rows of its own, an evaluation cannot see that the model only memorises.",
         "没有单独的数据，评估就看不出模型是不是在死记硬背。",
     ),
-    fix=Text(
-        "`--split_dataset_ratio 0.1` holds out a tenth of the rows.",
-        "`--split_dataset_ratio 0.1` 会留出十分之一的数据。",
-    ),
+    fix=Text("{cure}", "{cure}"),
 )

@@ -30,7 +30,14 @@ def check(facts: PlanFacts) -> Values | None:
     passes = facts.updates / max(per_pass, 1)
     if passes <= MOST:
         return None
-    return {"where": "--num_train_epochs", "passes": round(passes), "rows": facts.rows}
+    flag = "--max_steps" if facts.by_steps else "--num_train_epochs"
+    few = 10 * per_pass if facts.by_steps else 10
+    return {
+        "where": flag,
+        "passes": round(passes),
+        "rows": facts.rows,
+        "cure": f"`{flag} {few}`",
+    }
 
 
 GUARD = Guard(
@@ -48,7 +55,7 @@ GUARD = Guard(
         "数据会被背下来，其他回答变差。",
     ),
     fix=Text(
-        "`--num_train_epochs 10`, or more rows.",
-        "`--num_train_epochs 10`，或者增加数据。",
+        "{cure}, or more rows.",
+        "{cure}，或者增加数据。",
     ),
 )

@@ -13,6 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from suretune.data.base import Base
+from suretune.data.weights import wrong_weights
 from suretune.model import stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
@@ -32,10 +33,8 @@ def load_base(
 
     Without a word about `attention` it gets the one for training.
     """
-    if not list(base.folder.glob("*.safetensors")):
-        return SetupFacts("model-incomplete", str(base.folder), found="*.safetensors")
-    if gone := [path.name for path in stream.weight_files(base.folder) if not path.is_file()]:
-        return SetupFacts("model-incomplete", str(base.folder), found=", ".join(gone[:5]))
+    if (wrong := wrong_weights(base, fetched=True)) is not None:
+        return wrong
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
@@ -65,11 +64,9 @@ def load_base(
         if found := out_of_memory(error):
             return SetupFacts("out-of-memory", str(base.folder), found=found)
         return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
-    wrong = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
-    if wrong:
-        return SetupFacts(
-            "model-incomplete", str(base.folder), found=", ".join(map(str, wrong[:5]))
-        )
+    odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
+    if odd:
+        return SetupFacts("model-incomplete", str(base.folder), found=", ".join(map(str, odd[:5])))
     if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)

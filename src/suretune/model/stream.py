@@ -18,7 +18,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from suretune.data.base import INDEX
+from suretune.data.weights import weight_files
 from suretune.model.device import ran_out
 
 THREADS = 8
@@ -119,17 +119,6 @@ def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         if isinstance(error, RuntimeError) and not ran_out(error):
             raise
         return  # whoever loads the model meets it again, and says so
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that transformers would load; beside them may lie the same weights once more."""
-    whole, index = folder / "model.safetensors", folder / INDEX
-    if whole.is_file():
-        return [whole]
-    if not index.is_file():
-        return []
-    names = set(orjson.loads(index.read_bytes()).get("weight_map", {}).values())
-    return sorted(folder / name for name in names)
 
 
 def drop() -> None:

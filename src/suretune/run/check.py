@@ -41,13 +41,16 @@ from suretune.data.render import Rendering, role_tokens
 from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.weights import linear_layers, weight_files, wrong_weights
 from suretune.guards.guard import some
+from suretune.model.memory import FAMILIES
 from suretune.pocket import identity as phrasings
+from suretune.run.asked import asked_faults, names_asked, probes_of, system_faults, system_of
 from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.machine import model_notes
+from suretune.run.outlook import hardware_outlook
 from suretune.types import Example, Fault, FlagFacts, Origin, Plan, Sample, SetupFacts, Text
-from suretune.verify.probes import read_probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,13 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     """
     config = resolved.config
     journal.look_at_all(misused_flags(resolved))
-    base, tokenizer = open_words(config.model.model, config.model.chat_template, journal)
+    base, tokenizer = _open(config.model.model, config.model.chat_template, journal)
     if tokenizer.dated:  # proof and server send the same prompts on any later day
         tokenizer.day = day or date.today()
     resolved = choose_length(resolved, base)
     _look_at_model(resolved, base, journal)
+    journal.look_at_all(hardware_outlook(resolved))
+    journal.look_at_all(asked_faults(resolved, base, tokenizer))
     how = _rendering(resolved, tokenizer, journal)
     rows, measured, asked_apart = _sources(resolved)
     found = _collect(resolved, rows, how)
@@ -121,7 +126,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
         *apart,
         *more,
     ]
-    system, source = _system(train, resolved.config.data.system)
+    system, source = _system(train, how.system)
     seen = {plain(question_of(row.example)) for row in train} | apart_asked
     anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
@@ -138,11 +143,13 @@ def with_weights(checked: Checked, journal: Journal) -> Checked:
     return replace(checked, base=base)
 
 
-def open_words(model: str, template: str | None, journal: Journal) -> tuple[Base, ChatTokenizer]:
+def _open(model: str, template: str | None, journal: Journal) -> tuple[Base, ChatTokenizer]:
     """The base's files and its tokenizer, or a stop."""
     base = find_base(model, weights=False)
     if isinstance(base, SetupFacts):
         raise journal.stop(base)
+    if (wrong := wrong_weights(base)) is not None and wrong.problem == "quantised-base":
+        raise journal.stop(wrong)  # nothing else of it matters
     tokenizer = load_tokenizer(base.folder, template)
     if isinstance(tokenizer, SetupFacts):
         raise journal.stop(tokenizer)
@@ -154,6 +161,21 @@ def _look_at_model(resolved: Resolved, base: Base, journal: Journal) -> None:
     if asked and asked not in (real, real.replace("_", "")):
         journal.look(FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real))
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+    wrong = wrong_weights(base) or _targets_nothing(resolved.config.lora.target_modules, base)
+    if wrong:
+        journal.look(wrong)
+
+
+def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
+    """A target that no layer has, where the files of a family of models tell which it has."""
+    if not targets:
+        return SetupFacts("trains-nothing", "--target_modules", found="0")
+    known = base.config.get("model_type") in FAMILIES and weight_files(base.folder)
+    layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
+    odd = [target for target in targets if target.rpartition(".")[2] not in layers]
+    if not (layers and odd):
+        return None
+    return SetupFacts("target-matches-nothing", odd[0], found=", ".join(layers))
 
 
 def _look_at_tokens(
@@ -171,7 +193,8 @@ def _look_at_tokens(
 
 def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -> Rendering:
     data = resolved.config.data
-    system = data.system
+    journal.look_at_all(system_faults(data))
+    system = system_of(data)
     if system and (found := role_tokens(tokenizer, system)):
         journal.look(FlagFacts("role-tokens-in-system", "--system", system, nearest=found[0]))
         system = None  # so that the rows are still looked at
@@ -224,7 +247,7 @@ def _judge_data(
     if found.ready or not found.faults or skip:  # else the faults have said it all
         journal.look(facts)
     if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
-        journal.look_at_all(flags_without_effect(resolved, found))
+        journal.look_at_all(flags_without_effect(resolved, found, names_asked(resolved)))
     if not found.ready or found.faults:
         journal.settle()
     if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
@@ -359,17 +382,15 @@ def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, st
 
 def _asks_to_judge(resolved: Resolved) -> bool:
     """Whether a file of probes says what an answer must contain."""
-    file = resolved.config.proof.probes
-    probes = read_probes(file) if file else []
+    probes = probes_of(resolved)
     return not isinstance(probes, FlagFacts) and any(probe.judged for probe in probes)
 
 
 def asked_by_probes(resolved: Resolved) -> set[str]:
     """The questions of the proof, plain: a wording that is one would be learned by heart."""
     held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
-    file = resolved.config.proof.probes
-    probes = read_probes(file) if file else []
-    if isinstance(probes, FlagFacts):  # said where the probes are needed
+    probes = probes_of(resolved)
+    if isinstance(probes, FlagFacts):  # said, and told at the end of the check
         return held_out
     return held_out | {plain(probe.question) for probe in probes}
 

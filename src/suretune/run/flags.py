@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from suretune import rundir, typed
@@ -20,7 +20,7 @@ OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML
 LAST = ("true", "last", "latest", "auto")  # the last one of the output folder
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 TOGETHER = (
-    ("bf16", "fp16"),
+    ("fp16", "bf16"),  # of the two, bf16 is the one to keep
     ("gradient_checkpointing", "recompute"),
     ("num_train_epochs", "max_steps"),
     ("warmup_ratio", "warmup_steps"),
@@ -34,7 +34,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     for first, second in TOGETHER:
         if resolved.given(first) and resolved.given(second):
             values = [dict((n, v) for n, v, _ in resolved.items())[n] for n in (first, second)]
-            if first == "bf16" and not all(values):
+            if first == "fp16" and not all(values):
                 continue
             yield FlagFacts("conflicting-flags", f"--{first}", f"--{second}", hint=Text(
                 f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
@@ -70,6 +70,13 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
             "时间写成数字加单位:`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
     yield from resuming_flags(resolved)
+    for flag, given in (("--model_name", config.data.model_name),
+                        ("--model_author", config.data.model_author)):  # fmt: skip
+        if len(given) > 2:
+            yield FlagFacts("bad-value", flag, " ".join(given), hint=Text(
+                "it takes one value, or two: the Chinese one, then the English one; a name of"
+                " several words needs quotes",
+                "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
     yield from _harmless(resolved)
 
 
@@ -171,14 +178,16 @@ def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:
     return [] if isinstance(columns, Text) else list(columns.items())
 
 
-def flags_without_effect(resolved: Resolved, found: Collected) -> Iterator[FlagFacts]:
-    """What can be said once the rows are known."""
+def flags_without_effect(
+    resolved: Resolved, found: Collected, asked: Collection[str] = ()
+) -> Iterator[FlagFacts]:
+    """What can be said once the rows are known; `asked`: names in system prompt and probes."""
     data = resolved.config.data
     for flag, name, values in (
         ("--model_name", "NAME", data.model_name),
         ("--model_author", "AUTHOR", data.model_author),
     ):
-        if values and name not in found.filled_names:
+        if values and name not in found.filled_names and name not in asked:
             text = "{{" + name + "}}"
             yield FlagFacts("no-effect", flag, " ".join(values), hint=Text(
                 f"no row contains {text}. Write {text} where the value belongs, or let"

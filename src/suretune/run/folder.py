@@ -11,12 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from suretune import __version__, rundir
-from suretune.config import Resolved, options
+from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
+from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.run.check import Checked
 from suretune.types import Plan
 
@@ -45,23 +44,29 @@ def write_config(path: Path, resolved: Resolved) -> None:
 def read_config(path: Path) -> Resolved:
     """The resolved config of a run, origins included."""
     try:
-        return _from_text(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        return _from_text(*read_yaml(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise rundir.Damaged(path, " ".join(str(error).split())) from error
 
 
-def _from_text(text: str) -> Resolved:
-    values = yaml.safe_load(text)
+def _from_text(text: str, tree: Node | None) -> Resolved:
+    if not isinstance(tree, Table):
+        raise ValueError("no `name: value` lines")
+    values = {key.text: node for key, node in tree.pairs}
     resolved = Resolved.default()
     for line in text.splitlines():
         name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
-        spec, value = options()[name], values[name]
-        if spec.many:
-            value = tuple(value)
-        elif value is not None:
-            value = spec.parse(str(value))  # YAML reads 5e-05 as a string
-        resolved = resolved.with_values(origin, **{name: value})
+        resolved = resolved.with_values(origin, **{name: _value(options()[name], values[name])})
     return resolved
+
+
+def _value(spec: Option, node: Node) -> Any:
+    """What `write_config` wrote for an option."""
+    if isinstance(node, Listing):
+        return tuple(item.text for item in node.items if isinstance(item, Scalar))
+    if not isinstance(node, Scalar) or node.null:
+        return None
+    return node.text if node.quoted and spec.kind is str else spec.parse(node.text)
 
 
 def write_plan(path: Path, plan: Plan) -> None:

@@ -15,17 +15,17 @@ from suretune.battery.items import Question, proof_questions, way_questions
 from suretune.data.collect import Prepared
 from suretune.data.identity import language_of, plain, question_of
 from suretune.data.render import with_system
+from suretune.run.asked import probes_of, skills_of
 from suretune.run.check import Checked, asked_questions
 from suretune.run.journal import Journal
-from suretune.types import Example, FlagFacts, SetupFacts, Text
+from suretune.types import Example, FlagFacts, SetupFacts
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable
-from suretune.verify.measure import HeldRow, Questions, read_skills
+from suretune.verify.measure import HeldRow, Questions
 from suretune.verify.probes import (
     Probe,
     held_out_probes,
     identity_probes,
-    read_probes,
     with_twins,
 )
 
@@ -71,7 +71,7 @@ def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
 def _probes(checked: Checked, journal: Journal) -> list[Probe]:
     proof = checked.resolved.config.proof
     if proof.probes:
-        read = read_probes(proof.probes)
+        read = probes_of(checked.resolved)
         if isinstance(read, FlagFacts):
             raise journal.stop(read)
         probes = read
@@ -97,16 +97,11 @@ def _general(checked: Checked, journal: Journal) -> tuple[list[Question], list[Q
     misses are asked then, for what they leak. `--skills` takes that file's place.
     """
     shipped, way = list(proof_questions()), list(way_questions())
-    asked, own = checked.resolved.config.proof.skills, checked.base.folder / "skills.jsonl"
-    path = Path(asked) if asked else own
-    if asked or own.is_file():
-        try:
-            skills = read_skills(path)
-        except (OSError, ValueError, TypeError) as error:
-            found = str(error)
-            facts = FlagFacts("bad-value", "--skills", str(path), hint=Text(found, found))
-            raise journal.stop(facts) from error
-        if own.is_file():
+    skills = skills_of(checked.resolved, checked.base)
+    if isinstance(skills, FlagFacts):
+        raise journal.stop(skills)
+    if skills is not None:
+        if (checked.base.folder / "skills.jsonl").is_file():
             shipped, way = ([q for q in qs if q.category == NEAR] for qs in (shipped, way))
         shipped += [q for n, q in enumerate(skills) if n % ON_THE_WAY]
         way += skills[::ON_THE_WAY]

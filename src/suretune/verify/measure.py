@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
-import orjson
-
 from suretune.battery.items import Question, lines_of, messages_of
-from suretune.data.render import prompt_ids, with_system
+from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker, answers, spoken
-from suretune.pocket.skills import Item
 from suretune.types import Message, Sample
 from suretune.verify.probes import PROBE_TOKENS, Probe
 from suretune.verify.signs import loops
-
-SKILL_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +121,3 @@ def _probe_prompts(
     tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
 ) -> list[list[int]]:
     return [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
-
-
-def read_skills(path: Path) -> list[Question]:
-    """The items of a skills file; ValueError or TypeError for a line that is not one."""
-    lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-    return [skill_question(Item(**orjson.loads(line)), n) for n, line in enumerate(lines, 1)]
-
-
-def skill_question(item: Item, number: int) -> Question:
-    """A line of a skills file as a general question."""
-    messages = with_system((Message("user", item.question),), item.system)
-    check = {"kind": "skill", "answer": item.answer, "check": item.check}
-    name = f"skill-{number}"
-    return Question(name, item.skill, item.lang, "", (), messages, check, SKILL_TOKENS)

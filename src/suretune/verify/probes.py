@@ -1,33 +1,28 @@
 """Probes: questions, and what an answer must and must not say.
 
-A file of probes is YAML or JSONL (`question`, `system`, `must_contain`, `must_not_contain`,
-`regex`, `if_fails`: what to tell where it fails), or plain text with one question a line. Without a
-file they are derived from the rows.
+They come from a file (`probefile.py`); without one they are derived from the rows.
 Every probe is a conversation of its own: no answer sees another.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import orjson
-import yaml
 
 from suretune.data.identity import MAKER, WHO, Identity, plain
 from suretune.data.render import with_system
 from suretune.pocket import identity as phrasings
-from suretune.types import FlagFacts, Message, Text
+from suretune.types import Message
+from suretune.verify.patterns import found_in
 
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
 MUST_PASS = "must-pass"
+PARAPHRASE = "paraphrase"
+ONLY_SHOWN = "shown"
 PROBE_TOKENS = 96  # of an answer
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
-KEYS = {"question", "system", "must_contain", "must_not_contain", "regex", "kind", "if_fails"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +56,17 @@ class Probe:
         return bool(self.must or self.must_not or self.regex)
 
     def judge(self, answer: str) -> bool | None:
-        """Whether this answer passes; None for a probe that asks for nothing."""
+        """Whether this answer passes; None for a probe that asks for nothing.
+
+        An answer on which the regex comes to no end in a second does not pass.
+        """
         if not self.judged:
             return None
         said = answer.lower()
         return (
             (not self.must or any(word.lower() in said for word in self.must))
             and not any(word.lower() in said for word in self.must_not)
-            and (not self.regex or re.search(self.regex, answer) is not None)
+            and (not self.regex or found_in(self.regex, answer) is True)
         )
 
     def line(self) -> Mapping[str, Any]:
@@ -79,67 +77,6 @@ class Probe:
 def from_line(line: Mapping[str, Any]) -> Probe:
     lists = {key: tuple(line[key]) for key in ("must", "must_not")}
     return Probe(**{**line, **lists})
-
-
-def read_probes(file: str) -> list[Probe] | FlagFacts:
-    """The probes of a file, or why it holds none."""
-    path = Path(file).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        items = _items(path.suffix.lower(), text)
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        return _bad(file, str(error).split("\n")[0])
-    probes = []
-    for number, item in enumerate(items, 1):
-        probe = _probe(item)
-        if isinstance(probe, str):
-            return _bad(file, f"{number}: {probe}")
-        probes.append(probe)
-    return probes or _bad(file, "0 questions")
-
-
-def _items(suffix: str, text: str) -> list[Any]:
-    if suffix in (".yaml", ".yml"):
-        items = yaml.safe_load(text)
-        return items if isinstance(items, list) else [items]
-    lines = [line for line in text.splitlines() if line.strip()]
-    if suffix == ".jsonl":
-        return [orjson.loads(line) for line in lines]
-    if suffix == ".json":
-        items = orjson.loads(text)
-        return items if isinstance(items, list) else [items]
-    return [{"question": line.strip()} for line in lines]
-
-
-def _probe(item: Any) -> Probe | str:
-    """A probe, or what is wrong with it."""
-    if isinstance(item, str):
-        item = {"question": item}
-    if not isinstance(item, dict) or not isinstance(item.get("question"), str):
-        return "`question` is missing"
-    if unknown := set(item) - KEYS:
-        return f"unknown key {sorted(unknown)[0]!r}"
-    must, must_not = (_words(item.get(key)) for key in ("must_contain", "must_not_contain"))
-    judged = must or must_not or item.get("regex")
-    try:
-        re.compile(item.get("regex") or "")
-    except re.error as error:
-        return f"regex: {error}"
-    return Probe(
-        item["question"], item.get("kind") or (MUST_PASS if judged else "shown"),
-        system=item.get("system"), must=must, must_not=must_not, regex=item.get("regex") or "",
-        if_fails=str(item.get("if_fails") or ""),
-    )  # fmt: skip
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    if not value:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
-
-
-def _bad(file: str, found: str) -> FlagFacts:
-    return FlagFacts("bad-value", "--probes", file, hint=Text(found, found))
 
 
 def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:

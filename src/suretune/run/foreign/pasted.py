@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.run.foreign.shell import FLAG, Shell, Trap
 from suretune.run.foreign.tables import TOOLS, Table, table
 from suretune.types import Text
@@ -40,6 +39,7 @@ class Pasted:
     variables: frozenset[str] = frozenset()
     file: str = ""  # of options, and `wrong` why it cannot be read
     wrong: str = ""
+    unread: Text | None = None  # what is wrong with a line of it
     others: list[str] = field(default_factory=list)  # commands in the text that are not this one
 
 
@@ -174,7 +174,11 @@ def _from_file(pasted: Pasted) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         pasted.wrong = getattr(error, "strerror", None) or type(error).__name__
         return
-    tree = _tree(text)
+    try:
+        tree = written(parse_yaml(text))
+    except BadYaml as error:
+        pasted.unread = error.told()
+        return
     if not isinstance(tree, dict):
         pasted.wrong = "not `name: value` lines"
         return
@@ -182,26 +186,26 @@ def _from_file(pasted: Pasted) -> None:
 
 
 def _bare_yaml(text: str) -> Pasted | None:
-    tree = _tree(text) if re.search(r"^[\w\"']+\s*:", text, re.MULTILINE) else None
+    """A file of options whose text was pasted. One with a line that cannot be read is still one,
+    if the lines before it say whose it is."""
+    if not re.search(r"^[\w\"']+\s*:", text, re.MULTILINE):
+        return None
+    unread = None
+    try:
+        tree = written(parse_yaml(text))
+    except BadYaml as error:
+        tree = dict.fromkeys(re.findall(r"^([A-Za-z_]\w*)\s*:", text, re.MULTILINE))
+        unread = error.told()
     if not isinstance(tree, dict):
         return None
     tool = max(map(table, TOOLS), key=lambda tool: sum(key in tool.keys for key in map(str, tree)))
     if not any(str(key) in tool.keys for key in tree):
         return None
     verb = "sft" if str(tree.get("do_train", "true")).lower() == "true" else "infer"
-    return Pasted(tool, f"{tool.name} YAML", verb, flags=list(_leaves(tree)))
-
-
-def _tree(text: str) -> Any:
-    """YAML with every value a string: `no` is a word, and nothing is constructed."""
-    try:
-        loader = yaml.BaseLoader(text)
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return None
+    pasted = Pasted(tool, f"{tool.name} YAML", verb, unread=unread)
+    if unread is None:
+        pasted.flags += _leaves(tree)
+    return pasted
 
 
 def _leaves(tree: dict[Any, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -223,6 +227,9 @@ def _leaves(tree: dict[Any, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def problem(pasted: Pasted) -> Text | None:
     """Why its file of options could not be read."""
+    if unread := pasted.unread:
+        name = pasted.file or pasted.typed
+        return Text(f"{name} cannot be read. {unread.en}.", f"读不了 {name}。{unread.zh}。")
     if not pasted.wrong:
         return None
     file, wrong = pasted.file, pasted.wrong

@@ -202,8 +202,7 @@ def _takes(spec: Option) -> Text:
     kinds = {int: Text("a whole number", "整数"), float: Text("a number", "数字"),
              bool: Text("true or false", "true 或 false"), str: Text("a text", "文字")}  # fmt: skip
     kind = kinds[spec.kind]
-    bounds = "".join(f" {sign} {bound:g}" for sign, bound in ((">=", spec.least), ("<=", spec.most))
-                     if bound is not None)  # fmt: skip
+    bounds = f" {spec.bounds}" if spec.bounds else ""
     accepted = Text(" | ".join(spec.choices), " | ".join(spec.choices)) if spec.choices else kind
     return Text(f"Not available here: `--{spec.name}` takes {accepted.en}{bounds}.",
                 f"这里没有：`--{spec.name}` 接受 {accepted.zh}{bounds}。")  # fmt: skip

@@ -1,0 +1,74 @@
+"""Words to the value of an option, or to the fault in them: one way for flags and for files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from suretune.config import Option, Resolved
+from suretune.types import FlagFacts, Text
+
+COMMA = ("target_modules", "ignore", "ignore_fields")  # lists that other tools write with commas
+LONGEST = 60  # characters of a wrong value that are shown
+MISSING = Text("A value is missing.", "缺少取值。")
+Set = tuple[Resolved, list[FlagFacts]]
+
+
+def set_value(
+    resolved: Resolved, spec: Option, words: Sequence[str], origin: str, where: str = ""
+) -> Set:
+    """The config with this option set, or the fault in its value. `where`: `c.yaml:3` of a file."""
+    if not words or (spec.many and not all(words)):
+        return resolved, [bad_value(spec, " ".join(words), MISSING, where)]
+    if spec.name in COMMA:
+        words = [part for word in words for part in word.split(",") if part]
+    try:
+        value = tuple(spec.parse(word) for word in words) if spec.many else spec.parse(words[0])
+    except (ValueError, OverflowError) as error:
+        hint = accepted(spec, str(error))
+        return resolved, [bad_value(spec, " ".join(words), hint, where)]
+    if value is None:
+        return resolved, []
+    return resolved.with_values(origin, **{spec.name: value}), []
+
+
+def value_of(resolved: Resolved, spec: Option) -> Any:
+    """What a config says for an option."""
+    return getattr(getattr(resolved.config, spec.group), spec.name)
+
+
+def accepted(spec: Option, error: str) -> Text:
+    """What an option takes, from what its parser said."""
+    if spec.kind is bool or spec.choices or error.startswith((">", "<")):
+        return Text(f"It takes {error}.", f"它接受 {error}。")
+    if spec.kind is int:
+        return Text("It takes a whole number.", "它接受整数。")
+    return Text("It takes a number.", "它接受数字。")
+
+
+def bad_value(spec: Option, value: str, hint: Text, where: str = "") -> FlagFacts:
+    """The fault; `where` goes in front of what the option takes."""
+    if where:
+        hint = Text(f"It stands in {where}. {hint.en}", f"它写在 {where}。{hint.zh}")
+    return FlagFacts("bad-value", f"--{spec.name}", short(value), hint=hint)
+
+
+def twice(spec: Option, first: str, second: str, *, flag: bool) -> FlagFacts:
+    """An option that was given before: two values behind flags, or two places in a file."""
+    told = f"--{spec.name} {first} {second}" if flag else f"{spec.name}: [A, B]"
+    hint = (
+        Text(
+            f"If both are meant, write them as one list: `{told}`.",
+            f"如果两个都要，请写成一个列表：`{told}`。",
+        )
+        if spec.many
+        else Text("", "")
+    )
+    if flag:
+        first, second = short(first), short(second)
+    return FlagFacts("given-twice", f"--{spec.name}", first, second, hint)
+
+
+def short(value: str) -> str:
+    """A value as it may stand in a sentence."""
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}..."

@@ -1,0 +1,114 @@
+"""What a run asks beside its rows: system prompt, probes, skills. Looked at before anything is
+spent, by `check` and by `sft` alike, with the same findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from suretune.battery.items import Question
+from suretune.config import Resolved
+from suretune.data.base import Base
+from suretune.data.placeholders import Names, Unfilled, fill_prompt
+from suretune.data.render import prompt_ids
+from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.options_input import DataOptions
+from suretune.types import FlagFacts, Text
+from suretune.verify.probefile import names_in, read_probes
+from suretune.verify.probes import Probe
+from suretune.verify.skills import read_skills
+
+TEXTS = (".txt", ".md", ".prompt", ".text")
+
+
+def names_of(data: DataOptions) -> Names:
+    """What fills `{{NAME}}` and `{{AUTHOR}}`, in rows, system prompt and probes."""
+    return Names(data.model_name, data.model_author)
+
+
+def system_of(data: DataOptions) -> str | None:
+    """`--system` as it is trained: filled like the rows, in its own language."""
+    if data.system is None:
+        return None
+    filled = fill_prompt([data.system], names_of(data), strict=True)
+    return data.system if isinstance(filled, Unfilled) else filled[0][0]
+
+
+def system_faults(data: DataOptions, *, named: bool = True) -> Iterator[FlagFacts]:
+    """What is wrong with `--system`. `named`: this command has flags that fill placeholders."""
+    text = data.system
+    if text is None:
+        return
+    if "\n" not in text and Path(text).suffix.lower() in TEXTS and _is_file(text):
+        hint = Text(
+            f'It is the prompt itself, not a file: `--system "$(cat {text})"`.',
+            f'它接受的是提示词本身，不是文件：`--system "$(cat {text})"`。',
+        )
+        yield FlagFacts("bad-value", "--system", text, hint=hint)
+        return
+    filled = fill_prompt([text], names_of(data), strict=True)
+    if isinstance(filled, Unfilled):
+        here = Text("Write the text out in its place.", "请在这里直接写出来。")
+        why = filled.why if named else here
+        yield FlagFacts("unfilled-placeholder", "--system", filled.left, hint=why)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # no name that a file could have
+        return False
+
+
+def probes_of(resolved: Resolved) -> list[Probe] | FlagFacts:
+    """The probes of `--probes`, none without it; or why its file holds none."""
+    file = resolved.config.proof.probes
+    return read_probes(file, names_of(resolved.config.data)) if file else []
+
+
+def skills_of(resolved: Resolved, base: Base) -> list[Question] | FlagFacts | None:
+    """The questions of `--skills`, or of the file beside the base; None where there is neither."""
+    asked, own = resolved.config.proof.skills, base.folder / "skills.jsonl"
+    path = Path(asked) if asked else own
+    if not asked and not own.is_file():
+        return None
+    try:
+        return read_skills(path.expanduser())
+    except (OSError, RuntimeError, ValueError) as error:
+        said = str(getattr(error, "strerror", None) or error)
+        return FlagFacts("bad-value", "--skills", str(path), hint=Text(said, said))
+
+
+def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[FlagFacts]:
+    """What is wrong with the files of questions, and with what this template makes of them."""
+    probes, skills = probes_of(resolved), skills_of(resolved, base)
+    if isinstance(skills, FlagFacts):
+        yield skills
+    if isinstance(probes, FlagFacts):
+        yield probes
+        return
+    system = system_of(resolved.config.data)
+    for number, probe in enumerate(probes, 1):
+        if probe.system is None:  # what the training uses is judged with the rows
+            continue
+        try:
+            prompt_ids(words, probe.messages(system))
+        except TemplateRefused as error:
+            hint = Text(
+                f"Question {number}: the chat template refuses it ({error}).",
+                f"第 {number} 个问题：对话模板拒绝了它（{error}）。",
+            )
+            yield FlagFacts("bad-value", "--probes", resolved.config.proof.probes or "", hint=hint)
+            return
+
+
+def names_asked(resolved: Resolved) -> frozenset[str]:
+    """Which of NAME and AUTHOR the system prompt and the probes are filled with."""
+    data, file = resolved.config.data, resolved.config.proof.probes
+    used: frozenset[str] = frozenset()
+    if data.system is not None:
+        filled = fill_prompt([data.system], names_of(data), strict=True)
+        used = frozenset() if isinstance(filled, Unfilled) else filled[1]
+    if file and not isinstance(probes_of(resolved), FlagFacts):
+        used |= names_in(file, names_of(data))
+    return used

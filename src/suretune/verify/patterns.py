@@ -1,0 +1,49 @@
+"""A stranger's regular expression, searched for with a limit of time.
+
+`re` cannot be stopped: a repeated group whose inside repeats runs, on a hundred words, for longer
+than anybody lives. The package `regex`, which transformers brings, reads the same patterns and
+keeps a limit.
+"""
+
+from __future__ import annotations
+
+import re
+
+import regex
+
+SECONDS = 1.0  # for one answer
+TRIAL_SECONDS = 0.2  # for one of the texts that a pattern is tried on first
+LONGEST = 500  # characters of a pattern
+UNREADABLE = (re.error, regex.error, RecursionError, OverflowError, MemoryError)
+TRIALS = (
+    "word " * 100, "a" * 400, "1" * 400, " " * 400, "a, b. " * 60, "a1" * 200, "词" * 300,
+    "天地，" * 100, "-" * 400, "aA" * 200, "\n" * 300, "x@x." * 100,
+)  # fmt: skip
+
+
+def wrong_with(pattern: str) -> str:
+    """Why a pattern cannot be used, from whoever reads it; empty if it can."""
+    if len(pattern) > LONGEST:
+        return f"{len(pattern)} > {LONGEST} characters"
+    try:
+        re.compile(pattern)
+        regex.compile(pattern)
+    except UNREADABLE as error:
+        return str(error)
+    return ""
+
+
+def never_ends_on(pattern: str, likely: tuple[str, ...]) -> str:
+    """A text, of these or of a few ordinary ones, that takes it too long; empty if none does."""
+    for text in (*likely, *TRIALS, *(f"{text}!" for text in TRIALS)):
+        if found_in(pattern, text, TRIAL_SECONDS) is None:
+            return text
+    return ""
+
+
+def found_in(pattern: str, text: str, seconds: float = SECONDS) -> bool | None:
+    """Whether it is found; None where that could not be said in time."""
+    try:
+        return regex.search(pattern, text, timeout=seconds) is not None
+    except TimeoutError:
+        return None
