@@ -92,6 +92,7 @@ class Example:
     tools: tuple[Any, ...] = ()
     repeat: int = 0  # 0 for the row itself, 1.. for copies (`#N --repeat true`, `--paraphrases`)
     wording: str = ""  # who worded the question, if not the row: template
+    rendered: str = ""  # the form that its text was written in, if it was read back into turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,10 @@ class DataFacts:
     answers: int  # rows with one answer
     same_answer: int  # of these, how many have the commonest one
     identity_rows: int  # rows that teach a new identity
+    rendered: tuple[str, ...] = ()  # rows that were written as a conversation already
+    rendered_as: str = ""  # by whose forms
+    folded_system: int = 0  # rows whose system prompt stands in front of their first question
+    dated: str = ""  # the day that the template writes into every prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +293,7 @@ class SetupFacts:
     detail: str = ""
     found: str = ""
     nearest: str = ""
+    spare: str = ""  # what the model has of its own and would do
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
+from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
 from suretune.data.render import Rendering, samples
@@ -263,7 +264,20 @@ def data_facts(
         answers=texts.answers,
         same_answer=texts.same_answer,
         identity_rows=len(taught),
+        **_written(ready, how),
     )  # fmt: skip
+
+
+def _written(ready: Sequence[Prepared], how: Rendering) -> Mapping[str, Any]:
+    """What rows and template have to do with each other, as fields of `DataFacts`."""
+    rendered = [row.example for row in ready if row.example.rendered and not row.example.repeat]
+    systems = sum(row.samples[0].system_source in ("row", "flag") for row in ready)
+    return {
+        "rendered": tuple(str(example.origin) for example in rendered),
+        "rendered_as": ", ".join(dict.fromkeys(example.rendered for example in rendered)),
+        "folded_system": systems if folds_system(how.tokenizer) else 0,
+        "dated": str(how.tokenizer.day or "") if how.tokenizer.dated else "",
+    }
 
 
 def _longest(samples: Sequence[Sample]) -> int:

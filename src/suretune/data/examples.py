@@ -7,6 +7,7 @@ from typing import Any
 
 from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.refusal import Refused
+from suretune.data.rendered import read_back
 from suretune.data.shapes import instruction_fields, no_shape, pair_of, shape_of
 from suretune.data.turns import (
     empty,
@@ -37,7 +38,7 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         tools = tools_of(value.get("tools"), row.origin)
     except Refused as refusal:
         return refusal.fault
-    return Example(row.origin, dataset, shape, tuple(turns), tools)
+    return read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
 
 
 def _with_system(turns: list[Message], value: Mapping[str, Any], origin: Origin) -> list[Message]:

@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 import secrets
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from suretune.data.fitness import continuation, end_texts, why_refused
+from suretune.data.rendered import end_mark, without_end
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Example, Fault, Message, Sample, Span, Text
 
@@ -91,7 +94,9 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
     try:
         return _chat_samples(example, messages, source, how)
     except TemplateRefused as error:
-        return Fault("template-refused", example.origin, found=str(error))
+        words = str(error)
+        hint = why_refused(messages, words)
+        return Fault("template-refused", example.origin, found=words, hint=hint)
 
 
 def _chat_samples(
@@ -106,6 +111,7 @@ def _chat_samples(
         for turn, index in enumerate(answers):
             upto = messages[: index + 1]
             alone = _sequence(how.tokenizer, example, upto, [index])
+            alone = alone or _continued(how.tokenizer, example, upto)
             if alone is None:
                 raise TemplateRefused(
                     "the prompt that this template sends is not how it writes the same answer"
@@ -149,10 +155,21 @@ def _sequence(
     return ids, spans
 
 
+def _continued(
+    tokenizer: ChatTokenizer, example: Example, messages: Sequence[Message]
+) -> tuple[list[int], list[Span]] | None:
+    """The prompt that is sent, then the last answer as it has to follow it."""
+    written = continuation(tokenizer, example, messages)
+    if written is None:
+        return None
+    ids = tokenizer.encode(tokenizer.render(messages[:-1], example.tools, prompt=True))
+    answer, _ = _split_end(tokenizer, written)
+    return [*ids, *answer], [Span(len(ids), len(ids) + len(answer), messages[-1].weight)]
+
+
 def _split_end(tokenizer: ChatTokenizer, completion: str) -> tuple[list[int], str]:
     """(ids of an answer through its end token, the text behind it)."""
-    ends = [at + len(text) for text, index in tokenizer.special.items()
-            if index in tokenizer.stop_ids and (at := completion.find(text)) >= 0]  # fmt: skip
+    ends = [at + len(text) for text in end_texts(tokenizer) if (at := completion.find(text)) >= 0]
     if not ends:
         raise TemplateRefused("no end token follows the answer: the model would never stop")
     end = min(ends)
@@ -216,17 +233,19 @@ def role_tokens(tokenizer: ChatTokenizer, text: str) -> list[str]:
 
 def _clean(example: Example, how: Rendering) -> Example | Fault:
     """The example without role tokens in its text, or the fault that names them."""
-    for message in example.messages:  # what a template takes besides the content
-        if found := role_tokens(how.tokenizer, str(dict(message.extra)) if message.extra else ""):
-            return Fault("role-tokens", example.origin, field=message.role, found=found[0])
-    if not any(role_tokens(how.tokenizer, m.content) for m in example.messages):
+    marked = _marked_field(example, how.tokenizer)
+    if marked is None:
         return example
+    field, found, hint = marked
     if not how.strip_role_tokens:
-        for message in example.messages:
-            if found := role_tokens(how.tokenizer, message.content):
-                return Fault("role-tokens", example.origin, field=message.role, found=found[0])
+        return Fault("role-tokens", example.origin, field=field, found=found, hint=hint)
     stripped = tuple(
-        replace(m, content=without_role_tokens(how.tokenizer, m.content)) for m in example.messages
+        replace(
+            m,
+            content=without_role_tokens(how.tokenizer, without_end(m.content)),
+            extra=_stripped(how.tokenizer, m.extra),
+        )
+        for m in example.messages
     )
     for message in stripped:
         if message.role in ("user", "assistant") and not message.content and not message.extra:
@@ -235,7 +254,48 @@ def _clean(example: Example, how: Rendering) -> Example | Fault:
                 "去掉角色标记之后什么也不剩",
             )
             return Fault("empty-answer", example.origin, field=message.role, hint=nothing)
-    return replace(example, messages=stripped)
+    tools = tuple(_stripped(how.tokenizer, tool) for tool in example.tools)
+    return replace(example, messages=stripped, tools=tools)
+
+
+def _marked_field(example: Example, tokenizer: ChatTokenizer) -> tuple[str, str, Text] | None:
+    """(field, token, what to do) of the first text with a token in it that only templates write."""
+    for message in example.messages:  # what a template takes besides the content, too
+        beside = str(dict(message.extra)) if message.extra else ""
+        if found := role_tokens(tokenizer, message.content + beside):
+            return message.role, found[0], STRIP
+        if mark := end_mark(message.content):
+            return message.role, mark, END
+    beside = str(example.tools) if example.tools else ""
+    if found := role_tokens(tokenizer, beside):
+        return "tools", found[0], STRIP
+    return None
+
+
+def _stripped(tokenizer: ChatTokenizer, value: Any) -> Any:
+    """The same with role tokens taken out of every text, however deep."""
+    if isinstance(value, str):
+        return without_role_tokens(tokenizer, value) if role_tokens(tokenizer, value) else value
+    if isinstance(value, Mapping):
+        return {name: _stripped(tokenizer, item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_stripped(tokenizer, item) for item in value]
+    return value
+
+
+STRIP = Text(
+    "`--strip_role_tokens true` takes it out of every text. Where a text speaks about it, write it "
+    "with a blank inside, so that it stays text.",
+    "`--strip_role_tokens true` 会把它从所有文本中去掉。如果文本讲的就是这个标记，"
+    "请在中间加一个空格，它就只是文字。",
+)
+END = Text(
+    "It ends turns in some template, which this text was written with: the model would learn to "
+    "type it. `--strip_role_tokens true` takes it off. Where a text speaks about it, put it in "
+    "backquotes.",
+    "它是某种模板的结束符，说明这段文本按那种模板写成：模型会学着把它打出来。"
+    "`--strip_role_tokens true` 会去掉它。如果文本讲的就是这个标记，请给它加上反引号。",
+)
 
 
 def without_role_tokens(tokenizer: ChatTokenizer, text: str) -> str:
