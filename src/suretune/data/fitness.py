@@ -60,8 +60,10 @@ def _flaw(tokenizer: ChatTokenizer, bare: str, prompt: str, written: str) -> Fla
         lead = header[len(opening) :]
         if lead.strip():  # the model would have to write its own header
             return Flaw("no-opening", lead)
-    elif not (header.startswith(opening) or closed(opening, header)):
-        return Flaw("opens-otherwise", opening.strip())
+    elif not header.startswith(opening):  # it goes on with an empty thought, say
+        if opening.startswith(header):
+            return Flaw("goes-on", opening[len(header) :])
+        return Flaw("opens-otherwise", opening)
     ends = end_texts(tokenizer)
     if any(end in tail for end in ends):
         return None
@@ -76,13 +78,6 @@ def _behind(text: str, message: Message) -> str:
     return text.rpartition(message.content)[2]
 
 
-def closed(opening: str, header: str) -> bool:
-    """Whether a prompt goes on after the header, and what it adds is complete: an empty thought,
-    say. The answer can then follow it."""
-    added = opening[len(header) :]
-    return opening.startswith(header) and added.count("<think>") == added.count("</think>")
-
-
 def end_texts(tokenizer: ChatTokenizer) -> list[str]:
     """What ends an answer of this model, as text."""
     return [text for text, index in tokenizer.added.items() if index in tokenizer.stop_ids]
@@ -92,8 +87,8 @@ def continuation(
     tokenizer: ChatTokenizer, example: Example, messages: Sequence[Message]
 ) -> str | None:
     """What a model has to write behind the prompt that is really sent, where the template writes
-    the same conversation otherwise afterwards: without the system prompt, say, or without the empty
-    thought that its prompt begins the answer with. None where that cannot be told.
+    the same conversation otherwise afterwards: without the system prompt, say. None where that
+    cannot be told.
     """
     *before, answer = messages
     if not before or "tool_calls" in answer.extra:
@@ -108,9 +103,7 @@ def continuation(
     full = tokenizer.render(messages, example.tools, prompt=False)
     for said in (answer.content, answer.content.strip()):
         if full.endswith(header + said + end):
-            if header.startswith(opening):
-                return header[len(opening) :] + said + end
-            return said + end if closed(opening, header) else None
+            return header[len(opening) :] + said + end if header.startswith(opening) else None
     return None
 
 

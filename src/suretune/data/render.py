@@ -263,12 +263,12 @@ def _marked_field(example: Example, tokenizer: ChatTokenizer) -> tuple[str, str,
     for message in example.messages:  # what a template takes besides the content, too
         beside = str(dict(message.extra)) if message.extra else ""
         if found := role_tokens(tokenizer, message.content + beside):
-            return message.role, found[0], STRIP
+            return message.role, found[0], SPOKEN_OF
         if mark := end_mark(message.content):
             return message.role, mark, END
     beside = str(example.tools) if example.tools else ""
     if found := role_tokens(tokenizer, beside):
-        return "tools", found[0], STRIP
+        return "tools", found[0], SPOKEN_OF
     return None
 
 
@@ -283,18 +283,15 @@ def _stripped(tokenizer: ChatTokenizer, value: Any) -> Any:
     return value
 
 
-STRIP = Text(
-    "`--strip_role_tokens true` takes it out of every text. Where a text speaks about it, write it "
-    "with a blank inside, so that it stays text.",
-    "`--strip_role_tokens true` 会把它从所有文本中去掉。如果文本讲的就是这个标记，"
-    "请在中间加一个空格，它就只是文字。",
+SPOKEN_OF = Text(
+    "Where a text speaks about it, write it with a blank inside, so that it stays text.",
+    "如果文本讲的就是这个标记，请在中间加一个空格，它就只是文字。",
 )
 END = Text(
-    "It ends turns in some template, which this text was written with: the model would learn to "
-    "type it. `--strip_role_tokens true` takes it off. Where a text speaks about it, put it in "
-    "backquotes.",
+    "It ends turns in the template of some model, which this text was written with: the model "
+    "would learn to type it. Where a text speaks about it, put it in backquotes.",
     "它是某种模板的结束符，说明这段文本按那种模板写成：模型会学着把它打出来。"
-    "`--strip_role_tokens true` 会去掉它。如果文本讲的就是这个标记，请给它加上反引号。",
+    "如果文本讲的就是这个标记，请给它加上反引号。",
 )
 
 

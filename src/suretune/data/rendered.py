@@ -171,8 +171,12 @@ def conversation(text: str) -> Conversation | Unreadable | None:
         first = form.header.match(text, at)
         if first is None and form.preamble:
             first = _behind_preamble(form, text, at)
-        if first is None or first["role"].lower() not in (*NAMES, "input"):
+        if first is None:
             continue
+        if first["role"].lower() not in (*NAMES, "input"):
+            if form.spoken:
+                continue
+            return Unreadable(form.name, shown(text[at:]))
         found = _turns(form, text, at, first)
         if not (form.spoken and (isinstance(found, Unreadable) or not _alternate(found))):
             return found
@@ -305,6 +309,7 @@ def read_back(example: Example) -> Example | Fault:
 def _text_row(example: Example) -> Example:
     text = example.messages[0].content
     found = conversation(text)
+    found = found or _amid(text)
     if found is None:
         return example
     if isinstance(found, Unreadable):
@@ -314,6 +319,17 @@ def _text_row(example: Example) -> Example:
         turns = turns[:-1]  # a prompt for one more answer, put there by the tool that rendered it
     messages = _messages(turns, "text", example.origin)
     return replace(example, shape="messages", messages=messages, rendered=found.form)
+
+
+def _amid(text: str) -> Unreadable | None:
+    """A question and an answer in some form amid other text: without their tokens nobody could
+    tell who says what."""
+    for form in FORMS:
+        if not form.spoken:
+            roles = [NAMES.get(h["role"].lower()) for h in form.header.finditer(text)]
+            if "user" in roles and "assistant" in roles:
+                return Unreadable(form.name, shown(text))
+    return None
 
 
 def _wrapped_prompt(example: Example) -> Example:
@@ -384,10 +400,12 @@ def _unreadable(origin: Origin, field: str, found: Unreadable) -> Refused:
         f"It is written as {found.form} writes conversations, but cannot be read back from there "
         "on. Mend its marks, or write the row as turns: "
         '`{"messages": [{"role": "user", "content": "..."}, '
-        '{"role": "assistant", "content": "..."}]}`.',
+        '{"role": "assistant", "content": "..."}]}`. '
+        "Where a text only speaks about such marks, write them with a blank inside.",
         f"它按 {form} 的对话格式写成，但从这里开始读不回各轮对话。请改正标记，"
         "或把这一行写成："
         '`{"messages": [{"role": "user", "content": "..."}, '
-        '{"role": "assistant", "content": "..."}]}`。',
+        '{"role": "assistant", "content": "..."}]}`。'
+        "如果文本只是讲到这些标记，请在标记中间加一个空格。",
     )
-    return Refused(Fault("role-tokens", origin, field=field, found=found.found, hint=hint))
+    return Refused(Fault("unreadable-rendering", origin, field=field, found=found.found, hint=hint))

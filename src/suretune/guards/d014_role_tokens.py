@@ -23,15 +23,28 @@ D014 role-tokens：数据的文本里写了 `<|im_start|>` 这类角色标记。
 要改正标记，或写成 `messages`：去掉标记之后，谁说了什么就分不清了。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import EMPTY, Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+STRIP = Text(
+    "`--strip_role_tokens true` takes it out of every text. ",
+    "`--strip_role_tokens true` 会把它从所有文本中去掉。",
+)
+
+
+def check(fault: Fault) -> Values | None:
+    if values := for_fault("role-tokens")(fault):
+        return {**values, "strip": STRIP}
+    values = for_fault("unreadable-rendering")(fault)  # without its tokens nobody said anything
+    return values and {**values, "strip": EMPTY}
+
 
 GUARD = Guard(
     code="D014",
     name="role-tokens",
     stops=True,
     facts=Fault,
-    check=for_fault("role-tokens"),
+    check=check,
     what=Text(
         "{where}: {field} contains the role token {found}.",
         "{where}：{field}里有角色标记 {found}。",
@@ -41,7 +54,7 @@ GUARD = Guard(
         "模板会自动加上角色标记；再写一遍，轮次就会互相嵌套。",
     ),
     fix=Text(
-        "{hint} Then look again with `suretune check --dataset {file}`.",
-        "{hint}然后再用 `suretune check --dataset {file}` 检查。",
+        "{hint} {strip}Then look again with `suretune check --dataset {file}`.",
+        "{hint}{strip}然后再用 `suretune check --dataset {file}` 检查。",
     ),
 )

@@ -22,8 +22,6 @@ P008 template-unfit：对话模板教不了任何回答，与数据内容无关�
 如果模板属于另一个模型，最好不要用它。
 """
 
-from collections.abc import Mapping
-
 from suretune.guards.guard import Guard, Values
 from suretune.types import SetupFacts, Text
 
@@ -44,7 +42,7 @@ MISSING = Text(
     "Print the text of every role, `{{ message['content'] }}`.",
     "每个角色的文字都要写出：`{{ message['content'] }}`。",
 )
-REASONS: Mapping[str, tuple[Text, Text]] = {
+REASONS = {
     "broken": (Text("it is not valid Jinja ({words})", "它不是合法的 Jinja（{words}）"), HERE),
     "refuses": (
         Text(
@@ -66,6 +64,16 @@ REASONS: Mapping[str, tuple[Text, Text]] = {
         Text(
             "Write at its end: `{{% if add_generation_prompt %}}{{{{ {words} }}}}{{% endif %}}`.",
             "请在末尾写上：`{{% if add_generation_prompt %}}{{{{ {words} }}}}{{% endif %}}`。",
+        ),
+    ),
+    "goes-on": (
+        Text(
+            "its prompt goes on with {words}, behind which it writes no answer",
+            "它的提示末尾还有 {words}，写出的回答前面却没有",
+        ),
+        Text(
+            "Take that out of what `add_generation_prompt` writes.",
+            "请从 `add_generation_prompt` 写出的内容里去掉它。",
         ),
     ),
     "opens-otherwise": (
@@ -112,7 +120,7 @@ REASONS: Mapping[str, tuple[Text, Text]] = {
     ),
 }
 ELSEWHERE = ("no-end-token", "other-end")  # the mend is in the model's files
-QUOTED = ("no-opening", "opens-otherwise", "other-end")
+QUOTED = ("no-opening", "goes-on", "opens-otherwise", "other-end")
 
 
 def check(facts: SetupFacts) -> Values | None:
