@@ -15,6 +15,7 @@ from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
 from suretune.data.rendered import end_mark, without_end
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.guards import judge
 from suretune.types import Example, Fault, Message, Origin, Row
 
 HERE = Origin("rows.jsonl", 1)
@@ -286,6 +287,18 @@ def test_an_end_token_of_any_family_is_told_and_the_advice_takes_it_off(
     assert mark in str(finding) and "--strip_role_tokens true" in str(finding)
     obeyed = suretune(*words, "--strip_role_tokens", "true")
     assert obeyed.returncode == 0 and "D014" not in codes(obeyed)
+
+
+@pytest.mark.parametrize("head", ["<|start_header_id|>assistant<|end_header_id|>\n\n",
+                                  "<|im_start|>assistant\n", "<start_of_turn>model\n"])  # fmt: skip
+def test_half_a_wrapping_is_told_and_the_advice_takes_it_off(head: str, tmp_path: Path) -> None:
+    row = {"query": "Who?", "response": f"{head}Glow."}
+    file = write_rows(tmp_path / "rows.jsonl", [row] * 3)
+    words = ("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0)
+    done = suretune(*words, "--json")
+    assert done.returncode == 3 and "D014" in codes(done)
+    obeyed = suretune(*words, "--preview", 1, "--strip_role_tokens", "true")
+    assert obeyed.returncode == 0 and "⟦Glow.<|im_end|>⟧" in obeyed.stdout
 
 
 def test_html_and_quoted_end_tokens_are_text() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from suretune.data.fitness import continuation, end_texts, why_refused
-from suretune.data.rendered import end_mark, without_end
+from suretune.data.rendered import end_mark, head_mark, without_marks
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Example, Fault, Message, Sample, Span, Text
 
@@ -242,7 +242,7 @@ def _clean(example: Example, how: Rendering) -> Example | Fault:
     stripped = tuple(
         replace(
             m,
-            content=without_role_tokens(how.tokenizer, without_end(m.content)),
+            content=without_role_tokens(how.tokenizer, without_marks(m.content)),
             extra=_stripped(how.tokenizer, m.extra),
         )
         for m in example.messages
@@ -266,6 +266,8 @@ def _marked_field(example: Example, tokenizer: ChatTokenizer) -> tuple[str, str,
             return message.role, found[0], SPOKEN_OF
         if mark := end_mark(message.content):
             return message.role, mark, END
+        if mark := head_mark(message.content):
+            return message.role, mark.strip(), HEAD
     beside = str(example.tools) if example.tools else ""
     if found := role_tokens(tokenizer, beside):
         return "tools", found[0], SPOKEN_OF
@@ -291,6 +293,13 @@ END = Text(
     "It ends turns in the template of some model, which this text was written with: the model "
     "would learn to type it. Where a text speaks about it, put it in backquotes.",
     "它是某种模板的结束符，说明这段文本按那种模板写成：模型会学着把它打出来。"
+    "如果文本讲的就是这个标记，请给它加上反引号。",
+)
+
+HEAD = Text(
+    "It begins turns in the template of some model, which this text was written with. Where a text "
+    "speaks about it, put it in backquotes.",
+    "它是某种模板里一轮对话的开头，说明这段文本按那种模板写成。"
     "如果文本讲的就是这个标记，请给它加上反引号。",
 )
 

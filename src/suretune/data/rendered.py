@@ -284,6 +284,24 @@ def end_mark(text: str) -> str:
     return found.group().strip()
 
 
+def head_mark(text: str) -> str:
+    """The header of some family that a text begins with; empty if there is none."""
+    start = OPENING.match(text)
+    at = start.end() if start else 0
+    for form in FORMS:
+        header = None if form.spoken else form.header.match(text, at)
+        if header and header["role"].lower() in NAMES:
+            return text[: header.end()]
+    return ""
+
+
+def without_marks(text: str) -> str:
+    """The text without a header at its front and end tokens at its end."""
+    while mark := head_mark(text):
+        text = text.removeprefix(mark)
+    return without_end(text)
+
+
 def without_end(text: str) -> str:
     """The text without end tokens at its end."""
     while end_mark(text):
@@ -372,6 +390,8 @@ def _wrapped_turns(example: Example) -> Example:
         found = conversation(message.content)
         if isinstance(found, Conversation) and found.form not in SPOKEN:
             said = found.turns[:1] if found.turns[1:] == (("assistant", ""),) else found.turns
+            if found.open and len(found.turns) == 1:  # half a wrapping is told, not guessed at
+                return example
             if [role for role, _ in said] != [message.role]:
                 raise _unreadable(
                     example.origin, message.role, Unreadable(found.form, shown(message.content))
