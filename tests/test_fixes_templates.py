@@ -365,6 +365,17 @@ def test_the_default_system_prompt_is_gone_once_one_is_chosen(tmp_path: Path) ->
     assert done.returncode == 0 and "P002" not in codes(done)
 
 
+def test_rows_about_identity_are_clean_once_the_old_name_is_replaced(tmp_path: Path) -> None:
+    asked = ("Who are you?", "What is your name?", "Who made you?", "Who developed you?")
+    said = "I am Glow, made by Star Lab."
+    rows = [{"query": q, "response": f"{said} {i}"} for i, q in enumerate(asked * 3)]
+    old = [{**row, "response": row["response"] + " I was Qwen."} for row in rows[:2]]
+    done = checked(tmp_path, None, rows=[*rows, *old])
+    assert "D020" in codes(done)
+    mended = [{**row, "response": row["response"].replace("Qwen", "Glow")} for row in old]
+    assert "D020" not in codes(checked(tmp_path, None, rows=[*rows, *mended]))
+
+
 def test_preference_rows_are_read_once_the_chosen_answer_is_kept(tmp_path: Path) -> None:
     rows = [{"prompt": f"Name {i}?", "chosen": "Glow.", "rejected": "Qwen."} for i in range(3)]
     assert "D024" in codes(checked(tmp_path, None, rows=rows))
