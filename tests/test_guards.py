@@ -461,6 +461,27 @@ DATA_CASES = {
         ("q3", "9", "2", "<think></think>"),
         ("`--preview 3`",),
     ),
+    "D040": Case(
+        replace(DATA, rendered=("a.jsonl:3", "a.jsonl:9"), rendered_as="ChatML"),
+        DATA,
+        "a.jsonl:3",
+        ("2", "100", "ChatML", "a.jsonl:9"),
+        ("`--preview 5`",),
+    ),
+    "D041": Case(
+        replace(DATA, folded_system=7),
+        DATA,
+        "--system",
+        ("7", "100"),
+        ("`RUN/adapter/chat_template.jinja`",),
+    ),
+    "P009": Case(
+        replace(DATA, dated="2026-01-31"),
+        DATA,
+        "--chat_template",
+        ("130", "2026-01-31"),
+        ("`--chat_template FILE`",),
+    ),
     "P005": Case(
         replace(DATA, text_rows=9), DATA, "--dataset", ("9", "100"), ("`instruction`", "`messages`")
     ),
@@ -471,6 +492,13 @@ SETUP_CASES = {
         "--model",
         "`--model Qwen2.5-7B-Instruct`",
         "`--chat_template FILE`",
+    ),
+    "P008": Case(
+        setup("template-unfit", "/m/chat_template.jinja", "no-end", "`<|im_end|>`"),
+        GOOD_SETUP,
+        "/m/chat_template.jinja",
+        ("/m/chat_template.jinja",),
+        ("`<|im_end|>`", "`--chat_template FILE`"),
     ),
     "S001": on_setup(
         setup("model-missing", "/x/Qwen2.5-7B-Instuct", "", "Qwen/Qwen2.5-7B-Instruct"),
@@ -964,9 +992,9 @@ CASES = {
 RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
-    *("D036", "D038", "D039"),
+    *("D036", "D038", "D039", "D040", "D041"),
     *("C005", "D018", "D019", "D020", "D023", "D025"),
-    *("P002", "P004", "P005", "P006", "S005", "R007"),
+    *("P002", "P004", "P005", "P006", "P009", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),
 }

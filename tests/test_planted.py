@@ -190,15 +190,23 @@ TABLE: dict[str, Maker] = {
     "D037": lambda t: Plant(on(t, raw(t, LFS)), 3),
     "D038": lambda t: Plant(on(t, with_archive(t)), 0),
     "D039": lambda t: Plant(on(t, rows(t), "--max_length", 5000), 0),
+    "D040": lambda t: Plant(on(t, rows(t, *[{"text": RENDERED}] * 9)), 0),
+    "D041": lambda t: Plant(
+        (*on(t, rows(t), "--system", "Be brief."), "--chat_template",
+         raw(t, NO_SYSTEM, "t.jinja")), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
-    "P003": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 3),
+    "P003": lambda t: Plant(
+        (*on(t, rows(t, {"messages": [TURNS[0], *TURNS]})), "--chat_template",
+         raw(t, ALTERNATES, "t.jinja")), 3),
     "P004": lambda t: Plant(
         (*on(t, rows(t, {"messages": [*TURNS, *TURNS]})), "--chat_template",
          raw(t, FORGETS, "t.jinja")), 0),
     "P006": lambda t: Plant(
         on(t, rows(t, {"messages": [{**TURNS[0], "name": "Zoe"}, TURNS[1]]})), 0),
     "P005": lambda t: Plant(on(t, rows(t, *[{"text": "Once upon a time."}] * 9)), 0),
+    "P008": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 4),
+    "P009": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, DATED, "t.jinja")), 0),
     "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
     "S002": lambda t: Plant(on(t, rows(t), "--target_modules", "k_porj", verb="sft"), 4),
     "S003": lambda t: Plant(on(t, rows(t), "--target_modules", ",", verb="sft"), 4),
@@ -268,6 +276,18 @@ POISONED = [
 TURNS = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 REFUSES = "{{ raise_exception('System role not supported') }}"
+OWN = (MODEL / "chat_template.jinja").read_text("utf-8")
+ALTERNATES = (
+    "{% if messages[1] and messages[1].role == messages[0].role %}"
+    "{{ raise_exception('Conversation roles must alternate') }}{% endif %}" + OWN
+)
+NO_SYSTEM = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}"
+    "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DATED = "{{ strftime_now('%d %b %Y') }}" + OWN
+RENDERED = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
 FORGETS = (  # earlier answers are not written again
     "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.role }}\n"
     "{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"

@@ -39,6 +39,11 @@ class ModelOptions:
         "a Jinja file to use in place of the tokenizer's own template",
         "用这个 Jinja 文件代替分词器自带的对话模板",
     )
+    template: str | None = option(
+        None,
+        "no effect: what other tools call a template; the model brings its own",
+        "不起作用:别的工具里的模板名;模型自带对话模板",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class Example:
     tools: tuple[Any, ...] = ()
     repeat: int = 0  # 0 for the row itself, 1.. for copies (`#N --repeat true`, `--paraphrases`)
     wording: str = ""  # who worded the question, if not the row: template
+    rendered: str = ""  # the form that its text was written in, if it was read back into turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,10 @@ class DataFacts:
     unused_fields: tuple[UnusedField, ...] = ()  # that may be passed over
     rewritten: Mapping[int, tuple[int, str]] = field(default_factory=dict)  # rows, the first
     template: str = ""  # the model or the file that the template is of
+    rendered: tuple[str, ...] = ()  # rows that were written as a conversation already
+    rendered_as: str = ""  # by whose forms
+    folded_system: int = 0  # rows whose system prompt stands in front of their first question
+    dated: str = ""  # the day that the template writes into every prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +314,7 @@ class SetupFacts:
     detail: str = ""
     found: str = ""
     nearest: str = ""
+    spare: str = ""  # what the model has of its own and would do
 
 
 @dataclass(frozen=True, slots=True)

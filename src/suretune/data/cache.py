@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from suretune.data import render, template, told
+from suretune.data import fitness, render, rendered, template, told
 from suretune.data.render import Rendering
 from suretune.types import Example, Fault, Origin, Sample, Span
 
@@ -100,7 +100,7 @@ def _identity(how: Rendering) -> str:
          how.cut and how.max_length, how.strip_role_tokens],
         option=orjson.OPT_SORT_KEYS,
     )  # fmt: skip
-    code = [Path(str(module.__file__)) for module in (render, template, told)]
+    code = [Path(str(m.__file__)) for m in (render, template, told, fitness, rendered)]
     digest = hashlib.sha256(settings)
     for path in (tokenizer.folder / "tokenizer.json", *code):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

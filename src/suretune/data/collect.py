@@ -16,6 +16,7 @@ from typing import Any
 from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
+from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
 from suretune.data.refusal import printable
@@ -284,7 +285,20 @@ def data_facts(
         duplicate_rows=duplicates,
         context=context,
         length_asked=length_asked,
+        **_written(ready, how),
     )  # fmt: skip
+
+
+def _written(ready: Sequence[Prepared], how: Rendering) -> Mapping[str, Any]:
+    """What rows and template have to do with each other, as fields of `DataFacts`."""
+    rendered = [row.example for row in ready if row.example.rendered and not row.example.repeat]
+    systems = sum(row.samples[0].system_source in ("row", "flag") for row in ready)
+    return {
+        "rendered": tuple(str(example.origin) for example in rendered),
+        "rendered_as": ", ".join(dict.fromkeys(example.rendered for example in rendered)),
+        "folded_system": systems if folds_system(how.tokenizer) else 0,
+        "dated": str(how.tokenizer.day or "") if how.tokenizer.dated else "",
+    }
 
 
 def _unused(found: Collected) -> tuple[UnusedField, ...]:

@@ -18,6 +18,7 @@ from suretune.data.marks import (
     weight_of,
 )
 from suretune.data.refusal import Refused, shown
+from suretune.data.rendered import read_back
 from suretune.data.shapes import (
     context_of,
     instruction_fields,
@@ -61,7 +62,7 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         return refusal.fault
     if weight != 1.0:
         turns = [replace(turn, weight=turn.weight * weight) for turn in turns]
-    return Example(row.origin, dataset, shape, tuple(turns), tools)
+    return read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import re
 import secrets
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from suretune.data import told
+from suretune.data.fitness import continuation, end_texts, why_refused
 from suretune.data.losses import lost
+from suretune.data.rendered import end_mark, head_mark, without_marks
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.data.told import Answer, Loss
 from suretune.types import Example, Fault, Message, Sample, Span, Text
@@ -113,7 +116,9 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
     try:
         return _chat_samples(example, messages, source, how)
     except TemplateRefused as error:
-        return Fault("template-refused", example.origin, found=str(error))
+        words = str(error)
+        hint = why_refused(messages, words)
+        return Fault("template-refused", example.origin, found=words, hint=hint)
 
 
 def _chat_samples(
@@ -147,6 +152,7 @@ def _runs(
     for turn, index in enumerate(answers):
         upto = messages[: index + 1]
         alone = _sequence(how.tokenizer, example, upto, [index])
+        alone = alone or _continued(how.tokenizer, example, upto)
         if alone is None:
             raise TemplateRefused(
                 "the prompt that this template sends is not how it writes the same answer"
@@ -184,10 +190,25 @@ def _sequence(
     return ids, spans, full, places
 
 
+def _continued(
+    tokenizer: ChatTokenizer, example: Example, messages: Sequence[Message]
+) -> Written | None:
+    """The prompt that is sent, then the last answer as it has to follow it."""
+    written = continuation(tokenizer, example, messages)
+    if written is None:
+        return None
+    prompt = tokenizer.render(messages[:-1], example.tools, prompt=True)
+    ids = tokenizer.encode(prompt)
+    answer, rest = _split_end(tokenizer, written)
+    span = Span(len(ids), len(ids) + len(answer), messages[-1].weight)
+    full = prompt + written
+    place = Answer(len(messages) - 1, len(prompt), len(full) - len(rest))
+    return [*ids, *answer], [span], full, [place]
+
+
 def _split_end(tokenizer: ChatTokenizer, completion: str) -> tuple[list[int], str]:
     """(ids of an answer through its end token, the text behind it)."""
-    ends = [at + len(text) for text, index in tokenizer.special.items()
-            if index in tokenizer.stop_ids and (at := completion.find(text)) >= 0]  # fmt: skip
+    ends = [at + len(text) for text in end_texts(tokenizer) if (at := completion.find(text)) >= 0]
     if not ends:
         raise TemplateRefused("no end token follows the answer: the model would never stop")
     end = min(ends)
@@ -251,17 +272,19 @@ def role_tokens(tokenizer: ChatTokenizer, text: str) -> list[str]:
 
 def _clean(example: Example, how: Rendering) -> Example | Fault:
     """The example without role tokens in its text, or the fault that names them."""
-    for message in example.messages:  # what a template takes besides the content
-        if found := role_tokens(how.tokenizer, str(dict(message.extra)) if message.extra else ""):
-            return Fault("role-tokens", example.origin, field=message.role, found=found[0])
-    if not any(role_tokens(how.tokenizer, m.content) for m in example.messages):
+    marked = _marked_field(example, how.tokenizer)
+    if marked is None:
         return example
+    field, found, hint = marked
     if not how.strip_role_tokens:
-        for message in example.messages:
-            if found := role_tokens(how.tokenizer, message.content):
-                return Fault("role-tokens", example.origin, field=message.role, found=found[0])
+        return Fault("role-tokens", example.origin, field=field, found=found, hint=hint)
     stripped = tuple(
-        replace(m, content=without_role_tokens(how.tokenizer, m.content)) for m in example.messages
+        replace(
+            m,
+            content=without_role_tokens(how.tokenizer, without_marks(m.content)),
+            extra=_stripped(how.tokenizer, m.extra),
+        )
+        for m in example.messages
     )
     for message in stripped:
         if message.role in ("user", "assistant") and not message.content and not message.extra:
@@ -270,7 +293,54 @@ def _clean(example: Example, how: Rendering) -> Example | Fault:
                 "去掉角色标记之后什么也不剩",
             )
             return Fault("empty-answer", example.origin, field=message.role, hint=nothing)
-    return replace(example, messages=stripped)
+    tools = tuple(_stripped(how.tokenizer, tool) for tool in example.tools)
+    return replace(example, messages=stripped, tools=tools)
+
+
+def _marked_field(example: Example, tokenizer: ChatTokenizer) -> tuple[str, str, Text] | None:
+    """(field, token, what to do) of the first text with a token in it that only templates write."""
+    for message in example.messages:  # what a template takes besides the content, too
+        beside = str(dict(message.extra)) if message.extra else ""
+        if found := role_tokens(tokenizer, message.content + beside):
+            return message.role, found[0], SPOKEN_OF
+        if mark := end_mark(message.content):
+            return message.role, mark, END
+        if mark := head_mark(message.content):
+            return message.role, mark.strip(), HEAD
+    beside = str(example.tools) if example.tools else ""
+    if found := role_tokens(tokenizer, beside):
+        return "tools", found[0], SPOKEN_OF
+    return None
+
+
+def _stripped(tokenizer: ChatTokenizer, value: Any) -> Any:
+    """The same with role tokens taken out of every text, however deep."""
+    if isinstance(value, str):
+        return without_role_tokens(tokenizer, value) if role_tokens(tokenizer, value) else value
+    if isinstance(value, Mapping):
+        return {name: _stripped(tokenizer, item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_stripped(tokenizer, item) for item in value]
+    return value
+
+
+SPOKEN_OF = Text(
+    "Where a text speaks about it, write it with a blank inside, so that it stays text.",
+    "如果文本讲的就是这个标记，请在中间加一个空格，它就只是文字。",
+)
+END = Text(
+    "It ends turns in the template of some model, which this text was written with: the model "
+    "would learn to type it. Where a text speaks about it, put it in backquotes.",
+    "它是某种模板的结束符，说明这段文本按那种模板写成：模型会学着把它打出来。"
+    "如果文本讲的就是这个标记，请给它加上反引号。",
+)
+
+HEAD = Text(
+    "It begins turns in the template of some model, which this text was written with. Where a text "
+    "speaks about it, put it in backquotes.",
+    "它是某种模板里一轮对话的开头，说明这段文本按那种模板写成。"
+    "如果文本讲的就是这个标记，请给它加上反引号。",
+)
 
 
 def without_role_tokens(tokenizer: ChatTokenizer, text: str) -> str:

@@ -37,6 +37,7 @@ MOST = 1_000_000  # numbers that its loops count, characters that it makes by re
 UNBOUNDED = (OverflowError, RecursionError, MemoryError)  # what a template without end runs into
 THOUGHT_NAMES = ("reasoning_content", "thinking", "reasoning", "thought")  # as templates read them
 SPEECH = 'aZ é 中文 한 я 😀\n\t  {"k": [1]} <b> $~^'  # what every tokenizer should be able to write
+THOUGHTS = frozenset({"<think>", "</think>"})
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
 
 
@@ -93,6 +94,24 @@ class ChatTokenizer:
         self.config = config
         self.template = template
         self.day = day  # what the template is told that today is; None: the clock's
+        self.template_file = ""  # where it stands, for findings
+
+    def with_template(self, template: str) -> ChatTokenizer:
+        """The same words under another template."""
+        other = ChatTokenizer(self.folder, self.vocabulary, self.config, template, self.day)
+        other.template_file = self.template_file
+        return other
+
+    @property
+    def broken(self) -> str:
+        """Where the template is no valid Jinja, and why; empty if it is."""
+        try:
+            environment = self._compiled.environment
+        except jinja2.TemplateSyntaxError as error:
+            return f"line {error.lineno}: {error.message}"
+        except (jinja2.TemplateError, TypeError, ValueError, *UNBOUNDED) as error:
+            return str(error)
+        return "" if environment else "no environment"
 
     @property
     def dated(self) -> bool:
@@ -111,10 +130,27 @@ class ChatTokenizer:
         return text
 
     @cached_property
+    def added(self) -> dict[str, int]:
+        """Tokens that are found in a text before any other, by their text."""
+        decoder = self.vocabulary.get_added_tokens_decoder()
+        return {token.content: index for index, token in decoder.items()}
+
+    @cached_property
     def special(self) -> dict[str, int]:
-        """Control tokens by their text: in a row's text they would become roles."""
-        added = self.vocabulary.get_added_tokens_decoder()
-        return {token.content: index for index, token in added.items() if token.special}
+        """Control tokens by their text: in a row's text they would become roles.
+
+        Some tokenizers mark their roles as plain words (`<｜User｜>`): what the template writes
+        around turns is one too, but not the marks of thoughts, which answers contain.
+        """
+        decoder = self.vocabulary.get_added_tokens_decoder()
+        marked = {token.content for token in decoder.values() if token.special}
+        talk = (Message("user", "\x1a"), Message("assistant", "\x1a"), Message("user", "\x1a"))
+        try:
+            written = self.render(talk, prompt=True) + self.render(talk[:2], prompt=False)
+        except TemplateRefused:
+            written = ""
+        marked |= {t for t in self.added if t in written and set(t) & set("<[|")} - THOUGHTS
+        return {text: index for text, index in self.added.items() if text in marked}
 
     def special_text(self, name: str) -> str:
         """`bos_token`, `eos_token`, ... as tokenizer_config.json names it, or nothing."""
@@ -124,8 +160,8 @@ class ChatTokenizer:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: generation_config.json's, and the tokenizer's end of turn."""
-        ids = {self.special[text] for name in END_NAMES
-               if (text := self.special_text(name) or name) in self.special}  # fmt: skip
+        ids = {self.added[text] for name in END_NAMES
+               if (text := self.special_text(name) or name) in self.added}  # fmt: skip
         path = self.folder / "generation_config.json"
         if path.is_file():
             eos = orjson.loads(path.read_bytes()).get("eos_token_id")
@@ -262,12 +298,16 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     try:
         template = _template(folder, config, template_file)
     except (OSError, UnicodeDecodeError) as error:
-        return SetupFacts("no-chat-template", template_file or str(folder), found=str(error))
+        return _no_file(folder, config, str(template_file or folder), error)
     if not template:
         return SetupFacts("no-chat-template", str(folder))
     vocabulary.no_truncation()
     vocabulary.no_padding()
     tokenizer = ChatTokenizer(folder, vocabulary, config, template, day)
+    tokenizer.template_file = template_file or _place(folder)
+    if words := tokenizer.broken:
+        spare = _own(folder, config) if template_file else ""
+        return SetupFacts("template-unfit", tokenizer.template_file, "broken", words, spare)
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -280,6 +320,28 @@ def _day(about: Path) -> date | None:
     """The day that an adapter of ours was trained to see in its prompts, if it is one."""
     told = orjson.loads(about.read_bytes()).get("day") if about.is_file() else None
     return None if told is None else date.fromisoformat(told)
+
+
+def _no_file(
+    folder: Path, config: dict[str, Any], asked: str, error: OSError | UnicodeDecodeError
+) -> SetupFacts:
+    """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
+    reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+    return SetupFacts("no-chat-template", asked, reason, _own(folder, config))
+
+
+def _own(folder: Path, config: dict[str, Any]) -> str:
+    """Where a model's own template stands; empty if it has none that can be read."""
+    try:
+        return _place(folder) if _template(folder, config, None) else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _place(folder: Path) -> str:
+    """Where a model's own template stands."""
+    name = "chat_template.jinja"
+    return str(folder / (name if (folder / name).is_file() else "tokenizer_config.json"))
 
 
 def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:

@@ -6,8 +6,9 @@ message carries the template's words.
 Why it matters: the template is what every other program uses too. A conversation that it refuses
 can be trained by a trick, but never be sent.
 
-How to mend it: change the row to what the template allows. Gemma, for example, has no system
-role: put that text at the front of the first question.
+How to mend it: change the row to what the template allows, as the message says. Where a template
+wants user and assistant to alternate, make two turns of one role one turn. (A template that
+refuses every row is at fault itself: P008. One without a system role is no fault: D041.)
 
 P003 template-refused：对话模板拒绝了这条数据。
 
@@ -15,18 +16,36 @@ P003 template-refused：对话模板拒绝了这条数据。
 
 为什么重要：别的程序用的也是这份模板。它拒绝的对话，就算想办法训练进去，也没法发送。
 
-怎么改：把数据改成模板允许的样子。例如 Gemma 没有 system 角色，可以把那段话放到第一个问题的开头。
+怎么改：按提示把数据改成模板允许的样子。模板要求 user 和 assistant 交替时，
+把同一角色的两轮合并成一轮。
+（什么数据都拒绝的模板，错在模板：P008。没有 system 角色的模板不算错：D041。）
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+OWN = {  # what suretune itself says of a template, not the template
+    "the prompt that this template sends is not how it writes the same answer": (
+        "模板发送的提示，与它写出同一个回答时的开头不一致"
+    ),
+    "no end token follows the answer: the model would never stop": (
+        "回答后面没有结束符：模型会停不下来"
+    ),
+    "a role token stands in the text": "文本里有角色标记",
+}
+
+
+def check(fault: Fault) -> Values | None:
+    values = for_fault("template-refused")(fault)
+    return values and {**values, "found": Text(fault.found, OWN.get(fault.found, fault.found))}
+
 
 GUARD = Guard(
     code="P003",
     name="template-refused",
     stops=True,
     facts=Fault,
-    check=for_fault("template-refused"),
+    check=check,
     what=Text(
         "{where}: the chat template refuses this row: {found}",
         "{where}：对话模板拒绝了这条数据：{found}",
@@ -36,8 +55,7 @@ GUARD = Guard(
         "模板拒绝的对话，以后也没法发给模型。",
     ),
     fix=Text(
-        "{hint} Change the row to what the template allows, then look again with "
-        "`suretune check --dataset {file}`.",
-        "{hint}改成模板允许的样子，再用 `suretune check --dataset {file}` 检查。",
+        "{hint} Change the row so, then look again with `suretune check --dataset {file}`.",
+        "{hint}改好以后，再用 `suretune check --dataset {file}` 检查。",
     ),
 )

@@ -16,6 +16,7 @@ from tokenizers.decoders import DecodeStream
 
 from suretune import rundir, typed
 from suretune.data.base import Base, find_base
+from suretune.data.fitness import with_system_role
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
@@ -58,6 +59,8 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     tokenizer = load_tokenizer(words, config.model.chat_template)
     if isinstance(tokenizer, SetupFacts):
         raise journal.stop(tokenizer)
+    if words == base.folder:  # an adapter's template is the one that it was trained with
+        tokenizer = with_system_role(tokenizer)
     model = _load(config, base, folder, str(about.get("base") or "another base"), journal)
     chosen = about.get("system") if system is None else system
     return Speaker(model, tokenizer, chosen, base.name, folder)

@@ -25,6 +25,7 @@ from suretune.data.collect import (
     data_facts,
     entry_of,
 )
+from suretune.data.fitness import flaw, with_system_role
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
@@ -153,7 +154,13 @@ def _open(model: str, template: str | None, journal: Journal) -> tuple[Base, Cha
     tokenizer = load_tokenizer(base.folder, template)
     if isinstance(tokenizer, SetupFacts):
         raise journal.stop(tokenizer)
-    return base, tokenizer
+    if wrong := flaw(tokenizer):
+        place, spare = tokenizer.template_file, ""
+        own = load_tokenizer(base.folder) if template else tokenizer
+        if isinstance(own, ChatTokenizer) and not flaw(own):
+            spare = own.template_file
+        raise journal.stop(SetupFacts("template-unfit", place, wrong.reason, wrong.found, spare))
+    return base, with_system_role(tokenizer)
 
 
 def _look_at_model(resolved: Resolved, base: Base, journal: Journal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -162,6 +163,21 @@ def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
     for name, hint in why.items():
         if resolved.given(name):
             yield FlagFacts("harmless-no-effect", f"--{name}", hint=hint)
+    if template := resolved.config.model.template:
+        yield _template(template)
+
+
+def _template(name: str) -> FlagFacts:
+    """The name of a template in other tools; a file is meant for another flag."""
+    if Path(name).is_file() or name.endswith((".jinja", ".jinja2", ".j2")):
+        return FlagFacts("bad-value", "--template", name, hint=Text(
+            f"a file is given with `--chat_template {shlex.quote(name)}`",
+            f"文件要写成 `--chat_template {shlex.quote(name)}`"))  # fmt: skip
+    return FlagFacts("harmless-no-effect", "--template", name, hint=Text(
+        "the model's own chat template is used, which `--preview 5` shows; another one is given as"
+        " a file, `--chat_template FILE`",
+        "用的是模型自带的对话模板,`--preview 5` 可以看到;要用别的模板,请给出文件:"
+        "`--chat_template FILE`"))  # fmt: skip
 
 
 def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:

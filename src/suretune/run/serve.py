@@ -18,6 +18,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from suretune import rundir
+from suretune.data.fitness import with_system_role
 from suretune.data.template import load_tokenizer
 from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS
@@ -260,6 +261,7 @@ def served_base(house: House, journal: Journal) -> Served:
         if not house.candidates:
             raise journal.stop(words)
         words = house.candidates[0].tokenizer
+    words = with_system_role(words)
     name = base_name(house.base)
     about = {
         "sealed": False,

@@ -1,0 +1,61 @@
+"""D040 rendered-text: rows that were written by a chat template already were read back into turns.
+
+What it looks at: texts and prompts that are from end to end what a template of a known family
+writes: ChatML, Llama-2 and Mistral, Llama-3, Gemma, Phi-3, Zephyr, DeepSeek, Vicuna, Alpaca,
+`Human:` and `Assistant:`, and others.
+
+Why it matters: wrapped once more, one turn would nest in another; learned as plain text, questions
+would be learned like answers. Read back, the model's own template writes them, and only the answers
+are learned.
+
+How to mend it: nothing needs mending. `--preview 5` shows the turns of the first rows.
+
+D040 rendered-text：已经套过对话模板的数据，被读回成了各轮对话。
+
+看什么：整段文本或整个提示是不是某个已知模板写出来的：ChatML、Llama-2 和 Mistral、Llama-3、Gemma、
+Phi-3、Zephyr、DeepSeek、Vicuna、Alpaca、`Human:` 与 `Assistant:` 等等。
+
+为什么重要：再套一层模板，轮次就会互相嵌套；当成纯文本，问题也会像回答一样被学进去。
+读回之后，由模型自己的模板来写，并且只学回答。
+
+怎么改：不需要改。`--preview 5` 可以看到前几条数据的各轮对话。
+"""
+
+from suretune.guards.guard import Guard, Values, some
+from suretune.types import DataFacts, Text
+
+
+def check(facts: DataFacts) -> Values | None:
+    rows = facts.rendered
+    if not rows:
+        return None
+    forms = facts.rendered_as
+    return {
+        "where": rows[0],
+        "count": len(rows),
+        "examples": facts.examples,
+        "rows": some(rows),
+        "form": Text(forms, forms.replace(" or ", " 或 ").replace(" and ", " 与 ")),
+    }
+
+
+GUARD = Guard(
+    code="D040",
+    name="rendered-text",
+    stops=False,
+    facts=DataFacts,
+    check=check,
+    what=Text(
+        "{count} of {examples} rows were already written as conversations ({form}); they were read "
+        "back into turns: {rows}.",
+        "{examples} 条数据里有 {count} 条已经写成了对话格式（{form}），已读回成各轮对话：{rows}。",
+    ),
+    why=Text(
+        "Wrapped once more, or learned as plain text, their roles would be learned wrongly.",
+        "再套一层模板，或者当成纯文本，角色都会学错。",
+    ),
+    fix=Text(
+        "Nothing needs mending; `--preview 5` shows the turns.",
+        "不需要改；`--preview 5` 可以看到各轮对话。",
+    ),
+)
