@@ -65,18 +65,43 @@ _NOTHING = re.compile(
     r"\b(?:none|nothing|zero)\b|\bno (?:\w+ ){1,3}(?:left|remain\w*)\b|没有?(?:剩|了)|不剩"
 )
 
+_COUNTED = re.compile(r"\s?[\u4e00-\u9fff]|\s[a-z]+")
+"""What a number counts: the sign or word behind it."""
+_WANTED = re.compile(
+    r"(?:几|多少)\s?[\u4e00-\u9fff][^,?。\n]{0,5}"
+    r"|\bhow many(?! (?:are|is|were|was|do|does|did|will|would|have|has|had|can|remain|left|in)\b)"
+    r"(?: [a-z]+){1,3}"
+)
+_ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
+
 Marker = Sequence[re.Match[str]]
 
 
 def agrees(answer: str, asked: str, value: float, tolerance: float = 0.0) -> bool:
     """Whether the answer's result is this value."""
     result = result_of(answer, asked, year=1000 <= value <= 2100 and float(value).is_integer())
+    if result is not None and _counts_another(readable(answer), result, readable(asked)):
+        return False
     if result is None:
         return value == 0 and _NOTHING.search(readable(answer)) is not None
     if re.search("千[米克]", answer) and "千 " not in answer:  # 一千米: one kilometre, 1000 metres
         spaced = re.sub("千(?=[米克])", "千 ", answer)
         return _is(result, value, tolerance) or agrees(spaced, asked, value, tolerance)
     return _is(result, value, tolerance)
+
+
+def _counts_another(text: str, result: Number, asked: str) -> bool:
+    """Whether it counts what was given and not what was asked for: 16 cars, and not 16 wheels."""
+    told = _COUNTED.match(text, result.end)
+    wanted = [*_WANTED.finditer(asked)]
+    if told is None or not wanted:
+        return False
+    unit = told[0].strip()
+    sought = wanted[-1].group()
+    if unit in _ANY_UNIT or unit in sought or unit.rstrip("s") in sought:
+        return False
+    given = (_COUNTED.match(asked, number.end) for number in numbers(asked))
+    return any(found is not None and found[0].strip() == unit for found in given)
 
 
 def _is(result: Number, value: float, tolerance: float) -> bool:

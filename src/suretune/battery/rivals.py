@@ -53,6 +53,8 @@ _OR = re.compile(
     r"(?:the |an? )?[\"']?((?:[a-z]+[\s-]?){1,3}?)"
     r"(?=\s*(?:[\"'.,;:!?()]|$)|\s(?:in|of|for|from|that|which|who|when|at|with|is|are|because)\b)"
 )
+_GLOSS = re.compile(r"\bmean(?:s|ing)?\b|\bopposite\b|\btranslation\b")
+"""Asks for what has more than one right word: "friend or pal" leaves nothing open."""
 _NO_OTHER = re.compile(
     r"(?:more|less|so|other|others|any|another|its|their|his|her|not|even|rather|in|to|by|at|on"
     r"|otherwise|similar|something|anything|for|with|without)\b"
@@ -75,7 +77,9 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
     really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
     if really and not says_one(really[1], words, free=True):
         return False
-    return not any(_or_another(text, place[1], words, asked) for place in found if place[2])
+    kind = {word for rival in rivals for word in rival.lower().split()}
+    others = kind if _GLOSS.search(asked.lower()) else None
+    return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
 
 
 def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[Place]:
@@ -119,10 +123,17 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     )
 
 
-def _or_another(text: str, end: int, words: Sequence[str], asked: str) -> bool:
-    """Whether "or" and something that is neither right nor the question's follows."""
+def _or_another(
+    text: str, end: int, words: Sequence[str], asked: str, others: set[str] | None
+) -> bool:
+    """Whether "or" and something that is neither right nor the question's follows.
+
+    `others`: words of which it has to have one, where more than one thing may be right.
+    """
     other = _OR.match(text[end : end + 100].lower())
     if other is None or _NO_OTHER.match(other[1]):
+        return False
+    if others is not None and not others & set(other[1].split()):
         return False
     same = says_one(other[1], words, free=True) or any(
         says_one(asked.lower(), [word], free=True) for word in other[1].split()

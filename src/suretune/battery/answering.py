@@ -1,0 +1,113 @@
+"""Whether a Chinese answer gives the right word that it says as its answer.
+
+Chinese has no word edges and its checks have few rivals: saying the word would easily be enough.
+Three ways of saying it give no answer: as one of several of a kind ("非洲和亚洲"), in the place of
+what was asked about ("李靖的父亲叫…" where Nezha's father was asked for), and as the subject of a
+statement that has nothing to do with the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from suretune.battery.folding import CJK, flat
+from suretune.battery.saying import NUMERALS, Said, places
+
+_HAN = re.compile(f"[{CJK}]")
+_ONE = re.compile(
+    r"谁|哪(?!吒)|几|多少|叫什么|什么(?:颜色|语言|名字|职业|地方|城市|植物|食物|味道)"
+)
+"""Questions that ask for one thing."""
+_OPEN = re.compile(r"谁|哪(?!吒)|几|多少|什么|怎")
+_END = re.compile(r"[,;:.!?、。\n]")
+_AND = "或者?|和|与|及|到|至|还是"
+_JOINS = rf"(?:\s*(?:[、,~-]|{_AND})\s*)+"
+_CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
+_NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"
+_TELLS = re.compile(r"(?:是|位于|属于|的|在|有|为)")
+LEAST_FRAME = 3  # characters of the question that are its frame and no accident
+LONGEST_TAIL = 6  # characters behind a word that may be said again behind its rival
+LEAST_STATEMENT = 5  # characters of a statement about something
+
+
+def answers(text: str, options: Sequence[Said], asked: str) -> bool:
+    """Whether a flat text that says one of these gives it as the answer to the question."""
+    words = [option for option in options if isinstance(option, str)]
+    question = flat(asked)
+    if len(words) < len(options) or not _HAN.search(question):
+        return True
+    found = sorted({span for word in words for span in places(text, word)})
+    if any(_frames(text, span, question) for span in found):
+        return False
+    if _ONE.search(question) and any(_one_of_several(text, s, words, question) for s in found):
+        return False
+    return not _about_something_else(text, found, words, question)
+
+
+def _frames(text: str, span: tuple[int, int], question: str) -> bool:
+    """Whether the word stands where the question has what it asks about."""
+    start, end = span
+    if end - start < 2:
+        return False
+    behind = text[end : end + LEAST_FRAME]
+    at = question.find(behind)
+    if len(behind) < LEAST_FRAME or _END.match(behind) or at <= 0:
+        return False
+    before = _END.split(question[:at])[-1]
+    return bool(_HAN.search(before)) and not _OPEN.search(before)
+
+
+def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], question: str) -> bool:
+    """Whether another of its kind is claimed beside it, in the same words."""
+    start, end = span
+    word = text[start:end]
+    tail = _CLAUSE_END.split(text[end:], maxsplit=1)[0]
+    if len(tail) > LONGEST_TAIL:
+        return False
+    for other in _of_its_kind(word):
+        behind = re.match(_JOINS + f"({other})" + re.escape(tail), text[end + len(tail) :])
+        before = re.search(f"({other})(?:{re.escape(tail)}{_JOINS}|(?:{_AND}))$", text[:start])
+        for found in (behind, before):
+            if found and not _known(found[1], words, question):
+                return True
+    return False
+
+
+def _of_its_kind(word: str) -> Iterator[str]:
+    """Numbers, or names that end alike: 三楼 and 四楼, 非洲 and 亚洲."""
+    if re.fullmatch(_NUMERAL, word):
+        yield _NUMERAL
+    elif len(word) > 1 and _HAN.match(word[-1]):
+        yield rf"(?:(?!{_JOINS})[{CJK}\d]){{1,{len(word)}}}?{word[-1]}"
+
+
+def _known(other: str, words: Sequence[str], question: str) -> bool:
+    """Whether it is right itself, or what the question is about."""
+    return other in question or any(flat(word) in other or other in flat(word) for word in words)
+
+
+def _about_something_else(
+    text: str, found: Sequence[tuple[int, int]], words: Sequence[str], question: str
+) -> bool:
+    """Whether the word is but the subject of a statement without a word of the question."""
+    lead = re.match(r"[\s\"'《「]*", text)
+    start = lead.end() if lead else 0
+    first = next(((s, e) for s, e in found if s == start and 2 <= e - s <= 4), None)
+    if first is None or not _OPEN.search(question) or not _HAN.match(text[start]):
+        return False
+    told = text[first[1] :].lstrip("\"'》」")
+    if not _TELLS.match(told) or len(_HAN.findall(told)) < LEAST_STATEMENT:
+        return False
+    for word in words:
+        told, question = told.replace(flat(word), " "), question.replace(flat(word), " ")
+    return not _pairs(told) & _pairs(question)
+
+
+def _pairs(text: str) -> set[str]:
+    """Two Chinese characters side by side, the nearest that there is to words."""
+    return {
+        text[at : at + 2]
+        for at in range(len(text) - 1)
+        if _HAN.match(text[at]) and _HAN.match(text[at + 1])
+    }
