@@ -40,6 +40,12 @@ _JOINS = re.compile(
     r"(?:\s*\b(?:also|even|possibly|perhaps|maybe|sometimes|the|an?|by|in|of|to|my|your|then)\b)*"
     r"\s*[\"'(]*"
 )
+_WHICH_IS = re.compile(
+    r"[\"')]*,?\s*(?:which|that) (?:is|are|was|were|means) (?:the |an? |at )?[\"']?"
+)
+"""Between two that are said to be one: "2 pm, which is 1 pm"."""
+_PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
+_DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
 _ALSO = re.compile(
     r"[^.!?\n]{0,24}\b(?:but|and|though|although)\b[^.!?\n]{0,24}\balso (?:been )?"
     r"(?:believed|said|thought|considered|attributed|credited|possible|possibly|claimed)\b[^.!?\n]*"
@@ -48,6 +54,17 @@ _ACTUALLY = re.compile(
     r"[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,24}\b(?:actually|in fact|in reality)\b([^.!?\n]*)"
 )
 """Behind a right word: what the answer says it really is."""
+_CORRECTS = re.compile(
+    r"\b(?:however|but|yet|though|in fact|in reality)\b[^.!?\n]*?"
+    r"\b(?:actual|actually|real|really|true|truly|in fact|in reality)\b[^.!?\n]*"
+)
+"""A later sentence that takes the first answer back: "However, the real inventor was ..."."""
+_KIN = re.compile(
+    r"(?:'s|s')(?: \w+)? (?:son|daughter|brother|sister|father|mother|wife|husband|student|pupil"
+    r"|friend|nephew|niece|cousin|uncle|grandson|grandfather|apprentice|contemporar(?:y|ies)"
+    r"|followers?|teacher|master|workshop|assistant)\b"
+)
+_BY = re.compile(r"\bby (?:the |sir |king )?[\w\s.]{0,24}$")
 _OR = re.compile(
     r"[\"')]*(?:\s*\([^()]{0,40}\))?,?\s+or\s+(?:even |possibly |perhaps |maybe |also |simply )?"
     r"(?:the |an? )?[\"']?((?:[a-z]+[\s-]?){1,3}?)"
@@ -74,6 +91,12 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
             return False
     if any(_both(text, one, two, found[0]) for one in found for two in found):
         return False
+    if any(not place[2] and _done_by(text, place, asked) for place in found):
+        return False
+    if any(place[2] and _by_kin(text, place) for place in found):
+        return False
+    if any(_corrected(found, span.span()) for span in _CORRECTS.finditer(text.lower())):
+        return False
     really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
     if really and not says_one(really[1], words, free=True):
         return False
@@ -98,6 +121,22 @@ def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[
     return sorted(place for place in whole if _claimed(text, place))
 
 
+def _by_kin(text: str, place: Place) -> bool:
+    """ "By Mozart's sister" names another than Mozart."""
+    before, behind = text[max(0, place[0] - 40) : place[0]], text[place[1] : place[1] + 40]
+    return _KIN.match(behind.lower()) is not None and _BY.search(before.lower()) is not None
+
+
+def _done_by(text: str, place: Place, asked: str) -> bool:
+    """Whether it is said to have done what was asked about: "written by the poet Odysseus"."""
+    verb = _DONE.search(asked.lower())
+    if verb is None:
+        return False
+    done = _PARTICIPLES.get(verb[1], verb[1])
+    before = text[max(0, place[0] - 60) : place[0]].lower()
+    return re.search(rf"\b{done} by (?:[\w\s,]{{0,32}}[\s,])?$", before) is not None
+
+
 def _claimed(text: str, place: Place) -> bool:
     start, end, right = place
     if denied(text, start, end) or not stands_alone(text, end):
@@ -118,9 +157,15 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     between = text[one[1] : two[0]].lower()
     if first not in (one, two) and " or " not in between:
         return False
-    return _JOINS.fullmatch(between) is not None or (
+    return (_JOINS.fullmatch(between) or _WHICH_IS.fullmatch(between)) is not None or (
         len(between) < 120 and _ALSO.fullmatch(between) is not None
     )
+
+
+def _corrected(found: Sequence[Place], span: tuple[int, int]) -> bool:
+    """Whether what stands there claims a rival and no right one, after a right one was claimed."""
+    inside = [place for place in found if span[0] <= place[0] < span[1]]
+    return found[0][0] < span[0] and bool(inside) and not any(place[2] for place in inside)
 
 
 def _or_another(

@@ -126,7 +126,9 @@ def places(text: str, word: str) -> Iterator[tuple[int, int]]:
         at = start + 1 if inside else max(end, start + 1)
 
 
-_COMPOUND = re.compile(r"-(?!colou?red)(?:[a-z]+ed|like|free|proof|shaped|style|themed)\b")
+_COMPOUND = re.compile(
+    r"-(?!colou?red)(?:[a-z]+ed|like|free|proof|shaped|style|themed|speaking|based|born)\b"
+)
 
 
 def stands_alone(text: str, end: int) -> bool:
