@@ -52,7 +52,7 @@ _BEHIND = re.compile(
     r"['\")\]]*(?:\s*\([^()]{0,60}\))?(?:,\s*[^,.;!?]{1,60},)?\s+(?:itself )?"
     r"(?:(?:is|are|was|were|did)\s+(?:actually |really |definitely |certainly )?not"
     r"(?! only| just| merely| simply| until)|(?:is|are) no longer|(?:was|is|were|are) never"
-    r"|has never been)\b"
+    r"|has never been)\b|['\")\]]*,\s+no(?=[.!]\s)"
 )
 
 # The same in Chinese, where a comma ends the clause.

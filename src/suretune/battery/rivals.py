@@ -46,6 +46,12 @@ _WHICH_IS = re.compile(
 """Between two that are said to be one: "2 pm, which is 1 pm"."""
 _PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
 _DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
+_NAME = r"((?:[A-Z][\w.'-]*\s+){1,3}[A-Z][\w.'-]*)"
+_CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
+_CALLED = re.compile(
+    r"\b(?:is|are|it|them|they|him|her)(?: \w+ly| also| often)? (?:called|known as|named|termed"
+    r"|referred to as)\s+([^.!?\n]{1,60})"
+)
 _ALSO = re.compile(
     r"[^.!?\n]{0,24}\b(?:but|and|though|although)\b[^.!?\n]{0,24}\balso (?:been )?"
     r"(?:believed|said|thought|considered|attributed|credited|possible|possibly|claimed)\b[^.!?\n]*"
@@ -91,6 +97,8 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
             return False
     if any(_both(text, one, two, found[0]) for one in found for two in found):
         return False
+    if _another_first(text, found[0][0], words, asked):
+        return False
     if any(not place[2] and _done_by(text, place, asked) for place in found):
         return False
     if any(place[2] and _by_kin(text, place) for place in found):
@@ -125,6 +133,26 @@ def _by_kin(text: str, place: Place) -> bool:
     """ "By Mozart's sister" names another than Mozart."""
     before, behind = text[max(0, place[0] - 40) : place[0]], text[place[1] : place[1] + 40]
     return _KIN.match(behind.lower()) is not None and _BY.search(before.lower()) is not None
+
+
+def _another_first(text: str, start: int, words: Sequence[str], asked: str) -> bool:
+    """Whether what stands before the right word names another, of whom no list of rivals knows."""
+    question = asked.lower()
+    if _CALLS.search(question) and (named := _CALLED.search(text.lower())):
+        first = re.split(r"\W+", named[1].strip())[0]
+        known = says_one(named[1], words, free=True) or says_one(question, [first], free=True)
+        return named.start() < start and not known
+    verb = _DONE.search(question)
+    if verb is None:
+        return False
+    done = _PARTICIPLES.get(verb[1], verb[1])
+    person = re.search(
+        rf"\b(?:{done} by|attributed to|credited to|named)\s+(?:[a-z'-]+,?\s+){{0,8}}{_NAME}", text
+    )
+    if person is None or person.start() >= start:
+        return False
+    known = says_one(person[1], words, free=True)
+    return not known and not any(word in question for word in person[1].lower().split())
 
 
 def _done_by(text: str, place: Place, asked: str) -> bool:

@@ -27,9 +27,12 @@ def is_exactly(answer: str, options: Sequence[str], *, case: bool = False) -> bo
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
 
+_LOOP = re.compile(r"(\b\w[^\n.!?]{11,79}?)(?:\W*\1){3,}")
+
+
 def begins(answer: str, options: Sequence[str]) -> bool:
-    """Whether the answer begins with one of these, as a whole word."""
-    return any(_at_edge(answer, option, 0) for option in options)
+    """Whether the answer begins with one of these, as a whole word, and goes on in no circle."""
+    return not _LOOP.search(answer) and any(_at_edge(answer, option, 0) for option in options)
 
 
 def finishes(answer: str, options: Sequence[str]) -> bool:
