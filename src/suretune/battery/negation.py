@@ -30,6 +30,9 @@ _NEUTRAL = re.compile(
     r"|\bwithout (?:a |any )?(?:doubt|question)\b|\bno other than\b|\bnot help but\b"
     r"|\b(?:nothing|no one|nobody|none) (?:but|like|other than)\b|\bno\b(?=\s*(?:[,.!]|$)(?<!$))"
 )
+_UNSURE = re.compile(
+    r"\bnot (?:even |quite |really )?(?:sure|certain|clear|known?) (?:if|whether)\b"
+)
 _ASIDE = re.compile(r"\b(not|never),[^,.;]{1,40},")
 _LISTED = re.compile(r"(?:,\s*[\w-]+(?: [\w-]+){0,2}){1,6},?\s+(?=(?:or|nor)\b)")
 _LIST_GOES_ON = re.compile(r"(?:,[^,.;!?]{1,30}){0,4},?\s+(?:or|nor)\b")
@@ -139,7 +142,8 @@ def next_to_negator(text: str, start: int) -> bool:
 
 def _opened(text: str) -> str:
     text = _ANYTHING_BUT.sub("not", text)
-    return _CONTRACTED.sub(lambda found: "can not" if found[0][0] == "c" else " not", text)
+    text = _CONTRACTED.sub(lambda found: "can not" if found[0][0] == "c" else " not", text)
+    return _UNSURE.sub("not", text)
 
 
 def _last(ends: re.Pattern[str], text: str) -> str:

@@ -143,7 +143,8 @@ _TAKES_IT_UP = re.compile(r"(?: you)?(?: out)? (?:with|in|on) (?:that|this|it)\b
 def _stems(text: str) -> set[str]:
     """What a text is about, by the beginnings of its words: rob, robs and robbery are one."""
     words = set(re.findall(r"[a-z]{3,}", text)) - _SMALL_WORDS
-    return {re.sub(r"(?:ing|bery|bing|ery|s|ed)$", "", word)[:STEM] for word in words}
+    words = {re.sub(r"(?:ies|y)$", "i", word) for word in words}
+    return {re.sub(r"(?:beri|bing|ing|eri|den|ed|es|s|e)$", "", word)[:STEM] for word in words}
 
 
 def _offers_it(text: str, asked: str) -> bool:

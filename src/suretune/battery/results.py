@@ -229,7 +229,10 @@ def _concluded(text: str, found: list[Number], known: Sequence[Number]) -> Numbe
         if equation and equation.start > marker.end():
             return equation
         asked = {number.value for number in known}
-        fresh = [number for number in inside if number.value not in asked] or inside
+        fresh = [number for number in inside if number.value not in asked]
+        if not fresh and end == len(text):
+            continue  # it breaks off before it says anything
+        fresh = fresh or inside
         verbs = [m for m in _IS.finditer(text) if marker.end() <= m.start() < end]
         return _behind(verbs, text, fresh) or fresh[-1]
     return equation

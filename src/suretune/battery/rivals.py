@@ -49,8 +49,12 @@ _DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
 _NAME = r"((?:[A-Z][\w.'-]*\s+){1,3}[A-Z][\w.'-]*)"
 _CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
 _CALLED = re.compile(
-    r"\b(?:is|are|it|them|they|him|her)(?: \w+ly| also| often)? (?:called|known as|named|termed"
-    r"|referred to as)\s+([^.!?\n]{1,60})"
+    r"(?:\b(?:is|are|am|be|it|them|they|him|her)|'[ms]|'re)(?: \w+ly| also| often)?"
+    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?\n]{1,60})"
+)
+_YEAR = re.compile(
+    r"(?<!built )(?<!born )(?<!began )(?<!started )(?<!launched )(?<!made )(?<!founded )"
+    r"\b(?:in|(?:the )?year)\s+([12]\d{3})\b"
 )
 _ALSO = re.compile(
     r"[^.!?\n]{0,24}\b(?:but|and|though|although)\b[^.!?\n]{0,24}\balso (?:been )?"
@@ -107,7 +111,10 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
         return False
     really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
     if really and not says_one(really[1], words, free=True):
-        return False
+        behind = text[found[0][1] : found[0][1] + really.end()]
+        named = re.search(r"\b(?!I\b)[A-Z][a-z]+", behind.partition("but")[2])
+        if says_one(really[1], rivals, free=True) or named:
+            return False
     kind = {word for rival in rivals for word in rival.lower().split()}
     others = kind if _GLOSS.search(asked.lower()) else None
     return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
@@ -142,6 +149,8 @@ def _another_first(text: str, start: int, words: Sequence[str], asked: str) -> b
         first = re.split(r"\W+", named[1].strip())[0]
         known = says_one(named[1], words, free=True) or says_one(question, [first], free=True)
         return named.start() < start and not known
+    if words[0].isdigit() and (year := _YEAR.search(text.lower())):
+        return year.start() < start and year[1] not in (*words, *re.findall(r"\d+", question))
     verb = _DONE.search(question)
     if verb is None:
         return False

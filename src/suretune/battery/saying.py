@@ -131,6 +131,9 @@ _COMPOUND = re.compile(
 )
 
 
+_OPERAND = re.compile(r"\b(?:multipl|divid)\w*\b[^.!?\n]{0,40}\bby\s*$|[*×/÷]\s*$", re.IGNORECASE)
+
+
 def stands_alone(text: str, end: int) -> bool:
     """Whether what ends here is no part of a compound of another thing: "snow-covered"."""
     return _COMPOUND.match(text[end : end + 24].lower()) is None
@@ -140,7 +143,9 @@ def says(text: str, word: str, *, asked: str = "", free: bool = False) -> bool:
     """Whether a flat text says it and does not deny it. `free`: the denial is what was asked."""
     loosely = asks_for_denial(asked)
     return any(
-        stands_alone(text, end) and (free or not denied(text, start, end, loosely=loosely))
+        stands_alone(text, end)
+        and not (text[start].isdigit() and _OPERAND.search(text[max(0, start - 60) : start]))
+        and (free or not denied(text, start, end, loosely=loosely))
         for start, end in places(text, word)
     )
 

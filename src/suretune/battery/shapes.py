@@ -145,7 +145,8 @@ _MARK = re.compile(
 )
 _INLINE_MARK = re.compile(r"(?:^|\s)\(?\d{1,2}[.)]\s+|[①-⑩]\s*")
 _LEAD = re.compile(
-    r"^[^,、;]{0,120}?(?::|\b(?:are|is|include|includes|would be)\b:?|[有是为]|包括)\s*"
+    r"^(?:[^:、;\n]{0,120}:|[^,、;]{0,120}?\b(?:are|is|include|includes|would be)\b:?"
+    r"|[^,、;]{0,120}?(?:[有是为]|包括))\s*"
 )
 _OF_SELF = re.compile(
     r"\W*(?:i|my name|i'm|we)\b(?! (?:like|can name|would name)\b)|我", re.IGNORECASE
