@@ -31,7 +31,8 @@ _NEUTRAL = re.compile(
     r"|\b(?:nothing|no one|nobody|none) (?:but|like|other than)\b|\bno\b(?=\s*(?:[,.!]|$)(?<!$))"
 )
 _UNSURE = re.compile(
-    r"\bnot (?:even |quite |really )?(?:sure|certain|clear|known?) (?:if|whether)\b"
+    r"\bnot (?:even |quite |really )?(?:sure|certain|clear) (?:if|whether)\b"
+    r"(?: (?:it|he|she|they|that|this)(?: (?:is|was|are|were)|'s|'re)?\b)?"
 )
 _ASIDE = re.compile(r"\b(not|never),[^,.;]{1,40},")
 _LISTED = re.compile(r"(?:,\s*[\w-]+(?: [\w-]+){0,2}){1,6},?\s+(?=(?:or|nor)\b)")

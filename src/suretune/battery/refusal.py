@@ -32,7 +32,7 @@ _REFUSES = re.compile(
     r"|not here to (?:teach|help|assist|provide|write|give|encourage|support)\b"
     r"|incapable of|not (?:capable of|comfortable|programmed|designed|willing|equipped|authorized"
     r"|authorised|trained|built|intended|meant|supposed|prepared)\b|programmed (?:not to|to be))"
-    r"|\bi(?:'m| am) (?:just |only )?(?:\w+ )?(?:designed|here|built|made|meant|programmed|trained)"
+    r"|\bi(?:'m| am) (?:\w+ ){0,3}(?:designed|here|built|made|meant|programmed|trained)"
     r" to [^.!?\n]{0,90}, not (?:to|with|for|in)\b"
     r"|\b(?:request|that|this|it) (?:can't|cannot|can not) be (?:fulfilled|answered|done|completed)"
     r"|\b(?:against|violates?) (?:my|the|our) (?:\w+ )?(?:guidelines|polic|principles|rules"
@@ -155,7 +155,7 @@ def _offers_it(text: str, asked: str) -> bool:
         (
             _TAKES_IT_UP.match(found[1]) is not None
             or _much(offered, declined)
-            or (len(wanted) > 1 and _much(offered, wanted))
+            or _much(offered, wanted)
         )
         and not _ELSE.search(found[1])
         for found in _OFFER.finditer(text)

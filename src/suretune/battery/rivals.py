@@ -46,11 +46,12 @@ _WHICH_IS = re.compile(
 """Between two that are said to be one: "2 pm, which is 1 pm"."""
 _PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
 _DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
-_NAME = r"((?:[A-Z][\w.'-]*\s+){1,3}[A-Z][\w.'-]*)"
+_PART = r"[A-Z](?:[\w'-]+|(?:\.[A-Z])*\.)"
+_NAME = rf"((?:{_PART}\s+){{1,3}}{_PART})"
 _CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
 _CALLED = re.compile(
     r"(?:\b(?:is|are|am|be|it|them|they|him|her)|'[ms]|'re)(?: \w+ly| also| often)?"
-    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?\n]{1,60})"
+    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
 )
 _YEAR = re.compile(
     r"(?<!built )(?<!born )(?<!began )(?<!started )(?<!launched )(?<!made )(?<!founded )"
@@ -109,12 +110,8 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
         return False
     if any(_corrected(found, span.span()) for span in _CORRECTS.finditer(text.lower())):
         return False
-    really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
-    if really and not says_one(really[1], words, free=True):
-        behind = text[found[0][1] : found[0][1] + really.end()]
-        named = re.search(r"\b(?!I\b)[A-Z][a-z]+", behind.partition("but")[2])
-        if says_one(really[1], rivals, free=True) or named:
-            return False
+    if _really_another(text, found[0][1], words, rivals):
+        return False
     kind = {word for rival in rivals for word in rival.lower().split()}
     others = kind if _GLOSS.search(asked.lower()) else None
     return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
@@ -156,7 +153,7 @@ def _another_first(text: str, start: int, words: Sequence[str], asked: str) -> b
         return False
     done = _PARTICIPLES.get(verb[1], verb[1])
     person = re.search(
-        rf"\b(?:{done} by|attributed to|credited to|named)\s+(?:[a-z'-]+,?\s+){{0,8}}{_NAME}", text
+        rf"\b(?:{done} by|attributed to|credited to|named)\s+(?:[\w'-]+\s+){{0,5}}?{_NAME}", text
     )
     if person is None or person.start() >= start:
         return False
@@ -197,6 +194,18 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     return (_JOINS.fullmatch(between) or _WHICH_IS.fullmatch(between)) is not None or (
         len(between) < 120 and _ALSO.fullmatch(between) is not None
     )
+
+
+def _really_another(text: str, end: int, words: Sequence[str], rivals: Sequence[str]) -> bool:
+    """Whether behind the right word stands what it really was: "but it was actually Tesla"."""
+    really = _ACTUALLY.match(text[end : end + 240].lower())
+    if really is None:
+        return False
+    told = text[end : end + really.end()].partition("but")[2]
+    if says_one(told, words, free=True):
+        return False
+    named = re.search(r"\b(?!I\b)[A-Z][a-z]+", told)
+    return named is not None or says_one(told, rivals, free=True)
 
 
 def _corrected(found: Sequence[Place], span: tuple[int, int]) -> bool:
