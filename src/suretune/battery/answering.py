@@ -26,6 +26,8 @@ _JOINS = rf"(?:\s*(?:[、,~-]|{_AND})\s*)+"
 _CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
 _NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"
 _TELLS = re.compile(r"(?:是|位于|属于|的|在|有|为)")
+_IS_CALLED = re.compile(r"[\"'》」]*叫(?!做?人|喊|声|好)")
+_LISTED = re.compile(r"[、/]|或者?|和|与|还是")
 LEAST_FRAME = 3  # characters of the question that are its frame and no accident
 LONGEST_TAIL = 6  # characters behind a word that may be said again behind its rival
 LEAST_STATEMENT = 5  # characters of a statement about something
@@ -40,7 +42,10 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     found = sorted({span for word in words for span in places(text, word)})
     if any(_frames(text, span, question) for span in found):
         return False
-    if _ONE.search(question) and any(_one_of_several(text, s, words, question) for s in found):
+    if _ONE.search(question) and (
+        _lists(text, words, question)
+        or any(_one_of_several(text, span, words, question) for span in found)
+    ):
         return False
     return not _about_something_else(text, found, words, question)
 
@@ -50,6 +55,8 @@ def _frames(text: str, span: tuple[int, int], question: str) -> bool:
     start, end = span
     if end - start < 2:
         return False
+    if "叫什么" in question and _IS_CALLED.match(text[end:]) and text[start:end] not in question:
+        return True
     behind = text[end : end + LEAST_FRAME]
     at = question.find(behind)
     if len(behind) < LEAST_FRAME or _END.match(behind) or at <= 0:
@@ -65,7 +72,7 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
     tail = _CLAUSE_END.split(text[end:], maxsplit=1)[0]
     if len(tail) > LONGEST_TAIL:
         return False
-    for other in _of_its_kind(word):
+    for other in _of_its_kind(word, tail):
         behind = re.match(_JOINS + f"({other})" + re.escape(tail), text[end + len(tail) :])
         before = re.search(f"({other})(?:{re.escape(tail)}{_JOINS}|(?:{_AND}))$", text[:start])
         for found in (behind, before):
@@ -74,8 +81,21 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
     return False
 
 
-def _of_its_kind(word: str) -> Iterator[str]:
-    """Numbers, or names that end alike: 三楼 and 四楼, 非洲 and 亚洲."""
+def _lists(text: str, words: Sequence[str], question: str) -> bool:
+    """Whether the answer is nothing but a list, and something else is on it, too."""
+    items = [item.strip(" 。.\"'“”") for item in _LISTED.split(text.strip())]
+    if len(items) < 2 or not all(2 <= len(item) <= 5 for item in items):
+        return False
+    return any(not _known(item, words, question) for item in items)
+
+
+def _of_its_kind(word: str, tail: str) -> Iterator[str]:
+    """Numbers, or names that end alike: 三楼 and 四楼, 非洲 and 亚洲.
+
+    Where the same words stand behind both, whatever is the subject of them.
+    """
+    if len(tail) >= 2:
+        yield rf"(?:^|(?<=[,;:.!?。\s]))[{CJK}]{{1,4}}?"
     if re.fullmatch(_NUMERAL, word):
         yield _NUMERAL
     elif len(word) > 1 and _HAN.match(word[-1]):

@@ -72,6 +72,11 @@ _WANTED = re.compile(
     r"|\bhow many(?! (?:are|is|were|was|do|does|did|will|would|have|has|had|can|remain|left|in)\b)"
     r"(?: [a-z]+){1,3}"
 )
+_EVENT = re.compile(
+    r"([\u4e00-\u9fff]{2})(?<![有是共得为要付需剩下卖])了?\s?$"
+    r"|\b(gave away|ate|spent|lost|picked up|picks up|wins)\s$"
+)
+_ASKED = re.compile(r"[,。.]")
 _ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
 
 Marker = Sequence[re.Match[str]]
@@ -80,8 +85,10 @@ Marker = Sequence[re.Match[str]]
 def agrees(answer: str, asked: str, value: float, tolerance: float = 0.0) -> bool:
     """Whether the answer's result is this value."""
     result = result_of(answer, asked, year=1000 <= value <= 2100 and float(value).is_integer())
-    if result is not None and _counts_another(readable(answer), result, readable(asked)):
-        return False
+    if result is not None:
+        text, question = readable(answer), readable(asked)
+        if _counts_another(text, result, question) or _misquotes(text, result, question):
+            return False
     if result is None:
         return value == 0 and _NOTHING.search(readable(answer)) is not None
     if re.search("千[米克]", answer) and "千 " not in answer:  # 一千米: one kilometre, 1000 metres
@@ -102,6 +109,19 @@ def _counts_another(text: str, result: Number, asked: str) -> bool:
         return False
     given = (_COUNTED.match(asked, number.end) for number in numbers(asked))
     return any(found is not None and found[0].strip() == unit for found in given)
+
+
+def _misquotes(text: str, result: Number, asked: str) -> bool:
+    """Whether it says of the result what the question said of another number: 开走了17辆."""
+    event = _EVENT.search(text[: result.start])
+    if event is None or event[1] in _ASKED.split(asked)[-1]:
+        return False
+    return any(
+        number.value != result.value
+        and (told := _EVENT.search(asked[: number.start])) is not None
+        and told[1] == event[1]
+        for number in numbers(asked)
+    )
 
 
 def _is(result: Number, value: float, tolerance: float) -> bool:

@@ -119,9 +119,9 @@ def is_array(answer: str, length: int, among: Sequence[str] = ()) -> bool:
 
 
 def _agree(wanted: Any, got: Any) -> bool:
-    """Whether two JSON values are the same thing; null stands for any."""
+    """Whether two JSON values are the same thing; null stands for any single one."""
     if wanted is None:
-        return True
+        return not isinstance(got, (list, dict))
     if isinstance(wanted, bool):
         return got is wanted or (isinstance(got, str) and fold(got).strip() == str(wanted).lower())
     if isinstance(wanted, (int, float)):
