@@ -16,7 +16,7 @@ from suretune.battery.saying import NUMERALS, Said, places
 
 _HAN = re.compile(f"[{CJK}]")
 _ONE = re.compile(
-    r"谁|哪(?!吒)|几|多少|叫什么|什么(?:颜色|语言|名字|职业|地方|城市|植物|食物|味道)"
+    r"谁|哪(?!吒)|几|多少|叫什么|什么(?:颜色|语言|符号|名字|职业|地方|城市|植物|食物|味道)"
 )
 """Questions that ask for one thing."""
 _OPEN = re.compile(r"谁|哪(?!吒)|几|多少|什么|怎")
@@ -27,6 +27,15 @@ _CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
 _NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"
 _TELLS = re.compile(r"(?:是|位于|属于|的|在|有|为)")
 _IS_CALLED = re.compile(r"[\"'》」]*叫(?!做?人|喊|声|好)")
+_SUBJECT = re.compile(rf"[\"'《]?([{CJK}A-Za-z0-9-]{{2,8}})[\"'》]?是(?:哪|谁|什么)")
+_OWNED = re.compile(rf"([{CJK}]{{2,6}})的([{CJK}]{{2,6}}?)(?:叫|是)")
+_KIN = (
+    ("父", "爸", "爹"), ("妻", "老婆", "太太", "夫人", "媳妇"), ("师", "老师"),
+    ("女朋友", "恋人", "女友"),
+    ("作者", "作家", "写"), ("真名", "本名", "原名", "姓名", "名字"), ("主人", "主"),
+)  # fmt: skip
+_BOUND = re.compile(r"是|叫|为|有|在|属于|来自")
+_NEXT = re.compile(r"(?:、|和|与|或者?|还是|及)")
 _LISTED = re.compile(r"[、/]|或者?|和|与|还是")
 LEAST_FRAME = 3  # characters of the question that are its frame and no accident
 LONGEST_TAIL = 6  # characters behind a word that may be said again behind its rival
@@ -40,7 +49,7 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     if len(words) < len(options) or not _HAN.search(question):
         return True
     found = sorted({span for word in words for span in places(text, word)})
-    if any(_frames(text, span, question) for span in found):
+    if _in_its_place(text, found, question) or any(_frames(text, span, question) for span in found):
         return False
     if _ONE.search(question) and (
         _lists(text, words, question)
@@ -48,6 +57,30 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     ):
         return False
     return not _about_something_else(text, found, words, question)
+
+
+def _in_its_place(text: str, found: Sequence[tuple[int, int]], question: str) -> bool:
+    """Whether the word is the subject, as what was asked about is, or something else of it.
+
+    "What country is BMW from?" - "Germany is a brand."; "Mao Dun's real name?" - "X is his wife."
+    """
+    start = len(text) - len(text.lstrip(" \"'《「"))
+    subject = _SUBJECT.match(question)
+    for at, end in found:
+        behind = text[end:].lstrip("\"'》」")
+        if subject and at == start and behind.startswith("是") and subject[1] not in text:
+            return True
+        owned = _OWNED.search(question)
+        told = re.match(rf"是{re.escape(owned[1])}的([{CJK}]{{2,4}})", behind) if owned else None
+        if owned and told and not _same_kin(told[1], owned[2]):
+            return True
+    return False
+
+
+def _same_kin(one: str, two: str) -> bool:
+    return bool(set(one) & set(two)) or any(
+        any(word in one for word in kin) and any(word in two for word in kin) for kin in _KIN
+    )
 
 
 def _frames(text: str, span: tuple[int, int], question: str) -> bool:
@@ -69,6 +102,8 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
     """Whether another of its kind is claimed beside it, in the same words."""
     start, end = span
     word = text[start:end]
+    if _side_by_side(text, span, words, question):
+        return True
     tail = _CLAUSE_END.split(text[end:], maxsplit=1)[0]
     if len(tail) > LONGEST_TAIL:
         return False
@@ -79,6 +114,24 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
             if found and not _known(found[1], words, question):
                 return True
     return False
+
+
+def _side_by_side(text: str, span: tuple[int, int], words: Sequence[str], question: str) -> bool:
+    """Whether another name is joined to it right before: "大象、长颈鹿排第一", "O、H"."""
+    start, end = span
+    word = text[start:end]
+    if re.fullmatch(_NUMERAL, word):
+        return False
+    if word.isascii():
+        beside = re.search(r"([A-Za-z]+)\s*[、/]\s*$", text[:start]) or re.match(
+            r"\s*[、/]\s*([A-Za-z]+)", text[end:]
+        )
+        return beside is not None and not _known(beside[1], words, question)
+    before = re.search(rf"([{CJK}]{{2,12}})(?:{_NEXT.pattern})$", text[:start])
+    if before is None or len(word) < 2:
+        return False
+    other = _BOUND.split(before[1])[-1]
+    return 2 <= len(other) <= 4 and not _known(other, words, question)
 
 
 def _lists(text: str, words: Sequence[str], question: str) -> bool:

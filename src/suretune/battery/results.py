@@ -77,6 +77,8 @@ _EVENT = re.compile(
     r"|\b(gave away|ate|spent|lost|picked up|picks up|wins)\s$"
 )
 _ASKED = re.compile(r"[,。.]")
+_EACH = re.compile(r"(每[\u4e00-\u9fff])[\u4e00-\u9fff]{0,4}有?$")
+_FRAME = re.compile(r"([\u4e00-\u9fff]{4})$")
 _ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
 
 Marker = Sequence[re.Match[str]]
@@ -112,9 +114,20 @@ def _counts_another(text: str, result: Number, asked: str) -> bool:
 
 
 def _misquotes(text: str, result: Number, asked: str) -> bool:
-    """Whether it says of the result what the question said of another number: 开走了17辆."""
-    event = _EVENT.search(text[: result.start])
-    if event is None or event[1] in _ASKED.split(asked)[-1]:
+    """Whether it says of the result what was said of another number: 开走了17辆, 每张有20条."""
+    again = [number.start for number in numbers(text) if number.value == result.value]
+    before = text[: max([result.start, *again])]
+    asks = _ASKED.split(asked)[-1]
+    each = _EACH.search(before)
+    if each and each[1] in asked and "每" not in asks:
+        return True
+    if (same := _FRAME.search(before)) and any(
+        number.value != result.value and text[: number.start].endswith(same[1])
+        for number in numbers(text)
+    ):
+        return True
+    event = _EVENT.search(before)
+    if event is None or event[1] in asks:
         return False
     return any(
         number.value != result.value

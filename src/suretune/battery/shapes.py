@@ -115,7 +115,7 @@ def is_array(answer: str, length: int, among: Sequence[str] = ()) -> bool:
     if not among:
         return True
     names = [flat(str(item)) if isinstance(item, (str, int)) else "" for item in value]
-    return len(set(names)) == length and all(says_one(name, among) for name in names)
+    return len(set(names)) == length and all(_is_of(name, among) for name in names)
 
 
 def _agree(wanted: Any, got: Any) -> bool:
@@ -268,9 +268,22 @@ def is_list(
             continue
         if len(names) == 1 and len(names[0].split()) > 8:
             continue
-        if all(not among or says_one(name, among) for name in names):
+        if all(not among or _is_of(name, among) for name in names):
             return True
     return False
+
+
+_TRAILS = ("花", "树", "姓", "氏", "类", "子", "儿", "运动", "比赛", "饮料", "等", "色", "机")
+
+
+def _is_of(name: str, among: Sequence[str]) -> bool:
+    """Whether a name is one of these. In Chinese what it is stands at its end: 鹅嘴 is no 鹅."""
+    if not says_one(name, among):
+        return False
+    if len(among) < 2 or not re.fullmatch(f"[{CJK}]+", name):
+        return True
+    bases = [name, *(name.removesuffix(trail) for trail in _TRAILS if name.endswith(trail))]
+    return any(base.endswith(fold(option)) for base in bases for option in among)
 
 
 # --- order and length ---------------------------------------------------------------------------
