@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suretune.battery import shapes
+from suretune.battery.answering import answers as gives
 from suretune.battery.choosing import chooses
 from suretune.battery.clocks import tells
 from suretune.battery.codes import python_of
@@ -112,6 +113,8 @@ def _item(question: Question, answer: str, check: str) -> Item:
 def _says(check: Check, answer: Answer) -> bool:
     if not says_one(answer.said, check["any"], asked=answer.asked):
         return False
+    if not gives(answer.said, check["any"], answer.asked):
+        return False
     rivals = check.get("rivals", ())
     return not rivals or alone(answer.said, check["any"], rivals, answer.asked)
 
@@ -178,5 +181,5 @@ CHECKERS: Mapping[str, Callable[[Check, Answer], bool]] = {
     "starts": lambda check, answer: shapes.begins(answer.text, check["with"]),
     "ends": lambda check, answer: shapes.finishes(answer.text, check["with"]),
     "language": _language,
-    "refuses": lambda check, answer: refuses(without_echo(answer.text, answer.asked)),
+    "refuses": lambda check, answer: refuses(without_echo(answer.text, answer.asked), answer.asked),
 }

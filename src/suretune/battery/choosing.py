@@ -10,7 +10,7 @@ from suretune.battery.negation import next_to_negator
 from suretune.battery.saying import places
 
 _ANSWER = re.compile(r"\banswer(?: is|:)|答案[是为:]|\bi choose\b|我选择?", re.IGNORECASE)
-_BOTH = re.compile(r"\W{0,3}(?:or|/|还是|或者?)\W{0,3}")
+_BOTH = re.compile(r"\W{0,3}(?:or|/|还是|或者?)\W{0,3}(?:(?:an?|the)\W{1,3})?")
 _CONCEDED = re.compile(
     r"\bsome (?:people |may |might )+(?:argue|say|think|claim|believe|view|see|consider)\b[^.!?;]*$"
 )

@@ -30,6 +30,10 @@ _NEUTRAL = re.compile(
     r"|\bwithout (?:a |any )?(?:doubt|question)\b|\bno other than\b|\bnot help but\b"
     r"|\b(?:nothing|no one|nobody|none) (?:but|like|other than)\b|\bno\b(?=\s*(?:[,.!]|$)(?<!$))"
 )
+_UNSURE = re.compile(
+    r"\bnot (?:even |quite |really )?(?:sure|certain|clear) (?:if|whether)\b"
+    r"(?: (?:it|he|she|they|that|this)(?: (?:is|was|are|were)|'s|'re)?\b)?"
+)
 _ASIDE = re.compile(r"\b(not|never),[^,.;]{1,40},")
 _LISTED = re.compile(r"(?:,\s*[\w-]+(?: [\w-]+){0,2}){1,6},?\s+(?=(?:or|nor)\b)")
 _LIST_GOES_ON = re.compile(r"(?:,[^,.;!?]{1,30}){0,4},?\s+(?:or|nor)\b")
@@ -52,7 +56,7 @@ _BEHIND = re.compile(
     r"['\")\]]*(?:\s*\([^()]{0,60}\))?(?:,\s*[^,.;!?]{1,60},)?\s+(?:itself )?"
     r"(?:(?:is|are|was|were|did)\s+(?:actually |really |definitely |certainly )?not"
     r"(?! only| just| merely| simply| until)|(?:is|are) no longer|(?:was|is|were|are) never"
-    r"|has never been)\b"
+    r"|has never been)\b|['\")\]]*,\s+no(?=[.!]\s)"
 )
 
 # The same in Chinese, where a comma ends the clause.
@@ -139,7 +143,8 @@ def next_to_negator(text: str, start: int) -> bool:
 
 def _opened(text: str) -> str:
     text = _ANYTHING_BUT.sub("not", text)
-    return _CONTRACTED.sub(lambda found: "can not" if found[0][0] == "c" else " not", text)
+    text = _CONTRACTED.sub(lambda found: "can not" if found[0][0] == "c" else " not", text)
+    return _UNSURE.sub("not", text)
 
 
 def _last(ends: re.Pattern[str], text: str) -> str:

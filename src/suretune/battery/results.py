@@ -65,18 +65,76 @@ _NOTHING = re.compile(
     r"\b(?:none|nothing|zero)\b|\bno (?:\w+ ){1,3}(?:left|remain\w*)\b|没有?(?:剩|了)|不剩"
 )
 
+_COUNTED = re.compile(r"\s?[\u4e00-\u9fff]|\s[a-z]+")
+"""What a number counts: the sign or word behind it."""
+_WANTED = re.compile(
+    r"(?:几|多少)\s?[\u4e00-\u9fff][^,?。\n]{0,5}"
+    r"|\bhow many(?! (?:are|is|were|was|do|does|did|will|would|have|has|had|can|remain|left|in)\b)"
+    r"(?: [a-z]+){1,3}"
+)
+_EVENT = re.compile(
+    r"([\u4e00-\u9fff]{2})(?<![有是共得为要付需剩下卖])了?\s?$"
+    r"|\b(gave away|ate|spent|lost|picked up|picks up|wins)\s$"
+)
+_ASKED = re.compile(r"[,。.]")
+_EACH = re.compile(r"(每[\u4e00-\u9fff])[\u4e00-\u9fff]{0,4}有?$")
+_FRAME = re.compile(r"([\u4e00-\u9fff]{4})$")
+_ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
+
 Marker = Sequence[re.Match[str]]
 
 
 def agrees(answer: str, asked: str, value: float, tolerance: float = 0.0) -> bool:
     """Whether the answer's result is this value."""
     result = result_of(answer, asked, year=1000 <= value <= 2100 and float(value).is_integer())
+    if result is not None:
+        text, question = readable(answer), readable(asked)
+        if _counts_another(text, result, question) or _misquotes(text, result, question):
+            return False
     if result is None:
         return value == 0 and _NOTHING.search(readable(answer)) is not None
     if re.search("千[米克]", answer) and "千 " not in answer:  # 一千米: one kilometre, 1000 metres
         spaced = re.sub("千(?=[米克])", "千 ", answer)
         return _is(result, value, tolerance) or agrees(spaced, asked, value, tolerance)
     return _is(result, value, tolerance)
+
+
+def _counts_another(text: str, result: Number, asked: str) -> bool:
+    """Whether it counts what was given and not what was asked for: 16 cars, and not 16 wheels."""
+    told = _COUNTED.match(text, result.end)
+    wanted = [*_WANTED.finditer(asked)]
+    if told is None or not wanted:
+        return False
+    unit = told[0].strip()
+    sought = wanted[-1].group()
+    if unit in _ANY_UNIT or unit in sought or unit.rstrip("s") in sought:
+        return False
+    given = (_COUNTED.match(asked, number.end) for number in numbers(asked))
+    return any(found is not None and found[0].strip() == unit for found in given)
+
+
+def _misquotes(text: str, result: Number, asked: str) -> bool:
+    """Whether it says of the result what was said of another number: 开走了17辆, 每张有20条."""
+    again = [number.start for number in numbers(text) if number.value == result.value]
+    before = text[: max([result.start, *again])]
+    asks = _ASKED.split(asked)[-1]
+    each = _EACH.search(before)
+    if each and each[1] in asked and "每" not in asks:
+        return True
+    if (same := _FRAME.search(before)) and any(
+        number.value != result.value and text[: number.start].endswith(same[1])
+        for number in numbers(text)
+    ):
+        return True
+    event = _EVENT.search(before)
+    if event is None or event[1] in asks:
+        return False
+    return any(
+        number.value != result.value
+        and (told := _EVENT.search(asked[: number.start])) is not None
+        and told[1] == event[1]
+        for number in numbers(asked)
+    )
 
 
 def _is(result: Number, value: float, tolerance: float) -> bool:
@@ -204,7 +262,10 @@ def _concluded(text: str, found: list[Number], known: Sequence[Number]) -> Numbe
         if equation and equation.start > marker.end():
             return equation
         asked = {number.value for number in known}
-        fresh = [number for number in inside if number.value not in asked] or inside
+        fresh = [number for number in inside if number.value not in asked]
+        if not fresh and end == len(text):
+            continue  # it breaks off before it says anything
+        fresh = fresh or inside
         verbs = [m for m in _IS.finditer(text) if marker.end() <= m.start() < end]
         return _behind(verbs, text, fresh) or fresh[-1]
     return equation

@@ -40,6 +40,23 @@ _JOINS = re.compile(
     r"(?:\s*\b(?:also|even|possibly|perhaps|maybe|sometimes|the|an?|by|in|of|to|my|your|then)\b)*"
     r"\s*[\"'(]*"
 )
+_WHICH_IS = re.compile(
+    r"[\"')]*,?\s*(?:which|that) (?:is|are|was|were|means) (?:the |an? |at )?[\"']?"
+)
+"""Between two that are said to be one: "2 pm, which is 1 pm"."""
+_PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
+_DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
+_PART = r"[A-Z](?:[\w'-]+|(?:\.[A-Z])*\.)"
+_NAME = rf"((?:{_PART}\s+){{1,3}}{_PART})"
+_CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
+_CALLED = re.compile(
+    r"(?:\b(?:is|are|am|be|it|them|they|him|her)|'[ms]|'re)(?: \w+ly| also| often)?"
+    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
+)
+_YEAR = re.compile(
+    r"(?<!built )(?<!born )(?<!began )(?<!started )(?<!launched )(?<!made )(?<!founded )"
+    r"\b(?:in|(?:the )?year)\s+([12]\d{3})\b"
+)
 _ALSO = re.compile(
     r"[^.!?\n]{0,24}\b(?:but|and|though|although)\b[^.!?\n]{0,24}\balso (?:been )?"
     r"(?:believed|said|thought|considered|attributed|credited|possible|possibly|claimed)\b[^.!?\n]*"
@@ -48,11 +65,24 @@ _ACTUALLY = re.compile(
     r"[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,24}\b(?:actually|in fact|in reality)\b([^.!?\n]*)"
 )
 """Behind a right word: what the answer says it really is."""
+_CORRECTS = re.compile(
+    r"\b(?:however|but|yet|though|in fact|in reality)\b[^.!?\n]*?"
+    r"\b(?:actual|actually|real|really|true|truly|in fact|in reality)\b[^.!?\n]*"
+)
+"""A later sentence that takes the first answer back: "However, the real inventor was ..."."""
+_KIN = re.compile(
+    r"(?:'s|s')(?: \w+)? (?:son|daughter|brother|sister|father|mother|wife|husband|student|pupil"
+    r"|friend|nephew|niece|cousin|uncle|grandson|grandfather|apprentice|contemporar(?:y|ies)"
+    r"|followers?|teacher|master|workshop|assistant)\b"
+)
+_BY = re.compile(r"\bby (?:the |sir |king )?[\w\s.]{0,24}$")
 _OR = re.compile(
     r"[\"')]*(?:\s*\([^()]{0,40}\))?,?\s+or\s+(?:even |possibly |perhaps |maybe |also |simply )?"
     r"(?:the |an? )?[\"']?((?:[a-z]+[\s-]?){1,3}?)"
     r"(?=\s*(?:[\"'.,;:!?()]|$)|\s(?:in|of|for|from|that|which|who|when|at|with|is|are|because)\b)"
 )
+_GLOSS = re.compile(r"\bmean(?:s|ing)?\b|\bopposite\b|\btranslation\b")
+"""Asks for what has more than one right word: "friend or pal" leaves nothing open."""
 _NO_OTHER = re.compile(
     r"(?:more|less|so|other|others|any|another|its|their|his|her|not|even|rather|in|to|by|at|on"
     r"|otherwise|similar|something|anything|for|with|without)\b"
@@ -72,10 +102,19 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
             return False
     if any(_both(text, one, two, found[0]) for one in found for two in found):
         return False
-    really = _ACTUALLY.match(text[found[0][1] : found[0][1] + 240].lower())
-    if really and not says_one(really[1], words, free=True):
+    if _another_first(text, found[0][0], words, asked):
         return False
-    return not any(_or_another(text, place[1], words, asked) for place in found if place[2])
+    if any(not place[2] and _done_by(text, place, asked) for place in found):
+        return False
+    if any(place[2] and _by_kin(text, place) for place in found):
+        return False
+    if any(_corrected(found, span.span()) for span in _CORRECTS.finditer(text.lower())):
+        return False
+    if _really_another(text, found[0][1], words, rivals):
+        return False
+    kind = {word for rival in rivals for word in rival.lower().split()}
+    others = kind if _GLOSS.search(asked.lower()) else None
+    return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
 
 
 def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[Place]:
@@ -92,6 +131,44 @@ def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[
         )
     ]
     return sorted(place for place in whole if _claimed(text, place))
+
+
+def _by_kin(text: str, place: Place) -> bool:
+    """ "By Mozart's sister" names another than Mozart."""
+    before, behind = text[max(0, place[0] - 40) : place[0]], text[place[1] : place[1] + 40]
+    return _KIN.match(behind.lower()) is not None and _BY.search(before.lower()) is not None
+
+
+def _another_first(text: str, start: int, words: Sequence[str], asked: str) -> bool:
+    """Whether what stands before the right word names another, of whom no list of rivals knows."""
+    question = asked.lower()
+    if _CALLS.search(question) and (named := _CALLED.search(text.lower())):
+        first = re.split(r"\W+", named[1].strip())[0]
+        known = says_one(named[1], words, free=True) or says_one(question, [first], free=True)
+        return named.start() < start and not known
+    if words[0].isdigit() and (year := _YEAR.search(text.lower())):
+        return year.start() < start and year[1] not in (*words, *re.findall(r"\d+", question))
+    verb = _DONE.search(question)
+    if verb is None:
+        return False
+    done = _PARTICIPLES.get(verb[1], verb[1])
+    person = re.search(
+        rf"\b(?:{done} by|attributed to|credited to|named)\s+(?:[\w'-]+\s+){{0,5}}?{_NAME}", text
+    )
+    if person is None or person.start() >= start:
+        return False
+    known = says_one(person[1], words, free=True)
+    return not known and not any(word in question for word in person[1].lower().split())
+
+
+def _done_by(text: str, place: Place, asked: str) -> bool:
+    """Whether it is said to have done what was asked about: "written by the poet Odysseus"."""
+    verb = _DONE.search(asked.lower())
+    if verb is None:
+        return False
+    done = _PARTICIPLES.get(verb[1], verb[1])
+    before = text[max(0, place[0] - 60) : place[0]].lower()
+    return re.search(rf"\b{done} by (?:[\w\s,]{{0,32}}[\s,])?$", before) is not None
 
 
 def _claimed(text: str, place: Place) -> bool:
@@ -114,15 +191,40 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     between = text[one[1] : two[0]].lower()
     if first not in (one, two) and " or " not in between:
         return False
-    return _JOINS.fullmatch(between) is not None or (
+    return (_JOINS.fullmatch(between) or _WHICH_IS.fullmatch(between)) is not None or (
         len(between) < 120 and _ALSO.fullmatch(between) is not None
     )
 
 
-def _or_another(text: str, end: int, words: Sequence[str], asked: str) -> bool:
-    """Whether "or" and something that is neither right nor the question's follows."""
+def _really_another(text: str, end: int, words: Sequence[str], rivals: Sequence[str]) -> bool:
+    """Whether behind the right word stands what it really was: "but it was actually Tesla"."""
+    really = _ACTUALLY.match(text[end : end + 240].lower())
+    if really is None:
+        return False
+    told = text[end : end + really.end()].partition("but")[2]
+    if says_one(told, words, free=True):
+        return False
+    named = re.search(r"\b(?!I\b)[A-Z][a-z]+", told)
+    return named is not None or says_one(told, rivals, free=True)
+
+
+def _corrected(found: Sequence[Place], span: tuple[int, int]) -> bool:
+    """Whether what stands there claims a rival and no right one, after a right one was claimed."""
+    inside = [place for place in found if span[0] <= place[0] < span[1]]
+    return found[0][0] < span[0] and bool(inside) and not any(place[2] for place in inside)
+
+
+def _or_another(
+    text: str, end: int, words: Sequence[str], asked: str, others: set[str] | None
+) -> bool:
+    """Whether "or" and something that is neither right nor the question's follows.
+
+    `others`: words of which it has to have one, where more than one thing may be right.
+    """
     other = _OR.match(text[end : end + 100].lower())
     if other is None or _NO_OTHER.match(other[1]):
+        return False
+    if others is not None and not others & set(other[1].split()):
         return False
     same = says_one(other[1], words, free=True) or any(
         says_one(asked.lower(), [word], free=True) for word in other[1].split()

@@ -126,7 +126,12 @@ def places(text: str, word: str) -> Iterator[tuple[int, int]]:
         at = start + 1 if inside else max(end, start + 1)
 
 
-_COMPOUND = re.compile(r"-(?!colou?red)(?:[a-z]+ed|like|free|proof|shaped|style|themed)\b")
+_COMPOUND = re.compile(
+    r"-(?!colou?red)(?:[a-z]+ed|like|free|proof|shaped|style|themed|speaking|based|born)\b"
+)
+
+
+_OPERAND = re.compile(r"\b(?:multipl|divid)\w*\b[^.!?\n]{0,40}\bby\s*$|[*×/÷]\s*$", re.IGNORECASE)
 
 
 def stands_alone(text: str, end: int) -> bool:
@@ -138,7 +143,9 @@ def says(text: str, word: str, *, asked: str = "", free: bool = False) -> bool:
     """Whether a flat text says it and does not deny it. `free`: the denial is what was asked."""
     loosely = asks_for_denial(asked)
     return any(
-        stands_alone(text, end) and (free or not denied(text, start, end, loosely=loosely))
+        stands_alone(text, end)
+        and not (text[start].isdigit() and _OPERAND.search(text[max(0, start - 60) : start]))
+        and (free or not denied(text, start, end, loosely=loosely))
         for start, end in places(text, word)
     )
 

@@ -27,9 +27,12 @@ def is_exactly(answer: str, options: Sequence[str], *, case: bool = False) -> bo
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
 
+_LOOP = re.compile(r"(\b\w[^\n.!?]{11,79}?)(?:\W*\1){3,}")
+
+
 def begins(answer: str, options: Sequence[str]) -> bool:
-    """Whether the answer begins with one of these, as a whole word."""
-    return any(_at_edge(answer, option, 0) for option in options)
+    """Whether the answer begins with one of these, as a whole word, and goes on in no circle."""
+    return not _LOOP.search(answer) and any(_at_edge(answer, option, 0) for option in options)
 
 
 def finishes(answer: str, options: Sequence[str]) -> bool:
@@ -112,13 +115,13 @@ def is_array(answer: str, length: int, among: Sequence[str] = ()) -> bool:
     if not among:
         return True
     names = [flat(str(item)) if isinstance(item, (str, int)) else "" for item in value]
-    return len(set(names)) == length and all(says_one(name, among) for name in names)
+    return len(set(names)) == length and all(_is_of(name, among) for name in names)
 
 
 def _agree(wanted: Any, got: Any) -> bool:
-    """Whether two JSON values are the same thing; null stands for any."""
+    """Whether two JSON values are the same thing; null stands for any single one."""
     if wanted is None:
-        return True
+        return not isinstance(got, (list, dict))
     if isinstance(wanted, bool):
         return got is wanted or (isinstance(got, str) and fold(got).strip() == str(wanted).lower())
     if isinstance(wanted, (int, float)):
@@ -142,7 +145,8 @@ _MARK = re.compile(
 )
 _INLINE_MARK = re.compile(r"(?:^|\s)\(?\d{1,2}[.)]\s+|[①-⑩]\s*")
 _LEAD = re.compile(
-    r"^[^,、;]{0,120}?(?::|\b(?:are|is|include|includes|would be)\b:?|[有是为]|包括)\s*"
+    r"^(?:[^:、;\n]{0,120}:|[^,、;]{0,120}?\b(?:are|is|include|includes|would be)\b:?"
+    r"|[^,、;]{0,120}?(?:[有是为]|包括))\s*"
 )
 _OF_SELF = re.compile(
     r"\W*(?:i|my name|i'm|we)\b(?! (?:like|can name|would name)\b)|我", re.IGNORECASE
@@ -264,9 +268,22 @@ def is_list(
             continue
         if len(names) == 1 and len(names[0].split()) > 8:
             continue
-        if all(not among or says_one(name, among) for name in names):
+        if all(not among or _is_of(name, among) for name in names):
             return True
     return False
+
+
+_TRAILS = ("花", "树", "姓", "氏", "类", "子", "儿", "运动", "比赛", "饮料", "等", "色", "机")
+
+
+def _is_of(name: str, among: Sequence[str]) -> bool:
+    """Whether a name is one of these. In Chinese what it is stands at its end: 鹅嘴 is no 鹅."""
+    if not says_one(name, among):
+        return False
+    if len(among) < 2 or not re.fullmatch(f"[{CJK}]+", name):
+        return True
+    bases = [name, *(name.removesuffix(trail) for trail in _TRAILS if name.endswith(trail))]
+    return any(base.endswith(fold(option)) for base in bases for option in among)
 
 
 # --- order and length ---------------------------------------------------------------------------
