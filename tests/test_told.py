@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from conftest import SHARED, as_json, codes, shared, suretune, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
+from suretune.data.fields import Fields, without
 from suretune.data.render import Rendering, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.told import ADDED, EARLIER_THOUGHT, EMPTY_THOUGHT, NAME
 from suretune.pocket import MODEL
 from suretune.types import Example, Fault, Message, Origin, Row, Sample
+from test_examples import JSON, TURN
 
 HERE = Origin("rows.jsonl", 3)
 SPEAKING = [name for name in FAMILIES if not name.startswith("deepseek")]
@@ -368,6 +370,34 @@ def test_obeying_the_advice_for_thoughts_reads_every_row(tmp_path: Path) -> None
     done = suretune(*CHECK, file, "--ignore_fields", "reasoning_content")
     assert done.returncode == 0 and "D033" not in codes(done), done.stdout
     assert as_json(done)["data"]["datasets"][0]["train"] == 3
+
+
+def test_rows_that_a_template_cannot_hold_are_left_out_as_advised(tmp_path: Path) -> None:
+    plain = [{"query": f"Sort {i} 1", "response": f"1 {i}"} for i in range(9)]
+    thinking = [talk(ASKED, {**THINKING, "content": f"Nine {i}."}) for i in range(250)]
+    file = write_rows(tmp_path / "rows.jsonl", [*plain, *thinking])
+    words = (*CHECK, file, "--mixed_shapes", "true")
+    done = suretune(*words)
+    told = [f["what"]["en"] for f in as_json(done)["findings"] if f["code"] == "D033"]
+    assert len(told) == 100 and "(+ 150)" in told[-1]
+    done = suretune(*words, "--on_bad_row", "skip")
+    assert done.returncode == 0, done.stdout
+    (data,) = as_json(done)["data"]["datasets"]
+    assert (data["read"], data["train"], data["rejected"]) == (259, 9, 250)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN))
+def test_any_value_ends_in_samples_or_a_fault(value: Any) -> None:
+    pocket = load_tokenizer(MODEL)
+    assert isinstance(pocket, ChatTokenizer)
+    read = to_example(Row(HERE, without(value, frozenset(("other",)), set())), "rows")
+    if isinstance(read, Example):
+        fields = Fields()
+        fields.see(value, read)
+        assert all(isinstance(one, Fault) for one in fields.faults("rows"))
+        result = samples(read, Rendering(pocket, None, 4096, False, False))
+        assert isinstance(result, (list, Fault))
 
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason="the cases are not beside this repository")

@@ -191,7 +191,7 @@ def _tools(tools: Sequence[Any], prompt: str) -> Loss | None:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)  # tables hold dates and bytes
 
 
 def _leaf(value: Any, text: str) -> tuple[str, str] | None:
