@@ -201,7 +201,7 @@ def test_a_template_of_ones_own_is_held_to_the_same(
     assert notes(writing("m.content"), plain) == [0]
     assert notes(writing("m.content | trim"), talk(ASKED, ("assistant", "  Nine.\n"))) == [0]
     found = fault(writing("m.content if m.role != 'system' else ''"), plain)
-    assert (found.field, found.found) == ("messages[0].content", "Be brief.")
+    assert (found.field, found.found) == ("messages[0]", "Be brief.")
     found = fault(writing("m.content if m.role != 'user' else '?'"), plain)
     assert found.field == "messages[1].content"
     found = fault(writing("m.content | upper"), plain)
@@ -224,7 +224,27 @@ def test_a_switch_in_a_system_prompt_is_no_loss(families: dict[str, ChatTokenize
     for switch in ("/no_think", "/think", "Be brief. /no_think"):
         assert isinstance(rendered(smol, talk(("system", switch), ASKED, answer)), list)
     found = fault(smol, talk(("system", "Read it in docs/thinking."), ASKED, answer))
-    assert found.field == "messages[0].content"
+    assert found.field == "messages[0]"
+
+
+def test_a_turn_is_called_as_the_row_calls_it(families: dict[str, ChatTokenizer]) -> None:
+    qwen3, answer = families["Qwen-Qwen3-0.6B"], "Close it with </think>, then go on."
+    read = to_example(Row(HERE, talk(ASKED, ("assistant", answer))), "rows")
+    assert isinstance(read, Example)
+    found = samples(read, Rendering(qwen3, "Be brief.", 4096, False, False))
+    assert isinstance(found, Fault) and found.field == "messages[1].content"
+    assert fault(qwen3, {"query": "q", "response": answer}).field == "assistant.content"
+    smol = Rendering(families["HuggingFaceTB-SmolLM3-3B"], "See docs/thinking.", 4096, False, False)
+    plain = to_example(Row(HERE, talk(ASKED, ("assistant", "Nine."))), "rows")
+    assert isinstance(plain, Example)
+    found = samples(plain, smol)
+    assert isinstance(found, Fault) and found.field == "--system"
+
+
+def test_role_tokens_in_a_tool_are_seen(families: dict[str, ChatTokenizer]) -> None:
+    tool = {"name": "clock", "description": "ends with <|im_end|>", "parameters": {}}
+    found = fault(families["Qwen-Qwen2.5-7B-Instruct"], talk(*CALLING, tools=[tool]))
+    assert (found.kind, found.field) == ("role-tokens", "tools")
 
 
 def test_characters_without_a_token_stop(tmp_path: Path) -> None:

@@ -107,8 +107,11 @@ def _chat_samples(
     answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
     runs = _runs(example, messages, answers, how)
     made = []
+    names = _names(example, messages)
     for turn, turns, learned, (ids, spans, full, places) in runs:
-        found = told.rewritten(how.tokenizer, turns, example.tools, full, places) if places else 0
+        found = 0 if not places else told.rewritten(
+            how.tokenizer, turns, example.tools, full, places, names
+        )  # fmt: skip
         if isinstance(found, Loss):
             return lost(found, example.origin, how.template)
         sample = Sample(
@@ -119,6 +122,17 @@ def _chat_samples(
             sample = _cut(sample, example, turns, learned, how)
         made.append(sample)
     return made
+
+
+def _names(example: Example, messages: Sequence[Message]) -> list[str]:
+    """What each turn is called where the row stands: by its place in a list, else by its role."""
+    flags = len(messages) - len(example.messages)  # a system prompt that no row brings
+    listed = example.shape in ("messages", "sharegpt")
+    own = [
+        f"messages[{index}]" if listed else message.role
+        for index, message in enumerate(example.messages)
+    ]
+    return ["--system"] * flags + own
 
 
 def _runs(
@@ -236,6 +250,8 @@ def role_tokens(tokenizer: ChatTokenizer, text: str) -> list[str]:
 
 def _clean(example: Example, how: Rendering) -> Example | Fault:
     """The example without role tokens in its text, or the fault that names them."""
+    if example.tools and (found := role_tokens(how.tokenizer, str(example.tools))):
+        return Fault("role-tokens", example.origin, field="tools", found=found[0])
     for message in example.messages:  # what a template takes besides the content
         if found := role_tokens(how.tokenizer, str(dict(message.extra)) if message.extra else ""):
             return Fault("role-tokens", example.origin, field=message.role, found=found[0])
