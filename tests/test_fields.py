@@ -248,6 +248,14 @@ def test_a_call_that_is_none_is_refused(call: Any, field: str) -> None:
     assert (found.kind, found.field) == ("wrong-type", f"messages[1].tool_calls[0]{field}")
 
 
+@pytest.mark.parametrize("depth", [300, 1000, 1020])
+def test_json_text_nested_without_end_is_no_call(depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    call = {"function": {"name": "f", "arguments": nested}}
+    assert fault(talk(content="", tool_calls=[call])).kind == "wrong-type"
+    assert fault({**talk(), "tools": [nested]}).kind == "wrong-type"
+
+
 def test_a_result_inside_a_call_is_not_passed_over() -> None:
     found = fault(talk(content="", tool_calls=[{**CALL, "result": "Half past nine"}]))
     assert (found.kind, found.field) == ("unknown-field", "messages[1].tool_calls[0].result")
@@ -349,7 +357,8 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     assert done.returncode == 3 and "D034" in codes(done)
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D034"]
     assert "`notes`" in told["what"]["en"] and "%" in told["what"]["en"]
-    assert told["where"] == f"{file}:1"
+    assert told["where"] == str(file) and f"{file}:1: Measured" in told["what"]["en"]
+    assert suretune(*CHECK, file, "--on_bad_row", "skip").returncode == 3
     assert "`--ignore_fields notes`" in told["fix"]["en"]
     done = suretune(*CHECK, file, "--ignore_fields", "notes")
     assert done.returncode == 0 and "D034" not in codes(done)

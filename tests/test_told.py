@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from conftest import SHARED, as_json, codes, shared, suretune, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
+from suretune.data.fields import Fields, without
 from suretune.data.render import Rendering, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.told import ADDED, EARLIER_THOUGHT, EMPTY_THOUGHT, NAME
 from suretune.pocket import MODEL
 from suretune.types import Example, Fault, Message, Origin, Row, Sample
+from test_examples import JSON, TURN
 
 HERE = Origin("rows.jsonl", 3)
 SPEAKING = [name for name in FAMILIES if not name.startswith("deepseek")]
@@ -199,7 +201,7 @@ def test_a_template_of_ones_own_is_held_to_the_same(
     assert notes(writing("m.content"), plain) == [0]
     assert notes(writing("m.content | trim"), talk(ASKED, ("assistant", "  Nine.\n"))) == [0]
     found = fault(writing("m.content if m.role != 'system' else ''"), plain)
-    assert (found.field, found.found) == ("messages[0].content", "Be brief.")
+    assert (found.field, found.found) == ("messages[0]", "Be brief.")
     found = fault(writing("m.content if m.role != 'user' else '?'"), plain)
     assert found.field == "messages[1].content"
     found = fault(writing("m.content | upper"), plain)
@@ -222,7 +224,27 @@ def test_a_switch_in_a_system_prompt_is_no_loss(families: dict[str, ChatTokenize
     for switch in ("/no_think", "/think", "Be brief. /no_think"):
         assert isinstance(rendered(smol, talk(("system", switch), ASKED, answer)), list)
     found = fault(smol, talk(("system", "Read it in docs/thinking."), ASKED, answer))
-    assert found.field == "messages[0].content"
+    assert found.field == "messages[0]"
+
+
+def test_a_turn_is_called_as_the_row_calls_it(families: dict[str, ChatTokenizer]) -> None:
+    qwen3, answer = families["Qwen-Qwen3-0.6B"], "Close it with </think>, then go on."
+    read = to_example(Row(HERE, talk(ASKED, ("assistant", answer))), "rows")
+    assert isinstance(read, Example)
+    found = samples(read, Rendering(qwen3, "Be brief.", 4096, False, False))
+    assert isinstance(found, Fault) and found.field == "messages[1].content"
+    assert fault(qwen3, {"query": "q", "response": answer}).field == "assistant.content"
+    smol = Rendering(families["HuggingFaceTB-SmolLM3-3B"], "See docs/thinking.", 4096, False, False)
+    plain = to_example(Row(HERE, talk(ASKED, ("assistant", "Nine."))), "rows")
+    assert isinstance(plain, Example)
+    found = samples(plain, smol)
+    assert isinstance(found, Fault) and found.field == "--system"
+
+
+def test_role_tokens_in_a_tool_are_seen(families: dict[str, ChatTokenizer]) -> None:
+    tool = {"name": "clock", "description": "ends with <|im_end|>", "parameters": {}}
+    found = fault(families["Qwen-Qwen2.5-7B-Instruct"], talk(*CALLING, tools=[tool]))
+    assert (found.kind, found.field) == ("role-tokens", "tools")
 
 
 def test_characters_without_a_token_stop(tmp_path: Path) -> None:
@@ -368,6 +390,34 @@ def test_obeying_the_advice_for_thoughts_reads_every_row(tmp_path: Path) -> None
     done = suretune(*CHECK, file, "--ignore_fields", "reasoning_content")
     assert done.returncode == 0 and "D033" not in codes(done), done.stdout
     assert as_json(done)["data"]["datasets"][0]["train"] == 3
+
+
+def test_rows_that_a_template_cannot_hold_are_left_out_as_advised(tmp_path: Path) -> None:
+    plain = [{"query": f"Sort {i} 1", "response": f"1 {i}"} for i in range(9)]
+    thinking = [talk(ASKED, {**THINKING, "content": f"Nine {i}."}) for i in range(250)]
+    file = write_rows(tmp_path / "rows.jsonl", [*plain, *thinking])
+    words = (*CHECK, file, "--mixed_shapes", "true")
+    done = suretune(*words)
+    told = [f["what"]["en"] for f in as_json(done)["findings"] if f["code"] == "D033"]
+    assert len(told) == 100 and "(+ 150)" in told[-1]
+    done = suretune(*words, "--on_bad_row", "skip")
+    assert done.returncode == 0, done.stdout
+    (data,) = as_json(done)["data"]["datasets"]
+    assert (data["read"], data["train"], data["rejected"]) == (259, 9, 250)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN))
+def test_any_value_ends_in_samples_or_a_fault(value: Any) -> None:
+    pocket = load_tokenizer(MODEL)
+    assert isinstance(pocket, ChatTokenizer)
+    read = to_example(Row(HERE, without(value, frozenset(("other",)), set())), "rows")
+    if isinstance(read, Example):
+        fields = Fields()
+        fields.see(value, read)
+        assert all(isinstance(one, Fault) for one in fields.faults("rows"))
+        result = samples(read, Rendering(pocket, None, 4096, False, False))
+        assert isinstance(result, (list, Fault))
 
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason="the cases are not beside this repository")

@@ -34,11 +34,16 @@ A_TOOL = Text(
 
 
 def from_json(text: str) -> Any:
-    """The value, or None when the text is not JSON."""
+    """The value, or None when the text is not JSON, or nested deeper than a file's row may be."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+    try:
+        orjson.dumps(value)
+    except TypeError:  # orjson writes less deep than it reads
+        return None
+    return value
 
 
 def without_nulls(value: Any) -> Any:

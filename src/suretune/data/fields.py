@@ -160,8 +160,9 @@ def _too_much(about: UnusedField, seen: Seen) -> Fault:
         "如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明："
         f"`--ignore_fields {name}`。",
     )
-    found = f"{about.share:.0%}: {seen.example}"
-    return Fault("unknown-field", seen.first, field=about.name, found=found, hint=hint)
+    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
+    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
+    return Fault("unknown-field", whole, field=about.name, found=found, hint=hint)
 
 
 # --- left out on purpose ------------------------------------------------------------------------

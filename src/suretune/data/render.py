@@ -127,8 +127,11 @@ def _chat_samples(
     answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
     runs = _runs(example, messages, answers, how)
     made = []
+    names = _names(example, messages)
     for turn, turns, learned, (ids, spans, full, places) in runs:
-        found = told.rewritten(how.tokenizer, turns, example.tools, full, places) if places else 0
+        found = 0 if not places else told.rewritten(
+            how.tokenizer, turns, example.tools, full, places, names
+        )  # fmt: skip
         if isinstance(found, Loss):
             return lost(found, example.origin, how.template)
         sample = Sample(
@@ -139,6 +142,17 @@ def _chat_samples(
             sample = _cut(sample, example, turns, learned, how)
         made.append(sample)
     return made
+
+
+def _names(example: Example, messages: Sequence[Message]) -> list[str]:
+    """What each turn is called where the row stands: by its place in a list, else by its role."""
+    flags = len(messages) - len(example.messages)  # a system prompt that no row brings
+    listed = example.shape in ("messages", "sharegpt")
+    own = [
+        f"messages[{index}]" if listed else message.role
+        for index, message in enumerate(example.messages)
+    ]
+    return ["--system"] * flags + own
 
 
 def _runs(

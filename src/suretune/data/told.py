@@ -55,8 +55,9 @@ def rewritten(
     tools: Sequence[Any],
     full: str,
     answers: Sequence[Answer],
+    names: Sequence[str],
 ) -> Loss | int:
-    """The first loss, or what the template does knowingly."""
+    """The first loss, or what the template does knowingly; `names`: what each turn is called."""
     notes = done = turn = 0
     if tools and (loss := _tools(tools, full[: answers[0].start])):
         return loss
@@ -66,9 +67,9 @@ def rewritten(
         for index in range(turn, answer.index):
             message = messages[index]
             if message.role == "system":
-                found = _system(message, f"messages[{index}]", full[: answer.start])
+                found = _system(message, names[index], full[: answer.start])
             else:
-                found = _context(message, f"messages[{index}].", between[at:])
+                found = _context(message, f"{names[index]}.", between[at:])
             if isinstance(found, Loss):
                 return found
             notes |= found
@@ -76,7 +77,7 @@ def rewritten(
             if (found_at := between.find(content, at)) >= 0:
                 at = found_at + len(content)
         said = full[answer.start : answer.end]
-        found = _answer(tokenizer, messages[answer.index], f"messages[{answer.index}].", said)
+        found = _answer(tokenizer, messages[answer.index], f"{names[answer.index]}.", said)
         if isinstance(found, Loss):
             return found
         notes |= found
@@ -93,7 +94,7 @@ def _system(message: Message, field: str, prompt: str) -> Loss | int:
     pieces = _SWITCH.split(message.content)
     if pieces[1:] and all(piece.strip() in prompt for piece in pieces):
         return 0
-    return Loss("system", f"{field}.content", message.content)
+    return Loss("system", field, message.content)
 
 
 def _context(message: Message, field: str, text: str) -> Loss | int:
@@ -191,7 +192,7 @@ def _tools(tools: Sequence[Any], prompt: str) -> Loss | None:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)  # tables hold dates and bytes
 
 
 def _leaf(value: Any, text: str) -> tuple[str, str] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -52,6 +54,8 @@ from suretune.run.journal import Journal
 from suretune.run.machine import model_notes
 from suretune.run.outlook import hardware_outlook
 from suretune.types import Example, Fault, FlagFacts, Origin, Plan, Sample, SetupFacts, Text
+
+MOST_TOLD = 100  # findings of one kind about one field of one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +268,25 @@ def _judge_data(
 def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
     """A faulty row may be skipped if asked; a faulty file never, nor what hides other rows."""
     skip = resolved.config.data.on_bad_row == "skip"
-    for fault in found.faults:
+    for fault in _first_of_each(found.faults):
         if skip and fault.ends and fault.origin.line:
             fault = replace(fault, hint=_cannot_skip(fault.hint))
         skipped = bool(skip and fault.origin.line and not fault.ends)
         journal.look(fault, stops=not skipped, fate="skipped" if skipped else "")
+
+
+def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """The faults, but of one that very many rows of a file share only the first; the last of these
+    says how many more there are. Every row is in the ledger by itself."""
+    places = [(f.kind, f.origin.file, re.sub(r"\[\d+\]", "", f.field), f.ends) for f in faults]
+    rows, told = Counter(places), Counter[tuple[str, str, str, bool]]()
+    for fault, place in zip(faults, places, strict=True):
+        told[place] += 1
+        if told[place] < MOST_TOLD or rows[place] == told[place] == MOST_TOLD:
+            yield fault
+        elif told[place] == MOST_TOLD:
+            more = rows[place] - MOST_TOLD
+            yield replace(fault, found=f"{fault.found} (+ {more:,})")
 
 
 def _cannot_skip(hint: Text | None) -> Text:
