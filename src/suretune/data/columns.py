@@ -17,6 +17,7 @@ PAIRS = (
     ("question", "response"),
     ("query", "answer"),
     ("input", "output"),
+    ("input", "target"),
     ("q", "a"),
 )
 ANSWERS = ("output", "response", "completion", "answer")  # to an instruction
