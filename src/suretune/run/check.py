@@ -158,12 +158,12 @@ def _open(model: str, template: str | None, journal: Journal) -> tuple[Base, Cha
     tokenizer = load_tokenizer(base.folder, template)
     if isinstance(tokenizer, SetupFacts):
         raise journal.stop(tokenizer)
-    if wrong := flaw(tokenizer):
+    if amiss := flaw(tokenizer):
         place, spare = tokenizer.template_file, ""
         own = load_tokenizer(base.folder) if template else tokenizer
         if isinstance(own, ChatTokenizer) and not flaw(own):
             spare = own.template_file
-        raise journal.stop(SetupFacts("template-unfit", place, wrong.reason, wrong.found, spare))
+        raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
     return base, with_system_role(tokenizer)
 
 
