@@ -783,7 +783,7 @@ RESULT_CASES = {
         PROOF,
         "adapter",
         ("391", "392", "lm_head.lora_A", "0.001", "0.01"),
-        ("`suretune doctor`", "`suretune verify RUN`"),
+        ("`suretune doctor`", "`suretune resume RUN`"),
     ),
     "R002": Case(
         replace(PROOF, logits_change=0.0),

@@ -386,6 +386,7 @@ class ProofFacts:
     answers_fit: bool = True  # the rows' answers are shorter than that limit
     held_out_least: float | None = None  # of all evaluations
     held_out_least_step: int = 0
+    run: str = ""  # the run's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +398,7 @@ class ReplayFacts:
     equal: int
     exact: bool  # the seal's device and precision, so that nothing but equality will do
     wrong: tuple[str, ...]  # no rounding explains them: "question -> sealed answer -> answer now"
+    run: str = ""  # the sealed run's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +428,7 @@ class ServedFacts:
     raw_asked: int = 0
     raw_as_sealed: int = 0
     raw_as_base: int = 0
+    run: str = ""  # the sealed run's folder
 
 
 Facts = (

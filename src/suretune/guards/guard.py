@@ -152,7 +152,10 @@ def for_served(cause: str) -> Callable[[ServedFacts], Values | None]:
     def check(facts: ServedFacts) -> Values | None:
         if _cause(facts) != cause:
             return None
-        return {"where": facts.server, **{f.name: getattr(facts, f.name) for f in fields(facts)}}
+        values = {f.name: getattr(facts, f.name) for f in fields(facts)}
+        files = {"run": "", "adapter": "/adapter", "template": "/adapter/chat_template.jinja"}
+        paths = {name: run_path(facts.run, inside) for name, inside in files.items()}
+        return {"where": facts.server, **values, **paths}
 
     return check
 
@@ -174,6 +177,11 @@ def _cause(facts: ServedFacts) -> str:
     if facts.raw_asked and facts.raw_as_sealed >= needed * facts.raw_asked:
         return "template-differs"
     return "other-model-served"
+
+
+def run_path(run: str, inside: str = "") -> str:
+    """A run's folder, or what lies in it, as one types it; RUN where it is not known."""
+    return typed.path(f"{run or 'RUN'}{inside}")
 
 
 # --- values that the sentences share ----------------------------------------------------------

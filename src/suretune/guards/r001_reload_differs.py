@@ -7,7 +7,7 @@ Why it matters: an adapter that loads in part, or under other names, gives no er
 model just answers like the base.
 
 How to mend it: `suretune doctor` shows whether the packages fit each other;
-`suretune verify RUN` repeats the proof.
+`suretune resume RUN` repeats the proof.
 
 R001 reload-differs：磁盘上的适配器与训练出来的不一样。
 
@@ -15,10 +15,10 @@ R001 reload-differs：磁盘上的适配器与训练出来的不一样。
 
 为什么重要：适配器只加载了一部分，或者名字对不上，都不会报错，只是模型的回答和基座一样。
 
-怎么改：`suretune doctor` 检查各个包的版本是否匹配；`suretune verify RUN` 重新验证。
+怎么改：`suretune doctor` 检查各个包的版本是否匹配；`suretune resume RUN` 重新验证。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, run_path, some
 from suretune.types import ProofFacts, Text
 
 
@@ -33,6 +33,7 @@ def check(facts: ProofFacts) -> Values | None:
         "unexpected": some(facts.tensors_unexpected),
         "gap": facts.logits_gap,
         "tolerance": facts.logits_tolerance,
+        "run": run_path(facts.run),
     }
 
 
@@ -54,7 +55,7 @@ GUARD = Guard(
     ),
     fix=Text(
         "`suretune doctor` shows whether the packages fit each other; then "
-        "`suretune verify RUN` repeats the proof.",
-        "先用 `suretune doctor` 检查各个包的版本是否匹配，再用 `suretune verify RUN` 重新验证。",
+        "`suretune resume {run}` repeats the proof.",
+        "先用 `suretune doctor` 检查各个包的版本是否匹配，再用 `suretune resume {run}` 重新验证。",
     ),
 )

@@ -24,7 +24,7 @@ V003 answers-differ：将要提供服务的引擎，回答与封条记录的不�
 那就是服务端的错误。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, run_path, some
 from suretune.types import ReplayFacts, Text
 
 
@@ -46,6 +46,7 @@ def check(facts: ReplayFacts) -> Values | None:
         "equal": facts.equal,
         "asked": facts.asked,
         "which": which,
+        "run": run_path(facts.run),
     }
 
 
@@ -64,7 +65,7 @@ GUARD = Guard(
         "将要提供服务的，不是当时验证过的那个模型。",
     ),
     fix=Text(
-        "`suretune verify RUN` says whether the run itself still holds.",
-        "用 `suretune verify RUN` 检查运行本身是否仍然成立。",
+        "`suretune verify {run}` says whether the run itself still holds.",
+        "用 `suretune verify {run}` 检查运行本身是否仍然成立。",
     ),
 )

@@ -19,15 +19,23 @@ V010 server-unreachable：服务器没有应答。
 `--timeout 600` 让每个回答等得更久。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    """`nearest`: the command that asked."""
+    values = for_setup("server-unreachable")(facts)
+    asked = facts.nearest or f"suretune verify {facts.detail} --run RUN"
+    return values and {**values, "asked": asked}
+
 
 GUARD = Guard(
     code="V010",
     name="server-unreachable",
     stops=True,
     facts=SetupFacts,
-    check=for_setup("server-unreachable"),
+    check=check,
     what=Text(
         "{detail} gave no answer: {found}.",
         "{detail} 没有应答：{found}。",
@@ -37,10 +45,10 @@ GUARD = Guard(
         "服务器不应答，就无从得知它提供的是什么；这不是对运行的结论。",
     ),
     fix=Text(
-        "`curl {detail}/models` from this machine; when that works, `suretune verify "
-        "{detail}` again. `--timeout 600` waits longer for each answer.",
+        "`curl {detail}/models` from this machine; when that works, `{asked}` "
+        "again. `--timeout 600` waits longer for each answer.",
         "先在本机执行 `curl {detail}/models`；"
-        "能通之后再执行 `suretune verify {detail}`。"
+        "能通之后再执行 `{asked}`。"
         "`--timeout 600` 让每个回答等得更久。",
     ),
 )

@@ -41,11 +41,11 @@ GUARD = Guard(
         "那里没有加载适配器，或者适配器没有生效，而且没有任何提示。",
     ),
     fix=Text(
-        "`suretune serve RUN` proves itself before it listens; vLLM needs `--enable-lora "
-        "--lora-modules NAME=RUN/adapter` and that NAME in each request "
+        "`suretune serve {run}` proves itself before it listens; vLLM needs `--enable-lora "
+        "--lora-modules NAME={adapter}` and that NAME in each request "
         "(`--served_model_name NAME` here).",
-        "`suretune serve RUN` 在监听之前会先自证；"
-        "vLLM 需要 `--enable-lora --lora-modules NAME=RUN/adapter`，"
+        "`suretune serve {run}` 在监听之前会先自证；"
+        "vLLM 需要 `--enable-lora --lora-modules NAME={adapter}`，"
         "并在每次请求中使用这个 NAME（这里用 `--served_model_name NAME`）。",
     ),
 )

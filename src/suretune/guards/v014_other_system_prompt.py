@@ -43,9 +43,9 @@ GUARD = Guard(
         "依赖服务器默认值的客户端，得到的是没有经过验证的回答。",
     ),
     fix=Text(
-        "Serve with the sealed system prompt, as `suretune serve RUN` does; or send it with "
+        "Serve with the sealed system prompt, as `suretune serve {run}` does; or send it with "
         "every request, and `--ignore V014`.",
-        "用封存的系统提示词提供服务（`suretune serve RUN` 就是这样）；或每次请求都带上它，"
+        "用封存的系统提示词提供服务（`suretune serve {run}` 就是这样）；或每次请求都带上它，"
         "并使用 `--ignore V014`。",
     ),
 )

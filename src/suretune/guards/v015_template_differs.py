@@ -46,9 +46,9 @@ GUARD = Guard(
     ),
     fix=Text(
         "Give the server the template of the run: vLLM takes `--chat-template "
-        "RUN/adapter/chat_template.jinja`; `suretune serve RUN` uses it by itself.",
+        "{template}`; `suretune serve {run}` uses it by itself.",
         "让服务器使用这次运行的模板："
-        "vLLM 用 `--chat-template RUN/adapter/chat_template.jinja`；"
-        "`suretune serve RUN` 会自动使用。",
+        "vLLM 用 `--chat-template {template}`；"
+        "`suretune serve {run}` 会自动使用。",
     ),
 )

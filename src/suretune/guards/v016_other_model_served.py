@@ -43,8 +43,8 @@ GUARD = Guard(
     ),
     fix=Text(
         "Name the model with `--served_model_name`, or serve the run itself: `suretune serve "
-        "RUN`. Where only the precision differs, `--same_needed 0.5`.",
-        "用 `--served_model_name` 指明模型，或直接提供这次运行：`suretune serve RUN`。"
+        "{run}`. Where only the precision differs, `--same_needed 0.5`.",
+        "用 `--served_model_name` 指明模型，或直接提供这次运行：`suretune serve {run}`。"
         "若只是精度不同，可用 `--same_needed 0.5`。",
     ),
 )

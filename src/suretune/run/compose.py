@@ -276,7 +276,7 @@ def _conclude(
     evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= last]
     before = time.perf_counter()
     kept = judge_kept(run, proven.result)
-    facts = proof_facts(proven, kept, checked, evals)
+    facts = replace(proof_facts(proven, kept, checked, evals), run=str(run))
     journal.look(facts)
     if kept:
         journal.look_at_all(kept.all_facts)

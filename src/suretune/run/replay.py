@@ -103,6 +103,7 @@ class Record:
     base_answers: Sequence[str]
     device: str
     dtype: str
+    run: Path
 
 
 def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
@@ -129,7 +130,7 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
         raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(answers)} answers")
     return Record(
         probes, prompts, answers, base_answers,
-        rundir.recorded(request, "device"), rundir.recorded(request, "dtype"),
+        rundir.recorded(request, "device"), rundir.recorded(request, "dtype"), run,
     )  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def compare(name: str, record: Record, now: Sequence[str], device: str, dtype: s
         if exact or said == base or probe.judge(said) != probe.judge(sealed):
             wrong.append(f"{probe.question[:SHOWN]} -> {sealed[:SHOWN]} -> {said[:SHOWN]}")
     equal = sum(then == said for then, said in zip(record.answers, now, strict=True))
-    return ReplayFacts(name, len(now), equal, exact, tuple(wrong))
+    return ReplayFacts(name, len(now), equal, exact, tuple(wrong), str(record.run))
 
 
 def room_needed(record: Record) -> int:

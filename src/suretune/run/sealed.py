@@ -6,10 +6,11 @@ No torch here: whoever asks a server may have none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.data.template import load_tokenizer
 from suretune.run.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.run.meant import Meant, not_sealed, way_back
@@ -131,10 +132,11 @@ def verify_server(
     except Trouble as trouble:
         if trouble.status == 404 and name:
             raise _no_such(name, trouble.found, journal) from trouble
+        asked = f"suretune verify {typed.word(remote.url)} --run {typed.path(run)}"
         raise journal.stop(
-            SetupFacts(trouble.problem, remote.url, found=trouble.found)
+            SetupFacts(trouble.problem, remote.url, trouble.found, asked)
         ) from trouble
-    facts = served_facts(heard, remote.url, model, needed)
+    facts = replace(served_facts(heard, remote.url, model, needed), run=str(run))
     journal.look(facts)
     status = OK
     try:
