@@ -997,6 +997,7 @@ RECORDED = {
     *("P002", "P004", "P005", "P006", "P009", "S005", "R007"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),
+    "V020",
 }
 GUARDS = {guard.code: guard for guard in all_guards()}
 HOME = Path(guards.__file__).parent

@@ -503,7 +503,7 @@ def test_an_engine_that_fails_or_ends_during_a_proof_is_no_fault_of_the_adapter(
     "path",
     [
         "../..", "/etc", "..%2f..", "nowhere", ".", "a\0b", "link", "inner", "newest", "tampered",
-        "x" * 3000,
+        "x" * 3000, "itself", "weights", "unsealed",
     ],
 )  # fmt: skip
 def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
@@ -522,8 +522,22 @@ def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
         with (into / "adapter" / "adapter_model.safetensors").open("r+b") as file:
             file.seek(-3, os.SEEK_END)
             file.write(b"\x01")
+    if path == "itself":
+        (server.adapters / path).symlink_to(server.adapters / path)
+    if path in ("weights", "unsealed"):
+        into = server.adapters / path
+        shutil.copytree(server.run / "adapter", into)
+    if path == "weights":
+        (into / "adapter_model.safetensors").unlink()
+        there = server.run / "adapter" / "adapter_model.safetensors"
+        (into / "adapter_model.safetensors").symlink_to(there)
     ask = {"lora_name": "other", "lora_path": path}
-    refusal(httpx.post(f"{server.url}/v1/load_lora_adapter", json=ask, timeout=30), 400)
+    answer = httpx.post(f"{server.url}/v1/load_lora_adapter", json=ask, timeout=30)
+    error = refusal(answer, 400)
+    assert str(server.adapters) not in error["message"]
+    told = {"tampered": ("S015 ", "adapter/adapter_model.safetensors"), "weights": ("is a link",),
+            "unsealed": ("V002 not-sealed, unsealed: ", "--allow_unverified true")}  # fmt: skip
+    assert all(word in error["message"] for word in told.get(path, ("lora_path",))), error
     assert len(server.openai().models.list().data) == 2
 
 

@@ -41,9 +41,9 @@ def listen(command: Command, journal: Journal) -> int:
             if made:
                 once = Text(f"The key, shown once: {key}", f"密钥，只显示这一次：{key}")
                 tell(say(once), err=True)
-            _tell({**about, "findings": list(map(journal.line, journal.findings))}, command.json)
             if not command.json:
                 show.findings(journal.findings)
+            _tell({**about, "findings": list(map(journal.line, journal.findings))}, command.json)
 
         return serve(house, listening, reach, journal, ready)
 
