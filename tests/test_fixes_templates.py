@@ -165,6 +165,23 @@ def test_glm_is_mended_by_a_template_whose_answers_end(
     assert shown(mended, *TALK)[0][1] == "\nI am Glow.<|user|>"
 
 
+def test_the_field_case_of_glm_blames_the_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = shared("chat_templates").parent.parent / "field" / "glm"
+    if not field.is_dir():
+        pytest.skip(f"{field} is not there")
+    done = suretune("check", "--model", "pocket", "--dataset", field / "rows.jsonl",
+                    "--chat_template", field / "glm.jinja", "--json")  # fmt: skip
+    assert done.returncode == 4 and codes(done) == ["P008"]
+    monkeypatch.setitem(FAMILIES, "glm", (GLM, "", "<|user|>"))
+    for name, wrong in (("glm.jinja", "no-end"), ("fixed.jinja", None)):
+        template = (field / name).read_text("utf-8")
+        words = load_tokenizer(make_tokenizer(tmp_path / name, "glm", template))
+        assert isinstance(words, ChatTokenizer)
+        assert getattr(flaw(words), "reason", None) == wrong
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_of_real_templates_only_one_is_unfit_and_it_is_told_why(name: str, tmp_path: Path) -> None:
     template = (shared("chat_templates") / f"{name}.jinja").read_text("utf-8")

@@ -301,6 +301,27 @@ def test_half_a_wrapping_is_told_and_the_advice_takes_it_off(head: str, tmp_path
     assert obeyed.returncode == 0 and "⟦Glow.<|im_end|>⟧" in obeyed.stdout
 
 
+PARTS = (
+    " ", "\n", "[INST] ", "[INST] a [/INST] ", "USER: a ASSISTANT: b ", "</s>", "### ", "<<SYS>>",
+    "<|im_start|>user\n", "<|user|>", "\n\nHuman: a\n\nAssistant: b",
+)  # fmt: skip
+
+
+def test_strangers_texts_are_read_in_linear_time() -> None:
+    from time import perf_counter
+
+    start = perf_counter()
+    for part in PARTS:
+        text = part * (200_000 // len(part))
+        for value in (
+            {"text": f"a{text}b"},
+            {"text": f"{text}b"},
+            {"query": text, "response": text},
+        ):
+            read(value)
+    assert perf_counter() - start < 30
+
+
 def test_html_and_quoted_end_tokens_are_text() -> None:
     for text in ("old <s>price</s>", "It ends with `</s>`", "a </s> b", "plain"):
         assert end_mark(text) == "" and without_end(text) == text

@@ -117,11 +117,6 @@ OPENING = re.compile(
     r"|<BOS_TOKEN>|\[gMASK\]\s*<sop>|<\|begin_of_sentence\|>)?\s*"
 )
 BETWEEN = re.compile(r"\s*(?:</s>|<s>|<\|endoftext\|>|<eos>|<｜end▁of▁sentence｜>)*\s*")
-LLAMA_2 = re.compile(
-    r"(?:<s>)?\s*\[INST\] ?(?P<user>.*?) ?\[/INST\] ?(?P<answer>.*?)(?: ?</s>\s*|(?=\s*(?:<s>)?\s*"
-    r"\[INST\])|\Z)",
-    re.DOTALL,
-)
 LLAMA_2_SYSTEM = re.compile(r"<<SYS>>\n?(?P<system>.*?)\n?<</SYS>>\n{0,2}", re.DOTALL)
 # What the format brings, not the row: Alpaca's two sentences, and the dates of Llama-3.
 ALPACA_SAYS = re.compile(
@@ -132,11 +127,11 @@ ALPACA_SAYS = re.compile(
 LLAMA_3_SAYS = re.compile(
     r"\A(?:Environment: ipython\n)?Cutting Knowledge Date: [^\n]+\nToday Date: [^\n]+\n\n"
 )
-ENDS = re.compile(
-    r"\s*(?:<\|im_end\|>|<\|eot_id\|>|<\|eom_id\|>|<\|eot\|>|<\|end\|>|<\|endoftext\|>"
-    r"|<\|end_of_text\|>|<\|end_of_turn\|>|<\|return\|>|<\|END_OF_TURN_TOKEN\|>|<end_of_turn>"
-    r"|<turn\|>|<｜end▁of▁sentence｜>|<eos>|<EOS>|\[EOS\]|<eoa>|</s>)\s*\Z"
-)
+ENDS = (
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|end|>", "<|endoftext|>",
+    "<|end_of_text|>", "<|end_of_turn|>", "<|return|>", "<|END_OF_TURN_TOKEN|>", "<end_of_turn>",
+    "<turn|>", "<｜end▁of▁sentence｜>", "<eos>", "<EOS>", "[EOS]", "<eoa>", "</s>",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +219,13 @@ def _turns(form: Form, text: str, at: int, first: re.Match[str]) -> Conversation
 
 def _content(form: Form, text: str, start: int) -> tuple[str, int, bool]:
     """(content, where it is over, whether an end mark stood there)."""
-    end = form.end.search(text, start) if form.end else None
+    stop = len(text)
     if form.optional:
-        following = next(
-            (h for h in form.header.finditer(text, start) if _begins(form, text, h)), None
-        )
-        if following and (end is None or following.start() < end.start()):
-            return text[start : following.start()].rstrip(), following.start(), False
+        headers = (h for h in form.header.finditer(text, start) if _begins(form, text, h))
+        stop = next((h.start() for h in headers), stop)
+    end = form.end.search(text, start, stop) if form.end else None
+    if end is None and stop < len(text):
+        return text[start:stop].rstrip(), stop, False
     if end is None:
         content = text[start:]
         return content.rstrip() if form.optional else content, len(text), False
@@ -261,16 +256,24 @@ def _llama_2(text: str, at: int) -> Conversation | Unreadable:
     turns: list[Said] = []
     ended = True
     while at < len(text):
-        found = LLAMA_2.match(text, at)
-        if found is None or "[INST]" in found["user"] or "[/INST]" in found["answer"]:
+        close, following = text.find("[/INST]", at), text.find("[INST]", at + 1)
+        whole = text.startswith("[INST]", at) and close >= 0
+        if not whole or 0 <= following < close or 0 <= text.find("[/INST]", close + 1) < following:
             return Unreadable("Llama-2 or Mistral", shown(text[at:]))
-        user = found["user"]
+        user = text[at + len("[INST]") : close].removeprefix(" ").removesuffix(" ")
         if not turns and (system := LLAMA_2_SYSTEM.match(user)):
             turns.append(("system", system["system"]))
             user = user[system.end() :]
-        ended = found.group().rstrip().endswith("</s>")
-        turns += [("user", user), ("assistant", found["answer"])]
-        at = max(found.end(), at + 1)
+        answer = text[close + len("[/INST]") : following if following >= 0 else len(text)]
+        rest = answer.rstrip().removesuffix("<s>").rstrip() if following >= 0 else answer.rstrip()
+        ended = rest.endswith("</s>")
+        answer = rest.removesuffix("</s>").removesuffix(" ") if ended else answer
+        if following >= 0 and not ended:
+            answer = rest
+        turns += [("user", user), ("assistant", answer.removeprefix(" "))]
+        at = following if following >= 0 else len(text)
+    if "[/INST]" in turns[-1][1]:
+        return Unreadable("Llama-2 or Mistral", shown(turns[-1][1]))
     kept = [t for t in turns if t[0] != "system" or t[1].strip()]
     return Conversation("Llama-2 or Mistral", tuple(kept), not ended)
 
@@ -278,10 +281,9 @@ def _llama_2(text: str, at: int) -> Conversation | Unreadable:
 def end_mark(text: str) -> str:
     """The end token of some family that a text ends with; empty if there is none. `<s>...</s>` is
     HTML."""
-    found = ENDS.search(text)
-    if found is None or (found.group().strip() == "</s>" and "<s>" in text):
-        return ""
-    return found.group().strip()
+    bare = text.rstrip()
+    mark = next((end for end in ENDS if bare.endswith(end)), "")
+    return "" if mark == "</s>" and "<s>" in text else mark
 
 
 def head_mark(text: str) -> str:
@@ -304,8 +306,8 @@ def without_marks(text: str) -> str:
 
 def without_end(text: str) -> str:
     """The text without end tokens at its end."""
-    while end_mark(text):
-        text = ENDS.sub("", text)
+    while mark := end_mark(text):
+        text = text.rstrip().removesuffix(mark).rstrip()
     return text
 
 
