@@ -16,7 +16,7 @@ from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.data.render import Rendering, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.data.told import ADDED, EARLIER_THOUGHT, EMPTY_THOUGHT, NAME
+from suretune.data.told import ADDED, EARLIER_ANSWER, EARLIER_THOUGHT, EMPTY_THOUGHT, NAME
 from suretune.pocket import MODEL
 from suretune.types import Example, Fault, Message, Origin, Row, Sample
 from test_examples import JSON, TURN
@@ -174,6 +174,17 @@ def test_thoughts_of_earlier_turns_are_told_and_do_not_stop(
     for first in (THINKING, ("assistant", "<think>\nLima is west.\n</think>\n\nNine.")):
         row = talk(ASKED, first, ("user", "Sure?"), {**THINKING, "content": "Yes."})
         assert notes(qwen3, row) == [0, EARLIER_THOUGHT]
+
+
+def test_earlier_answers_that_are_learned_by_themselves_may_be_left_out(
+    writing: Callable[[str], ChatTokenizer],
+) -> None:
+    forgets = writing("m.content if m.role == 'user' or loop.last else '-'")
+    row = talk(ASKED, ("assistant", "Nine."), ("user", "Sure?"), ("assistant", "Yes."))
+    assert notes(forgets, row) == [0, EARLIER_ANSWER]
+    row["messages"][1]["weight"] = 0  # nowhere else, then
+    found = fault(forgets, row)
+    assert (found.field, found.found) == ("messages[1].content", "Nine.")
 
 
 def test_a_thought_goes_by_the_name_that_the_template_has_for_it(

@@ -21,8 +21,9 @@ from suretune.types import Message
 EMPTY_THOUGHT = 1  # an empty thought is learned before an answer that has none
 EARLIER_THOUGHT = 2  # the thought of an earlier turn is not in the prompt
 NAME = 4  # the name of a turn is not in the prompt
+EARLIER_ANSWER = 16  # an earlier answer, learned in a sample of its own, is not in the prompt
 ADDED = 8  # other text is learned before what the row says
-NOTED = (EMPTY_THOUGHT, EARLIER_THOUGHT, NAME, ADDED)
+NOTED = (EMPTY_THOUGHT, EARLIER_THOUGHT, NAME, ADDED, EARLIER_ANSWER)
 _NO_THOUGHT = re.compile(r"<(think|thought|thinking|reasoning)>\s*</\1>")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
 _OPENED = re.compile(r"(.*\n)\s*</think>[ \t]*(?:\n(.*)|)\Z", re.DOTALL)  # the prompt has the tag
@@ -70,6 +71,8 @@ def rewritten(
                 found = _system(message, names[index], full[: answer.start])
             else:
                 found = _context(message, f"{names[index]}.", between[at:])
+                if isinstance(found, Loss) and message.role == "assistant" and message.weight:
+                    found = EARLIER_ANSWER
             if isinstance(found, Loss):
                 return found
             notes |= found

@@ -1,8 +1,8 @@
 """P006 template-rewrites: the template knowingly says something else than the rows.
 
 What it looks at: the text that the template made of each row: empty thoughts that it puts before
-answers without one, thoughts of earlier turns and names of turns that it leaves out of prompts, and
-any other text that it puts before an answer.
+answers without one, thoughts of earlier turns, earlier answers and names of turns that it leaves
+out of prompts, and any other text that it puts before an answer.
 
 Why it matters: an empty thought before an answer is learned with it: the model learns not to think.
 The other changes are made in the prompts of every program that uses this template.
@@ -12,8 +12,8 @@ template is named with `--chat_template`.
 
 P006 template-rewrites：模板有意写得和数据不一样。
 
-看什么：模板把每条数据写成的文本：给没有思考的回答加上的空思考、提示里省去的前几轮思考和
-轮次的 name，以及加在回答前面的其他文字。
+看什么：模板把每条数据写成的文本：给没有思考的回答加上的空思考、提示里省去的前几轮思考、
+前面的回答和轮次的 name，以及加在回答前面的其他文字。
 
 为什么重要：回答前的空思考会一起被学习，模型学到的是不思考。其余的改动，使用这个模板的任何程序都会同样做。
 
@@ -32,6 +32,10 @@ SAID = {  # as data/told.py numbers them
         "thoughts of earlier turns are left out of the prompts", "提示里省去前几轮的思考"
     ),
     4: Text("names of turns are left out", "轮次的 name 没有写出"),
+    16: Text(
+        "earlier answers, learned by themselves, are left out of the prompts of later ones",
+        "前面的回答各自单独学习，但后面的提示里没有它们",
+    ),
     8: Text("text of the template's own is learned before answers", "回答前面会学到模板自己的文字"),
 }  # fmt: skip
 
