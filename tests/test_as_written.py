@@ -300,3 +300,16 @@ def test_a_file_in_place_of_the_prompt_is_no_prompt(
     status, told = run(capsys, "check", "--model", "pocket", "--dataset", rows,
                        "--system", tmp_path / "prompt.txt")  # fmt: skip
     assert status == 2 and "$(cat" in told["findings"][0]["fix"]["en"]
+
+
+def test_a_strangers_run_folder_is_bounded_too(tmp_path: Path) -> None:
+    from suretune.rundir import Damaged
+
+    for text in (
+        "model: &a pocket  # flag\n",
+        "model: [[[[  # flag\n",
+        "model: pocket  # flag\nmodel: a  # flag\n",
+    ):
+        (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(Damaged, match="line "):
+            read_config(tmp_path / "config.yaml")

@@ -503,3 +503,34 @@ def test_a_table_names_real_options_and_gives_reasons(tool: str) -> None:
         assert entry.verdict in ("", "never-existed", "no-effect", "unavailable", "per-epoch"), name
         assert entry.to or (entry.why and entry.why.en and entry.why.zh), name
         assert all(isinstance(value, str) for value in entry.default | entry.harmless), name
+
+
+# --- YAML of other tools, as it is written ------------------------------------------------------
+
+
+def test_words_of_a_pasted_yaml_stay_words(folder: Path) -> None:
+    report = told(f"{FACTORY}\nsystem: On\nseed: 007\n")
+    lines = flags(report)
+    assert lines["system"]["value"] == "On" and "--system On" in report["working"]
+    assert lines["seed"]["value"] == "007"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("learning_rate: 1.0e-4\nlearning_rate: 5.0e-3\n", "`learning_rate`"),
+        ("extra: &x [a]\n", "&x"),
+        ("<<: {a: b}\n", "<<"),
+        ("x: " + "[" * 2000, "32 lists"),
+    ],
+)
+def test_a_yaml_that_says_two_things_is_refused_with_its_line(
+    more: str, named: str, folder: Path
+) -> None:
+    """Pasted, or as the file of the command: no line of it is taken over."""
+    text = "stage: sft\nmodel_name_or_path: pocket\ntemplate: qwen\nfinetuning_type: lora\n" + more
+    Path("x.yaml").write_text(text, "utf-8")
+    for report in (told(text), told("llamafactory-cli train x.yaml")):
+        assert report["same_job"] is False and not report["flags"]
+        notes = " ".join(note["en"] for note in report["notes"] if note["serious"])
+        assert named in notes and "Line " in notes
