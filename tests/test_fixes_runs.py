@@ -77,10 +77,9 @@ def test_what_is_advised_can_be_typed(code: str) -> None:
             verb = next(verb for verb in VERBS if words[1] in (verb.name, *verb.aliases))
             assert parse(verb, words[2:], OWN.get(verb.name, {})).faults == (), words
         elif words[0].startswith("--") and words[0] not in VLLM:
-            words = [*words, "1"] if len(words) == 1 else words  # a value of the reader's own
-            assert any(parse(verb, words, OWN.get(verb.name, {})).faults == () for verb in every), (
-                words
-            )
+            values = [[]] if len(words) > 1 else [["1"], ["0.5"]]  # of the reader's own
+            tried = [(verb, [*words, *value]) for verb in every for value in values]
+            assert any(parse(v, said, OWN.get(v.name, {})).faults == () for v, said in tried), words
 
 
 # --- runs and adapters --------------------------------------------------------------------------

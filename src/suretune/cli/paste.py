@@ -18,10 +18,10 @@ MOST = 50_000  # characters that are read
 EXAMPLE = Text(
     "It takes one command in quotes, --file PATH, or text on stdin:"
     " suretune import-cmd 'swift sft --model M --dataset rows.jsonl'. It knows ms-swift,"
-    " LLaMA-Factory and Axolotl.",
+    " LLaMA-Factory, Axolotl and vLLM.",
     "它接受一条加引号的命令、--file 路径，或标准输入的文本："
     "suretune import-cmd 'swift sft --model M --dataset rows.jsonl'。认识 ms-swift、"
-    "LLaMA-Factory 和 Axolotl。",
+    "LLaMA-Factory、Axolotl 和 vLLM。",
 )
 
 
