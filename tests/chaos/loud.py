@@ -172,7 +172,7 @@ LOUD = (
          base_file("model.safetensors", b"\xff" * 7 + b"\x7f{}"), ("S018",), 4),
     Loud("base-tokenizer-garbage", base_file("tokenizer.json", b"{}"), ("S018",), 4),
     Loud("base-words-garbage", base_file("tokenizer_config.json", b"\xff"), ("S018",), 4),
-    Loud("base-template-garbage", base_file("chat_template.jinja", b"{% if %}"), ("P003",), 3),
+    Loud("base-template-garbage", base_file("chat_template.jinja", b"{% if %}"), ("P008",), 4),
     Loud("base-template-latin", base_file("chat_template.jinja", b"\xe9"), ("P001",), 4),
     Loud("no-more-handles", training(inside("no_handles", 2)), ("S009",), 4, resumes=True),
     Loud("few-open-files", training(_few_files), (), 0),

@@ -70,13 +70,10 @@ def _no_template(bench: Bench) -> Planted:
     return Planted(["check", "--model", base, "--dataset", bench.file(rows.tasks(12)), "--json"])
 
 
-def _refusing_template(bench: Bench) -> Planted:
+def _endless_template(bench: Bench) -> Planted:
     base = bench.own()
     (base / "chat_template.jinja").unlink()
-    (base / "chat_template.jinja").write_text(
-        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
-        "{% endif %}{{ m.content }}{% endfor %}"
-    )
+    (base / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     flags = ["--dataset", bench.file(rows.tasks(12)), "--system", "Be kind."]
     return Planted(["check", "--model", base, *flags, "--json"])
 
@@ -184,7 +181,7 @@ DATA = (
     Silent("wrong-model-type", "`--model_type` names another architecture",
            data(TASKS, "--model_type", "qwen"), ("C009",), 2),
     Silent("no-chat-template", "the base has no chat template", _no_template, ("P001",), 4),
-    Silent("template-refuses", "the template refuses the rows", _refusing_template, ("P003",), 3),
+    Silent("template-unfit", "the template can end no answer", _endless_template, ("P008",), 4),
     Silent("default-system-trained-in", "the template adds a system prompt that nobody gave",
            data(TASKS), ("P002",), 0),
 )  # fmt: skip

@@ -280,9 +280,9 @@ MESSAGES = (
             "数据训练了太多遍，或者没有学到结束符。",
         ),
         Text(
-            "Every row here ends in a learned end token, or it is refused (P003). "
+            "Every row here ends in a learned end token, or it is refused (P003, P008). "
             "Lower `--num_train_epochs`; S023 tells how often each row is seen.",
-            "这里的每条数据都以要学的结束符结尾，否则会被拒绝（P003）。"
+            "这里的每条数据都以要学的结束符结尾，否则会被拒绝（P003、P008）。"
             "调低 `--num_train_epochs`；S023 会告诉你每条数据要学多少遍。",
         ),
     ),

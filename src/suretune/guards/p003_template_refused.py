@@ -35,9 +35,15 @@ OWN = {  # what suretune itself says of a template, not the template
 }
 
 
+CHANGE = Text("Change the row to what the template allows.", "请把数据改成模板允许的样子。")
+
+
 def check(fault: Fault) -> Values | None:
     values = for_fault("template-refused")(fault)
-    return values and {**values, "found": Text(fault.found, OWN.get(fault.found, fault.found))}
+    if values is None:
+        return None
+    hint = values["hint"] if fault.hint else CHANGE
+    return {**values, "hint": hint, "found": Text(fault.found, OWN.get(fault.found, fault.found))}
 
 
 GUARD = Guard(
@@ -55,7 +61,7 @@ GUARD = Guard(
         "模板拒绝的对话，以后也没法发给模型。",
     ),
     fix=Text(
-        "{hint} Change the row so, then look again with `suretune check --dataset {file}`.",
+        "{hint} Then look again with `suretune check --dataset {file}`.",
         "{hint}改好以后，再用 `suretune check --dataset {file}` 检查。",
     ),
 )
