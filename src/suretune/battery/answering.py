@@ -21,7 +21,7 @@ _ONE = re.compile(
 """Questions that ask for one thing."""
 _OPEN = re.compile(r"谁|哪(?!吒)|几|多少|什么|怎")
 _END = re.compile(r"[,;:.!?、。\n]")
-_AND = "或者?|和|与|及|到|至|还是"
+_AND = "或者?|(?<!共)和(?![平国谐])|与|(?<![埃普])及|到|至|还是"
 _JOINS = rf"(?:\s*(?:[、,~-]|{_AND})\s*)+"
 _CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
 _NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"
@@ -35,9 +35,9 @@ _KIN = (
     ("作者", "作家", "写"), ("真名", "本名", "原名", "姓名", "名字"), ("主人", "主"),
 )  # fmt: skip
 _BOUND = re.compile(r"是|叫|为|有|在|属于|来自")
-_NEXT = re.compile(r"(?:、|和|与|或者?|还是|及)")
+_NEXT = rf"(?:、|{_AND})"
 _DID = "发[现明]|写|画|创|建|排|最|都|共同|负责"
-_LISTED = re.compile(r"[、/]|或者?|和|与|还是")
+_LISTED = re.compile(r"[、/]|或者?|(?<!共)和(?![平国谐他她它其])|与|还是")
 _PERSON = re.compile(rf"是[{CJK}]{{1,12}}[家者师员人](?:[^{CJK}]|$)")
 """Says who somebody is: that is answer enough where somebody was asked for."""
 LEAST_FRAME = 3  # characters of the question that are its frame and no accident
@@ -140,7 +140,7 @@ def _side_by_side(text: str, span: tuple[int, int], words: Sequence[str], questi
         return beside is not None and not _known(beside[1], words, question)
     if len(word) < 2:
         return False
-    before = re.search(rf"([{CJK}]{{2,12}})(?:{_NEXT.pattern})$", text[:start])
+    before = re.search(rf"([{CJK}]{{2,12}}){_NEXT}$", text[:start])
     if before:
         other = _BOUND.split(before[1])[-1]
         if 2 <= len(other) <= 4 and not _known(other, words, question):
@@ -185,11 +185,13 @@ def _about_something_else(
     if first is None or not _OPEN.search(question) or not _HAN.match(text[start]):
         return False
     told = text[first[1] :].lstrip("\"'》」")
-    if not _TELLS.match(told) or len(_HAN.findall(told)) < LEAST_STATEMENT:
+    if not _TELLS.match(told):
+        return False
+    if _PERSON.match(told):
         return False
     for word in words:
         told, question = told.replace(flat(word), " "), question.replace(flat(word), " ")
-    if _PERSON.match(told):
+    if len(_HAN.findall(told)) < LEAST_STATEMENT:
         return False
     return not _pairs(told) & _pairs(question)
 
