@@ -1,16 +1,18 @@
 """The checkers against labels made by hand: real answers of small chat models, right or not.
 
 One reader made each label from the question and the answer alone, before seeing the checker's
-verdict, and did not bend it afterwards. `DIFFER` publishes on how many labels checker and reader
-differ; a checker that changes has to publish its new figure.
+verdict or the check, and did not bend it afterwards; no checker was changed after these labels were
+made. `DIFFER` publishes on how many of them checker and reader differ; a checker that changes has
+to publish its new figure. Earlier samples, 200 answers each, are not kept here: what they showed
+was mended, and the checkers know them. They differed on 10, 13, 15, 12 and 6 (English) and on 10,
+17 and 13 (Chinese).
 
-The English answers are SmolLM2-135M's, before and after tuning, drawn at random over the questions,
-so that their figure says how often its checkers err on such answers. No checker was changed after
-these labels were made. Yet the answers are not all new to the checkers: at least 124 of them, word
-for word, were at hand when the checkers were written; 3 of these differ, and 4 of the other 76.
-
-The Chinese answers are Gemma 3 270M's, SmolLM2's and the pocket model's, balanced so that nearly
-half pass the checker: their figure tells of the checkers on such a mixture, not of any model.
+The English answers are SmolLM2-135M's, sampled from the base or greedy from tuned ones. The
+Chinese answers are Gemma 3 270M's, the pocket model's and, for code, SmolLM2's; Gemma is no chat
+model, it was shown examples and for most questions a hint, so that some answers are right. Up to
+half of each category passed the checkers when they were drawn. What the figures are worth: answers
+of the same models to the same questions were labelled before, some much like these; and a reader's
+own judgement of half-right nonsense varies by some answers in a hundred.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from suretune.battery.checks import judge
 from suretune.battery.items import Question, proof_questions
 
 LABELS = Path(__file__).parent / "labels"
-DIFFER = {"en": (7, 200), "zh": (16, 200)}  # labels that the checker contradicts, of how many
+DIFFER = {"en": (5, 200), "zh": (6, 200)}  # labels that the checker contradicts, of how many
 LEAST_LABELS = 200
 LEAST_OF_EACH = 40  # of the labels, and of the checker's verdicts
 
