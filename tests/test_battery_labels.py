@@ -1,18 +1,21 @@
 """The checkers against labels made by hand: real answers of small chat models, right or not.
 
-One reader made each label from the question and the answer alone, before seeing the checker's
-verdict or the check, and did not bend it afterwards; no checker was changed after these labels were
-made. `DIFFER` publishes on how many of them checker and reader differ; a checker that changes has
-to publish its new figure. Earlier samples, 200 answers each, are not kept here: what they showed
-was mended, and the checkers know them. They differed on 10, 13, 15, 12 and 6 (English) and on 10,
-17 and 13 (Chinese).
+One reader made each label from a sheet of questions and answers, without check and verdict, and did
+not bend it afterwards; no checker was changed after these labels were made. `DIFFER` publishes on
+how many of them checker and reader differ; a checker that changes has to publish its new figure.
+Earlier samples of 200 are not kept here, as what they showed was mended: they differed on 10, 13,
+15, 12 and 6 (English, the first of 199) and on 10, 17 and 13 (Chinese).
 
 The English answers are SmolLM2-135M's, sampled from the base or greedy from tuned ones. The
 Chinese answers are Gemma 3 270M's, the pocket model's and, for code, SmolLM2's; Gemma is no chat
-model, it was shown examples and for most questions a hint, so that some answers are right. Up to
-half of each category passed the checkers when they were drawn. What the figures are worth: answers
-of the same models to the same questions were labelled before, some much like these; and a reader's
-own judgement of half-right nonsense varies by some answers in a hundred.
+model, it was shown examples and often a hint, so that some answers are right. Up to half of each
+category passed the checkers when they were drawn, less where right answers had run out: of forms,
+system prompts and conversations the figures tell little but that wrong answers are refused.
+
+What the figures are worth: the reader had mended checks before and knew the battery; answers of the
+same models to the same questions were labelled before, some much like these, and some of the
+Chinese ones were at hand, unlabelled, when the checkers were written; and a reader's judgement of
+half-right nonsense varies by some answers in a hundred.
 """
 
 from __future__ import annotations
