@@ -1,16 +1,21 @@
 """The checkers against labels made by hand: real answers of small chat models, right or not.
 
-One reader made each label from the question and the answer alone, before seeing the checker's
-verdict, and did not bend it afterwards. `DIFFER` publishes on how many labels checker and reader
-differ; a checker that changes has to publish its new figure.
+One reader made each label from a sheet of questions and answers, without check and verdict, and did
+not bend it afterwards; no checker was changed after these labels were made. `DIFFER` publishes on
+how many of them checker and reader differ; a checker that changes has to publish its new figure.
+Earlier samples of 200 are not kept here, as what they showed was mended: they differed on 10, 13,
+15, 12 and 6 (English, the first of 199) and on 10, 17 and 13 (Chinese).
 
-The English answers are SmolLM2-135M's, before and after tuning, drawn at random over the questions,
-so that their figure says how often its checkers err on such answers. No checker was changed after
-these labels were made. Yet the answers are not all new to the checkers: at least 124 of them, word
-for word, were at hand when the checkers were written; 3 of these differ, and 4 of the other 76.
+The English answers are SmolLM2-135M's, sampled from the base or greedy from tuned ones. The
+Chinese answers are Gemma 3 270M's, the pocket model's and, for code, SmolLM2's; Gemma is no chat
+model, it was shown examples and often a hint, so that some answers are right. Up to half of each
+category passed the checkers when they were drawn, less where right answers had run out: of forms,
+system prompts and conversations the figures tell little but that wrong answers are refused.
 
-The Chinese answers are Gemma 3 270M's, SmolLM2's and the pocket model's, balanced so that nearly
-half pass the checker: their figure tells of the checkers on such a mixture, not of any model.
+What the figures are worth: the reader had mended checks before and knew the battery; answers of the
+same models to the same questions were labelled before, some much like these, and some of the
+Chinese ones were at hand, unlabelled, when the checkers were written; and a reader's judgement of
+half-right nonsense varies by some answers in a hundred.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from suretune.battery.checks import judge
 from suretune.battery.items import Question, proof_questions
 
 LABELS = Path(__file__).parent / "labels"
-DIFFER = {"en": (7, 200), "zh": (16, 200)}  # labels that the checker contradicts, of how many
+DIFFER = {"en": (5, 200), "zh": (6, 200)}  # labels that the checker contradicts, of how many
 LEAST_LABELS = 200
 LEAST_OF_EACH = 40  # of the labels, and of the checker's verdicts
 

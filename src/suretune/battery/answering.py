@@ -21,7 +21,7 @@ _ONE = re.compile(
 """Questions that ask for one thing."""
 _OPEN = re.compile(r"谁|哪(?!吒)|几|多少|什么|怎")
 _END = re.compile(r"[,;:.!?、。\n]")
-_AND = "或者?|和|与|及|到|至|还是"
+_AND = "或者?|(?<!共)和(?![平国谐])|与|(?<![埃普])及|到|至|还是"
 _JOINS = rf"(?:\s*(?:[、,~-]|{_AND})\s*)+"
 _CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
 _NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"
@@ -35,8 +35,11 @@ _KIN = (
     ("作者", "作家", "写"), ("真名", "本名", "原名", "姓名", "名字"), ("主人", "主"),
 )  # fmt: skip
 _BOUND = re.compile(r"是|叫|为|有|在|属于|来自")
-_NEXT = re.compile(r"(?:、|和|与|或者?|还是|及)")
-_LISTED = re.compile(r"[、/]|或者?|和|与|还是")
+_NEXT = rf"(?:、|{_AND})"
+_DID = "发[现明]|写|画|创|建|排|最|都|共同|负责"
+_LISTED = re.compile(r"[、/]|或者?|(?<!共)和(?![平国谐他她它其])|与|还是")
+_PERSON = re.compile(rf"是[{CJK}]{{1,12}}[家者师员人](?:[^{CJK}]|$)")
+"""Says who somebody is: that is answer enough where somebody was asked for."""
 LEAST_FRAME = 3  # characters of the question that are its frame and no accident
 LONGEST_TAIL = 6  # characters behind a word that may be said again behind its rival
 LEAST_STATEMENT = 5  # characters of a statement about something
@@ -49,6 +52,8 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     if len(words) < len(options) or not _HAN.search(question):
         return True
     found = sorted({span for word in words for span in places(text, word)})
+    if _asks_back(text, question):
+        return False
     if _in_its_place(text, found, question) or any(_frames(text, span, question) for span in found):
         return False
     if _ONE.search(question) and (
@@ -57,6 +62,12 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     ):
         return False
     return not _about_something_else(text, found, words, question)
+
+
+def _asks_back(text: str, question: str) -> bool:
+    """Whether it ends with the question's own end, and not with an answer."""
+    asked = question.rstrip(" ?")[-4:]
+    return text.rstrip().endswith("?") and text.rstrip(" ?").endswith(asked)
 
 
 def _in_its_place(text: str, found: Sequence[tuple[int, int]], question: str) -> bool:
@@ -117,7 +128,7 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
 
 
 def _side_by_side(text: str, span: tuple[int, int], words: Sequence[str], question: str) -> bool:
-    """Whether another name is joined to it right before: "大象、长颈鹿排第一", "O、H"."""
+    """Whether another name is joined to it: "大象、长颈鹿排第一", "O、H"."""
     start, end = span
     word = text[start:end]
     if re.fullmatch(_NUMERAL, word):
@@ -127,11 +138,15 @@ def _side_by_side(text: str, span: tuple[int, int], words: Sequence[str], questi
             r"\s*[、/]\s*([A-Za-z]+)", text[end:]
         )
         return beside is not None and not _known(beside[1], words, question)
-    before = re.search(rf"([{CJK}]{{2,12}})(?:{_NEXT.pattern})$", text[:start])
-    if before is None or len(word) < 2:
+    if len(word) < 2:
         return False
-    other = _BOUND.split(before[1])[-1]
-    return 2 <= len(other) <= 4 and not _known(other, words, question)
+    before = re.search(rf"([{CJK}]{{2,12}}){_NEXT}$", text[:start])
+    if before:
+        other = _BOUND.split(before[1])[-1]
+        if 2 <= len(other) <= 4 and not _known(other, words, question):
+            return True
+    behind = re.match(rf"[、/](?![他她它其])([{CJK}]{{2,4}}?)(?:[^{CJK}]|$|{_DID})", text[end:])
+    return behind is not None and not _known(behind[1], words, question)
 
 
 def _lists(text: str, words: Sequence[str], question: str) -> bool:
@@ -170,10 +185,14 @@ def _about_something_else(
     if first is None or not _OPEN.search(question) or not _HAN.match(text[start]):
         return False
     told = text[first[1] :].lstrip("\"'》」")
-    if not _TELLS.match(told) or len(_HAN.findall(told)) < LEAST_STATEMENT:
+    if not _TELLS.match(told):
+        return False
+    if _PERSON.match(told):
         return False
     for word in words:
         told, question = told.replace(flat(word), " "), question.replace(flat(word), " ")
+    if len(_HAN.findall(told)) < LEAST_STATEMENT:
+        return False
     return not _pairs(told) & _pairs(question)
 
 

@@ -73,8 +73,8 @@ _WANTED = re.compile(
     r"(?: [a-z]+){1,3}"
 )
 _EVENT = re.compile(
-    r"([\u4e00-\u9fff]{2})(?<![有是共得为要付需剩下卖])了?\s?$"
-    r"|\b(gave away|ate|spent|lost|picked up|picks up|wins)\s$"
+    r"([\u4e00-\u9fff]{2}(?<![有是共得为要付需剩下卖])(?=了?\s?$)"
+    r"|\b(?:gave away|ate|spent|lost|picked up|picks up|wins)(?=\s$))"
 )
 _ASKED = re.compile(r"[,。.]")
 _EACH = re.compile(r"(每[\u4e00-\u9fff])[\u4e00-\u9fff]{0,4}有?$")

@@ -114,6 +114,8 @@ def is_array(answer: str, length: int, among: Sequence[str] = ()) -> bool:
         return False
     if not among:
         return True
+    if all(option.isdigit() for option in among) and any(isinstance(item, str) for item in value):
+        return False  # numbers were asked for
     names = [flat(str(item)) if isinstance(item, (str, int)) else "" for item in value]
     return len(set(names)) == length and all(_is_of(name, among) for name in names)
 
