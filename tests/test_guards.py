@@ -316,6 +316,11 @@ FAULT_CASES = {
         ("System role not supported",),
         CHECK,
     ),
+    "P007": on_row(
+        fault("unfit-file", found="/m/chat_template.jinja"),
+        ("/m/chat_template.jinja",),
+        ("`--chat_template FILE`",),
+    ),
 }
 DATA_CASES = {
     "D003": Case(

@@ -184,6 +184,7 @@ TABLE: dict[str, Maker] = {
         (*on(t, rows(t, {"messages": [*TURNS, *TURNS]})), "--chat_template",
          raw(t, FORGETS, "t.jinja")), 0),
     "P005": lambda t: Plant(on(t, rows(t, *[{"text": "Once upon a time."}] * 9)), 0),
+    "P007": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, ENDLESS, "t.jinja")), 3),
     "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
     "S002": lambda t: Plant(on(t, rows(t), "--target_modules", "k_porj", verb="sft"), 4),
     "S003": lambda t: Plant(on(t, rows(t), "--target_modules", ",", verb="sft"), 4),
@@ -247,6 +248,7 @@ POISONED = [
 TURNS = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 REFUSES = "{{ raise_exception('System role not supported') }}"
+ENDLESS = "{{ 'a' | center(3000000000) }}"
 FORGETS = (  # earlier answers are not written again
     "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.role }}\n"
     "{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"

@@ -442,6 +442,30 @@ def test_an_adapter_comes_and_goes_while_others_answer(server: Running) -> None:
     other.close()
 
 
+def test_a_template_that_never_ends_costs_one_request(server: Running) -> None:
+    run = server.adapters / "endless"
+    shutil.copytree(server.run, run, ignore=shutil.ignore_patterns("checkpoints"))
+    path = run / "adapter" / "chat_template.jinja"
+    loops = "".join(f"{{% for {x} in s %}}" for x in "abcd") + "{% endfor %}" * 4
+    on_a_word = "{% if 'boom' in messages[-1].content %}{% set s = 'a' * 1000 %}" + loops
+    path.write_text(on_a_word + "{% endif %}" + path.read_text("utf-8"), "utf-8")
+    seal_anew(run)
+    url, ask = f"{server.url}/v1", {"lora_name": "endless", "lora_path": "endless"}
+    assert httpx.post(f"{url}/load_lora_adapter", json=ask, timeout=60).status_code == 200
+    expected = said(server, "Who are you?")
+    boom = {"model": "endless", "messages": [{"role": "user", "content": "boom"}]}
+    with ThreadPoolExecutor(1) as pool:
+        begun = time.monotonic()
+        waits = pool.submit(httpx.post, f"{url}/chat/completions", json=boom, timeout=60)
+        assert said(server, "Who are you?") == expected
+        assert not waits.done() and time.monotonic() - begun < 30
+        error = refusal(waits.result(), 400)
+    assert error["code"] == "unfit_file" and error["param"] == "messages"
+    assert "endless" in error["message"] and "chat_template.jinja" in error["message"]
+    assert said(server, "Who are you?", "endless") == expected
+    httpx.post(f"{url}/unload_lora_adapter", json={"lora_name": "endless"}, timeout=60)
+
+
 def test_a_name_can_be_given_anew_while_its_former_adapter_answers(server: Running) -> None:
     ignored = shutil.ignore_patterns("checkpoints")
     shutil.copytree(server.run, server.adapters / "anew", ignore=ignored)

@@ -232,10 +232,13 @@ def _stopped(stopped: Stopped, command: Command) -> int:
 def _known(error: Exception) -> Facts | None:
     """What has a finding of its own wherever it happens: a file of a run, a template."""
     from suretune.data.template import TemplateRefused
+    from suretune.data.wall import Unfit
     from suretune.rundir import Damaged
 
     if isinstance(error, Damaged):
         return SetupFacts("checkpoint-damaged", str(error.path), found=error.why)
+    if isinstance(error, Unfit):
+        return error.fault
     if isinstance(error, TemplateRefused):
         return Fault("template-refused", Origin("--questions", 0), found=str(error))
     return None

@@ -16,13 +16,15 @@ from suretune.data.cache import SampleCache, open_cache
 from suretune.data.examples import to_example
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
-from suretune.data.render import Rendering, samples
+from suretune.data.render import Rendering, ahead, samples
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.data.texts import text_facts
 from suretune.options_input import DataOptions
 from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text
 
+TOGETHER = 256  # rows that are rendered at once,
+MUCH = 1 << 22  # or fewer, with so many characters
 NOTES = frozenset({"byte-order-mark"})  # faults that are said, but cost no row
 
 
@@ -72,6 +74,12 @@ class Collected:
     shapes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (dataset, shape)
     too_long: list[Entry] = field(default_factory=list)
     from_cache: int = 0  # rows whose ids were found in the cache
+    files: dict[str, int] = field(default_factory=dict)  # in the order in which they were read
+
+    def place(self, told: Fault | Entry) -> tuple[int, int, int]:
+        """Sorts what is told of rows as they stand: many are read before the first is rendered."""
+        where = told.origin
+        return self.files.get(where.file, len(self.files)), where.line, where.item
 
 
 def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int) -> Collected:
@@ -88,8 +96,11 @@ def collect(specs: Sequence[str], asked: DataOptions, how: Rendering, seed: int)
             found.faults.append(Fault("hub-dataset", Origin(source.spec, 0), found=source.hub))
         else:
             examples = _understood(source, asked, names, found)
-            for example in _chosen(examples, source, asked, seed, found):
+            faults, entries = len(found.faults), len(found.entries)
+            for example in _ahead(_chosen(examples, source, asked, seed, found), how, cache):
                 _render(example, how, found, cache)
+            found.faults[faults:] = sorted(found.faults[faults:], key=found.place)
+            found.entries[entries:] = sorted(found.entries[entries:], key=found.place)
     if cache:
         cache.keep()
         found.from_cache = cache.found
@@ -101,6 +112,7 @@ def _understood(
 ) -> Iterator[Example]:
     """The examples of one dataset; its faulty rows go to the ledger."""
     for row in read_rows(source, asked.encoding):
+        found.files.setdefault(row.origin.file, len(found.files))
         example = to_example(row, source.name) if isinstance(row, Row) else row
         if isinstance(example, Example):
             filled = fill(example, names)
@@ -148,6 +160,25 @@ def _chosen(
             reason = f"#{count} of {len(rows)}"
             found.entries.append(Entry(row.origin, source.name, "not-sampled", reason))
         yield from (replace(row, repeat=copy) for copy in range(copies))
+
+
+def _ahead(
+    examples: Iterator[Example], how: Rendering, cache: SampleCache | None
+) -> Iterator[Example]:
+    """The same rows; their conversations are rendered some hundred at once."""
+    more = True
+    while more:
+        rows: list[Example] = []
+        size = 0
+        while more and len(rows) < TOGETHER and size < MUCH:
+            row = next(examples, None)
+            if row is None:
+                more = False
+            else:
+                rows.append(row)
+                size += sum(len(message.content) for message in row.messages)
+        ahead([row for row in rows if not (cache and cache.has(row))], how)
+        yield from rows
 
 
 def _too_few(source: Source, asked: int, there: int) -> Fault:

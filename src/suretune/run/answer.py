@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from tokenizers.decoders import DecodeStream
 
 from suretune import rundir
 from suretune.data.base import Base, find_base
+from suretune.data.decoding import Decoding
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.generate import Talker, answering, device_of, stream, talker
@@ -135,7 +135,7 @@ def reply(
     generator = None
     if asked.temperature > 0:
         generator = torch.Generator(device_of(speaker.model)).manual_seed(seed)
-    pieces = DecodeStream(skip_special_tokens=True)
+    pieces = Decoding(speaker.tokenizer)
     prompt = prompt_ids(speaker.tokenizer, messages)
     with answering(speaker.model):
         steps = stream(
@@ -143,9 +143,10 @@ def reply(
             asked.temperature, asked.top_p, generator,
         )  # fmt: skip
         for step in steps:
-            piece = pieces.step(speaker.tokenizer.vocabulary, step[0][1])
-            if piece:
+            if piece := pieces.add(step[0][1]):
                 yield piece
+    if piece := pieces.rest():
+        yield piece
 
 
 def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
