@@ -52,7 +52,9 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "V005": "test_serve_limits.py::test_a_key_is_needed_wherever_others_reach_it",
     "V008": "test_serve.py::test_slots_that_do_not_fit_are_told",
     "V006": "test_serve.py::test_another_prompt_is_not_served",
-    "V007": "test_serve.py::test_an_adapter_of_another_kind_is_not_served",
+    "V007": "test_serve.py::test_an_adapter_that_does_not_fit_its_base_is_not_served",
+    "V021": "test_opened.py::test_what_cannot_be_served_has_one_reason_and_a_remedy_that_works",
+    "V022": "test_opened.py::test_another_kind_than_lora_is_called_by_its_name_and_peft_opens_it",
 }
 NAMES = {guard.code: guard.name for guard in all_guards()}
 DESTROYS = (
