@@ -343,6 +343,11 @@ FAULT_CASES = {
         ("System role not supported",),
         CHECK,
     ),
+    "P007": on_row(
+        fault("unfit-file", found="/m/chat_template.jinja"),
+        ("/m/chat_template.jinja",),
+        "`chat_template.jinja`",
+    ),
 }
 DATA_CASES = {
     "D003": Case(
@@ -675,6 +680,18 @@ SETUP_CASES = {
         "glow",
         "`--system`",
         "`--chat_template`",
+    ),
+    "V021": Case(
+        setup("adapter-not-plain", "/my runs/dora", "use_dora", "pocket"),
+        GOOD_SETUP,
+        "/my runs/dora",
+        ("/my runs/dora", "`use_dora`"),
+        ("`suretune infer --adapters '/my runs/dora' --model pocket`",),
+    ),
+    "V022": on_setup(
+        setup("not-lora", "/runs/ia3", "IA3"),
+        "/runs/ia3",
+        '`AutoPeftModelForCausalLM.from_pretrained("/runs/ia3")`',
     ),
     "V007": on_setup(
         setup("cannot-serve", "openai-community/gpt2", "gpt2 is not one of qwen2, llama"),

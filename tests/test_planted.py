@@ -55,7 +55,9 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "V019": "test_serve_address.py::test_a_host_that_is_not_here_is_no_busy_port",
     "V008": "test_serve.py::test_slots_that_do_not_fit_are_told",
     "V006": "test_serve.py::test_another_prompt_is_not_served",
-    "V007": "test_serve.py::test_an_adapter_of_another_kind_is_not_served",
+    "V007": "test_serve.py::test_an_adapter_that_does_not_fit_its_base_is_not_served",
+    "V021": "test_opened.py::test_what_cannot_be_served_has_one_reason_and_a_remedy_that_works",
+    "V022": "test_opened.py::test_another_kind_than_lora_is_called_by_its_name_and_peft_opens_it",
 }
 NAMES = {guard.code: guard.name for guard in all_guards()}
 DESTROYS = (
@@ -205,6 +207,7 @@ TABLE: dict[str, Maker] = {
     "P006": lambda t: Plant(
         on(t, rows(t, {"messages": [{**TURNS[0], "name": "Zoe"}, TURNS[1]]})), 0),
     "P005": lambda t: Plant(on(t, rows(t, *[{"text": "Once upon a time."}] * 9)), 0),
+    "P007": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, ENDLESS, "t.jinja")), 3),
     "P008": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 4),
     "P009": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, DATED, "t.jinja")), 0),
     "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
@@ -288,6 +291,7 @@ NO_SYSTEM = (
 )
 DATED = "{{ strftime_now('%d %b %Y') }}" + OWN
 RENDERED = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
+ENDLESS = "{{ 'a' | center(3000000000) }}"
 FORGETS = (  # earlier answers are not written again
     "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.role }}\n"
     "{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"

@@ -442,6 +442,30 @@ def test_an_adapter_comes_and_goes_while_others_answer(server: Running) -> None:
     other.close()
 
 
+def test_a_template_that_never_ends_costs_one_request(server: Running) -> None:
+    run = server.adapters / "endless"
+    shutil.copytree(server.run, run, ignore=shutil.ignore_patterns("checkpoints"))
+    path = run / "adapter" / "chat_template.jinja"
+    loops = "".join(f"{{% for {x} in s %}}" for x in "abcd") + "{% endfor %}" * 4
+    on_a_word = "{% if 'boom' in messages[-1].content %}{% set s = 'a' * 1000 %}" + loops
+    path.write_text(on_a_word + "{% endif %}" + path.read_text("utf-8"), "utf-8")
+    seal_anew(run)
+    url, ask = f"{server.url}/v1", {"lora_name": "endless", "lora_path": "endless"}
+    assert httpx.post(f"{url}/load_lora_adapter", json=ask, timeout=60).status_code == 200
+    expected = said(server, "Who are you?")
+    boom = {"model": "endless", "messages": [{"role": "user", "content": "boom"}]}
+    with ThreadPoolExecutor(1) as pool:
+        begun = time.monotonic()
+        waits = pool.submit(httpx.post, f"{url}/chat/completions", json=boom, timeout=60)
+        assert said(server, "Who are you?") == expected
+        assert not waits.done() and time.monotonic() - begun < 30
+        error = refusal(waits.result(), 400)
+    assert error["code"] == "unfit_file" and error["param"] == "messages"
+    assert "endless" in error["message"] and "chat_template.jinja" in error["message"]
+    assert said(server, "Who are you?", "endless") == expected
+    httpx.post(f"{url}/unload_lora_adapter", json={"lora_name": "endless"}, timeout=60)
+
+
 def test_a_name_can_be_given_anew_while_its_former_adapter_answers(server: Running) -> None:
     ignored = shutil.ignore_patterns("checkpoints")
     shutil.copytree(server.run, server.adapters / "anew", ignore=ignored)
@@ -705,12 +729,21 @@ def test_a_base_under_the_adapters_name_is_heard(copied: Path) -> None:
     assert stands(f"0 of {facts.asked}", finding.what.en)
 
 
+def test_an_adapter_that_does_not_fit_its_base_is_not_served(copied: Path) -> None:
+    path = copied / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    tensors.pop(next(iter(tensors)))
+    save_file(tensors, path, metadata={"format": "pt"})
+    seal_anew(copied)
+    (finding,) = replayed(copied)
+    assert finding.code == "V007" and finding.stops
+
+
 def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
     path = copied / "adapter" / "adapter_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "use_dora": True}))
     seal_anew(copied)
-    (finding,) = replayed(copied)
-    assert finding.code == "V007" and finding.stops
+    assert stops(copied) == "V021"
 
 
 def test_slots_that_do_not_fit_are_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suretune.data.decoding import BROKEN, Decoding
 from suretune.data.render import prompt_ids, typed_prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.pocket import MODEL
@@ -18,7 +19,7 @@ from suretune.serve.models import Served
 from suretune.serve.openai import ChatRequest, CompletionRequest, Refused, read
 from suretune.serve.openai import turns as turns_of
 from suretune.serve.replies import completion_reply
-from suretune.serve.text import BROKEN, Answer, Decoding, Likely, Stops, Words
+from suretune.serve.text import Answer, Likely, Stops, Words
 from suretune.types import Message
 
 found = load_tokenizer(MODEL)

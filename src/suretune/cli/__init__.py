@@ -248,12 +248,15 @@ def _stopped(stopped: Stopped, command: Command) -> int:
 def _known(error: Exception) -> Facts | None:
     """What has a finding of its own wherever it happens: a file of a run, a template."""
     from suretune.data.template import TemplateRefused
+    from suretune.data.wall import Unfit
     from suretune.rundir import Damaged
 
     if isinstance(error, Damaged):
         from suretune.run.meant import way_back
 
         return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
+    if isinstance(error, Unfit):
+        return error.fault
     if isinstance(error, TemplateRefused):
         return Fault("template-refused", Origin("--questions", 0), found=str(error))
     return None

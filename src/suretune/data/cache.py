@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from suretune.data import fitness, render, rendered, template, told
+from suretune.data import fitness, render, rendered, template, told, vocabulary, walled
 from suretune.data.render import Rendering
 from suretune.types import Example, Fault, Origin, Sample, Span
 
@@ -41,11 +41,7 @@ class SampleCache:
 
     def samples(self, example: Example, how: Rendering) -> list[Sample] | Fault:
         """As `render.samples`."""
-        said = [(m.role, m.content, dict(m.extra), m.weight) for m in example.messages]
-        key = hashlib.blake2b(
-            repr((example.shape, said, example.tools)).encode("utf-8", "surrogatepass"),
-            digest_size=KEY,
-        ).digest()
+        key = _key(example)
         if (made := self.known.get(key)) is None:
             rendered = render.samples(example, how)
             if not isinstance(rendered, Fault):
@@ -56,6 +52,10 @@ class SampleCache:
             replace(sample, origin=example.origin, dataset=example.dataset, repeat=example.repeat)
             for sample in made
         ]
+
+    def has(self, example: Example) -> bool:
+        """Whether it need not be rendered."""
+        return bool(self.known) and _key(example) in self.known
 
     def keep(self) -> None:
         """Write what is new beside what was known; a full disk costs the cache only."""
@@ -70,6 +70,12 @@ class SampleCache:
         except OSError:  # the run needs nothing of it; `from_cache` of the next one says 0
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _key(example: Example) -> Key:
+    said = [(m.role, m.content, dict(m.extra), m.weight) for m in example.messages]
+    whole = repr((example.shape, said, example.tools)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, digest_size=KEY).digest()
 
 
 def open_cache(how: Rendering, files: Sequence[Path]) -> SampleCache | None:
@@ -100,7 +106,8 @@ def _identity(how: Rendering) -> str:
          how.cut and how.max_length, how.strip_role_tokens],
         option=orjson.OPT_SORT_KEYS,
     )  # fmt: skip
-    code = [Path(str(m.__file__)) for m in (render, template, told, fitness, rendered)]
+    parts = (render, template, told, fitness, rendered, vocabulary, walled)
+    code = [Path(str(module.__file__)) for module in parts]
     digest = hashlib.sha256(settings)
     for path in (tokenizer.folder / "tokenizer.json", *code):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -21,13 +21,16 @@ from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
 from suretune.data.refusal import printable
 from suretune.data.renames import parse_columns, renamed
-from suretune.data.render import Rendering, samples
+from suretune.data.render import Rendering, ahead, samples
 from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source
 from suretune.data.texts import text_facts
 from suretune.data.told import NOTED
 from suretune.options_input import DataOptions
 from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text, UnusedField
+
+TOGETHER = 256  # rows that are rendered at once,
+MUCH = 1 << 22  # or fewer, with so many characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,12 @@ class Collected:
     fields: dict[str, Fields] = field(default_factory=dict)  # per dataset
     ignored: set[str] = field(default_factory=set)  # of --ignore_fields: those that rows have
     from_cache: int = 0  # rows whose ids were found in the cache
+    files: dict[str, int] = field(default_factory=dict)  # in the order in which they were read
+
+    def place(self, told: Fault | Entry) -> tuple[int, int, int]:
+        """Sorts what is told of rows as they stand: many are read before the first is rendered."""
+        where = told.origin
+        return self.files.get(where.file, len(self.files)), where.line, where.item
 
 
 def collect(
@@ -97,8 +106,11 @@ def collect(
             found.faults.append(Fault("hub-dataset", Origin(source.spec, 0), found=source.hub))
         else:
             examples = _understood(source, asked, names, found)
-            for example in _chosen(examples, source, asked, seed, found):
+            faults, entries = len(found.faults), len(found.entries)
+            for example in _ahead(_chosen(examples, source, asked, seed, found), how, cache):
                 _render(example, how, found, cache)
+            found.faults[faults:] = sorted(found.faults[faults:], key=found.place)
+            found.entries[entries:] = sorted(found.entries[entries:], key=found.place)
     for name, fields in found.fields.items():
         found.faults += fields.faults(name)
     if cache:
@@ -118,6 +130,7 @@ def _understood(
         columns = {}
     for item in read_rows(source, asked.encoding, columns):
         row = item
+        found.files.setdefault(row.origin.file, len(found.files))
         if columns and isinstance(item, Row) and isinstance(item.value, Mapping):
             found.named.update(item.value)
             row = renamed(item, columns)
@@ -172,6 +185,25 @@ def _chosen(
             reason = f"#{count} of {len(rows)}"
             found.entries.append(Entry(row.origin, source.name, "not-sampled", reason))
         yield from (replace(row, repeat=copy) for copy in range(copies))
+
+
+def _ahead(
+    examples: Iterator[Example], how: Rendering, cache: SampleCache | None
+) -> Iterator[Example]:
+    """The same rows; their conversations are rendered some hundred at once."""
+    more = True
+    while more:
+        rows: list[Example] = []
+        size = 0
+        while more and len(rows) < TOGETHER and size < MUCH:
+            row = next(examples, None)
+            if row is None:
+                more = False
+            else:
+                rows.append(row)
+                size += sum(len(message.content) for message in row.messages)
+        ahead([row for row in rows if not (cache and cache.has(row))], how)
+        yield from rows
 
 
 def _too_few(source: Source, asked: int, there: int) -> Fault:

@@ -19,9 +19,12 @@ from suretune.data import told
 from suretune.data.fitness import continuation, end_texts, why_refused
 from suretune.data.losses import lost
 from suretune.data.rendered import end_mark, head_mark, without_marks
-from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.template import Asked, ChatTokenizer, TemplateRefused
 from suretune.data.told import Answer, Loss
+from suretune.data.wall import Unfit
 from suretune.types import Example, Fault, Message, Sample, Span, Text
+
+TRIES = 3  # rows that may find the template unfit before all others are spared the wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,38 @@ def system_source(tokenizer: ChatTokenizer, example: Example, system: str | None
     return "template" if tokenizer.default_system else "none"
 
 
+def ahead(examples: Sequence[Example], how: Rendering) -> None:
+    """What `samples` will ask the template about these rows, asked at once."""
+    asked: list[Asked] = []
+    for example in examples:
+        if example.shape != "text":
+            turns, tools = with_system(example.messages, how.system), example.tools
+            asked.append((turns, tools, False))
+            for index in answers_in(turns):
+                asked += [(turns[:index], tools, True), (turns[: index + 1], tools, False)]
+    how.tokenizer.render_ahead(asked)
+
+
+def answers_in(messages: Sequence[Message]) -> list[int]:
+    """Where the answers stand that are learned."""
+    return [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
+
+
 def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
-    """The samples of one row, over-long ones included unless `how.cut`."""
+    """The samples of one row, over-long ones included unless `how.cut`.
+
+    `Unfit` is a fault of the first rows that meet it; after them, the template is given up.
+    """
+    try:
+        return _samples(example, how)
+    except Unfit as error:
+        how.tokenizer.beyond += 1
+        if how.tokenizer.beyond >= TRIES:
+            raise
+        return Fault("unfit-file", example.origin, found=error.file, hint=error.why)
+
+
+def _samples(example: Example, how: Rendering) -> list[Sample] | Fault:
     example_or_fault = _clean(example, how)
     if isinstance(example_or_fault, Fault):
         return example_or_fault
@@ -124,7 +157,7 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
 def _chat_samples(
     example: Example, messages: tuple[Message, ...], source: str, how: Rendering
 ) -> list[Sample] | Fault:
-    answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
+    answers = answers_in(messages)
     runs = _runs(example, messages, answers, how)
     made = []
     names = _names(example, messages)
@@ -262,7 +295,7 @@ def _cut(
         while rest and rest[0].role == "tool":  # the result of a call that is gone
             rest = rest[1:]
         messages = (*head, *rest)
-        answers = [i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0]
+        answers = answers_in(messages)
         shorter = _sequence(how.tokenizer, example, messages, answers)
         if shorter is None:
             return sample

@@ -1,4 +1,4 @@
-"""A tokenizer and its own chat template, without torch: `tokenizers` and a Jinja sandbox.
+"""A tokenizer and its own chat template, without torch: `tokenizers`, and Jinja behind a wall.
 
 transformers renders through the same sandbox with the same names; a test holds the two equal on
 every template at hand. One renderer serves check, training, proof, chat and server.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import orjson
-from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from tokenizers import Tokenizer as Vocabulary
 
 from suretune.data.base import is_pointer, pointed
+from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
+from suretune.data.wall import FAILED, Refusal, Unfit, Wall, wall_of
 from suretune.types import Message, SetupFacts
 
 FILES = (
@@ -33,53 +33,17 @@ FILES = (
     "merges.txt",
 )
 ABOUT = "suretune.json"  # in an adapter's folder: where it comes from
-MOST = 1_000_000  # numbers that its loops count, characters that it makes by repeating
-UNBOUNDED = (OverflowError, RecursionError, MemoryError)  # what a template without end runs into
+SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
+MOST_TEMPLATE = 4 << 20  # bytes
 THOUGHT_NAMES = ("reasoning_content", "thinking", "reasoning", "thought")  # as templates read them
 SPEECH = 'aZ é 中文 한 я 😀\n\t  {"k": [1]} <b> $~^'  # what every tokenizer should be able to write
 THOUGHTS = frozenset({"<think>", "</think>"})
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
+Asked = tuple[Sequence[Message], Sequence[Any], bool]  # a conversation, its tools, as a prompt
 
 
 class TemplateRefused(ValueError):
     """The template itself said no (`raise_exception`), or is not valid Jinja."""
-
-
-class _Generation(Extension):
-    """`{% generation %}` marks answers for other tools; here it only passes its body on."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Any) -> Any:
-        next(parser.stream)
-        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
-
-
-class _Bounded(ImmutableSandboxedEnvironment):
-    """The sandbox keeps a template from running code; this keeps it from eating time and memory."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def __init__(self) -> None:
-        super().__init__(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-        )
-        self.counted = 0
-        self.globals["range"] = self._range
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        one, other = (len(x) if hasattr(x, "__len__") else abs(x) for x in (left, right))
-        if max(one, other) > 1000 if operator == "**" else one * other > MOST:
-            raise jinja2.TemplateError(f"{one} {operator} {other} is too large")
-        return super().call_binop(context, operator, left, right)
-
-    def _range(self, *ends: int) -> range:
-        """Numbers of one rendering, all loops together."""
-        found = safe_range(*ends)
-        self.counted += len(found)
-        if self.counted > MOST:
-            raise jinja2.TemplateError(f"its loops count beyond {MOST:,}")
-        return found
 
 
 class ChatTokenizer:
@@ -87,31 +51,27 @@ class ChatTokenizer:
 
     def __init__(
         self, folder: Path, vocabulary: Vocabulary, config: dict[str, Any], template: str,
-        day: date | None = None,
+        day: date | None = None, *, template_file: str = "", wall: Wall | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.vocabulary = vocabulary
         self.config = config
         self.template = template
         self.day = day  # what the template is told that today is; None: the clock's
-        self.template_file = ""  # where it stands, for findings
+        self.template_file = template_file or str(folder / "chat_template.jinja")
+        self.beyond = 0  # rows whose rendering ran into the limits
+        self._plain = wall is None  # else its words are made behind the wall, too
+        self._own_wall = wall
+        self._given_up: Unfit | None = None
+        self._ahead: dict[bytes, str | Refusal] = {}
 
     def with_template(self, template: str) -> ChatTokenizer:
         """The same words under another template."""
-        other = ChatTokenizer(self.folder, self.vocabulary, self.config, template, self.day)
-        other.template_file = self.template_file
-        return other
-
-    @property
-    def broken(self) -> str:
-        """Where the template is no valid Jinja, and why; empty if it is."""
-        try:
-            environment = self._compiled.environment
-        except jinja2.TemplateSyntaxError as error:
-            return f"line {error.lineno}: {error.message}"
-        except (jinja2.TemplateError, TypeError, ValueError, *UNBOUNDED) as error:
-            return str(error)
-        return "" if environment else "no environment"
+        wall = None if self._plain else Wall(template, self._words)
+        return ChatTokenizer(
+            self.folder, self.vocabulary, self.config, template, self.day,
+            template_file=self.template_file, wall=wall,
+        )  # fmt: skip
 
     @property
     def dated(self) -> bool:
@@ -122,12 +82,42 @@ class ChatTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a piece of a rendered conversation; nothing is added in front or behind."""
-        ids: list[int] = self.vocabulary.encode(text, add_special_tokens=False).ids
+        if not self._plain:
+            return list(self._beyond_the_wall("encode", text))
+        encode = self.vocabulary.encode
+        ids: list[int] = guarded(self._words, lambda: encode(text, add_special_tokens=False).ids)
         return ids
 
     def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
-        text: str = self.vocabulary.decode(list(ids), skip_special_tokens=not special)
-        return text
+        if not self._plain:
+            return self._decoded(list(ids), special)
+        decode = self.vocabulary.decode
+        return guarded(self._words, lambda: decode(list(ids), skip_special_tokens=not special))
+
+    @property
+    def _words(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+    @property
+    def _wall(self) -> Wall:
+        return self._own_wall or wall_of(self.template)
+
+    def _decoded(self, ids: list[int], special: bool) -> str:
+        """A decoder that ran into the limits once is not waited for again: a server's other
+        answers would wait, too."""
+        if self._given_up is not None:
+            raise self._given_up
+        try:
+            return str(self._beyond_the_wall("decode", ids, special))
+        except Unfit as error:
+            self._given_up = error if error.limit != FAILED else None
+            raise
+
+    def _beyond_the_wall(self, *request: Any) -> Any:
+        (given,) = self._wall.ask(str(self._words), json.dumps(request).encode())
+        if isinstance(given, Refusal):
+            raise Unfit(str(self._words), FAILED, str(given))
+        return given
 
     @cached_property
     def added(self) -> dict[str, int]:
@@ -154,8 +144,9 @@ class ChatTokenizer:
 
     def special_text(self, name: str) -> str:
         """`bos_token`, `eos_token`, ... as tokenizer_config.json names it, or nothing."""
-        value = self.config.get(name) or ""
-        return value["content"] if isinstance(value, dict) else value
+        value = self.config.get(name)
+        value = value.get("content") if isinstance(value, dict) else value
+        return value if isinstance(value, str) else ""
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
@@ -164,7 +155,7 @@ class ChatTokenizer:
                if (text := self.special_text(name) or name) in self.added}  # fmt: skip
         path = self.folder / "generation_config.json"
         if path.is_file():
-            eos = orjson.loads(path.read_bytes()).get("eos_token_id")
+            eos = orjson.loads(read_bounded(path)).get("eos_token_id")
             named = set(eos if isinstance(eos, list) else [] if eos is None else [eos])
             if not all(isinstance(token, int) for token in named):
                 raise ValueError("eos_token_id is no number")
@@ -182,12 +173,32 @@ class ChatTokenizer:
     def render(
         self, messages: Sequence[Message], tools: Sequence[Any] = (), *, prompt: bool
     ) -> str:
-        """The conversation as text; `prompt` adds the header that makes the model answer."""
-        turns = [
+        """The conversation as text; `prompt` adds the header that makes the model answer.
+
+        `TemplateRefused` if the template says no, `Unfit` if it does not come to an end.
+        """
+        return self._rendered(self._turns(messages), tools, prompt)
+
+    def render_ahead(self, asked: Iterable[Asked]) -> None:
+        """Render many conversations at once, for `render` to find; what it cannot, `render` says.
+
+        One at a time each would wait for its answer to cross the wall.
+        """
+        requests: dict[bytes, None] = {}  # an answer's end is often the conversation's: once
+        for messages, tools, prompt in asked:
+            with suppress(TypeError, ValueError, RecursionError):
+                requests[self._request(self._turns(messages), tools, prompt)] = None
+        self._ahead = {}
+        if requests and not self.beyond:
+            with suppress(Unfit):
+                given = self._wall.ask(self.template_file, *requests)
+                self._ahead = dict(zip(requests, given, strict=True))
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        return [
             {"role": m.role, "content": m.content, **(self._extra(m.extra) if m.extra else {})}
             for m in messages
         ]
-        return self._rendered(turns, tools, prompt)
 
     def _extra(self, extra: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a turn has besides its text, as this template calls and wants it."""
@@ -220,43 +231,30 @@ class ChatTokenizer:
         )
         return next(names, THOUGHT_NAMES[0]), as_text
 
-    def _rendered(
-        self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool
-    ) -> str:
-        names = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
-        special = {name: text for name in names if (text := self.special_text(name))}
+    def _rendered(self, turns: Sequence[Any], tools: Sequence[Any], prompt: bool) -> str:
         try:
-            self._compiled.environment.counted = 0  # type: ignore[attr-defined]
-            return self._compiled.render(
-                messages=turns,
-                tools=list(tools) or None,
-                documents=None,
-                add_generation_prompt=prompt,
-                **special,
-            )
-        except (jinja2.TemplateError, TypeError, LookupError, ValueError, *UNBOUNDED) as error:
+            request = self._request(turns, tools, prompt)
+        except (TypeError, ValueError, RecursionError) as error:  # what JSON cannot say
             raise TemplateRefused(str(error)) from error
+        made = self._ahead.get(request)
+        if made is None:
+            (made,) = self._wall.ask(self.template_file, request)
+        if isinstance(made, Refusal):
+            raise TemplateRefused(str(made)) from made
+        return str(made)
 
-    def _today(self, form: str) -> str:
-        return (self.day or datetime.now()).strftime(form)
+    def _request(self, turns: Sequence[Any], tools: Sequence[Any], prompt: bool) -> bytes:
+        """What is asked across the wall."""
+        names = {name: text for name in SPECIAL if (text := self.special_text(name))}
+        now = (self.day or datetime.now()).isoformat() if self.dated else None
+        request = ("text", turns, list(tools) or None, prompt, names, now)
+        return json.dumps(request, default=str).encode()
 
     @cached_property
-    def _compiled(self) -> jinja2.Template:
-        def refuse(message: str) -> None:
-            raise jinja2.TemplateError(message)
-
-        def to_json(
-            value: Any, ensure_ascii: bool = False, indent: Any = None,
-            separators: Any = None, sort_keys: bool = False,
-        ) -> str:  # fmt: skip
-            return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent,
-                              separators=separators, sort_keys=sort_keys)  # fmt: skip
-
-        environment = _Bounded()
-        environment.filters["tojson"] = to_json
-        environment.globals["raise_exception"] = refuse
-        environment.globals["strftime_now"] = self._today
-        return environment.from_string(self.template)
+    def broken(self) -> str:
+        """Where the template is no valid Jinja, and why; empty if it is."""
+        (found,) = self._wall.ask(self.template_file, b'["broken"]')
+        return str(found)
 
     @cached_property
     def default_system(self) -> str:
@@ -282,32 +280,43 @@ def _with_text(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
+# --- files ----------------------------------------------------------------------------------------
+
+
 def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokenizer | SetupFacts:
-    """The tokenizer of a model or adapter folder, with its template or the one in a file."""
+    """The tokenizer of a model or adapter folder, with its template or the one in a file.
+
+    `Unfit` if loading it takes more time or memory than it may.
+    """
     try:
-        vocabulary = Vocabulary.from_file(str(folder / "tokenizer.json"))
-        config = orjson.loads((folder / "tokenizer_config.json").read_bytes())
+        config = orjson.loads(read_bounded(folder / "tokenizer_config.json"))
         if not isinstance(config, dict):
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
-    except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            if is_pointer(folder / name):
-                return pointed(folder / name)
-        return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {error}")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return _incomplete(folder, str(error))
+    missing: SetupFacts | None = None
     try:
-        template = _template(folder, config, template_file)
-    except (OSError, UnicodeDecodeError) as error:
-        return _no_file(folder, config, str(template_file or folder), error)
-    if not template:
-        return SetupFacts("no-chat-template", str(folder))
-    vocabulary.no_truncation()
-    vocabulary.no_padding()
-    tokenizer = ChatTokenizer(folder, vocabulary, config, template, day)
-    tokenizer.template_file = template_file or _place(folder)
+        template, file = _template(folder, config, template_file)
+    except (OSError, ValueError) as error:
+        template, file = "", ""
+        missing = _no_file(folder, config, str(template_file or folder), error)
+    try:
+        vocabulary, wall = open_vocabulary(folder / "tokenizer.json", template)
+    except Unfit as error:
+        if error.limit != FAILED:
+            raise
+        return _incomplete(folder, error.found)
+    except (OSError, ValueError) as error:
+        return _incomplete(folder, str(error))
+    if missing or not template:
+        return missing or SetupFacts("no-chat-template", str(folder))
+    tokenizer = ChatTokenizer(
+        folder, vocabulary, config, template, day, template_file=file, wall=wall
+    )
     if words := tokenizer.broken:
         spare = _own(folder, config) if template_file else ""
-        return SetupFacts("template-unfit", tokenizer.template_file, "broken", words, spare)
+        return SetupFacts("template-unfit", file, "broken", words, spare)
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -316,14 +325,16 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     return tokenizer
 
 
-def _day(about: Path) -> date | None:
-    """The day that an adapter of ours was trained to see in its prompts, if it is one."""
-    told = orjson.loads(about.read_bytes()).get("day") if about.is_file() else None
-    return None if told is None else date.fromisoformat(told)
+def _incomplete(folder: Path, found: str) -> SetupFacts:
+    """A tokenizer that cannot be read: its file may be a pointer to the real one."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if is_pointer(folder / name):
+            return pointed(folder / name)
+    return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {found}")
 
 
 def _no_file(
-    folder: Path, config: dict[str, Any], asked: str, error: OSError | UnicodeDecodeError
+    folder: Path, config: dict[str, Any], asked: str, error: OSError | ValueError
 ) -> SetupFacts:
     """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
     reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
@@ -333,25 +344,28 @@ def _no_file(
 def _own(folder: Path, config: dict[str, Any]) -> str:
     """Where a model's own template stands; empty if it has none that can be read."""
     try:
-        return _place(folder) if _template(folder, config, None) else ""
-    except (OSError, UnicodeDecodeError):
+        template, file = _template(folder, config, None)
+    except (OSError, ValueError):
         return ""
+    return file if template else ""
 
 
-def _place(folder: Path) -> str:
-    """Where a model's own template stands."""
-    name = "chat_template.jinja"
-    return str(folder / (name if (folder / name).is_file() else "tokenizer_config.json"))
+def _day(about: Path) -> date | None:
+    """The day that an adapter of ours was trained to see in its prompts, if it is one."""
+    told = orjson.loads(read_bounded(about)).get("day") if about.is_file() else None
+    return None if told is None else date.fromisoformat(told)
 
 
-def _template(folder: Path, config: dict[str, Any], file: str | None) -> str:
-    if file:
-        return Path(file).read_text(encoding="utf-8")
+def _template(folder: Path, config: dict[str, Any], file: str | None) -> tuple[str, str]:
+    """The template, and the file that it stands in."""
     beside = folder / "chat_template.jinja"
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+    if file or beside.is_file():
+        path = Path(file or beside)
+        return read_bounded(path, MOST_TEMPLATE).decode("utf-8"), str(path)
     inside = config.get("chat_template") or ""
     if isinstance(inside, list):  # [{name, template}, ...] of tokenizers with several
-        named = {item.get("name"): item.get("template", "") for item in inside}
-        inside = named.get("default", "")
-    return str(inside)
+        named = [item for item in inside if isinstance(item, dict)]
+        inside = next((n.get("template") for n in named if n.get("name") == "default"), "")
+    if not isinstance(inside, str) or len(inside) > MOST_TEMPLATE:
+        raise ValueError("tokenizer_config.json: chat_template")
+    return inside, str(folder / "tokenizer_config.json")

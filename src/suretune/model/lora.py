@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -25,6 +26,13 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 ALL_LINEAR = "all-linear"
 MATCHED = ("rank_pattern", "alpha_pattern", "layers_pattern", "exclude_modules", "modules_to_save")
+KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
+# Settings under which a model computes something else than x W' + s (x A') B' in some layers.
+STRANGE = (
+    "alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
+    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+)  # fmt: skip
 NAME = re.compile(r"\^?[\w.-]+")  # of a layer, or the end of one
 
 
@@ -124,6 +132,9 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
             model, folder, config=config, autocast_adapter_dtype=True
         )
     there: dict[str, Tensor] = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
+    if saved.keys() - there.keys():  # an adapter of the embedding has that beside it, too
+        whole = get_peft_model_state_dict(peft_model, save_embedding_layers=True)
+        there |= {name: whole[name] for name in saved if name in whole}
     matched = [
         name for name, tensor in saved.items()
         if name in there and torch.equal(there[name].to(tensor).cpu(), tensor)
@@ -131,6 +142,35 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
     odd = tuple(sorted((saved.keys() ^ there.keys()) | (saved.keys() - set(matched))))
     bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
     return peft_model.eval(), Match(len(saved), len(matched), odd, bad)
+
+
+def kind_of_adapter(folder: Path) -> str:
+    """`LORA`, or another kind that PEFT knows; `Damaged` where it is none."""
+    kind = _settings(folder).get("peft_type")
+    if not isinstance(kind, str) or kind not in {known.value for known in PeftType}:
+        raise rundir.Damaged(folder / CONFIG, f"peft_type = {kind!r}, not LORA")
+    return kind
+
+
+def unlike_lora(folder: Path) -> str:
+    """What makes a LoRA more than that on linear layers of the blocks: a setting, or a layer."""
+    config = _settings(folder)
+    for setting in (*STRANGE, "bias"):
+        if (value := config.get(setting)) and value != "none":
+            return setting
+    if config.get("init_lora_weights", True) not in KNOWN_STARTS:
+        return "init_lora_weights"
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = sorted(file.keys())
+    outside = [name for name in names if not re.search(r"\.layers\.\d+\.", name)]
+    return next(iter(sorted(layers_of(outside), key=len)), "")
+
+
+def _settings(folder: Path) -> Mapping[str, Any]:
+    config = rundir.read_json(folder / CONFIG)
+    if not isinstance(config, dict):
+        raise rundir.Damaged(folder / CONFIG, "no object")
+    return config
 
 
 def _compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:

@@ -22,18 +22,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from suretune.model.groups import ALIGN, Foreign, Group
-from suretune.model.lora import ALL_LINEAR, CONFIG, WEIGHTS, Match, expressions, layers_of
+from suretune.model.lora import (
+    ALL_LINEAR,
+    CONFIG,
+    KNOWN_STARTS,
+    STRANGE,
+    WEIGHTS,
+    Match,
+    expressions,
+    layers_of,
+)
 from suretune.model.replay import sent
 from suretune.model.stack import Stack
 
 OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group
-KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
-# Settings under which a model computes something else than x W' + s (x A') B' in some layers.
-STRANGE = (
-    "alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
-    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
-    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

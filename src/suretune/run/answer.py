@@ -12,22 +12,22 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from tokenizers.decoders import DecodeStream
 
 from suretune import rundir, typed
-from suretune.data.base import Base, find_base
-from suretune.data.fitness import with_system_role
+from suretune.data.base import Base
+from suretune.data.decoding import Decoding
 from suretune.data.render import prompt_ids, with_system
-from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.template import ChatTokenizer
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
-from suretune.model.lora import WEIGHTS, load_adapter
+from suretune.model.lora import CONFIG, WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
 from suretune.run.meant import meant, way_back
+from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
@@ -50,17 +50,14 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     """Base and adapter as `--model`, `--adapters` and `--checkpoint` say; strictly, or a stop."""
     folder = adapter_folder(config.answer, journal)
     about = about_adapter(folder)
-    base = _base(config.model.model or about.get("base_folder") or about.get("base", ""), journal)
+    if folder is not None:
+        look_at_kind(folder, config, journal, serving=False)
+    base = find_base_of(config, about, folder, journal, weights=True)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(
             SetupFacts("wrong-base", base.name, found=str(about.get("base") or "another base"))
         )
-    words = folder if folder and (folder / "tokenizer.json").is_file() else base.folder
-    tokenizer = load_tokenizer(words, config.model.chat_template)
-    if isinstance(tokenizer, SetupFacts):
-        raise journal.stop(tokenizer)
-    if words == base.folder:  # an adapter's template is the one that it was trained with
-        tokenizer = with_system_role(tokenizer)
+    tokenizer = words_of(folder, base, config, journal)
     model = _load(config, base, folder, str(about.get("base") or "another base"), journal)
     chosen = about.get("system") if system is None else system
     return Speaker(model, tokenizer, chosen, base.name, folder)
@@ -94,15 +91,9 @@ def about_adapter(folder: Path | None) -> Mapping[str, Any]:
     if (folder / "suretune.json").is_file():
         about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
         return about
-    config = rundir.read_json(folder / "adapter_config.json")
-    return {"base": config.get("base_model_name_or_path") or ""}
-
-
-def _base(name: str, journal: Journal) -> Base:
-    base = find_base(name, weights=True)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
-    return base
+    config = rundir.read_json(folder / CONFIG)
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    return {"base": base if isinstance(base, str) else ""}
 
 
 def _load(
@@ -141,7 +132,7 @@ def reply(
     generator = None
     if asked.temperature > 0:
         generator = torch.Generator(device_of(speaker.model)).manual_seed(seed)
-    pieces = DecodeStream(skip_special_tokens=True)
+    pieces = Decoding(speaker.tokenizer)
     prompt = prompt_ids(speaker.tokenizer, messages)
     with answering(speaker.model):
         steps = stream(
@@ -149,9 +140,10 @@ def reply(
             asked.temperature, asked.top_p, generator, strict=True,
         )  # fmt: skip
         for step in steps:
-            piece = pieces.step(speaker.tokenizer.vocabulary, step[0][1])
-            if piece:
+            if piece := pieces.add(step[0][1]):
                 yield piece
+    if piece := pieces.rest():
+        yield piece
 
 
 def not_finite(speaker: Speaker) -> SetupFacts:

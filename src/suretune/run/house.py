@@ -18,6 +18,7 @@ from suretune.model.stream import begin
 from suretune.options import Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
+from suretune.run.opened import base_of
 from suretune.run.replay import Candidate, Record, check_base, open_candidate, recorded, room_needed
 from suretune.types import FlagFacts, ReplayFacts, SetupFacts, Text
 
@@ -70,9 +71,7 @@ def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
         open_candidate(run, name, config, journal) for run, name in zip(runs, given, strict=True)
     ]
     about = candidates[0].about if candidates else {}
-    base = find_base(
-        config.model.model or about.get("base_folder") or about.get("base", ""), weights=True
-    )
+    base = find_base(base_of(config, about), weights=True)
     if isinstance(base, SetupFacts):
         raise journal.stop(base)
     if not config.model.model and about.get("base"):  # found by its folder, known by its name
@@ -93,6 +92,8 @@ def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
             FlagFacts("bad-value", "--max_loras", str(config.serve.max_loras), hint=hint)
         )
     records = {c.name: recorded(c, c.run, journal) for c in candidates if c.run is not None}
+    # An adapter that comes later is read as one of this base, whatever it calls it.
+    config = replace(config, model=replace(config.model, model=str(base.folder)))
     house = _loaded(config, base, fingerprint, candidates, journal)
     house.records = records
     for record in records.values():

@@ -14,12 +14,14 @@ from typing import Any
 from suretune import rundir
 from suretune.data.base import Base
 from suretune.data.render import prompt_ids
-from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.template import ChatTokenizer
+from suretune.data.wall import Unfit
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import AnswerOptions, Config
 from suretune.run.answer import about_adapter, adapter_folder
 from suretune.run.journal import Journal
 from suretune.run.meant import meant, not_sealed
+from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
 from suretune.types import ReplayFacts, SetupFacts
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
@@ -66,12 +68,12 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     if not sealed and not config.serve.allow_unverified:
         raise journal.stop(not_sealed(found, serving=True))
     about = about_adapter(folder)
-    words = folder
-    if not (folder / "tokenizer.json").is_file():  # anybody's adapter: its base has the words
-        words = Path(config.model.model or about.get("base_folder") or about.get("base") or folder)
-    tokenizer = load_tokenizer(words, config.model.chat_template)
-    if isinstance(tokenizer, SetupFacts):
-        raise journal.stop(tokenizer)
+    look_at_kind(folder, config, journal, serving=True)
+    try:
+        base = find_base_of(config, about, folder, journal, weights=False)
+        tokenizer = words_of(folder, base, config, journal)
+    except Unfit as error:
+        raise journal.stop(error.fault) from error
     system = about.get("system") if config.data.system is None else config.data.system
     return Candidate(
         name or (run or folder).name, folder, run if sealed else None, about,
@@ -119,7 +121,10 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
     ):  # also where no probe shows it
         raise journal.stop(SetupFacts("prompt-changed", candidate.name, found="--chat_template"))
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
-    prompts = [prompt_ids(candidate.tokenizer, p.messages(candidate.system)) for p in probes]
+    try:
+        prompts = [prompt_ids(candidate.tokenizer, p.messages(candidate.system)) for p in probes]
+    except Unfit as error:
+        raise journal.stop(error.fault) from error
     for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
         if now != then:
             found = f"{probe.question[:SHOWN]} ({len(then)} tokens then, {len(now)} now)"

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.fitness import with_system_role
 from suretune.data.template import load_tokenizer
+from suretune.data.wall import Unfit
 from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.model.slots import Ask
@@ -43,7 +44,7 @@ from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.wire import Server, make_server
-from suretune.types import Facts, SetupFacts
+from suretune.types import Facts, Fault, SetupFacts
 from suretune.verify.probes import PROBE_TOKENS
 
 log = logging.getLogger("suretune.serve")
@@ -209,7 +210,10 @@ async def prove(
         return None
     stops = candidate.tokenizer.stop_ids
     jobs = [engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, key)) for p in record.prompts]
-    said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
+    try:
+        said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
+    except Unfit as error:
+        return error.fault
     facts = compare(candidate.name, record, said, house.device.type, house.dtype)
     house.proofs[candidate.name] = facts
     return facts
@@ -217,7 +221,7 @@ async def prove(
 
 def heed(facts: Facts | None, journal: Journal) -> None:
     """Let the guards judge a proof. What was not even loaded is not served, whatever is ignored."""
-    if isinstance(facts, SetupFacts):
+    if isinstance(facts, (SetupFacts, Fault)):
         raise journal.stop(facts)
     if facts is not None:
         journal.look(facts)

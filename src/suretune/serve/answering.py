@@ -14,6 +14,7 @@ import orjson
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from suretune.data.wall import Unfit
 from suretune.model.slots import BROKEN, Ask, Said
 from suretune.serve.echo import Echo
 from suretune.serve.engine import Closed, Engine, Failure, Full, Job
@@ -75,7 +76,7 @@ class Answering:
             text = ""
             likely: list[Likely] = []
             while True:
-                more, tokens = self._heard(event)
+                more, tokens = self._written(event)
                 text += more
                 likely += tokens
                 if self.end or self.job.events.empty():
@@ -83,6 +84,15 @@ class Answering:
                 event = self.job.events.get_nowait()
             if text or likely or self.end:
                 yield Piece(text, likely, self.end)
+
+    def _written(self, event: Said | Failure) -> tuple[str, list[Likely]]:
+        """What was heard, as far as the model's own tokenizer can write it."""
+        try:
+            return self._heard(event)
+        except Unfit as error:
+            self.engine.cancel(self.job)
+            self.end = "failed"
+            raise self.served.unfit(error) from error
 
     def _heard(self, event: Said | Failure) -> tuple[str, list[Likely]]:
         if isinstance(event, Failure):

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from suretune.data.wall import Unfit
 from suretune.model.slots import Ask
 from suretune.serve.answering import (
     HELD,
@@ -210,7 +211,14 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.reading, read, body, kind)
 
     async def _off_the_loop(self, what: Callable[..., Result], *about: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self.words, what, *about)
+        """On the thread of the model whose template or tokenizer it is about."""
+        served = getattr(what, "__self__", about[0])
+        if not isinstance(served, Served):
+            return await asyncio.get_running_loop().run_in_executor(self.words, what, *about)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(served.thread, what, *about)
+        except Unfit as error:
+            raise served.unfit(error) from error
 
     # --- what is served -----------------------------------------------------------------------
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from suretune.data.render import typed_prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.wall import Unfit
 from suretune.serve.openai import LONGEST, Refused
 from suretune.serve.text import Words
 from suretune.types import Message
@@ -27,9 +30,12 @@ class Served:
     about: Mapping[str, Any]
     fingerprint: str
     words: Words = field(init=False)
+    # Its template and tokenizer: one that never ends holds up its own requests, and no others'.
+    thread: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", Words(self.tokenizer))
+        object.__setattr__(self, "thread", ThreadPoolExecutor(1, "suretune-words"))
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Training's prompt for this conversation; control tokens in its text stay text."""
@@ -38,6 +44,12 @@ class Served:
         except TemplateRefused as error:
             why = f"The chat template refuses these messages: {error}"
             raise Refused(400, why[:LONGEST], param="messages") from error
+
+    def unfit(self, error: Unfit) -> Refused:
+        """What a client is told whose text its template or tokenizer could not take."""
+        file = Path(error.file).name
+        why = f"{self.name} cannot be asked this: its {file} is unfit. {error.why.en}"
+        return Refused(400, why[:LONGEST], param="messages", code="unfit_file")
 
     def card(self) -> dict[str, Any]:
         """An entry of /v1/models."""

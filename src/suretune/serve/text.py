@@ -6,44 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from suretune.data.decoding import Decoding
 from suretune.data.template import ChatTokenizer
 
-BROKEN = "\ufffd"  # what a decoder writes for a character that is not whole
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")  # a byte, as sentencepiece spells it
-
-
-class Decoding:
-    """Text of one answer, token by token; the pieces and the rest are the text of all its tokens.
-
-    A token is decoded behind those before it, because a tokenizer may write it differently alone.
-    """
-
-    def __init__(self, tokenizer: ChatTokenizer, special: bool = False) -> None:
-        self._tokenizer = tokenizer
-        self._special = special  # control tokens are shown
-        self._ids: list[int] = []
-        self._before = 0  # where decoding begins: some tokens back
-        self._told = 0  # tokens whose text was given
-
-    def add(self, token: int) -> str:
-        """What this token adds; nothing while it ends in half a character."""
-        self._ids.append(token)
-        piece = self._new()
-        if not piece or piece.endswith(BROKEN):
-            return ""
-        self._before, self._told = self._told, len(self._ids)
-        return piece
-
-    def rest(self) -> str:
-        """What was held back when the answer ended."""
-        piece = self._new()
-        self._before = self._told = len(self._ids)
-        return piece
-
-    def _new(self) -> str:
-        decode = self._tokenizer.decode
-        known = decode(self._ids[self._before : self._told], special=self._special)
-        return decode(self._ids[self._before :], special=self._special)[len(known) :]
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text as Styled
-from tokenizers.decoders import DecodeStream
 
 from suretune import phrases as p
+from suretune.data.decoding import BROKEN, Decoding
 from suretune.data.template import ChatTokenizer
 from suretune.phrases import words
 from suretune.show.console import put, results, safe
@@ -37,16 +37,15 @@ def tokens_of(tokenizer: ChatTokenizer, sample: Sample) -> Iterator[Token]:
     learned = bytearray(len(sample.ids))
     for span in sample.spans:
         learned[span.start : span.end] = b"\1" * (span.end - span.start)
-    stream = DecodeStream(skip_special_tokens=False)
+    stream = Decoding(tokenizer, special=True)
     count = 0
     for index, counts in zip(sample.ids, learned, strict=True):
         count += 1
-        text = stream.step(tokenizer.vocabulary, index)
-        if text is not None:
+        if text := stream.add(index):
             yield Token(text, bool(counts), count)
             count = 0
     if count:
-        yield Token("\ufffd", bool(learned[-1]), count)
+        yield Token(stream.rest() or BROKEN, bool(learned[-1]), count)
 
 
 def sample(tokenizer: ChatTokenizer, sample: Sample, to: Console | None = None) -> None:

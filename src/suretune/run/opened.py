@@ -1,0 +1,77 @@
+"""Which base an adapter belongs to, what kind it is, and whose words it is asked with.
+
+One answer for every verb: `infer`, `ask`, `serve`, the server's load endpoint and what compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suretune.data.base import Base, find_base
+from suretune.data.fitness import with_system_role
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
+from suretune.options import Config
+from suretune.run.journal import Journal
+from suretune.types import SetupFacts
+
+WORDS = ("tokenizer.json", "tokenizer_config.json")
+
+
+def base_of(config: Config, about: Mapping[str, Any]) -> str:
+    """The base that is meant: `--model`, else the one that the adapter names; empty if none is.
+
+    Our own adapters remember where their base lay; where that is gone, its name is what counts.
+    """
+    if config.model.model:
+        return config.model.model
+    lay = str(about.get("base_folder") or "")
+    return lay if lay and Path(lay).is_dir() else str(about.get("base") or lay)
+
+
+def find_base_of(
+    config: Config, about: Mapping[str, Any], folder: Path | None, journal: Journal,
+    *, weights: bool,
+) -> Base:  # fmt: skip
+    """Its files, or a stop."""
+    name = base_of(config, about)
+    if folder is not None and not name:
+        found = "base_model_name_or_path = ''"
+        raise journal.stop(SetupFacts("model-missing", str(folder / CONFIG), found=found))
+    base = find_base(name, weights=weights)
+    if isinstance(base, SetupFacts):
+        raise journal.stop(base)
+    return base
+
+
+def words_of(folder: Path | None, base: Base, config: Config, journal: Journal) -> ChatTokenizer:
+    """The adapter's own tokenizer and template, else its base's; or a stop.
+
+    Most programs save adapters without words, or with a tokenizer that has no template.
+    """
+    asked, own = config.model.chat_template, folder is not None and has_words(folder)
+    found = load_tokenizer(folder if own and folder else base.folder, asked)
+    if own and isinstance(found, SetupFacts) and found.problem == "no-chat-template" and not asked:
+        found = load_tokenizer(base.folder)
+    if isinstance(found, SetupFacts):
+        raise journal.stop(found)
+    if found.folder == base.folder:  # an adapter's template is the one that it was trained with
+        return with_system_role(found)
+    return found
+
+
+def has_words(folder: Path) -> bool:
+    """Whether a tokenizer lies beside an adapter."""
+    return all((folder / name).is_file() for name in WORDS)
+
+
+def look_at_kind(folder: Path, config: Config, journal: Journal, *, serving: bool) -> None:
+    """A stop for what is no LoRA, and for what shall be served and is more than that."""
+    kind = kind_of_adapter(folder)
+    if kind != "LORA":
+        raise journal.stop(SetupFacts("not-lora", str(folder), found=kind))
+    if serving and (what := unlike_lora(folder)):
+        model = config.model.model or ""
+        raise journal.stop(SetupFacts("adapter-not-plain", str(folder), what, model))
