@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suretune.data.decoding import Decoding
 from suretune.data.template import ChatTokenizer
 from suretune.model.slots import Said
-from suretune.serve.text import Decoding, Likely
+from suretune.serve.text import Likely
 
 
 @dataclass(frozen=True, slots=True)
