@@ -588,6 +588,34 @@ def test_a_strangers_adapter_cannot_act(
     assert quiet(said.out + said.err) and "red" in said.out
 
 
+def test_a_servers_model_list_cannot_act(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suretune.cli import serve, served
+
+    run = a_run(tmp_path / "run", sealed=True)
+    asked = {"answers": 1, "as_sealed": 1}
+    told = {"model": ACTS, "server": "http://h/v1", "verified": True, "asked": asked}
+    told["without_system"] = {"answers": 0, "as_sealed": 0}
+    monkeypatch.setattr(served, "verify_server", lambda *_: (told, 0))
+    assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run)]) == 0
+    assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run), "--json"]) == 0
+    serve._tell({"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}, False)
+    said = capsys.readouterr()
+    assert quiet(said.out + said.err) and said.out.count("red") == 3
+
+
+def test_a_name_in_a_servers_list_cannot_act_in_a_finding(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from suretune import show
+    from suretune.run.sealed import _no_such
+
+    show.findings(_no_such("glow", ACTS, Journal()).findings)
+    said = capsys.readouterr().out
+    assert quiet(said) and "red" in said
+
+
 def test_the_help_of_resume_names_other_tools_words() -> None:
     verb = next(verb for verb in VERBS if verb.name == "resume")
     words.choose("en")
