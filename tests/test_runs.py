@@ -65,6 +65,18 @@ def test_a_run_means_itself_whatever_lies_in_it(tmp_path: Path) -> None:
     assert meant(str(run / "run-0002"), Journal()) == Meant(run / "run-0002")
 
 
+def test_what_never_began_gives_way_to_the_run_that_is_made_in_it(tmp_path: Path) -> None:
+    shell = tmp_path / "C"
+    shell.mkdir()
+    (shell / "findings.jsonl").write_text("")
+    assert stopped_by(lambda: meant(str(shell), Journal())).code == "S014"  # killed at once
+    rundir.write_json(shell / "report.json", {"verdict": "stopped"})
+    assert meant(str(shell), Journal()) == Meant(shell)  # a guard stopped it, and says why
+    run = rundir.new_run(str(shell))
+    rundir.write_json(run / "run.json", {})
+    assert meant(str(shell), Journal()).run == run == shell / "run-0001"
+
+
 def test_a_part_of_a_run_means_that_part_and_its_run(tmp_path: Path) -> None:
     run = a_run(tmp_path / "C", 4, 8)
     (run / "adapter").mkdir()
