@@ -327,7 +327,7 @@ def half_a_model(tmp: Path) -> tuple[object, ...]:
 def two_runs(tmp: Path) -> Path:
     for name in ("run-0001", "run-0002"):
         (tmp / "runs" / name).mkdir(parents=True)
-        raw(tmp, "", f"runs/{name}/findings.jsonl")
+        raw(tmp, "{}", f"runs/{name}/run.json")
     return tmp / "runs"
 
 

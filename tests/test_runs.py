@@ -65,6 +65,18 @@ def test_a_run_means_itself_whatever_lies_in_it(tmp_path: Path) -> None:
     assert meant(str(run / "run-0002"), Journal()) == Meant(run / "run-0002")
 
 
+def test_what_never_began_gives_way_to_the_run_that_is_made_in_it(tmp_path: Path) -> None:
+    shell = tmp_path / "C"
+    shell.mkdir()
+    (shell / "findings.jsonl").write_text("")
+    assert stopped_by(lambda: meant(str(shell), Journal())).code == "S014"  # killed at once
+    rundir.write_json(shell / "report.json", {"verdict": "stopped"})
+    assert meant(str(shell), Journal()) == Meant(shell)  # a guard stopped it, and says why
+    run = rundir.new_run(str(shell))
+    rundir.write_json(run / "run.json", {})
+    assert meant(str(shell), Journal()).run == run == shell / "run-0001"
+
+
 def test_a_part_of_a_run_means_that_part_and_its_run(tmp_path: Path) -> None:
     run = a_run(tmp_path / "C", 4, 8)
     (run / "adapter").mkdir()
@@ -586,6 +598,34 @@ def test_a_strangers_adapter_cannot_act(
     assert main(["infer", "--adapters", str(tmp_path / "peft")]) == 4
     said = capsys.readouterr()
     assert quiet(said.out + said.err) and "red" in said.out
+
+
+def test_a_servers_model_list_cannot_act(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suretune.cli import serve, served
+
+    run = a_run(tmp_path / "run", sealed=True)
+    asked = {"answers": 1, "as_sealed": 1}
+    told = {"model": ACTS, "server": "http://h/v1", "verified": True, "asked": asked}
+    told["without_system"] = {"answers": 0, "as_sealed": 0}
+    monkeypatch.setattr(served, "verify_server", lambda *_: (told, 0))
+    assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run)]) == 0
+    assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run), "--json"]) == 0
+    serve._tell({"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}, False)
+    said = capsys.readouterr()
+    assert quiet(said.out + said.err) and said.out.count("red") == 3
+
+
+def test_a_name_in_a_servers_list_cannot_act_in_a_finding(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from suretune import show
+    from suretune.run.sealed import _no_such
+
+    show.findings(_no_such("glow", ACTS, Journal()).findings)
+    said = capsys.readouterr().out
+    assert quiet(said) and "red" in said
 
 
 def test_the_help_of_resume_names_other_tools_words() -> None:

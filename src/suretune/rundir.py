@@ -162,15 +162,24 @@ def new_run(output_dir: str) -> Path:
     taken = [int(name) for path in folder.glob("run-*") if (name := path.name[4:]).isdigit()]
     run = folder / f"run-{max(taken, default=0) + 1:04d}"
     run.mkdir()
-    if not is_run(folder):
+    if not is_begun(folder):
         write_json(folder / NEWEST, {"run": run.name})
     return run
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run itself, finished or not, whatever else it holds."""
-    marks = ("run.json", SEAL, "findings.jsonl", "adapter/adapter_config.json")
+def is_begun(folder: Path) -> bool:
+    """Whether a run was begun in this very folder, or what it made lies there."""
+    marks = ("run.json", SEAL, "adapter/adapter_config.json")
     return any((folder / mark).is_file() for mark in marks)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run itself, finished or not, whatever else it holds.
+
+    One that was stopped before it began has its report, and gives way to a run that is made in it.
+    """
+    stopped = all((folder / name).is_file() for name in ("findings.jsonl", "report.json"))
+    return is_begun(folder) or (stopped and not (folder / NEWEST).is_file())
 
 
 def runs_in(folder: Path) -> list[Path]:

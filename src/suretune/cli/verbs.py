@@ -209,7 +209,7 @@ def _say_where(run: Path, asked: str) -> None:
             f"{name} is a sealed run and stays as it is. This run is {shown}",
             f"{name} 是已封存的运行，不会改动。本次运行在 {shown}",
         )
-    elif rundir.is_run(folder):
+    elif rundir.is_begun(folder):
         go_on = f"suretune resume {typed.path(folder)}"
         told = Text(
             f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
