@@ -95,7 +95,8 @@ def install(home: Path, only: Sequence[str]) -> None:
     (node := home / "node").mkdir(parents=True, exist_ok=True)
     wanted = [package for name, some in NODE.items() if f"{name}.js" in only for package in some]
     if wanted and shutil.which("npm"):
-        (node / "package.json").write_text("{}", "utf-8")
+        if not (node / "package.json").is_file():
+            (node / "package.json").write_text("{}", "utf-8")
         run("npm", "install", "--no-audit", "--no-fund", "--silent", *wanted, cwd=node)
     if not shutil.which("nginx") and shutil.which("apt-get") and not (home / "nginx").is_dir():
         (home / "nginx").mkdir()
