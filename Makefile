@@ -5,7 +5,7 @@ PIP_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test chaos load zoo recipes install clean
+.PHONY: demo test chaos load clients zoo recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -24,6 +24,11 @@ chaos: .venv/tested
 # 200 streaming clients for ten minutes, some of them rude; `make test` has a short form of it.
 load: .venv/tested
 	PYTHONPATH=tests $(BIN)/python -m load --long $(LOAD)
+
+# Clients that people use, each with a chat, a stream and an error, behind nginx; they are installed
+# outside of this folder (/tmp/suretune-clients): make clients CLIENTS='--only openai,ai.js'
+clients: .venv/tested
+	PYTHONPATH=tests $(BIN)/python -m clients --write $(CLIENTS)
 
 # Bad adapters and good ones, grown and proved: an hour of the pocket model on two cores, and more
 # of a real one: make zoo ZOO='--models pocket,FOLDER --half both'. `make test` has a short form.

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from conftest import shared, suretune, write_rows
 from suretune.data import wall
+from suretune.data.base import Base, find_base
 from suretune.data.collect import collect
 from suretune.data.decoding import Decoding
 from suretune.data.render import Rendering, ahead, samples
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.data.vocabulary import plain
 from suretune.data.wall import MEMORY, TIME, Unfit, wall_of
+from suretune.model.load import load_base
 from suretune.options import DataOptions
 from suretune.pocket import MODEL
 from suretune.serve.app import Service
@@ -403,6 +407,40 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         found = load_tokenizer(tmp_path)
         assert isinstance(found, SetupFacts) and "MiB" in found.found and held() - before < 64
         (tmp_path / name).write_bytes(kept)
+
+
+# --- configurations -----------------------------------------------------------------------------
+
+
+def deep(levels: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(levels):
+        made = {"a": made}
+    return made
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"num_hidden_layers": 10**7, "layer_types": None}, {"vocab_size": 10**9},
+        {"hidden_size": 10**7}, {"intermediate_size": 10**9}, {"num_attention_heads": 10**8},
+        {"extra": deep(400)}, {"num_hidden_layers": -5, "layer_types": None}, {"head_dim": 10**9},
+        {"hidden_act": "nobody"}, {"model_type": ["a"]}, {"rope_parameters": []},
+        {"num_attention_heads": 0}, {"vocab_size": 10**30}, {"layer_types": {"a": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_configuration_that_cannot_be_is_a_finding(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "base")
+    told = json.loads((MODEL / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**told, **config}), "utf-8")
+    before, begun = held(), time.process_time()
+    base = find_base(str(folder), weights=True)
+    found = load_base(base, torch.device("cpu"), "float32") if isinstance(base, Base) else base
+    assert isinstance(found, SetupFacts) and found.problem in ("model-incomplete", "out-of-memory")
+    assert found.found and held() - before < 256 and time.process_time() - begun < 20
 
 
 # --- text while it comes ------------------------------------------------------------------------

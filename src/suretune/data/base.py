@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from suretune import pocket
+from suretune.data.vocabulary import MOST_BYTES, read_bounded
 from suretune.types import SetupFacts
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -122,8 +123,9 @@ def _first_line(error: Exception) -> str:
 def _base(name: str, folder: Path) -> Base | SetupFacts:
     path = folder / "config.json"
     try:
-        config = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        config = orjson.loads(read_bounded(path))
+        orjson.dumps(config)  # by which it is fingerprinted: nested beyond reason, it cannot be
+    except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             return pointed(path)
         return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
@@ -143,7 +145,7 @@ def _wrong_index(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        index = orjson.loads(path.read_bytes())
+        index = orjson.loads(read_bounded(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         return str(error)
     shards = index.get("weight_map") if isinstance(index, dict) else None

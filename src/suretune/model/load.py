@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
@@ -22,8 +23,13 @@ from suretune.types import SetupFacts
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
 SMALL = 50_000_000
+FEW = 64  # layers that are built whatever the weights have: what is missing is told by name
+LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
 # What transformers lets through when a config or a shard is not what it should be.
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
+UNREADABLE = (
+    OSError, ValueError, LookupError, RuntimeError, ArithmeticError, TypeError, AttributeError,
+    AssertionError, SafetensorError, StrictDataclassError,
+)  # fmt: skip
 
 
 def load_base(
@@ -35,6 +41,8 @@ def load_base(
     """
     if (wrong := wrong_weights(base, fetched=True)) is not None:
         return wrong
+    if wrong_depth := _too_deep(base):
+        return SetupFacts("model-incomplete", str(base.folder), found=wrong_depth)
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
@@ -71,3 +79,21 @@ def load_base(
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()
+
+
+def _too_deep(base: Base) -> str:
+    """More layers than the weights have are not even built: a billion of them take for ever."""
+    asked = base.config.get("num_hidden_layers")
+    if not isinstance(asked, int) or asked <= FEW:
+        return ""
+    there = {0}
+    for path in stream.weight_files(base.folder):
+        try:
+            with safe_open(path, "pt") as file:
+                names = list(file.keys())
+            there |= {int(found[1]) for name in names if (found := LAYER.search(name))}
+        except (OSError, SafetensorError):  # told by whoever reads its tensors
+            return ""
+    if asked <= max(there) + 1:
+        return ""
+    return f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}"
