@@ -314,7 +314,9 @@ def test_what_cannot_work_is_refused(
 
     if torch.cuda.is_available() and code in ("S010", "S008"):
         pytest.skip("this machine has a GPU")
-    words = ("--model", "pocket", "--dataset", identity_file, "--output_dir", tmp_path / "run")
+    words = ("--model", "pocket", "--dataset", identity_file)
+    if "--output_dir" not in flags:
+        words = (*words, "--output_dir", tmp_path / "run")
     done = suretune("sft", *words, *flags, "--json")
     assert done.returncode == status, done.stdout + done.stderr
     assert code in {f["code"] for f in as_json(done)["findings"]}
