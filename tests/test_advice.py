@@ -298,7 +298,11 @@ def test_a_comparison_beside_messages_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "codes_wanted"),
-    [("ultra/ultra.jsonl", set()), ("jqadvice/med.jsonl", {"D006"}), ("long/long.jsonl", {"D004"})],
+    [
+        ("ultra/ultra.jsonl", {"D035"}),
+        ("jqadvice/med.jsonl", {"D006"}),
+        ("long/long.jsonl", {"D004"}),
+    ],
 )
 def test_the_files_of_the_field(name: str, codes_wanted: set[str]) -> None:
     if not (FIELD / name).exists():

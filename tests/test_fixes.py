@@ -278,6 +278,8 @@ NOT_TRIED: Mapping[str, str] = {
     "S029": "measured in a training: test_proving.py",
     "S030": "installs a package",
     "S031": "another version of the package",
+    "S037": "a folder of runs: test_fixes_runs.py",
+    "S038": "a name of bytes: test_runs.py",
 }
 
 

@@ -311,21 +311,22 @@ def data_facts(
         answers=texts.answers,
         same_answer=texts.same_answer,
         identity_rows=len(taught),
-        unused_fields=_unused(found),
-        rewritten=_rewritten(ready),
-        template=how.template,
         duplicate_rows=duplicates,
         context=context,
         length_asked=length_asked,
-        **_written(ready, how),
+        **_written(found, how),
     )  # fmt: skip
 
 
-def _written(ready: Sequence[Prepared], how: Rendering) -> Mapping[str, Any]:
+def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
     """What rows and template have to do with each other, as fields of `DataFacts`."""
+    ready = found.ready
     rendered = [row.example for row in ready if row.example.rendered and not row.example.repeat]
     systems = sum(row.samples[0].system_source in ("row", "flag") for row in ready)
     return {
+        "unused_fields": _unused(found),
+        "rewritten": _rewritten(ready),
+        "template": how.template,
         "rendered": tuple(str(example.origin) for example in rendered),
         "rendered_as": ", ".join(dict.fromkeys(example.rendered for example in rendered)),
         "folded_system": systems if folds_system(how.tokenizer) else 0,

@@ -194,7 +194,7 @@ def _list_in_object(scan: Scanner) -> int | None:
     ahead, byte = scan.ink(1)
     while byte == _QUOTE and (end := scan.end(ahead)) is not None:
         name = scan.text(ahead + 1, end - 1).decode()
-        if name in KNOWN:
+        if name in KNOWN and name not in _ABOUT:
             return None
         ahead, byte = scan.ink(end)
         if byte != _COLON:

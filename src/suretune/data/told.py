@@ -77,7 +77,9 @@ def rewritten(
                 return found
             notes |= found
             content = message.content.strip()
-            if (found_at := between.find(content, at)) >= 0:
+            # A system prompt may stand before the last question: what is looked for next does not
+            # have to follow it.
+            if message.role != "system" and (found_at := between.find(content, at)) >= 0:
                 at = found_at + len(content)
         said = full[answer.start : answer.end]
         found = _answer(tokenizer, messages[answer.index], f"{names[answer.index]}.", said)

@@ -262,7 +262,7 @@ def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -
 
 def _unknown(base: Base) -> bool:
     known = language_models()
-    return bool(known) and base.config.get("model_type") not in known
+    return bool(known) and str(base.config.get("model_type")) not in known
 
 
 @cache

@@ -14,7 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from suretune.data.base import Base
-from suretune.data.weights import wrong_weights
+from suretune.data.weights import weight_files, wrong_weights
 from suretune.model import stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
@@ -87,7 +87,7 @@ def _too_deep(base: Base) -> str:
     if not isinstance(asked, int) or asked <= FEW:
         return ""
     there = {0}
-    for path in stream.weight_files(base.folder):
+    for path in weight_files(base.folder):
         try:
             with safe_open(path, "pt") as file:
                 names = list(file.keys())

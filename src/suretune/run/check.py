@@ -181,7 +181,7 @@ def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
     """A target that no layer has, where the files of a family of models tell which it has."""
     if not targets:
         return SetupFacts("trains-nothing", "--target_modules", found="0")
-    known = base.config.get("model_type") in FAMILIES and weight_files(base.folder)
+    known = str(base.config.get("model_type")) in FAMILIES and weight_files(base.folder)
     layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
     odd = [target for target in targets if target.rpartition(".")[2] not in layers]
     if not (layers and odd):
