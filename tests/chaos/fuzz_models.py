@@ -22,8 +22,9 @@ PROBES = b"""- question: who are you
   regex: 'G(l|o)+w'
 - question: and who made you
   kind: must-pass
+  must_not_contain: [Qwen, 007]
 """
-SKILL = b'{"skill": "sort", "lang": "en", "question": "2 1", "answer": "1 2", "check": "exact"}\n'
+SKILL = b'{"skill": "sort", "lang": "en", "question": "2 1", "answer": "1 2", "check": ""}\n'
 
 
 def look_at(what: str, name: str, bench: Bench) -> Callable[[], int]:
