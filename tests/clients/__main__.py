@@ -217,7 +217,8 @@ def table(found: Sequence[Asked]) -> str:
         f"Measured on {date.today().isoformat()} by `make clients`, through nginx. · "
         f"{date.today().isoformat()} 由 `make clients` 经 nginx 测得。",
         "",
-        "| client · 客户端 | version · 版本 | works · 可用 | refused by name · 指名拒绝 | fails · 失败 |",
+        "| client · 客户端 | version · 版本 | works · 可用 | refused by name · 指名拒绝 "
+        "| fails · 失败 |",
         "|---|---|---|---|---|",
     ]
     for each in found:
