@@ -33,6 +33,7 @@ PYTHON = {  # client -> what pip installs for it, in an environment of its own
     "langchain": ("langchain-openai",),
     "litellm": ("litellm",),
     "autogen": ("autogen-agentchat", "autogen-ext[openai]"),
+    "ag2_classic": ("ag2[openai]<1",),  # what was called AutoGen
     "ag2": ("ag2[openai]",),
     "llama_index": ("llama-index-llms-openai-like",),
     "haystack": ("haystack-ai",),
@@ -216,7 +217,8 @@ def table(found: Sequence[Asked]) -> str:
         f"Measured on {date.today().isoformat()} by `make clients`, through nginx. · "
         f"{date.today().isoformat()} 由 `make clients` 经 nginx 测得。",
         "",
-        "| client | version | works | refused by name | fails |",
+        "| client · 客户端 | version · 版本 | works · 可用 | refused by name · 指名拒绝 "
+        "| fails · 失败 |",
         "|---|---|---|---|---|",
     ]
     for each in found:

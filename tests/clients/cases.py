@@ -184,23 +184,43 @@ def autogen() -> None:
 
 
 @client("ag2")
-def ag2() -> None:
+def ag2_classic() -> None:
     from autogen import ConversableAgent
 
-    def agent(model: str) -> Any:
+    def answer(model: str, **how: Any) -> str:
         about = {"model": model, "base_url": URL, "api_key": KEY, "price": [0, 0],
-                 "max_tokens": MOST, "max_retries": 0}  # fmt: skip
-        return ConversableAgent("helper", llm_config={"config_list": [about]},
-                                system_message="", human_input_mode="NEVER")  # fmt: skip
-
-    def answer(model: str) -> str:
-        said = agent(model).generate_reply([{"role": "user", "content": ASKED, "name": "Ada"}])
+                 "max_tokens": MOST, "max_retries": 0, **how}  # fmt: skip
+        agent = ConversableAgent(
+            "helper", llm_config={"config_list": [about]}, system_message="",
+            human_input_mode="NEVER",
+        )  # fmt: skip
+        said = agent.generate_reply([{"role": "user", "content": ASKED, "name": "Ada"}])
         return str(said["content"] if isinstance(said, dict) else said)
 
-    says("chat", answer(MODEL))
-    says("name", answer(MODEL))
+    text = answer(MODEL)
+    says("chat", text)
+    says("name", text)
+    tell("stream", answer(MODEL, stream=True) == text, text)
     with told("error", "does not exist"):
         answer(NOBODY)
+
+
+@client("ag2")
+def ag2() -> None:
+    from ag2 import Agent
+    from ag2.config import OpenAIConfig
+
+    async def answer(model: str, **how: Any) -> str:
+        about = OpenAIConfig(
+            model, api_key=KEY, base_url=URL, max_tokens=MOST, max_retries=0, **how
+        )
+        return str((await Agent("helper", config=about).ask(ASKED)).body)
+
+    text = asyncio.run(answer(MODEL))
+    says("chat", text)
+    tell("stream", asyncio.run(answer(MODEL, streaming=True)) == text, text)
+    with told("error", "does not exist"):
+        asyncio.run(answer(NOBODY))
 
 
 @client("llama-index-llms-openai-like")
@@ -289,8 +309,13 @@ def instructor() -> None:
     turns: Any = [{"role": "user", "content": ASKED}]
     plain = api.client.chat.completions.create(model=MODEL, messages=turns, max_tokens=MOST)
     says("chat", plain.choices[0].message.content)
+    stream = api.client.chat.completions.create(
+        model=MODEL, messages=turns, max_tokens=MOST, stream=True
+    )
+    pieces = [event.choices[0].delta.content or "" for event in stream if event.choices]
+    same("stream", pieces, plain.choices[0].message.content)
     with told("error", "does not exist"):
-        api.chat.completions.create(model=NOBODY, messages=turns, response_model=Who, max_retries=1)
+        api.client.chat.completions.create(model=NOBODY, messages=turns)
     with told("structured", "tools"):
         api.chat.completions.create(model=MODEL, messages=turns, response_model=Who, max_retries=1)
 
