@@ -38,7 +38,7 @@ class Watch:
             en.append(f"held-out loss {found.held_out_loss:.4f}")
             zh.append(f"留出损失 {found.held_out_loss:.4f}")
         if found.asked:
-            en.append(f"{found.passed} of {found.asked} probes asked")
+            en.append(f"{found.asked} probes asked, {found.passed} passed")
             zh.append(f"问了 {found.asked} 个验证问题,通过 {found.passed} 个")
         if found.general is not None:
             en.append(f"general questions {found.general:.1%}")
