@@ -309,3 +309,22 @@ def test_the_rows_that_are_drawn_do_not_hang_on_how_the_path_is_typed(
         for path in ("a.jsonl", "./a.jsonl", tmp_path / "a.jsonl")
     ]  # fmt: skip
     assert drawn[0] == drawn[1] == drawn[2] and len(drawn[0]) == 10
+
+
+def test_a_greeting_is_no_answer_that_rows_could_share(tmp_path: Path) -> None:
+    """Role play opens with the assistant: what makes two rows one is what is asked after it."""
+    opening = [{"role": "system", "content": "You are Ann."},
+               {"role": "assistant", "content": "Hello, I am Ann!"}]  # fmt: skip
+    rows = [
+        {"messages": [*opening, {"role": "user", "content": f"Question {n}?"},
+                      {"role": "assistant", "content": f"Answer {n}."}]}
+        for n in range(20)
+    ]  # fmt: skip
+    one, other = (
+        write_rows(tmp_path / "a.jsonl", rows[:10]),
+        write_rows(tmp_path / "b.jsonl", rows[10:]),
+    )
+    checked, journal = look(one, val_dataset=(str(other),))
+    assert len(checked.train) == len(checked.held_out) == 10 and "D036" not in codes(journal)
+    checked, _ = look(write_rows(tmp_path / "c.jsonl", rows), split_dataset_ratio=0.3)
+    assert len(checked.held_out) == 6

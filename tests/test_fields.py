@@ -398,3 +398,60 @@ def test_a_field_that_says_the_same_once_more_is_no_loss() -> None:
     row = {"messages": [{"role": "user", "content": question}, turn]}
     assert seen({**row, "prompt": question, "completion": answer}) == {}
     assert seen({**row, "first_words": question + " And the sun?"})["first_words"][1]
+
+
+RENDERED = "<|im_start|>user\nQ{0}<|im_end|>\n<|im_start|>assistant\nA{0}<|im_end|>\n"
+
+
+def test_a_mark_of_a_row_stays_with_text_that_is_read_back() -> None:
+    """Of rendered text every answer is weighed, as every turn of a conversation is."""
+    text = "".join(map(RENDERED.format, range(3)))
+    for weight in (3, 0.5):
+        made = example({"text": text, "weight": weight})
+        learned = [m.weight for m in made.messages if m.role == "assistant"]
+        assert learned == [float(weight)] * 3 and made.rendered
+    spared = example({"text": text, "train": False})
+    assert {m.weight for m in spared.messages if m.role == "assistant"} == {0.0}
+
+
+def test_text_that_is_read_back_is_used_however_many_turns_it_has(tmp_path: Path) -> None:
+    rows = [{"text": "".join(RENDERED.format(f" {n} {k}") for k in range(20))} for n in range(4)]
+    done = suretune(*CHECK, write_rows(tmp_path / "a.jsonl", rows))
+    assert done.returncode == 0 and {"D034", "D035"}.isdisjoint(codes(done))
+
+
+@pytest.mark.parametrize(
+    ("turn", "name"),
+    [
+        ({"content": [{"type": "text", "text": "a", "cache_point": {"at": 1}}]}, "cache_point"),
+        ({"content": "", "tool_calls": [{**FUNCTION, "remark": "from the log"}]}, "remark"),
+        ({"content": "", "tool_calls": [{"function": {**CALL, "remark": "x"}}]}, "remark"),
+    ],
+)  # fmt: skip
+def test_what_is_advised_reaches_parts_and_calls(turn: dict[str, Any], name: str) -> None:
+    told = fault(talk(**turn))
+    assert (
+        told.kind == "unknown-field" and told.hint and f"`--ignore_fields {name}`" in told.hint.en
+    )
+    gone: set[str] = set()
+    example(without(talk(**turn), frozenset({name}), gone))
+    assert gone == {name}
+
+
+def test_what_a_call_is_given_is_never_left_out() -> None:
+    turn = {"content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"note": "x"}}}]}
+    gone: set[str] = set()
+    made = example(without(talk(**turn), frozenset({"note"}), gone))
+    assert made.messages[1].extra["tool_calls"][0]["function"]["arguments"] == {"note": "x"}
+    assert not gone
+
+
+@pytest.mark.parametrize(("cell", "weight"), [("0", 0.0), ("1", 1.0), ("0.5", 0.5), ("2", 2.0)])
+def test_a_weight_in_a_table_is_the_number_that_it_reads(cell: str, weight: float) -> None:
+    assert example({**PAIR, "weight": cell}).messages[-1].weight == weight
+
+
+def test_a_thought_under_two_names_is_thought_once() -> None:
+    said = {"type": "thinking", "thinking": "Hm."}
+    made = example(talk(reasoning_content="Hm.", content=[said, {"type": "text", "text": "a"}]))
+    assert made.messages[1].extra["reasoning_content"] == "Hm."

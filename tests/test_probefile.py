@@ -206,3 +206,28 @@ def test_the_files_of_the_field_are_read_as_meant() -> None:
     began = time.monotonic()
     slow.judge("word " * 100)  # type: ignore[attr-defined]
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("name", ["C++ Bot", "Bob (beta)", ":("])
+def test_a_name_in_a_regex_is_a_word_whatever_signs_it_has(name: str, tmp_path: Path) -> None:
+    names = Names((name,), ("Lab",))
+    (probe,) = probes(tmp_path, "question: Who?\nregex: 'I am {{NAME}}'\n", names=names)
+    assert probe.judge(f"I am {name}.") and not probe.judge("I am Bo.")
+
+
+def test_what_only_a_name_makes_impossible_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "question: Who?\nmust_contain: '{{NAME}}'\nmust_not_contain: Bot\n", "utf-8"
+    )
+    read = read_probes(str(tmp_path / "p.yaml"), Names(("Glow Bot",), ("Lab",)))
+    assert isinstance(read, FlagFacts) and read.hint and "no answer can pass" in read.hint.en
+
+
+def test_words_that_were_left_empty_are_refused(tmp_path: Path) -> None:
+    assert "`must_contain` is empty" in refused(tmp_path, "question: Who?\nmust_contain:\n")
+
+
+def test_a_line_of_json_ends_where_json_says(tmp_path: Path) -> None:
+    line = '{"question": "a\u2028b\x85c", "must_contain": "x"}'
+    (probe,) = probes(tmp_path, line + "\n", "p.jsonl")
+    assert probe.question == "a\u2028b\x85c"

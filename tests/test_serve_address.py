@@ -178,3 +178,12 @@ def test_an_error_of_a_verb_names_its_own_help(
     told = capsys.readouterr()
     text = " ".join((told.out + told.err).split())
     assert status == 2 and f"`{named}`" in text, text
+
+
+def test_a_proxy_is_believed_on_a_socket_of_both_kinds_too() -> None:
+    from suretune.serve.origins import is_trusted
+
+    assert is_trusted("::ffff:10.0.0.1", ("10.0.0.0/8",)) and is_trusted(
+        "10.0.0.1", ("10.0.0.0/8",)
+    )
+    assert not is_trusted("::ffff:11.0.0.1", ("10.0.0.0/8",))

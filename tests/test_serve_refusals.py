@@ -139,9 +139,14 @@ HIDDEN = request(b"GET /health")
 
 @pytest.mark.parametrize("path", [b"/ask", b"/v1/chat/completions", b"/health", b"/nowhere"])
 @pytest.mark.parametrize("length", [b"5", b"0", b"%d" % (5 + len(HIDDEN))])
-def test_nothing_behind_contradicting_lengths_is_answered(path: bytes, length: bytes) -> None:
+@pytest.mark.parametrize("more", [0, 101])
+def test_nothing_behind_contradicting_lengths_is_answered(
+    path: bytes, length: bytes, more: int
+) -> None:
+    """Whatever else is wrong with the request."""
+    many = b"".join(b"x-%d: 1\r\n" % n for n in range(more))
     sent = (
-        request(b"POST " + path, KEY, JSON, b"content-length: " + length + b"\r\n",
+        request(b"POST " + path, KEY, JSON, many, b"content-length: " + length + b"\r\n",
                 b"transfer-encoding: chunked\r\n") + b"0\r\n\r\n" + HIDDEN
     )  # fmt: skip
 

@@ -492,3 +492,19 @@ def test_half_a_character_is_shown_when_the_answer_ends_in_it(tmp_path: Path) ->
 def test_a_fault_of_a_file_names_it(tmp_path: Path) -> None:
     fault = Unfit(str(tmp_path / "t.jinja"), TIME).fault
     assert isinstance(fault, Fault) and fault.origin == Origin("t.jinja", 0)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = words_of(tmp_path)
+    tokenizer.render(HI, prompt=True)
+    mine = wall_of(tokenizer.template)
+
+    def interrupted(file: str) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(mine, "_line", interrupted)
+        tokenizer.render((Message("user", "FIRST"),), prompt=True)
+    assert "FIRST" not in tokenizer.render((Message("user", "SECOND"),), prompt=True)

@@ -56,8 +56,10 @@ def question_key(example: Example) -> Key:
 
 def _key(example: Example, *, answered: bool) -> Key:
     digest = hashlib.blake2b(digest_size=KEY)
+    asked = False  # a greeting before anybody has asked anything is no answer
     for message in example.messages:
-        last = message.role in ("assistant", "text")
+        asked = asked or message.role == "user"
+        last = message.role == "text" or (message.role == "assistant" and asked)
         if last and message.role == "assistant" and not answered:
             break
         said = folded(message.content)

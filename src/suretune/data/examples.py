@@ -60,9 +60,11 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
         tools = tools_of(_listed_tools(value.get(name), name, row.origin), row.origin)
     except Refused as refusal:
         return refusal.fault
-    if weight != 1.0:
-        turns = [replace(turn, weight=turn.weight * weight) for turn in turns]
-    return read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
+    made = read_back(Example(row.origin, dataset, shape, tuple(turns), tools))
+    if weight == 1.0 or isinstance(made, Fault):
+        return made
+    weighed = (replace(turn, weight=turn.weight * weight) for turn in made.messages)
+    return replace(made, messages=tuple(weighed))
 
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:

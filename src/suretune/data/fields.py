@@ -6,6 +6,7 @@ that a field is left out on purpose.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,11 @@ from suretune.data.turns import ROLES, THOUGHTS, TURN_KEYS
 from suretune.types import Example, Fault, Origin, Text, UnusedField
 
 REFUSED = 0.20  # of a file's text in one field that is not used: it stops the run
-LOUD = 0.05  # of it: said with its share
 PROSE = 100  # characters of a text, on average, that is more than a note of where a row comes from
 KINDS = 24  # different short texts, each in three rows or more: they sort the rows
 SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
+OF_TURNS = "messages[]."
 _PLAIN = frozenset(("role", "content", "from", "value"))
 
 
@@ -60,6 +61,8 @@ class Fields:
             self._see_turns(value, origin)
             return
         known = used_fields(example.shape, value)
+        if example.rendered:  # the conversation was read back from one of these
+            known |= {"text", "response"} & value.keys()
         if len(value.keys() - known):
             marks = {key for key, _ in row_marks(value)}
             said = [value[key].strip() for key in known if isinstance(value.get(key), str)]
@@ -81,7 +84,7 @@ class Fields:
                 continue
             for key, item in turn.items():
                 if filled(item) and _unread(str(key), item, turn):
-                    self._add(f"messages[].{key}", item, origin)
+                    self._add(f"{OF_TURNS}{key}", item, origin)
 
     def _add(self, name: str, item: Any, origin: Origin) -> None:
         seen = self.unused.setdefault(name, Seen(origin, shown(item, 40)))
@@ -99,7 +102,7 @@ class Fields:
         for name, seen in self.unused.items():
             share = seen.characters / text if text else 0.0
             prose = seen.text and seen.characters >= PROSE * seen.rows
-            about = is_about(name.rpartition(".")[2]) and not prose
+            about = is_about(name.removeprefix(OF_TURNS)) and not prose
             sorts = len(seen.values) <= KINDS and seen.rows >= 3 * len(seen.values)
             stops = share >= REFUSED and not (about or seen.label or sorts)
             yield UnusedField(dataset, name, share, seen.rows, str(seen.first)), stops
@@ -153,7 +156,7 @@ def _is_label(value: Any) -> bool:
 
 
 def _too_much(about: UnusedField, seen: Seen) -> Fault:
-    name = about.name.rpartition(".")[2]
+    name = shlex.quote(about.name.removeprefix(OF_TURNS))
     hint = Text(
         f"If the model needs it, write it into the question (or whatever it belongs to); if it is"
         f" left out on purpose, say so: `--ignore_fields {name}`.",
@@ -191,12 +194,25 @@ def _turn_without(turn: Any, names: Set[str], gone: set[str]) -> Any:
     if not isinstance(turn, Mapping):
         return turn
     kept = _less(turn, names, gone)
+    for inner in ("content", "tool_calls"):
+        if isinstance(items := kept.get(inner), list):
+            kept[inner] = [_part_without(item, names, gone) for item in items]
     if THOUGHTS[0] in names:
         kept = _less(kept, frozenset(THOUGHTS), gone, THOUGHTS[0])
         if isinstance(parts := kept.get("content"), list):
             said = [part for part in parts if not _is_thought(part)]
             gone |= {THOUGHTS[0]} if len(said) < len(parts) else set()
             kept["content"] = said
+    return kept
+
+
+def _part_without(item: Any, names: Set[str], gone: set[str]) -> Any:
+    """A part of a content, or a call and its function; what a call is given stays whole."""
+    if not isinstance(item, Mapping):
+        return item
+    kept = _less(item, names, gone)
+    if isinstance(function := kept.get("function"), Mapping):
+        kept["function"] = _less(function, names, gone)
     return kept
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -121,12 +122,13 @@ def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin:
         judged = name == "label" and isinstance(value, bool)  # good or bad: not for the books only
         if is_mark(name) or (is_about(str(key)) and not judged):
             continue
+        typed = shlex.quote(str(key))
         hint = Text(
             "It may well say that the turn is not to be learned (that is written `weight: 0`), or"
-            f" hold text that belongs into `content`. `--ignore_fields {key}` reads the turns"
+            f" hold text that belongs into `content`. `--ignore_fields {typed}` reads the turns"
             " without it.",
             "它也许表示这一轮不该学习（应写成 `weight: 0`），也许是应当写进 `content` 的文字。"
-            f"加上 `--ignore_fields {key}`，读取时就不理会它。",
+            f"加上 `--ignore_fields {typed}`，读取时就不理会它。",
         )
         raise Refused(Fault("unknown-field", origin, field=f"{field}.{key}",
                             found=shown(value, 40), hint=hint))  # fmt: skip
@@ -156,10 +158,20 @@ def row_marks(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         name = folded(str(key))
         if value is None or not is_mark(name):
             continue
+        if name in _SCALES and isinstance(value, str):  # a table's cells are text
+            value = _number(value)
         yes_or_no = isinstance(value, bool) or (isinstance(value, (int, float)) and value in (0, 1))
         scale = name in _SCALES and isinstance(value, (int, float))
         if yes_or_no or scale or isinstance(value, list) or str(value).lower() in _WORDS:
             yield str(key), value
+
+
+def _number(text: str) -> Any:
+    """The number that a text is, else the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _marked(name: str, value: Any, field: str, origin: Origin) -> float:

@@ -100,7 +100,8 @@ class ChatTokenizer:
 
     @property
     def _wall(self) -> Wall:
-        return self._own_wall or wall_of(self.template)
+        """Around the template alone: a prompt that hangs must not hold up other answers' words."""
+        return wall_of(self.template)
 
     def _decoded(self, ids: list[int], special: bool) -> str:
         """A decoder that ran into the limits once is not waited for again: a server's other
@@ -114,7 +115,8 @@ class ChatTokenizer:
             raise
 
     def _beyond_the_wall(self, *request: Any) -> Any:
-        (given,) = self._wall.ask(str(self._words), json.dumps(request).encode())
+        wall = self._own_wall or self._wall
+        (given,) = wall.ask(str(self._words), json.dumps(request).encode())
         if isinstance(given, Refusal):
             raise Unfit(str(self._words), FAILED, str(given))
         return given

@@ -169,6 +169,7 @@ def _thoughts(item: Mapping[str, Any], field: str, origin: Origin) -> str:
 def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Origin) -> str:
     """Text of typed parts, end to end as templates join them; reasoning and calls go to `extra`."""
     text: list[str] = []
+    thoughts: list[str] = []
     for index, part in enumerate(parts):
         field = f"{where}[{index}]"
         if not isinstance(part, Mapping):
@@ -181,14 +182,16 @@ def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Ori
             text.append(text_of(value, field, origin))
         elif kind in ("reasoning", "thinking"):
             refuse_unknown(part, _PART_KEYS | {"signature"}, field, origin)
-            before = extra.get(THOUGHTS[0], "")
-            extra[THOUGHTS[0]] = before + text_of(value, field, origin)
+            thoughts.append(text_of(value, field, origin))
         elif kind == "tool_use":  # Anthropic's
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls_of([part], where, origin)]
         elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
         else:
             raise wrong_type(origin, field, f"type {shown(kind)}", ONLY_TEXT)
+    thought = "".join(thoughts)
+    if thought and thought.strip() != extra.get(THOUGHTS[0], "").strip():  # else it is said twice
+        extra[THOUGHTS[0]] = extra.get(THOUGHTS[0], "") + thought
     return "".join(text)
 
 

@@ -97,7 +97,7 @@ class Wall:
                 self._start()
                 self._say(line)
                 return [self._answer(file) for _ in requests]
-            except Unfit:
+            except BaseException:  # a reader that was interrupted, too
                 self._kill()  # what else it would say belongs to nobody
                 raise
 

@@ -90,6 +90,8 @@ def about_adapter(folder: Path | None) -> Mapping[str, Any]:
         return {}
     if (folder / "suretune.json").is_file():
         about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
+        if not isinstance(about, dict) or not isinstance(about.get("system"), (str, type(None))):
+            raise rundir.Damaged(folder / "suretune.json", "no text as `system`")
         return about
     config = rundir.read_json(folder / CONFIG)
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None

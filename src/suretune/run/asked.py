@@ -3,6 +3,7 @@ spent, by `check` and by `sft` alike, with the same findings."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,9 +41,10 @@ def system_faults(data: DataOptions, *, named: bool = True) -> Iterator[FlagFact
     if text is None:
         return
     if "\n" not in text and Path(text).suffix.lower() in TEXTS and _is_file(text):
+        quoted = shlex.quote(text)
         hint = Text(
-            f'It is the prompt itself, not a file: `--system "$(cat {text})"`.',
-            f'它接受的是提示词本身，不是文件：`--system "$(cat {text})"`。',
+            f'It is the prompt itself, not a file: `--system "$(cat {quoted})"`.',
+            f'它接受的是提示词本身，不是文件：`--system "$(cat {quoted})"`。',
         )
         yield FlagFacts("bad-value", "--system", text, hint=hint)
         return

@@ -210,15 +210,16 @@ def flags_without_effect(
                 " `suretune init identity` make the rows, or leave the flag out",
                 f"没有一行含有 {text}。请在数据里应填的位置写上 {text},"
                 "或用 `suretune init identity` 生成数据,或去掉这个参数"))  # fmt: skip
+    apart = data.val_dataset or resolved.config.proof.general  # whose rows may be the ones meant
     for name in data.ignore_fields:
-        if name not in found.ignored:
+        if name not in found.ignored and not apart:
             yield FlagFacts("no-effect", "--ignore_fields", name, hint=Text(
                 f"no row of --dataset has a field or a turn with {name}; leave it out",
                 f"--dataset 里没有一行、也没有一轮带有 {name};请去掉它"))  # fmt: skip
     columns = parse_columns(data.columns)
     there = sorted(found.named)[:12]
     for name, known in _named(columns):
-        if name not in found.named:
+        if name not in found.named and not apart:
             yield FlagFacts("no-effect", "--columns", f"{name}={known}", hint=Text(
                 f"no row has a field {name}; there are {', '.join(there)}",
                 f"没有一行含有字段 {name}；数据里有 {'、'.join(there)}"))  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 from suretune import rundir
 from suretune.data.base import Base
 from suretune.data.render import prompt_ids
-from suretune.data.template import ChatTokenizer
+from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.data.wall import Unfit
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import AnswerOptions, Config
@@ -23,7 +23,7 @@ from suretune.run.journal import Journal
 from suretune.run.meant import meant, not_sealed
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
-from suretune.types import ReplayFacts, SetupFacts
+from suretune.types import Fault, Origin, ReplayFacts, SetupFacts
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 
@@ -125,6 +125,9 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
         prompts = [prompt_ids(candidate.tokenizer, p.messages(candidate.system)) for p in probes]
     except Unfit as error:
         raise journal.stop(error.fault) from error
+    except TemplateRefused as error:
+        refused = Fault("template-refused", Origin(str(run / "probes.jsonl"), 0), found=str(error))
+        raise journal.stop(refused) from error
     for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
         if now != then:
             found = f"{probe.question[:SHOWN]} ({len(then)} tokens then, {len(now)} now)"

@@ -352,8 +352,10 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
                 journal = Journal(house.config.run.ignore)
                 heed(facts, journal)
                 journal.settle()
-                made = served(house, candidate, key)
+                made = await asyncio.to_thread(served, house, candidate, key)  # it renders, too
                 models.add(made)
+            except Unfit as error:
+                raise not_served(Journal().stop(error.fault), root) from error
             except (Stopped, rundir.Damaged) as stopped:
                 raise not_served(stopped, root) from stopped
             except OSError as error:

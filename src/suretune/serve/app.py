@@ -173,7 +173,8 @@ class Service:
             raise self._no_room(f"the prompt has {len(prompt)}", field)
         if most is not None and most > left:
             found = f"{len(prompt)} of prompt leave {left} for the answer, not {most}"
-            raise self._no_room(found, "max_tokens")
+            newer = getattr(asked, "max_completion_tokens", None) is not None
+            raise self._no_room(found, "max_completion_tokens" if newer else "max_tokens")
         return Ask(
             prompt=tuple(prompt),
             stop_ids=served.tokenizer.stop_ids,

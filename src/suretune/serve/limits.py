@@ -131,16 +131,16 @@ def check(scope: Scope, limits: Limits) -> None:
     headers = [
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
     ]
-    size = sum(len(name) + len(value) for name, value in headers)
-    if len(headers) > HEADERS or size > HEADER_BYTES:
-        raise Refused(431, f"More than {HEADERS} header fields, or {HEADER_BYTES} bytes of them.")
-    if len(scope["raw_path"]) + len(scope["query_string"]) > PATH_BYTES:
-        raise Refused(414, f"A path of more than {PATH_BYTES} bytes.")
     named = dict(headers)
     if "transfer-encoding" in named and "content-length" in named:
         # Where two read the same bytes differently, what lies behind them is a smuggled request.
         why = "Content-Length and Transfer-Encoding contradict each other."
         raise Refused(400, why, close=True)
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > HEADERS or size > HEADER_BYTES:
+        raise Refused(431, f"More than {HEADERS} header fields, or {HEADER_BYTES} bytes of them.")
+    if len(scope["raw_path"]) + len(scope["query_string"]) > PATH_BYTES:
+        raise Refused(414, f"A path of more than {PATH_BYTES} bytes.")
     _check_host([value for name, value in headers if name == "host"], limits)
     origin = named.get("origin")
     own = is_own_page(scope, named, limits.proxies)

@@ -202,7 +202,7 @@ class Sampling(Body):
     model: Annotated[str, Field(max_length=512)]
     max_tokens: Annotated[int, Field(ge=1, lt=INTEGER)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-INTEGER, lt=INTEGER)] | None = None
     stop: Stops | None = None
     stream: bool | None = None

@@ -44,6 +44,7 @@ def is_trusted(address: str, proxies: tuple[str, ...]) -> bool:
         there = ipaddress.ip_address(address)
     except ValueError:
         return False
+    there = getattr(there, "ipv4_mapped", None) or there  # as a socket of both kinds sees it
     return any(there in network for network in _networks(proxies))
 
 

@@ -46,7 +46,7 @@ def read_probes(
     """The probes of a file, their placeholders filled with `names`; or why it holds none."""
     path = Path(file).expanduser()
     try:
-        probes = [_filled(_probe(item, place), names, place) for place, item in _items(path)]
+        probes = [_ready(item, names, place) for place, item in _items(path)]
     except _Wrong as error:
         place, problem = (
             f"{file}{error.place}",
@@ -106,7 +106,7 @@ def _items(path: Path) -> list[Item]:
             (f" [{n}]", item)
             for n, item in enumerate(items if isinstance(items, list) else [items], 1)
         ]
-    lines = [(f":{n}", line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(f":{n}", line.strip()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     if suffix in (".jsonl", ".ndjson") or (lines and all(line[0] == "{" for _, line in lines)):
         return [(place, _json(line, place)) for place, line in lines]
     return [(place, line) for place, line in lines]
@@ -146,6 +146,13 @@ def _json(text: str, place: str) -> Any:
 # --- items to probes ----------------------------------------------------------------------------
 
 
+def _ready(item: Any, names: Names, place: str) -> Probe:
+    """The probe as it will be asked, and judged as such: a name may be what makes it impossible."""
+    probe = _filled(_probe(item, place), names, place)
+    _judgeable(probe, place)
+    return probe
+
+
 def _probe(item: Any, place: str) -> Probe:
     about = _known({"question": item} if isinstance(item, str) else item, place)
     question = _text(about, "question", place)
@@ -153,7 +160,7 @@ def _probe(item: Any, place: str) -> Probe:
         _refuse(place, Text("`question` is missing", "缺少 `question`"))
     must, must_not = (_words(about, key, place) for key in LISTS)
     pattern = _text(about, "regex", place) or ""
-    probe = Probe(
+    return Probe(
         question,
         _kind(_text(about, "kind", place), bool(must or must_not or pattern), place),
         system=_text(about, "system", place),
@@ -162,8 +169,6 @@ def _probe(item: Any, place: str) -> Probe:
         regex=pattern,
         if_fails=_text(about, "if_fails", place) or "",
     )
-    _judgeable(probe, place)
-    return probe
 
 
 def _known(item: Any, place: str) -> Mapping[str, Any]:
@@ -224,6 +229,8 @@ def _text(about: Mapping[str, Any], key: str, place: str) -> str | None:
 
 def _words(about: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
     value = about.get(key)
+    if key in about and value is None:
+        _refuse(place, Text(f"`{key}` is empty", f"`{key}` 是空的"))
     listed = value if isinstance(value, list) else [] if value is None else [value]
     words = [_text({key: item}, key, place) for item in listed]
     if not all(word and word.strip() for word in words):
@@ -301,7 +308,8 @@ def _filled(probe: Probe, names: Names, place: str) -> Probe:
     texts, used = made
     if not used:
         return probe
-    question, system, pattern, told, *words = texts
+    question, system, _, told, *words = texts
+    pattern = _pattern(probe, names)
     count = len(probe.must)
     return replace(
         probe,
@@ -312,3 +320,13 @@ def _filled(probe: Probe, names: Names, place: str) -> Probe:
         must=tuple(words[:count]),
         must_not=tuple(words[count:]),
     )
+
+
+def _pattern(probe: Probe, names: Names) -> str:
+    """The regex with the names in it, which are words there: `C++` is no pattern."""
+    given = (names.model_name, names.model_author)
+    plain = Names(*(tuple(map(re.escape, words)) for words in given))
+    made = fill_prompt(_texts(probe), plain)
+    if not isinstance(made, tuple):
+        raise _Wrong("", made.why, made.left)
+    return made[0][2]
