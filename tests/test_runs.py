@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from conftest import as_json, codes, suretune, write_rows
 from suretune import rundir, typed, words
@@ -591,9 +592,9 @@ def test_a_strangers_adapter_cannot_act(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "peft").mkdir()
-    about = json.dumps({"base_model_name_or_path": f"x/{ACTS}"})
+    about = json.dumps({"base_model_name_or_path": f"x/{ACTS}", "peft_type": "LORA"})
     (tmp_path / "peft" / "adapter_config.json").write_text(about)
-    (tmp_path / "peft" / "adapter_model.safetensors").write_bytes(b"")
+    save_file({}, tmp_path / "peft" / "adapter_model.safetensors")
     monkeypatch.setattr("sys.stdin", io.StringIO("Hi\n"))
     assert main(["infer", "--adapters", str(tmp_path / "peft")]) == 4
     said = capsys.readouterr()
@@ -612,7 +613,9 @@ def test_a_servers_model_list_cannot_act(
     monkeypatch.setattr(served, "verify_server", lambda *_: (told, 0))
     assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run)]) == 0
     assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run), "--json"]) == 0
-    serve._tell({"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}, False)
+    about = {"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}
+    about |= {"max_model_len": 64, "context": 64, "asked_model_len": None}
+    serve._tell(about, False)
     said = capsys.readouterr()
     assert quiet(said.out + said.err) and said.out.count("red") == 3
 

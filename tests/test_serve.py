@@ -560,6 +560,7 @@ def test_no_other_folder_is_loaded(server: Running, path: str) -> None:
     error = refusal(answer, 400)
     assert str(server.adapters) not in error["message"]
     told = {"tampered": ("S015 ", "adapter/adapter_model.safetensors"), "weights": ("is a link",),
+            "newest": ("S014 adapter-missing",),
             "unsealed": ("V002 not-sealed, unsealed: ", "--allow_unverified true")}  # fmt: skip
     assert all(word in error["message"] for word in told.get(path, ("lora_path",))), error
     assert len(server.openai().models.list().data) == 2

@@ -18,10 +18,11 @@ from suretune.words import say
 def measure(command: Command, journal: Journal) -> int:
     """0 if no loss was found, 6 if one was, 8 if none could have been seen."""
     name, file, limit = _asked(command, journal)
-    from suretune.run.benchmark import run_benchmark
+    from suretune.run.benchmark import open_benchmark, run_benchmark
 
+    found = open_benchmark(name, file, journal)
     run = named_run(command.word, journal, f"suretune {command.verb.name}").run or Path()
-    told = run_benchmark(run, name, file, journal, limit)
+    told = run_benchmark(run, name, found, journal, limit)
     status = UNVERIFIED if told["lost"] else OK if told["measured"] else UNMEASURED
     if command.json:
         tell_json({"status": status, **told})

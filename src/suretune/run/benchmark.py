@@ -46,11 +46,11 @@ class Said:
     cut: Sequence[bool]
 
 
-def run_benchmark(
-    run: Path, name: str, file: str | None, journal: Journal, limit: int | None
-) -> dict[str, Any]:
-    """What base and adapter follow of a benchmark; also in RUN/benchmark-NAME.json, each answer
-    in .jsonl. `limit`: the first so many prompts of the file."""
+def open_benchmark(name: str, file: str | None, journal: Journal) -> tuple[Path, list[Item]]:
+    """The file of a benchmark and its prompts; a stop where they, or their checkers, are missing.
+
+    Looked at before any run is, so that what was typed wrongly costs nothing.
+    """
     if name not in NAMES:
         hint = Text(f"It takes {', '.join(NAMES)}.", f"它接受 {', '.join(NAMES)}。")
         raise journal.stop(FlagFacts("bad-value", "--benchmark", name, hint=hint))
@@ -59,9 +59,21 @@ def run_benchmark(
         path = ifeval.find_file(file)
         items = ifeval.read(path)
         ifeval.judge(items[:1], [""])  # the checkers can be loaded: before a model is
-        sealed = (run / rundir.SEAL).is_file()
-        if sealed:
-            read_seal(run, journal)
+    except Unfit as unfit:
+        raise journal.stop(unfit.facts) from unfit
+    return path, items
+
+
+def run_benchmark(
+    run: Path, name: str, found: tuple[Path, list[Item]], journal: Journal, limit: int | None
+) -> dict[str, Any]:
+    """What base and adapter follow of a benchmark; also in RUN/benchmark-NAME.json, each answer
+    in .jsonl. `found`: of `open_benchmark`; `limit`: the first so many prompts of the file."""
+    path, items = found
+    sealed = (run / rundir.SEAL).is_file()
+    if sealed:
+        read_seal(run, journal)
+    try:
         about, asked, both = _ask(run, items[:limit], journal)
         before, after = (ifeval.judge(asked, side.answers) for side in both)
         chance = ifeval.judge(asked, [*both[0].answers[1:], *both[0].answers[:1]])
