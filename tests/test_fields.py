@@ -455,3 +455,12 @@ def test_a_thought_under_two_names_is_thought_once() -> None:
     said = {"type": "thinking", "thinking": "Hm."}
     made = example(talk(reasoning_content="Hm.", content=[said, {"type": "text", "text": "a"}]))
     assert made.messages[1].extra["reasoning_content"] == "Hm."
+
+
+@pytest.mark.parametrize("name", ["user", "human", "title"])
+def test_an_answer_beside_its_question_is_no_plain_text(name: str) -> None:
+    told = fault({name: "How do I reset my password?", "response": "Click on forgot."})
+    assert told.kind == "unknown-shape" and told.hint
+    assert f"--columns {name}=query" in told.hint.en
+    for label in ("wiki", "https://example.org/a"):
+        assert example({"source": label, "response": "Once upon a time."}).shape == "text"

@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def _identity(how: Rendering) -> str:
     tokenizer = how.tokenizer
     settings = orjson.dumps(
         [tokenizer.template, tokenizer.config, sorted(tokenizer.stop_ids), how.system,
-         how.cut and how.max_length, how.strip_role_tokens],
+         how.cut and how.max_length, how.strip_role_tokens,
+         *map(version, ("tokenizers", "jinja2"))],
         option=orjson.OPT_SORT_KEYS,
     )  # fmt: skip
     parts = (render, template, told, fitness, rendered, vocabulary, walled)

@@ -94,6 +94,17 @@ def suggested(value: Mapping[str, Any]) -> str:
     return _flag(value, {asks: "query", says: "response"})
 
 
+def question_beside(value: Mapping[str, Any]) -> str:
+    """The field that reads as a question though no shape calls one so; '' if none does.
+
+    One word may be a label (`source`, `title`), and a label asks nothing.
+    """
+    name = _best([str(name) for name in value], _ASKS)
+    text = value.get(name) if name else None
+    said = isinstance(text, str) and (len(text.split()) > 1 or (not text.isascii() and text[8:]))
+    return name if said else ""
+
+
 def as_pair(names: Sequence[str]) -> str:
     """The flag for a row of two fields, if the first is the question."""
     return _joined({names[0]: "query", names[1]: "response"}) if len(names) == 2 else ""

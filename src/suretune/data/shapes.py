@@ -18,7 +18,7 @@ from suretune.data.columns import (
     QUESTIONS,
 )
 from suretune.data.refusal import shown
-from suretune.data.renames import as_pair, chosen_kept, suggested
+from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested
 from suretune.types import Fault, Origin, Text
 
 _CONTENT = frozenset((*QUESTIONS, *ANSWERS))
@@ -63,7 +63,10 @@ def _shape_of(value: Any) -> str | None:
         return "alpaca"
     if pair := pair_of(value):
         return "prompt-completion" if pair == PAIRS[0] else "query-response"
-    return "text" if "text" in value or "response" in value else None
+    if "text" in value:
+        return "text"
+    # A lone `response` is plain text, but not beside its question under another name.
+    return "text" if "response" in value and not question_beside(value) else None
 
 
 def pair_of(value: Mapping[str, Any]) -> tuple[str, str] | None:
