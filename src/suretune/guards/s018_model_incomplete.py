@@ -25,7 +25,8 @@ Git LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model
 要先用写出它的工具转换成 safetensors。
 """
 
-from suretune import typed
+import shlex
+
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
@@ -33,7 +34,7 @@ from suretune.types import SetupFacts, Text
 def check(facts: SetupFacts) -> Values | None:
     """`nearest`: the command that mends it, where there is a better one than to download again."""
     values = for_setup("model-incomplete")(facts)
-    place = typed.path(facts.detail)
+    place = shlex.quote(facts.detail)
     again = Text(
         f"Download it again in full: `hf download ID --local-dir {place}`.",
         f"重新完整下载：`hf download ID --local-dir {place}`。",
