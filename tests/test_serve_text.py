@@ -183,7 +183,7 @@ def test_the_same_fields_are_taken_where_they_change_nothing() -> None:
     ("change", "param"),
     [
         ({"temperature": "hot"}, "temperature"), ({"temperature": -1}, "temperature"),
-        ({"temperature": 2.1}, "temperature"), ({"top_p": -0.1}, "top_p"), ({"top_p": 1.5}, "top_p"),
+        ({"temperature": 2.1}, "temperature"), ({"top_p": -1}, "top_p"), ({"top_p": 1.5}, "top_p"),
         ({"max_tokens": -5}, "max_tokens"), ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 10**30}, "max_tokens"), ({"max_tokens": "9"}, "max_tokens"),
         ({"seed": 1.5}, "seed"), ({"seed": 2**63}, "seed"), ({"stop": ""}, "stop"),
