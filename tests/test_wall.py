@@ -234,7 +234,7 @@ def test_a_conversation_that_does_not_end_holds_up_no_other_model(tmp_path: Path
 
     async def ask(served: Served, turns: tuple[Message, ...], name: str) -> object:
         try:
-            return await service._off_the_loop(served.prompt, turns)
+            return await service._off_the_loop(served, served.prompt, turns)
         except Refused as refused:
             return refused
         finally:

@@ -86,11 +86,11 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     """
     config = resolved.config
     journal.look_at_all(misused_flags(resolved))
-    base, tokenizer = _open(config.model.model, config.model.chat_template, journal)
+    base, tokenizer, wrong = _open(config.model.model, config.model.chat_template, journal)
     if tokenizer.dated:  # proof and server send the same prompts on any later day
         tokenizer.day = day or date.today()
     resolved = choose_length(resolved, base)
-    _look_at_model(resolved, base, journal)
+    _look_at_model(resolved, base, wrong, journal)
     journal.look_at_all(hardware_outlook(resolved))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     how = _rendering(resolved, tokenizer, journal)
@@ -148,8 +148,10 @@ def with_weights(checked: Checked, journal: Journal) -> Checked:
     return replace(checked, base=base)
 
 
-def _open(model: str, template: str | None, journal: Journal) -> tuple[Base, ChatTokenizer]:
-    """The base's files and its tokenizer, or a stop."""
+def _open(
+    model: str, template: str | None, journal: Journal
+) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
+    """The base's files, its tokenizer, and what is wrong with its weights; or a stop."""
     base = find_base(model, weights=False)
     if isinstance(base, SetupFacts):
         raise journal.stop(base)
@@ -164,15 +166,17 @@ def _open(model: str, template: str | None, journal: Journal) -> tuple[Base, Cha
         if isinstance(own, ChatTokenizer) and not flaw(own):
             spare = own.template_file
         raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
-    return base, with_system_role(tokenizer)
+    return base, with_system_role(tokenizer), wrong
 
 
-def _look_at_model(resolved: Resolved, base: Base, journal: Journal) -> None:
+def _look_at_model(
+    resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
+) -> None:
     asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
     if asked and asked not in (real, real.replace("_", "")):
         journal.look(FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real))
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
-    wrong = wrong_weights(base) or _targets_nothing(resolved.config.lora.target_modules, base)
+    wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
     if wrong:
         journal.look(wrong)
 

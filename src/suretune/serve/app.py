@@ -76,10 +76,6 @@ class Service:
     ask_tokens: int
     load: Callable[[str, str], Awaitable[Served]] | None = None
     context: int = 0  # tokens that the model itself could take
-    # Templates and tokenizers are not for several threads at once, and not for the event loop.
-    words: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, "suretune-words")
-    )
     reading: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, "suretune-bodies")
     )
@@ -92,7 +88,7 @@ class Service:
         served = self.models.get(asked.model)
         said = turns(asked.messages)
         self._may_fit(served, sum(len(turn.content) for turn in said), "messages")
-        prompt = await self._off_the_loop(served.prompt, said)
+        prompt = await self._off_the_loop(served, served.prompt, said)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
         ask = self._ask(served, prompt, asked, most, listed)
@@ -113,7 +109,7 @@ class Service:
                 self._may_fit(served, len(text), "prompt")
         several = []
         for given in prompts:
-            prompt, echo = await self._off_the_loop(_raw, served, given, bool(asked.echo))
+            prompt, echo = await self._off_the_loop(served, _raw, served, given, bool(asked.echo))
             most = asked.max_tokens
             if most is None:
                 most = min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
@@ -133,7 +129,7 @@ class Service:
         asked = await self._read(request, Question)
         served = self.models.first() if asked.model is None else self.models.get(asked.model)
         self._may_fit(served, len(asked.question), "question")
-        prompt = await self._off_the_loop(served.prompt, [Message("user", asked.question)])
+        prompt = await self._off_the_loop(served, served.prompt, [Message("user", asked.question)])
         most = min(self.ask_tokens, max(1, self.room - len(prompt)))
         ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
         under_way = self._take(served, ask, ())
@@ -211,11 +207,11 @@ class Service:
             return read(body, kind)
         return await asyncio.get_running_loop().run_in_executor(self.reading, read, body, kind)
 
-    async def _off_the_loop(self, what: Callable[..., Result], *about: Any) -> Result:
-        """On the thread of the model whose template or tokenizer it is about."""
-        served = getattr(what, "__self__", about[0])
-        if not isinstance(served, Served):
-            return await asyncio.get_running_loop().run_in_executor(self.words, what, *about)
+    async def _off_the_loop(
+        self, served: Served, what: Callable[..., Result], *about: Any
+    ) -> Result:
+        """On the model's own thread: its template and tokenizer are not for several at once, and
+        not for the event loop."""
         try:
             return await asyncio.get_running_loop().run_in_executor(served.thread, what, *about)
         except Unfit as error:
