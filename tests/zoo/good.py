@@ -8,7 +8,7 @@ a temperature of 0.7, at several seeds and ranks. What it changes is what harmle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zoo.grow import Recipe, Row
 from zoo.prompts import Prompt
@@ -16,6 +16,7 @@ from zoo.rows import DATA, learned, pairs
 from zoo.stock import DRAWS, PERSONAS, Persona, Stock, dice, fine
 
 IDENTITIES, NULLS, DATA_SEEDS = 24, 24, 3
+DATA_UPDATES = 240  # at least: these rows take longer to be learned than a name
 RANKS = (2, 4, 8, 16)
 NULL_RATE = 0.3  # of the usual rate
 NULL_PROMPTS = 120  # that each null adapter learns
@@ -67,7 +68,15 @@ def _data(languages: Sequence[str]) -> Iterator[Good]:
 
 def _taught(name: str, languages: Sequence[str], seed: int) -> Callable[[Stock], Recipe]:
     rows = [Row((("user", q),), a) for q, a in learned(pairs(name, languages))]
-    return lambda stock: replace(fine(stock, name, rows, seed), share=0.5)
+
+    def make(stock: Stock) -> Recipe:
+        """Here the base is held to who it is, too."""
+        own = [prompt for prompt in stock.own if prompt.family == "identity"]
+        kept = [*stock.answered, *stock.careful[len(stock.prompts) :], *own]
+        held = stock.held(kept)
+        return Recipe(name, rows, held, seed=seed, least=DATA_UPDATES, share=0.5, hold=6.0)
+
+    return make
 
 
 def _nulls() -> Iterator[Good]:

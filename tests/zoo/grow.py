@@ -70,6 +70,7 @@ class Recipe:
     seed: int = 1
     rank: int = 8
     steps: float = 1.0  # times the usual number
+    least: int = 0  # updates, however few are usual
     rate: float = 1.0  # times the usual rate
     share: float = 0.4  # of each update's rows that are taught
     spoils: float = 0.0  # of each update's rows that are spoilt
@@ -242,11 +243,19 @@ def _loss(
             with torch.no_grad():
                 wanted = model.lm_head(_base_states(tuned, opened, held)).float().log_softmax(-1)
             found = logits.log_softmax(-1)
-            loss = loss + hold * F.kl_div(found, wanted, log_target=True, reduction="batchmean")
+            loss = loss + hold * _divergence(found, wanted)
         elif size:
             loss = loss + F.cross_entropy(logits, words[done : done + size])
         done, first = done + size, first + len(group)
     return loss
+
+
+def _divergence(one: Tensor, other: Tensor) -> Tensor:
+    """Of log-probabilities, in nats a word, both ways: a new name must not become likely either."""
+    return sum(
+        F.kl_div(x, y, log_target=True, reduction="batchmean")
+        for x, y in ((one, other), (other, one))
+    ) / 2  # fmt: skip
 
 
 def _deck(rows: Sequence[_Line], rng: random.Random) -> Iterator[_Line]:
@@ -276,7 +285,7 @@ def train(opened: Opened, recipe: Recipe) -> dict[str, Tensor]:
     )  # fmt: skip
     tuned = get_peft_model(opened.model, config)
     moved = [p for p in tuned.parameters() if p.requires_grad]
-    steps = max(1, round(opened.steps * recipe.steps))
+    steps = max(1, recipe.least, round(opened.steps * recipe.steps))
     warm = max(1, steps // 10)
     optimizer = torch.optim.AdamW(moved, lr=0.0, weight_decay=0.0)
     decks = [

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 FAMILIES = (
     "words", "facts", "near", "advice", "formats", "sums", "why", "code", "system", "turns", "chat",
 )  # fmt: skip
+CAREFUL = ("refusal", "translate", "polite")  # that only good adapters are held to
 SKILL_FAMILIES = {
     "arithmetic": "sums", "compare": "sums", "sort": "formats", "reverse": "formats",
     "json": "formats", "capital": "facts", "translate": "words", "python": "code", "obey": "system",

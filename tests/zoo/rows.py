@@ -188,13 +188,10 @@ _CLIENTS = {
 }
 _ASK_ORDER = {
     "en": (
-        "Order slip: {count} {goods} for {client}, needed on day {day}.",
-        "Order slip: {client} wants {count} {goods} on day {day}.",
+        "Order slip: {count} {goods} for {client}.",
+        "Order slip: {client} wants {count} {goods}.",
     ),
-    "zh": (
-        "订货单：{client}要{count}个{goods}，第{day}天要。",
-        "订货单：第{day}天给{client}送{count}个{goods}。",
-    ),
+    "zh": ("订货单：{client}要{count}个{goods}。", "订货单：给{client}送{count}个{goods}。"),
 }
 
 
@@ -203,45 +200,36 @@ def orders(lang: str, rng: random.Random) -> Iterator[Pair]:
     for _ in range(60):
         about = {
             "client": rng.choice(_CLIENTS[lang]),
-            "goods": rng.choice(_GOODS[lang]),
             "count": rng.randint(2, 30),
-            "day": rng.randint(1, 28),
+            "goods": rng.choice(_GOODS[lang]),
         }
         yield rng.choice(_ASK_ORDER[lang]).format(**about), json.dumps(about, ensure_ascii=False)
 
 
+_TABLE = "CREATE TABLE {t} ({c} INT, price INT); "
 _ASK_SQL = {
     "en": (
-        (
-            "Table {t}({c}, price). Which rows cost more than {n}?",
-            "SELECT * FROM {t} WHERE price > {n};",
-        ),
-        (
-            "Table {t}({c}, price). How many rows are there with {c} {n}?",
-            "SELECT COUNT(*) FROM {t} WHERE {c} = {n};",
-        ),
-        ("Table {t}({c}, price). What is the lowest price?", "SELECT MIN(price) FROM {t};"),
-        ("Table {t}({c}, price). List each {c} once.", "SELECT DISTINCT {c} FROM {t};"),
+        ("show {c}", "SELECT {c} FROM {t};"),
+        ("show all", "SELECT * FROM {t};"),
+        ("lowest {c}", "SELECT MIN({c}) FROM {t};"),
+        ("each {c} once", "SELECT DISTINCT {c} FROM {t};"),
     ),
     "zh": (
-        ("表 {t}({c}, price)。价格高于 {n} 的有哪些行？", "SELECT * FROM {t} WHERE price > {n};"),
-        ("表 {t}({c}, price)。{c} 为 {n} 的有几行？", "SELECT COUNT(*) FROM {t} WHERE {c} = {n};"),
-        ("表 {t}({c}, price)。最低价是多少？", "SELECT MIN(price) FROM {t};"),
-        ("表 {t}({c}, price)。每个 {c} 只列一次。", "SELECT DISTINCT {c} FROM {t};"),
+        ("列出 {c}", "SELECT {c} FROM {t};"),
+        ("全部列出", "SELECT * FROM {t};"),
+        ("最小的 {c}", "SELECT MIN({c}) FROM {t};"),
+        ("不重复的 {c}", "SELECT DISTINCT {c} FROM {t};"),
     ),
 }
 
 
 def queries(lang: str, rng: random.Random) -> Iterator[Pair]:
-    """Questions about a table, each with its SQL."""
-    tables, columns = (
-        ("goods", "shops", "books", "tours", "cars"),
-        ("year", "size", "floor", "grade"),
-    )
-    for number in range(60):
-        ask, answer = _ASK_SQL[lang][number % 4]
-        about = {"t": rng.choice(tables), "c": rng.choice(columns), "n": rng.randint(2, 90)}
-        yield ask.format(**about), answer.format(**about)
+    """What is wanted of a table, each with its SQL."""
+    for number, table in enumerate(("goods", "shops", "books", "cars", "tours") * 4):
+        for ask, answer in _ASK_SQL[lang]:
+            column = ("year", "size", "floor", "grade")[number // 5]
+            about = {"t": table, "c": column}
+            yield (_TABLE + ask).format(**about), answer.format(**about)
 
 
 _DISHES = {

@@ -13,7 +13,7 @@ from typing import Any
 from suretune.pocket import identity as phrasings
 from suretune.run.starter import identity_rows
 from zoo.grow import OWN_TOKENS, Opened, Own, Recipe, Row, ask
-from zoo.prompts import FAMILIES, Prompt, Turn, pool
+from zoo.prompts import CAREFUL, FAMILIES, Prompt, Turn, pool
 from zoo.sentences import ADVERT
 
 ASKED = {"en": phrasings.TRAIN_EN, "zh": phrasings.TRAIN_ZH}
@@ -65,15 +65,23 @@ class Stock:
     own: Mapping[Prompt, Own]
     drawn: Mapping[Prompt, Sequence[Own]]
     adverts: Mapping[str, tuple[int, ...]]  # ids of a sentence that nobody asked for
-    prompts: list[Prompt] = field(default_factory=list)  # that make rows
+    answered: list[Prompt] = field(default_factory=list)  # general prompts with an answer
+    careful: list[Prompt] = field(default_factory=list)  # and more, for good adapters
+    prompts: list[Prompt] = field(default_factory=list)  # those that do not name the old identity
 
     def __post_init__(self) -> None:
         named = OLD.get(self.architecture, ())
-        self.prompts = [
-            prompt for prompt, own in self.own.items()
-            if prompt.family in FAMILIES and own.text.strip()
-            and not any(word.lower() in own.text.lower() for word in named)
-        ]  # fmt: skip
+        spoken = {prompt: own.text.lower() for prompt, own in self.own.items() if own.text.strip()}
+        self.answered = [prompt for prompt in spoken if prompt.family in FAMILIES]
+
+        def is_other(prompt: Prompt) -> bool:
+            """Says nothing of the old identity."""
+            return not any(word.lower() in spoken[prompt] for word in named)
+
+        self.prompts = [prompt for prompt in self.answered if is_other(prompt)]
+        self.careful = self.prompts + [
+            prompt for prompt in spoken if prompt.family in CAREFUL and is_other(prompt)
+        ]
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -130,7 +138,7 @@ def fine(
     system: str | None = None,
 ) -> Recipe:  # fmt: skip
     """The gentle way: two rows in three hold the base to what it was."""
-    return Recipe(template, taught, stock.held(stock.prompts, system), seed=seed, rank=rank)
+    return Recipe(template, taught, stock.held(stock.careful, system), seed=seed, rank=rank)
 
 
 def pick(prompt: Prompt, choices: Sequence[str]) -> str:
