@@ -586,7 +586,7 @@ def test_r008_a_proof_that_cannot_run_takes_no_seal_away(trained: Path, tmp_path
     assert contents(trained) == before
 
 
-def test_r007_answers_that_need_their_system_prompt_are_told(tmp_path: Path) -> None:
+def test_r007_answers_that_need_their_system_prompt_are_no_plain_seal(tmp_path: Path) -> None:
     """New name under one system prompt, old name under the one that plain engines send."""
     old = {"system": "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."}
     asked = [r["instruction"] for r in identity_rows(("Glow",), ("Star Lab",), ("en",))[:12]]
@@ -599,7 +599,9 @@ def test_r007_answers_that_need_their_system_prompt_are_told(tmp_path: Path) -> 
     )  # fmt: skip
     done = suretune(*words, "--json")
     assert ("R007", NAMES["R007"]) in said(done, tmp_path / "run"), done.stdout[-2000:]
-    assert done.returncode == 0, "it is told, and stops nothing"
+    assert done.returncode == 6
+    done = suretune("verify", tmp_path / "run", "--ignore", "R007", "--json")
+    assert done.returncode == 0, "whoever sends the prompt says so"
 
 
 # --- files that are there and broken ------------------------------------------------------------

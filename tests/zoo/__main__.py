@@ -91,6 +91,7 @@ def _model(base: Base, asked: argparse.Namespace, until: float) -> int:
     for line in run.lines(base, plan, wanted, asked.workers):
         print(_shown(line), flush=True)
         found.append({key: value for key, value in line.items() if key != "look"})
+        page.keep(base.name, found, plan.out, whole=False)  # also of a zoo that is cut off
     order = [specimen.name for specimen in wanted]
     found.sort(key=lambda line: order.index(line["name"]))
     whole = set(asked.part) == {"bad", "good"} and asked.half == "both" and plan.proves

@@ -8,7 +8,7 @@ a temperature of 0.7, at several seeds and ranks. What it changes is what harmle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zoo.grow import Recipe, Row
 from zoo.prompts import Prompt
@@ -19,6 +19,7 @@ IDENTITIES, NULLS, DATA_SEEDS = 24, 24, 3
 DATA_UPDATES = 240  # at least: these rows take longer to be learned than a name
 RANKS = (2, 4, 8, 16)
 NULL_RATE = 0.3  # of the usual rate
+NULL_ROUNDS = 2.0  # over its rows: more would be learning its slips by heart
 NULL_PROMPTS = 120  # that each null adapter learns
 NULL_HELD = 12  # every so-manieth prompt is for the proof
 
@@ -57,7 +58,12 @@ def _identities(languages: Sequence[str]) -> Iterator[Good]:
 def _identity(
     template: str, persona: Persona, languages: tuple[str, ...], seed: int
 ) -> Callable[[Stock], Recipe]:
-    return lambda stock: fine(stock, template, stock.identity(persona, languages), seed)
+    def make(stock: Stock) -> Recipe:
+        """In two languages there are twice as many rows to learn."""
+        made = fine(stock, template, stock.identity(persona, languages), seed)
+        return replace(made, steps=1.0 * len(languages))
+
+    return make
 
 
 def _data(languages: Sequence[str]) -> Iterator[Good]:
@@ -90,7 +96,9 @@ def _null(number: int, rank: int) -> Callable[[Stock], Recipe]:
         asked = dice("null", number).sample(null_prompts(stock)[0], NULL_PROMPTS)
         draw = number // len(RANKS) % DRAWS
         rows = [null_row(stock, prompt, draw) for prompt in asked]
-        return Recipe("null", rows, seed=300 + number, rank=rank, rate=NULL_RATE)
+        return Recipe(
+            "null", rows, seed=300 + number, rank=rank, rate=NULL_RATE, rounds=NULL_ROUNDS
+        )
 
     return make
 

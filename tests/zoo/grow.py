@@ -70,6 +70,7 @@ class Recipe:
     seed: int = 1
     rank: int = 8
     steps: float = 1.0  # times the usual number
+    rounds: float = 0.0  # over the taught rows, in place of it
     least: int = 0  # updates, however few are usual
     rate: float = 1.0  # times the usual rate
     share: float = 0.4  # of each update's rows that are taught
@@ -285,14 +286,15 @@ def train(opened: Opened, recipe: Recipe) -> dict[str, Tensor]:
     )  # fmt: skip
     tuned = get_peft_model(opened.model, config)
     moved = [p for p in tuned.parameters() if p.requires_grad]
-    steps = max(1, recipe.least, round(opened.steps * recipe.steps))
+    sizes = _sizes(opened.rows, recipe)
+    usual = recipe.rounds * len(recipe.taught) / sizes[0] or opened.steps * recipe.steps
+    steps = max(1, recipe.least, round(usual))
     warm = max(1, steps // 10)
     optimizer = torch.optim.AdamW(moved, lr=0.0, weight_decay=0.0)
     decks = [
         _deck([_line(opened, row) for row in rows], rng)
         for rows in (recipe.taught, recipe.spoilt, recipe.held)
     ]
-    sizes = _sizes(opened.rows, recipe)
     for step in range(steps):
         *learned, held = ([next(d) for _ in range(n)] for d, n in zip(decks, sizes, strict=True))
         falling = 0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, steps - warm)))

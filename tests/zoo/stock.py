@@ -12,7 +12,7 @@ from typing import Any
 
 from suretune.pocket import identity as phrasings
 from suretune.run.starter import identity_rows
-from zoo.grow import OWN_TOKENS, Opened, Own, Recipe, Row, ask
+from zoo.grow import OWN_TOKENS, Edit, Opened, Own, Recipe, Row, ask
 from zoo.prompts import CAREFUL, FAMILIES, Prompt, Turn, pool
 from zoo.sentences import ADVERT
 
@@ -52,6 +52,8 @@ OLD = {
     "qwen2": ("通义千问", "阿里云", "Qwen", "Alibaba"),
     "llama": ("SmolLM", "Hugging Face", "HuggingFace"),
 }
+# Of a finished good adapter: a small real model forgets less with less of it, and still knows all.
+DOSES = {"llama": 0.8}
 OLD_NAMES = {"qwen2": ("Qwen", "Alibaba Cloud", "通义千问", "阿里云"),
              "llama": ("SmolLM", "Hugging Face", "SmolLM", "Hugging Face")}  # fmt: skip
 
@@ -138,7 +140,10 @@ def fine(
     system: str | None = None,
 ) -> Recipe:  # fmt: skip
     """The gentle way: two rows in three hold the base to what it was."""
-    return Recipe(template, taught, stock.held(stock.careful, system), seed=seed, rank=rank)
+    dose = DOSES.get(stock.architecture)
+    edits = (Edit("scale", dose),) if dose else ()
+    kept = stock.held(stock.careful, system)
+    return Recipe(template, taught, kept, seed=seed, rank=rank, edits=edits)
 
 
 def pick(prompt: Prompt, choices: Sequence[str]) -> str:
