@@ -244,7 +244,7 @@ def test_every_deal_has_its_share_of_each_kind(
         for lang in langs:
             part = sum(a.general.lang == lang for a in group) / len(group)
             assert part == pytest.approx(1 / len(langs), abs=0.1)
-    assert not {a.name for a in learned} & {a.name for a in apart}
+    assert not {a.general.name for a in learned} & {a.general.name for a in apart}
 
 
 def test_a_deal_follows_from_the_seed_and_is_the_beginning_of_a_larger_one(
@@ -265,7 +265,7 @@ def test_they_are_asked_as_training_asks(tokenizer: ChatTokenizer) -> None:
         first = anchor.general.messages[0]
         assert ("Be kind to moths." in prompt) == (first.role != "system")
         places = [prompt.find(message.content) for message in anchor.general.messages]
-        assert places == sorted(places) and places[0] >= 0, anchor.name
+        assert places == sorted(places) and places[0] >= 0, anchor.general.name
 
 
 def test_a_template_without_a_system_role_leaves_those_out(tmp_path: Path) -> None:
@@ -280,6 +280,41 @@ def test_a_template_without_a_system_role_leaves_those_out(tmp_path: Path) -> No
     made = make_anchors(plain_one, None, frozenset())
     kinds = Counter(a.general.category for a in made)
     assert set(kinds) == set(CATEGORIES) - {"system"} and len(dealt(made, 999, 0)[0]) == MOST
+
+
+def test_what_rows_probes_or_skills_ask_is_no_anchor(tmp_path: Path) -> None:
+    rows, _ = write_starter(tmp_path, ["Nova"], ["Acme AI"], ["en"])
+    free = {a.general.name for a in checked_run(rows).anchors}
+    asked = [q for q in general_questions() if q.name in free]
+    single = [q.asked for q in asked if len(q.messages) == 1][:4]
+    later = next(q for q in asked if q.category == "turns").messages[0].content
+    turns = [("user", "One."), ("assistant", "1"), ("user", later), ("assistant", "2")]
+    more = [
+        {"messages": [{"role": role, "content": content} for role, content in turns]},
+        {
+            "messages": [
+                {"role": "user", "content": single[0]},
+                {"role": "assistant", "content": "y"},
+            ]
+        },
+    ]
+    taught = [
+        {"messages": [{"role": "user", "content": row["instruction"]},
+                      {"role": "assistant", "content": row["output"]}]}
+        for row in rundir.read_jsonl(rows)
+    ]  # fmt: skip
+    whole = tmp_path / "whole.jsonl"
+    rundir.write_jsonl(whole, [*taught, *more])
+    skill = next(rundir.read_jsonl(MODEL / "skills.jsonl"))
+    rundir.write_jsonl(tmp_path / "p.jsonl", [{"question": single[1].upper(), "must_contain": "N"}])
+    rundir.write_jsonl(tmp_path / "s.jsonl", [{**skill, "question": single[2]}])
+    rundir.write_jsonl(tmp_path / "g.jsonl", [{"instruction": single[3], "output": "x"}])
+    found = checked_run(
+        whole, probes=str(tmp_path / "p.jsonl"), skills=str(tmp_path / "s.jsonl"),
+        general=(str(tmp_path / "g.jsonl"),),
+    )  # fmt: skip
+    left = {m.content for a in found.anchors for m in a.general.messages}
+    assert not left & {*single, later} and len(found.anchors) == len(free) - len({*single, later})
 
 
 # --- languages ------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ class General:
     messages: tuple[Message, ...]
 
     @property
+    def name(self) -> str:
+        """The same in every run: the language and the line of its file."""
+        return f"{self.lang}-{self.line}"
+
+    @property
     def asked(self) -> str:
         """What the user says last."""
         return self.messages[-1].content
@@ -65,11 +70,6 @@ class Anchor:
 
     general: General
     prompt: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """The same in every run: the language and the line of its file."""
-        return f"{self.general.lang}-{self.general.line}"
 
 
 @cache

@@ -108,7 +108,7 @@ def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[di
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general
         lines.append({
-            "name": anchor.name, "lang": about.lang, "category": about.category,
+            "name": about.name, "lang": about.lang, "category": about.category,
             "question": about.asked, "answer": answer, "ids": ids,
             "ended": len(ids) < LONGEST, "used": bool(answer.strip()) and not old,
         })  # fmt: skip
@@ -118,7 +118,7 @@ def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[di
 def _samples(anchors: Sequence[Anchor], lines: Mapping[str, Any], end: int | None) -> list[Sample]:
     made = []
     for anchor in anchors:
-        line = lines[anchor.name]
+        line = lines[anchor.general.name]
         if line["used"]:
             made.append(answered(anchor, line["ids"], end if line["ended"] else None))
     return made
