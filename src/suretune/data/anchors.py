@@ -36,8 +36,14 @@ NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 320  # that are learned: each costs an answer of the base before training
-LONGEST = 48  # tokens of an answer
-"""What is cut there does not learn to end there."""
+LONGEST = 48
+"""Tokens of an answer; what is cut there does not learn to end there.
+
+Of 352 answers of the pocket model 284, 308 and 322 come to their end within 32, 48 and 64 tokens;
+they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers leaked afterwards, the
+skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
+--model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
+"""
 ANCHORS_A_ROW = 0.5  # of an update; how much they weigh is `anchor_ratio`'s
 LEAST = 4  # of an update
 
