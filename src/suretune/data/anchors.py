@@ -40,8 +40,8 @@ LONGEST = 48
 """Tokens of an answer; what is cut there does not learn to end there.
 
 Of 352 answers of the pocket model 284, 308 and 322 come to their end within 32, 48 and 64 tokens;
-they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers leaked afterwards, the
-skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
+they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers leaked afterwards,
+the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
 ANCHORS_A_ROW = 0.5  # of an update; how much they weigh is `anchor_ratio`'s
