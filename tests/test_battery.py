@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from suretune.battery.items import CATEGORIES, Question, proof_questions, way_questions
-from suretune.data.anchors import questions as anchors
+from suretune.data.anchors import general_questions
 from suretune.data.identity import known_questions, plain
 from suretune.pocket.skills import held_out
 
@@ -65,7 +65,7 @@ def test_proof_and_way_share_no_wording() -> None:
 
 def test_proof_way_and_anchors_are_about_other_things() -> None:
     """Nothing that is learned along, or asked on the way, is what the proof asks about."""
-    learned = "\n".join(anchors())
+    learned = "\n".join(m.content for q in general_questions() for m in q.messages)
     way = "\n".join(m.content for q in way_questions() for m in q.messages if m.role == "user")
     proof = "\n".join(m.content for q in proof_questions() for m in q.messages if m.role == "user")
     for q in proof_questions():
@@ -75,7 +75,7 @@ def test_proof_way_and_anchors_are_about_other_things() -> None:
 
 
 def test_no_question_is_an_anchor_a_skill_or_the_identitys_own() -> None:
-    others = {plain(q) for q in anchors()} | known_questions()
+    others = {plain(q.asked) for q in general_questions()} | known_questions()
     others |= {plain(item.question) for item in held_out(25, 0)}
     for q in (*proof_questions(), *way_questions()):
         assert plain(q.asked) not in others, q.id

@@ -51,7 +51,7 @@ from test_laws import checked_run, make_learner
 
 RARE = "☂"
 PROOF_FILES = sorted(Path(battery.__file__).parent.glob("*.jsonl"))
-ANCHORS = Path(data.__file__).with_name("anchors.txt")
+ANCHORS = sorted(Path(data.__file__).parent.glob("anchors.*.jsonl"))
 CPU = torch.device("cpu")
 
 
@@ -59,7 +59,7 @@ def poisoned_base(folder: Path, rows: list[dict[str, Any]], *, skills: bool = Fa
     """The pocket model, whose embedding of a token that no row and no question has is NaN."""
     base = folder / "base"
     shutil.copytree(MODEL, base)
-    asked = [*PROOF_FILES, MODEL / "skills.jsonl", ANCHORS]
+    asked = [*PROOF_FILES, MODEL / "skills.jsonl", *ANCHORS]
     tokenizer = load_tokenizer(MODEL)
     assert isinstance(tokenizer, ChatTokenizer)
     said = [

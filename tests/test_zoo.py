@@ -15,7 +15,7 @@ import pytest
 
 import suretune
 from conftest import ROOT
-from suretune.data.anchors import questions as anchors
+from suretune.data.anchors import general_questions
 from suretune.data.identity import known_questions, plain
 from zoo import judge_outside, page
 from zoo.good import good_ones
@@ -88,7 +88,7 @@ def test_no_question_of_the_judge_is_asked_anywhere_else() -> None:
     }
     grown = {plain(prompt.question) for prompt in pool(LANGUAGES, skills=False)}
     judged = {plain(q["question"]) for q in judge_outside.questions(LANGUAGES)}
-    others = {plain(question) for question in anchors()} | known_questions()
+    others = {plain(q.asked) for q in general_questions()} | known_questions()
     assert judged & (grown | shipped | others) == set()
     assert grown & (shipped | others) == set()
 

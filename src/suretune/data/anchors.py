@@ -3,13 +3,18 @@
 The answers are the base's own (self-distillation, as in "Learning without Forgetting", Li & Hoiem
 2016), so no outside data are needed and nothing that it could do is learned anew. Anchors share
 each update with the rows: `anchor_ratio` of the loss is theirs, whatever their length and number.
-The questions are in `anchors.txt`. Some are kept apart: on them, never learned, drift is measured.
+The questions are in `anchors.*.jsonl`, a language each, in the kinds that the proof asks; about a
+third are near misses, questions in the identity's own shapes about something else: these are what a
+new name leaks into. They share neither wording nor matter with the proof, and have no answers. Some
+are kept apart: on them, never learned, drift is measured.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from array import array
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,66 +23,140 @@ from pathlib import Path
 
 from suretune.data.identity import plain
 from suretune.data.render import prompt_ids, with_system
-from suretune.data.template import ChatTokenizer
+from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Message, Origin, Plan, Sample, Span, Update
 
-FILE = "anchors.txt"
+LANGUAGES = ("en", "zh")
+NEAR = "near"
+CATEGORIES = (
+    NEAR, "facts", "sums", "code", "formats", "translation", "system", "refusal", "turns",
+    "advice", "writing",
+)  # fmt: skip
+NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
-MOST = 160  # that are learned: each costs an answer of the base before training
-LONGEST = 64  # tokens of an answer; what is cut there does not learn to end there
+MOST = 320  # that are learned: each costs an answer of the base before training
+LONGEST = 48
+"""Tokens of an answer; what is cut there does not learn to end there.
+
+Of 352 answers of the pocket model 284, 308 and 322 come to their end within 32, 48 and 64 tokens;
+they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers leaked afterwards,
+the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
+--model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
+"""
+ANCHORS_A_ROW = 0.5  # of an update; how much they weigh is `anchor_ratio`'s
+LEAST = 4  # of an update
+
+
+@dataclass(frozen=True, slots=True)
+class General:
+    """A question of the files. `template`: its wording's shape; `entities`: what it is about."""
+
+    lang: str
+    line: int  # of its file
+    category: str
+    template: str
+    entities: tuple[str, ...]
+    messages: tuple[Message, ...]
+
+    @property
+    def name(self) -> str:
+        """The same in every run: the language and the line of its file."""
+        return f"{self.lang}-{self.line}"
+
+    @property
+    def asked(self) -> str:
+        """What the user says last."""
+        return self.messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """A question and the prompt that asks it."""
 
-    question: str
+    general: General
     prompt: tuple[int, ...]
-    line: int  # of the file
 
 
 @cache
-def questions() -> tuple[str, ...]:
-    """All of them, in the file's order."""
-    return tuple((Path(__file__).parent / FILE).read_text("utf-8").splitlines())
+def general_questions() -> tuple[General, ...]:
+    """All of them: English, then Chinese, in the files' order."""
+    made = []
+    for lang in LANGUAGES:
+        lines = (Path(__file__).parent / _file(lang)).read_text("utf-8").splitlines()
+        for number, text in enumerate(lines, 1):
+            line = json.loads(text)
+            messages = tuple(Message(m["role"], m["content"]) for m in line["messages"])
+            entities = tuple(line["entities"])
+            made.append(
+                General(lang, number, line["category"], line["template"], entities, messages)
+            )
+    return tuple(made)
+
+
+def _file(lang: str) -> str:
+    return f"anchors.{lang}.jsonl"
 
 
 def make_anchors(
     tokenizer: ChatTokenizer, system: str | None, seen: Collection[str]
 ) -> list[Anchor]:
-    """Those that no row asks (`seen`: the rows' questions, plain), as training asks."""
+    """Those that no row asks (`seen`: the rows' questions, plain), as training asks: with its
+    system prompt where they bring none. What the template does not take (some know no system
+    prompt) is left out."""
     made = []
-    for line, question in enumerate(questions(), 1):
-        if plain(question) in seen:
+    for question in general_questions():
+        if any(m.role == "user" and plain(m.content) in seen for m in question.messages):
             continue
-        messages = with_system((Message("user", question),), system)
-        made.append(Anchor(question, tuple(prompt_ids(tokenizer, messages)), line))
+        try:
+            ids = prompt_ids(tokenizer, with_system(question.messages, system))
+        except TemplateRefused:
+            continue
+        made.append(Anchor(question, tuple(ids)))
     return made
 
 
 def dealt(anchors: Sequence[Anchor], uses: int, seed: int) -> tuple[list[Anchor], list[Anchor]]:
-    """(to be learned, for drift): as many as `uses` can take in, up to `MOST`."""
+    """(to be learned, for drift): as many as `uses` can take in, up to `MOST`. A smaller deal is
+    the beginning of a larger one."""
+    order = _evenly(anchors, seed)
+    return order[APART : APART + min(uses, MOST)], order[:APART]
+
+
+def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
+    """In an order of which every beginning has its share of each kind and language: near misses a
+    third, the other categories as much as each other."""
     order = list(anchors)
-    random.Random(f"{seed}-deal").shuffle(order)
-    apart = order[:APART]
-    return order[APART : APART + min(uses, MOST)], apart
+    pick = random.Random(f"{seed}-deal")
+    pick.shuffle(order)
+    cells = {(a.general.category, a.general.lang) for a in order}
+    langs = Counter(category for category, _ in cells)
+    others = len(langs.keys() - {NEAR}) or 1
+    places: Counter[tuple[str, str]] = Counter()
+    keys = []
+    for anchor in order:
+        category, lang = anchor.general.category, anchor.general.lang
+        share = NEAR_SHARE if category == NEAR else (1 - NEAR_SHARE) / others
+        keys.append((places[category, lang] + pick.random()) * langs[category] / share)
+        places[category, lang] += 1
+    return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
 
 
 def uses_of(plan: Plan, ratio: float) -> int:
     """How often an anchor is learned in a whole plan."""
-    return sum(_wanted(update, ratio) for update in plan.updates)
+    return sum(map(_wanted, plan.updates)) if ratio else 0
 
 
-def _wanted(update: Update, ratio: float) -> int:
-    return ceil(len(update.samples) * ratio / (1 - ratio)) if ratio else 0
+def _wanted(update: Update) -> int:
+    return max(LEAST, ceil(len(update.samples) * ANCHORS_A_ROW))
 
 
 def answered(anchor: Anchor, said: Sequence[int], stop: int | None) -> Sample:
     """The anchor with its answer; `stop` is the token that ended it, if it came to its end."""
     ids = [*anchor.prompt, *said, *([] if stop is None else [stop])]
     span = Span(len(anchor.prompt), len(ids), 1.0)
-    return Sample(Origin(FILE, anchor.line), NAME, array("I", ids), (span,), "flag")
+    origin = Origin(_file(anchor.general.lang), anchor.general.line)
+    return Sample(origin, NAME, array("I", ids), (span,), "flag")
 
 
 def stand_in(anchor: Anchor) -> Sample:
@@ -86,31 +165,27 @@ def stand_in(anchor: Anchor) -> Sample:
 
 
 def mixed(
-    samples: Sequence[Sample], plan: Plan, anchors: Sequence[Sample], ratio: float, seed: int
+    samples: Sequence[Sample], plan: Plan, anchors: Sequence[Sample], ratio: float
 ) -> tuple[list[Sample], Plan]:
     """The rows followed by every use of an anchor, and the plan that uses them.
 
-    Each update takes its share of anchors in an order of its own; together they weigh
-    ratio / (1 - ratio) of what its rows weigh, and each as much as the other. The digest stays:
-    anchors follow from the base and the plan.
+    The updates take them by turns, all before one comes again, each update so many a row; together
+    they weigh ratio / (1 - ratio) of what its rows weigh, and each as much as the other. The digest
+    stays: anchors follow from the base and the plan.
     """
     made = list(samples)
     if not anchors or not ratio:
         return made, plan
-    deck: list[int] = []
-    pick = random.Random(f"{seed}-anchors")
     updates = []
+    used = 0
     for update in plan.updates:
-        wanted = _wanted(update, ratio)
-        while len(deck) < wanted:
-            order = list(range(len(anchors)))
-            pick.shuffle(order)
-            deck += order
-        chosen, deck = [anchors[i] for i in deck[:wanted]], deck[wanted:]
+        wanted = _wanted(update)
         each = update.loss_weight * ratio / (1 - ratio) / wanted
-        used = [_weighing(sample, each) for sample in chosen]
-        updates.append(_with(update, used, len(made)))
-        made += used
+        chosen = [anchors[(used + i) % len(anchors)] for i in range(wanted)]
+        weighed = [_weighing(sample, each) for sample in chosen]
+        updates.append(_with(update, weighed, len(made)))
+        made += weighed
+        used += wanted
     return made, replace(
         plan,
         updates=tuple(updates),

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.data.anchors import LONGEST, Anchor, answered, dealt, mixed, uses_of
+from suretune.battery.items import Question
+from suretune.data.anchors import (
+    LANGUAGES,
+    LONGEST,
+    Anchor,
+    answered,
+    dealt,
+    mixed,
+    stand_in,
+    uses_of,
+)
+from suretune.data.identity import language_of, question_of
 from suretune.model.generate import Talker, spoken
 from suretune.run.check import Checked
 from suretune.types import Sample
+from suretune.verify.kept import COUNTS
 
 FILE = "anchors.jsonl"  # of a run folder
 
@@ -21,33 +34,60 @@ def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
     schedule = checked.resolved.config.schedule
     ratio = schedule.anchor_ratio or 0.0
     used = [replace(anchor, soft=schedule.anchor_loss == "kl") for anchor in anchors]
-    samples, plan = mixed(checked.samples, checked.plan, used, ratio, schedule.seed)
+    samples, plan = mixed(checked.samples, checked.plan, used, ratio)
     return replace(checked, samples=samples, plan=plan)
 
 
-def dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
-    """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
-    schedule = checked.resolved.config.schedule
-    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
-    return dealt(checked.anchors, uses, schedule.seed)
+def with_stand_ins(checked: Checked) -> Checked:
+    """The same run as large as its anchors can make it: which of them it takes, and how long their
+    answers are, is known once the base was asked."""
+    longest = max(checked.anchors, key=lambda anchor: len(anchor.prompt), default=None)
+    return checked if longest is None else with_anchors(checked, [stand_in(longest)])
+
+
+def languages_spoken(
+    checked: Checked, asked: Sequence[Question], right: Sequence[bool | None]
+) -> frozenset[str]:
+    """The languages in which there is something to lose, whatever language the rows are in.
+
+    As the proof counts: those in which the base is right in one of `COUNTS` of the questions of the
+    way (`right`: None where nothing can say). Where it is in none, the rows' own.
+    """
+    judged = [(q.lang, good) for q, good in zip(asked, right, strict=True) if good is not None]
+    known, all_of = Counter(lang for lang, good in judged if good), Counter(x for x, _ in judged)
+    spoken = {lang for lang in LANGUAGES if 0 < all_of[lang] <= known[lang] * COUNTS}
+    rows = {language_of(question_of(row.example)) for row in checked.train}
+    return frozenset(spoken or rows & {*LANGUAGES})
 
 
 def answer_anchors(
-    run: Path, base: Talker | None, checked: Checked
+    run: Path, base: Talker | None, checked: Checked, languages: Collection[str] = ()
 ) -> tuple[list[Sample], list[Sample]]:
     """(to be learned, for drift), answered by the base, or read where a run goes on.
 
     An answer that names the old identity would teach it, an empty one nothing: both are left out.
     """
-    learned, apart = dealt_to(checked)
     path = run / FILE
     if not path.exists():
         if base is None:
             raise ValueError(f"{path} is missing and nobody is there to answer")
+        learned, apart = _dealt_to(checked, languages)
         rundir.write_jsonl(path, _asked(base, checked, [*learned, *apart]))
-    lines = {line["line"]: line for line in rundir.read_jsonl(path)}
-    end = _end(checked)
-    return _samples(learned, lines, end), _samples(apart, lines, end)
+    try:
+        lines = {line["name"]: line for line in rundir.read_jsonl(path)}
+        learned, apart = _dealt_to(checked, {line["lang"] for line in lines.values()})
+        end = _end(checked)
+        return _samples(learned, lines, end), _samples(apart, lines, end)
+    except KeyError as error:  # of a version that dealt others
+        raise rundir.Damaged(path, f"{error.args[0]} is missing") from error
+
+
+def _dealt_to(checked: Checked, languages: Collection[str]) -> tuple[list[Anchor], list[Anchor]]:
+    """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
+    schedule = checked.resolved.config.schedule
+    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
+    there = [anchor for anchor in checked.anchors if anchor.general.lang in languages]
+    return dealt(there, uses, schedule.seed)
 
 
 def _end(checked: Checked) -> int | None:
@@ -66,17 +106,19 @@ def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[di
     for anchor, ids in zip(anchors, said, strict=True):
         answer = tokenizer.decode(ids)
         old = any(name.lower() in answer.lower() for name in gone)
+        about = anchor.general
         lines.append({
-            "line": anchor.line, "question": anchor.question, "answer": answer, "ids": ids,
+            "name": about.name, "lang": about.lang, "category": about.category,
+            "question": about.asked, "answer": answer, "ids": ids,
             "ended": len(ids) < LONGEST, "used": bool(answer.strip()) and not old,
         })  # fmt: skip
     return lines
 
 
-def _samples(anchors: Sequence[Anchor], lines: Mapping[int, Any], end: int | None) -> list[Sample]:
+def _samples(anchors: Sequence[Anchor], lines: Mapping[str, Any], end: int | None) -> list[Sample]:
     made = []
     for anchor in anchors:
-        line = lines[anchor.line]
+        line = lines[anchor.general.name]
         if line["used"]:
             made.append(answered(anchor, line["ids"], end if line["ended"] else None))
     return made

@@ -48,7 +48,14 @@ from suretune.data.weights import linear_layers, weight_files, wrong_weights
 from suretune.guards.guard import some
 from suretune.model.memory import FAMILIES
 from suretune.pocket import identity as phrasings
-from suretune.run.asked import asked_faults, names_asked, probes_of, system_faults, system_of
+from suretune.run.asked import (
+    asked_faults,
+    names_asked,
+    probes_of,
+    skills_of,
+    system_faults,
+    system_of,
+)
 from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.machine import model_notes
@@ -132,7 +139,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
         *more,
     ]
     system, source = _system(train, how.system)
-    seen = {plain(question_of(row.example)) for row in train} | apart_asked
+    seen = asked_elsewhere(resolved, base, [*train, *held_out, *general])
     anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
@@ -422,6 +429,16 @@ def asked_by_probes(resolved: Resolved) -> set[str]:
     if isinstance(probes, FlagFacts):  # said, and told at the end of the check
         return held_out
     return held_out | {plain(probe.question) for probe in probes}
+
+
+def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
+    """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
+    base's answer, it would contradict the rows, or prove that it was learned by heart."""
+    said = (m.content for row in rows for m in row.example.messages if m.role == "user")
+    skills = skills_of(resolved, base)
+    judged = () if skills is None or isinstance(skills, FlagFacts) else skills
+    asked = {plain(text) for text in (*said, *(question.asked for question in judged))}
+    return (asked | asked_by_probes(resolved)) - {""}
 
 
 def asked_questions(checked: Checked) -> list[str]:

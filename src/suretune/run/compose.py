@@ -18,7 +18,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.model.device import ran_out
 from suretune.run import folder
-from suretune.run.anchors import answer_anchors, with_anchors
+from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
 from suretune.run.check import Checked, with_weights
 from suretune.run.evaluate import Judge, WayAnswers, ask_way
@@ -207,9 +207,12 @@ def _base_answers(
         return answers_of(told), way, *answer_anchors(run, None, checked)
     with engine.base() as base:
         before = ask(base, checked.tokenizer, questions, engine.mean_loss)
-        anchors = answer_anchors(run, base, checked)
         probing = bool(checked.plan.probe_steps)
-        way = ask_way(base, engine, checked.tokenizer, questions) if probing else None
+        asks = probing or checked.anchors
+        way = ask_way(base, engine, checked.tokenizer, questions) if asks else None
+        spoken = languages_spoken(checked, questions.way, way.right) if way else frozenset()
+        anchors = answer_anchors(run, base, checked, spoken)
+    way = way if probing else None
     rundir.write_json(path, {**before.line(), "way": asdict(way) if way else None})
     return before, way, *anchors
 

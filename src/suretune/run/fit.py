@@ -19,14 +19,13 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.data.anchors import stand_in
 from suretune.data.base import Base
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
-from suretune.run.anchors import dealt_to, with_anchors
+from suretune.run.anchors import with_stand_ins
 from suretune.run.check import Checked
 from suretune.run.evaluate import Judge, best_of, comparable, confirmed, point_best, stale, whole
 from suretune.run.flags import cuda_flags
@@ -124,8 +123,7 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
     adapters = Adapters(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
-    learned, _ = dealt_to(checked)
-    largest = with_anchors(checked, [stand_in(anchor) for anchor in learned])
+    largest = with_stand_ins(checked)
     started = make_engine(
         tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
         _way_before(journal),

@@ -1,0 +1,444 @@
+"""Anchors: what they ask, that nobody else asks it, how they are dealt and come into updates."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suretune import rundir
+from suretune.battery.items import Question, proof_questions, way_questions
+from suretune.data.anchors import (
+    ANCHORS_A_ROW,
+    APART,
+    CATEGORIES,
+    LANGUAGES,
+    LEAST,
+    LONGEST,
+    MOST,
+    NEAR,
+    Anchor,
+    General,
+    answered,
+    dealt,
+    general_questions,
+    make_anchors,
+    mixed,
+    uses_of,
+)
+from suretune.data.identity import known_questions, plain
+from suretune.data.paraphrase import QUESTIONS, REQUESTS
+from suretune.data.plan import make_plan
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.options import ScheduleOptions
+from suretune.pocket import MODEL
+from suretune.run.anchors import (
+    FILE,
+    answer_anchors,
+    languages_spoken,
+    with_anchors,
+    with_stand_ins,
+)
+from suretune.run.check import Checked
+from suretune.run.starter import probe_items, write_starter
+from suretune.types import Origin, Plan, Sample, Span
+from suretune.verify.probes import SHOWN
+from test_battery import skeleton, stands_in
+from test_laws import checked_run
+from zoo import judge_outside
+
+SAME_WORDS = 3  # of a template, beside its matter, that make it one
+PER_TEMPLATE = 4
+
+
+def others() -> list[Question]:
+    return [*way_questions(), *proof_questions()]
+
+
+def text_of(question: General | Question) -> str:
+    return "\n".join(m.content for m in question.messages)
+
+
+# --- what they ask --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_there_are_enough_of_every_kind(lang: str) -> None:
+    mine = [q for q in general_questions() if q.lang == lang]
+    kinds = Counter(q.category for q in mine)
+    assert len(mine) >= MOST + APART and set(kinds) == set(CATEGORIES)
+    assert kinds[NEAR] >= (MOST + APART) / 3 and min(kinds.values()) >= 20
+
+
+def test_no_shape_is_used_too_often() -> None:
+    for shape in (
+        ((q.lang, q.template) for q in general_questions()),
+        (
+            (q.lang, skeleton(q))
+            for q in general_questions()
+            if skeleton(q)  # type: ignore[arg-type]
+        ),
+    ):
+        worst, count = Counter(shape).most_common(1)[0]
+        assert count <= PER_TEMPLATE, worst
+    asked = [text_of(q) for q in general_questions()]
+    assert len(set(asked)) == len(asked)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_they_begin_in_many_ways(lang: str) -> None:
+    """What leaks is a shape: one way to begin must not be most of them."""
+    mine = [q for q in general_questions() if q.lang == lang]
+    first = Counter(q.asked.split()[0].lower() if lang == "en" else q.asked[:2] for q in mine)
+    assert len(first) >= 120 and first.most_common(1)[0][1] <= len(mine) / 7
+
+
+def test_each_is_a_conversation_without_its_answer() -> None:
+    for q in general_questions():
+        roles = [m.role for m in q.messages]
+        turns = roles[roles[0] == "system" :]
+        assert turns == ["user", "assistant"] * (len(turns) // 2) + ["user"], q
+        assert (roles[0] == "system") == (q.category == "system"), q
+        assert (len(turns) >= 3) == (q.category == "turns"), q
+        assert all(entity in text_of(q) for entity in q.entities), q
+        chinese = re.search("[\u3400-\u9fff]", text_of(q)) is not None
+        if q.category != "translation" and re.search(r"[^\W\d]", text_of(q)):
+            assert chinese == (q.lang == "zh"), q
+
+
+# --- what nobody else asks ------------------------------------------------------------------------
+
+
+def frame(question: Question) -> re.Pattern[str] | None:
+    """The wording around what it is about, if it is more than a word or two."""
+    wording = question.asked
+    for entity in sorted(question.entities, key=len, reverse=True):
+        wording = wording.replace(entity, "\0")
+    wording = re.sub(r"[^\w\0]+", " ", wording.lower()).strip()
+    rest = wording.replace("\0", " ").strip()
+    words = len(rest.split()) if question.lang == "en" else len(rest)
+    if "\0" not in wording or words < SAME_WORDS:
+        return None
+    return re.compile(".+".join(map(re.escape, wording.split("\0"))))
+
+
+def test_they_share_no_template_with_way_and_proof() -> None:
+    asked = others()
+    shapes = {(q.lang, skeleton(q)) for q in asked} | {(q.lang, q.template) for q in asked}
+    frames = [(q.lang, found) for q in asked if (found := frame(q))]
+    for q in general_questions():
+        assert (q.lang, q.template) not in shapes, q
+        shape = skeleton(q)  # type: ignore[arg-type]
+        assert not shape or (q.lang, shape) not in shapes, q
+        said = re.sub(r"\W+", " ", q.asked.lower()).strip()
+        assert not [f for lang, f in frames if lang == q.lang and f.fullmatch(said)], q
+
+
+def test_they_share_no_entity_with_way_and_proof() -> None:
+    learned = "\n".join(text_of(q) for q in general_questions())
+    for q in others():
+        assert not [e for e in q.entities if stands_in(e, learned)], q.id
+    asked = "\n".join(m.content for q in others() for m in q.messages if m.role != "assistant")
+    for one in general_questions():
+        assert not [e for e in one.entities if stands_in(e, asked)], one
+
+
+def outside() -> Iterator[tuple[list[str], list[str], str]]:
+    """The independent judge's templates and what stands in them: (words before, words behind,
+    what it is about)."""
+    shapes: dict[tuple[str, str], list[list[str]]] = {}
+    for q in judge_outside.questions(LANGUAGES):
+        if q["kind"] == "general":
+            shapes.setdefault((q["lang"], q["template"]), []).append(q["question"].split())
+    for asked in shapes.values():
+        head = same(asked)
+        tail = same([words[head:][::-1] for words in asked])
+        for words in asked:
+            end = len(words) - tail
+            about = re.sub(r"^(?:the|an?) ", "", " ".join(words[head:end]).rstrip("?."))
+            yield words[:head], words[end:], about
+
+
+def same(lists: Sequence[Sequence[str]]) -> int:
+    """How many first words all have in common."""
+    return next(
+        (n for n, words in enumerate(zip(*lists, strict=False)) if len(set(words)) > 1),
+        min(map(len, lists)),
+    )
+
+
+def test_they_share_nothing_with_the_independent_judge() -> None:
+    judged = list(outside())
+    assert len(judged) >= 216
+    learned = "\n".join(text_of(q) for q in general_questions())
+    assert not [about for *_, about in judged if stands_in(about, learned)]
+    asked = judge_outside.questions(LANGUAGES)
+    text = "\n".join(q["question"] for q in asked)
+    frames = {(tuple(a), tuple(b)) for a, b, _ in judged if len(a) + len(b) >= SAME_WORDS}
+    said = {plain(q["question"]) for q in asked}
+    for q in general_questions():
+        words = tuple(q.asked.split())
+        assert plain(q.asked) not in said, q
+        assert not [e for e in q.entities if stands_in(e, text)], q
+        assert not [
+            a for a, b in frames if words[: len(a)] == a and words[len(words) - len(b) :] == b
+        ], q
+
+
+def test_none_is_a_question_of_the_identity() -> None:
+    """Of the starter's rows, of the probes, or a wording that `--paraphrases` makes of one."""
+    asked = [*known(), *(str(item["question"]) for item in probe_items(["N"], ["A"], LANGUAGES))]
+    asked += [question for shown in SHOWN.values() for question in shown]
+    frames = [f for group in (QUESTIONS, REQUESTS) for lang in LANGUAGES for f in group[lang]]
+    taken = known_questions() | {
+        plain(f.format(q=q, low=q, bare=q)) for q in asked for f in frames
+    } | set(map(plain, asked))  # fmt: skip
+    for q in general_questions():
+        assert not [m for m in q.messages if m.role == "user" and plain(m.content) in taken], q
+
+
+def known() -> list[str]:
+    from suretune.pocket import identity
+
+    lists = (identity.TRAIN_EN, identity.TRAIN_ZH, identity.HELD_OUT_EN, identity.HELD_OUT_ZH)
+    return [question for questions in lists for question in questions]
+
+
+# --- dealing --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ChatTokenizer:
+    made = load_tokenizer(MODEL)
+    assert isinstance(made, ChatTokenizer)
+    return made
+
+
+@pytest.fixture(scope="module")
+def anchors(tokenizer: ChatTokenizer) -> list[Anchor]:
+    return make_anchors(tokenizer, None, frozenset())
+
+
+def share(dealt_out: Sequence[Anchor], category: str) -> float:
+    return sum(a.general.category == category for a in dealt_out) / len(dealt_out)
+
+
+@pytest.mark.parametrize("langs", [("en",), ("zh",), LANGUAGES])
+@pytest.mark.parametrize("uses", [33, 110, 10_000])
+def test_every_deal_has_its_share_of_each_kind(
+    anchors: list[Anchor], langs: tuple[str, ...], uses: int
+) -> None:
+    there = [a for a in anchors if a.general.lang in langs]
+    learned, apart = dealt(there, uses, seed=3)
+    assert len(learned) == min(uses, MOST) and len(apart) == APART
+    for group in (learned, apart):
+        assert share(group, NEAR) == pytest.approx(1 / 3, abs=0.07)
+        for category in CATEGORIES[1:]:
+            assert share(group, category) == pytest.approx(2 / 30, abs=0.05)
+        for lang in langs:
+            part = sum(a.general.lang == lang for a in group) / len(group)
+            assert part == pytest.approx(1 / len(langs), abs=0.1)
+    assert not {a.general.name for a in learned} & {a.general.name for a in apart}
+
+
+def test_a_deal_follows_from_the_seed_and_is_the_beginning_of_a_larger_one(
+    anchors: list[Anchor],
+) -> None:
+    few, apart = dealt(anchors, 40, seed=1)
+    many, again = dealt(list(anchors), 200, seed=1)
+    assert few == many[:40] and apart == again
+    assert dealt(anchors, 40, seed=2)[0] != few and dealt(anchors, 40, seed=2)[1] != apart
+
+
+def test_they_are_asked_as_training_asks(tokenizer: ChatTokenizer) -> None:
+    """Its system prompt, where they bring none; several turns; and no question that a row asks."""
+    made = make_anchors(tokenizer, "Be kind to moths.", {plain("Hey there!")})
+    assert len(made) == len(general_questions()) - 1
+    for anchor in made:
+        prompt = tokenizer.decode(anchor.prompt)
+        first = anchor.general.messages[0]
+        assert ("Be kind to moths." in prompt) == (first.role != "system")
+        places = [prompt.find(message.content) for message in anchor.general.messages]
+        assert places == sorted(places) and places[0] >= 0, anchor.general.name
+
+
+def test_a_template_without_a_system_role_leaves_those_out(tmp_path: Path) -> None:
+    template = tmp_path / "plain.jinja"
+    template.write_text(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+        "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    plain_one = load_tokenizer(MODEL, str(template))
+    assert isinstance(plain_one, ChatTokenizer)
+    made = make_anchors(plain_one, None, frozenset())
+    kinds = Counter(a.general.category for a in made)
+    assert set(kinds) == set(CATEGORIES) - {"system"} and len(dealt(made, 999, 0)[0]) == MOST
+
+
+def test_what_rows_probes_or_skills_ask_is_no_anchor(tmp_path: Path) -> None:
+    rows, _ = write_starter(tmp_path, ["Nova"], ["Acme AI"], ["en"])
+    free = {a.general.name for a in checked_run(rows).anchors}
+    asked = [q for q in general_questions() if q.name in free]
+    single = [q.asked for q in asked if len(q.messages) == 1][:4]
+    later = next(q for q in asked if q.category == "turns").messages[0].content
+    turns = [("user", "One."), ("assistant", "1"), ("user", later), ("assistant", "2")]
+    more = [
+        {"messages": [{"role": role, "content": content} for role, content in turns]},
+        {
+            "messages": [
+                {"role": "user", "content": single[0]},
+                {"role": "assistant", "content": "y"},
+            ]
+        },
+    ]
+    taught = [
+        {"messages": [{"role": "user", "content": row["instruction"]},
+                      {"role": "assistant", "content": row["output"]}]}
+        for row in rundir.read_jsonl(rows)
+    ]  # fmt: skip
+    whole = tmp_path / "whole.jsonl"
+    rundir.write_jsonl(whole, [*taught, *more])
+    skill = next(rundir.read_jsonl(MODEL / "skills.jsonl"))
+    rundir.write_jsonl(tmp_path / "p.jsonl", [{"question": single[1].upper(), "must_contain": "N"}])
+    rundir.write_jsonl(tmp_path / "s.jsonl", [{**skill, "question": single[2]}])
+    rundir.write_jsonl(tmp_path / "g.jsonl", [{"instruction": single[3], "output": "x"}])
+    found = checked_run(
+        whole, probes=str(tmp_path / "p.jsonl"), skills=str(tmp_path / "s.jsonl"),
+        general=(str(tmp_path / "g.jsonl"),),
+    )  # fmt: skip
+    left = {m.content for a in found.anchors for m in a.general.messages}
+    assert not left & {*single, later} and len(found.anchors) == len(free) - len({*single, later})
+
+
+# --- languages ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    folder = tmp_path_factory.mktemp("identity")
+    return checked_run(write_starter(folder, ["Nova"], ["Acme AI"], ["en"])[0])
+
+
+@pytest.mark.parametrize(
+    ("right", "spoken"),
+    [
+        ({"en": 40, "zh": 30}, {"en", "zh"}),  # what would be lost is the other language
+        ({"en": 40, "zh": 2}, {"en"}),
+        ({"en": 0, "zh": 20}, {"zh"}),
+        ({"en": 3, "zh": 0}, {"en"}),  # nothing is known of it: as the rows are
+    ],
+)
+def test_anchors_are_in_the_languages_that_the_base_speaks(
+    checked: Checked, right: dict[str, int], spoken: set[str]
+) -> None:
+    asked = way_questions()
+    told: list[bool | None] = []
+    count: Counter[str] = Counter()
+    for question in asked:
+        told.append(count[question.lang] < right[question.lang])
+        count[question.lang] += 1
+    assert languages_spoken(checked, asked, told) == spoken
+    unknown = [None] * len(asked)
+    assert languages_spoken(checked, asked, unknown) == {"en"}
+    assert languages_spoken(checked, [], []) == {"en"}
+
+
+# --- in the updates -------------------------------------------------------------------------------
+
+ASKED = ScheduleOptions(
+    num_train_epochs=6.0, learning_rate=1e-3, gradient_accumulation_steps=10, mix="tokens"
+)
+
+
+def sample(line: int, length: int) -> Sample:
+    spans = (Span(length // 2, length, 1.0),)
+    return Sample(Origin("rows", line, 0), "a", array("I", range(length)), spans, "")
+
+
+ROWS = [sample(n, 8 + 3 * n) for n in range(25)]
+GIVEN = [sample(100 + n, 6 + n) for n in range(21)]
+
+
+def plan_of(**asked: Any) -> Plan:
+    return make_plan(ROWS, 0, replace(ASKED, **asked))
+
+
+@pytest.mark.parametrize("rows", [1, 10, 25])
+@pytest.mark.parametrize("ratio", [0.1, 0.8])
+def test_how_many_an_update_takes_follows_from_its_rows_alone(rows: int, ratio: float) -> None:
+    plan = plan_of(gradient_accumulation_steps=rows)
+    made, with_them = mixed(ROWS, plan, GIVEN, ratio)
+    for before, update in zip(plan.updates, with_them.updates, strict=True):
+        added = [made[i] for i in update.samples[len(before.samples) :]]
+        assert len(added) == max(LEAST, -(-len(before.samples) * ANCHORS_A_ROW // 1))
+        assert len({s.origin for s in added}) == len(added)
+        weight = sum(s.loss_weight for s in added)
+        assert weight == pytest.approx(before.loss_weight * ratio / (1 - ratio))
+        assert [s.loss_weight for s in added] == pytest.approx([weight / len(added)] * len(added))
+    assert len(made) - len(ROWS) == uses_of(plan, ratio)
+    assert uses_of(plan, 0.0) == 0
+
+
+def test_every_update_has_other_ones_until_all_were_there() -> None:
+    plan = plan_of()
+    made, with_them = mixed(ROWS, plan, GIVEN, 0.5)
+    taken = [
+        made[i].origin for u in with_them.updates for i in u.samples if i >= len(ROWS)
+    ]  # fmt: skip
+    assert len(taken) > 2 * len(GIVEN)
+    for start in range(0, len(taken) - len(GIVEN), len(GIVEN)):
+        assert len(set(taken[start : start + len(GIVEN)])) == len(GIVEN)
+
+
+def test_memory_is_planned_for_the_longest_that_any_of_them_can_be(checked: Checked) -> None:
+    largest = with_stand_ins(checked)
+    for langs in (("en",), ("zh",), LANGUAGES):
+        there = [a for a in checked.anchors if a.general.lang in langs]
+        learned, _ = dealt(there, 10_000, seed=9)
+        real = with_anchors(checked, [answered(a, [5] * LONGEST, None) for a in learned])
+        assert len(real.samples) == len(largest.samples)
+        for planned, update in zip(largest.plan.updates, real.plan.updates, strict=True):
+            assert planned.tokens >= update.tokens and planned.learned >= update.learned
+            assert len(planned.samples) == len(update.samples)
+        assert largest.plan.longest >= real.plan.longest
+
+
+class Parrot:
+    """A base that says the same few words to everybody."""
+
+
+def test_what_a_run_dealt_is_what_it_goes_on_with(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Base and languages are asked once; a resume reads both. A shorter plan has the same first."""
+    said: list[list[int]] = []
+
+    def parrot(_: object, prompts: Sequence[Sequence[int]], *__: object) -> list[list[int]]:
+        said[:] = [[7, 8, 9 + n] if n % 5 else [] for n, _ in enumerate(prompts)]
+        return said
+
+    monkeypatch.setattr("suretune.run.anchors.spoken", parrot)
+    base: Any = Parrot()
+    first = answer_anchors(tmp_path, base, checked, {"en"})
+    lines = list(rundir.read_jsonl(tmp_path / FILE))
+    assert {line["lang"] for line in lines} == {"en"}
+    assert [line["used"] for line in lines] == [bool(ids) for ids in said]  # empty: nothing to keep
+    assert answer_anchors(tmp_path, None, checked) == first
+    assert answer_anchors(tmp_path, base, checked, {"zh"}) == first
+    short = replace(checked, plan=replace(checked.plan, updates=checked.plan.updates[:2]))
+    learned, apart = answer_anchors(tmp_path, None, short)
+    assert 0 < len(learned) < len(first[0]) and apart == first[1]
+    assert learned == first[0][: len(learned)]
+
+
+def test_a_file_of_another_version_is_said_to_be_damaged(checked: Checked, tmp_path: Path) -> None:
+    rundir.write_jsonl(tmp_path / FILE, [{"line": 1, "question": "Hello", "ids": [], "used": True}])
+    with pytest.raises(rundir.Damaged, match="name is missing"):
+        answer_anchors(tmp_path, None, checked)
