@@ -204,9 +204,7 @@ def _divergence(
     for first in range(0, vocabulary, BLOCK):
         at = first + tl.arange(0, BLOCK)
         inside = at < vocabulary
-        top, total = _more(
-            tl.load(start + at, inside, -float("inf")).to(tl.float32), top, total
-        )
+        top, total = _more(tl.load(start + at, inside, -float("inf")).to(tl.float32), top, total)
         base_top, base_total = _more(
             tl.load(held + at, inside, -float("inf")).to(tl.float32), base_top, base_total
         )

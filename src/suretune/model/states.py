@@ -80,7 +80,8 @@ class States:
         for group in packs([len(row.ids) for row in rows], budget):
             chosen = [rows[i] for i in group]
             states = fused.base_hidden(self.stack, make_pass(chosen, self.device), policy)
-            for row, part in zip(chosen, states.split([r.learned for r in chosen]), strict=True):
+            parts = torch.split(states, [row.learned for row in chosen])
+            for row, part in zip(chosen, parts, strict=True):
                 self._known[key_of(row)] = self._put(part)
 
     def _put(self, states: Tensor) -> Tensor:
