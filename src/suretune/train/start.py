@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
+from suretune.data.anchors import MOST
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.device import free_bytes, ran_out
@@ -28,7 +29,6 @@ from suretune.model.memory import (
     states_bytes,
 )
 from suretune.model.stack import Stack, make_stack
-from suretune.model.states import key_of
 from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine, Fast, Plain, size_of
@@ -140,7 +140,7 @@ def _on_cuda(
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
     room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
-    states = states_bytes(shape, sum({key_of(s): s.learned for s in samples if s.soft}.values()))
+    states = states_bytes(shape, _held_tokens(samples))
     on_host = states > STATES * room
     room -= 0 if on_host else states
     graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
@@ -186,6 +186,12 @@ def _on_cuda(
     there = free_bytes(asked, device)
     found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
     return SetupFacts("out-of-memory", str(longest.origin), found=found_text)
+
+
+def _held_tokens(samples: Sequence[Sample]) -> int:
+    """At most so many different tokens are held to the base: anchors stand in for each other."""
+    each = [sample.learned for sample in samples if sample.soft]
+    return min(len(each), MOST) * max(each, default=0)
 
 
 def choose_way(
