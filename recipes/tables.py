@@ -79,6 +79,7 @@ ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_pro
 OFF = ("--anchor_ratio", "0")
 TO_THE_END = ("--until_proven", "false")
 BY_KL = ("--anchor_ratio", "0.3", "--anchor_loss", "kl")
+BY_ANSWERS = ("--anchor_ratio", "0.3", "--anchor_loss", "answers")
 
 TABLES: Mapping[str, Table] = {
     "articles": Table(
@@ -140,9 +141,9 @@ TABLES: Mapping[str, Table] = {
         "Anchors, and stopping when proven",
         {
             "to the end, no anchors": Setting((*TO_THE_END, *OFF), rows=None),
-            "to the end, anchors": Setting((*TO_THE_END, "--anchor_ratio", "0.3"), rows=None),
+            "to the end, anchors": Setting((*TO_THE_END, *BY_ANSWERS), rows=None),
             "until proven, no anchors": Setting(OFF, rows=None),
-            "until proven, anchors": Setting(("--anchor_ratio", "0.3"), rows=None),
+            "until proven, anchors": Setting(BY_ANSWERS, rows=None),
             "to the end, anchors by kl": Setting((*TO_THE_END, *BY_KL), rows=None),
             "until proven, anchors by kl": Setting(BY_KL, rows=None),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from safetensors.torch import load_file
 
 from conftest import as_json, codes, suretune
 from suretune import rundir
+from suretune.model import ops
 from suretune.model.attention import packed_attention
 from suretune.model.batch import divergence, make_pass, token_logits
 from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.lora import trainable
 from suretune.train.adapters import Adapters
-from suretune.train.engine import Fast
+from suretune.train.engine import Fast, size_of
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
 from test_fused import gap, rows, stack_of, tuned
 from test_fused import plain as plain_gradient
+from test_soft import plan_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -76,7 +79,9 @@ def test_the_whole_job_in_bfloat16(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [(), ("--torch_dtype", "float32", "--lora_dropout", 0.1)], ids=["graphs", "plain"]
+    "how",
+    [(), ("--anchor_loss", "answers"), ("--torch_dtype", "float32", "--lora_dropout", 0.1)],
+    ids=["graphs", "answers", "plain"],
 )
 def test_a_run_resumed_on_the_gpu_is_the_run_never_stopped(
     tmp_path: Path, identity_file: Path, how: tuple[object, ...]
@@ -146,8 +151,12 @@ def test_the_kernels_in_float32(family: str) -> None:
     assert max(gap(fused[name], grads[name]) for name in grads) < 1e-4
 
 
-def test_replayed_updates_are_the_eager_ones() -> None:
-    """A hundred updates of changing lengths: a graph computes the bits that its kernels compute."""
+@pytest.mark.parametrize("soft", [False, True])
+def test_replayed_updates_are_the_eager_ones(soft: bool) -> None:
+    """A hundred updates of changing lengths: a graph computes the bits that its kernels compute.
+
+    `soft`: many of the rows are held to the base, none of some updates and all of others.
+    """
     ends = []
     for graphs in (True, False):
         model = on_gpu("Qwen2", torch.bfloat16)
@@ -156,7 +165,10 @@ def test_replayed_updates_are_the_eager_ones() -> None:
         adapters = Adapters(trainable(model), 0.0)
         stack = stack_of(model)
         engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
-        samples = rows(*(5 + 7 * i % 90 for i in range(300)))
+        samples = [
+            replace(row, soft=soft and i % 7 in (3, 4, 5))
+            for i, row in enumerate(rows(*(5 + 7 * i % 90 for i in range(300))))
+        ]
         plan = Plan(
             tuple(
                 Update(i + 1, 0, (3 * i, 3 * i + 1, 3 * i + 2), 0, 0, 1.0) for i in range(100)
@@ -178,6 +190,44 @@ def test_replayed_updates_are_the_eager_ones() -> None:
         assert all((b.replayed.graph is not None) == graphs for b in engine.buckets)
         ends.append(adapters.values.detach().clone())
     assert torch.equal(ends[0], ends[1]) and bool(ends[0].isfinite().all())
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_a_captured_pass_of_both_kinds_is_the_pass_alone(on_host: bool) -> None:
+    """Padded and replayed against neither, after other rows were in the same buffers."""
+    model = on_gpu("Qwen2", torch.bfloat16)
+    for parameter in trainable(model).values():
+        parameter.data = parameter.data.float()
+    stack, adapters = stack_of(model), Adapters(trainable(model), 0.0)
+    device = torch.device("cuda")
+    engine = Fast(
+        stack, adapters, device, 4096, keep_all(stack), graphs=True, states_on_host=on_host
+    )
+    samples = [replace(row, soft=i % 3 == 1) for i, row in enumerate(rows(*range(20, 50)))]
+    assert engine.prepare(samples, plan_of(samples), 0) == ""
+    for chosen in (samples[9:12], samples[:3], samples[1:2], samples[:1], samples[27:]):
+        size = size_of(chosen)
+        assert any(bucket.fits(size) for bucket in engine.buckets)
+        adapters.zero()
+        loss = float(engine.backward(chosen, 50.0, 1.0))
+        found = adapters.gradient.clone()
+        adapters.zero()
+        batch = make_pass(chosen, device, parted=True)
+        alone = float(engine.one(batch, 1 / 50, engine.held(chosen)))
+        assert loss == pytest.approx(alone, rel=1e-2) and gap(found, adapters.gradient) < 3e-2
+    assert all(bucket.replayed.graph is not None for bucket in engine.buckets)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("words", [61, 4096, 152_064])
+def test_the_divergences_kernel_is_the_formula(dtype: torch.dtype, words: int) -> None:
+    torch.manual_seed(0)
+    logits, base = (torch.randn(7, words, device="cuda").mul(3).to(dtype) for _ in range(2))
+    factors = torch.rand(7, device="cuda")
+    slopes = logits.cpu()
+    nats = ops.divergence(slopes, base.cpu(), factors.cpu())
+    assert gap(ops.divergence(logits, base, factors).cpu(), nats) < 1e-5
+    assert gap(logits.cpu().float(), slopes.float()) < (1e-5 if dtype == torch.float32 else 1e-2)
 
 
 def test_memory_that_somebody_takes_means_smaller_passes_of_the_same_update() -> None:

@@ -172,6 +172,95 @@ def test_changed_adapters_are_heard_after_a_refresh() -> None:
     assert decoder.generate(prompts, NOBODY, 20) == tuned_answers
 
 
+def test_what_is_held_is_given_back_down_to_a_bound() -> None:
+    decoder = Decoder(stack_of(tuned("Qwen2")))
+    assert decoder.held_bytes() == 0
+    for prompts in (asked(5), asked(5, 6), asked(5, 6, 7)):
+        decoder.generate(prompts, NOBODY, 3)
+    assert list(decoder._tables) == [(1, 256), (2, 256), (4, 256)]
+    whole = decoder.held_bytes()
+    assert whole >= 7 * cached.cache_bytes(decoder.stack, 1, 256)
+    decoder.release(whole)
+    assert decoder.held_bytes() == whole
+    decoder.release(whole - 1)  # the one that waited longest
+    assert list(decoder._tables) == [(2, 256), (4, 256)]
+    decoder.release()
+    assert decoder.held_bytes() == 0 and not decoder._tables
+
+
+def test_where_memory_runs_out_what_is_held_for_others_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder, prompts = Decoder(stack_of(tuned("Qwen2"))), asked(5, 6, 7)
+    said = decoder.generate(prompts, NOBODY, 9)
+    decoder.generate(prompts[:1], NOBODY, 9)
+    real, room = decode.make_cache, cached.cache_bytes(decoder.stack, 4, 512)
+
+    def short_of_memory(stack: Stack, rows: int, places: int) -> Any:
+        if decoder._cached_bytes() + cached.cache_bytes(stack, rows, places) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(stack, rows, places)
+
+    monkeypatch.setattr(decode, "make_cache", short_of_memory)
+    assert [line[:9] for line in decoder.generate(prompts, NOBODY, 300)] == said
+    assert list(decoder._tables) == [(4, 512)]
+    with pytest.raises(torch.OutOfMemoryError):
+        decoder.generate(prompts, NOBODY, 600)
+
+
+@pytest.mark.parametrize("spare", [0.0, 1e12])
+def test_an_engine_asks_by_one_decoder_that_hears_what_was_learned(spare: float) -> None:
+    """The base and the tuned model, before and after updates: as a fresh decoder says it."""
+    check_one_decoder(lambda: tuned("Qwen2", torch.float32), torch.device("cpu"), spare)
+
+
+def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
+    from suretune.model.fused import keep_all
+    from suretune.model.lora import trainable
+    from suretune.train.adapters import Adapters
+    from suretune.train.engine import Fast
+    from test_fused import rows
+    from test_soft import plan_of
+
+    def engine(graphs: bool) -> Any:
+        model = make()
+        for parameter in trainable(model).values():
+            parameter.data = parameter.data.float()
+        stack = stack_of(model)
+        adapters = Adapters(trainable(model), 0.0)
+        return Fast(stack, adapters, device, 4096, keep_all(stack), graphs, spare=spare)
+
+    kept, fresh = engine(device.type == "cuda"), engine(False)
+    prompts, tables, heard = asked(*LENGTHS), [], []
+    given = [replace(row, soft=i == 1) for i, row in enumerate(rows(20, 9, 14))]
+    kept.prepare(given, plan_of(given), 0)
+    for update in range(3):
+        for name in ("base", "tuned"):
+            with getattr(kept, name)() as speaker:
+                said = speaker.generate(prompts, NOBODY, 20)
+            tables.append([id(table) for table in kept._decoder._tables.values()])
+            if name == "base":
+                for group in fresh.stack.groups:
+                    group.mute()
+            assert said == Decoder(fresh.stack).generate(prompts, NOBODY, 20), (update, name)
+            fresh.stack.refresh()
+            heard.append(said)
+        for one in (kept, fresh):
+            one.adapters.zero()
+            one.backward(given, 30.0, 1.0)
+        fresh.adapters.gradient.copy_(kept.adapters.gradient)
+        for one in (kept, fresh):
+            one.adapters.set_rate(0.05)
+            one.apply()
+    base, after = heard[::2], heard[1::2]
+    assert base[0] == base[1] == base[2] and len({str(said) for said in after}) == 3
+    if spare:
+        assert all(held == tables[0] and held for held in tables)  # the same ones, not made anew
+        assert kept.shrink(rows(20)) and not kept._decoder._tables and not kept.spare
+    else:
+        assert not any(tables)
+
+
 def test_logits_behind_a_prompt() -> None:
     model, prompts = tuned("Phi3"), asked(*LENGTHS)
     plain = last_logits(model, prompts)
@@ -331,3 +420,14 @@ def test_a_table_is_used_again() -> None:
     graph = table.graphs[True]
     decoder.generate(asked(7, 9), NOBODY, 20)
     assert decoder._tables[2, decode.ROOM] is table and table.graphs[True] is graph
+
+
+@gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("spare", [0.0, 1e12])
+def test_a_kept_decoder_says_what_a_fresh_one_says(spare: float) -> None:
+    """Its graphs outlive training steps, which are captured beside them."""
+    check_one_decoder(
+        lambda: tuned("Qwen3", torch.float32, **WIDE).to("cuda").to(torch.bfloat16),
+        torch.device("cuda"), spare,
+    )  # fmt: skip

@@ -109,11 +109,12 @@ class ScheduleOptions:
         least=0,
         most=0.9,
     )
-    anchor_loss: str = option(
-        "answers",
-        "what anchors are held to: the base's answers (answers), or the base's probabilities of all"
-        " words at each of their tokens (kl)",
-        "通用问题以什么为准:基座的回答(answers),或基座在每个 token 处的完整概率分布(kl)",
+    anchor_loss: str | None = option(
+        None,
+        "what anchors are held to: the base's probabilities of all words at each token of its"
+        " answers (kl), or these answers alone (answers)",
+        "通用问题以什么为准：基座回答中每个 token 处的完整概率分布（kl），"
+        "或只是这些回答本身（answers）",
         choices=("answers", "kl"),
     )
     until_proven: bool = option(

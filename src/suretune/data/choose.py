@@ -17,7 +17,7 @@ REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and
 REFERENCE_HIDDEN = 3584
 WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/README.md
 HELD_OUT = 0.05
-ANCHORS = 0.3  # of the loss: docs/recipes.md
+ANCHORS = 0.6  # of the loss: docs/recipes.md
 
 
 def auto(en: str, zh: str) -> str:
@@ -57,7 +57,10 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
 
 
 def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved:
-    """Fill `--mix` and `--anchor_ratio`. `identity`: some rows are one."""
+    """Fill `--mix`, `--anchor_ratio` and, where there are anchors, `--anchor_loss`.
+
+    `identity`: some rows are one.
+    """
     asked = resolved.config.schedule
     if asked.mix is None:
         if identity and datasets > 1:
@@ -68,12 +71,18 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
             resolved = resolved.with_values(why, mix="datasets")
         else:
             resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
-    if asked.anchor_ratio is None:
-        if identity:
-            why = auto("measured: docs/recipes.md", "实测结果见 docs/recipes.md")
-            return resolved.with_values(why, anchor_ratio=ANCHORS)
+    if asked.anchor_ratio is None and identity:
+        why = auto("measured: docs/recipes.md", "实测结果见 docs/recipes.md")
+        resolved = resolved.with_values(why, anchor_ratio=ANCHORS)
+    elif asked.anchor_ratio is None:
         why = auto("the rows are general data themselves", "数据本身就是通用数据")
-        return resolved.with_values(why, anchor_ratio=0.0)
+        resolved = resolved.with_values(why, anchor_ratio=0.0)
+    if resolved.config.schedule.anchor_ratio and asked.anchor_loss is None:
+        why = auto(
+            "it keeps more of what the model could do than its answers alone: docs/recipes.md",
+            "比只学回答更能保住模型原有的能力：docs/recipes.md",
+        )
+        resolved = resolved.with_values(why, anchor_loss="kl")
     return resolved
 
 

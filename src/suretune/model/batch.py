@@ -17,7 +17,7 @@ from suretune.types import Sample
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One forward pass over T tokens of which L are predicted and learned."""
+    """One forward pass over T tokens of which L are learned and S are held to the base."""
 
     ids: Tensor  # (1, T) int64
     positions: Tensor  # (1, T) int64, from 0 in every row
@@ -26,22 +26,27 @@ class Pass:
     sources: Tensor  # (L,) int64, the positions whose logits predict a learned token
     targets: Tensor  # (L,) int64, those tokens
     weights: Tensor  # (L,) float32, their weights in the loss
+    soft: Tensor  # (S,) int64, the positions whose probabilities are held to the base's
+    soft_weights: Tensor  # (S,) float32, their weights in the loss
 
 
-def make_pass(samples: Sequence[Sample], device: torch.device) -> Pass:
-    """Lay rows behind each other."""
+def make_pass(samples: Sequence[Sample], device: torch.device, *, parted: bool = False) -> Pass:
+    """Lay rows behind each other.
+
+    `parted`: what soft rows predict is held to the base (S); else all of it is learned (S = 0).
+    """
     lengths = [len(sample.ids) for sample in samples]
     bounds = [0]
     for length in lengths:
         bounds.append(bounds[-1] + length)
     ids = torch.tensor([token for sample in samples for token in sample.ids])
-    spans = [
-        (start + span.start, start + span.end, span.weight)
-        for sample, start in zip(samples, bounds, strict=False)
-        for span in sample.spans
-    ]
-    learned = torch.cat([torch.arange(a, b) for a, b, _ in spans])
-    weights = torch.cat([torch.full((b - a,), w) for a, b, w in spans])
+    both: dict[bool, list[tuple[int, int, float]]] = {False: [], True: []}
+    for sample, start in zip(samples, bounds, strict=False):
+        both[parted and sample.soft] += [
+            (start + span.start, start + span.end, span.weight) for span in sample.spans
+        ]
+    learned, weights = _spread(both[False])
+    soft, soft_weights = _spread(both[True])
     return Pass(
         ids=ids[None].to(device),
         positions=torch.cat([torch.arange(n) for n in lengths])[None].to(device),
@@ -50,6 +55,18 @@ def make_pass(samples: Sequence[Sample], device: torch.device) -> Pass:
         sources=(learned - 1).to(device),
         targets=ids[learned].to(device),
         weights=weights.to(device),
+        soft=(soft - 1).to(device),
+        soft_weights=soft_weights.to(device),
+    )
+
+
+def _spread(spans: Sequence[tuple[int, int, float]]) -> tuple[Tensor, Tensor]:
+    """The positions of these (start, end, weight) int64, and the weight of each float32."""
+    if not spans:
+        return torch.zeros(0, dtype=torch.long), torch.zeros(0)
+    return (
+        torch.cat([torch.arange(start, end) for start, end, _ in spans]),
+        torch.cat([torch.full((end - start,), weight) for start, end, weight in spans]),
     )
 
 
@@ -64,7 +81,7 @@ def pad_pass(batch: Pass, like: Pass) -> Pass:
         starts.append(min(starts[-1] + like.longest, tokens + added))
     if starts[-1] != tokens + added:
         raise ValueError(f"{tokens} tokens do not fit into {len(like.starts) - 1} rows")
-    rest = len(like.targets) - len(batch.targets)
+    rest, soft = len(like.targets) - len(batch.targets), len(like.soft) - len(batch.soft)
     places = torch.arange(added)
     return Pass(
         ids=F.pad(batch.ids, (0, added)),
@@ -74,6 +91,8 @@ def pad_pass(batch: Pass, like: Pass) -> Pass:
         sources=F.pad(batch.sources, (0, rest)),
         targets=F.pad(batch.targets, (0, rest)),
         weights=F.pad(batch.weights, (0, rest)),
+        soft=F.pad(batch.soft, (0, soft)),
+        soft_weights=F.pad(batch.soft_weights, (0, soft)),
     )
 
 

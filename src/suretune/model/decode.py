@@ -16,10 +16,12 @@ from torch import Tensor
 
 from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
 from suretune.model.choose import pick
+from suretune.model.device import ran_out
 from suretune.model.replay import Line, captured
 from suretune.model.stack import Stack
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows
+GRAPH = 64 * 2**20  # bytes: what a captured step works in, libraries' work space included
 ROOM = 256  # tokens, the least; then its powers of two
 LOOK = 16  # steps between two looks at whether all rows are finished
 CACHE_BYTES = 4 * 2**30  # for keys and values: more rows than fit are asked in turns
@@ -80,8 +82,8 @@ class Decoder:
         self.stack = stack
         self.lean = lean
         self.graphs = graphs and self.device.type == "cuda"
-        self.room_bytes = room_bytes or self._half_of_what_is_free()
         self._tables: dict[tuple[int, int], Table] = {}  # at rest, the oldest first
+        self.room_bytes = room_bytes or self._half_of_what_is_free()
 
     @property
     def device(self) -> torch.device:
@@ -92,7 +94,21 @@ class Decoder:
             return CACHE_BYTES
         free, _ = torch.cuda.mem_get_info(self.device)
         held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return min(CACHE_BYTES, (free + held) // 2)
+        return min(CACHE_BYTES, (free + held + self._cached_bytes()) // 2)
+
+    def look_round(self) -> None:
+        """Before it is asked again after a while: others may have taken memory, or given it."""
+        self.room_bytes = self._half_of_what_is_free()
+
+    def _cached_bytes(self) -> int:
+        return sum(cache_bytes(self.stack, *key) for key in self._tables)
+
+    def held_bytes(self) -> int:
+        """What is held for the next answer: caches, scores, and what graphs work in."""
+        words = self.stack.head.weight.shape[0] * self.stack.head.weight.element_size()
+        scores = sum(2 * rows * words for rows, _ in self._tables)
+        graphs = sum(len(table.graphs) for table in self._tables.values())
+        return self._cached_bytes() + scores + graphs * GRAPH
 
     @torch.inference_mode()
     def generate(
@@ -113,6 +129,18 @@ class Decoder:
         return given
 
     def _answers(
+        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+    ) -> list[list[int]]:
+        """Where memory runs out, what is held for other answers is given back first."""
+        try:
+            return self._said(prompts, stop_ids, max_new_tokens)
+        except RuntimeError as error:
+            if not (self._tables and ran_out(error)):
+                raise
+        self.release()
+        return self._said(prompts, stop_ids, max_new_tokens)
+
+    def _said(
         self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
     ) -> list[list[int]]:
         key, table = self._take(prompts, max_new_tokens, greedy=True)
@@ -164,9 +192,13 @@ class Decoder:
         """(prompts, V) float32 on the CPU: the logits behind each prompt, each computed alone."""
         return torch.cat([read(self.stack, [p], None) for p in prompts]).float().cpu()
 
-    def release(self) -> None:
-        """Give back what is held for the next answer: caches and graphs."""
-        self._tables.clear()
+    def release(self, but: float = 0.0) -> None:
+        """Give back what is held for the next answer, caches and graphs; the oldest go first, until
+        no more than so many bytes are held."""
+        for key in list(self._tables):
+            if self.held_bytes() <= but:
+                return
+            del self._tables[key]
 
     def _most_rows(self, room: int) -> int:
         fitting = [n for n in ROWS if cache_bytes(self.stack, n, room) <= self.room_bytes]
@@ -197,7 +229,7 @@ class Decoder:
 
     def _make_room(self, wanted: int) -> None:
         """Forget the tables that waited longest."""
-        held = sum(cache_bytes(self.stack, *key) for key in self._tables)
+        held = self._cached_bytes()
         for key in list(self._tables):
             if held + wanted <= self.room_bytes:
                 return

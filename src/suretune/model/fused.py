@@ -8,7 +8,7 @@ from torch import Tensor
 from suretune.model import ops
 from suretune.model.batch import Pass, divergence
 from suretune.model.flash import Rows
-from suretune.model.keep import Keep, Policy
+from suretune.model.keep import Keep, Policy, soft_rows
 from suretune.model.layer import Kept, Setting, backward, forward
 from suretune.model.stack import Stack
 
@@ -62,26 +62,38 @@ def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 def gradient(
     stack: Stack, batch: Pass, factors: Tensor, policy: Policy, base: Tensor | None = None
 ) -> Tensor:
-    """(L,) nats; adds d(sum of factors * nats) to the adapters' gradients. factors (L,) float32.
+    """(L + S,) nats; adds d(sum of factors * nats) to the adapters' gradients.
 
-    With `base`, the base's hidden states, the nats are KL(base || tuned), not the tokens'.
+    First the L learned tokens', then KL(base || tuned) at the S positions that are held to the
+    base, whose hidden states there are `base` (S, K); factors (L + S,) float32.
     """
     x, how = _start(stack, batch, policy)
     kept: list[Kept] = []
     for layer, keep in zip(stack.layers, policy.keep, strict=True):
         x, saved = forward(layer, x, keep, how)
         kept.append(saved)
-    learned = x[batch.sources]
-    if base is None:
-        nats, d_learned = _head(stack, learned, batch.targets, factors, policy.head_rows)
-    else:
-        nats, d_learned = _soft_head(stack, learned, base, factors, max(1, policy.head_rows // 4))
+    sources = batch.sources if base is None else torch.cat([batch.sources, batch.soft])
+    nats, d_learned = _heads(stack, x[sources], batch.targets, base, factors, policy.head_rows)
     # Padding may name a source twice: its factor is zero, so what is added is zero.
-    dx = torch.zeros_like(x).index_add_(0, batch.sources, d_learned)
-    del x, learned, d_learned
+    dx = torch.zeros_like(x).index_add_(0, sources, d_learned)
+    del x, d_learned
     for layer in reversed(stack.layers):
         dx = backward(layer, kept.pop(), dx, how, to_input=bool(kept))
     return nats
+
+
+def _heads(
+    stack: Stack, x: Tensor, targets: Tensor, base: Tensor | None, factors: Tensor, rows: int
+) -> tuple[Tensor, Tensor]:
+    """(nats (L + S,), dx (L + S, K)): what is learned by `_head`, what is held by `_soft_head`."""
+    if base is None:
+        return _head(stack, x, targets, factors, rows)
+    size = len(targets)
+    soft = _soft_head(stack, x[size:], base, factors[size:], soft_rows(rows))
+    if not size:
+        return soft
+    hard = _head(stack, x[:size], targets, factors[:size], rows)
+    return torch.cat([hard[0], soft[0]]), torch.cat([hard[1], soft[1]])
 
 
 def _start(stack: Stack, batch: Pass, policy: Policy) -> tuple[Tensor, Setting]:
@@ -114,7 +126,7 @@ def _head(
 def _soft_head(
     stack: Stack, x: Tensor, base: Tensor, factors: Tensor, rows: int
 ) -> tuple[Tensor, Tensor]:
-    """As `_head`, of KL(base || tuned); several tables of logits exist at once, so fewer rows."""
+    """As `_head`, of KL(base || tuned); two tables of logits exist at once, so fewer rows."""
     norm = stack.norm
     nats: list[Tensor] = []
     slopes: list[Tensor] = []

@@ -8,6 +8,11 @@ from enum import Enum
 HEAD_ROWS = 1024  # learned tokens whose logits exist at once: 0.3 GB for 152 k words in bfloat16
 
 
+def soft_rows(head_rows: int) -> int:
+    """The same of tokens that are held to the base: two tables of logits exist at once."""
+    return max(1, head_rows // 2)
+
+
 class Keep(Enum):
     """From most memory to least."""
 

@@ -184,6 +184,46 @@ def _cross_entropy(
 
 
 @triton.jit
+def _more(values, top, total):
+    """The largest value so far and the sum of exp(value - largest), of one block more."""
+    highest = tl.maximum(top, tl.max(values))
+    return highest, total * tl.exp(top - highest) + tl.sum(tl.exp(values - highest))
+
+
+@triton.jit
+def _divergence(
+    logits, base, factors, nats, vocabulary, stride, base_stride, BLOCK: tl.constexpr
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    start = logits + row * stride
+    held = base + row * base_stride
+    top = -float("inf")
+    base_top = -float("inf")
+    total = 0.0
+    base_total = 0.0
+    for first in range(0, vocabulary, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        inside = at < vocabulary
+        top, total = _more(tl.load(start + at, inside, -float("inf")).to(tl.float32), top, total)
+        base_top, base_total = _more(
+            tl.load(held + at, inside, -float("inf")).to(tl.float32), base_top, base_total
+        )
+    sum_log = top + tl.log(total)
+    base_log = base_top + tl.log(base_total)
+    factor = tl.load(factors + row)
+    apart = 0.0
+    for first in range(0, vocabulary, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        inside = at < vocabulary
+        now = tl.load(start + at, inside, 0.0).to(tl.float32) - sum_log
+        then = tl.load(held + at, inside, 0.0).to(tl.float32) - base_log
+        likely = tl.exp(then)
+        apart += tl.sum(tl.where(inside, likely * (then - now), 0.0))
+        tl.store(start + at, (tl.exp(now) - likely) * factor, inside)
+    tl.store(nats + row, apart)
+
+
+@triton.jit
 def _quantize(x, out, scales, size, stride, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     largest = 0.0
@@ -317,5 +357,15 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
         _cross_entropy[(len(logits),)](
             logits, targets, factors if factors is not None else nats, nats, logits.shape[1],
             logits.stride(0), factors is not None, 4096, num_warps=8,
+        )  # fmt: skip
+    return nats
+
+
+def divergence(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
+    nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+    if len(logits):
+        _divergence[(len(logits),)](
+            logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), 4096,
+            num_warps=8,
         )  # fmt: skip
     return nats

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from suretune.model.keep import HEAD_ROWS, Keep, Policy
+from suretune.model.keep import HEAD_ROWS, Keep, Policy, soft_rows
 
 FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
 GIB = 2**30
@@ -20,6 +20,7 @@ CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
 SLACK = 0.3 * GIB  # what the allocator rounds up and splits
 SPLITS = 5  # copies of dq that deterministic attention sums on a card of 132 processors
 TILES = (1024, 512)  # tokens at once of an MLP that keeps nothing
+STATES = 1 / 16  # of the room: what the base's kept states may take on the card
 WORSE = {Keep.ALL: Keep.MLP_AGAIN, Keep.MLP_AGAIN: Keep.INPUT, Keep.INPUT: Keep.HOST}
 
 
@@ -95,8 +96,11 @@ def kept(shape: Shape, keep: Keep) -> int:
     return values * shape.bytes + 4 * shape.heads + 8
 
 
-def passing(shape: Shape, policy: Policy, tokens: int, learned: int) -> float:
-    """Bytes that come and go while one layer, or the head, is computed: the larger of the two."""
+def passing(shape: Shape, policy: Policy, tokens: int, learned: int, soft: int = 0) -> float:
+    """Bytes that come and go while one layer, or the head, is computed: the larger of the two.
+
+    `soft` tokens are held to the base, beside those that are learned.
+    """
     heads = shape.heads * shape.head_dim
     attention = 6 * shape.hidden + 8 * heads + 6 * shape.kv_heads * shape.head_dim
     sums = 4 * heads * SPLITS
@@ -108,20 +112,26 @@ def passing(shape: Shape, policy: Policy, tokens: int, learned: int) -> float:
         tokens * (attention * shape.bytes + sums),
         max(mlp) * shape.inner * shape.bytes + 6 * tokens * shape.hidden * shape.bytes,
     )
-    rows = min(learned, policy.head_rows)
-    head = rows * shape.vocabulary * shape.bytes + 4 * learned * shape.hidden * shape.bytes
+    rows = max(min(learned, policy.head_rows), 2 * min(soft, soft_rows(policy.head_rows)))
+    lines = 4 * learned + 5 * soft  # of a learned token's size; of the base's states one more
+    head = rows * shape.vocabulary * shape.bytes + lines * shape.hidden * shape.bytes
     return max(layer, head) + 4 * tokens * shape.head_dim * 2
 
 
-def needed(shape: Shape, policy: Policy, tokens: int, learned: int) -> float:
+def needed(shape: Shape, policy: Policy, tokens: int, learned: int, soft: int = 0) -> float:
     """Bytes of one pass beside what is fixed."""
-    return passing(shape, policy, tokens, learned) + tokens * sum(
+    return passing(shape, policy, tokens, learned, soft) + tokens * sum(
         kept(shape, keep) for keep in policy.keep
     )
 
 
+def states_bytes(shape: Shape, learned: int) -> int:
+    """What the base's hidden states of so many tokens take, kept for the whole run."""
+    return learned * shape.hidden * shape.bytes
+
+
 def choose_policy(
-    shape: Shape, room: float, tokens: int, learned: int, least: Keep = Keep.ALL
+    shape: Shape, room: float, tokens: int, learned: int, least: Keep = Keep.ALL, soft: int = 0
 ) -> Policy | None:
     """The cheapest policy whose pass fits into `room` bytes; None if even the smallest does not.
 
@@ -135,7 +145,7 @@ def choose_policy(
             for worse in range(shape.layers if below else 1):
                 keep = (below or level,) * worse + (level,) * (shape.layers - worse)
                 policy = Policy(keep, tile, HEAD_ROWS if level is Keep.ALL else HEAD_ROWS // 2)
-                if needed(shape, policy, tokens, learned) <= room:
+                if needed(shape, policy, tokens, learned, soft) <= room:
                     return policy
             if level is Keep.ALL:
                 break  # a smaller tile matters where something is computed again

@@ -138,6 +138,10 @@ def divergence(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
 
     The gradient of sum(factors * nats): factors * (softmax - the base's softmax), in place.
     """
+    if logits.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.divergence(logits, base, factors)
     tuned, held = _precise(logits).log_softmax(-1), _precise(base).log_softmax(-1)
     nats = F.kl_div(tuned, held, reduction="none", log_target=True).sum(-1)
     logits.copy_((tuned.exp() - held.exp()) * factors[:, None])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from suretune import rundir, typed
 from suretune.config import Resolved
+from suretune.data.choose import ANCHORS
 from suretune.data.collect import Collected
 from suretune.data.renames import parse_columns
 from suretune.data.sources import is_counted
@@ -53,10 +54,6 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             ' ({"role": "assistant", "content": "...", "weight": 2})',
             "想让某些行占更大比重,请在数据里给它们的 assistant 消息写上 `weight`"
             '({"role": "assistant", "content": "...", "weight": 2})'))  # fmt: skip
-    if config.engine.cuda_graphs and config.schedule.anchor_loss == "kl":
-        yield FlagFacts("conflicting-flags", "--cuda_graphs", "--anchor_loss", hint=Text(
-            "what the base predicts is computed between the passes, which no graph can hold",
-            "基座的预测要在两次计算之间得出,无法录进 CUDA graph"))  # fmt: skip
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
@@ -183,11 +180,11 @@ def _template(name: str) -> FlagFacts:
 def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
     """What can be said once the share of anchors is known."""
     schedule = resolved.config.schedule
-    if schedule.anchor_loss == "kl" and not schedule.anchor_ratio:
-        yield FlagFacts("no-effect", "--anchor_loss", "kl", hint=Text(
-            "this run has no anchors; give them a share, `--anchor_ratio 0.3`, or leave it out",
-            "这次运行没有通用问题;请用 `--anchor_ratio 0.3` 给它们一定比例,"
-            "或去掉这个参数"))  # fmt: skip
+    if resolved.given("anchor_loss") and not schedule.anchor_ratio:
+        share = f"`--anchor_ratio {ANCHORS:g}`"
+        yield FlagFacts("no-effect", "--anchor_loss", str(schedule.anchor_loss), hint=Text(
+            f"this run has no anchors; give them a share, {share}, or leave it out",
+            f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉这个参数"))  # fmt: skip
 
 
 def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:

@@ -34,12 +34,15 @@ from suretune.model.generate import Talker
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.memory import TILES
 from suretune.model.stack import Stack
+from suretune.model.states import States
 from suretune.train.adapters import Adapters
 from suretune.train.graph import Replayed, Size, choose_buckets
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
-TENSORS = ("ids", "positions", "starts", "sources", "targets", "weights")  # of a pass
+TENSORS = (  # of a pass
+    "ids", "positions", "starts", "sources", "targets", "weights", "soft", "soft_weights",
+)  # fmt: skip
 
 
 class Engine(Protocol):
@@ -143,7 +146,11 @@ class Plain:
 
 
 class Fast:
-    """By hand, padded to buckets and replayed."""
+    """By hand, padded to buckets and replayed.
+
+    spare: bytes that may be held between evaluations to be asked again; states_on_host: where the
+    base's hidden states of soft rows wait.
+    """
 
     def __init__(
         self,
@@ -153,6 +160,9 @@ class Fast:
         tokens_per_pass: int,
         policy: Policy,
         graphs: bool,
+        *,
+        spare: float = 0.0,
+        states_on_host: bool = False,
     ) -> None:
         self.stack = stack
         self.adapters = adapters
@@ -163,28 +173,41 @@ class Fast:
         self.buckets: list[Bucket] = []
         self.planned = ""  # the digest of the plan that they are for
         self.coming: Iterator[Sequence[Sample]] = iter(())
+        self.states = States(stack, on_host=states_on_host)
+        self.spare = spare
+        self._decoder: Decoder | None = None
         self._apply = Replayed(self._step, self.pool)
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Choose the buckets that the plan's passes will be padded to, and capture them."""
+        """Compute what the base says where it is held to, choose the buckets that the plan's passes
+        will be padded to, and capture them."""
+        # Of all rows, always: the same bits wherever the run goes on.
+        self.states.prepare(sample for sample in samples if sample.soft)
         if self.pool is None:
             return ""
         updates = [[samples[i] for i in update.samples] for update in plan.updates]
         # Of the whole plan: a resumed run must pad as the run that was never stopped.
         given = [chosen for rows in updates for chosen in self._passes(rows)]
-        sizes = [size_of(chosen) for chosen in given]
+        if not self.buckets or self.planned != plan.digest:
+            self.planned = plan.digest
+            if not self._captured(given) and not (self._silenced() and self._captured(given)):
+                self._without_graphs()
+                return "no CUDA graphs: there is no room for them"
+        self.coming = iter(updates[done + 1 :])
+        return ""
+
+    def _captured(self, given: Sequence[Sequence[Sample]]) -> bool:
+        """Whether there was room to capture buckets for these passes."""
+        self.buckets = []  # what was captured goes first
         try:
-            if not self.buckets or self.planned != plan.digest:
-                self.buckets, self.planned = [], plan.digest  # what was captured goes first
-                self.buckets = [Bucket(self, size) for size in choose_buckets(sizes)]
-                self._capture(given)
+            sizes = choose_buckets([size_of(chosen) for chosen in given])
+            self.buckets = [Bucket(self, size) for size in sizes]
+            self._capture(given)
         except RuntimeError as error:
             if not ran_out(error):
                 raise
-            self._without_graphs()
-            return "no CUDA graphs: there is no room for them"
-        self.coming = iter(updates[done + 1 :])
-        return ""
+            return False
+        return True
 
     def _capture(self, given: Sequence[Sequence[Sample]]) -> None:
         """Run every bucket once, and only then capture: what a graph holds nobody else can use.
@@ -202,14 +225,12 @@ class Fast:
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         parts = []
-        (hard, _), (soft, _) = parted(rows)
-        for chosen in self._passes(soft):
-            parts.append(self.one(make_pass(chosen, self.device), scale / loss_weight, soft=True))
-        for chosen in self._passes(hard):
+        for chosen in self._passes(rows):
             size = size_of(chosen)
             bucket = next((b for b in self.buckets if b.fits(size)), None)
             if bucket is None:
-                parts.append(self.one(make_pass(chosen, self.device), scale / loss_weight))
+                batch = make_pass(chosen, self.device, parted=True)
+                parts.append(self.one(batch, scale / loss_weight, self.held(chosen)))
             else:
                 parts.append(bucket.run(chosen, scale / loss_weight))
         self._look_ahead()
@@ -232,12 +253,27 @@ class Fast:
             if bucket is not None:
                 bucket.lay_out(chosen)
 
-    def one(self, batch: Pass, factor: float | Tensor, *, soft: bool = False) -> Tensor:
-        """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ()."""
-        factors = batch.weights * factor
-        base = fused.base_hidden(self.stack, batch, self.policy) if soft else None
+    def held(self, rows: Sequence[Sample]) -> Tensor | None:
+        """(S, K) the base's hidden states at what the soft ones of these rows predict, if any."""
+        soft = [row for row in rows if row.soft]
+        return self.states.of(soft) if soft else None
+
+    def one(self, batch: Pass, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
+        """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ().
+
+        base: what `held` gives, for a pass of which some positions are held to the base.
+        """
+        weights = batch.weights if base is None else torch.cat([batch.weights, batch.soft_weights])
+        factors = weights * factor
         nats = fused.gradient(self.stack, batch, factors, self.policy, base)
         return (nats * factors).sum()
+
+    def largest(self, rows: Sequence[Sample]) -> None:
+        """Compute a pass of these rows for the memory it takes: nothing is added, nothing kept."""
+        batch = make_pass(rows, self.device, parted=True)
+        like = self.stack.embedding.weight
+        base = like.new_zeros(len(batch.soft), like.shape[1]) if len(batch.soft) else None
+        self.one(batch, 0.0, base)
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         budget = min(self.tokens_per_pass, EVAL_TOKENS)
@@ -245,8 +281,10 @@ class Fast:
             try:
                 return self._mean_loss(samples, budget)
             except RuntimeError as error:
+                if not ran_out(error):
+                    raise
                 smaller, how = _smaller(budget, samples)
-                if not (how and ran_out(error)):
+                if not self._silenced() and not how:
                     raise
                 budget = smaller
                 _let_go(self.device)
@@ -262,7 +300,10 @@ class Fast:
         self._apply()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
-        """Smaller passes first; when a row alone is too much, keep less of it."""
+        """What only saves time goes first; then smaller passes; when a row alone is too much, keep
+        less of it."""
+        if self._silenced():
+            return "a decoder that is captured anew at each evaluation"
         self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
         if not how and set(self.policy.keep) != {Keep.HOST}:
             least = Keep.HOST if set(self.policy.keep) <= {Keep.INPUT, Keep.HOST} else Keep.INPUT
@@ -290,9 +331,21 @@ class Fast:
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:
-        decoder = Decoder(self.stack)
-        yield decoder
-        decoder.release()
+        """One decoder for the whole run: what it has captured stays, as far as memory allows."""
+        if self._decoder is None:
+            self._decoder = Decoder(self.stack)
+        self._decoder.look_round()
+        yield self._decoder
+        self._decoder.release(self.spare)
+
+    def _silenced(self) -> bool:
+        """Take back for good what the decoder holds; whether it held anything."""
+        held = self._decoder is not None and self._decoder.held_bytes() > 0
+        if self._decoder is not None and held:
+            self._decoder.release()
+            self.spare = 0.0
+            _let_go(self.device)
+        return held
 
     def drift(self, samples: Sequence[Sample]) -> float:
         total = 0.0
@@ -320,10 +373,17 @@ class Bucket:
             sources=torch.zeros(size.learned, dtype=torch.long, device=device),
             targets=torch.zeros(size.learned, dtype=torch.long, device=device),
             weights=torch.zeros(size.learned, device=device),
+            soft=torch.zeros(size.soft, dtype=torch.long, device=device),
+            soft_weights=torch.zeros(size.soft, device=device),
         )
+        self.engine = engine
+        like = engine.stack.embedding.weight
+        self.base = like.new_zeros(size.soft, like.shape[1]) if size.soft else None
         self.factor = torch.zeros((), device=device)
         self.laid_out: dict[tuple[int, ...], Pass] = {}
-        self.replayed = Replayed(lambda: engine.one(self.buffers, self.factor), engine.pool)
+        self.replayed = Replayed(
+            lambda: engine.one(self.buffers, self.factor, self.base), engine.pool
+        )
 
     def fits(self, size: Size) -> bool:
         """Whether such a pass has room."""
@@ -333,6 +393,7 @@ class Bucket:
             size.tokens <= mine.tokens
             and rows <= mine.rows
             and size.learned <= mine.learned
+            and size.soft <= mine.soft
             and size.longest <= mine.longest
         )
 
@@ -342,7 +403,7 @@ class Bucket:
             self.laid_out[_key(rows)] = self._padded(rows)
 
     def _padded(self, rows: Sequence[Sample]) -> Pass:
-        made = pad_pass(make_pass(rows, torch.device("cpu")), self.buffers)
+        made = pad_pass(make_pass(rows, torch.device("cpu"), parted=True), self.buffers)
         if not self.buffers.ids.is_cuda:
             return made
         tensors = {name: getattr(made, name).pin_memory() for name in TENSORS}
@@ -353,6 +414,12 @@ class Bucket:
         padded = self.laid_out.pop(_key(rows), None) or self._padded(rows)
         for name in TENSORS:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
+        if self.base is not None:
+            held = self.engine.held(rows)
+            size = 0 if held is None else len(held)
+            if held is not None:
+                self.base[:size].copy_(held)
+            self.base[size:].zero_()  # what an earlier pass left may not be finite
         self.factor.fill_(factor)
         return self.replayed().clone()
 
@@ -389,4 +456,6 @@ def _key(rows: Sequence[Sample]) -> tuple[int, ...]:
 def size_of(rows: Sequence[Sample]) -> Size:
     """What a pass of these rows holds."""
     lengths = [len(row.ids) for row in rows]
-    return Size(sum(lengths), len(rows), sum(row.learned for row in rows), max(lengths))
+    soft = sum(row.learned for row in rows if row.soft)
+    learned = sum(row.learned for row in rows) - soft
+    return Size(sum(lengths), len(rows), learned, max(lengths), soft)

@@ -20,12 +20,14 @@ CAPTURE = 2048  # tokens that could be computed in the time that one capture cos
 
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
-    """What a pass holds at most: tokens, rows, learned tokens, the longest row's tokens."""
+    """What a pass holds at most: tokens, rows, learned tokens, the longest row's tokens; and tokens
+    that are held to the base."""
 
     tokens: int
     rows: int
     learned: int
     longest: int
+    soft: int = 0
 
 
 def up(number: int, step: int) -> int:
@@ -70,7 +72,8 @@ def _filled(sizes: Sequence[Size], tops: Sequence[int]) -> list[Size]:
         longest = max(s.longest for s in inside)
         padding = up(top - min(s.tokens for s in inside), longest) // longest
         learned = up(max(s.learned for s in inside), 16)
-        made.append(Size(top, max(s.rows for s in inside) + padding, learned, longest))
+        soft = up(max(s.soft for s in inside), 16)
+        made.append(Size(top, max(s.rows for s in inside) + padding, learned, longest, soft))
     return made
 
 

@@ -10,14 +10,24 @@ from typing import Any
 import torch
 from peft import PeftModel
 
+from suretune.data.anchors import MOST
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
-from suretune.model.batch import make_pass
 from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
 from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.linear import fuse_linears
-from suretune.model.memory import GIB, SLACK, TILES, Shape, choose_policy, needed, shape_of
+from suretune.model.memory import (
+    GIB,
+    SLACK,
+    STATES,
+    TILES,
+    Shape,
+    choose_policy,
+    needed,
+    shape_of,
+    states_bytes,
+)
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
@@ -130,9 +140,10 @@ def _on_cuda(
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
     room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
-    # What the base predicts is computed between the passes, which a graph cannot wait for.
-    soft = any(sample.soft for sample in samples)
-    graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight) and not soft
+    states = states_bytes(shape, _held_tokens(samples))
+    on_host = states > STATES * room
+    room -= 0 if on_host else states
+    graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
     found: Way | None = before
     for _ in range(6):
         found = found or choose_way(
@@ -143,27 +154,29 @@ def _on_cuda(
         rows = largest_pass(samples, plan, found.tokens_per_pass)
         # Page-locked memory must not be taken while a graph is captured; such passes are long.
         replay = graphs and Keep.HOST not in found.policy.keep
-        engine = Fast(stack, adapters, device, found.tokens_per_pass, found.policy, replay)
+        size = size_of(rows)
+        used = needed(shape, found.policy, size.tokens, size.learned, size.soft)
+        engine = Fast(
+            stack, adapters, device, found.tokens_per_pass, found.policy, replay,
+            spare=max(0.0, room - used) / 2,  # evaluations need room to compute in, too
+            states_on_host=on_host,
+        )  # fmt: skip
         base = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         try:
-            if soft:
-                engine.backward(rows, 1.0, 1.0)
-            else:
-                engine.one(make_pass(rows, device), 0.0)
+            engine.largest(rows)
         except RuntimeError as error:
             if not ran_out(error):
                 raise
             found, room = None, room * 0.9
         else:
             adapters.zero()
-            size = size_of(rows)
-            predicted = base + needed(shape, found.policy, size.tokens, size.learned)
             return Started(engine, {
                 "engine": "fused", "keep": str(found.policy),
                 "tokens_per_pass": found.tokens_per_pass, "largest_pass": size.tokens,
-                "predicted": int(predicted), "measured": torch.cuda.max_memory_allocated(device),
-                **({"graphs": "none: --anchor_loss kl"} if soft else {}),
+                "predicted": int(base + used),
+                "measured": torch.cuda.max_memory_allocated(device),
+                **({"base_states": states, "states_on_host": on_host} if states else {}),
             }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()
@@ -173,6 +186,12 @@ def _on_cuda(
     there = free_bytes(asked, device)
     found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
     return SetupFacts("out-of-memory", str(longest.origin), found=found_text)
+
+
+def _held_tokens(samples: Sequence[Sample]) -> int:
+    """At most so many different tokens are held to the base: anchors stand in for each other."""
+    each = [sample.learned for sample in samples if sample.soft]
+    return min(len(each), MOST) * max(each, default=0)
 
 
 def choose_way(
@@ -186,7 +205,7 @@ def choose_way(
     way = None
     for budget in (asked.tokens_per_pass,) if asked.tokens_per_pass else BUDGETS:
         size = largest(budget)
-        policy = choose_policy(shape, room, size.tokens, size.learned, least)
+        policy = choose_policy(shape, room, size.tokens, size.learned, least, size.soft)
         if policy is None:
             continue
         way = Way(budget, policy)

@@ -31,7 +31,7 @@ from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.batch import mean_loss
 from suretune.model.decode import Decoder
-from suretune.model.device import DTYPES
+from suretune.model.device import DTYPES, ran_out
 from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
@@ -164,8 +164,12 @@ def measure(
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
-        if isinstance(speaker, Decoder):
-            speaker.release()
+        try:
+            return mean_loss(tuned, rows, budget, device)
+        except RuntimeError as error:
+            if not (isinstance(speaker, Decoder) and ran_out(error)):
+                raise
+        speaker.release()  # what it has captured for the questions that are still to be asked
         return mean_loss(tuned, rows, budget, device)
 
     answers = ask(speaker, tokenizer, questions, loss_of)
