@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,12 +68,18 @@ def _right_answers(
     return made
 
 
+def on_the_way(questions: Questions) -> Questions:
+    """What chooses between weights may ask of these: nothing that is kept for the proof."""
+    judged = asked_on_the_way(questions.probes)
+    return replace(questions, probes=judged, held_out=(), general=(), rows=())
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What is asked on the way, and what has to hold."""
 
     tokenizer: ChatTokenizer
-    questions: Questions
+    questions: Questions  # of `on_the_way`
     way: WayAnswers | None  # the base's
     learned: Learned  # what general answers must not say
     apart: Sequence[Sample]  # anchors that are not learned
@@ -81,7 +87,7 @@ class Judge:
 
     def look(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
         """Everything that is worth asking after update `step`."""
-        judged = asked_on_the_way(self.questions.probes)
+        judged = self.questions.probes
         if not judged:  # questions that are only shown prove nothing
             return Evaluation(step, held_out)
         first = [p for p in judged if p.kind == MUST_PASS]
