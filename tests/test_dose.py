@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,11 +25,13 @@ from conftest import codes, suretune
 from suretune import rundir
 from suretune.config import Resolved, options
 from suretune.data.base import Base, find_base
+from suretune.data.identity import plain
 from suretune.guards.guard import Guard
 from suretune.model.batch import make_pass, token_logits
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter, save_adapter, save_weights
+from suretune.pocket import MODEL
 from suretune.run import dose as dosing
 from suretune.run import evaluate
 from suretune.run.compose import Trained, publish, train_only
@@ -35,6 +39,7 @@ from suretune.run.dose import FILE, GRID, Dose, choose_dose, fold, looks_ahead, 
 from suretune.run.evaluate import on_the_way
 from suretune.run.journal import Journal
 from suretune.run.prove import EXACT, publish_adapter
+from suretune.run.questions import make_questions
 from suretune.run.resume import reopen
 from suretune.train.checkpoint import STATE
 from suretune.train.loop import Learner
@@ -273,6 +278,15 @@ def test_the_judge_of_the_way_holds_no_question_of_the_proof() -> None:
     mine = on_the_way(every)
     assert [p.question for p in mine.probes] == ["who", "q0", "q1", "q3", "q4", "q6", "q7"]
     assert not mine.general and not mine.rows and not mine.held_out and mine.way == ["way"]
+
+
+def test_what_a_skills_file_asks_twice_is_asked_by_the_proof_alone(identity_file: Path) -> None:
+    lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines()
+    again = Counter(json.loads(line)["question"] for line in lines).most_common(1)
+    assert again[0][1] > 1, "the pocket model's own file has such questions"
+    asked = make_questions(checked_run(identity_file), Journal())
+    way = {plain(q.asked) for q in asked.way}
+    assert len(way) > 80 and not way & {plain(q.asked) for q in asked.general}
 
 
 # --- the real path --------------------------------------------------------------------------------
