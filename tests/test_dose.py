@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,32 +55,41 @@ from test_laws import CPU, checked_run, make_learner
 # --- the rule -------------------------------------------------------------------------------------
 
 
-def asked_of(passes: Callable[[float], bool]) -> tuple[float, list[float]]:
-    """What is chosen, and what was asked for it."""
-    asked: list[float] = []
+Asked = Callable[[float], bool]
 
-    def look(dose: float) -> bool:
-        asked.append(dose)
-        return passes(dose)
 
-    return smallest(look), asked
+def asked_of(passes: Asked, holds: Asked) -> tuple[float, list[float], list[float]]:
+    """What is chosen, and of which doses the probes, and everything, was asked for it."""
+    probes: list[float] = []
+    everything: list[float] = []
+
+    def noted(answer: Asked, asked: list[float]) -> Asked:
+        return lambda dose: asked.append(dose) or answer(dose)
+
+    return smallest(noted(passes, probes), noted(holds, everything)), probes, everything
 
 
 @pytest.mark.parametrize("least", GRID)
 def test_one_step_above_the_least_dose_that_passes(least: float) -> None:
-    chosen, asked = asked_of(lambda dose: dose >= least)
+    chosen, probes, everything = asked_of(lambda dose: dose >= least, lambda dose: dose >= least)
     assert chosen == GRID[min(GRID.index(least) + 1, len(GRID) - 1)]
-    assert len(asked) == len(set(asked)) <= 4 and 1.0 not in asked
-    assert chosen == 1.0 or chosen in asked, "what is published was asked itself"
+    assert len(probes) == len(set(probes)) == 3 and 1.0 not in probes
+    assert everything == ([] if chosen == 1.0 else [chosen]), "what is published, and no other"
 
 
 def test_whatever_passes_what_is_published_was_seen_to_pass() -> None:
-    """All 128 ways in which noise can let doses pass and fail."""
-    for number in range(2**7):
-        passing = {dose for bit, dose in enumerate(GRID[:-1]) if number >> bit & 1}
-        chosen, asked = asked_of(passing.__contains__)
-        assert chosen == 1.0 or chosen in passing & set(asked)
-        assert len(asked) == len(set(asked)) <= 6 and 1.0 not in asked
+    """All ways in which noise can let doses pass and fail, with the probes and with all else."""
+    subsets = [{d for bit, d in enumerate(GRID[:-1]) if n >> bit & 1} for n in range(2**7)]
+    for passing, holding in product(subsets, subsets):
+        chosen, probes, everything = asked_of(passing.__contains__, holding.__contains__)
+        assert chosen == 1.0 or chosen in holding & set(everything)
+        assert len(set(probes)) + len(set(everything)) == len(probes) + len(everything) <= 6
+
+
+def test_where_the_step_more_does_not_hold_the_next_may() -> None:
+    assert asked_of(lambda dose: dose >= 0.4, lambda dose: dose >= 0.7)[0] == 0.7
+    chosen, _, everything = asked_of(lambda dose: dose >= 0.4, lambda dose: dose >= 0.8)
+    assert chosen == 1.0 and everything == [0.5, 0.6, 0.7]
 
 
 # --- what is folded -------------------------------------------------------------------------------
@@ -170,9 +180,12 @@ class Fake:
         self.measured.append(self.dose)
         return self.loss(self.dose)
 
-    def look(self, engine: object, step: int, loss: float | None) -> Evaluation:
+    def look_at_probes(self, engine: object, step: int, loss: float | None) -> Evaluation:
         self.asked.append(self.dose)
         return Evaluation(step, loss, 9, 10, proven=self.dose >= self.passes)
+
+    def look(self, engine: object, step: int, loss: float | None) -> Evaluation:
+        return replace(self.look_at_probes(engine, step, loss), leaked=round(10 * self.dose))
 
 
 def job_of(
@@ -206,9 +219,10 @@ def chosen_by(run: Path, fake: Fake, **about: Any) -> Dose:
 def test_the_kept_checkpoint_is_searched_and_what_was_tried_is_told(tmp_path: Path) -> None:
     fake = Fake(0.5)
     found = chosen_by(tmp_path, fake)
-    assert found.value == 0.6 and fake.asked == [0.6, 0.4, 0.5]
+    assert found.value == 0.6 and fake.asked == [0.6, 0.4, 0.5, 0.6]
     assert [one.dose for one in found.tried] == [1.0, 0.6, 0.4, 0.5]
-    assert found.found is not None and found.found.dose == 0.6 and found.tried[0].leaked == 5
+    assert [one.leaked for one in found.tried] == [5, 6, None, None]
+    assert found.found is not None and found.found.dose == 0.6
 
 
 def test_what_is_not_proven_keeps_all_of_its_strength(tmp_path: Path) -> None:

@@ -347,13 +347,14 @@ def updates_made(report: Report) -> str:
 
 
 def dose(report: Report) -> str:
-    """`0.7 of the trained adapter (4 others asked)`; empty where all of it was published."""
+    """`0.7 of the trained adapter (5 doses tried)`; empty where all of it was published."""
     value, tried = part(report, "dose", "value"), several(report, "dose", "tried")
     if not is_number(value) or value == 1:
         return ""
     said = words(f"{value:g} of the trained adapter", f"训练所得适配器的 {value:g}")
-    others = len({one.get("dose") for one in tried if isinstance(one, Mapping)} - {value})
-    return said + (words(f" ({others} others asked)", f"（另试过 {others} 级）") if others else "")
+    if part(report, "dose", "given") or not tried:
+        return said
+    return said + words(f" ({len(tried)} doses tried)", f"（试过 {len(tried)} 级）")
 
 
 def passed_mark(passed: Any) -> str:

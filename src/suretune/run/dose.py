@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,14 @@ from suretune.model.lora import WEIGHTS
 from suretune.run.check import Checked
 from suretune.run.fit import Fit, Watcher
 from suretune.run.resume import evaluation_of
+from suretune.train.engine import Engine
 from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+MORE = 3  # doses above the least that may be published
 USUAL = 4  # looks that a search takes where lower doses pass less
+Look = Callable[[Engine, int, float | None], Evaluation]
 FILE = "dose.json"  # of a run: so that going on with it publishes the same
 
 
@@ -31,7 +33,8 @@ FILE = "dose.json"  # of a run: so that going on with it publishes the same
 class Dose:
     """A share of the trained strength, and what was asked at which, full strength first.
 
-    `given`: it was asked for, not searched.
+    General questions are asked of what may be published alone; at other doses `proven` is what the
+    probes say. `given`: it was asked for, not searched.
     """
 
     value: float = 1.0
@@ -47,18 +50,18 @@ class Dose:
         return asdict(self)
 
 
-def smallest(passes: Callable[[float], bool]) -> float:
-    """The least dose of the grid that passes, by bisection, and a step more.
+def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) -> float:
+    """The least dose of the grid that passes, by bisection, and a step more, where that holds.
 
-    Full strength is known to pass and not asked. Where the step more does not pass, which noise can
-    bring about, it is the next one that does. No dose is asked twice; six at most, four as a rule.
+    `passes` is cheap, `holds` asks everything; of full strength both are known. Where the step more
+    does not hold, which noise can bring about, one of the next two may; else all is published. So
+    there are six looks at most, four as a rule.
     """
-    known = cache(passes)
     low, high = 0, len(GRID) - 1
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if known(GRID[middle]) else (middle + 1, high)
-    return next((dose for dose in GRID[high + 1 : -1] if known(dose)), GRID[-1])
+        low, high = (low, middle) if passes(GRID[middle]) else (middle + 1, high)
+    return next((dose for dose in GRID[high + 1 : -1][:MORE] if holds(dose)), GRID[-1])
 
 
 def looks_ahead(checked: Checked) -> int:
@@ -93,30 +96,29 @@ def _asked_for(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None
         if given == 1 or not job.checked.plan.probe_steps:
             return Dose(given, given=given != 1)
         begins()
-        found = _look(job, step, given, None)
+        found = _look(job, step, given, job.judge.look, None)
         watcher.evaluated(found)
-        return Dose(given, (*_known_of(full), found), given=True)
+        return Dose(given, (full, found) if full and full.asked else (found,), given=True)
     taught_more = not job.checked.about_identity  # than what the probes ask for
     if full is None or not full.proven or (taught_more and not job.held_out):
         return Dose()
     begins()
     most = job.learner.engine.mean_loss(job.held_out) if taught_more else None
-    tried = [full]
+    tried = {full.dose: full}
 
-    def passes(dose: float) -> bool:
-        tried.append(_look(job, step, dose, most))
-        watcher.evaluated(tried[-1])
-        return tried[-1].proven
+    def by(judge: Look) -> Callable[[float], bool]:
+        def good(dose: float) -> bool:
+            tried[dose] = _look(job, step, dose, judge, most)
+            watcher.evaluated(tried[dose])
+            return tried[dose].proven
 
-    value = smallest(passes)
-    return Dose(value, tuple(tried))
+        return good
+
+    value = smallest(by(job.judge.look_at_probes), by(job.judge.look))
+    return Dose(value, tuple(tried.values()))
 
 
-def _known_of(full: Evaluation | None) -> tuple[Evaluation, ...]:
-    return (full,) if full and full.asked else ()
-
-
-def _look(job: Fit, step: int, dose: float, most: float | None) -> Evaluation:
+def _look(job: Fit, step: int, dose: float, judge: Look, most: float | None) -> Evaluation:
     """What is asked on the way, of the learner at this dose; it has its full strength afterwards.
 
     `most`: the held-out loss, in nats a token, above which nothing is asked: then the rows teach
@@ -127,7 +129,7 @@ def _look(job: Fit, step: int, dose: float, most: float | None) -> Evaluation:
         loss = None if most is None else learner.engine.mean_loss(job.held_out)
         if loss is not None and most is not None and loss > most:
             return Evaluation(step, loss, dose=dose)
-        return replace(job.judge.look(learner.engine, step, loss), dose=dose)
+        return replace(judge(learner.engine, step, loss), dose=dose)
 
 
 def fold(learner: Learner, dose: float) -> None:

@@ -166,7 +166,7 @@ def _dose(report: Report) -> tuple[Section, ...]:
 
     def row(one: Report) -> tuple[Line, ...]:
         passes = words("✓ passes", "✓ 通过") if one.get("proven") else words("✗ no", "✗ 未通过")
-        if not one.get("asked"):
+        if not one.get("asked"):  # what the rows teach beside the probes is being lost
             passes = words("✗ held-out loss rises", "✗ 留出损失升高")
         if one.get("dose") == value:
             passes += words(", published", "，已发布")
@@ -180,13 +180,14 @@ def _dose(report: Report) -> tuple[Section, ...]:
         words("general questions right", "通用题答对"),
         words("answered with the rows' words", "答成训练数据的内容"),
         words("drift", "偏离"),
-        words("within bounds", "在界限内"),
+        words("what was asked", "所问的问题"),
     )
     chosen = words(
-        "The smallest share of the trained strength at which everything asked on the way passes, "
-        "and a step more. No question that only the proof asks took part; checkpoints have all.",
-        "取途中提问全部通过的最小强度，再留一级余量。这里没有用到最终验证才问的问题；"
-        "检查点仍保留全部强度。",
+        "The smallest share of the trained strength at which enough probes pass, and a step more; "
+        "general questions are asked of that one. No question that only the proof asks took part; "
+        "checkpoints have full strength.",
+        "取验证问题足以通过的最小强度，再留一级余量；通用题只问要发布的这一级。"
+        "这里没有用到最终验证才问的问题；检查点仍保留全部强度。",
     )
     if part(report, "dose", "given"):
         chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
