@@ -296,6 +296,7 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
             arrow(part(held, "before"), part(held, "after"), decimal),
         ),
         (words("updates made", "更新次数"), updates_made(report)),
+        *(((words("dose", "强度"), dose(report)),) if dose(report) else ()),
         (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
     )
 
@@ -343,6 +344,17 @@ def updates_made(report: Report) -> str:
         said += words(f"; drift {drift:.2f} nats", f";偏离 {drift:.2f} 奈特")
     why = report.get("stopped_early")
     return f"{said}: {say(Text(**why))}" if why else said
+
+
+def dose(report: Report) -> str:
+    """`0.7 of the trained adapter (5 doses tried)`; empty where all of it was published."""
+    value, tried = part(report, "dose", "value"), several(report, "dose", "tried")
+    if not is_number(value) or value == 1:
+        return ""
+    said = words(f"{value:g} of the trained adapter", f"训练所得适配器的 {value:g}")
+    if part(report, "dose", "given") or not tried:
+        return said
+    return said + words(f" ({len(tried)} doses tried)", f"（试过 {len(tried)} 级）")
 
 
 def passed_mark(passed: Any) -> str:

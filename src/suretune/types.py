@@ -198,7 +198,8 @@ class Evaluation:
     `passed` of the `asked` probes; of the general questions of the way, `general` is the share
     right, `leaked` how many answers have the new name or the rows' words, `likelihood` the change
     of the mean log-likelihood of the base's right answers; `drift` is the mean KL divergence from
-    the base on questions that were not learned. Both in nats per token.
+    the base on questions that were not learned. Both in nats per token. `dose`: which share of
+    the adapter's strength was asked.
     """
 
     step: int
@@ -210,6 +211,7 @@ class Evaluation:
     likelihood: float | None = None
     drift: float | None = None
     proven: bool = False  # within all bounds of the proof
+    dose: float = 1.0
 
 
 # --- what guards judge ------------------------------------------------------------------------
@@ -386,6 +388,7 @@ class ProofFacts:
     answers_fit: bool = True  # the rows' answers are shorter than that limit
     held_out_least: float | None = None  # of all evaluations
     held_out_least_step: int = 0
+    dose: float = 1.0  # share of the trained strength that was published
     run: str = ""  # the run's folder
 
 

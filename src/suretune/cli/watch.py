@@ -9,6 +9,7 @@ from suretune.words import say
 STAGES = {
     "base": Text("the base answers", "基座模型先作答"),
     "train": Text("training", "训练"),
+    "dose": Text("how little of it is enough", "看强度减到多小仍能通过"),
     "proof": Text("proof in a fresh process", "在全新的进程中验证"),
 }
 
@@ -49,8 +50,11 @@ class Watch:
         if found.drift is not None:
             en.append(f"drift {found.drift:.3f}")
             zh.append(f"偏离 {found.drift:.3f}")
-        step = found.step
-        said = Text(f"· after {step} updates: {', '.join(en)}", f"· {step} 次更新后:{','.join(zh)}")
+        step, dose = found.step, f"{found.dose:g}"
+        when = Text(f"after {step} updates", f"{step} 次更新后")
+        if found.dose != 1:
+            when = Text(f"at dose {dose}", f"强度 {dose}")
+        said = Text(f"· {when.en}: {', '.join(en)}", f"· {when.zh}:{','.join(zh)}")
         self.progress.note(say(said))
 
     def close(self) -> None:

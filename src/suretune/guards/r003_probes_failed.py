@@ -7,7 +7,8 @@ Why it matters: a low loss shows that the rows were learned by heart. Only the a
 the model does what it was trained for.
 
 How to mend it: add rows that are worded like the question that failed, or raise
-`--num_train_epochs`; `suretune report RUN` shows every answer before and after.
+`--num_train_epochs`; if less than the trained strength was published, `--adapter_dose 1` publishes
+all of it. `suretune report RUN` shows every answer before and after.
 
 R003 probes-failed：通过的验证问题太少。
 
@@ -15,7 +16,8 @@ R003 probes-failed：通过的验证问题太少。
 
 为什么重要：损失低只说明训练数据背下来了；模型有没有学会，要看它的回答。
 
-怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`；`suretune report RUN`
+怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`；
+如果发布的强度小于训练所得，`--adapter_dose 1` 会按全部强度发布。`suretune report RUN`
 会列出每个问题训练前后的回答。
 """
 
@@ -35,7 +37,18 @@ def check(facts: ProofFacts) -> Values | None:
         "needed": needed,
         "first": first,
         "advice": facts.if_fails,
+        "dose": _dose(facts.dose),
     }
+
+
+def _dose(dose: float) -> Text:
+    """What else may help where not all of the trained strength was published."""
+    if dose == 1:
+        return Text("", "")
+    return Text(
+        f" Or train with `--adapter_dose 1`: {dose:g} of the trained strength was published.",
+        f"也可以用 `--adapter_dose 1` 训练：这次只发布了训练所得强度的 {dose:g}。",
+    )
 
 
 GUARD = Guard(
@@ -55,7 +68,7 @@ GUARD = Guard(
         "模型有没有学会，看的是回答，不是损失。",
     ),
     fix=Text(
-        "Add rows worded like that question, or raise `--num_train_epochs`.",
-        "补充与这个问题说法相近的数据，或者调大 `--num_train_epochs`。",
+        "Add rows worded like that question, or raise `--num_train_epochs`.{dose}",
+        "补充与这个问题说法相近的数据，或者调大 `--num_train_epochs`。{dose}",
     ),
 )

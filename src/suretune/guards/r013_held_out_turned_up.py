@@ -1,7 +1,8 @@
 """R013 held-out-turned-up: the loss on held-out rows fell, then rose again.
 
 What it looks at: the lowest loss on the held-out rows along the way, and the loss of the weights
-that were kept. More than 0.05 nats a token between them (5 % in perplexity) are told.
+that were kept. More than 0.05 nats a token between them (5 % in perplexity) are told. An adapter
+that is published at a smaller dose is another one than those on the way, and not compared.
 
 Why it matters: from the lowest point on, the model learned its rows by heart, at the cost of
 everything that is like them.
@@ -13,6 +14,7 @@ R013 held-out-turned-up：留出数据上的损失先降后升。
 
 看什么：途中留出数据的最低损失，与最后保留的权重的损失。
 相差超过每 token 0.05 奈特（困惑度的 5%）就会提示。
+以较小强度发布的适配器与途中的不是同一个，不作比较。
 
 为什么重要：从最低点往后，模型是在死记训练数据，与之相近的其他内容反而变差。
 
@@ -27,7 +29,7 @@ TURNED = 0.05  # nats per token; evaluations of a run that only wavers stay with
 
 def check(facts: ProofFacts) -> Values | None:
     least, kept = facts.held_out_least, facts.held_out_after
-    if least is None or kept is None or kept - least <= TURNED:
+    if facts.dose != 1 or least is None or kept is None or kept - least <= TURNED:
         return None
     if facts.held_out_before is not None and least >= facts.held_out_before:
         return None  # it never fell: R006

@@ -102,10 +102,15 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """The two files that PEFT, vLLM and others read."""
+    save_weights(model, folder)
+    model.peft_config["default"].save_pretrained(str(folder))
+
+
+def save_weights(model: PeftModel, folder: Path) -> None:
+    """The adapters' tensors as they are, without their configuration."""
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: t.detach().to("cpu").contiguous() for name, t in state.items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    model.peft_config["default"].save_pretrained(str(folder))
 
 
 def load_weights(model: PeftModel, folder: Path) -> None:

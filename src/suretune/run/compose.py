@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from suretune import rundir
 from suretune.config import Resolved
@@ -21,7 +22,8 @@ from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
 from suretune.run.check import Checked, with_weights
-from suretune.run.evaluate import Judge, WayAnswers, ask_way
+from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
+from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.flags import parse_seconds
@@ -30,6 +32,7 @@ from suretune.run.kept import judge_kept, learned_on_the_way
 from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
+    kept_checkpoint,
     measure_proof,
     proof_facts,
     publish_adapter,
@@ -95,8 +98,7 @@ def train_and_prove(
                 trained = train_only(
                     checked, run, journal, watcher, resume=resume, checkpoint=checkpoint
                 )
-                watcher.stage("proof")
-                return _prove(trained, journal, prover)
+                return _prove(trained, journal, prover, watcher)
         except Stopped as stopped:
             try:
                 if journal.run and not _has_verdict(run):  # else the folder is gone
@@ -108,7 +110,7 @@ def train_and_prove(
             if not ran_out(error):
                 raise
             raise memory_stop(error, run, journal) from error
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             end = disk_stop(error, run, journal)
             if end is None:
                 raise
@@ -151,7 +153,7 @@ def train_only(
     watcher.planned(checked.plan.schedule.total)
     proof = checked.resolved.config.proof
     taught = learned_on_the_way(checked, questions, before)
-    judge = Judge(checked.tokenizer, questions, way, taught, apart, proof)
+    judge = Judge(checked.tokenizer, on_the_way(questions), way, taught, apart, proof)
     job = make_fit(checked, run, journal, learner, judge)
     job.deadline = deadline
     fit(job, watcher, continue_from(job, checkpoint) if resume else 0)
@@ -170,6 +172,7 @@ def _within_budget(
         answering = clock["base_answers"] - clock["load"]
         # The fresh process loads and answers as this one did; then logits and the report.
         reserve = clock["base_answers"] - clock["startup"] + 1.0
+        reserve += looks_ahead(checked) * answering / 2
         until = Clock(clock["process"], clock["process"] + seconds)
         deadline = until.end - reserve
         if not is_cut(checked.resolved) and not rundir.checkpoints(run):
@@ -217,13 +220,29 @@ def _base_answers(
     return before, way, *anchors
 
 
-def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:
-    job, questions, clock = trained.job, trained.questions, trained.clock
-    kept = publish_adapter(job)
+def publish(trained: Trained, watcher: Stages) -> Dose:
+    """The adapter of the kept checkpoint in its folder and, the very same, in memory; its dose."""
+    job = trained.job
+    kept = kept_checkpoint(job)
     if kept != rundir.checkpoints(job.run)[-1][1]:  # training went on after the best one
         restore(kept, job.learner)
+    dose = choose_dose(job, kept, watcher, lambda: watcher.stage("dose"))
+    if dose != Dose():
+        trained.clock["dose"] = time.perf_counter()
+        job.journal.event("dose", **dose.line())
+    fold(job.learner, dose.value)
+    publish_adapter(job, kept, dose)
+    return dose
+
+
+def _prove(
+    trained: Trained, journal: Journal, prover: Prover, watcher: Stages
+) -> tuple[dict[str, Any], int]:
+    job, questions, clock = trained.job, trained.questions, trained.clock
+    dose = publish(trained, watcher)
+    watcher.stage("proof")
     ready_proof(job, questions, job.learner.model)
-    about = _about(job)
+    about = _about(job, dose)
     _forget(job)
     proven = measure_proof(
         job.run, job.checked.resolved, questions, trained.before, journal, prover
@@ -232,7 +251,7 @@ def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str
     return _conclude(job.checked, job.run, journal, proven, about, clock)
 
 
-def _about(job: Fit) -> dict[str, Any]:
+def _about(job: Fit, dose: Dose) -> dict[str, Any]:
     model = job.learner.model
     trained = sum(p.numel() for p in job.learner.adapters.parameters.values())
     targets = sorted(
@@ -245,12 +264,15 @@ def _about(job: Fit) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": asdict(job.stopped_early) if job.stopped_early else None,
-        "kept": _kept(job),
+        "kept": _kept(job, dose),
+        "dose": dose.line() if dose != Dose() else None,
     }
 
 
-def _kept(job: Fit) -> dict[str, Any] | None:
-    """What was measured where the published weights come from, if anything was."""
+def _kept(job: Fit, dose: Dose) -> dict[str, Any] | None:
+    """What was measured of the published weights; without that, where they come from."""
+    if dose.found is not None:
+        return asdict(dose.found)
     found = [e for e in job.evals if e.step == _kept_step(job.run)]
     return asdict(found[-1]) if found else None
 
@@ -279,7 +301,8 @@ def _conclude(
     evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= last]
     before = time.perf_counter()
     kept = judge_kept(run, proven.result)
-    facts = replace(proof_facts(proven, kept, checked, evals), run=str(run))
+    facts = proof_facts(proven, kept, checked, evals)
+    facts = replace(facts, run=str(run), dose=(about["dose"] or {"value": 1.0})["value"])
     journal.look(facts)
     if kept:
         journal.look_at_all(kept.all_facts)

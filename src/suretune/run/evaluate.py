@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,12 +68,18 @@ def _right_answers(
     return made
 
 
+def on_the_way(questions: Questions) -> Questions:
+    """What chooses between weights may ask of these: nothing that is kept for the proof."""
+    judged = asked_on_the_way(questions.probes)
+    return replace(questions, probes=judged, held_out=(), general=(), rows=())
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What is asked on the way, and what has to hold."""
 
     tokenizer: ChatTokenizer
-    questions: Questions
+    questions: Questions  # of `on_the_way`
     way: WayAnswers | None  # the base's
     learned: Learned  # what general answers must not say
     apart: Sequence[Sample]  # anchors that are not learned
@@ -81,29 +87,39 @@ class Judge:
 
     def look(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
         """Everything that is worth asking after update `step`."""
-        judged = asked_on_the_way(self.questions.probes)
-        if not judged:  # questions that are only shown prove nothing
+        if not self.questions.probes:  # questions that are only shown prove nothing
             return Evaluation(step, held_out)
-        first = [p for p in judged if p.kind == MUST_PASS]
         with engine.tuned() as model:
-            glance = self._glance(model, first)
-            if not all(glance):
-                return Evaluation(step, held_out, sum(glance), len(glance))
-            right = self._right(model, judged)
-            passed = sum(right)
-            firm = all(ok for p, ok in zip(judged, right, strict=True) if p.kind == MUST_PASS)
-            if not firm or passed < self.bounds.probes_needed * len(judged):
-                return Evaluation(step, held_out, passed, len(judged))
+            passed, asked, enough = self._ask(model)
+            if not enough:
+                return Evaluation(step, held_out, passed, asked)
             answers = self._general(model)
         drift = engine.drift(self.apart) if self.apart else None
         near = drift is None or drift <= self.bounds.max_drift
         if self.way is None or not self.questions.way:
-            return Evaluation(step, held_out, passed, len(judged), drift=drift, proven=near)
+            return Evaluation(step, held_out, passed, asked, drift=drift, proven=near)
         general, leaked, holds = self._kept(self.way, answers)
         return Evaluation(
-            step, held_out, passed, len(judged), general, leaked,
+            step, held_out, passed, asked, general, leaked,
             self._likelihood(engine, self.way), drift, near and holds,
         )  # fmt: skip
+
+    def look_at_probes(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
+        """The same without the general questions and drift: `proven` where enough probes pass."""
+        with engine.tuned() as model:
+            passed, asked, enough = self._ask(model)
+        return Evaluation(step, held_out, passed, asked, proven=enough)
+
+    def _ask(self, model: Talker) -> tuple[int, int, bool]:
+        """(probes passed, asked, whether that is enough); first those that all must pass."""
+        judged = self.questions.probes
+        glance = self._glance(model, [p for p in judged if p.kind == MUST_PASS])
+        if not all(glance):
+            return sum(glance), len(glance), False
+        right = self._right(model, judged)
+        firm = all(ok for p, ok in zip(judged, right, strict=True) if p.kind == MUST_PASS)
+        passed, needed = sum(right), self.bounds.probes_needed * len(judged)
+        return passed, len(judged), firm and passed >= needed
 
     def _glance(self, model: Talker, first: Sequence[Probe]) -> list[bool]:
         """A glance at what must pass. What somebody asks for himself may come late in an answer."""

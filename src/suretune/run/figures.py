@@ -43,6 +43,7 @@ def figures(
         "reasons": list(about["reasons"]),
         "stopped_early": about["stopped_early"],
         "kept": about["kept"],
+        "dose": about["dose"],
         "run": str(run),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": _seconds(clock),

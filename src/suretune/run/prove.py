@@ -15,15 +15,18 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
+from suretune.data.template import ABOUT
 from suretune.model.generate import last_logits
+from suretune.model.lora import save_weights
 from suretune.run.check import Checked
+from suretune.run.dose import Dose
 from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
 from suretune.train.checkpoint import STATE
 from suretune.train.start import PLAIN_TOKENS
-from suretune.types import Change, ProofFacts, SetupFacts
+from suretune.types import Change, Evaluation, ProofFacts, SetupFacts
 from suretune.verify.measure import Answers, Questions, answers_of
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
@@ -33,21 +36,46 @@ EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by n
 ROUGH = 0.02  # of the largest logit, in half precision
 
 
-def publish_adapter(job: Fit) -> Path:
-    """The kept checkpoint's adapter as `adapter/`: the last, or the best if one was looked for."""
+def kept_checkpoint(job: Fit) -> Path:
+    """The checkpoint whose adapter is published: the last, or the best if one was looked for."""
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     looked_for = patience or any(found.proven for found in job.evals)
     best = rundir.pointed(job.run, "best") if looked_for else None
-    kept = best or rundir.checkpoints(job.run)[-1][1]
+    return best or rundir.checkpoints(job.run)[-1][1]
+
+
+def publish_adapter(job: Fit, kept: Path, dose: Dose) -> None:
+    """The kept checkpoint's adapter as `adapter/`; of a smaller dose, as the learner holds it."""
     temporary = job.run / f".tmp-adapter-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     for path in kept.iterdir():
         if path.name not in STATE:
             shutil.copyfile(path, temporary / path.name)
-    rundir.write_manifest(temporary, checkpoint=kept.name)
+    about: dict[str, Any] = {"checkpoint": kept.name}
+    if dose.value != 1:
+        about["dose"] = dose.value
+        save_weights(job.learner.model, temporary)
+        _tell_dose(temporary, dose)
+    rundir.write_manifest(temporary, **about)
     rundir.publish(temporary, job.run / "adapter")
-    return kept
+
+
+def _tell_dose(folder: Path, dose: Dose) -> None:
+    """In the adapter's card and in what it says of its origin."""
+    rundir.write_json(folder / ABOUT, {**rundir.read_json(folder / ABOUT), "dose": dose.value})
+    tried = ", ".join(
+        f"{one.dose:g} ({one.passed} of {one.asked} probes{_leaked(one)})"
+        for one in dose.tried
+        if one.asked
+    )
+    said = f"Dose {dose.value:g} of the trained adapter, in lora_B; checkpoints have all of it."
+    with (folder / "README.md").open("a", encoding="utf-8") as card:
+        card.write(f"{said} Asked on the way: {tried}.\n" if tried else f"{said}\n")
+
+
+def _leaked(found: Evaluation) -> str:
+    return "" if found.leaked is None else f", leaked {found.leaked}"
 
 
 def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:

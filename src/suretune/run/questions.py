@@ -103,8 +103,10 @@ def _general(checked: Checked, journal: Journal) -> tuple[list[Question], list[Q
     if skills is not None:
         if (checked.base.folder / "skills.jsonl").is_file():
             shipped, way = ([q for q in qs if q.category == NEAR] for qs in (shipped, way))
-        shipped += [q for n, q in enumerate(skills) if n % ON_THE_WAY]
-        way += skills[::ON_THE_WAY]
+        proof = [q for n, q in enumerate(skills) if n % ON_THE_WAY]
+        twice = {plain(q.asked) for q in proof}  # a file may ask the same again further on
+        shipped += proof
+        way += [q for q in skills[::ON_THE_WAY] if plain(q.asked) not in twice]
     shipped += _own(checked.general)
     words, system = checked.tokenizer, checked.system
     return askable(words, shipped, system), askable(words, way, system)

@@ -134,7 +134,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
         log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
         job.journal.look(log, stops=False)
     try:
-        evals = [_evaluation(line) for line in rundir.read_jsonl(job.run / "evals.jsonl")]
+        evals = [evaluation_of(line) for line in rundir.read_jsonl(job.run / "evals.jsonl")]
     except TypeError as error:
         raise rundir.Damaged(job.run / "evals.jsonl", error) from error
     job.evals = evals if done else []
@@ -153,7 +153,7 @@ def _foreign(path: Path, job: Fit) -> str:
     return "" if plan == job.checked.plan.digest else "it belongs to another plan"
 
 
-def _evaluation(line: Mapping[str, Any]) -> Evaluation:
+def evaluation_of(line: Mapping[str, Any]) -> Evaluation:
     """As this version, or an earlier one, wrote it."""
     known = {field.name for field in fields(Evaluation)}
     return Evaluation(**{name: value for name, value in line.items() if name in known})

@@ -27,7 +27,7 @@ WITHOUT_WHICH = ("probes.jsonl", "proof/request.json", "proof/result.json", "bas
 READ = (
     "run.json", "config.yaml", "plan.json", "ledger.jsonl", "report.json", "report.html",
     "report.md", "questions.json", "anchors.jsonl", "steps.jsonl", "evals.jsonl", "events.jsonl",
-    "findings.jsonl", "best", "last",
+    "findings.jsonl", "dose.json", "best", "last",
 )  # fmt: skip
 
 

@@ -63,6 +63,15 @@ class Adapters:
         """Apply the gradient."""
         self.optimizer.step()
 
+    def dosed(self, dose: float) -> Tensor:
+        """The values, flat, with every lora_B times `dose`, in their own precision: what the
+        adapters add to an output is `dose` times what it was."""
+        values = self.values.detach().clone()
+        for name, part in zip(self.parameters, self._parts(values), strict=True):
+            if "lora_B" in name:
+                part.mul_(dose)
+        return values
+
     def copy(self, into: dict[str, Tensor]) -> None:
         """All that an update changes, flat, into the tensors of an earlier copy if given any."""
         for name, tensor in self._changing().items():

@@ -194,7 +194,7 @@ def poisoned_rows(
 
     The adapters are silent meanwhile; what an activation that is not finite touches stays so.
     """
-    with _wearing(learner, torch.zeros_like(learner.adapters.values)):
+    with wearing(learner, torch.zeros_like(learner.adapters.values)):
         found = [
             i for i in rows
             if not all(map(math.isfinite, gradient(learner, [samples[i]], loss_weight)))
@@ -211,7 +211,7 @@ def before_it(
     It tells whether an update is out of line because of its rows or because of the state.
     """
     slope, generators = learner.adapters.gradient.clone(), generator_state(learner.device)
-    with _wearing(learner, learner.recovery.good_state().tensors["values"]):
+    with wearing(learner, learner.recovery.good_state().tensors["values"]):
         found = gradient(learner, [samples[i] for i in rows], loss_weight)
     learner.adapters.gradient.copy_(slope)
     set_generators(generators, learner.device)
@@ -219,8 +219,8 @@ def before_it(
 
 
 @contextmanager
-def _wearing(learner: Learner, values: Tensor) -> Iterator[None]:
-    """Other adapters for a while; the gradient is whoever's who asks for one."""
+def wearing(learner: Learner, values: Tensor) -> Iterator[None]:
+    """Other values of the adapters, flat, for a while; the gradient is whoever's who asks."""
     worn = learner.adapters.values.data
     before = worn.clone()
     worn.copy_(values)

@@ -21,6 +21,7 @@ from suretune.verify.blocks import (
 )
 
 SHOWN = 50  # rows of the ledger that a report lists itself
+DOSE = "dose"  # a stage that few runs have
 
 
 def account(report: Report) -> tuple[Section, ...]:
@@ -28,6 +29,7 @@ def account(report: Report) -> tuple[Section, ...]:
         _ledger(report),
         _plan(report),
         *_on_the_way(report),
+        *_dose(report),
         _findings(report),
         _proof(report),
         _cost(report),
@@ -155,6 +157,48 @@ def _on_the_way(report: Report) -> tuple[Section, ...]:
     return (Section("on-the-way", title, (Facts(rows),)),) if rows else ()
 
 
+def _dose(report: Report) -> tuple[Section, ...]:
+    """What was asked at which share of the trained strength; nothing where it was not asked."""
+    value = part(report, "dose", "value")
+    tried = [one for one in several(report, "dose", "tried") if isinstance(one, Mapping)]
+    if not p.is_number(value):
+        return ()
+
+    def row(one: Report) -> tuple[Line, ...]:
+        passes = words("✓ passes", "✓ 通过") if one.get("proven") else words("✗ no", "✗ 未通过")
+        if not one.get("asked"):  # what the rows teach beside the probes is being lost
+            passes = words("✗ held-out loss rises", "✗ 留出损失升高")
+        if one.get("dose") == value:
+            passes += words(", published", "，已发布")
+        probes, drift = p.share_of(one.get("passed"), one.get("asked")), one.get("drift")
+        figures = (p.percent(one.get("general")), p.count(one.get("leaked")), p.decimal(drift))
+        return (line(p.decimal(one.get("dose"))), line(probes), *map(line, figures), line(passes))
+
+    head = (
+        words("dose", "强度"),
+        words("probes passed", "通过的验证问题"),
+        words("general questions right", "通用题答对"),
+        words("answered with the rows' words", "答成训练数据的内容"),
+        words("drift", "偏离"),
+        words("what was asked", "所问的问题"),
+    )
+    chosen = words(
+        "The smallest share of the trained strength at which enough probes pass, and a step more; "
+        "general questions are asked of that one. No question that only the proof asks took part; "
+        "checkpoints have full strength.",
+        "取验证问题足以通过的最小强度，再留一级余量；通用题只问要发布的这一级。"
+        "这里没有用到最终验证才问的问题；检查点仍保留全部强度。",
+    )
+    if part(report, "dose", "given"):
+        chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
+    blocks: list[Block] = [Table(head, tuple(map(row, tried)), frozenset(range(5)))]
+    said = Paragraph(
+        line((p.dose(report) or words("all of it", "全部强度")) + words(". ", "。") + chosen)
+    )
+    title = words("Dose: how much of the trained adapter is published", "强度：发布训练所得的几成")
+    return (Section("dose", title, (said, *(blocks if tried else ()))),)
+
+
 def _findings(report: Report) -> Section:
     title = words("Findings", "发现")
     if report.get("findings") is None:
@@ -222,10 +266,12 @@ def _cost(report: Report) -> Section:
         ("load", words("base loaded and proven to fit", "加载基座并确认放得下")),
         ("base_answers", words("answers of the base", "基座模型回答")),
         ("train", words("training", "训练")),
+        (DOSE, words("lower doses asked", "试较小的强度")),
         ("proof", words("proof", "证明")),
         ("total", words("whole run", "全程")),
     )
-    rows = [(name, line(p.duration(part(report, "seconds", key)))) for key, name in stages]
+    seconds = [(key, name, part(report, "seconds", key)) for key, name in stages]
+    rows = [(name, line(p.duration(s))) for key, name, s in seconds if s is not None or key != DOSE]
     rows.append((words("tokens per second", "每秒 token 数"), line(p.count(p.speed(report)))))
     share = p.limit_share(report)
     if share is not None:

@@ -1,0 +1,154 @@
+"""The dose: which share of the trained strength is published. The smallest that does the work.
+
+What training stops at passes with more strength than it takes, and all of it costs the base
+something. So the finished adapter is asked again at lower doses, on the way's questions alone: the
+proof's must not choose what it judges. Checkpoints keep full strength; lora_B of what is published
+carries the dose, so that alpha stays as it was and every engine loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from suretune import rundir
+from suretune.model.lora import WEIGHTS
+from suretune.run.check import Checked
+from suretune.run.fit import Fit, Watcher
+from suretune.run.resume import evaluation_of
+from suretune.train.engine import Engine
+from suretune.train.loop import Learner, wearing
+from suretune.types import Evaluation
+
+GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+MORE = 3  # doses above the least that may be published
+USUAL = 4  # looks that a search takes where lower doses pass less
+Look = Callable[[Engine, int, float | None], Evaluation]
+FILE = "dose.json"  # of a run: so that going on with it publishes the same
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """A share of the trained strength, and what was asked at which, full strength first.
+
+    General questions are asked of what may be published alone; at other doses `proven` is what the
+    probes say. `given`: it was asked for, not searched.
+    """
+
+    value: float = 1.0
+    tried: tuple[Evaluation, ...] = ()
+    given: bool = False
+
+    @property
+    def found(self) -> Evaluation | None:
+        """What was measured at it."""
+        return next((one for one in self.tried if one.dose == self.value), None)
+
+    def line(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) -> float:
+    """The least dose of the grid that passes, by bisection, and a step more, where that holds.
+
+    `passes` is cheap, `holds` asks everything; of full strength both are known. Where the step more
+    does not hold, which noise can bring about, one of the next two may; else all is published. So
+    there are six looks at most, four as a rule.
+    """
+    low, high = 0, len(GRID) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(GRID[middle]) else (middle + 1, high)
+    return next((dose for dose in GRID[high + 1 : -1][:MORE] if holds(dose)), GRID[-1])
+
+
+def looks_ahead(checked: Checked) -> int:
+    """How many times a run will usually be asked after its training."""
+    given = checked.resolved.config.lora.adapter_dose
+    if not checked.plan.probe_steps or given == 1:
+        return 0
+    return USUAL if given is None else 1
+
+
+def choose_dose(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None]) -> Dose:
+    """The dose of this checkpoint, which the learner holds at full strength, before and after.
+
+    `begins` is called before anything is asked. What was chosen once stays chosen.
+    """
+    path, weights = job.run / FILE, rundir.sha256(kept / WEIGHTS)
+    if (known := _known(path, weights)) is not None:
+        return known
+    dose = _asked_for(job, kept, watcher, begins)
+    if dose == Dose():
+        path.unlink(missing_ok=True)  # of other weights
+    else:
+        rundir.write_json(path, {"weights": weights, **dose.line()})
+    return dose
+
+
+def _asked_for(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None]) -> Dose:
+    step = int(kept.name.rpartition("-")[2])
+    full = next((one for one in reversed(job.evals) if one.step == step), None)
+    given = job.checked.resolved.config.lora.adapter_dose
+    if given is not None:
+        if given == 1 or not job.checked.plan.probe_steps:
+            return Dose(given, given=given != 1)
+        begins()
+        found = _look(job, step, given, job.judge.look, None)
+        watcher.evaluated(found)
+        return Dose(given, (full, found) if full and full.asked else (found,), given=True)
+    taught_more = not job.checked.about_identity  # than what the probes ask for
+    if full is None or not full.proven or (taught_more and not job.held_out):
+        return Dose()
+    begins()
+    most = job.learner.engine.mean_loss(job.held_out) if taught_more else None
+    tried = {full.dose: full}
+
+    def by(judge: Look) -> Callable[[float], bool]:
+        def good(dose: float) -> bool:
+            tried[dose] = _look(job, step, dose, judge, most)
+            watcher.evaluated(tried[dose])
+            return tried[dose].proven
+
+        return good
+
+    value = smallest(by(job.judge.look_at_probes), by(job.judge.look))
+    return Dose(value, tuple(tried.values()))
+
+
+def _look(job: Fit, step: int, dose: float, judge: Look, most: float | None) -> Evaluation:
+    """What is asked on the way, of the learner at this dose; it has its full strength afterwards.
+
+    `most`: the held-out loss, in nats a token, above which nothing is asked: then the rows teach
+    more than what the probes ask for, and it is being lost.
+    """
+    learner = job.learner
+    with wearing(learner, learner.adapters.dosed(dose)):
+        loss = None if most is None else learner.engine.mean_loss(job.held_out)
+        if loss is not None and most is not None and loss > most:
+            return Evaluation(step, loss, dose=dose)
+        return replace(judge(learner.engine, step, loss), dose=dose)
+
+
+def fold(learner: Learner, dose: float) -> None:
+    """From now on the learner's adapters are those of this dose: what is saved, bit for bit."""
+    if dose != 1:
+        learner.adapters.values.data.copy_(learner.adapters.dosed(dose))
+        learner.engine.restored()
+
+
+def _known(path: Path, weights: str) -> Dose | None:
+    """What was chosen for these weights before the run was stopped."""
+    if not path.is_file() or rundir.recorded(path, "weights") != weights:
+        return None
+    told: Mapping[str, Any] = rundir.read_json(path)
+    try:
+        tried = tuple(evaluation_of(line) for line in told["tried"])
+        dose = Dose(float(told["value"]), tried, bool(told["given"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise rundir.Damaged(path, error) from error
+    if not 0 < dose.value <= 1:
+        raise rundir.Damaged(path, f"value = {dose.value!r} is no dose")
+    return dose
