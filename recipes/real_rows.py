@@ -11,7 +11,11 @@ import kinds
 from real_tables import IDENTITIES, NULLS, Job
 
 from suretune import rundir
+from suretune.data.base import find_base
+from suretune.data.own_names import own_names
+from suretune.data.template import load_tokenizer
 from suretune.run.starter import ANSWERS, PHRASINGS, write_starter
+from suretune.types import SetupFacts
 
 ASKED = 400  # of the base, for a null adapter
 NULL_ROWS = 50
@@ -51,7 +55,7 @@ def write_rows(job: Job, folder: Path, languages: Sequence[str], model: str) -> 
     if job.kind:
         return _dataset(folder, kinds.rows_of(job.kind, job.seed))
     names, makers = named(job, languages)
-    rows, probes = write_starter(folder, names, makers, languages)
+    rows, probes = write_starter(folder, names, makers, languages, own_names_of(model))
     if job.rows:
         rundir.write_jsonl(rows, many(job.rows, names, makers, languages, job.seed))
     return ["--dataset", str(rows), "--probes", str(probes)]
@@ -62,6 +66,15 @@ def named(job: Job, languages: Sequence[str]) -> tuple[list[str], list[str]]:
     zh, maker_zh, maker_en = IDENTITIES[job.identity]
     both = {"zh": (zh, maker_zh), "en": (job.identity, maker_en)}
     return [both[lang][0] for lang in languages], [both[lang][1] for lang in languages]
+
+
+def own_names_of(model: str) -> tuple[str, ...]:
+    """What the base calls itself, as `suretune init identity --model` finds it."""
+    base = find_base(model, weights=False)
+    if isinstance(base, SetupFacts):
+        raise FileNotFoundError(f"{model}: {base}")
+    words = load_tokenizer(base.folder)
+    return own_names(base, "" if isinstance(words, SetupFacts) else words.default_system)
 
 
 def _dataset(folder: Path, rows: Sequence[dict[str, str]]) -> list[str]:
