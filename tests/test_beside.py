@@ -30,7 +30,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
             "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 20,
             "--system", system, "--learning_rate", "1e-2",
         )  # fmt: skip
-        assert done.returncode == 6, done.stdout[-2000:] + done.stderr[-2000:]
+        assert done.returncode in (6, 8), done.stdout[-2000:] + done.stderr[-2000:]
     begun = folder / "begun"
     shutil.copytree(folder / "long", begun)
     for name in ("proof", "adapter"):
@@ -72,7 +72,8 @@ def test_every_answer_is_the_one_that_ask_gives(
         "--max_new_tokens", 24, "--json",
     )  # fmt: skip
     assert status == 0 and told["base"] == "pocket"
-    assert [run["verdict"] for run in told["runs"]] == ["not-verified", "not-verified", None]
+    verdicts = [rundir.recorded(runs / n / "report.json", "verdict") for n in ("short", "long")]
+    assert [run["verdict"] for run in told["runs"]] == [*verdicts, None]
     for name in ("short", "long"):
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{PARIS}\n{WHO}\n"))
         assert main(["ask", "--adapters", name, "--max_new_tokens", "24", "--json"]) == 0

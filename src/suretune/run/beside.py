@@ -82,6 +82,8 @@ def open_sides(
     folders = [_folder(config, path, journal) for path in paths]
     abouts = [about_adapter(folder) for folder in folders]
     base = find_base_of(config, abouts[0], folders[0], journal, weights=True)
+    if not config.model.model and abouts[0].get("base"):  # found by folder, known by its name
+        base = replace(base, name=str(abouts[0]["base"]))
     wanted = base.fingerprint()
     theirs = [_fingerprint(config, *one, journal) for one in zip(abouts, folders, strict=True)]
     if (odd := next((i for i, print_ in enumerate(theirs) if print_ != wanted), None)) is not None:
