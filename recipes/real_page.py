@@ -28,8 +28,8 @@ TITLES = {
 NOT_YET = "Nothing is measured yet: `python recipes/real.py`."
 HEAD = (
     "| {name} | runs | sealed | identity, % | worst run | net, points | worst run |"
-    " leaked, % | near misses, % | drift | updates | s |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    " leaked, % | near misses, % | drift | dose | updates | s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -109,6 +109,7 @@ def row(name: str, lines: Sequence[Line]) -> str:
         between(_shares(measured, "leaked", "asked"), 2),
         between(_shares(measured, "near_missed", "near_asked"), 2),
         _mean(_numbers(measured, "drift"), 3),
+        _mean(_numbers(measured, "dose"), 2),
         _mean(_numbers(measured, "updates"), 0),
         _mean(_numbers(measured, "seconds"), 0),
     ]

@@ -96,12 +96,20 @@ def measured(report: Mapping[str, Any]) -> dict[str, Any]:
         "held_out": {name: held.get(name) for name in ("before", "after", "rows")},
         "updates": len(report["steps"]),
         "kept": report["kept"]["step"] if report.get("kept") else len(report["steps"]),
-        "dose": report.get("dose"),
+        "dose": _dose(report),
         "train_seconds": (report.get("seconds") or {}).get("train"),
         "verdict": report["verdict"],
         "reasons": report["reasons"],
         "versions": report["versions"],
     }
+
+
+def _dose(report: Mapping[str, Any]) -> float | None:
+    """The share of the trained strength that was published; None where a report does not say."""
+    if "dose" not in report:
+        return None
+    told = report["dose"]
+    return 1.0 if told is None else float(told["value"] if isinstance(told, Mapping) else told)
 
 
 def _where() -> dict[str, str]:

@@ -321,6 +321,9 @@ def test_net_points_are_gained_minus_lost_of_what_counts() -> None:
     assert found["net_low"] < -5.0 < found["net_high"] < 0
     turned = {**report, "general": {**report["general"], "lost": 2, "gained": 12}}
     assert real_run.measured(turned)["net_low"] == pytest.approx(-found["net_high"])
+    assert [real_run.measured({**report, **more})["dose"] for more in (
+        {}, {"dose": None}, {"dose": 0.6}, {"dose": {"value": 0.7, "tried": []}},
+    )] == [None, 1.0, 0.6, 0.7]  # fmt: skip
     assert "net_points" not in real_run.measured({**report, "general": None})
 
 
