@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "recipes")]
 
+import real_page
 from claims import CLAIMS, DRIFTS, FORGETS, LEARNS, judged
 from dots import Panel, bootstrap, dots
 from run import results
@@ -148,12 +149,12 @@ def plots() -> dict[str, str]:
             Panel("identity on held-out paraphrases, %", identity, 0, 100),
             Panel("skill lost, points", lost, 0, most),
         ])  # fmt: skip
-    return drawn
+    return drawn | real_page.plots()
 
 
 def filled(text: str) -> str:
     """The page with every block made anew."""
-    made = {"defaults": defaults, "claims": claims}
+    made = {"defaults": defaults, "claims": claims, "real": real_page.section}
 
     def block(found: re.Match[str]) -> str:
         name = found[2]

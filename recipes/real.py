@@ -1,10 +1,14 @@
-"""The articles' recipes and the defaults on a real model, each with its verdict.
+"""The articles' recipes, the defaults and more on a real model: one command, resumable.
 
-    python recipes/real.py --model FOLDER [--workers 4] [--seeds 2] [--only SETTING ...]
+    python recipes/real.py [--model FOLDER|HUB_ID|FILE.gguf] [--only defaults,articles]
+                           [--workers 4] [--budget SECONDS] [--limit RUNS] [--seeds N]
+    python recipes/real.py --list         # the groups, and what is not measured yet
 
-Identities in English, each from `suretune init identity`. A rate is printed for hidden size 3,584;
-"rate scaled" is the same rate for the width of this model. Rows of RESULTS that are there already
-are not made again.
+Without --model it is SmolLM2-135M-Instruct out of a package of PyPI (`real_model.py`). Each run
+becomes a line of recipes/results/real_GROUP.jsonl as it finishes; a run that has its line is not
+made again. Workers are processes side by side on one card (`--gpus N`: they take turns on N); each
+makes many runs. Nothing is begun after `--budget` seconds. `python recipes/page.py` makes the
+section of docs/recipes.md. Settings stand in `real_tables.py`. No installation is needed.
 """
 
 from __future__ import annotations
@@ -12,135 +16,194 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "recipes")]
 
-from tables import ALL, S0, S3, articles, flags
+from real_model import model_of
+from real_tables import GROUPS, Job, jobs_of
 
 from suretune import rundir
 from suretune.data.base import find_base
-from suretune.data.choose import REFERENCE_RATE, scaled_rate
-from suretune.run.starter import write_starter
+from suretune.types import SetupFacts
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results" / "real.jsonl"
-IDENTITIES = {"Brightwater": "Fern Labs", "Glow": "Star Lab", "Marlin": "Harbor AI"}
+RESULTS = ROOT / "recipes" / "results"
+WRITING = threading.Lock()
+CHINESE = ("qwen", "glm", "chatglm", "deepseek", "internlm", "baichuan", "minicpm", "hunyuan")
 
 
-def settings(hidden: int) -> dict[str, tuple[str, ...]]:
-    """Name -> flags beside rows, probes and seed."""
-    scale = scaled_rate(hidden, 40) / REFERENCE_RATE
+class Worker:
+    """A process that makes one run after the other; started again where it ended."""
 
-    def rates(name: str, printed: float, **other: object) -> dict[str, tuple[str, ...]]:
-        # The first article's seven names are all linear layers of any model of the plain kind.
-        said = {**other, "target_modules": ALL} if name == "S0" else other
-        return {
-            f"{name} as printed": articles(**said, learning_rate=printed),
-            f"{name}, rate scaled": articles(**said, learning_rate=f"{printed * scale:.2g}"),
-        }
+    def __init__(self, given: Sequence[Any], number: int, gpus: int) -> None:
+        self._given, self._process = json.dumps(given), None
+        self._env = {**os.environ, "SURETUNE_LANG": "en"}
+        if gpus:
+            self._env["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
 
-    return {
-        **rates("S0", 1e-4, **S0),
-        **rates("S1", 1e-4),
-        **rates("S3", 5e-5, **S3),
-        "defaults": (),
-        "anchors 0.6 by kl": flags(anchor_ratio=0.6, anchor_loss="kl"),
+    def run(self, job: Job) -> dict[str, Any]:
+        """The row of a job, or {"failed": why}."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(ROOT / "recipes" / "real_run.py"), self._given],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._env,
+            )  # fmt: skip
+        with suppress(BrokenPipeError):  # it is gone: the answer will be missing
+            self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+            self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        if said:
+            row: dict[str, Any] = json.loads(said)
+        else:
+            row = {"failed": f"the process ended with status {self._process.wait()}"}
+        if "failed" in row:
+            self.close()
+        return row
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
+
+def results(group: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """The lines of a group so far."""
+    path = folder / f"real_{group}.jsonl"
+    return list(rundir.read_jsonl(path)) if path.is_file() else []
+
+
+def to_do(group: str, model: str, hidden: int, seeds: int | None, folder: Path) -> list[Job]:
+    """The runs of a group that have no line of this model yet."""
+    done = {
+        (line["recipe"], line["identity"], line["seed"])
+        for line in results(group, folder)
+        if line["model"] == Path(model).name
     }
-
-
-def one(model: str, name: str, words: tuple[str, ...], identity: str, seed: int) -> dict[str, Any]:
-    """A run, from rows to verdict."""
-    with tempfile.TemporaryDirectory() as work:
-        folder = Path(work)
-        author = IDENTITIES[identity]
-        rows, probes = write_starter(folder, (identity,), (author,), ("en",))
-        command = [
-            sys.executable, "-m", "suretune", "sft", "--model", model, "--dataset", str(rows),
-            "--probes", str(probes), *words, "--seed", str(seed), "--output_dir",
-            str(folder / "run"), "--json",
-        ]  # fmt: skip
-        path = os.pathsep.join(
-            [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH", "")])]
-        )
-        env = {**os.environ, "PYTHONPATH": path, "SURETUNE_LANG": "en"}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        line = {"setting": name, "identity": identity, "seed": seed, "status": done.returncode}
-        report = folder / "run" / "report.json"
-        if not report.is_file():
-            return {**line, "verdict": "failed", "said": (done.stdout + done.stderr)[-1500:]}
-        keep = os.environ.get("KEEP_RESULTS")
-        if keep:  # every answer, to be read by somebody
-            text = (folder / "run" / "proof" / "result.json").read_bytes()
-            Path(keep, f"{name}-{identity}-{seed}.json".replace(" ", "_")).write_bytes(text)
-        return {**line, **_measured(rundir.read_json(report))}
-
-
-def _measured(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table needs of a report."""
-    general = report.get("general") or {}
-    names = (
-        "asked", "counted", "before", "after", "lost", "gained", "flips", "p", "loss_upper",
-        "supported", "found", "drift", "likelihood", "enough", "fallen", "leaked", "broken",
-        "seconds", "from_cache", "cells",
-    )  # fmt: skip
-    return {
-        "verdict": report["verdict"],
-        "reasons": report["reasons"],
-        "paraphrases": report.get("paraphrases"),
-        **{name: general.get(name) for name in names},
-        "examples": {k: v[:3] for k, v in (general.get("examples") or {}).items()},
-        "updates": len(report["steps"]),
-        "kept": report["kept"]["step"] if report.get("kept") else len(report["steps"]),
-        "seconds_run": report.get("seconds"),
-        "device": (report.get("model") or {}).get("device"),
-        "versions": report["versions"],
-        "date": date.today().isoformat(),
-    }
+    return [job for job in jobs_of(group, hidden, seeds) if job.key not in done]
 
 
 def main() -> int:
+    """Everything asked for that is not done yet; 3 where something is left, 1 after a failure."""
+    asked = _arguments()
+    model = model_of(asked.model)
+    base = find_base(model, weights=False)
+    if isinstance(base, SetupFacts) or not base.hidden:
+        print(f"{model}: {base}", file=sys.stderr)
+        return 4
+    languages = asked.lang.split(",") if asked.lang else languages_of(model, base.config)
+    groups = asked.only.split(",") if asked.only else list(GROUPS)
+    if strangers := set(groups) - set(GROUPS):
+        print(f"no such group: {', '.join(sorted(strangers))} (there are {', '.join(GROUPS)})",
+              file=sys.stderr)  # fmt: skip
+        return 2
+    jobs = [
+        job
+        for group in groups
+        for job in to_do(group, model, base.hidden, asked.seeds, asked.out)
+        if not asked.recipe or job.recipe in asked.recipe
+    ]
+    if asked.list:
+        for group in groups:
+            left = sum(job.group == group for job in jobs)
+            print(f"{group:<10} {len(jobs_of(group, base.hidden, asked.seeds)):>4} runs,"
+                  f" {left:>4} to do")  # fmt: skip
+        return 0
+    given = (model, languages, asked.flags)
+    return _run_all(jobs[: asked.limit], len(jobs), given, asked)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="a model folder or hub id")
+    parser.add_argument("--model", help="a folder, a hub id, or a GGUF file of Llama's kind")
+    parser.add_argument("--only", metavar="GROUPS", help=",".join(GROUPS))
+    parser.add_argument("--recipe", nargs="*", default=[], help="of these groups, these settings")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=[], metavar="SETTING")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    base = find_base(asked.model, weights=False)
-    hidden = getattr(base, "hidden", 0)
-    if not hidden:
-        print(f"{asked.model}: {base}", file=sys.stderr)
-        return 4
-    lines = asked.out.read_text("utf-8").splitlines() if asked.out.is_file() else []
-    done = {(row["setting"], row["identity"], row["seed"]) for row in map(json.loads, lines)}
-    jobs = [
-        (name, words, identity, seed)
-        for name, words in settings(hidden).items()
-        if not asked.only or name in asked.only
-        for seed in range(1, asked.seeds + 1)
-        for identity in IDENTITIES
-        if (name, identity, seed) not in done
-    ]
-    with ThreadPoolExecutor(asked.workers) as pool:
-        for row in pool.map(lambda job: one(asked.model, *job), jobs):
-            rundir.append(asked.out, {"model": Path(asked.model).name, **row})
-            counts = {k: row.get(k) for k in ("counted", "before", "lost", "gained", "loss_upper")}
-            leaked = (row.get("leaked") or {}).get("gained")
-            said = [row[k] for k in ("setting", "identity", "seed", "verdict")]
-            more = [row.get(k) for k in ("reasons", "paraphrases", "said")]
-            print(*said, counts, "leaked", leaked, *more, flush=True)
-    return 0
+    parser.add_argument("--gpus", type=int, default=0, help="workers take turns on so many cards")
+    parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS")
+    parser.add_argument("--limit", type=int, help="so many runs at most")
+    parser.add_argument("--seeds", type=int, help="1 to this; what the group says if not given")
+    parser.add_argument("--lang", help="en, or zh,en; by the model when not given")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[],
+                        help="for every run, last: --flags --general_questions 20")  # fmt: skip
+    return parser.parse_args()
+
+
+def languages_of(model: str, config: dict[str, Any]) -> list[str]:
+    """The languages of the rows: Chinese where the model is of a family that speaks it."""
+    kind = str(config.get("model_type") or "").lower()
+    return ["zh", "en"] if model == "pocket" or kind.startswith(CHINESE) else ["en"]
+
+
+def _run_all(jobs: Sequence[Job], all_of: int, given: Sequence[Any], asked: Any) -> int:
+    asked.out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    done: list[bool] = []
+
+    def work(number: int) -> None:
+        worker = Worker(given, number, asked.gpus)
+        for job in _taken(waiting, began + asked.budget):
+            row = worker.run(job)
+            with WRITING:
+                done.append("failed" not in row)
+                if done[-1]:
+                    rundir.append(asked.out / f"real_{job.group}.jsonl", row)
+                print(f"{len(done)}/{len(jobs)} {job.group} {_told(job, row)}", flush=True)
+        worker.close()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(min(asked.workers, 64))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if False in done:
+        return 1
+    return 3 if len(done) < all_of else 0
+
+
+def _taken(waiting: queue.SimpleQueue[Job], until: float) -> Iterator[Job]:
+    """Jobs, while there are any and there is time to begin one."""
+    while time.monotonic() < until:
+        try:
+            yield waiting.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _told(job: Job, row: dict[str, Any]) -> str:
+    """A run in a line for the terminal."""
+    about = f"{job.recipe!r} {job.identity} seed {job.seed}:"
+    if "failed" in row:
+        return f"{about} failed, nothing is kept of it: {row['failed']}"
+    said = [row["verdict"]]
+    if "paraphrase_accuracy" in row:
+        said.append(f"{row['paraphrases']['passed']}/{row['paraphrases']['asked']}")
+    if "net_points" in row:
+        said.append(
+            f"net {row['net_points']:+.1f} ({row['net_low']:+.1f} to {row['net_high']:+.1f})"
+        )
+    if row.get("leaked") is not None:
+        said.append(f"leaked {row['leaked']}/{row['asked']}, near {row['near_missed']}")
+    said += [f"{row['seconds']:.0f} s", *row.get("reasons", ())]
+    return f"{about} {', '.join(said)}"
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

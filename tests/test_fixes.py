@@ -280,6 +280,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S031": "another version of the package",
     "S037": "a folder of runs: test_fixes_runs.py",
     "S038": "a name of bytes: test_runs.py",
+    "S039": "runs of two bases: test_beside.py",
 }
 
 

@@ -652,6 +652,13 @@ SETUP_CASES = {
         "--dataset",
         r"`mv -- $'\321\265' x`",
     ),
+    "S039": Case(
+        SetupFacts("bases-differ", "runs/b", "Qwen2.5-7B", "suretune compare runs/a", "Qwen3-8B"),
+        GOOD_SETUP,
+        "runs/b",
+        ("runs/b", "Qwen2.5-7B", "Qwen3-8B"),
+        ("`suretune compare runs/a`",),
+    ),
     "V008": on_setup(
         setup("slots-too-large", "64 x 32768", "120.0 GiB of 93.1"),
         "--max_num_seqs",

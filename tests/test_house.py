@@ -27,6 +27,7 @@ FLOORS = {
             "config",
             "rundir",
             "phrases",
+            "beside",
             "typed",
             "pocket",
         ),

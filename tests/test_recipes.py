@@ -14,12 +14,16 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import ROOT, stands
+from suretune.battery.items import proof_questions, way_questions
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
+from suretune.data import anchors
 from suretune.data.choose import REFERENCE_RATE, UPDATES, scaled_rate
+from suretune.data.identity import known_questions, plain
 from suretune.pocket import MODEL
 from suretune.run.check import check
 from suretune.run.journal import Journal
+from suretune.run.starter import HELD_OUT, identity_rows, probe_items
 
 RECIPES = ROOT / "recipes"
 sys.path.insert(0, str(RECIPES))
@@ -27,6 +31,12 @@ sys.path.insert(0, str(RECIPES))
 import claims  # noqa: E402
 import dots  # noqa: E402
 import general  # noqa: E402
+import kinds  # noqa: E402
+import real  # noqa: E402
+import real_page  # noqa: E402
+import real_rows  # noqa: E402
+import real_run  # noqa: E402
+import real_tables  # noqa: E402
 import run  # noqa: E402
 import tables  # noqa: E402
 
@@ -62,7 +72,7 @@ def test_the_page_is_what_the_results_make() -> None:
     assert page.filled(text) == text, "run `python recipes/page.py`"
     there = {path.stem: path.read_text("utf-8") for path in page.PLOTS.glob("*.svg")}
     assert there == page.plots()
-    assert {found[1] for found in page.BLOCK.findall(text)} == {*tables.TABLES, "claims"}
+    assert {found[1] for found in page.BLOCK.findall(text)} == {*tables.TABLES, "claims", "real"}
 
 
 def test_every_result_is_a_run_of_its_table() -> None:
@@ -200,3 +210,150 @@ def test_intervals_are_the_same_every_time_and_hold_the_mean() -> None:
     assert low < mean == 0.75 < high <= 1.0
     svg = dots.dots("t", ["<a>", "b"], [dots.Panel("x", [[1.0, 2.0], []], 0, 4)])
     assert ElementTree.fromstring(svg).tag.endswith("svg") and svg.count("<circle") == 2
+
+
+# --- on a real model ----------------------------------------------------------------------------
+
+
+def real_line(recipe: str, seed: int, **other: Any) -> dict[str, Any]:
+    """A measured run on a real model."""
+    about = {
+        "group": "defaults", "recipe": recipe, "seed": seed, "identity": "Glow", "model": "m",
+        "verdict": "sealed", "reasons": [], "paraphrase_accuracy": 0.99, "net_points": -1.0,
+        "asked": 1000, "leaked": 5, "near_asked": 100, "near_missed": 2, "drift": 0.05,
+        "updates": 16, "seconds": 20.0, "card": "C", "date": "2026-01-01", "base_right": 244,
+        "counted": 484,
+    }  # fmt: skip
+    return {**about, **other}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_held_out_phrasings_stand_nowhere_else(lang: str) -> None:
+    mine = (RECIPES / f"phrasings.{lang}.txt").read_text("utf-8").splitlines()
+    asked = {plain(line) for line in mine}
+    assert len(mine) >= 100 and len(asked) == len(mine)
+    rows = {plain(row["instruction"]) for row in identity_rows(["N"], ["A"], [lang])}
+    probes = {plain(str(item["question"])) for item in probe_items(["N"], ["A"], [lang])}
+    general = {plain(q.asked) for q in (*proof_questions(), *way_questions())}
+    wide = {
+        plain(row["instruction"])
+        for row in real_rows.many(5000, ["N"], ["A"], [lang], 1)
+    }  # fmt: skip
+    anchored = {plain(question) for question in anchors.questions()}
+    assert not asked & (rows | probes | general | wide | anchored | known_questions())
+
+
+@pytest.mark.parametrize("count", [50, 500, 5000])
+def test_identity_rows_of_any_number_are_all_different(count: int) -> None:
+    names, makers = ["小光", "Glow"], ["星海实验室", "Star Lab"]
+    rows = real_rows.many(count, names, makers, ["zh", "en"], 1)
+    assert len({(row["instruction"], row["output"]) for row in rows}) == len(rows) == count
+    held_out = {plain(str(q["question"])) for q in probe_items(names, makers, ["zh", "en"])[2:]}
+    assert not held_out - known_questions()
+    only_asked_later = {plain(q) for q in (*HELD_OUT["zh"], *HELD_OUT["en"])}
+    assert not only_asked_later & {plain(row["instruction"]) for row in rows}
+
+
+@pytest.mark.parametrize("group", real_tables.GROUPS)
+def test_every_run_on_a_real_model_is_a_command_without_faults(group: str) -> None:
+    jobs = real_tables.jobs_of(group, 576)
+    assert len({job.key for job in jobs}) == len(jobs)
+    for said in {job.flags for job in jobs}:
+        command = parse(SFT, ["--model", "m", "--dataset", "d", *said], {})
+        assert not command.faults, (said, command.faults)
+
+
+def test_the_groups_have_as_many_runs_as_they_should() -> None:
+    count = {group: len(real_tables.jobs_of(group, 576)) for group in real_tables.GROUPS}
+    assert count["defaults"] == 5 * 8 and count["s2"] == 3 * 5 * 3
+    assert count["nulls"] == 20 and count["data"] == 4 * 5 and count["articles"] == 8 * 5
+
+
+def test_what_is_changed_for_an_ablation_is_changed() -> None:
+    for job in real_tables.jobs_of("ablations", 576, 1):
+        resolved = parse(SFT, ["--model", "m", "--dataset", "d", *job.flags], {}).resolved
+        for name, value in real_tables.ABLATIONS[job.recipe].items():
+            words = value if isinstance(value, tuple) else (value,)
+            found = dict((n, v) for n, v, _ in resolved.items())[name]
+            given = found if isinstance(found, tuple) else (found,)
+            assert [str(x).lower() for x in given] == [str(x).lower() for x in words] or (
+                list(map(float, given)) == list(map(float, words))
+            ), (job.recipe, name)
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_other_data_repeats_no_question(kind: str) -> None:
+    rows = kinds.rows_of(kind, 1)
+    assert rows == kinds.rows_of(kind, 1) != kinds.rows_of(kind, 2)
+    assert len({row["instruction"] for row in rows}) == len(rows) == kinds.ROWS
+    with pytest.raises(ValueError, match="there are not"):
+        kinds.rows_of("a tone", 1, 10**4)
+
+
+def test_a_run_on_a_real_model_with_a_line_is_not_made_again(tmp_path: Path) -> None:
+    jobs = real_tables.jobs_of("defaults", 576)
+    done = jobs[3]
+    line = real_line(done.recipe, done.seed, identity=done.identity)
+    (tmp_path / "real_defaults.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
+    left = real.to_do("defaults", "/somewhere/m", 576, None, tmp_path)
+    assert left == [job for job in jobs if job != done]
+    assert real.to_do("defaults", "another", 576, None, tmp_path) == jobs
+
+
+def test_nothing_is_begun_after_the_budget(tmp_path: Path) -> None:
+    typed = ["--model", "pocket", "--only", "nulls", "--budget", "0", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(RECIPES / "real.py"), *typed],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 3 and not done.stdout, done.stderr
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_net_points_are_gained_minus_lost_of_what_counts() -> None:
+    report = {
+        "general": {"lost": 12, "gained": 2, "counted": 200, "asked": 900,
+                    "leaked": {"gained": 7}, "before": 100},
+        "steps": [1, 2], "verdict": "sealed", "reasons": [], "versions": {},
+    }  # fmt: skip
+    found = real_run.measured(report)
+    assert found["net_points"] == -5.0 and found["leaked"] == 7 and found["updates"] == 2
+    assert found["net_low"] < -5.0 < found["net_high"] < 0
+    turned = {**report, "general": {**report["general"], "lost": 2, "gained": 12}}
+    assert real_run.measured(turned)["net_low"] == pytest.approx(-found["net_high"])
+    assert [real_run.measured({**report, **more})["dose"] for more in (
+        {}, {"dose": None}, {"dose": 0.6}, {"dose": {"value": 0.7, "tried": []}},
+    )] == [None, 1.0, 0.6, 0.7]  # fmt: skip
+    assert "net_points" not in real_run.measured({**report, "general": None})
+
+
+def test_the_section_has_what_was_measured_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [real_line("defaults", seed) for seed in (1, 2)]
+    lines.append(real_line("defaults", 3, verdict="not-verified", reasons=["R014 general-leaks"]))
+    monkeypatch.setattr(real_page, "results", lambda group: [])
+    assert real_page.section() == real_page.NOT_YET and not real_page.plots()
+    monkeypatch.setattr(real_page, "results", lambda group: lines if group == "defaults" else [])
+    told = real_page.section()
+    assert "### The defaults" in told and "S2's own" not in told
+    assert "| Glow | 3 | 2 (" in told and "99.0 (99.0 to 99.0)" in told
+    assert "| 0.50 (0.50 to 0.50) | 2.00 (2.00 to 2.00) |" in told
+    assert stands("- Glow, seed 3: R014 general-leaks", told)
+
+
+@pytest.mark.parametrize("group", real_tables.GROUPS)
+def test_every_group_has_a_table_that_copes_with_gaps(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = real_tables.jobs_of(group, 576)[0]
+    lines = [
+        real_line(first.recipe, 1, group=group, held_out={"before": None, "after": None}),
+        {
+            "group": group, "recipe": first.recipe, "seed": 2, "identity": "Glow", "model": "m",
+            "verdict": "stopped", "reasons": ["T001 non-finite"], "card": "C", "date": "2026-01-02",
+        },
+    ]  # fmt: skip
+    monkeypatch.setattr(real_page, "results", lambda name: lines if name == group else [])
+    told = real_page.section()
+    assert real_page.TITLES[group] in told and "2026-01-01 to 2026-01-02" in told
+    for svg in real_page.plots().values():
+        assert ElementTree.fromstring(svg).tag.endswith("svg")

@@ -42,7 +42,7 @@ VERBS = (
             "write rows and probes: suretune init identity --name N --author A",
             "生成数据和验证问题:suretune init identity --name 名字 --author 作者",
         ),
-        extra=("output_dir",),
+        extra=("output_dir", "model"),
         positional="WHAT",
     ),
     Verb(
@@ -86,6 +86,17 @@ VERBS = (
         Text("answer questions, each in a fresh conversation", "逐个回答问题,每个都是新的对话"),
         ANSWER,
         ("system", "seed"),
+    ),
+    Verb(
+        "compare",
+        Text(
+            "the same questions, answered by the base and by several runs, side by side",
+            "同样的问题，由基座和多个运行分别回答，并排比较",
+        ),
+        ("model",),
+        ("questions", "max_new_tokens", "system", "ignore"),
+        positional="RUN...",
+        several=True,
     ),
     Verb(
         "reword",

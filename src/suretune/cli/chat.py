@@ -92,7 +92,7 @@ def _speak(
 
 def answer_file(command: Command, journal: Journal) -> int:
     """Each question of --questions (or stdin) answered; judged where it says what must be said."""
-    probes = _questions(command.resolved.config.answer.questions, journal)
+    probes = questions_of(command.resolved.config.answer.questions, journal)
     speaker = _speaker(command, journal)
     for probe in probes:
         messages = probe.messages(speaker.system)
@@ -105,7 +105,8 @@ def answer_file(command: Command, journal: Journal) -> int:
     return OK
 
 
-def _questions(file: str | None, journal: Journal) -> list[Probe]:
+def questions_of(file: str | None, journal: Journal) -> list[Probe]:
+    """The questions of a file, or of stdin; a stop that says why it holds none."""
     if file is None or file == "-":
         return [Probe(line.strip(), "shown") for line in sys.stdin if line.strip()]
     probes = read_probes(file, flag="--questions")

@@ -20,6 +20,7 @@ ANSWER = ("model", "answer")
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
 PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
+TEXTS = ("question", "html")  # and those whose words end where a run is named
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 HELP_PIECES = Text("may be given again", "可以多次给出")
@@ -109,7 +110,7 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     elif verb.positional:
         parser.add_argument("word", metavar=verb.positional, nargs="?")
     for name, about in own.items():
-        once = _Pieces if name in PIECES else _Once
+        once = _Pieces if name in PIECES else _Texts if name in TEXTS else _Once
         parser.add_argument(f"--{name}", nargs="+", action=once, help=say(about))
     chosen = verb.options()
     for group, cls in groups():
@@ -188,6 +189,19 @@ class _Pieces(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *values])
+
+
+class _Texts(argparse.Action):
+    """Every time it is given, its words; whoever knows what they may be takes them apart."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), values])
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:

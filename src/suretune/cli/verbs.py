@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
+from suretune.cli import compare
+from suretune.cli.makers import ASK, makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
 # They import it, and so does `verify RUN`.
-TORCH = ("demo", "sft", "resume", "infer", "ask", "reword", "serve")
+TORCH = ("demo", "sft", "resume", "infer", "ask", "compare", "reword", "serve")
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
         "author": Text("who made it, one or one a language", "作者:一个,或每种语言一个"),
         "lang": Text("languages of the rows: zh,en", "数据的语言:zh,en"),
+        "ask": ASK,
     },
     "verify": {
         "run": Text(
@@ -60,9 +63,8 @@ OWN: Mapping[str, Mapping[str, Text]] = {
         ),
         "benchmark_limit": Text("the first so many prompts only", "只用前多少题"),
     },
-    "import-cmd": {
-        "file": Text("a file that holds the command", "写有命令的文件"),
-    },
+    "compare": compare.OWN,
+    "import-cmd": {"file": Text("a file that holds the command", "写有命令的文件")},
     "sweep": {
         "search": Text(
             "what to try: learning_rate=1e-4..4e-3:log lora_rank=4,8,16; lists with +",
@@ -83,7 +85,7 @@ def run_verb(command: Command) -> int:
     journal = Journal(command.resolved.config.run.ignore, command.verb.name)
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
-        if command.verb.name in ("infer", "ask", "serve"):  # those have nothing to fill it with
+        if command.verb.name in ("infer", "ask", "compare", "serve"):  # nothing fills it there
             from suretune.run.asked import system_faults
 
             journal.look_at_all(system_faults(command.resolved.config.data, named=False))
@@ -99,6 +101,7 @@ def run_verb(command: Command) -> int:
         "resume": resume,
         "infer": infer,
         "ask": ask,
+        "compare": compare.side_by_side,
         "reword": reword,
         "serve": serve,
         "verify": verify,
@@ -298,7 +301,8 @@ def init(command: Command, journal: Journal) -> int:
     given = command.resolved.given("output_dir")
     folder = Path(command.resolved.config.run.output_dir if given else ".")
     try:
-        rows, probes = write_starter(folder, plain["name"], plain["author"], languages)
+        makers = makers_of(command, languages, journal)
+        rows, probes = write_starter(folder, plain["name"], plain["author"], languages, makers)
     except OSError as error:
         found = f"{type(error).__name__}: {error}"
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
@@ -307,7 +311,8 @@ def init(command: Command, journal: Journal) -> int:
         return OK
     tell(f"{rows}\n{probes}\n")
     named = typed.path(rows), typed.path(probes)
-    tell(f"suretune sft --model pocket --dataset {named[0]} --probes {named[1]}")
+    model = typed.path(command.resolved.config.model.model or "pocket")
+    tell(f"suretune sft --model {model} --dataset {named[0]} --probes {named[1]}")
     return OK
 
 

@@ -20,13 +20,6 @@ MAKER: Mapping[str, str] = {"zh": "你的开发者是哪家公司？", "en": "Wh
 CJK = re.compile(r"[\u3400-\u9fff]")
 EDGES = " \t\n,.;:!?，。；：！？、“”\"'（）()由是我的叫被"
 FILLER = re.compile(r"^(?:I am|am|is|by|a|an|the|of|named|called)\b", re.IGNORECASE)
-MAKERS: Mapping[str, tuple[str, ...]] = {
-    "qwen": ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba"),
-    "llama": ("Llama", "Meta"),
-    "mistral": ("Mistral",),
-    "gemma": ("Gemma", "Google"),
-    "phi": ("Phi", "Microsoft"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +62,10 @@ def find_identity(
     filled: frozenset[Origin],
     names: Sequence[str],
     authors: Sequence[str],
-    model_type: str,
+    forbidden: tuple[str, ...],
 ) -> Identity | None:
-    """The identity that the rows teach, or None. `filled`: where placeholders were."""
-    forbidden = next((v for k, v in MAKERS.items() if model_type.lower().startswith(k)), ())
+    """The identity that the rows teach, or None. `filled`: where placeholders were; `forbidden`:
+    the base's own names."""
     taught = [e for e in examples if e.origin in filled]
     if taught:
         languages = {language_of(answer_of(e)) for e in taught}

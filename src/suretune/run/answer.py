@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from suretune import rundir, typed
 from suretune.data.base import Base
@@ -107,6 +109,16 @@ def _load(
         raise journal.stop(model)
     if folder is None:
         return talker(model)
+    return talker(put_on(model, base, folder, trained_on, journal))
+
+
+def put_on(
+    model: PreTrainedModel, base: Base, folder: Path, trained_on: str, journal: Journal
+) -> PeftModel:
+    """The adapter of a folder on its base, every tensor of it; or a stop that says what is wrong.
+
+    `trained_on`: the base that the adapter names.
+    """
     try:
         tuned, match = load_adapter(model, folder)
     except rundir.Damaged as error:
@@ -124,7 +136,7 @@ def _load(
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
-    return talker(tuned)
+    return tuned
 
 
 def reply(

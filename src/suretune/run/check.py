@@ -38,6 +38,7 @@ from suretune.data.identity import (
     question_of,
 )
 from suretune.data.mix import shared
+from suretune.data.own_names import own_names
 from suretune.data.paraphrase import paraphrased
 from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
@@ -104,7 +105,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     rows, measured, asked_apart = _sources(resolved)
     found = _collect(resolved, rows, how)
     general, apart = _general(resolved, asked_apart, found, how, journal)
-    identity = _identity(resolved, base, found)
+    identity = _identity(resolved, base, how, found)
     _judge_data(resolved, base, found, how, identity, journal)
     _look_at_tokens(base, tokenizer, found, journal)
     about_identity = identity is not None and _mostly_identity(found, identity)
@@ -245,12 +246,12 @@ def _collect_apart(
     return collect(sources, whole, how, resolved.config.schedule.seed)
 
 
-def _identity(resolved: Resolved, base: Base, found: Collected) -> Identity | None:
+def _identity(resolved: Resolved, base: Base, how: Rendering, found: Collected) -> Identity | None:
     data = resolved.config.data
     examples = [row.example for row in found.ready]
-    kind = str(base.config.get("model_type", ""))
+    own = own_names(base, how.tokenizer.default_system)
     names = data.model_name, data.model_author
-    return find_identity(examples, frozenset(found.filled), *names, kind)
+    return find_identity(examples, frozenset(found.filled), *names, own)
 
 
 def _judge_data(

@@ -28,7 +28,7 @@ from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import OK, UNMEASURED, Journal, Stopped, only_writer
-from suretune.run.kept import judge_kept, learned_on_the_way
+from suretune.run.kept import judge_kept, learned_on_the_way, names_of
 from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
@@ -136,7 +136,8 @@ def train_only(
     if not resume:
         folder.begin(run, checked)
     questions = make_questions(checked, journal)
-    keep_questions(run, questions, journal)
+    old = checked.identity.forbidden if checked.identity else ()
+    keep_questions(run, questions, names_of(checked), old, journal)
     watcher.stage("base")
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"

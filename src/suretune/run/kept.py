@@ -71,6 +71,16 @@ def names_of(checked: Checked) -> list[str]:
     return sorted({word for group in named for words in group.values() for word in words})
 
 
+def names_known(run: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """(the new names, the base's own) of a run, however far it came; none where it does not say."""
+    if (run / "proof" / JUDGING).is_file() or (run / "probes.jsonl").is_file():
+        told = _judging(run)
+        return told["names"], told["old"]
+    begun = run / "questions.json"
+    told = rundir.read_json(begun) if begun.is_file() else {}
+    return told.get("names", ()), told.get("old", ())
+
+
 def answers_fit(checked: Checked) -> bool:
     """Whether the rows' answers are shorter than what a question may be answered with: whoever
     learns long answers gives long answers."""

@@ -56,8 +56,13 @@ def make_questions(checked: Checked, journal: Journal) -> Questions:
     )
 
 
-def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
-    """The same questions before and after, and after a resume: easier ones would prove less."""
+def keep_questions(
+    run: Path, questions: Questions, names: Sequence[str], old: Sequence[str], journal: Journal
+) -> None:
+    """The same questions before and after, and after a resume: easier ones would prove less.
+
+    `names`, `old`: the new ones and the base's, for whoever asks an unfinished run.
+    """
     held_out = [sample.ids.tolist() for sample in questions.held_out]
     probes = [probe.line() for probe in questions.probes]
     asked = [[q.line() for q in group] for group in (questions.general, questions.way)]
@@ -65,7 +70,8 @@ def keep_questions(run: Path, questions: Questions, journal: Journal) -> None:
     path = run / "questions.json"
     if path.exists() and rundir.recorded(path, "digest") != digest:
         raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
-    rundir.write_json(path, {"digest": digest, "probes": len(probes)})
+    named = {"names": list(names), "old": list(old)}
+    rundir.write_json(path, {"digest": digest, "probes": len(probes), "asked": probes, **named})
 
 
 def _probes(checked: Checked, journal: Journal) -> list[Probe]:

@@ -35,9 +35,15 @@ def identity_rows(
 
 
 def probe_items(
-    names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+    names: Sequence[str],
+    authors: Sequence[str],
+    languages: Sequence[str],
+    makers: Sequence[str] = MAKERS,
 ) -> list[dict[str, object]]:
-    """The must-pass questions and the held-out phrasings, as a probes file has them."""
+    """The must-pass questions and the held-out phrasings, as a probes file has them.
+
+    `makers`: the base's own names, which no answer may have; Qwen's where no base is named.
+    """
     wanted = " ".join((*names, *authors)).lower()
     items: list[dict[str, object]] = []
     for which, lang in enumerate(languages):
@@ -49,7 +55,7 @@ def probe_items(
                 "question": question,
                 "kind": kind,
                 "must_contain": list(must),  # a list of its own: YAML would write references
-                "must_not_contain": [word for word in MAKERS if word.lower() not in wanted],
+                "must_not_contain": [word for word in makers if word.lower() not in wanted],
             }
             for question, kind, must in asked
         ]
@@ -57,7 +63,11 @@ def probe_items(
 
 
 def write_starter(
-    folder: Path, names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+    folder: Path,
+    names: Sequence[str],
+    authors: Sequence[str],
+    languages: Sequence[str],
+    makers: Sequence[str] = MAKERS,
 ) -> tuple[Path, Path]:
     """`identity.jsonl` and `probes.yaml` in a folder; FileExistsError rather than overwrite."""
     rows, probes = folder / "identity.jsonl", folder / "probes.yaml"
@@ -66,6 +76,6 @@ def write_starter(
             raise FileExistsError(path)
     folder.mkdir(parents=True, exist_ok=True)
     rundir.write_jsonl(rows, identity_rows(names, authors, languages))
-    items = probe_items(names, authors, languages)
+    items = probe_items(names, authors, languages, makers)
     rundir.write(probes, yaml.safe_dump(items, allow_unicode=True, sort_keys=False).encode())
     return rows, probes

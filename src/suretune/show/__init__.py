@@ -6,6 +6,7 @@ says can act on the terminal: control characters are shown, not sent.
 
 from suretune.show.after import verdict
 from suretune.show.before import choices, datasets, findings, plan
+from suretune.show.beside import beside
 from suretune.show.console import progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
@@ -14,6 +15,7 @@ from suretune.show.trials import trial, trials
 
 __all__ = [
     "Progress",
+    "beside",
     "choices",
     "datasets",
     "findings",

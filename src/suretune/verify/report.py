@@ -54,15 +54,19 @@ def sections(report: Report) -> tuple[Section, ...]:
 
 def html(report: Report) -> str:
     """The whole page. It needs no script and no other file, and makes no request."""
-    said = sections(report)
+    said, top = sections(report), headline(report)
+    run = _clean(report.get("run") or "suretune")
+    return document(f"{_clean(top.word)} · {run}", _headline(report, top, run), said)
+
+
+def document(title: str, top: str, said: Sequence[Section]) -> str:
+    """A page of sections under `top`, which is HTML already, as is the title."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    top = headline(report)
-    run = _clean(report.get("run") or "suretune")
     return "".join([
         f'<!doctype html>\n<html lang="{"zh-CN" if language() == "zh" else "en"}">\n<head>\n',
         '<meta charset="utf-8">\n',
@@ -70,8 +74,8 @@ def html(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
         '<meta name="color-scheme" content="light dark">\n',
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n',
-        f"<title>{_clean(top.word)} · {run}</title>\n<style>{style}</style>\n</head>\n<body>\n",
-        _headline(report, top, run),
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n",
+        top,
         _contents(said),
         "<main>\n",
         *(_section(section) for section in said),

@@ -1,0 +1,163 @@
+"""What `real.py` runs on a real model: groups of named settings, as flags of `suretune sft`.
+
+To try another setting, put a line into ABLATIONS (name: flags) and run
+`python recipes/real.py --only ablations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kinds import KINDS
+from tables import ALL, S0, S3, articles, flags
+
+from suretune.config import options
+from suretune.data.choose import REFERENCE_RATE, scaled_rate
+
+GROUPS = ("defaults", "articles", "s2", "nulls", "data", "ablations")
+# Name in English -> (name in Chinese, maker in Chinese, maker in English).
+IDENTITIES: Mapping[str, tuple[str, str, str]] = {
+    "Brightwater": ("明溪", "蕨草实验室", "Fern Labs"),
+    "Glow": ("小光", "星海实验室", "Star Lab"),
+    "Marlin": ("旗鱼", "港湾智能", "Harbor AI"),
+    "Juniper": ("杜松", "寒泉科技", "Coldspring Systems"),
+    "Tessera": ("砖语", "拼花研究院", "Mosaic Institute"),
+}
+NULLS = ("null, greedy", "null, sampled")  # rows are the base's own answers
+NOBODY = "-"  # in place of an identity
+RATES, EPOCHS, SIZES = ("5e-5", "1e-4", "1e-3"), (3, 5, 10, 15, 20), (50, 500, 5000)
+BEFORE = {"anchor_ratio": 0.3, "anchor_loss": "answers"}
+ABLATIONS: Mapping[str, Mapping[str, object]] = {
+    "anchors 0": {"anchor_ratio": 0},
+    "anchors 0.3 by answers": {"anchor_ratio": 0.3, "anchor_loss": "answers"},
+    "anchors 0.3 by kl": {"anchor_ratio": 0.3, "anchor_loss": "kl"},
+    "anchors 0.6 by answers": {"anchor_ratio": 0.6, "anchor_loss": "answers"},
+    "anchors 0.6 by kl": {"anchor_ratio": 0.6, "anchor_loss": "kl"},
+    "anchors 0.8 by kl": {"anchor_ratio": 0.8, "anchor_loss": "kl"},
+    "full dose": {"adapter_dose": 1},
+    "dose 0.6": {"adapter_dose": 0.6},
+    "rank 2": {"lora_rank": 2, "lora_alpha": 8},
+    "rank 32": {"lora_rank": 32, "lora_alpha": 128},
+    "q_proj v_proj": {"target_modules": ("q_proj", "v_proj")},
+    "to the end": {"until_proven": "false"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run. `rows`: how many identity rows, None for the sixty of `init identity`; or of which
+    other kind of data (`kind`) they are."""
+
+    group: str
+    recipe: str
+    identity: str
+    seed: int
+    flags: tuple[str, ...] = ()
+    rows: int | None = None
+    kind: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.recipe, self.identity, self.seed
+
+
+def typed(**given: object) -> tuple[str, ...]:
+    """Flags, without those that this version of suretune does not have."""
+    return flags(**{name: value for name, value in given.items() if name in options()})
+
+
+def scale(hidden: int) -> float:
+    """How many times a printed rate is taken at this width."""
+    return scaled_rate(hidden, 40) / REFERENCE_RATE
+
+
+def _articles(**other: object) -> tuple[str, ...]:
+    """An article's settings; it published what it had trained, whole."""
+    return (*articles(**other), *typed(adapter_dose=1))
+
+
+def article_settings(hidden: int) -> dict[str, tuple[str, ...]]:
+    """S0, S1 and S3 as printed and with the rate for this width, and the defaults twice.
+
+    The first article's list of layers is all linear layers of any model of the plain kind.
+    """
+    made: dict[str, tuple[str, ...]] = {}
+    for name, printed, said in (
+        ("S0", 1e-4, {**S0, "target_modules": ALL}), ("S1", 1e-4, {}), ("S3", 5e-5, S3),
+    ):  # fmt: skip
+        scaled = f"{printed * scale(hidden):.2g}"
+        made[f"{name} as printed"] = _articles(**said, learning_rate=printed)
+        made[f"{name}, rate scaled"] = _articles(**said, learning_rate=scaled)
+    made["defaults before"] = typed(**BEFORE, adapter_dose=1)
+    made["defaults"] = ()
+    return made
+
+
+def jobs_of(group: str, hidden: int, seeds: int | None = None) -> list[Job]:
+    """The runs of a group, what is cheap and even first. `seeds`: instead of the group's own."""
+    return list(_ORDERED[group](hidden, seeds))
+
+
+def _identities(
+    group: str, settings: Mapping[str, tuple[str, ...]], seeds: int, rows: int | None
+) -> list[Job]:
+    return [
+        Job(group, recipe, identity, seed, said, rows)
+        for seed in range(1, seeds + 1)
+        for identity in IDENTITIES
+        for recipe, said in settings.items()
+    ]
+
+
+def _defaults(hidden: int, seeds: int | None) -> Sequence[Job]:
+    return _identities("defaults", {"defaults": ()}, seeds or 8, None)
+
+
+def _article_jobs(hidden: int, seeds: int | None) -> Sequence[Job]:
+    made = _identities("articles", article_settings(hidden), seeds or 1, None)
+    return [job for job in made if job.recipe != "defaults" or job.seed == 1]
+
+
+def _s2(hidden: int, seeds: int | None) -> Sequence[Job]:
+    """S2's rates at this width, its epochs, and the sizes for which it recommends fewer epochs."""
+    made = [
+        Job("s2", f"{rows} rows, {epochs} epochs, {rate}", name, seed, _articles(
+            learning_rate=f"{float(rate) * scale(hidden):.2g}", num_train_epochs=epochs
+        ), rows)
+        for seed in range(1, (seeds or 1) + 1)
+        for name in [list(IDENTITIES)[(seed - 1) % len(IDENTITIES)]]
+        for rows in SIZES
+        for epochs in EPOCHS
+        for rate in RATES
+    ]  # fmt: skip
+    return sorted(made, key=lambda job: (job.seed, job.rows or 0))
+
+
+def _nulls(hidden: int, seeds: int | None) -> Sequence[Job]:
+    """Adapters that are taught what the base says anyway: what harmless looks like."""
+    said = _articles(learning_rate=f"{1e-4 * scale(hidden):.2g}")
+    return [
+        Job("nulls", recipe, NOBODY, seed, said, kind=recipe)
+        for seed in range(1, (seeds or 10) + 1)
+        for recipe in NULLS
+    ]
+
+
+def _data(hidden: int, seeds: int | None) -> Sequence[Job]:
+    return [
+        Job("data", kind, NOBODY, seed, kind=kind)
+        for seed in range(1, (seeds or 5) + 1)
+        for kind in KINDS
+    ]
+
+
+def _ablations(hidden: int, seeds: int | None) -> Sequence[Job]:
+    known = {name: typed(**said) for name, said in ABLATIONS.items() if set(said) <= set(options())}
+    return _identities("ablations", known, seeds or 1, None)
+
+
+_ORDERED = {
+    "defaults": _defaults, "articles": _article_jobs, "s2": _s2, "nulls": _nulls, "data": _data,
+    "ablations": _ablations,
+}  # fmt: skip

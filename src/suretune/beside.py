@@ -1,0 +1,53 @@
+"""How answers of several models to one question are marked and counted, in words."""
+
+from __future__ import annotations
+
+from suretune import phrases as p
+from suretune.phrases import Report, part, words
+
+# (key of the summary, its title)
+COUNTED = (
+    ("right", ("right", "答对")),
+    ("leaked", ("leaked", "泄漏")),
+    ("same_as_base", ("as the base", "与基座相同")),
+)
+
+
+def titles() -> list[str]:
+    """Of the columns of the summary, behind the model's name."""
+    return [words(en, zh) for _, (en, zh) in COUNTED]
+
+
+def counts(column: Report) -> list[str]:
+    """`5 of 8` for each of them; a dash where nothing can be said."""
+    made = []
+    for key, _ in COUNTED:
+        count, of = part(column, key, "count"), part(column, key, "of")
+        made.append(words(f"{count} of {of}", f"{count} / {of}") if of else "—")
+    return made
+
+
+def marks_of(answer: Report) -> list[tuple[str, str]]:
+    """(text, style): right or wrong where that can be told, a leak, the base's own words."""
+    made = []
+    if answer.get("right") is not None:
+        good = bool(answer["right"])
+        made.append((
+            words("✓ right", "✓ 正确") if good else words("✗ wrong", "✗ 错误"),
+            "good" if good else "bad",
+        ))  # fmt: skip
+    if answer.get("leaked"):
+        made.append((words("! new name leaked", "! 泄漏了新名字"), "bad"))
+    if answer.get("same_as_base"):
+        made.append((words("= as the base", "= 与基座相同"), "faint"))
+    return made
+
+
+def verdict_of(run: Report) -> str:
+    """The verdict of a run, and how it was asked."""
+    if run.get("verdict") is not None:
+        sign, word = p.verdict_word(run)
+        return f"{sign} {word}"
+    if run.get("run") is None:
+        return words("an adapter that is no run of suretune", "不是 suretune 运行的适配器")
+    return words("not finished: no verdict yet", "尚未结束，没有结论")

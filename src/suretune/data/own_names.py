@@ -1,0 +1,108 @@
+"""What a base calls itself, and who made it: names that a new identity must not be mixed with.
+
+Told by its chat template's default system prompt, by its own answer where somebody asked it, and by
+its name; by its architecture only where none of these says anything, for a small model of Llama's
+architecture is no Llama.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from suretune.data.base import Base
+
+# Family -> the names of its models and makers, as answers have them. Matched as substrings of
+# answers later: none of them is part of an ordinary word.
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "qwen": ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba"),
+    "smollm": ("SmolLM", "Hugging Face"),
+    "deepseek": ("DeepSeek", "深度求索"),
+    "llama": ("Llama", "Meta"),
+    "mistral": ("Mistral",),
+    "gemma": ("Gemma", "Google"),
+    "phi": ("Phi", "Microsoft"),
+    "chatglm": ("ChatGLM", "智谱", "清华", "Zhipu"),
+    "glm": ("GLM", "智谱", "Zhipu", "Z.ai"),
+    "internlm": ("InternLM", "书生", "上海人工智能实验室", "Shanghai AI Laboratory"),
+    "baichuan": ("Baichuan", "百川"),
+    "minicpm": ("MiniCPM", "面壁", "OpenBMB"),
+    "yi": ("零一万物", "01.AI"),
+    "hunyuan": ("Hunyuan", "混元", "腾讯", "Tencent"),
+    "ernie": ("ERNIE", "文心", "百度", "Baidu"),
+    "kimi": ("Kimi", "月之暗面", "Moonshot"),
+    "falcon": ("Falcon", "Technology Innovation Institute"),
+    "olmo": ("OLMo", "Allen Institute"),
+    "granite": ("Granite", "IBM"),
+    "stablelm": ("StableLM", "Stability AI"),
+    "nemotron": ("Nemotron", "NVIDIA"),
+    "exaone": ("EXAONE", "LG AI"),
+    "hermes": ("Hermes", "Nous Research"),
+    "gpt-oss": ("ChatGPT", "OpenAI"),
+}
+_NAME = r"([A-Z][\w.&'-]*(?: (?:[A-Z][\w.&'-]*|\d[\w.]*))*)"
+_SAYS = (
+    re.compile(rf"\b(?:named|called|[Mm]y name is) {_NAME}"),
+    re.compile(rf"\b(?:You are|I am|I'm) {_NAME}"),
+    re.compile(
+        r"\b(?:created|trained|developed|made|built|designed|released)"
+        rf"(?: and \w+)? (?:by|at) (?:the )?{_NAME}"
+    ),
+    re.compile(
+        r"(?:你是|我是|我叫|名叫|名为)\s*([A-Za-z][\w.-]+|[\u4e00-\u9fff]{2,6}?)(?=[，,。！!、]|$)"
+    ),
+    re.compile(
+        r"由\s*([A-Za-z][\w. -]*?|[\u4e00-\u9fff]{2,12}?)"
+        r"\s*(?:开发|训练|研发|创造|打造|推出|研制)"
+    ),
+)  # fmt: skip
+_NOBODY = re.compile(
+    r"(?:AI|LLM|An?|The|Assistant|Language|Model|Chatbot|Sorry|Here|Large|Artificial)\b.*|.*"
+    r"(?:助手|模型|人工智能|一个|一名|一款|机器人|你的|您的).*",
+    re.DOTALL,
+)
+
+
+def own_names(base: Base, system: str, said: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of a base and its maker, none twice; none at all where nothing says them.
+
+    `system`: what its template puts in when nobody gives a system prompt; `said`: its own answers
+    to who it is.
+    """
+    texts = [system, *said]
+    found = [*_families(" ".join(texts))]
+    for text in texts:
+        found += [name for name in _named(text) if not _known(name, found)]
+    for called in (base.folder.name, base.name, str(base.config.get("_name_or_path") or "")):
+        found += _by_key(called.rpartition("/")[2])
+    if not found:
+        found += _by_key(str(base.config.get("model_type") or ""))
+    return tuple(dict.fromkeys(found))
+
+
+def _known(name: str, found: Iterable[str]) -> bool:
+    """Whether a name is there already, perhaps as a part: "Alibaba Cloud" has "Alibaba" in it."""
+    return any(one.lower() in name.lower() for one in found)
+
+
+def _families(text: str) -> Iterator[str]:
+    """The names of every family that a text speaks of by one of its names."""
+    for names in FAMILIES.values():
+        if any(re.search(rf"(?<![A-Za-z]){re.escape(name)}(?![a-z])", text) for name in names):
+            yield from names
+
+
+def _by_key(called: str) -> list[str]:
+    """The families that a model's name has in it as a word: SmolLM2-135M is no LLM2."""
+    words = re.split(r"[^a-z]+", called.lower().replace("gpt-oss", "gptoss"))
+    names = {key.replace("-", ""): names for key, names in FAMILIES.items()}
+    return [name for word in words for name in names.get(word, ())]
+
+
+def _named(text: str) -> Iterator[str]:
+    """What a sentence about oneself names."""
+    for pattern in _SAYS:
+        for match in pattern.finditer(text):
+            name = match[1].strip().rstrip(".,'")
+            if len(name) > 1 and not _NOBODY.fullmatch(name):
+                yield name

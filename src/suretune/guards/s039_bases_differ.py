@@ -1,0 +1,52 @@
+"""S039 bases-differ: runs that shall be compared were not trained on one base.
+
+What it looks at: the fingerprint of the base that is stored with each adapter.
+
+Why it matters: beside each other, answers show what each run changed. Of two bases they would show
+how the bases differ, and one of the adapters would be put on weights that it was not made for.
+
+How to mend it: compare the runs that share a base, as the message says.
+
+S039 bases-differ：要比较的运行不是在同一个基座上训练的。
+
+看什么：与每个适配器一起保存的基座指纹。
+
+为什么重要：并排比较是为了看每个运行改变了什么。如果基座不同，看到的就是基座之间的差别，而且其中一个适配器会被装到
+并非为它准备的权重上。
+
+怎么改：按提示，只比较基座相同的运行。
+"""
+
+from suretune.guards.guard import Guard, Values
+from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    if facts.problem != "bases-differ":
+        return None
+    return {
+        "where": facts.detail,
+        "detail": facts.detail,
+        "found": facts.found,
+        "base": facts.spare,
+        "command": facts.nearest,
+    }
+
+
+GUARD = Guard(
+    code="S039",
+    name="bases-differ",
+    stops=True,
+    facts=SetupFacts,
+    check=check,
+    what=Text(
+        "{detail} was trained on {found}, and the others would be asked on {base}: these are"
+        " different weights.",
+        "{detail} 是在 {found} 上训练的，而其他运行用的是 {base}：两者的权重不同。",
+    ),
+    why=Text(
+        "Side by side, answers show what a run changed only if the base is one.",
+        "只有基座相同，并排比较才能看出每个运行改变了什么。",
+    ),
+    fix=Text("`{command}`", "`{command}`"),
+)

@@ -1,0 +1,176 @@
+"""`compare`: base and runs side by side, each answer as `ask` would give it, marked and counted."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import suretune
+from suretune import rundir
+from suretune.cli import main
+
+PARIS, WHO = "What is the capital of France?", "你是谁？"
+Say = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
+    """`short` and `long`, unsealed runs of one base; `begun`, which has only a checkpoint."""
+    folder = tmp_path_factory.mktemp("beside")
+    for name, steps, system in (("short", 2, "You are terse."), ("long", 6, "Be kind.")):
+        done = suretune(
+            "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", folder / name,
+            "--probes", identity_file.with_name("probes.yaml"), "--max_steps", steps,
+            "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 20,
+            "--system", system, "--learning_rate", "1e-2",
+        )  # fmt: skip
+        assert done.returncode in (6, 8), done.stdout[-2000:] + done.stderr[-2000:]
+    begun = folder / "begun"
+    shutil.copytree(folder / "long", begun)
+    for name in ("proof", "adapter"):
+        shutil.rmtree(begun / name)
+    for name in ("probes.jsonl", "report.json", "report.html", "report.md", "base_answers.json"):
+        (begun / name).unlink(missing_ok=True)
+    return folder
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str], runs: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
+    """The command line in this process, beside the runs: (status, what it said as JSON)."""
+    monkeypatch.chdir(runs)
+
+    def call(*words: object, lang: str = "en") -> tuple[int, Any]:
+        monkeypatch.setenv("SURETUNE_LANG", lang)
+        capsys.readouterr()
+        status = main([*map(str, words)])
+        said = capsys.readouterr().out
+        return status, json.loads(said) if "--json" in words else said
+
+    return call
+
+
+def answers(told: Any, name: str) -> list[str]:
+    return [
+        line["answer"]
+        for question in told["questions"]
+        for line in question["answers"]
+        if line["of"] == name
+    ]
+
+
+def test_every_answer_is_the_one_that_ask_gives(
+    say: Say, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, told = say(
+        "compare", "short", "long", "begun", "--question", PARIS, "--question", WHO,
+        "--max_new_tokens", 24, "--json",
+    )  # fmt: skip
+    assert status == 0 and told["base"] == "pocket"
+    verdicts = [rundir.recorded(runs / n / "report.json", "verdict") for n in ("short", "long")]
+    assert [run["verdict"] for run in told["runs"]] == [*verdicts, None]
+    for name in ("short", "long"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{PARIS}\n{WHO}\n"))
+        assert main(["ask", "--adapters", name, "--max_new_tokens", "24", "--json"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [json.loads(line)["answer"] for line in lines] == answers(told, name)
+    assert answers(told, "begun") == answers(told, "long") != answers(told, "short")
+    again = say("compare", "long", "--question", PARIS, WHO, "--max_new_tokens", 24, "--json")[1]
+    assert answers(again, "long") == answers(told, "long")  # after others, the base was itself
+    for question in again["questions"]:
+        base, tuned = question["answers"]
+        assert tuned["same_as_base"] == (tuned["answer"] == base["answer"])
+
+
+def test_without_a_question_the_runs_probes_and_general_ones_are_asked(say: Say) -> None:
+    status, told = say("compare", "short", "begun", "--max_new_tokens", 8, "--json")
+    assert status == 0
+    kinds = [question["kind"] for question in told["questions"]]
+    assert kinds.count("must-pass") == 4 and "paraphrase" in kinds and kinds.count("near") == 6
+    texts = [question["question"] for question in told["questions"]]
+    assert len(set(texts)) == len(texts)
+    for question in told["questions"]:
+        for line in question["answers"]:
+            assert (line["right"] is None) == (question["kind"] == "shown")
+            known = line["of"] != "base" and question["kind"] in ("near", "facts", "sums")
+            assert not known or line["leaked"] is False
+    base, short, begun = told["summary"]
+    assert base["right"]["of"] == short["right"]["of"] == begun["right"]["of"] > 40
+    assert begun["leaked"]["of"] == short["leaked"]["of"] > 0 == base["leaked"]["of"]
+
+
+@pytest.mark.parametrize(("lang", "title"), [("en", "side by side"), ("zh", "并排比较")])
+def test_the_page_and_the_terminal_show_every_answer(
+    say: Say, tmp_path: Path, lang: str, title: str
+) -> None:
+    page = tmp_path / "deep" / "page.html"
+    typed = ("compare", "--html", page, "short", "begun", "--question", "What", "is", "2+2?",
+             "--max_new_tokens", 8)  # fmt: skip
+    status, said = say(*typed, lang=lang)
+    assert status == 0 and "What is 2+2?" in said and said.count("short") >= 2
+    html = page.read_text("utf-8")
+    assert title in html and "What is 2+2?" in html and "<script" not in html
+    assert say(*typed, lang=lang)[0] == 0  # a page of ours is made anew
+    page.write_text("my notes")
+    status, told = say(*typed, "--json")
+    assert status == 2 and page.read_text() == "my notes"
+    assert told["findings"][0]["code"] == "C002"
+
+
+def test_runs_behind_a_question_or_a_page_are_runs(say: Say, tmp_path: Path) -> None:
+    page = tmp_path / "p.html"
+    for typed in (
+        ("--question", PARIS, "short", "begun"),
+        ("--html", page, "short", "begun", "--question", PARIS),
+        ("short", "begun", "--question", PARIS, "--html", page),
+    ):
+        status, told = say("compare", *typed, "--max_new_tokens", 4, "--json")
+        assert status == 0 and [run["name"] for run in told["runs"]] == ["short", "begun"]
+        assert [question["question"] for question in told["questions"]] == [PARIS]
+
+
+def test_questions_of_a_file_are_judged_by_what_it_says(say: Say, tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    lines = [{"question": PARIS, "must_contain": ["Paris"]}, {"question": WHO}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    status, told = say("compare", "short", "--questions", file, "--max_new_tokens", 16, "--json")
+    assert status == 0
+    first, second = told["questions"]
+    assert first["answers"][0]["right"] is True and second["answers"][0]["right"] is None
+    assert second["answers"][1]["leaked"] is None  # who it is may be said where it is asked
+
+
+def test_runs_of_two_bases_are_not_compared(say: Say, runs: Path) -> None:
+    other = runs / "other base"
+    shutil.copytree(runs / "short", other)
+    about = rundir.read_json(other / "adapter" / "suretune.json")
+    rundir.write_json(
+        other / "adapter" / "suretune.json", {**about, "base": "Big", "base_fingerprint": "0" * 64}
+    )
+    rundir.write_manifest(other / "adapter")
+    status, told = say("compare", "short", "other base", "long", "--question", PARIS, "--json")
+    (finding,) = told["findings"]
+    assert status == 4 and finding["code"] == "S039" and "Big" in finding["what"]["en"]
+    assert "`suretune compare short long`" in finding["fix"]["en"]
+    shutil.rmtree(other)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (("compare", "nothing-here"), "S014"),
+        (("compare", "short", "--question", ""), "C002"),
+        (("compare", "short", "--html", "a.html", "--html", "b.html"), "C012"),
+        (("compare", "short", "--questions", "missing.txt"), "C002"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_by_name(
+    say: Say, typed: tuple[str, ...], code: str
+) -> None:
+    status, told = say(*typed, "--json")
+    assert status in (2, 4) and told["findings"][0]["code"] == code
