@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
-from suretune.cli.out import tell, tell_json
+from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
@@ -81,6 +81,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
 def run_verb(command: Command) -> int:
     """Do it; the exit status."""
     journal = Journal(command.resolved.config.run.ignore, command.verb.name)
+    journal.environment = command.environment
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
         if command.verb.name in ("infer", "ask", "serve"):  # those have nothing to fill it with
@@ -88,6 +89,7 @@ def run_verb(command: Command) -> int:
 
             journal.look_at_all(system_faults(command.resolved.config.data, named=False))
         journal.settle()
+        how_it_was_read(journal)
     if command.verb.name in TORCH:
         _needs(journal)
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
@@ -146,6 +148,7 @@ def _checked(command: Command, journal: Journal) -> Checked:
     checked = look(command.resolved, journal)
     if not command.json:
         _show_checked(checked, journal)
+    journal.shown()
     return checked
 
 

@@ -19,14 +19,24 @@ S001 model-missing：找不到模型。
 `modelscope download --model ID --local_dir DIR` 或 `hf download ID --local-dir DIR`。
 """
 
-from suretune.guards.guard import Guard, Values, for_setup
+from suretune import typed
+from suretune.guards.guard import Guard, Values, fetching, for_setup
 from suretune.types import SetupFacts, Text
 
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("model-missing", "--model")(facts)
     no_folder = Text("there is no such folder", "没有这个文件夹")
-    return values and {**values, "reason": facts.found or no_folder}
+    owner, slash, name = facts.nearest.partition("/")
+    cure = Text("", "")
+    if owner == "Qwen" and slash:  # the very folder that was typed, if its name is right
+        place = facts.spare if facts.spare.rpartition("/")[2] == name else name
+        then = Text(
+            f", then `--model {typed.path(place)}`", f"，再写 `--model {typed.path(place)}`"
+        )
+        said = fetching(facts.nearest, place)
+        cure = Text(f"To fetch it: {said.en}{then.en}.", f"下载：{said.zh}{then.zh}。")
+    return values and {**values, "reason": facts.found or no_folder, "cure": cure}
 
 
 GUARD = Guard(
@@ -41,8 +51,9 @@ GUARD = Guard(
         "换成别的模型，就不是你想要的那个了。",
     ),
     fix=Text(
-        "{meant} Give its folder or its name on the hub, for example "
+        "{meant} {cure} Or give its folder or its name on the hub, for example "
         "`--model Qwen/Qwen2.5-7B-Instruct`.",
-        "{meant}请给出模型文件夹，或平台上的名字，例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
+        "{meant}{cure}也可以给出模型文件夹，或平台上的名字，"
+        "例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
     ),
 )

@@ -17,7 +17,8 @@ from suretune.show.console import pairs, put, results, safe, wrapped
 from suretune.types import Finding
 from suretune.words import say
 
-COMMAND = re.compile(r"`((?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
+NOTED = ("C005", "C017")  # of which nothing has to be done: what was read how is enough
+COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
 
 
 def findings(found: Sequence[Finding], to: Console | None = None) -> None:
@@ -33,8 +34,8 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))
         texts = (say(text) for text in (finding.what, finding.why, finding.fix))
-        rows = zip(labels, map(safe, texts), strict=True)
-        put(to, head, pairs(to, rows))
+        rows = [*zip(labels, map(safe, texts), strict=True)]
+        put(to, head, pairs(to, rows[:1] if finding.code in NOTED else rows))
         for command in _broken(say(finding.fix), to.width - max(map(cell_len, labels)) - 6):
             put(to, safe(f"        {command}", "bold"), wrap=False)
         put(to, "")

@@ -50,7 +50,7 @@ def read(text: str) -> Pasted | None:
     found: Pasted | None = None
     others = []
     for words in shell.commands:
-        if found is None and (found := _command(words)):
+        if found is None and (found := command_in(words)):
             continue
         others.append(" ".join(words))
     if found is None and (found := _bare_yaml(text)):
@@ -65,7 +65,8 @@ def read(text: str) -> Pasted | None:
     return found
 
 
-def _command(words: Sequence[str]) -> Pasted | None:
+def command_in(words: Sequence[str]) -> Pasted | None:
+    """The command of a known tool that these words are; None if they are none."""
     for index, word in enumerate(words):
         for tool in map(table, TOOLS):
             if (verb := _verb(tool, words, index)) is None:

@@ -97,7 +97,7 @@ def translate(pasted: Pasted, allowed: Mapping[str, Collection[str]]) -> Transla
         entry = _entry(pasted, flag)
         if entry is None:
             made.lines.append(_unknown(pasted, flag, values))
-        elif entry.verdict == "per-epoch" and _said(values) not in entry.default:
+        elif entry.verdict == "per-epoch" and said(values) not in entry.default:
             per_epoch.append((len(made.lines), entry))
             made.lines.append(Line(flag, " ".join(values), UNAVAILABLE, ANYWAY))
         else:
@@ -134,7 +134,7 @@ def _unknown(pasted: Pasted, flag: str, values: Sequence[str]) -> Line:
     return Line(flag, " ".join(values), UNKNOWN, why, serious=True)
 
 
-def _said(values: Sequence[str]) -> str:
+def said(values: Sequence[str]) -> str:
     """One word for a value; a bare flag is true, and YAML has several words for nothing."""
     word = " ".join(values).strip().lower() if values else "true"
     return "null" if word == "~" else word
@@ -142,10 +142,10 @@ def _said(values: Sequence[str]) -> str:
 
 def _judge(made: Translation, flag: str, values: tuple[str, ...], entry: Entry) -> None:
     line = Line(flag, " ".join(values), KEPT, entry.why or ANYWAY)
-    if entry.default and (_said(values) in entry.default or _said(values) == ""):
+    if entry.default and (said(values) in entry.default or said(values) == ""):
         made.lines.append(replace(line, verdict=DEFAULT, why=ANYWAY))
     elif not entry.to:
-        serious = entry.verdict == UNAVAILABLE and _said(values) not in entry.harmless
+        serious = entry.verdict == UNAVAILABLE and said(values) not in entry.harmless
         verdict = entry.verdict if serious else NO_EFFECT
         made.lines.append(replace(line, verdict=verdict, serious=serious))
     elif entry.to not in made.allowed:
