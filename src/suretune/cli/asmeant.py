@@ -50,6 +50,11 @@ class Group:
     values: tuple[str, ...] = ()
 
     @property
+    def words(self) -> list[str]:
+        """As they stand in a command; a value may be empty."""
+        return [self.flag, *self.values] if self.flag else list(self.values)
+
+    @property
     def name(self) -> str:
         """`learning_rate` of `--learning-rate=1e-4`."""
         return self.flag.lstrip("-").partition("=")[0].replace("-", "_")
@@ -64,7 +69,7 @@ class Meant:
 
     @property
     def words(self) -> list[str]:
-        return [word for one in self.groups for word in (one.flag, *one.values) if word]
+        return [word for one in self.groups for word in one.words]
 
     def note(self, kind: str, found: str, meant: str = "", flag: str = "") -> None:
         """Something was read as it was meant."""
@@ -240,8 +245,8 @@ def _plain(value: str, spec: Option | None, made: Meant) -> list[str]:
     """A value in ASCII where it is ASCII that an input method widened; a list at its signs."""
     from suretune.cli.values import COMMA, parts_of
 
-    spread = BLANKS.sub(" ", value).split()
-    if len(spread) > 1 and not (spec is not None and _is_path(value)):
+    spread = [part for part in BLANKS.split(value) if part]
+    if len(spread) > 1 and BLANKS.search(value) and not _is_path(value):
         made.note("blank", value, " ".join(spread))
         return [part for one in spread for part in _plain(one, spec, made)]
     narrow = unicodedata.normalize("NFKC", value).translate(
@@ -251,7 +256,8 @@ def _plain(value: str, spec: Option | None, made: Meant) -> list[str]:
     if narrow != value and (number or narrow.isascii()) and not _is_path(value):
         made.note("full-width", value, narrow)
         value = narrow
-    if spec is not None and spec.name in COMMA and (parts := parts_of(value)) != [value]:
+    parts = parts_of(value) if spec is not None and spec.name in COMMA else []
+    if parts and parts != [value]:
         if re.search("[，、；;]", value) or "," not in value:
             made.note("comma", value, ",".join(parts))
         return parts
@@ -303,10 +309,7 @@ def _too_many(made: Meant, known: Mapping[str, Option | None]) -> None:
         kept = Group(group.flag, group.values[:most])
         quoted = Group(group.flag, (" ".join(group.values),))
         whole_words = [
-            w
-            for g in (*made.groups[:index], quoted, *made.groups[index + 1 :])
-            for w in (g.flag, *g.values)
-            if w
+            w for g in (*made.groups[:index], quoted, *made.groups[index + 1 :]) for w in g.words
         ]
         text = spec.kind is str and not spec.choices and most
         shown = typed.command(quoted.flag, *quoted.values)
@@ -336,12 +339,12 @@ def _swallowed(made: Meant, known: Mapping[str, Option | None]) -> None:
             inner = value[: found.start()].rstrip("\"'”’ \\\n")
             rest = value[found.start() :].replace("\\\n", " ").split()
             better = [
-                *(w for g in made.groups[:index] for w in (g.flag, *g.values) if w),
+                *(w for g in made.groups[:index] for w in g.words),
                 group.flag,
                 *group.values[:at],
                 inner,
                 *(w for w in rest if w != "\\"),
-                *(w for g in made.groups[index + 1 :] for w in (g.flag, *g.values) if w),
+                *(w for g in made.groups[index + 1 :] for w in g.words),
             ]
             hint = Text(
                 f"The quote of `{group.flag}` was not closed.", f"`{group.flag}` 的引号没有关上。"

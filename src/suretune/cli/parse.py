@@ -256,7 +256,7 @@ def _ours(asked: Meant, verb: Verb, own: Mapping[str, Text], faults: list[FlagFa
             takes, values = verb.options(), (*stuck, *group.values)
             meant = known_elsewhere(group.name, values, takes, serving=verb.name == "serve")
         if meant is None:
-            made += [word for word in (group.flag, *group.values) if word]
+            made += group.words
         elif isinstance(meant, FlagFacts):
             faults.append(meant)
         else:

@@ -20,8 +20,8 @@ D022 hub-dataset：`--dataset` 写的是平台上的数据集，而 suretune 目
 """
 
 import re
+import shlex
 
-from suretune import typed
 from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
 
@@ -34,7 +34,7 @@ def check(fault: Fault) -> Values | None:
     name = found[0] if found else "ID"
     folder = f"data/{name.rpartition('/')[2]}"  # one each: several do not mix there
     count = re.search(r"#\d+$", fault.origin.file)
-    spec = typed.word(folder + count[0]) if count else folder
+    spec = shlex.quote(folder + count[0]) if count else folder
     return values and {**values, "id": name, "folder": folder, "spec": spec}
 
 

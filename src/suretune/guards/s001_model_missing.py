@@ -19,7 +19,8 @@ S001 model-missing：找不到模型。
 `modelscope download --model ID --local_dir DIR` 或 `hf download ID --local-dir DIR`。
 """
 
-from suretune import typed
+import shlex
+
 from suretune.guards.guard import Guard, Values, fetching, for_setup
 from suretune.types import SetupFacts, Text
 
@@ -32,7 +33,7 @@ def check(facts: SetupFacts) -> Values | None:
     if owner == "Qwen" and slash:  # the very folder that was typed, if its name is right
         place = facts.spare if facts.spare.rpartition("/")[2] == name else name
         then = Text(
-            f", then `--model {typed.path(place)}`", f"，再写 `--model {typed.path(place)}`"
+            f", then `--model {shlex.quote(place)}`", f"，再写 `--model {shlex.quote(place)}`"
         )
         said = fetching(facts.nearest, place)
         cure = Text(f"To fetch it: {said.en}{then.en}.", f"下载：{said.zh}{then.zh}。")

@@ -20,7 +20,8 @@ S020 hub-unreachable：本机没有这个模型，也连不上 hub。
 `HF_ENDPOINT=https://hf-mirror.com`；模型已在缓存里时设 `HF_HUB_OFFLINE=1`。
 """
 
-from suretune import typed
+import shlex
+
 from suretune.guards.guard import Guard, Values, fetching, for_setup
 from suretune.types import SetupFacts, Text
 
@@ -29,7 +30,7 @@ def check(facts: SetupFacts) -> Values | None:
     values = for_setup("hub-unreachable", "--model")(facts)
     place = facts.detail.rpartition("/")[2]
     fetch = fetching(facts.detail, place)
-    return values and {**values, "fetch": fetch, "place": typed.path(place)}
+    return values and {**values, "fetch": fetch, "place": shlex.quote(place)}
 
 
 GUARD = Guard(
