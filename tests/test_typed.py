@@ -83,7 +83,8 @@ def bash(text: str) -> list[str]:
 
 
 def only_checked(typed: list[str]) -> list[str]:
-    return ["check" if word.strip() == "sft" else word for word in typed if word.strip() != "swift"]
+    at = next(index for index, word in enumerate(typed) if word.strip() == "swift")
+    return [*typed[:at], "check", *typed[at + 2 :]]
 
 
 def obeyed(typed: list[str], finding: dict[str, Any]) -> list[str]:
@@ -190,7 +191,8 @@ def test_a_note_that_cut_the_command_stops_it(
 ) -> None:
     """bash ends the command behind the backslash; what followed is lost to us."""
     cut = one_a_line(NOTES).partition("# 减少一些")[0]
-    status, found = told(only_checked([*bash(cut.rstrip("\\ \n")), " #", "减少一些"]), capsys)
+    typed = ["check", "--json", *bash(cut.rstrip("\\ \n").partition("sft")[2]), " #", "减少一些"]
+    status, found = told(typed, capsys)
     assert status == 2 and "import-cmd" in found["C010"]["fix"]["zh"]
 
 
@@ -201,7 +203,7 @@ def test_the_articles_themselves(folder: Path, capsys: pytest.CaptureFixture[str
         for line in re.findall(r"^(?:# [^\n]*|CUDA_\S+ [^\n]*|swift )swift sft [^\n]*|^swift sft [^\n]*",
                                file.read_text("utf-8"), re.MULTILINE):  # fmt: skip
             typed = bash(line.replace("/root/", "").replace("Qwen2.5-7B-Instruct", "pocket"))
-            typed = only_checked(typed) if typed[0] != "#" else [*typed, "--dry_run", "true"]
+            typed = typed if typed[0] == "#" else only_checked(typed)
             status, found = told([*typed, "--json"], capsys)
             stops = {code for code, one in found.items() if code and one["stops"]}
             assert stops <= {"D022", "C008"}, (line[:80], status, stops)  # a hub; no --model there
@@ -366,11 +368,8 @@ def test_one_finding_for_all_that_is_not_there(
 def test_a_command_of_another_tool_is_understood_as_a_whole(
     typed: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    typed_words = shlex.split(typed)
-    if len(typed_words) == 1:
-        typed_words = [typed_words[0] + " --json"]
-    status, found = told(typed_words if len(typed_words) > 1 else [*typed_words, ], capsys) if (
-        len(typed_words) > 1) else _as_one(typed_words[0], capsys)  # fmt: skip
+    asked = shlex.split(typed)
+    status, found = told(asked, capsys) if len(asked) > 1 else _as_one(f"{asked[0]} --json", capsys)
     assert status == 0, found
 
 

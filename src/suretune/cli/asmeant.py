@@ -145,7 +145,7 @@ def _notes_out(words: list[str], made: Meant) -> list[str]:
             index = end
         elif not bare and word:
             made.note("joined", "\\")
-        elif bare in ELIDED:
+        elif bare.startswith(ELIDED):
             made.note("elided", bare)
         else:
             kept.append(word)

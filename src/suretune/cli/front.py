@@ -127,6 +127,8 @@ def _other_tool(made: Front, words: list[str], verbs: Mapping[str, Collection[st
     from suretune.run.foreign.translate import translate
 
     plain = [word.strip(" \t\r\n\\") for word in words]
+    own = [word for word in plain if word == "--json" or word.startswith("--lang=")]
+    plain = [word for word in plain if word not in own]
     pasted = command_in([word for word in plain if word])
     made.rest = words
     if pasted is None:
@@ -137,7 +139,7 @@ def _other_tool(made: Front, words: list[str], verbs: Mapping[str, Collection[st
         return
     done = translate(pasted, verbs)
     made.verb = pasted.verb
-    made.rest = [*done.runs, *(w for n, ws in done.given.items() for w in (f"--{n}", *ws))]
+    made.rest = [*own, *done.runs, *(w for n, ws in done.given.items() for w in (f"--{n}", *ws))]
     if pasted.processes > 1:
         made.faults.append(FlagFacts("not-here", " ".join(pasted.launcher), hint=ONE))
     if wrong := problem(pasted):

@@ -24,7 +24,7 @@ C017 words-mended：命令行里的一些写法已按本意理解。
 from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import FlagFacts, Text
 
-SHOWN = 3  # places of a kind
+SHOWN = 2  # places of a kind
 
 
 def check(facts: FlagFacts) -> Values | None:

@@ -67,7 +67,7 @@ def explained(text: str, allowed: Mapping[str, Collection[str]]) -> dict[str, An
         } if sums else None,
         "notes": [*({"serious": True, **_told(text)} for text in serious),
                   *({"serious": False, **_told(text)} for text in notes)],
-        "working": laid_out(words, pasted),
+        "working": laid_out(words, pasted, made.first),
     }  # fmt: skip
 
 
@@ -122,6 +122,17 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
         if asked and not evaluated and pasted.tool.name == "ms-swift":
             notes.append(NOT_EVALUATED)
         notes.append(CHOSEN)
+    if pasted.commands > 1:
+        shown = f"{pasted.typed} ({len(pasted.flags)} flags)"
+        notes.insert(
+            0,
+            Text(
+                f"The text has {pasted.commands} commands; this is number {pasted.nth}, the one that"
+                f" trains and says most: {shown}.",
+                f"文中有 {pasted.commands} 条命令，这里看的是第 {pasted.nth} 条，即最完整的训练命令："
+                f"{pasted.typed}（{len(pasted.flags)} 个参数）。",
+            ),
+        )
     if pasted.others:
         count, first = len(pasted.others), pasted.others[0][:60]
         notes.append(Text(f"Not looked at: {count} other lines (`{first}`).",
@@ -137,15 +148,15 @@ def working(made: Translation) -> list[Sequence[str]]:
     return [("suretune", made.pasted.verb, *made.runs), *given]
 
 
-def laid_out(words: Sequence[Sequence[str]], pasted: Pasted) -> str:
-    """As one copies it: quoted for a shell, an option a line."""
+def laid_out(words: Sequence[Sequence[str]], pasted: Pasted, first: Sequence[str] = ()) -> str:
+    """As one copies it: quoted for a shell, an option a line; `first`: what has to be run before."""
     if not words:
         return ""
     kept = [word for word in pasted.environment if not word.startswith("NPROC_PER_NODE=")]
     before = "".join(f"{name}={_quoted(value, pasted.variables)} "
                      for name, _, value in (word.partition("=") for word in kept))  # fmt: skip
     shown = [" ".join(_quoted(word, pasted.variables) for word in part) for part in words]
-    return before + " \\\n  ".join(shown)
+    return "".join(f"{line}\n" for line in first) + before + " \\\n  ".join(shown)
 
 
 def _quoted(word: str, variables: Collection[str]) -> str:
