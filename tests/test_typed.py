@@ -1,5 +1,5 @@
-"""The command line as people type and paste it: the articles' commands go to work, an input method's
-characters are read as they were meant, and every word that is no flag's is told once.
+"""The command line as people type and paste it: the articles' commands go to work, an input
+method's characters are read as they were meant, and every word that is no flag's is told once.
 """
 
 from __future__ import annotations
@@ -178,6 +178,21 @@ def test_what_a_flattened_command_costs_on_the_screen(
     words.choose(None)
 
 
+def test_a_flattened_command_trains_to_a_verdict(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = [*bash(flattened(ARTICLES["the fourth"])), "--max_steps", "2", "--device", "cpu"]
+    at = typed.index("--max_steps")
+    typed = [w for w in typed if w not in (" --num_train_epochs", "--num_train_epochs")]
+    typed.remove("2")  # of the epochs, which updates replace
+    status = main([*typed, "--general_questions", "4"])
+    words.choose(None)
+    out = capsys.readouterr().out
+    assert at and status in (0, 6), out[-2000:]
+    assert re.findall(r"· (C\d+)", out) == ["C017", "C005", "C015"]
+    assert (folder / "output" / "report.json").is_file()
+
+
 def test_notes_that_stayed_in_one_line_are_passed_over(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,8 +215,8 @@ def test_the_articles_themselves(folder: Path, capsys: pytest.CaptureFixture[str
     """Each `swift sft` of the articles as they stand, word for word."""
     seen = 0
     for file in sorted((ROOT.parent / "shared" / "seeds").glob("*.txt")):
-        for line in re.findall(r"^(?:# [^\n]*|CUDA_\S+ [^\n]*|swift )swift sft [^\n]*|^swift sft [^\n]*",
-                               file.read_text("utf-8"), re.MULTILINE):  # fmt: skip
+        printed = r"^(?:# [^\n]*|CUDA_\S+ \\? ?)?swift sft [^\n]*"
+        for line in re.findall(printed, file.read_text("utf-8"), re.MULTILINE):
             typed = bash(line.replace("/root/", "").replace("Qwen2.5-7B-Instruct", "pocket"))
             typed = typed if typed[0] == "#" else only_checked(typed)
             status, found = told([*typed, "--json"], capsys)

@@ -149,7 +149,7 @@ def working(made: Translation) -> list[Sequence[str]]:
 
 
 def laid_out(words: Sequence[Sequence[str]], pasted: Pasted, first: Sequence[str] = ()) -> str:
-    """As one copies it: quoted for a shell, an option a line; `first`: what has to be run before."""
+    """As one copies it: quoted for a shell, an option a line; `first`: what runs before it."""
     if not words:
         return ""
     kept = [word for word in pasted.environment if not word.startswith("NPROC_PER_NODE=")]
