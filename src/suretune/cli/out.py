@@ -33,6 +33,7 @@ def tell_json(value: Any) -> None:
 
 def how_it_was_read(journal: Journal) -> None:
     """To stderr, what was said of a command line that does not stop: once."""
+    journal.gather()
     if journal.findings:
         from suretune import show
         from suretune.show.console import progress

@@ -133,6 +133,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     probing = resolved.config.schedule.until_proven and about
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
+    journal.gather()
     journal.settle()
     entries = [
         *found.entries,

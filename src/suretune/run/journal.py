@@ -106,7 +106,9 @@ class Journal:
                 first, *others = list(dict.fromkeys(held))
                 facts = replace(first, others=(*first.others, *others))
                 self._judged(facts, True, "", self._command)
-        self.findings += before  # of the command line is spoken first
+        line = [finding for finding in before if finding.code.startswith("C")]
+        rest = [finding for finding in before if finding not in line]
+        self.findings = [*line, *self.findings, *rest]  # of the command line is spoken first
 
     def _judged(self, facts: Facts, stops: bool, fate: str, command: str = "") -> list[Finding]:
         if isinstance(facts, FlagFacts) and command and facts.problem == "left-out":
@@ -146,7 +148,8 @@ class Journal:
 
     def settle(self) -> None:
         """Stop here if anything so far must; several findings are told together."""
-        self.gather()
+        if self._stopping or any(map(self.holds, ("stray-argument", "not-here"))):
+            self.gather()
         if self._stopping:
             stopping, self._stopping = self._stopping, []
             raise Stopped(self._status, [*self._noted(), *stopping])

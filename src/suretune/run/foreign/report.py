@@ -123,21 +123,23 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
             notes.append(NOT_EVALUATED)
         notes.append(CHOSEN)
     if pasted.commands > 1:
-        shown = f"{pasted.typed} ({len(pasted.flags)} flags)"
-        notes.insert(
-            0,
-            Text(
-                f"The text has {pasted.commands} commands; this is number {pasted.nth}, the one that"
-                f" trains and says most: {shown}.",
-                f"文中有 {pasted.commands} 条命令，这里看的是第 {pasted.nth} 条，即最完整的训练命令："
-                f"{pasted.typed}（{len(pasted.flags)} 个参数）。",
-            ),
-        )
+        notes.insert(0, _which(pasted))
     if pasted.others:
         count, first = len(pasted.others), pasted.others[0][:60]
         notes.append(Text(f"Not looked at: {count} other lines (`{first}`).",
                           f"另有 {count} 行没有看（`{first}`）。"))  # fmt: skip
     return notes, serious
+
+
+def _which(pasted: Pasted) -> Text:
+    """Which of the text's commands it is."""
+    at, of, flags = pasted.nth, pasted.commands, len(pasted.flags)
+    return Text(
+        f"The text has {of} commands; this is number {at}, the one that trains and says most:"
+        f" {pasted.typed} ({flags} flags).",
+        f"文中有 {of} 条命令，这里看的是第 {at} 条，即最完整的训练命令："
+        f"{pasted.typed}（{flags} 个参数）。",
+    )
 
 
 def working(made: Translation) -> list[Sequence[str]]:
