@@ -286,8 +286,10 @@ def test_names_that_only_the_prompt_uses_have_an_effect(
     asked = ("check", "--model", "pocket", "--dataset", rows, "--model_name", "Glow")
     status, told = run(capsys, *asked, "--system", "You are {{NAME}}.")
     assert status == 0, told["findings"]
-    status, told = run(capsys, *asked)
+    status, told = run(capsys, *asked, "--strict")
     assert status == 2 and "C004" in [f["code"] for f in told["findings"]]
+    status, told = run(capsys, *asked)
+    assert status == 0 and "C015" in [f["code"] for f in told["findings"]]
     status, told = run(capsys, *asked, "Star", "Lab", "--system", "You are {{NAME}}.")
     assert status == 2 and "C002" in [f["code"] for f in told["findings"]]  # three names
 

@@ -186,6 +186,11 @@ def in_quotes(typed: Words, finding: Finding, tmp: Path) -> Words:
     return named(finding, "suretune")[1:]
 
 
+def whole(typed: Words, finding: Finding, tmp: Path) -> Words:
+    """The whole command that the advice shows."""
+    return named(finding, "suretune ")[1:]
+
+
 def in_a_file(typed: Words, finding: Finding, tmp: Path) -> Words:
     """The flags in the file of the advice, with the comment."""
     (tmp / "run.yaml").write_text(
@@ -223,30 +228,34 @@ TRIED: Mapping[str, Try] = {
     "C002 bounds": Try(f"{POCKET} --lora_dropout 1", within),
     "C002 choices": Try(f"{POCKET} --on_bad_row drop", within),
     "C002 truth": Try(f"{POCKET} --use_rslora maybe", within),
-    "C003": Try(f"{POCKET} --use_loss_scale_sampler true", drop),
-    "C004": Try(f"{POCKET} --model_author swift", drop),
-    "C004 used": Try(f"{POCKET} --model_author swift", with_placeholder),
+    "C003": Try(f"{POCKET} --strict --use_loss_scale_sampler true", drop),
+    "C004": Try(f"{POCKET} --strict --model_author swift", drop),
+    "C004 used": Try(f"{POCKET} --strict --model_author swift", with_placeholder),
     "C004 device": Try(f"{POCKET} --memory_limit 8GiB", drop),
     "C005": Try(f"{POCKET} --dataloader_num_workers 4", drop),
     "C006": Try(f"{POCKET} --bf16 true --fp16 true", drop),
     "C006 length": Try(f"{POCKET} --max_steps 3 --num_train_epochs 2", drop),
-    "C007": Try(f"{POCKET} --system '<|im_start|>system\\nBe kind.<|im_end|>'", put),
+    "C007": Try(f"{POCKET} --strict --system '<|im_start|>system\\nBe kind.<|im_end|>'", put),
     "C008": Try("check --model pocket", with_rows),
-    "C009": Try(f"{POCKET} --model_type qwen", drop),
-    "C010": Try(f"{POCKET} --lora_rank 4 '# my comment'", in_a_file),
+    "C009": Try(f"{POCKET} --strict --model_type qwen", drop),
+    "C010": Try(f"{POCKET} --lora_rank 4 ' # my comment'", in_a_file),
+    "C010 quotes": Try(f"{POCKET} --output_dir my runs", whole),
+    "C015": Try(f"{POCKET} --eval_steps 500 --model_name swift", whole),
+    "C016": Try(f"{POCKET} --quant_bits 4", drop),
     "C011": Try(broken_config, in_quotes),
     "C012": Try(f"{POCKET} --learning_rate 1e-4 --lr 5e-3", once),
     "C013": Try(f"{POCKET} --system 'You are {{{{NAME}}}}.'", with_name),
     "S001": Try(lambda t: on(base(t).with_name("bose")), nearest_folder),
     "S002": Try(f"{POCKET} --target_modules k_porj", put),
     "S003": Try(f"{POCKET} --target_modules ,", put),
-    "S004": Try(f"{POCKET} --eval_steps 500", put),
+    "S004": Try(f"{POCKET} --strict --eval_steps 500", put),
     "S004 patience": Try(
-        f"{POCKET} --eval_steps 500 --max_steps 9 --early_stopping_patience 5", put),
-    "S005": Try(f"{POCKET} --save_steps 500", put),
-    "S006": Try(f"{POCKET} --eval_steps 10 --early_stopping_patience 9", put),
-    "S006 short": Try(f"{POCKET} --max_steps 2 --eval_steps 1 --early_stopping_patience 5", drop),
-    "S007": Try(f"{POCKET} --warmup_steps 500", instead),
+        f"{POCKET} --strict --eval_steps 500 --max_steps 9 --early_stopping_patience 5", put),
+    "S005": Try(f"{POCKET} --strict --save_steps 500", put),
+    "S006": Try(f"{POCKET} --strict --eval_steps 10 --early_stopping_patience 9", put),
+    "S006 short": Try(
+        f"{POCKET} --strict --max_steps 2 --eval_steps 1 --early_stopping_patience 5", drop),
+    "S007": Try(f"{POCKET} --strict --warmup_steps 500", instead),
     "S008": Try(f"{POCKET} --torch_dtype float16", put),
     "S009": Try(f"{POCKET} --output_dir rows.jsonl/run", put),
     "S010": Try(f"{POCKET} --device cuda", put),
@@ -263,6 +272,7 @@ TRIED: Mapping[str, Try] = {
     "S033": Try(quantised, put),
 }  # fmt: skip
 NOT_TRIED: Mapping[str, str] = {
+    "C017": "it advises nothing: test_typed.py",
     "S012": "a finished run: test_cli.py::test_another_base_is_refused",
     "S013": "a begun run: test_kill.py",
     "S014": "a finished run: test_cli.py",
@@ -336,7 +346,7 @@ def test_evaluation_and_patience_are_advised_to_agree(
     updates: int, patience: int, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both speak about one command: to obey one of them must not raise the other."""
-    typed = shlex.split(f"{POCKET} --max_steps {updates} --eval_steps 500")
+    typed = shlex.split(f"{POCKET} --strict --max_steps {updates} --eval_steps 500")
     typed += ["--early_stopping_patience", str(patience)]
     _, findings = look(typed, capsys)
     told = {finding["code"]: finding for finding in findings}

@@ -268,6 +268,26 @@ FLAG_CASES = {
         "`--model_type`",
     ),
     "C010": on_flag(flag("stray-argument", "", "#"), ("`#`",), "`--config run.yaml`"),
+    "C015": on_flag(
+        replace(
+            flag("left-out", "--eval_steps", "50", "--eval_steps 2"),
+            command="suretune sft --eval_steps 2",
+            others=(flag("left-out", "--use_loss_scale_sampler", "true"),),
+        ),
+        ("`--eval_steps 50` → `--eval_steps 2`", "`--use_loss_scale_sampler true`"),
+        "`suretune sft --eval_steps 2`",
+    ),
+    "C016": on_flag(
+        replace(flag("not-here", "--quant_bits", "4"), others=(flag("not-here", "--deepspeed"),)),
+        ("`--quant_bits 4`", "`--deepspeed`"),
+        "`--quant_bits`",
+        "`--deepspeed`",
+    ),
+    "C017": on_flag(
+        flag("words-mended", "--dataset", "——dataset", "--dataset"),
+        ("`——dataset` → `--dataset`",),
+        "",
+    ),
     "C011": on_flag(
         flag("bad-config-file", "--config", "run.yaml:3"),
         ("`run.yaml:3`",),
@@ -320,8 +340,9 @@ FAULT_CASES = {
     "D022": on_file(
         whole_file("hub-dataset", "ms", "ms::AI-ModelScope/alpaca-gpt4-data-zh#500"),
         (),
-        "`modelscope download --dataset AI-ModelScope/alpaca-gpt4-data-zh --local_dir data`",
-        "`hf download AI-ModelScope/alpaca-gpt4-data-zh --repo-type dataset --local-dir data`",
+        "`modelscope download --dataset AI-ModelScope/alpaca-gpt4-data-zh --local_dir"
+        " data/alpaca-gpt4-data-zh`",
+        "`--dataset 'data/alpaca-gpt4-data-zh#500'`",
     ),
     "D023": on_file(whole_file("byte-order-mark"), (), r"`sed -i '1s/^\xEF\xBB\xBF//' data.jsonl`"),
     "D024": on_row(
@@ -570,7 +591,8 @@ SETUP_CASES = {
     "S020": on_setup(
         setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline"),
         "--model",
-        "`hf download Qwen/Qwen2.5-7B-Instruct`",
+        "`hf download Qwen/Qwen2.5-7B-Instruct --local-dir Qwen2.5-7B-Instruct`",
+        "`--model Qwen2.5-7B-Instruct`",
     ),
     "R008": on_setup(
         setup("proof-impossible", "runs/a", "OSError: gone"), "runs/a", "`suretune resume runs/a`"
@@ -746,7 +768,7 @@ PLAN_CASES = {
     ),
     "S024": Case(
         replace(PLAN, learning_rate=1e-6),
-        replace(PLAN, learning_rate=3e-3),
+        replace(PLAN, learning_rate=5e-4),
         "--learning_rate",
         ("1e-06", "0.0001"),
         ("`--learning_rate 0.0001`",),
@@ -1017,7 +1039,7 @@ RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
-    *("C005", "D018", "D019", "D020", "D023", "D025"),
+    *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025"),
     *("P002", "P004", "P005", "P006", "P009", "S005"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),
@@ -1109,8 +1131,8 @@ def test_a_hint_and_a_near_name_are_part_of_the_cure_and_leave_no_gap_when_unkno
     for code, case in {**FLAG_CASES, **FAULT_CASES}.items():
         guard = GUARDS[code]
         assert isinstance(case.bad, (FlagFacts, Fault))
-        if code in ("C001", "C007", "P007"):
-            continue  # the near name, the cleaned text, and why a file is unfit say it elsewhere
+        if code in ("C001", "C007", "C015", "C016", "C017", "P007"):
+            continue  # the near name, the cleaned text, a reason, why a file is unfit: elsewhere
         hinted, plain = (guard.judge(replace(case.bad, hint=hint)) for hint in (HINT, None))
         assert hinted and plain
         assert HINT.en in hinted.fix.en and HINT.zh in hinted.fix.zh
@@ -1345,7 +1367,8 @@ def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
 @every_guard
 def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     real = {name for o in options().values() for name in (o.name, *o.aliases)}
-    others = {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
+    others = {"quant_bits", "deepspeed", "use_dora"}  # of other tools, in the page of C016
+    others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
     others |= {"enable-lora", "lora-modules", "chat-template"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"

@@ -105,7 +105,7 @@ def test_the_first_article_word_for_word(folder: Path) -> None:
         "--max_length 2048"
     )
     assert typed(report) == [
-        "sft", "--model", "Qwen2.5-7B-Instruct", "--tuner", "lora", "--dataset",
+        "sft", "--model", "Qwen/Qwen2.5-7B-Instruct", "--tuner", "lora", "--dataset",
         "self_cognition.json", "--dry_run", "true", "--max_length", "2048",
     ]  # fmt: skip
     assert report["working"].startswith("CUDA_VISIBLE_DEVICES=0 suretune sft ")
@@ -203,6 +203,69 @@ def test_a_hub_dataset_is_said_to_be_out_of_reach(folder: Path) -> None:
     )
     assert not report["same_job"] and report["arithmetic"]["rows"] == 500
     assert value_of(report, "--dataset_sample") is None
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if " sft " in COMMANDS[n][0]])
+def test_what_is_printed_works(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each working form, as printed, on the pocket model; a download leaves what hubs keep."""
+    report = told(COMMANDS[name][0].replace("/root/", "").replace("\n", " "))
+    *fetch, rest = report["working"].partition("suretune ")[0].splitlines() or [""]
+    for line in [*fetch, rest] if rest.startswith(("modelscope", "hf")) else fetch:
+        there = folder / shlex.split(line)[-1]
+        there.mkdir(parents=True)
+        rows = Path("self_cognition.json").read_text("utf-8")
+        many = json.loads(rows) * 10
+        many = [{**row, "instruction": f"{row['instruction']} {n}"} for n, row in enumerate(many)]
+        (there / "train.json").write_text(json.dumps(many, ensure_ascii=False), "utf-8")
+        for about in ("dataset_infos.json", "configuration.json", "README.md"):
+            (there / about).write_text("{}", "utf-8")
+    verb, *rest_of_it = typed(report)
+    assert verb == "sft"
+    assert main(["check", "--json", *rest_of_it]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert not [f for f in found if f["stops"] or f["code"].startswith("C")], name
+
+
+ARTICLE = """# 微调 Qwen2.5
+
+先看看 Can't load tokenizer 怎么办:
+
+```bash
+swift infer --model Qwen2.5-7B-Instruct --stream true
+```
+
+It's time to train:
+
+```bash
+CUDA_VISIBLE_DEVICES=0 \\
+swift sft \\
+  --model Qwen2.5-7B-Instruct \\
+  --dataset self_cognition.json \\
+  --learning_rate 1e-4 \\
+  --lora_rank 16
+```
+
+and with less: `swift sft --model Qwen2.5-7B-Instruct --dataset x.json`, don't you think?
+"""
+
+
+def test_the_main_command_of_an_article_is_taken_and_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = told(ARTICLE)
+    assert (value_of(report, "--lora_rank"), value_of(report, "--learning_rate")) == ("16", "1e-4")
+    assert value_of(report, "--model") == "Qwen/Qwen2.5-7B-Instruct"
+    (note,) = [n["zh"] for n in report["notes"] if n["zh"].startswith("文中有")]
+    assert "3 条命令" in note and "第 2 条" in note and "4 个参数" in note
+
+
+def test_the_main_commands_of_the_articles(folder: Path) -> None:
+    files = sorted((ROOT.parent / "shared" / "seeds").glob("00[0-3]*.txt"))
+    if not files:
+        pytest.skip("the articles are not there")
+    for file in files:
+        report = told(file.read_text("utf-8"))
+        assert len(report["flags"]) >= 23 and value_of(report, "--output_dir"), file
 
 
 def test_repetition_is_made_explicit(folder: Path) -> None:

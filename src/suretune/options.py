@@ -284,6 +284,11 @@ class RunOptions:
 
     output_dir: str = option("runs", "the run folder", "运行文件夹")
     dry_run: bool = option(False, "the same as `suretune check`", "等于 `suretune check`")
+    strict: bool = option(
+        False,
+        "stop for flags that could do nothing or would do harm, which are left out otherwise",
+        "遇到不起作用或有害的参数就停止；不写则略去它们并说明",
+    )
     ignore: tuple[str, ...] = option(
         (), "finding codes that shall not stop the run", "不因这些编号的发现而停止"
     )

@@ -227,6 +227,8 @@ class FlagFacts:
     nearest: str = ""
     hint: Text | None = None
     verb: str = ""  # whose flag it is, where the journal knows
+    others: tuple[FlagFacts, ...] = ()  # further flags of which the same has to be said
+    command: str = ""  # the whole command as it runs, or as it was meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,7 @@ class PlanFacts:
     learning_rate: float
     usual_rate: float  # for adapters on a model of this width, 0 where it is not known
     by_steps: bool = False  # updates were asked for, not epochs
+    command: str = ""  # as typed, with the usual rate
 
 
 @dataclass(frozen=True, slots=True)

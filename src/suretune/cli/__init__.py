@@ -8,6 +8,7 @@ a signal, after a checkpoint.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import traceback
@@ -16,12 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from suretune import __version__, words
+from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
 from suretune.cli.paste import apart, import_cmd
 from suretune.cli.verbs import OWN, run_verb
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.run.names import odd_names
+from suretune.typed import command as shown_command
 from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
 from suretune.words import say
 
@@ -157,14 +160,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The `suretune` command; returns its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     words.choose(_language(typed))
-    verb, rest = _verb(typed)
+    verb, rest, before = _verb(typed)
     if verb is None:
-        return _top(rest)
+        return _top(rest, before)
     text = ""
     if verb.name == "import-cmd":  # what was pasted is not ours to parse
         rest, text = apart(rest)
     _let_all_be_said()
     command = parse(verb, rest, OWN.get(verb.name, {}))
+    command = replace(
+        command, faults=(*before.faults, *command.faults), environment=tuple(before.environment)
+    )
+    for word in before.environment:  # as a shell would have set it
+        name, _, value = word.partition("=")
+        os.environ[name] = value
     try:
         if verb.name not in UNREAD:
             journal = Journal()
@@ -207,40 +216,53 @@ def _language(typed: Sequence[str]) -> str | None:
     return None
 
 
-def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str]]:
-    """The verb and what follows; `swift sft ...` pasted whole works too."""
+def _verb(typed: Sequence[str]) -> tuple[Verb | None, list[str], Front]:
+    """The verb, what follows, and what stood before: `swift sft ...` pasted whole works too."""
     rest = list(typed)
     if rest and rest[0] == "--lang":
         rest = rest[2:]
-    if rest and rest[0] == "swift":
-        rest = rest[1:]
-    for verb in VERBS:
-        if rest and rest[0].replace("_", "-") in (verb.name, *verb.aliases):
-            return verb, rest[1:]
-    return None, rest
+    names = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
+    if not rest or rest[0].startswith("-"):
+        return None, rest, Front()
+    before = front(rest, {name: set(verb.options()) for name, verb in names.items()})
+    return names.get(before.verb), before.rest, before
 
 
-def _top(typed: Sequence[str]) -> int:
+def _top(typed: Sequence[str], before: Front) -> int:
     if typed and typed[0] in ("--version", "-V"):
         tell(f"suretune {__version__}")
         return OK
-    asked = not typed or typed[0] in ("--help", "-h", "help")
+    asked = (not typed and not before.faults) or (
+        bool(typed) and typed[0] in ("--help", "-h", "help")
+    )
     if not asked:
-        names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
-        from difflib import get_close_matches
-
-        from suretune import show
-
-        close = get_close_matches(typed[0], names, n=1)
-        nearest = f"suretune {close[0]}" if close else ""
-        facts = FlagFacts("unknown-flag", typed[0], nearest=nearest, verb="VERB")
-        show.findings(Journal().look(facts))
-        return USAGE
+        return _no_verb(typed, before)
     tell(f"{say(ABOUT)}\n", err=not asked)
     for verb in VERBS:
         tell(f"  suretune {verb.name:<10} {say(verb.help)}", err=not asked)
     tell("\n  suretune VERB --help", err=not asked)
     return OK
+
+
+def _no_verb(typed: Sequence[str], before: Front) -> int:
+    """No word of it is a verb: what was meant, or what there is in its place."""
+    from difflib import get_close_matches
+
+    from suretune import show
+
+    journal = Journal(verb="VERB")
+    journal.look_at_all(before.faults)
+    if not journal.holds("not-here"):
+        names = [name for verb in VERBS for name in (verb.name, *verb.aliases)]
+        first = typed[0] if typed else ""
+        close = get_close_matches(first, names, n=1)
+        nearest = f"suretune {close[0]}" if close else ""
+        if first.startswith("--"):  # flags alone: the verb was left behind
+            nearest = shown_command("suretune", "sft", *typed)
+        journal.look(FlagFacts("unknown-flag", first, nearest=nearest))
+    journal.gather()
+    show.findings(journal.findings)
+    return USAGE
 
 
 def _stopped(stopped: Stopped, command: Command) -> int:

@@ -12,6 +12,7 @@ import sys
 from typing import Any, TextIO
 
 from suretune.phrases import printable
+from suretune.run.journal import Journal
 
 # JSON escapes the control characters below U+0020 by itself. These would act, too.
 ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
@@ -28,3 +29,14 @@ def tell_json(value: Any) -> None:
     line = json.dumps(value, ensure_ascii=False, default=str)
     escaped = ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
     print(escaped, flush=True)
+
+
+def how_it_was_read(journal: Journal) -> None:
+    """To stderr, what was said of a command line that does not stop: once."""
+    journal.gather()
+    if journal.findings:
+        from suretune import show
+        from suretune.show.console import progress
+
+        show.findings(journal.findings, progress())
+        journal.shown()

@@ -6,9 +6,10 @@ import argparse
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
 from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
@@ -59,6 +60,7 @@ class Command:
     plain: Mapping[str, Any] = field(default_factory=dict)  # options of one verb alone
     faults: tuple[FlagFacts, ...] = ()
     unread: bool = False  # its file of options says nothing that could be used
+    environment: tuple[str, ...] = ()  # `NAME=value` words before the verb
 
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
@@ -66,8 +68,11 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
 
     `own`: plain options of this verb that are no config (init's --name, say).
     """
-    words, faults = _without_comment(words)
     known = verb.options()
+    asked = as_meant(words, _spelled(verb, own), words_first=bool(verb.positional))
+    faults = [*asked.faults]
+    words = _ours(asked, verb, own, faults)
+    faults = [_with_verb(fault, verb) for fault in faults]
     parser = make_parser(verb, own)
     typed = _Typed()
     strangers = parser.parse_known_args(_signed([_snake(word) for word in words]), typed)[1]
@@ -240,13 +245,53 @@ def _signed(words: Sequence[str]) -> list[str]:
     return made
 
 
-def _without_comment(words: Sequence[str]) -> tuple[list[str], list[FlagFacts]]:
-    """A comment behind a backslash reaches us as words: what follows was never meant for us."""
-    for index, word in enumerate(words):
-        if word.strip().startswith("#"):
-            stray = " ".join(words[index:]).strip()
-            return list(words[:index]), [FlagFacts("stray-argument", "", stray)]
-    return list(words), []
+def _spelled(verb: Verb, own: Mapping[str, Text]) -> dict[str, Option | None]:
+    """Everything that a flag of this verb may be called."""
+    spelled: dict[str, Option | None] = dict.fromkeys((*own, "lang", "json", "help"))
+    if verb.groups:
+        spelled["config"] = None
+    for spec in verb.options().values():
+        spelled |= dict.fromkeys((spec.name, *spec.aliases), spec)
+        if spec.kind is bool:
+            spelled |= dict.fromkeys(f"no_{name}" for name in (spec.name, *spec.aliases))
+    return spelled
+
+
+def _ours(asked: Meant, verb: Verb, own: Mapping[str, Text], faults: list[FlagFacts]) -> list[str]:
+    """The words, with the flags of other tools put as ours or taken out; what is said of those."""
+    spelled = _spelled(verb, own)
+    made: list[str] = []
+    for group in asked.groups:
+        stuck = (group.flag.partition("=")[2],) if "=" in group.flag else ()
+        meant = None
+        if group.flag and group.name not in spelled and verb.groups:
+            from suretune.run.foreign.single import known_elsewhere
+
+            takes, values = verb.options(), (*stuck, *group.values)
+            meant = known_elsewhere(group.name, values, takes, serving=verb.name == "serve")
+        if meant is None:
+            made += group.words
+        elif isinstance(meant, FlagFacts):
+            faults.append(meant)
+        else:
+            made += [f"--{meant[0]}", *meant[1]]
+            faults.append(
+                FlagFacts(
+                    "words-mended",
+                    f"--{group.name}",
+                    f"--{group.name}",
+                    f"--{meant[0]}",
+                    KINDS["renamed"],
+                )
+            )
+    return made
+
+
+def _with_verb(fault: FlagFacts, verb: Verb) -> FlagFacts:
+    """A command that was meant begins with the verb."""
+    if not fault.command:
+        return fault
+    return replace(fault, command=f"suretune {verb.name} {fault.command}")
 
 
 def _names(known: Mapping[str, Option]) -> list[str]:

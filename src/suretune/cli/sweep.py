@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import show
-from suretune.cli.out import tell, tell_json
+from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
 from suretune.cli.verbs import require
@@ -29,6 +29,7 @@ def search(command: Command, journal: Journal) -> int:
     parallel = _numbers(command, "parallel", 1, journal)
     require(command, journal)
     journal.settle()
+    how_it_was_read(journal)
     study = command.plain.get("study")
     asked = Asked(
         command.resolved,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def set_value(
     if not words or (spec.many and not all(words)):
         return resolved, [bad_value(spec, " ".join(words), MISSING, where)]
     if spec.name in COMMA:
-        words = [part for word in words for part in word.split(",") if part]
+        words = [part for word in words for part in parts_of(word)]
     try:
         value = tuple(spec.parse(word) for word in words) if spec.many else spec.parse(words[0])
     except (ValueError, OverflowError) as error:
@@ -30,6 +31,11 @@ def set_value(
     if value is None:
         return resolved, []
     return resolved.with_values(origin, **{spec.name: value}), []
+
+
+def parts_of(word: str) -> list[str]:
+    """The values of a list that was written as one word, with commas of any width."""
+    return [part for part in re.split("[,，、；;]", word) if part]
 
 
 def value_of(resolved: Resolved, spec: Option) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from suretune import rundir, typed
 from suretune.cli import compare
 from suretune.cli.makers import ASK, makers_of
-from suretune.cli.out import tell, tell_json
+from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
@@ -83,6 +83,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
 def run_verb(command: Command) -> int:
     """Do it; the exit status."""
     journal = Journal(command.resolved.config.run.ignore, command.verb.name)
+    journal.environment = command.environment
     journal.look_at_all(command.faults)
     if command.verb.name not in ("sft", "check", "sweep"):  # those tell all their faults together
         if command.verb.name in ("infer", "ask", "compare", "serve"):  # nothing fills it there
@@ -90,6 +91,7 @@ def run_verb(command: Command) -> int:
 
             journal.look_at_all(system_faults(command.resolved.config.data, named=False))
         journal.settle()
+        how_it_was_read(journal)
     if command.verb.name in TORCH:
         _needs(journal)
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
@@ -149,6 +151,7 @@ def _checked(command: Command, journal: Journal) -> Checked:
     checked = look(command.resolved, journal)
     if not command.json:
         _show_checked(checked, journal)
+    journal.shown()
     return checked
 
 

@@ -27,6 +27,22 @@ WINDOW = 1 << 20  # bytes of a shard that the fingerprint reads at each of its p
 PLACES = 16
 
 
+# What Qwen's instruct and base models are called on the hubs, by the name in small letters.
+_SIZES = {
+    "Qwen2": "0.5 1.5 7 72",
+    "Qwen2.5": "0.5 1.5 3 7 14 32 72",
+    "Qwen2.5-Coder": "0.5 1.5 3 7 14 32",
+    "Qwen2.5-Math": "1.5 7 72",
+    "Qwen3": "0.6 1.7 4 8 14 32",
+}
+_QWEN = {
+    f"{family}-{size}B{end}".lower(): f"Qwen/{family}-{size}B{end}"
+    for family, sizes in _SIZES.items()
+    for size in sizes.split()
+    for end in (("", "-Base") if family == "Qwen3" else ("", "-Instruct"))
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """A base model on this machine; `name` is what the user called it."""
@@ -85,14 +101,15 @@ def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
     if folder.is_dir():
         return _base(name, folder.absolute())
     if not HUB_ID.fullmatch(name) or name.startswith("."):
-        return SetupFacts("model-missing", str(folder.absolute()), nearest=_nearest(folder))
+        here, close = str(folder.absolute()), _nearest(folder)
+        return SetupFacts("model-missing", here, nearest=close, spare=name)
     return _from_hub(name, weights)
 
 
 def _nearest(folder: Path) -> str:
     """Names a user may have meant."""
-    if folder.name.lower().startswith(("qwen2", "qwen3")):
-        return f"Qwen/{folder.name}"
+    if known := difflib.get_close_matches(folder.name.lower(), _QWEN, n=1, cutoff=0.85):
+        return _QWEN[known[0]]
     beside = [path.name for path in folder.parent.glob("*") if path.is_dir()]
     return ", ".join(difflib.get_close_matches(folder.name, beside, n=3))
 

@@ -17,22 +17,40 @@ C005 harmless-no-effect：这个参数在本次训练里不起作用，但也没
 怎么改：不需要改；可以去掉这个参数。
 """
 
-from suretune.guards.guard import Guard, for_flag
+from suretune.guards.guard import Guard, Values, for_flag, listed
 from suretune.types import FlagFacts, Text
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("harmless-no-effect")(facts)
+    if values is None or not facts.others:
+        return values and {
+            **values,
+            "flags": f"`{facts.flag}`",
+            "all": listed(facts, reasons=False),
+        }
+    hints = dict.fromkeys(one.hint for one in (facts, *facts.others) if one.hint)
+    return {
+        **values,
+        "flags": listed(facts, reasons=False),
+        "all": listed(facts, reasons=False),
+        "hint": Text("", "") if len(hints) > 1 else values["hint"],
+    }
+
 
 GUARD = Guard(
     code="C005",
     name="harmless-no-effect",
     stops=False,
     facts=FlagFacts,
-    check=for_flag("harmless-no-effect"),
+    check=check,
     what=Text(
-        "`{typed}` is not needed here and changes nothing.",
-        "这里用不到 `{typed}`，它不改变任何东西。",
+        "{all}: not needed here, without effect on the run.",
+        "{all}：这里用不到，不影响训练。",
     ),
     why=Text("Tuning it would be time spent on nothing.", "花时间调它不会有任何结果。"),
     fix=Text(
-        "Nothing needs mending; `{flag}` can be left out. {hint}",
-        "不需要改；可以去掉 `{flag}`。{hint}",
+        "Nothing needs mending; {flags} can be left out. {hint}",
+        "不需要改；{flags} 可以去掉。{hint}",
     ),
 )

@@ -20,6 +20,7 @@ D022 hub-dataset：`--dataset` 写的是平台上的数据集，而 suretune 目
 """
 
 import re
+import shlex
 
 from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
@@ -30,7 +31,11 @@ OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 def check(fault: Fault) -> Values | None:
     values = for_fault("hub-dataset")(fault)
     found = OWNER_AND_NAME.search(fault.origin.file)
-    return values and {**values, "id": found[0] if found else "ID"}
+    name = found[0] if found else "ID"
+    folder = f"data/{name.rpartition('/')[2]}"  # one each: several do not mix there
+    count = re.search(r"#\d+$", fault.origin.file)
+    spec = shlex.quote(folder + count[0]) if count else folder
+    return values and {**values, "id": name, "folder": folder, "spec": spec}
 
 
 GUARD = Guard(
@@ -48,9 +53,9 @@ GUARD = Guard(
         "数据要先在本地，才能逐条清点和检查。",
     ),
     fix=Text(
-        "{hint} `modelscope download --dataset {id} --local_dir data` or "
-        "`hf download {id} --repo-type dataset --local-dir data`, then `--dataset data`.",
-        "{hint}先下载：`modelscope download --dataset {id} --local_dir data` 或 "
-        "`hf download {id} --repo-type dataset --local-dir data`，再写 `--dataset data`。",
+        "{hint} `modelscope download --dataset {id} --local_dir {folder}` or "
+        "`hf download {id} --repo-type dataset --local-dir {folder}`, then `--dataset {spec}`.",
+        "{hint}先下载：`modelscope download --dataset {id} --local_dir {folder}` 或 "
+        "`hf download {id} --repo-type dataset --local-dir {folder}`，再写 `--dataset {spec}`。",
     ),
 )

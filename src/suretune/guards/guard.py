@@ -104,6 +104,29 @@ def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
     return check
 
 
+def listed(facts: FlagFacts, *, reasons: bool = True) -> Text:
+    """All flags of a finding as one phrase, each with what stands in its place and its reason."""
+    shown: dict[str, list[str]] = {}
+    for one in (facts, *facts.others):
+        typed_as = f"`{f'{one.flag} {one.value}'.strip()}`"
+        why = one.hint if reasons and one.hint and one.hint.en else EMPTY
+        key = f"{why.en}\0{why.zh}"
+        shown.setdefault(key, []).append(
+            f"{typed_as} → `{one.nearest}`" if one.nearest and reasons else typed_as
+        )
+    ends = [key.split("\0") for key in shown]
+    return Text(
+        "; ".join(
+            ", ".join(flags) + (f": {why[0]}" if why[0] else "")
+            for flags, why in zip(shown.values(), ends, strict=True)
+        ),
+        "；".join(
+            "、".join(flags) + (f"：{why[1]}" if why[1] else "")
+            for flags, why in zip(shown.values(), ends, strict=True)
+        ),
+    )
+
+
 def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | None]:
     """A check for one problem of the set-up; it speaks of `flag`, or else of the detail itself.
 
@@ -208,6 +231,14 @@ def sentence(hint: Text | None) -> Text:
 
 def meant(nearest: str) -> Text:
     return Text(f"Did you mean `{nearest}`?", f"是否想写 `{nearest}`？") if nearest else EMPTY
+
+
+def fetching(identity: str, folder: str) -> Text:
+    """The commands that bring a model of a hub into a folder."""
+    place = typed.path(folder)
+    hub = f"`hf download {identity} --local-dir {place}`"
+    scope = f"`modelscope download --model {identity} --local_dir {place}`"
+    return Text(f"{hub} or {scope}", f"{scope} 或 {hub}")
 
 
 def some(items: Sequence[str]) -> Text:

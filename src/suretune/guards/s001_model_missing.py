@@ -19,14 +19,31 @@ S001 model-missing：找不到模型。
 `modelscope download --model ID --local_dir DIR` 或 `hf download ID --local-dir DIR`。
 """
 
-from suretune.guards.guard import Guard, Values, for_setup
+import shlex
+
+from suretune.guards.guard import Guard, Values, fetching, for_setup
 from suretune.types import SetupFacts, Text
 
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("model-missing", "--model")(facts)
     no_folder = Text("there is no such folder", "没有这个文件夹")
-    return values and {**values, "reason": facts.found or no_folder}
+    owner, slash, name = facts.nearest.partition("/")
+    cure = Text(
+        "Give its folder or its name on the hub, for example `--model Qwen/Qwen2.5-7B-Instruct`.",
+        "请给出模型文件夹，或平台上的名字，例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
+    )
+    if owner == "Qwen" and slash:  # the very folder that was typed, if its name is right
+        place = facts.spare if facts.spare.rpartition("/")[2] == name else name
+        then = Text(
+            f", then `--model {shlex.quote(place)}`", f"，再写 `--model {shlex.quote(place)}`"
+        )
+        said = fetching(facts.nearest, place)
+        cure = Text(
+            f"To fetch it: {said.en}{then.en}; `--model {facts.nearest}` fetches it by itself.",
+            f"下载：{said.zh}{then.zh}；写 `--model {facts.nearest}` 则自动下载。",
+        )
+    return values and {**values, "reason": facts.found or no_folder, "cure": cure}
 
 
 GUARD = Guard(
@@ -41,8 +58,7 @@ GUARD = Guard(
         "换成别的模型，就不是你想要的那个了。",
     ),
     fix=Text(
-        "{meant} Give its folder or its name on the hub, for example "
-        "`--model Qwen/Qwen2.5-7B-Instruct`.",
-        "{meant}请给出模型文件夹，或平台上的名字，例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
+        "{meant} {cure}",
+        "{meant}{cure}",
     ),
 )

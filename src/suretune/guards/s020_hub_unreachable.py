@@ -4,8 +4,9 @@ What it looks at: whether the files of a hub id could be fetched, or found in th
 
 Why it matters: without a network the run could only guess; a mistyped path also ends here.
 
-How to mend it: `hf download ID` where there is a network, then give the folder with `--model`;
-in China `HF_ENDPOINT=https://hf-mirror.com` before the command; or set `HF_HUB_OFFLINE=1` when the
+How to mend it: `hf download ID --local-dir DIR` or `modelscope download --model ID --local_dir DIR`
+where there is a network, then give the folder with `--model`; in China
+`HF_ENDPOINT=https://hf-mirror.com` before `hf`; or set `HF_HUB_OFFLINE=1` when the
 model is in the cache already.
 
 S020 hub-unreachable：本机没有这个模型，也连不上 hub。
@@ -14,19 +15,30 @@ S020 hub-unreachable：本机没有这个模型，也连不上 hub。
 
 为什么重要：没有网络就无从取得模型；写错的路径也会走到这里。
 
-怎么改：在有网络的地方执行 `hf download ID`，再用 `--model` 给出文件夹；国内可在命令前加
+怎么改：在有网络的地方执行 `modelscope download --model ID --local_dir DIR` 或
+`hf download ID --local-dir DIR`，再用 `--model` 给出文件夹；国内用 `hf` 时可在前面加
 `HF_ENDPOINT=https://hf-mirror.com`；模型已在缓存里时设 `HF_HUB_OFFLINE=1`。
 """
 
-from suretune.guards.guard import Guard, for_setup
+import shlex
+
+from suretune.guards.guard import Guard, Values, fetching, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("hub-unreachable", "--model")(facts)
+    place = facts.detail.rpartition("/")[2]
+    fetch = fetching(facts.detail, place)
+    return values and {**values, "fetch": fetch, "place": shlex.quote(place)}
+
 
 GUARD = Guard(
     code="S020",
     name="hub-unreachable",
     stops=True,
     facts=SetupFacts,
-    check=for_setup("hub-unreachable", "--model"),
+    check=check,
     what=Text(
         "`{detail}` is no folder here, and the hub could not be reached: {found}",
         "`{detail}` 不是本机上的文件夹，也连不上 hub：{found}",
@@ -36,9 +48,9 @@ GUARD = Guard(
         "模型必须先在本机上，才能开始。",
     ),
     fix=Text(
-        "`hf download {detail}` where there is a network (`HF_ENDPOINT=https://hf-mirror.com` in "
-        "China), or give the folder with `--model`.",
-        "在有网络的地方执行 `hf download {detail}`"
-        "（国内可加 `HF_ENDPOINT=https://hf-mirror.com`），或用 `--model` 给出文件夹。",
+        "Where there is a network: {fetch}, then `--model {place}`. In China"
+        " `HF_ENDPOINT=https://hf-mirror.com` in front of `hf` reaches a mirror.",
+        "在有网络的地方下载：{fetch}，再写 `--model {place}`。"
+        "国内用 `hf` 时可在前面加 `HF_ENDPOINT=https://hf-mirror.com`。",
     ),
 )

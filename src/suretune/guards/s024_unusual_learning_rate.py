@@ -1,36 +1,64 @@
 """S024 unusual-learning-rate: the learning rate is far from what adapters are trained with.
 
 What it looks at: `--learning_rate` against the rate that suretune would choose for a model of
-this width. It speaks beyond 30 times more, or 50 times less.
+this width and a run of this length. It speaks where the rate is 6 times less or more than 6 times
+what the width alone would take.
 
-Why it matters: far above, the loss jumps and the model forgets how to speak; far below, the
-adapters hardly move and the model answers as before. Rates for full fine-tuning, such as 1e-6,
-are of the second kind.
+Why it matters: Adam moves a weight by about the rate, so that a narrow model needs a higher one.
+1e-4, right at hidden size 3,584, teaches a model of hidden size 256 nothing, and ten times its
+usual rate costs it every skill (docs/recipes.md, *Learning rate*). Rates for full fine-tuning, such
+as 1e-6, are too small for adapters on any model.
 
 How to mend it: leave `--learning_rate` out, or give the rate that the message names.
 
 S024 unusual-learning-rate：学习率与训练适配器常用的值相差太远。
 
-看什么：`--learning_rate` 与 suretune 为这个宽度的模型选择的学习率相比；大到 30 倍以上或小到 50
-分之一以下时提示。
+看什么：`--learning_rate` 与 suretune 为这个宽度的模型、这样长度的训练选择的学习率相比；不到它的
+六分之一，或超过按宽度换算的六倍时提示。
 
-为什么重要：太大，损失会跳动，模型连话都说不好；太小，适配器几乎不动，模型的回答和原来一样。
-全参数微调用的学习率（例如 1e-6）就属于后一种。
+为什么重要：Adam 每次更新移动的幅度大约就是学习率，所以窄的模型需要更大的学习率。1e-4 适合宽度
+3,584 的模型，却教不会宽度 256 的模型任何东西；而用到常用值的十倍，模型会丢掉全部技能
+（docs/recipes.md 的 *Learning rate* 一节）。全参数微调用的学习率（例如 1e-6）
+对任何模型的适配器都太小。
 
 怎么改：去掉 `--learning_rate`，或者改成提示里给出的值。
 """
 
+import math
+
 from suretune.guards.guard import Guard, Values
 from suretune.types import PlanFacts, Text
 
-ABOVE, BELOW = 30, 50
+FAR = 6  # twice is a matter of taste, ten times lost every skill, twenty times less taught nothing
+LONG = 40  # updates from which the usual rate falls with the root of their number
 
 
 def check(facts: PlanFacts) -> Values | None:
     rate, usual = facts.learning_rate, facts.usual_rate
-    if usual <= 0 or usual / BELOW <= rate <= usual * ABOVE:
+    of_width = usual * math.sqrt(max(facts.updates, LONG) / LONG)
+    if usual <= 0 or usual / FAR <= rate <= of_width * FAR:
         return None
-    return {"where": "--learning_rate", "rate": rate, "usual": usual}
+    low = rate < usual
+    times = f"{usual / rate if low else rate / usual:.2g}"
+    again = Text(f" The whole command: `{facts.command}`", f"完整的命令：`{facts.command}`")
+    return {
+        "where": "--learning_rate",
+        "rate": rate,
+        "usual": usual,
+        "how_far": Text(
+            f"{times} times {'less' if low else 'more'}", f"{'小' if low else '大'}了 {times} 倍"
+        ),
+        "comes": Text(
+            "The adapters would hardly move, and the model would answer as before.",
+            "适配器几乎不动，训练完模型的回答还和原来一样。",
+        )
+        if low
+        else Text(
+            "The loss would jump, and the model would forget what it can do.",
+            "损失会剧烈跳动，模型会忘掉原有的能力。",
+        ),
+        "again": again if facts.command else Text("", ""),
+    }
 
 
 GUARD = Guard(
@@ -40,15 +68,13 @@ GUARD = Guard(
     facts=PlanFacts,
     check=check,
     what=Text(
-        "The learning rate is {rate:g}; adapters on a model of this width take about {usual:g}.",
-        "学习率是 {rate:g}；这个宽度的模型训练适配器一般用 {usual:g} 左右。",
+        "The learning rate is {rate:g}; adapters on a model of this width take about {usual:g}. "
+        "That is {how_far}.",
+        "学习率是 {rate:g}；这个宽度的模型训练适配器一般用 {usual:g} 左右，{how_far}。",
     ),
-    why=Text(
-        "Far above, training diverges; far below, the model answers as before.",
-        "太大训练会发散，太小模型的回答和原来一样。",
-    ),
+    why=Text("{comes}", "{comes}"),
     fix=Text(
-        "`--learning_rate {usual:g}`, or leave the flag out.",
-        "改成 `--learning_rate {usual:g}`，或者去掉这个参数。",
+        "`--learning_rate {usual:g}`, or leave the flag out.{again}",
+        "改成 `--learning_rate {usual:g}`，或者去掉这个参数。{again}",
     ),
 )

@@ -59,9 +59,20 @@ from suretune.run.asked import (
 )
 from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
+from suretune.run.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.run.machine import model_notes
 from suretune.run.outlook import hardware_outlook
-from suretune.types import Example, Fault, FlagFacts, Origin, Plan, Sample, SetupFacts, Text
+from suretune.types import (
+    Example,
+    Fault,
+    FlagFacts,
+    Origin,
+    Plan,
+    PlanFacts,
+    Sample,
+    SetupFacts,
+    Text,
+)
 
 MOST_TOLD = 100  # findings of one kind about one field of one file
 
@@ -92,20 +103,25 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
 
     `day`: the one that this run's prompts say it is, where it was begun before.
     """
+    resolved = leave_out(resolved, list(misused_flags(resolved)), journal)
+    tell_command(resolved, journal)  # where the model is not here, this much is known
     config = resolved.config
-    journal.look_at_all(misused_flags(resolved))
     base, tokenizer, wrong = _open(config.model.model, config.model.chat_template, journal)
     if tokenizer.dated:  # proof and server send the same prompts on any later day
         tokenizer.day = day or date.today()
     resolved = choose_length(resolved, base)
-    _look_at_model(resolved, base, wrong, journal)
+    resolved = _look_at_model(resolved, base, wrong, journal)
     journal.look_at_all(hardware_outlook(resolved))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
-    how = _rendering(resolved, tokenizer, journal)
+    resolved, how = _rendering(resolved, tokenizer, journal)
     rows, measured, asked_apart = _sources(resolved)
     found = _collect(resolved, rows, how)
     general, apart = _general(resolved, asked_apart, found, how, journal)
+    if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
+        idle = list(flags_without_effect(resolved, found, names_asked(resolved)))
+        resolved = leave_out(resolved, idle, journal)
     identity = _identity(resolved, base, how, found)
+    tell_command(resolved, journal)
     _judge_data(resolved, base, found, how, identity, journal)
     _look_at_tokens(base, tokenizer, found, journal)
     about_identity = identity is not None and _mostly_identity(found, identity)
@@ -124,13 +140,8 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     about = identity is not None or _asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
-    schedule = resolved.config.schedule
-    plan = make_plan(samples, len(held_out), schedule, probing=probing)
-    asked = resolved.given("eval_steps") or resolved.given("early_stopping_patience")
-    usual = scaled_rate(base.hidden, plan.schedule.total) if base.hidden else 0.0
-    cut = schedule.budget and schedule.max_steps and not resolved.given("max_steps")
-    if not cut:  # what a budget has cut is no longer what was asked for
-        journal.look(plan_facts(plan, resolved.config.schedule, asked, usual))
+    resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
+    journal.gather()
     journal.settle()
     entries = [
         *found.entries,
@@ -141,11 +152,37 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     ]
     system, source = _system(train, how.system)
     seen = asked_elsewhere(resolved, base, [*train, *held_out, *general])
-    anchors = make_anchors(tokenizer, system, seen) if schedule.anchor_ratio or probing else []
+    anchored = resolved.config.schedule.anchor_ratio or probing
+    anchors = make_anchors(tokenizer, system, seen) if anchored else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
         about_identity, system, source, found.from_cache, general,
     )  # fmt: skip
+
+
+def _plan(
+    resolved: Resolved,
+    base: Base,
+    samples: Sequence[Sample],
+    held: int,
+    probing: bool,
+    journal: Journal,
+) -> tuple[Resolved, Plan]:
+    """The plan, and the config with intervals that come within it; guards judge both."""
+
+    def planned(asked: Resolved) -> tuple[Plan, PlanFacts]:
+        made = make_plan(samples, held, asked.config.schedule, probing=probing)
+        wanted = asked.given("eval_steps") or asked.given("early_stopping_patience")
+        usual = scaled_rate(base.hidden, made.schedule.total) if base.hidden else 0.0
+        return made, plan_facts(made, asked.config.schedule, wanted, usual)
+
+    schedule = resolved.config.schedule
+    if schedule.budget and schedule.max_steps and not resolved.given("max_steps"):
+        return resolved, planned(resolved)[0]  # cut: it is no longer what was asked for
+    resolved, plan, facts = fit_intervals(resolved, planned, journal)
+    told = tell_command(resolved, journal)
+    journal.look(with_rate(facts, resolved, journal, whole=not told))
+    return resolved, plan
 
 
 def with_weights(checked: Checked, journal: Journal) -> Checked:
@@ -179,14 +216,16 @@ def _open(
 
 def _look_at_model(
     resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
-) -> None:
+) -> Resolved:
     asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
     if asked and asked not in (real, real.replace("_", "")):
-        journal.look(FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real))
+        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
+        resolved = leave_out(resolved, [other], journal)
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
     wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
     if wrong:
         journal.look(wrong)
+    return resolved
 
 
 def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
@@ -214,16 +253,22 @@ def _look_at_tokens(
         raise journal.stop(about)
 
 
-def _rendering(resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal) -> Rendering:
+def _rendering(
+    resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal
+) -> tuple[Resolved, Rendering]:
+    """How rows are rendered, and the config without role tokens in its system prompt."""
     data = resolved.config.data
     journal.look_at_all(system_faults(data))
     system = system_of(data)
     if system and (found := role_tokens(tokenizer, system)):
-        journal.look(FlagFacts("role-tokens-in-system", "--system", system, nearest=found[0]))
-        system = None  # so that the rows are still looked at
+        wrapped = FlagFacts("role-tokens-in-system", "--system", data.system or "", found[0])
+        resolved = leave_out(resolved, [wrapped], journal)
+        system = system_of(resolved.config.data)
+        if system and role_tokens(tokenizer, system):
+            system = None  # so that the rows are still looked at
     length = data.max_length or 0
     template = resolved.config.model.chat_template or resolved.config.model.model
-    return Rendering(
+    return resolved, Rendering(
         tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens, template
     )
 
@@ -269,8 +314,6 @@ def _judge_data(
     facts = data_facts(found, resolved.config.data, how, old, taught, base.context, asked)
     if found.ready or not found.faults or skip:  # else the faults have said it all
         journal.look(facts)
-    if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
-        journal.look_at_all(flags_without_effect(resolved, found, names_asked(resolved)))
     if not found.ready or found.faults:
         journal.settle()
     if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from suretune import rundir, typed
@@ -21,6 +21,21 @@ from suretune.types import FlagFacts, Text
 OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
 LAST = ("true", "last", "latest", "auto")  # the last one of the output folder
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+HARMLESS: Mapping[str, Text | None] = {
+    "dataloader_num_workers": Text(
+        "rows are tokenised before training, in this process",
+        "数据在训练前就已在本进程内分词完毕",
+    ),
+    "per_device_eval_batch_size": Text(
+        "evaluation shares the passes of training (--tokens_per_pass)",
+        "评估与训练用同样的拼接方式(--tokens_per_pass)",
+    ),
+    "packing": Text(
+        "the rows of an update always share a pass and never see each other",
+        "一次更新里的各行总是拼在一起计算,彼此不可见",
+    ),
+    "template": None,  # said by itself
+}
 TOGETHER = (
     ("fp16", "bf16"),  # of the two, bf16 is the one to keep
     ("gradient_checkpointing", "recompute"),
@@ -143,22 +158,8 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
 
 
 def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
-    why = {
-        "dataloader_num_workers": Text(
-            "rows are tokenised before training, in this process",
-            "数据在训练前就已在本进程内分词完毕",
-        ),
-        "per_device_eval_batch_size": Text(
-            "evaluation shares the passes of training (--tokens_per_pass)",
-            "评估与训练用同样的拼接方式(--tokens_per_pass)",
-        ),
-        "packing": Text(
-            "the rows of an update always share a pass and never see each other",
-            "一次更新里的各行总是拼在一起计算,彼此不可见",
-        ),
-    }
-    for name, hint in why.items():
-        if resolved.given(name):
+    for name, hint in HARMLESS.items():
+        if hint is not None and resolved.given(name):
             yield FlagFacts("harmless-no-effect", f"--{name}", hint=hint)
     if template := resolved.config.model.template:
         yield _template(template)

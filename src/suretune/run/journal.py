@@ -43,6 +43,8 @@ EXIT = {
     RowsFacts: UNVERIFIED,
 }
 NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
+# Told of all flags together, in one finding, however many there are.
+TOGETHER = ("words-mended", "stray-argument", "not-here", "harmless-no-effect", "left-out")
 ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")
 
 
@@ -67,6 +69,10 @@ class Journal:
         self.heed(ignore)
         self.findings: list[Finding] = []
         self.run: Path | None = None
+        self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
+        self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
+        self._told = False  # whether what was noted has been shown
+        self._command = ""  # that runs without the flags that were left out
         self._status = OK
         self._stopping: list[Finding] = []
 
@@ -79,6 +85,34 @@ class Journal:
         it does not."""
         if isinstance(facts, FlagFacts) and not facts.verb:
             facts = replace(facts, verb=self.verb)
+        if isinstance(facts, FlagFacts) and facts.problem in TOGETHER and stops:
+            self._held.setdefault(facts.problem, []).append(facts)
+            return []
+        return self._judged(facts, stops, fate)
+
+    def holds(self, problem: str) -> bool:
+        """Whether something of this kind waits to be told."""
+        return problem in self._held
+
+    def show_command(self, command: str) -> None:
+        """The command that runs, for the finding about flags that were left out."""
+        self._command = command
+
+    def gather(self) -> None:
+        """Tell what was held back to be told together."""
+        before, self.findings = self.findings, []
+        for problem in TOGETHER:
+            if held := self._held.pop(problem, None):
+                first, *others = list(dict.fromkeys(held))
+                facts = replace(first, others=(*first.others, *others))
+                self._judged(facts, True, "", self._command)
+        line = [finding for finding in before if finding.code.startswith("C")]
+        rest = [finding for finding in before if finding not in line]
+        self.findings = [*line, *self.findings, *rest]  # of the command line is spoken first
+
+    def _judged(self, facts: Facts, stops: bool, fate: str, command: str = "") -> list[Finding]:
+        if isinstance(facts, FlagFacts) and command and facts.problem == "left-out":
+            facts = replace(facts, command=command)
         found = [self._decided(finding, stops, fate) for finding in judge(facts)]
         for finding in found:
             self.findings.append(finding)
@@ -114,16 +148,30 @@ class Journal:
 
     def settle(self) -> None:
         """Stop here if anything so far must; several findings are told together."""
+        if self._stopping or any(map(self.holds, ("stray-argument", "not-here"))):
+            self.gather()
         if self._stopping:
             stopping, self._stopping = self._stopping, []
-            raise Stopped(self._status, stopping)
+            raise Stopped(self._status, [*self._noted(), *stopping])
+
+    def _noted(self) -> list[Finding]:
+        """What was said of the command line without a stop: it is told before what stops."""
+        noted = [f for f in self.findings if f.code.startswith("C") and not f.stops and not f.fate]
+        return [] if self._told else noted
 
     def stop(self, facts: Facts) -> Stopped:
         """The exception for facts that always stop: `raise journal.stop(facts)`."""
-        found = self.look(facts)
+        found = [*self.look(facts)]
+        self.gather()
+        kept = [f for f in self._stopping if f not in found and f.code.startswith("C")]
+        found = [*self._noted(), *kept, *found]
         if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
             return Stopped(NETWORK, found)
         return Stopped(EXIT[type(facts)], found)
+
+    def shown(self) -> None:
+        """What was found so far stands on the screen: a later stop does not repeat it."""
+        self._told = True
 
     def open(self, run: Path) -> None:
         """From now on findings are also kept in this folder."""

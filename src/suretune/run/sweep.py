@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
+from suretune.run.leave import FITTED
 from suretune.run.search import Dimension, flags, grid, grid_size, setting
 from suretune.run.trials import (
     FAILED,
@@ -239,6 +240,10 @@ class _Loop:
                 continue
             chosen = {**trial.chosen, **({} if seed is None else {"seed": str(seed)})}
             words = flags(self.asked.resolved, chosen, ("output_dir", "dry_run"))
+            if set(chosen) & set(
+                FITTED
+            ):  # a setting that cannot be is not another one in its place
+                words.append("--strict")
             slot = self.slots.pop(0)
             self.jobs.append(start(trial.number, run, slot, words, self._environment(slot)))
         return bool(self.jobs or self.open)

@@ -17,7 +17,8 @@ from suretune.show.console import pairs, put, results, safe, wrapped
 from suretune.types import Finding
 from suretune.words import say
 
-COMMAND = re.compile(r"`((?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
+NOTED = ("C005", "C017")  # of which nothing has to be done: what was read how is enough
+COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
 
 
 def findings(found: Sequence[Finding], to: Console | None = None) -> None:
@@ -32,10 +33,14 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
         head.append(f"  {state}", "dim")
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))
-        texts = (say(text) for text in (finding.what, finding.why, finding.fix))
-        rows = zip(labels, map(safe, texts), strict=True)
-        put(to, head, pairs(to, rows))
-        for command in _broken(say(finding.fix), to.width - max(map(cell_len, labels)) - 6):
+        fix, width = say(finding.fix), to.width - max(map(cell_len, labels)) - 6
+        broken = _broken(fix, width)
+        for command in broken:  # at the end of the advice it stands on a line of its own alone
+            fix = fix.removesuffix(f"`{command}`").rstrip()
+        texts = (say(finding.what), say(finding.why), fix)
+        rows = [*zip(labels, map(safe, texts), strict=True)]
+        put(to, head, pairs(to, rows[:1] if finding.code in NOTED else rows))
+        for command in broken:
             put(to, safe(f"        {command}", "bold"), wrap=False)
         put(to, "")
 

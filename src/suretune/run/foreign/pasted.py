@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune.data.yamltext import BadYaml, parse_yaml, written
-from suretune.run.foreign.shell import FLAG, Shell, Trap
+from suretune.run.foreign.shell import COMMAND, FLAG, Shell, Trap
 from suretune.run.foreign.tables import TOOLS, Table, table
 from suretune.types import Text
 
@@ -40,32 +40,65 @@ class Pasted:
     file: str = ""  # of options, and `wrong` why it cannot be read
     wrong: str = ""
     unread: Text | None = None  # what is wrong with a line of it
-    others: list[str] = field(default_factory=list)  # commands in the text that are not this one
+    others: list[str] = field(default_factory=list)  # lines in the text that are no such command
+    nth: int = 1  # which of the text's commands it is
+    commands: int = 1  # and how many there are
 
 
 def read(text: str) -> Pasted | None:
-    """The first command (or YAML file) of a known tool in the text; None if there is none."""
+    """The main command (or YAML file) of a known tool in the text; None if there is none.
+
+    Of several it is the one that trains and says most. An article's prose has quotes of its own, so
+    that each command is also read by itself, from its first word to the end of its lines.
+    """
     text = text[:LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()
     shell = Shell(text).read()
-    found: Pasted | None = None
-    others = []
-    for words in shell.commands:
-        if found is None and (found := _command(words)):
-            continue
-        others.append(" ".join(words))
+    whole = [(command_in(words), shell) for words in shell.commands]
+    alone = [Shell(part).read() for part in _parts(text)]
+    apart = [(command_in(one.commands[0]), one) for one in alone if one.commands]
+    found, of = max([*whole, *apart], key=_weight, default=(None, shell))
+    others = [" ".join(words) for words in shell.commands if command_in(words) is None]
     if found is None and (found := _bare_yaml(text)):
         return found
     if found is None and (words := _only_flags(shell.commands)):
         found, others = _as_swift(words), []
     if found is not None:
-        found.traps += shell.traps
-        found.variables = frozenset(shell.variables)
+        found.traps += of.traps
+        found.variables = frozenset(of.variables)
         found.others = [other for other in others if not _ENVIRONMENT.fullmatch(other)]
         found.others = [o for o in found.others if re.search(r"[A-Za-z]{2}", o)]
+        all_of_them = [one for one, _ in (apart if len(apart) > 1 else whole) if one is not None]
+        at = (
+            [one.flags for one in all_of_them].index(found.flags)
+            if (found.flags in [one.flags for one in all_of_them])
+            else 0
+        )
+        found.nth, found.commands = at + 1, len(all_of_them)
     return found
 
 
-def _command(words: Sequence[str]) -> Pasted | None:
+def _weight(read: tuple[Pasted | None, Shell]) -> tuple[bool, bool, int]:
+    """What trains comes before what does not, then what says more; of equals the first."""
+    found = read[0]
+    if found is None:
+        return False, False, 0
+    return True, found.verb == "sft", len(found.flags)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Each command of a text with the lines that belong to it."""
+    for start in COMMAND.finditer(text):
+        lines = text[start.start() :].split("\n")
+        end = 1
+        while end < len(lines) and (
+            lines[end - 1].rstrip().endswith("\\") or re.match(r"\s*--[A-Za-z]", lines[end])
+        ):
+            end += 1
+        yield "\n".join(lines[:end])
+
+
+def command_in(words: Sequence[str]) -> Pasted | None:
+    """The command of a known tool that these words are; None if they are none."""
     for index, word in enumerate(words):
         for tool in map(table, TOOLS):
             if (verb := _verb(tool, words, index)) is None:

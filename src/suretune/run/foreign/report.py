@@ -67,7 +67,7 @@ def explained(text: str, allowed: Mapping[str, Collection[str]]) -> dict[str, An
         } if sums else None,
         "notes": [*({"serious": True, **_told(text)} for text in serious),
                   *({"serious": False, **_told(text)} for text in notes)],
-        "working": laid_out(words, pasted),
+        "working": laid_out(words, pasted, made.first),
     }  # fmt: skip
 
 
@@ -122,11 +122,24 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
         if asked and not evaluated and pasted.tool.name == "ms-swift":
             notes.append(NOT_EVALUATED)
         notes.append(CHOSEN)
+    if pasted.commands > 1:
+        notes.insert(0, _which(pasted))
     if pasted.others:
         count, first = len(pasted.others), pasted.others[0][:60]
         notes.append(Text(f"Not looked at: {count} other lines (`{first}`).",
                           f"另有 {count} 行没有看（`{first}`）。"))  # fmt: skip
     return notes, serious
+
+
+def _which(pasted: Pasted) -> Text:
+    """Which of the text's commands it is."""
+    at, of, flags = pasted.nth, pasted.commands, len(pasted.flags)
+    return Text(
+        f"The text has {of} commands; this is number {at}, the one that trains and says most:"
+        f" {pasted.typed} ({flags} flags).",
+        f"文中有 {of} 条命令，这里看的是第 {at} 条，即最完整的训练命令："
+        f"{pasted.typed}（{flags} 个参数）。",
+    )
 
 
 def working(made: Translation) -> list[Sequence[str]]:
@@ -137,15 +150,15 @@ def working(made: Translation) -> list[Sequence[str]]:
     return [("suretune", made.pasted.verb, *made.runs), *given]
 
 
-def laid_out(words: Sequence[Sequence[str]], pasted: Pasted) -> str:
-    """As one copies it: quoted for a shell, an option a line."""
+def laid_out(words: Sequence[Sequence[str]], pasted: Pasted, first: Sequence[str] = ()) -> str:
+    """As one copies it: quoted for a shell, an option a line; `first`: what runs before it."""
     if not words:
         return ""
     kept = [word for word in pasted.environment if not word.startswith("NPROC_PER_NODE=")]
     before = "".join(f"{name}={_quoted(value, pasted.variables)} "
                      for name, _, value in (word.partition("=") for word in kept))  # fmt: skip
     shown = [" ".join(_quoted(word, pasted.variables) for word in part) for part in words]
-    return before + " \\\n  ".join(shown)
+    return "".join(f"{line}\n" for line in first) + before + " \\\n  ".join(shown)
 
 
 def _quoted(word: str, variables: Collection[str]) -> str:

@@ -19,7 +19,7 @@ _ODD_BLANK = re.compile(r"[^\S \t\r\n]|[\u200b\u2060\ufeff]")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _NEXT_FLAG = re.compile(r"\s(?=--[A-Za-z])")
-_COMMAND = re.compile(
+COMMAND = re.compile(
     r"(?:[A-Za-z_]\w*=\S*\s+\\?\s*)*(?:nohup\s+)?(?:swift|llamafactory-cli|axolotl|accelerate|vllm)\s+\w"
 )
 
@@ -248,7 +248,7 @@ class Shell:
         line = self.text.find("\n", self._at)
         end = line if line >= 0 else len(self.text)
         if self._flat:
-            for sign in (_NEXT_FLAG, _COMMAND):
+            for sign in (_NEXT_FLAG, COMMAND):
                 if found := sign.search(self.text, self._at, end):
                     end = found.start()
         note = self.text[self._at : end]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from suretune.config import Option, Resolved, options
+from suretune.data.base import find_base
+from suretune.data.sources import parse_source
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
@@ -19,7 +21,7 @@ from suretune.run.foreign.named import Named, named
 from suretune.run.foreign.pasted import Pasted
 from suretune.run.foreign.serving import Module, modules, put_modules, settle_serving
 from suretune.run.foreign.tables import Entry
-from suretune.types import Finding, FlagFacts, Text
+from suretune.types import Fault, Finding, FlagFacts, SetupFacts, Text
 
 KEPT, RENAMED, CHANGED, DEFAULT, NO_EFFECT = "kept", "renamed", "changed", "default", "no-effect"
 NEVER, HARMFUL, UNKNOWN, UNAVAILABLE = "never-existed", "harmful", "unknown", "unavailable"
@@ -58,6 +60,7 @@ class Translation:
     runs: list[str] = field(default_factory=list)  # of a command that serves, in their order
     notes: list[Text] = field(default_factory=list)
     serious: list[Text] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)  # commands that fetch what is on a hub
     sums: Sums | None = None  # as pasted
     here: Sums | None = None  # of the working form
     told: list[Finding] = field(default_factory=list)  # of the guards that judge schedules
@@ -97,7 +100,7 @@ def translate(pasted: Pasted, allowed: Mapping[str, Collection[str]]) -> Transla
         entry = _entry(pasted, flag)
         if entry is None:
             made.lines.append(_unknown(pasted, flag, values))
-        elif entry.verdict == "per-epoch" and _said(values) not in entry.default:
+        elif entry.verdict == "per-epoch" and said(values) not in entry.default:
             per_epoch.append((len(made.lines), entry))
             made.lines.append(Line(flag, " ".join(values), UNAVAILABLE, ANYWAY))
         else:
@@ -134,7 +137,7 @@ def _unknown(pasted: Pasted, flag: str, values: Sequence[str]) -> Line:
     return Line(flag, " ".join(values), UNKNOWN, why, serious=True)
 
 
-def _said(values: Sequence[str]) -> str:
+def said(values: Sequence[str]) -> str:
     """One word for a value; a bare flag is true, and YAML has several words for nothing."""
     word = " ".join(values).strip().lower() if values else "true"
     return "null" if word == "~" else word
@@ -142,10 +145,10 @@ def _said(values: Sequence[str]) -> str:
 
 def _judge(made: Translation, flag: str, values: tuple[str, ...], entry: Entry) -> None:
     line = Line(flag, " ".join(values), KEPT, entry.why or ANYWAY)
-    if entry.default and (_said(values) in entry.default or _said(values) == ""):
+    if entry.default and (said(values) in entry.default or said(values) == ""):
         made.lines.append(replace(line, verdict=DEFAULT, why=ANYWAY))
     elif not entry.to:
-        serious = entry.verdict == UNAVAILABLE and _said(values) not in entry.harmless
+        serious = entry.verdict == UNAVAILABLE and said(values) not in entry.harmless
         verdict = entry.verdict if serious else NO_EFFECT
         made.lines.append(replace(line, verdict=verdict, serious=serious))
     elif entry.to not in made.allowed:
@@ -231,6 +234,23 @@ def _system(made: Translation, line: Line, values: Sequence[str]) -> bool:
 
 def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
     name = values[0] if values else ""
+    base = None if name == "pocket" or "/" in name or not name else find_base(name, weights=False)
+    if isinstance(base, SetupFacts) and base.nearest.startswith("Qwen/"):
+        known = base.nearest
+        made.put(
+            "model",
+            (known,),
+            known,
+            replace(
+                line,
+                verdict=CHANGED,
+                why=Text(
+                    "With its owner it is the name on the hubs; a folder of that name is not here.",
+                    "带上组织名才是平台上的名字；这里没有这个名字的文件夹。",
+                ),
+            ),
+        )
+        return True
     if name and name != "pocket" and "/" not in name and not Path(name).is_dir():
         made.notes.append(Text(
             f"`{name}` is neither a folder here nor a hub id: write the folder's path, or the id"
@@ -257,8 +277,21 @@ def _specs(made: Translation, line: Line, option: str, data: Named) -> bool:
     if option != "dataset":
         made.serious += data.lost
         made.notes += data.notes
-    made.put(option, data.specs, tuple(data.specs), line)
+    here = [_fetched(spec, made) for spec in data.specs]
+    made.put(option, here, tuple(here), line)
     return True
+
+
+def _fetched(spec: str, made: Translation) -> str:
+    """The path of a dataset; of one on a hub, where the command that is put in front fetches it."""
+    source = parse_source(spec)
+    if isinstance(source, Fault) or not source.hub:
+        return spec
+    folder = f"data/{source.name.rpartition('/')[2]}"
+    scope = f"modelscope download --dataset {source.name} --local_dir {folder}"
+    hub = f"hf download {source.name} --repo-type dataset --local-dir {folder}"
+    made.first.append(hub if source.hub == "hf" else scope)
+    return folder if source.count is None else f"{folder}#{source.count}"
 
 
 def _placeholder(name: str) -> Callable[[Translation, Line, Sequence[str]], bool]:

@@ -1,0 +1,365 @@
+"""Words as they were typed to words as they were meant.
+
+Input methods and web pages change characters that look alike, and joined lines keep their
+backslashes. Where the meaning is beyond doubt the word is read so, and told; a word that no flag
+takes is told with the command that was meant, perhaps.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from suretune import typed
+from suretune.config import Option
+from suretune.types import FlagFacts, Text
+
+DASHES = "–—―−－﹣‒‐‑─"
+OPENING, CLOSING = "“‘「『＂＇„‟\"'", "”’」』＂＇“‘\"'"
+BLANKS = re.compile(r"[^\S \t\r\n]|[\u200b\u2060\ufeff]")  # none for a shell
+NUMBER = re.compile(r"[-−－]?[0-9.][0-9._]*(?:[eE][-+−－]?[0-9]+)?")
+LINE = re.compile(r"([0-9]{1,3})[.:|)]?")
+ELIDED = ("...", "…", "……")
+FREE = ("system", "model_name", "model_author", "name", "author")  # texts: what they hold is theirs
+JOINED = ("system",)  # one text, of which every word behind the flag is a part
+KINDS: Mapping[str, Text] = {
+    "dash": Text("a flag begins with two hyphens", "参数前要用两个英文减号"),
+    "quotes": Text("curly quotes", "弯引号"),
+    "blank": Text("a blank that is none for a shell", "全角空格或不可见的空白"),
+    "full-width": Text("full-width characters", "全角字符"),
+    "comma": Text("a comma or full-width sign between values", "值之间的中文逗号或顿号"),
+    "joined": Text(
+        "lines were joined, backslashes and all", "命令被压成了一行，行尾的反斜杠留在了中间"
+    ),
+    "note": Text("a note", "注释"),
+    "elided": Text("stands for flags that were left out", "表示省略的参数"),
+    "number": Text("line numbers", "行号"),
+    "unquoted": Text("a value with blanks needs quotes", "值里有空格，要加英文引号"),
+    "prompt": Text("a prompt, and what belongs to the shell", "命令提示符等属于 shell 的部分"),
+    "renamed": Text("called otherwise here", "在这里名字不同"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A flag with the words behind it; of what stands in front of all flags the flag is ''."""
+
+    flag: str
+    values: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """As they stand in a command; a value may be empty."""
+        return [self.flag, *self.values] if self.flag else list(self.values)
+
+    @property
+    def name(self) -> str:
+        """`learning_rate` of `--learning-rate=1e-4`."""
+        return self.flag.lstrip("-").partition("=")[0].replace("-", "_")
+
+
+@dataclass(slots=True)
+class Meant:
+    """What the words were read as, and what has to be said of them."""
+
+    groups: list[Group] = field(default_factory=list)
+    faults: list[FlagFacts] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[str]:
+        return [word for one in self.groups for word in one.words]
+
+    def note(self, kind: str, found: str, meant: str = "", flag: str = "") -> None:
+        """Something was read as it was meant."""
+        self.faults.append(FlagFacts("words-mended", flag, found.strip(), meant, KINDS[kind]))
+
+
+def as_meant(
+    words: Sequence[str], known: Mapping[str, Option | None], *, words_first: bool = False
+) -> Meant:
+    """The words of a command in groups. `known`: what flags are called, with their options; None
+    for those that are no options. `words_first`: words may stand before all flags."""
+    made = Meant()
+    flat = _notes_out(_numbers_out(list(words), made), made)
+    groups = [Group("")]
+    for word in flat:
+        flag, more = _flag(word, known, made)
+        if flag:
+            groups.append(Group(flag, tuple(more)))
+        else:
+            last = groups[-1]
+            groups[-1] = Group(last.flag, (*last.values, word))
+    for group in groups:
+        made.groups.append(_values(group, known, made))
+    if not words_first:
+        _alone(made, known)
+    _too_many(made, known)
+    _swallowed(made, known)
+    return made
+
+
+# --- what stands between the words --------------------------------------------------------------
+
+
+def _is_flag(word: str) -> bool:
+    return re.match(rf"[\s\\]*[-{DASHES}]{{1,4}}[^\W\d]", word) is not None
+
+
+def _numbers_out(words: list[str], made: Meant) -> list[str]:
+    """Without the numbers of lines that a page printed: 3 and more that count up, each in front of
+    a flag and behind a value."""
+    marks: list[int] = []
+    expected = 0
+    for index, word in enumerate(words):
+        if not (found := LINE.fullmatch(word.strip(" \\"))):
+            continue
+        number, ahead = int(found[1]), index + 1 == len(words) or _is_flag(words[index + 1])
+        behind = index == 0 or not _is_flag(words[index - 1]) or (marks and number == expected)
+        if ahead and behind and (not marks or number == expected):
+            marks.append(index)
+            expected = number + 1
+    if len(marks) < 3:
+        return words
+    made.note("number", f"{words[marks[0]].strip()} … {words[marks[-1]].strip()}")
+    return [word for index, word in enumerate(words) if index not in marks]
+
+
+def _notes_out(words: list[str], made: Meant) -> list[str]:
+    """Without notes, lone backslashes and `...`. A note behind the last flag has cut the command
+    where a blank stands before it: that is what a backslash leaves."""
+    kept: list[str] = []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        bare = word.strip(" \t\r\n\\")
+        index += 1
+        if bare[:1] in ("#", "＃"):
+            end = next((i for i in range(index, len(words)) if _is_flag(words[i])), len(words))
+            note = " ".join((bare, *words[index:end])).strip()
+            if end == len(words) and word[:1].isspace():
+                made.faults.append(FlagFacts("stray-argument", "", note))
+            else:
+                made.note("note", note if len(note) <= 24 else note[:23] + "…")
+            index = end
+        elif not bare and word:
+            made.note("joined", "\\")
+        elif bare.startswith(ELIDED):
+            made.note("elided", bare)
+        else:
+            kept.append(word)
+    return kept
+
+
+# --- one word -----------------------------------------------------------------------------------
+
+
+def _flag(word: str, known: Mapping[str, Option | None], made: Meant) -> tuple[str, list[str]]:
+    """(the flag that a word is, values that stuck to it), or ('', []) for a word that is none."""
+    bare = word.strip(" \t\r\n\\")
+    found = re.match(rf"([-{DASHES}]+)([\w－-]+)(.*)", bare, re.DOTALL)
+    if found is None or NUMBER.fullmatch(bare):
+        return "", []
+    head, name, rest = found[1], unicodedata.normalize("NFKC", found[2]), found[3]
+    if not re.fullmatch(r"[A-Za-z]\w*", name.replace("-", "_")):
+        return "", []
+    of_ours = name.replace("-", "_") in known
+    if head == "-" and not of_ours:
+        return "", []
+    flag, stuck = f"--{name}", ""
+    if rest[:1] == "=" or (rest[:1] in ("＝", "：") and of_ours):
+        flag = f"{flag}={rest[1:]}"
+    elif rest and BLANKS.match(rest):
+        stuck = BLANKS.sub(" ", rest).strip()
+    elif rest:
+        flag += rest
+    if head != "--":
+        made.note("dash", head + found[2], f"--{name}", f"--{name}")
+    elif name != found[2] or rest[:1] in ("＝", "："):
+        made.note("full-width", bare, flag, f"--{name}")
+    if stuck:
+        made.note("blank", bare, f"--{name} {stuck}", f"--{name}")
+    elif word != bare:
+        made.note("joined", f"\\ --{name}")
+    return flag, stuck.split()
+
+
+def _values(group: Group, known: Mapping[str, Option | None], made: Meant) -> Group:
+    """The words behind a flag without what an input method did to them."""
+    spec = known.get(group.name)
+    free = (spec.name if spec else group.name) in FREE
+    values = list(group.values)
+    if "=" in group.flag:
+        name, _, stuck = group.flag.partition("=")
+        mended = _unquoted([stuck], free, made)
+        return Group(f"{name}={mended[0] if mended else ''}", tuple(values))
+    if not free:
+        values = [value if not value[:1].isspace() else _unjoined(value, made) for value in values]
+    values = _unquoted(values, free, made)
+    if not free:
+        values = [part for value in values for part in _plain(value, spec, made)]
+    return Group(group.flag, tuple(values))
+
+
+def _unjoined(value: str, made: Meant) -> str:
+    made.note("joined", f"\\ {value.strip()}")
+    return value.strip()
+
+
+def _unquoted(values: list[str], free: bool, made: Meant) -> list[str]:
+    """Without curly quotes around them; what they hold together is one value."""
+    made_of: list[str] = []
+    index = 0
+    while index < len(values):
+        value = values[index]
+        index += 1
+        opening = value[:1] in OPENING and value[:1] not in "\"'" and value != ""
+        if not opening:
+            closing = value[-1:] in CLOSING and value[-1:] not in "\"'" and not free
+            if closing and len(value) > 1:
+                made.note("quotes", value, value[:-1])
+                value = value[:-1]
+            made_of.append(value)
+            continue
+        end = next(
+            (
+                i
+                for i in range(index - 1, len(values))
+                if values[i][-1:] in CLOSING and (i >= index or len(value) > 1)
+            ),
+            None,
+        )
+        whole = " ".join(values[index - 1 : end + 1]) if end is not None else value
+        index = end + 1 if end is not None else index
+        inner = whole[1:-1] if end is not None else whole[1:]
+        if any(sign in inner for sign in "“”「」『』"):  # they are about words inside
+            made_of.append(whole)
+            continue
+        made.note("quotes", whole, typed.word(inner))
+        made_of.append(inner)
+    return made_of
+
+
+def _plain(value: str, spec: Option | None, made: Meant) -> list[str]:
+    """A value in ASCII where it is ASCII that an input method widened; a list at its signs."""
+    from suretune.cli.values import COMMA, parts_of
+
+    spread = [part for part in BLANKS.split(value) if part]
+    if len(spread) > 1 and BLANKS.search(value) and not _is_path(value):
+        made.note("blank", value, " ".join(spread))
+        return [part for one in spread for part in _plain(one, spec, made)]
+    narrow = unicodedata.normalize("NFKC", value).translate(
+        str.maketrans(DASHES, "-" * len(DASHES))
+    )
+    number = spec is not None and spec.kind is not str
+    if narrow != value and (number or narrow.isascii()) and not _is_path(value):
+        made.note("full-width", value, narrow)
+        value = narrow
+    parts = parts_of(value) if spec is not None and spec.name in COMMA else []
+    if parts and parts != [value]:
+        if re.search("[，、；;]", value) or "," not in value:
+            made.note("comma", value, ",".join(parts))
+        return parts
+    if spec is not None and spec.many and re.search("[，、,]", value) and not _is_path(value):
+        parts = [part for part in re.split("[，、,]", value) if part]
+        if len(parts) > 1 and all(map(_is_path, parts)):
+            made.note("comma", value, " ".join(parts))
+            return parts
+    return [value]
+
+
+def _is_path(name: str) -> bool:
+    import os
+
+    return bool(name) and "\0" not in name and os.path.lexists(os.path.expanduser(name))
+
+
+# --- words that no flag takes -------------------------------------------------------------------
+
+
+def _alone(made: Meant, known: Mapping[str, Option | None]) -> None:
+    """Words before all flags, where the verb takes none: a file, perhaps, without its flag."""
+    first = made.groups[0]
+    if first.flag or not first.values:
+        return
+    made.groups[0] = Group("")
+    given = {known[g.name].name for g in made.groups if known.get(g.name)}  # type: ignore[union-attr]
+    flag = next((f for f in ("dataset", "adapters") if f in known and f not in given), "")
+    paths = all(map(_is_path, first.values))
+    whole = [f"--{flag}", *first.values] if flag and paths else []
+    for word in first.values:
+        made.faults.append(
+            FlagFacts("stray-argument", "", word, command=_typed([*whole, *made.words], whole))
+        )
+
+
+def _too_many(made: Meant, known: Mapping[str, Option | None]) -> None:
+    """More words than a flag takes: one text without quotes, or strays."""
+    for index, group in enumerate(made.groups):
+        spec = known.get(group.name)
+        most = 0 if "=" in group.flag else 1
+        if spec is None or not group.flag or spec.many or len(group.values) <= most:
+            continue
+        if spec.name in JOINED and most:
+            whole = " ".join(group.values)
+            made.note("unquoted", f"{group.flag} {whole}", f"{group.flag} {typed.word(whole)}")
+            made.groups[index] = Group(group.flag, (whole,))
+            continue
+        kept = Group(group.flag, group.values[:most])
+        quoted = Group(group.flag, (" ".join(group.values),))
+        whole_words = [
+            w for g in (*made.groups[:index], quoted, *made.groups[index + 1 :]) for w in g.words
+        ]
+        text = spec.kind is str and not spec.choices and most
+        shown = typed.command(quoted.flag, *quoted.values)
+        hint = Text(
+            f"If `{group.flag}` has a value with blanks in it, it needs quotes: `{shown}`",
+            f"如果 `{group.flag}` 的值里有空格，要加英文引号：`{shown}`",
+        )
+        hint = (
+            hint
+            if text
+            else Text(f"`{group.flag}` takes one value.", f"`{group.flag}` 只接受一个值。")
+        )
+        for word in group.values[most:]:
+            made.faults.append(
+                FlagFacts("stray-argument", "", word, hint=hint, command=_typed(whole_words, text))
+            )
+        made.groups[index] = kept
+
+
+def _swallowed(made: Meant, known: Mapping[str, Option | None]) -> None:
+    """A value with flags of ours in it: its quote was closed too late, or never."""
+    for index, group in enumerate(made.groups):
+        for at, value in enumerate(group.values):
+            found = re.search(r"[\s\\]+--([a-z_]+)(?=[\s=]|$)", value)
+            if found is None or found[1] not in known:
+                continue
+            inner = value[: found.start()].rstrip("\"'”’ \\\n")
+            rest = value[found.start() :].replace("\\\n", " ").split()
+            better = [
+                *(w for g in made.groups[:index] for w in g.words),
+                group.flag,
+                *group.values[:at],
+                inner,
+                *(w for w in rest if w != "\\"),
+                *(w for g in made.groups[index + 1 :] for w in g.words),
+            ]
+            hint = Text(
+                f"The quote of `{group.flag}` was not closed.", f"`{group.flag}` 的引号没有关上。"
+            )
+            made.faults.append(
+                FlagFacts(
+                    "stray-argument",
+                    group.flag,
+                    found[0].strip(" \\\n"),
+                    hint=hint,
+                    command=_typed(better, True),
+                )
+            )
+
+
+def _typed(words: Collection[str], sure: object) -> str:
+    """A command of these words; the verb is put in front where the journal knows it."""
+    return typed.command(*words) if sure else ""

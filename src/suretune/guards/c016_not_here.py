@@ -1,0 +1,52 @@
+"""C016 not-here: flags or commands of other tools that ask for what suretune does not do.
+
+What it looks at: flags of ms-swift, LLaMA-Factory, Axolotl and vLLM that suretune knows of and has
+nothing for: `--quant_bits 4`, `--deepspeed zero2`, `--use_dora true`; and their commands, such as
+`export`.
+
+Why it matters: without them the run would mean something else: the base in other numbers, one GPU
+in place of several, another kind of adapter.
+
+How to mend it: leave the flag out if the run without it will do; the message says what there is in
+its place.
+
+C016 not-here：其他工具有、suretune 没有的功能。
+
+看什么：ms-swift、LLaMA-Factory、Axolotl 和 vLLM 的参数里，suretune 认识但没有对应功能的：
+`--quant_bits 4`、`--deepspeed zero2`、`--use_dora true`；以及它们的命令，例如 `export`。
+
+为什么重要：没有这些参数，训练就是另一回事：基座的精度不同，一块 GPU 代替多块，或者换了一种适配器。
+
+怎么改：如果没有它也可以，就去掉这个参数；提示里说明了可以用什么代替。
+"""
+
+from suretune.guards.guard import Guard, Values, for_flag, listed
+from suretune.types import FlagFacts, Text
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("not-here")(facts)
+    if values is None:
+        return None
+    items = (facts, *facts.others)
+    flags = [f"`{one.flag}`" for one in items if one.flag.startswith("--")]
+    drop = Text(
+        f"If the run will do without: leave out {', '.join(flags)}.",
+        f"如果没有它也可以，去掉 {'、'.join(flags)}。",
+    )
+    whole = facts.command
+    runs = Text(f" What runs: `{whole}`", f"可以运行的是：`{whole}`") if whole else Text("", "")
+    known = Text("`suretune --help` lists what there is.", "全部功能见 `suretune --help`。")
+    return {**values, "all": listed(facts), "drop": drop if flags else known, "runs": runs}
+
+
+GUARD = Guard(
+    code="C016",
+    name="not-here",
+    stops=True,
+    facts=FlagFacts,
+    check=check,
+    what=Text("Not there in suretune: {all}", "suretune 没有：{all}"),
+    why=Text("Without it the run would mean something else.", "缺了它，结果就是另一回事。"),
+    fix=Text("{drop}{runs}", "{drop}{runs}"),
+)
