@@ -242,6 +242,10 @@ def _stopped(stopped: Stopped, command: Command) -> int:
         from suretune import show
 
         show.findings(stopped.findings)
+        if command.verb.name == "check" or command.resolved.config.run.dry_run:
+            from suretune.cli.concluded import would_not
+
+            would_not(stopped, command)
     return stopped.status
 
 

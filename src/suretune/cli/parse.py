@@ -58,6 +58,7 @@ class Command:
     plain: Mapping[str, Any] = field(default_factory=dict)  # options of one verb alone
     faults: tuple[FlagFacts, ...] = ()
     unread: bool = False  # its file of options says nothing that could be used
+    file: str = ""  # its file of options
 
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
@@ -76,7 +77,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     resolved, unread = Resolved.default(), False
     several = tuple(given.pop("words", ()))
     in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
-    if file := given.pop("config", in_place):
+    file = given.pop("config", in_place)
+    if file:
         read, wrong = read_file(file, known)
         resolved, unread = read or resolved, read is None
         faults += wrong
@@ -93,6 +95,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         {name: given[name] for name in own if name in given},
         tuple(faults),
         unread,
+        file or "",
     )
 
 

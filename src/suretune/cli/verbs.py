@@ -118,18 +118,22 @@ def _needs(journal: Journal) -> None:
 
 def check(command: Command, journal: Journal) -> int:
     """Rows to plan, and what was found."""
+    from suretune.cli.concluded import next_command, would_start
+    from suretune.run.summary import data_summary, plan_summary
+
     checked = _checked(command, journal)
     if command.json:
-        from suretune.run.summary import data_summary, plan_summary
-
         tell_json(
             {
                 "status": OK,
                 "data": data_summary(checked),
                 "plan": plan_summary(checked),
                 "findings": [journal.line(finding) for finding in journal.findings],
+                "next": next_command(command),
             }
         )
+    else:
+        would_start(checked, command, journal)
     return OK
 
 
@@ -282,33 +286,9 @@ def _short(path: Path) -> str:
 
 def init(command: Command, journal: Journal) -> int:
     """Write starter files."""
-    from suretune.run.starter import write_starter
+    from suretune.cli.init import write_identity
 
-    plain = command.plain
-    for flag in ("name", "author"):
-        if flag not in plain:
-            raise journal.stop(FlagFacts("missing-flag", f"--{flag}"))
-    if command.word != "identity":
-        hint = Text("There is `suretune init identity`.", "可用的是 `suretune init identity`。")
-        raise journal.stop(FlagFacts("bad-value", "init", command.word, hint=hint))
-    languages = [part for word in plain.get("lang", ["zh", "en"]) for part in word.split(",")]
-    if not set(languages) <= {"zh", "en"}:
-        hint = Text("It takes zh, en or zh,en.", "它接受 zh、en 或 zh,en。")
-        raise journal.stop(FlagFacts("bad-value", "--lang", ",".join(languages), hint=hint))
-    given = command.resolved.given("output_dir")
-    folder = Path(command.resolved.config.run.output_dir if given else ".")
-    try:
-        rows, probes = write_starter(folder, plain["name"], plain["author"], languages)
-    except OSError as error:
-        found = f"{type(error).__name__}: {error}"
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
-    if command.json:
-        tell_json({"rows": str(rows), "probes": str(probes)})
-        return OK
-    tell(f"{rows}\n{probes}\n")
-    named = typed.path(rows), typed.path(probes)
-    tell(f"suretune sft --model pocket --dataset {named[0]} --probes {named[1]}")
-    return OK
+    return write_identity(command, journal)
 
 
 def resume(command: Command, journal: Journal) -> int:

@@ -14,7 +14,8 @@ from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
-from suretune.run.onward import next_commands, once_mended
+from suretune.run.onward import about as about_change
+from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
@@ -37,6 +38,7 @@ def figures(
     result = dict(proven.result)
     result.pop("answers")
     general = result.pop("general", None)
+    change = _change(about["reasons"], checked, run)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     return {
         "verdict": about["verdict"],
@@ -74,13 +76,15 @@ def figures(
         "hashes": _hashes(run),
         "config": config_lines(checked),
         "versions": versions(),
-        "next": next_commands(run, about["verdict"]),
+        "change": change,
+        "next": next_commands(run, about["verdict"], change, _codes(about["reasons"])),
     }
 
 
 def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:
     """The same mapping for a run that was stopped before its proof: what is known, no more."""
     reasons = [f"{f.code} {f.name}" for f in journal.findings if f.stops and not journal.ignored(f)]
+    change = _change(reasons, checked, run)
     return {
         "verdict": "stopped",
         "reasons": reasons,
@@ -93,8 +97,20 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "findings": [journal.line(finding) for finding in journal.findings],
         "config": config_lines(checked),
         "versions": versions(),
-        "next": once_mended(run),
+        "change": change,
+        "next": once_mended(run, change, _codes(reasons)),
     }
+
+
+def _codes(reasons: Sequence[str]) -> list[str]:
+    return [reason.partition(" ")[0] for reason in reasons]
+
+
+def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, Any] | None:
+    """What another run should have otherwise."""
+    made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
+    planned = checked.plan.schedule.total
+    return about_change(change_for(reasons, checked.resolved, checked.base.hidden, planned, made))
 
 
 def _overfitting(facts: ProofFacts) -> dict[str, Any]:

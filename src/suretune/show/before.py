@@ -14,7 +14,7 @@ from suretune import phrases as p
 from suretune.config import Resolved
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
-from suretune.types import Finding
+from suretune.types import Finding, Text
 from suretune.words import say
 
 COMMAND = re.compile(r"`((?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
@@ -148,3 +148,16 @@ def choices(resolved: Resolved, to: Console | None = None) -> None:
             grid.add_row(Styled(name, "cyan"), safe(p.setting(value), "bold"), said)
     if grid.row_count:
         put(to, grid, "")
+
+
+def conclusion(
+    good: bool, sentences: Sequence[Text], command: str, to: Console | None = None
+) -> None:
+    """A verdict of some sentences and what to type next, which is never cut into lines."""
+    to = to or results()
+    sign, style = ("✓", "bold green") if good else ("✗", "bold red")
+    joined = words(" ", "").join(map(say, sentences))
+    put(to, safe(f"{sign} {joined}", style))
+    if command:
+        put(to, Styled(words("Next:", "下一步："), "dim"))
+        put(to, safe(f"  {command}", "bold"), wrap=False)
