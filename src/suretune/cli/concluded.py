@@ -10,6 +10,7 @@ from suretune.run.check import Checked
 from suretune.run.forecast import HALF, downloads_first, least_bytes, on_gpu
 from suretune.run.journal import Journal, Stopped
 from suretune.types import Text
+from suretune.words import say
 
 
 def next_command(command: Command) -> str:
@@ -31,14 +32,22 @@ def would_start(checked: Checked, command: Command, journal: Journal) -> None:
 
 def would_not(stopped: Stopped, command: Command) -> None:
     """Something stops it: which finding, and how to learn more about the first."""
-    first = stopped.findings[0].code if stopped.findings else ""
     codes = list(dict.fromkeys(finding.code for finding in stopped.findings))
     told = Text(
         f"`sft` would not start: {', '.join(codes)} above. Mend what is told there, then check"
         " again.",
-        f"检查没有通过，`sft` 不会开始：见上面的 {'、'.join(codes)}。按其中的办法改好，再检查一次。",
+        f"检查没有通过，`sft` 不会开始：见上面的 {'、'.join(codes)}。按其中的办法改好，"
+        "再检查一次。",
     )
-    show.conclusion(False, [told], typed.command("suretune", "explain", first))
+    show.conclusion(False, [told], _mending(stopped))
+
+
+def _mending(stopped: Stopped) -> str:
+    """The first command that a finding advises, else the page of the first finding."""
+    for finding in stopped.findings:
+        for command in show.commands_in(say(finding.fix)):
+            return command
+    return typed.command("suretune", "explain", *[f.code for f in stopped.findings[:1]])
 
 
 def _work(checked: Checked) -> Text:

@@ -18,7 +18,8 @@ from suretune.run.flags import resuming_flags
 from suretune.run.journal import GUARD, OK, UNVERIFIED, USAGE, Journal
 from suretune.run.meant import Meant, not_sealed
 from suretune.run.onward import where_it_is
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.run.whatitis import no_report
+from suretune.types import FlagFacts, Text
 from suretune.words import say
 
 if TYPE_CHECKING:
@@ -407,8 +408,7 @@ def report(command: Command, journal: Journal) -> int:
 
 def _report(run: Path, command: Command, journal: Journal) -> int:
     if not (run / "report.json").is_file():
-        go_on = f"suretune resume {typed.path(run)}"
-        raise journal.stop(SetupFacts("adapter-missing", str(run / "report.json"), nearest=go_on))
+        raise journal.stop(no_report(run))
     rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")
     told = where_it_is(told, run)

@@ -128,7 +128,7 @@ def _another(run: Path, resolved: Resolved, changes: Mapping[str, Any]) -> str:
     """The run's own command with the changes, beside the run."""
     begun = begun_in(run)
     asked = Path(os.path.abspath((begun or Path.cwd()) / resolved.config.run.output_dir))
-    if asked == run or run.parent == asked and rundir.is_begun(asked):  # a folder of its own
+    if asked == run or (run.parent == asked and rundir.is_begun(asked)):  # a folder of its own
         changes = {**changes, "output_dir": _beside(asked, begun or Path.cwd())}
     elsewhere = begun is not None and begun != Path.cwd()
     before = f"cd {typed.path(begun)} && " if begun and elsewhere else ""

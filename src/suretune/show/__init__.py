@@ -5,7 +5,7 @@ says can act on the terminal: control characters are shown, not sent.
 """
 
 from suretune.show.after import verdict
-from suretune.show.before import choices, conclusion, datasets, findings, plan
+from suretune.show.before import choices, commands_in, conclusion, datasets, findings, plan
 from suretune.show.console import progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
@@ -15,6 +15,7 @@ from suretune.show.trials import trial, trials
 __all__ = [
     "Progress",
     "choices",
+    "commands_in",
     "conclusion",
     "datasets",
     "findings",

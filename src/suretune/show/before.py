@@ -43,7 +43,12 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
 def _broken(fix: str, width: int) -> list[str]:
     """The commands that are cut in two by lines of this width: each is said again, whole."""
     lines = wrapped(safe(fix), width).plain.split("\n")
-    return [one for one in COMMAND.findall(fix) if not any(one in line for line in lines)]
+    return [one for one in commands_in(fix) if not any(one in line for line in lines)]
+
+
+def commands_in(fix: str) -> list[str]:
+    """The commands of a sentence that can be pasted as they stand."""
+    return COMMAND.findall(fix)
 
 
 def datasets(data: Report, to: Console | None = None) -> None:
