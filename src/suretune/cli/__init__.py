@@ -125,10 +125,11 @@ VERBS = (
     Verb(
         "explain",
         Text(
-            "what a finding, or a pasted error message, means: suretune explain D003",
-            "解释编号,或粘贴来的报错:suretune explain D003",
+            "what a finding, an error message or a word means: suretune explain D003",
+            "解释编号、粘贴来的报错，或按词查找：suretune explain 过拟合",
         ),
-        positional="CODE",
+        positional="WORDS...",
+        several=True,
     ),
     Verb(
         "import-cmd",

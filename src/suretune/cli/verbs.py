@@ -15,7 +15,7 @@ from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
 from suretune.phrases import printable
 from suretune.run.flags import resuming_flags
-from suretune.run.journal import GUARD, OK, UNVERIFIED, USAGE, Journal
+from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.run.meant import Meant, not_sealed
 from suretune.run.onward import where_it_is
 from suretune.run.whatitis import no_report
@@ -423,21 +423,9 @@ def _report(run: Path, command: Command, journal: Journal) -> int:
 
 def explain(command: Command, journal: Journal) -> int:
     """A guard's page, or what a message of another tool comes from."""
-    from suretune.guards import all_guards
-    from suretune.guards import explain as page
-    from suretune.guards.messages import treated
+    from suretune.cli.explain import look_up
 
-    text = page(command.word)
-    if text is None and (known := treated(command.word)):
-        names = {guard.code: guard.name for guard in all_guards()}
-        title, more = f"{known.code} {names[known.code]}", f"suretune explain {known.code}"
-        text = "\n\n".join([title, say(known.cause), say(known.cure), more])
-    if text is None:
-        for guard in all_guards():
-            tell(f"{guard.code} {guard.name}", err=bool(command.word))
-        return OK if not command.word else USAGE
-    tell(text.strip())
-    return OK
+    return look_up(" ".join(command.words))
 
 
 def doctor(command: Command, journal: Journal) -> int:
