@@ -29,6 +29,7 @@ ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型,并证明它真的有效。",
 )
+MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
 UNREAD = ("explain", "doctor", "import-cmd")  # verbs to which no word is a file of a run
 VERBS = (
     Verb(
@@ -226,10 +227,14 @@ def _top(typed: Sequence[str]) -> int:
         facts = FlagFacts("unknown-flag", typed[0], nearest=nearest, verb="VERB")
         show.findings(Journal().look(facts))
         return USAGE
-    tell(f"{say(ABOUT)}\n", err=not asked)
+    from suretune import show
+    from suretune.cli.help import entry
+
+    width = show.columns()
+    told = [*show.lines(say(ABOUT), width), ""]
     for verb in VERBS:
-        tell(f"  suretune {verb.name:<10} {say(verb.help)}", err=not asked)
-    tell("\n  suretune VERB --help", err=not asked)
+        told += entry(f"suretune {verb.name}", say(verb.help), width, 23)
+    tell("\n".join([*told, "", say(MORE)]), err=not asked)
     return OK
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from suretune.cli.configfile import read_file
+from suretune.cli.help import Parser
 from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
@@ -101,9 +102,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
 
 def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     """The argparse parser of a verb; it only splits words, `Option.parse` reads them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"suretune {verb.name}",
-        usage=f"suretune {verb.name} {verb.positional} [--option value ...]",
         description=say(verb.help),
         allow_abbrev=False,
     )

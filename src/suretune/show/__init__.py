@@ -6,7 +6,7 @@ says can act on the terminal: control characters are shown, not sent.
 
 from suretune.show.after import verdict
 from suretune.show.before import choices, commands_in, conclusion, datasets, findings, plan
-from suretune.show.console import columns, lines, progress, results
+from suretune.show.console import cells, columns, lines, progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
 from suretune.show.preview import sample
@@ -14,6 +14,7 @@ from suretune.show.trials import trial, trials
 
 __all__ = [
     "Progress",
+    "cells",
     "choices",
     "columns",
     "commands_in",

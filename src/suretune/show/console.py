@@ -68,6 +68,11 @@ def columns() -> int:
     return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
 
 
+def cells(text: str) -> int:
+    """Columns that a text takes."""
+    return cell_len(text)
+
+
 def lines(text: str, width: int) -> list[str]:
     """A plain text in lines of at most this many columns; wide characters count as two."""
     return wrapped(Styled(printable(text)), width).plain.split("\n")
