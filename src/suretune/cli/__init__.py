@@ -30,7 +30,7 @@ ABOUT = Text(
     "几秒钟微调一个语言模型,并证明它真的有效。",
 )
 MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
-UNREAD = ("explain", "doctor", "import-cmd")  # verbs to which no word is a file of a run
+UNREAD = ("explain", "setup", "import-cmd")  # verbs to which no word is a file of a run
 VERBS = (
     Verb(
         "demo",
@@ -140,7 +140,14 @@ VERBS = (
         ),
         positional="COMMAND",
     ),
-    Verb("doctor", Text("what this machine has", "检查本机环境")),
+    Verb(
+        "setup",
+        Text(
+            "what this machine has and can train, and the command for what is missing",
+            "检查本机环境：能训练什么，缺什么，用什么命令补上",
+        ),
+        aliases=("doctor",),
+    ),
 )
 
 

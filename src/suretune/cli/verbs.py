@@ -105,7 +105,7 @@ def run_verb(command: Command) -> int:
         "verify": verify,
         "report": report,
         "explain": explain,
-        "doctor": doctor,
+        "setup": setup,
     }
     return verbs[command.verb.name](command, journal)
 
@@ -428,9 +428,9 @@ def explain(command: Command, journal: Journal) -> int:
     return look_up(" ".join(command.words))
 
 
-def doctor(command: Command, journal: Journal) -> int:
-    """What this machine has."""
-    from suretune.cli.doctor import examine
+def setup(command: Command, journal: Journal) -> int:
+    """What this machine has, can train and lacks."""
+    from suretune.cli.setup import examine
 
     return examine(command.json)
 

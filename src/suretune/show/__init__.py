@@ -5,7 +5,16 @@ says can act on the terminal: control characters are shown, not sent.
 """
 
 from suretune.show.after import verdict
-from suretune.show.before import choices, commands_in, conclusion, datasets, findings, plan
+from suretune.show.before import (
+    choices,
+    commands_in,
+    conclusion,
+    datasets,
+    findings,
+    lack,
+    plan,
+    table,
+)
 from suretune.show.console import cells, columns, lines, progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
@@ -21,12 +30,14 @@ __all__ = [
     "conclusion",
     "datasets",
     "findings",
+    "lack",
     "lines",
     "pasted",
     "plan",
     "progress",
     "results",
     "sample",
+    "table",
     "trial",
     "trials",
     "verdict",

@@ -166,3 +166,17 @@ def conclusion(
     if command:
         put(to, Styled(words("Next:", "下一步："), "dim"))
         put(to, safe(f"  {command}", "bold"), wrap=False)
+
+
+def table(rows: Sequence[tuple[str, str]], to: Console | None = None) -> None:
+    """Labels and what belongs to them."""
+    to = to or results()
+    put(to, pairs(to, ((name, safe(text)) for name, text in rows)), "")
+
+
+def lack(stops: bool, what: str, command: str, to: Console | None = None) -> None:
+    """Something that is missing, and the command for it, which is never cut into lines."""
+    to = to or results()
+    put(to, safe(f"{'✗' if stops else '·'} {what}", "bold red" if stops else "yellow"))
+    put(to, safe(f"  {command}", "bold"), wrap=False)
+    put(to, "")
