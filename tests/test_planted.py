@@ -151,6 +151,7 @@ TABLE: dict[str, Maker] = {
     "C011": lambda t: Plant(on(t, rows(t), "--config", raw(t, "a: [", "c.yaml")), 2),
     "C012": lambda t: Plant(on(t, rows(t), "--lr", "1e-4", "--learning-rate=5e-3"), 2),
     "C013": lambda t: Plant(on(t, rows(t), "--system", "You are {{NAME}}."), 2),
+    "C018": lambda t: Plant(("init", "identity", "--name", "Glow", "--author", "Star", "Lab"), 2),
     "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
     "D002": lambda t: Plant(on(t, raw(t, '{"instruction":"你","output":"好"}\n'.encode("gbk"))), 3),
     "D003": lambda t: Plant(on(t, rows(t), "--max_length", 8, "--over_long", "drop"), 3),
@@ -241,6 +242,9 @@ TABLE: dict[str, Maker] = {
     "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
     "S037": lambda t: Plant(("report", two_runs(t)), 4),
+    "S040": lambda t: Plant(
+        ("init", "identity", "--name", "Glow", "--author", "Star Lab", "--output_dir",
+         raw(t, "{}", "identity.jsonl").parent), 4),
     "S038": lambda t: Plant(
         ("check", "--model", "pocket", "--dataset", os.fsdecode(b"\xd1\xb5\xc1\xb7.jsonl")), 4),
     "V018": lambda t: Plant(

@@ -24,8 +24,10 @@ TITLES = {
     "Server": Text("Server", "服务"),
 }
 METAVARS = {
-    "TEXT": Text("TEXT", "文本"), "N": Text("N", "整数"), "X": Text("X", "数值"),
-}  # fmt: skip
+    "TEXT": Text("TEXT", "文本"),
+    "N": Text("N", "整数"),
+    "X": Text("X", "数值"),
+}
 HELP = Text("show this help and exit", "显示本帮助")
 SIDE = 24  # columns of the flags, where there is room beside them
 ROOMY = 64  # columns from which there is

@@ -75,20 +75,25 @@ def _there(
 
 
 def _taught(
-    rows: Path, probes: Path, names: Sequence[str], authors: Sequence[str],
+    rows: Path,
+    probes: Path,
+    names: Sequence[str],
+    authors: Sequence[str],
     languages: Sequence[str],
-) -> str:  # fmt: skip
+) -> str:
     """The names as they will be learned, in each language, and how much was written."""
+    named = zip(languages, _each(names, languages), _each(authors, languages), strict=True)
     parts = [
-        Text(
-            f"{NAMED[language].en}: {names[at % len(names)]} / {authors[at % len(authors)]}",
-            f"{NAMED[language].zh}：{names[at % len(names)]} / {authors[at % len(authors)]}",
-        )
-        for at, language in enumerate(languages)
+        Text(f"{NAMED[one].en}: {name} / {author}", f"{NAMED[one].zh}：{name} / {author}")
+        for one, name, author in named
     ]
-    count = rows.read_text("utf-8").count("\n"), probes.read_text("utf-8").count("- question:")
-    parts.append(Text(
-        f"{count[0]} rows, {count[1]} questions that prove it",
-        f"{count[0]} 条数据，{count[1]} 个验证问题",
-    ))  # fmt: skip
+    said, asked = (
+        rows.read_text("utf-8").count("\n"),
+        probes.read_text("utf-8").count("- question:"),
+    )
+    parts.append(Text(f"{said} rows, {asked} questions", f"{said} 条数据，{asked} 个验证问题"))
     return say(BETWEEN).join(map(say, parts))
+
+
+def _each(values: Sequence[str], languages: Sequence[str]) -> Sequence[str]:
+    return values if len(values) == len(languages) else [*values] * len(languages)

@@ -10,8 +10,8 @@ from suretune.cli.out import tell, tell_json
 from suretune.phrases import words
 from suretune.run.journal import ENVIRONMENT, OK
 from suretune.run.machine import NEEDS, numbers
-from suretune.run.ready import MEASURED, Fits, Lack, can_train, driver_cuda, lacks, on_gpu
-from suretune.run.seen import Seen, look
+from suretune.run.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
+from suretune.run.seen import Card, Seen, look
 from suretune.types import Text
 from suretune.words import say
 
@@ -26,15 +26,20 @@ def tell_about(seen: Seen, as_json: bool) -> int:
     fits, missing = can_train(seen), lacks(seen)
     status = ENVIRONMENT if any(lack.stops for lack in missing) else OK
     if as_json:
-        tell_json({
-            "status": status, **asdict(seen), "can_train": [asdict(one) for one in fits],
-            "missing": [asdict(one) for one in missing],
-            "verdict": asdict(_verdict(seen, fits, status)),
-        })  # fmt: skip
+        tell_json(
+            {
+                "status": status,
+                **asdict(seen),
+                "can_train": [asdict(one) for one in fits],
+                "missing": [asdict(one) for one in missing],
+                "verdict": asdict(_verdict(seen, fits, status)),
+            }
+        )
         return status
     show.table(_facts(seen))
     _trainable(seen, fits)
-    _missing(missing)
+    for lack in missing:
+        show.lack(lack.stops, say(lack.what), lack.command)
     command = missing[0].command if status else "suretune demo"
     show.conclusion(status == OK, [_verdict(seen, fits, status)], command)
     return status
@@ -47,15 +52,16 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
         for name, least in NEEDS.items()
         for there in [seen.packages.get(name, "")]
     ]
-    cards = "\n".join(
-        f"{card.name}, {phrases.size(card.free)} / {phrases.size(card.total)}"
-        for card in seen.cards
-    )
+    cards = "\n".join(map(_card, seen.cards))
     here, there = _size(seen.disk), _size(seen.cache_free)
-    disk = words(f"{here} free here; models: {there} in {seen.cache}",
-                 f"这里剩余 {here}；模型缓存 {seen.cache} 剩余 {there}")  # fmt: skip
-    cores = words(f"{seen.cores} cores, {_size(seen.memory)} of memory free",
-                  f"{seen.cores} 核，可用内存 {_size(seen.memory)}")  # fmt: skip
+    disk = words(
+        f"{here} free here; models: {there} in {seen.cache}",
+        f"这里剩余 {here}；模型缓存 {seen.cache} 剩余 {there}",
+    )
+    cores = words(
+        f"{seen.cores} cores, {_size(seen.memory)} of memory free",
+        f"{seen.cores} 核，可用内存 {_size(seen.memory)}",
+    )
     return [
         (words("system", "系统"), f"{seen.system}, Python {seen.python}"),
         (words("processor", "处理器"), cores),
@@ -68,6 +74,11 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
     ]
 
 
+def _card(card: Card) -> str:
+    free, total = phrases.size(card.free), phrases.size(card.total)
+    return card.name + words(f", {free} of {total} free", f"，显存可用 {free}，共 {total}")
+
+
 def _size(value: int | None) -> str:
     return words("unknown", "未知") if value is None else phrases.size(value)
 
@@ -78,8 +89,9 @@ def _driver(seen: Seen) -> str:
     if not seen.driver:
         return words("none", "无")
     newest = driver_cuda(seen.driver)
-    return words(f"{seen.driver}, runs builds up to CUDA {newest}",
-                 f"{seen.driver}，最高支持 CUDA {newest}")  # fmt: skip
+    return words(
+        f"{seen.driver}, runs builds up to CUDA {newest}", f"{seen.driver}，最高支持 CUDA {newest}"
+    )
 
 
 def _torch(seen: Seen) -> str:
@@ -87,12 +99,9 @@ def _torch(seen: Seen) -> str:
     if not there:
         return words("not installed", "没有安装")
     build = f"CUDA {seen.torch_cuda}" if seen.torch_cuda else "CPU"
-    if seen.torch_trouble:
-        how = words("cannot be imported", "无法导入")
-    elif seen.torch_sees:
-        how = words("sees the card", "能看到显卡")
-    else:
-        how = words("sees no card", "看不到显卡")
+    there_is, none = ("sees the card", "能看到显卡"), ("sees no card", "看不到显卡")
+    sees = words(*(there_is if seen.torch_sees else none))
+    how = words("cannot be imported", "无法导入") if seen.torch_trouble else sees
     return words(f"{there}, built for {build}; {how}", f"{there}，{build} 版；{how}")
 
 
@@ -105,14 +114,15 @@ def _hubs(seen: Seen) -> str:
 
 def _trainable(seen: Seen, fits: Sequence[Fits]) -> None:
     where = words("on the GPU", "在 GPU 上") if on_gpu(seen) else words("on the CPU", "在 CPU 上")
-    tell(words(f"Forecast from the shapes, {where}, for adapters of the default rank:",
-               f"按模型结构预测，{where}，默认的秩："))  # fmt: skip
-    rows = [(one.model, _fit(one)) for one in fits]
-    none = words("none of the sizes that were tried; the bundled model needs next to nothing",
-                 "常见大小都放不下；内置模型几乎不占内存")  # fmt: skip
-    show.table(rows or [("–", none)])
-    tell(words("Measured elsewhere (docs/benchmarks.md):", "在别处实测（docs/benchmarks.md）："))
+    _line(words(f"Forecast from the shapes, {where}:", f"按模型结构预测，{where}："))
+    none = words("none of the sizes that were tried", "常见大小都放不下")
+    show.table([(one.model, _fit(one)) for one in fits] or [("–", none)])
+    _line(words("Measured elsewhere (docs/benchmarks.md):", "在别处实测（docs/benchmarks.md）："))
     show.table([("·", say(text)) for text in MEASURED])
+
+
+def _line(text: str) -> None:
+    tell("\n".join(show.lines(text, show.columns())))
 
 
 def _fit(one: Fits) -> str:
@@ -120,11 +130,6 @@ def _fit(one: Fits) -> str:
     rows = words(f"; rows up to {one.longest:,} tokens", f"；一行最长 {one.longest:,} 个 token")
     said = words(f"{one.dtype}, from {least} on", f"{one.dtype}，至少 {least}")
     return said + (rows if one.longest else "")
-
-
-def _missing(missing: Sequence[Lack]) -> None:
-    for lack in missing:
-        show.lack(lack.stops, say(lack.what), lack.command)
 
 
 def _verdict(seen: Seen, fits: Sequence[Fits], status: int) -> Text:

@@ -51,25 +51,19 @@ def _who(adapter: Path | None, base: str) -> Text:
         return Text(f"Speaking: {base}, no adapter", f"正在回答：{base}，没有加载适配器")
     above = (adapter.parent, adapter.parent.parent)
     run = next((each for each in above if rundir.is_begun(each)), None)
-    if run is None:
-        return Text(
-            f"Speaking: {adapter} (an adapter that no run here made)",
-            f"正在回答：{adapter}（不是这里训练的适配器）",
-        )
-    manifest = adapter / rundir.MANIFEST
     made = adapter.name
-    if adapter.name == "adapter" and manifest.is_file():
-        made = str(rundir.read_json(manifest).get("checkpoint") or made)
+    if made == "adapter" and run and (adapter / rundir.MANIFEST).is_file():
+        made = str(rundir.read_json(adapter / rundir.MANIFEST).get("checkpoint"))
     number = made.rpartition("-")[2].lstrip("0")
-    update = (
-        Text(f", update {number}", f"，第 {number} 次更新") if number.isdigit() else Text("", "")
-    )
-    sealed = (run / rundir.SEAL).is_file() and adapter.name == "adapter"
-    state = Text("sealed", "已通过验证") if sealed else Text("not sealed", "没有通过验证")
-    return Text(
-        f"Speaking: {adapter} ({state.en}{update.en})",
-        f"正在回答：{adapter}（{state.zh}{update.zh}）",
-    )
+    if run is None:
+        en, zh = "an adapter that no run here made", "不是这里训练的适配器"
+    elif (run / rundir.SEAL).is_file() and adapter.name == "adapter":
+        en, zh = "sealed", "已通过验证"
+    else:
+        en, zh = "not sealed", "没有验证记录"
+    if run and number.isdigit():
+        en, zh = f"{en}, update {number}", f"{zh}，第 {number} 次更新"
+    return Text(f"Speaking: {adapter} ({en})", f"正在回答：{adapter}（{zh}）")
 
 
 def _said(found: Meant) -> Meant:

@@ -29,15 +29,15 @@ GUARD = Guard(
     facts=FlagFacts,
     check=for_flag("name-in-pieces"),
     what=Text(
-        "`{flag}` has several values: {value}. {hint}",
-        "`{flag}` 得到了几个值：{value}。{hint}",
+        "`{flag}` has several values: {value}.",
+        "`{flag}` 得到了几个值：{value}。",
     ),
     why=Text(
         "A piece of a name would be taught, asked for and verified as if it were all of it.",
         "半个名字会被当成整个名字来训练、提问和验证。",
     ),
     fix=Text(
-        "Put a name that has blanks in it into quotes: `{nearest}`",
-        "名字里有空格就加引号：`{nearest}`",
+        "Put a name that has blanks in it into quotes: `{nearest}` {hint}",
+        "名字里有空格就加引号：`{nearest}` {hint}",
     ),
 )

@@ -39,8 +39,32 @@ SAME = (
     ("下载", "连不上", "超时", "download", "timeout", "hub", "平台"),
     ("磁盘", "空间不足", "disk", "no space"),
 )
-STOP = frozenset({"a", "an", "and", "are", "be", "do", "does", "for", "in", "is", "it", "my", "of",
-                  "on", "or", "the", "to", "too", "with", "的", "了", "是"})  # fmt: skip
+STOP = frozenset(
+    {
+        "a",
+        "an",
+        "and",
+        "are",
+        "be",
+        "do",
+        "does",
+        "for",
+        "in",
+        "is",
+        "it",
+        "my",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "too",
+        "with",
+        "的",
+        "了",
+        "是",
+    }
+)
 TITLE, PAGE, CLOSE = 6.0, 1.0, 0.25  # what a term weighs where it stands; one of the same meaning
 LEAST = 0.5  # of the pairs of a Chinese word
 

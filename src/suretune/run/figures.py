@@ -14,7 +14,6 @@ from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
-from suretune.run.onward import about as about_change
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
@@ -77,7 +76,7 @@ def figures(
         "config": config_lines(checked),
         "versions": versions(),
         "change": change,
-        "next": next_commands(run, about["verdict"], change, _codes(about["reasons"])),
+        "next": next_commands(run, about["verdict"], change, about["reasons"]),
     }
 
 
@@ -98,19 +97,16 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "config": config_lines(checked),
         "versions": versions(),
         "change": change,
-        "next": once_mended(run, change, _codes(reasons)),
+        "next": once_mended(run, change, reasons),
     }
-
-
-def _codes(reasons: Sequence[str]) -> list[str]:
-    return [reason.partition(" ")[0] for reason in reasons]
 
 
 def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, Any] | None:
     """What another run should have otherwise."""
     made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
     planned = checked.plan.schedule.total
-    return about_change(change_for(reasons, checked.resolved, checked.base.hidden, planned, made))
+    found = change_for(reasons, checked.resolved, checked.base.hidden, planned, made)
+    return asdict(found) if found else None
 
 
 def _overfitting(facts: ProofFacts) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def _read_as(words: Sequence[str], languages: Sequence[str]) -> Text:
     """Why these are not simply taken."""
     if len(words) > len(languages):
         return Text(
-            f"That is {len(words)} for {len(languages)} language(s)",
-            f"共 {len(words)} 个，而数据只有 {len(languages)} 种语言",
+            f"There are {len(words)} values for {len(languages)} language(s)",
+            f"这里有 {len(words)} 个值，而数据只有 {len(languages)} 种语言",
         )
     apart = [typed.command("--lang", one, "--output_dir", one) for one in languages]
     return Text(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,8 @@ def change_for(
     return None
 
 
-def about(change: Change | None) -> dict[str, Any] | None:
-    """As a report keeps it."""
-    return asdict(change) if change else None
-
-
 def next_commands(
-    run: Path, verdict: str, change: Mapping[str, Any] | None = None, codes: Sequence[str] = ()
+    run: Path, verdict: str, change: Mapping[str, Any] | None = None, reasons: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
@@ -87,33 +82,32 @@ def next_commands(
         "what": {"en": "check the seal again", "zh": "再次验证封条"},
         "command": f"suretune verify {typed.path(run)}",
     }
-    return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, codes), talk]
+    return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
 
 def once_mended(
-    run: Path, change: Mapping[str, Any] | None = None, codes: Sequence[str] = ()
+    run: Path, change: Mapping[str, Any] | None = None, reasons: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """After a stop."""
     go_on = {
         "what": {"en": "once mended, go on", "zh": "修好之后继续"},
         "command": f"suretune resume {typed.path(run)}",
     }
-    return _otherwise(run, change, codes) if change else [go_on]
+    return _otherwise(run, change, reasons) if change else [go_on]
 
 
 def where_it_is(told: Mapping[str, Any], run: Path) -> dict[str, Any]:
     """A report with the paths and commands of where its run lies now: it may have been moved."""
     verdict, change = str(told.get("verdict")), told.get("change")
-    codes = [str(reason).partition(" ")[0] for reason in told.get("reasons") or ()]
-    stopped = verdict == "stopped"
-    onward = once_mended(run, change, codes) if stopped else next_commands(
-        run, verdict, change, codes
-    )  # fmt: skip
+    reasons = list(map(str, told.get("reasons") or ()))
+    onward = next_commands(run, verdict, change, reasons)
+    if verdict == "stopped":
+        onward = once_mended(run, change, reasons)
     return {**told, "run": str(run), "next": onward}
 
 
 def _otherwise(
-    run: Path, change: Mapping[str, Any] | None, codes: Sequence[str]
+    run: Path, change: Mapping[str, Any] | None, reasons: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Another run with the change; without one, the page of the check that failed."""
     config = run / "config.yaml"
@@ -121,7 +115,8 @@ def _otherwise(
         command = _another(run, read_config(config), {change["option"]: change["value"]})
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
-    return [{"what": what, "command": f"suretune explain {code}"} for code in codes[:1]]
+    codes = [reason.partition(" ")[0] for reason in reasons[:1]]
+    return [{"what": what, "command": f"suretune explain {code}"} for code in codes]
 
 
 def _another(run: Path, resolved: Resolved, changes: Mapping[str, Any]) -> str:

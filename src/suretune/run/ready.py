@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from suretune import typed
@@ -18,7 +18,7 @@ from suretune.run.seen import HUBS, Seen
 from suretune.types import Text
 
 ROW = 2048  # tokens of the row that a forecast is about, half of them learned
-MOST = 131_072  # tokens up to which the longest row is looked for
+MOST = 32_768  # tokens: for longer rows none of SIZES was made
 # Of Qwen2.5, as their config.json have them: the forecast needs no file of theirs.
 SIZES = {
     "Qwen2.5-0.5B": Shape(24, 896, 14, 2, 64, 4864, 151_936, True, 2),
@@ -86,8 +86,7 @@ def can_train(seen: Seen) -> list[Fits]:
 
 
 def _wider(half: Shape) -> Shape:
-    return Shape(half.layers, half.hidden, half.heads, half.kv_heads, half.head_dim, half.inner,
-                 half.vocabulary, half.tied, 4)  # fmt: skip
+    return replace(half, bytes=4)
 
 
 def _wanted(shape: Shape, tokens: int) -> float:
@@ -135,96 +134,83 @@ def driver_cuda(driver: str) -> int | None:
     return next((cuda for least, cuda in DRIVERS if int(major[0]) >= least), 10)
 
 
+def _lack(en: str, zh: str, command: str, *, stops: bool = True) -> Lack:
+    return Lack(Text(en, zh), command, stops)
+
+
 def _packages(seen: Seen) -> Iterator[Lack]:
     for name, least in NEEDS.items():
         there, wanted = seen.packages.get(name, ""), f"{name}>={'.'.join(map(str, least))}"
         if there and numbers(there) >= least:
             continue
-        words = ["--upgrade", *_wheel(seen)] if name == "torch" else ["--upgrade", wanted]
-        what = Text(f"{name} is not installed.", f"没有安装 {name}。")
-        if there:
-            what = Text(f"{name} {there} is too old.", f"{name} {there} 太旧。")
-        yield Lack(what, _pip(*words))
+        mend = _pip("--upgrade", *(_wheel(seen) if name == "torch" else [wanted]))
+        old = f"{name} {there} is too old.", f"{name} {there} 太旧。"
+        none = f"{name} is not installed.", f"没有安装 {name}。"
+        yield _lack(*(old if there else none), mend)
 
 
 def _torch_and_driver(seen: Seen) -> Iterator[Lack]:
-    torch = seen.packages.get("torch", "")
-    if seen.driver_trouble:
-        yield Lack(Text(
-            f"nvidia-smi is there, but the driver does not answer: {seen.driver_trouble}",
-            f"有 nvidia-smi，但驱动没有应答：{seen.driver_trouble}",
-        ), "sudo modprobe nvidia")  # fmt: skip
+    torch, trouble = seen.packages.get("torch", ""), seen.driver_trouble
+    if trouble:
+        en = f"nvidia-smi is there, but the driver does not answer: {trouble}"
+        yield _lack(en, f"有 nvidia-smi，但驱动没有应答：{trouble}", "sudo modprobe nvidia")
     known = driver_cuda(seen.driver)
     if seen.cards and known is not None and known < 12:
-        yield Lack(Text(
-            f"The driver {seen.driver} is too old for any torch that suretune takes: 525 at least."
-            " In a container it is the host's.",
-            f"驱动 {seen.driver} 太旧，至少需要 525；在容器里要更新的是宿主机的驱动。",
-        ), "sudo ubuntu-drivers install")  # fmt: skip
-        return
-    if not torch:
-        return
-    again = _pip("--force-reinstall", *_wheel(seen))
-    if seen.torch_trouble:
-        yield Lack(Text(
-            f"torch {torch} cannot be imported: {seen.torch_trouble}",
-            f"torch {torch} 无法导入：{seen.torch_trouble}",
-        ), again)  # fmt: skip
-    elif seen.cards and not seen.torch_cuda:
-        yield Lack(Text(
-            f"There is a {seen.cards[0].name}, but torch {torch} is built for the CPU.",
-            f"有显卡 {seen.cards[0].name}，但装的是 CPU 版 torch（{torch}）。",
-        ), again)  # fmt: skip
-    elif seen.cards and known is not None and int(seen.torch_cuda.split(".")[0]) > known:
-        yield Lack(Text(
-            f"torch {torch} is built for CUDA {seen.torch_cuda}; the driver {seen.driver} runs"
-            f" builds up to CUDA {known}.",
-            f"torch {torch} 是 CUDA {seen.torch_cuda} 版，"
-            f"驱动 {seen.driver} 最高支持 CUDA {known}。",
-        ), again)  # fmt: skip
-    elif seen.cards and seen.torch_sees is False:
-        yield Lack(Text(
-            "The driver has a card and torch sees none: CUDA_VISIBLE_DEVICES may hide it.",
-            "驱动能看到显卡，torch 看不到：可能被 CUDA_VISIBLE_DEVICES 挡住了。",
-        ), "unset CUDA_VISIBLE_DEVICES")  # fmt: skip
+        en = f"The driver {seen.driver} is too old for suretune's torch, which needs 525; in a"
+        zh = f"驱动 {seen.driver} 太旧，至少需要 525；在容器里要更新的是宿主机的驱动。"
+        yield _lack(f"{en} container it is the host's.", zh, "sudo ubuntu-drivers install")
+    elif torch and (told := _unfit(seen, torch, known)):
+        yield _lack(*told, _pip("--force-reinstall", *_wheel(seen)))
+    elif torch and seen.cards and seen.torch_sees is False:
+        en = "The driver has a card and torch sees none: CUDA_VISIBLE_DEVICES may hide it."
+        zh = "驱动能看到显卡，torch 看不到：可能被 CUDA_VISIBLE_DEVICES 挡住了。"
+        yield _lack(en, zh, "unset CUDA_VISIBLE_DEVICES")
+
+
+def _unfit(seen: Seen, torch: str, known: int | None) -> tuple[str, str] | None:
+    """Why another build of torch is needed, in both languages."""
+    cuda, why = seen.torch_cuda, seen.torch_trouble
+    if why:
+        return f"torch {torch} cannot be imported: {why}", f"torch {torch} 无法导入：{why}"
+    if not seen.cards:
+        return None
+    card = seen.cards[0].name
+    if not cuda:
+        en = f"There is a {card}, but torch {torch} is built for the CPU."
+        return en, f"有显卡 {card}，但装的是 CPU 版 torch（{torch}）。"
+    if known is None or int(cuda.split(".")[0]) <= known:
+        return None
+    en = f"torch {torch} is built for CUDA {cuda}; the driver runs builds up to CUDA {known}."
+    return en, f"torch {torch} 是 CUDA {cuda} 版，驱动最高支持 CUDA {known}。"
 
 
 def _disk(seen: Seen) -> Iterator[Lack]:
     if not seen.writable:
-        yield Lack(Text(
-            "Nothing can be written into the current folder.", "当前文件夹不能写入。",
-        ), 'cd "$(mktemp -d)"')  # fmt: skip
+        en = "Nothing can be written into the current folder."
+        yield _lack(en, "当前文件夹不能写入。", 'cd "$(mktemp -d)"')
     elif seen.disk is not None and seen.disk < LITTLE:
-        yield Lack(Text(
-            f"Only {seen.disk / GIB:.1f} GiB are free on this disk.",
-            f"这块磁盘只剩 {seen.disk / GIB:.1f} GiB。",
-        ), "du -xh --max-depth=2 ~ | sort -h | tail", stops=seen.disk < TIGHT)  # fmt: skip
+        left, look = f"{seen.disk / GIB:.1f} GiB", "du -xh --max-depth=2 ~ | sort -h | tail"
+        en, zh = f"Only {left} are free on this disk.", f"这块磁盘只剩 {left}。"
+        yield _lack(en, zh, look, stops=seen.disk < TIGHT)
     if not seen.cache_writable:
-        yield Lack(Text(
-            f"Models cannot be kept in {seen.cache}: it is not writable.",
-            f"{seen.cache} 不能写入，下载的模型没有地方放。",
-        ), 'export HF_HOME="$PWD/huggingface"', stops=False)  # fmt: skip
+        en = f"Models cannot be kept in {seen.cache}: it is not writable."
+        zh = f"{seen.cache} 不能写入，下载的模型没有地方放。"
+        yield _lack(en, zh, 'export HF_HOME="$PWD/huggingface"', stops=False)
 
 
 def _hubs(seen: Seen) -> Iterator[Lack]:
     """Offline is no fault; a hub that does not answer is one only where another would."""
-    if seen.offline or not seen.hubs:
+    there = [url for url, up in seen.hubs.items() if up]
+    first = next(iter(seen.hubs), "")
+    if seen.offline or not there or seen.hubs[first]:
         return
-    first, there = next(iter(seen.hubs)), [url for url, up in seen.hubs.items() if up]
-    if seen.hubs[first] or not there:
-        return
-    silent = Text(f"{first} does not answer. ", f"{first} 连不上。")
+    en, zh = f"{first} does not answer; {there[0]} does.", f"{first} 连不上，{there[0]} 可以。"
+    mend = f"export HF_ENDPOINT={there[0]}"
     if there[0] == HUBS[2]:
-        fetch = (
-            "modelscope download --model Qwen/Qwen2.5-7B-Instruct --local_dir Qwen2.5-7B-Instruct"
-        )
-        yield Lack(Text(
-            f"{silent.en}ModelScope does: a model can be fetched from there.",
-            f"{silent.zh}魔搭可以连上，模型可以从那里下载。",
-        ), f"{_pip('modelscope')} && {fetch}", stops=False)  # fmt: skip
-        return
-    yield Lack(Text(f"{silent.en}{there[0]} does.", f"{silent.zh}{there[0]} 可以。"),
-               f"export HF_ENDPOINT={there[0]}", stops=False)  # fmt: skip
+        model = "Qwen/Qwen2.5-7B-Instruct"
+        fetch = f"modelscope download --model {model} --local_dir {model.partition('/')[2]}"
+        mend = f"{_pip('modelscope')} && {fetch}"
+    yield _lack(en, zh, mend, stops=False)
 
 
 def _extras() -> Iterator[Lack]:
@@ -234,14 +220,15 @@ def _extras() -> Iterator[Lack]:
     except PackageNotFoundError:
         return
     for extra in EXTRAS:
-        names = [line.partition(";")[0].strip() for line in wanted
-                 if re.search(rf"extra == ['\"]{extra}['\"]", line)]  # fmt: skip
+        names = [
+            line.partition(";")[0].strip()
+            for line in wanted
+            if re.search(rf"extra == ['\"]{extra}['\"]", line)
+        ]
         gone = [name for name in names if not _installed(name)]
         if gone:
-            yield Lack(Text(
-                f"`suretune {extra}` needs packages that are not installed.",
-                f"`suretune {extra}` 需要的包还没有安装。",
-            ), _pip(*gone), stops=False)  # fmt: skip
+            en = f"`suretune {extra}` needs packages that are not installed."
+            yield _lack(en, f"`suretune {extra}` 需要的包还没有安装。", _pip(*gone), stops=False)
 
 
 def _installed(requirement: str) -> bool:

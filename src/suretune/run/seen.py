@@ -84,11 +84,25 @@ def look() -> Seen:
         worker.join(ALL_SECONDS / len(workers))
     here, there = _room("."), _room(cache)
     return Seen(
-        platform.python_version(), platform.platform(terse=True), os.cpu_count() or 1, _memory(),
-        packages, cards, driver, trouble, _built_for() if packages["torch"] else "",
-        torch.get("trouble", ""), torch.get("sees"), torch.get("bf16"), here[0], here[1], cache,
-        *there, offline=_offline(), hubs={url: answers.get(url, False) for url in asked},
-    )  # fmt: skip
+        platform.python_version(),
+        platform.platform(terse=True),
+        os.cpu_count() or 1,
+        _memory(),
+        packages,
+        cards,
+        driver,
+        trouble,
+        _built_for() if packages["torch"] else "",
+        torch.get("trouble", ""),
+        torch.get("sees"),
+        torch.get("bf16"),
+        here[0],
+        here[1],
+        cache,
+        *there,
+        offline=_offline(),
+        hubs={url: answers.get(url, False) for url in asked},
+    )
 
 
 def _version(name: str) -> str:

@@ -67,32 +67,27 @@ def no_checkpoint(path: Path, choice: str | None) -> SetupFacts:
 
 def _described(path: Path) -> tuple[Text, str]:
     """(what it is, what to type if anything helps)."""
+    infer, command = ("suretune", "infer"), ""
+    en, zh = f"{path} is empty.", f"{path} 是空文件夹。"
     if not path.exists():
-        return Text(f"There is no {path}.", f"没有 {path} 这个路径。"), ""
-    if path.is_file():
-        return Text(
-            f"{path} is a file, and its folder holds no run and no adapter.",
-            f"{path} 是文件，它所在的文件夹里没有运行，也没有适配器。",
-        ), ""  # fmt: skip
-    if (path / ADAPTER).is_file():
-        return Text(
-            f"{path} is an adapter of another tool, not a run: it has no record to look at.",
-            f"{path} 是其他工具的适配器，不是一次运行，没有可以查看的记录。",
-        ), typed.command("suretune", "infer", "--adapters", path)  # fmt: skip
-    if (path / "config.json").is_file() and any(any(path.glob(kind)) for kind in MODEL):
-        return Text(
-            f"{path} is the folder of a whole model, not of an adapter.",
-            f"{path} 是完整的模型文件夹，不是适配器。",
-        ), typed.command("suretune", "infer", "--model", path)  # fmt: skip
-    if rundir.is_begun(path) or (path / "findings.jsonl").is_file():
+        en, zh = f"There is no {path}.", f"没有 {path} 这个路径。"
+    elif path.is_file():
+        en = f"{path} is a file, and its folder holds no run and no adapter."
+        zh = f"{path} 是文件，它所在的文件夹里没有运行，也没有适配器。"
+    elif (path / ADAPTER).is_file():
+        en = f"{path} is an adapter of another tool, not a run: it has no record to look at."
+        zh = f"{path} 是其他工具的适配器，不是一次运行，没有可以查看的记录。"
+        command = typed.command(*infer, "--adapters", path)
+    elif (path / "config.json").is_file() and any(any(path.glob(kind)) for kind in MODEL):
+        en = f"{path} is the folder of a whole model, not of an adapter."
+        zh = f"{path} 是完整的模型文件夹，不是适配器。"
+        command = typed.command(*infer, "--model", path)
+    elif rundir.is_begun(path) or (path / "findings.jsonl").is_file():
         return _unfinished(path), _go_on(path)
-    inside = _listed(path)
-    if not inside:
-        return Text(f"{path} is empty.", f"{path} 是空文件夹。"), ""
-    return Text(
-        f"{path} holds no run and no adapter; in it: {inside}.",
-        f"{path} 里没有运行，也没有适配器，里面有：{inside}。",
-    ), ""  # fmt: skip
+    elif inside := _listed(path):
+        en = f"{path} holds no run and no adapter; in it: {inside}."
+        zh = f"{path} 里没有运行，也没有适配器，里面有：{inside}。"
+    return Text(en, zh), command
 
 
 def _unfinished(run: Path) -> Text:

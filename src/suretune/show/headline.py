@@ -8,26 +8,31 @@ from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
 
 
+def net_loss(report: Report) -> str:
+    """What was lost less what was gained; empty where too few questions count."""
+    if (found := p.general_counts(report)) is None:
+        return ""
+    counted, before, after, upper = found
+    net, most = p.signed(100 * (before - after) / counted), 100 * upper
+    return words(
+        f"net loss {net} points, at most {most:.1f} by the 95 % bound",
+        f"净丢失 {net} 个百分点，95% 置信上限 {most:.1f}",
+    )
+
+
 def remarks(report: Report) -> list[str]:
     """What belongs to the few numbers and is too long to stand among them."""
-    said = []
-    if (found := p.general_counts(report)) is not None:
-        counted, before, after, upper = found
-        net, most = p.signed(100 * (before - after) / counted), 100 * upper
-        said.append(words(
-            f"General questions: a net loss of {net} points, at most {most:.1f} by the 95 % bound.",
-            f"通用题净丢失 {net} 个百分点，95% 置信上限 {most:.1f}。"))  # fmt: skip
     step, drift = part(report, "kept", "step"), part(report, "kept", "drift")
+    why, said = p.told(report.get("stopped_early")), []
+    if lost := net_loss(report):
+        said.append(words(f"General questions: {lost}.", f"通用题{lost}。"))
     if p.is_number(step) and step != len(several(report, "steps")):
-        said.append(words(f"Kept: the weights after update {p.count(step)}.",
-                          f"保留的是第 {p.count(step)} 次更新后的权重。"))  # fmt: skip
+        kept = p.count(step)
+        said.append(words(f"Kept: update {kept}.", f"保留的是第 {kept} 次更新后的权重。"))
     if p.is_number(drift):
-        said.append(words(f"Drift from the base: {drift:.2f} nats.",
-                          f"与原模型的差异（KL）{drift:.2f}。"))  # fmt: skip
-    if why := report.get("stopped_early"):
-        said.append(
-            words("Training stopped: ", "训练提前结束：") + say(Text(**why)) + words(".", "。")
-        )
+        said.append(words(f"Drift: {drift:.2f} nats.", f"与原模型的差异（KL）{drift:.2f}。"))
+    if why:
+        said.append(words(f"Training stopped: {why}.", f"训练提前结束：{why}。"))
     return said
 
 
