@@ -11,18 +11,13 @@ from suretune.phrases import words
 from suretune.run.journal import ENVIRONMENT, OK
 from suretune.run.machine import NEEDS, numbers
 from suretune.run.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
-from suretune.run.seen import Card, Seen, look
+from suretune.run.seen import Card, Seen
 from suretune.types import Text
 from suretune.words import say
 
 
-def examine(as_json: bool) -> int:
-    """Look and tell; 4 where nothing can be trained before something is mended."""
-    return tell_about(look(), as_json)
-
-
 def tell_about(seen: Seen, as_json: bool) -> int:
-    """Print what was seen and what follows from it; the exit status."""
+    """Print what was seen and what follows; 4 where something has to be mended before training."""
     fits, missing = can_train(seen), lacks(seen)
     status = ENVIRONMENT if any(lack.stops for lack in missing) else OK
     if as_json:

@@ -430,9 +430,10 @@ def explain(command: Command, journal: Journal) -> int:
 
 def setup(command: Command, journal: Journal) -> int:
     """What this machine has, can train and lacks."""
-    from suretune.cli.setup import examine
+    from suretune.cli.setup import tell_about
+    from suretune.run.seen import look
 
-    return examine(command.json)
+    return tell_about(look(), command.json)
 
 
 def _run(found: Meant) -> Path:

@@ -82,27 +82,12 @@ def look() -> Seen:
     cache = _cache()
     for worker in workers:
         worker.join(ALL_SECONDS / len(workers))
-    here, there = _room("."), _room(cache)
-    return Seen(
-        platform.python_version(),
-        platform.platform(terse=True),
-        os.cpu_count() or 1,
-        _memory(),
-        packages,
-        cards,
-        driver,
-        trouble,
-        _built_for() if packages["torch"] else "",
-        torch.get("trouble", ""),
-        torch.get("sees"),
-        torch.get("bf16"),
-        here[0],
-        here[1],
-        cache,
-        *there,
-        offline=_offline(),
-        hubs={url: answers.get(url, False) for url in asked},
-    )
+    built = _built_for() if packages["torch"] else ""
+    troubles = torch.get("trouble", ""), torch.get("sees"), torch.get("bf16")
+    where = platform.python_version(), platform.platform(terse=True), os.cpu_count() or 1
+    found = (*where, _memory(), packages, cards, driver, trouble, built, *troubles)
+    reached = {url: answers.get(url, False) for url in asked}
+    return Seen(*found, *_room("."), cache, *_room(cache), _offline(), reached)
 
 
 def _version(name: str) -> str:
