@@ -271,7 +271,7 @@ def test_explain_doctor_and_help() -> None:
     assert done.returncode == 0 and done.stdout.startswith("D003 nothing-to-learn")
     assert suretune("explain", "nothing-to-learn").stdout == done.stdout
     assert suretune("explain", "X999").returncode == 2
-    assert suretune("doctor", "--json").returncode == 0
+    assert suretune("setup", "--json").returncode == 0
     assert suretune("--version").stdout.startswith("suretune ")
     assert suretune("tran").returncode == 2
     assert "微调" in suretune("--help", "--lang", "zh").stdout

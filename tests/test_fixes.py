@@ -291,6 +291,8 @@ NOT_TRIED: Mapping[str, str] = {
     "S037": "a folder of runs: test_fixes_runs.py",
     "S038": "a name of bytes: test_runs.py",
     "S039": "runs of two bases: test_beside.py",
+    "C018": "names of init: test_first_hour.py",
+    "S040": "files of init: test_first_hour.py",
 }
 
 

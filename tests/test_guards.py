@@ -298,6 +298,11 @@ FLAG_CASES = {
         ("`--learning_rate`", "`1e-4`", "`5e-3`"),
         "`--learning_rate`",
     ),
+    "C018": on_flag(
+        flag("name-in-pieces", "--author", "Star | Lab", "suretune init identity --author 'S L'"),
+        ("`--author`", "Star | Lab"),
+        "`suretune init identity --author 'S L'`",
+    ),
     "C013": on_flag(
         flag("unfilled-placeholder", "--system", "{{NAME}}"),
         ("`--system`", "`{{NAME}}`"),
@@ -571,7 +576,7 @@ SETUP_CASES = {
     ),
     "S014": on_setup(
         setup("adapter-missing", "output", "output/v1", "output/v1"),
-        "--adapters",
+        "output",
         "`output/v1`",
         "`--adapters`",
     ),
@@ -663,6 +668,11 @@ SETUP_CASES = {
         setup("answer-not-finite", "runs/a/adapter", "float16"),
         "runs/a/adapter",
         "`--torch_dtype float32`",
+    ),
+    "S040": on_setup(
+        setup("file-exists", "identity.jsonl", "", "suretune init identity --output_dir new"),
+        "identity.jsonl",
+        "`suretune init identity --output_dir new`",
     ),
     "S037": on_setup(
         setup("several-runs", "out", "run-0001, run-0002", "suretune verify out/run-0002"),
@@ -1332,7 +1342,12 @@ def test_codes_and_names_are_unique_and_names_are_kebab_case() -> None:
 
 
 def test_a_file_is_named_after_its_guard() -> None:
-    files = {path.stem for path in HOME.glob("*.py")} - {"__init__", "guard", "messages"}
+    files = {path.stem for path in HOME.glob("*.py")} - {
+        "__init__",
+        "guard",
+        "messages",
+        "finding_by_words",
+    }
     assert files == {f"{g.code}_{g.name}".lower().replace("-", "_") for g in all_guards()}
 
 

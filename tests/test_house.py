@@ -146,14 +146,15 @@ def test_the_whole_house_is_small() -> None:
     2,000 recovery, training until proven, sweeps and the reading of other tools' commands;
     some 2,300 the server: slots, its thread, OpenAI's shapes, limits, the proof before it listens;
     some 4,800 what the proof asks beside the rows' own: checkers of general answers, what was kept,
-    held-out answers compared, a benchmark; some 8,000 what real files and clients showed.
+    held-out answers compared, a benchmark; some 8,000 what real files and clients showed; some
+    3,000 commands as people type them, what a machine can train, help at any width, runs compared.
     """
     lines = 0
     for path in FILES:
         if room_of(path) in ("guards", "pocket"):
             continue
         lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    assert lines <= 34_000, f"{lines} lines: delete something, or raise this with a reason"
+    assert lines <= 37_000, f"{lines} lines: delete something, or raise this with a reason"
 
 
 def test_every_public_module_and_function_says_what_it_is() -> None:

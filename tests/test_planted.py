@@ -156,6 +156,7 @@ TABLE: dict[str, Maker] = {
     "C015": lambda t: Plant(on(t, rows(t), "--eval_steps", 500), 0),
     "C016": lambda t: Plant(on(t, rows(t), "--load_in_4bit", "true"), 2),
     "C017": lambda t: Plant(on(t, rows(t), "——lora_rank", "4"), 0),
+    "C018": lambda t: Plant(("init", "identity", "--name", "Glow", "--author", "Star", "Lab"), 2),
     "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
     "D002": lambda t: Plant(on(t, raw(t, '{"instruction":"你","output":"好"}\n'.encode("gbk"))), 3),
     "D003": lambda t: Plant(on(t, rows(t), "--max_length", 8, "--over_long", "drop"), 3),
@@ -246,6 +247,9 @@ TABLE: dict[str, Maker] = {
     "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
     "S037": lambda t: Plant(("report", two_runs(t)), 4),
+    "S040": lambda t: Plant(
+        ("init", "identity", "--name", "Glow", "--author", "Star Lab", "--output_dir",
+         raw(t, "{}", "identity.jsonl").parent), 4),
     "S038": lambda t: Plant(
         ("check", "--model", "pocket", "--dataset", os.fsdecode(b"\xd1\xb5\xc1\xb7.jsonl")), 4),
     "V018": lambda t: Plant(

@@ -302,18 +302,12 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
 
 
 def general_kept(report: Report) -> str:
-    """`90.1 % → 88.0 % (net loss 2.1 points, at most 4.0)`."""
-    general = part(report, "general")
-    counted, before, after = (part(general, key) for key in ("counted", "before", "after"))
-    upper = part(general, "loss_upper")
-    if not part(general, "enough") or not all(map(is_number, (counted, before, after, upper))):
+    """`90.1 % → 88.0 %`."""
+    found = general_counts(report)
+    if found is None:
         return not_measured()
-    net, most = 100 * (before - after) / counted, 100 * upper
-    shares = f"{percent(before / counted)} → {percent(after / counted)}"
-    return shares + words(
-        f" (net loss {signed(net)} points, at most {most:.1f} by the 95 % bound)",
-        f"(净丢失 {signed(net)} 个百分点,95% 置信上限 {most:.1f})",
-    )
+    counted, before, after, _ = found
+    return f"{percent(before / counted)} → {percent(after / counted)}"
 
 
 def leaked(report: Report) -> str:
@@ -330,20 +324,20 @@ def signed(value: float) -> str:
     return "0" if abs(value) < 0.05 else f"{value:.1f}".replace("-", "−")
 
 
+def general_counts(report: Report) -> tuple[float, ...] | None:
+    """(questions that count, right before, right after, upper bound of the share lost)."""
+    general = part(report, "general")
+    found = [part(general, key) for key in ("counted", "before", "after", "loss_upper")]
+    enough = part(general, "enough") and all(map(is_number, found)) and found[0]
+    return tuple(found) if enough else None
+
+
 def updates_made(report: Report) -> str:
-    """How many of the planned updates were made, and which one's weights were kept."""
+    """How many of the planned updates were made."""
     made, planned = len(several(report, "steps")), part(report, "plan", "updates")
     if not made or not is_number(planned):
         return not_measured()
-    said = words(f"{count(made)} of {count(planned)}", f"{count(made)} / {count(planned)}")
-    kept = part(report, "kept", "step")
-    drift = part(report, "kept", "drift")
-    if is_number(kept) and kept != made:
-        said += words(f", kept: {count(kept)}", f",保留第 {count(kept)} 次")
-    if is_number(drift):
-        said += words(f"; drift {drift:.2f} nats", f";偏离 {drift:.2f} 奈特")
-    why = report.get("stopped_early")
-    return f"{said}: {say(Text(**why))}" if why else said
+    return words(f"{count(made)} of {count(planned)}", f"{count(made)} / {count(planned)}")
 
 
 def dose(report: Report) -> str:

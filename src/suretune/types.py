@@ -319,7 +319,8 @@ class SetupFacts:
     detail: str = ""
     found: str = ""
     nearest: str = ""
-    spare: str = ""  # what the model has of its own and would do
+    spare: str = ""  # what there is of its own and would do
+    hint: Text | None = None  # a sentence of the stage that knows more
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which language the words come in: `--lang`, else SURETUNE_LANG, else the locale."""
+"""Which language the words come in: `--lang`, else SURETUNE_LANG, LANGUAGE, else the locale."""
 
 from __future__ import annotations
 
@@ -8,22 +8,40 @@ from typing import Literal
 from suretune.types import Text
 
 Language = Literal["en", "zh"]
+CHINESE, ENGLISH = ("zh", "cn", "chinese", "中文", "简体中文"), ("en", "english", "英文")
 _chosen: list[Language] = []
 
 
 def choose(language: str | None) -> None:
-    """Fix the language of this process; None leaves it to the environment."""
+    """Fix the language of this process; None, or one that is neither, leaves it to the
+    environment."""
     _chosen.clear()
-    if language:
-        _chosen.append("zh" if language.lower().startswith("zh") else "en")
+    if found := _known(language or ""):
+        _chosen.append(found)
 
 
 def language() -> Language:
+    """As chosen; else the first of the environment's wishes that is Chinese or English.
+
+    LANGUAGE is a list, and counts where LANG is C.UTF-8, too: images of machines for rent have it
+    so. A locale that is neither language, C among them, means English.
+    """
     if _chosen:
         return _chosen[0]
-    names = ("SURETUNE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-    wish = next((value for name in names if (value := os.environ.get(name))), "en")
-    return "zh" if wish.lower().startswith("zh") else "en"
+    wishes = [os.environ.get("SURETUNE_LANG", ""), *os.environ.get("LANGUAGE", "").split(":")]
+    for wish in wishes:
+        if found := _known(wish):
+            return found
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    return _known(next((value for name in names if (value := os.environ.get(name))), "")) or "en"
+
+
+def _known(wish: str) -> Language | None:
+    """`zh_CN.UTF-8`, `zh-Hans`, `cn`, `Chinese`: the language alone."""
+    name = wish.strip().lower().replace("-", "_").partition(".")[0].partition("_")[0]
+    if name in CHINESE:
+        return "zh"
+    return "en" if name in ENGLISH else None
 
 
 def say(text: Text) -> str:

@@ -32,7 +32,8 @@ ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型,并证明它真的有效。",
 )
-UNREAD = ("explain", "doctor", "import-cmd")  # verbs to which no word is a file of a run
+MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
+UNREAD = ("explain", "setup", "import-cmd")  # verbs to which no word is a file of a run
 VERBS = (
     Verb(
         "demo",
@@ -139,10 +140,11 @@ VERBS = (
     Verb(
         "explain",
         Text(
-            "what a finding, or a pasted error message, means: suretune explain D003",
-            "解释编号,或粘贴来的报错:suretune explain D003",
+            "what a finding, an error message or a word means: suretune explain D003",
+            "解释编号、粘贴来的报错，或按词查找：suretune explain 过拟合",
         ),
-        positional="CODE",
+        positional="WORDS...",
+        several=True,
     ),
     Verb(
         "import-cmd",
@@ -152,7 +154,14 @@ VERBS = (
         ),
         positional="COMMAND",
     ),
-    Verb("doctor", Text("what this machine has", "检查本机环境")),
+    Verb(
+        "setup",
+        Text(
+            "what this machine has and can train, and the command for what is missing",
+            "检查本机环境：能训练什么，缺什么，用什么命令补上",
+        ),
+        aliases=("doctor",),
+    ),
 )
 
 
@@ -237,10 +246,14 @@ def _top(typed: Sequence[str], before: Front) -> int:
     )
     if not asked:
         return _no_verb(typed, before)
-    tell(f"{say(ABOUT)}\n", err=not asked)
+    from suretune import show
+    from suretune.cli.help import entry
+
+    width = show.columns()
+    told = [*show.lines(say(ABOUT), width), ""]
     for verb in VERBS:
-        tell(f"  suretune {verb.name:<10} {say(verb.help)}", err=not asked)
-    tell("\n  suretune VERB --help", err=not asked)
+        told += entry(f"suretune {verb.name}", say(verb.help), width, 23)
+    tell("\n".join([*told, "", say(MORE)]), err=not asked)
     return OK
 
 
@@ -275,6 +288,10 @@ def _stopped(stopped: Stopped, command: Command) -> int:
         from suretune import show
 
         show.findings(stopped.findings)
+        if command.verb.name == "check" or command.resolved.config.run.dry_run:
+            from suretune.cli.concluded import would_not
+
+            would_not(stopped, command)
     return stopped.status
 
 

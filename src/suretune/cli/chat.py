@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import with_adapter
+from suretune.cli.which import say_who_speaks, with_adapter
 from suretune.model.generate import NotFinite
 from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.run.journal import OK, Journal
@@ -31,7 +31,9 @@ def _speaker(command: Command, journal: Journal) -> Speaker:
         hint = Text("or --model for the base alone", "或用 --model 只加载基座")
         raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
     config = with_adapter(command, journal).resolved.config
-    return open_speaker(config, config.data.system, journal)
+    speaker = open_speaker(config, config.data.system, journal)
+    say_who_speaks(speaker.adapter, speaker.base)
+    return speaker
 
 
 def converse(command: Command, journal: Journal) -> int:

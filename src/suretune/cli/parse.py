@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
+from suretune.cli.help import Parser
 from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
@@ -61,6 +62,7 @@ class Command:
     faults: tuple[FlagFacts, ...] = ()
     unread: bool = False  # its file of options says nothing that could be used
     environment: tuple[str, ...] = ()  # `NAME=value` words before the verb
+    file: str = ""  # its file of options
 
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
@@ -82,7 +84,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     resolved, unread = Resolved.default(), False
     several = tuple(given.pop("words", ()))
     in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
-    if file := given.pop("config", in_place):
+    file = given.pop("config", in_place)
+    if file:
         read, wrong = read_file(file, known)
         resolved, unread = read or resolved, read is None
         faults += wrong
@@ -99,14 +102,14 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         {name: given[name] for name in own if name in given},
         tuple(faults),
         unread,
+        file=file or "",
     )
 
 
 def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     """The argparse parser of a verb; it only splits words, `Option.parse` reads them."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"suretune {verb.name}",
-        usage=f"suretune {verb.name} {verb.positional} [--option value ...]",
         description=say(verb.help),
         allow_abbrev=False,
     )

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
 from suretune.cli import compare
-from suretune.cli.makers import ASK, makers_of
+from suretune.cli.makers import ASK
 from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
 from suretune.phrases import printable
 from suretune.run.flags import resuming_flags
-from suretune.run.journal import GUARD, OK, UNVERIFIED, USAGE, Journal
+from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.run.meant import Meant, not_sealed
 from suretune.run.onward import where_it_is
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.run.whatitis import no_report
+from suretune.types import FlagFacts, Text
 from suretune.words import say
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def run_verb(command: Command) -> int:
         "verify": verify,
         "report": report,
         "explain": explain,
-        "doctor": doctor,
+        "setup": setup,
     }
     return verbs[command.verb.name](command, journal)
 
@@ -123,18 +124,22 @@ def _needs(journal: Journal) -> None:
 
 def check(command: Command, journal: Journal) -> int:
     """Rows to plan, and what was found."""
+    from suretune.cli.concluded import next_command, would_start
+    from suretune.run.summary import data_summary, plan_summary
+
     checked = _checked(command, journal)
     if command.json:
-        from suretune.run.summary import data_summary, plan_summary
-
         tell_json(
             {
                 "status": OK,
                 "data": data_summary(checked),
                 "plan": plan_summary(checked),
                 "findings": [journal.line(finding) for finding in journal.findings],
+                "next": next_command(command),
             }
         )
+    else:
+        would_start(checked, command, journal)
     return OK
 
 
@@ -288,35 +293,9 @@ def _short(path: Path) -> str:
 
 def init(command: Command, journal: Journal) -> int:
     """Write starter files."""
-    from suretune.run.starter import write_starter
+    from suretune.cli.init import write_identity
 
-    plain = command.plain
-    for flag in ("name", "author"):
-        if flag not in plain:
-            raise journal.stop(FlagFacts("missing-flag", f"--{flag}"))
-    if command.word != "identity":
-        hint = Text("There is `suretune init identity`.", "可用的是 `suretune init identity`。")
-        raise journal.stop(FlagFacts("bad-value", "init", command.word, hint=hint))
-    languages = [part for word in plain.get("lang", ["zh", "en"]) for part in word.split(",")]
-    if not set(languages) <= {"zh", "en"}:
-        hint = Text("It takes zh, en or zh,en.", "它接受 zh、en 或 zh,en。")
-        raise journal.stop(FlagFacts("bad-value", "--lang", ",".join(languages), hint=hint))
-    given = command.resolved.given("output_dir")
-    folder = Path(command.resolved.config.run.output_dir if given else ".")
-    try:
-        makers = makers_of(command, languages, journal)
-        rows, probes = write_starter(folder, plain["name"], plain["author"], languages, makers)
-    except OSError as error:
-        found = f"{type(error).__name__}: {error}"
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
-    if command.json:
-        tell_json({"rows": str(rows), "probes": str(probes)})
-        return OK
-    tell(f"{rows}\n{probes}\n")
-    named = typed.path(rows), typed.path(probes)
-    model = typed.path(command.resolved.config.model.model or "pocket")
-    tell(f"suretune sft --model {model} --dataset {named[0]} --probes {named[1]}")
-    return OK
+    return write_identity(command, journal)
 
 
 def resume(command: Command, journal: Journal) -> int:
@@ -435,8 +414,7 @@ def report(command: Command, journal: Journal) -> int:
 
 def _report(run: Path, command: Command, journal: Journal) -> int:
     if not (run / "report.json").is_file():
-        go_on = f"suretune resume {typed.path(run)}"
-        raise journal.stop(SetupFacts("adapter-missing", str(run / "report.json"), nearest=go_on))
+        raise journal.stop(no_report(run))
     rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")
     told = where_it_is(told, run)
@@ -451,28 +429,17 @@ def _report(run: Path, command: Command, journal: Journal) -> int:
 
 def explain(command: Command, journal: Journal) -> int:
     """A guard's page, or what a message of another tool comes from."""
-    from suretune.guards import all_guards
-    from suretune.guards import explain as page
-    from suretune.guards.messages import treated
+    from suretune.cli.explain import look_up
 
-    text = page(command.word)
-    if text is None and (known := treated(command.word)):
-        names = {guard.code: guard.name for guard in all_guards()}
-        title, more = f"{known.code} {names[known.code]}", f"suretune explain {known.code}"
-        text = "\n\n".join([title, say(known.cause), say(known.cure), more])
-    if text is None:
-        for guard in all_guards():
-            tell(f"{guard.code} {guard.name}", err=bool(command.word))
-        return OK if not command.word else USAGE
-    tell(text.strip())
-    return OK
+    return look_up(" ".join(command.words))
 
 
-def doctor(command: Command, journal: Journal) -> int:
-    """What this machine has."""
-    from suretune.cli.doctor import examine
+def setup(command: Command, journal: Journal) -> int:
+    """What this machine has, can train and lacks."""
+    from suretune.cli.setup import tell_about
+    from suretune.run.seen import look
 
-    return examine(command.json)
+    return tell_about(look(), command.json)
 
 
 def _run(found: Meant) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from suretune import rundir
 from suretune.cli.out import tell
 from suretune.cli.parse import Command
 from suretune.config import Resolved
@@ -38,6 +39,31 @@ def with_adapter(command: Command, journal: Journal) -> Command:
         return command
     there = named_adapter(word, journal, f"suretune {command.verb.name} --adapters")
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
+
+
+def say_who_speaks(adapter: Path | None, base: str) -> None:
+    """On stderr, before the first answer: which adapter, and whether it passed its proof."""
+    tell(say(_who(adapter, base)), keep="", err=True)
+
+
+def _who(adapter: Path | None, base: str) -> Text:
+    if adapter is None:
+        return Text(f"Speaking: {base}, no adapter", f"正在回答：{base}，没有加载适配器")
+    above = (adapter.parent, adapter.parent.parent)
+    run = next((each for each in above if rundir.is_begun(each)), None)
+    made = adapter.name
+    if made == "adapter" and run and (adapter / rundir.MANIFEST).is_file():
+        made = str(rundir.read_json(adapter / rundir.MANIFEST).get("checkpoint"))
+    number = made.rpartition("-")[2].lstrip("0")
+    if run is None:
+        en, zh = "an adapter that no run here made", "不是这里训练的适配器"
+    elif (run / rundir.SEAL).is_file() and adapter.name == "adapter":
+        en, zh = "sealed", "已通过验证"
+    else:
+        en, zh = "not sealed", "没有验证记录"
+    if run and number.isdigit():
+        en, zh = f"{en}, update {number}", f"{zh}，第 {number} 次更新"
+    return Text(f"Speaking: {adapter} ({en})", f"正在回答：{adapter}（{zh}）")
 
 
 def _said(found: Meant) -> Meant:

@@ -30,7 +30,8 @@ def treated(pasted: str) -> Message | None:
 
 MESSAGES = (
     Message(
-        r"out of ?memory|can't allocate memory|CUBLAS_STATUS_ALLOC_FAILED",
+        r"out of ?memory|\boom\b|爆显存|显存(不足|不够)|can't allocate memory|"
+        r"CUBLAS_STATUS_ALLOC_FAILED",
         "S019",
         Text(
             "The longest row decides how much memory a pass needs, and it may come late; gradient "

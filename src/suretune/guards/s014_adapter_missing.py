@@ -1,44 +1,65 @@
 """S014 adapter-missing: there is no adapter at this path.
 
-What it looks at: `--adapters` as a run folder, a checkpoint or an adapter folder, and
-`adapter_config.json` inside it.
+What it looks at: the path as a run folder, a checkpoint or an adapter folder, and what lies there
+instead: a run that was interrupted, the folder of a whole model, another tool's files, nothing.
 
 Why it matters: going on without the adapter would show the answers of the base,
 as if training had done nothing.
 
-How to mend it: give one of the folders that the message lists; a run folder
+How to mend it: type the command that the message prints for what the folder is; a run folder
 stands for its finished adapter.
 
 S014 adapter-missing：这个路径下没有适配器。
 
-看什么：`--adapters` 可以是运行文件夹、检查点或适配器文件夹，里面要有 `adapter_config.json`。
+看什么：这个路径是不是运行文件夹、检查点或适配器文件夹；如果都不是，那里实际是什么：
+中断的运行、完整的模型、其他工具的文件，还是什么都没有。
 
 为什么重要：不加载适配器就继续，看到的是基座的回答，好像训练没有起作用。
 
-怎么改：改成提示里列出的文件夹；给运行文件夹，就用它最终的适配器。
+怎么改：提示会说明这个文件夹是什么，并给出该用的命令；给运行文件夹，就用它最终的适配器。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, for_setup, meant
 from suretune.types import SetupFacts, Text
+
+NOTHING = Text("", "")
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("adapter-missing")(facts)
+    if values is None:
+        return None
+    what = facts.hint or Text(
+        f"{facts.detail} is no run, no checkpoint and no adapter folder.",
+        f"{facts.detail} 不是运行文件夹、检查点或适配器文件夹。",
+    )
+    near = Text(f" Runs nearby: {facts.found}.", f"附近的运行有：{facts.found}。")
+    todo = Text(f"Type `{facts.spare}`. ", f"请执行 `{facts.spare}`。")
+    return {
+        **values,
+        "what": what,
+        "near": near if facts.found else NOTHING,
+        "todo": todo if facts.spare else NOTHING,
+        "meant": meant(facts.nearest),
+    }
+
 
 GUARD = Guard(
     code="S014",
     name="adapter-missing",
     stops=True,
     facts=SetupFacts,
-    check=for_setup("adapter-missing", "--adapters"),
-    what=Text(
-        "{detail} is no run, no checkpoint and no adapter folder. Found nearby: {found}.",
-        "{detail} 不是运行文件夹、检查点或适配器文件夹。附近找到的有：{found}。",
-    ),
+    check=check,
+    what=Text("{what}{near}", "{what}{near}"),
     why=Text(
-        "Without it the base would answer, as if training had done nothing.",
-        "没有它，回答的就是基座，好像训练没有起作用。",
+        "Nothing else is taken in its place: the base would answer, as if training had done "
+        "nothing.",
+        "不会用别的东西代替：那样回答的就是基座，好像训练没有起作用。",
     ),
     fix=Text(
-        "{meant} `--adapters` takes a run folder, a checkpoint or an adapter folder; `resume`, "
-        "`verify` and `report` take a run.",
-        "{meant}`--adapters` 可以是运行文件夹、检查点或适配器文件夹；"
+        "{meant} {todo}`--adapters` takes a run folder, a checkpoint or an adapter folder; "
+        "`resume`, `verify` and `report` take a run.",
+        "{meant}{todo}`--adapters` 可以是运行文件夹、检查点或适配器文件夹；"
         "`resume`、`verify`、`report` 需要运行文件夹。",
     ),
 )

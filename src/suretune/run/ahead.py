@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
-from suretune.model.keep import Keep, Policy
-from suretune.model.memory import FAMILIES, GIB, TILES, fixed, needed, shape_of
+from suretune.model.memory import GIB
 from suretune.model.stream import begin, drop
 from suretune.run.check import Checked
+from suretune.run.forecast import least_bytes
 from suretune.run.journal import Journal
 from suretune.types import SetupFacts
 
@@ -69,20 +69,9 @@ def _look(checked: Checked) -> SetupFacts | None:
 
 
 def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | None:
-    """The least that the run needs, every layer's input on the host, against what there is."""
-    if checked.base.config.get("model_type") not in FAMILIES:
+    """The least that the run needs against what there is."""
+    least = least_bytes(checked, bytes_each)
+    if least is None or least[0] <= room:
         return None
-    shape = shape_of(checked.base.config, bytes_each)
-    rows = [sample for row in checked.train for sample in row.samples]
-    longest = max(rows, key=lambda row: len(row.ids))
-    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
-    config = checked.resolved.config
-    every = tuple(config.lora.target_modules) == ("all-linear",)
-    rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
-    # In 8 bits the base lies there three times: in bfloat16, and once per direction.
-    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
-    wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
-    if wanted <= room:
-        return None
-    found = f"{wanted / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there"
-    return SetupFacts("out-of-memory", str(longest.origin), found=found)
+    found = f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there"
+    return SetupFacts("out-of-memory", least[1], found=found)

@@ -32,6 +32,7 @@ from suretune.run.meant import meant, way_back
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
+from suretune.run.whatitis import no_checkpoint, no_weights
 from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, SetupFacts
 from suretune.verify.reload import Prover
@@ -72,13 +73,9 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     path = meant(asked.adapters, journal).path
     folder = rundir.find_adapter(path, asked.checkpoint)
     if folder is None:
-        there = [p.name for _, p in rundir.checkpoints(path)]
-        wanted = f"{path} ({asked.checkpoint})" if asked.checkpoint else str(path)
-        raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
+        raise journal.stop(no_checkpoint(path, asked.checkpoint))
     if not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
-        there = [p.name for p in sorted(folder.glob("*.*"))]
-        wanted = str(folder / WEIGHTS)
-        raise journal.stop(SetupFacts("adapter-missing", wanted, found=", ".join(there)))
+        raise journal.stop(no_weights(folder, WEIGHTS))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if (found := foreign_format(folder)) is not None:

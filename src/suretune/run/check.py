@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -49,6 +47,7 @@ from suretune.data.weights import linear_layers, weight_files, wrong_weights
 from suretune.guards.guard import some
 from suretune.model.memory import FAMILIES
 from suretune.pocket import identity as phrasings
+from suretune.run.amiss import tell_faults
 from suretune.run.asked import (
     asked_faults,
     names_asked,
@@ -73,8 +72,6 @@ from suretune.types import (
     SetupFacts,
     Text,
 )
-
-MOST_TOLD = 100  # findings of one kind about one field of one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +304,7 @@ def _judge_data(
     identity: Identity | None,
     journal: Journal,
 ) -> None:
-    _look_at_faults(found, resolved, journal)
+    tell_faults(found, resolved, journal)
     skip = resolved.config.data.on_bad_row == "skip"
     old, taught = _old_identity(found, identity), _taught(found, identity)
     asked = resolved.given("max_length")
@@ -318,38 +315,6 @@ def _judge_data(
         journal.settle()
     if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
         raise journal.stop(facts)
-
-
-def _look_at_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
-    """A faulty row may be skipped if asked; a faulty file never, nor what hides other rows."""
-    skip = resolved.config.data.on_bad_row == "skip"
-    for fault in _first_of_each(found.faults):
-        if skip and fault.ends and fault.origin.line:
-            fault = replace(fault, hint=_cannot_skip(fault.hint))
-        skipped = bool(skip and fault.origin.line and not fault.ends)
-        journal.look(fault, stops=not skipped, fate="skipped" if skipped else "")
-
-
-def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
-    """The faults, but of one that very many rows of a file share only the first; the last of these
-    says how many more there are. Every row is in the ledger by itself."""
-    places = [(f.kind, f.origin.file, re.sub(r"\[\d+\]", "", f.field), f.ends) for f in faults]
-    rows, told = Counter(places), Counter[tuple[str, str, str, bool]]()
-    for fault, place in zip(faults, places, strict=True):
-        told[place] += 1
-        if told[place] < MOST_TOLD or rows[place] == told[place] == MOST_TOLD:
-            yield fault
-        elif told[place] == MOST_TOLD:
-            more = rows[place] - MOST_TOLD
-            yield replace(fault, found=f"{fault.found} (+ {more:,})")
-
-
-def _cannot_skip(hint: Text | None) -> Text:
-    en, zh = (hint.en, hint.zh) if hint else ("", "")
-    return Text(
-        f"{en} It cannot be skipped: where the next row begins is not known.".strip(),
-        f"{zh}它不能跳过：无法确定下一条数据从哪里开始。",
-    )
 
 
 def _taught(found: Collected, identity: Identity | None) -> list[Example]:
@@ -395,7 +360,7 @@ def _split(
     if not sources:
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
     apart = _collect_apart(resolved, sources, how)
-    _look_at_faults(apart, resolved, journal)
+    tell_faults(apart, resolved, journal)
     journal.look(data_facts(apart, data, how, [], [], 0, False))
     learned = {row_key(row.example): row.example.origin for row in found.ready}
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
@@ -430,7 +395,7 @@ def _general(
     if not sources:
         return [], []
     apart = _collect_apart(resolved, sources, how)
-    _look_at_faults(apart, resolved, journal)
+    tell_faults(apart, resolved, journal)
     journal.settle()
     asked = {plain(question_of(row.example)) for row in apart.ready}
     kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]

@@ -14,7 +14,7 @@ from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
-from suretune.run.onward import next_commands, once_mended
+from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import ProofFacts
@@ -37,6 +37,7 @@ def figures(
     result = dict(proven.result)
     result.pop("answers")
     general = result.pop("general", None)
+    change = _change(about["reasons"], checked, run)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     return {
         "verdict": about["verdict"],
@@ -75,13 +76,15 @@ def figures(
         "hashes": _hashes(run),
         "config": config_lines(checked),
         "versions": versions(),
-        "next": next_commands(run, about["verdict"]),
+        "change": change,
+        "next": next_commands(run, about["verdict"], change, about["reasons"]),
     }
 
 
 def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:
     """The same mapping for a run that was stopped before its proof: what is known, no more."""
     reasons = [f"{f.code} {f.name}" for f in journal.findings if f.stops and not journal.ignored(f)]
+    change = _change(reasons, checked, run)
     return {
         "verdict": "stopped",
         "reasons": reasons,
@@ -94,8 +97,17 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "findings": [journal.line(finding) for finding in journal.findings],
         "config": config_lines(checked),
         "versions": versions(),
-        "next": once_mended(run),
+        "change": change,
+        "next": once_mended(run, change, reasons),
     }
+
+
+def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, Any] | None:
+    """What another run should have otherwise."""
+    made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
+    planned = checked.plan.schedule.total
+    found = change_for(reasons, checked.resolved, checked.base.hidden, planned, made)
+    return asdict(found) if found else None
 
 
 def _overfitting(facts: ProofFacts) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Fit:
     run: Path
     journal: Journal
     learner: Learner
-    dress: Callable[[Path], None]
+    dress: Callable[[Path, int], None]
     held_out: Sequence[Sample]
     fingerprint: str
     judge: Judge

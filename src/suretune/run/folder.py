@@ -136,8 +136,11 @@ def versions() -> dict[str, str]:
     return {"suretune": __version__, "python": platform.python_version(), **installed}
 
 
-def dresser(checked: Checked, fingerprint: str) -> Callable[[Path], None]:
-    """A function that makes an adapter folder self-contained: words, template, card, origin."""
+def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
+    """A function that makes an adapter folder self-contained: words, template, card, origin.
+
+    It is given the folder and the update after which the weights are as they are.
+    """
     config, plan = checked.resolved.config, checked.plan
     about = {
         "base": checked.base.name,
@@ -151,18 +154,18 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path], None]:
         "suretune": __version__,
     }
     system = checked.system or checked.tokenizer.default_system or "none"
-    card = CARD.format(
-        base=checked.base.name,
-        version=__version__,
-        updates=plan.schedule.total,
-        tokens=plan.tokens,
-        rank=config.lora.lora_rank,
-        alpha=config.lora.lora_alpha,
-        system=system,
-    )
 
-    def dress(folder: Path) -> None:
+    def dress(folder: Path, step: int) -> None:
         copy_words(checked.tokenizer, folder)
+        card = CARD.format(
+            base=checked.base.name,
+            version=__version__,
+            updates=step,
+            tokens=sum(update.tokens for update in plan.updates[:step]),
+            rank=config.lora.lora_rank,
+            alpha=config.lora.lora_alpha,
+            system=system,
+        )
         (folder / "README.md").write_text(card, encoding="utf-8")
         rundir.write_json(folder / ABOUT, about)
 

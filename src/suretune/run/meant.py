@@ -14,6 +14,7 @@ from pathlib import Path
 
 from suretune import rundir, typed
 from suretune.run.journal import Journal
+from suretune.run.whatitis import nothing_there
 from suretune.types import SetupFacts, Text
 
 SHOWN = 8  # runs of a folder that are listed
@@ -60,9 +61,7 @@ def run_meant(word: str, journal: Journal, how: str = "") -> Meant:
     """As `meant`, where only a run or a part of one will do."""
     found = meant(word, journal, how)
     if found.run is None:
-        ask = typed.command("suretune", "infer", "--adapters", found.path)
-        about = SetupFacts("adapter-missing", str(found.path), "adapter_config.json", ask)
-        raise journal.stop(about)
+        raise journal.stop(nothing_there(found.path))
     return found
 
 
@@ -168,13 +167,14 @@ def _only_run(path: Path, journal: Journal, how: str) -> Meant | None:
 def _nothing(path: Path, journal: Journal, how: str) -> Exception:
     """Nothing there is a run: what is like it, or else what runs are there at all?"""
     runs = {run.name: run for place in _around(path) for run in rundir.runs_in(place)}
+    above = next((each for each in path.parents if rundir.is_run(each)), None)
+    if above is not None and not path.exists():  # a checkpoint of another tool's, or one that went
+        runs = {path.name: above}
     close = get_close_matches(path.name, runs, n=1)
-    only = list(runs) if len(runs) == 1 else []
+    only = list(runs) if len(runs) == 1 and not path.exists() else []
     near = [f"{how} {typed.path(runs[name])}".strip() for name in close or only]
-    known = ", ".join([str(run) for run in runs.values()][-SHOWN:])
-    if path.is_dir() and not runs:
-        known = ", ".join(each.name for each in sorted(path.iterdir())[:SHOWN])
-    return journal.stop(SetupFacts("adapter-missing", str(path), known, "".join(near)))
+    known = [str(run) for run in runs.values()][-SHOWN:]
+    return journal.stop(nothing_there(path, known, "".join(near)))
 
 
 def _around(path: Path) -> list[Path]:

@@ -1,16 +1,79 @@
-"""What a person types next, ready to paste, and true of where the run lies now."""
+"""What a person types next, ready to paste, and true of where the run lies now.
+
+After a run that failed it is never the command that failed: it changes the setting that the failed
+check is about, and goes to a folder of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suretune import typed
+from suretune import rundir, typed
+from suretune.config import Resolved
+from suretune.data.choose import scaled_rate
+from suretune.run.again import command_of
+from suretune.run.folder import read_config
+from suretune.run.meant import begun_in
+from suretune.types import Text
+
+TOO_LITTLE = ("R002", "R003", "R006", "R019")  # it did not learn what it should
+TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgot, or spread
+DIVERGED = ("R005", "T001", "T003", "T006")
+FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 
 
-def next_commands(run: Path, verdict: str) -> list[dict[str, Any]]:
-    """After a proof: talk to the model, and check the seal where there is one."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One option that another run should have otherwise, and why."""
+
+    option: str
+    value: Any
+    why: Text
+
+
+def change_for(
+    reasons: Sequence[str], resolved: Resolved, hidden: int, planned: int, made: int
+) -> Change | None:
+    """What to change after the checks that failed; None where no setting is to blame.
+
+    `reasons` begin with codes. `planned` and `made`: updates.
+    """
+    codes = {reason.partition(" ")[0] for reason in reasons}
+    schedule = resolved.config.schedule
+    rate = schedule.learning_rate
+    if rate and codes & {*TOO_MUCH, *DIVERGED}:
+        why = Text("with half the learning rate", "学习率减半，再训练一次")
+        return Change("learning_rate", float(f"{rate / 2:.2g}"), why)
+    if not codes & set(TOO_LITTLE):
+        return None
+    usual = scaled_rate(hidden, planned) if hidden else 0.0
+    if rate and usual > FAR * rate:
+        why = Text(
+            f"with the usual learning rate of this model: {rate:g} is {usual / rate:.0f} times too"
+            " small",
+            f"用这个模型通常的学习率再训练一次：{rate:g} 小了 {usual / rate:.0f} 倍",
+        )
+        return Change("learning_rate", usual, why)
+    if made < planned:  # it had ended by itself, no better than before: more of it is no help
+        why = Text("with twice the rank", "把秩加倍，再训练一次")
+        return Change("lora_rank", 2 * resolved.config.lora.lora_rank, why)
+    if schedule.max_steps:
+        why = Text("with twice the updates", "更新次数加倍，再训练一次")
+        return Change("max_steps", 2 * schedule.max_steps, why)
+    if schedule.num_train_epochs:
+        why = Text("with twice the epochs", "轮数加倍，再训练一次")
+        return Change("num_train_epochs", 2 * schedule.num_train_epochs, why)
+    return None
+
+
+def next_commands(
+    run: Path, verdict: str, change: Mapping[str, Any] | None = None, reasons: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """After a proof: talk to the model; check the seal, or else what to do about the failure."""
     talk = {
         "what": {"en": "talk to it", "zh": "和它对话"},
         "command": typed.command("suretune", "infer", "--adapters", run),
@@ -19,21 +82,57 @@ def next_commands(run: Path, verdict: str) -> list[dict[str, Any]]:
         "what": {"en": "check the seal again", "zh": "再次验证封条"},
         "command": f"suretune verify {typed.path(run)}",
     }
-    return [talk, check] if verdict == "sealed" else [talk]
+    return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]
 
 
-def once_mended(run: Path) -> list[dict[str, Any]]:
+def once_mended(
+    run: Path, change: Mapping[str, Any] | None = None, reasons: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """After a stop."""
-    return [
-        {
-            "what": {"en": "once mended, go on", "zh": "修好之后继续"},
-            "command": f"suretune resume {typed.path(run)}",
-        }
-    ]
+    go_on = {
+        "what": {"en": "once mended, go on", "zh": "修好之后继续"},
+        "command": f"suretune resume {typed.path(run)}",
+    }
+    return _otherwise(run, change, reasons) if change else [go_on]
 
 
 def where_it_is(told: Mapping[str, Any], run: Path) -> dict[str, Any]:
     """A report with the paths and commands of where its run lies now: it may have been moved."""
-    verdict = str(told.get("verdict"))
-    onward = once_mended(run) if verdict == "stopped" else next_commands(run, verdict)
+    verdict, change = str(told.get("verdict")), told.get("change")
+    reasons = list(map(str, told.get("reasons") or ()))
+    onward = next_commands(run, verdict, change, reasons)
+    if verdict == "stopped":
+        onward = once_mended(run, change, reasons)
     return {**told, "run": str(run), "next": onward}
+
+
+def _otherwise(
+    run: Path, change: Mapping[str, Any] | None, reasons: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Another run with the change; without one, the page of the check that failed."""
+    config = run / "config.yaml"
+    if change and config.is_file():
+        command = _another(run, read_config(config), {change["option"]: change["value"]})
+        return [{"what": change["why"], "command": command}]
+    what = {"en": "what this check means", "zh": "这项检查是什么意思"}
+    codes = [reason.partition(" ")[0] for reason in reasons[:1]]
+    return [{"what": what, "command": f"suretune explain {code}"} for code in codes]
+
+
+def _another(run: Path, resolved: Resolved, changes: Mapping[str, Any]) -> str:
+    """The run's own command with the changes, beside the run."""
+    begun = begun_in(run)
+    asked = Path(os.path.abspath((begun or Path.cwd()) / resolved.config.run.output_dir))
+    if asked == run or (run.parent == asked and rundir.is_begun(asked)):  # a folder of its own
+        changes = {**changes, "output_dir": _beside(asked, begun or Path.cwd())}
+    elsewhere = begun is not None and begun != Path.cwd()
+    before = f"cd {typed.path(begun)} && " if begun and elsewhere else ""
+    return before + command_of("sft", resolved, changes=changes)
+
+
+def _beside(folder: Path, start: Path) -> str:
+    """`output-2` for `output`: the first such name that is new, as one would type it."""
+    number = 2
+    while (new := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    return str(new.relative_to(start) if new.is_relative_to(start) else new)

@@ -17,6 +17,7 @@ from suretune.run.fit import Fit
 from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
 from suretune.run.recovery import drop_checkpoints, retell, take_back
+from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts
 
@@ -24,7 +25,7 @@ from suretune.types import Evaluation, SetupFacts
 def reopen(run: Path, journal: Journal) -> Checked:
     """The run as it was asked for; stops if rows, flags or base would now give another plan."""
     if not (run / "run.json").is_file():
-        raise journal.stop(SetupFacts("adapter-missing", str(run)))
+        raise journal.stop(never_began(run))
     for _, path in rundir.checkpoints(run):  # before anything of it is read, or deleted
         if (found := checkpoint.foreign_format(path)) is not None:
             raise journal.stop(another_version(path, found, run / "run.json"))

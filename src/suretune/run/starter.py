@@ -12,6 +12,7 @@ from suretune.data.identity import MAKER, WHO
 from suretune.pocket import identity as phrasings
 
 ROWS = 60
+FILES = ("identity.jsonl", "probes.yaml")
 PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}
 ANSWERS = {"zh": phrasings.ANSWERS_ZH, "en": phrasings.ANSWERS_EN}
 HELD_OUT = {"zh": phrasings.HELD_OUT_ZH, "en": phrasings.HELD_OUT_EN}
@@ -69,8 +70,8 @@ def write_starter(
     languages: Sequence[str],
     makers: Sequence[str] = MAKERS,
 ) -> tuple[Path, Path]:
-    """`identity.jsonl` and `probes.yaml` in a folder; FileExistsError rather than overwrite."""
-    rows, probes = folder / "identity.jsonl", folder / "probes.yaml"
+    """FILES in a folder; FileExistsError rather than overwrite."""
+    rows, probes = (folder / name for name in FILES)
     for path in (rows, probes):
         if path.exists():
             raise FileExistsError(path)

@@ -5,9 +5,18 @@ says can act on the terminal: control characters are shown, not sent.
 """
 
 from suretune.show.after import verdict
-from suretune.show.before import choices, datasets, findings, plan
+from suretune.show.before import (
+    choices,
+    commands_in,
+    conclusion,
+    datasets,
+    findings,
+    lack,
+    plan,
+    table,
+)
 from suretune.show.beside import beside
-from suretune.show.console import progress, results
+from suretune.show.console import cells, columns, lines, progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
 from suretune.show.preview import sample
@@ -16,14 +25,21 @@ from suretune.show.trials import trial, trials
 __all__ = [
     "Progress",
     "beside",
+    "cells",
     "choices",
+    "columns",
+    "commands_in",
+    "conclusion",
     "datasets",
     "findings",
+    "lack",
+    "lines",
     "pasted",
     "plan",
     "progress",
     "results",
     "sample",
+    "table",
     "trial",
     "trials",
     "verdict",

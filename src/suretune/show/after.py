@@ -13,6 +13,7 @@ from suretune import phrases as p
 from suretune import typed
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
+from suretune.show.headline import causes, remarks
 
 SIDE_BY_SIDE = 84  # columns that two answers need beside each other
 WIDEST = 140  # columns that two answers are spread over
@@ -25,9 +26,12 @@ def verdict(report: Report, page: Path | str | None = None, to: Console | None =
     sign, word = p.verdict_word(report)
     style = STYLES.get(str(report.get("verdict")), "bold")
     put(to, Styled(f"{sign} {word}", style), safe(p.verdict_sentence(report), "bold"))
-    for reason in several(report, "reasons"):
-        put(to, pairs(to, [("-", safe(reason))]))
-    put(to, "", pairs(to, ((name, safe(value)) for name, value in p.figures(report))), "")
+    for reason, what, _ in causes(report):
+        put(to, pairs(to, [("-", safe(f"{reason}  {what}".rstrip()))]))
+    put(to, "", pairs(to, ((name, safe(value)) for name, value in p.figures(report))))
+    if more := remarks(report):
+        put(to, pairs(to, [("", safe(words(" ", "").join(more), "dim"))], 0))
+    put(to, "")
     for probe in p.first_answers(report):
         _answers(probe, to)
     if page is None and report.get("run"):

@@ -14,7 +14,7 @@ from suretune import phrases as p
 from suretune.config import Resolved
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
-from suretune.types import Finding
+from suretune.types import Finding, Text
 from suretune.words import say
 
 NOTED = ("C005", "C017")  # of which nothing has to be done: what was read how is enough
@@ -48,7 +48,12 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
 def _broken(fix: str, width: int) -> list[str]:
     """The commands that are cut in two by lines of this width: each is said again, whole."""
     lines = wrapped(safe(fix), width).plain.split("\n")
-    return [one for one in COMMAND.findall(fix) if not any(one in line for line in lines)]
+    return [one for one in commands_in(fix) if not any(one in line for line in lines)]
+
+
+def commands_in(fix: str) -> list[str]:
+    """The commands of a sentence that can be pasted as they stand."""
+    return COMMAND.findall(fix)
 
 
 def datasets(data: Report, to: Console | None = None) -> None:
@@ -153,3 +158,30 @@ def choices(resolved: Resolved, to: Console | None = None) -> None:
             grid.add_row(Styled(name, "cyan"), safe(p.setting(value), "bold"), said)
     if grid.row_count:
         put(to, grid, "")
+
+
+def conclusion(
+    good: bool, sentences: Sequence[Text], command: str, to: Console | None = None
+) -> None:
+    """A verdict of some sentences and what to type next, which is never cut into lines."""
+    to = to or results()
+    sign, style = ("✓", "bold green") if good else ("✗", "bold red")
+    joined = words(" ", "").join(map(say, sentences))
+    put(to, safe(f"{sign} {joined}", style))
+    if command:
+        put(to, Styled(words("Next:", "下一步："), "dim"))
+        put(to, safe(f"  {command}", "bold"), wrap=False)
+
+
+def table(rows: Sequence[tuple[str, str]], to: Console | None = None) -> None:
+    """Labels and what belongs to them."""
+    to = to or results()
+    put(to, pairs(to, ((name, safe(text)) for name, text in rows)), "")
+
+
+def lack(stops: bool, what: str, command: str, to: Console | None = None) -> None:
+    """Something that is missing, and the command for it, which is never cut into lines."""
+    to = to or results()
+    put(to, safe(f"{'✗' if stops else '·'} {what}", "bold red" if stops else "yellow"))
+    put(to, safe(f"  {command}", "bold"), wrap=False)
+    put(to, "")

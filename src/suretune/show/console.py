@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
@@ -15,7 +16,9 @@ from rich.text import Text as Styled
 
 from suretune.phrases import printable
 
-CLOSERS = frozenset(",.;:!?)]}%,。、;:!?)」』】》”’…")  # never begin a line
+CLOSERS = frozenset(",.;:!?)]}%，。、；：！？）」』】》”’…")  # never begin a line
+OPENERS = frozenset("([{（「『【《“‘")  # never end one
+NARROWEST, WIDEST = 40, 100  # columns between which plain text is wrapped
 
 
 def results() -> Console:
@@ -60,6 +63,21 @@ def pairs(to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2) -> R
     return Padding(grid, (0, 0, 0, indent))
 
 
+def columns() -> int:
+    """The terminal's width for plain text, COLUMNS included."""
+    return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes."""
+    return cell_len(text)
+
+
+def lines(text: str, width: int) -> list[str]:
+    """A plain text in lines of at most this many columns; wide characters count as two."""
+    return wrapped(Styled(printable(text)), width).plain.split("\n")
+
+
 def wrapped(text: Styled, width: int) -> Styled:
     """The text in lines of at most this many columns.
 
@@ -81,7 +99,9 @@ def _breaks(line: str, width: int) -> Iterator[int]:
     for index, char in enumerate(line):
         wide = cell_len(char) == 2
         after_wide = index > 0 and cell_len(line[index - 1]) == 2
-        if char not in CLOSERS and (wide or after_wide or line[index - 1 : index] == " "):
+        before = line[index - 1 : index]
+        kept = char in CLOSERS or before in OPENERS
+        if not kept and (wide or after_wide or before == " "):
             may = index
         column += cell_len(char)
         if column > width and char != " ":

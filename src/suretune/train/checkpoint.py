@@ -31,8 +31,8 @@ STATE = frozenset({OPTIMIZER, GENERATORS, SNAPSHOT, rundir.MANIFEST})  # no adap
 
 
 def save(
-    run: Path, step: int, learner: Learner, dress: Callable[[Path], None], about: Mapping[str, Any],
-    *, ends: bool = False,
+    run: Path, step: int, learner: Learner, dress: Callable[[Path, int], None],
+    about: Mapping[str, Any], *, ends: bool = False,
 ) -> Path:  # fmt: skip
     """Write `checkpoints/step-000040`, and where it lies; `dress` adds tokenizer, template, card.
 
@@ -45,7 +45,7 @@ def save(
     temporary.mkdir()
     try:
         save_adapter(learner.model, temporary)
-        dress(temporary)
+        dress(temporary, step)
         save_file(learner.adapters.state(), temporary / OPTIMIZER)
         save_file(generator_state(learner.device), temporary / GENERATORS)
         kept = learner.recovery.snapshot

@@ -7,6 +7,7 @@ from typing import Any
 
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
+from suretune.show.headline import net_loss
 from suretune.types import Text
 from suretune.verify.blocks import (
     Answer,
@@ -77,6 +78,7 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
 
     rows = [
         (words("right before → after", "训练前 → 训练后答对"), line(p.general_kept(report))),
+        (words("net", "净变化"), line(net_loss(report) or p.not_measured())),
         (words("of these", "其中"), line(_counts(general))),
         (
             words(

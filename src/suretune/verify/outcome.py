@@ -8,6 +8,7 @@ from typing import Any
 
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
+from suretune.show.headline import causes, remarks
 from suretune.verify.blocks import (
     Answer,
     Chart,
@@ -39,7 +40,8 @@ class Headline:
     sign: str
     word: str
     sentence: str
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[str, str, str], ...]  # code and name, what happened, what to do
+    remarks: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
 
 
@@ -50,7 +52,8 @@ def headline(report: Report) -> Headline:
         sign=sign,
         word=word,
         sentence=p.verdict_sentence(report),
-        reasons=tuple(str(reason) for reason in several(report, "reasons")),
+        reasons=tuple(causes(report)),
+        remarks=tuple(remarks(report)),
         figures=p.figures(report),
     )
 
@@ -90,14 +93,17 @@ def _mark(probe: Report, moment: str) -> Piece:
 
 
 def _required(probe: Report) -> Line:
-    """The words that the answer must and must not contain."""
+    """The words of which an answer must contain one, and those of which it must contain none."""
+    must, must_not = several(probe, "must"), several(probe, "must_not")
+    some = words("must contain at least one of ", "至少包含其一：")
+    one = words("must contain ", "必须包含：")
     parts: list[Piece] = []
-    for key, style, label in (
-        ("must", "must", words("must say", "必须包含")),
-        ("must_not", "must-not", words("must not say", "不得包含")),
+    for asked, style, label in (
+        (must, "must", some if len(must) > 1 else one),
+        (must_not, "must-not", words("must contain none of ", "不得包含：")),
     ):
-        for index, word in enumerate(several(probe, key)):
-            lead = (" · " if parts else "") + label + " " if index == 0 else ", "
+        for index, word in enumerate(asked):
+            lead = (" · " if parts else "") + label if index == 0 else " / "
             parts += [Piece(lead, "faint"), Piece(str(word), style)]
     return tuple(parts)
 
@@ -253,6 +259,8 @@ def _points(records: list[Any], key: str) -> tuple[Point, ...]:
 def _curves(report: Report) -> Section:
     steps = several(report, "steps")
     held = _points(several(report, "evals"), "held_out_loss")
+    if not part(report, "plan", "held_out") and all(y is None for _, y in held):
+        held = ()  # there was nothing to measure, which is no failure
     loss = [Series(words("training", "训练"), _points(steps, "loss"))]
     if held:
         loss.append(Series(words("held out", "留出"), held, dots=True))
@@ -260,6 +268,8 @@ def _curves(report: Report) -> Section:
     remark = words("nats per learned token", "每个学习 token 的奈特数")
     if held:
         remark += words("; ringed: held-out evaluations", ";带圈的点:留出数据评估")
+    elif several(report, "evals"):
+        remark += words("; held-out loss: not measured", "；留出数据的损失：未测量")
     at = [step for step, _ in held]
     peak = max((y for _, y in rate if y is not None), default=None)
     charts = (

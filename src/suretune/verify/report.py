@@ -92,6 +92,14 @@ def _clean(text: object) -> str:
     return escape(p.printable(text))
 
 
+def _ticked(text: str) -> str:
+    """What stands between backquotes is code."""
+    parts = _clean(text).split("`")
+    if len(parts) % 2 == 0:
+        return "`".join(parts)
+    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
+
+
 def _footer() -> str:
     return words(
         "This page is one file. It runs no script and asks nothing of any server.",
@@ -101,7 +109,13 @@ def _footer() -> str:
 
 def _headline(report: Report, top: Headline, run: str) -> str:
     kind = top.kind if top.kind in p.VERDICTS else "unknown"
-    reasons = "".join(f"<li>{_clean(reason)}</li>" for reason in top.reasons)
+    reasons = "".join(
+        f"<li><strong>{_clean(name)}</strong> {_ticked(what)}"
+        + (f'<p class="fix">{words("What to do: ", "怎么办：")}{_ticked(fix)}</p>' if fix else "")
+        + "</li>"
+        for name, what, fix in top.reasons
+    )
+    remarks = words(" ", "").join(map(_clean, top.remarks))
     figures = "".join(
         f"<div><dt>{_clean(name)}</dt><dd>{_piece(Piece(value))}</dd></div>"
         for name, value in top.figures
@@ -114,7 +128,9 @@ def _headline(report: Report, top: Headline, run: str) -> str:
         f'<h1><span class="word"><span class="sign">{_clean(top.sign)}</span> '
         f"{_clean(top.word)}{words('.', '。')}</span> {_clean(top.sentence)}</h1>\n"
         + (f'<ul class="reasons">{reasons}</ul>\n' if reasons else "")
-        + f'<dl class="figures">{figures}</dl>\n</header>\n'
+        + f'<dl class="figures">{figures}</dl>\n'
+        + (f'<p class="remarks">{remarks}</p>\n' if remarks else "")
+        + "</header>\n"
     )
 
 
@@ -223,8 +239,11 @@ def markdown(report: Report) -> str:
     """The same words for terminals, issues and model cards."""
     top = headline(report)
     lines = [f"# {_plain(top.sign)} {_plain(top.word)}", "", _plain(top.sentence), ""]
-    lines += [f"- {_plain(reason)}" for reason in top.reasons]
+    for name, what, fix in top.reasons:
+        lines.append(f"- **{_plain(name)}** {_plain(what)}".rstrip())
+        lines += [f"  {words('What to do: ', '怎么办：')}{_plain(fix)}"] if fix else []
     lines += ["", *(f"- {_plain(name)}: **{_plain(value)}**" for name, value in top.figures), ""]
+    lines += [*(_plain(remark) for remark in top.remarks), ""]
     for section in sections(report):
         lines += [f"## {_plain(section.title)}", ""]
         for block in section.blocks:

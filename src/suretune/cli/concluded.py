@@ -1,0 +1,76 @@
+"""The last lines of `check`: would `sft` start, what would it do, and what to type next."""
+
+from __future__ import annotations
+
+from suretune import phrases, show, typed
+from suretune.cli.parse import Command
+from suretune.model.memory import GIB
+from suretune.run.again import command_of
+from suretune.run.check import Checked
+from suretune.run.forecast import HALF, downloads_first, least_bytes, on_gpu
+from suretune.run.journal import Journal, Stopped
+from suretune.types import Text
+from suretune.words import say
+
+
+def next_command(command: Command) -> str:
+    """`sft` with the very options that were looked at."""
+    return command_of("sft", command.resolved, command.file)
+
+
+def would_start(checked: Checked, command: Command, journal: Journal) -> None:
+    """Nothing stops it: what it would do, on what, and the command."""
+    notes = len(journal.findings)
+    told = Text(
+        "`sft` would start: nothing here stops it" + (f" ({notes} noted above)." if notes else "."),
+        "检查通过：没有会让 `sft` 停止的问题" + (f"（上面有 {notes} 条提示）。" if notes else "。"),
+    )
+    parts = (told, _work(checked), _place(checked), downloads_first(checked))
+    sentences = [part for part in parts if part is not None]
+    show.conclusion(True, sentences, next_command(command))
+
+
+def would_not(stopped: Stopped, command: Command) -> None:
+    """Something stops it: which finding, and how to learn more about the first."""
+    codes = list(dict.fromkeys(finding.code for finding in stopped.findings))
+    told = Text(
+        f"`sft` would not start: {', '.join(codes)} above. Mend what is told there, then check"
+        " again.",
+        f"检查没有通过，`sft` 不会开始：见上面的 {'、'.join(codes)}。按其中的办法改好，"
+        "再检查一次。",
+    )
+    show.conclusion(False, [told], _mending(stopped))
+
+
+def _mending(stopped: Stopped) -> str:
+    """The first command that a finding advises, else the page of the first finding."""
+    for finding in stopped.findings:
+        for command in show.commands_in(say(finding.fix)):
+            return command
+    return typed.command("suretune", "explain", *[f.code for f in stopped.findings[:1]])
+
+
+def _work(checked: Checked) -> Text:
+    plan = checked.plan
+    rows, held, updates = (phrases.count(n) for n in (plan.rows, plan.held_out, len(plan.updates)))
+    bound = bool(plan.probe_steps)  # it ends by itself once the answers are right
+    kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
+    return Text(
+        f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates"
+        f" ({phrases.count(plan.tokens)} tokens), then proves the result.",
+        f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新"
+        f"（{phrases.count(plan.tokens)} 个 token），然后验证结果。",
+    )
+
+
+def _place(checked: Checked) -> Text | None:
+    if not on_gpu(checked):
+        return Text("It computes on the CPU.", "在 CPU 上计算。")
+    least = least_bytes(checked, HALF)
+    if least is None:
+        return Text("It computes on the GPU.", "在 GPU 上计算。")
+    needed = f"{least[0] / GIB:.1f} GiB"
+    return Text(
+        f"It computes on the GPU and needs at least {needed} of its memory (forecast).",
+        f"在 GPU 上计算，显存至少需要 {needed}（预测值）。",
+    )

@@ -1,0 +1,81 @@
+"""Help that fits the terminal: wide characters count as two, whatever the language."""
+
+from __future__ import annotations
+
+import argparse
+
+from suretune import show
+from suretune.types import Text
+from suretune.words import say
+
+USAGE = Text("usage: ", "用法：")
+BEHIND = Text("[--option value ...]", "[--参数 取值 ...]")
+TITLES = {
+    "options": Text("Options", "通用参数"),
+    "positional arguments": Text("Arguments", "位置参数"),
+    "Model": Text("Model", "模型"),
+    "Data": Text("Data", "数据"),
+    "LoRA": Text("LoRA", "LoRA"),
+    "Schedule": Text("Schedule", "训练安排"),
+    "Engine": Text("Engine", "计算"),
+    "Proof": Text("Proof", "验证"),
+    "Run": Text("Run", "运行"),
+    "Answers": Text("Answers", "回答"),
+    "Server": Text("Server", "服务"),
+}
+METAVARS = {
+    "TEXT": Text("TEXT", "文本"),
+    "N": Text("N", "整数"),
+    "X": Text("X", "数值"),
+}
+HELP = Text("show this help and exit", "显示本帮助")
+SIDE = 24  # columns of the flags, where there is room beside them
+ROOMY = 64  # columns from which there is
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but for how its help is put into lines."""
+
+    def format_help(self) -> str:
+        width = show.columns()
+        words = (self.prog, self._behind_verb(), say(BEHIND))
+        usage = f"{say(USAGE)}{' '.join(filter(None, words))}"
+        parts = [*show.lines(usage, width), "", *show.lines(self.description or "", width)]
+        for group in self._action_groups:
+            shown = [one for one in group._group_actions if one.help is not argparse.SUPPRESS]
+            shown = [one for one in shown if one.option_strings]
+            if shown:
+                title = TITLES.get(group.title or "", Text(group.title or "", group.title or ""))
+                parts += ["", say(Text(f"{title.en}:", f"{title.zh}："))]
+            for action in shown:
+                parts += _entry(action, width)
+        return "\n".join(line.rstrip() for line in parts) + "\n"
+
+    def _behind_verb(self) -> str:
+        named = (action for action in self._actions if not action.option_strings)
+        return " ".join(str(action.metavar) for action in named)
+
+
+def entry(head: str, about: str, width: int, side: int = SIDE) -> list[str]:
+    """A name and what is said of it, beside it or under it, in lines of at most `width`."""
+    names = [f"  {line}" for line in show.lines(head, width - 2)]
+    at = side if width >= ROOMY else 6
+    said = [" " * at + line for line in show.lines(about, width - at)] if about else []
+    last = names[-1]
+    if said and width >= ROOMY and show.cells(last) <= at - 2:
+        said[0] = last + " " * (at - show.cells(last)) + said[0].lstrip()
+        names = names[:-1]
+    return names + said
+
+
+def _entry(action: argparse.Action, width: int) -> list[str]:
+    value = "" if action.nargs == 0 else _value(action)
+    head = ", ".join(action.option_strings) + (f" {value}" if value else "")
+    about = say(HELP) if isinstance(action, argparse._HelpAction) else action.help or ""
+    return entry(head, about.replace("%%", "%"), width)
+
+
+def _value(action: argparse.Action) -> str:
+    name = str(action.metavar or action.dest.upper())
+    shown = say(METAVARS.get(name, Text(name, name)))
+    return f"{shown} ..." if action.nargs in ("*", "+") else shown

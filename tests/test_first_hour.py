@@ -1,0 +1,276 @@
+"""The first hour: init, check, explain and help as a newcomer meets them, in both languages."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from conftest import write_rows
+from suretune import rundir, words
+from suretune.cli import VERBS, main
+from suretune.cli.parse import parse
+from suretune.cli.verbs import OWN
+from suretune.config import Resolved
+from suretune.guards import all_guards
+from suretune.guards.finding_by_words import by_words, page_of
+from suretune.run.again import command_of
+from suretune.run.naming import languages_meant, names_meant, quoted
+from suretune.run.onward import change_for, next_commands, once_mended
+
+BOTH = ("zh", "en")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("SURETUNE_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def rows_of(file: Path) -> list[str]:
+    return [json.loads(line)["output"] for line in file.read_text("utf-8").splitlines()]
+
+
+# --- init ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["Star", "Lab"], ["Star Lab"]),
+        (["小", "光", "亮"], ["小 光 亮"]),
+        (["星海实验室", "Star", "Lab"], ["星海实验室", "Star Lab"]),
+        (["Star", "Lab", "星海", "实验室"], ["Star Lab", "星海 实验室"]),
+        (["Star", "星海", "Lab"], ["Star 星海 Lab"]),
+        (["小光", "小亮"], ["小光 小亮"]),
+        (["O'Neil", "Labs", "&", "Co"], ["O'Neil Labs & Co"]),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--name", "--author"])
+def test_a_name_that_lost_its_quotes_stops_with_the_quotes_written_in(
+    said: list[str], meant: list[str], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {"--name": "--author", "--author": "--name"}[flag]
+    assert main(["init", "identity", flag, *said, other, "Glow", "小光", "--json"]) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "C018" and not list(Path().iterdir())
+    typed = shlex.split(finding["fix"]["en"].split("`")[1])
+    at = typed.index(flag) + 1
+    assert typed[at : at + len(meant)] == meant
+    assert main(typed[1:]) == 0  # obeyed, it works, and says the names back
+    out = capsys.readouterr().out
+    assert all(name in out for name in meant) and rows_of(Path("identity.jsonl"))
+
+
+def test_two_names_go_to_their_languages_wherever_they_stand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert names_meant(["Glow", "小光"], BOTH) == ("小光", "Glow")
+    assert names_meant(["小光", "Glow"], ("en", "zh")) == ("Glow", "小光")
+    assert names_meant(["Glow", "Glow"], BOTH) == names_meant(["Glow"], BOTH) == ("Glow",)
+    assert quoted(["小光", "Glow"], BOTH) == ["小光", "Glow"]
+    said = ["init", "identity", "--name", "Glow", "小光", "--author", "星海实验室", "Star Lab"]
+    assert main([*said, "--lang", "zh,en"]) == 0
+    out = capsys.readouterr().out
+    assert "小光 / 星海实验室" in out and "Glow / Star Lab" in out
+    assert "60" in out and "50" in out
+    told = rows_of(Path("identity.jsonl"))
+    assert not any("Glow" in row and "星海" in row for row in told)
+    assert out.rstrip().splitlines()[-1].startswith("suretune sft --model pocket --dataset")
+
+
+def test_a_chinese_name_alone_makes_chinese_rows_alone() -> None:
+    assert languages_meant((), {"--name": ["小光"], "--author": ["星海"]}) == ("zh",)
+    assert languages_meant((), {"--name": ["小光"], "--author": ["Star Lab"]}) == BOTH
+    assert languages_meant(("en，zh",), {"--name": ["小光"]}) == ("en", "zh")
+    assert main(["init", "identity", "--name", "小光", "--author", "星海"]) == 0
+    assert all(re.search("[\u4e00-\u9fff]", row) for row in rows_of(Path("identity.jsonl")))
+
+
+def test_files_that_are_there_are_left_and_another_folder_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = ["init", "identity", "--name", "Glow", "--author", "Star Lab"]
+    assert main(said) == 0
+    before = Path("identity.jsonl").read_bytes()
+    capsys.readouterr()
+    assert main([*said, "--json"]) == 4
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "S040" and Path("identity.jsonl").read_bytes() == before
+    elsewhere, onward = finding["fix"]["zh"].split("`")[1::2]
+    assert main(shlex.split(elsewhere)[1:]) == 0
+    assert Path("identity-2/identity.jsonl").read_bytes() == before
+    assert main(["check", *shlex.split(onward)[2:]]) == 0
+
+
+# --- check --------------------------------------------------------------------------------------
+
+
+def test_a_check_ends_with_a_verdict_and_the_command_of_its_own_flags(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = write_rows(Path("my rows.jsonl"), [{"instruction": f"{i}?", "output": "A."}
+                                              for i in range(20)])  # fmt: skip
+    Path("o.yaml").write_text("lora_rank: 4\n")
+    flags = ["--model", "pocket", "--dataset", str(rows), "--system", "-v 'x'", "--lr=1e-3",
+             "--config", "o.yaml", "--preview", "0"]  # fmt: skip
+    if main(["check", "--lang", "zh", *flags]) != 0:
+        pytest.fail(capsys.readouterr().out)
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    typed = shlex.split(lines[-1])
+    assert typed[:2] == ["suretune", "sft"] and lines[-2] == "下一步："
+    assert any(line.startswith("✓ 检查通过") for line in lines)
+    (verb,) = [v for v in VERBS if v.name == "sft"]
+    again = parse(verb, typed[2:], OWN.get("sft", {}))
+    before = parse(verb, flags, OWN.get("sft", {}))
+    assert not again.faults and again.file == "o.yaml"
+    assert again.resolved.with_values("flag", preview=0).config == before.resolved.config
+
+
+def test_a_check_that_refuses_says_so_last(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--model", "pocket", "--dataset", "gone.jsonl", "--lang", "en"]) == 3
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    assert lines[-1] == "  suretune explain D001"
+    assert any(line.startswith("✗ `sft` would not start: D001") for line in lines)
+
+
+# --- after a failure ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["R002", "R003", "R004", "R014", "R006", "T001"])
+@pytest.mark.parametrize("made", [3, 40])
+def test_after_a_failure_the_next_command_changes_something(
+    code: str, made: int, tmp_path: Path
+) -> None:
+    from suretune.run.folder import write_config
+
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", dataset=("r.jsonl",), output_dir="out", num_train_epochs=3.0
+    )
+    settled = asked.with_values("auto: usual", learning_rate=0.002)
+    change = change_for([f"{code} x"], settled, 256, 40, made)
+    assert change is not None
+    run = tmp_path / "out"
+    run.mkdir()
+    write_config(run / "config.yaml", settled)
+    rundir.write_json(run / "run.json", {"folder": str(tmp_path)})
+    kept = {"option": change.option, "value": change.value, "why": {"en": "a", "zh": "b"}}
+    stopped = code.startswith("T")
+    nexts = once_mended(run, kept, [code]) if stopped else next_commands(
+        run, "not-verified", kept, [code])  # fmt: skip
+    typed = shlex.split(nexts[0]["command"])
+    (verb,) = [v for v in VERBS if v.name == "sft"]
+    again = parse(verb, typed[2:], {})
+    assert typed[:2] == ["suretune", "sft"] and not again.faults
+    assert again.resolved.config.run.output_dir == "out-2"
+    same = again.resolved.with_values("flag", output_dir="out")
+    assert same.config != asked.config and same.origins[change.option] == "flag"
+    assert command_of("sft", same) != command_of("sft", asked)
+
+
+def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:
+    asked = Resolved.default().with_values("flag", learning_rate=1e-5)
+    change = change_for(["R003 probes-failed"], asked, 256, 40, 40)
+    assert change and change.option == "learning_rate" and change.value > 1e-3
+    assert change_for(["R018 forgetting-not-measured"], asked, 256, 40, 40) is None
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "spoken"),
+    [
+        ({}, "en"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "zh_CN:en"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LANGUAGE": "en_US:zh"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": "de:fr"}, "en"),
+        ({"SURETUNE_LANG": "zh_CN.UTF-8", "LANGUAGE": "en"}, "zh"),
+        ({"SURETUNE_LANG": "Chinese"}, "zh"),
+        ({"SURETUNE_LANG": "cn"}, "zh"),
+        ({"SURETUNE_LANG": "EN_us", "LANG": "zh_CN"}, "en"),
+        ({"SURETUNE_LANG": "klingon", "LANG": "zh_TW"}, "zh"),
+    ],
+)
+def test_the_language_is_found_where_it_is_wished(
+    env: dict[str, str], spoken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    words.choose(None)
+    assert words.language() == spoken
+    words.choose("zh-CN")
+    assert words.language() == "zh"
+    words.choose(None)
+
+
+@pytest.mark.parametrize("guard", all_guards(), ids=lambda g: g.code)
+def test_a_page_is_in_one_language(guard: object, capsys: pytest.CaptureFixture[str]) -> None:
+    code = guard.code  # type: ignore[attr-defined]
+    page = page_of(code)
+    assert page and page.zh.startswith(f"{code} ") and page.en.startswith(f"{code} ")
+    assert "What it looks at" in page.en and "看什么" in page.zh
+    assert "看什么" not in page.en and "Why it matters" not in page.zh
+
+
+FOUND = {
+    "过拟合": {"R010", "R012", "R013"}, "显存": {"S019", "T004"}, "OOM": {"S019"},
+    "显存不足": {"S019"}, "loss nan": {"T001"}, "NaN": {"T001", "R005"},
+    "forgetting": {"R004", "R018"}, "灾难性遗忘": {"R004", "R018"}, "repeats": {"D015", "S023"},
+    "复读机": {"S023"}, "乱码": {"D002", "D026"}, "学习率": {"S024"}, "learning rate": {"S024"},
+    "磁盘": {"S016"}, "overfitting": {"R012", "R013"}, "截断": {"D004", "D025"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", FOUND)
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_explain_finds_by_words(asked: str, lang: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", *asked.split(), "--lang", lang]) == 0
+    out = capsys.readouterr().out
+    listed = set(re.findall(r"\b([CDPSTRV]\d{3})\b", out))
+    assert FOUND[asked] & listed, listed
+    assert bool(re.search("[\u4e00-\u9fff]", out)) == (lang == "zh")
+    words.choose(None)
+
+
+def test_what_nobody_knows_lists_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    for asked in ("D999", "qqqq", "数据格式不对", "out-of-memry"):
+        assert main(["explain", asked, "--lang", "zh"]) in (0, 2)
+        said = capsys.readouterr()
+        assert re.search(r"^[CDPSTRV]\d{3} ", said.out + said.err, re.M), asked
+    assert by_words("") == []
+    words.choose(None)
+
+
+# --- help ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("verb", [None, *VERBS], ids=lambda v: v.name if v else "suretune")
+def test_help_fits_the_terminal(
+    verb: object, lang: str, width: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(width))
+    typed = ["--lang", lang, *([verb.name] if verb else []), "--help"]  # type: ignore[attr-defined]
+    try:
+        assert main(typed) == 0
+    except SystemExit as ended:
+        assert ended.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    whole = [line for line in lines if max(map(cell_len, line.split()), default=0) <= width - 8]
+    assert max(map(cell_len, whole)) <= width
+    assert not [line for line in lines if line.lstrip()[:1] in tuple("，。：；）、")]
+    assert not any(word in "\n".join(lines) for word in ("usage:", "options:") if lang == "zh")
+    words.choose(None)
