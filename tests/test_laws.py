@@ -18,6 +18,7 @@ from conftest import suretune
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
+from suretune.data.plan import learning_rate
 from suretune.model import fused
 from suretune.model.attention import PACKED
 from suretune.model.batch import make_pass, pad_pass, passes, token_losses
@@ -34,7 +35,7 @@ from suretune.train.adapters import Adapters
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
 from suretune.train.graph import Size, choose_buckets, up
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
-from suretune.types import Sample
+from suretune.types import Sample, Schedule
 from suretune.verify.reload import Prover
 
 CPU = torch.device("cpu")
@@ -241,6 +242,19 @@ def test_l7_the_log_adds_up_to_the_plan(trained: Path) -> None:
             assert made[key] == update[key]
     assert sum(update["tokens"] for update in planned) == plan["tokens"]
     assert sum(update["learned"] for update in planned) == plan["learned"]
+
+
+def test_once_all_passed_the_rate_fell_to_nothing_before_it_was_asked_again(trained: Path) -> None:
+    asked = [line for line in lines(trained / "evals.jsonl") if line["asked"]]
+    first, last = asked[-2]["step"], asked[-1]["step"]
+    assert asked[-2]["proven"] and asked[-1]["proven"], "two in a row confirm it"
+    plan, steps = rundir.read_json(trained / "plan.json"), lines(trained / "steps.jsonl")
+    assert first + 8 <= last == steps[-1]["step"] < len(plan["updates"])
+    schedule = Schedule(**plan["schedule"])
+    for line in steps:
+        step = line["step"]
+        share = 1.0 if step <= first else (last - step + 1) / (last - first)
+        assert line["learning_rate"] == pytest.approx(learning_rate(schedule, step) * share)
 
 
 def test_l6_reloaded_is_what_was_in_memory(trained: Path) -> None:

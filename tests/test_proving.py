@@ -27,7 +27,7 @@ from suretune.model.batch import make_pass, token_logits
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
 from suretune.run.budget import Clock, fitting
-from suretune.run.evaluate import best_of, confirmed, stale
+from suretune.run.evaluate import COOLED, Cooling, best_of, confirmed, cooling, stale
 from suretune.run.fit import SETTLED, _settled
 from suretune.run.flags import parse_seconds
 from suretune.run.journal import Journal, Stopped
@@ -173,6 +173,22 @@ def test_a_run_does_not_settle_where_the_next_question_may_confirm() -> None:
     assert why is not None
     assert "passed after update 20, and again after update 24" in why.en
     assert "第 20 次更新后" in why.zh and "第 24 次更新后" in why.zh
+
+
+def test_once_everything_passed_the_rate_falls_until_it_is_asked_again() -> None:
+    asked_after = range(4, 84, 4)
+    whole = look(12, 10, 0.1, proven=True)
+    found = cooling([look(8, 9), whole], asked_after)
+    assert found == Cooling(12, 12 + COOLED) and found.end in asked_after
+    shares = [found.share(step) for step in range(13, found.end + 1)]
+    assert shares[0] == 1.0 and shares[-1] == pytest.approx(1 / COOLED)
+    assert shares == sorted(shares, reverse=True)
+    assert cooling([whole], [10, 14, 18]) == Cooling(12, 18), "the plan's end ends it"
+    assert cooling([whole], [4, 12]) is None, "nothing comes after it"
+    assert cooling([whole, look(20, 9)], asked_after) is None, "it fails again: the rate is back"
+    assert cooling([whole, look(20, 10, proven=True)], asked_after) is None, "it is confirmed"
+    assert cooling([], asked_after) is cooling([look(4, 9)], asked_after) is None
+    assert cooling([whole, Evaluation(16, 2.0)], asked_after) == found, "a loss asks nothing"
 
 
 def test_a_loss_is_never_compared_with_none() -> None:

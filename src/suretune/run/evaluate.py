@@ -29,6 +29,7 @@ from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
 CHANCE = 0.05  # so unlikely a loss of general answers is one
+COOLED = 8  # updates at least, over which the rate falls to nothing once everything passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,37 @@ def confirmed(found: Sequence[Evaluation]) -> bool:
     """Whether the last two in a row are whole: once can be luck (docs/architecture.md)."""
     last = comparable(found)[-2:]
     return len(last) == 2 and all(map(whole, last))
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """Everything passed after update `begun`: from there the rate falls, to be asked after `end`.
+
+    Weights that are left at a high rate are where its noise last threw them; the same rows at a
+    falling rate settle (docs/architecture.md has what that keeps).
+    """
+
+    begun: int
+    end: int
+
+    def share(self, step: int) -> float:
+        """Of the schedule's rate, at update `step` (`begun` < step): linear, 1 / n in the last."""
+        return (self.end - step + 1) / (self.end - self.begun)
+
+
+def cooling(found: Sequence[Evaluation], asked_after: Sequence[int]) -> Cooling | None:
+    """What has begun by these evaluations, none of them later; None while something still fails.
+
+    asked_after: the updates after which probes may be asked, in order; the last ends the plan.
+    """
+    ranked = comparable(found)
+    if not ranked or not whole(ranked[-1]) or confirmed(found):
+        return None
+    begun = ranked[-1].step
+    later = [step for step in asked_after if step > begun]
+    if not later:
+        return None
+    return Cooling(begun, next((s for s in later if s >= begun + COOLED), later[-1]))
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:

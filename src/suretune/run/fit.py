@@ -27,7 +27,17 @@ from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import FAMILIES, shape_of
 from suretune.run.anchors import with_stand_ins
 from suretune.run.check import Checked
-from suretune.run.evaluate import Judge, best_of, comparable, confirmed, point_best, stale, whole
+from suretune.run.evaluate import (
+    Cooling,
+    Judge,
+    best_of,
+    comparable,
+    confirmed,
+    cooling,
+    point_best,
+    stale,
+    whole,
+)
 from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
 from suretune.run.hardware import hardware
@@ -81,6 +91,16 @@ class Fit:
     def samples(self) -> Sequence[Sample]:
         """What updates are made of: the rows, then every use of an anchor."""
         return self.checked.samples
+
+    @property
+    def cooling(self) -> Cooling | None:
+        """Under way by what was asked so far, so a resumed run knows it, too."""
+        return cooling(self.evals, self.checked.plan.probe_steps)
+
+    def share(self, step: int) -> float:
+        """Of the schedule's rate, at update `step`."""
+        found = self.cooling
+        return found.share(step) if found and found.begun < step <= found.end else 1.0
 
 
 def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
@@ -180,7 +200,7 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
 
 def _updates(job: Fit, watcher: Watcher, done: int) -> int | None:
     """Train to the end; or to an update that is refused, and where to begin again then."""
-    with closing(train(job.learner, job.samples, job.checked.plan, done)) as events:
+    with closing(train(job.learner, job.samples, job.checked.plan, done, job.share)) as events:
         for event in within_memory(job, events):
             if isinstance(event, Proposed):
                 again = again_from(job, event.record)
@@ -208,7 +228,7 @@ def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
     """Evaluate and save where the plan says so; True when training is over early."""
     plan, step = job.checked.plan, event.record.step
     better = False
-    if (job.held_out and step in plan.eval_steps) or step in plan.probe_steps:
+    if (job.held_out and step in plan.eval_steps) or _asks(job, step):
         better = _evaluate(job, step, watcher)
     why = _settled(job) if step < plan.schedule.total else None
     if step in plan.save_steps or why or job.signals or better:
@@ -247,13 +267,20 @@ def _settled(job: Fit) -> Text | None:
     return None
 
 
+def _asks(job: Fit, step: int) -> bool:
+    """Whether probes are asked now: while the rate falls, not before it has fallen."""
+    found = job.cooling
+    waits = found is not None and found.begun < step < found.end
+    return step in job.checked.plan.probe_steps and not waits
+
+
 def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
     """Measure and write down; whether this is a checkpoint to keep: the best so far."""
     engine, plan = job.learner.engine, job.checked.plan
     due = step in plan.eval_steps or step == 0
     loss = engine.mean_loss(job.held_out) if job.held_out and due else None
     found = Evaluation(step, loss)
-    if step in plan.probe_steps:
+    if _asks(job, step):
         found = job.judge.look(engine, step, loss)
     if loss is None and not found.asked:
         return False

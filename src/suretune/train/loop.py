@@ -81,9 +81,16 @@ class Learner:
 
 
 def train(
-    learner: Learner, samples: Sequence[Sample], plan: Plan, done: int
+    learner: Learner,
+    samples: Sequence[Sample],
+    plan: Plan,
+    done: int,
+    share: Callable[[int], float] = lambda step: 1.0,
 ) -> Generator[Proposed | Applied]:
-    """Updates `done` + 1 to the last of the plan, without the rows that were left out."""
+    """Updates `done` + 1 to the last of the plan, without the rows that were left out.
+
+    share: of the schedule's rate, asked just before each update.
+    """
     if lacking := learner.engine.prepare(samples, plan, done):
         learner.notes.append(lacking)
     recovery = learner.recovery
@@ -91,7 +98,7 @@ def train(
         keep_state(learner, done)
     for planned in plan.updates[done:]:
         update = without(planned, samples, recovery.left_out)
-        rate = learning_rate(plan.schedule, update.step) * recovery.rate_scale
+        rate = learning_rate(plan.schedule, update.step) * recovery.rate_scale * share(update.step)
         record = _propose(learner, samples, plan, update, rate)
         yield Proposed(record)
         if recovery.is_due(record):  # nothing is applied yet: the state that gave it is still here
