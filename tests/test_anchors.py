@@ -363,7 +363,7 @@ def sample(line: int, length: int) -> Sample:
 
 
 ROWS = [sample(n, 8 + 3 * n) for n in range(25)]
-GIVEN = [sample(100 + n, 6 + n) for n in range(21)]
+GIVEN = [sample(100 + n, 6 + n) for n in range(30)]
 
 
 def plan_of(**asked: Any) -> Plan:

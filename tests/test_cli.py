@@ -66,7 +66,7 @@ def test_flags_are_read(words: tuple[str, ...], expected: dict[str, object]) -> 
         (("--model",), "bad-value"),
         (("--dataset",), "bad-value"),
         (("stray",), "stray-argument"),
-        (("--dataset", "x", " #", "note", "--dry_run", "true"), "stray-argument"),
+        (("--dataset", "x", " #", "note", "--dry_run", "true"), "words-mended"),
         (("--config", "/nowhere.yaml"), "bad-config-file"),
     ],
 )
@@ -170,22 +170,22 @@ def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> Non
 
 def test_infer_takes_a_run_a_checkpoint_or_a_choice(trained: Path) -> None:
     step, last = rundir.checkpoints(trained)[-1]
-    ways = [
-        ("--adapters", trained),
-        ("--adapter_dir", trained),
+    published = [("--adapters", trained), ("--adapter_dir", trained)]
+    whole = [  # a checkpoint has all of its strength, what is published its dose of it
         ("--adapters", last),
         ("--adapters", trained, "--checkpoint", "last"),
         ("--adapters", trained, "--checkpoint", step, "--stream", "false"),
     ]
-    said = set()
-    for words in ways:
+    said = dict[str, set[str]](published=set(), whole=set())
+    for words in (*published, *whole):
         done = subprocess.run(
             [sys.executable, "-m", "suretune", "infer", *map(str, words)],
             input="你是谁？\n", capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        said.add(done.stdout)
-    assert len(said) == 1 and ("小光" in said.pop())
+        said["published" if words in published else "whole"].add(done.stdout)
+    assert [len(answers) for answers in said.values()] == [1, 1]
+    assert all("小光" in answer for answers in said.values() for answer in answers)
     done = suretune("infer", "--adapters", trained, "--checkpoint", "7", "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and stands(last.name, finding["what"]["en"])

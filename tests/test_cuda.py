@@ -220,13 +220,13 @@ def test_a_captured_pass_of_both_kinds_is_the_pass_alone(on_host: bool) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("words", [61, 4096, 152_064])
-def test_the_divergences_kernel_is_the_formula(dtype: torch.dtype, words: int) -> None:
+def test_the_kernel_of_jeffreys_divergence_is_the_formula(dtype: torch.dtype, words: int) -> None:
     torch.manual_seed(0)
     logits, base = (torch.randn(7, words, device="cuda").mul(3).to(dtype) for _ in range(2))
     factors = torch.rand(7, device="cuda")
     slopes = logits.cpu()
-    nats = ops.divergence(slopes, base.cpu(), factors.cpu())
-    assert gap(ops.divergence(logits, base, factors).cpu(), nats) < 1e-5
+    nats = ops.jeffreys(slopes, base.cpu(), factors.cpu())
+    assert gap(ops.jeffreys(logits, base, factors).cpu(), nats) < 1e-5
     assert gap(logits.cpu().float(), slopes.float()) < (1e-5 if dtype == torch.float32 else 1e-2)
 
 

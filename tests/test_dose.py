@@ -36,7 +36,7 @@ from suretune.pocket import MODEL
 from suretune.run import dose as dosing
 from suretune.run import evaluate
 from suretune.run.compose import Trained, publish, train_only
-from suretune.run.dose import FILE, GRID, Dose, choose_dose, fold, looks_ahead, smallest
+from suretune.run.dose import FILE, GRID, MARGIN, Dose, choose_dose, fold, looks_ahead, smallest
 from suretune.run.evaluate import on_the_way
 from suretune.run.journal import Journal
 from suretune.run.prove import EXACT, publish_adapter
@@ -70,9 +70,9 @@ def asked_of(passes: Asked, holds: Asked) -> tuple[float, list[float], list[floa
 
 
 @pytest.mark.parametrize("least", GRID)
-def test_one_step_above_the_least_dose_that_passes(least: float) -> None:
+def test_a_margin_above_the_least_dose_that_passes(least: float) -> None:
     chosen, probes, everything = asked_of(lambda dose: dose >= least, lambda dose: dose >= least)
-    assert chosen == GRID[min(GRID.index(least) + 1, len(GRID) - 1)]
+    assert chosen == GRID[min(GRID.index(least) + MARGIN, len(GRID) - 1)]
     assert len(probes) == len(set(probes)) == 3 and 1.0 not in probes
     assert everything == ([] if chosen == 1.0 else [chosen]), "what is published, and no other"
 
@@ -83,13 +83,13 @@ def test_whatever_passes_what_is_published_was_seen_to_pass() -> None:
     for passing, holding in product(subsets, subsets):
         chosen, probes, everything = asked_of(passing.__contains__, holding.__contains__)
         assert chosen == 1.0 or chosen in holding & set(everything)
-        assert len(set(probes)) + len(set(everything)) == len(probes) + len(everything) <= 6
+        assert len(set(probes)) + len(set(everything)) == len(probes) + len(everything) <= 5
 
 
-def test_where_the_step_more_does_not_hold_the_next_may() -> None:
+def test_where_the_margin_does_not_hold_the_next_may() -> None:
     assert asked_of(lambda dose: dose >= 0.4, lambda dose: dose >= 0.7)[0] == 0.7
     chosen, _, everything = asked_of(lambda dose: dose >= 0.4, lambda dose: dose >= 0.8)
-    assert chosen == 1.0 and everything == [0.5, 0.6, 0.7]
+    assert chosen == 1.0 and everything == [0.6, 0.7]
 
 
 # --- what is folded -------------------------------------------------------------------------------
@@ -219,10 +219,10 @@ def chosen_by(run: Path, fake: Fake, **about: Any) -> Dose:
 def test_the_kept_checkpoint_is_searched_and_what_was_tried_is_told(tmp_path: Path) -> None:
     fake = Fake(0.5)
     found = chosen_by(tmp_path, fake)
-    assert found.value == 0.6 and fake.asked == [0.6, 0.4, 0.5, 0.6]
-    assert [one.dose for one in found.tried] == [1.0, 0.6, 0.4, 0.5]
-    assert [one.leaked for one in found.tried] == [5, 6, None, None]
-    assert found.found is not None and found.found.dose == 0.6
+    assert found.value == 0.7 and fake.asked == [0.6, 0.4, 0.5, 0.7]
+    assert [one.dose for one in found.tried] == [1.0, 0.6, 0.4, 0.5, 0.7]
+    assert [one.leaked for one in found.tried] == [5, None, None, None, 7]
+    assert found.found is not None and found.found.dose == 0.7
 
 
 def test_what_is_not_proven_keeps_all_of_its_strength(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_what_rows_teach_beside_an_identity_is_not_given_up(tmp_path: Path) -> N
     assert found.value == 1.0 and not learned.asked and learned.measured == [1.0, 0.6, 0.8, 0.9]
     too_far = Fake(0.3, loss=lambda dose: abs(dose - 0.5))
     found = chosen_by(tmp_path / "b", too_far, identity=False, held_out=("row",))
-    assert found.value == 0.4 and found.found is not None and found.found.held_out_loss is not None
+    assert found.value == 0.5 and found.found is not None and found.found.held_out_loss is not None
     unknown = Fake(0.3)
     assert chosen_by(tmp_path / "c", unknown, identity=False) == Dose() and not unknown.asked
 
@@ -261,7 +261,7 @@ def test_what_was_chosen_stays_chosen_for_the_same_weights_only(tmp_path: Path) 
     asked = len(fake.asked)
     assert choose_dose(job, kept, Silence(), lambda: None) == first and len(fake.asked) == asked
     (kept / WEIGHTS).write_bytes(b"others")
-    fake.passes = 0.8
+    fake.passes = 0.7
     assert choose_dose(job, kept, Silence(), lambda: None).value == 0.9
     job.evals = []
     (kept / WEIGHTS).write_bytes(b"unproven")

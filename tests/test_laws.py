@@ -29,6 +29,7 @@ from suretune.model.lora import attach, trainable
 from suretune.model.stack import make_stack
 from suretune.options import LoraOptions
 from suretune.run.check import Checked, check
+from suretune.run.evaluate import COOLED
 from suretune.run.journal import Journal
 from suretune.train import engine as engine_module
 from suretune.train.adapters import Adapters
@@ -249,7 +250,7 @@ def test_once_all_passed_the_rate_fell_to_nothing_before_it_was_asked_again(trai
     first, last = asked[-2]["step"], asked[-1]["step"]
     assert asked[-2]["proven"] and asked[-1]["proven"], "two in a row confirm it"
     plan, steps = rundir.read_json(trained / "plan.json"), lines(trained / "steps.jsonl")
-    assert first + 8 <= last == steps[-1]["step"] < len(plan["updates"])
+    assert first + COOLED <= last == steps[-1]["step"] < len(plan["updates"])
     schedule = Schedule(**plan["schedule"])
     for line in steps:
         step = line["step"]

@@ -239,7 +239,7 @@ def test_held_out_phrasings_stand_nowhere_else(lang: str) -> None:
         plain(row["instruction"])
         for row in real_rows.many(5000, ["N"], ["A"], [lang], 1)
     }  # fmt: skip
-    anchored = {plain(question) for question in anchors.questions()}
+    anchored = {plain(q.messages[-1].content) for q in anchors.general_questions()}
     assert not asked & (rows | probes | general | wide | anchored | known_questions())
 
 

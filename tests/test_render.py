@@ -341,7 +341,7 @@ def test_a_run_keeps_the_day_of_its_prompts(
     run, adapter = tmp_path / "run", tmp_path / "run" / "adapter"
     adapter.mkdir(parents=True)
     begin(run, checked)
-    dresser(checked, "")(adapter)
+    dresser(checked, "")(adapter, 1)
     question = (Message("user", "Who are you?"),)
     then = checked.tokenizer.render(question, prompt=True)
     assert then.startswith("22 Nov 2026<|im_start|>")

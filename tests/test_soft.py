@@ -69,7 +69,8 @@ def by_the_formula(model: Any, given: list[Sample]) -> float:
                 now = q[place - 1]
                 nats = -now[row.ids[place]].log()
                 if row.soft:
-                    nats = (p[place - 1] * (p[place - 1] / now).log()).sum()
+                    then = p[place - 1]
+                    nats = (then * (then / now).log() + now * (now / then).log()).sum() / 2
                 whole = whole + nats * span.weight / WEIGHT
     whole.backward()  # type: ignore[no-untyped-call]
     return float(whole.detach())

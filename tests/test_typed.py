@@ -26,7 +26,7 @@ ARTICLES = {
     "the fourth": S3.replace("{c}", ""),
 }
 NOTES = S3.replace("{c}", "# 减少一些 ")
-LINES = 25  # that a pasted command may cost on the screen, tables apart
+LINES = 26  # that a pasted command may cost on the screen, tables apart
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers l
 the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
-ANCHORS_A_ROW = 0.5  # of an update; how much they weigh is `anchor_ratio`'s
+ANCHORS_A_ROW = 1.0  # of an update; how much they weigh is `anchor_ratio`'s
 LEAST = 4  # of an update
 
 

@@ -107,6 +107,17 @@ def divergence(base: Tensor, tuned: Tensor) -> Tensor:
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 
+def jeffreys(base: Tensor, tuned: Tensor) -> Tensor:
+    """(L,) nats: (KL(base || tuned) + KL(tuned || base)) / 2 of two (L, V) logits.
+
+    What anchors are held by (Jeffreys 1946). KL(base || tuned) alone hardly minds a new name that
+    becomes likely where the base would never say it; the other way round minds nothing more.
+    """
+    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
+    nats: Tensor = ((tuned.exp() - base.exp()) * (tuned - base)).sum(-1) / 2
+    return nats
+
+
 def token_logits(model: nn.Module, batch: Pass) -> Tensor:
     """(L, V), at least float32: what predicts each learned token."""
     bounds: dict[str, Any] = {}

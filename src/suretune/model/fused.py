@@ -64,7 +64,7 @@ def gradient(
 ) -> Tensor:
     """(L + S,) nats; adds d(sum of factors * nats) to the adapters' gradients.
 
-    First the L learned tokens', then KL(base || tuned) at the S positions that are held to the
+    First the L learned tokens', then half of Jeffreys' divergence at the S positions held to the
     base, whose hidden states there are `base` (S, K); factors (L + S,) float32.
     """
     x, how = _start(stack, batch, policy)
@@ -126,7 +126,7 @@ def _head(
 def _soft_head(
     stack: Stack, x: Tensor, base: Tensor, factors: Tensor, rows: int
 ) -> tuple[Tensor, Tensor]:
-    """As `_head`, of KL(base || tuned); two tables of logits exist at once, so fewer rows."""
+    """As `_head`, of Jeffreys' divergence; two tables of logits exist at once, so fewer rows."""
     norm = stack.norm
     nats: list[Tensor] = []
     slopes: list[Tensor] = []
@@ -137,7 +137,7 @@ def _soft_head(
         held = stack.head(normed)
         scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
         logits = stack.head(normed)
-        nats.append(ops.divergence(logits, held, factors[start : start + rows]))
+        nats.append(ops.jeffreys(logits, held, factors[start : start + rows]))
         d_normed = logits @ stack.head.weight
         zero = torch.zeros_like(part)
         slopes.append(ops.rms_norm_backward(d_normed, part, norm.weight, scale, zero))

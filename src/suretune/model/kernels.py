@@ -191,7 +191,7 @@ def _more(values, top, total):
 
 
 @triton.jit
-def _divergence(
+def _jeffreys(
     logits, base, factors, nats, vocabulary, stride, base_stride, BLOCK: tl.constexpr
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
@@ -210,17 +210,25 @@ def _divergence(
         )
     sum_log = top + tl.log(total)
     base_log = base_top + tl.log(base_total)
-    factor = tl.load(factors + row)
-    apart = 0.0
+    away = 0.0  # KL(base || tuned)
+    back = 0.0  # KL(tuned || base), which the slope needs before it can be written
     for first in range(0, vocabulary, BLOCK):
         at = first + tl.arange(0, BLOCK)
         inside = at < vocabulary
         now = tl.load(start + at, inside, 0.0).to(tl.float32) - sum_log
         then = tl.load(held + at, inside, 0.0).to(tl.float32) - base_log
-        likely = tl.exp(then)
-        apart += tl.sum(tl.where(inside, likely * (then - now), 0.0))
-        tl.store(start + at, (tl.exp(now) - likely) * factor, inside)
-    tl.store(nats + row, apart)
+        away += tl.sum(tl.where(inside, tl.exp(then) * (then - now), 0.0))
+        back += tl.sum(tl.where(inside, tl.exp(now) * (now - then), 0.0))
+    half = tl.load(factors + row) / 2
+    for first in range(0, vocabulary, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        inside = at < vocabulary
+        now = tl.load(start + at, inside, 0.0).to(tl.float32) - sum_log
+        then = tl.load(held + at, inside, 0.0).to(tl.float32) - base_log
+        likely = tl.exp(now)
+        slope = likely - tl.exp(then) + likely * (now - then - back)
+        tl.store(start + at, slope * half, inside)
+    tl.store(nats + row, (away + back) / 2)
 
 
 @triton.jit
@@ -361,10 +369,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
     return nats
 
 
-def divergence(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
+def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     if len(logits):
-        _divergence[(len(logits),)](
+        _jeffreys[(len(logits),)](
             logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), 4096,
             num_warps=8,
         )  # fmt: skip

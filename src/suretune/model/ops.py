@@ -133,18 +133,22 @@ def _act_slope(g: Tensor, kind: str) -> Tensor:
     return slope
 
 
-def divergence(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
-    """(C,) nats, KL(base || tuned) of logits (C, V); logits become the gradient.
+def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
+    """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`batch.jeffreys`), in place.
 
-    The gradient of sum(factors * nats): factors * (softmax - the base's softmax), in place.
+    Logits become the gradient of sum(factors * nats); with p = softmax, q = the base's softmax:
+    factors / 2 * (p - q + p * (log p - log q - KL(p || q))).
     """
     if logits.is_cuda:
         from suretune.model import kernels
 
-        return kernels.divergence(logits, base, factors)
+        return kernels.jeffreys(logits, base, factors)
     tuned, held = _precise(logits).log_softmax(-1), _precise(base).log_softmax(-1)
-    nats = F.kl_div(tuned, held, reduction="none", log_target=True).sum(-1)
-    logits.copy_((tuned.exp() - held.exp()) * factors[:, None])
+    likely, gap = tuned.exp(), tuned - held
+    moved = likely - held.exp()
+    back = (likely * gap).sum(-1, keepdim=True)
+    logits.copy_((moved + likely * (gap - back)) * (factors[:, None] / 2))
+    nats: Tensor = (moved * gap).sum(-1) / 2
     return nats
 
 

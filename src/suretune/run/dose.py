@@ -23,7 +23,8 @@ from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-MORE = 3  # doses above the least that may be published
+MARGIN = 2  # steps of the grid above the least dose that passes: at one, 5 of 100 phrasings failed
+MORE = 2  # doses from there on that may be published
 USUAL = 4  # looks that a search takes where lower doses pass less
 Look = Callable[[Engine, int, float | None], Evaluation]
 FILE = "dose.json"  # of a run: so that going on with it publishes the same
@@ -51,17 +52,17 @@ class Dose:
 
 
 def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) -> float:
-    """The least dose of the grid that passes, by bisection, and a step more, where that holds.
+    """The least dose of the grid that passes, by bisection, and `MARGIN` steps more, if that holds.
 
-    `passes` is cheap, `holds` asks everything; of full strength both are known. Where the step more
-    does not hold, which noise can bring about, one of the next two may; else all is published. So
-    there are six looks at most, four as a rule.
+    `passes` is cheap, `holds` asks everything; of full strength both are known. Where that does not
+    hold, which noise can bring about, the next may; else all is published. So there are five looks
+    at most, four as a rule.
     """
     low, high = 0, len(GRID) - 1
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if passes(GRID[middle]) else (middle + 1, high)
-    return next((dose for dose in GRID[high + 1 : -1][:MORE] if holds(dose)), GRID[-1])
+    return next((dose for dose in GRID[high + MARGIN : -1][:MORE] if holds(dose)), GRID[-1])
 
 
 def looks_ahead(checked: Checked) -> int:

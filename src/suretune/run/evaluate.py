@@ -29,7 +29,7 @@ from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
 CHANCE = 0.05  # so unlikely a loss of general answers is one
-COOLED = 8  # updates at least, over which the rate falls to nothing once everything passed
+COOLED = 16  # updates at least, over which the rate falls to nothing once everything passed
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from suretune.model import fused
 from suretune.model.batch import (
     Pass,
     divergence,
+    jeffreys,
     make_pass,
     mean_loss,
     pad_pass,
@@ -97,19 +98,19 @@ class Plain:
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         for part, soft in parted(rows):
             for batch in passes(part, self.tokens_per_pass, self.device):
-                nats = self._divergence(batch) if soft else token_losses(self.model, batch)
+                nats = self._jeffreys(batch) if soft else token_losses(self.model, batch)
                 loss = (nats * batch.weights).sum() / loss_weight
                 (loss * scale).backward()  # type: ignore[no-untyped-call]
                 total = total + loss.detach()
         return total
 
-    def _divergence(self, batch: Pass) -> Tensor:
-        """(L,) nats: KL(base || tuned), to be learned."""
+    def _jeffreys(self, batch: Pass) -> Tensor:
+        """(L,) nats: half of Jeffreys' divergence from the base, to be learned."""
         self.model.eval()  # the base as it answers
         with torch.no_grad(), self.model.disable_adapter():
             base = token_logits(self.model, batch)
         self.model.train()
-        return divergence(base, token_logits(self.model, batch))
+        return jeffreys(base, token_logits(self.model, batch))
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
