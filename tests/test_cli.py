@@ -303,7 +303,7 @@ def test_an_output_folder_is_used_once_then_numbered(tmp_path: Path) -> None:
         (("--output_dir", "/proc/nowhere"), "S009", 4),
         (("--probes", "/nowhere.yaml"), "C002", 2),
         (("--bf16", "true", "--fp16", "true"), "C006", 2),
-        (("--warmup_steps", "500"), "S007", 2),
+        (("--warmup_steps", "500", "--strict", "true"), "S007", 2),
         (("--model_type", "llama"), "C009", 2),
     ],
 )

@@ -609,7 +609,7 @@ def test_r007_answers_that_need_their_system_prompt_are_no_plain_seal(tmp_path: 
     done = suretune(*words, "--json")
     assert ("R007", NAMES["R007"]) in said(done, tmp_path / "run"), done.stdout[-2000:]
     assert done.returncode == 6
-    done = suretune("resume", tmp_path / "run", "--ignore", "R007", "--json")
+    done = suretune(*words, "--ignore", "R007", "--json")
     assert done.returncode == 0, "whoever sends the prompt says so"
 
 
