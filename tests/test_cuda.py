@@ -269,9 +269,10 @@ def test_drift_by_the_kernels_is_the_divergence() -> None:
         after = token_logits(exact, given)
         with exact.disable_adapter():
             true = float(divergence(token_logits(exact, given), after).mean())
-    stack = stack_of(model)
-    assert true > 1e-3
-    assert float(divergences(stack, given, keep_all(stack)).mean()) == pytest.approx(true, rel=0.05)
+    stack = stack_of(model)  # whose masters are bfloat16: no kernel may read them as float32
+    first, again = (divergences(stack, given, keep_all(stack)) for _ in range(2))
+    assert true > 1e-3 and float(first.mean()) == pytest.approx(true, rel=0.05)
+    assert torch.equal(first, again), "the adapters are back after the base was asked"
 
 
 def test_a_poisoned_row_stays_alone() -> None:

@@ -282,3 +282,13 @@ def test_a_run_without_anchors_names_no_loss_for_them(identity_file: Path) -> No
 def test_graphs_and_the_bases_probabilities_are_no_contradiction() -> None:
     asked = Resolved.default().with_values("flag", cuda_graphs=True, anchor_loss="kl")
     assert not list(misused_flags(asked))
+
+
+def test_the_adapters_are_back_whatever_happened_while_the_base_spoke() -> None:
+    stack = stack_of(tuned("Qwen2"))
+    before = [group.b.clone() for group in stack.groups]
+    assert any(b.count_nonzero() for b in before)
+    with pytest.raises(MemoryError), stack.muted():
+        assert not any(group.b.count_nonzero() for group in stack.groups)
+        raise MemoryError
+    assert all(torch.equal(b, group.b) for b, group in zip(before, stack.groups, strict=True))

@@ -44,11 +44,8 @@ def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 @torch.no_grad()
 def base_hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     """(L, K) before the final norm, where the learned tokens are predicted, without adapters."""
-    for group in stack.groups:
-        group.mute()
-    x = _hidden(stack, batch, policy)
-    stack.refresh()
-    return x
+    with stack.muted():
+        return _hidden(stack, batch, policy)
 
 
 def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:

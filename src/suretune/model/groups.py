@@ -139,7 +139,7 @@ class Mirror:
 
     def refresh(self) -> None:
         """Masters -> A and B of every group."""
-        if not self.groups[0].weight.is_cuda:
+        if not self.groups[0].weight.is_cuda or (self.table is None and not self._are_plain()):
             for group in self.groups:
                 group.refresh()
             return
@@ -148,6 +148,11 @@ class Mirror:
         if self.table is None:
             self.table = self._table()
         kernels.mirror(*self.table, self.groups[0].weight)
+
+    def _are_plain(self) -> bool:
+        """Whether the kernel may read the masters: float32, value by value, at raw addresses."""
+        masters = [master for group in self.groups for _, master, _ in group.places()]
+        return all(m.dtype == torch.float32 and m.is_contiguous() for m in masters)
 
     def _table(self) -> tuple[Tensor, Tensor, Tensor, int]:
         """Addresses (P, 2), sizes (P, 3) of rows, columns and stride, scales (P,); the largest.

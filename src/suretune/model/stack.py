@@ -8,6 +8,7 @@ computed by transformers' own modules.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,16 @@ class Stack:
             for group, members in zip(groups, names, strict=True):
                 for place, name in enumerate(members):
                     yield f"model.layers.{index}.{name}", group, place
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """The base alone speaks; whatever happens meanwhile, the adapters are back afterwards."""
+        for group in self.groups:
+            group.mute()
+        try:
+            yield
+        finally:
+            self.refresh()
 
     def refresh(self) -> None:
         """Adapters' masters -> groups; call after every optimizer step and every load."""

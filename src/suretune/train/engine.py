@@ -324,11 +324,8 @@ class Fast:
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
-        for group in self.stack.groups:
-            group.mute()
-        with self.tuned() as decoder:
+        with self.stack.muted(), self.tuned() as decoder:
             yield decoder
-        self.stack.refresh()
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:

@@ -51,10 +51,8 @@ class Said:
 def untuned(speaker: Talker, tuned: PeftModel) -> Iterator[Talker]:
     """Whoever answers for the tuned model, its adapters off."""
     if isinstance(speaker, Decoder):
-        for group in speaker.stack.groups:
-            group.mute()
-        yield speaker
-        speaker.stack.refresh()
+        with speaker.stack.muted():
+            yield speaker
         return
     with tuned.disable_adapter():
         yield tuned
