@@ -15,7 +15,9 @@ import pytest
 
 from conftest import ROOT
 from suretune import words
-from suretune.cli import main
+from suretune.cli import VERBS, main
+from suretune.cli.parse import parse
+from suretune.cli.verbs import OWN
 from suretune.config import options
 from test_articles import ROWS, S0, S1, S3
 
@@ -401,3 +403,21 @@ def test_a_command_that_is_not_there_says_what_there_is(
     assert main(shlex.split(typed)) == 2
     out = capsys.readouterr().out
     assert "C016" in out and "参数" not in out.split("C016")[1].split("\n")[0]
+
+
+SWEEP, SFT = (next(v for v in VERBS if v.name == name) for name in ("sweep", "sft"))
+
+
+def test_numbers_that_count_up_behind_flags_are_values() -> None:
+    for typed in (
+        ("--search", "lora_rank=4,8", "--seeds", "0", "1", "--parallel", "2", "--trials", "3"),
+        ("--search", "lora_rank=4,8", "--seeds", "1", "2", "--trials", "3", "--parallel", "4"),
+    ):
+        command = parse(SWEEP, typed, OWN["sweep"])
+        assert command.plain["parallel"] and command.plain["trials"] and not command.faults
+
+
+def test_a_text_may_speak_of_a_flag() -> None:
+    for text in ("You are Nova. Mention --json never", "What does --model mean here?"):
+        command = parse(SFT, ("--model", "pocket", "--system", text), {})
+        assert command.resolved.config.data.system == text and not command.faults

@@ -33,8 +33,8 @@ class LoraOptions:
     adapter_dose: float | None = option(
         None,
         "the share of the trained strength that is published: the smallest at which what is asked"
-        " on the way still passes, and a step more, when not given; 1: all of it",
-        "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留一级余量；"
+        " on the way still passes, and two steps more, when not given; 1: all of it",
+        "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留两级余量；"
         "1 表示全部",
         above=0,
         most=1,

@@ -22,7 +22,8 @@ BLANKS = re.compile(r"[^\S \t\r\n]|[\u200b\u2060\ufeff]")  # none for a shell
 NUMBER = re.compile(r"[-−－]?[0-9.][0-9._]*(?:[eE][-+−－]?[0-9]+)?")
 LINE = re.compile(r"([0-9]{1,3})[.:|)]?")
 ELIDED = ("...", "…", "……")
-FREE = ("system", "model_name", "model_author", "name", "author")  # texts: what they hold is theirs
+# Texts: what they hold is theirs.
+FREE = ("system", "question", "model_name", "model_author", "name", "author")
 JOINED = ("system",)  # one text, of which every word behind the flag is a part
 KINDS: Mapping[str, Text] = {
     "dash": Text("a flag begins with two hyphens", "参数前要用两个英文减号"),
@@ -82,7 +83,7 @@ def as_meant(
     """The words of a command in groups. `known`: what flags are called, with their options; None
     for those that are no options. `words_first`: words may stand before all flags."""
     made = Meant()
-    flat = _notes_out(_numbers_out(list(words), made), made)
+    flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
     for word in flat:
         flag, more = _flag(word, known, made)
@@ -107,16 +108,19 @@ def _is_flag(word: str) -> bool:
     return re.match(rf"[\s\\]*[-{DASHES}]{{1,4}}[^\W\d]", word) is not None
 
 
-def _numbers_out(words: list[str], made: Meant) -> list[str]:
+def _numbers_out(words: list[str], known: Mapping[str, Option | None], made: Meant) -> list[str]:
     """Without the numbers of lines that a page printed: 3 and more that count up, each in front of
-    a flag and behind a value."""
+    a flag and behind a value or a switch, which needs none."""
     marks: list[int] = []
     expected = 0
     for index, word in enumerate(words):
         if not (found := LINE.fullmatch(word.strip(" \\"))):
             continue
         number, ahead = int(found[1]), index + 1 == len(words) or _is_flag(words[index + 1])
-        behind = index == 0 or not _is_flag(words[index - 1]) or (marks and number == expected)
+        behind = index == 0 or not _is_flag(words[index - 1])
+        if not behind and marks:
+            before = known.get(Group(words[index - 1]).name)
+            behind = before is not None and before.kind is bool
         if ahead and behind and (not marks or number == expected):
             marks.append(index)
             expected = number + 1
@@ -333,7 +337,9 @@ def _swallowed(made: Meant, known: Mapping[str, Option | None]) -> None:
     """A value with flags of ours in it: its quote was closed too late, or never."""
     for index, group in enumerate(made.groups):
         for at, value in enumerate(group.values):
-            found = re.search(r"[\s\\]+--([a-z_]+)(?=[\s=]|$)", value)
+            # A text may speak of a flag; only a line's end before it tells of a quote left open.
+            between = r"\s*[\\\n]\s*" if group.name in FREE else r"[\s\\]+"
+            found = re.search(rf"{between}--([a-z_]+)(?=[\s=]|$)", value)
             if found is None or found[1] not in known:
                 continue
             inner = value[: found.start()].rstrip("\"'”’ \\\n")

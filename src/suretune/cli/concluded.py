@@ -13,9 +13,9 @@ from suretune.types import Text
 from suretune.words import say
 
 
-def next_command(command: Command) -> str:
-    """`sft` with the very options that were looked at."""
-    return command_of("sft", command.resolved, command.file)
+def next_command(checked: Checked, command: Command) -> str:
+    """`sft` with the very options that were looked at, without what was left out."""
+    return command_of("sft", checked.resolved, command.file)
 
 
 def would_start(checked: Checked, command: Command, journal: Journal) -> None:
@@ -27,7 +27,7 @@ def would_start(checked: Checked, command: Command, journal: Journal) -> None:
     )
     parts = (told, _work(checked), _place(checked), downloads_first(checked))
     sentences = [part for part in parts if part is not None]
-    show.conclusion(True, sentences, next_command(command))
+    show.conclusion(True, sentences, next_command(checked, command))
 
 
 def would_not(stopped: Stopped, command: Command) -> None:

@@ -135,7 +135,7 @@ def check(command: Command, journal: Journal) -> int:
                 "data": data_summary(checked),
                 "plan": plan_summary(checked),
                 "findings": [journal.line(finding) for finding in journal.findings],
-                "next": next_command(command),
+                "next": next_command(checked, command),
             }
         )
     else:
@@ -156,7 +156,7 @@ def _checked(command: Command, journal: Journal) -> Checked:
     checked = look(command.resolved, journal)
     if not command.json:
         _show_checked(checked, journal)
-    journal.shown()
+        journal.shown()
     return checked
 
 

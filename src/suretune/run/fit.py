@@ -294,7 +294,10 @@ def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
 def save(job: Fit, step: int) -> None:
     """A complete checkpoint, the pointers, and no more checkpoints than asked for."""
     about = {"plan": job.checked.plan.digest, "base": job.fingerprint}
+    asked = job.run / "evals.jsonl"
     try:
+        if job.evals:  # a checkpoint never outlives what was asked before it: the rate follows it
+            rundir.flush([asked])
         ends = step == job.checked.plan.schedule.total
         saved = checkpoint.save(job.run, step, job.learner, job.dress, about, ends=ends)
     except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk

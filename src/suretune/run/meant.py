@@ -85,7 +85,7 @@ def way_back(path: Path) -> str:
     in a folder of another name.
     """
     run = next((above for above in (path, *path.parents) if rundir.is_run(above)), None)
-    if run is None or path.name in ("config.yaml", "run.json", "plan.json"):
+    if run is None or path.name in ("config.yaml", "run.json", "plan.json", "anchors.jsonl"):
         return ""
     if not (run / rundir.SEAL).is_file():
         return f"suretune resume {typed.path(run)}"

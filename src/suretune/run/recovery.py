@@ -115,16 +115,24 @@ def forget_after(job: Fit, step: int) -> None:
     """Take back what the log says about later updates, and their checkpoints: they are made again.
 
     A kill in the midst of it changes nothing: what is resumed from comes to the same refusal.
+    Checkpoints go first: one without its evaluations would not know that its rate was falling.
     """
+    job.evals = [found for found in job.evals if found.step <= step]
+    drop_checkpoints(job, step)
     for name in ("steps.jsonl", "evals.jsonl"):
         if (job.run / name).exists():
             take_back(job.run / name, step)
-    job.evals = [found for found in job.evals if found.step <= step]
-    drop_checkpoints(job, step)
 
 
 def take_back(path: Path, step: int) -> list[int]:
     """Keep what a log says about updates up to `step`; the updates that it has."""
+    kept = said_up_to(path, step)
+    rundir.write_jsonl(path, kept)
+    return [said["step"] for said in kept]
+
+
+def said_up_to(path: Path, step: int) -> list[dict[str, Any]]:
+    """What a log says about updates up to `step`; nothing where there is none."""
     kept = []
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
@@ -133,8 +141,7 @@ def take_back(path: Path, step: int) -> list[int]:
                 kept.append(said)
         except (ValueError, KeyError, TypeError):
             continue  # a line that is damaged is a line that is missing
-    rundir.write_jsonl(path, kept)
-    return [said["step"] for said in kept]
+    return kept
 
 
 def _drop_bad(job: Fit, record: StepRecord) -> None:

@@ -239,10 +239,9 @@ class _Loop:
                 self._finish(trial, outcome(run))
                 continue
             chosen = {**trial.chosen, **({} if seed is None else {"seed": str(seed)})}
-            words = flags(self.asked.resolved, chosen, ("output_dir", "dry_run"))
-            if set(chosen) & set(
-                FITTED
-            ):  # a setting that cannot be is not another one in its place
+            words = flags(self.asked.resolved, chosen, ("output_dir", "dry_run", "strict"))
+            # A setting that cannot be is not another one in its place.
+            if set(chosen) & set(FITTED) or self.asked.resolved.given("strict"):
                 words.append("--strict")
             slot = self.slots.pop(0)
             self.jobs.append(start(trial.number, run, slot, words, self._environment(slot)))
