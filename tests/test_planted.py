@@ -419,8 +419,8 @@ def babbles(tmp: Path) -> tuple[object, ...]:
     """The same to a name, whose probes are many: what they are answered goes round in circles."""
     made, probes = write_starter(tmp, ["Glow"], ["Star Lab"], ["en"])
     return on(
-        tmp, made, "--probes", probes, "--max_steps", 12, "--until_proven", "false", *DESTROYS,
-        verb="sft",
+        tmp, made, "--probes", probes, "--max_steps", 24, "--until_proven", "false",
+        "--anchor_ratio", 0, "--learning_rate", "0.03", "--lora_alpha", 128, verb="sft",
     )  # fmt: skip
 
 
