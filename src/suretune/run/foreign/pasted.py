@@ -163,8 +163,8 @@ def _behind(pasted: Pasted, words: Sequence[str]) -> None:
         elif word.strip().startswith("#"):  # a note that bash handed over as words
             pasted.traps.append(Trap("comment-after-backslash", word.strip()))
             skipping = True
-        elif skipping:
-            continue
+        elif skipping or (word and not word.strip(" \t\r\n\\")):
+            continue  # also the backslashes of lines that were joined
         elif flag:
             values.append(word)
         elif pasted.tool.files and _FILE.fullmatch(word) and not pasted.file:
