@@ -118,7 +118,7 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     elif verb.positional:
         parser.add_argument("word", metavar=verb.positional, nargs="?")
     for name, about in own.items():
-        once = _Pieces if name in PIECES else _Texts if name in TEXTS else _Once
+        once = _Pieces if name in PIECES or name in TEXTS else _Once
         parser.add_argument(f"--{name}", nargs="+", action=once, help=say(about))
     chosen = verb.options()
     for group, cls in groups():
@@ -187,7 +187,7 @@ class _Once(argparse.Action):
 
 
 class _Pieces(argparse.Action):
-    """A list given again is one longer list."""
+    """A list given again is one longer list; whoever knows what texts may be takes them apart."""
 
     def __call__(
         self,
@@ -197,19 +197,6 @@ class _Pieces(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *values])
-
-
-class _Texts(argparse.Action):
-    """Every time it is given, its words; whoever knows what they may be takes them apart."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), values])
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:
