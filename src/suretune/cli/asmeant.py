@@ -337,10 +337,10 @@ def _swallowed(made: Meant, known: Mapping[str, Option | None]) -> None:
     """A value with flags of ours in it: its quote was closed too late, or never."""
     for index, group in enumerate(made.groups):
         for at, value in enumerate(group.values):
-            # A text may speak of a flag; only a line's end before it tells of a quote left open.
-            between = r"\s*[\\\n]\s*" if group.name in FREE else r"[\s\\]+"
-            found = re.search(rf"{between}--([a-z_]+)(?=[\s=]|$)", value)
+            found = re.search(r"[\s\\]+--([a-z_]+)(?=[\s=]|$)", value)
             if found is None or found[1] not in known:
+                continue
+            if group.name in FREE and not _goes_on(value[found.start() :], known):
                 continue
             inner = value[: found.start()].rstrip("\"'”’ \\\n")
             rest = value[found.start() :].replace("\\\n", " ").split()
@@ -364,6 +364,26 @@ def _swallowed(made: Meant, known: Mapping[str, Option | None]) -> None:
                     command=_typed(better, True),
                 )
             )
+
+
+def _goes_on(tail: str, known: Mapping[str, Option | None]) -> bool:
+    """Whether this end of a text is the rest of a command: a text may speak of a flag, so only a
+    line's end before the flag tells, or flags to the end, each with a value that it takes."""
+    if re.match(r"\s*[\\\n]", tail):
+        return True
+    pieces = re.split(r"\s+--", tail)[1:]
+    for piece in pieces:
+        name, *values = piece.replace("=", " ", 1).split()
+        spec = known.get(name.replace("-", "_"))
+        if spec is None or len(values) > 1 or (not values and spec.kind is not bool):
+            return False
+        if spec.kind is str and not spec.choices and values[0].isalpha():
+            return False  # a word like any other
+        try:
+            spec.parse(values[0] if values else "true")
+        except ValueError:
+            return False
+    return True
 
 
 def _typed(words: Collection[str], sure: object) -> str:

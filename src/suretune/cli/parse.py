@@ -118,8 +118,10 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
     elif verb.positional:
         parser.add_argument("word", metavar=verb.positional, nargs="?")
     for name, about in own.items():
-        once = _Pieces if name in PIECES or name in TEXTS else _Once
-        parser.add_argument(f"--{name}", nargs="+", action=once, help=say(about))
+        # A list given again is one longer list; a text given again is one more text: its words
+        # stay together until whoever knows what they may be takes them apart.
+        again = "extend" if name in PIECES else "append" if name in TEXTS else _Once
+        parser.add_argument(f"--{name}", nargs="+", action=again, help=say(about))
     chosen = verb.options()
     for group, cls in groups():
         mine = [spec for spec in chosen.values() if spec.group == group]
@@ -145,13 +147,14 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
         about = f"{about} ({say(HELP_PIECES)})"
     shape = "*" if spec.many else "?"
     metavar = {bool: "true|false", str: "TEXT", int: "N", float: "X"}[spec.kind]
+    longer = spec.many and not spec.once
     section.add_argument(
         *names,
         dest=spec.name,
         nargs=shape,
-        const=BARE[spec.kind is bool],
+        const=None if longer else BARE[spec.kind is bool],
         metavar=metavar,
-        action=_Pieces if spec.many and not spec.once else _Once,
+        action="extend" if longer else _Once,
         help=about.replace("%", "%%"),
     )
     if spec.kind is bool:
@@ -184,19 +187,6 @@ class _Once(argparse.Action):
         if before is not None:
             namespace.twice.append((self.dest, before, values))
         setattr(namespace, self.dest, values)
-
-
-class _Pieces(argparse.Action):
-    """A list given again is one longer list; whoever knows what texts may be takes them apart."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *values])
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:
