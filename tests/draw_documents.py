@@ -22,12 +22,12 @@ IN_USE = 0.5 * GIB  # by the driver and whatever else is there
 TOOLS = ("swift", "llamafactory")
 # For the READMEs: where a name differs from ours. All of it stands in import-cmd.
 OFTEN = (
-    "model", "val_dataset", "dataset_sample", "split_dataset_ratio", "system", "max_length",
-    "over_long", "tuner", "target_modules", "early_stopping_patience", "packing", "adapters",
+    "dataset_sample", "split_dataset_ratio", "max_length", "over_long", "tuner", "target_modules",
+    "early_stopping_patience", "adapters",
 )  # fmt: skip
 WITHOUT = (
-    ("template",), ("attn_impl", "flash_attn"), ("report_to",), ("use_hf",),
-    ("quant_bits", "load_in_4bit", "quantization_bit"), ("deepspeed",),
+    ("template", "report_to", "attn_impl", "flash_attn", "use_hf"),
+    ("quant_bits", "load_in_4bit", "quantization_bit", "deepspeed"),
 )  # fmt: skip
 HAPPENS = {
     "en": {
@@ -63,6 +63,8 @@ def cards(lang: str) -> str:
     for name, shape in ready.SIZES.items():
         least = ready._wanted(shape, ready.ROW)
         rooms = [size * GIB - IN_USE + CONTEXT for size in CARDS]
+        if least > max(rooms):
+            continue
         longest = [f"{ready._longest(shape, room):,}" if least <= room else "–" for room in rooms]
         body.append((name, f"{least / GIB:.1f} GiB", *longest))
     return drawn((*HEADS["cards"][lang], *(CARD[lang].format(size=n) for n in CARDS)), body)
@@ -155,7 +157,7 @@ TABLES: Mapping[str, Callable[[str], str]] = {
     "others-llamafactory": others("llamafactory"),
 }
 PLACES = ("README.md", "README.zh-CN.md", "docs/import-cmd.md", "docs/import-cmd.zh-CN.md")
-PART = re.compile(r"(<!-- table: ([a-z-]+) -->\n\n).*?(\n<!-- end -->)", re.DOTALL)
+PART = re.compile(r"(<!-- table: ([a-z-]+) -->\n)\n?(?:\|.*\n)*\n?(<!-- end -->)")
 
 
 def anew(place: str) -> str:
