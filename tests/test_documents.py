@@ -27,7 +27,7 @@ ALONE = ("docs/china.zh-CN.md",)  # for people who read Chinese
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\(([^)\s]+)\)(（[^）]*）)?")
 MARKS = ("（英文）", "（中英文）", "（英文，表格为中英文）")
-TIMES = {"": 1, " million": 1_000_000, " 万": 10_000}
+TIMES = {"": 1, " million": 1_000_000, " 万": 10_000, " 亿": 100_000_000}
 OTHERS = {"case", "max_lora_rank", "a"}  # of our scripts, of vLLM, and one that nobody has
 OLD_WORDS = "封存|封条|台账|奈特|平台|基座|不是有限的数|耐心值"
 
@@ -187,8 +187,9 @@ def sections(page: str) -> list[str]:
 def figures(section: str) -> list[float]:
     """Every number, once, beside code and links."""
     told = re.sub(r"\]\([^)]*\)|`[^`\n]*`", "", section)
-    found = re.findall(r"(?<![\w.])(?<![A-Za-z]-)(\d[\d,]*(?:\.\d+)?)( million| 万)?", told)
-    return sorted({float(n.rstrip(",").replace(",", "")) * TIMES[unit] for n, unit in found})
+    found = re.findall(r"(?<![\w.])(?<![A-Za-z]-)(\d[\d,]*(?:\.\d+)?)( million| 万| 亿)?", told)
+    amounts = (float(n.rstrip(",").replace(",", "")) * TIMES[unit] for n, unit in found)
+    return sorted({round(amount, 6) for amount in amounts})
 
 
 def test_both_readmes_have_the_same_sections_and_figures() -> None:
@@ -198,6 +199,12 @@ def test_both_readmes_have_the_same_sections_and_figures() -> None:
         assert figures(one) == figures(other)
         assert len(FENCE.findall(one)) == len(FENCE.findall(other))
         assert one.count("\n|") == other.count("\n|")
+
+
+@pytest.mark.parametrize("name", ["data", "serve", "recipes", "reliability"])
+def test_a_chinese_page_has_no_figure_that_its_english_one_has_not(name: str) -> None:
+    english, chinese = (set(figures(text(f"docs/{name}{end}.md"))) for end in ("", ".zh-CN"))
+    assert chinese - english == set()
 
 
 def test_both_readmes_show_the_same_commands_in_their_blocks() -> None:
