@@ -15,6 +15,7 @@ from suretune.cli.parse import Verb, parse
 from suretune.config import options
 from suretune.guards import all_guards
 from suretune.run.foreign.tables import TOOLS, table
+from suretune.run.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
 
 ROOT = Path(__file__).parent.parent
@@ -89,7 +90,8 @@ def test_a_chinese_page_and_its_english_one_link_each_other(page: str) -> None:
 def test_a_chinese_page_uses_the_terms_of_the_field(page: str) -> None:
     own = draw_documents.PART.sub("", prose(page))  # tables are said elsewhere
     assert not re.findall(OLD_WORDS, own)
-    assert not re.findall(r"[\u4e00-\u9fff][,;:?!]|[,;:?!][\u4e00-\u9fff]", _said(own))
+    assert not re.findall(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]", _said(own))
+    assert not re.findall(r"(?m)^[，。：；）？！、].*|.*（$", own)
 
 
 def _said(written: str) -> str:
@@ -166,7 +168,7 @@ def known_verb(name: str) -> Verb:
 def test_every_code_that_a_page_names_is_a_finding(page: str) -> None:
     codes = {guard.code for guard in all_guards()}
     made_up = {"D040", "D999"} if page == "CONTRIBUTING.md" else set()
-    named = set(re.findall(r"(?<![\w`])\b[CDPRSTV]0\d\d\b", text(page)))
+    named = set(re.findall(r"(?<![\w`])\b[CDPRSTV]\d{3}\b", text(page)))
     assert named <= codes | made_up
 
 
@@ -251,6 +253,14 @@ def test_what_a_table_says_of_a_flag_is_what_happens() -> None:
                 assert [fault.problem for fault in found] == [kinds[tool.entries[name].verdict]], (
                     name
                 )
+
+
+def test_the_drivers_that_pages_name_are_those_that_setup_knows() -> None:
+    oldest = str(next(driver for driver, cuda in DRIVERS if cuda == 12))
+    assert all(oldest in text(page) for page in (*BOTH, "docs/china.zh-CN.md"))
+    rows = [line for line in text("docs/china.zh-CN.md").splitlines() if "（cu" in line]
+    for driver, build in WHEELS:
+        assert [row for row in rows if str(driver or oldest) in row.split("|")[1] and build in row]
 
 
 def test_flags_of_one_name_mean_the_same() -> None:
