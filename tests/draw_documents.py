@@ -1,0 +1,173 @@
+"""Tables of the documents that follow from the code: `python tests/draw_documents.py` writes them.
+
+What a card can train by the memory plan, and what flags of other tools become. Each stands between
+`<!-- table: NAME -->` and `<!-- end -->`; test_documents.py compares.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from suretune.config import options
+from suretune.model.memory import CONTEXT, GIB
+from suretune.run import ready
+from suretune.run.foreign.tables import Entry, Table, table
+from suretune.types import Text
+
+ROOT = Path(__file__).parent.parent
+CARDS = (8, 12, 16, 24, 48, 80)  # GiB, as people name them
+IN_USE = 0.5 * GIB  # by the driver and whatever else is there
+TOOLS = ("swift", "llamafactory")
+# For the READMEs: where a name differs from ours. All of it stands in import-cmd.
+OFTEN = (
+    "dataset_sample", "split_dataset_ratio", "max_length", "over_long", "tuner", "target_modules",
+    "early_stopping_patience", "adapters",
+)  # fmt: skip
+WITHOUT = (
+    ("template", "report_to", "attn_impl", "flash_attn", "use_hf"),
+    ("quant_bits", "load_in_4bit", "quantization_bit", "deepspeed"),
+)  # fmt: skip
+HAPPENS = {
+    "en": {
+        "no-effect": "taken, without effect here (C005)",
+        "unavailable": "not there: stops the run (C016)",
+        "ours": "an option here, too",
+    },
+    "zh": {
+        "no-effect": "照收，在这里不起作用（C005）",
+        "unavailable": "没有这个功能：停止运行（C016）",
+        "ours": "这里也有这个参数",
+    },
+}
+HEADS = {
+    "cards": {"en": ("model, in bfloat16", "needs at least"), "zh": ("模型，bfloat16", "至少需要")},
+    "flags": {
+        "en": ("ms-swift", "LLaMA-Factory", "suretune"),
+        "zh": ("ms-swift", "LLaMA-Factory", "suretune"),
+    },
+    "others": {
+        "en": ("flags", "what happens", "why"),
+        "zh": ("参数", "怎么处理", "原因"),
+    },
+}
+NEVER = {"en": "never existed there", "zh": "原工具没有"}
+UNLESS = {"en": "; fine with {values}", "zh": "；取值为 {values} 时没有影响"}
+CARD = {"en": "{size} GB card", "zh": "{size} GB 显卡"}
+
+
+def cards(lang: str) -> str:
+    """For each model: the least memory, and the longest row on cards of each size."""
+    body = []
+    for name, shape in ready.SIZES.items():
+        least = ready._wanted(shape, ready.ROW)
+        rooms = [size * GIB - IN_USE + CONTEXT for size in CARDS]
+        if least > max(rooms):
+            continue
+        longest = [f"{ready._longest(shape, room):,}" if least <= room else "–" for room in rooms]
+        body.append((name, f"{least / GIB:.1f} GiB", *longest))
+    return drawn((*HEADS["cards"][lang], *(CARD[lang].format(size=n) for n in CARDS)), body)
+
+
+def flags_often(lang: str) -> str:
+    """The flags of most tutorials, and what becomes of them."""
+    body = list(_options(OFTEN, lang))
+    for names in WITHOUT:
+        known = [
+            {n: tool.entries[n] for n in names if n in tool.entries} for tool in map(table, TOOLS)
+        ]
+        (verdict,) = {entry.verdict for entries in known for entry in entries.values()}
+        body.append((*map(_named, known), HAPPENS[lang][verdict]))
+    return drawn(HEADS["flags"][lang], body)
+
+
+def flags_all(lang: str) -> str:
+    """Every flag that has an option of suretune behind it."""
+    return drawn(HEADS["flags"][lang], _options(options(), lang))
+
+
+def others(tool: str) -> Callable[[str], str]:
+    """Every flag of a tool that has none."""
+
+    def draw(lang: str) -> str:
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, entry in _known(table(tool)).items():
+            if not entry.to:
+                groups.setdefault(_fate(name, entry, lang), []).append(name)
+        body = [(_named(names), *fate) for fate, names in groups.items()]
+        return drawn(HEADS["others"][lang], body)
+
+    return draw
+
+
+def _known(tool: Table) -> Mapping[str, Entry]:
+    return {**tool.entries, **tool.serving}
+
+
+def _fate(name: str, entry: Entry, lang: str) -> tuple[str, str]:
+    """What happens to a flag that the table gives no option, and why."""
+    own = options().get(name)
+    why = own.help if own else entry.why
+    said = HAPPENS[lang]["ours" if own else entry.verdict]
+    fine = sorted(value for value in entry.default | entry.harmless if value)
+    if entry.verdict == "unavailable" and fine and not own:
+        comma = ", " if lang == "en" else "、"
+        said += UNLESS[lang].format(values=comma.join(f"`{value}`" for value in fine))
+    return said, _in(lang, why) if why else ""
+
+
+def _in(lang: str, text: Text) -> str:
+    return (text.zh if lang == "zh" else text.en).replace("|", "\\|")
+
+
+def _options(names: Iterable[str], lang: str) -> Iterator[tuple[str, ...]]:
+    """A line for each of these options that another tool has."""
+    for name in names:
+        cells = [
+            ", ".join(_one(flag, entry, lang) for flag, entry in known.items() if entry.to == name)
+            for known in (_known(table(tool)) for tool in TOOLS)
+        ]
+        if any(cells):
+            yield *(cell or "–" for cell in cells), f"`--{name}`"
+
+
+def _one(flag: str, entry: Entry, lang: str) -> str:
+    notes = [f"`{there}` → `{here}`" for there, here in entry.values.items()]
+    notes += [NEVER[lang]] if entry.verdict == "never-existed" else []
+    left, right = (" (", ")") if lang == "en" else ("（", "）")
+    return f"`--{flag}`" + (f"{left}{', '.join(notes)}{right}" if notes else "")
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"`--{name}`" for name in names) or "–"
+
+
+def drawn(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *body]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+TABLES: Mapping[str, Callable[[str], str]] = {
+    "cards": cards,
+    "flags-often": flags_often,
+    "flags": flags_all,
+    "others-swift": others("swift"),
+    "others-llamafactory": others("llamafactory"),
+}
+PLACES = ("README.md", "README.zh-CN.md", "docs/import-cmd.md", "docs/import-cmd.zh-CN.md")
+PART = re.compile(r"(<!-- table: ([a-z-]+) -->\n)\n?(?:\|.*\n)*\n?(<!-- end -->)")
+
+
+def anew(place: str) -> str:
+    """The page with its tables as the code has them."""
+    lang = "zh" if place.endswith(".zh-CN.md") else "en"
+    text = (ROOT / place).read_text("utf-8")
+    return PART.sub(lambda part: part[1] + TABLES[part[2]](lang) + part[3], text)
+
+
+if __name__ == "__main__":
+    for page in PLACES:
+        text = anew(page)
+        (ROOT / page).write_text(text, "utf-8")
