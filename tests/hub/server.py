@@ -6,6 +6,7 @@ clients are run against it in `test_hub_clients.py`, so that it cannot drift fro
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -74,6 +75,8 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.repos: dict[tuple[str, str], Repository] = {}
+        self.contents: dict[str, bytes] = {}  # large files, by sha256
+        self.writer = "writer"  # the token that may write
         self.faults = Faults()
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.lock = threading.Lock()
@@ -131,6 +134,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self.tell(500, b"{}")
             parts = urlsplit(self.path)
             path, query = unquote(parts.path), {k: v[0] for k, v in parse_qs(parts.query).items()}
+            if path == "/api/whoami-v2":
+                return self.json({"name": "me", "orgs": [], "auth": {}})
             if path.startswith("/api/v1/"):
                 return self.modelscope(path, query)
             if path.startswith("/api/"):
@@ -140,6 +145,85 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if path.endswith(".git/info/refs"):
                 return self.refs(path)
             self.tell(404, b"{}")
+
+        def do_PUT(self) -> None:
+            hub.seen.append((self.command, self.path, dict(self.headers.items())))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if hub.take("broken"):
+                return self.tell(500, b"{}")
+            if hashlib.sha256(body).hexdigest() != self.path.rpartition("/")[2]:
+                return self.tell(400, b"{}")
+            hub.contents[self.path.rpartition("/")[2]] = body
+            self.tell(200, b"{}")
+
+        def do_POST(self) -> None:
+            hub.seen.append((self.command, self.path, dict(self.headers.items())))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            if token != hub.writer:
+                return self.tell(401, b"{}", {"X-Error-Message": "Invalid username or password."})
+            path = unquote(urlsplit(self.path).path)
+            if path == "/api/validate-yaml":
+                return self.json({"errors": [], "warnings": []})
+            if path.endswith("/info/lfs/objects/batch"):
+                return self.batch(json.loads(body), modelscope=path.startswith("/api/v1/"))
+            if path == "/api/repos/create":
+                told = json.loads(body)
+                name = f"{told.get('organization') or 'me'}/{told['name']}"
+                return self.create(told.get("type", "model"), name, told.get("private"))
+            if path in ("/api/v1/models", "/api/v1/datasets"):
+                told = json.loads(body)
+                name = f"{told['Path']}/{told['Name']}"
+                return self.create(path.rpartition("/")[2][:-1], name, told["Visibility"] == 1)
+            if "/preupload/" in path:
+                files = [
+                    {"path": f["path"], "shouldIgnore": False, "oid": None,
+                     "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular"}
+                    for f in json.loads(body)["files"]
+                ]  # fmt: skip
+                return self.json({"files": files})
+            if "/commit/" in path:
+                return self.commit(path, body)
+            self.tell(404, b"{}")
+
+        def create(self, kind: str, name: str, private: object) -> None:
+            if (kind, name) in hub.repos:
+                return self.json({"Success": False, "Message": "exists"}, status=409)
+            hub.repos[kind, name] = Repository({}, private=hub.writer if private else "")
+            self.json({"url": f"{hub.url}/{name}", "id": name, "Success": True, "Data": {"Id": 1}})
+
+        def batch(self, told: dict[str, list[dict[str, str]]], *, modelscope: bool) -> None:
+            objects: list[dict[str, object]] = []
+            for entry in told["objects"]:
+                made: dict[str, object] = {"oid": entry["oid"], "size": entry["size"]}
+                if entry["oid"] not in hub.contents:
+                    made["actions"] = {"upload": {"href": f"{hub.url}/store/{entry['oid']}"}}
+                objects.append(made)
+            answer: dict[str, object] = {"transfer": "basic", "objects": objects}
+            self.json({"Success": True, "Code": 200, "Data": answer} if modelscope else answer)
+
+        def commit(self, path: str, body: bytes) -> None:
+            files: dict[str, bytes] = {}
+            if path.startswith("/api/v1/repos/"):
+                kind, _, rest = path.removeprefix("/api/v1/repos/").partition("/")
+                actions = json.loads(body)["actions"]
+                for act in actions:
+                    inline = base64.b64decode(act.get("content") or "")
+                    large = act["type"] == "lfs"
+                    files[act["path"]] = hub.contents[act["sha256"]] if large else inline
+            else:
+                kind, _, rest = path.removeprefix("/api/").partition("/")
+                for line in map(json.loads, body.splitlines()):
+                    about = line["value"]
+                    if line["key"] == "file":
+                        files[about["path"]] = base64.b64decode(about["content"])
+                    elif line["key"] == "lfsFile":
+                        files[about["path"]] = hub.contents[about["oid"]]
+            repo = hub.repos[kind[:-1], "/".join(rest.split("/")[:2])]
+            repo.files.update(files)
+            oid = commit_of(repo.files)
+            self.json({"success": True, "commitUrl": f"{hub.url}/c/{oid}", "commitOid": oid,
+                       "Success": True, "Code": 200, "Data": {"oid": oid}})  # fmt: skip
 
         # --- Hugging Face ---
 

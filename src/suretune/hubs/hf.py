@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
@@ -17,7 +17,8 @@ from urllib.parse import quote, urljoin
 import orjson
 
 from suretune.hubs.door import File, HubError, Listing, Repo
-from suretune.hubs.wire import get, origin
+from suretune.hubs.push import Local, Upload
+from suretune.hubs.wire import get, origin, post
 
 DEFAULT = "https://huggingface.co"
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
@@ -95,6 +96,57 @@ class HuggingFace:
             commit = revision
         if COMMIT.fullmatch(commit) and (home / "snapshots" / commit).is_dir():
             yield commit, home / "snapshots" / commit
+
+    def create(self, repo: Repo, *, private: bool) -> None:
+        owner, _, name = repo.id.partition("/")
+        asked = {"name": name, "organization": owner, "type": repo.kind, "private": private}
+        url = f"{self.endpoint()}/api/repos/create"
+        status, told, _ = post(url, self.headers(), asked)
+        if status not in (200, 201, 409):
+            raise HubError("refused", f"HTTP {status} {told.get('X-Error-Message', '')}".strip(),
+                           origin(url)[1])  # fmt: skip
+
+    def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+        place = "" if repo.kind == "model" else "datasets/"
+        url = f"{self.endpoint()}/{place}{repo.id}.git/info/lfs/objects/batch"
+        asked = {
+            "operation": "upload",
+            "transfers": ["basic"],
+            "objects": [{"oid": file.sha256, "size": file.size} for file in files],
+            "hash_algo": "sha256",
+        }
+        status, _, told = post(url, self.headers(), asked, "application/vnd.git-lfs+json")
+        if status != 200 or not isinstance(told, dict):
+            raise HubError("refused", f"HTTP {status}", origin(url)[1])
+        return {
+            entry["oid"]: Upload(
+                up["href"], up.get("header") or {}, actions.get("verify", {}).get("href", "")
+            )
+            for entry in told.get("objects", ())
+            if (actions := entry.get("actions") or {}) and (up := actions.get("upload"))
+        }
+
+    def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+        lines: list[dict[str, Any]] = [
+            {"key": "header", "value": {"summary": message, "description": ""}}
+        ]
+        for file in files:
+            if file.is_large:
+                about = {"path": file.path, "algo": "sha256", "oid": file.sha256}
+                lines.append({"key": "lfsFile", "value": {**about, "size": file.size}})
+            else:
+                about = {"path": file.path, "content": file.base64, "encoding": "base64"}
+                lines.append({"key": "file", "value": about})
+        url = f"{self.endpoint()}/api/{repo.kind}s/{repo.id}/commit/{repo.revision or 'main'}"
+        body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+        status, headers, told = post(url, self.headers(), body, "application/x-ndjson")
+        if status not in (200, 201) or not isinstance(told, dict):
+            why = headers.get("X-Error-Message", "")
+            raise HubError("refused", f"HTTP {status} {why}".strip(), origin(url)[1])
+        return str(told.get("commitOid", ""))
+
+    def page(self, repo: Repo) -> str:
+        return f"{self.endpoint()}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
 
     def _json(self, url: str) -> object:
         status, told, body = get(url, self.headers())

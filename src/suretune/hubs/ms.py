@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 import orjson
 
 from suretune.hubs.door import File, HubError, Listing, Repo
-from suretune.hubs.wire import Patience, get, origin
+from suretune.hubs.push import Local, Upload
+from suretune.hubs.wire import Patience, get, origin, post
 
 DEFAULT = "https://modelscope.cn"
 MAIN = "master"
@@ -102,6 +103,52 @@ class ModelScope:
                 if folder.is_dir():
                     yield MAIN, folder
 
+    def create(self, repo: Repo, *, private: bool) -> None:
+        owner, _, name = repo.id.partition("/")
+        asked = {"Path": owner, "Name": name, "Visibility": 1 if private else 5}
+        url = f"{self.endpoint()}/api/v1/{repo.kind}s"
+        status, _, told = post(url, self.headers(), asked)
+        if not _is_good(status, told) and not self._is_there(repo):
+            raise _refused(status, told, origin(url)[1])
+
+    def _is_there(self, repo: Repo) -> bool:
+        status, _, _ = get(f"{self.endpoint()}/api/v1/{repo.kind}s/{repo.id}", self.headers())
+        return status == 200
+
+    def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+        api = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}"
+        objects = [{"oid": file.sha256, "size": file.size} for file in files]
+        url = f"{api}/info/lfs/objects/batch"
+        status, _, told = post(url, self.headers(), {"operation": "upload", "objects": objects})
+        if not _is_good(status, told):
+            raise _refused(status, told, origin(url)[1])
+        found: dict[str, Upload] = {}
+        for entry in (told.get("Data") or {}).get("objects", ()):
+            if href := ((entry.get("actions") or {}).get("upload") or {}).get("href"):
+                found[entry["oid"]] = Upload(href, {})
+        return found
+
+    def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+        actions = [
+            {
+                "action": "create", "path": file.path, "size": file.size,
+                "type": "lfs" if file.is_large else "normal",
+                "sha256": file.sha256 if file.is_large else "",
+                "content": "" if file.is_large else file.base64, "encoding": "base64",
+            }
+            for file in files
+        ]  # fmt: skip
+        revision = repo.revision or MAIN
+        url = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}/commit/{revision}"
+        asked = {"commit_message": message, "actions": actions}
+        status, _, told = post(url, self.headers(), asked)
+        if not _is_good(status, told):
+            raise _refused(status, told, origin(url)[1])
+        return str((told.get("Data") or {}).get("oid", ""))
+
+    def page(self, repo: Repo) -> str:
+        return f"{self.endpoint()}/{repo.kind}s/{repo.id}"
+
     def _walk(
         self, api: str, revision: str, root: str, depth: int = 0
     ) -> Iterator[Mapping[str, Any]]:
@@ -162,6 +209,16 @@ class ModelScope:
             if found and found[2] in wanted:
                 return found[1].decode()
         return ""
+
+
+def _is_good(status: int, told: Any) -> bool:
+    """200 with `Success: false` is a refusal here."""
+    return status == 200 and isinstance(told, dict) and told.get("Success", True) is not False
+
+
+def _refused(status: int, told: Any, host: str) -> HubError:
+    why = told.get("Message", "") if isinstance(told, dict) else ""
+    return HubError("refused", f"HTTP {status} {why}".strip()[:200], host)
 
 
 def _digest(files: tuple[File, ...]) -> str:

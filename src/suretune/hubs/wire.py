@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
+import orjson
+
 from suretune.hubs.door import HubError
 
 TRIES = 6  # of one request, the first included
@@ -58,7 +60,7 @@ def origin(url: str) -> tuple[str, str, int]:
 @contextmanager
 def asked(
     url: str, secret: Mapping[str, str], headers: Mapping[str, str] | None = None, *,
-    method: str = "GET", data: bytes | None = None,
+    method: str = "GET", data: bytes | IO[bytes] | None = None,
 ) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
     """One request, redirects followed. `secret` goes to the host of `url` alone.
 
@@ -157,3 +159,24 @@ def what_broke(error: BaseException) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "the connection was cut"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def post(
+    url: str, secret: Mapping[str, str], told: Any, kind: str = "application/json"
+) -> tuple[int, Mapping[str, str], Any]:
+    """(status, headers, answer as JSON or None) of something sent once: never twice by itself."""
+    data = told if isinstance(told, bytes) else orjson.dumps(told)
+    host = urlsplit(url).netloc
+    headers = {"Content-Type": kind, "Accept": kind}
+    try:
+        with asked(url, secret, headers, method="POST", data=data) as response:
+            status, answered = response.status, dict(response.headers.items())
+            body = read_all(response)
+    except BROKEN as error:
+        raise HubError("unreachable", what_broke(error), host) from error
+    if status >= 500:
+        raise HubError("unreachable", f"HTTP {status}", host)
+    try:
+        return status, answered, orjson.loads(body) if body else None
+    except ValueError:
+        return status, answered, None
