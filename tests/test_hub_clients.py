@@ -53,9 +53,8 @@ def content(folder: str) -> dict[str, bytes]:
 
 
 def ours(prefix: str, revision: str = "") -> Path:
-    silent = lambda *_: None  # noqa: E731
     repo = Repo(prefix, "model", "o/m", revision)
-    return pull_model(repo, weights=True, show=silent, tell=silent).snapshot.folder
+    return pull_model(repo, weights=True).snapshot.folder
 
 
 HF = "from huggingface_hub import snapshot_download as get\n"

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from suretune.hubs.choose import choose
 from suretune.hubs.door import File, HubError, Listing, Repo, check_path
 from suretune.hubs.fetch import Progress, fetch
 from suretune.hubs.names import hubs, parse_name, which_hub
-from suretune.hubs.pull import Pulled, pull_dataset, pull_model
+from suretune.hubs.pull import WATCHING, Pulled, Watching, pull_dataset, pull_model
 from suretune.hubs.wire import Patience
 
 BOTH = ("hf", "ms")
@@ -50,18 +51,27 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         yield server
 
 
-def silent(_: object, __: object = None) -> None:
+def silent(_: Progress) -> None:
     return None
+
+
+@contextmanager
+def watched(watching: Watching) -> Iterator[None]:
+    token = WATCHING.set(watching)
+    try:
+        yield
+    finally:
+        WATCHING.reset(token)
 
 
 def model(prefix: str, revision: str = "") -> Pulled:
     repo = Repo(prefix, "model", "o/m", revision)
-    return pull_model(repo, weights=True, show=silent, tell=silent)
+    return pull_model(repo, weights=True)
 
 
 def data(prefix: str, subsets: Sequence[str] = (), role: str = "train") -> Pulled:
     repo = Repo(prefix, "dataset", "o/d")
-    return pull_dataset(repo, subsets, role, show=silent, tell=silent)
+    return pull_dataset(repo, subsets, role)
 
 
 def weights(pulled: Pulled) -> bytes:
@@ -194,7 +204,7 @@ def test_other_bytes_than_listed_are_never_kept(prefix: str, hub: FakeHub, tmp_p
 def test_a_blob_that_git_names_is_verified_too(hub: FakeHub) -> None:
     hub.faults.lies = 99
     with pytest.raises(HubError) as error:
-        pull_model(Repo("hf", "model", "o/m"), weights=False, show=silent, tell=silent)
+        pull_model(Repo("hf", "model", "o/m"), weights=False)
     assert error.value.problem == "wrong-hash"
 
 
@@ -208,13 +218,15 @@ def test_a_killed_download_goes_on_in_the_next_process(
         "import os, sys\n"
         "from suretune.hubs.door import Repo\n"
         "from suretune.hubs.pull import pull_model\n"
-        "from suretune.hubs import fetch\n"
+        "from suretune.hubs import fetch, pull\n"
         "fetch.RANGE = 500_000\n"
-        "def tell(p):\n"
-        "    if p.here > float(sys.argv[2]):\n"
-        "        os._exit(9)\n"
+        "class Ends(pull.Watching):\n"
+        "    def arrived(self, p):\n"
+        "        if p.here > float(sys.argv[2]):\n"
+        "            os._exit(9)\n"
+        "pull.WATCHING.set(Ends())\n"
         "repo = Repo(sys.argv[1], 'model', 'o/m')\n"
-        "p = pull_model(repo, weights=True, show=lambda *a: None, tell=tell)\n"
+        "p = pull_model(repo, weights=True)\n"
         "print(p.snapshot.folder)\n"
     )
     told = []
@@ -240,7 +252,7 @@ def test_two_processes_fetch_one_content_once(prefix: str, hub: FakeHub) -> None
         "from suretune.hubs.door import Repo\n"
         "from suretune.hubs.pull import pull_model\n"
         f"repo = Repo({prefix!r}, 'model', 'o/m')\n"
-        "pull_model(repo, weights=True, show=lambda *a: None, tell=lambda p: None)\n"
+        "pull_model(repo, weights=True)\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     both = [subprocess.Popen([sys.executable, "-c", script], env=env) for _ in range(2)]
@@ -251,10 +263,12 @@ def test_two_processes_fetch_one_content_once(prefix: str, hub: FakeHub) -> None
 def test_progress_tells_what_lies_here_and_what_came(hub: FakeHub) -> None:
     told: list[tuple[int, int, int]] = []
 
-    def tell(progress: Progress) -> None:
-        told.append((progress.here, progress.arrived, progress.total))
+    class Told(Watching):
+        def arrived(self, progress: Progress) -> None:
+            told.append((progress.here, progress.arrived, progress.total))
 
-    pull_model(Repo("hf", "model", "o/m"), weights=True, show=silent, tell=tell)
+    with watched(Told()):
+        model("hf")
     size = sum(len(MODEL[p]) for p in ("config.json", "model.safetensors", "tokenizer.json"))
     assert told[-1] == (size, size, size)
 
@@ -422,10 +436,12 @@ def test_a_dataset_that_is_a_script_is_read_as_converted(hub: FakeHub) -> None:
 def test_what_is_chosen_is_shown_with_sizes_before_it_is_fetched(hub: FakeHub) -> None:
     told: list[tuple[list[tuple[str, int]], int]] = []
 
-    def show(_: Listing, files: Sequence[File]) -> None:
-        told.append(([(f.path, f.size) for f in files], len(hub.fetched())))
+    class Shown(Watching):
+        def chosen(self, listing: Listing, files: Sequence[File]) -> None:
+            told.append(([(f.path, f.size) for f in files], len(hub.fetched())))
 
-    pull_dataset(Repo("ms", "dataset", "o/d"), (), "train", show=show, tell=silent)
+    with watched(Shown()):
+        data("ms")
     assert told == [([("train.csv", len(ROWS))], 1)]  # the card alone was read before
 
 

@@ -55,6 +55,7 @@ class Faults:
     retry_after: int = 0
     broken: int = 0  # how many requests get 500
     spurious: int = 0  # how many listings get 403
+    forbidden: bool = False  # 403 to everything
     dead: bool = False  # the connection is closed without a word
     small_pages: int = 0  # entries a page of a listing
 
@@ -127,6 +128,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if hub.faults.dead:
                 self.close_connection = True
                 return
+            if hub.faults.forbidden:
+                return self.tell(403, b"{}", {"X-Error-Message": "no"})
             if hub.take("busy"):
                 wait = str(hub.faults.retry_after)
                 return self.tell(429, b"{}", {"Retry-After": wait})

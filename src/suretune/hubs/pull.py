@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,21 @@ class Pulled:
     offline: str = ""  # why the cache alone was used, where it was
 
 
-Tell = Callable[[Progress], None]
-Show = Callable[[Listing, Sequence[File]], None]
+class Watching:
+    """Somebody who is shown what is fetched; this one looks away."""
+
+    def chosen(self, listing: Listing, files: Sequence[File]) -> None:
+        """Before the first byte: these files, with their sizes, are wanted."""
+
+    def arrived(self, progress: Progress) -> None:
+        """Some more is here; called from any thread, one at a time."""
 
 
-def pull_model(repo: Repo, *, weights: bool, show: Show, tell: Tell) -> Pulled:
+NOBODY = Watching()
+WATCHING: ContextVar[Watching] = ContextVar("watching", default=NOBODY)
+
+
+def pull_model(repo: Repo, *, weights: bool) -> Pulled:
     """Config, tokenizer, template and, if asked, the weights of a model.
 
     Raises:
@@ -42,12 +53,10 @@ def pull_model(repo: Repo, *, weights: bool, show: Show, tell: Tell) -> Pulled:
     files = model_files(listing.files, weights=weights)
     if not files:
         raise HubError("missing", "no config.json, no weights")
-    return Pulled(_fetched(hub, listing, files, show, tell, offline), (), None, offline)
+    return Pulled(_fetched(hub, listing, files, offline), (), None, offline)
 
 
-def pull_dataset(
-    repo: Repo, subsets: Sequence[str], role: str, *, show: Show, tell: Tell
-) -> Pulled:
+def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
     """A dataset's data files of the split that `role` asks for. Where its own cannot be read,
     those that Hugging Face has converted to parquet. `files` is empty where there is none.
 
@@ -56,7 +65,7 @@ def pull_dataset(
     """
     hub = hubs()[repo.hub]
     listing, offline = _listed(hub, repo)
-    chosen = choose(listing.files, lambda: _card(hub, listing, tell), subsets, role)
+    chosen = choose(listing.files, lambda: _card(hub, listing), subsets, role)
     if not chosen.files and repo.hub == "hf" and not repo.revision and not offline:
         try:
             converted = hub.listing(Repo(repo.hub, repo.kind, repo.id, PARQUET))
@@ -69,7 +78,7 @@ def pull_dataset(
                 listing, chosen = converted, again
     if not chosen.files:
         return Pulled(Snapshot(repo, listing.commit, Path()), (), chosen, offline)
-    snapshot = _fetched(hub, listing, chosen.files, show, tell, offline)
+    snapshot = _fetched(hub, listing, chosen.files, offline)
     paths = tuple(snapshot.folder / file.path for file in chosen.files)
     return Pulled(snapshot, paths, chosen, offline)
 
@@ -126,13 +135,12 @@ def _from_cache(hub: Hub, repo: Repo) -> Iterator[Listing]:
             yield Listing(repo, commit, tuple(files), commit)
 
 
-def _fetched(
-    hub: Hub, listing: Listing, files: Sequence[File], show: Show, tell: Tell, offline: str
-) -> Snapshot:
+def _fetched(hub: Hub, listing: Listing, files: Sequence[File], offline: str) -> Snapshot:
     """The files on disk: from the cache alone where nothing else is to be had."""
     if not offline:
-        show(listing, files)
-        return fetch(hub, listing, files, tell)
+        watching = WATCHING.get()
+        watching.chosen(listing, files)
+        return fetch(hub, listing, files, watching.arrived)
     for commit, folder in hub.cached(listing.repo):
         if commit == listing.commit:
             gone = [file.path for file in files if not (folder / file.path).is_file()]
@@ -142,7 +150,7 @@ def _fetched(
     raise HubError("offline", listing.repo.spec)
 
 
-def _card(hub: Hub, listing: Listing, tell: Tell) -> str:
+def _card(hub: Hub, listing: Listing) -> str:
     """The text of the dataset's README."""
     card = next(file for file in listing.files if file.path == CARD)
     if card.size > CARD_MOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -128,6 +129,8 @@ def get(
                 status, told = response.status, dict(response.headers.items())
                 body = read_all(response)
         except BROKEN as error:
+            if _no_network(error):  # there is nothing to wait for
+                patience.left = min(patience.left, 2)
             patience.wait(HubError("unreachable", what_broke(error), host))
             continue
         if status == 429:
@@ -144,6 +147,13 @@ def read_all(response: IO[bytes]) -> bytes:
     if len(body) > MOST:
         raise HubError("unreachable", f"an answer of more than {MOST} bytes")
     return body
+
+
+def _no_network(error: BaseException) -> bool:
+    """A name that nobody knows, or a host that nobody can get to."""
+    reason = getattr(error, "reason", error)
+    unreachable = isinstance(reason, OSError) and reason.errno == errno.ENETUNREACH
+    return isinstance(reason, socket.gaierror) or unreachable
 
 
 def what_broke(error: BaseException) -> str:
