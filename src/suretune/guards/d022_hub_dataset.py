@@ -44,6 +44,7 @@ GUARD = Guard(
     ),
     fix=Text(
         "Name a subset with files (`owner/name:subset`), or turn the rows into JSONL and give it.",
-        "写出有文件的子集（`owner/name:子集`），或把数据转成 JSONL 再给出文件。",
+        "写出有文件的子集（`owner/name:subset`，subset 换成子集的名字），"
+        "或把数据转成 JSONL 再给出文件。",
     ),
 )
