@@ -87,7 +87,7 @@ COMMANDS: dict[str, tuple[str, int, set[str]]] = {
         " --max_new_tokens 2048", 4, {"S014"}),
     "0 §7.2 a hub dataset, sampled and packed": (
         f"swift sft --model pocket --dataset {MIX.format(n=500)} --dataset_sample 500"
-        " --max_length 4096 --packing true", 3, {"D022", "C005"}),
+        " --max_length 4096 --packing true", 7, {"S020", "C005"}),
     "0 §8 the whole template": (S0, 0, {"C015", "C005", "S024"}),
     "1 §2.2 the base alone": (
         "swift infer --model pocket --model_type qwen --stream true --temperature 0"
@@ -97,8 +97,8 @@ COMMANDS: dict[str, tuple[str, int, set[str]]] = {
         "swift infer --adapters output/v2-20250415-1423/checkpoint-500 --stream true"
         " --temperature 0 --max_new_tokens 2048", 4, {"S014"}),
     "1 §7.1 mixed data": (
-        S1.replace("self_cognition.json", f"{MIX.format(n=500)} self_cognition.json"), 3,
-        {"D022"}),
+        S1.replace("self_cognition.json", f"{MIX.format(n=500)} self_cognition.json"), 7,
+        {"S020"}),
     "1 §7.2 inside app.py": (
         "swift infer --adapters output/v2-20250415-1423/checkpoint-500 --stream false"
         " --temperature 0", 4, {"S014"}),
@@ -113,7 +113,7 @@ COMMANDS: dict[str, tuple[str, int, set[str]]] = {
         " --temperature 0.7 --max_new_tokens 512", 4, {"S014"}),
     "3 §3.4 anchored": (
         f"swift sft --model pocket --train_type lora --dataset {MIX.format(n=200)}"
-        " self_cognition_enhanced.json --num_train_epochs 2 --learning_rate 5e-5", 3, {"D022"}),
+        " self_cognition_enhanced.json --num_train_epochs 2 --learning_rate 5e-5", 7, {"S020"}),
 }  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(json.dumps(rows, ensure_ascii=False, indent=1), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SURETUNE_LANG", "en")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("sys.stdin", io.StringIO())
     return tmp_path
 

@@ -184,8 +184,11 @@ def whole_file(kind: str, found: str = "", file: str = "data.jsonl") -> Fault:
     return Fault(kind, Origin(file, 0), found=found)
 
 
-def setup(problem: str, detail: str, found: str = "", nearest: str = "") -> SetupFacts:
-    return SetupFacts(problem, detail, found, nearest)
+def setup(
+    problem: str, detail: str, found: str = "", nearest: str = "", spare: str = "",
+    hint: Text | None = None,
+) -> SetupFacts:  # fmt: skip
+    return SetupFacts(problem, detail, found, nearest, spare, hint)
 
 
 GOOD_FLAG = flag("another", "--lr")
@@ -342,13 +345,6 @@ FAULT_CASES = {
     "D016": on_file(whole_file("no-rows"), (), "`--dataset`"),
     "D017": on_row(fault("turn-order", found="user, user"), ("user, user",), CHECK),
     "D021": on_file(whole_file("unknown-format", ".xlsx"), (".xlsx",), "`--dataset train.jsonl`"),
-    "D022": on_file(
-        whole_file("hub-dataset", "ms", "ms::AI-ModelScope/alpaca-gpt4-data-zh#500"),
-        (),
-        "`modelscope download --dataset AI-ModelScope/alpaca-gpt4-data-zh --local_dir"
-        " data/alpaca-gpt4-data-zh`",
-        "`--dataset 'data/alpaca-gpt4-data-zh#500'`",
-    ),
     "D023": on_file(whole_file("byte-order-mark"), (), r"`sed -i '1s/^\xEF\xBB\xBF//' data.jsonl`"),
     "D024": on_row(
         fault("not-sft", found="chosen, rejected"),
@@ -593,8 +589,35 @@ SETUP_CASES = {
         "peft>=0.18",
         "`pip install --upgrade 'peft>=0.18'`",
     ),
+    "D022": on_setup(
+        setup("hub-dataset", "ms::a/b#500", hint=Text("A script.", "脚本。")),
+        "ms::a/b#500",
+        "`owner/name:subset`",
+    ),
+    "D043": on_setup(
+        setup("hub-no-dataset", "ms::a/b", "", "dataset", "ms", Text("None", "无")),
+        "ms::a/b",
+        "`--dataset hf::a/b`",
+    ),
+    "D044": on_setup(
+        setup("hub-fetched", "a/b", "train.csv", "0123456789ab", "", Text("hf", "hf")),
+        "a/b",
+        "`hf::`",
+    ),
+    "S042": on_setup(
+        setup("hub-gated", "meta/x", "HTTP 401", "model", "hf"),
+        "meta/x",
+        "https://huggingface.co/meta/x",
+    ),
+    "S043": on_setup(
+        setup("hub-refused", "me/x", "HTTP 403", spare="ms"),
+        "me/x",
+        "`export MODELSCOPE_API_TOKEN=...`",
+    ),
+    "S044": on_setup(setup("hub-busy", "a/b", "HTTP 429"), "a/b", "`HF_TOKEN`"),
+    "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--hub ms`"),
     "S020": on_setup(
-        setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline"),
+        setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline", "model", "hf"),
         "--model",
         "`hf download Qwen/Qwen2.5-7B-Instruct --local-dir Qwen2.5-7B-Instruct`",
         "`--model Qwen2.5-7B-Instruct`",
@@ -1049,7 +1072,7 @@ RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
-    *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025"),
+    *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
     *("P002", "P004", "P005", "P006", "P009", "S005"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),

@@ -30,6 +30,7 @@ FLOORS = {
             "beside",
             "typed",
             "pocket",
+            "hubs",
         ),
         1,
     ),

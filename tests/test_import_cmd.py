@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT, stands
+from hub.server import FakeHub, Repository, running
 from suretune import words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
@@ -34,6 +36,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SURETUNE_LANG", "en")
     return tmp_path
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """The datasets that the articles name, on a hub here."""
+    with running() as server:
+        for name in ("HF_HUB_OFFLINE", "MODELSCOPE_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "ms"))
+        for language in ("zh", "en"):
+            rows = [f"{language} {n}?,,It is {n}." for n in range(600)]
+            files = {"train.csv": ("instruction,input,output\n" + "\n".join(rows)).encode()}
+            server.repos["dataset", f"AI-ModelScope/alpaca-gpt4-data-{language}"] = Repository(
+                files
+            )
+        yield server
 
 
 def told(text: str) -> dict[str, Any]:
@@ -201,28 +222,21 @@ def test_a_name_is_kept_where_rows_have_a_place_for_it(folder: Path) -> None:
     assert verdicts["model_name"] == "kept" and verdicts["model_author"] == "no-effect"
 
 
-def test_a_hub_dataset_is_said_to_be_out_of_reach(folder: Path) -> None:
+def test_a_hub_dataset_keeps_its_name(folder: Path) -> None:
     report = told(
         "swift sft --dataset 'AI-ModelScope/alpaca-gpt4-data-zh#500' --dataset_sample 500"
     )
-    assert not report["same_job"] and report["arithmetic"]["rows"] == 500
+    assert report["arithmetic"]["rows"] == 500
+    assert value_of(report, "--dataset") == "AI-ModelScope/alpaca-gpt4-data-zh#500"
     assert value_of(report, "--dataset_sample") is None
 
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if " sft " in COMMANDS[n][0]])
-def test_what_is_printed_works(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each working form, as printed, on the pocket model; a download leaves what hubs keep."""
+def test_what_is_printed_works(
+    name: str, folder: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each working form, as printed, on the pocket model; hubs give what articles name."""
     report = told(COMMANDS[name][0].replace("/root/", "").replace("\n", " "))
-    *fetch, rest = report["working"].partition("suretune ")[0].splitlines() or [""]
-    for line in [*fetch, rest] if rest.startswith(("modelscope", "hf")) else fetch:
-        there = folder / shlex.split(line)[-1]
-        there.mkdir(parents=True)
-        rows = Path("self_cognition.json").read_text("utf-8")
-        many = json.loads(rows) * 10
-        many = [{**row, "instruction": f"{row['instruction']} {n}"} for n, row in enumerate(many)]
-        (there / "train.json").write_text(json.dumps(many, ensure_ascii=False), "utf-8")
-        for about in ("dataset_infos.json", "configuration.json", "README.md"):
-            (there / about).write_text("{}", "utf-8")
     verb, *rest_of_it = typed(report)
     assert verb == "sft"
     assert main(["check", "--json", *rest_of_it]) == 0

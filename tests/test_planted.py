@@ -28,7 +28,15 @@ NEEDS_A_GPU = {
     "S021": "the plain engine is chosen on CUDA only; on a CPU it is the default",
     "S028": "several GPUs are seen only where there are several",
 }
-ELSEWHERE = {  # planted in a real run by a test that does more with the fault
+ELSEWHERE = {
+    "D022": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "D043": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "S042": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "S043": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "S044": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "S045": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "D044": "test_hub_runs.py::test_an_articles_datasets_are_read_by_their_names",
+    # planted in a real run by a test that does more with the fault
     "V010": "test_verify_http.py::test_nobody_listens",
     "V011": "test_verify_http.py::test_a_wrong_key_is_refused_and_shown_nowhere",
     "V012": "test_verify_http.py::test_garbage_is_no_answer",
@@ -178,7 +186,6 @@ TABLE: dict[str, Maker] = {
     "D019": lambda t: Plant(row(t, output="another"), 0),
     "D020": lambda t: Plant(on(t, rows(t, *who(GLOW), *who(GLOW + " Not Qwen.")[:2])), 0),
     "D021": lambda t: Plant(on(t, raw(t, "PK", "rows.xlsx")), 3),
-    "D022": lambda t: Plant(on(t, "AI-ModelScope/alpaca-gpt4-data-zh#500"), 3),
     "D023": lambda t: Plant(on(t, raw(t, b"\xef\xbb\xbf" + rows(t).read_bytes())), 0),
     "D024": lambda t: Plant(row(t, {"prompt": "a", "chosen": "b", "rejected": "c"}), 3),
     "D025": lambda t: Plant((*row(t, output="1 2 " * 3000), "--over_long", "drop"), 0),

@@ -680,8 +680,8 @@ def test_home_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             500,
         ),
         ("hf::org/name:a/b#7", "hf", "org/name", ("a", "b"), 7),
-        ("ms::name", "ms", "name", (), None),
-        ("org/name:default", "ms", "org/name", ("default",), None),
+        ("org/name:default", "hf", "org/name", ("default",), None),
+        ("swift/self-cognition", "ms", "swift/self-cognition", (), None),
     ],
 )
 def test_hub_ids(

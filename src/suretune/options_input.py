@@ -18,6 +18,12 @@ class ModelOptions:
         "model_name_or_path",
         "model_id_or_path",
     )
+    hub: str = option(
+        "auto",
+        "where names like owner/name are looked for; hf:: or ms:: in front of one says it for it",
+        "owner/name 这样的名字到哪里找；在名字前写 hf:: 或 ms:: 只对它生效",
+        choices=("auto", "hf", "ms"),
+    )
     model_type: str | None = option(
         None,
         "checked against the model's config.json; the model itself says what it is",

@@ -84,7 +84,7 @@ DATA = (
     Silent("zero-rows-mistyped-path", "the path of the rows is mistyped; not one of them is read",
            _typed("self_cogniton.jsonl"), ("D001",), 3),
     Silent("zero-rows-hub-id", "a path without an ending is taken for a name on a hub",
-           _typed("mydata/self-cognition"), ("D022",), 3),
+           _typed("mydata/self-cognition"), ("S020",), 7),
     Silent("zero-rows-empty", "the file is empty", data(b""), ("D016",), 3),
     Silent("zero-rows-all-too-long", "every row is longer than the limit, and long rows are dropped",
            data(lambda: [{**GOOD, "output": LONG + str(i)} for i in range(9)],

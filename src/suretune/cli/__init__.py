@@ -138,6 +138,25 @@ VERBS = (
         positional="RUN",
     ),
     Verb(
+        "pull",
+        Text(
+            "fetch a model or --dataset of a hub ahead of time",
+            "提前下载模型，或用 --dataset 下载数据集",
+        ),
+        extra=("model", "dataset", "val_dataset", "hub"),
+        positional="ID...",
+        several=True,
+    ),
+    Verb(
+        "push",
+        Text(
+            "give a run's adapter to a hub: suretune push RUN hf::me/name",
+            "把一次运行的适配器上传：suretune push 运行 hf::我/名称",
+        ),
+        positional="RUN hf::ID",
+        several=True,
+    ),
+    Verb(
         "explain",
         Text(
             "what a finding, an error message or a word means: suretune explain D003",

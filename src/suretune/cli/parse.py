@@ -22,6 +22,7 @@ ANSWER = ("model", "answer")
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
 PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
+SWITCHES = ("public", "unverified", "words_only")  # and those that are on where they stand alone
 TEXTS = ("question", "html")  # and those whose words end where a run is named
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
@@ -121,7 +122,10 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
         # A list given again is one longer list; a text given again is one more text: its words
         # stay together until whoever knows what they may be takes them apart.
         again = "extend" if name in PIECES else "append" if name in TEXTS else _Once
-        parser.add_argument(f"--{name}", nargs="+", action=again, help=say(about))
+        shape: dict[str, Any] = {"nargs": "+"}
+        if name in SWITCHES:
+            shape = {"nargs": "?", "const": BARE[True], "metavar": "true|false"}
+        parser.add_argument(f"--{name}", action=again, help=say(about), **shape)
     chosen = verb.options()
     for group, cls in groups():
         mine = [spec for spec in chosen.values() if spec.group == group]

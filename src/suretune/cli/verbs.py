@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
-from suretune.cli import compare
+from suretune.cli import compare, hub
+from suretune.cli.fetching import Fetching
 from suretune.cli.makers import ASK
 from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import DEMO, named_run, to_resume
 from suretune.config import Resolved
+from suretune.hubs.pull import WATCHING
 from suretune.phrases import printable
 from suretune.run.flags import resuming_flags
 from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
@@ -65,6 +67,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
         "benchmark_limit": Text("the first so many prompts only", "只用前多少题"),
     },
     "compare": compare.OWN,
+    **hub.OWN,
     "import-cmd": {"file": Text("a file that holds the command", "写有命令的文件")},
     "sweep": {
         "search": Text(
@@ -95,6 +98,8 @@ def run_verb(command: Command) -> int:
         how_it_was_read(journal)
     if command.verb.name in TORCH:
         _needs(journal)
+    if not command.json:
+        WATCHING.set(Fetching())
     verbs: Mapping[str, Callable[[Command, Journal], int]] = {
         "demo": demo,
         "init": init,
@@ -111,6 +116,8 @@ def run_verb(command: Command) -> int:
         "report": report,
         "explain": explain,
         "setup": setup,
+        "pull": hub.fetch_ahead,
+        "push": hub.give,
     }
     return verbs[command.verb.name](command, journal)
 

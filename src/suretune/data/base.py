@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from typing import Any
 import orjson
 
 from suretune import pocket
+from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
+from suretune.hubs.door import HubError
+from suretune.hubs.names import HubName, parse_name, which_hub
+from suretune.hubs.pull import pull_model
 from suretune.types import SetupFacts
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-WORDS = ("*.json", "*.jinja", "*.txt")
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code
 POINTER = b"version https://git-lfs"
@@ -100,10 +100,11 @@ def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _base(name, folder.absolute())
-    if not HUB_ID.fullmatch(name) or name.startswith("."):
+    meant = parse_name(name)
+    if meant is None:
         here, close = str(folder.absolute()), _nearest(folder)
         return SetupFacts("model-missing", here, nearest=close, spare=name)
-    return _from_hub(name, weights)
+    return _from_hub(name, meant, weights)
 
 
 def _nearest(folder: Path) -> str:
@@ -114,27 +115,15 @@ def _nearest(folder: Path) -> str:
     return ", ".join(difflib.get_close_matches(folder.name, beside, n=3))
 
 
-def _from_hub(name: str, weights: bool) -> Base | SetupFacts:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    patterns = [*WORDS, *WEIGHTS] if weights else list(WORDS)
+def _from_hub(name: str, meant: HubName, weights: bool) -> Base | SetupFacts:
+    """From the cache, else fetched. What is said of a folder is about the name on the hub."""
+    hub, _ = which_hub(meant, "model")
+    repo = meant.repo("model", hub)
     try:
-        folder = snapshot_download(name, allow_patterns=patterns)
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        return SetupFacts("model-missing", name, found=_first_line(error))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        return SetupFacts("hub-unreachable", name, found=_first_line(error))
-    return _base(name, Path(folder))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+        pulled = pull_model(repo, weights=weights)
+    except HubError as error:
+        return trouble(error, repo)
+    return _base(name, pulled.snapshot.folder)
 
 
 def _base(name: str, folder: Path) -> Base | SetupFacts:

@@ -102,8 +102,8 @@ def collect(
     for source in sources:
         if isinstance(source, Fault):
             found.faults.append(source)
-        elif source.hub:
-            found.faults.append(Fault("hub-dataset", Origin(source.spec, 0), found=source.hub))
+        elif source.hub and not source.files:
+            raise ValueError(f"{source.spec} was not fetched")
         else:
             examples = _understood(source, asked, names, found)
             faults, entries = len(found.faults), len(found.entries)

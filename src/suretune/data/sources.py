@@ -1,7 +1,8 @@
 """What `--dataset` may name: a file, a folder, or an id on a hub.
 
-`[hf::|ms::]path_or_id[:subset1/subset2][#N]`. What exists on disk wins over the grammar, and what
-looks like a file is never taken for an id: a typing mistake must not end in a download error.
+`[hf::|ms::]path_or_id[:subset1/subset2][@revision][#N]`. What exists on disk wins over the grammar,
+and what looks like a file is never taken for an id: a typing mistake must not end in a download
+error.
 A dataset is its path. What people see of it is the shortest end of that path which no other dataset
 of the run has.
 """
@@ -22,15 +23,13 @@ from suretune.data.feed import not_a_file
 from suretune.data.folders import LEARNED, listed
 from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS
 from suretune.data.refusal import Refused, printable
+from suretune.hubs.names import parse_name, which_hub
 from suretune.types import Fault, Origin, Text
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_DEFAULT_HUB = "ms"  # as in the grammar this one follows
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One dataset as the user named it. `files` is empty when it lies on a hub."""
+    """One dataset as the user named it. `files` is empty until one of a hub was fetched."""
 
     spec: str
     name: str  # what the ledger and people know it by
@@ -40,6 +39,7 @@ class Source:
     count: int | None  # of `#N`
     folder: Path | None = None  # that the files were found in
     notes: tuple[Fault, ...] = ()  # what of the folder is not read
+    revision: str = ""  # of a hub: the branch, tag or commit that was named
 
     @property
     def typed(self) -> str:
@@ -106,14 +106,12 @@ def parse_source(spec: str, role: str = LEARNED) -> Source | Fault:
     base = spec if count is None else rest
     if count is not None and (path := _on_disk(base)) is not None:
         return _local(spec, path, count, role)
-    hub, separator, bare = base.partition("::")
-    explicit = bool(separator) and hub in ("hf", "ms")
-    identity, _, subsets = (bare if explicit else base).partition(":")
-    if explicit or not _is_file_like(base, identity):
-        if identity and (explicit or _HUB_ID.fullmatch(identity)):
-            parts = tuple(part for part in subsets.split("/") if part)
-            return Source(spec, identity, (), hub if explicit else _DEFAULT_HUB, parts, count)
-    elif subsets and _on_disk(identity) is not None:
+    meant = parse_name(base)
+    if meant and (meant.hub or not _is_file_like(base, meant.id)):
+        hub, _ = which_hub(meant, "dataset")
+        return Source(spec, meant.id, (), hub, meant.subsets, count, revision=meant.revision)
+    identity, _, subsets = base.partition(":")
+    if subsets and _on_disk(identity) is not None:
         return _no_subsets(spec, subsets)
     return _missing(spec, base)
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import orjson
 
-from suretune.data.base import HUB_ID, INDEX, Base, is_pointer, pointed
+from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
+from suretune.hubs.names import parse_name
 from suretune.types import SetupFacts
 
 WHOLE = "model.safetensors"
@@ -177,7 +178,7 @@ def unquantised(base: Base) -> str:
     """The model that this one was made from: as its page says, its config, or its name."""
     said = str(base.config.get("_name_or_path") or "")
     for name in (_from_page(base.folder / "README.md"), said):
-        if HUB_ID.fullmatch(name) and not _MARK.search(name):
+        if parse_name(name) and not _MARK.search(name):
             return name
     name = base.name.rstrip("/")
     plain = name
@@ -188,7 +189,7 @@ def unquantised(base: Base) -> str:
     if Path(plain).expanduser().is_dir():
         return plain
     owner, _, last = plain.rpartition("/")
-    if HUB_ID.fullmatch(plain) and not Path(name).is_dir():
+    if parse_name(plain) and not Path(name).is_dir():
         return "" if owner.lower() in REPACKERS else plain
     return f"Qwen/{last}" if last.lower().startswith(("qwen2", "qwen3")) else ""
 
@@ -212,7 +213,7 @@ def _from_page(page: Path) -> str:
 
 def _on_hub(base: Base) -> bool:
     """Whether its name is a hub's: the folder is a cache of what was fetched so far."""
-    return bool(HUB_ID.fullmatch(base.name)) and not Path(base.name).expanduser().is_dir()
+    return parse_name(base.name) is not None and not Path(base.name).expanduser().is_dir()
 
 
 def _no_files(base: Base) -> SetupFacts:

@@ -1,61 +1,50 @@
-"""D022 hub-dataset: `--dataset` names a data set on a hub, and suretune reads local files.
+"""D022 hub-dataset: a dataset on a hub has no file whose rows can be read.
 
-What it looks at: names of the form `owner/name` that are no local file.
+What it looks at: the files of the repository, by its card and by their names; on Hugging Face also
+the branch of converted parquet files.
 
-Why it matters: what a hub serves can change between two runs; a local file can be named,
-counted and sealed with the result.
+Why it matters: rows that a script makes are not known before it runs, and scripts of strangers are
+never run.
 
-How to mend it: download it first and give the file:
-`modelscope download --dataset ID --local_dir data` or
-`hf download ID --repo-type dataset --local-dir data`.
+How to mend it: name a subset that has files, `owner/name:subset`; or turn the rows into JSONL where
+you can look at them, and give that file.
 
-D022 hub-dataset：`--dataset` 写的是平台上的数据集，而 suretune 目前只读本地文件。
+D022 hub-dataset：下载站上的这个数据集里没有能读的数据文件。
 
-看什么：形如 `owner/name`、又不是本地文件的名字。
+看什么：仓库里的文件（按数据卡和文件名），Hugging Face 上还看自动转换的 parquet 分支。
 
-为什么重要：平台上的内容可能两次下载就不一样；本地文件可以点名、计数，并和结果一起封存。
+为什么重要：由脚本生成的数据，不运行就不知道是什么；而陌生人的脚本从不执行。
 
-怎么改：先下载，再给出文件：`modelscope download --dataset ID --local_dir data` 或
-`hf download ID --repo-type dataset --local-dir data`。
+怎么改：写出有文件的子集：`owner/name:子集`；或者自己把数据转成 JSONL，看过之后再给出文件。
 """
 
-import re
-import shlex
-
-from suretune.guards.guard import Guard, Values, for_fault
-from suretune.types import Fault, Text
-
-OWNER_AND_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+from suretune.guards.guard import Guard, Values, for_setup, sentence
+from suretune.types import SetupFacts, Text
 
 
-def check(fault: Fault) -> Values | None:
-    values = for_fault("hub-dataset")(fault)
-    found = OWNER_AND_NAME.search(fault.origin.file)
-    name = found[0] if found else "ID"
-    folder = f"data/{name.rpartition('/')[2]}"  # one each: several do not mix there
-    count = re.search(r"#\d+$", fault.origin.file)
-    spec = shlex.quote(folder + count[0]) if count else folder
-    return values and {**values, "id": name, "folder": folder, "spec": spec}
+def check(facts: SetupFacts) -> Values | None:
+    """`detail`: as it was typed; `hint`: what there is in place of rows."""
+    values = for_setup("hub-dataset")(facts)
+    return values and {**values, "hint": sentence(facts.hint)}
 
 
 GUARD = Guard(
     code="D022",
     name="hub-dataset",
     stops=True,
-    facts=Fault,
+    facts=SetupFacts,
     check=check,
     what=Text(
-        "{where} is a data set on a hub; hubs are not read yet.",
-        "{where} 是平台上的数据集，目前还不能直接读取。",
+        "{detail} has no file of rows that can be read. {hint}",
+        "{detail} 里没有能读的数据文件。{hint}",
     ),
     why=Text(
-        "The rows have to lie on this machine before they can be counted and checked.",
-        "数据要先在本地，才能逐条清点和检查。",
+        "Rows have to lie in files: what a stranger's script makes is not run.",
+        "数据要在文件里：陌生人的脚本从不执行。",
     ),
     fix=Text(
-        "{hint} `modelscope download --dataset {id} --local_dir {folder}` or "
-        "`hf download {id} --repo-type dataset --local-dir {folder}`, then `--dataset {spec}`.",
-        "{hint}先下载：`modelscope download --dataset {id} --local_dir {folder}` 或 "
-        "`hf download {id} --repo-type dataset --local-dir {folder}`，再写 `--dataset {spec}`。",
+        "Name a subset with files (`owner/name:subset`), or turn the rows into JSONL and give it.",
+        "写出有文件的子集（`owner/name:subset`，subset 换成子集的名字），"
+        "或把数据转成 JSONL 再给出文件。",
     ),
 )

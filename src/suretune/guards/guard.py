@@ -233,11 +233,13 @@ def meant(nearest: str) -> Text:
     return Text(f"Did you mean `{nearest}`?", f"是否想写 `{nearest}`？") if nearest else EMPTY
 
 
-def fetching(identity: str, folder: str) -> Text:
-    """The commands that bring a model of a hub into a folder."""
+def fetching(identity: str, folder: str, *, data: bool = False) -> Text:
+    """The commands that bring a model, or a dataset, of a hub into a folder."""
     place = typed.path(folder)
-    hub = f"`hf download {identity} --local-dir {place}`"
-    scope = f"`modelscope download --model {identity} --local_dir {place}`"
+    kind = " --repo-type dataset" if data else ""
+    hub = f"`hf download {identity}{kind} --local-dir {place}`"
+    what = "--dataset" if data else "--model"
+    scope = f"`modelscope download {what} {identity} --local_dir {place}`"
     return Text(f"{hub} or {scope}", f"{scope} 或 {hub}")
 
 

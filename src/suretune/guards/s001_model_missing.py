@@ -43,7 +43,7 @@ def check(facts: SetupFacts) -> Values | None:
             f"To fetch it: {said.en}{then.en}; `--model {facts.nearest}` fetches it by itself.",
             f"下载：{said.zh}{then.zh}；写 `--model {facts.nearest}` 则自动下载。",
         )
-    return values and {**values, "reason": facts.found or no_folder, "cure": cure}
+    return values and {**values, "reason": facts.hint or facts.found or no_folder, "cure": cure}
 
 
 GUARD = Guard(

@@ -20,6 +20,7 @@ S020 hub-unreachable：本机没有这个模型，也连不上 hub。
 `HF_ENDPOINT=https://hf-mirror.com`；模型已在缓存里时设 `HF_HUB_OFFLINE=1`。
 """
 
+import re
 import shlex
 
 from suretune.guards.guard import Guard, Values, fetching, for_setup
@@ -27,10 +28,17 @@ from suretune.types import SetupFacts, Text
 
 
 def check(facts: SetupFacts) -> Values | None:
-    values = for_setup("hub-unreachable", "--model")(facts)
-    place = facts.detail.rpartition("/")[2]
-    fetch = fetching(facts.detail, place)
-    return values and {**values, "fetch": fetch, "place": shlex.quote(place)}
+    """`detail`: the name; `nearest`: model or dataset; `hint`: why, where it is not `found`."""
+    data = facts.nearest == "dataset"
+    values = for_setup("hub-unreachable", "--dataset" if data else "--model")(facts)
+    name = re.sub(r"^(?:hf|ms)::|[:@].*$", "", facts.detail)
+    place = f"data/{name.rpartition('/')[2]}" if data else name.rpartition("/")[2]
+    count = re.search(r"#[0-9]+$", facts.detail)
+    flag = f"--dataset {shlex.quote(place + count[0])}" if data and count else f"--dataset {place}"
+    flag = flag if data else f"--model {shlex.quote(place)}"
+    fetch = fetching(name, place, data=data)
+    reason = facts.hint or Text(facts.found, facts.found)
+    return values and {**values, "fetch": fetch, "flag": flag, "reason": reason}
 
 
 GUARD = Guard(
@@ -40,17 +48,17 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text(
-        "`{detail}` is no folder here, and the hub could not be reached: {found}",
-        "`{detail}` 不是本机上的文件夹，也连不上 hub：{found}",
+        "`{detail}` is not here, and the hub could not be reached: {reason}",
+        "本机没有 `{detail}`，也连不上下载站：{reason}",
     ),
     why=Text(
-        "The model has to be on this machine before anything can start.",
-        "模型必须先在本机上，才能开始。",
+        "It has to be on this machine before anything can start; what has arrived is kept.",
+        "要先在本机上有它才能开始；已经下载的部分都在。",
     ),
     fix=Text(
-        "Where there is a network: {fetch}, then `--model {place}`. In China"
+        "Where there is a network: {fetch}, then `{flag}`. In China"
         " `HF_ENDPOINT=https://hf-mirror.com` in front of `hf` reaches a mirror.",
-        "在有网络的地方下载：{fetch}，再写 `--model {place}`。"
+        "在有网络的地方下载：{fetch}，再写 `{flag}`。"
         "国内用 `hf` 时可在前面加 `HF_ENDPOINT=https://hf-mirror.com`。",
     ),
 )

@@ -56,6 +56,7 @@ from suretune.run.asked import (
     system_faults,
     system_of,
 )
+from suretune.run.elsewhere import Fetched, fetched, on_its_hub
 from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.leave import fit_intervals, leave_out, tell_command, with_rate
@@ -93,6 +94,7 @@ class Checked:
     system_source: str
     from_cache: int = 0  # rows whose ids did not have to be computed again
     general: Sequence[Prepared] = ()  # rows of --general: asked before and after, never learned
+    fetched: Sequence[Fetched] = ()  # datasets of hubs, by commit and hashes
 
 
 def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:
@@ -100,7 +102,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
 
     `day`: the one that this run's prompts say it is, where it was begun before.
     """
-    resolved = leave_out(resolved, list(misused_flags(resolved)), journal)
+    resolved = on_its_hub(leave_out(resolved, list(misused_flags(resolved)), journal))
     tell_command(resolved, journal)  # where the model is not here, this much is known
     config = resolved.config
     base, tokenizer, wrong = _open(config.model.model, config.model.chat_template, journal)
@@ -111,7 +113,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     journal.look_at_all(hardware_outlook(resolved))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     resolved, how = _rendering(resolved, tokenizer, journal)
-    rows, measured, asked_apart = _sources(resolved)
+    resolved, (rows, measured, asked_apart), got = _sources(resolved, journal)
     found = _collect(resolved, rows, how)
     general, apart = _general(resolved, asked_apart, found, how, journal)
     if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
@@ -153,7 +155,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     anchors = make_anchors(tokenizer, system, seen) if anchored else []
     return Checked(
         resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
-        about_identity, system, source, found.from_cache, general,
+        about_identity, system, source, found.from_cache, general, got,
     )  # fmt: skip
 
 
@@ -270,10 +272,22 @@ def _rendering(
     )
 
 
-def _sources(resolved: Resolved) -> list[list[Source | Fault]]:
-    """What --dataset, --val_dataset and --general name, told apart over all of them."""
-    data, general = resolved.config.data, resolved.config.proof.general
-    return parse_sources((data.dataset, LEARNED), (data.val_dataset, MEASURED), (general, MEASURED))
+def _sources(
+    resolved: Resolved, journal: Journal
+) -> tuple[Resolved, list[list[Source | Fault]], list[Fetched]]:
+    """What --dataset, --val_dataset and --general name, told apart over all of them; those of hubs
+    fetched, and from now on named by their commit."""
+    data, proof = resolved.config.data, resolved.config.proof
+    named = (data.dataset, data.val_dataset, proof.general)
+    roles = (LEARNED, MEASURED, MEASURED)
+    groups = parse_sources(*zip(named, roles, strict=True))
+    groups, got = fetched(groups, roles, resolved.config.model.hub, journal)
+    specs = {one.typed: one.spec for one in got}
+    for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
+        if any(word in specs for word in words):
+            now = tuple(specs.get(word, word) for word in words)
+            resolved = resolved.with_values("auto: fetched", **{option: now})
+    return resolved, groups, got
 
 
 def _collect(resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering) -> Collected:

@@ -101,6 +101,7 @@ def begin(run: Path, checked: Checked) -> None:
         "run": str(run),
         "day": checked.tokenizer.day,
         "versions": versions(),
+        "fetched": [one.line() for one in checked.fetched],
     }
     rundir.write_json(run / "run.json", about)
 

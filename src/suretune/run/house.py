@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from suretune.data.base import HUB_ID, Base, find_base
+from suretune.data.base import Base, find_base
+from suretune.hubs.names import parse_name
 from suretune.model.cached import cache_bytes
 from suretune.model.device import DTYPES
 from suretune.model.load import load_base
@@ -103,7 +104,10 @@ def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
 
 def base_name(base: Base) -> str:
     """As clients know it: a hub name, or a folder's name without where it lies."""
-    return base.name if base.name == "pocket" or HUB_ID.fullmatch(base.name) else base.folder.name
+    if base.name == "pocket":
+        return base.name
+    meant = None if Path(base.name).expanduser().is_dir() else parse_name(base.name)
+    return meant.id if meant else base.folder.name
 
 
 def _loaded(

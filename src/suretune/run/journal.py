@@ -45,7 +45,23 @@ EXIT = {
 NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
 # Told of all flags together, in one finding, however many there are.
 TOGETHER = ("words-mended", "stray-argument", "not-here", "harmless-no-effect", "left-out")
-ELSEWHERE = ("hub-unreachable", "server-unreachable", "key-refused", "odd-server")
+ELSEWHERE = (
+    "hub-unreachable",
+    "hub-busy",
+    "hub-damaged",
+    "server-unreachable",
+    "key-refused",
+    "odd-server",
+)
+
+
+def status_of(facts: Facts) -> int:
+    """With what a command ends that these facts stop."""
+    if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
+        return NETWORK
+    if isinstance(facts, SetupFacts) and facts.problem in ("hub-dataset", "hub-no-dataset"):
+        return DATA
+    return EXIT[type(facts)]
 
 
 class Stopped(Exception):
@@ -120,7 +136,7 @@ class Journal:
                 self._write(self.run / "findings.jsonl", finding)
             if finding.stops and not self.ignored(finding):
                 self._stopping.append(finding)
-                status = UNMEASURED if finding.name == NOT_MEASURED else EXIT[type(facts)]
+                status = UNMEASURED if finding.name == NOT_MEASURED else status_of(facts)
                 if self._status in (OK, UNMEASURED):  # any other reason says more
                     self._status = status
         return found
@@ -165,9 +181,7 @@ class Journal:
         self.gather()
         kept = [f for f in self._stopping if f not in found and f.code.startswith("C")]
         found = [*self._noted(), *kept, *found]
-        if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
-            return Stopped(NETWORK, found)
-        return Stopped(EXIT[type(facts)], found)
+        return Stopped(status_of(facts), found)
 
     def shown(self) -> None:
         """What was found so far stands on the screen: a later stop does not repeat it."""

@@ -14,6 +14,7 @@ from suretune.data.fitness import with_system_role
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
 from suretune.options import Config
+from suretune.run.elsewhere import with_hub
 from suretune.run.journal import Journal
 from suretune.types import SetupFacts
 
@@ -26,7 +27,7 @@ def base_of(config: Config, about: Mapping[str, Any]) -> str:
     Our own adapters remember where their base lay; where that is gone, its name is what counts.
     """
     if config.model.model:
-        return config.model.model
+        return with_hub(config.model.model, config.model.hub, "model")
     lay = str(about.get("base_folder") or "")
     return lay if lay and Path(lay).is_dir() else str(about.get("base") or lay)
 

@@ -13,9 +13,8 @@ from suretune.data.examples import to_example
 from suretune.data.placeholders import Names, fill
 from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source, parse_source
-from suretune.guards import judge
 from suretune.run.foreign.pasted import Pasted
-from suretune.types import Example, Fault, Origin, Row, Text
+from suretune.types import Example, Fault, Row, Text
 
 
 @dataclass(slots=True)
@@ -102,8 +101,6 @@ def _look(spec: str, found: Named) -> None:
         )
     elif source.hub:
         count = source.count
-        for finding in judge(Fault("hub-dataset", Origin(spec, 0), found=source.hub)):
-            found.lost.append(_both(finding.what, finding.fix))
         if "self-cognition" in spec:
             found.placeholders |= {"NAME", "AUTHOR"}
     else:

@@ -11,7 +11,6 @@ from typing import Any
 
 from suretune.config import Option, Resolved, options
 from suretune.data.base import find_base
-from suretune.data.sources import parse_source
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
@@ -21,7 +20,7 @@ from suretune.run.foreign.named import Named, named
 from suretune.run.foreign.pasted import Pasted
 from suretune.run.foreign.serving import Module, modules, put_modules, settle_serving
 from suretune.run.foreign.tables import Entry
-from suretune.types import Fault, Finding, FlagFacts, SetupFacts, Text
+from suretune.types import Finding, FlagFacts, SetupFacts, Text
 
 KEPT, RENAMED, CHANGED, DEFAULT, NO_EFFECT = "kept", "renamed", "changed", "default", "no-effect"
 NEVER, HARMFUL, UNKNOWN, UNAVAILABLE = "never-existed", "harmful", "unknown", "unavailable"
@@ -277,21 +276,8 @@ def _specs(made: Translation, line: Line, option: str, data: Named) -> bool:
     if option != "dataset":
         made.serious += data.lost
         made.notes += data.notes
-    here = [_fetched(spec, made) for spec in data.specs]
-    made.put(option, here, tuple(here), line)
+    made.put(option, data.specs, tuple(data.specs), line)
     return True
-
-
-def _fetched(spec: str, made: Translation) -> str:
-    """The path of a dataset; of one on a hub, where the command that is put in front fetches it."""
-    source = parse_source(spec)
-    if isinstance(source, Fault) or not source.hub:
-        return spec
-    folder = f"data/{source.name.rpartition('/')[2]}"
-    scope = f"modelscope download --dataset {source.name} --local_dir {folder}"
-    hub = f"hf download {source.name} --repo-type dataset --local-dir {folder}"
-    made.first.append(hub if source.hub == "hf" else scope)
-    return folder if source.count is None else f"{folder}#{source.count}"
 
 
 def _placeholder(name: str) -> Callable[[Translation, Line, Sequence[str]], bool]:

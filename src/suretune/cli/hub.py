@@ -1,0 +1,159 @@
+"""`pull` and `push`: models and datasets from a hub ahead of time, and a run's adapter to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suretune import rundir
+from suretune.cli.out import tell, tell_json
+from suretune.cli.parse import Command
+from suretune.cli.which import named_run
+from suretune.data.elsewhere import trouble
+from suretune.data.folders import LEARNED
+from suretune.hubs.door import HubError, Kind, Repo
+from suretune.hubs.names import HubName, hubs, parse_name, which_hub
+from suretune.hubs.pull import Pulled, pull_dataset, pull_model
+from suretune.hubs.push import push
+from suretune.phrases import size
+from suretune.run.journal import OK, UNVERIFIED, Journal
+from suretune.run.meant import not_sealed
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+OWN: Mapping[str, Mapping[str, Text]] = {
+    "pull": {
+        "words_only": Text(
+            "of a model: config, tokenizer and template, no weights",
+            "只下载模型的配置、分词器和对话模板，不下载权重",
+        ),
+    },
+    "push": {
+        "public": Text(
+            "let everybody see it; private when not given", "公开；不写则只有自己能看到"
+        ),
+        "unverified": Text(
+            "give it although its proof did not pass; the card says so",
+            "没有通过验证也上传；说明页会写明",
+        ),
+    },
+}
+
+
+def fetch_ahead(command: Command, journal: Journal) -> int:
+    """Everything that is named, into the hubs' own caches; where it lies now."""
+    config = command.resolved.config
+    asked: list[tuple[str, Kind]] = [(word, "model") for word in command.words]
+    asked += [(config.model.model, "model")] if config.model.model else []
+    asked += [(word, "dataset") for word in (*config.data.dataset, *config.data.val_dataset)]
+    words_only, behind = _switch(command, "words_only")
+    asked += [(word, "model") for word in behind]
+    if not asked:
+        typed_so = "suretune pull Qwen/Qwen2.5-7B-Instruct"
+        raise journal.stop(FlagFacts("missing-flag", "ID", hint=Text(typed_so, typed_so)))
+    weights = not words_only
+    told = [_fetched(name, kind, config.model.hub, weights, journal) for name, kind in asked]
+    journal.settle()
+    if command.json:
+        tell_json({"status": OK, "fetched": told})
+    else:
+        for one in told:
+            tell(f"{one['name']}  {one['folder']}")
+    return OK
+
+
+def _fetched(
+    typed_name: str, kind: Kind, asked: str, weights: bool, journal: Journal
+) -> dict[str, Any]:
+    name = typed_name.rpartition("#")[0] or typed_name
+    meant = parse_name(name)
+    if meant is None:
+        raise journal.stop(_no_name(typed_name))
+    hub, why = which_hub(meant, kind, asked)
+    repo = meant.repo(kind, hub)
+    try:
+        pulled = _pulled(repo, meant, weights)
+    except HubError as error:
+        journal.look(trouble(error, repo))
+        return {"name": typed_name, "folder": ""}
+    return {
+        "name": typed_name, "hub": hub, "why": why, "commit": pulled.snapshot.commit,
+        "folder": str(pulled.snapshot.folder), "files": dict(pulled.snapshot.files),
+    }  # fmt: skip
+
+
+def _pulled(repo: Repo, meant: HubName, weights: bool) -> Pulled:
+    if repo.kind == "model":
+        return pull_model(repo, weights=weights)
+    return pull_dataset(repo, meant.subsets, LEARNED)
+
+
+def _no_name(word: str) -> FlagFacts:
+    hint = Text(
+        "A name on a hub is written owner/name, with hf:: or ms:: in front if it has to be said.",
+        "下载站上的名字写作 组织/名称，必要时在前面写 hf:: 或 ms::。",
+    )
+    return FlagFacts("bad-value", "ID", word, hint=hint)
+
+
+def give(command: Command, journal: Journal) -> int:
+    """The adapter of a run and its card to a hub: private unless asked."""
+    public, behind = _switch(command, "public")
+    unverified, more = _switch(command, "unverified")
+    words = [*command.words, *behind, *more]
+    named = [(word, meant) for word in words if (meant := parse_name(word)) and meant.hub]
+    target = named[0][1] if len(named) == 1 else None
+    if target is None:
+        hint = Text(
+            "Name the run and where it goes: suretune push runs/first hf::me/my-adapter",
+            "写出运行和目的地：suretune push runs/first hf::我/名称",
+        )
+        raise journal.stop(FlagFacts("missing-flag", "hf::owner/name", hint=hint))
+    rest = [word for word in words if word != named[0][0]]
+    found = named_run(" ".join(rest), journal, "suretune push")
+    sealed = found.run is not None and (found.run / rundir.SEAL).is_file()
+    if found.run is None or not (sealed or unverified):
+        raise journal.stop(not_sealed(found, serving=False))
+    if not (found.run / "adapter" / rundir.MANIFEST).is_file():
+        raise journal.stop(not_sealed(found, serving=False))
+    repo = Repo(target.hub, "model", target.id, target.revision)
+    from suretune.run.card import to_give
+    from suretune.run.sealed import read_seal
+
+    if sealed:
+        read_seal(found.run, journal)  # what was sealed is what is given
+    private = not public
+    sent: list[str] = []
+
+    def begins(path: str, count: int) -> None:
+        sent.append(path)
+        told = Text(f"sending {path} ({size(count)})", f"正在上传 {path}（{size(count)}）")
+        tell(say(told), err=True)
+
+    try:
+        with to_give(found.run, repo.id) as files:
+            page = push(
+                hubs()[repo.hub], repo, files, private=private,  # type: ignore[arg-type]
+                message=f"suretune: {found.run.name}", tell=lambda f: begins(f.path, f.size),
+            )  # fmt: skip
+    except HubError as error:
+        raise journal.stop(trouble(error, repo)) from error
+    if command.json:
+        tell_json({"status": OK, "page": page, "private": private, "sent": sent,
+                   "files": [file.path for file in files]})  # fmt: skip
+    else:
+        seen = Text("private", "私有") if private else Text("public", "公开")
+        tell(say(Text(f"{page} ({seen.en})", f"{page}（{seen.zh}）")))
+    return OK if sealed else UNVERIFIED
+
+
+def _switch(command: Command, name: str) -> tuple[bool, list[str]]:
+    """Whether a switch is on, and the word behind it that is none of its values: a run, a name."""
+    given = command.plain.get(name)
+    if given is None:
+        return False, []
+    if str(given).lower() in ("true", "1", "yes", "on"):
+        return True, []
+    if str(given).lower() in ("false", "0", "no", "off"):
+        return False, []
+    return True, [str(given)]

@@ -1,0 +1,47 @@
+"""S045 hub-damaged: what arrived is not what the hub lists.
+
+What it looks at: the size and the sha256 (or git's own id) of every file, and the paths of the
+listing.
+
+Why it matters: a mirror or a proxy that gives other bytes would be learned from, or loaded.
+
+How to mend it: fetch from the hub itself: without `HF_ENDPOINT` or a proxy, or from the other hub
+with `--hub`.
+
+S045 hub-damaged：下载到的内容与下载站列出的不一致。
+
+看什么：每个文件的大小和 sha256（或 git 的编号），以及文件列表里的路径。
+
+为什么重要：镜像或代理给出别的内容，就会被拿去训练或加载。
+
+怎么改：直接从官方站下载：去掉 `HF_ENDPOINT` 或代理；或者用 `--hub` 换另一个下载站。
+"""
+
+from suretune.guards.guard import Guard, Values, for_setup
+from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("hub-damaged")(facts)
+    return values and {**values, "other": "hf" if facts.spare == "ms" else "ms"}
+
+
+GUARD = Guard(
+    code="S045",
+    name="hub-damaged",
+    stops=True,
+    facts=SetupFacts,
+    check=check,
+    what=Text(
+        "{detail}: other content arrived than the hub lists, twice: {found}.",
+        "{detail}：两次下载的内容都与下载站列出的不一致：{found}。",
+    ),
+    why=Text(
+        "A mirror or a proxy on the way gives something else; nothing of it was kept.",
+        "途中的镜像或代理给出了别的内容；这些内容没有保留。",
+    ),
+    fix=Text(
+        "Try without `HF_ENDPOINT` and proxies, or the other hub: `--hub {other}`.",
+        "去掉 `HF_ENDPOINT` 和代理再试，或换另一个下载站：`--hub {other}`。",
+    ),
+)

@@ -1,0 +1,192 @@
+"""Requests to a hub: patient with a bad network, and silent about who asks to other hosts."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+
+from suretune.hubs.door import HubError
+
+TRIES = 6  # of one request, the first included
+TIMEOUT = 20.0  # seconds without a byte
+LONGEST_WAIT = 60.0  # seconds that a hub may ask us to wait
+REDIRECTS = 6
+MOST = 64 << 20  # bytes of an answer that is no file
+AGENT = "suretune"
+# What a network that failed for a moment raises, from the address to the last byte.
+BROKEN = (OSError, http.client.HTTPException)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Redirects are followed by `ask`, which knows what may be told to another host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _AsAnswered(urllib.request.HTTPErrorProcessor):
+    """Answers of any status are answers."""
+
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        return response
+
+    https_response = http_response
+
+
+# Proxies of the environment are used, as by every other client.
+_OPENER = urllib.request.build_opener(_NoRedirect, _AsAnswered)
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """(scheme, host, port): who is asked."""
+    parts = urlsplit(url)
+    return (
+        parts.scheme,
+        parts.hostname or "",
+        parts.port or (443 if parts.scheme == "https" else 80),
+    )
+
+
+@contextmanager
+def asked(
+    url: str, secret: Mapping[str, str], headers: Mapping[str, str] | None = None, *,
+    method: str = "GET", data: bytes | IO[bytes] | None = None,
+) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
+    """One request, redirects followed. `secret` goes to the host of `url` alone.
+
+    Raises what the network raises; any status is an answer.
+    """
+    first = origin(url)
+    for _ in range(REDIRECTS):
+        told = {"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})}
+        if origin(url) == first:
+            told |= secret
+        request = urllib.request.Request(url, data, told, method=method)
+        response: http.client.HTTPResponse = _OPENER.open(request, timeout=TIMEOUT)
+        target = response.headers.get("Location", "")
+        if response.status not in (301, 302, 303, 307, 308) or not target:
+            with response:
+                yield response
+            return
+        response.close()
+        url = urljoin(url, target)
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise HubError("unreachable", f"redirected to {url[:60]!r}", first[1])
+    raise HubError("unreachable", f"more than {REDIRECTS} redirects", first[1])
+
+
+class Patience:
+    """How often one thing is tried again, and how long is waited in between.
+
+    Whatever got on resets it: a download that moves is never given up.
+    """
+
+    def __init__(self, sleep: Callable[[float], None] | None = None) -> None:
+        self.left = TRIES
+        self._sleep = sleep or time.sleep
+
+    def progress(self) -> None:
+        self.left = TRIES
+
+    def wait(self, error: HubError, after: str | None = None) -> None:
+        """Wait before the next try; raises `error` once there is none left."""
+        self.left -= 1
+        if self.left <= 0:
+            raise error
+        seconds = 0.5 * 2.0 ** (TRIES - self.left - 1)
+        if after and after.isdigit():
+            if int(after) > LONGEST_WAIT:
+                raise error
+            seconds = float(after)
+        self._sleep(min(seconds, LONGEST_WAIT))
+
+
+def get(
+    url: str, secret: Mapping[str, str], headers: Mapping[str, str] | None = None, *,
+    method: str = "GET", data: bytes | None = None, patience: Patience | None = None,
+) -> tuple[int, Mapping[str, str], bytes]:  # fmt: skip
+    """(status, headers, body) of an answer that is no file; servers that fail are asked again.
+
+    Raises:
+        HubError: "unreachable" or "busy" once patience is over; other statuses are the caller's.
+    """
+    patience = patience or Patience()
+    host = urlsplit(url).netloc
+    while True:
+        try:
+            with asked(url, secret, headers, method=method, data=data) as response:
+                status, told = response.status, dict(response.headers.items())
+                body = read_all(response)
+        except BROKEN as error:
+            if _no_network(error):  # there is nothing to wait for
+                patience.left = min(patience.left, 2)
+            patience.wait(HubError("unreachable", what_broke(error), host))
+            continue
+        if status == 429:
+            patience.wait(HubError("busy", "HTTP 429", host), told.get("Retry-After"))
+        elif status >= 500:
+            patience.wait(HubError("unreachable", f"HTTP {status}", host), told.get("Retry-After"))
+        else:
+            return status, told, body
+
+
+def read_all(response: IO[bytes]) -> bytes:
+    """The whole body; `HubError` where it is no listing any more."""
+    body = response.read(MOST + 1)
+    if len(body) > MOST:
+        raise HubError("unreachable", f"an answer of more than {MOST} bytes")
+    return body
+
+
+def _no_network(error: BaseException) -> bool:
+    """A name that nobody knows, or a host that nobody can get to."""
+    reason = getattr(error, "reason", error)
+    unreachable = isinstance(reason, OSError) and reason.errno == errno.ENETUNREACH
+    return isinstance(reason, socket.gaierror) or unreachable
+
+
+def what_broke(error: BaseException) -> str:
+    """A short name of it, for people: no address with a token in it."""
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
+        error = error.reason
+    if isinstance(error, TimeoutError):
+        return f"no byte for {TIMEOUT:.0f} s"
+    if isinstance(error, socket.gaierror):
+        return "the name of the host is not known here"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection was cut"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def post(
+    url: str, secret: Mapping[str, str], told: Any, kind: str = "application/json"
+) -> tuple[int, Mapping[str, str], Any]:
+    """(status, headers, answer as JSON or None) of something sent once: never twice by itself."""
+    data = told if isinstance(told, bytes) else orjson.dumps(told)
+    host = urlsplit(url).netloc
+    headers = {"Content-Type": kind, "Accept": kind}
+    try:
+        with asked(url, secret, headers, method="POST", data=data) as response:
+            status, answered = response.status, dict(response.headers.items())
+            body = read_all(response)
+    except BROKEN as error:
+        raise HubError("unreachable", what_broke(error), host) from error
+    if status >= 500:
+        raise HubError("unreachable", f"HTTP {status}", host)
+    try:
+        return status, answered, orjson.loads(body) if body else None
+    except ValueError:
+        return status, answered, None

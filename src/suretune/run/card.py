@@ -1,0 +1,136 @@
+"""What a hub shows of an adapter: base, data, recipe, verdict, what was kept and lost, how to load.
+
+Every figure is the report's. No row, no question and no path of this machine is in it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from suretune import rundir
+from suretune.data.template import ABOUT
+from suretune.hubs.names import parse_name
+from suretune.hubs.push import Local, local_files
+
+CARD = "README.md"
+VERDICTS = {
+    "sealed": "verified: it answered as taught, and kept what the base could do",
+    "forgetting-not-measured": "it answered as taught; what it forgot was not measured",
+    "not-verified": "NOT verified",
+    "stopped": "NOT verified: the run was stopped",
+}
+LOAD = """```python
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
+
+model = AutoPeftModelForCausalLM.from_pretrained("{id}")
+tokenizer = AutoTokenizer.from_pretrained("{id}")
+```
+
+```bash
+vllm serve {base} --enable-lora --lora-modules {name}={id} --max-lora-rank {rank}
+```
+"""
+
+
+@contextmanager
+def to_give(run: Path, repo_id: str) -> Iterator[list[Local]]:
+    """The files of the run's adapter for a hub, with this card, and without where the base lay."""
+    files = local_files(run / "adapter", _is_given)
+    about = rundir.read_json(run / "adapter" / ABOUT)
+    about.pop("base_folder", None)
+    with tempfile.TemporaryDirectory(prefix="suretune-card-") as made:
+        folder = Path(made)
+        (folder / CARD).write_text(model_card(run, repo_id), encoding="utf-8")
+        (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+        yield [*files, *local_files(folder, lambda path: True)]
+
+
+def _is_given(path: str) -> bool:
+    return not path.startswith(".") and path not in (CARD, ABOUT, rundir.MANIFEST)
+
+
+def model_card(run: Path, repo_id: str) -> str:
+    """Markdown with the front matter that hubs read."""
+    report = rundir.read_json(run / "report.json")
+    about = rundir.read_json(run / "adapter" / ABOUT)
+    base, name = str(about.get("base", "")), repo_id.rpartition("/")[2]
+    meant = parse_name(base)
+    hub_base = meant.id if meant else base
+    adapter = report.get("adapter") or {}
+    head = ["---", f"base_model: {hub_base}", "library_name: peft", "pipeline_tag: text-generation"]
+    head += ["tags: [lora, sft, suretune]", "---", f"# {name}", ""]
+    load = LOAD.format(id=repo_id, base=hub_base, name=name, rank=_vllm_rank(adapter.get("rank")))
+    return "\n".join([
+        *head,
+        f"LoRA adapter of `{hub_base}`, trained and measured by suretune "
+        f"{about.get('suretune', '')}.",
+        "",
+        f"**{VERDICTS.get(str(report.get('verdict')), 'NOT verified')}**",
+        *(f"- {reason}" for reason in report.get("reasons") or ()),
+        "",
+        "| | |", "|---|---|",
+        *(f"| {label} | {value} |" for label, value in _rows(report, about, run)),
+        "",
+        "## Load", "", load,
+        f"It was trained with the system prompt: {_system(about)}.",
+        "",
+    ])  # fmt: skip
+
+
+def _rows(
+    report: Mapping[str, Any], about: Mapping[str, Any], run: Path
+) -> Iterator[tuple[str, str]]:
+    """Label and value of everything that was measured; what was not is left out."""
+    plan, adapter = report.get("plan") or {}, report.get("adapter") or {}
+    made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
+    targets = ", ".join(adapter.get("targets") or ())
+    yield "updates made", f"{made} of {plan.get('updates')} planned"
+    yield "learning rate", f"{plan.get('learning_rate')} ({plan.get('schedule')})"
+    yield "rank, alpha, targets", f"{adapter.get('rank')}, {adapter.get('alpha')}, {targets}"
+    yield "rows", "; ".join(_datasets(report))
+    yield from _fetched(run)
+    yield "ledger of rows (sha256)", f"`{rundir.sha256(run / 'ledger.jsonl')}`"
+    yield "base (fingerprint)", f"`{about.get('base_fingerprint', '')}`"
+    asked = report.get("paraphrases") or {}
+    if asked.get("asked"):
+        yield "new phrasings answered as taught", f"{asked['passed']} of {asked['asked']}"
+    general = report.get("general")
+    if general:
+        yield "general questions asked", f"{general['asked']}"
+        yield "lost / gained", f"{general['lost']} / {general['gained']} of {general['counted']}"
+        yield "net loss, upper 95 % bound", f"{100 * general['loss_upper']:.1f} points"
+        leaked = general.get("leaked") or {}
+        yield "general answers with what the rows teach", f"{leaked.get('after')}"
+    if general and general.get("drift") is not None:
+        yield "drift (KL from the base, nats a token)", f"{general['drift']:.3f}"
+    weights = (report.get("hashes") or {}).get("adapter/adapter_model.safetensors")
+    if weights:
+        yield "weights (sha256)", f"`{weights}`"
+
+
+def _datasets(report: Mapping[str, Any]) -> Sequence[str]:
+    sets = (report.get("data") or {}).get("datasets") or ()
+    return [f"{s['train']} of {s['read']} of {Path(str(s['name'])).name}" for s in sets]
+
+
+def _fetched(run: Path) -> Iterator[tuple[str, str]]:
+    for one in rundir.read_json(run / "run.json").get("fetched") or ():
+        yield "data", f"{one['hub']}::{one['id']} at commit `{one['commit']}`"
+
+
+def _system(about: Mapping[str, Any]) -> str:
+    said = about.get("system") or about.get("template_default_system")
+    return f"`{' '.join(str(said).split())}`" if said else "none"
+
+
+def _vllm_rank(rank: Any) -> int:
+    """The smallest rank that vLLM's flag takes (vllm/config/lora.py)."""
+    ranks = (8, 16, 32, 64, 128, 256, 320, 512)
+    return next((r for r in ranks if isinstance(rank, int) and rank <= r), ranks[-1])
