@@ -155,6 +155,32 @@ def test_null_is_absent_everywhere() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["conten", "text", "Content", "message", "reasoning_content"])
+def test_a_system_turn_that_speaks_under_another_key_is_no_absent_turn(key: str) -> None:
+    turns = [{"role": "system", key: "Be brief."}, *talk()["messages"]]
+    made = to_example(Row(Origin("f", 1), {"messages": turns}), "f")
+    assert isinstance(made, Fault) and made.field.startswith("messages[0]")
+    books = {"role": "system", "content": None, "id": 7, "name": "root", "weight": 0}
+    assert [m.role for m in example({"messages": [books, *turns[1:]]}).messages] == [
+        "user", "assistant",
+    ]  # fmt: skip
+
+
+def test_a_field_with_an_empty_key_is_told_and_no_flag_is_advised_that_cannot_name_it() -> None:
+    for words, kind in ((2, "D035"), (30, "D034")):
+        rows = [{"query": "How many sides has a hexagon?", "response": "It has six of them.",
+                 "": "word " * words}]  # fmt: skip
+        seen = Fields()
+        for row in rows:
+            seen.see(row, example(row))
+        ((about, stops),) = seen.facts("f")
+        assert about.name == "" and stops == (kind == "D034")
+        faults = list(seen.faults("f"))
+        assert len(faults) == stops
+        if stops:
+            assert "--ignore_fields" not in str(faults[0].hint) and "name" in str(faults[0].hint)
+
+
 def test_what_is_meant_to_be_empty_stays() -> None:
     tool = {"name": "f", "parameters": {"type": "object", "properties": {}}}
     assert example({**talk(), "tools": [tool]}).tools[0]["function"] == tool

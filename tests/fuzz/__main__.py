@@ -62,12 +62,12 @@ def main() -> int:
 def page(told: dict[str, Any], seed: int) -> str:
     """The figures, as docs/reliability.md has them."""
     n = told["files"]
+    crashes, losses = (figures.at_most(told[name], n) for name in ("tracebacks", "broken"))
     return (
         f"{n:,} files with {told['rows']:,} rows, {told['learned']:,} of them used, in "
-        f"{told['seconds']:.0f} s: {told['tracebacks']} tracebacks (at most "
-        f"{figures.at_most(told['tracebacks'], n)} of files, 95 %), {told['broken']} rows or fields lost "
-        f"unsaid (at most {figures.at_most(told['broken'], n)}); the slowest file took "
-        f"{told['slowest']:.1f} s, the largest child {told['largest_mb']} MiB. "
+        f"{told['seconds']:.0f} s: {told['tracebacks']} tracebacks (of files at most {crashes}, "
+        f"95 %), {told['broken']} rows or fields lost unsaid (at most {losses}). The slowest file "
+        f"took {told['slowest']:.1f} s, the largest child {told['largest_mb']} MiB. "
         f"{date.today().isoformat()}, commit `{figures.commit()}`, seed {seed}.\n"
     )
 
@@ -123,8 +123,8 @@ def _read(home: Path, batch: Sequence[Case], told: dict[str, Any], problems: lis
         case = batch[len(results)]
         told["tracebacks"] += 1
         told["files"] += 1
-        problems.append(f"{case.name} ({case.done}): ended the process ({ended.signal or ended.last_words}) "
-                        f"{_kept(case)}")  # fmt: skip
+        words = ended.signal or ended.last_words
+        problems.append(f"{case.name} ({case.done}): ended the process ({words}) {_kept(case)}")
         if batch[len(results) + 1 :]:
             _read(home, batch[len(results) + 1 :], told, problems)
 

@@ -31,10 +31,11 @@ MARKS = re.compile("weight|loss|train|mask|learn|supervis|target", re.IGNORECASE
 KNOWINGLY = {1: (), 2: ("reasoning_content", "thinking", "content", "value", "text"), 4: ("name",),
              8: (), 16: ("content", "value", "text")}  # fmt: skip
 MARKUP = re.compile(r"<\|?/?\w+\|?>|\[/?[A-Z_]+\]")  # what templates put around turns and calls
-TEMPLATES = frozenset(
-    "tool_call tool_calls name arguments function parameters type think assistant user system tool"
-    " im_start im_end endoftext null true false".split()
-)
+TEMPLATES = frozenset((
+    "tool_call", "tool_calls", "name", "arguments", "function", "parameters", "type", "think",
+    "assistant", "user", "system", "tool", "im_start", "im_end", "endoftext", "null", "true",
+    "false",
+))  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -69,6 +69,10 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     """The fields of a row of this shape that reach the model, or say what of it is learned."""
+    return _used(shape, value) - {""}  # which stands for a field that the shape could have
+
+
+def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     if shape == "text":
         return frozenset(("text" if "text" in value else "response",))
     beside = (_given(value, SYSTEMS), _given(value, TOOLS))

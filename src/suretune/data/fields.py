@@ -157,14 +157,20 @@ def _is_label(value: Any) -> bool:
 
 def _too_much(about: UnusedField, seen: Seen) -> Fault:
     name = shlex.quote(about.name.removeprefix(OF_TURNS))
+    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
+    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
+    if name == "''":
+        hint = Text(
+            "Its key is empty, so no flag can name it: give it a name in the file, or take it out.",
+            "它的键是空的，任何参数都无法指明它：请在文件里给它起个名字，或删掉它。",
+        )
+        return Fault("unknown-field", whole, field='""', found=found, hint=hint)
     hint = Text(
         f"If the model needs it, write it into the question (or whatever it belongs to); if it is"
         f" left out on purpose, say so: `--ignore_fields {name}`.",
         "如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明："
         f"`--ignore_fields {name}`。",
     )
-    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
-    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
     return Fault("unknown-field", whole, field=about.name, found=found, hint=hint)
 
 
