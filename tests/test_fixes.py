@@ -227,6 +227,7 @@ TRIED: Mapping[str, Try] = {
     "C002": Try(f"{POCKET} --lora_alpha 0", within),
     "C002 bounds": Try(f"{POCKET} --lora_dropout 1", within),
     "C002 choices": Try(f"{POCKET} --on_bad_row drop", within),
+    "C002 general": Try(f"{POCKET} --general rows.jsonl", put),
     "C002 truth": Try(f"{POCKET} --use_rslora maybe", within),
     "C003": Try(f"{POCKET} --strict --use_loss_scale_sampler true", drop),
     "C004": Try(f"{POCKET} --strict --model_author swift", drop),
