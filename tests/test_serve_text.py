@@ -352,8 +352,7 @@ def test_a_call_that_is_none_is_refused_by_its_place(call: object, param: str) -
 
 
 def test_a_template_that_knows_no_calls_refuses_them_by_name() -> None:
-    turn = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
-    template = "{% for m in messages %}" + turn + "{% endfor %}"
+    template = (
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     )
     words = ChatTokenizer(MODEL, TOKENIZER.vocabulary, TOKENIZER.config, template)

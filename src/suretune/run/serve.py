@@ -232,8 +232,10 @@ async def prove(
         return None
     stops = candidate.tokenizer.stop_ids
     jobs = [engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, key)) for p in record.prompts]
+    decode = candidate.tokenizer.decode
     try:
-        said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
+        tokens = [await heard(job) for job in jobs]
+        said = [await asyncio.to_thread(decode, ids) for ids in tokens]  # it may take its time
     except Unfit as error:
         return error.fault
     facts = compare(candidate.name, record, said, house.device.type, house.dtype)
