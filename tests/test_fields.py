@@ -490,3 +490,41 @@ def test_an_answer_beside_its_question_is_no_plain_text(name: str) -> None:
     assert f"--columns {name}=query" in told.hint.en
     for label in ("wiki", "https://example.org/a"):
         assert example({"source": label, "response": "Once upon a time."}).shape == "text"
+
+
+# --- keys beside those that are read -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["content", "value", "comment"])
+def test_a_key_beside_a_pair_of_turns_is_refused_whatever_it_is_called(key: str) -> None:
+    pair = {"human": "q", "assistant": "a", key: "Something else that was said."}
+    made = to_example(Row(Origin("f", 1), {"conversation": [pair]}), "f")
+    assert isinstance(made, Fault) and made.field == f"conversation[0].{key}"
+    turns = [{"input": "q", "output": "a", key: "Something else."}]
+    assert isinstance(to_example(Row(Origin("f", 1), {"conversation": turns}), "f"), Fault)
+
+
+def test_a_copy_of_what_a_turn_says_is_no_loss() -> None:
+    turns = [{"role": "user", "content": "q", "raw": "q"}, {"role": "assistant", "content": "a"}]
+    assert [m.content for m in example({"messages": turns}).messages] == ["q", "a"]
+
+
+@pytest.mark.parametrize("key", [" input", "Input", "context", "notes"])
+def test_a_key_of_an_instance_that_nobody_reads_is_refused(key: str) -> None:
+    row = {"instruction": "q", "instances": [{key: "about this", "output": "a"}]}
+    made = to_example(Row(Origin("f", 1), row), "f")
+    assert isinstance(made, Fault) and made.field == f"instances[0].{key}"
+
+
+def test_books_that_are_kept_of_calls_are_told_and_can_be_left_out() -> None:
+    call = {"id": "c", "created_at": "2024", "function": {"name": "f", "arguments": {"x": 1},
+                                                           "model_name": "m"}}  # fmt: skip
+    row = talk(content="", tool_calls=[call])
+    seen = Fields()
+    seen.see(row, example(row))
+    names = [about.name for about, stops in seen.facts("f") if not stops]
+    assert names == ["messages[].tool_calls[].created_at", "messages[].tool_calls[].model_name"]
+    less = without(row, frozenset(("created_at", "model_name")), set())
+    seen = Fields()
+    seen.see(less, example(less))
+    assert not seen.unused

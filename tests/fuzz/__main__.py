@@ -153,7 +153,7 @@ def _child(home: Path, batch: Sequence[Case]) -> int:
                 way["chat_template"] = str(templates[number // len(WAYS) % len(templates)])
         start = time.monotonic()
         try:
-            result = judge(path, way)
+            result = judge(path, way, named="renamed" not in case.done)
         except BaseException as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             result = {"error": f"{type(error).__name__}: {error}"[:300]
