@@ -97,7 +97,10 @@ def _warm() -> None:
     """What every child needs, imported once."""
     import pyarrow.parquet  # noqa: F401
 
+    from suretune.guards import all_guards
     from suretune.run import check  # noqa: F401
+
+    all_guards()
 
     os.environ["SURETUNE_CACHE"] = "off"
 
