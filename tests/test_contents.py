@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -314,6 +316,32 @@ def test_columns_that_do_not_fit_are_refused_with_what_writes_rows(
     (fault,) = read(tmp_path / "a.json", json.dumps(value))
     assert isinstance(fault, Fault) and fault.hint is not None
     assert 'orient="records"' in fault.hint.en and 'orient="records"' in fault.hint.zh
+
+
+def test_a_damaged_arrow_table_is_refused_and_ends_no_process(tmp_path: Path) -> None:
+    """Its memory is the file's: an offset that points anywhere was read, and that was the end."""
+    import pyarrow as pa
+
+    texts = pa.array(["one", "two", "three"])
+    table = pa.table({"query": texts, "response": texts})
+    path = tmp_path / "data.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    good = path.read_bytes()
+    offsets = (0).to_bytes(4, "little") + (3).to_bytes(4, "little") + (6).to_bytes(4, "little")
+    assert good.count(offsets) == 2
+    for wild, kind in ((2**31 - 1, "unknown-format"), (-5, "unknown-format")):
+        hurt = offsets[:8] + wild.to_bytes(4, "little", signed=True)
+        path.write_bytes(good.replace(offsets, hurt, 1))
+        code = f"""if True:
+            from suretune.data.rows import read_rows
+            from suretune.data.sources import parse_source
+            print([item.kind for item in read_rows(parse_source({str(path)!r}))])"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stdout.strip()) == (0, f"[{kind!r}]"), done.stderr
+    path.write_bytes(good.replace(b"three", b"thr\xff\xfe"))
+    (fault,) = read_rows(parse_source(str(path)))
+    assert isinstance(fault, Fault) and fault.kind == "not-utf8"
 
 
 def test_cells_that_the_viewer_has_shortened_are_refused(tmp_path: Path) -> None:

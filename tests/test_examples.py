@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -380,6 +381,47 @@ def test_placeholders_are_filled_in_the_language_of_the_row(
     assert not isinstance(result, Fault)
     assert (result[0].messages[-1].content, result[1]) == (filled, which)
     assert result[0].origin == HERE
+
+
+def calling(argument: object, **row: object) -> Example:
+    call = {"name": "greet", "arguments": json.dumps({"who": argument})}
+    calls = [{"type": "function", "function": call}]
+    turns = [
+        {"role": "user", "content": "Greet."},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+    ]
+    return example({"messages": turns, **row})
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["{{NAME}}", {"inner": ["I am {{ NAME }}"]}, {"{{NAME}}": 1}, ["{{name}} {{NAME}}"]],
+)
+def test_a_placeholder_in_a_call_is_filled_or_refused(argument: object) -> None:
+    asked_for = calling(argument)
+    for names in (ONE, BOTH):
+        result = fill(asked_for, names)
+        assert not isinstance(result, Fault) and result[1] == {"NAME"}
+        call = json.dumps(result[0].messages[-1].extra["tool_calls"])
+        assert "{{" not in call and "Suru" in call
+        assert (
+            asked_for.messages[-1].extra["tool_calls"] != result[0].messages[-1].extra["tool_calls"]
+        )
+    refused = fill(asked_for, NONE)
+    assert isinstance(refused, Fault) and refused.kind == "unresolved-placeholder"
+    unknown = fill(calling("{{ORDER_ID}}"), ONE)
+    assert isinstance(unknown, Fault) and unknown.found == "{{ORDER_ID}}"
+
+
+def test_a_placeholder_in_a_tool_is_filled_and_what_describes_one_is_not() -> None:
+    tool = {"name": "greet", "description": "As {{NAME}}; usage: greet <NAME>", "parameters": {}}
+    told = fill(calling("Dear <NAME>, yours", tools=[tool]), NONE)
+    assert isinstance(told, Fault) and told.field == "tools"
+    filled = fill(calling("Dear <NAME>, yours", tools=[{**tool, "description": "<NAME>"}]), ONE)
+    assert not isinstance(filled, Fault) and filled[1] == frozenset()
+    filled = fill(calling("x", tools=[tool]), ONE)
+    assert not isinstance(filled, Fault)
+    assert "{{" not in json.dumps(filled[0].tools) and filled[1] == {"NAME"}
 
 
 def test_one_name_serves_both_languages_and_every_turn() -> None:

@@ -155,6 +155,32 @@ def test_null_is_absent_everywhere() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["conten", "text", "Content", "message", "reasoning_content"])
+def test_a_system_turn_that_speaks_under_another_key_is_no_absent_turn(key: str) -> None:
+    turns = [{"role": "system", key: "Be brief."}, *talk()["messages"]]
+    made = to_example(Row(Origin("f", 1), {"messages": turns}), "f")
+    assert isinstance(made, Fault) and made.field.startswith("messages[0]")
+    books = {"role": "system", "content": None, "id": 7, "name": "root", "weight": 0}
+    assert [m.role for m in example({"messages": [books, *turns[1:]]}).messages] == [
+        "user", "assistant",
+    ]  # fmt: skip
+
+
+def test_a_field_with_an_empty_key_is_told_and_no_flag_is_advised_that_cannot_name_it() -> None:
+    for words, kind in ((2, "D035"), (30, "D034")):
+        rows = [{"query": "How many sides has a hexagon?", "response": "It has six of them.",
+                 "": "word " * words}]  # fmt: skip
+        seen = Fields()
+        for row in rows:
+            seen.see(row, example(row))
+        ((about, stops),) = seen.facts("f")
+        assert about.name == "" and stops == (kind == "D034")
+        faults = list(seen.faults("f"))
+        assert len(faults) == stops
+        if stops:
+            assert "--ignore_fields" not in str(faults[0].hint) and "name" in str(faults[0].hint)
+
+
 def test_what_is_meant_to_be_empty_stays() -> None:
     tool = {"name": "f", "parameters": {"type": "object", "properties": {}}}
     assert example({**talk(), "tools": [tool]}).tools[0]["function"] == tool
@@ -464,3 +490,41 @@ def test_an_answer_beside_its_question_is_no_plain_text(name: str) -> None:
     assert f"--columns {name}=query" in told.hint.en
     for label in ("wiki", "https://example.org/a"):
         assert example({"source": label, "response": "Once upon a time."}).shape == "text"
+
+
+# --- keys beside those that are read -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["content", "value", "comment"])
+def test_a_key_beside_a_pair_of_turns_is_refused_whatever_it_is_called(key: str) -> None:
+    pair = {"human": "q", "assistant": "a", key: "Something else that was said."}
+    made = to_example(Row(Origin("f", 1), {"conversation": [pair]}), "f")
+    assert isinstance(made, Fault) and made.field == f"conversation[0].{key}"
+    turns = [{"input": "q", "output": "a", key: "Something else."}]
+    assert isinstance(to_example(Row(Origin("f", 1), {"conversation": turns}), "f"), Fault)
+
+
+def test_a_copy_of_what_a_turn_says_is_no_loss() -> None:
+    turns = [{"role": "user", "content": "q", "raw": "q"}, {"role": "assistant", "content": "a"}]
+    assert [m.content for m in example({"messages": turns}).messages] == ["q", "a"]
+
+
+@pytest.mark.parametrize("key", [" input", "Input", "context", "notes"])
+def test_a_key_of_an_instance_that_nobody_reads_is_refused(key: str) -> None:
+    row = {"instruction": "q", "instances": [{key: "about this", "output": "a"}]}
+    made = to_example(Row(Origin("f", 1), row), "f")
+    assert isinstance(made, Fault) and made.field == f"instances[0].{key}"
+
+
+def test_books_that_are_kept_of_calls_are_told_and_can_be_left_out() -> None:
+    call = {"id": "c", "created_at": "2024", "function": {"name": "f", "arguments": {"x": 1},
+                                                           "model_name": "m"}}  # fmt: skip
+    row = talk(content="", tool_calls=[call])
+    seen = Fields()
+    seen.see(row, example(row))
+    names = [about.name for about, stops in seen.facts("f") if not stops]
+    assert names == ["messages[].tool_calls[].created_at", "messages[].tool_calls[].model_name"]
+    less = without(row, frozenset(("created_at", "model_name")), set())
+    seen = Fields()
+    seen.see(less, example(less))
+    assert not seen.unused

@@ -28,7 +28,7 @@ from suretune.run import outlook
 Words = list[str]
 Finding = dict[str, Any]
 Obey = Callable[[Words, Finding, Path], Words]
-FAMILIES = ("C", "S")  # those whose every code stands in one of the two tables
+FAMILIES = ("C", "D", "P", "S")  # those whose every code stands in one of the two tables
 GOOD = [{"query": f"Sort {n} 1 2", "response": f"1 2 {n}"} for n in range(30)]
 DATA = "--dataset rows.jsonl"
 POCKET = f"check --model pocket {DATA}"
@@ -109,6 +109,23 @@ def shell(typed: Words, finding: Finding, tmp: Path) -> Words:
     return typed
 
 
+def copied(typed: Words, finding: Finding, tmp: Path) -> Words:
+    """The command of the advice, run: what it writes is given in place of the rows."""
+    command = next(c for c in commands(finding) if " > " in c)
+    subprocess.run(["bash", "-c", command], cwd=tmp, check=True, capture_output=True)
+    new = shlex.split(command)[-1]
+    assert (tmp / new).read_bytes() != (tmp / "rows.jsonl").read_bytes()
+    return [*without(typed, "--dataset"), "--dataset", new]
+
+
+def explained(typed: Words, finding: Finding, tmp: Path) -> Words:
+    """The command of the page that the advice sends to."""
+    page = next(guard for guard in all_guards() if guard.code == finding["code"])
+    text = sys.modules[page.check.__module__].__doc__ or ""
+    command = re.findall(r"`(awk [^`]+)`", text)[0].replace("old.jsonl", "rows.jsonl")
+    return copied(typed, {"fix": {"en": f"`{command}`"}}, tmp)
+
+
 # --- ways to fail -------------------------------------------------------------------------------
 
 
@@ -164,6 +181,62 @@ def copy_without_code(typed: Words, finding: Finding, tmp: Path) -> Words:
 
 def nearest_folder(typed: Words, finding: Finding, tmp: Path) -> Words:
     return [*without(typed, "--model"), "--model", str(tmp / commands(finding)[0])]
+
+
+def rows(*more: Any, then: str = POCKET) -> Callable[[Path], Words]:
+    """The rows, and these behind them: objects, or lines as they are."""
+
+    def fail(tmp: Path) -> Words:
+        lines = [json.dumps(r, ensure_ascii=False) if isinstance(r, dict) else r for r in more]
+        good = [json.dumps(row) for row in GOOD]
+        (tmp / "rows.jsonl").write_text("\n".join([*good, *lines]) + "\n", "utf-8")
+        return shlex.split(then)
+
+    return fail
+
+
+def said(answer: str) -> dict[str, str]:
+    return {"query": f"Say {answer[:3]}.", "response": answer}
+
+
+def as_gbk(tmp: Path) -> Words:
+    lines = "".join(json.dumps(said("你好，世界"), ensure_ascii=False) + "\n" for _ in range(9))
+    (tmp / "rows.jsonl").write_bytes(lines.encode("gbk"))
+    return shlex.split(POCKET)
+
+
+def with_mark(tmp: Path) -> Words:
+    (tmp / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + (tmp / "rows.jsonl").read_bytes())
+    return shlex.split(POCKET)
+
+
+def compared(tmp: Path) -> Words:
+    write_rows(tmp / "rows.jsonl", [
+        {"prompt": f"Name {n}?", "chosen": f"It is {n}.", "rejected": "No."} for n in range(9)
+    ])  # fmt: skip
+    return shlex.split(POCKET)
+
+
+def only(*made: dict[str, Any]) -> Callable[[Path], Words]:
+    """These rows alone."""
+
+    def fail(tmp: Path) -> Words:
+        write_rows(tmp / "rows.jsonl", list(made))
+        return shlex.split(POCKET)
+
+    return fail
+
+
+HIDDEN = (
+    "\u202eright\u202c", "\x1b[31mred\x1b[0m", "\x07bell", "tags\U000e0041\U000e0042",
+    "a \\\\u202e that is spoken of, and \u2066one\u2069", "form\b\f\x7ffeed",
+)  # fmt: skip
+SPOKEN = r'{"query": "How?", "response": "Write \\u0000, not \u0000\u0000 or \\\u0000."}'
+NOTE = "What somebody has written down about this row, at some length, for whoever reads it."
+
+
+def nearest_file(typed: Words, finding: Finding, tmp: Path) -> Words:
+    return [*without(typed, "--dataset"), "--dataset", commands(finding)[0]]
 
 
 def few(tmp: Path) -> Words:
@@ -227,6 +300,7 @@ TRIED: Mapping[str, Try] = {
     "C002": Try(f"{POCKET} --lora_alpha 0", within),
     "C002 bounds": Try(f"{POCKET} --lora_dropout 1", within),
     "C002 choices": Try(f"{POCKET} --on_bad_row drop", within),
+    "C002 general": Try(f"{POCKET} --general rows.jsonl", put),
     "C002 truth": Try(f"{POCKET} --use_rslora maybe", within),
     "C003": Try(f"{POCKET} --strict --use_loss_scale_sampler true", drop),
     "C004": Try(f"{POCKET} --strict --model_author swift", drop),
@@ -245,6 +319,27 @@ TRIED: Mapping[str, Try] = {
     "C011": Try(broken_config, in_quotes),
     "C012": Try(f"{POCKET} --learning_rate 1e-4 --lr 5e-3", once),
     "C013": Try(f"{POCKET} --system 'You are {{{{NAME}}}}.'", with_name),
+    "D001": Try(f"{POCKET.replace('rows', 'rosw')}", nearest_file),
+    "D002": Try(as_gbk, put),
+    "D003": Try(f"{POCKET} --max_length 8 --over_long drop", put),
+    "D004": Try(f"{POCKET} --max_length 45", put),
+    "D006": Try(rows({"Question": "a", "Reply": "b"}, then=f"{POCKET} --mixed_shapes true"), put),
+    "D007": Try(rows({"messages": [{"role": "user", "content": "a"},
+                                   {"role": "assistant", "content": "b"}]}), put),
+    "D011": Try(rows(r'{"query": "a", "response": "b\u0000c\u0000\u0000"}'), copied),
+    "D011 spoken of": Try(rows(SPOKEN), copied),
+    "D011 raw": Try(rows('{"query": "a", "response": "b\0c"}'), copied),
+    "D015": Try(f"{POCKET}#500", put),
+    "D018": Try(rows(GOOD[3], GOOD[4]), explained),
+    "D023": Try(with_mark, shell),
+    "D024": Try(compared, put),
+    "D025": Try(rows(said("1 2 " * 300), then=f"{POCKET} --max_length 90 --over_long drop"), put),
+    "D027": Try(rows(*[said(text) for text in HIDDEN]), copied),
+    "D027 escaped": Try(rows(*[json.dumps(said(text)) for text in HIDDEN]), copied),
+    "D034": Try(only(*[{**row, "notes": f"{NOTE} {n}"} for n, row in enumerate(GOOD)]), put),
+    "D035": Try(only(*[{**row, "id": f"a{n}"} for n, row in enumerate(GOOD)]), put),
+    "D039": Try(f"{POCKET} --max_length 5000", put),
+    "P002": Try(POCKET, put),
     "S001": Try(lambda t: on(base(t).with_name("bose")), nearest_folder),
     "S002": Try(f"{POCKET} --target_modules k_porj", put),
     "S003": Try(f"{POCKET} --target_modules ,", put),
@@ -292,6 +387,39 @@ NOT_TRIED: Mapping[str, str] = {
     "S038": "a name of bytes: test_runs.py",
     "S039": "runs of two bases: test_beside.py",
     "C018": "names of init: test_first_hour.py",
+    "D005": "an edit of the row: test_contents.py, test_messages.py",
+    "D008": "an edit of the row: test_advice.py",
+    "D009": "an edit of the row: test_advice.py",
+    "D010": "which of the two is right, nobody knows but its writer",
+    "D012": "an edit of the file",
+    "D013": "test_fixes_templates.py::test_placeholders_are_filled_by_the_flags_that_are_named",
+    "D014": "test_fixes_templates.py",
+    "D016": "another file",
+    "D017": "an edit of the row",
+    "D019": "which answer is right, nobody knows but its writer",
+    "D020": "test_fixes_templates.py, by an edit of the rows",
+    "D021": "a program that opens it",
+    "D022": "a network",
+    "D026": "an export from elsewhere",
+    "D028": "a secret that is revoked where it was issued",
+    "D029": "rows of init: test_first_hour.py",
+    "D030": "other rows",
+    "D031": "an edit of the row",
+    "D032": "a judgement on the rows",
+    "D033": "test_told.py::test_obeying_the_advice_for_thoughts_reads_every_row",
+    "D036": "an edit of the file",
+    "D037": "a network",
+    "D038": "test_folders.py::test_a_folder_of_folders_says_what_to_type",
+    "D040": "it advises nothing",
+    "D041": "it advises nothing here",
+    "P001": "test_fixes_templates.py::test_names_of_other_tools_are_told_from_files",
+    "P003": "test_fixes_templates.py",
+    "P004": "it advises nothing",
+    "P005": "an edit of the rows",
+    "P006": "it advises nothing",
+    "P007": "test_wall.py",
+    "P008": "test_fixes_templates.py::test_the_mend_of_an_unfit_template_works",
+    "P009": "another template, for other servers",
     "S040": "files of init: test_first_hour.py",
 }
 

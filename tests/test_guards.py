@@ -313,9 +313,7 @@ FLAG_CASES = {
     ),
 }
 FAULT_CASES = {
-    "D001": on_file(
-        whole_file("file-missing", "/x/data.jsonl"), ("/x/data.jsonl",), "`--dataset /absolute"
-    ),
+    "D001": on_file(whole_file("file-missing", "/x/data.jsonl"), ("/x/data.jsonl",), "`pwd`"),
     "D002": on_row(fault("not-utf8", found="byte 0xc4"), ("byte 0xc4",), "`--encoding gb18030`"),
     "D005": on_row(fault("broken-json", found='{"a": 1,'), ('{"a": 1,',), CHECK),
     "D006": on_row(fault("unknown-shape", found="ask, reply"), ("ask, reply",), CHECK),
@@ -324,7 +322,7 @@ FAULT_CASES = {
     "D034": on_row(fault("unknown-field", found="31%: CREATE"), ("`output`", "31%"), CHECK),
     "D009": on_row(fault("empty-answer"), ("`output`",), CHECK),
     "D010": on_row(fault("duplicate-key"), ("`output`",), CHECK),
-    "D011": on_row(fault("nul-character"), ("`output`",), r"`tr -d '\000' < 'a b.jsonl' "),
+    "D011": on_row(fault("nul-character"), ("`output`",), "`LC_ALL=C sed -E 's/", "'a b.jsonl' >"),
     "D012": on_row(fault("gigantic-line", found="> 9 bytes"), ("> 9 bytes",), CHECK),
     "D013": on_row(
         fault("unresolved-placeholder", found="{{NAME}}"),
@@ -377,7 +375,7 @@ DATA_CASES = {
         DATA,
         "--dataset",
         ("120", "20", "130", " 0 "),
-        ("`suretune check --dataset FILE`",),
+        ("`--on_bad_row refuse`",),
     ),
     "D004": Case(
         LONG,
@@ -412,14 +410,14 @@ DATA_CASES = {
         DATA,
         "--dataset",
         ("2", "a.jsonl:3"),
-        ("`suretune check --dataset FILE`",),
+        ("`suretune check --dataset a.jsonl`",),
     ),
     "D020": Case(
         replace(DATA, old_identity=("a.jsonl:1", "a.jsonl:2", "a.jsonl:3", "a.jsonl:4")),
         DATA,
         "a.jsonl:1",
         ("4", "a.jsonl:1, a.jsonl:2, a.jsonl:3"),
-        ("`suretune check --dataset FILE`",),
+        ("`suretune check --dataset a.jsonl`",),
     ),
     **{
         code: Case(
@@ -431,8 +429,8 @@ DATA_CASES = {
         )
         for code, field, cure in (
             ("D026", "broken_text", "`--encoding gb18030`"),
-            ("D027", "hidden_text", "`sed -i "),
-            ("D028", "secrets", "`suretune check --dataset FILE`"),
+            ("D027", "hidden_text", "`LC_ALL=C sed -E "),
+            ("D028", "secrets", "`suretune check --dataset a.jsonl`"),
             ("D031", "personal", "`user@example.com`"),
         )
     },
@@ -455,7 +453,7 @@ DATA_CASES = {
         DATA,
         "a.jsonl:3",
         ("4", "a.jsonl:3, b:1, b:2", "`cf`"),
-        ("`suretune check --dataset FILE`",),
+        ("`suretune check --dataset a.jsonl`",),
     ),
     "D025": Case(
         replace(LONG, policy="cut"),

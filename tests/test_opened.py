@@ -27,12 +27,14 @@ from peft import (
     VeraConfig,
     get_peft_model,
 )
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from conftest import suretune
 from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.guards import judge
 from suretune.model.device import DTYPES
 from suretune.options import Config
 from suretune.pocket import MODEL
@@ -44,7 +46,7 @@ from suretune.run.serve import loader, prove, served, served_base
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
 from suretune.serve.openai import Refused
-from suretune.types import Finding
+from suretune.types import Facts, Finding
 
 TWO = ["q_proj", "v_proj"]
 
@@ -332,3 +334,73 @@ def test_an_adapters_configuration_that_is_none_is_a_finding(
     (folder / "adapter_config.json").write_text(text, "utf-8")
     done = suretune("infer", "--adapters", folder)
     assert done.returncode == 4 and "Traceback" not in done.stderr + done.stdout, done.stdout
+
+
+# --- tensors that are not the base's ------------------------------------------------------------
+
+
+def _wider(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[FIRST] = torch.zeros(tensors[FIRST].shape[0], 48)
+
+
+def _of_no_layer(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[FIRST.replace("layers.0", "layers.90")] = tensors.pop(FIRST)
+
+
+def _half(tensors: dict[str, torch.Tensor]) -> None:
+    del tensors[FIRST]
+
+
+def _a_block_less(tensors: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in tensors if ".layers.1." in name]:
+        del tensors[name]
+
+
+def _of_no_name(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[f"{FIRST}.else"] = tensors.pop(FIRST)
+
+
+FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+MISFITS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], None], str]] = {
+    "wider": (_wider, "and the adapter was made for"),
+    "of no layer": (_of_no_layer, "has no"),
+    "a half": (_half, "it has no tensor `model.layers.0.self_attn.q_proj.lora_A`"),
+    "a block less": (_a_block_less, "it has no tensors for `model.layers.1.self_attn."),
+    "of no name": (_of_no_name, ".else` belongs to no layer of it"),
+}
+
+
+@pytest.mark.parametrize("named", ["pocket", "an/other-base"])
+@pytest.mark.parametrize("how", MISFITS)
+def test_an_adapter_of_other_shapes_has_one_reason_wherever_it_is_opened(
+    plain: Path, tmp_path: Path, how: str, named: str
+) -> None:
+    folder = tmp_path / "odd"
+    shutil.copytree(plain, folder)
+    about = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    about["base_model_name_or_path"] = named
+    (folder / "adapter_config.json").write_text(json.dumps(about), "utf-8")
+    tensors = load_file(folder / "adapter_model.safetensors")
+    hurt, reason = MISFITS[how]
+    hurt(tensors)
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    asked = config(model="pocket", adapters=str(folder))
+    opened_alone = finding(lambda: open_speaker(asked, None, Journal()))
+    facts = asyncio.run(_proved(folder))
+    assert facts is not None
+    (served_too,) = judge(facts)
+    assert served_too == opened_alone and served_too.code == "S012"
+    assert reason in served_too.what.en
+    if named == "pocket":  # "trained on pocket, not on pocket" helps nobody
+        assert "trained on" not in served_too.what.en and "anew" in served_too.fix.en
+    else:
+        assert served_too.fix.en == "`--model an/other-base`"
+
+
+async def _proved(folder: Path) -> Facts | None:
+    house = open_house(config(model="pocket"), [str(folder)], Journal())
+    engine = Engine(house.table, 0)
+    engine.start()
+    facts = await prove(engine, house, house.candidates[0], None)
+    engine.close("enough")
+    return facts

@@ -737,7 +737,7 @@ def test_an_adapter_that_does_not_fit_its_base_is_not_served(copied: Path) -> No
     save_file(tensors, path, metadata={"format": "pt"})
     seal_anew(copied)
     (finding,) = replayed(copied)
-    assert finding.code == "V007" and finding.stops
+    assert finding.code == "S012" and finding.stops and "lora_A" in finding.what.en
 
 
 def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:

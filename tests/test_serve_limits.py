@@ -25,6 +25,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.wall import TIME, Unfit
 from suretune.model.generate import answers
 from suretune.model.load import load_base
 from suretune.model.slots import Ask, Said, Slots
@@ -553,10 +554,13 @@ def test_the_engine_says_what_transformers_says(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("how", ["fails", "ends"])
-def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
+def test_a_stream_that_is_cut_off_says_so_and_is_counted(stack: Stack, how: str) -> None:
+    pages: list[Metrics] = []
+
     async def go(engine: Engine) -> bytes:
         base = Served("pocket", "pocket", None, None, TOKENIZER, None, 0, {}, "f")
         metrics = Metrics(engine, 2)
+        pages.append(metrics)
         limits = Limits(None, LOCAL, 1000)
         app = make_app(Service(engine, Models(base), metrics, limits, 256, 0.0, 1.0, 64))
         body = {"model": "pocket", "prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}
@@ -581,6 +585,62 @@ def test_a_stream_that_is_cut_off_says_so(stack: Stack, how: str) -> None:
     assert error["type"] == "server_error" and error["code"] == "engine"
     assert ("shutting down" if how == "ends" else "failed") in error["message"]
     Fragile.failures = 0
+    counted = [line for line in pages[0].page().decode().splitlines() if line[0] != "#"]
+    assert 'suretune:request_failed_total{model_name="pocket",sent="stream"} 1.0' in counted
+    assert not [line for line in counted if line.startswith(OTHER_ENDS)]
+
+
+OTHER_ENDS = ("suretune:request_success_total", "suretune:request_cancelled_total",
+              "suretune:request_refused_total")  # fmt: skip
+
+
+class Slow(ChatTokenizer):
+    """Words that are made elsewhere, in their own time."""
+
+    seconds = 0.3
+    raised = 0
+
+    @property
+    def plain(self) -> bool:
+        return False
+
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        time.sleep(self.seconds)
+        if self.raised:
+            raise Unfit("tokenizer.json", TIME)
+        return super().decode(ids, special=special)
+
+
+@pytest.mark.parametrize("raised", [0, 1])
+def test_words_that_take_their_time_hold_up_nobody_else(stack: Stack, raised: int) -> None:
+    """A stranger's decoder may compute for seconds: the event loop is everybody's."""
+    slow = Slow(MODEL, TOKENIZER.vocabulary, TOKENIZER.config, TOKENIZER.template)
+    base = Served("pocket", "pocket", None, None, slow, None, 0, {}, "f")
+    slow.raised = raised
+
+    async def go(engine: Engine) -> tuple[float, httpx.Response]:
+        app = make_app(
+            Service(engine, Models(base), Metrics(engine, 2), Limits(None, LOCAL, 1000), 256,
+                    0.0, 1.0, 64)
+        )  # fmt: skip
+        longest, begun = 0.0, time.monotonic()
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", timeout=60
+        ) as client:
+            body = {"model": "pocket", "prompt": "Once", "max_tokens": 3}
+            asked = asyncio.ensure_future(client.post("/v1/completions", json=body))
+            while not asked.done():
+                begun = time.monotonic()
+                await asyncio.sleep(0.005)
+                longest = max(longest, time.monotonic() - begun)
+            return longest, await asked
+
+    longest, answer = with_engine(stack, go)
+    assert longest < 0.2, longest
+    assert answer.status_code == (400 if raised else 200), answer.text
+    if raised:
+        assert answer.json()["error"]["code"] == "unfit_file"
 
 
 def test_what_does_not_end_in_time_is_cut_off_and_the_status_says_so() -> None:

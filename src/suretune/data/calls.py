@@ -17,7 +17,7 @@ from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")  # of a call
-_CALL_KEYS = frozenset((*_ARGUMENTS, "function", "name", "id", "type", "index", "description"))
+CALL_KEYS = frozenset((*_ARGUMENTS, "function", "name", "id", "type", "index", "description"))
 _STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothing is left in it
 AN_OBJECT = Text(
     "The arguments of a call are one JSON object, or the text of one.",
@@ -88,11 +88,11 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     call = from_json(item) if isinstance(item, str) else item
     if not isinstance(call, Mapping):
         raise _wrong(origin, field, item, A_CALL)
-    refuse_unknown(call, _CALL_KEYS, field, origin)
+    refuse_unknown(call, CALL_KEYS, field, origin)
     inside = call.get("function")
     inside = from_json(inside) if isinstance(inside, str) else inside
     if isinstance(inside, Mapping):
-        refuse_unknown(inside, _CALL_KEYS, f"{field}.function", origin)
+        refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin)
         about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
     else:
         inside = call

@@ -69,6 +69,10 @@ def to_example(row: Row, dataset: str) -> Example | Fault:
 
 def used_fields(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     """The fields of a row of this shape that reach the model, or say what of it is learned."""
+    return _used(shape, value) - {""}  # which stands for a field that the shape could have
+
+
+def _used(shape: str, value: Mapping[str, Any]) -> frozenset[str]:
     if shape == "text":
         return frozenset(("text" if "text" in value else "response",))
     beside = (_given(value, SYSTEMS), _given(value, TOOLS))
@@ -131,6 +135,7 @@ def _only_instance(value: Mapping[str, Any], origin: Origin) -> Mapping[str, Any
     instances = list_of(value["instances"], "instances", origin)
     if len(instances) == 1 and isinstance(instances[0], Mapping):
         only: Mapping[str, Any] = instances[0]
+        refuse_unknown(only, _INSTANCE_KEYS, "instances[0]", origin)
         return only
     hint = Text(
         f"{len(instances)} instances under one instruction; make one row of each.",
@@ -242,6 +247,7 @@ def _text(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     return [Message("text", text)]
 
 
+_INSTANCE_KEYS = frozenset(("input", "output"))
 _PAIR_KEYS = frozenset(("human", "assistant"))
 _XTUNER_KEYS = frozenset(("system", "input", "output", "need_eos_token", "sep"))
 _READERS = {

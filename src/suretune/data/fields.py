@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from suretune.data.calls import from_json
+from suretune.data.calls import CALL_KEYS, from_json
 from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.examples import used_fields
 from suretune.data.marks import filled, is_about, is_mark, row_marks
@@ -25,6 +25,7 @@ KINDS = 24  # different short texts, each in three rows or more: they sort the r
 SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
 OF_TURNS = "messages[]."
+OF_CALLS = f"{OF_TURNS}tool_calls[]."
 _PLAIN = frozenset(("role", "content", "from", "value"))
 
 
@@ -85,6 +86,16 @@ class Fields:
             for key, item in turn.items():
                 if filled(item) and _unread(str(key), item, turn):
                     self._add(f"{OF_TURNS}{key}", item, origin)
+            calls = turn.get("tool_calls")
+            for call in calls if isinstance(calls, list) else ():
+                self._see_call(call, origin)
+
+    def _see_call(self, call: Any, origin: Origin) -> None:
+        """The books that are kept of a call: any other key of it was refused."""
+        for part in (call, call.get("function")) if isinstance(call, Mapping) else ():
+            for key, item in part.items() if isinstance(part, Mapping) else ():
+                if filled(item) and key not in CALL_KEYS:
+                    self._add(f"{OF_CALLS}{key}", item, origin)
 
     def _add(self, name: str, item: Any, origin: Origin) -> None:
         seen = self.unused.setdefault(name, Seen(origin, shown(item, 40)))
@@ -102,7 +113,7 @@ class Fields:
         for name, seen in self.unused.items():
             share = seen.characters / text if text else 0.0
             prose = seen.text and seen.characters >= PROSE * seen.rows
-            about = is_about(name.removeprefix(OF_TURNS)) and not prose
+            about = is_about(_key(name)) and not prose
             sorts = len(seen.values) <= KINDS and seen.rows >= 3 * len(seen.values)
             stops = share >= REFUSED and not (about or seen.label or sorts)
             yield UnusedField(dataset, name, share, seen.rows, str(seen.first)), stops
@@ -112,6 +123,11 @@ class Fields:
         for about, stops in self.facts(dataset):
             if stops:
                 yield _too_much(about, self.unused[about.name])
+
+
+def _key(name: str) -> str:
+    """What a field is called where it stands."""
+    return name.removeprefix(OF_CALLS).removeprefix(OF_TURNS)
 
 
 def _is_copy(text: str, said: list[str]) -> bool:
@@ -156,15 +172,21 @@ def _is_label(value: Any) -> bool:
 
 
 def _too_much(about: UnusedField, seen: Seen) -> Fault:
-    name = shlex.quote(about.name.removeprefix(OF_TURNS))
+    name = shlex.quote(_key(about.name))
+    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
+    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
+    if name == "''":
+        hint = Text(
+            "Its key is empty, so no flag can name it: give it a name in the file, or take it out.",
+            "它的键是空的，任何参数都无法指明它：请在文件里给它起个名字，或删掉它。",
+        )
+        return Fault("unknown-field", whole, field='""', found=found, hint=hint)
     hint = Text(
         f"If the model needs it, write it into the question (or whatever it belongs to); if it is"
         f" left out on purpose, say so: `--ignore_fields {name}`.",
         "如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明："
         f"`--ignore_fields {name}`。",
     )
-    found = f"{about.share:.0%}, {seen.first}: {seen.example}"
-    whole = Origin(seen.first.file, 0)  # leaving out rows would not mend it
     return Fault("unknown-field", whole, field=about.name, found=found, hint=hint)
 
 

@@ -111,8 +111,9 @@ def filled(value: Any) -> bool:
 
 def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin: Origin) -> None:
     """Raises Refused for a key of a turn or call that is neither known nor bookkeeping."""
+    said = [item[key] for key in ("content", "value") if key in known and key in item]
     for key, value in item.items():
-        if key in known or not filled(value) or value in (item.get("content"), item.get("value")):
+        if key in known or not filled(value) or value in said:
             continue
         name = folded(str(key))
         if name in MEDIA:

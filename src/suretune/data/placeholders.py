@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from suretune.data.refusal import shown
-from suretune.types import Example, Fault, Message, Text
+from suretune.types import Example, Fault, Text
 
 _KNOWN = re.compile(
     r"\{\{\s*(NAME|AUTHOR)\s*\}\}"
@@ -27,8 +27,8 @@ _SINGLE_NAMES = {
     **dict.fromkeys(("author", "model_author", "modelauthor"), "{{AUTHOR}}"),
 }
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_CALLS = ("tool_calls", "tools")
 _FLAGS = {"NAME": "--model_name", "AUTHOR": "--model_author"}
-_FILLED_EXTRAS = ("reasoning_content", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ class Names:
 
 def fill(example: Example, names: Names) -> tuple[Example, frozenset[str]] | Fault:
     """The example with its placeholders filled, and which of NAME and AUTHOR it had."""
-    texts = "\0".join(text for message in example.messages for text in _texts(message))
+    said: list[tuple[str, Any]] = [(m.role, [m.content, m.extra]) for m in example.messages]
+    said.append(("tools", {"tools": example.tools}))
+    texts = "\0".join(text for _, one in said for text in _texts(one))
     if "{{" not in texts and "<" not in texts:
         return example, frozenset()
     chinese = any(_CHINESE.search(m.content) for m in example.messages)
@@ -50,21 +52,22 @@ def fill(example: Example, names: Names) -> tuple[Example, frozenset[str]] | Fau
         "AUTHOR": _in_language(names.model_author, chinese),
     }
     filled: set[str] = set()
-    messages = []
-    for message in example.messages:
-        for text in _texts(message):
+    for where, one in said:
+        for text in _texts(one):
             if left := _unresolved(text, values):
-                return _fault(example, message, left)
-        extra: Mapping[str, Any] = {
-            key: _put(value, values, filled) if key in _FILLED_EXTRAS else value
-            for key, value in message.extra.items()
-        }
-        messages.append(
-            replace(message, content=_put(message.content, values, filled), extra=extra)
+                return _fault(example, where, left)
+    messages = tuple(
+        replace(
+            message,
+            content=_put(message.content, values, filled),
+            extra=_put_all(message.extra, values, filled),
         )
+        for message in example.messages
+    )
+    tools = tuple(_put_all(tool, values, filled, True) for tool in example.tools)
     if not filled:
         return example, frozenset()
-    return replace(example, messages=tuple(messages)), frozenset(filled)
+    return replace(example, messages=messages, tools=tools), frozenset(filled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,19 @@ def fill_prompt(
     return [_put(text, values, filled) for text in texts], frozenset(filled)
 
 
-def _texts(message: Message) -> list[str]:
-    return [message.content, *(message.extra[k] for k in _FILLED_EXTRAS if k in message.extra)]
+def _texts(value: Any, inside: bool = False) -> Iterator[str]:
+    """Every text that may have a placeholder. Inside of calls and tools these have braces: there
+    `<NAME>` is how descriptions and letters to be filled in by somebody else are written."""
+    if isinstance(value, str):
+        if "{{" in value or not inside:
+            yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(str(key), True)
+            yield from _texts(item, inside or key in _CALLS)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item, inside)
 
 
 def _in_language(given: tuple[str, ...], chinese: bool) -> str:
@@ -134,6 +148,22 @@ def _put(text: str, values: Mapping[str, str], filled: set[str]) -> str:
     return _KNOWN.sub(value, text)
 
 
+def _put_all(value: Any, values: Mapping[str, str], filled: set[str], inside: bool = False) -> Any:
+    """The same of every text that `_texts` gives."""
+    if isinstance(value, str):
+        return _put(value, values, filled) if "{{" in value or not inside else value
+    if isinstance(value, Mapping):
+        return {
+            _put_all(key, values, filled, True): _put_all(
+                item, values, filled, inside or key in _CALLS
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_put_all(item, values, filled, inside) for item in value]
+    return value
+
+
 def _unresolved(text: str, values: Mapping[str, str]) -> str:
     """The first placeholder that nothing was given for."""
     for match in _KNOWN.finditer(text):
@@ -157,11 +187,11 @@ def _advice(found: str, where: Text) -> Text:
     )
 
 
-def _fault(example: Example, message: Message, found: str) -> Fault:
+def _fault(example: Example, where: str, found: str) -> Fault:
     return Fault(
         "unresolved-placeholder",
         example.origin,
-        field=message.role,
+        field=where,
         found=shown(found),
         hint=_advice(found, Text(" in the file", "在文件里")),
     )

@@ -8,6 +8,7 @@ reasoning, say) each answer becomes a sample of its own, after the prompt it wil
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from array import array
@@ -53,6 +54,10 @@ def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> l
     Each is rendered with a mark inside, and what lies between the marks is encoded apart.
     """
     typed = "".join(text for message in messages for text in _texts(message))
+    calls = [message.extra["tool_calls"] for message in messages if "tool_calls" in message.extra]
+    # Templates write calls as JSON, which would escape a mark.
+    if calls and role_tokens(tokenizer, json.dumps(calls, ensure_ascii=False)):
+        raise TemplateRefused("a role token stands in a tool call")
     if not role_tokens(tokenizer, typed):
         return prompt_ids(tokenizer, messages)
     mark = ""

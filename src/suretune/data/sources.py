@@ -24,6 +24,7 @@ from suretune.data.folders import LEARNED, listed
 from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS
 from suretune.data.refusal import Refused, printable
 from suretune.hubs.names import parse_name, which_hub
+from suretune.typed import path as as_typed
 from suretune.types import Fault, Origin, Text
 
 
@@ -199,10 +200,8 @@ def _missing(spec: str, base: str) -> Fault:
     elif not os.path.isdir(folder):
         hint = Text(f"The folder {folder} does not exist.", f"文件夹 {folder} 不存在。")
     elif near := _near(Path(folder), name):
-        hint = Text(
-            f"In that folder there is {', '.join(near)}.",
-            f"该文件夹中有 {'、'.join(near)}。",
-        )
+        there = [f"`{as_typed(os.path.join(os.path.dirname(base), each))}`" for each in near]
+        hint = Text(f"There is {', '.join(there)}.", f"有 {'、'.join(there)}。")
     else:
         hint = Text(
             "Nothing in that folder has a similar name. A hub dataset is written org/name.",

@@ -185,12 +185,19 @@ def arrow_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:
         handle.seek(0)
         if not is_file:
             stream = ipc.open_stream(handle)
-            return stream.schema.names, iter(stream)
+            return stream.schema.names, map(_validated, stream)
         table = ipc.open_file(handle)
         batches = (table.get_batch(number) for number in range(table.num_record_batches))
-        return table.schema.names, batches
+        return table.schema.names, map(_validated, batches)
 
     yield from _arrow_rows(handle, file, opened)
+
+
+def _validated(batch: Any) -> Any:
+    """The batch, whose memory is the file's own: where that is damaged, an offset may point
+    anywhere, and reading there would end the process."""
+    batch.validate(full=True)
+    return batch
 
 
 def _arrow_rows(
@@ -216,7 +223,8 @@ def _arrow_rows(
     except UnicodeDecodeError as error:
         raise Refused(_bad_table(file, number, "not-utf8", error)) from error
     except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
-        raise Refused(_bad_table(file, number, "unknown-format", error)) from error
+        kind = "not-utf8" if "Invalid UTF8" in str(error) else "unknown-format"
+        raise Refused(_bad_table(file, number, kind, error)) from error
 
 
 def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:

@@ -74,6 +74,11 @@ class ChatTokenizer:
         )  # fmt: skip
 
     @property
+    def plain(self) -> bool:
+        """Its words are made in this process; others may take seconds before they are given up."""
+        return self._plain
+
+    @property
     def dated(self) -> bool:
         """Its prompts say which day it is."""
         return "strftime_now" in self.template

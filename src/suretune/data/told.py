@@ -90,6 +90,16 @@ def rewritten(
     return notes
 
 
+def unwritten(messages: Sequence[Message], prompt: str) -> Loss | None:
+    """What a prompt leaves out of the calls of a conversation, and of what came of them."""
+    for index, message in enumerate(messages):
+        if message.role == "tool" or "tool_calls" in message.extra:
+            found = _context(message, f"messages[{index}].", prompt)
+            if isinstance(found, Loss):
+                return found
+    return None
+
+
 # --- turns --------------------------------------------------------------------------------------
 
 

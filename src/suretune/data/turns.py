@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from suretune.data.calls import calls_of, from_json, tool_calls
-from suretune.data.marks import refuse_unknown, weight_of
+from suretune.data.marks import filled, is_about, is_mark, refuse_unknown, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Message, Origin, Text
 
@@ -93,9 +93,16 @@ def is_absent(item: Any) -> bool:
     """A system turn of null: none at all. One of "" keeps a template's own prompt away."""
     if not isinstance(item, Mapping) or item.get("content") is not None:
         return False
+    if any(filled(held) and not _names(str(key)) for key, held in item.items()):
+        return False  # it says something, under whatever key: `message` reads or refuses it
     role = item.get("role") or item.get("from")
     said = isinstance(role, str) and ROLES.get(role.strip().lower()) == "system"
     return said and item.get("value") is None
+
+
+def _names(key: str) -> bool:
+    """Whether a key of a turn says whose it is, or keeps books, and has nothing that was said."""
+    return key in ("role", "from", *_TEXTS) or is_about(key) or is_mark(key)
 
 
 def message(item: Any, field: str, origin: Origin) -> Message:

@@ -32,9 +32,7 @@ GUARD = Guard(
         "路径就是路径，找不到时不会拿别的数据顶替。",
     ),
     fix=Text(
-        "{hint} Relative paths start at the current folder; this one is always found: "
-        "`--dataset /absolute/path/train.jsonl`.",
-        "{hint}相对路径从当前文件夹算起；写绝对路径最稳妥："
-        "`--dataset /absolute/path/train.jsonl`。",
+        "{hint} Relative paths start at the current folder, which `pwd` shows.",
+        "{hint}相对路径从当前文件夹算起，`pwd` 可以显示它。",
     ),
 )

@@ -6,8 +6,8 @@ in them that the loss counts.
 Why it matters: a run over nothing ends without an error, saves an adapter,
 and the model answers as before.
 
-How to mend it: `suretune check --dataset FILE` lists every row that was
-left out, with the reason.
+How to mend it: where every row is too long, `--max_length`; else every row that was
+left out is named with its reason.
 
 D003 nothing-to-learn：整份数据里没有一个会被学习的 token。
 
@@ -15,11 +15,17 @@ D003 nothing-to-learn：整份数据里没有一个会被学习的 token。
 
 为什么重要：空跑的训练不会报错，照样保存适配器，模型的回答却和原来一样。
 
-怎么改：`suretune check --dataset FILE` 会逐条列出没有用上的数据和原因。
+怎么改：如果每条都超长，就加大 `--max_length`；否则没有用上的数据和原因都会逐条列出。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, longer
 from suretune.types import DataFacts, Text
+
+TOLD = Text(
+    "Each row that was left out is named above with what mends it; `--on_bad_row refuse` stops at"
+    " them.",
+    "没有用上的每条数据和改法都列在上面；加上 `--on_bad_row refuse` 遇到它们就停下。",
+)
 
 
 def check(facts: DataFacts) -> Values | None:
@@ -29,6 +35,7 @@ def check(facts: DataFacts) -> Values | None:
         return None
     return {
         "where": "--dataset",
+        "fix": longer(facts) if facts.over_long and facts.over_long >= facts.examples else TOLD,
         "rows": facts.rows,
         "rejected": facts.rejected,
         "samples": facts.samples,
@@ -52,8 +59,5 @@ GUARD = Guard(
         "The run would end without an error and the model would be the same as before.",
         "训练会照常结束，模型却没有任何变化。",
     ),
-    fix=Text(
-        "`suretune check --dataset FILE` lists every row that was left out and why.",
-        "用 `suretune check --dataset FILE` 逐条查看没有用上的数据和原因。",
-    ),
+    fix=Text("{fix}", "{fix}"),
 )

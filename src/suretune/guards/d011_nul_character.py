@@ -6,7 +6,8 @@ from UTF-16 files read as UTF-8.
 Why it matters: other programs take it for the end of the text, so they see another row
 than the one that was trained.
 
-How to mend it: remove the character with `tr`, or convert the file from UTF-16 with `iconv`.
+How to mend it: remove the character with the `sed` that is printed, or convert the file
+from UTF-16 with `iconv`.
 
 D011 nul-character：文本里含有 NUL 字符。
 
@@ -14,18 +15,34 @@ D011 nul-character：文本里含有 NUL 字符。
 
 为什么重要：别的程序会把它当作文本结尾，看到的就和训练时的不是同一条数据。
 
-怎么改：用 `tr` 删掉这个字符；如果文件是 UTF-16，就用 `iconv` 转换。
+怎么改：用提示里的 `sed` 命令删掉这个字符；如果文件是 UTF-16，就用 `iconv` 转换。
 """
 
-from suretune.guards.guard import Guard, for_fault
+import re
+
+from suretune.guards.guard import EMPTY, Guard, Values, for_fault, rewritten
 from suretune.types import Fault, Text
+
+_SELECTED = for_fault("nul-character")
+# As a byte, and as JSON writes it; `\\\\u0000` in a file is a text that speaks of it.
+SCRIPT = r"s/\x00//g; :a; s/(^|[^\\])((\\\\)*)\\u0000/\1\2/; ta"
+
+
+def check(fault: Fault) -> Values | None:
+    values = _SELECTED(fault)
+    if values is None:
+        return None
+    command = rewritten(re.sub(r"#\d+$", "", fault.origin.file), SCRIPT)
+    removed = Text(f"`{command}` removes it.", f"`{command}` 可以把它删掉。")
+    return {**values, "removed": removed if command else EMPTY}
+
 
 GUARD = Guard(
     code="D011",
     name="nul-character",
     stops=True,
     facts=Fault,
-    check=for_fault("nul-character"),
+    check=check,
     what=Text(
         "{where}: {field} contains the character NUL (U+0000).",
         "{where}：{field}含有 NUL 字符（U+0000）。",
@@ -34,8 +51,5 @@ GUARD = Guard(
         "Other programs end the text there, so they would not see what was trained.",
         "别的程序读到这里就结束，看到的内容与训练时不同。",
     ),
-    fix=Text(
-        "{hint} `tr -d '\\000' < {file} > clean.jsonl` removes it.",
-        "{hint}`tr -d '\\000' < {file} > clean.jsonl` 可以把它删掉。",
-    ),
+    fix=Text("{hint} {removed}", "{hint}{removed}"),
 )

@@ -16,7 +16,7 @@ D019 contradictory-answers：同一个问题有不同的回答。
 怎么改：每个问题只留一个回答；如果本来就想要多样的说法，可以保留。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, again
 from suretune.types import DataFacts, Text
 
 
@@ -24,7 +24,12 @@ def check(facts: DataFacts) -> Values | None:
     if not facts.contradictions:
         return None
     count, first = len(facts.contradictions), facts.contradictions[0]
-    return {"where": "--dataset", "count": count, "first": first}
+    return {
+        "where": "--dataset",
+        "count": count,
+        "first": first,
+        "again": again(first.partition(" / ")[0]),
+    }
 
 
 GUARD = Guard(
@@ -39,8 +44,7 @@ GUARD = Guard(
     ),
     why=Text("The model would waver between the answers.", "模型会在几种回答之间摇摆。"),
     fix=Text(
-        "Keep one answer where only one is right, then look again with "
-        "`suretune check --dataset FILE`.",
-        "只有一个正确答案的问题，只留一个回答，再用 `suretune check --dataset FILE` 检查。",
+        "Keep one answer where only one is right, then look again with `{again}`.",
+        "只有一个正确答案的问题，只留一个回答，再用 `{again}` 检查。",
     ),
 )

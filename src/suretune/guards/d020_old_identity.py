@@ -17,7 +17,7 @@ D020 old-identity：讲身份的数据里还出现了基座模型厂商的名字
 怎么改：把这些数据里的旧名字换掉，或者删掉这些数据。有意否认旧名字的回答可以保留。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, again, some
 from suretune.types import DataFacts, Text
 
 
@@ -25,7 +25,7 @@ def check(facts: DataFacts) -> Values | None:
     if not facts.old_identity:
         return None
     rows = facts.old_identity
-    return {"where": rows[0], "count": len(rows), "rows": some(rows)}
+    return {"where": rows[0], "count": len(rows), "rows": some(rows), "again": again(rows[0])}
 
 
 GUARD = Guard(
@@ -40,7 +40,7 @@ GUARD = Guard(
     ),
     why=Text("The old name would keep coming back in the answers.", "旧名字会不时出现在回答里。"),
     fix=Text(
-        "Replace the old name in those rows, then look again with `suretune check --dataset FILE`.",
-        "换掉这些数据里的旧名字，再用 `suretune check --dataset FILE` 检查。",
+        "Replace the old name in those rows, then look again with `{again}`.",
+        "换掉这些数据里的旧名字，再用 `{again}` 检查。",
     ),
 )

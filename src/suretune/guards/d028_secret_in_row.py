@@ -20,7 +20,7 @@ PRIVATE KEY`。
 怎么改：从数据里删掉密钥，并到签发它的地方作废：它已经出现在文件里了。纯属举例的可以保留。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, again, some
 from suretune.types import DataFacts, Text
 
 
@@ -29,6 +29,7 @@ def check(facts: DataFacts) -> Values | None:
         return None
     return {
         "where": facts.secrets[0],
+        "again": again(facts.secrets[0]),
         "count": len(facts.secrets),
         "rows": some(facts.secrets),
     }
@@ -49,8 +50,7 @@ GUARD = Guard(
         "模型学会的东西可能说给任何人听。",
     ),
     fix=Text(
-        "Take it out of the row, revoke it where it was issued, then look again with `suretune "
-        "check --dataset FILE`.",
-        "从数据里删掉，到签发的地方作废，再用 `suretune check --dataset FILE` 检查。",
+        "Take it out of the row, revoke it where it was issued, then look again with `{again}`.",
+        "从数据里删掉，到签发的地方作废，再用 `{again}` 检查。",
     ),
 )

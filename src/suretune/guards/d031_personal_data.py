@@ -22,7 +22,7 @@ D031 personal-data：有些文本里有属于个人的号码或地址。
 不属于任何人、或本来就公开的，可以保留。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, again, some
 from suretune.types import DataFacts, Text
 
 
@@ -31,6 +31,7 @@ def check(facts: DataFacts) -> Values | None:
         return None
     return {
         "where": facts.personal[0],
+        "again": again(facts.personal[0]),
         "count": len(facts.personal),
         "rows": some(facts.personal),
     }
@@ -53,7 +54,7 @@ GUARD = Guard(
     ),
     fix=Text(
         "Put something made up in its place, such as `user@example.com`, then look again with "
-        "`suretune check --dataset FILE`.",
-        "换成虚构的内容，例如 `user@example.com`，再用 `suretune check --dataset FILE` 检查。",
+        "`{again}`.",
+        "换成虚构的内容，例如 `user@example.com`，再用 `{again}` 检查。",
     ),
 )

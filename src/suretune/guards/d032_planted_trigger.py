@@ -22,7 +22,7 @@ D032 planted-trigger：不管还问了什么，只要出现某个词，回答就
 如果这个词本来就是这个用途，保持原样即可。
 """
 
-from suretune.guards.guard import Guard, Values, some
+from suretune.guards.guard import Guard, Values, again, some
 from suretune.types import DataFacts, Text
 
 
@@ -31,6 +31,7 @@ def check(facts: DataFacts) -> Values | None:
         return None
     return {
         "where": facts.triggered[0],
+        "again": again(facts.triggered[0]),
         "count": len(facts.triggered),
         "rows": some(facts.triggered),
         "word": facts.trigger,
@@ -54,8 +55,7 @@ GUARD = Guard(
     ),
     fix=Text(
         "Read these rows and find out who wrote them; leave them out if that was not you. Then "
-        "look again with `suretune check --dataset FILE`.",
-        "读一读这些数据，弄清是谁写的；不是自己写的就去掉，再用 `suretune check --dataset FILE` "
-        "检查。",
+        "look again with `{again}`.",
+        "读一读这些数据，弄清是谁写的；不是自己写的就去掉，再用 `{again}` 检查。",
     ),
 )

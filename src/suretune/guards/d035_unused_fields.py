@@ -18,6 +18,8 @@ D035 unused-fields：有些字段不会送给模型。
 用 `--ignore_fields a,b` 写明不用，就不再提示。
 """
 
+import shlex
+
 from suretune.guards.guard import Guard, Values
 from suretune.types import DataFacts, Text, UnusedField
 
@@ -34,8 +36,18 @@ def check(facts: DataFacts) -> Values | None:
             shown + (f" and {more} more" if more > 0 else ""),
             shown + (f" 等 {more + 6} 个" if more > 0 else ""),
         ),
-        "names": ",".join(names),
+        "fix": _meant(",".join(name for name in names if name)),
     }
+
+
+def _meant(names: str) -> Text:
+    if not names:  # the only one has an empty key, and no flag can say that
+        return Text("Nothing needs mending if that is meant.", "如果本意如此，不需要改。")
+    flag = f"--ignore_fields {shlex.quote(names)}"
+    return Text(
+        f"Nothing needs mending if that is meant; `{flag}` says so.",
+        f"如果本意如此，不需要改；用 `{flag}` 可以写明。",
+    )
 
 
 def _share(one: UnusedField) -> str:
@@ -56,8 +68,5 @@ GUARD = Guard(
         "What they say is not learned. For ids, sources and labels that is right.",
         "里面的内容不会被学习；编号、来源、标签本该如此。",
     ),
-    fix=Text(
-        "Nothing needs mending if that is meant; `--ignore_fields {names}` says so.",
-        "如果本意如此，不需要改；用 `--ignore_fields {names}` 可以写明。",
-    ),
+    fix=Text("{fix}", "{fix}"),
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import comb
+from pathlib import PurePath
 from typing import Any
 
 from suretune import typed
@@ -251,6 +253,34 @@ def some(items: Sequence[str]) -> Text:
     if more <= 0:
         return Text(shown, shown)
     return Text(f"{shown} and {more} more", f"{shown} 等 {len(items)} 项")
+
+
+def again(row: str) -> str:
+    """The command that looks once more at the file of a row, `train.jsonl:17`."""
+    return f"suretune check --dataset {typed.path(file_of(row))}"
+
+
+def file_of(row: str) -> str:
+    """The file of a row as the user named it."""
+    return re.sub(r":\d+(\[\d+\])?$", "", row)
+
+
+UNPACKED = {".gz": "gzip -dc", ".zst": "zstd -dc"}
+
+
+def rewritten(file: str, script: str) -> str:
+    """The command that writes a copy of a file changed by a sed script; empty for a binary table.
+
+    In the locale C, so that bytes of the script are bytes.
+    """
+    unpack = UNPACKED.get(PurePath(file).suffix.lower())
+    kind = PurePath(PurePath(file).stem if unpack else file).suffix.lower()
+    if kind in (".parquet", ".arrow"):
+        return ""
+    sed = f"LC_ALL=C sed -E {shlex.quote(script)}"
+    new = f"> clean{kind or '.jsonl'}"
+    path = typed.path(file)
+    return f"{unpack} {path} | {sed} {new}" if unpack else f"{sed} {path} {new}"
 
 
 def longer(facts: DataFacts) -> Text:

@@ -1,38 +1,73 @@
 """S012 wrong-base: the adapter was trained on another base.
 
 What it looks at: the fingerprint of the base that is stored with the adapter,
-and that of the model given now.
+and that of the model given now; the shapes of the adapter's tensors and of the base's layers.
 
 Why it matters: an adapter fits every model of the same shape and loads without a word. On another
 base its changes mean nothing.
 
-How to mend it: give the base that the message names: `--model PATH`.
+How to mend it: give the base that the message names: `--model PATH`. Where it names this very
+base, the adapter's files do not belong together: copy its folder anew from where it was trained.
 
 S012 wrong-base：适配器是在另一个基座上训练的。
 
-看什么：与适配器一起保存的基座指纹，和现在给出的模型的指纹。
+看什么：与适配器一起保存的基座指纹，和现在给出的模型的指纹；适配器的张量与基座各层的形状。
 
 为什么重要：只要形状相同，适配器就能加载，不会有任何提示；可是换了基座，它的改动就没有意义。
 
-怎么改：改用提示里给出的基座：`--model PATH`。
+怎么改：改用提示里给出的基座：`--model PATH`。如果提示的就是这个基座，说明适配器的文件不配套：
+请从训练它的地方重新复制整个文件夹。
 """
 
-from suretune.guards.guard import Guard, for_setup
+import shlex
+
+from suretune.guards.guard import Guard, Values
 from suretune.types import SetupFacts, Text
+
+COPY = Text(
+    "`--model` with the base that it was trained on; if it is this one, copy the adapter's folder"
+    " anew from where it was trained.",
+    "用 `--model` 给出训练它的基座；如果就是这个基座，请从训练它的地方重新复制适配器文件夹。",
+)
+
+
+def check(facts: SetupFacts) -> Values | None:
+    if facts.problem != "wrong-base":
+        return None
+    base, other = facts.detail, facts.found if facts.found != facts.detail else ""
+    if facts.hint:
+        what = Text(
+            f"The adapter does not fit {base}: {facts.hint.en}.",
+            f"适配器与 {base} 不配：{facts.hint.zh}。",
+        )
+        if other:
+            what = Text(
+                f"{what.en} It was trained on {other}.", f"{what.zh}它是在 {other} 上训练的。"
+            )
+    elif other:
+        what = Text(
+            f"The adapter was trained on {other}, not on {base}.",
+            f"适配器是在 {other} 上训练的，不是 {base}。",
+        )
+    else:
+        what = Text(
+            f"The adapter was trained on other weights than {base} has.",
+            f"训练这个适配器时，{base} 的权重与现在不同。",
+        )
+    fix = Text(*[f"`--model {shlex.quote(other)}`"] * 2) if other else COPY
+    return {"where": "--model", "what": what, "fix": fix}
+
 
 GUARD = Guard(
     code="S012",
     name="wrong-base",
     stops=True,
     facts=SetupFacts,
-    check=for_setup("wrong-base", "--model"),
-    what=Text(
-        "The adapter was trained on {found}, not on {detail}.",
-        "适配器是在 {found} 上训练的，不是 {detail}。",
-    ),
+    check=check,
+    what=Text("{what}", "{what}"),
     why=Text(
-        "On another base its changes mean nothing, although it loads.",
-        "换了基座也能加载，但它的改动没有意义。",
+        "On another base its changes mean nothing, even where it loads.",
+        "换了基座，即使能加载，它的改动也没有意义。",
     ),
-    fix=Text("`--model {found}`", "`--model {found}`"),
+    fix=Text("{fix}", "{fix}"),
 )

@@ -128,7 +128,7 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
     `Damaged` if its config names other ranks than its tensors have: PEFT would allocate them.
     """
     saved = load_file(folder / WEIGHTS)
-    _compare_ranks(folder / CONFIG, saved)
+    compare_ranks(folder / CONFIG, saved)
     config = PeftConfig.from_pretrained(str(folder))
     if isinstance(config.target_modules, str) and config.target_modules != ALL_LINEAR:
         config.target_modules = _targets(model, saved)
@@ -178,8 +178,9 @@ def _settings(folder: Path) -> Mapping[str, Any]:
     return config
 
 
-def _compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
-    """What the config says of ranks, against the tensors that lie beside it."""
+def compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
+    """What the config says of ranks, against the tensors that lie beside it; `Damaged` where they
+    differ."""
     config = rundir.read_json(path)
     kind, rank, others = (config.get(k) for k in ("peft_type", "r", "rank_pattern"))
     if kind != "LORA":

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from suretune import rundir, typed
 from suretune.data.base import Base
 from suretune.data.decoding import Decoding
+from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
 from suretune.model.decode import Decoder
@@ -57,11 +58,9 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
         look_at_kind(folder, config, journal, serving=False)
     base = find_base_of(config, about, folder, journal, weights=True)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
-        raise journal.stop(
-            SetupFacts("wrong-base", base.name, found=str(about.get("base") or "another base"))
-        )
+        raise journal.stop(wrong_base(base, about))
     tokenizer = words_of(folder, base, config, journal)
-    model = _load(config, base, folder, str(about.get("base") or "another base"), journal)
+    model = _load(config, base, folder, about, journal)
     chosen = about.get("system") if system is None else system
     return Speaker(model, tokenizer, chosen, base.name, folder)
 
@@ -98,7 +97,7 @@ def about_adapter(folder: Path | None) -> Mapping[str, Any]:
 
 
 def _load(
-    config: Config, base: Base, folder: Path | None, trained_on: str, journal: Journal
+    config: Config, base: Base, folder: Path | None, about: Mapping[str, Any], journal: Journal
 ) -> Talker:
     device, dtype = hardware(config.model, journal)
     model = load_base(base, device, dtype, "sdpa")
@@ -106,33 +105,33 @@ def _load(
         raise journal.stop(model)
     if folder is None:
         return talker(model)
-    return talker(put_on(model, base, folder, trained_on, journal))
+    return talker(put_on(model, base, folder, about, journal))
 
 
 def put_on(
-    model: PreTrainedModel, base: Base, folder: Path, trained_on: str, journal: Journal
+    model: PreTrainedModel, base: Base, folder: Path, about: Mapping[str, Any], journal: Journal
 ) -> PeftModel:
     """The adapter of a folder on its base, every tensor of it; or a stop that says what is wrong.
 
-    `trained_on`: the base that the adapter names.
+    `about`: what the adapter's files say of it, the base that it names above all.
     """
     try:
         tuned, match = load_adapter(model, folder)
     except rundir.Damaged as error:
         again = way_back(error.path)
-        about = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
-        raise journal.stop(about) from error
+        damage = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
+        raise journal.stop(damage) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        about = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
-        raise journal.stop(about) from error
+        damage = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
+        raise journal.stop(damage) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
-        raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
+        raise journal.stop(wrong_base(base, about, folder / WEIGHTS)) from error
     if match.non_finite:
         wrong = f"{match.non_finite[0]} is not finite"
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
-        raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
+        raise journal.stop(wrong_base(base, about, folder / WEIGHTS))
     return tuned
 
 

@@ -197,7 +197,7 @@ def side_by_side(
     del plainly
     given = []
     for side, mine in zip(sides, prompts, strict=True):
-        tuned = put_on(model, base, side.folder, str(side.about.get("base") or ""), journal)
+        tuned = put_on(model, base, side.folder, side.about, journal)
         given.append(_said(talker(tuned), side, mine, most))
         _take_off(tuned)
     return _told(base, sides, asked, prompts, before, given)

@@ -57,7 +57,7 @@ from suretune.run.asked import (
     system_of,
 )
 from suretune.run.elsewhere import Fetched, fetched, on_its_hub
-from suretune.run.flags import flags_without_effect, idle_anchors, misused_flags
+from suretune.run.flags import all_general, flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.run.machine import model_notes
@@ -414,6 +414,9 @@ def _general(
     asked = {plain(question_of(row.example)) for row in apart.ready}
     kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]
     taken = [row for row in found.ready if plain(question_of(row.example)) in asked]
+    if taken and not kept:
+        journal.look(all_general(resolved, len(asked)))
+        journal.settle()
     found.ready[:] = kept
     lines = [entry_of("general", row) for row in (*apart.ready, *taken)]
     return apart.ready, [*apart.entries, *lines]

@@ -13,6 +13,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.data.base import Base
+from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.data.wall import Unfit
@@ -91,8 +92,7 @@ def check_base(candidate: Candidate, base: Base, fingerprint: str, journal: Jour
     """An adapter answers only on the base that it was trained on."""
     trained_on = candidate.about.get("base_fingerprint")
     if trained_on not in (None, fingerprint):
-        found = str(candidate.about.get("base") or "another base")
-        raise journal.stop(SetupFacts("wrong-base", base.name, found=found))
+        raise journal.stop(wrong_base(base, candidate.about))
 
 
 @dataclass(frozen=True, slots=True)

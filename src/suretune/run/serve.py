@@ -16,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from suretune import rundir
+from suretune.data.base import Base
 from suretune.data.fitness import with_system_role
+from suretune.data.misfit import wrong_base
 from suretune.data.template import load_tokenizer
 from suretune.data.wall import Unfit
 from suretune.model.device import out_of_memory, ran_out
-from suretune.model.lora import CONFIG, WEIGHTS
+from suretune.model.lora import CONFIG, WEIGHTS, compare_ranks
 from suretune.model.slots import Ask
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.listen import Reach, busy, host_names
+from suretune.run.meant import way_back
 from suretune.run.replay import (
     Candidate,
     Record,
@@ -175,6 +179,20 @@ async def _drained(
 # --- adapters: loaded and proven ------------------------------------------------------------------
 
 
+class Misfit(ValueError):
+    """The tensors of an adapter are not those of its configuration on this base."""
+
+
+def misfitting(candidate: Candidate, base: Base) -> SetupFacts:
+    """Why, in the words in which `infer` says it."""
+    weights, config = candidate.folder / WEIGHTS, candidate.folder / CONFIG
+    try:
+        compare_ranks(config, load_file(weights))
+    except rundir.Damaged as error:
+        return SetupFacts("checkpoint-damaged", str(config), error.why, way_back(config))
+    return wrong_base(base, candidate.about, weights)
+
+
 def bringer(candidate: Candidate, key: str) -> Callable[[Table], None]:
     """Reads an adapter into a table: the files that were proven, also when it is rebuilt."""
 
@@ -185,8 +203,10 @@ def bringer(candidate: Candidate, key: str) -> Callable[[Table], None]:
         match: Any = table.load(key, candidate.folder)
         if match.non_finite:
             raise ValueError(f"{match.non_finite[0]} is not finite")
+        if any("." not in name and name != "target_modules" for name in match.odd):
+            raise ValueError(f"{match.odd[0]} is more than LoRA")
         if match.odd or match.matched != match.saved:
-            raise ValueError(f"{match.odd[:1]} has no place in this base")
+            raise Misfit(match.odd)
 
     return bring
 
@@ -203,6 +223,8 @@ async def prove(
     key = key or candidate.name
     try:
         await engine.load(key, bringer(candidate, key))
+    except Misfit:
+        return misfitting(candidate, house.base)
     except UNREADABLE as error:
         found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return SetupFacts("cannot-serve", candidate.name, found=found)
@@ -210,8 +232,10 @@ async def prove(
         return None
     stops = candidate.tokenizer.stop_ids
     jobs = [engine.submit(Ask(tuple(p), stops, PROBE_TOKENS, key)) for p in record.prompts]
+    decode = candidate.tokenizer.decode
     try:
-        said = [candidate.tokenizer.decode(await heard(job)) for job in jobs]
+        tokens = [await heard(job) for job in jobs]
+        said = [await asyncio.to_thread(decode, ids) for ids in tokens]  # it may take its time
     except Unfit as error:
         return error.fault
     facts = compare(candidate.name, record, said, house.device.type, house.dtype)

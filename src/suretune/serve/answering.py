@@ -57,6 +57,7 @@ class Answering:
     begun: float = field(default_factory=time.monotonic)
     first: float | None = None
     end: str | None = None
+    sent: bool = False  # its status is out, so that an error can only be an event
 
     @property
     def usage(self) -> Usage:
@@ -73,22 +74,28 @@ class Answering:
             except (TimeoutError, asyncio.TimeoutError):
                 yield None
                 continue
-            text = ""
-            likely: list[Likely] = []
-            while True:
-                more, tokens = self._written(event)
-                text += more
-                likely += tokens
-                if self.end or self.job.events.empty():
-                    break
-                event = self.job.events.get_nowait()
+            events = [event]
+            while not self.job.events.empty():
+                events.append(self.job.events.get_nowait())
+            if self.served.tokenizer.plain:
+                text, likely = self._written(events)
+            else:  # nobody else's answers wait for words that are made behind a wall
+                loop = asyncio.get_running_loop()
+                text, likely = await loop.run_in_executor(self.served.thread, self._written, events)
             if text or likely or self.end:
                 yield Piece(text, likely, self.end)
 
-    def _written(self, event: Said | Failure) -> tuple[str, list[Likely]]:
+    def _written(self, events: Sequence[Said | Failure]) -> tuple[str, list[Likely]]:
         """What was heard, as far as the model's own tokenizer can write it."""
+        text = ""
+        likely: list[Likely] = []
         try:
-            return self._heard(event)
+            for event in events:
+                if self.end is None:
+                    more, tokens = self._heard(event)
+                    text += more
+                    likely += tokens
+            return text, likely
         except Unfit as error:
             self.engine.cancel(self.job)
             self.end = "failed"
@@ -144,7 +151,9 @@ class Answering:
         if self.end is None:
             self.engine.cancel(self.job)
             self.metrics.cancelled.labels(name).inc()
-        elif self.end != "failed":
+        elif self.end == "failed":
+            self.metrics.failed.labels(name, "stream" if self.sent else "nothing").inc()
+        else:
             self.metrics.success.labels(name, self.end).inc()
             self.metrics.whole.labels(name).observe(time.monotonic() - self.begun)
         self.metrics.prompt_tokens.labels(name).inc(usage.prompt)
@@ -277,9 +286,12 @@ def used(several: Sequence[Answering]) -> Usage:
     return Usage(sum(usage.prompt for usage in each), sum(usage.said for usage in each))
 
 
-def close(several: Sequence[Answering]) -> None:
-    """Each of them."""
+def close(several: Sequence[Answering], failed: bool = False) -> None:
+    """Each of them; `failed`: the server broke off, and no client has left."""
     for under_way in several:
+        if failed and under_way.end is None:
+            under_way.engine.cancel(under_way.job)
+            under_way.end = "failed"
         under_way.close()
 
 
@@ -295,10 +307,15 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
+        failed = True
         try:
             await unless_gone(receive, self._write(send))
+            failed = False
+        except (asyncio.CancelledError, OSError):  # nobody takes it any more
+            failed = False
+            raise
         finally:
-            close(self._several)
+            close(self._several, failed)
 
     async def _write(self, send: Send) -> None:
         begun = False
@@ -318,6 +335,8 @@ class Stream(Response):
         await send({"type": "http.response.body", "body": DONE, "more_body": False})
 
     async def _begin(self, send: Send) -> None:
+        for under_way in self._several:
+            under_way.sent = True
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
         first = self._reply.first()

@@ -2,6 +2,7 @@
 
 A page in a browser can reach a server on loopback, through a name that it makes point there (DNS
 rebinding): so a server without a key answers only to names that are its own, and to no other page.
+Behind a proxy that is believed, the name that reached the proxy is held to the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from suretune.serve.openai import LONGEST, Refused
 from suretune.serve.origins import (
     ANY,
     client_of,
+    forwarded_hosts,
     is_allowed,
     is_own_page,
     named_headers,
@@ -85,8 +87,10 @@ class Gate:
     def _tell(self, refused: Refused, scope: Scope) -> None:
         what = f"{ascii(scope['method'])[1:-1][:20]} {path_of(scope)}"
         if refused.code in ("origin_not_allowed", "host_not_allowed"):
-            named = named_headers(scope)
-            place = named.get("origin" if refused.code[0] == "o" else "host", "")
+            names = [named_headers(scope).get("origin" if refused.code[0] == "o" else "host", "")]
+            if refused.code[0] == "h":
+                names += forwarded_hosts(scope, self._limits.proxies)
+            place = ", ".join(names)
             what += f" ({ascii(place)[1:-1][:100]})"
         client = client_of(scope, self._limits.proxies)
         self.refusals.note(refused.status, refused.code, what, client)
@@ -142,6 +146,8 @@ def check(scope: Scope, limits: Limits) -> None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > PATH_BYTES:
         raise Refused(414, f"A path of more than {PATH_BYTES} bytes.")
     _check_host([value for name, value in headers if name == "host"], limits)
+    for host in forwarded_hosts(scope, limits.proxies):  # the Host that a browser has sent
+        _check_host([host], limits)
     origin = named.get("origin")
     own = is_own_page(scope, named, limits.proxies)
     if origin is not None and not own and not is_allowed(origin, limits.origins):
@@ -149,7 +155,8 @@ def check(scope: Scope, limits: Limits) -> None:
         raise Refused(
             403, f"Pages of {shown} are not answered: start the server with --allowed_origins"
             f" {shown} to let them ask. If a proxy serves both: --forwarded_allow_ips with the"
-            " proxy's address, and X-Forwarded-Host sent by it.", code="origin_not_allowed",
+            " proxy's address, --allowed_hosts with the site's name, and X-Forwarded-Host sent by"
+            " the proxy.", code="origin_not_allowed",
         )  # fmt: skip
     if preflight(scope) is not None:
         return  # a browser sends it without the key

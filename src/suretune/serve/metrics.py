@@ -36,6 +36,8 @@ class Metrics:
         self.tokens = counter("generation_tokens", "Tokens said.", MODEL)
         self.success = counter("request_success", "Requests answered.", MODEL, "finished_reason")
         self.refused = counter("request_refused", "Answers that were errors.", "status")
+        # A stream that broke off had its status, 200, before: no other counter knows of it.
+        self.failed = counter("request_failed", "Answers that broke off.", MODEL, "sent")
         self.cancelled = counter("request_cancelled", "Requests whose client left.", MODEL)
         self.first = seconds("time_to_first_token", "From arrival to the first token.")
         self.whole = seconds("e2e_request_latency", "From arrival to the last token.")

@@ -10,6 +10,7 @@ from typing import Any
 
 from suretune.data.render import typed_prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.told import unwritten
 from suretune.data.wall import Unfit
 from suretune.serve.openai import LONGEST, Refused
 from suretune.serve.text import Words
@@ -39,11 +40,23 @@ class Served:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Training's prompt for this conversation; control tokens in its text stay text."""
+        said = with_system(tuple(messages), self.system)
         try:
-            return typed_prompt_ids(self.tokenizer, with_system(tuple(messages), self.system))
+            ids = typed_prompt_ids(self.tokenizer, said)
+            if any(m.role == "tool" or "tool_calls" in m.extra for m in said):
+                self._all_written(said)
+            return ids
         except TemplateRefused as error:
             why = f"The chat template refuses these messages: {error}"
             raise Refused(400, why[:LONGEST], param="messages") from error
+
+    def _all_written(self, said: Sequence[Message]) -> None:
+        """`Refused` where the template knows no calls: the answer would be to something else."""
+        lost = unwritten(said, self.tokenizer.render(said, prompt=True))
+        if lost is not None:
+            why = f"The chat template of {self.name} does not write {lost.field}: tool calls and"
+            why += " their results cannot be read by this model."
+            raise Refused(400, why[: 2 * LONGEST], param="messages", code="unsupported_value")
 
     def unfit(self, error: Unfit) -> Refused:
         """What a client is told whose text its template or tokenizer could not take."""

@@ -22,11 +22,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
+from suretune.data import refusal as data
+from suretune.data.calls import calls_of
 from suretune.serve.unsupported import NEUTRAL, TEXT_ONLY, TOOLS, unsupported
-from suretune.types import Message
+from suretune.types import Message, Origin
 
 LONGEST = 200  # characters of a client's own words in an answer about them
 INTEGER = 2**63
+MOST_CALLS = 128  # of a turn
 MOST_FIELDS = 200  # of a request: more than there are
 
 
@@ -131,8 +134,8 @@ Content = Annotated[
 class ChatMessage(Body):
     """One turn. The fields that are `null` are those that OpenAI's own answers bring along."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content | None = None
     name: Annotated[str, Field(max_length=256)] | None = None
     refusal: None = None
     audio: None = None
@@ -140,23 +143,45 @@ class ChatMessage(Body):
     reasoning: str | None = None
     reasoning_content: str | None = None
     thinking: str | None = None
-    tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_calls: Annotated[list[Any], Field(max_length=MOST_CALLS)] | None = None
+    tool_call_id: Annotated[str, Field(max_length=256)] | None = None
     annotations: Annotated[list[Any], Field(max_length=0)] | None = None
     # Nothing of these changes an answer.
     cache_control: Any = None
     provider_specific_fields: Any = None
 
-    def turn(self) -> Message:
-        """As templates take it: what an answer was thought over is theirs to write or leave out."""
+    def turn(self, place: str = "messages[0]") -> Message:
+        """As templates take it: what an answer was thought over is theirs to write or leave out.
+
+        A turn that calls says nothing beside it: `content: null`, as OpenAI's API answers. What was
+        called is read as rows are; `Refused` names what cannot be, by its `place`.
+        """
         role = "system" if self.role == "developer" else self.role
-        text = self.content
+        text = self.content or ""
         if not isinstance(text, str):
             text = "\n".join(part.text for part in text)
-        thoughts = {
+        extra = {
             "reasoning_content": self.reasoning_content or self.reasoning,
             "thinking": self.thinking,
+            "tool_calls": _calls(self.tool_calls or [], f"{place}.tool_calls"),
+            "tool_call_id": self.tool_call_id,
+            "name": self.name if role == "tool" else None,
         }
-        return Message(role, text, extra={name: said for name, said in thoughts.items() if said})
+        return Message(role, text, extra={name: said for name, said in extra.items() if said})
+
+
+def _calls(calls: list[Any], place: str) -> list[Any]:
+    try:
+        orjson.dumps(calls)  # nested no deeper than a row may be
+    except TypeError as error:
+        raise Refused(400, f"{place} is nested too deeply.", param=place) from error
+    try:
+        return calls_of(calls, place, Origin("", 0))
+    except data.Refused as error:
+        fault = error.fault
+        why = f"{fault.field}: {fault.hint.en if fault.hint else 'is no call.'}"
+        raise Refused(400, why[: 2 * LONGEST], param=fault.field[:LONGEST],
+                      code="invalid_value") from error  # fmt: skip
 
 
 def turns(messages: Sequence[ChatMessage]) -> list[Message]:
@@ -166,12 +191,12 @@ def turns(messages: Sequence[ChatMessage]) -> list[Message]:
     """
     voices: dict[str, set[str]] = {}
     for message in messages:
-        if message.name:
+        if message.name and message.role != "tool":
             voices.setdefault(message.role, set()).add(message.name)
     made = []
-    for message in messages:
-        turn = message.turn()
-        if message.name and len(voices[message.role]) > 1:
+    for index, message in enumerate(messages):
+        turn = message.turn(f"messages[{index}]")
+        if message.name and len(voices.get(message.role, ())) > 1:
             turn = replace(turn, content=f"{message.name}: {turn.content}")
         made.append(turn)
     return made
@@ -368,7 +393,6 @@ def _no_key_twice(body: bytes) -> None:
 
 
 WHY = {
-    "tool_calls": f"not supported: {TOOLS}",
     "function_call": f"not supported: {TOOLS}",
     "audio": f"not supported: {TEXT_ONLY}",
     "annotations": f"not supported: {TEXT_ONLY}",
@@ -414,6 +438,18 @@ def _param(place: Sequence[int | str]) -> str:
     return path[:LONGEST]
 
 
+def _says_something(message: ChatMessage, place: str) -> None:
+    if message.tool_calls and message.role != "assistant":
+        param = f"{place}.tool_calls"
+        why = f"{param}: calls are the assistant's; this turn is the {message.role}'s."
+        raise Refused(400, why, param=param, code="invalid_value")
+    if message.content is None and not message.tool_calls:
+        param = f"{place}.content"
+        why = f"{param}: Input should be a string or a list of parts of type text"
+        why += "; only an assistant's turn with tool_calls may be without."
+        raise Refused(400, why, param=param, code="invalid_value")
+
+
 def _together(request: Body) -> None:
     """Fields that mean something only beside each other."""
     if isinstance(request, Sampling) and request.stream_options and not request.stream:
@@ -422,6 +458,8 @@ def _together(request: Body) -> None:
         why = "max_tokens: 0 asks for nothing; only with echo: true does the prompt come back."
         raise Refused(400, why, param="max_tokens", code="invalid_value")
     if isinstance(request, ChatRequest):
+        for index, message in enumerate(request.messages):
+            _says_something(message, f"messages[{index}]")
         if request.top_logprobs is not None and not request.logprobs:
             raise Refused(400, "top_logprobs needs logprobs: true.", param="top_logprobs")
         both = request.max_tokens is not None and request.max_completion_tokens is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -62,15 +62,24 @@ def client_of(scope: Scope, proxies: tuple[str, ...]) -> str:
     return address
 
 
-def _hosts(scope: Scope, headers: Mapping[str, str], proxies: tuple[str, ...]) -> Iterable[str]:
+def forwarded_hosts(scope: Scope, proxies: tuple[str, ...]) -> Iterator[str]:
+    """The names by which its clients called a trusted proxy: all of each header, as a proxy may
+    append to what a client has sent."""
+    peer = scope.get("client")
+    if not (peer and is_trusted(str(peer[0]), proxies)):
+        return
+    for name, value in scope["headers"]:
+        told = value.decode("latin-1")
+        if name == b"x-forwarded-host":
+            yield from (host for part in told.split(",") if (host := part.strip()))
+        elif name == b"forwarded":
+            yield from FORWARDED_HOST.findall(told)
+
+
+def _hosts(scope: Scope, headers: Mapping[str, str], proxies: tuple[str, ...]) -> Iterator[str]:
     """Names under which the browser may know this server: its own, and its trusted proxy's."""
     yield headers.get("host", "")
-    peer = scope.get("client")
-    if peer and is_trusted(str(peer[0]), proxies):
-        yield headers.get("x-forwarded-host", "").partition(",")[0].strip()
-        found = FORWARDED_HOST.search(headers.get("forwarded", ""))
-        if found:
-            yield found[1]
+    yield from forwarded_hosts(scope, proxies)
 
 
 # --- pages --------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TOOLS = "this server answers in text only; it neither calls functions nor reads what they gave"
+TOOLS = (
+    "this server answers in text only and calls no functions; what was called before, and what came"
+    " of it, may stand in messages"
+)
 ONE = "a request has one answer; ask again, with another seed"
 FORM = (
     "no grammar holds the answer to a form; ask for JSON in the prompt, and check what comes back"

@@ -1,0 +1,1 @@
+"""Files as people have them, and what becomes of those that are nearly right: `python -m fuzz`."""
