@@ -21,6 +21,7 @@ import orjson
 
 from suretune.data.base import HUB_ID, INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
+from suretune.families import hub_id
 from suretune.types import SetupFacts
 
 WHOLE = "model.safetensors"
@@ -190,7 +191,7 @@ def unquantised(base: Base) -> str:
     owner, _, last = plain.rpartition("/")
     if HUB_ID.fullmatch(plain) and not Path(name).is_dir():
         return "" if owner.lower() in REPACKERS else plain
-    return f"Qwen/{last}" if last.lower().startswith(("qwen2", "qwen3")) else ""
+    return hub_id(last)
 
 
 def _from_page(page: Path) -> str:

@@ -17,23 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface, PretrainedConfig
 
+from suretune.families import is_packed
+
 PACKED = "suretune_packed"
 
 
-PLAIN = frozenset(
-    {"qwen2", "qwen3", "llama", "mistral", "phi", "phi3", "gemma", "olmo2", "smollm3", "granite"}
-)
-"""Architectures whose attention takes nothing but queries, keys, values, scale and window."""
-
-
 def attention_for(config: PretrainedConfig) -> str:
-    """Packed for the plain architectures; for any other transformers' eager attention, row by row.
+    """Packed where rows may share a pass; else transformers' eager attention, row by row.
 
     Soft-capped scores, sinks or convolutions that leak from row to row would be wrong in a pack.
     """
-    plain = config.model_type in PLAIN
     capped = getattr(config, "attn_logit_softcapping", None) is not None
-    return PACKED if plain and not capped else "eager"
+    return PACKED if is_packed(config.model_type) and not capped else "eager"
 
 
 def packed_attention(

@@ -20,11 +20,12 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.eight import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
-from suretune.model.memory import FAMILIES, shape_of
+from suretune.model.memory import shape_of
 from suretune.run.anchors import with_stand_ins
 from suretune.run.check import Checked
 from suretune.run.evaluate import (
@@ -218,7 +219,7 @@ def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
     """A line of steps.jsonl."""
     line = {**asdict(record), "tokens_per_second": round(record.tokens / record.seconds, 1)}
     config = job.checked.base.config
-    if job.rate and config.get("model_type") in FAMILIES:
+    if job.rate and fused_layers(config.get("model_type")):
         flops = shape_of(config, 2).flops(record.tokens, record.learned)
         line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
     return line
