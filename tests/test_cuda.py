@@ -22,9 +22,9 @@ from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast, size_of
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
+from test_fused import FAMILIES, gap, rows, stack_of, tuned
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
-from test_fused import gap, rows, stack_of, tuned
 from test_fused import plain as plain_gradient
 from test_soft import plan_of
 
@@ -119,7 +119,7 @@ def on_gpu(family: str, dtype: torch.dtype) -> Any:
     return tuned(family, dtype, **wide).cuda()
 
 
-@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Phi3"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_kernels_are_as_exact_as_the_plain_path(family: str) -> None:
     """bfloat16 against float64: the fused layers must not be the worse ones."""
     device = torch.device("cuda")

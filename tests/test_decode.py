@@ -51,20 +51,6 @@ def likely_stops(said: list[list[int]]) -> frozenset[int]:
     return frozenset({said[0][len(said[0]) // 2], said[-1][-1]})
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_a_decoder_says_what_transformers_says(family: str, dtype: torch.dtype) -> None:
-    model, prompts = tuned(family, dtype), asked(*LENGTHS)
-    plain = told(model, prompts, NOBODY, 40)
-    decoder = Decoder(stack_of(model))
-    assert told(decoder, prompts, NOBODY, 40) == plain
-    assert decoder.generate(prompts, NOBODY, 40) == plain
-    stops = likely_stops(plain)
-    stopped = told(model, prompts, stops, 40)
-    assert min(map(len, stopped)) < 40
-    assert told(decoder, prompts, stops, 40) == stopped == decoder.generate(prompts, stops, 40)
-
-
 @pytest.mark.parametrize("family", [*FAMILIES, "window"])
 def test_a_step_computes_what_the_whole_prompt_gives(family: str) -> None:
     """Any tokens, each row at its own position: all logits, not only the likeliest."""
