@@ -58,15 +58,18 @@ def packed_attention(
         return out.unsqueeze(0), None
     bounds = starts.tolist()
     rows = [
-        _one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
+        one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
         for a, b in pairwise(bounds)
     ]
     return torch.cat(rows, dim=2).transpose(1, 2), None
 
 
-def _one_row(
+def one_row(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
 ) -> Tensor:
+    """The reference: causal attention within one row, (1, H, T, D) of query (1, H, T, D) and of key
+    and value (1, H_kv, T, D). `window` tokens are seen, the own one among them; None: all before.
+    """
     length = query.shape[2]
     mask = None
     if window is not None and window < length:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
+from suretune.model.ops import precise
 from suretune.types import Sample
 
 
@@ -103,7 +104,7 @@ def token_losses(model: nn.Module, batch: Pass) -> Tensor:
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
     """(L,) nats: KL(base || tuned) of two (L, V) logits."""
-    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
+    base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 
@@ -113,7 +114,7 @@ def jeffreys(base: Tensor, tuned: Tensor) -> Tensor:
     What anchors are held by (Jeffreys 1946). KL(base || tuned) alone hardly minds a new name that
     becomes likely where the base would never say it; the other way round minds nothing more.
     """
-    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
+    base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
     nats: Tensor = ((tuned.exp() - base.exp()) * (tuned - base)).sum(-1) / 2
     return nats
 
@@ -136,12 +137,7 @@ def token_logits(model: nn.Module, batch: Pass) -> Tensor:
         **bounds,
     )
     logits: Tensor = out.logits[0]
-    return _precise(logits)
-
-
-def _precise(logits: Tensor) -> Tensor:
-    """At least float32."""
-    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return precise(logits)
 
 
 def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[Pass]:

@@ -13,10 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from suretune.model.attention import has_flash
+from suretune.model.attention import has_flash, one_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +101,6 @@ def _reference(
     for a, b in pairwise(rows.starts.tolist()):
         if a == b:
             continue
-        mask = None
-        if window is not None and window < b - a:
-            at = torch.arange(b - a, device=q.device)
-            mask = (at[:, None] >= at[None, :]) & (at[:, None] - at[None, :] < window)
         query, key, value = (x[a:b].transpose(0, 1)[None] for x in (q, k, v))
-        out = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
-        )
-        parts.append(out[0].transpose(0, 1))
+        parts.append(one_row(query, key, value, scale, window)[0].transpose(0, 1))
     return torch.cat(parts)

@@ -10,6 +10,7 @@ from suretune.model.batch import Pass, divergence
 from suretune.model.flash import Rows
 from suretune.model.keep import Keep, Policy, soft_rows
 from suretune.model.layer import Kept, Setting, backward, forward
+from suretune.model.layer_parts import normed
 from suretune.model.stack import Stack
 
 
@@ -33,10 +34,8 @@ def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
     for start in range(0, len(base), policy.head_rows):
         logits = []
         for x in (base, tuned):
-            part = x[start : start + policy.head_rows]
-            normed = torch.empty_like(part)
-            ops.rms_norm(part, stack.norm.weight, stack.norm.eps, normed)
-            logits.append(stack.head(normed))
+            inner = normed(stack.norm, x[start : start + policy.head_rows])[0]
+            logits.append(stack.head(inner))
         parts.append(divergence(*logits))
     return torch.cat(parts)
 
@@ -108,9 +107,8 @@ def _head(
     slopes: list[Tensor] = []
     for start in range(0, max(len(x), 1), rows):
         part = x[start : start + rows]
-        normed = torch.empty_like(part)
-        scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
-        logits = stack.head(normed)
+        inner, scale = normed(norm, part)
+        logits = stack.head(inner)
         chosen = None if factors is None else factors[start : start + rows]
         nats.append(ops.cross_entropy(logits, targets[start : start + rows], chosen))
         if chosen is not None:
@@ -129,11 +127,11 @@ def _soft_head(
     slopes: list[Tensor] = []
     for start in range(0, len(x), rows):
         part, held = x[start : start + rows], base[start : start + rows]
-        normed = torch.empty_like(held)
-        ops.rms_norm(held, norm.weight, norm.eps, normed)
-        held = stack.head(normed)
-        scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
-        logits = stack.head(normed)
+        inner = torch.empty_like(held)  # one for both
+        ops.rms_norm(held, norm.weight, norm.eps, inner)
+        held = stack.head(inner)
+        scale = ops.rms_norm(part, norm.weight, norm.eps, inner)
+        logits = stack.head(inner)
         nats.append(ops.jeffreys(logits, held, factors[start : start + rows]))
         d_normed = logits @ stack.head.weight
         zero = torch.zeros_like(part)

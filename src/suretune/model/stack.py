@@ -62,6 +62,11 @@ class Stack:
     names: Groups  # of a layer's linear maps, as transformers has them
 
     @property
+    def cuts(self) -> tuple[int, int]:
+        """Where keys and where values begin among the columns of q, k and v side by side."""
+        return self.heads * self.head_dim, (self.heads + self.kv_heads) * self.head_dim
+
+    @property
     def groups(self) -> list[Group]:
         return [g for layer in self.layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
 
