@@ -33,8 +33,8 @@ from suretune.run.evaluate import COOLED
 from suretune.run.journal import Journal
 from suretune.train import engine as engine_module
 from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.graph import Size, choose_buckets, up
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.types import Sample, Schedule
 from suretune.verify.reload import Prover

@@ -23,7 +23,7 @@ from suretune.model.memory import (
 )
 from suretune.model.stream import weight_files
 from suretune.options import EngineOptions
-from suretune.train.graph import Size
+from suretune.train.buckets import Size
 from suretune.train.start import Way, choose_way, way_of
 
 QWEN_7B = {

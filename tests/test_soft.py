@@ -24,8 +24,8 @@ from suretune.run.check import check
 from suretune.run.flags import misused_flags
 from suretune.run.journal import Journal, Stopped
 from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size, choose_buckets
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.graph import Size, choose_buckets
 from suretune.types import Plan, Sample, Schedule, Update
 from test_fused import exact_norms, rows, stack_of, tuned
 

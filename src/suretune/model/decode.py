@@ -16,8 +16,8 @@ from torch import Tensor
 
 from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
 from suretune.model.choose import pick
+from suretune.model.cuda_graph import Line, captured
 from suretune.model.device import ran_out
-from suretune.model.replay import Line, captured
 from suretune.model.stack import Stack
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows

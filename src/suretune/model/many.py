@@ -21,6 +21,7 @@ from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file
 from torch import Tensor
 
+from suretune.model.cuda_graph import sent
 from suretune.model.groups import ALIGN, Foreign, Group
 from suretune.model.lora import (
     ALL_LINEAR,
@@ -32,7 +33,6 @@ from suretune.model.lora import (
     expressions,
     layers_of,
 )
-from suretune.model.replay import sent
 from suretune.model.stack import Stack
 
 OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group

@@ -22,10 +22,10 @@ from torch import Tensor
 from suretune.model.cached import logits as logits_of
 from suretune.model.cached import make_cache, read, step
 from suretune.model.choose import drawn, likelihoods
+from suretune.model.cuda_graph import Line, captured, sent
 from suretune.model.groups import Foreign
 from suretune.model.lora import Match
 from suretune.model.many import Adapters
-from suretune.model.replay import Line, captured, sent
 from suretune.model.stack import Stack
 
 STOP, LENGTH, BROKEN = "stop", "length", "broken"

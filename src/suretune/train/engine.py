@@ -29,6 +29,7 @@ from suretune.model.batch import (
     token_logits,
     token_losses,
 )
+from suretune.model.cuda_graph import Replayed
 from suretune.model.decode import Decoder
 from suretune.model.device import ran_out
 from suretune.model.generate import Talker
@@ -37,7 +38,7 @@ from suretune.model.memory import TILES
 from suretune.model.stack import Stack
 from suretune.model.states import States
 from suretune.train.adapters import Adapters
-from suretune.train.graph import Replayed, Size, choose_buckets
+from suretune.train.buckets import Size, choose_buckets
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile

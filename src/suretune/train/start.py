@@ -31,8 +31,8 @@ from suretune.model.memory import (
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
-from suretune.train.graph import Size
 from suretune.types import Plan, Sample, SetupFacts
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
