@@ -15,11 +15,11 @@ from conftest import as_json, codes, suretune
 from suretune import rundir
 from suretune.model import ops
 from suretune.model.attention import packed_attention
-from suretune.model.batch import divergence, make_pass, token_logits
 from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.lora import trainable
-from suretune.train.adapters import Adapters
+from suretune.model.packed_batch import divergence, make_pass, token_logits
 from suretune.train.engine import Fast, size_of
+from suretune.train.flat_adamw import Adapters
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
 from test_fused import FAMILIES, gap, rows, stack_of, tuned

@@ -26,10 +26,10 @@ from suretune.families.family import APART, Family
 from suretune.model.decode import Decoder
 from suretune.model.flash import Rows
 from suretune.model.fused import keep_all, losses
-from suretune.model.keep import Keep
 from suretune.model.layer import Setting, forward
 from suretune.model.lora import trainable
 from suretune.model.memory import kept, shape_of
+from suretune.model.recompute import Keep
 from test_decode import LENGTHS, NOBODY, asked, likely_stops, told
 from test_fused import FAMILIES, batch, exact_norms, fast, gap, plain, stack_of, tuned
 

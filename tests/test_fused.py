@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from suretune.families import fused_layers, fused_types
 from suretune.model.attention import PACKED
-from suretune.model.batch import Pass, make_pass, token_losses
 from suretune.model.fused import gradient, keep_all, losses
 from suretune.model.groups import side_by_side
-from suretune.model.keep import Keep, Policy
 from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
+from suretune.model.packed_batch import Pass, make_pass, token_losses
+from suretune.model.recompute import Keep, Policy
 from suretune.model.stack import Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
 

@@ -174,7 +174,7 @@ def test_every_family_gets_the_attention_it_was_built_for(kind: str) -> None:
     """Packed where that is the same as eager; eager where scores are capped."""
     from array import array
 
-    from suretune.model.batch import make_pass, token_losses
+    from suretune.model.packed_batch import make_pass, token_losses
     from suretune.types import Origin, Sample, Span
 
     config = tiny(kind)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from suretune import rundir
-from suretune.model.keep import Keep, Policy
 from suretune.model.memory import (
     GIB,
     Shape,
@@ -21,10 +20,11 @@ from suretune.model.memory import (
     parse_bytes,
     shape_of,
 )
-from suretune.model.stream import weight_files
+from suretune.model.recompute import Keep, Policy
+from suretune.model.weight_stream import weight_files
 from suretune.options import EngineOptions
 from suretune.train.buckets import Size
-from suretune.train.start import Way, choose_way, way_of
+from suretune.train.engine_plan import Way, choose_way, way_of
 
 QWEN_7B = {
     "num_hidden_layers": 28, "hidden_size": 3584, "num_attention_heads": 28,

@@ -32,7 +32,7 @@ from suretune.run.journal import Journal, Stopped
 from suretune.run.recovery import disk_stop
 from suretune.run.starter import identity_rows
 from suretune.train import engine as engine_module
-from suretune.train.adapters import Adapters
+from suretune.train.flat_adamw import Adapters
 from suretune.train.loop import (
     Applied,
     Proposed,
@@ -43,8 +43,8 @@ from suretune.train.loop import (
     non_finite_rows,
     train,
 )
-from suretune.train.recover import ATTEMPTS, EVERY, IN_A_ROW, Recovery
-from suretune.train.usual import RECENT, Usual, usual_of
+from suretune.train.rollback import ATTEMPTS, EVERY, IN_A_ROW, Recovery
+from suretune.train.spikes import RECENT, Usual, usual_of
 from suretune.types import Sample, StepRecord
 from test_kill import child, forked, same
 from test_laws import checked_run, make_learner

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
-from suretune.model.choose import pick
 from suretune.model.cuda_graph import Line, captured
+from suretune.model.decode_layers import Cache, cache_bytes, make_cache, read, step
 from suretune.model.device import ran_out
+from suretune.model.sampling import pick
 from suretune.model.stack import Stack
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows

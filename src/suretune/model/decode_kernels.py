@@ -23,7 +23,7 @@ from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
 
 if TYPE_CHECKING:
-    from suretune.model.cached import Cache
+    from suretune.model.decode_layers import Cache
 
 KEYS = 2**14  # bytes of keys at once
 SPLIT = 128  # keys of a split, where there are programs to spare

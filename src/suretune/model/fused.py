@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from suretune.model import ops
-from suretune.model.batch import Pass, divergence
 from suretune.model.flash import Rows
-from suretune.model.keep import Keep, Policy, soft_rows
 from suretune.model.layer import Kept, Setting, backward, forward
 from suretune.model.layer_parts import normed
+from suretune.model.packed_batch import Pass, divergence
+from suretune.model.recompute import Keep, Policy, soft_rows
 from suretune.model.stack import Stack
 
 

@@ -15,7 +15,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from suretune.model.eight import Eight, make_eight
+from suretune.model.fp8 import Eight, make_eight
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
 

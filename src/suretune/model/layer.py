@@ -15,8 +15,8 @@ from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.flash import Attended, Rows, attend, attend_backward
-from suretune.model.keep import Keep
 from suretune.model.layer_parts import MlpKept, head_normed, in_heads, mlp, normed, rotated
+from suretune.model.recompute import Keep
 from suretune.model.stack import Layer, Norm, Stack
 
 

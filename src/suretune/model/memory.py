@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suretune.families import fused_layers
-from suretune.model.keep import HEAD_ROWS, Keep, Policy, soft_rows
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
 
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space

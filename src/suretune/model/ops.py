@@ -135,7 +135,7 @@ def _act_slope(g: Tensor, kind: str) -> Tensor:
 
 
 def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
-    """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`batch.jeffreys`), in place.
+    """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`packed_batch.jeffreys`), in place.
 
     Logits become the gradient of sum(factors * nats); with p = softmax, q = the base's softmax:
     factors / 2 * (p - q + p * (log p - log q - KL(p || q))).

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.model.cached import logits as logits_of
-from suretune.model.cached import make_cache, read, step
-from suretune.model.choose import drawn, likelihoods
 from suretune.model.cuda_graph import Line, captured, sent
+from suretune.model.decode_layers import logits as logits_of
+from suretune.model.decode_layers import make_cache, read, step
 from suretune.model.groups import Foreign
 from suretune.model.lora import Match
-from suretune.model.many import Adapters
+from suretune.model.multi_lora import Adapters
+from suretune.model.sampling import drawn, likelihoods
 from suretune.model.stack import Stack
 
 STOP, LENGTH, BROKEN = "stop", "length", "broken"

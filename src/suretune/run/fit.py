@@ -22,7 +22,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
-from suretune.model.eight import why_no_eight
+from suretune.model.fp8 import why_no_eight
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import shape_of
@@ -45,9 +45,9 @@ from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.train import checkpoint
-from suretune.train.adapters import Adapters
+from suretune.train.engine_plan import Way, make_engine, way_of
+from suretune.train.flat_adamw import Adapters
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
-from suretune.train.start import Way, make_engine, way_of
 from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from suretune.data.weights import weight_files
 from suretune.families import fused_layers
-from suretune.model.keep import Keep, Policy
 from suretune.model.memory import TILES, fixed, needed, shape_of
+from suretune.model.recompute import Keep, Policy
 from suretune.run.check import Checked
 from suretune.run.outlook import sees_cuda
 from suretune.types import Text

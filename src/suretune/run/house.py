@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from suretune.data.base import HUB_ID, Base, find_base
-from suretune.model.cached import cache_bytes
+from suretune.model.decode_layers import cache_bytes
 from suretune.model.device import DTYPES
 from suretune.model.load import load_base
 from suretune.model.slots import Slots
 from suretune.model.stack import Stack, make_stack
-from suretune.model.stream import begin
+from suretune.model.weight_stream import begin
 from suretune.options import Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal

@@ -1,6 +1,6 @@
 """Where recovery meets the run folder: refuse, leave out, go back, and tell it.
 
-`train/recover.py` decides and remembers; here its decisions become findings, events, ledger lines
+`train/rollback.py` decides and remembers; here its decisions become findings, events, ledger lines
 and a stop where the bounds are reached.
 """
 
@@ -22,9 +22,9 @@ from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
 from suretune.train import loop
+from suretune.train.engine_plan import way_of_engine
 from suretune.train.loop import Applied, Proposed
-from suretune.train.recover import ATTEMPTS
-from suretune.train.start import way_of_engine
+from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from suretune import rundir
 from suretune.model.lora import load_weights, save_adapter
 from suretune.train.loop import Learner
-from suretune.train.recover import Snapshot, generator_state, set_generators
-from suretune.train.usual import usual_of
+from suretune.train.rollback import Snapshot, generator_state, set_generators
+from suretune.train.spikes import usual_of
 
 FORMAT = 3
 OPTIMIZER = "optimizer.safetensors"

@@ -18,7 +18,12 @@ from torch import Tensor
 
 from suretune.data.plan import packs
 from suretune.model import fused
-from suretune.model.batch import (
+from suretune.model.cuda_graph import Replayed
+from suretune.model.decode import Decoder
+from suretune.model.device import ran_out
+from suretune.model.generate import Talker
+from suretune.model.memory import TILES
+from suretune.model.packed_batch import (
     Pass,
     divergence,
     jeffreys,
@@ -29,16 +34,11 @@ from suretune.model.batch import (
     token_logits,
     token_losses,
 )
-from suretune.model.cuda_graph import Replayed
-from suretune.model.decode import Decoder
-from suretune.model.device import ran_out
-from suretune.model.generate import Talker
-from suretune.model.keep import HEAD_ROWS, Keep, Policy
-from suretune.model.memory import TILES
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack
 from suretune.model.states import States
-from suretune.train.adapters import Adapters
 from suretune.train.buckets import Size, choose_buckets
+from suretune.train.flat_adamw import Adapters
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
-from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine
-from suretune.train.recover import Recovery, generator_state, set_generators
+from suretune.train.flat_adamw import Adapters
+from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
 FIRST_SCALE = 2.0**15  # float16 gradients overflow at 65,504

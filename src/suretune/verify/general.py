@@ -26,9 +26,9 @@ from suretune import __version__, rundir
 from suretune.battery.items import Question
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
-from suretune.model.batch import Pass, divergence, passes, token_logits
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, device_of, spoken
+from suretune.model.packed_batch import Pass, divergence, passes, token_logits
 from suretune.types import Origin, Sample, Span
 from suretune.verify.kept import General
 from suretune.verify.measure import Questions

@@ -15,7 +15,6 @@ from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
-from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.linear import fuse_linears
 from suretune.model.memory import (
     GIB,
@@ -28,11 +27,12 @@ from suretune.model.memory import (
     shape_of,
     states_bytes,
 )
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
-from suretune.train.adapters import Adapters
 from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
+from suretune.train.flat_adamw import Adapters
 from suretune.types import Plan, Sample, SetupFacts
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.train.adapters import Adapters
-from suretune.train.usual import NORM_FACTOR, Usual, usual_of
+from suretune.train.flat_adamw import Adapters
+from suretune.train.spikes import NORM_FACTOR, Usual, usual_of
 from suretune.types import StepRecord
 
 # A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values. Some
