@@ -40,7 +40,7 @@ from suretune.options import EngineOptions, LoraOptions
 from suretune.options_input import DataOptions
 from suretune.train.engine import Fast
 from suretune.train.engine_plan import make_engine
-from suretune.train.flat_adamw import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, make_scale
 from suretune.train.loop import gradient as update_gradient
 from suretune.types import Origin, Plan, Sample, Schedule, SetupFacts, Span, Update
@@ -113,7 +113,7 @@ def start(
     for name, parameter in parameters.items():
         if "lora_B" in name:
             parameter.data.normal_(std=0.01)
-    adapters = Adapters(parameters, 0.0)
+    adapters = FlatAdamW(parameters, 0.0)
     started = make_engine(tuned, adapters, how, device, samples, plan)
     if isinstance(started, SetupFacts):
         raise SystemExit(json.dumps({"refused": started.found}))

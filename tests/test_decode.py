@@ -204,7 +204,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
     from suretune.model.fused import keep_all
     from suretune.model.lora import trainable
     from suretune.train.engine import Fast
-    from suretune.train.flat_adamw import Adapters
+    from suretune.train.flat_adamw import FlatAdamW
     from test_fused import rows
     from test_soft import plan_of
 
@@ -213,7 +213,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
         for parameter in trainable(model).values():
             parameter.data = parameter.data.float()
         stack = stack_of(model)
-        adapters = Adapters(trainable(model), 0.0)
+        adapters = FlatAdamW(trainable(model), 0.0)
         return Fast(stack, adapters, device, 4096, keep_all(stack), graphs, spare=spare)
 
     kept, fresh = engine(device.type == "cuda"), engine(False)

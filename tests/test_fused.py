@@ -22,7 +22,7 @@ from suretune.model.fused import gradient, keep_all, losses
 from suretune.model.groups import side_by_side
 from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
-from suretune.model.packed_batch import Pass, make_pass, token_losses
+from suretune.model.packed_batch import PackedBatch, make_pass, token_losses
 from suretune.model.recompute import Keep, Policy
 from suretune.model.stack import Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
@@ -91,7 +91,7 @@ def rows(*lengths: int) -> list[Sample]:
     return made
 
 
-def batch(*lengths: int) -> Pass:
+def batch(*lengths: int) -> PackedBatch:
     return make_pass(rows(*lengths), torch.device("cpu"))
 
 
@@ -101,7 +101,7 @@ def stack_of(model: Any) -> Stack:
     return stack
 
 
-def plain(model: Any, given: Pass) -> tuple[Tensor, dict[str, Tensor]]:
+def plain(model: Any, given: PackedBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """Losses and gradients by transformers, PEFT and autograd."""
     nats = token_losses(model, given)
     (nats * given.weights).sum().backward()
@@ -112,7 +112,9 @@ def plain(model: Any, given: Pass) -> tuple[Tensor, dict[str, Tensor]]:
     return nats.detach(), grads
 
 
-def fast(model: Any, given: Pass, stack: Stack, policy: Policy) -> tuple[Tensor, dict[str, Tensor]]:
+def fast(
+    model: Any, given: PackedBatch, stack: Stack, policy: Policy
+) -> tuple[Tensor, dict[str, Tensor]]:
     nats = gradient(stack, given, given.weights.to(nats_dtype(model)), policy)
     grads = {}
     for name, parameter in trainable(model).items():

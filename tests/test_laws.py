@@ -34,7 +34,7 @@ from suretune.run.journal import Journal
 from suretune.train import engine as engine_module
 from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.flat_adamw import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.types import Sample, Schedule
 from suretune.verify.reload import Prover
@@ -59,7 +59,7 @@ def make_learner(
         if "lora_B" in name:
             p.data.normal_(std=0.02)
     parameters = trainable(tuned)
-    adapters = Adapters(parameters, 0.0)
+    adapters = FlatAdamW(parameters, 0.0)
     engine: Engine = Plain(tuned, adapters, CPU, 4096)
     if fast:
         stack = make_stack(tuned.base_model.model)

@@ -21,7 +21,7 @@ from torch import nn
 from suretune.model import decode_layers, slots
 from suretune.model.decode import Decoder
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
-from suretune.model.multi_lora import Adapters, read_adapter
+from suretune.model.multi_lora import LoraPool, read_adapter
 from suretune.model.sampling import drawn, pick
 from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
@@ -614,7 +614,7 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
     names = [str(len(ranks) - 1), None, "0"] * rows
     foreign = []
     for stack in (half, full):
-        many = Adapters(stack, len(ranks), 128, rows)
+        many = LoraPool(stack, len(ranks), 128, rows)
         for index, folder in enumerate(folders):
             assert not many.load(str(index), folder).odd
         many.seat(range(rows), names[:rows])

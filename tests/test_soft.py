@@ -25,7 +25,7 @@ from suretune.run.flags import misused_flags
 from suretune.run.journal import Journal, Stopped
 from suretune.train.buckets import Size, choose_buckets
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.flat_adamw import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample, Schedule, Update
 from test_fused import exact_norms, rows, stack_of, tuned
 
@@ -40,7 +40,7 @@ def mixed() -> list[Sample]:
 
 
 def engine(model: Any, *, fast: bool, policy: Policy | None = None) -> Engine:
-    adapters = Adapters(trainable(model), 0.0)
+    adapters = FlatAdamW(trainable(model), 0.0)
     if not fast:
         return Plain(model, adapters, CPU, 4096)
     stack = stack_of(model)

@@ -170,7 +170,7 @@ def _fused_attention(stack: Stack, x: Tensor) -> bool:
 def _narrow(stack: Stack, x: Tensor) -> bool:
     """Few rows in half precision: reading the weights is all the time there is."""
     half = x.dtype in (torch.bfloat16, torch.float16)
-    whole = all(group.eight is None and group.k % ALIGN == 0 for group in stack.groups)
+    whole = all(group.fp8 is None and group.k % ALIGN == 0 for group in stack.groups)
     return _fused_attention(stack, x) and half and len(x) <= 16 and whole
 
 

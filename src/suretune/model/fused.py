@@ -9,7 +9,7 @@ from suretune.model import ops
 from suretune.model.flash import Rows
 from suretune.model.layer import Kept, Setting, backward, forward
 from suretune.model.layer_parts import normed
-from suretune.model.packed_batch import Pass, divergence
+from suretune.model.packed_batch import PackedBatch, divergence
 from suretune.model.recompute import Keep, Policy, soft_rows
 from suretune.model.stack import Stack
 
@@ -19,7 +19,7 @@ def keep_all(stack: Stack) -> Policy:
 
 
 @torch.no_grad()
-def losses(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def losses(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     """(L,) nats of the learned tokens."""
     x = _hidden(stack, batch, policy)
     nats, _ = _head(stack, x, batch.targets, None, policy.head_rows)
@@ -27,7 +27,7 @@ def losses(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 
 
 @torch.no_grad()
-def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def divergences(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     """(L,) nats: KL(base || tuned) where the learned tokens are predicted."""
     tuned, base = _hidden(stack, batch, policy), base_hidden(stack, batch, policy)
     parts = []
@@ -41,13 +41,13 @@ def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 
 
 @torch.no_grad()
-def base_hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def base_hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     """(L, K) before the final norm, where the learned tokens are predicted, without adapters."""
     with stack.muted():
         return _hidden(stack, batch, policy)
 
 
-def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def _hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     x, how = _start(stack, batch, policy)
     for layer in stack.layers:
         x = forward(layer, x, Keep.INPUT, how)[0]
@@ -56,7 +56,7 @@ def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 
 @torch.no_grad()
 def gradient(
-    stack: Stack, batch: Pass, factors: Tensor, policy: Policy, base: Tensor | None = None
+    stack: Stack, batch: PackedBatch, factors: Tensor, policy: Policy, base: Tensor | None = None
 ) -> Tensor:
     """(L + S,) nats; adds d(sum of factors * nats) to the adapters' gradients.
 
@@ -92,7 +92,7 @@ def _heads(
     return torch.cat([hard[0], soft[0]]), torch.cat([hard[1], soft[1]])
 
 
-def _start(stack: Stack, batch: Pass, policy: Policy) -> tuple[Tensor, Setting]:
+def _start(stack: Stack, batch: PackedBatch, policy: Policy) -> tuple[Tensor, Setting]:
     x = stack.embedding(batch.ids[0])
     cos, sin = stack.angles(batch.positions[0], x)
     return x, Setting(stack, Rows(batch.starts, batch.longest), cos, sin, policy.tile)

@@ -15,7 +15,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from suretune.model.fp8 import Eight, make_eight
+from suretune.model.fp8 import Fp8Weight, make_fp8
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
 
@@ -44,7 +44,7 @@ class Group:
     b: Tensor  # (N, R), the scale in it
     adapters: tuple[Adapter, ...]
     sizes: tuple[int, ...]  # outputs of each member
-    eight: Eight | None = None  # the base in 8 bits, where it was asked for
+    fp8: Fp8Weight | None = None  # the base in 8 bits, where it was asked for
 
     @property
     def n(self) -> int:
@@ -60,8 +60,8 @@ class Group:
 
     def base(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x (T, K) -> x W' (+ bias or residual) (T, N), without the adapters."""
-        if self.eight is not None:
-            y = self.eight.forward(x)
+        if self.fp8 is not None:
+            y = self.fp8.forward(x)
             for more in (self.bias, residual):
                 if more is not None:
                     y += more
@@ -88,7 +88,7 @@ class Group:
 
     def base_backward(self, dy: Tensor) -> Tensor:
         """dy (T, N) -> dy W (T, K)."""
-        return dy @ self.weight if self.eight is None else self.eight.backward(dy)
+        return dy @ self.weight if self.fp8 is None else self.fp8.backward(dy)
 
     def backward(self, dy: Tensor, g: Tensor) -> Tensor:
         """dy (T, N) and g = dy B (T, R) -> dx (T, K)."""
@@ -123,7 +123,7 @@ class Group:
 
     def quantize(self) -> None:
         """From now on compute the base's products in 8 bits."""
-        self.eight = make_eight(self.weight)
+        self.fp8 = make_fp8(self.weight)
 
     def mute(self) -> None:
         """Zero B: the outputs are the base's until `refresh`."""

@@ -46,7 +46,7 @@ class Pair:
     b: Tensor
 
 
-class Adapters:
+class LoraPool:
     """Up to `count` adapters of together up to `ranks` ranks over a stack that has none itself."""
 
     def __init__(self, stack: Stack, count: int, ranks: int, rows: int) -> None:

@@ -24,7 +24,7 @@ from suretune.model.decode_layers import logits as logits_of
 from suretune.model.decode_layers import make_cache, read, step
 from suretune.model.groups import Foreign
 from suretune.model.lora import Match
-from suretune.model.multi_lora import Adapters
+from suretune.model.multi_lora import LoraPool
 from suretune.model.sampling import drawn, likelihoods
 from suretune.model.stack import Stack
 
@@ -109,7 +109,7 @@ class Slots:
         self.device: torch.device = stack.embedding.weight.device
         self.graphs = graphs and self.device.type == "cuda"
         self.ahead = self.device.type == "cuda"  # elsewhere nothing runs while the host looks
-        self.many = Adapters(stack, max_loras, max_ranks, rows)
+        self.many = LoraPool(stack, max_loras, max_ranks, rows)
         self.cache = make_cache(stack, rows, room)
         self.vocabulary = min(stack.embedding.num_embeddings, stack.head.weight.shape[0])
         self._rows: list[_Row | None] = [None] * rows

@@ -22,7 +22,7 @@ from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
 from suretune.train import loop
-from suretune.train.engine_plan import way_of_engine
+from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
@@ -227,7 +227,7 @@ def within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Pr
             for how in job.learner.notes:
                 _tell(job, RecoveryFacts("smaller-passes", event.record.step, how=how))
             if job.learner.notes:
-                rundir.write_json(job.run / ENGINE, way_of_engine(job.learner.engine).line())
+                rundir.write_json(job.run / ENGINE, pass_plan_of_engine(job.learner.engine).line())
             job.learner.notes.clear()
             yield event
     except RuntimeError as error:

@@ -24,7 +24,7 @@ from suretune.model.device import ran_out
 from suretune.model.generate import Talker
 from suretune.model.memory import TILES
 from suretune.model.packed_batch import (
-    Pass,
+    PackedBatch,
     divergence,
     jeffreys,
     make_pass,
@@ -38,7 +38,7 @@ from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack
 from suretune.model.states import States
 from suretune.train.buckets import Size, choose_buckets
-from suretune.train.flat_adamw import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
@@ -84,7 +84,7 @@ class Plain:
     """By transformers' modules and autograd."""
 
     def __init__(
-        self, model: PeftModel, adapters: Adapters, device: torch.device, tokens_per_pass: int
+        self, model: PeftModel, adapters: FlatAdamW, device: torch.device, tokens_per_pass: int
     ) -> None:
         self.model = model
         self.adapters = adapters
@@ -105,7 +105,7 @@ class Plain:
                 total = total + loss.detach()
         return total
 
-    def _jeffreys(self, batch: Pass) -> Tensor:
+    def _jeffreys(self, batch: PackedBatch) -> Tensor:
         """(L,) nats: half of Jeffreys' divergence from the base, to be learned."""
         self.model.eval()  # the base as it answers
         with torch.no_grad(), self.model.disable_adapter():
@@ -157,7 +157,7 @@ class Fast:
     def __init__(
         self,
         stack: Stack,
-        adapters: Adapters,
+        adapters: FlatAdamW,
         device: torch.device,
         tokens_per_pass: int,
         policy: Policy,
@@ -260,7 +260,7 @@ class Fast:
         soft = [row for row in rows if row.soft]
         return self.states.of(soft) if soft else None
 
-    def one(self, batch: Pass, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
+    def one(self, batch: PackedBatch, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
         """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ().
 
         base: what `held` gives, for a pass of which some positions are held to the base.
@@ -364,7 +364,7 @@ class Bucket:
     def __init__(self, engine: Fast, size: Size) -> None:
         self.size = size
         device = engine.device
-        self.buffers = Pass(
+        self.buffers = PackedBatch(
             ids=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
             positions=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
             starts=torch.zeros(size.rows + 1, dtype=torch.int32, device=device),
@@ -379,7 +379,7 @@ class Bucket:
         like = engine.stack.embedding.weight
         self.base = like.new_zeros(size.soft, like.shape[1]) if size.soft else None
         self.factor = torch.zeros((), device=device)
-        self.laid_out: dict[tuple[int, ...], Pass] = {}
+        self.laid_out: dict[tuple[int, ...], PackedBatch] = {}
         self.replayed = Replayed(
             lambda: engine.one(self.buffers, self.factor, self.base), engine.pool
         )
@@ -401,7 +401,7 @@ class Bucket:
         if len(self.laid_out) < 8:
             self.laid_out[_key(rows)] = self._padded(rows)
 
-    def _padded(self, rows: Sequence[Sample]) -> Pass:
+    def _padded(self, rows: Sequence[Sample]) -> PackedBatch:
         made = pad_pass(make_pass(rows, torch.device("cpu"), parted=True), self.buffers)
         if not self.buffers.ids.is_cuda:
             return made

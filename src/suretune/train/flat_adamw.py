@@ -15,7 +15,7 @@ from torch import Tensor, nn
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class Adapters:
+class FlatAdamW:
     """The trained parameters of a model, by name."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
 from suretune.train.engine import Engine
-from suretune.train.flat_adamw import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
@@ -71,7 +71,7 @@ class Learner:
     """What an update needs: a model with adapters, what of it moves, and how."""
 
     model: PeftModel
-    adapters: Adapters
+    adapters: FlatAdamW
     engine: Engine
     scale: LossScale
     device: torch.device

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.train.flat_adamw import Adapters
-from suretune.train.spikes import NORM_FACTOR, Usual, usual_of
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.spikes import NORM_FACTOR, SpikeDetector, detector_of
 from suretune.types import StepRecord
 
 # A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values. Some
@@ -34,7 +34,7 @@ class Snapshot:
 
     step: int
     scale: float
-    usual: Usual
+    usual: SpikeDetector
     tensors: dict[str, Tensor]  # of the adapters
     generators: dict[str, Tensor]
 
@@ -51,7 +51,7 @@ class Recovery:
     rate_scale: float = 1.0
     attempts: int = 0
     streak: int = 0  # updates in a row that were out of line, and applied
-    usual: Usual = field(default_factory=Usual)
+    usual: SpikeDetector = field(default_factory=SpikeDetector)
     excused: int = 0  # the update whose rows, not the state, are out of line
     tale: list[dict[str, Any]] = field(default_factory=list)  # what happened, for whoever resumes
     snapshot: Snapshot | None = None
@@ -92,7 +92,7 @@ class Recovery:
             return False
         return record.step - 1 - self.snapshot.step >= EVERY
 
-    def keep(self, step: int, adapters: Adapters, scale: float, device: torch.device) -> None:
+    def keep(self, step: int, adapters: FlatAdamW, scale: float, device: torch.device) -> None:
         """Copy the state into the tensors of the snapshot before."""
         tensors = self.snapshot.tensors if self.snapshot else {}
         adapters.copy(tensors)
@@ -104,7 +104,7 @@ class Recovery:
             raise ValueError("nothing was kept to go back to")
         return self.snapshot
 
-    def go_back(self, adapters: Adapters, device: torch.device) -> Snapshot:
+    def go_back(self, adapters: FlatAdamW, device: torch.device) -> Snapshot:
         """Put the snapshot's state in place, and halve the learning rate from there on."""
         snapshot = self.good_state()
         adapters.put_back(snapshot.tensors)
@@ -130,7 +130,7 @@ class Recovery:
         """What `line` gave, and the snapshot that lay beside it."""
         self.left_out = frozenset(line["left_out"])
         self.rate_scale, self.attempts = line["rate_scale"], line["attempts"]
-        self.streak, self.usual = line["streak"], usual_of(line["usual"])
+        self.streak, self.usual = line["streak"], detector_of(line["usual"])
         self.tale = list(line["tale"])
         self.snapshot = snapshot
 
