@@ -35,7 +35,10 @@ class Line:
 
 
 def sent(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers of the host as a tensor of the device, queued behind what the device is doing."""
+    """Numbers of the host as a tensor of the device, in the shape of the (nested) list.
+
+    On CUDA the copy is queued behind what the device is doing, and not waited for.
+    """
     if device.type != "cuda":
         return torch.tensor(values, dtype=dtype, device=device)
     return torch.tensor(values, dtype=dtype, pin_memory=True).to(device, non_blocking=True)

@@ -15,6 +15,7 @@ from suretune.model.stack import Stack
 
 
 def keep_all(stack: Stack) -> Policy:
+    """Every layer keeps everything that its backward pass needs."""
     return Policy((Keep.ALL,) * len(stack.layers))
 
 

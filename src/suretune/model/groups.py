@@ -188,14 +188,17 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
 
 
 def grad_of(parameter: nn.Parameter) -> Tensor:
-    """Its gradient, made zero where there is none yet."""
+    """Its gradient, in its shape and dtype, made zero where there is none yet."""
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     return parameter.grad
 
 
 def add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
-    """out += scale * left @ right; half-precision factors are summed and kept in float32."""
+    """out (M, N) += scale * left (M, T) @ right (T, N).
+
+    Half-precision factors are summed in out's float32, and not rounded in between.
+    """
     if left.dtype == out.dtype:
         out.addmm_(left, right, alpha=scale)
     elif left.is_cuda:

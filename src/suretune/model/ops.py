@@ -31,7 +31,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
 
 
 def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> None:
-    """out = x * scale * weight, from the scale of the first time."""
+    """out (T, K) = x * scale * weight, from the scale (T,) that `rms_norm` returned."""
     if x.is_cuda:
         from suretune.model import kernels
 
@@ -43,7 +43,7 @@ def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> Non
 def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
     """skip + d(norm)/dx * dy: the gradient that went round the norm is added in the same pass.
 
-    With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
+    All (T, K), scale (T,). With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
     """
     if x.is_cuda:
         from suretune.model import kernels

@@ -53,19 +53,25 @@ class Engine(Protocol):
     tokens_per_pass: int
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Told what will come, first and after going back; what could not be had for it."""
+        """Choose and capture what `plan` needs from update `done + 1` on; again after going back.
+
+        Returns '' or what could not be had, in words: the engine then computes without it.
+        """
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """Add the gradient of scale * loss to the adapters'; the loss () in nats per token."""
+        """Add the gradient of scale * loss to the adapters'; returns the loss () on the device.
+
+        The loss is the weighted sum of nats over `loss_weight`. RuntimeError where memory runs out.
+        """
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """Nats per learned token, nothing learned."""
+        """Nats per unit of learned weight over all these; nothing is learned."""
 
     def apply(self) -> None:
         """Let the optimizer take its step."""
 
     def shrink(self, rows: Sequence[Sample]) -> str:
-        """After running out of memory: compute from now on with less; how, or nothing left."""
+        """After memory ran out: compute with less from now on. How; or "" where nothing is left."""
 
     def restored(self) -> None:
         """Told that the adapters' values were put in place from outside."""
@@ -409,7 +415,7 @@ class Bucket:
         return replace(made, **tensors)
 
     def run(self, rows: Sequence[Sample], factor: float) -> Tensor:
-        """As `Fast.one`, for these rows."""
+        """As `Fast.one`, for these rows, which must fit; a tensor () of its own."""
         padded = self.laid_out.pop(_key(rows), None) or self._padded(rows)
         for name in TENSORS:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)

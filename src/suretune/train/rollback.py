@@ -99,7 +99,7 @@ class Recovery:
         self.snapshot = Snapshot(step, scale, self.usual, tensors, generator_state(device))
 
     def good_state(self) -> Snapshot:
-        """The newest that was kept; `train` keeps one before the first update."""
+        """The newest that was kept; `train` keeps one before the first update. ValueError: none."""
         if self.snapshot is None:
             raise ValueError("nothing was kept to go back to")
         return self.snapshot
@@ -136,7 +136,7 @@ class Recovery:
 
 
 def generator_state(device: torch.device) -> dict[str, Tensor]:
-    """The random generators that dropout draws from."""
+    """The random generators that dropout draws from, uint8 on the CPU: `cpu`, and `cuda` on one."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -144,7 +144,7 @@ def generator_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_generators(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """What `generator_state` gave."""
+    """Put in place what `generator_state` gave."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
