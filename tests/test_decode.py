@@ -15,7 +15,7 @@ from torch import Tensor
 
 from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
-from suretune.model import decode, decode_layers
+from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
 from suretune.model.stack import Stack, make_stack
@@ -56,7 +56,7 @@ def test_a_step_computes_what_the_whole_prompt_gives(family: str) -> None:
     """Any tokens, each row at its own position: all logits, not only the likeliest."""
     model = tuned("Mistral", sliding_window=7) if family == "window" else tuned(family)
     stack, prompts = stack_of(model), asked(*LENGTHS)
-    cache = decode_layers.make_cache(stack, len(prompts), 64)
+    cache = kv_cache.make_cache(stack, len(prompts), 64)
     with torch.inference_mode():
         decode_layers.read(stack, prompts, cache)
         for more in zip(*asked(*[12] * len(prompts), seed=3), strict=True):
@@ -111,7 +111,7 @@ def test_prompts_are_read_in_packs_and_answered_in_turns(monkeypatch: pytest.Mon
     whole = Decoder(stack).generate(prompts, NOBODY, 10)
     monkeypatch.setattr(decode_layers, "READ_TOKENS", 16)
     monkeypatch.setattr(decode_layers, "TILE", 5)
-    few = Decoder(stack, room_bytes=decode_layers.cache_bytes(stack, 5, 256))
+    few = Decoder(stack, room_bytes=kv_cache.cache_bytes(stack, 5, 256))
     assert few.generate(prompts, NOBODY, 10) == whole == told(model, prompts, NOBODY, 10)
     assert set(few._tables) == {(4, 256), (1, 256)}
     few.release()
@@ -165,7 +165,7 @@ def test_what_is_held_is_given_back_down_to_a_bound() -> None:
         decoder.generate(prompts, NOBODY, 3)
     assert list(decoder._tables) == [(1, 256), (2, 256), (4, 256)]
     whole = decoder.held_bytes()
-    assert whole >= 7 * decode_layers.cache_bytes(decoder.stack, 1, 256)
+    assert whole >= 7 * kv_cache.cache_bytes(decoder.stack, 1, 256)
     decoder.release(whole)
     assert decoder.held_bytes() == whole
     decoder.release(whole - 1)  # the one that waited longest
@@ -180,10 +180,10 @@ def test_where_memory_runs_out_what_is_held_for_others_goes_first(
     decoder, prompts = Decoder(stack_of(tuned("Qwen2"))), asked(5, 6, 7)
     said = decoder.generate(prompts, NOBODY, 9)
     decoder.generate(prompts[:1], NOBODY, 9)
-    real, room = decode.make_cache, decode_layers.cache_bytes(decoder.stack, 4, 512)
+    real, room = decode.make_cache, kv_cache.cache_bytes(decoder.stack, 4, 512)
 
     def short_of_memory(stack: Stack, rows: int, places: int) -> Any:
-        if decoder._cached_bytes() + decode_layers.cache_bytes(stack, rows, places) > room:
+        if decoder._cached_bytes() + kv_cache.cache_bytes(stack, rows, places) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return real(stack, rows, places)
 
@@ -346,9 +346,9 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
     positions = torch.tensor([len(p) for p in prompts], device="cuda")
     want, found, rounded = [], [], []
     with torch.inference_mode():
-        cache = decode_layers.make_cache(half, rows, 512)
+        cache = kv_cache.make_cache(half, rows, 512)
         decode_layers.read(half, prompts, cache)
-        exact = decode_layers.make_cache(full, rows, 512)
+        exact = kv_cache.make_cache(full, rows, 512)
         exact.keys.copy_(cache.keys)
         exact.values.copy_(cache.values)
         again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())

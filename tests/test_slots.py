@@ -18,7 +18,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from suretune.model import decode_layers, slots
+from suretune.model import decode_layers, kv_cache, slots
 from suretune.model.decode import Decoder
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
 from suretune.model.multi_lora import LoraPool, read_adapter
@@ -624,9 +624,9 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
     positions = torch.tensor([len(p) for p in prompts], device="cuda")
     want, found, rounded = [], [], []
     with torch.inference_mode():
-        cache = decode_layers.make_cache(half, rows, 512)
+        cache = kv_cache.make_cache(half, rows, 512)
         decode_layers.read(half, prompts, cache, range(rows), foreign[0])
-        exact = decode_layers.make_cache(full, rows, 512)
+        exact = kv_cache.make_cache(full, rows, 512)
         exact.keys.copy_(cache.keys)
         exact.values.copy_(cache.values)
         again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from suretune.model.cuda_graph import Line, captured
-from suretune.model.decode_layers import Cache, cache_bytes, make_cache, read, step
+from suretune.model.decode_layers import read, step
 from suretune.model.device import ran_out
+from suretune.model.kv_cache import Cache, cache_bytes, make_cache
 from suretune.model.sampling import pick
 from suretune.model.stack import Stack
 

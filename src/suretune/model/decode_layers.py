@@ -8,7 +8,6 @@ units, H query and H_kv key heads of D.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from suretune.model.flash import Rows, attend
 from suretune.model.groups import ALIGN, Foreign
+from suretune.model.kv_cache import Cache
 from suretune.model.layer_parts import mlp, normed, rotated
 from suretune.model.stack import Layer, Stack
 
@@ -26,30 +26,6 @@ if TYPE_CHECKING:
 
 READ_TOKENS = 8192  # of prompts that are read in one pass
 TILE = 4096  # tokens of an MLP at once
-
-
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """Keys and values of all layers, and the angles of every position."""
-
-    keys: Tensor  # (layers, B, room, H_kv, D)
-    values: Tensor
-    cos: Tensor  # (room, D), at least float32
-    sin: Tensor
-
-
-def make_cache(stack: Stack, rows: int, room: int) -> Cache:
-    """Room for `room` tokens in each of `rows` rows, in the precision of the weights."""
-    like = stack.embedding.weight
-    shape = len(stack.layers), rows, room, stack.kv_heads, stack.head_dim
-    cos, sin = stack.angles(torch.arange(room, device=like.device), like)
-    return Cache(like.new_zeros(shape), like.new_zeros(shape), cos, sin)
-
-
-def cache_bytes(stack: Stack, rows: int, room: int) -> int:
-    """What `make_cache` takes for keys and values."""
-    values = 2 * len(stack.layers) * rows * room * stack.kv_heads * stack.head_dim
-    return values * stack.embedding.weight.element_size()
 
 
 def read(

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from suretune.model.cuda_graph import Line, captured, sent
 from suretune.model.decode_layers import logits as logits_of
-from suretune.model.decode_layers import make_cache, read, step
+from suretune.model.decode_layers import read, step
 from suretune.model.groups import Foreign
+from suretune.model.kv_cache import make_cache
 from suretune.model.lora import Match
 from suretune.model.multi_lora import LoraPool
 from suretune.model.sampling import drawn, likelihoods

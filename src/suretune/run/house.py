@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from suretune.data.base import HUB_ID, Base, find_base
-from suretune.model.decode_layers import cache_bytes
 from suretune.model.device import DTYPES
+from suretune.model.kv_cache import cache_bytes
 from suretune.model.load import load_base
 from suretune.model.slots import Slots
 from suretune.model.stack import Stack, make_stack
