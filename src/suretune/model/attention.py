@@ -45,7 +45,9 @@ def packed_attention(
     """Causal attention within each row of a pass.
 
     query (1, H, T, D), key and value (1, H_kv, T, D); `cu_seq_lens_q` (rows + 1,) int32 and
-    `max_length_q` int come through the model's keyword arguments. Returns (1, T, H, D).
+    `max_length_q` int come through the model's keyword arguments. Returns (1, T, H, D). ValueError
+    without `cu_seq_lens_q`, with soft-capped scores or sinks, and for a window that this torch
+    does not have.
     """
     starts: Tensor | None = kwargs.get("cu_seq_lens_q")
     if starts is None:

@@ -34,7 +34,7 @@ class Fp8Weight:
 
 
 def make_fp8(weight: Tensor) -> Fp8Weight:
-    """From W (N, K) in any precision."""
+    """From W (N, K) in any precision, quantized row by row in both directions."""
     there, scale = ops.quantize(weight)
     turned, turned_scale = ops.quantize(weight.t().contiguous())
     return Fp8Weight(there, scale.t().contiguous(), turned, turned_scale.t().contiguous())

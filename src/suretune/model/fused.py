@@ -21,7 +21,7 @@ def keep_all(stack: Stack) -> Policy:
 
 @torch.no_grad()
 def losses(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
-    """(L,) nats of the learned tokens."""
+    """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
     x = _hidden(stack, batch, policy)
     nats, _ = _head(stack, x, batch.targets, None, policy.head_rows)
     return nats

@@ -53,7 +53,7 @@ class Kept:
 
 
 def forward(layer: Layer, x: Tensor, keep: Keep, how: Setting) -> tuple[Tensor, Kept]:
-    """x (T, K) -> (T, K)."""
+    """x (T, K), the layer's input -> its output (T, K), and what `keep` keeps for `backward`."""
     middle, attention = _attention(layer, x, how)
     if keep is Keep.ALL:
         out, done = mlp(layer, middle, how.stack.act)

@@ -76,7 +76,8 @@ def _spread(spans: Sequence[tuple[int, int, float]]) -> tuple[Tensor, Tensor]:
 def pad_pass(batch: PackedBatch, like: PackedBatch) -> PackedBatch:
     """The same rows in the shapes of a larger pass: what is added is computed and weighs nothing.
 
-    The padding is rows of its own, none longer than the longest that `like` allows.
+    The padding is rows of its own, none longer than the longest that `like` allows. ValueError
+    where it does not fit.
     """
     tokens, added = batch.ids.shape[1], like.ids.shape[1] - batch.ids.shape[1]
     starts = batch.starts.tolist()

@@ -221,7 +221,7 @@ class Slots:
         return []
 
     def drop(self, slot: int) -> None:
-        """A request that nobody waits for any more; its slot is free at once."""
+        """Give up the request in a slot, which is free at once; ValueError if nobody sits there."""
         if self._rows[slot] is None:
             raise ValueError(f"nobody sits in slot {slot}")
         self._rows[slot] = None

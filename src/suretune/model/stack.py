@@ -81,7 +81,7 @@ class Stack:
 
     @contextmanager
     def muted(self) -> Iterator[None]:
-        """The base alone speaks; whatever happens meanwhile, the adapters are back afterwards."""
+        """Zero B of every group meanwhile, so that the base alone speaks; B is back on exit."""
         for group in self.groups:
             group.mute()
         try:
