@@ -150,7 +150,7 @@ def test_changed_adapters_are_heard_after_a_refresh() -> None:
     decoder = Decoder(stack)
     tuned_answers = decoder.generate(prompts, NOBODY, 20)
     for group in stack.groups:
-        group.mute()
+        group.zero_b()
     with model.disable_adapter():
         base = told(model, prompts, NOBODY, 20)
     assert decoder.generate(prompts, NOBODY, 20) == base != tuned_answers
@@ -227,7 +227,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
             tables.append([id(table) for table in kept._decoder._tables.values()])
             if name == "base":
                 for group in fresh.stack.groups:
-                    group.mute()
+                    group.zero_b()
             assert said == Decoder(fresh.stack).generate(prompts, NOBODY, 20), (update, name)
             fresh.stack.refresh()
             heard.append(said)

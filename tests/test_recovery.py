@@ -498,16 +498,16 @@ def test_asking_the_last_good_state_changes_nothing(
 
 
 def test_rows_that_were_hard_before_are_no_divergence() -> None:
-    recovery = Recovery(usual=SpikeDetector((0.1,) * 3, 0.1, 1.0, 12))
+    recovery = Recovery(typical=SpikeDetector((0.1,) * 3, 0.1, 1.0, 12))
     hard = StepRecord(4, 0.1, 2.0, 3.0, 1e-3, 1, 1, 0.1, 0, (1, 2, 3, 4))
     assert recovery.judge(hard) == "spike"
-    assert recovery.excuse(hard, 2.1, 2.0) and recovery.judge(hard) == "spike"
+    assert recovery.accept_if_rows_are_hard(hard, 2.1, 2.0) and recovery.judge(hard) == "spike"
     recovery.applied(hard)
-    assert recovery.streak == 0 and recovery.usual.largest_loss == 2.0
+    assert recovery.streak == 0 and recovery.typical.largest_loss == 2.0
     worse = replace(hard, step=5, loss=9.0)
-    assert not recovery.excuse(worse, 2.1, 2.0)
+    assert not recovery.accept_if_rows_are_hard(worse, 2.1, 2.0)
     recovery.applied(worse)
-    assert recovery.streak == 1 and recovery.usual.largest_loss == 2.0
+    assert recovery.streak == 1 and recovery.typical.largest_loss == 2.0
 
 
 def test_easy_rows_before_hard_ones_are_no_divergence(tmp_path: Path) -> None:
@@ -570,7 +570,7 @@ def test_bad_rows_are_found_by_halving(
 
 
 def test_no_snapshot_is_taken_of_a_state_that_gave_a_bad_update() -> None:
-    recovery = Recovery(usual=SpikeDetector((2.0,) * RECENT, 2.0, 1.0, 16 * RECENT))
+    recovery = Recovery(typical=SpikeDetector((2.0,) * RECENT, 2.0, 1.0, 16 * RECENT))
     adapters = FlatAdamW({"a.lora_A": torch.nn.Parameter(torch.ones(2))}, 0.0)
     recovery.keep(0, adapters, 1.0, CPU)
     odd = StepRecord(EVERY + 1, 0.1, 9.0, 1.0, 1e-3, 1, 1, 0.1, 0, (1,))

@@ -617,7 +617,7 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
         many = LoraPool(stack, len(ranks), 128, rows)
         for index, folder in enumerate(folders):
             assert not many.load(str(index), folder).odd
-        many.seat(range(rows), names[:rows])
+        many.assign(range(rows), names[:rows])
         foreign.append(many.of(slice(rows), names[:rows]))
     copy_weights(half, full)
     prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]

@@ -73,7 +73,7 @@ class Group:
             x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
         )
 
-    def ranks(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
+    def x_a(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
         """a = x A' (T, R); zero where a rank is foreign to a row, were it infinite there."""
         a = x @ self.a.t()
         return a if foreign is None else a.masked_fill_(foreign[len(self.sizes)][:, : self.r], 0)
@@ -82,7 +82,7 @@ class Group:
         self, x: Tensor, residual: Tensor | None = None, foreign: Foreign | None = None
     ) -> tuple[Tensor, Tensor]:
         """x (T, K) -> y (T, N) and a (T, R)."""
-        a = self.ranks(x, foreign)
+        a = self.x_a(x, foreign)
         y = self.base(x, residual)
         return (y.addmm_(a, self.b.t()) if self.r else y), a
 
@@ -95,11 +95,11 @@ class Group:
         dx = self.base_backward(dy)
         return dx.addmm_(g, self.a) if self.r else dx
 
-    def spread(self, dy: Tensor) -> Tensor:
+    def dy_b(self, dy: Tensor) -> Tensor:
         """g = dy B (T, R)."""
         return dy @ self.b
 
-    def learn(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
+    def accumulate_grads(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
         """Add to the adapters' gradients: x (T, K), a and g (T, R), dy (T, N)."""
         whole = side_by_side([grad_of(adapter.a) for adapter in self.adapters])
         if whole is not None:
@@ -125,7 +125,7 @@ class Group:
         """From now on compute the base's products in 8 bits."""
         self.fp8 = make_fp8(self.weight)
 
-    def mute(self) -> None:
+    def zero_b(self) -> None:
         """Zero B: the outputs are the base's until `refresh`."""
         self.b.zero_()
 

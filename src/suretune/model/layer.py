@@ -114,8 +114,8 @@ def _attention_backward(
 ) -> Tensor:
     stack = how.stack
     attended = kept.done.out.reshape(len(x), -1)
-    g = layer.o.spread(dx)
-    layer.o.learn(attended, kept.o_a, dx, g)
+    g = layer.o.dy_b(dx)
+    layer.o.accumulate_grads(attended, kept.o_a, dx, g)
     d_attended = layer.o.backward(dx, g).view_as(kept.done.out)
     del attended
     if layer.query_norm is None:
@@ -133,8 +133,10 @@ def _attention_backward(
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
-    g = layer.qkv.spread(d_qkv)
-    layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g)
+    g = layer.qkv.dy_b(d_qkv)
+    layer.qkv.accumulate_grads(
+        _normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g
+    )
     if not to_input:
         return dx
     d_normed = layer.qkv.backward(d_qkv, g)
@@ -162,15 +164,15 @@ def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
 def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) -> Tensor:
     assert kept.gate_up is not None
     group = layer.gate_up
-    g_down = layer.down.spread(dx)
+    g_down = layer.down.dy_b(dx)
     d_hidden = layer.down.base_backward(dx)
     d_gate_up = torch.empty_like(kept.gate_up)
     ops.gate_backward(d_hidden, g_down, layer.down.a, kept.gate_up, kept.a, group.b, act, d_gate_up)
     kept.gate_up = None
-    layer.down.learn(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
+    layer.down.accumulate_grads(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
     del d_hidden
-    g = group.spread(d_gate_up)
-    group.learn(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
+    g = group.dy_b(d_gate_up)
+    group.accumulate_grads(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
     d_normed = group.backward(d_gate_up, g)
     del d_gate_up
     return ops.rms_norm_backward(d_normed, x, layer.before_mlp.weight, kept.scale, dx)

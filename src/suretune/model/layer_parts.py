@@ -78,7 +78,7 @@ def mlp(
     The adapters of gate and up are added where gate and up are read, not before.
     """
     inner, scale = normed(layer.before_mlp, x)
-    a = layer.gate_up.ranks(inner, foreign)
+    a = layer.gate_up.x_a(inner, foreign)
     gate_up = layer.gate_up.base(inner)
     del inner
     hidden = x.new_empty(len(x), layer.down.k)

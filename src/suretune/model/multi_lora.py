@@ -104,7 +104,7 @@ class LoraPool:
         self.free = sorted(self.free + self.blocks.pop(name))
         self._narrow()
 
-    def seat(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
+    def assign(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
         """Unmask the ranks of `names[i]` in slot `rows[i]`, and mask all others; None: base only.
 
         The copy to the device is synchronous. KeyError where a name is not loaded.

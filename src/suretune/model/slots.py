@@ -175,7 +175,7 @@ class Slots:
         slots = [slot for slot, row in enumerate(self._rows) if row is None][: len(asks)]
         names = [ask.adapter for ask in asks]
         rows = [_Row(slot, ask, _numbers(ask.seed)) for slot, ask in zip(slots, asks, strict=True)]
-        self.many.seat(slots, names)
+        self.many.assign(slots, names)
         for kept in (self.cache.keys, self.cache.values):
             for slot in slots:  # whatever a former request left there, were it not finite
                 kept[:, slot].zero_()

@@ -83,7 +83,7 @@ class Stack:
     def muted(self) -> Iterator[None]:
         """Zero B of every group meanwhile, so that the base alone speaks; B is back on exit."""
         for group in self.groups:
-            group.mute()
+            group.zero_b()
         try:
             yield
         finally:
