@@ -55,6 +55,27 @@ def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> No
     assert gap(losses(stack, given, keep_all(stack)), nats) < limit
 
 
+WINDOWED = [
+    family
+    for family, kind in zip(FAMILIES, fused_types(), strict=True)
+    if hasattr(CONFIG_MAPPING[kind](), "sliding_window")
+]
+
+
+@pytest.mark.parametrize("family", WINDOWED)
+def test_a_window_is_seen_in_the_layers_that_have_it(family: str) -> None:
+    given = batch(20, 9)
+    window = {"sliding_window": 5, "use_sliding_window": True, "max_window_layers": 1}
+    model = tuned(family, **window)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    assert stack.layers[-1].window == 5
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+    assert gap(nats, plain(tuned(family, sliding_window=None), given)[0]) > 1e-4
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_decoder_says_what_transformers_says(family: str, dtype: torch.dtype) -> None:
