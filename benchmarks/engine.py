@@ -31,18 +31,18 @@ from suretune.data.render import Rendering
 from suretune.data.sources import parse_sources
 from suretune.data.template import load_tokenizer
 from suretune.model.attention import PACKED
-from suretune.model.batch import make_pass, token_losses
 from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
-from suretune.model.keep import Policy
 from suretune.model.lora import attach, trainable
+from suretune.model.packed_batch import make_pass, token_losses
+from suretune.model.recompute import Policy
 from suretune.options import EngineOptions, LoraOptions
 from suretune.options_input import DataOptions
-from suretune.train.adapters import Adapters
 from suretune.train.engine import Fast
+from suretune.train.engine_plan import make_engine
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, make_scale
 from suretune.train.loop import gradient as update_gradient
-from suretune.train.start import make_engine
 from suretune.types import Origin, Plan, Sample, Schedule, SetupFacts, Span, Update
 
 GIB = 2**30
@@ -113,7 +113,7 @@ def start(
     for name, parameter in parameters.items():
         if "lora_B" in name:
             parameter.data.normal_(std=0.01)
-    adapters = Adapters(parameters, 0.0)
+    adapters = FlatAdamW(parameters, 0.0)
     started = make_engine(tuned, adapters, how, device, samples, plan)
     if isinstance(started, SetupFacts):
         raise SystemExit(json.dumps({"refused": started.found}))
@@ -281,7 +281,7 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
     nats, grads = fast(engine.policy)
     _, same = fast(engine.policy)
     layers = len(engine.stack.layers)
-    from suretune.model.keep import Keep
+    from suretune.model.recompute import Keep
 
     found: dict[str, Any] = {"deterministic": bool(torch.equal(grads, same))}
     for keep in (Keep.MLP_AGAIN, Keep.INPUT, Keep.HOST):
@@ -301,8 +301,8 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
         parts.append((float((mine - p.grad).norm() / p.grad.norm().clamp(min=1e-20)), name))
     found["worst"] = sorted(parts)[-3:]
     bucketed = []
+    from suretune.train.buckets import Size
     from suretune.train.engine import Bucket, size_of
-    from suretune.train.graph import Size
 
     size = size_of(samples)
     bucket = Bucket(engine, Size(704, size.rows + 4, size.learned + 16, size.longest))

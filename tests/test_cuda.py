@@ -15,16 +15,16 @@ from conftest import as_json, codes, suretune
 from suretune import rundir
 from suretune.model import ops
 from suretune.model.attention import packed_attention
-from suretune.model.batch import divergence, make_pass, token_logits
 from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.lora import trainable
-from suretune.train.adapters import Adapters
+from suretune.model.packed_batch import divergence, make_pass, token_logits
 from suretune.train.engine import Fast, size_of
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
+from test_fused import FAMILIES, gap, rows, stack_of, tuned
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
-from test_fused import gap, rows, stack_of, tuned
 from test_fused import plain as plain_gradient
 from test_soft import plan_of
 
@@ -119,7 +119,7 @@ def on_gpu(family: str, dtype: torch.dtype) -> Any:
     return tuned(family, dtype, **wide).cuda()
 
 
-@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Phi3"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_kernels_are_as_exact_as_the_plain_path(family: str) -> None:
     """bfloat16 against float64: the fused layers must not be the worse ones."""
     device = torch.device("cuda")
@@ -162,7 +162,7 @@ def test_replayed_updates_are_the_eager_ones(soft: bool) -> None:
         model = on_gpu("Qwen2", torch.bfloat16)
         for parameter in trainable(model).values():
             parameter.data = parameter.data.float()
-        adapters = Adapters(trainable(model), 0.0)
+        adapters = FlatAdamW(trainable(model), 0.0)
         stack = stack_of(model)
         engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
         samples = [
@@ -198,7 +198,7 @@ def test_a_captured_pass_of_both_kinds_is_the_pass_alone(on_host: bool) -> None:
     model = on_gpu("Qwen2", torch.bfloat16)
     for parameter in trainable(model).values():
         parameter.data = parameter.data.float()
-    stack, adapters = stack_of(model), Adapters(trainable(model), 0.0)
+    stack, adapters = stack_of(model), FlatAdamW(trainable(model), 0.0)
     device = torch.device("cuda")
     engine = Fast(
         stack, adapters, device, 4096, keep_all(stack), graphs=True, states_on_host=on_host
@@ -236,7 +236,7 @@ def test_memory_that_somebody_takes_means_smaller_passes_of_the_same_update() ->
     model = on_gpu("Qwen2", torch.bfloat16)
     for parameter in trainable(model).values():
         parameter.data = parameter.data.float()
-    adapters = Adapters(trainable(model), 0.0)
+    adapters = FlatAdamW(trainable(model), 0.0)
     stack = stack_of(model)
     engine = Fast(stack, adapters, device, 2**16, keep_all(stack), graphs=False)
     learner = Learner(model, adapters, engine, make_scale("bfloat16"), device, 0.0)

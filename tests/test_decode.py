@@ -15,7 +15,7 @@ from torch import Tensor
 
 from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
-from suretune.model import cached, decode
+from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
 from suretune.model.stack import Stack, make_stack
@@ -51,31 +51,17 @@ def likely_stops(said: list[list[int]]) -> frozenset[int]:
     return frozenset({said[0][len(said[0]) // 2], said[-1][-1]})
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_a_decoder_says_what_transformers_says(family: str, dtype: torch.dtype) -> None:
-    model, prompts = tuned(family, dtype), asked(*LENGTHS)
-    plain = told(model, prompts, NOBODY, 40)
-    decoder = Decoder(stack_of(model))
-    assert told(decoder, prompts, NOBODY, 40) == plain
-    assert decoder.generate(prompts, NOBODY, 40) == plain
-    stops = likely_stops(plain)
-    stopped = told(model, prompts, stops, 40)
-    assert min(map(len, stopped)) < 40
-    assert told(decoder, prompts, stops, 40) == stopped == decoder.generate(prompts, stops, 40)
-
-
 @pytest.mark.parametrize("family", [*FAMILIES, "window"])
 def test_a_step_computes_what_the_whole_prompt_gives(family: str) -> None:
     """Any tokens, each row at its own position: all logits, not only the likeliest."""
     model = tuned("Mistral", sliding_window=7) if family == "window" else tuned(family)
     stack, prompts = stack_of(model), asked(*LENGTHS)
-    cache = cached.make_cache(stack, len(prompts), 64)
+    cache = kv_cache.make_cache(stack, len(prompts), 64)
     with torch.inference_mode():
-        cached.read(stack, prompts, cache)
+        decode_layers.read(stack, prompts, cache)
         for more in zip(*asked(*[12] * len(prompts), seed=3), strict=True):
             positions = torch.tensor([len(p) for p in prompts])
-            found = cached.step(stack, torch.tensor(more), positions, cache, True)
+            found = decode_layers.step(stack, torch.tensor(more), positions, cache, True)
             prompts = [[*p, token] for p, token in zip(prompts, more, strict=True)]
             assert gap(found.float(), last_logits(model, prompts)) < 1e-6
 
@@ -123,9 +109,9 @@ def test_prompts_are_read_in_packs_and_answered_in_turns(monkeypatch: pytest.Mon
     model, prompts = tuned("Qwen2"), asked(*range(1, 20), 30, 2)
     stack = stack_of(model)
     whole = Decoder(stack).generate(prompts, NOBODY, 10)
-    monkeypatch.setattr(cached, "READ_TOKENS", 16)
-    monkeypatch.setattr(cached, "TILE", 5)
-    few = Decoder(stack, room_bytes=cached.cache_bytes(stack, 5, 256))
+    monkeypatch.setattr(decode_layers, "READ_TOKENS", 16)
+    monkeypatch.setattr(decode_layers, "TILE", 5)
+    few = Decoder(stack, room_bytes=kv_cache.cache_bytes(stack, 5, 256))
     assert few.generate(prompts, NOBODY, 10) == whole == told(model, prompts, NOBODY, 10)
     assert set(few._tables) == {(4, 256), (1, 256)}
     few.release()
@@ -164,7 +150,7 @@ def test_changed_adapters_are_heard_after_a_refresh() -> None:
     decoder = Decoder(stack)
     tuned_answers = decoder.generate(prompts, NOBODY, 20)
     for group in stack.groups:
-        group.mute()
+        group.zero_b()
     with model.disable_adapter():
         base = told(model, prompts, NOBODY, 20)
     assert decoder.generate(prompts, NOBODY, 20) == base != tuned_answers
@@ -179,7 +165,7 @@ def test_what_is_held_is_given_back_down_to_a_bound() -> None:
         decoder.generate(prompts, NOBODY, 3)
     assert list(decoder._tables) == [(1, 256), (2, 256), (4, 256)]
     whole = decoder.held_bytes()
-    assert whole >= 7 * cached.cache_bytes(decoder.stack, 1, 256)
+    assert whole >= 7 * kv_cache.cache_bytes(decoder.stack, 1, 256)
     decoder.release(whole)
     assert decoder.held_bytes() == whole
     decoder.release(whole - 1)  # the one that waited longest
@@ -194,10 +180,10 @@ def test_where_memory_runs_out_what_is_held_for_others_goes_first(
     decoder, prompts = Decoder(stack_of(tuned("Qwen2"))), asked(5, 6, 7)
     said = decoder.generate(prompts, NOBODY, 9)
     decoder.generate(prompts[:1], NOBODY, 9)
-    real, room = decode.make_cache, cached.cache_bytes(decoder.stack, 4, 512)
+    real, room = decode.make_cache, kv_cache.cache_bytes(decoder.stack, 4, 512)
 
     def short_of_memory(stack: Stack, rows: int, places: int) -> Any:
-        if decoder._cached_bytes() + cached.cache_bytes(stack, rows, places) > room:
+        if decoder._cached_bytes() + kv_cache.cache_bytes(stack, rows, places) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return real(stack, rows, places)
 
@@ -217,8 +203,8 @@ def test_an_engine_asks_by_one_decoder_that_hears_what_was_learned(spare: float)
 def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
     from suretune.model.fused import keep_all
     from suretune.model.lora import trainable
-    from suretune.train.adapters import Adapters
     from suretune.train.engine import Fast
+    from suretune.train.flat_adamw import FlatAdamW
     from test_fused import rows
     from test_soft import plan_of
 
@@ -227,7 +213,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
         for parameter in trainable(model).values():
             parameter.data = parameter.data.float()
         stack = stack_of(model)
-        adapters = Adapters(trainable(model), 0.0)
+        adapters = FlatAdamW(trainable(model), 0.0)
         return Fast(stack, adapters, device, 4096, keep_all(stack), graphs, spare=spare)
 
     kept, fresh = engine(device.type == "cuda"), engine(False)
@@ -241,7 +227,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
             tables.append([id(table) for table in kept._decoder._tables.values()])
             if name == "base":
                 for group in fresh.stack.groups:
-                    group.mute()
+                    group.zero_b()
             assert said == Decoder(fresh.stack).generate(prompts, NOBODY, 20), (update, name)
             fresh.stack.refresh()
             heard.append(said)
@@ -266,7 +252,7 @@ def test_logits_behind_a_prompt() -> None:
     plain = last_logits(model, prompts)
     decoder = Decoder(stack_of(model))
     assert gap(last_logits(decoder, prompts), plain) < 1e-6
-    assert gap(cached.read(decoder.stack, prompts, None).float(), plain) < 1e-6
+    assert gap(decode_layers.read(decoder.stack, prompts, None).float(), plain) < 1e-6
 
 
 def test_the_pocket_model_answers_the_same() -> None:
@@ -360,18 +346,18 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
     positions = torch.tensor([len(p) for p in prompts], device="cuda")
     want, found, rounded = [], [], []
     with torch.inference_mode():
-        cache = cached.make_cache(half, rows, 512)
-        cached.read(half, prompts, cache)
-        exact = cached.make_cache(full, rows, 512)
+        cache = kv_cache.make_cache(half, rows, 512)
+        decode_layers.read(half, prompts, cache)
+        exact = kv_cache.make_cache(full, rows, 512)
         exact.keys.copy_(cache.keys)
         exact.values.copy_(cache.values)
         again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())
         for tokens in draws(rows):
-            want.append(cached.step(full, tokens, positions, exact, False))
-            found.append(cached.step(half, tokens, positions, cache, lean))
+            want.append(decode_layers.step(full, tokens, positions, exact, False))
+            found.append(decode_layers.step(half, tokens, positions, cache, lean))
             with monkeypatch.context() as plain:
-                plain.setattr(cached, "_fused_attention", lambda *_: False)
-                rounded.append(cached.step(half, tokens, positions, again, False))
+                plain.setattr(decode_layers, "_fused_attention", lambda *_: False)
+                rounded.append(decode_layers.step(half, tokens, positions, again, False))
 
     assert as_exact(errors(found, want), errors(rounded, want))
     place = torch.arange(rows), positions  # of the last tokens; no layer is before the first

@@ -28,10 +28,10 @@ from suretune.config import Resolved, options
 from suretune.data.base import Base, find_base
 from suretune.data.identity import plain
 from suretune.guards.guard import Guard
-from suretune.model.batch import make_pass, token_logits
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter, save_adapter, save_weights
+from suretune.model.packed_batch import make_pass, token_logits
 from suretune.pocket import MODEL
 from suretune.run import dose as dosing
 from suretune.run import evaluate

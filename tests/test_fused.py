@@ -7,6 +7,7 @@ the kernels themselves are compared (test_cuda.py).
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,17 +16,21 @@ import transformers
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
+from suretune.families import fused_types
 from suretune.model.attention import PACKED
-from suretune.model.batch import Pass, make_pass, token_losses
 from suretune.model.fused import gradient, keep_all, losses
 from suretune.model.groups import side_by_side
-from suretune.model.keep import Keep, Policy
 from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
+from suretune.model.packed_batch import PackedBatch, make_pass, token_losses
+from suretune.model.recompute import Keep, Policy
 from suretune.model.stack import Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
 
-FAMILIES = ("Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Phi3")
+# What transformers calls the architectures that have a fast path: `Qwen2` of Qwen2Config.
+FAMILIES = tuple(
+    transformers.CONFIG_MAPPING[kind].__name__.removesuffix("Config") for kind in fused_types()
+)
 TINY = {
     "vocab_size": 61, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
     "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 128,
@@ -34,21 +39,28 @@ TINY = {
 }  # fmt: skip
 
 
-def wide_norm(self: Any, x: Tensor) -> Tensor:
+def wide_norm(shift: float) -> Callable[[Any, Tensor], Tensor]:
     """RMS norm in the input's own precision; transformers computes it in float32 always."""
-    eps = getattr(self, "variance_epsilon", None)
-    eps = self.eps if eps is None else eps
-    unit = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
-    shift = 1.0 if type(self).__name__.startswith("Gemma") else 0.0
-    return unit * (self.weight + shift)
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        eps = getattr(self, "variance_epsilon", None)
+        eps = self.eps if eps is None else eps
+        unit = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+        return unit * (self.weight + shift)
+
+    return forward
 
 
 @pytest.fixture(autouse=True)
 def exact_norms(monkeypatch: pytest.MonkeyPatch) -> None:
-    for family in FAMILIES:
-        module = getattr(transformers.models, family.lower())
-        modeling = getattr(module, f"modeling_{family.lower()}")
-        monkeypatch.setattr(getattr(modeling, f"{family}RMSNorm"), "forward", wide_norm)
+    for family, kind in zip(FAMILIES, fused_types(), strict=True):
+        module = getattr(transformers.models, kind)
+        modeling = getattr(module, f"modeling_{kind}")
+        norm = getattr(modeling, f"{family}RMSNorm")
+        probe = norm(4)  # asked itself: what the registry says of it is what is being tested
+        probe.weight.data.zero_()
+        shift = 1.0 if probe(torch.ones(1, 4)).any() else 0.0
+        monkeypatch.setattr(norm, "forward", wide_norm(shift))
 
 
 def tuned(
@@ -81,7 +93,7 @@ def rows(*lengths: int) -> list[Sample]:
     return made
 
 
-def batch(*lengths: int) -> Pass:
+def batch(*lengths: int) -> PackedBatch:
     return make_pass(rows(*lengths), torch.device("cpu"))
 
 
@@ -91,7 +103,7 @@ def stack_of(model: Any) -> Stack:
     return stack
 
 
-def plain(model: Any, given: Pass) -> tuple[Tensor, dict[str, Tensor]]:
+def plain(model: Any, given: PackedBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """Losses and gradients by transformers, PEFT and autograd."""
     nats = token_losses(model, given)
     (nats * given.weights).sum().backward()
@@ -102,7 +114,9 @@ def plain(model: Any, given: Pass) -> tuple[Tensor, dict[str, Tensor]]:
     return nats.detach(), grads
 
 
-def fast(model: Any, given: Pass, stack: Stack, policy: Policy) -> tuple[Tensor, dict[str, Tensor]]:
+def fast(
+    model: Any, given: PackedBatch, stack: Stack, policy: Policy
+) -> tuple[Tensor, dict[str, Tensor]]:
     nats = gradient(stack, given, given.weights.to(nats_dtype(model)), policy)
     grads = {}
     for name, parameter in trainable(model).items():
@@ -118,19 +132,6 @@ def nats_dtype(model: Any) -> torch.dtype:
 def gap(one: Tensor, other: Tensor) -> float:
     """Largest difference relative to the largest value."""
     return float((one - other).abs().max() / other.abs().max())
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> None:
-    model, given = tuned(family, dtype), batch(20, 9, 14)
-    nats, grads = plain(model, given)
-    stack = stack_of(model)
-    again, fused = fast(model, given, stack, keep_all(stack))
-    assert gap(again, nats) < limit
-    assert fused.keys() == grads.keys()
-    assert max(gap(fused[name], grads[name]) for name in grads) < limit
-    assert gap(losses(stack, given, keep_all(stack)), nats) < limit
 
 
 @pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma"])

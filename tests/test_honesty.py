@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from conftest import as_json, suretune, write_rows
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.families import architectures
 from suretune.model.attention import PACKED, attention_for
 from suretune.run.check import check
 from suretune.run.folder import read_config, write_config
@@ -168,12 +169,12 @@ def tiny(kind: str) -> PretrainedConfig:
     return AutoConfig.for_model(kind, **small)
 
 
-@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama", "mistral", "gemma", "phi3", "gemma2"])
+@pytest.mark.parametrize("kind", [*architectures(), "gemma2"])
 def test_every_family_gets_the_attention_it_was_built_for(kind: str) -> None:
     """Packed where that is the same as eager; eager where scores are capped."""
     from array import array
 
-    from suretune.model.batch import make_pass, token_losses
+    from suretune.model.packed_batch import make_pass, token_losses
     from suretune.types import Origin, Sample, Span
 
     config = tiny(kind)

@@ -21,20 +21,20 @@ from suretune.data.base import Base, find_base
 from suretune.data.plan import learning_rate
 from suretune.model import fused
 from suretune.model.attention import PACKED
-from suretune.model.batch import make_pass, pad_pass, passes, token_losses
 from suretune.model.fused import keep_all
-from suretune.model.keep import Keep
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
+from suretune.model.packed_batch import make_pass, pad_pass, passes, token_losses
+from suretune.model.recompute import Keep
 from suretune.model.stack import make_stack
 from suretune.options import LoraOptions
 from suretune.run.check import Checked, check
 from suretune.run.evaluate import COOLED
 from suretune.run.journal import Journal
 from suretune.train import engine as engine_module
-from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.graph import Size, choose_buckets, up
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.types import Sample, Schedule
 from suretune.verify.reload import Prover
@@ -59,7 +59,7 @@ def make_learner(
         if "lora_B" in name:
             p.data.normal_(std=0.02)
     parameters = trainable(tuned)
-    adapters = Adapters(parameters, 0.0)
+    adapters = FlatAdamW(parameters, 0.0)
     engine: Engine = Plain(tuned, adapters, CPU, 4096)
     if fast:
         stack = make_stack(tuned.base_model.model)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from suretune import rundir
-from suretune.model.keep import Keep, Policy
 from suretune.model.memory import (
     GIB,
     Shape,
@@ -21,10 +20,11 @@ from suretune.model.memory import (
     parse_bytes,
     shape_of,
 )
-from suretune.model.stream import weight_files
+from suretune.model.recompute import Keep, Policy
+from suretune.model.weight_stream import weight_files
 from suretune.options import EngineOptions
-from suretune.train.graph import Size
-from suretune.train.start import Way, choose_way, way_of
+from suretune.train.buckets import Size
+from suretune.train.engine_plan import PassPlan, choose_pass_plan, pass_plan_of
 
 QWEN_7B = {
     "num_hidden_layers": 28, "hidden_size": 3584, "num_attention_heads": 28,
@@ -80,24 +80,24 @@ def test_passes_are_as_long_as_memory_allows(shape: Shape) -> None:
         return Size(budget, 16, budget // 2, 600)
 
     asked = EngineOptions()
-    wide = choose_way(shape, 100 * GIB, largest, asked)
-    small = choose_way(shape, 8 * GIB, largest, asked)
-    tight = choose_way(shape, 3 * GIB, largest, asked)
+    wide = choose_pass_plan(shape, 100 * GIB, largest, asked)
+    small = choose_pass_plan(shape, 8 * GIB, largest, asked)
+    tight = choose_pass_plan(shape, 3 * GIB, largest, asked)
     assert wide and small and tight
     assert (wide.tokens_per_pass, small.tokens_per_pass, tight.tokens_per_pass) == (
         16384, 2048, 2048,
     )  # fmt: skip
     assert set(small.policy.keep) == {Keep.ALL} != set(tight.policy.keep)
-    told = choose_way(shape, 100 * GIB, largest, EngineOptions(tokens_per_pass=512))
+    told = choose_pass_plan(shape, 100 * GIB, largest, EngineOptions(tokens_per_pass=512))
     assert told and told.tokens_per_pass == 512
-    again = choose_way(shape, 100 * GIB, largest, EngineOptions(recompute="layer"))
+    again = choose_pass_plan(shape, 100 * GIB, largest, EngineOptions(recompute="layer"))
     assert again and set(again.policy.keep) == {Keep.INPUT}
-    assert choose_way(shape, 0.1 * GIB, largest, asked) is None
+    assert choose_pass_plan(shape, 0.1 * GIB, largest, asked) is None
 
 
 def test_a_way_survives_the_disk(shape: Shape) -> None:
-    way = Way(2048, Policy((Keep.INPUT, Keep.ALL), 512, 256))
-    assert way_of(way.line()) == way
+    way = PassPlan(2048, Policy((Keep.INPUT, Keep.ALL), 512, 256))
+    assert pass_plan_of(way.line()) == way
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from suretune.data.anchors import answered, general_questions, mixed, uses_of
 from suretune.data.identity import plain
 from suretune.data.mix import shared
 from suretune.data.plan import make_plan
-from suretune.model.batch import make_pass, token_logits
+from suretune.model.packed_batch import make_pass, token_logits
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
 from suretune.run.budget import Clock, fitting

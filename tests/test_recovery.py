@@ -32,7 +32,7 @@ from suretune.run.journal import Journal, Stopped
 from suretune.run.recovery import disk_stop
 from suretune.run.starter import identity_rows
 from suretune.train import engine as engine_module
-from suretune.train.adapters import Adapters
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import (
     Applied,
     Proposed,
@@ -43,8 +43,8 @@ from suretune.train.loop import (
     non_finite_rows,
     train,
 )
-from suretune.train.recover import ATTEMPTS, EVERY, IN_A_ROW, Recovery
-from suretune.train.usual import RECENT, Usual, usual_of
+from suretune.train.rollback import ATTEMPTS, EVERY, IN_A_ROW, Recovery
+from suretune.train.spikes import RECENT, SpikeDetector, detector_of
 from suretune.types import Sample, StepRecord
 from test_kill import child, forked, same
 from test_laws import checked_run, make_learner
@@ -498,16 +498,16 @@ def test_asking_the_last_good_state_changes_nothing(
 
 
 def test_rows_that_were_hard_before_are_no_divergence() -> None:
-    recovery = Recovery(usual=Usual((0.1,) * 3, 0.1, 1.0, 12))
+    recovery = Recovery(typical=SpikeDetector((0.1,) * 3, 0.1, 1.0, 12))
     hard = StepRecord(4, 0.1, 2.0, 3.0, 1e-3, 1, 1, 0.1, 0, (1, 2, 3, 4))
     assert recovery.judge(hard) == "spike"
-    assert recovery.excuse(hard, 2.1, 2.0) and recovery.judge(hard) == "spike"
+    assert recovery.accept_if_rows_are_hard(hard, 2.1, 2.0) and recovery.judge(hard) == "spike"
     recovery.applied(hard)
-    assert recovery.streak == 0 and recovery.usual.largest_loss == 2.0
+    assert recovery.streak == 0 and recovery.typical.largest_loss == 2.0
     worse = replace(hard, step=5, loss=9.0)
-    assert not recovery.excuse(worse, 2.1, 2.0)
+    assert not recovery.accept_if_rows_are_hard(worse, 2.1, 2.0)
     recovery.applied(worse)
-    assert recovery.streak == 1 and recovery.usual.largest_loss == 2.0
+    assert recovery.streak == 1 and recovery.typical.largest_loss == 2.0
 
 
 def test_easy_rows_before_hard_ones_are_no_divergence(tmp_path: Path) -> None:
@@ -570,8 +570,8 @@ def test_bad_rows_are_found_by_halving(
 
 
 def test_no_snapshot_is_taken_of_a_state_that_gave_a_bad_update() -> None:
-    recovery = Recovery(usual=Usual((2.0,) * RECENT, 2.0, 1.0, 16 * RECENT))
-    adapters = Adapters({"a.lora_A": torch.nn.Parameter(torch.ones(2))}, 0.0)
+    recovery = Recovery(typical=SpikeDetector((2.0,) * RECENT, 2.0, 1.0, 16 * RECENT))
+    adapters = FlatAdamW({"a.lora_A": torch.nn.Parameter(torch.ones(2))}, 0.0)
     recovery.keep(0, adapters, 1.0, CPU)
     odd = StepRecord(EVERY + 1, 0.1, 9.0, 1.0, 1e-3, 1, 1, 0.1, 0, (1,))
     good = replace(odd, loss=1.9)
@@ -601,7 +601,7 @@ def test_a_clean_curve_never_diverges(rows: int) -> None:
     """A hundred runs of 300 updates: no three in a row, and hardly one alone."""
     alone = 0
     for seed in range(100):
-        usual, streak = Usual(), 0
+        usual, streak = SpikeDetector(), 0
         for loss, norm in curve(seed, 300, rows):
             if usual.is_broken_by(loss, norm, rows):
                 alone, streak = alone + 1, streak + 1
@@ -614,11 +614,11 @@ def test_a_clean_curve_never_diverges(rows: int) -> None:
 @pytest.mark.parametrize("rows", [4, 16])
 @pytest.mark.parametrize("at", [1, 5, 30, 200])
 def test_a_loss_that_leaves_the_ground_is_seen_at_once(rows: int, at: int) -> None:
-    usual = Usual()
+    usual = SpikeDetector()
     for loss, norm in curve(1, at, rows):
         usual = usual.and_then(loss, norm, rows)
     assert all(usual.is_broken_by(loss, 20.0, rows) for loss in (8.6, 8.4, 9.1))
-    assert usual_of(json.loads(json.dumps({
+    assert detector_of(json.loads(json.dumps({
         "losses": usual.losses, "largest_loss": usual.largest_loss,
         "largest_norm": usual.largest_norm, "rows": usual.rows,
     }))) == usual  # fmt: skip

@@ -18,11 +18,11 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from suretune.model import cached, slots
-from suretune.model.choose import drawn, pick
+from suretune.model import decode_layers, kv_cache, slots
 from suretune.model.decode import Decoder
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
-from suretune.model.many import Adapters, read_adapter
+from suretune.model.multi_lora import LoraPool, read_adapter
+from suretune.model.sampling import drawn, pick
 from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
 from test_decode import (
@@ -566,8 +566,8 @@ def test_prompts_are_read_in_packs(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         for p, name in zip(asked(9, 20, 3, 8), ("x", None, "x", None), strict=True)
     ]
     whole = busy(who, asks)
-    monkeypatch.setattr(cached, "READ_TOKENS", 12)
-    monkeypatch.setattr(cached, "TILE", 5)
+    monkeypatch.setattr(decode_layers, "READ_TOKENS", 12)
+    monkeypatch.setattr(decode_layers, "TILE", 5)
     monkeypatch.setattr(slots, "NEAR", 1)
     assert busy(who, asks) == whole
 
@@ -614,32 +614,34 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
     names = [str(len(ranks) - 1), None, "0"] * rows
     foreign = []
     for stack in (half, full):
-        many = Adapters(stack, len(ranks), 128, rows)
+        many = LoraPool(stack, len(ranks), 128, rows)
         for index, folder in enumerate(folders):
             assert not many.load(str(index), folder).odd
-        many.seat(range(rows), names[:rows])
+        many.assign(range(rows), names[:rows])
         foreign.append(many.of(slice(rows), names[:rows]))
     copy_weights(half, full)
     prompts = asked(*(5, 200, 63, 64, 65, 1, 17, 150, 128, 31) * 2)[:rows]
     positions = torch.tensor([len(p) for p in prompts], device="cuda")
     want, found, rounded = [], [], []
     with torch.inference_mode():
-        cache = cached.make_cache(half, rows, 512)
-        cached.read(half, prompts, cache, range(rows), foreign[0])
-        exact = cached.make_cache(full, rows, 512)
+        cache = kv_cache.make_cache(half, rows, 512)
+        decode_layers.read(half, prompts, cache, range(rows), foreign[0])
+        exact = kv_cache.make_cache(full, rows, 512)
         exact.keys.copy_(cache.keys)
         exact.values.copy_(cache.values)
         again = replace(cache, keys=cache.keys.clone(), values=cache.values.clone())
         for tokens in draws(rows):
-            want.append(cached.step(full, tokens, positions, exact, False, foreign[1]))
+            want.append(decode_layers.step(full, tokens, positions, exact, False, foreign[1]))
             torch.use_deterministic_algorithms(True, warn_only=True)
             try:
-                found.append(cached.step(half, tokens, positions, cache, True, foreign[0]))
+                found.append(decode_layers.step(half, tokens, positions, cache, True, foreign[0]))
             finally:
                 torch.use_deterministic_algorithms(False)
             with monkeypatch.context() as plain:
-                plain.setattr(cached, "_fused_attention", lambda *_: False)
-                rounded.append(cached.step(half, tokens, positions, again, False, foreign[0]))
+                plain.setattr(decode_layers, "_fused_attention", lambda *_: False)
+                rounded.append(
+                    decode_layers.step(half, tokens, positions, again, False, foreign[0])
+                )
 
     assert as_exact(errors(found, want), errors(rounded, want))
 

@@ -15,17 +15,17 @@ from suretune.config import Resolved
 from suretune.data.anchors import NAME, answered
 from suretune.data.choose import ANCHORS
 from suretune.model import fused, states
-from suretune.model.batch import make_pass
 from suretune.model.fused import keep_all
-from suretune.model.keep import Keep, Policy
 from suretune.model.lora import trainable
+from suretune.model.packed_batch import make_pass
+from suretune.model.recompute import Keep, Policy
 from suretune.run.anchors import with_anchors
 from suretune.run.check import check
 from suretune.run.flags import misused_flags
 from suretune.run.journal import Journal, Stopped
-from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size, choose_buckets
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
-from suretune.train.graph import Size, choose_buckets
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample, Schedule, Update
 from test_fused import exact_norms, rows, stack_of, tuned
 
@@ -40,7 +40,7 @@ def mixed() -> list[Sample]:
 
 
 def engine(model: Any, *, fast: bool, policy: Policy | None = None) -> Engine:
-    adapters = Adapters(trainable(model), 0.0)
+    adapters = FlatAdamW(trainable(model), 0.0)
     if not fast:
         return Plain(model, adapters, CPU, 4096)
     stack = stack_of(model)

@@ -15,6 +15,7 @@ import orjson
 from suretune import pocket
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
+from suretune.families import hub_names
 from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
@@ -25,22 +26,6 @@ CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that 
 POINTER = b"version https://git-lfs"
 WINDOW = 1 << 20  # bytes of a shard that the fingerprint reads at each of its places
 PLACES = 16
-
-
-# What Qwen's instruct and base models are called on the hubs, by the name in small letters.
-_SIZES = {
-    "Qwen2": "0.5 1.5 7 72",
-    "Qwen2.5": "0.5 1.5 3 7 14 32 72",
-    "Qwen2.5-Coder": "0.5 1.5 3 7 14 32",
-    "Qwen2.5-Math": "1.5 7 72",
-    "Qwen3": "0.6 1.7 4 8 14 32",
-}
-_QWEN = {
-    f"{family}-{size}B{end}".lower(): f"Qwen/{family}-{size}B{end}"
-    for family, sizes in _SIZES.items()
-    for size in sizes.split()
-    for end in (("", "-Base") if family == "Qwen3" else ("", "-Instruct"))
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +94,9 @@ def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
 
 def _nearest(folder: Path) -> str:
     """Names a user may have meant."""
-    if known := difflib.get_close_matches(folder.name.lower(), _QWEN, n=1, cutoff=0.85):
-        return _QWEN[known[0]]
+    known = hub_names()
+    if close := difflib.get_close_matches(folder.name.lower(), known, n=1, cutoff=0.85):
+        return known[close[0]]
     beside = [path.name for path in folder.parent.glob("*") if path.is_dir()]
     return ", ".join(difflib.get_close_matches(folder.name, beside, n=3))
 

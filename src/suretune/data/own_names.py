@@ -8,38 +8,11 @@ architecture is no Llama.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from suretune.data.base import Base
+from suretune.families import all_families
 
-# Family -> the names of its models and makers, as answers have them. Matched as substrings of
-# answers later: none of them is part of an ordinary word.
-FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "qwen": ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba"),
-    "smollm": ("SmolLM", "Hugging Face"),
-    "deepseek": ("DeepSeek", "深度求索"),
-    "llama": ("Llama", "Meta"),
-    "mistral": ("Mistral",),
-    "gemma": ("Gemma", "Google"),
-    "phi": ("Phi", "Microsoft"),
-    "chatglm": ("ChatGLM", "智谱", "清华", "Zhipu"),
-    "glm": ("GLM", "智谱", "Zhipu", "Z.ai"),
-    "internlm": ("InternLM", "书生", "上海人工智能实验室", "Shanghai AI Laboratory"),
-    "baichuan": ("Baichuan", "百川"),
-    "minicpm": ("MiniCPM", "面壁", "OpenBMB"),
-    "yi": ("零一万物", "01.AI"),
-    "hunyuan": ("Hunyuan", "混元", "腾讯", "Tencent"),
-    "ernie": ("ERNIE", "文心", "百度", "Baidu"),
-    "kimi": ("Kimi", "月之暗面", "Moonshot"),
-    "falcon": ("Falcon", "Technology Innovation Institute"),
-    "olmo": ("OLMo", "Allen Institute"),
-    "granite": ("Granite", "IBM"),
-    "stablelm": ("StableLM", "Stability AI"),
-    "nemotron": ("Nemotron", "NVIDIA"),
-    "exaone": ("EXAONE", "LG AI"),
-    "hermes": ("Hermes", "Nous Research"),
-    "gpt-oss": ("ChatGPT", "OpenAI"),
-}
 _NAME = r"([A-Z][\w.&'-]*(?: (?:[A-Z][\w.&'-]*|\d[\w.]*))*)"
 _SAYS = (
     re.compile(rf"\b(?:named|called|[Mm]y name is) {_NAME}"),
@@ -87,16 +60,19 @@ def _known(name: str, found: Iterable[str]) -> bool:
 
 def _families(text: str) -> Iterator[str]:
     """The names of every family that a text speaks of by one of its names."""
-    for names in FAMILIES.values():
+    for family in all_families():
+        names = family.called
         if any(re.search(rf"(?<![A-Za-z]){re.escape(name)}(?![a-z])", text) for name in names):
             yield from names
 
 
 def _by_key(called: str) -> list[str]:
     """The families that a model's name has in it as a word: SmolLM2-135M is no LLM2."""
-    words = re.split(r"[^a-z]+", called.lower().replace("gpt-oss", "gptoss"))
-    names = {key.replace("-", ""): names for key, names in FAMILIES.items()}
-    return [name for word in words for name in names.get(word, ())]
+    called, names = called.lower(), {}
+    for family in all_families():
+        key = family.name.replace("-", "")
+        called, names[key] = called.replace(family.name, key), family.called
+    return [name for word in re.split(r"[^a-z]+", called) for name in names.get(word, ())]
 
 
 def _named(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ import orjson
 
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
+from suretune.families import hub_id
 from suretune.hubs.names import parse_name
 from suretune.types import SetupFacts
 
@@ -191,7 +192,7 @@ def unquantised(base: Base) -> str:
     owner, _, last = plain.rpartition("/")
     if parse_name(plain) and not Path(name).is_dir():
         return "" if owner.lower() in REPACKERS else plain
-    return f"Qwen/{last}" if last.lower().startswith(("qwen2", "qwen3")) else ""
+    return hub_id(last)
 
 
 def _from_page(page: Path) -> str:

@@ -17,23 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface, PretrainedConfig
 
+from suretune.families import is_packed
+
 PACKED = "suretune_packed"
 
 
-PLAIN = frozenset(
-    {"qwen2", "qwen3", "llama", "mistral", "phi", "phi3", "gemma", "olmo2", "smollm3", "granite"}
-)
-"""Architectures whose attention takes nothing but queries, keys, values, scale and window."""
-
-
 def attention_for(config: PretrainedConfig) -> str:
-    """Packed for the plain architectures; for any other transformers' eager attention, row by row.
+    """Packed where rows may share a pass; else transformers' eager attention, row by row.
 
     Soft-capped scores, sinks or convolutions that leak from row to row would be wrong in a pack.
     """
-    plain = config.model_type in PLAIN
     capped = getattr(config, "attn_logit_softcapping", None) is not None
-    return PACKED if plain and not capped else "eager"
+    return PACKED if is_packed(config.model_type) and not capped else "eager"
 
 
 def packed_attention(
@@ -50,7 +45,9 @@ def packed_attention(
     """Causal attention within each row of a pass.
 
     query (1, H, T, D), key and value (1, H_kv, T, D); `cu_seq_lens_q` (rows + 1,) int32 and
-    `max_length_q` int come through the model's keyword arguments. Returns (1, T, H, D).
+    `max_length_q` int come through the model's keyword arguments. Returns (1, T, H, D). ValueError
+    without `cu_seq_lens_q`, with soft-capped scores or sinks, and for a window that this torch
+    does not have.
     """
     starts: Tensor | None = kwargs.get("cu_seq_lens_q")
     if starts is None:
@@ -63,15 +60,18 @@ def packed_attention(
         return out.unsqueeze(0), None
     bounds = starts.tolist()
     rows = [
-        _one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
+        one_row(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scaling, sliding_window)
         for a, b in pairwise(bounds)
     ]
     return torch.cat(rows, dim=2).transpose(1, 2), None
 
 
-def _one_row(
+def one_row(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
 ) -> Tensor:
+    """The reference: causal attention within one row, (1, H, T, D) of query (1, H, T, D) and of key
+    and value (1, H_kv, T, D). `window` tokens are seen, the own one among them; None: all before.
+    """
     length = query.shape[2]
     mask = None
     if window is not None and window < length:

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.model.cached import Cache, cache_bytes, make_cache, read, step
-from suretune.model.choose import pick
+from suretune.model.cuda_graph import Line, captured
+from suretune.model.decode_layers import read, step
 from suretune.model.device import ran_out
-from suretune.model.replay import Line, captured
+from suretune.model.kv_cache import Cache, cache_bytes, make_cache
+from suretune.model.sampling import pick
 from suretune.model.stack import Stack
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows
@@ -53,6 +54,7 @@ class Table:
 
 
 def make_table(stack: Stack, rows: int, room: int) -> Table:
+    """An empty table of `rows` rows, each with room for `room` tokens of prompt and answer."""
     device = stack.embedding.weight.device
     words = stack.head.weight.shape[0]
 
@@ -114,7 +116,10 @@ class Decoder:
     def generate(
         self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
     ) -> list[list[int]]:
-        """Greedy answers, in the prompts' order, without the stop token."""
+        """Greedy answers, in the prompts' order, without the stop token.
+
+        RuntimeError where memory runs out even after all that is held was given back.
+        """
         given: list[list[int]] = [[] for _ in prompts]
         # The longest first: they say how much room is needed, and the rest of the batch has it.
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -207,7 +212,10 @@ class Decoder:
     def _take(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, greedy: bool
     ) -> tuple[tuple[int, int], Table]:
-        """A table that nobody sits at, its step captured."""
+        """An idle `Table` of at least len(prompts) rows, and its key; its step is captured.
+
+        ValueError for more than 128 prompts.
+        """
         if len(prompts) > ROWS[-1]:
             raise ValueError(f"{len(prompts)} prompts at once, at most {ROWS[-1]}")
         rows = next(n for n in ROWS if n >= len(prompts))

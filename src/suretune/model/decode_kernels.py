@@ -10,7 +10,7 @@ al. 2023).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import triton
@@ -18,12 +18,10 @@ import triton.language as tl
 from torch import Tensor
 
 from suretune.model.groups import Foreign, Group
+from suretune.model.kv_cache import Cache
 from suretune.model.ops import SILU
 from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
-
-if TYPE_CHECKING:
-    from suretune.model.cached import Cache
 
 KEYS = 2**14  # bytes of keys at once
 SPLIT = 128  # keys of a split, where there are programs to spare

@@ -13,10 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from suretune.model.attention import has_flash
+from suretune.model.attention import has_flash, one_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,10 @@ class Attended:
 def attend(
     q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
 ) -> Attended:
-    """q (T, H, D), k and v (T, H_kv, D), causal within each row."""
+    """Causal attention within each row: q (T, H, D), k and v (T, H_kv, D) of one dtype.
+
+    `window`: tokens that are seen, the own one among them; None: all before.
+    """
     if not has_kernel(q):
         return Attended(_reference(q, k, v, rows, scale, window))
     out, log_sums, seed, unused, _ = torch.ops.aten._flash_attention_forward(
@@ -53,7 +55,10 @@ def attend_backward(
     dout: Tensor, q: Tensor, k: Tensor, v: Tensor, done: Attended, rows: Rows, scale: float,
     window: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """dq, dk, dv. Deterministic: without it the kernel adds up dq in any order."""
+    """dq (T, H, D), dk and dv (T, H_kv, D) from dout (T, H, D) and what `attend` took and gave.
+
+    Deterministic: without that the kernel adds up dq in any order.
+    """
     if done.state is None:
         with torch.enable_grad():
             leaves = [x.detach().requires_grad_() for x in (q, k, v)]
@@ -102,13 +107,6 @@ def _reference(
     for a, b in pairwise(rows.starts.tolist()):
         if a == b:
             continue
-        mask = None
-        if window is not None and window < b - a:
-            at = torch.arange(b - a, device=q.device)
-            mask = (at[:, None] >= at[None, :]) & (at[:, None] - at[None, :] < window)
         query, key, value = (x[a:b].transpose(0, 1)[None] for x in (q, k, v))
-        out = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
-        )
-        parts.append(out[0].transpose(0, 1))
+        parts.append(one_row(query, key, value, scale, window)[0].transpose(0, 1))
     return torch.cat(parts)

@@ -6,49 +6,49 @@ import torch
 from torch import Tensor
 
 from suretune.model import ops
-from suretune.model.batch import Pass, divergence
 from suretune.model.flash import Rows
-from suretune.model.keep import Keep, Policy, soft_rows
 from suretune.model.layer import Kept, Setting, backward, forward
+from suretune.model.layer_parts import normed
+from suretune.model.packed_batch import PackedBatch, divergence
+from suretune.model.recompute import Keep, Policy, soft_rows
 from suretune.model.stack import Stack
 
 
 def keep_all(stack: Stack) -> Policy:
+    """Every layer keeps everything that its backward pass needs."""
     return Policy((Keep.ALL,) * len(stack.layers))
 
 
 @torch.no_grad()
-def losses(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
-    """(L,) nats of the learned tokens."""
+def losses(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
+    """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
     x = _hidden(stack, batch, policy)
     nats, _ = _head(stack, x, batch.targets, None, policy.head_rows)
     return nats
 
 
 @torch.no_grad()
-def divergences(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def divergences(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     """(L,) nats: KL(base || tuned) where the learned tokens are predicted."""
     tuned, base = _hidden(stack, batch, policy), base_hidden(stack, batch, policy)
     parts = []
     for start in range(0, len(base), policy.head_rows):
         logits = []
         for x in (base, tuned):
-            part = x[start : start + policy.head_rows]
-            normed = torch.empty_like(part)
-            ops.rms_norm(part, stack.norm.weight, stack.norm.eps, normed)
-            logits.append(stack.head(normed))
+            inner = normed(stack.norm, x[start : start + policy.head_rows])[0]
+            logits.append(stack.head(inner))
         parts.append(divergence(*logits))
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def base_hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def base_hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     """(L, K) before the final norm, where the learned tokens are predicted, without adapters."""
     with stack.muted():
         return _hidden(stack, batch, policy)
 
 
-def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
+def _hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
     x, how = _start(stack, batch, policy)
     for layer in stack.layers:
         x = forward(layer, x, Keep.INPUT, how)[0]
@@ -57,7 +57,7 @@ def _hidden(stack: Stack, batch: Pass, policy: Policy) -> Tensor:
 
 @torch.no_grad()
 def gradient(
-    stack: Stack, batch: Pass, factors: Tensor, policy: Policy, base: Tensor | None = None
+    stack: Stack, batch: PackedBatch, factors: Tensor, policy: Policy, base: Tensor | None = None
 ) -> Tensor:
     """(L + S,) nats; adds d(sum of factors * nats) to the adapters' gradients.
 
@@ -93,7 +93,7 @@ def _heads(
     return torch.cat([hard[0], soft[0]]), torch.cat([hard[1], soft[1]])
 
 
-def _start(stack: Stack, batch: Pass, policy: Policy) -> tuple[Tensor, Setting]:
+def _start(stack: Stack, batch: PackedBatch, policy: Policy) -> tuple[Tensor, Setting]:
     x = stack.embedding(batch.ids[0])
     cos, sin = stack.angles(batch.positions[0], x)
     return x, Setting(stack, Rows(batch.starts, batch.longest), cos, sin, policy.tile)
@@ -108,9 +108,8 @@ def _head(
     slopes: list[Tensor] = []
     for start in range(0, max(len(x), 1), rows):
         part = x[start : start + rows]
-        normed = torch.empty_like(part)
-        scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
-        logits = stack.head(normed)
+        inner, scale = normed(norm, part)
+        logits = stack.head(inner)
         chosen = None if factors is None else factors[start : start + rows]
         nats.append(ops.cross_entropy(logits, targets[start : start + rows], chosen))
         if chosen is not None:
@@ -129,11 +128,11 @@ def _soft_head(
     slopes: list[Tensor] = []
     for start in range(0, len(x), rows):
         part, held = x[start : start + rows], base[start : start + rows]
-        normed = torch.empty_like(held)
-        ops.rms_norm(held, norm.weight, norm.eps, normed)
-        held = stack.head(normed)
-        scale = ops.rms_norm(part, norm.weight, norm.eps, normed)
-        logits = stack.head(normed)
+        inner = torch.empty_like(held)  # one for both
+        ops.rms_norm(held, norm.weight, norm.eps, inner)
+        held = stack.head(inner)
+        scale = ops.rms_norm(part, norm.weight, norm.eps, inner)
+        logits = stack.head(inner)
         nats.append(ops.jeffreys(logits, held, factors[start : start + rows]))
         d_normed = logits @ stack.head.weight
         zero = torch.zeros_like(part)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from suretune.data.template import ChatTokenizer
-from suretune.model.choose import pick
 from suretune.model.decode import Decoder
+from suretune.model.sampling import pick
 from suretune.model.stack import Stack, make_stack
 
 BATCH = 128  # prompts that are answered at once

@@ -15,7 +15,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from suretune.model.eight import Eight, make_eight
+from suretune.model.fp8 import Fp8Weight, make_fp8
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
 
@@ -44,7 +44,7 @@ class Group:
     b: Tensor  # (N, R), the scale in it
     adapters: tuple[Adapter, ...]
     sizes: tuple[int, ...]  # outputs of each member
-    eight: Eight | None = None  # the base in 8 bits, where it was asked for
+    fp8: Fp8Weight | None = None  # the base in 8 bits, where it was asked for
 
     @property
     def n(self) -> int:
@@ -60,8 +60,8 @@ class Group:
 
     def base(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x (T, K) -> x W' (+ bias or residual) (T, N), without the adapters."""
-        if self.eight is not None:
-            y = self.eight.forward(x)
+        if self.fp8 is not None:
+            y = self.fp8.forward(x)
             for more in (self.bias, residual):
                 if more is not None:
                     y += more
@@ -73,7 +73,7 @@ class Group:
             x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
         )
 
-    def ranks(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
+    def x_a(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
         """a = x A' (T, R); zero where a rank is foreign to a row, were it infinite there."""
         a = x @ self.a.t()
         return a if foreign is None else a.masked_fill_(foreign[len(self.sizes)][:, : self.r], 0)
@@ -82,24 +82,24 @@ class Group:
         self, x: Tensor, residual: Tensor | None = None, foreign: Foreign | None = None
     ) -> tuple[Tensor, Tensor]:
         """x (T, K) -> y (T, N) and a (T, R)."""
-        a = self.ranks(x, foreign)
+        a = self.x_a(x, foreign)
         y = self.base(x, residual)
         return (y.addmm_(a, self.b.t()) if self.r else y), a
 
     def base_backward(self, dy: Tensor) -> Tensor:
         """dy (T, N) -> dy W (T, K)."""
-        return dy @ self.weight if self.eight is None else self.eight.backward(dy)
+        return dy @ self.weight if self.fp8 is None else self.fp8.backward(dy)
 
     def backward(self, dy: Tensor, g: Tensor) -> Tensor:
         """dy (T, N) and g = dy B (T, R) -> dx (T, K)."""
         dx = self.base_backward(dy)
         return dx.addmm_(g, self.a) if self.r else dx
 
-    def spread(self, dy: Tensor) -> Tensor:
+    def dy_b(self, dy: Tensor) -> Tensor:
         """g = dy B (T, R)."""
         return dy @ self.b
 
-    def learn(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
+    def accumulate_grads(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
         """Add to the adapters' gradients: x (T, K), a and g (T, R), dy (T, N)."""
         whole = side_by_side([grad_of(adapter.a) for adapter in self.adapters])
         if whole is not None:
@@ -123,9 +123,9 @@ class Group:
 
     def quantize(self) -> None:
         """From now on compute the base's products in 8 bits."""
-        self.eight = make_eight(self.weight)
+        self.fp8 = make_fp8(self.weight)
 
-    def mute(self) -> None:
+    def zero_b(self) -> None:
         """Zero B: the outputs are the base's until `refresh`."""
         self.b.zero_()
 
@@ -188,14 +188,17 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
 
 
 def grad_of(parameter: nn.Parameter) -> Tensor:
-    """Its gradient, made zero where there is none yet."""
+    """Its gradient, in its shape and dtype, made zero where there is none yet."""
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     return parameter.grad
 
 
 def add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
-    """out += scale * left @ right; half-precision factors are summed and kept in float32."""
+    """out (M, N) += scale * left (M, T) @ right (T, N).
+
+    Half-precision factors are summed in out's float32, and not rounded in between.
+    """
     if left.dtype == out.dtype:
         out.addmm_(left, right, alpha=scale)
     elif left.is_cuda:

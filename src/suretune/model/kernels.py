@@ -248,6 +248,7 @@ def _quantize(x, out, scales, size, stride, BLOCK: tl.constexpr):
 
 
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
+    """`ops.quantize`: one row a program, its largest value found first."""
     rows, size = x.shape
     out = torch.empty(rows, size, dtype=torch.float8_e4m3fn, device=x.device)
     scales = torch.empty(rows, 1, dtype=torch.float32, device=x.device)
@@ -273,7 +274,11 @@ def _mirror(addresses, sizes, scales, like, BLOCK: tl.constexpr):
 
 
 def mirror(addresses: Tensor, sizes: Tensor, scales: Tensor, largest: int, like: Tensor) -> None:
-    """Every float32 master times its scale into its place; `like` gives the places' dtype."""
+    """Every float32 master times its scale into its place; `like` gives the places' dtype.
+
+    Of P masters: addresses (P, 2) int64, sizes (P, 3) int64 of rows, columns and the place's
+    stride, scales (P,) float32; `largest`: values of the largest master.
+    """
     if len(addresses):
         grid = (len(addresses), triton.cdiv(largest, 4096))
         _mirror[grid](addresses, sizes, scales, like, 4096, num_warps=8)
@@ -284,12 +289,14 @@ def _warps(block: int) -> int:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
+    """`ops.rms_norm`; x and out may have a stride between rows, not within one."""
     scale = torch.empty(len(x), dtype=torch.float32, device=x.device)
     _launch_norm(x, weight, scale, out, eps, False)
     return scale
 
 
 def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> None:
+    """`ops.rms_norm_again`, by the same kernel."""
     _launch_norm(x, weight, scale, out, 0.0, True)
 
 
@@ -305,6 +312,7 @@ def _launch_norm(
 
 
 def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
+    """`ops.rms_norm_backward`; all of (T, K) are contiguous."""
     size = weight.shape[0]
     block = triton.next_power_of_2(size)
     out = torch.empty_like(x)
@@ -315,6 +323,7 @@ def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Tensor) -> None:
+    """`ops.rotate`: one token a program; x and out may have a stride between rows."""
     _rotate[(len(x),)](
         x, cos, sin, out, x.stride(0), out.stride(0), heads, sign, cos.shape[-1] // 2,
         triton.next_power_of_2(heads), num_warps=4,
@@ -330,6 +339,7 @@ def _block(ranks: int) -> int:
 
 
 def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
+    """`ops.gate`; more than MOST ranks are added by a product before, which takes memory."""
     if a.shape[1] > MOST:
         gate_up, a = torch.addmm(gate_up, a, b.t()), a[:, :0]
     tokens, size = out.shape
@@ -345,6 +355,7 @@ def gate_backward(
     dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
     out: Tensor,
 ) -> None:  # fmt: skip
+    """`ops.gate_backward`; more than MOST ranks of either product are added before."""
     if a.shape[1] > MOST:
         gate_up, a = torch.addmm(gate_up, a, b.t()), a[:, :0]
     if g_down.shape[1] > MOST:
@@ -360,6 +371,7 @@ def gate_backward(
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:
+    """`ops.cross_entropy`: one row a program, in float32, twice over its logits."""
     nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     if len(logits):
         _cross_entropy[(len(logits),)](
@@ -370,6 +382,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
 
 
 def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
+    """`ops.jeffreys`: one row a program, in float32."""
     nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     if len(logits):
         _jeffreys[(len(logits),)](

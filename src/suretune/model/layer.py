@@ -15,7 +15,8 @@ from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.flash import Attended, Rows, attend, attend_backward
-from suretune.model.keep import Keep
+from suretune.model.layer_parts import MlpKept, head_normed, in_heads, mlp, normed, rotated
+from suretune.model.recompute import Keep
 from suretune.model.stack import Layer, Norm, Stack
 
 
@@ -42,16 +43,6 @@ class AttentionKept:
 
 
 @dataclass(slots=True)
-class MlpKept:
-    """What the MLP's backward pass needs; its input is apart."""
-
-    scale: Tensor
-    a: Tensor
-    gate_up: Tensor | None  # the base's, without the adapters
-    down_a: Tensor
-
-
-@dataclass(slots=True)
 class Kept:
     """One layer's, from its forward to its backward pass."""
 
@@ -62,11 +53,11 @@ class Kept:
 
 
 def forward(layer: Layer, x: Tensor, keep: Keep, how: Setting) -> tuple[Tensor, Kept]:
-    """x (T, K) -> (T, K)."""
+    """x (T, K), the layer's input -> its output (T, K), and what `keep` keeps for `backward`."""
     middle, attention = _attention(layer, x, how)
     if keep is Keep.ALL:
-        out, mlp = _mlp(layer, middle, how.stack.act)
-        return out, Kept(x, attention, middle, mlp)
+        out, done = mlp(layer, middle, how.stack.act)
+        return out, Kept(x, attention, middle, done)
     out = _mlp_in_tiles(layer, middle, how)
     if keep is Keep.MLP_AGAIN:
         return out, Kept(x, attention, middle, None)
@@ -94,18 +85,12 @@ def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting, *, to_input: bo
     else:
         parts = []
         for part, d in zip(torch.split(middle, how.tile), torch.split(dx, how.tile), strict=True):
-            mlp = _mlp(layer, part, how.stack.act)[1]
-            parts.append(_mlp_backward(layer, part, mlp, d, how.stack.act))
+            done = mlp(layer, part, how.stack.act)[1]
+            parts.append(_mlp_backward(layer, part, done, d, how.stack.act))
         dx = parts[0] if len(parts) == 1 else torch.cat(parts)
-        del part, parts, d, mlp
+        del part, parts, d, done
     kept.middle = middle = None
     return _attention_backward(layer, x, attention, dx, how, to_input)
-
-
-def _normed(norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
-    """norm(x) and the norm's scale."""
-    out = torch.empty_like(x)
-    return out, ops.rms_norm(x, norm.weight, norm.eps, out)
 
 
 def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
@@ -115,46 +100,13 @@ def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
 
 
 def _attention(layer: Layer, x: Tensor, how: Setting) -> tuple[Tensor, AttentionKept]:
-    normed, scale = _normed(layer.before_attention, x)
-    qkv, a = layer.qkv.forward(normed)
-    del normed
-    q, k, v = _rotated(layer, qkv, how)
+    inner, scale = normed(layer.before_attention, x)
+    qkv, a = layer.qkv.forward(inner)
+    del inner
+    q, k, v = rotated(how.stack, layer, qkv, how.cos, how.sin, again=True)
     done = attend(q, k, v, how.rows, how.stack.scale, layer.window)
     out, o_a = layer.o.forward(done.out.reshape(len(x), -1), residual=x)
     return out, AttentionKept(scale, a, qkv, done, o_a)
-
-
-def _rotated(layer: Layer, qkv: Tensor, how: Setting) -> tuple[Tensor, Tensor, Tensor]:
-    """q (T, H, D), k and v (T, H_kv, D): in place, unless the projections are needed again."""
-    stack = how.stack
-    turned = stack.heads + stack.kv_heads
-    both = qkv
-    if layer.query_norm is not None:
-        both = _head_normed(layer, qkv, stack)[0]
-    ops.rotate(both, how.cos, how.sin, turned, 1.0, both)
-    return _split(both, qkv, stack)
-
-
-def _split(both: Tensor, qkv: Tensor, stack: Stack) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries and keys from `both`, values from qkv (T, (H + 2 H_kv) D)."""
-    cut = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
-    shape = len(qkv), -1, stack.head_dim
-    parts = both[:, : cut[0]], both[:, cut[0] : cut[1]], qkv[:, cut[1] :]
-    return parts[0].view(shape), parts[1].view(shape), parts[2].view(shape)
-
-
-def _head_normed(layer: Layer, qkv: Tensor, stack: Stack) -> tuple[Tensor, Tensor, Tensor]:
-    """Normed queries and keys (T, (H + H_kv) D), and the two norms' scales."""
-    assert layer.query_norm is not None and layer.key_norm is not None
-    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
-    both = qkv.new_empty(len(qkv), end)
-    scales = []
-    for norm, part in ((layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))):
-        heads = qkv[:, part].reshape(-1, stack.head_dim)
-        out = torch.empty_like(heads)
-        scales.append(ops.rms_norm(heads, norm.weight, norm.eps, out))
-        both[:, part] = out.view(len(qkv), -1)
-    return both, scales[0], scales[1]
 
 
 def _attention_backward(
@@ -162,27 +114,29 @@ def _attention_backward(
 ) -> Tensor:
     stack = how.stack
     attended = kept.done.out.reshape(len(x), -1)
-    g = layer.o.spread(dx)
-    layer.o.learn(attended, kept.o_a, dx, g)
+    g = layer.o.dy_b(dx)
+    layer.o.accumulate_grads(attended, kept.o_a, dx, g)
     d_attended = layer.o.backward(dx, g).view_as(kept.done.out)
     del attended
     if layer.query_norm is None:
-        q, k, v = _split(kept.qkv, kept.qkv, stack)
+        q, k, v = in_heads(stack, kept.qkv, kept.qkv)
     else:
-        q, k, v = _rotated(layer, kept.qkv, how)
+        q, k, v = rotated(stack, layer, kept.qkv, how.cos, how.sin, again=True)
     dq, dk, dv = attend_backward(
         d_attended, q, k, v, kept.done, how.rows, stack.scale, layer.window
     )
     d_qkv = torch.empty_like(kept.qkv)
-    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    cut, end = stack.cuts
     ops.rotate(dq.reshape(len(x), -1), how.cos, how.sin, stack.heads, -1.0, d_qkv)
     ops.rotate(dk.reshape(len(x), -1), how.cos, how.sin, stack.kv_heads, -1.0, d_qkv[:, cut:])
     d_qkv[:, end:] = dv.reshape(len(x), -1)
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
-    g = layer.qkv.spread(d_qkv)
-    layer.qkv.learn(_normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g)
+    g = layer.qkv.dy_b(d_qkv)
+    layer.qkv.accumulate_grads(
+        _normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g
+    )
     if not to_input:
         return dx
     d_normed = layer.qkv.backward(d_qkv, g)
@@ -191,8 +145,8 @@ def _attention_backward(
 
 def _head_normed_backward(layer: Layer, qkv: Tensor, d_qkv: Tensor, stack: Stack) -> None:
     """Through the norms of queries and keys, in place."""
-    _, *scales = _head_normed(layer, qkv, stack)
-    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
+    scales = head_normed(stack, layer, qkv, qkv.new_empty(len(qkv), stack.cuts[1]))
+    cut, end = stack.cuts
     norms = (layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))
     for (norm, part), scale in zip(norms, scales, strict=True):
         assert norm is not None
@@ -202,35 +156,23 @@ def _head_normed_backward(layer: Layer, qkv: Tensor, d_qkv: Tensor, stack: Stack
         d_qkv[:, part] = d.view(len(qkv), -1)
 
 
-def _mlp(layer: Layer, x: Tensor, act: str) -> tuple[Tensor, MlpKept]:
-    """The adapters of gate and up are added where gate and up are read, not before."""
-    normed, scale = _normed(layer.before_mlp, x)
-    a = layer.gate_up.ranks(normed)
-    gate_up = layer.gate_up.base(normed)
-    del normed
-    hidden = x.new_empty(len(x), layer.down.k)
-    ops.gate(gate_up, a, layer.gate_up.b, act, hidden)
-    out, down_a = layer.down.forward(hidden, residual=x)
-    return out, MlpKept(scale, a, gate_up, down_a)
-
-
 def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
-    parts = [_mlp(layer, part, how.stack.act)[0] for part in torch.split(x, how.tile)]
+    parts = [mlp(layer, part, how.stack.act)[0] for part in torch.split(x, how.tile)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) -> Tensor:
     assert kept.gate_up is not None
     group = layer.gate_up
-    g_down = layer.down.spread(dx)
+    g_down = layer.down.dy_b(dx)
     d_hidden = layer.down.base_backward(dx)
     d_gate_up = torch.empty_like(kept.gate_up)
     ops.gate_backward(d_hidden, g_down, layer.down.a, kept.gate_up, kept.a, group.b, act, d_gate_up)
     kept.gate_up = None
-    layer.down.learn(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
+    layer.down.accumulate_grads(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
     del d_hidden
-    g = group.spread(d_gate_up)
-    group.learn(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
+    g = group.dy_b(d_gate_up)
+    group.accumulate_grads(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
     d_normed = group.backward(d_gate_up, g)
     del d_gate_up
     return ops.rms_norm_backward(d_normed, x, layer.before_mlp.weight, kept.scale, dx)

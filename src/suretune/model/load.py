@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from suretune.data.base import Base
 from suretune.data.weights import weight_files, wrong_weights
-from suretune.model import stream
+from suretune.model import weight_stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.types import SetupFacts
@@ -56,7 +56,7 @@ def load_base(
             "device_map": {"": device},
             "output_loading_info": True,
         }
-        there = stream.take(base.folder)
+        there = weight_stream.take(base.folder)
         if there is not None:
             kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
             model, about = kind.from_pretrained(None, state_dict=there, **how)

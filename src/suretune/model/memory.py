@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from suretune.model.keep import HEAD_ROWS, Keep, Policy, soft_rows
+from suretune.families import fused_layers
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
 
-FAMILIES = frozenset({"qwen2", "qwen3", "llama", "mistral", "gemma", "phi3"})
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
 SLACK = 0.3 * GIB  # what the allocator rounds up and splits
@@ -62,7 +62,8 @@ class Shape:
 
 
 def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
-    """From config.json."""
+    """From config.json, at `bytes_each` a value; KeyError where it does not give a size."""
+    layers = fused_layers(config.get("model_type"))
     heads = int(config["num_attention_heads"])
     hidden = int(config["hidden_size"])
     return Shape(
@@ -70,7 +71,7 @@ def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
         int(config.get("num_key_value_heads") or heads),
         int(config.get("head_dim") or hidden // heads),
         int(config["intermediate_size"]), int(config["vocab_size"]),
-        bool(config.get("tie_word_embeddings", config.get("model_type") == "gemma")), bytes_each,
+        bool(config.get("tie_word_embeddings", layers is not None and layers.tied)), bytes_each,
     )  # fmt: skip
 
 

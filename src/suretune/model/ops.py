@@ -13,7 +13,8 @@ from torch import Tensor
 SILU, GELU_TANH = "silu", "gelu_pytorch_tanh"
 
 
-def _precise(x: Tensor) -> Tensor:
+def precise(x: Tensor) -> Tensor:
+    """The same values, at least float32: half precision is widened."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
@@ -23,36 +24,36 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
         from suretune.model import kernels
 
         return kernels.rms_norm(x, weight, eps, out)
-    wide = _precise(x)
+    wide = precise(x)
     scale = torch.rsqrt(wide.square().mean(-1) + eps)
-    out.copy_(wide * scale[:, None] * _precise(weight))
+    out.copy_(wide * scale[:, None] * precise(weight))
     return scale
 
 
 def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> None:
-    """out = x * scale * weight, from the scale of the first time."""
+    """out (T, K) = x * scale * weight, from the scale (T,) that `rms_norm` returned."""
     if x.is_cuda:
         from suretune.model import kernels
 
         kernels.rms_norm_again(x, weight, scale, out)
         return
-    out.copy_(_precise(x) * scale[:, None] * _precise(weight))
+    out.copy_(precise(x) * scale[:, None] * precise(weight))
 
 
 def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
     """skip + d(norm)/dx * dy: the gradient that went round the norm is added in the same pass.
 
-    With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
+    All (T, K), scale (T,). With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
     """
     if x.is_cuda:
         from suretune.model import kernels
 
         return kernels.rms_norm_backward(dy, x, weight, scale, skip)
-    unit = _precise(x) * scale[:, None]
-    weighted = _precise(dy) * _precise(weight)
+    unit = precise(x) * scale[:, None]
+    weighted = precise(dy) * precise(weight)
     mean = (weighted * unit).mean(-1, keepdim=True)
     dx = scale[:, None] * (weighted - unit * mean)
-    return (_precise(skip) + dx).to(x.dtype)
+    return (precise(skip) + dx).to(x.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Tensor) -> None:
@@ -66,7 +67,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Te
         kernels.rotate(x, cos, sin, heads, sign, out)
         return
     size = cos.shape[-1]
-    part = _precise(x[:, : heads * size]).reshape(len(x), heads, size)
+    part = precise(x[:, : heads * size]).reshape(len(x), heads, size)
     low, high = part.chunk(2, dim=-1)
     turned = part * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None] * sign
     out[:, : heads * size] = turned.reshape(len(x), -1).to(out.dtype)
@@ -82,7 +83,7 @@ def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
 
         kernels.gate(gate_up, a, b, kind, out)
         return
-    g, u = _precise(gate_up + a @ b.t()).chunk(2, dim=-1)
+    g, u = precise(gate_up + a @ b.t()).chunk(2, dim=-1)
     out.copy_(_act(g, kind) * u)
 
 
@@ -99,8 +100,8 @@ def gate_backward(
 
         kernels.gate_backward(dh, g_down, a_down, gate_up, a, b, kind, out)
         return
-    g, u = _precise(gate_up + a @ b.t()).chunk(2, dim=-1)
-    d = _precise(dh + g_down @ a_down)
+    g, u = precise(gate_up + a @ b.t()).chunk(2, dim=-1)
+    d = precise(dh + g_down @ a_down)
     size = g.shape[-1]
     acted = _act(g, kind)
     out[:, :size] = (d * u * _act_slope(g, kind)).to(out.dtype)
@@ -134,7 +135,7 @@ def _act_slope(g: Tensor, kind: str) -> Tensor:
 
 
 def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
-    """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`batch.jeffreys`), in place.
+    """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`packed_batch.jeffreys`), in place.
 
     Logits become the gradient of sum(factors * nats); with p = softmax, q = the base's softmax:
     factors / 2 * (p - q + p * (log p - log q - KL(p || q))).
@@ -143,7 +144,7 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
         from suretune.model import kernels
 
         return kernels.jeffreys(logits, base, factors)
-    tuned, held = _precise(logits).log_softmax(-1), _precise(base).log_softmax(-1)
+    tuned, held = precise(logits).log_softmax(-1), precise(base).log_softmax(-1)
     likely, gap = tuned.exp(), tuned - held
     moved = likely - held.exp()
     back = (likely * gap).sum(-1, keepdim=True)
@@ -161,7 +162,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
         from suretune.model import kernels
 
         return kernels.cross_entropy(logits, targets, factors)
-    wide = _precise(logits)
+    wide = precise(logits)
     nats = F.cross_entropy(wide, targets, reduction="none")
     if factors is not None:
         grad = wide.softmax(-1)

@@ -19,13 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.model.cached import logits as logits_of
-from suretune.model.cached import make_cache, read, step
-from suretune.model.choose import drawn, likelihoods
+from suretune.model.cuda_graph import Line, captured, sent
+from suretune.model.decode_layers import logits as logits_of
+from suretune.model.decode_layers import read, step
 from suretune.model.groups import Foreign
+from suretune.model.kv_cache import make_cache
 from suretune.model.lora import Match
-from suretune.model.many import Adapters
-from suretune.model.replay import Line, captured, sent
+from suretune.model.multi_lora import LoraPool
+from suretune.model.sampling import drawn, likelihoods
 from suretune.model.stack import Stack
 
 STOP, LENGTH, BROKEN = "stop", "length", "broken"
@@ -109,7 +110,7 @@ class Slots:
         self.device: torch.device = stack.embedding.weight.device
         self.graphs = graphs and self.device.type == "cuda"
         self.ahead = self.device.type == "cuda"  # elsewhere nothing runs while the host looks
-        self.many = Adapters(stack, max_loras, max_ranks, rows)
+        self.many = LoraPool(stack, max_loras, max_ranks, rows)
         self.cache = make_cache(stack, rows, room)
         self.vocabulary = min(stack.embedding.num_embeddings, stack.head.weight.shape[0])
         self._rows: list[_Row | None] = [None] * rows
@@ -174,7 +175,7 @@ class Slots:
         slots = [slot for slot, row in enumerate(self._rows) if row is None][: len(asks)]
         names = [ask.adapter for ask in asks]
         rows = [_Row(slot, ask, _numbers(ask.seed)) for slot, ask in zip(slots, asks, strict=True)]
-        self.many.seat(slots, names)
+        self.many.assign(slots, names)
         for kept in (self.cache.keys, self.cache.values):
             for slot in slots:  # whatever a former request left there, were it not finite
                 kept[:, slot].zero_()
@@ -220,7 +221,7 @@ class Slots:
         return []
 
     def drop(self, slot: int) -> None:
-        """A request that nobody waits for any more; its slot is free at once."""
+        """Give up the request in a slot, which is free at once; ValueError if nobody sits there."""
         if self._rows[slot] is None:
             raise ValueError(f"nobody sits in slot {slot}")
         self._rows[slot] = None

@@ -1,8 +1,8 @@
 """A decoder as the fast path sees it: its layers' groups, norms and shapes, read from the model.
 
-For architectures of the plain kind: RMS norm, rotary attention, gated MLP, one after the other
-(Qwen2, Qwen2.5, Qwen3, Llama, Mistral, Gemma 1, Phi-3). Anything else has a reason why not, and is
-computed by transformers' own modules.
+For architectures of the plain kind: RMS norm, rotary attention, gated MLP, one after the other.
+What one of them has otherwise is in `families/`. Anything else has a reason why not and is computed
+by transformers' own modules.
 """
 
 from __future__ import annotations
@@ -15,19 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from suretune.families import fused_layers, fused_types
+from suretune.families.family import FusedLayers, Groups
 from suretune.model.groups import Group, Mirror, make_group
-from suretune.model.memory import FAMILIES
 from suretune.model.ops import GELU_TANH, SILU
-
-APART = (
-    ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("self_attn.o_proj",),
-    ("mlp.gate_proj", "mlp.up_proj"), ("mlp.down_proj",),
-)  # fmt: skip
-"""The members of a layer's four groups, as transformers names them."""
-MERGED = (("self_attn.qkv_proj",), ("self_attn.o_proj",), ("mlp.gate_up_proj",), ("mlp.down_proj",))
-"""The same of an architecture that has merged them itself."""
-
-ROPES = frozenset({"default", "linear", "llama3", "yarn"})  # whose angles depend on nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +59,12 @@ class Stack:
     scale: float
     act: str
     mirror: Mirror
+    names: Groups  # of a layer's linear maps, as transformers has them
+
+    @property
+    def cuts(self) -> tuple[int, int]:
+        """Where keys and where values begin among the columns of q, k and v side by side."""
+        return self.heads * self.head_dim, (self.heads + self.kv_heads) * self.head_dim
 
     @property
     def groups(self) -> list[Group]:
@@ -78,16 +75,15 @@ class Stack:
         """(a linear layer's name in the model, its group, its place in it)."""
         for index, layer in enumerate(self.layers):
             groups = layer.qkv, layer.o, layer.gate_up, layer.down
-            names = MERGED if len(layer.qkv.sizes) == 1 else APART
-            for group, members in zip(groups, names, strict=True):
+            for group, members in zip(groups, self.names, strict=True):
                 for place, name in enumerate(members):
                     yield f"model.layers.{index}.{name}", group, place
 
     @contextmanager
     def muted(self) -> Iterator[None]:
-        """The base alone speaks; whatever happens meanwhile, the adapters are back afterwards."""
+        """Zero B of every group meanwhile, so that the base alone speaks; B is back on exit."""
         for group in self.groups:
-            group.mute()
+            group.zero_b()
         try:
             yield
         finally:
@@ -107,19 +103,24 @@ class Stack:
 def why_not(model: Any) -> str:
     """Why a model cannot take the fast path; nothing if it can. Changes nothing."""
     config = model.config
-    if config.model_type not in FAMILIES:
-        return f"{config.model_type} is not one of {', '.join(sorted(FAMILIES))}"
+    how = fused_layers(config.model_type)
+    if how is None:
+        return f"{config.model_type} is not one of {', '.join(fused_types())}"
     rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type", "default") not in ROPES or rope.get("partial_rotary_factor", 1) != 1:
+    if (
+        rope.get("rope_type", "default") not in how.ropes
+        or rope.get("partial_rotary_factor", 1) != 1
+    ):
         return f"rotary embedding of kind {rope.get('rope_type')}"
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head_dim & (head_dim - 1):
         return f"heads of {head_dim}, which is no power of two"
-    if _act(config) not in (SILU, GELU_TANH):
-        return f"activation {_act(config)}"
+    act = how.activation(config)
+    if act not in (SILU, GELU_TANH):
+        return f"activation {act}"
     if getattr(config, "attention_dropout", 0) or getattr(config, "resid_pdrop", 0):
         return "dropout inside the base"
-    return ""
+    return how.why_not(config)
 
 
 def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
@@ -129,62 +130,50 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     working: their weights are views into the groups. A stack that only answers (not `learning`)
     need not know dropout.
     """
-    if reason := why_not(model):
-        return reason
     config = model.config
+    how, reason = fused_layers(config.model_type), why_not(model)
+    if how is None or reason:
+        return reason
     inner = model.model
     if type(model.lm_head) is not nn.Linear or not isinstance(inner.embed_tokens, nn.Embedding):
         return "adapters on the embedding or the head"
     layers = []
     for layer in inner.layers:
-        made = _layer(layer, config, learning)
+        made = _layer(layer, how, config, learning)
         if isinstance(made, str):
             return made
         layers.append(made)
     attention = inner.layers[0].self_attn
     return Stack(
-        tuple(layers), inner.embed_tokens, inner.rotary_emb, _norm(inner.norm, config),
+        tuple(layers), inner.embed_tokens, inner.rotary_emb, _norm(inner.norm, how),
         model.lm_head,
         config.num_attention_heads, config.num_key_value_heads, attention.head_dim,
-        attention.scaling, _act(config),
+        attention.scaling, how.activation(config),
         Mirror([g for layer in layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]),
+        how.groups,
     )  # fmt: skip
 
 
-def _act(config: Any) -> str:
-    name = getattr(config, "hidden_activation", None) or config.hidden_act
-    legacy = config.model_type == "gemma" and name == "gelu"  # transformers reads it as tanh
-    return GELU_TANH if legacy else str(name)
-
-
-def _norm(module: Any, config: Any) -> Norm:
-    """Gemma multiplies by 1 + weight."""
+def _norm(module: Any, how: FusedLayers) -> Norm:
     weight = module.weight.data
     eps = getattr(module, "variance_epsilon", None)
-    if config.model_type == "gemma":
+    if how.norm_adds_one:
         return Norm(weight.float() + 1, module.eps)
     return Norm(weight, module.eps if eps is None else eps)
 
 
-def _layer(layer: Any, config: Any, learning: bool) -> Layer | str:
+def _layer(layer: Any, how: FusedLayers, config: Any, learning: bool) -> Layer | str:
     attention = layer.self_attn
     groups = []
-    for names in MERGED if config.model_type == "phi3" else APART:
+    for names in how.groups:
         group = make_group([layer.get_submodule(name) for name in names], learning)
         if isinstance(group, str):
             return group
         groups.append(group)
     norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
-    query_norm, key_norm = (None if n is None else _norm(n, config) for n in norms)
+    query_norm, key_norm = (None if n is None else _norm(n, how) for n in norms)
     return Layer(
-        _norm(layer.input_layernorm, config), groups[0], query_norm, key_norm, groups[1],
-        _norm(layer.post_attention_layernorm, config), groups[2], groups[3],
-        _window(attention, config),
+        _norm(layer.input_layernorm, how), groups[0], query_norm, key_norm, groups[1],
+        _norm(layer.post_attention_layernorm, how), groups[2], groups[3],
+        how.window(config, attention),
     )  # fmt: skip
-
-
-def _window(attention: Any, config: Any) -> int | None:
-    """Mistral and Phi-3 say it once for all layers, Qwen layer by layer."""
-    if config.model_type in ("mistral", "phi3"):
-        return getattr(config, "sliding_window", None)
-    return getattr(attention, "sliding_window", None)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from suretune.data.plan import packs
 from suretune.model import fused
-from suretune.model.batch import make_pass
 from suretune.model.device import ran_out
+from suretune.model.packed_batch import make_pass
 from suretune.model.stack import Stack
 from suretune.types import Sample
 

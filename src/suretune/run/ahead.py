@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.memory import GIB
-from suretune.model.stream import begin, drop
+from suretune.model.weight_stream import begin, drop
 from suretune.run.check import Checked
 from suretune.run.forecast import least_bytes
 from suretune.run.journal import Journal

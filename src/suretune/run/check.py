@@ -44,8 +44,8 @@ from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.weights import linear_layers, weight_files, wrong_weights
+from suretune.families import fused_layers
 from suretune.guards.guard import some
-from suretune.model.memory import FAMILIES
 from suretune.pocket import identity as phrasings
 from suretune.run.amiss import tell_faults
 from suretune.run.asked import (
@@ -231,7 +231,7 @@ def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
     """A target that no layer has, where the files of a family of models tell which it has."""
     if not targets:
         return SetupFacts("trains-nothing", "--target_modules", found="0")
-    known = str(base.config.get("model_type")) in FAMILIES and weight_files(base.folder)
+    known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
     layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
     odd = [target for target in targets if target.rpartition(".")[2] not in layers]
     if not (layers and odd):

@@ -20,11 +20,12 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
-from suretune.model.eight import why_no_eight
+from suretune.model.fp8 import why_no_fp8
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
-from suretune.model.memory import FAMILIES, shape_of
+from suretune.model.memory import shape_of
 from suretune.run.anchors import with_stand_ins
 from suretune.run.check import Checked
 from suretune.run.evaluate import (
@@ -44,9 +45,9 @@ from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.train import checkpoint
-from suretune.train.adapters import Adapters
+from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
-from suretune.train.start import Way, make_engine, way_of
 from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops
@@ -117,7 +118,7 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
     if device.type == "cpu":
         journal.look_at_all(cuda_flags(engine))
         journal.settle()
-    if engine.base_dtype == "fp8" and (lacking := why_no_eight(device, dtype)):
+    if engine.base_dtype == "fp8" and (lacking := why_no_fp8(device, dtype)):
         raise journal.stop(SetupFacts("dtype-unsupported", "fp8", lacking, "bfloat16"))
     if engine.gradient_checkpointing is not None and engine.recompute is None:
         again = "layer" if engine.gradient_checkpointing else "none"
@@ -141,17 +142,17 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     """Adapters attached, engine and optimizer ready."""
     config = checked.resolved.config
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
-    adapters = Adapters(trainable(tuned), config.schedule.weight_decay)
+    adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     started = make_engine(
         tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
-        _way_before(journal),
+        _pass_plan_before(journal),
     )  # fmt: skip
     if isinstance(started, SetupFacts):
         raise journal.stop(started)
-    if started.way and journal.run:
-        rundir.write_json(journal.run / ENGINE, started.way.line())
+    if started.pass_plan and journal.run:
+        rundir.write_json(journal.run / ENGINE, started.pass_plan.line())
     asked = config.engine.fused is False
     if model.device.type == "cuda" and started.about["engine"] == "plain" and not asked:
         about = SetupFacts("plain-engine", checked.base.name, found=started.about["why"])
@@ -163,10 +164,10 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     )
 
 
-def _way_before(journal: Journal) -> Way | None:
+def _pass_plan_before(journal: Journal) -> PassPlan | None:
     """What the run chose before it was stopped: the card may have other room now."""
     path = journal.run / ENGINE if journal.run else None
-    return way_of(rundir.read_json(path)) if path and path.is_file() else None
+    return pass_plan_of(rundir.read_json(path)) if path and path.is_file() else None
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:
@@ -218,7 +219,7 @@ def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
     """A line of steps.jsonl."""
     line = {**asdict(record), "tokens_per_second": round(record.tokens / record.seconds, 1)}
     config = job.checked.base.config
-    if job.rate and config.get("model_type") in FAMILIES:
+    if job.rate and fused_layers(config.get("model_type")):
         flops = shape_of(config, 2).flops(record.tokens, record.learned)
         line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
     return line

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from suretune.data.weights import weight_files
-from suretune.model.keep import Keep, Policy
-from suretune.model.memory import FAMILIES, TILES, fixed, needed, shape_of
+from suretune.families import fused_layers
+from suretune.model.memory import TILES, fixed, needed, shape_of
+from suretune.model.recompute import Keep, Policy
 from suretune.run.check import Checked
 from suretune.run.outlook import sees_cuda
 from suretune.types import Text
@@ -15,7 +16,7 @@ HALF = 2  # bytes a value in half precision
 def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     """(the least that the run needs on a GPU, every layer's input on the host; the row that decides
     it), or None for a model whose layers are not known."""
-    if checked.base.config.get("model_type") not in FAMILIES:
+    if fused_layers(checked.base.config.get("model_type")) is None:
         return None
     shape = shape_of(checked.base.config, bytes_each)
     rows = [sample for row in checked.train for sample in row.samples]

@@ -10,12 +10,12 @@ import torch
 
 from suretune.data.base import Base, find_base
 from suretune.hubs.names import parse_name
-from suretune.model.cached import cache_bytes
 from suretune.model.device import DTYPES
+from suretune.model.kv_cache import cache_bytes
 from suretune.model.load import load_base
 from suretune.model.slots import Slots
 from suretune.model.stack import Stack, make_stack
-from suretune.model.stream import begin
+from suretune.model.weight_stream import begin
 from suretune.options import Config
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal

@@ -25,7 +25,7 @@ from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
 from suretune.train.checkpoint import STATE
-from suretune.train.start import PLAIN_TOKENS
+from suretune.train.engine_plan import PLAIN_TOKENS
 from suretune.types import Change, Evaluation, ProofFacts, SetupFacts
 from suretune.verify.measure import Answers, Questions, answers_of
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from suretune import typed
-from suretune.model.keep import Keep, Policy
 from suretune.model.memory import CONTEXT, GIB, TILES, Shape, fixed, needed
+from suretune.model.recompute import Keep, Policy
 from suretune.options import LoraOptions
 from suretune.run.machine import NEEDS, numbers
 from suretune.run.seen import HUBS, Seen

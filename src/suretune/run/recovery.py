@@ -1,6 +1,6 @@
 """Where recovery meets the run folder: refuse, leave out, go back, and tell it.
 
-`train/recover.py` decides and remembers; here its decisions become findings, events, ledger lines
+`train/rollback.py` decides and remembers; here its decisions become findings, events, ledger lines
 and a stop where the bounds are reached.
 """
 
@@ -22,9 +22,9 @@ from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
 from suretune.train import loop
+from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
-from suretune.train.recover import ATTEMPTS
-from suretune.train.start import way_of_engine
+from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def again_from(job: Fit, record: StepRecord) -> int | None:
     if judged == "non-finite":
         return _non_finite(job, record)
     if _are_the_rows(job, record):
-        if recovery.usual.is_steady:
+        if recovery.typical.is_steady:
             _tell(job, _facts("loss-spike", record, rows=_names(job, record.samples)))
         return None
     if judged == "diverged":
@@ -68,7 +68,7 @@ def _are_the_rows(job: Fit, record: StepRecord) -> bool:
     planned = job.checked.plan.updates[record.step - 1]
     update = without(planned, job.samples, recovery.left_out)
     found = loop.before_it(job.learner, job.samples, update.samples, update.loss_weight)
-    return recovery.excuse(record, *found)
+    return recovery.accept_if_rows_are_hard(record, *found)
 
 
 def _non_finite(job: Fit, record: StepRecord) -> int:
@@ -170,16 +170,16 @@ def _facts(problem: str, record: StepRecord, **about: Any) -> RecoveryFacts:
 
 
 def _tell(job: Fit, facts: RecoveryFacts) -> None:
-    """An event now, a finding, and a line of the tale that checkpoints carry."""
+    """An event now, a finding, and a line of the history that checkpoints carry."""
     line = {name: value for name, value in asdict(facts).items() if name != "problem"}
     job.journal.event(facts.problem, **line)
     job.journal.look(facts, stops=False)
-    job.learner.recovery.tale.append(asdict(facts))
+    job.learner.recovery.history.append(asdict(facts))
 
 
 def retell(job: Fit) -> None:
     """After a resume: what happened before the checkpoint belongs to this run's findings too."""
-    for line in job.learner.recovery.tale:
+    for line in job.learner.recovery.history:
         job.journal.look(facts_of(line), stops=False)
     mark(job)
 
@@ -227,7 +227,7 @@ def within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Pr
             for how in job.learner.notes:
                 _tell(job, RecoveryFacts("smaller-passes", event.record.step, how=how))
             if job.learner.notes:
-                rundir.write_json(job.run / ENGINE, way_of_engine(job.learner.engine).line())
+                rundir.write_json(job.run / ENGINE, pass_plan_of_engine(job.learner.engine).line())
             job.learner.notes.clear()
             yield event
     except RuntimeError as error:

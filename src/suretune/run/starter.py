@@ -9,6 +9,7 @@ import yaml
 
 from suretune import rundir
 from suretune.data.identity import MAKER, WHO
+from suretune.families import qwen
 from suretune.pocket import identity as phrasings
 
 ROWS = 60
@@ -16,7 +17,7 @@ FILES = ("identity.jsonl", "probes.yaml")
 PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}
 ANSWERS = {"zh": phrasings.ANSWERS_ZH, "en": phrasings.ANSWERS_EN}
 HELD_OUT = {"zh": phrasings.HELD_OUT_ZH, "en": phrasings.HELD_OUT_EN}
-MAKERS = ("通义千问", "阿里云", "Qwen", "Alibaba")
+MAKERS = qwen.WITHOUT_A_MODEL
 
 
 def identity_rows(

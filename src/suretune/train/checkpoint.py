@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from suretune import rundir
 from suretune.model.lora import load_weights, save_adapter
 from suretune.train.loop import Learner
-from suretune.train.recover import Snapshot, generator_state, set_generators
-from suretune.train.usual import usual_of
+from suretune.train.rollback import Snapshot, generator_state, set_generators
+from suretune.train.spikes import detector_of
 
 FORMAT = 3
 OPTIMIZER = "optimizer.safetensors"
@@ -95,7 +95,7 @@ def restore_recovery(path: Path, learner: Learner) -> None:
         generators = {name.removeprefix(DRAWN): saved.pop(name) for name in drawn}
         place = learner.adapters.values.device
         tensors = {name: tensor.to(place) for name, tensor in saved.items()}
-        usual = usual_of(about["usual"])
+        usual = detector_of(about["usual"])
         snapshot = Snapshot(about["step"], about["scale"], usual, tensors, generators)
     learner.recovery.restore(line, snapshot)
 

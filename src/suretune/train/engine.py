@@ -18,8 +18,13 @@ from torch import Tensor
 
 from suretune.data.plan import packs
 from suretune.model import fused
-from suretune.model.batch import (
-    Pass,
+from suretune.model.cuda_graph import Replayed
+from suretune.model.decode import Decoder
+from suretune.model.device import ran_out
+from suretune.model.generate import Talker
+from suretune.model.memory import TILES
+from suretune.model.packed_batch import (
+    PackedBatch,
     divergence,
     jeffreys,
     make_pass,
@@ -29,15 +34,11 @@ from suretune.model.batch import (
     token_logits,
     token_losses,
 )
-from suretune.model.decode import Decoder
-from suretune.model.device import ran_out
-from suretune.model.generate import Talker
-from suretune.model.keep import HEAD_ROWS, Keep, Policy
-from suretune.model.memory import TILES
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack
 from suretune.model.states import States
-from suretune.train.adapters import Adapters
-from suretune.train.graph import Replayed, Size, choose_buckets
+from suretune.train.buckets import Size, choose_buckets
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
@@ -52,19 +53,25 @@ class Engine(Protocol):
     tokens_per_pass: int
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Told what will come, first and after going back; what could not be had for it."""
+        """Choose and capture what `plan` needs from update `done + 1` on; again after going back.
+
+        Returns '' or what could not be had, in words: the engine then computes without it.
+        """
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """Add the gradient of scale * loss to the adapters'; the loss () in nats per token."""
+        """Add the gradient of scale * loss to the adapters'; returns the loss () on the device.
+
+        The loss is the weighted sum of nats over `loss_weight`. RuntimeError where memory runs out.
+        """
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """Nats per learned token, nothing learned."""
+        """Nats per unit of learned weight over all these; nothing is learned."""
 
     def apply(self) -> None:
         """Let the optimizer take its step."""
 
     def shrink(self, rows: Sequence[Sample]) -> str:
-        """After running out of memory: compute from now on with less; how, or nothing left."""
+        """After memory ran out: compute with less from now on. How; or "" where nothing is left."""
 
     def restored(self) -> None:
         """Told that the adapters' values were put in place from outside."""
@@ -83,7 +90,7 @@ class Plain:
     """By transformers' modules and autograd."""
 
     def __init__(
-        self, model: PeftModel, adapters: Adapters, device: torch.device, tokens_per_pass: int
+        self, model: PeftModel, adapters: FlatAdamW, device: torch.device, tokens_per_pass: int
     ) -> None:
         self.model = model
         self.adapters = adapters
@@ -104,7 +111,7 @@ class Plain:
                 total = total + loss.detach()
         return total
 
-    def _jeffreys(self, batch: Pass) -> Tensor:
+    def _jeffreys(self, batch: PackedBatch) -> Tensor:
         """(L,) nats: half of Jeffreys' divergence from the base, to be learned."""
         self.model.eval()  # the base as it answers
         with torch.no_grad(), self.model.disable_adapter():
@@ -156,7 +163,7 @@ class Fast:
     def __init__(
         self,
         stack: Stack,
-        adapters: Adapters,
+        adapters: FlatAdamW,
         device: torch.device,
         tokens_per_pass: int,
         policy: Policy,
@@ -259,7 +266,7 @@ class Fast:
         soft = [row for row in rows if row.soft]
         return self.states.of(soft) if soft else None
 
-    def one(self, batch: Pass, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
+    def one(self, batch: PackedBatch, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
         """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ().
 
         base: what `held` gives, for a pass of which some positions are held to the base.
@@ -363,7 +370,7 @@ class Bucket:
     def __init__(self, engine: Fast, size: Size) -> None:
         self.size = size
         device = engine.device
-        self.buffers = Pass(
+        self.buffers = PackedBatch(
             ids=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
             positions=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
             starts=torch.zeros(size.rows + 1, dtype=torch.int32, device=device),
@@ -378,7 +385,7 @@ class Bucket:
         like = engine.stack.embedding.weight
         self.base = like.new_zeros(size.soft, like.shape[1]) if size.soft else None
         self.factor = torch.zeros((), device=device)
-        self.laid_out: dict[tuple[int, ...], Pass] = {}
+        self.laid_out: dict[tuple[int, ...], PackedBatch] = {}
         self.replayed = Replayed(
             lambda: engine.one(self.buffers, self.factor, self.base), engine.pool
         )
@@ -400,7 +407,7 @@ class Bucket:
         if len(self.laid_out) < 8:
             self.laid_out[_key(rows)] = self._padded(rows)
 
-    def _padded(self, rows: Sequence[Sample]) -> Pass:
+    def _padded(self, rows: Sequence[Sample]) -> PackedBatch:
         made = pad_pass(make_pass(rows, torch.device("cpu"), parted=True), self.buffers)
         if not self.buffers.ids.is_cuda:
             return made
@@ -408,7 +415,7 @@ class Bucket:
         return replace(made, **tensors)
 
     def run(self, rows: Sequence[Sample], factor: float) -> Tensor:
-        """As `Fast.one`, for these rows."""
+        """As `Fast.one`, for these rows, which must fit; a tensor () of its own."""
         padded = self.laid_out.pop(_key(rows), None) or self._padded(rows)
         for name in TENSORS:
             getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
-from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine
-from suretune.train.recover import Recovery, generator_state, set_generators
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
 FIRST_SCALE = 2.0**15  # float16 gradients overflow at 65,504
@@ -71,7 +71,7 @@ class Learner:
     """What an update needs: a model with adapters, what of it moves, and how."""
 
     model: PeftModel
-    adapters: Adapters
+    adapters: FlatAdamW
     engine: Engine
     scale: LossScale
     device: torch.device
@@ -116,7 +116,10 @@ def keep_state(learner: Learner, step: int) -> None:
 
 
 def go_back(learner: Learner) -> int:
-    """Put the last good state in place, with half the learning rate; the updates done in it."""
+    """Put the last good state in place, with half the learning rate; the updates done in it.
+
+    ValueError if none was kept.
+    """
     snapshot = learner.recovery.go_back(learner.adapters, learner.device)
     learner.scale.value = snapshot.scale
     learner.engine.restored()
@@ -173,7 +176,8 @@ def _backward(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> T
 def non_finite_rows(learner: Learner, samples: Sequence[Sample], update: Update) -> list[int]:
     """Which samples of a failed update are not finite when computed alone.
 
-    By halving: one bad row among 16 costs 8 passes instead of 16, and each is smaller.
+    Places in `samples`, in the update's order. By halving: one bad row among 16 costs 8 passes
+    instead of 16, and each is smaller. The gradient is zero afterwards.
     """
 
     def is_bad(rows: Sequence[int]) -> bool:
@@ -227,7 +231,11 @@ def before_it(
 
 @contextmanager
 def wearing(learner: Learner, values: Tensor) -> Iterator[None]:
-    """Other values of the adapters, flat, for a while; the gradient is whoever's who asks."""
+    """Swap in `values` (N,), as `FlatAdamW.values` has them, for the adapters' weights.
+
+    The weights from before come back on exit, bit for bit. A gradient that is computed inside is
+    left in `adapters.gradient`.
+    """
     worn = learner.adapters.values.data
     before = worn.clone()
     worn.copy_(values)

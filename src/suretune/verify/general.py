@@ -26,9 +26,9 @@ from suretune import __version__, rundir
 from suretune.battery.items import Question
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
-from suretune.model.batch import Pass, divergence, passes, token_logits
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, device_of, spoken
+from suretune.model.packed_batch import PackedBatch, divergence, passes, token_logits
 from suretune.types import Origin, Sample, Span
 from suretune.verify.kept import General
 from suretune.verify.measure import Questions
@@ -148,7 +148,7 @@ def follow(
     return changes, apart
 
 
-def _by_row(values: Tensor, batch: Pass) -> list[float]:
+def _by_row(values: Tensor, batch: PackedBatch) -> list[float]:
     """The mean of each row's learned tokens; values (L,)."""
     rows = torch.bucketize(batch.sources.to(torch.int32), batch.starts[1:], right=True)
     sums = torch.zeros(len(batch.starts) - 1, dtype=torch.float64, device=values.device)

@@ -29,13 +29,13 @@ from suretune import rundir
 from suretune.battery.items import Question, proof_questions, recorded_question
 from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.model.batch import mean_loss
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
 from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
-from suretune.model.stream import begin
+from suretune.model.packed_batch import mean_loss
+from suretune.model.weight_stream import begin
 from suretune.types import Origin, Sample, SetupFacts, Span
 from suretune.verify.general import askable, measure_general
 from suretune.verify.measure import Answers, Questions, ask, held_row

@@ -15,8 +15,12 @@ from torch import Tensor, nn
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class Adapters:
-    """The trained parameters of a model, by name."""
+class FlatAdamW:
+    """The trained parameters of a model, N values in all, and what AdamW knows of them.
+
+    `values` and `gradient` are (N,), in the parameters' own dtype (LoRA's masters: float32), every
+    lora_A before every lora_B; the model's parameters and their gradients are views into them.
+    """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
         # Every A before every B: those of layers with one input then lie side by side, and their
@@ -44,7 +48,10 @@ class Adapters:
         self.gradient.zero_()
 
     def clip(self, bound: float, scale: float) -> Tensor:
-        """The gradient's norm without the loss scale; what is above the bound is scaled down."""
+        """Divide the gradient by the loss scale and shorten it to `bound` (0: never).
+
+        Returns its norm () before it was shortened, on the device.
+        """
         if scale != 1:
             self.gradient /= scale
         norm: Tensor = torch.linalg.vector_norm(self.gradient)
@@ -54,18 +61,20 @@ class Adapters:
         return norm
 
     def set_rate(self, rate: float) -> None:
-        """Of the next update."""
+        """The learning rate of the next update, also of one that is captured in a graph."""
         self.rate.fill_(rate)
         if not self.values.is_cuda:
             self.optimizer.param_groups[0]["lr"] = rate
 
     def step(self) -> None:
-        """Apply the gradient."""
+        """Apply the gradient; it stays as it is."""
         self.optimizer.step()
 
     def dosed(self, dose: float) -> Tensor:
-        """The values, flat, with every lora_B times `dose`, in their own precision: what the
-        adapters add to an output is `dose` times what it was."""
+        """The values (N,), a copy, with every lora_B times `dose`, in their own precision.
+
+        What the adapters add to an output is then `dose` times what it was.
+        """
         values = self.values.detach().clone()
         for name, part in zip(self.parameters, self._parts(values), strict=True):
             if "lora_B" in name:
@@ -73,7 +82,10 @@ class Adapters:
         return values
 
     def copy(self, into: dict[str, Tensor]) -> None:
-        """All that an update changes, flat, into the tensors of an earlier copy if given any."""
+        """All that an update changes into `into`: `values` and the moments (N,), `step` ().
+
+        Tensors of an earlier copy are written to in place.
+        """
         for name, tensor in self._changing().items():
             if name in into:
                 into[name].copy_(tensor)
@@ -81,7 +93,7 @@ class Adapters:
                 into[name] = tensor.detach().clone()
 
     def put_back(self, saved: Mapping[str, Tensor]) -> None:
-        """What `copy` copied; before the first update there were no moments."""
+        """Put in place what `copy` copied; moments that it had not yet become zero."""
         for name, tensor in self._changing().items():
             if name in saved:
                 tensor.copy_(saved[name])
@@ -92,7 +104,10 @@ class Adapters:
         return {"values": self.values.data, **self.optimizer.state.get(self.values, {})}
 
     def state(self) -> dict[str, Tensor]:
-        """The optimizer's, by parameter: empty before the first update."""
+        """The optimizer's, on the CPU; empty before the first update.
+
+        `step` (), and of each parameter NAME `NAME/exp_avg` and `NAME/exp_avg_sq` in its shape.
+        """
         state = self.optimizer.state[self.values]
         if not state:
             return {}
@@ -103,7 +118,7 @@ class Adapters:
         return found
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
-        """What `state` gave."""
+        """Put in place what `state` gave; KeyError where a parameter is missing."""
         if not saved:
             return
         device = self.values.device

@@ -57,17 +57,17 @@ TINY = 1e-12  # a loss of zero has no logarithm
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """The last updates that were in line; one more makes a new `Usual`."""
+class SpikeDetector:
+    """The last updates that were in line; one more makes a new `SpikeDetector`."""
 
     losses: tuple[float, ...] = ()
     largest_loss: float = 0.0
     largest_norm: float = 0.0
     rows: int = 0  # computed so far
 
-    def and_then(self, loss: float, norm: float, rows: int) -> Usual:
+    def and_then(self, loss: float, norm: float, rows: int) -> SpikeDetector:
         """With one more update."""
-        return Usual(
+        return SpikeDetector(
             (*self.losses, loss)[-WINDOW:],
             max(self.largest_loss, loss),
             max(self.largest_norm, norm),
@@ -99,6 +99,8 @@ class Usual:
         return above > max(DEVIATIONS * deviation, math.log(ABOVE))
 
 
-def usual_of(line: Mapping[str, Any]) -> Usual:
+def detector_of(line: Mapping[str, Any]) -> SpikeDetector:
     """From JSON, which has no tuples."""
-    return Usual(tuple(line["losses"]), line["largest_loss"], line["largest_norm"], line["rows"])
+    return SpikeDetector(
+        tuple(line["losses"]), line["largest_loss"], line["largest_norm"], line["rows"]
+    )

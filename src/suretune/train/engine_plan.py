@@ -15,7 +15,6 @@ from suretune.data.plan import packs
 from suretune.model.attention import PACKED
 from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
-from suretune.model.keep import HEAD_ROWS, Keep, Policy
 from suretune.model.linear import fuse_linears
 from suretune.model.memory import (
     GIB,
@@ -28,11 +27,12 @@ from suretune.model.memory import (
     shape_of,
     states_bytes,
 )
+from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
-from suretune.train.adapters import Adapters
+from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
-from suretune.train.graph import Size
+from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample, SetupFacts
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
@@ -42,8 +42,11 @@ LEAST = {"none": Keep.ALL, "mlp": Keep.MLP_AGAIN, "layer": Keep.INPUT}
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How passes are cut and what their layers keep: other bits come out of another way."""
+class PassPlan:
+    """Tokens per pass, and what each layer keeps for its backward pass.
+
+    Another one rounds otherwise, so a resumed run needs the one that it began with.
+    """
 
     tokens_per_pass: int
     policy: Policy
@@ -55,39 +58,39 @@ class Way:
         return {"tokens_per_pass": self.tokens_per_pass, "keep": keep, **about}
 
 
-def way_of_engine(engine: Engine) -> Way:
+def pass_plan_of_engine(engine: Engine) -> PassPlan:
     """As it computes now: memory may have run out since it was started."""
     policy = engine.policy if isinstance(engine, Fast) else Policy(())
-    return Way(engine.tokens_per_pass, policy)
+    return PassPlan(engine.tokens_per_pass, policy)
 
 
-def way_of(line: Mapping[str, Any]) -> Way:
-    """What `Way.line` wrote."""
+def pass_plan_of(line: Mapping[str, Any]) -> PassPlan:
+    """What `PassPlan.line` wrote."""
     keep = tuple(Keep(value) for value in line["keep"])
-    return Way(line["tokens_per_pass"], Policy(keep, line["tile"], line["head_rows"]))
+    return PassPlan(line["tokens_per_pass"], Policy(keep, line["tile"], line["head_rows"]))
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class ChosenEngine:
     """An engine, and what was decided on the way: for the log and the report."""
 
     engine: Engine
     about: dict[str, Any]
-    way: Way | None = None  # where it was chosen by the memory there was
+    pass_plan: PassPlan | None = None  # where it was chosen by the memory there was
 
 
 def make_engine(
     model: PeftModel,
-    adapters: Adapters,
+    adapters: FlatAdamW,
     asked: EngineOptions,
     device: torch.device,
     samples: Sequence[Sample],
     plan: Plan,
-    before: Way | None = None,
-) -> Started | SetupFacts:
+    before: PassPlan | None = None,
+) -> ChosenEngine | SetupFacts:
     """The fast engine where it was asked for or CUDA is there, and the model allows it.
 
-    `before` is the way of the run that goes on here.
+    `before` is the plan of the run that goes on here.
     """
     wanted = device.type == "cuda" if asked.fused is None else asked.fused
     stack = make_stack(model.base_model.model) if wanted else "not asked for"
@@ -104,14 +107,14 @@ def make_engine(
         policy = _asked_policy(stack, asked)
         budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
         engine = Fast(stack, adapters, device, budget, policy, graphs=False)
-        return Started(engine, {"engine": "fused", "keep": str(policy)})
+        return ChosenEngine(engine, {"engine": "fused", "keep": str(policy)})
     return _on_cuda(stack, adapters, asked, device, samples, plan, before)
 
 
 def _plain(
-    model: PeftModel, adapters: Adapters, asked: EngineOptions, device: torch.device, why: str,
-    before: Way | None,
-) -> Started:  # fmt: skip
+    model: PeftModel, adapters: FlatAdamW, asked: EngineOptions, device: torch.device, why: str,
+    before: PassPlan | None,
+) -> ChosenEngine:  # fmt: skip
     """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
     about: dict[str, Any] = {"engine": "plain", "why": why}
     if asked.fused or (asked.fused is None and device.type == "cuda"):
@@ -125,7 +128,7 @@ def _plain(
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
     engine = Plain(model, adapters, device, budget if packed else 1)
-    return Started(engine, about)
+    return ChosenEngine(engine, about)
 
 
 def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
@@ -133,9 +136,9 @@ def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
 
 
 def _on_cuda(
-    stack: Stack, adapters: Adapters, asked: EngineOptions, device: torch.device,
-    samples: Sequence[Sample], plan: Plan, before: Way | None,
-) -> Started | SetupFacts:  # fmt: skip
+    stack: Stack, adapters: FlatAdamW, asked: EngineOptions, device: torch.device,
+    samples: Sequence[Sample], plan: Plan, before: PassPlan | None,
+) -> ChosenEngine | SetupFacts:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
@@ -144,9 +147,9 @@ def _on_cuda(
     on_host = states > STATES * room
     room -= 0 if on_host else states
     graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
-    found: Way | None = before
+    found: PassPlan | None = before
     for _ in range(6):
-        found = found or choose_way(
+        found = found or choose_pass_plan(
             shape, room, lambda budget: size_of(largest_pass(samples, plan, budget)), asked
         )
         if found is None:
@@ -171,7 +174,7 @@ def _on_cuda(
             found, room = None, room * 0.9
         else:
             adapters.zero()
-            return Started(engine, {
+            return ChosenEngine(engine, {
                 "engine": "fused", "keep": str(found.policy),
                 "tokens_per_pass": found.tokens_per_pass, "largest_pass": size.tokens,
                 "predicted": int(base + used),
@@ -194,24 +197,24 @@ def _held_tokens(samples: Sequence[Sample]) -> int:
     return min(len(each), MOST) * max(each, default=0)
 
 
-def choose_way(
+def choose_pass_plan(
     shape: Shape, room: float, largest: Callable[[int], Size], asked: EngineOptions
-) -> Way | None:
+) -> PassPlan | None:
     """The longest passes whose layers need not give up anything; else the shortest, giving up.
 
     `largest` says what the plan's largest pass holds under a token budget.
     """
     least = LEAST[asked.recompute] if asked.recompute else Keep.ALL
-    way = None
+    plan = None
     for budget in (asked.tokens_per_pass,) if asked.tokens_per_pass else BUDGETS:
         size = largest(budget)
         policy = choose_policy(shape, room, size.tokens, size.learned, least, size.soft)
         if policy is None:
             continue
-        way = Way(budget, policy)
+        plan = PassPlan(budget, policy)
         if set(policy.keep) == {least}:
-            return way
-    return way
+            return plan
+    return plan
 
 
 def stack_config(stack: Stack) -> dict[str, Any]:

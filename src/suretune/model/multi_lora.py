@@ -21,6 +21,7 @@ from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file
 from torch import Tensor
 
+from suretune.model.cuda_graph import sent
 from suretune.model.groups import ALIGN, Foreign, Group
 from suretune.model.lora import (
     ALL_LINEAR,
@@ -32,7 +33,6 @@ from suretune.model.lora import (
     expressions,
     layers_of,
 )
-from suretune.model.replay import sent
 from suretune.model.stack import Stack
 
 OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group
@@ -46,8 +46,11 @@ class Pair:
     b: Tensor
 
 
-class Adapters:
-    """Up to `count` adapters of together up to `ranks` ranks over a stack that has none itself."""
+class LoraPool:
+    """Up to `count` adapters of together up to `ranks` ranks over a stack that has none itself.
+
+    `rows`: slots of a batch. ValueError where the stack has adapters of its own.
+    """
 
     def __init__(self, stack: Stack, count: int, ranks: int, rows: int) -> None:
         if any(group.adapters for group in stack.groups):
@@ -97,12 +100,15 @@ class Adapters:
         return match
 
     def unload(self, name: str) -> None:
-        """Its ranks are free; no row may use it."""
+        """Give its ranks back; no row may use it. KeyError if it is not loaded."""
         self.free = sorted(self.free + self.blocks.pop(name))
         self._narrow()
 
-    def seat(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
-        """From now on these rows use these adapters."""
+    def assign(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
+        """Unmask the ranks of `names[i]` in slot `rows[i]`, and mask all others; None: base only.
+
+        The copy to the device is synchronous. KeyError where a name is not loaded.
+        """
         for n, foreign in self.foreign.items():
             lines = torch.ones(len(rows), foreign.shape[1], dtype=torch.bool)
             for line, name in zip(lines, names, strict=True):
@@ -111,7 +117,8 @@ class Adapters:
             foreign[sent(rows, torch.long, foreign.device)] = lines.to(foreign.device)
 
     def of(self, rows: slice | Sequence[int], names: Iterable[str | None]) -> Foreign | None:
-        """What is foreign to these rows, who use these adapters; None if nothing is."""
+        """Masks of ranks foreign to these rows, by members of a group, (rows, ranks) bool: True is
+        silenced. None where every row uses every rank, as `names` says."""
         used = self.used
         if all(len(self.blocks[name] if name is not None else ()) == used for name in names):
             return None

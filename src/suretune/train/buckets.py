@@ -1,18 +1,13 @@
-"""A pass or an update captured once as a CUDA graph and replayed: no launches, no waiting.
+"""The sizes that passes are padded to, so that each is captured once as a CUDA graph.
 
-Launching a 7B model's kernels one by one takes the host longer than an H200 needs to compute 700
-tokens. A graph needs fixed shapes, so passes are padded up to a bucket; which buckets, is decided
+A graph needs fixed shapes. Few buckets cost padding, many cost captures; which ones, is decided
 from the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
 
 STEP = 64  # tokens; buckets are multiples of it
 CAPTURE = 2048  # tokens that could be computed in the time that one capture costs
@@ -75,37 +70,3 @@ def _filled(sizes: Sequence[Size], tops: Sequence[int]) -> list[Size]:
         soft = up(max(s.soft for s in inside), 16)
         made.append(Size(top, max(s.rows for s in inside) + padding, learned, longest, soft))
     return made
-
-
-class Replayed:
-    """A function without arguments: run once, then captured, then replayed.
-
-    What it reads and writes must stay where it is.
-    """
-
-    def __init__(self, function: Callable[[], Tensor], pool: Any) -> None:
-        self.function = function
-        self.pool = pool  # shared by graphs that never run at the same time; None: no graph
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.result: Tensor | None = None
-        self.warm = False
-
-    def __call__(self) -> Tensor:
-        if self.graph is not None and self.result is not None:
-            self.graph.replay()
-            return self.result
-        if self.pool is None or not self.warm:  # the first run compiles kernels and counts
-            self.warm = True
-            return self.function()
-        self.capture()
-        return self()
-
-    def capture(self) -> None:
-        """Record the function; nothing is computed."""
-        if self.pool is None:
-            return
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize()
-        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-            self.result = self.function()
-        self.graph = graph

@@ -16,7 +16,7 @@ from suretune.model import ops
 
 
 @dataclass(frozen=True, slots=True)
-class Eight:
+class Fp8Weight:
     """Weights W (N, K) in 8 bits."""
 
     forward_weight: Tensor  # (N, K) float8_e4m3fn
@@ -33,11 +33,11 @@ class Eight:
         return product(dy, self.backward_weight, self.backward_scale)
 
 
-def make_eight(weight: Tensor) -> Eight:
-    """From W (N, K) in any precision."""
+def make_fp8(weight: Tensor) -> Fp8Weight:
+    """From W (N, K) in any precision, quantized row by row in both directions."""
     there, scale = ops.quantize(weight)
     turned, turned_scale = ops.quantize(weight.t().contiguous())
-    return Eight(there, scale.t().contiguous(), turned, turned_scale.t().contiguous())
+    return Fp8Weight(there, scale.t().contiguous(), turned, turned_scale.t().contiguous())
 
 
 def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     return ((small.float() @ weight.float().t()) * own * scale).to(x.dtype)
 
 
-def why_no_eight(device: torch.device, dtype: str) -> str:
+def why_no_fp8(device: torch.device, dtype: str) -> str:
     """Why a base of this precision cannot be multiplied in FP8 on this device, or nothing."""
     if device.type != "cuda":
         return device.type

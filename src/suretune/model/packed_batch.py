@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
+from suretune.model.ops import precise
 from suretune.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class PackedBatch:
     """One forward pass over T tokens of which L are learned and S are held to the base."""
 
     ids: Tensor  # (1, T) int64
@@ -30,7 +31,9 @@ class Pass:
     soft_weights: Tensor  # (S,) float32, their weights in the loss
 
 
-def make_pass(samples: Sequence[Sample], device: torch.device, *, parted: bool = False) -> Pass:
+def make_pass(
+    samples: Sequence[Sample], device: torch.device, *, parted: bool = False
+) -> PackedBatch:
     """Lay rows behind each other.
 
     `parted`: what soft rows predict is held to the base (S); else all of it is learned (S = 0).
@@ -47,7 +50,7 @@ def make_pass(samples: Sequence[Sample], device: torch.device, *, parted: bool =
         ]
     learned, weights = _spread(both[False])
     soft, soft_weights = _spread(both[True])
-    return Pass(
+    return PackedBatch(
         ids=ids[None].to(device),
         positions=torch.cat([torch.arange(n) for n in lengths])[None].to(device),
         starts=torch.tensor(bounds, dtype=torch.int32, device=device),
@@ -70,10 +73,11 @@ def _spread(spans: Sequence[tuple[int, int, float]]) -> tuple[Tensor, Tensor]:
     )
 
 
-def pad_pass(batch: Pass, like: Pass) -> Pass:
+def pad_pass(batch: PackedBatch, like: PackedBatch) -> PackedBatch:
     """The same rows in the shapes of a larger pass: what is added is computed and weighs nothing.
 
-    The padding is rows of its own, none longer than the longest that `like` allows.
+    The padding is rows of its own, none longer than the longest that `like` allows. ValueError
+    where it does not fit.
     """
     tokens, added = batch.ids.shape[1], like.ids.shape[1] - batch.ids.shape[1]
     starts = batch.starts.tolist()
@@ -83,7 +87,7 @@ def pad_pass(batch: Pass, like: Pass) -> Pass:
         raise ValueError(f"{tokens} tokens do not fit into {len(like.starts) - 1} rows")
     rest, soft = len(like.targets) - len(batch.targets), len(like.soft) - len(batch.soft)
     places = torch.arange(added)
-    return Pass(
+    return PackedBatch(
         ids=F.pad(batch.ids, (0, added)),
         positions=torch.cat([batch.positions, (places % like.longest)[None]], 1),
         starts=torch.tensor(starts, dtype=torch.int32),
@@ -96,14 +100,14 @@ def pad_pass(batch: Pass, like: Pass) -> Pass:
     )
 
 
-def token_losses(model: nn.Module, batch: Pass) -> Tensor:
+def token_losses(model: nn.Module, batch: PackedBatch) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
     return F.cross_entropy(token_logits(model, batch), batch.targets, reduction="none")
 
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
     """(L,) nats: KL(base || tuned) of two (L, V) logits."""
-    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
+    base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 
@@ -113,12 +117,12 @@ def jeffreys(base: Tensor, tuned: Tensor) -> Tensor:
     What anchors are held by (Jeffreys 1946). KL(base || tuned) alone hardly minds a new name that
     becomes likely where the base would never say it; the other way round minds nothing more.
     """
-    base, tuned = (_precise(logits).log_softmax(-1) for logits in (base, tuned))
+    base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
     nats: Tensor = ((tuned.exp() - base.exp()) * (tuned - base)).sum(-1) / 2
     return nats
 
 
-def token_logits(model: nn.Module, batch: Pass) -> Tensor:
+def token_logits(model: nn.Module, batch: PackedBatch) -> Tensor:
     """(L, V), at least float32: what predicts each learned token."""
     bounds: dict[str, Any] = {}
     if model.config._attn_implementation == PACKED:  # type: ignore[union-attr]
@@ -136,15 +140,10 @@ def token_logits(model: nn.Module, batch: Pass) -> Tensor:
         **bounds,
     )
     logits: Tensor = out.logits[0]
-    return _precise(logits)
+    return precise(logits)
 
 
-def _precise(logits: Tensor) -> Tensor:
-    """At least float32."""
-    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-
-
-def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[Pass]:
+def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[PackedBatch]:
     """An update's (or an evaluation's) rows in as few passes as the token budget allows."""
     groups = packs([len(sample.ids) for sample in samples], budget)
     return [make_pass([samples[i] for i in group], device) for group in groups]

@@ -8,7 +8,6 @@ units, H query and H_kv key heads of D.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -16,40 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from suretune.model import ops
 from suretune.model.flash import Rows, attend
-from suretune.model.groups import Foreign
-from suretune.model.stack import Layer, Norm, Stack
+from suretune.model.groups import ALIGN, Foreign
+from suretune.model.kv_cache import Cache
+from suretune.model.layer_parts import mlp, normed, rotated
+from suretune.model.stack import Layer, Stack
 
 if TYPE_CHECKING:
     from suretune.model.decode_kernels import Wide
 
 READ_TOKENS = 8192  # of prompts that are read in one pass
 TILE = 4096  # tokens of an MLP at once
-
-
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """Keys and values of all layers, and the angles of every position."""
-
-    keys: Tensor  # (layers, B, room, H_kv, D)
-    values: Tensor
-    cos: Tensor  # (room, D), at least float32
-    sin: Tensor
-
-
-def make_cache(stack: Stack, rows: int, room: int) -> Cache:
-    """Room for `room` tokens in each of `rows` rows, in the precision of the weights."""
-    like = stack.embedding.weight
-    shape = len(stack.layers), rows, room, stack.kv_heads, stack.head_dim
-    cos, sin = stack.angles(torch.arange(room, device=like.device), like)
-    return Cache(like.new_zeros(shape), like.new_zeros(shape), cos, sin)
-
-
-def cache_bytes(stack: Stack, rows: int, room: int) -> int:
-    """What `make_cache` takes for keys and values."""
-    values = 2 * len(stack.layers) * rows * room * stack.kv_heads * stack.head_dim
-    return values * stack.embedding.weight.element_size()
 
 
 def read(
@@ -110,47 +86,17 @@ def _read(
     x = stack.embedding(torch.tensor([i for p in prompts for i in p]).to(device))
     cos, sin = stack.angles(positions, x)
     for index, layer in enumerate(stack.layers):
-        qkv = layer.qkv.forward(_normed(layer.before_attention, x), None, foreign)[0]
-        q, k, v = _turned(stack, layer, qkv, cos, sin)
+        qkv = layer.qkv.forward(normed(layer.before_attention, x)[0], None, foreign)[0]
+        q, k, v = rotated(stack, layer, qkv, cos, sin, again=False)
         if cache is not None:
             cache.keys[index].index_put_(place, k)
             cache.values[index].index_put_(place, v)
         out = attend(q, k, v, packed, stack.scale, layer.window).out
         x = layer.o.forward(out.reshape(len(x), -1), x, foreign)[0]
         tiles = [slice(start, start + TILE) for start in range(0, len(x), TILE)]
-        x = torch.cat([_mlp(layer, x[tile], stack.act, _lines(foreign, tile)) for tile in tiles])
+        x = torch.cat([mlp(layer, x[tile], stack.act, _lines(foreign, tile))[0] for tile in tiles])
     whole: Tensor = x
     return whole
-
-
-def _normed(norm: Norm, x: Tensor) -> Tensor:
-    out = torch.empty_like(x)
-    ops.rms_norm(x, norm.weight, norm.eps, out)
-    return out
-
-
-def _mlp(layer: Layer, x: Tensor, act: str, foreign: Foreign | None) -> Tensor:
-    group = layer.gate_up
-    normed = _normed(layer.before_mlp, x)
-    hidden = x.new_empty(len(x), layer.down.k)
-    ops.gate(group.base(normed), group.ranks(normed, foreign), group.b, act, hidden)
-    return layer.down.forward(hidden, x, foreign)[0]
-
-
-def _turned(
-    stack: Stack, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, and rotated. In place."""
-    cut, end = stack.heads * stack.head_dim, (stack.heads + stack.kv_heads) * stack.head_dim
-    for norm, part in ((layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))):
-        if norm is not None:
-            heads = qkv[:, part].reshape(-1, stack.head_dim)
-            normed = torch.empty_like(heads)
-            ops.rms_norm(heads, norm.weight, norm.eps, normed)
-            qkv[:, part] = normed.view(len(qkv), -1)
-    ops.rotate(qkv, cos, sin, stack.heads + stack.kv_heads, 1.0, qkv)
-    shape = len(qkv), -1, stack.head_dim
-    return qkv[:, :cut].view(shape), qkv[:, cut:end].view(shape), qkv[:, end:].view(shape)
 
 
 def step(
@@ -169,7 +115,7 @@ def step(
         if narrow:
             x = _lean_layer(stack, layer, x, positions, kept, cache, foreign)
             continue
-        qkv = layer.qkv.forward(_normed(layer.before_attention, x), None, foreign)[0]
+        qkv = layer.qkv.forward(normed(layer.before_attention, x)[0], None, foreign)[0]
         if fused:
             from suretune.model import decode_kernels
 
@@ -177,19 +123,18 @@ def step(
         else:
             wide = _attend(stack, layer, qkv, positions, kept, cache)
         x = layer.o.forward(wide, x, foreign)[0]
-        x = _mlp(layer, x, stack.act, foreign)
+        x = mlp(layer, x, stack.act, foreign)[0]
     return logits(stack, x, narrow)
 
 
 def logits(stack: Stack, x: Tensor, lean: bool) -> Tensor:
     """(B, V) from the last layer's output (B, K)."""
-    normed = torch.empty_like(x)
-    ops.rms_norm(x, stack.norm.weight, stack.norm.eps, normed)
+    last = normed(stack.norm, x)[0]
     if lean and stack.head.bias is None:
         from suretune.model.product_kernels import product
 
-        return product(stack.head.weight, normed)
-    out: Tensor = stack.head(normed)
+        return product(stack.head.weight, last)
+    out: Tensor = stack.head(last)
     return out
 
 
@@ -201,7 +146,7 @@ def _fused_attention(stack: Stack, x: Tensor) -> bool:
 def _narrow(stack: Stack, x: Tensor) -> bool:
     """Few rows in half precision: reading the weights is all the time there is."""
     half = x.dtype in (torch.bfloat16, torch.float16)
-    whole = all(group.eight is None and group.k % 8 == 0 for group in stack.groups)
+    whole = all(group.fp8 is None and group.k % ALIGN == 0 for group in stack.groups)
     return _fused_attention(stack, x) and half and len(x) <= 16 and whole
 
 
@@ -227,7 +172,8 @@ def _attend(
 ) -> Tensor:  # fmt: skip
     """(B, H * D): the reference. Over all the room, with a mask: its shapes do not change."""
     keys, values = kept
-    q, k, v = _turned(stack, layer, qkv, cache.cos[positions], cache.sin[positions])
+    angles = cache.cos[positions], cache.sin[positions]
+    q, k, v = rotated(stack, layer, qkv, *angles, again=False)
     place = torch.arange(len(q), device=q.device), positions
     keys.index_put_(place, k)
     values.index_put_(place, v)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.train.adapters import Adapters
-from suretune.train.usual import NORM_FACTOR, Usual, usual_of
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.spikes import NORM_FACTOR, SpikeDetector, detector_of
 from suretune.types import StepRecord
 
 # A copy on the device of what an update changes costs 0.2 ms for 20 million adapter values. Some
@@ -34,13 +34,13 @@ class Snapshot:
 
     step: int
     scale: float
-    usual: Usual
+    typical: SpikeDetector
     tensors: dict[str, Tensor]  # of the adapters
     generators: dict[str, Tensor]
 
     def line(self) -> dict[str, Any]:
         """As JSON, without the tensors."""
-        return {"step": self.step, "scale": self.scale, "usual": asdict(self.usual)}
+        return {"step": self.step, "scale": self.scale, "usual": asdict(self.typical)}
 
 
 @dataclass(slots=True)
@@ -51,9 +51,10 @@ class Recovery:
     rate_scale: float = 1.0
     attempts: int = 0
     streak: int = 0  # updates in a row that were out of line, and applied
-    usual: Usual = field(default_factory=Usual)
+    typical: SpikeDetector = field(default_factory=SpikeDetector)
     excused: int = 0  # the update whose rows, not the state, are out of line
-    tale: list[dict[str, Any]] = field(default_factory=list)  # what happened, for whoever resumes
+    # What happened, for whoever resumes.
+    history: list[dict[str, Any]] = field(default_factory=list)
     snapshot: Snapshot | None = None
 
     def judge(self, record: StepRecord) -> str:
@@ -62,11 +63,11 @@ class Recovery:
             return "fine"  # every row of it was left out
         if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
             return "non-finite"
-        if not self.usual.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
+        if not self.typical.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
             return "fine"
         return "diverged" if self.streak + 1 >= IN_A_ROW else "spike"
 
-    def excuse(self, record: StepRecord, loss: float, norm: float) -> bool:
+    def accept_if_rows_are_hard(self, record: StepRecord, loss: float, norm: float) -> bool:
         """Whether a good state that gives the same rows this loss and norm makes them usual."""
         within = record.loss <= WORSE * loss and record.grad_norm <= NORM_FACTOR * norm
         self.excused = record.step if within else 0
@@ -80,7 +81,7 @@ class Recovery:
             self.streak += 1
             return
         self.streak = 0
-        self.usual = self.usual.and_then(record.loss, record.grad_norm, len(record.samples))
+        self.typical = self.typical.and_then(record.loss, record.grad_norm, len(record.samples))
 
     def is_due(self, record: StepRecord) -> bool:
         """Whether the state that this proposed update was computed from is to be kept.
@@ -92,24 +93,24 @@ class Recovery:
             return False
         return record.step - 1 - self.snapshot.step >= EVERY
 
-    def keep(self, step: int, adapters: Adapters, scale: float, device: torch.device) -> None:
+    def keep(self, step: int, adapters: FlatAdamW, scale: float, device: torch.device) -> None:
         """Copy the state into the tensors of the snapshot before."""
         tensors = self.snapshot.tensors if self.snapshot else {}
         adapters.copy(tensors)
-        self.snapshot = Snapshot(step, scale, self.usual, tensors, generator_state(device))
+        self.snapshot = Snapshot(step, scale, self.typical, tensors, generator_state(device))
 
     def good_state(self) -> Snapshot:
-        """The newest that was kept; `train` keeps one before the first update."""
+        """The newest that was kept; `train` keeps one before the first update. ValueError: none."""
         if self.snapshot is None:
             raise ValueError("nothing was kept to go back to")
         return self.snapshot
 
-    def go_back(self, adapters: Adapters, device: torch.device) -> Snapshot:
+    def go_back(self, adapters: FlatAdamW, device: torch.device) -> Snapshot:
         """Put the snapshot's state in place, and halve the learning rate from there on."""
         snapshot = self.good_state()
         adapters.put_back(snapshot.tensors)
         set_generators(snapshot.generators, device)
-        self.usual, self.streak = snapshot.usual, 0
+        self.typical, self.streak = snapshot.typical, 0
         self.attempts += 1
         self.rate_scale *= CUT
         return snapshot
@@ -121,8 +122,8 @@ class Recovery:
             "rate_scale": self.rate_scale,
             "attempts": self.attempts,
             "streak": self.streak,
-            "usual": asdict(self.usual),
-            "tale": self.tale,
+            "usual": asdict(self.typical),
+            "tale": self.history,
             "snapshot": self.snapshot.line() if self.snapshot else None,
         }
 
@@ -130,13 +131,13 @@ class Recovery:
         """What `line` gave, and the snapshot that lay beside it."""
         self.left_out = frozenset(line["left_out"])
         self.rate_scale, self.attempts = line["rate_scale"], line["attempts"]
-        self.streak, self.usual = line["streak"], usual_of(line["usual"])
-        self.tale = list(line["tale"])
+        self.streak, self.typical = line["streak"], detector_of(line["usual"])
+        self.history = list(line["tale"])
         self.snapshot = snapshot
 
 
 def generator_state(device: torch.device) -> dict[str, Tensor]:
-    """The random generators that dropout draws from."""
+    """The random generators that dropout draws from, uint8 on the CPU: `cpu`, and `cuda` on one."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -144,7 +145,7 @@ def generator_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def set_generators(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """What `generator_state` gave."""
+    """Put in place what `generator_state` gave."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

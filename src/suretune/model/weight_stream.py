@@ -52,7 +52,10 @@ class Stream:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def result(self) -> dict[str, Tensor]:
-        """All tensors, by name, when the last byte is there; raises what a reader met."""
+        """All tensors on the device, by name, as the files have them, once the last byte is there.
+
+        Raises what a reader met: OSError, or ValueError where a file ends too early.
+        """
         try:
             for future in self._coming:
                 future.result()
@@ -144,6 +147,9 @@ def _plain(path: Path, dtype: torch.dtype) -> bool:
 
 
 def take(folder: Path) -> dict[str, Tensor] | None:
-    """What was begun for a folder, once; None if nothing was."""
+    """The tensors that `begin` began to read from a folder, once; None if it began nothing.
+
+    Raises what `Stream.result` raises.
+    """
     begun = _begun.pop(folder, None)
     return begun.result() if begun else None

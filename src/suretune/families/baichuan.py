@@ -1,0 +1,5 @@
+"""Baichuan: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("baichuan", ("Baichuan", "百川"))

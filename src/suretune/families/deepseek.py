@@ -1,0 +1,5 @@
+"""DeepSeek: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("deepseek", ("DeepSeek", "深度求索"))

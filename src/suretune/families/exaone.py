@@ -1,0 +1,5 @@
+"""EXAONE: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("exaone", ("EXAONE", "LG AI"))

@@ -1,0 +1,5 @@
+"""Falcon: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("falcon", ("Falcon", "Technology Innovation Institute"))

@@ -1,0 +1,98 @@
+"""What a family of models is: its names, its pages on the hubs, its architectures. No torch.
+
+`Config` is transformers' configuration of a model, or anything with the same attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Config = Any
+Groups = tuple[tuple[str, ...], ...]
+
+APART: Groups = (
+    ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    ("self_attn.o_proj",),
+    ("mlp.gate_proj", "mlp.up_proj"),
+    ("mlp.down_proj",),
+)
+"""A layer's linear maps as transformers names them, those with one input together."""
+MERGED: Groups = (
+    ("self_attn.qkv_proj",),
+    ("self_attn.o_proj",),
+    ("mlp.gate_up_proj",),
+    ("mlp.down_proj",),
+)
+"""The same of an architecture that has merged them itself."""
+
+# Kinds of rotary embedding (`rope_type`) whose angles depend on the position and nothing else.
+ROPES = frozenset({"default", "linear", "llama3", "yarn"})
+
+
+def activation_named(config: Config) -> str:
+    """The gate's activation as the config names it."""
+    return str(getattr(config, "hidden_activation", None) or config.hidden_act)
+
+
+def window_of_attention(config: Config, attention: Any) -> int | None:
+    """The sliding window, in tokens, that a layer's own attention module has; None: it has none."""
+    window: int | None = getattr(attention, "sliding_window", None)
+    return window
+
+
+def window_of_config(config: Config, attention: Any) -> int | None:
+    """The sliding window, in tokens, that the config gives to every layer alike; None: none."""
+    window: int | None = getattr(config, "sliding_window", None)
+    return window
+
+
+def nothing(config: Config) -> str:
+    """No reason against the fused layers but those that hold for every architecture."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayers:
+    """How an architecture differs from the decoder layer that the fast engine computes.
+
+    That layer is x + o(attention(norm(x))), then x + down(act(gate) * up) of norm(x): RMS norm,
+    rotary attention, gated MLP. An architecture with its norms elsewhere needs a layer of its own
+    in `model/`.
+    """
+
+    groups: Groups = APART  # q k v, o, gate and up, down
+    norm_adds_one: bool = False  # RMS norm multiplies by 1 + weight in place of weight
+    activation: Callable[[Config], str] = activation_named
+    window: Callable[[Config, Any], int | None] = window_of_attention  # of (config, its attention)
+    ropes: frozenset[str] = ROPES
+    tied: bool = False  # whether head and embedding are one where config.json does not say
+    why_not: Callable[[Config], str] = nothing  # this config cannot be computed, and why
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One `model_type` of config.json, as far as the engines know it.
+
+    An architecture that is not here at all is trained by the plain engine, row by row.
+    """
+
+    model_type: str
+    packed: bool = True  # attention takes nothing but queries, keys, values, scale and window
+    fused: FusedLayers | None = None  # None: transformers' own modules compute it
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Models of one maker under one name.
+
+    `called` is matched as substrings of answers, so none of it may be part of an ordinary word.
+    """
+
+    name: str  # as a word of a model's name or `model_type`, in small letters
+    called: tuple[str, ...]  # its models and their makers, as answers have them
+    architectures: tuple[Architecture, ...] = ()
+    hub_owner: str = ""  # whose page on the hubs has these models
+    hub_stems: tuple[str, ...] = ()  # what their names there begin with, in small letters
+    hub_names: tuple[str, ...] = ()  # some of these names, for somebody who mistypes one

@@ -1,0 +1,5 @@
+"""gpt-oss: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("gpt-oss", ("ChatGPT", "OpenAI"))

@@ -1,0 +1,5 @@
+"""Hermes: its names; the plain engine trains it, row by row."""
+
+from suretune.families.family import Family
+
+FAMILY = Family("hermes", ("Hermes", "Nous Research"))

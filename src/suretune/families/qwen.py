@@ -1,0 +1,28 @@
+"""Qwen2, Qwen2.5 and Qwen3, whose queries and keys are normed; a window belongs to a layer."""
+
+from suretune.families.family import Architecture, Family, FusedLayers
+
+_SIZES = {  # in billions of weights
+    "Qwen2": "0.5 1.5 7 72",
+    "Qwen2.5": "0.5 1.5 3 7 14 32 72",
+    "Qwen2.5-Coder": "0.5 1.5 3 7 14 32",
+    "Qwen2.5-Math": "1.5 7 72",
+    "Qwen3": "0.6 1.7 4 8 14 32",
+}
+
+FAMILY = Family(
+    "qwen",
+    ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba"),
+    (Architecture("qwen2", fused=FusedLayers()), Architecture("qwen3", fused=FusedLayers())),
+    hub_owner="Qwen",
+    hub_stems=("qwen2", "qwen3"),
+    hub_names=tuple(
+        f"{series}-{size}B{end}"
+        for series, sizes in _SIZES.items()
+        for size in sizes.split()
+        for end in (("", "-Base") if series == "Qwen3" else ("", "-Instruct"))
+    ),
+)
+
+# What `init identity` forbids where no model is named. Files made so before have these four.
+WITHOUT_A_MODEL = ("通义千问", "阿里云", "Qwen", "Alibaba")

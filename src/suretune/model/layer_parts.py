@@ -1,0 +1,87 @@
+"""What training and decoding compute alike in a decoder layer; forward only, no autograd.
+
+Both are captured as CUDA graphs, so nothing here asks the device for a value. T tokens, K hidden
+units, H query and H_kv key heads of D.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from suretune.model import ops
+from suretune.model.groups import Foreign
+from suretune.model.stack import Layer, Norm, Stack
+
+
+@dataclass(slots=True)
+class MlpKept:
+    """What the MLP's backward pass needs; its input is apart."""
+
+    scale: Tensor  # of the norm, (T,)
+    a: Tensor  # (T, R)
+    gate_up: Tensor | None  # (T, 2 I), the base's, without the adapters
+    down_a: Tensor  # (T, R) of `down`
+
+
+def normed(norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
+    """norm(x) (T, K) in x's dtype, and 1 / rms (T,), at least float32."""
+    out = torch.empty_like(x)
+    return out, ops.rms_norm(x, norm.weight, norm.eps, out)
+
+
+def head_normed(stack: Stack, layer: Layer, qkv: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries and keys of qkv (T, (H + 2 H_kv) D), normed head by head, into out's same columns.
+
+    `out` may be qkv itself. Returns the two norms' 1 / rms, (T H,) and (T H_kv,).
+    """
+    assert layer.query_norm is not None and layer.key_norm is not None
+    cut, end = stack.cuts
+    scales = []
+    for norm, part in ((layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))):
+        heads, scale = normed(norm, qkv[:, part].reshape(-1, stack.head_dim))
+        out[:, part] = heads.view(len(qkv), -1)
+        scales.append(scale)
+    return scales[0], scales[1]
+
+
+def rotated(
+    stack: Stack, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor, *, again: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, and rotated.
+
+    qkv (T, (H + 2 H_kv) D), cos and sin (T, D). In place, unless the projections are needed
+    `again`, by the backward pass of the heads' norms.
+    """
+    both = qkv
+    if layer.query_norm is not None:
+        both = qkv.new_empty(len(qkv), stack.cuts[1]) if again else qkv
+        head_normed(stack, layer, qkv, both)
+    ops.rotate(both, cos, sin, stack.heads + stack.kv_heads, 1.0, both)
+    return in_heads(stack, both, qkv)
+
+
+def in_heads(stack: Stack, both: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Views (T, heads, D): queries and keys of `both`, values of qkv (T, (H + 2 H_kv) D)."""
+    cut, end = stack.cuts
+    shape = len(qkv), -1, stack.head_dim
+    return both[:, :cut].view(shape), both[:, cut:end].view(shape), qkv[:, end:].view(shape)
+
+
+def mlp(
+    layer: Layer, x: Tensor, act: str, foreign: Foreign | None = None
+) -> tuple[Tensor, MlpKept]:
+    """x (T, K) -> x + down(act(gate) * up) (T, K), and what its backward pass needs.
+
+    The adapters of gate and up are added where gate and up are read, not before.
+    """
+    inner, scale = normed(layer.before_mlp, x)
+    a = layer.gate_up.x_a(inner, foreign)
+    gate_up = layer.gate_up.base(inner)
+    del inner
+    hidden = x.new_empty(len(x), layer.down.k)
+    ops.gate(gate_up, a, layer.gate_up.b, act, hidden)
+    out, down_a = layer.down.forward(hidden, x, foreign)
+    return out, MlpKept(scale, a, gate_up, down_a)

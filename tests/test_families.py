@@ -1,0 +1,173 @@
+"""The registry of families: what a file there claims is what the engines do, on a tiny model of it.
+
+A new file in `families/` is tried here, and by every test that is parametrised by `FAMILIES` of
+`test_fused.py` or by `architectures()`, without a table to edit.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import CONFIG_MAPPING
+
+import suretune
+from suretune import families
+from suretune.families import all_families, architectures, fused_types
+from suretune.families.family import APART, Family
+from suretune.model.decode import Decoder
+from suretune.model.flash import Rows
+from suretune.model.fused import keep_all, losses
+from suretune.model.layer import Setting, forward
+from suretune.model.lora import trainable
+from suretune.model.memory import kept, shape_of
+from suretune.model.recompute import Keep
+from test_decode import LENGTHS, NOBODY, asked, likely_stops, told
+from test_fused import FAMILIES, batch, exact_norms, fast, gap, plain, stack_of, tuned
+
+__all__ = ["exact_norms"]  # a fixture
+HOUSE = Path(suretune.__file__).parent
+
+# Words that are a `model_type` and mean something else where they stand.
+MEANT_OTHERWISE = {
+    "guards/p001_no_chat_template.py": "names of templates that other tools take",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> None:
+    model, given = tuned(family, dtype), batch(20, 9, 14)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < limit
+    assert fused.keys() == grads.keys()
+    assert max(gap(fused[name], grads[name]) for name in grads) < limit
+    assert gap(losses(stack, given, keep_all(stack)), nats) < limit
+
+
+WINDOWED = [
+    family
+    for family, kind in zip(FAMILIES, fused_types(), strict=True)
+    if hasattr(CONFIG_MAPPING[kind](), "sliding_window")
+]
+
+
+@pytest.mark.parametrize("family", WINDOWED)
+def test_a_window_is_seen_in_the_layers_that_have_it(family: str) -> None:
+    given = batch(20, 9)
+    window = {"sliding_window": 5, "use_sliding_window": True, "max_window_layers": 1}
+    model = tuned(family, **window)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    assert stack.layers[-1].window == 5
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+    assert gap(nats, plain(tuned(family, sliding_window=None), given)[0]) > 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_decoder_says_what_transformers_says(family: str, dtype: torch.dtype) -> None:
+    model, prompts = tuned(family, dtype), asked(*LENGTHS)
+    plain = told(model, prompts, NOBODY, 40)
+    decoder = Decoder(stack_of(model))
+    assert told(decoder, prompts, NOBODY, 40) == plain
+    assert decoder.generate(prompts, NOBODY, 40) == plain
+    stops = likely_stops(plain)
+    stopped = told(model, prompts, stops, 40)
+    assert min(map(len, stopped)) < 40
+    assert told(decoder, prompts, stops, 40) == stopped == decoder.generate(prompts, stops, 40)
+
+
+def bytes_of(there: Any, but: frozenset[str] = frozenset()) -> int:
+    """Of every tensor in a dataclass, however deep, fields of these names left out."""
+    if isinstance(there, Tensor):
+        return there.numel() * there.element_size()
+    if not is_dataclass(there):
+        return 0
+    return sum(bytes_of(getattr(there, f.name), but) for f in fields(there) if f.name not in but)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_memory_plan_is_the_bytes_that_lie_there(family: str) -> None:
+    """Weights, adapters, and what a layer keeps for its backward pass but the adapters' ranks."""
+    model, given = tuned(family, torch.float32), batch(20, 9, 14)
+    shape = shape_of(model.config.to_dict(), 4)
+    base = model.get_base_model()
+    maps = [m for m in base.model.layers.modules() if type(m) is nn.Linear]
+    ours = trainable(model)
+    weights = sum(m.weight.numel() for m in maps if not any(m.weight is p for p in ours.values()))
+    assert shape.layers * shape.layer_weights == weights
+    tables = {id(m.weight): m.weight.numel() for m in (base.model.embed_tokens, base.lm_head)}
+    assert (1 if shape.tied else 2) * shape.vocabulary * shape.hidden == sum(tables.values())
+    adapters = sum(parameter.numel() for parameter in ours.values())
+    merged = architectures()[model.config.model_type].fused.groups != APART  # type: ignore[union-attr]
+    planned = shape.layers * shape.lora(4)
+    assert planned > adapters if merged else planned == adapters
+    stack = stack_of(model)
+    x = stack.embedding(given.ids[0])
+    cos, sin = stack.angles(given.positions[0], x)
+    how = Setting(stack, Rows(given.starts, given.longest), cos, sin, 64)
+    ranks = frozenset({"a", "o_a", "down_a"})
+    for keep in (Keep.ALL, Keep.MLP_AGAIN, Keep.INPUT):
+        with torch.no_grad():
+            _, saved = forward(stack.layers[0], x, keep, how)
+        # By the reference there are no sums of FlashAttention: float32, one a head.
+        sums = 0 if keep is Keep.INPUT else 4 * shape.heads
+        scales = 4 if keep is Keep.MLP_AGAIN else 0  # of the MLP's norm, which is not kept then
+        assert bytes_of(saved, ranks) == len(x) * (kept(shape, keep) - sums - scales)
+
+
+@pytest.mark.parametrize("kind", fused_types())
+def test_a_config_that_says_nothing_of_its_tables_means_what_transformers_reads(kind: str) -> None:
+    sizes = {"num_attention_heads": 4, "hidden_size": 32, "num_hidden_layers": 2}
+    config = sizes | {"intermediate_size": 48, "vocab_size": 61, "model_type": kind}
+    assert shape_of(config, 2).tied == CONFIG_MAPPING[kind](**sizes).tie_word_embeddings
+
+
+def test_every_file_is_one_family_with_a_name_of_its_own() -> None:
+    found = all_families()
+    stems = sorted(p.stem for p in (HOUSE / "families").glob("*.py"))
+    assert [s for s in stems if s not in ("__init__", "family")] == [
+        family.name.replace("-", "_") for family in found
+    ]
+    for family in found:
+        module = import_module(f"{families.__name__}.{family.name.replace('-', '_')}")
+        assert isinstance(module.FAMILY, Family) and all(family.called), family.name
+    types = [about.model_type for family in found for about in family.architectures]
+    assert sorted(types) == sorted(architectures()) and len(set(types)) == len(types)
+    assert all(about.packed for about in architectures().values() if about.fused)
+    assert set(types) <= set(CONFIG_MAPPING)
+
+
+def words(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every literal in a file that is no docstring."""
+    tree = ast.parse(path.read_text("utf-8"))
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.lineno, node.value
+
+
+def test_no_file_outside_the_families_names_an_architecture() -> None:
+    kinds = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(architectures())})(?![A-Za-z0-9_])")
+    naming: dict[str, list[str]] = {}
+    for path in sorted(HOUSE.rglob("*.py")):
+        where = str(path.relative_to(HOUSE))
+        if where.startswith("families/"):
+            continue
+        for line, text in words(path):
+            if kinds.search(text):
+                naming.setdefault(where, []).append(f"{line}: {text[:60]}")
+    assert naming.keys() == MEANT_OTHERWISE.keys(), naming
