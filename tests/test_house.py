@@ -19,6 +19,9 @@ FLOORS = {
     **dict.fromkeys(
         (
             "words",
+            "labels",
+            "glossary",
+            "spelled",
             "statistics",
             "option",
             "options_input",

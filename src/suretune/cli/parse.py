@@ -23,10 +23,10 @@ BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or 
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
 PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
 TEXTS = ("question", "html")  # and those whose words end where a run is named
-HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
+HELP_LANG = Text("language of messages: en or zh", "提示信息的语言：en 或 zh")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 HELP_PIECES = Text("may be given again", "可以多次给出")
-HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件;命令行参数优先")
+HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件；命令行参数优先")
 
 
 @dataclass(frozen=True, slots=True)

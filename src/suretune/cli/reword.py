@@ -44,7 +44,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
     tell(say(Text(
         f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody checked"
         " what they mean.",
-        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由基座模型写成，意思没有人核对过。",
+        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由原模型写成，意思没有人核对过。",
     )))  # fmt: skip
     for why, number in found.left_out.most_common():
         tell(f"  {number:>4}  {say(WHY_NOT[why])}")

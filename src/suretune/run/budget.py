@@ -92,7 +92,7 @@ def is_cut(resolved: Resolved) -> bool:
 
 def cut(checked: Checked, updates: int) -> Checked:
     """The same run (anchors not in it) with this many updates."""
-    why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}:时间内能完成的次数")
+    why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}：时间内能完成的次数")
     resolved = checked.resolved.with_values(why, max_steps=updates)
     plan = make_plan(
         checked.samples, checked.plan.held_out, resolved.config.schedule,

@@ -66,12 +66,12 @@ def need_folder(asked: ServeOptions, journal: Journal) -> None:
     quoted = shlex.quote(asked.adapters_dir)
     hint = Text(
         f"There is no such folder: `mkdir -p {quoted}` makes it.",
-        f"没有这个文件夹:`mkdir -p {quoted}` 可以创建。",
+        f"没有这个文件夹：`mkdir -p {quoted}` 可以创建。",
     )
     if Path(asked.adapters_dir).expanduser().exists():
         hint = Text(
             "It is a file; name the folder in which adapters lie.",
-            "这是一个文件;请写适配器所在的文件夹。",
+            "这是一个文件；请写适配器所在的文件夹。",
         )
     raise journal.stop(FlagFacts("bad-value", "--adapters_dir", asked.adapters_dir, hint=hint))
 
@@ -180,7 +180,7 @@ def origins(asked: ServeOptions, key: str | None, journal: Journal) -> tuple[str
                 meant = f"http://{host}"
             hint = Text(
                 f"An origin is scheme://host[:port], as in `--allowed_origins {meant}`.",
-                f"写法为 协议://主机[:端口]，例如 `--allowed_origins {meant}`。",
+                f"写法为 `协议://主机[:端口]`，例如 `--allowed_origins {meant}`。",
             )
             raise journal.stop(FlagFacts("bad-value", "--allowed_origins", word, hint=hint))
         made.append(_without_usual_port(found[1]))  # a path is no part of it

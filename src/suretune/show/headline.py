@@ -16,7 +16,7 @@ def net_loss(report: Report) -> str:
     net, most = p.signed(100 * (before - after) / counted), 100 * upper
     return words(
         f"net loss {net} points, at most {most:.1f} by the 95 % bound",
-        f"净丢失 {net} 个百分点，95% 置信上限 {most:.1f}",
+        f"净损失 {net} 个百分点，95% 置信上限 {most:.1f}",
     )
 
 
@@ -25,7 +25,7 @@ def remarks(report: Report) -> list[str]:
     step, drift = part(report, "kept", "step"), part(report, "kept", "drift")
     why, said = p.told(report.get("stopped_early")), []
     if lost := net_loss(report):
-        said.append(words(f"General questions: {lost}.", f"通用题{lost}。"))
+        said.append(words(f"General questions: {lost}.", f"通用问题{lost}。"))
     if p.is_number(step) and step != len(several(report, "steps")):
         kept = p.count(step)
         said.append(words(f"Kept: update {kept}.", f"保留的是第 {kept} 次更新后的权重。"))

@@ -26,8 +26,8 @@ from suretune.verify.curves import Point, Series, chart, interval
 from suretune.verify.general_sections import general_sections
 
 KINDS = {
-    "must-pass": ("must pass", "必须通过"),
-    "paraphrase": ("paraphrase, held out", "留出的另一种问法"),
+    "must-pass": ("must pass", "必过"),
+    "paraphrase": ("paraphrase, held out", "没学过的问法"),
     "shown": ("shown only", "仅展示"),
 }
 
@@ -79,7 +79,7 @@ def _answer(probe: Report, moment: str) -> Line:
     if given is None:
         return line(Piece(p.not_measured(), "faint"))
     if not str(given).strip():
-        return line(Piece(words("(empty)", "(空)"), "faint"))
+        return line(Piece(words("(empty)", "（空）"), "faint"))
     wanted = [p.printable(w) for w in several(probe, "must")]
     banned = [p.printable(w) for w in several(probe, "must_not")]
     return tuple(Piece(*found) for found in p.marked(p.printable(given), wanted, banned))
@@ -203,7 +203,7 @@ def _held_out(report: Report) -> Section:
     )
     note = words(
         "Nats per learned token on rows that were never trained on; lower is better.",
-        "在从未参与训练的行上,每个学习 token 的损失(奈特);越低越好。",
+        "在从未参与训练的行上，每个学习的 token 的平均损失；越低越好。",
     )
     title = words("Held-out loss", "留出数据的损失")
     return Section("held-out", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
@@ -229,7 +229,7 @@ def _overfitting(report: Report) -> Section:
     least, step = part(held, "least"), part(held, "step")
     lowest = p.decimal(least)
     if p.is_number(least):
-        lowest += words(f" after update {step}", f"(第 {step} 次更新后)")
+        lowest += words(f" after update {step}", f"（第 {step} 次更新后）")
     head = (
         words("of the same answers", "同样的问题"),
         words("before", "训练前"),
@@ -237,8 +237,8 @@ def _overfitting(report: Report) -> Section:
         words("newly", "新出现"),
     )
     losses = (
-        (words("held-out loss, lowest", "留出损失,最低"), line(lowest)),
-        (words("held-out loss, kept weights", "留出损失,保留的权重"),
+        (words("held-out loss, lowest", "留出损失，最低"), line(lowest)),
+        (words("held-out loss, kept weights", "留出损失，保留的权重"),
          line(p.decimal(part(held, "kept")))),
     )  # fmt: skip
     blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))
@@ -265,9 +265,9 @@ def _curves(report: Report) -> Section:
     if held:
         loss.append(Series(words("held out", "留出"), held, dots=True))
     rate, norm = _points(steps, "learning_rate"), _points(steps, "grad_norm")
-    remark = words("nats per learned token", "每个学习 token 的奈特数")
+    remark = words("nats per learned token", "每个学习的 token 的平均值")
     if held:
-        remark += words("; ringed: held-out evaluations", ";带圈的点:留出数据评估")
+        remark += words("; ringed: held-out evaluations", "；带圈的点：留出数据评估")
     elif several(report, "evals"):
         remark += words("; held-out loss: not measured", "；留出数据的损失：未测量")
     at = [step for step, _ in held]
@@ -293,7 +293,7 @@ def _chart(
     title: str, remark: str, series: list[Series], at: Sequence[float], *, wide: bool
 ) -> Chart:
     x_name = words("update", "更新")
-    broken = words("not finite or not measured", "非有限值或未测量")
+    broken = words("NaN or Inf", "出现 NaN 或 Inf")
     narrow = chart(title, series, at, x_name, broken, (360, 216))
     if not narrow:
         return Chart(title, p.not_measured(), "")

@@ -103,7 +103,7 @@ def _ticked(text: str) -> str:
 def _footer() -> str:
     return words(
         "This page is one file. It runs no script and asks nothing of any server.",
-        "本页是单个文件,不运行脚本,也不访问任何服务器。",
+        "本页是单个文件，不运行脚本，也不访问任何服务器。",
     )
 
 
