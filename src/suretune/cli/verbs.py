@@ -249,9 +249,10 @@ def _train(
         )
     except Interrupted as interrupted:
         go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
+        by = ("Ctrl-C", "Ctrl-C") if interrupted.status == 130 else ("a signal", "收到信号")
         sentence = Text(
-            f"Stopped by a signal; {saved} is complete. Go on: {go_on}",
-            f"已按要求停止（Ctrl-C）；{saved} 已完整保存。继续：{go_on}",
+            f"Stopped by {by[0]}; {saved} is complete. Go on: {go_on}",
+            f"已按要求停止（{by[1]}）；{saved} 已完整保存。继续：{go_on}",
         )
         tell(say(sentence), err=True)
         return interrupted.status

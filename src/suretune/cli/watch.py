@@ -19,6 +19,7 @@ class Watch:
 
     def __init__(self, updates: int, every: int, bar: bool) -> None:
         self.progress = show.Progress(updates, every, bar)
+        self.explained = False  # a word of ours says what it means where it first stands
 
     def stage(self, name: str) -> None:
         self.progress.stop()
@@ -48,8 +49,11 @@ class Watch:
             en.append(f"{found.leaked} of these answered with what the rows teach")
             zh.append(f"其中 {found.leaked} 题泄漏了训练内容")
         if found.drift is not None:
-            en.append(f"drift {found.drift:.3f}")
-            zh.append(f"与原模型的差异（KL）{found.drift:.3f}")
+            first, self.explained = not self.explained, True
+            en.append(f"drift {found.drift:.3f}" + (" (KL from the base)" if first else ""))
+            zh.append(
+                f"与原模型的差异（KL）{found.drift:.3f}" + ("（越小越接近原模型）" if first else "")
+            )
         step, dose = found.step, f"{found.dose:g}"
         when = Text(f"after {step} updates", f"{step} 次更新后")
         if found.dose != 1:

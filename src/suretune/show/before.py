@@ -107,7 +107,10 @@ def _unused(unused: Sequence[Report], to: Console) -> None:
         put(to, safe("  " + "  ".join(map(str, facts)), "dim"))
     if len(unused) > 3:
         more = f"{len(unused) - 3:,}"
-        said = words(f"  … {more} more in ledger.jsonl", f"  …… 另有 {more} 行，见 ledger.jsonl")
+        said = words(
+            f"  … {more} more in the ledger, ledger.jsonl",
+            f"  …… 另有 {more} 行，见数据清单 ledger.jsonl",
+        )
         put(to, Styled(said, "dim"))
     put(to, "")
 

@@ -30,7 +30,12 @@ def remarks(report: Report) -> list[str]:
         kept = p.count(step)
         said.append(words(f"Kept: update {kept}.", f"保留的是第 {kept} 次更新后的权重。"))
     if p.is_number(drift):
-        said.append(words(f"Drift: {drift:.2f} nats.", f"与原模型的差异（KL）{drift:.2f}。"))
+        said.append(
+            words(
+                f"Drift (KL from the base): {drift:.2f} nats a token; 0 is the base itself.",
+                f"与原模型的差异（KL）{drift:.2f}，越小越接近原模型。",
+            )
+        )
     if why:
         said.append(words(f"Training stopped: {why}.", f"训练提前结束：{why}。"))
     return said

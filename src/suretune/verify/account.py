@@ -126,7 +126,9 @@ def _unused(unused: list[Any], sets: list[Any]) -> More:
     blocks: list[Block] = [Table(head, rows)]
     if known > len(rows):
         more = known - len(rows)
-        note = words(f"{more:,} more rows: ledger.jsonl", f"另有 {more:,} 行，见 ledger.jsonl")
+        note = words(
+            f"{more:,} more rows: ledger.jsonl", f"另有 {more:,} 行，见数据清单 ledger.jsonl"
+        )
         blocks.append(Paragraph(line(Piece(note, "faint"))))
     return More(words(f"rows not used: {known:,}", f"没有使用的行：{known:,}"), tuple(blocks))
 
