@@ -70,7 +70,8 @@ TERMS = (
     ),
     _term(
         "held-out phrasing", "没学过的问法", "held-out paraphrase",
-        "a probe in words that stand in no row: it shows that more was learned than a text by heart.",
+        "a probe in words that stand in no row: it shows that no text was"
+        " merely learned by heart.",
         "换一种数据里没有的问法来问：看模型是学会了，还是只背下了原文。",
         "held-out paraphrases", "paraphrase",
     ),

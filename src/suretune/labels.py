@@ -87,3 +87,36 @@ def source(name: Any) -> str:
     """Where a system prompt came from."""
     known = SOURCES.get(str(name or ""))
     return say(known) if known else str(name or "")
+
+
+def listed(value: Any) -> str:
+    """A list as a reader wants it; other values as they are."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def setting(value: Any) -> str:
+    """The value of an option, as it would be typed."""
+    if value is None or value in ("", [], ()):
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else listed(value)
+
+
+def origin(stored: Any) -> str:
+    """Where a value came from."""
+    known = {
+        "default": ("default", "默认"),
+        "flag": ("given by flag", "命令行给出"),
+        "file": ("given in the file", "文件给出"),
+        "demo": ("of the demo", "演示所用"),
+    }
+    text = str(stored or "")
+    if text in known:
+        return say(Text(*known[text]))
+    if text.startswith("flag: "):
+        by = text.removeprefix("flag: ")
+        return say(Text(f"given by {by}", f"由 {by.replace(' / ', ' 或 ')} 给出"))
+    return text.replace("auto: ", say(Text("chosen: ", "自动选择：")), 1)

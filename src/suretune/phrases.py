@@ -197,6 +197,15 @@ def duration(value: Any) -> str:
     return figure(value, form)
 
 
+def moment(value: Any) -> str:
+    """`2026-03-02 10:20:30 UTC+08:00` of an ISO time: never without its zone."""
+    found = re.fullmatch(r"(\S+)T([\d:.]+?)(?:Z|([+-]\d\d:\d\d))?", str(value or ""))
+    if not found:
+        return str(value or "")
+    zone = found[3] if found[3] and found[3] not in ("+00:00", "-00:00") else ""
+    return f"{found[1]} {found[2]} UTC{zone}"
+
+
 def size(value: Any) -> str:
     """Bytes in binary units."""
 
@@ -292,7 +301,7 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
         (words("held-out paraphrases", "没学过的问法"), of(report.get("paraphrases"))),
         (words("general questions kept", "通用能力"), general_kept(report)),
         (
-            words("answered with the rows' words", "泄漏（在别的问题上也说出训练内容）"),
+            words("answered with the rows' words", "泄漏到别的问题"),
             leaked(report),
         ),
         (
@@ -300,7 +309,11 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
             arrow(part(held, "before"), part(held, "after"), decimal),
         ),
         (words("updates made", "更新次数"), updates_made(report)),
-        *(((words("dose", "适配器强度"), dose(report)),) if dose(report) else ()),
+        *(
+            ((words("dose", "适配器强度"), decimal(part(report, "dose", "value"))),)
+            if dose(report)
+            else ()
+        ),
         (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
     )
 
@@ -441,39 +454,3 @@ def peak_memory(report: Report) -> int | None:
     """The largest peak of any update; None when no device measured one."""
     values = [s["memory_bytes"] for s in several(report, "steps") if s.get("memory_bytes")]
     return max((v for v in values if is_number(v)), default=None)
-
-
-# --- settings -----------------------------------------------------------------------------------
-
-
-def listed(value: Any) -> str:
-    """A list as a reader wants it; other values as they are."""
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)
-
-
-def setting(value: Any) -> str:
-    """The value of an option, as it would be typed."""
-    if value is None or value in ("", [], ()):
-        return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else listed(value)
-
-
-def origin_words(origin: Any) -> str:
-    """Where a value came from."""
-    known = {
-        "default": ("default", "默认"),
-        "flag": ("given by flag", "命令行给出"),
-        "file": ("given in the file", "文件给出"),
-        "demo": ("of the demo", "演示所用"),
-    }
-    text = str(origin or "")
-    if text in known:
-        return words(*known[text])
-    if text.startswith("flag: "):
-        by = text.removeprefix("flag: ")
-        return words(f"given by {by}", f"由 {by.replace(' / ', ' 或 ')} 给出")
-    return text.replace("auto: ", words("chosen: ", "自动选择："), 1)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from suretune import __version__, spelled, words
+from suretune import __version__, labels, spelled, words
 from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
@@ -297,6 +297,7 @@ def _stopped(stopped: Stopped, command: Command) -> int:
             from suretune.cli.concluded import would_not
 
             would_not(stopped, command)
+        tell(labels.status(stopped.status), err=True)
     return stopped.status
 
 

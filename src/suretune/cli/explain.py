@@ -25,7 +25,7 @@ def look_up(asked: str) -> int:
         _paragraphs(say(page))
         return OK
     if (term := glossary.find(asked)) is not None:
-        _paragraphs(say(term.page()) + "\n")
+        _paragraphs(say(term.page()))
     known, found = treated(asked), by_words(asked)
     if known:
         code, names = known.code, {guard.code: guard for guard in all_guards()}
@@ -34,7 +34,7 @@ def look_up(asked: str) -> int:
         found = [guard for guard in found if guard.code != code]
     if found:
         about = Text("Findings that speak of it:", "相关的检查项：")
-        tell(("\n" if known else "") + say(about))
+        tell(("\n" if known or term else "") + say(about))
         _list(found, err=False)
     if known or found or term:
         return OK

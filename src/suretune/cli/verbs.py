@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suretune import rundir, typed
+from suretune import labels, rundir, typed
 from suretune.cli import compare
 from suretune.cli.makers import ASK
 from suretune.cli.out import how_it_was_read, tell, tell_json
@@ -263,6 +263,8 @@ def _train(
     else:
         show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
         show.verdict(told)
+        if status:
+            tell(labels.status(status), err=True)
     return status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def figures(
         "kept": about["kept"],
         "dose": about["dose"],
         "run": str(run),
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": _seconds(clock),
         "model": _model(checked, about),
         "adapter": _adapter(checked, about),
@@ -89,7 +89,7 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "verdict": "stopped",
         "reasons": reasons,
         "run": str(run),
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "data": data_summary(checked),
         "plan": plan_summary(checked),
         "steps": list(rundir.read_jsonl(run / "steps.jsonl")),

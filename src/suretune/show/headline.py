@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from suretune import phrases as p
+from suretune.labels import FIX, WHY
 from suretune.phrases import Report, part, several, words
+from suretune.types import Text
 
 
 def net_loss(report: Report) -> str:
@@ -41,11 +44,25 @@ def remarks(report: Report) -> list[str]:
     return said
 
 
-def causes(report: Report) -> list[tuple[str, str, str]]:
-    """(code and name, what happened, what to do) of each reason; empty where nothing is known."""
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run has no seal: `name` is the finding's code and name, the rest its three texts."""
+
+    name: str
+    what: str
+    why: str
+    fix: str
+
+    def more(self) -> list[tuple[Text, str]]:
+        """Why it matters and what to do, with their labels, as far as they are known."""
+        return [(label, said) for label, said in ((WHY, self.why), (FIX, self.fix)) if said]
+
+
+def causes(report: Report) -> list[Cause]:
+    """The finding of each reason; its texts are empty where nothing is known."""
     found = {str(f.get("code")): f for f in several(report, "findings") if isinstance(f, Mapping)}
     return [
-        (str(reason), p.told(part(about, "what")), p.told(part(about, "fix")))
+        Cause(str(reason), *(p.told(part(about, key)) for key in ("what", "why", "fix")))
         for reason in several(report, "reasons")
         for about in [found.get(str(reason).partition(" ")[0])]
     ]

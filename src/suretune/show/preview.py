@@ -82,7 +82,9 @@ def _about(sample: Sample) -> Styled:
         facts.append(words(f"{sample.cut:,} tokens cut", f"截去 {sample.cut:,} 个 token"))
     weights = sorted({span.weight for span in sample.spans} - {1.0})
     if weights:
-        facts.append(words("loss weight ", "损失权重 ") + p.listed([f"{w:g}" for w in weights]))
+        facts.append(
+            words("loss weight ", "损失权重 ") + labels.listed([f"{w:g}" for w in weights])
+        )
     about = "  " + " · ".join(facts)
     return Styled().append_text(safe(sample.origin, "bold")).append(about, "dim")
 

@@ -6,8 +6,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
-from suretune import phrases as p
+from suretune import labels
 from suretune.config import Resolved
+from suretune.phrases import printable
 from suretune.show.console import ROOMY, put, results, safe, wrapped
 
 VALUES = 16  # columns of the values; the reason of a longer one stands below it
@@ -18,7 +19,7 @@ def choices(resolved: Resolved, to: Console | None = None) -> None:
     """Name, value and reason in columns; below each other where a terminal is narrow."""
     to = to or results()
     rows = [
-        (name, p.printable(p.setting(value)), _origin(resolved, name, origin))
+        (name, printable(labels.setting(value)), _origin(resolved, name, origin))
         for name, value, origin in resolved.items()
         if origin != "default"
     ]
@@ -33,7 +34,7 @@ def choices(resolved: Resolved, to: Console | None = None) -> None:
 
 
 def _origin(resolved: Resolved, name: str, origin: str) -> Styled:
-    return safe(p.origin_words(origin), "dim" if resolved.given(name) else "")
+    return safe(labels.origin(origin), "dim" if resolved.given(name) else "")
 
 
 def _beside(row: tuple[str, str, Styled], names: int, values: int, width: int) -> list[Styled]:

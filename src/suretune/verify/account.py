@@ -19,6 +19,7 @@ from suretune.verify.blocks import (
     Section,
     Table,
     line,
+    ticked,
 )
 from suretune.words import say
 
@@ -44,7 +45,7 @@ def account(report: Report) -> tuple[Section, ...]:
 
 def _text(value: Any, style: str = "") -> Line:
     known = value is not None and value != ""
-    return line(Piece(p.listed(value), style) if known else Piece(p.not_measured(), "faint"))
+    return line(Piece(labels.listed(value), style) if known else Piece(p.not_measured(), "faint"))
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def _plan(report: Report) -> Section:
 def _on_the_way(report: Report) -> tuple[Section, ...]:
     """What training got over; nothing at all where there was nothing."""
     rows = tuple(
-        (str(found.get("where") or ""), line(p.told(found.get("what"))))
+        (str(found.get("where") or ""), ticked(p.told(found.get("what"))))
         for found in p.on_the_way(report)
     )
     title = words("What happened on the way", "途中发生了什么")
@@ -215,7 +216,7 @@ def _dose(report: Report) -> tuple[Section, ...]:
         chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
     blocks: list[Block] = [Table(head, tuple(map(row, tried)), frozenset(range(5)))]
     said = Paragraph(
-        line((p.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen)
+        ticked((p.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen)
     )
     title = words(
         "Dose: how much of the trained adapter is published", "适配器强度：发布训练所得的几成"
@@ -239,7 +240,7 @@ def _findings(report: Report) -> Section:
         about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
                  Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip
         parts = (p.told(found.get(key)) for key in ("what", "why", "fix"))
-        rows.append((about, *(line(text) for text in parts)))
+        rows.append((about, *map(ticked, parts)))
     if not rows:
         return Section("findings", title, (Paragraph(line(words("none", "没有"))),))
     head = (words("finding", "检查项"), *map(say, (labels.WHAT, labels.WHY, labels.FIX)))
@@ -353,8 +354,8 @@ def _settings(settings: list[Any]) -> Table:
     rows = tuple(
         (
             line(Piece(str(s.get("name") or ""), "code")),
-            line(p.setting(s.get("value"))),
-            line(Piece(p.origin_words(s.get("origin")), "faint")),
+            line(labels.setting(s.get("value"))),
+            line(Piece(labels.origin(s.get("origin")), "faint")),
         )
         for s in settings
     )

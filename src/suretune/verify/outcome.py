@@ -8,7 +8,7 @@ from typing import Any
 
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
-from suretune.show.headline import causes, remarks
+from suretune.show.headline import Cause, causes, remarks
 from suretune.verify.blocks import (
     Answer,
     Chart,
@@ -40,7 +40,7 @@ class Headline:
     sign: str
     word: str
     sentence: str
-    reasons: tuple[tuple[str, str, str], ...]  # code and name, what happened, what to do
+    reasons: tuple[Cause, ...]
     remarks: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
 
@@ -258,9 +258,12 @@ def _points(records: list[Any], key: str) -> tuple[Point, ...]:
 
 def _curves(report: Report) -> Section:
     steps = several(report, "steps")
-    held = _points(several(report, "evals"), "held_out_loss")
-    if not part(report, "plan", "held_out") and all(y is None for _, y in held):
-        held = ()  # there was nothing to measure, which is no failure
+    due = set(several(report, "plan", "eval_steps")) if part(report, "plan", "held_out") else set()
+    held = tuple(  # what was asked on the way without held-out rows measured nothing, nor failed
+        (step, loss)
+        for step, loss in _points(several(report, "evals"), "held_out_loss")
+        if loss is not None or step in due
+    )
     loss = [Series(words("training", "训练"), _points(steps, "loss"))]
     if held:
         loss.append(Series(words("held out", "留出"), held, dots=True))
@@ -270,6 +273,8 @@ def _curves(report: Report) -> Section:
         remark += words("; ringed: held-out evaluations", "；带圈的点：留出数据评估")
     elif several(report, "evals"):
         remark += words("; held-out loss: not measured", "；留出数据的损失：未测量")
+    if any(y is None for one in loss for _, y in one.points):
+        remark += words("; ✗: NaN or Inf", "；✗：出现 NaN 或 Inf")
     at = [step for step, _ in held]
     peak = max((y for _, y in rate if y is not None), default=None)
     charts = (

@@ -16,6 +16,7 @@ from importlib.resources import files
 
 from suretune import phrases as p
 from suretune.phrases import Report, words
+from suretune.types import Text
 from suretune.verify.account import account
 from suretune.verify.blocks import (
     Answer,
@@ -30,9 +31,10 @@ from suretune.verify.blocks import (
     Piece,
     Section,
     Table,
+    ticked,
 )
 from suretune.verify.outcome import Headline, headline, outcome
-from suretune.words import language
+from suretune.words import language, say
 
 TAGS = {
     "must": '<mark class="must">{}</mark>',
@@ -92,14 +94,6 @@ def _clean(text: object) -> str:
     return escape(p.printable(text))
 
 
-def _ticked(text: str) -> str:
-    """What stands between backquotes is code."""
-    parts = _clean(text).split("`")
-    if len(parts) % 2 == 0:
-        return "`".join(parts)
-    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
-
-
 def _footer() -> str:
     return words(
         "This page is one file. It runs no script and asks nothing of any server.",
@@ -110,17 +104,20 @@ def _footer() -> str:
 def _headline(report: Report, top: Headline, run: str) -> str:
     kind = top.kind if top.kind in p.VERDICTS else "unknown"
     reasons = "".join(
-        f"<li><strong>{_clean(name)}</strong> {_ticked(what)}"
-        + (f'<p class="fix">{words("What to do: ", "怎么办：")}{_ticked(fix)}</p>' if fix else "")
+        f"<li><strong>{_clean(cause.name)}</strong> {_inline(ticked(cause.what))}"
+        + "".join(
+            f'<p class="fix"><span>{_label(label)}</span>{_inline(ticked(said))}</p>'
+            for label, said in cause.more()
+        )
         + "</li>"
-        for name, what, fix in top.reasons
+        for cause in top.reasons
     )
     remarks = words(" ", "").join(map(_clean, top.remarks))
     figures = "".join(
         f"<div><dt>{_clean(name)}</dt><dd>{_piece(Piece(value))}</dd></div>"
         for name, value in top.figures
     )
-    created = _clean(str(report.get("created") or "").replace("T", " "))
+    created = _clean(p.moment(report.get("created")))
     model = _clean(p.part(report, "model", "name") or "")
     about = " · ".join(item for item in (run, model, created) if item)
     return (
@@ -132,6 +129,10 @@ def _headline(report: Report, top: Headline, run: str) -> str:
         + (f'<p class="remarks">{remarks}</p>\n' if remarks else "")
         + "</header>\n"
     )
+
+
+def _label(label: Text) -> str:
+    return say(Text(f"{label.en}: ", f"{label.zh}："))
 
 
 def _contents(said: Sequence[Section]) -> str:
@@ -239,9 +240,9 @@ def markdown(report: Report) -> str:
     """The same words for terminals, issues and model cards."""
     top = headline(report)
     lines = [f"# {_plain(top.sign)} {_plain(top.word)}", "", _plain(top.sentence), ""]
-    for name, what, fix in top.reasons:
-        lines.append(f"- **{_plain(name)}** {_plain(what)}".rstrip())
-        lines += [f"  {words('What to do: ', '怎么办：')}{_plain(fix)}"] if fix else []
+    for cause in top.reasons:
+        lines.append(f"- **{_plain(cause.name)}** {_plain(cause.what)}".rstrip())
+        lines += [f"  {_label(label)}{_plain(said)}" for label, said in cause.more()]
     lines += ["", *(f"- {_plain(name)}: **{_plain(value)}**" for name, value in top.figures), ""]
     lines += [*(_plain(remark) for remark in top.remarks), ""]
     for section in sections(report):
