@@ -76,11 +76,11 @@ TERMS = (
         "held-out paraphrases", "paraphrase",
     ),
     _term(
-        "held-out rows", "留出的数据", "validation split",
+        "held-out rows", "留出数据", "validation split",
         "rows that are never trained on; the loss on them tells whether more than these rows was"
         " learned.",
         "不参与训练的数据；看它们的损失，就知道学到的是不是只有训练过的那些。",
-        "held out", "留出", "held-out loss",
+        "held out", "held-out", "留出", "held-out loss",
     ),
     _term(
         "general questions", "通用问题", "forgetting benchmark",
