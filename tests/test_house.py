@@ -22,6 +22,7 @@ FLOORS = {
             "labels",
             "glossary",
             "spelled",
+            "because",
             "statistics",
             "option",
             "options_input",

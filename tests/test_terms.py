@@ -92,9 +92,8 @@ def _texts(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         if isinstance(node, ast.JoinedStr):
             parts = (v.value if isinstance(v, ast.Constant) else "\0" for v in node.values)
             yield node, "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and id(node) not in inside:
-            if isinstance(node.value, str):
-                yield node, node.value
+        elif isinstance(node, ast.Constant) and type(node.value) is str and id(node) not in inside:
+            yield node, node.value
 
 
 def screen_text() -> str:

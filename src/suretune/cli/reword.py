@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suretune import rundir, typed
+from suretune.because import because
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
@@ -34,7 +35,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         rundir.write_jsonl(path, found.rows)
     except OSError as error:
-        about = f"{type(error).__name__}: {error}"
+        about = because(error, f"{type(error).__name__}: {error}")
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
     if command.json:
         tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})

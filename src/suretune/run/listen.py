@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from suretune.because import because
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, SetupFacts, Text
@@ -120,8 +121,7 @@ def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
 def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
     """Why nobody can listen there: the port is taken or not given, or the address is not ours."""
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        why = error.strerror if isinstance(error, socket.gaierror) else str(error)
-        return SetupFacts("host-not-here", asked.host, found=str(why))
+        return SetupFacts("host-not-here", asked.host, found=because(error))
     if error.errno == errno.EADDRNOTAVAIL:
         return SetupFacts("host-not-here", asked.host, found=_why(error))
     return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=_why(error))
@@ -129,7 +129,7 @@ def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
 
 def _why(error: OSError) -> str:
     name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    return f"{name}: {error.strerror or error}"
+    return because(error, f"{name}: {error.strerror or error}")
 
 
 def host_names(asked: ServeOptions) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from suretune import rundir
+from suretune.because import because
 from suretune.data.fitness import with_system_role
 from suretune.data.template import load_tokenizer
 from suretune.data.wall import Unfit
@@ -204,7 +205,8 @@ async def prove(
     try:
         await engine.load(key, bringer(candidate, key))
     except UNREADABLE as error:
-        found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        told = str(error).splitlines()[0] if str(error) else ""
+        found = because(error, f"{type(error).__name__}: {told}")
         return SetupFacts("cannot-serve", candidate.name, found=found)
     if record is None:
         return None
