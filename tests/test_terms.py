@@ -18,6 +18,9 @@ from draw_screens import SCREENS
 from suretune import glossary, labels, phrases, words
 from suretune.cli.watch import Watch
 from suretune.run import journal
+from suretune.serve.openai import Refused
+from suretune.serve.spoken import spoken
+from suretune.serve.unsupported import NEUTRAL, ROUTES
 from suretune.show.console import CLOSERS, OPENERS, wrapped
 from suretune.show.headline import remarks
 from suretune.types import Evaluation
@@ -343,3 +346,64 @@ def test_skills_and_schedules_have_chinese_names() -> None:
         assert labels.origin("flag: --bf16 / --fp16") == "由 --bf16 或 --fp16 给出"
     finally:
         words.choose(None)
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+def test_what_a_server_tells_is_in_the_language_of_its_process() -> None:
+    words.choose("zh")
+    try:
+        for english, chinese in (
+            (
+                "The model 'a' does not exist. There are: b, c.",
+                "没有 'a' 这个模型。可用的有：b, c。",
+            ),
+            ("The prompt is empty.", "prompt 是空的。"),
+            (
+                "This server takes 9 tokens of prompt and answer together; the prompt has 12."
+                " The model takes no more (--max_model_len).",
+                "这个服务器的提示加回答最多 9 个 token；提示有 12 个。"
+                "模型最多就这么长（--max_model_len）。",
+            ),
+            (
+                "n is not supported: a request has one answer; ask again, with another seed.",
+                "不支持 n：一个请求一个回答；换一个 seed 再问一次。",
+            ),
+        ):
+            assert Refused(400, english).body()["error"]["message"] == chinese
+    finally:
+        words.choose(None)
+    assert Refused(400, "The prompt is empty.").message == "The prompt is empty."
+
+
+def test_every_refusal_and_line_of_the_log_has_its_chinese() -> None:
+    """What is filled in is taken for a word; what begins with one is known with what it is."""
+    words.choose("zh")
+    try:
+        untold = [
+            text
+            for text in _refusals()
+            if not text.startswith("WORD") and not CHINESE.search(spoken(text))
+        ]
+    finally:
+        words.choose(None)
+    assert untold == []
+
+
+def _refusals() -> Iterator[str]:
+    for path in [*(HOUSE / "serve").glob("*.py"), HOUSE / "run" / "serve.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = _name(node.func)
+            said = (
+                node.args[1:2] if name == "Refused" else node.args[:1] if name == "spoken" else []
+            )
+            for one in said:
+                if isinstance(one, ast.Constant):
+                    yield str(one.value)
+                elif isinstance(one, ast.JoinedStr):
+                    parts = (v.value if isinstance(v, ast.Constant) else "WORD" for v in one.values)
+                    yield "".join(map(str, parts))
+    yield from (*(reason for _, reason in NEUTRAL.values()), *ROUTES.values())

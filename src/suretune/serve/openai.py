@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
+from suretune.serve.spoken import spoken
 from suretune.serve.unsupported import NEUTRAL, TEXT_ONLY, TOOLS, unsupported
 from suretune.types import Message
 
@@ -46,7 +47,7 @@ class Refused(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = spoken(message)
         self.param = param
         self.code = code
         self.retry_after = retry_after
