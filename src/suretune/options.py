@@ -206,7 +206,7 @@ class EngineOptions:
     gradient_checkpointing: bool | None = option(
         None,
         "true: the same as --recompute layer; false: --recompute none",
-        "true 等于 --recompute layer,false 等于 --recompute none",
+        "true 等于 --recompute layer，false 等于 --recompute none",
     )
     tokens_per_pass: int | None = option(
         None,

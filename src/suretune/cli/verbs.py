@@ -34,7 +34,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字：一个，或每种语言一个"),
         "author": Text("who made it, one or one a language", "作者：一个，或每种语言一个"),
-        "lang": Text("languages of the rows: zh,en", "数据的语言：zh,en"),
+        "lang": Text("languages of the rows: zh,en", "数据的语言：`zh,en`"),
         "ask": ASK,
     },
     "verify": {

@@ -315,7 +315,8 @@ def _model(report: Report) -> Section:
         vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
     shape = p.not_measured()
     if part(adapter, "rank") is not None:
-        shape = words("rank ", "秩 ") + f"{adapter['rank']}, alpha {part(adapter, 'alpha')}"  # type: ignore[index]
+        rank, alpha = part(adapter, "rank"), part(adapter, "alpha")
+        shape = words(f"rank {rank}, alpha {alpha}", f"秩 {rank}，alpha {alpha}")
     rows = (
         (words("base", "原模型"), _text(part(model, "name"))),
         (words("type", "类型"), _text(part(model, "type"))),

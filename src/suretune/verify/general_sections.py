@@ -37,6 +37,7 @@ CATEGORIES = {
     "own": ("your own rows", "你自己的数据"),
     "all": ("all", "全部"),
 }
+LANGUAGES = {"en": "英文", "zh": "中文"}
 SIGNS = {
     "empty": ("empty", "空白"),
     "loops": ("goes round in circles", "原地打转"),
@@ -84,7 +85,7 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
 
     rows = [
         (words("right before → after", "训练前 → 训练后答对"), line(p.general_kept(report))),
-        (words("net", "净损失"), line(net_loss(report) or p.not_measured())),
+        (words("net loss", "净损失"), line(_net(report))),
         (words("of these", "其中"), line(_counts(general))),
         (
             words(
@@ -112,6 +113,11 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
         title = words("not asked: the rows ask them", "没有问：训练数据里就有")
         rows.append((title, line(p.count(voided))))
     return tuple(rows)
+
+
+def _net(report: Report) -> str:
+    """Its name stands before it already."""
+    return net_loss(report).removeprefix(words("net loss ", "净损失 ")) or p.not_measured()
 
 
 def _counts(general: Report) -> str:
@@ -182,7 +188,7 @@ def _cells(general: Report) -> Table:
         p_value = cell.get("p")
         rows.append(
             (
-                line(words(en, zh), Piece(f"  {lang}", "faint")),
+                line(words(en, zh), Piece(f"  {words(lang, LANGUAGES.get(lang, lang))}", "faint")),
                 line(p.count(cell["asked"])),
                 line(p.percent(before)),
                 line(p.percent(after)),

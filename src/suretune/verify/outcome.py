@@ -237,8 +237,8 @@ def _overfitting(report: Report) -> Section:
         words("newly", "新出现"),
     )
     losses = (
-        (words("held-out loss, lowest", "留出损失，最低"), line(lowest)),
-        (words("held-out loss, kept weights", "留出损失，保留的权重"),
+        (words("held-out loss, lowest", "留出数据的损失，最低"), line(lowest)),
+        (words("held-out loss, kept weights", "留出数据的损失，保留的权重"),
          line(p.decimal(part(held, "kept")))),
     )  # fmt: skip
     blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))

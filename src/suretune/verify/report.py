@@ -238,12 +238,16 @@ def _chart(chart: object) -> str:
 
 def markdown(report: Report) -> str:
     """The same words for terminals, issues and model cards."""
-    top = headline(report)
+    top, colon = headline(report), words(": ", "：")
     lines = [f"# {_plain(top.sign)} {_plain(top.word)}", "", _plain(top.sentence), ""]
     for cause in top.reasons:
         lines.append(f"- **{_plain(cause.name)}** {_plain(cause.what)}".rstrip())
         lines += [f"  {_label(label)}{_plain(said)}" for label, said in cause.more()]
-    lines += ["", *(f"- {_plain(name)}: **{_plain(value)}**" for name, value in top.figures), ""]
+    lines += [
+        "",
+        *(f"- {_plain(name)}{colon}**{_plain(value)}**" for name, value in top.figures),
+        "",
+    ]
     lines += [*(_plain(remark) for remark in top.remarks), ""]
     for section in sections(report):
         lines += [f"## {_plain(section.title)}", ""]
@@ -274,22 +278,23 @@ def _span(content: Line) -> str:
 
 
 def _lines(block: Block) -> list[str]:
+    colon = words(": ", "：")
     match block:
         case Paragraph(content):
             return [_span(content)]
         case Facts(rows):
-            return [f"- {_plain(name)}: {_span(value)}" for name, value in rows]
+            return [f"- {_plain(name)}{colon}{_span(value)}" for name, value in rows]
         case Table(head, rows):
             return _grid([_plain(name) for name in head], [[_span(c) for c in row] for row in rows])
         case Answer():
             before, after = words("before", "训练前"), words("after", "训练后")
             return _grid(
                 [_plain(block.question), before, after],
-                [[_span(block.required), f"{_span((block.before_mark,))}: {_span(block.before)}",
-                  f"{_span((block.after_mark,))}: {_span(block.after)}"]],
+                [[_span(block.required), *(f"{_span((mark,))}{colon}{_span(said)}" for mark, said in
+                  ((block.before_mark, block.before), (block.after_mark, block.after)))]],
             )  # fmt: skip
         case Charts(charts):
-            return [f"- {_plain(c.title)}: {_plain(c.remark)}" for c in charts]
+            return [f"- {_plain(c.title)}{colon}{_plain(c.remark)}" for c in charts]
         case Command(what, command):
             return [_plain(what), "", *(f"    {part}" for part in p.printable(command).split("\n"))]
         case More(summary, blocks):
