@@ -15,7 +15,6 @@ WHAT = Text("What", "问题")
 WHY = Text("Why it matters", "影响")
 FIX = Text("Fix", "怎么改")
 ERROR, NOTE = Text("error", "错误"), Text("note", "提示")
-STOPPED_BY = Text("error, stopped", "错误，已停止")
 STATUSES: Mapping[int, Text] = {
     0: Text("all is well", "正常"),
     1: Text("suretune itself failed", "suretune 自身出错"),
@@ -56,7 +55,7 @@ SOURCES = {  # of a system prompt
 
 def severity(stops: bool) -> str:
     """Error or note."""
-    return say(STOPPED_BY if stops else NOTE)
+    return say(ERROR if stops else NOTE)
 
 
 def status(code: int) -> str:

@@ -308,7 +308,7 @@ def _cost(report: Report) -> Section:
 def _model(report: Report) -> Section:
     model, adapter = report.get("model"), report.get("adapter")
     whole, trained = part(model, "parameters"), part(model, "trainable")
-    loads, why = part(adapter, "vllm", "loads"), str(part(adapter, "vllm", "why") or "")
+    loads, why = part(adapter, "vllm", "loads"), p.told(part(adapter, "vllm", "why"))
     vllm = _text(None)
     if loads is not None:
         word = words("✓ loads", "✓ 可加载") if loads else words("✗ does not load", "✗ 不可加载")
