@@ -26,8 +26,7 @@ class Term:
     def page(self) -> Text:
         """What `explain` prints."""
         return Text(
-            f"{self.name.en}: {self.about.en}\n\nThe field's term: {self.field}."
-            f" In Chinese: {self.name.zh}.",
+            f"{self.name.en}: {self.about.en}\n\nThe field's term: {self.field}.",
             f"{self.name.zh}：{self.about.zh}\n\n通行的说法：{self.field}。英文：{self.name.en}。",
         )
 
