@@ -19,6 +19,10 @@ FLOORS = {
     **dict.fromkeys(
         (
             "words",
+            "labels",
+            "glossary",
+            "spelled",
+            "because",
             "statistics",
             "option",
             "options_input",

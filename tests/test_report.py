@@ -318,7 +318,7 @@ def test_the_verdict_is_honest_about_reasons_and_ignored_findings(verdict: str) 
 
 def test_what_was_kept_and_lost_is_told_with_what_so_many_questions_can_see(spoken: str) -> None:
     text = markdown(a_report())
-    title = "## What it kept and what it lost" if spoken == "en" else "## 保住了什么,丢了什么"
+    title = "## What it kept and what it lost" if spoken == "en" else "## 保住了什么，丢了什么"
     part = text.split(title)[1].split("\n## ")[0]
     for value in ("74.4 %", "69.3 %", "5.2", "6.9", "60", "18", "31", "930", "3.2", "3.6", "5.0"):
         assert stands(value, part), value

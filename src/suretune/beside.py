@@ -9,7 +9,7 @@ from suretune.phrases import Report, part, words
 COUNTED = (
     ("right", ("right", "答对")),
     ("leaked", ("leaked", "泄漏")),
-    ("same_as_base", ("as the base", "与基座相同")),
+    ("same_as_base", ("as the base", "与原模型相同")),
 )
 
 
@@ -37,9 +37,9 @@ def marks_of(answer: Report) -> list[tuple[str, str]]:
             "good" if good else "bad",
         ))  # fmt: skip
     if answer.get("leaked"):
-        made.append((words("! new name leaked", "! 泄漏了新名字"), "bad"))
+        made.append((words("! new name leaked", "! 泄漏：说出了新名字"), "bad"))
     if answer.get("same_as_base"):
-        made.append((words("= as the base", "= 与基座相同"), "faint"))
+        made.append((words("= as the base", "= 与原模型相同"), "faint"))
     return made
 
 

@@ -42,11 +42,11 @@ class LoraOptions:
     lora_dropout: float = option(
         0.0, "dropout before the adapters", "适配器前的 dropout", least=0, most=0.9
     )
-    use_rslora: bool = option(False, "scale by alpha / sqrt(r)", "改用 alpha / sqrt(r) 缩放")
+    use_rslora: bool = option(False, "scale by alpha / sqrt(r)", "改用 `alpha / sqrt(r)` 缩放")
     target_modules: tuple[str, ...] = option(
         ("all-linear",),
         "linear layers that get an adapter: all-linear, or names (q_proj v_proj)",
-        "给哪些线性层加适配器:all-linear,或写名字(q_proj v_proj)",
+        "给哪些线性层加适配器：all-linear，或写名字（q_proj v_proj）",
         "lora_target",
         "lora_target_modules",
         once=True,
@@ -60,12 +60,14 @@ class ScheduleOptions:
     num_train_epochs: float | None = option(
         None,
         "passes over the rows; at least 40 updates when not given",
-        "训练几轮;不写则至少 40 次更新",
+        "训练几轮；不写则至少 40 次更新",
         "epochs",
         "n_epochs",
         least=0.01,
     )
-    max_steps: int | None = option(None, "updates, instead of epochs", "更新次数,代替轮数", least=1)
+    max_steps: int | None = option(
+        None, "updates, instead of epochs", "更新次数，代替轮数", least=1
+    )
     per_device_train_batch_size: int = option(
         1,
         "times accumulation = rows per update",
@@ -79,13 +81,13 @@ class ScheduleOptions:
     per_device_eval_batch_size: int | None = option(
         None,
         "no effect: evaluation uses the same passes as training",
-        "不起作用:评估与训练用同样的拼接",
+        "不起作用：评估与训练用同样的拼接",
         least=1,
     )
     learning_rate: float | None = option(
         None,
         "peak learning rate; scaled to the model's width when not given",
-        "峰值学习率;不写则按模型宽度换算",
+        "峰值学习率；不写则按模型宽度换算",
         "lr",
         above=0,
         most=1,
@@ -101,20 +103,20 @@ class ScheduleOptions:
         0.05, "share of the updates spent warming up", "预热占更新次数的比例", least=0, most=1
     )
     warmup_steps: int | None = option(
-        None, "updates of warm-up, instead of a ratio", "预热更新次数,代替比例", least=0
+        None, "updates of warm-up, instead of a ratio", "预热更新次数，代替比例", least=0
     )
     mix: str | None = option(
         None,
         "what shares the loss equally: tokens, rows, or datasets; datasets when an identity is"
         " among other data",
-        "损失由什么平分:token(tokens)、行(rows)或数据集(datasets);身份数据与其他数据混合时按数据集",
+        "损失由什么平分：token（tokens）、行（rows）或数据集（datasets）；身份数据与其他数据混合时按数据集",
         choices=("tokens", "rows", "datasets"),
     )
     anchor_ratio: float | None = option(
         None,
         "share of every update's loss for general questions answered by the base itself, against"
         " forgetting; 0: none",
-        "每次更新中,由基座自己回答的通用问题所占的损失比例,防止遗忘;0 表示不用",
+        "每次更新中，锚定问答（由原模型自己回答的通用问题）所占的损失比例，防止遗忘；0 表示不用",
         least=0,
         most=0.9,
     )
@@ -122,23 +124,23 @@ class ScheduleOptions:
         None,
         "what anchors are held to: the base's probabilities of all words at each token of its"
         " answers (kl), or these answers alone (answers)",
-        "通用问题以什么为准：基座回答中每个 token 处的完整概率分布（kl），"
+        "锚定问答以什么为准：原模型的回答中每个 token 处的完整概率分布（kl），"
         "或只是这些回答本身（answers）",
         choices=("answers", "kl"),
     )
     until_proven: bool = option(
         True,
         "ask the probes on the way; where they pass twice in a row, keep that checkpoint and stop",
-        "训练途中就提问验证;连续两次通过时,保留那个检查点并停止",
+        "训练途中就提问验证；连续两次通过时，保留那个检查点并停止",
     )
     budget: str | None = option(
         None,
         "time for the whole run, proof included (90s, 10m, 1.5h): as many updates as fit",
-        "整个运行(含验证)的时间(90s、10m、1.5h):能做多少次更新就做多少次",
+        "整个运行（含验证）的时间（90s、10m、1.5h）：能做多少次更新就做多少次",
     )
     weight_decay: float = option(0.0, "of AdamW", "AdamW 的权重衰减", least=0)
     max_grad_norm: float = option(
-        1.0, "clip the gradient to this norm; 0: never", "梯度裁剪的阈值;0 表示不裁剪", least=0
+        1.0, "clip the gradient to this norm; 0: never", "梯度裁剪的阈值；0 表示不裁剪", least=0
     )
     eval_steps: int | None = option(
         None, "measure the held-out rows every N updates", "每 N 次更新测一次留出数据", least=1
@@ -149,19 +151,19 @@ class ScheduleOptions:
     save_total_limit: int | None = option(
         None,
         "checkpoints to keep; the last good one is never deleted",
-        "保留几个检查点;最后一个完好的永不删除",
+        "保留几个检查点；最后一个完好的永不删除",
         least=1,
     )
     early_stopping_patience: int | None = option(
         None,
         "stop after N evaluations without a better one",
-        "连续 N 次评估没有变好就停止",
+        "早停容忍次数：连续 N 次评估没有变好就停止",
         least=1,
     )
     quarantine: int = option(
         0,
         "rows that may be left out where the base itself cannot compute them: each is named",
-        "基座本身算不出有限结果的数据,最多允许隔离几行;每一行都会列出",
+        "原模型对某些数据会算出 NaN 或 Inf：最多跳过几行这样的数据；每一行都会列出",
         least=0,
     )
     logging_steps: int = option(1, "print a line every N updates", "每 N 次更新打印一行", least=1)
@@ -186,42 +188,42 @@ class EngineOptions:
     fused: bool | None = option(
         None,
         "compute the layers by suretune's own kernels: on CUDA, where the architecture is known",
-        "用 suretune 自己的算子计算各层:CUDA 上、且认识该模型结构时默认开启",
+        "用 suretune 自己的算子计算各层：CUDA 上、且认识该模型结构时默认开启",
     )
     cuda_graphs: bool | None = option(
         None,
         "replay passes as CUDA graphs (with the fused layers on CUDA)",
-        "把每次计算录成 CUDA graph 回放(CUDA 上、用融合层时默认开启)",
+        "把每次计算录成 CUDA graph 回放（CUDA 上、用融合层时默认开启）",
     )
     recompute: str | None = option(
         None,
         "what is computed twice to save memory: nothing, gate and up of the MLP, or whole layers;"
         " as little as fits when not given",
-        "为省显存重算什么:不重算(none)、MLP 的 gate/up(mlp)、整层(layer);"
+        "为省显存重算什么：不重算（none）、MLP 的 gate/up（mlp）、整层（layer）；"
         "不写则在放得下的前提下尽量少算",
         choices=("none", "mlp", "layer"),
     )
     gradient_checkpointing: bool | None = option(
         None,
         "true: the same as --recompute layer; false: --recompute none",
-        "true 等于 --recompute layer,false 等于 --recompute none",
+        "true 等于 --recompute layer，false 等于 --recompute none",
     )
     tokens_per_pass: int | None = option(
         None,
         "tokens that share one forward pass; as many as memory allows on CUDA when not given",
-        "一次前向计算里最多多少 token;不写则在 CUDA 上按显存尽量多",
+        "一次前向计算里最多多少 token；不写则在 CUDA 上按显存尽量多",
         least=8,
     )
     memory_limit: str | None = option(
         None,
         "use no more of the card than this (24GiB)",
-        "最多使用多少显存(24GiB)",
+        "最多使用多少显存（24GiB）",
     )
     base_dtype: str | None = option(
         None,
         "multiply by the frozen base in 8 bits, for speed; its weights take twice the memory"
         " (Hopper, Ada, Blackwell)",
-        "为了速度,用 8 位与冻结的基座相乘,基座占用的显存翻倍(Hopper、Ada、Blackwell)",
+        "为了速度，用 8 位与冻结的原模型相乘，原模型占用的显存翻倍（Hopper、Ada、Blackwell）",
         choices=("fp8",),
     )
 
@@ -233,30 +235,30 @@ class ProofOptions:
     probes: str | None = option(
         None,
         "questions with what the answers must and must not contain (YAML, JSONL, or one a line)",
-        "验证问题及答案必须、不得包含的内容(YAML、JSONL,或每行一个问题)",
+        "验证问题及答案必须、不得包含的内容（YAML、JSONL，或每行一个问题）",
         "validation_questions",
     )
     skills: str | None = option(
         None,
         "JSONL of exactly checkable questions asked before and after",
-        "训练前后各问一遍、答案可精确核对的题目(JSONL)",
+        "训练前后各问一遍、答案可精确核对的题目（JSONL）",
     )
     general: tuple[str, ...] = option(
         (),
         "your own general rows, FILE#N: kept out of training, asked before and after",
-        "自己的通用数据,FILE#N:不参与训练,训练前后各问一遍",
+        "自己的通用数据，FILE#N：不参与训练，训练前后各问一遍",
         "general_dataset",
     )
     general_questions: int | None = option(
         None,
         "how many of the proof's general questions are asked; all when not given",
-        "验证时问多少道通用题;不写就全问",
+        "验证时问多少道通用问题；不写就全问",
         least=1,
     )
     scope: str = option(
         "rows",
         "what the rows' kind of answer is meant for: questions like the rows', or all",
-        "训练数据的回答方式用在哪里:只用于同类问题(rows),还是所有问题(all)",
+        "训练数据的回答方式用在哪里：只用于同类问题（rows），还是所有问题（all）",
         choices=("rows", "all"),
     )
     probes_needed: float = option(
@@ -265,7 +267,7 @@ class ProofOptions:
     max_skill_drop: float = option(
         0.05,
         "net loss of general answers, as a share, that the 95 % bound must lie under",
-        "通用题的净丢失比例,其 95% 置信上限必须低于这个值",
+        "通用问题的净损失，其 95% 置信上限必须低于这个值",
         least=0,
         most=1,
     )
@@ -273,7 +275,7 @@ class ProofOptions:
         1.0,
         "how far the tuned model may be from the base on general questions it did not learn, in"
         " nats a token (KL divergence)",
-        "在没学过的通用问题上允许偏离基座多少(KL 散度,每 token 奈特)",
+        "在没学过的通用问题上，与原模型的差异（每个 token 的 KL 散度）最多多大",
         least=0,
     )
 
@@ -290,7 +292,7 @@ class RunOptions:
         "遇到不起作用或有害的参数就停止；不写则略去它们并说明",
     )
     ignore: tuple[str, ...] = option(
-        (), "finding codes that shall not stop the run", "不因这些编号的发现而停止"
+        (), "finding codes that shall not stop the run", "检查出这些编号的问题时不停止"
     )
     logits_tolerance: float | None = option(
         None,
@@ -304,10 +306,10 @@ class RunOptions:
     use_loss_scale_sampler: bool | None = option(None, "never existed", "从未存在过")
     resume_from_checkpoint: str | None = option(
         None, "of `suretune resume`: the run or checkpoint to go on from",
-        "用于 `suretune resume`:从哪个运行或检查点继续",
+        "用于 `suretune resume`：从哪个运行或检查点继续",
     )  # fmt: skip
     resume: bool | None = option(
-        None, "other tools' word for `suretune resume`", "其他工具的写法,即 `suretune resume`"
+        None, "other tools' word for `suretune resume`", "其他工具的写法，即 `suretune resume`"
     )
     resume_only_model: bool | None = option(
         None, "a resume always restores optimizer and order, too", "继续时总会同时恢复优化器和顺序"
@@ -331,10 +333,10 @@ class AnswerOptions:
         "ckpt_dir",
     )
     checkpoint: str | None = option(
-        None, "of a run: best, last or a step", "运行中的哪个检查点:best、last 或步数"
+        None, "of a run: best, last or a step", "运行中的哪个检查点：best、last 或步数"
     )
     questions: str | None = option(
-        None, "a file with one question a line, or JSONL", "问题文件:每行一个问题,或 JSONL"
+        None, "a file with one question a line, or JSONL", "问题文件：每行一个问题，或 JSONL"
     )
     temperature: float = option(
         0.0, "0: the likeliest token always", "0 表示总取概率最大的 token", least=0

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from suretune import labels
 from suretune.types import Text
 from suretune.words import language, say
 
@@ -19,47 +20,47 @@ Report = Mapping[str, Any]
 
 JOINERS = "\u200c\u200d"  # hold emoji and Persian words together; they reorder nothing
 VERDICTS = {
-    "sealed": ("✓", Text("Sealed", "已封存")),
-    "not-verified": ("!", Text("Trained, not verified", "已训练,未通过验证")),
+    "sealed": ("✓", Text("Sealed", "验证通过")),
+    "not-verified": ("!", Text("Trained, not verified", "已训练，未通过验证")),
     "forgetting-not-measured": (
         "◐",
-        Text("Learned; what was forgotten is not measured", "学会了;忘掉了什么没有测量"),
+        Text("Learned; what was forgotten is not measured", "学会了；忘掉了什么没有测量"),
     ),
-    "trained": ("○", Text("Trained, not yet tested", "已训练,尚未验证")),
+    "trained": ("○", Text("Trained, not yet tested", "已训练，尚未验证")),
     "stopped": ("■", Text("Stopped", "已停止")),
 }
 SENTENCES = {
     "sealed": Text(
         "A fresh process loaded this adapter from disk, and it passed every check.",
-        "一个全新的进程从磁盘加载了这个适配器,它通过了每一项检查。",
+        "一个全新的进程从磁盘加载了这个适配器，它通过了每一项检查。",
     ),
     "sealed, with findings ignored": Text(
         "A fresh process loaded this adapter from disk, and it passed every check that was not"
         " ignored on request.",
-        "一个全新的进程从磁盘加载了这个适配器;除了按要求忽略的检查,它都通过了。",
+        "一个全新的进程从磁盘加载了这个适配器；除了按要求忽略的检查，它都通过了。",
     ),
     "not-verified": Text(
         "Training finished, but the adapter did not pass its proof.",
-        "训练完成了,但适配器没有通过证明。",
+        "训练完成了，但适配器没有通过验证。",
     ),
     "forgetting-not-measured": Text(
         "The adapter passed what was asked of it, but the base answers too few general questions"
         " for a loss to be seen: no seal.",
-        "适配器通过了提出的问题,但基座答得上来的通用题太少,看不出它忘掉了什么:不予封存。",
+        "适配器通过了提出的问题，但原模型答得上来的通用问题太少，看不出它忘掉了什么：不算验证通过。",
     ),
     "trained": Text(
         "Training finished. Nothing has been proven about the adapter.",
-        "训练完成了。关于这个适配器,还没有证明任何事情。",
+        "训练完成了。这个适配器还没有经过任何验证。",
     ),
     "stopped": Text("The run was stopped before it was finished.", "运行在完成之前被停止了。"),
 }
 GOT_OVER = {  # what a run got over, by the code of the finding that tells it
-    "T002": Text("rows were left out (T002)", "隔离了数据(T002)"),
-    "T003": Text("training went back to an earlier state (T003)", "训练退回过之前的状态(T003)"),
+    "T002": Text("rows were left out (T002)", "跳过了算不出结果的数据（T002）"),
+    "T003": Text("training went back to an earlier state (T003)", "训练退回过之前的状态（T003）"),
     "T004": Text(
-        "memory ran out and passes became smaller (T004)", "内存不足,改为更小的计算(T004)"
+        "memory ran out and passes became smaller (T004)", "显存或内存不足，改为更小的计算（T004）"
     ),
-    "T005": Text("a loss was out of line (T005)", "有损失明显偏离(T005)"),
+    "T005": Text("a loss was out of line (T005)", "有损失明显异常（T005）"),
 }
 UNKNOWN = ("?", Text("No verdict", "没有结论"))
 
@@ -196,6 +197,15 @@ def duration(value: Any) -> str:
     return figure(value, form)
 
 
+def moment(value: Any) -> str:
+    """`2026-03-02 10:20:30 UTC+08:00` of an ISO time: never without its zone."""
+    found = re.fullmatch(r"(\S+)T([\d:.]+?)(?:Z|([+-]\d\d:\d\d))?", str(value or ""))
+    if not found:
+        return str(value or "")
+    zone = found[3] if found[3] and found[3] not in ("+00:00", "-00:00") else ""
+    return f"{found[1]} {found[2]} UTC{zone}"
+
+
 def size(value: Any) -> str:
     """Bytes in binary units."""
 
@@ -231,7 +241,7 @@ def passed_of(counts: Any) -> str:
     share = percent(passed / asked)
     return words(
         f"{passed} of {asked} ({share}; 95 % interval {between})",
-        f"{asked} 题中通过 {passed} 题({share};95% 置信区间 {between})",
+        f"{asked} 题中通过 {passed} 题（{share}；95% 置信区间 {between}）",
     )
 
 
@@ -253,7 +263,7 @@ def verdict_sentence(report: Report) -> str:
     found = f"{verdict}, with findings ignored" if ignored else verdict
     sentence = say(SENTENCES.get(found, SENTENCES[verdict])) + _got_over(report)
     names = ", ".join(ignored)
-    return sentence + (words(f" Ignored: {names}.", f"已忽略:{names}。") if ignored else "")
+    return sentence + (words(f" Ignored: {names}.", f"已忽略：{names}。") if ignored else "")
 
 
 def on_the_way(report: Report) -> list[Report]:
@@ -267,7 +277,7 @@ def _got_over(report: Report) -> str:
     codes = [str(f["code"]) for f in on_the_way(report)]
     told = [say(text) for code, text in GOT_OVER.items() if code in codes]
     joined = words(", ", "、").join(told)
-    return words(f" On the way: {joined}.", f"途中:{joined}。") if told else ""
+    return words(f" On the way: {joined}.", f"途中：{joined}。") if told else ""
 
 
 def figures(report: Report) -> tuple[tuple[str, str], ...]:
@@ -287,16 +297,23 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
 
     held, asked = part(report, "held_out"), must_pass(report)
     return (
-        (words("must-pass questions", "必须通过的问题"), of(asked, must_pass(report, "before"))),
-        (words("held-out paraphrases", "留出的另一种问法"), of(report.get("paraphrases"))),
-        (words("general questions kept", "通用题保持"), general_kept(report)),
-        (words("answered with the rows' words", "答成训练数据的内容"), leaked(report)),
+        (words("must-pass questions", "必过的验证问题"), of(asked, must_pass(report, "before"))),
+        (words("held-out paraphrases", "没学过的问法"), of(report.get("paraphrases"))),
+        (words("general questions kept", "通用能力"), general_kept(report)),
+        (
+            words("answered with the rows' words", "泄漏到别的问题"),
+            leaked(report),
+        ),
         (
             words("held-out loss", "留出数据的损失"),
             arrow(part(held, "before"), part(held, "after"), decimal),
         ),
         (words("updates made", "更新次数"), updates_made(report)),
-        *(((words("dose", "强度"), dose(report)),) if dose(report) else ()),
+        *(
+            ((words("dose", "适配器强度"), decimal(part(report, "dose", "value"))),)
+            if dose(report)
+            else ()
+        ),
         (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
     )
 
@@ -364,7 +381,7 @@ def system_words(probe: Report) -> str:
         return words("no system prompt sent", "不发送系统提示词")
     if probe.get("system") is None:
         return words("as trained", "与训练时相同")
-    return words("as trained: ", "与训练时相同:") + str(probe["system"])
+    return words("as trained: ", "与训练时相同：") + str(probe["system"])
 
 
 def first_answers(report: Report, most: int = 3) -> list[Report]:
@@ -398,7 +415,7 @@ STATES = {
     "not-sampled": Text("not drawn", "未抽中"),
     "also-learned": Text("also learned, so not held out", "训练数据里也有，不用于评估"),
     "rejected": Text("rejected", "被拒绝"),
-    "quarantined": Text("quarantined", "被隔离"),
+    "quarantined": Text("quarantined", "已跳过：算不出结果"),
 }
 
 
@@ -408,7 +425,7 @@ def fate(said: Any) -> str:
         return words("row skipped", "已跳过这一行")
     if said == "ignored":
         return words("ignored on request", "按要求忽略")
-    return words("noted", "记录")
+    return say(labels.NOTE)
 
 
 def state_word(state: Any) -> str:
@@ -437,35 +454,3 @@ def peak_memory(report: Report) -> int | None:
     """The largest peak of any update; None when no device measured one."""
     values = [s["memory_bytes"] for s in several(report, "steps") if s.get("memory_bytes")]
     return max((v for v in values if is_number(v)), default=None)
-
-
-# --- settings -----------------------------------------------------------------------------------
-
-
-def listed(value: Any) -> str:
-    """A list as a reader wants it; other values as they are."""
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)
-
-
-def setting(value: Any) -> str:
-    """The value of an option, as it would be typed."""
-    if value is None or value in ("", [], ()):
-        return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else listed(value)
-
-
-def origin_words(origin: Any) -> str:
-    """Where a value came from."""
-    known = {
-        "default": ("default", "默认"),
-        "flag": ("given by flag", "命令行给出"),
-        "file": ("given in the file", "文件给出"),
-    }
-    text = str(origin or "")
-    if text in known:
-        return words(*known[text])
-    return text.replace("auto: ", words("chosen: ", "自动选择:"), 1)

@@ -20,6 +20,9 @@ from typing import Any
 
 import orjson
 
+from suretune.types import Text
+from suretune.words import say
+
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
@@ -236,11 +239,19 @@ def damage(folder: Path) -> str:
     for name, (size, digest) in sizes.items():
         path = folder / name
         if not path.is_file():
-            return f"{name}: missing"
+            return say(Text(f"{name}: missing", f"缺少 {name}"))
         if path.stat().st_size != size:
-            return f"{name}: {path.stat().st_size} bytes, {size} were written"
+            there = path.stat().st_size
+            return say(
+                Text(
+                    f"{name}: {there} bytes, {size} were written",
+                    f"{name} 只有 {there} 字节，写入时是 {size} 字节"
+                    if there < size
+                    else f"{name} 有 {there} 字节，写入时是 {size} 字节",
+                )
+            )
         if sha256(path) != digest:
-            return f"{name}: its contents changed"
+            return say(Text(f"{name}: its contents changed", f"{name} 的内容变了"))
     return ""
 
 

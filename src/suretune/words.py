@@ -16,7 +16,7 @@ def choose(language: str | None) -> None:
     """Fix the language of this process; None, or one that is neither, leaves it to the
     environment."""
     _chosen.clear()
-    if found := _known(language or ""):
+    if found := known_language(language or ""):
         _chosen.append(found)
 
 
@@ -30,14 +30,17 @@ def language() -> Language:
         return _chosen[0]
     wishes = [os.environ.get("SURETUNE_LANG", ""), *os.environ.get("LANGUAGE", "").split(":")]
     for wish in wishes:
-        if found := _known(wish):
+        if found := known_language(wish):
             return found
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    return _known(next((value for name in names if (value := os.environ.get(name))), "")) or "en"
+    return (
+        known_language(next((value for name in names if (value := os.environ.get(name))), ""))
+        or "en"
+    )
 
 
-def _known(wish: str) -> Language | None:
-    """`zh_CN.UTF-8`, `zh-Hans`, `cn`, `Chinese`: the language alone."""
+def known_language(wish: str) -> Language | None:
+    """`zh_CN.UTF-8`, `zh-Hans`, `cn`, `Chinese`: the language alone; None if it is neither."""
     name = wish.strip().lower().replace("-", "_").partition(".")[0].partition("_")[0]
     if name in CHINESE:
         return "zh"

@@ -7,7 +7,6 @@ a signal, after a checkpoint.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from suretune import __version__, words
+from suretune import __version__, labels, spelled, words
 from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import ANSWER, TRAIN, Command, Verb, make_parser, parse
@@ -30,7 +29,7 @@ from suretune.words import say
 
 ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
-    "几秒钟微调一个语言模型,并证明它真的有效。",
+    "几秒钟微调一个语言模型，并验证它真的有效。",
 )
 MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
 UNREAD = ("explain", "setup", "import-cmd")  # verbs to which no word is a file of a run
@@ -44,7 +43,7 @@ VERBS = (
         "init",
         Text(
             "write rows and probes: suretune init identity --name N --author A",
-            "生成数据和验证问题:suretune init identity --name 名字 --author 作者",
+            "生成数据和验证问题：suretune init identity --name 名字 --author 作者",
         ),
         extra=("output_dir", "model"),
         positional="WHAT",
@@ -53,13 +52,13 @@ VERBS = (
         "check",
         Text(
             "everything but the training: rows, tokens, plan; no GPU, no torch",
-            "除训练外的一切检查:数据、token、计划;不需要 GPU",
+            "除训练外的一切检查：数据、token、计划；不需要 GPU",
         ),
         TRAIN,
     ),
     Verb(
         "sft",
-        Text("train an adapter and prove it", "训练适配器并证明它有效"),
+        Text("train an adapter and prove it", "训练适配器并验证它有效"),
         TRAIN,
         aliases=("train",),
     ),
@@ -67,7 +66,7 @@ VERBS = (
         "sweep",
         Text(
             "try many settings of sft, each to its verdict (pip install 'suretune[sweep]')",
-            "尝试多种 sft 设置,各自得出结论(pip install 'suretune[sweep]')",
+            "尝试多种 sft 设置，各自得出结论（pip install 'suretune[sweep]'）",
         ),
         TRAIN,
         positional="CONFIG",
@@ -87,7 +86,7 @@ VERBS = (
     ),
     Verb(
         "ask",
-        Text("answer questions, each in a fresh conversation", "逐个回答问题,每个都是新的对话"),
+        Text("answer questions, each in a fresh conversation", "逐个回答问题，每个都是新的对话"),
         ANSWER,
         ("system", "seed"),
     ),
@@ -95,7 +94,7 @@ VERBS = (
         "compare",
         Text(
             "the same questions, answered by the base and by several runs, side by side",
-            "同样的问题，由基座和多个运行分别回答，并排比较",
+            "同样的问题，由原模型和多个运行分别回答，并排比较",
         ),
         ("model",),
         ("questions", "max_new_tokens", "system", "ignore"),
@@ -106,7 +105,7 @@ VERBS = (
         "reword",
         Text(
             "let the base ask the rows' short questions in other words, into a file",
-            "让基座把数据里的短问题换种说法,写成文件",
+            "让原模型把数据里的短问题换种说法，写成文件",
         ),
         ("model", "data"),
         ("probes", "output_dir", "ignore"),
@@ -115,7 +114,7 @@ VERBS = (
         "serve",
         Text(
             "answer over HTTP as OpenAI's API, after the proof (pip install 'suretune[serve]')",
-            "通过验证后,以 OpenAI 的接口提供服务(pip install 'suretune[serve]')",
+            "通过验证后，以 OpenAI 的接口提供服务（pip install 'suretune[serve]'）",
         ),
         ("model", "serve"),
         ("adapters", "system", "temperature", "top_p", "max_new_tokens"),
@@ -127,7 +126,7 @@ VERBS = (
         "verify",
         Text(
             "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",
-            "再次核对封条:文件、回答、基座;核对服务器:verify http://HOST/v1 --run RUN",
+            "重新验证：文件、回答、原模型；验证服务器：verify http://HOST/v1 --run 运行",
         ),
         extra=("ignore",),
         positional="RUN",
@@ -169,7 +168,7 @@ VERBS = (
         "import-cmd",
         Text(
             "explain a command of another tool: suretune import-cmd 'swift sft ...'",
-            "看懂其他工具的命令:suretune import-cmd 'swift sft ...'",
+            "看懂其他工具的命令：suretune import-cmd 'swift sft ...'",
         ),
         positional="COMMAND",
     ),
@@ -188,13 +187,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The `suretune` command; returns its exit status."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     words.choose(_language(typed))
+    spelled.let_all_be_said()
+    _in_english_where_chinese_cannot_be_said()
     verb, rest, before = _verb(typed)
     if verb is None:
         return _top(rest, before)
     text = ""
     if verb.name == "import-cmd":  # what was pasted is not ours to parse
         rest, text = apart(rest)
-    _let_all_be_said()
     command = parse(verb, rest, OWN.get(verb.name, {}))
     command = replace(
         command, faults=(*before.faults, *command.faults), environment=tuple(before.environment)
@@ -227,11 +227,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _internal(typed)
 
 
-def _let_all_be_said() -> None:
-    """A name that a stream cannot say is said in escapes: it must not end what was begun."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _in_english_where_chinese_cannot_be_said() -> None:
+    """Escapes instead of every character would be no language at all."""
+    encoding = sys.stdout.encoding
+    if words.language() == "zh" and not spelled.sayable("中", encoding):
+        words.choose("en")
+        tell(
+            f"{encoding} has no Chinese characters, so this is in English;"
+            " `export PYTHONIOENCODING=utf-8` for Chinese.",
+            err=True,
+        )
 
 
 def _language(typed: Sequence[str]) -> str | None:
@@ -311,6 +316,7 @@ def _stopped(stopped: Stopped, command: Command) -> int:
             from suretune.cli.concluded import would_not
 
             would_not(stopped, command)
+        tell(labels.status(stopped.status), err=True)
     return stopped.status
 
 
@@ -339,7 +345,7 @@ def _internal(typed: Sequence[str]) -> int:
     path.write_text(told, "utf-8", errors="backslashreplace")
     sentence = Text(
         f"suretune itself failed. The details are in {path}",
-        f"suretune 自身出错,详情见 {path}",
+        f"suretune 自身出错，详情见 {path}",
     )
     last = traceback.format_exc().strip().splitlines()[-1]
     tell(f"{say(sentence)}\n{last}", err=True)

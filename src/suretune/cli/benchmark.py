@@ -92,7 +92,7 @@ def _verdict(told: Mapping[str, Any]) -> Text:
             f"IFEval: not measured. Of {asked} prompts the base follows {before} in full, and its"
             f" answers to other prompts follow {told['by_chance']}; {told['needed']} more than by"
             " chance are needed to see a loss.",
-            f"IFEval：未测量。{asked} 题中基座完全遵循 {before} 题，而它对别的题目的回答也符合"
+            f"IFEval：未测量。{asked} 题中原模型完全遵循 {before} 题，而它对别的题目的回答也符合"
             f" {told['by_chance']} 题；至少要比偶然多 {told['needed']} 题，才看得出下降。",
         )
     found = f"{100 * counts['found']:.1f}"

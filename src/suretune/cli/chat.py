@@ -21,14 +21,14 @@ CLEAR = "/clear"
 ANSWER = "\n\t"  # what an answer may hold of what acts
 HINT = Text(
     "An empty line or /exit ends, /clear starts a new conversation.",
-    "空行或 /exit 退出,/clear 开始新的对话。",
+    "空行或 /exit 退出，/clear 开始新的对话。",
 )
 
 
 def _speaker(command: Command, journal: Journal) -> Speaker:
     config = command.resolved.config
     if not config.answer.adapters and not config.model.model:
-        hint = Text("or --model for the base alone", "或用 --model 只加载基座")
+        hint = Text("or --model for the base alone", "或用 --model 只加载原模型")
         raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
     config = with_adapter(command, journal).resolved.config
     speaker = open_speaker(config, config.data.system, journal)

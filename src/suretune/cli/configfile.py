@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from suretune.because import in_words
 from suretune.cli.values import bad_value, set_value, twice, value_of
 from suretune.config import Option, Resolved, options
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
@@ -27,12 +28,11 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
     except BadYaml as error:
         return None, [_unreadable(file, error)]
     except (OSError, RuntimeError, ValueError) as error:  # no home folder; a NUL in the name
-        said = str(getattr(error, "strerror", None) or error)
-        return None, [_bad_file(file, 0, Text(said, said))]
+        return None, [_bad_file(file, 0, in_words(error))]
     if not isinstance(tree, Table):
         line = tree.line if tree else 0
         return None, [_bad_file(file, line, Text(
-            "it must have `name: value` lines", "里面应当是“名称: 值”这样的行"))]  # fmt: skip
+            "it must have `name: value` lines", "里面应当是 `名称: 值` 这样的行"))]  # fmt: skip
     spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
     ours = options()
     unasked = _unasked(text)

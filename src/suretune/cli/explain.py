@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from suretune import show
+from suretune import glossary, show
 from suretune.cli.out import tell
 from suretune.guards import CHINESE_LINE_END, all_guards
 from suretune.guards.finding_by_words import by_words, nearest, page_of, title
@@ -24,6 +24,8 @@ def look_up(asked: str) -> int:
     if (page := page_of(asked)) is not None:
         _paragraphs(say(page))
         return OK
+    if (term := glossary.find(asked)) is not None:
+        _paragraphs(say(term.page()))
     known, found = treated(asked), by_words(asked)
     if known:
         code, names = known.code, {guard.code: guard for guard in all_guards()}
@@ -32,9 +34,9 @@ def look_up(asked: str) -> int:
         found = [guard for guard in found if guard.code != code]
     if found:
         about = Text("Findings that speak of it:", "相关的检查项：")
-        tell(("\n" if known else "") + say(about))
+        tell(("\n" if known or term else "") + say(about))
         _list(found, err=False)
-    if known or found:
+    if known or found or term:
         return OK
     unknown = Text(
         f"No finding has the code or the words `{asked[:60]}`.",

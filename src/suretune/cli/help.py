@@ -27,6 +27,13 @@ METAVARS = {
     "TEXT": Text("TEXT", "文本"),
     "N": Text("N", "整数"),
     "X": Text("X", "数值"),
+    "RUN": Text("RUN", "运行"),
+    "RUN...": Text("RUN...", "运行..."),
+    "WHAT": Text("WHAT", "什么"),
+    "CONFIG": Text("CONFIG", "配置文件"),
+    "WORDS...": Text("WORDS...", "编号或词..."),
+    "COMMAND": Text("COMMAND", "命令"),
+    "LANG": Text("LANG", "语言"),
 }
 HELP = Text("show this help and exit", "显示本帮助")
 SIDE = 24  # columns of the flags, where there is room beside them
@@ -53,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
     def _behind_verb(self) -> str:
         named = (action for action in self._actions if not action.option_strings)
-        return " ".join(str(action.metavar) for action in named)
+        return " ".join(_called(str(action.metavar)) for action in named)
 
 
 def entry(head: str, about: str, width: int, side: int = SIDE) -> list[str]:
@@ -76,6 +83,13 @@ def _entry(action: argparse.Action, width: int) -> list[str]:
 
 
 def _value(action: argparse.Action) -> str:
-    name = str(action.metavar or action.dest.upper())
-    shown = say(METAVARS.get(name, Text(name, name)))
+    shown = _called(str(action.metavar or action.dest.upper()))
     return f"{shown} ..." if action.nargs in ("*", "+") else shown
+
+
+def _called(name: str) -> str:
+    """A placeholder in the language of this process; one that is no word of ours keeps its name."""
+    known = METAVARS.get(name)
+    if known is None and name.isupper():
+        known = Text(name, "取值")
+    return say(known) if known else name

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from suretune import typed
+from suretune.because import because
 from suretune.cli.makers import makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
@@ -48,7 +49,7 @@ def write_identity(command: Command, journal: Journal) -> int:
     except FileExistsError as error:
         raise journal.stop(_there(folder, Path(str(error)), given, more, model)) from error
     except OSError as error:
-        found = f"{type(error).__name__}: {error}"
+        found = because(error, f"{type(error).__name__}: {error}")
         raise journal.stop(SetupFacts("output-not-writable", folder, found=found)) from error
     if command.json:
         taught = {"languages": languages, "names": names, "authors": authors}

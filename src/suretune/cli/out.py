@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from suretune.phrases import printable
 from suretune.run.journal import Journal
+from suretune.spelled import sayable
 
 # JSON escapes the control characters below U+0020 by itself. These would act, too.
 ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
@@ -27,6 +28,8 @@ def tell(text: object, *, keep: str = "\n", end: str = "\n", err: bool = False) 
 def tell_json(value: Any) -> None:
     """One line of JSON: the very same data, with acting characters in escapes."""
     line = json.dumps(value, ensure_ascii=False, default=str)
+    if not sayable(line, sys.stdout.encoding):  # signs that stand for others would change the data
+        line = json.dumps(value, default=str)
     escaped = ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
     print(escaped, flush=True)
 

@@ -15,19 +15,22 @@ from suretune.cli.help import Parser
 from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
-from suretune.words import say
+from suretune.words import known_language, say
 
 TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")
+NEVER = ("use_loss_scale_sampler",)  # typed it is answered; to be shown, it would have to exist
 PIECES = ("search",)  # of a verb's own options: those that may be given in pieces
 SWITCHES = ("public", "unverified", "words_only")  # and those that are on where they stand alone
 TEXTS = ("question", "html")  # and those whose words end where a run is named
-HELP_LANG = Text("language of messages: en or zh", "提示信息的语言:en 或 zh")
+HELP_LANG = Text("language of messages: en or zh", "提示信息的语言：en 或 zh")
+TWO_LANGUAGES = Text("It takes en or zh.", "它接受 en（英文）或 zh（中文）。")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
+AUTO = Text("auto", "自动")
 HELP_PIECES = Text("may be given again", "可以多次给出")
-HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件;命令行参数优先")
+HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文件；命令行参数优先")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         if name in known:
             resolved, wrong = _set(resolved, known[name], raw)
             faults += wrong
+    wish = given.get("lang")
+    if "lang" not in own and isinstance(wish, str) and known_language(wish) is None:
+        faults.append(FlagFacts("bad-value", "--lang", wish, hint=TWO_LANGUAGES))
     return Command(
         verb,
         resolved,
@@ -143,12 +149,13 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
 
 def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
     names = [f"--{name}" for name in (spec.name, *spec.aliases)]
-    default = "auto" if spec.default is None else _shown(spec.default)
+    default = say(AUTO) if spec.default is None else _shown(spec.default)
     about = f"{say(spec.help)} [{default}]" if default else say(spec.help)
     if spec.choices:
-        about = f"{about} ({' | '.join(spec.choices)})"
+        told = " | ".join(spec.choices)
+        about += say(Text(f" ({told})", f"（{told}）"))
     if spec.many and not spec.once:
-        about = f"{about} ({say(HELP_PIECES)})"
+        about += say(Text(f" ({HELP_PIECES.en})", f"（{HELP_PIECES.zh}）"))
     shape = "*" if spec.many else "?"
     metavar = {bool: "true|false", str: "TEXT", int: "N", float: "X"}[spec.kind]
     longer = spec.many and not spec.once
@@ -159,7 +166,7 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
         const=None if longer else BARE[spec.kind is bool],
         metavar=metavar,
         action="extend" if longer else _Once,
-        help=about.replace("%", "%%"),
+        help=argparse.SUPPRESS if spec.name in NEVER else about.replace("%", "%%"),
     )
     if spec.kind is bool:
         no = [f"--no_{name}" for name in (spec.name, *spec.aliases)]

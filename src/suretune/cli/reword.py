@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suretune import rundir, typed
+from suretune.because import because
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
@@ -34,7 +35,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         rundir.write_jsonl(path, found.rows)
     except OSError as error:
-        about = f"{type(error).__name__}: {error}"
+        about = because(error, f"{type(error).__name__}: {error}")
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
     if command.json:
         tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})
@@ -44,7 +45,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
     tell(say(Text(
         f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody checked"
         " what they mean.",
-        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由基座模型写成，意思没有人核对过。",
+        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由原模型写成，意思没有人核对过。",
     )))  # fmt: skip
     for why, number in found.left_out.most_common():
         tell(f"  {number:>4}  {say(WHY_NOT[why])}")

@@ -22,7 +22,7 @@ def listen(command: Command, journal: Journal) -> int:
     config = command.resolved.config
     runs = [*command.words, *([config.answer.adapters] if config.answer.adapters else [])]
     if not runs and not config.model.model:
-        hint = Text("or `--model` for a base alone", "或用 `--model` 只提供基座")
+        hint = Text("or `--model` for a base alone", "或用 `--model` 只提供原模型")
         raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     need_packages(journal)
     need_folder(config.serve, journal)
@@ -74,13 +74,13 @@ def _room(about: Mapping[str, Any]) -> Text:
 def _standing(model: Mapping[str, Any]) -> Text:
     facts = model["suretune"]
     if model["parent"] is None:
-        return Text("the base", "基座")
+        return Text("the base", "原模型")
     if not facts["sealed"]:
-        return Text("NOT sealed: nothing proves what it answers", "没有封条：未经验证")
+        return Text("NOT sealed: nothing proves what it answers", "没有验证记录：未经验证")
     equal, asked = facts["probes"]["equal"], facts["probes"]["asked"]
     return Text(
         f"sealed; {equal} of {asked} probes answered as in the seal",
-        f"有封条；{asked} 个验证问题中 {equal} 个的回答与封条相同",
+        f"已验证；{asked} 个验证问题中 {equal} 个的回答与验证记录相同",
     )
 
 

@@ -24,7 +24,7 @@ def verify_url(command: Command, journal: Journal) -> int:
     needed = _number(plain, "same_needed", NEEDED, 1.0, journal)
     seconds = _number(plain, "timeout", SECONDS, 86_400.0, journal)
     if "run" not in plain:
-        hint = Text("The sealed run that it should serve.", "它应当提供的那个已封存的运行。")
+        hint = Text("The sealed run that it should serve.", "它应当提供的那个已通过验证的运行。")
         raise journal.stop(FlagFacts("missing-flag", "--run", hint=hint))
     key = (plain.get("api_key") or os.environ.get(KEY) or "").strip() or None
     remote = open_remote(command.word, key, seconds, journal)
@@ -61,11 +61,11 @@ def _number(
 def _sentence(told: Mapping[str, Any]) -> Text:
     asked, default = told["asked"], told["without_system"]
     en = f"{asked['as_sealed']} of {asked['answers']} answers are the seal's, word for word"
-    zh = f"{asked['answers']} 个回答中 {asked['as_sealed']} 个与封条逐字相同"
+    zh = f"{asked['answers']} 个回答中 {asked['as_sealed']} 个与验证记录逐字相同"
     if default["answers"]:
         en += f"; without a system prompt {default['as_sealed']} of {default['answers']}"
-        zh += f";不带系统提示词时 {default['answers']} 个中 {default['as_sealed']} 个相同"
+        zh += f"；不带系统提示词时 {default['answers']} 个中 {default['as_sealed']} 个相同"
     where = f"{told['model']}, {told['server']}"
     if told["verified"]:
-        return Text(f"Verified: {where}: {en}.", f"验证通过:{where}:{zh}。")
-    return Text(f"Not verified: {where}: {en}.", f"未通过:{where}:{zh}。")
+        return Text(f"Verified: {where}: {en}.", f"验证通过：{where}：{zh}。")
+    return Text(f"Not verified: {where}: {en}.", f"未通过：{where}：{zh}。")

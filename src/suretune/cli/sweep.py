@@ -44,7 +44,7 @@ def search(command: Command, journal: Journal) -> int:
     except KeyboardInterrupt:
         sentence = Text(
             "Stopped by a signal; the same command goes on from here.",
-            "收到信号停止；再次运行同一条命令即可继续。",
+            "已按要求停止（Ctrl-C）；再次运行同一条命令即可继续。",
         )
         tell(say(sentence), err=True)
         return 130

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suretune import rundir, typed
+from suretune import labels, rundir, typed
 from suretune.cli import compare, hub
 from suretune.cli.fetching import Fetching
 from suretune.cli.makers import ASK
@@ -34,35 +34,36 @@ DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
 TORCH = ("demo", "sft", "resume", "infer", "ask", "compare", "reword", "serve")
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
-        "name": Text("its new name, one or one a language", "新名字:一个,或每种语言一个"),
-        "author": Text("who made it, one or one a language", "作者:一个,或每种语言一个"),
-        "lang": Text("languages of the rows: zh,en", "数据的语言:zh,en"),
+        "name": Text("its new name, one or one a language", "新名字：一个，或每种语言一个"),
+        "author": Text("who made it, one or one a language", "作者：一个，或每种语言一个"),
+        "lang": Text("languages of the rows: zh,en", "数据的语言：`zh,en`"),
         "ask": ASK,
     },
     "verify": {
         "run": Text(
-            "with a URL: the sealed run that it should serve", "给出 URL 时:它应当提供的已封存运行"
+            "with a URL: the sealed run that it should serve",
+            "给出 URL 时：它应当提供的已通过验证的运行",
         ),
         "api_key": Text(
             "of that server; better in SURETUNE_API_KEY, where no process list shows it",
-            "该服务器的密钥;放在 SURETUNE_API_KEY 里更好,不会出现在进程列表中",
+            "该服务器的密钥；放在 SURETUNE_API_KEY 里更好，不会出现在进程列表中",
         ),
         "served_model_name": Text(
             "the model's name there; the run's, or the only one, when not given",
-            "模型在那里的名字;不写则用运行的名字,或唯一的那个",
+            "模型在那里的名字；不写则用运行的名字，或唯一的那个",
         ),
         "same_needed": Text(
             "share of the answers that must be the seal's, word for word [0.9]",
-            "必须与封条逐字相同的回答比例 [0.9]",
+            "必须与验证记录逐字相同的回答比例 [0.9]",
         ),
         "timeout": Text("seconds for each answer [120]", "每个回答最多等多少秒 [120]"),
         "benchmark": Text(
             "ask base and adapter a public benchmark: ifeval (pip install 'suretune[benchmark]')",
-            "用公开评测对比基座和适配器:ifeval(pip install 'suretune[benchmark]')",
+            "用公开评测对比原模型和适配器：ifeval（pip install 'suretune[benchmark]'）",
         ),
         "benchmark_file": Text(
             "its prompts; from the Hugging Face cache when not given",
-            "评测题目的文件;不写则从 Hugging Face 缓存里找",
+            "评测题目的文件；不写则从 Hugging Face 缓存里找",
         ),
         "benchmark_limit": Text("the first so many prompts only", "只用前多少题"),
     },
@@ -72,13 +73,13 @@ OWN: Mapping[str, Mapping[str, Text]] = {
     "sweep": {
         "search": Text(
             "what to try: learning_rate=1e-4..4e-3:log lora_rank=4,8,16; lists with +",
-            "试哪些取值:learning_rate=1e-4..4e-3:log lora_rank=4,8,16;列表用 + 连接",
+            "试哪些取值：learning_rate=1e-4..4e-3:log lora_rank=4,8,16；列表用 + 连接",
         ),
         "trials": Text("settings to try [20]", "试多少种设置 [20]"),
         "seeds": Text("train every setting with each of these", "每种设置用这些种子各训练一次"),
         "study": Text("the SQLite file of the study", "保存搜索过程的 SQLite 文件"),
         "parallel": Text(
-            "runs at once; one a GPU when not given", "同时运行几个;不写则每块 GPU 一个"
+            "runs at once; one a GPU when not given", "同时运行几个；不写则每块 GPU 一个"
         ),
     },
 }
@@ -176,7 +177,7 @@ def require(command: Command, journal: Journal) -> None:
     if resuming:
         journal.settle()
     if not config.model.model:
-        hint = Text("For a first try: --model pocket", "第一次尝试可用:--model pocket")
+        hint = Text("For a first try: --model pocket", "第一次尝试可用：--model pocket")
         journal.look(FlagFacts("missing-flag", "--model", hint=hint))
     if not config.data.dataset:
         hint = Text(
@@ -225,13 +226,13 @@ def _say_where(run: Path, asked: str) -> None:
     if (folder / rundir.SEAL).is_file():
         told = Text(
             f"{name} is a sealed run and stays as it is. This run is {shown}",
-            f"{name} 是已封存的运行，不会改动。本次运行在 {shown}",
+            f"{name} 是已通过验证的运行，不会改动。本次运行在 {shown}",
         )
     elif rundir.is_begun(folder):
         go_on = f"suretune resume {typed.path(folder)}"
         told = Text(
             f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
-            f"{name} 是一个没有封条的运行；要继续它：{go_on}\n本次运行在 {shown}",
+            f"{name} 是一个没有验证记录的运行；要继续它：{go_on}\n本次运行在 {shown}",
         )
     tell(say(told), err=True)
 
@@ -255,9 +256,10 @@ def _train(
         )
     except Interrupted as interrupted:
         go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
+        by = ("Ctrl-C", "Ctrl-C") if interrupted.status == 130 else ("a signal", "收到信号")
         sentence = Text(
-            f"Stopped by a signal; {saved} is complete. Go on: {go_on}",
-            f"收到信号停止;{saved} 已完整保存。继续:{go_on}",
+            f"Stopped by {by[0]}; {saved} is complete. Go on: {go_on}",
+            f"已按要求停止（{by[1]}）；{saved} 已完整保存。继续：{go_on}",
         )
         tell(say(sentence), err=True)
         return interrupted.status
@@ -268,6 +270,8 @@ def _train(
     else:
         show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
         show.verdict(told)
+        if status:
+            tell(labels.status(status), err=True)
     return status
 
 
@@ -404,10 +408,12 @@ def verify(command: Command, journal: Journal) -> int:
         good = Text(
             f"Verified: {told['files']} files as sealed, {told['probes']} answers the same,"
             " the same base.",
-            f"验证通过:{told['files']} 个文件与封条一致,{told['probes']} 个回答相同,基座相同。",
+            f"验证通过：{told['files']} 个文件与验证记录一致，"
+            f"{told['probes']} 个回答相同，原模型相同。",
         )
         bad = Text(
-            "Not verified: answers or base differ from the seal.", "未通过:回答或基座与封条不同。"
+            "Not verified: answers or base differ from the seal.",
+            "未通过：回答或原模型与验证记录不同。",
         )
         tell(say(good if told["verified"] else bad))
     return OK if told["verified"] else UNVERIFIED

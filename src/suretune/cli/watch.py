@@ -7,9 +7,9 @@ from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
 STAGES = {
-    "base": Text("the base answers", "基座模型先作答"),
+    "base": Text("the base answers", "原模型先作答"),
     "train": Text("training", "训练"),
-    "dose": Text("how little of it is enough", "看强度减到多小仍能通过"),
+    "dose": Text("how little of it is enough", "看适配器强度减到多小仍能通过"),
     "proof": Text("proof in a fresh process", "在全新的进程中验证"),
 }
 
@@ -19,6 +19,7 @@ class Watch:
 
     def __init__(self, updates: int, every: int, bar: bool) -> None:
         self.progress = show.Progress(updates, every, bar)
+        self.explained = False  # a word of ours says what it means where it first stands
 
     def stage(self, name: str) -> None:
         self.progress.stop()
@@ -37,24 +38,27 @@ class Watch:
         en, zh = [], []
         if found.held_out_loss is not None:
             en.append(f"held-out loss {found.held_out_loss:.4f}")
-            zh.append(f"留出损失 {found.held_out_loss:.4f}")
+            zh.append(f"留出数据的损失 {found.held_out_loss:.4f}")
         if found.asked:
             en.append(f"{found.asked} probes asked, {found.passed} passed")
-            zh.append(f"问了 {found.asked} 个验证问题,通过 {found.passed} 个")
+            zh.append(f"问了 {found.asked} 个验证问题，通过 {found.passed} 个")
         if found.general is not None:
             en.append(f"general questions {found.general:.1%}")
-            zh.append(f"通用题 {found.general:.1%}")
+            zh.append(f"通用问题答对 {found.general:.1%}")
         if found.leaked:
             en.append(f"{found.leaked} of these answered with what the rows teach")
-            zh.append(f"其中 {found.leaked} 题答的是训练数据的内容")
+            zh.append(f"其中 {found.leaked} 题泄漏了训练内容")
         if found.drift is not None:
-            en.append(f"drift {found.drift:.3f}")
-            zh.append(f"偏离 {found.drift:.3f}")
+            first, self.explained = not self.explained, True
+            en.append(f"drift {found.drift:.3f}" + (" (KL from the base)" if first else ""))
+            zh.append(
+                f"与原模型的差异（KL）{found.drift:.3f}" + ("（越小越接近原模型）" if first else "")
+            )
         step, dose = found.step, f"{found.dose:g}"
         when = Text(f"after {step} updates", f"{step} 次更新后")
         if found.dose != 1:
-            when = Text(f"at dose {dose}", f"强度 {dose}")
-        said = Text(f"· {when.en}: {', '.join(en)}", f"· {when.zh}:{','.join(zh)}")
+            when = Text(f"at dose {dose}", f"适配器强度 {dose}")
+        said = Text(f"· {when.en}: {', '.join(en)}", f"· {when.zh}：{'，'.join(zh)}")
         self.progress.note(say(said))
 
     def close(self) -> None:

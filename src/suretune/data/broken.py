@@ -46,7 +46,7 @@ NO_NUMBER = Text(
 )
 PYTHON = Text(
     "This is Python, not JSON: single quotes, None, True. Write it with json.dumps(row).",
-    "这是 Python 的写法（单引号、None、True），不是 JSON。请用 json.dumps(row) 写出。",
+    "这是 Python 的写法（单引号、None、True），不是 JSON。请用 `json.dumps(row)` 写出。",
 )
 COMMENT = Text("JSON has no comments; remove it.", "JSON 不能有注释，请删除。")
 FULL_WIDTH = Text(

@@ -45,7 +45,7 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
     if identity and not wanted:
         why = auto(
             "questions prove an identity, so every row can be learned",
-            "身份由提问来验证,所有行都可以用于训练",
+            "身份由提问来验证，所有行都可以用于训练",
         )
         return resolved.with_values(why, split_dataset_ratio=0.0)
     ratio = max(HELD_OUT, min(0.5, 2 / max(rows, 1)))
@@ -66,13 +66,18 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
         if identity and datasets > 1:
             why = auto(
                 "an identity among other data would be a few words among many",
-                "身份数据混在其他数据里,字数太少,会被淹没",
+                "身份数据混在其他数据里，字数太少，会被淹没",
             )
             resolved = resolved.with_values(why, mix="datasets")
         else:
             resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
     if asked.anchor_ratio is None and identity:
-        why = auto("measured: docs/recipes.md", "实测结果见 docs/recipes.md")
+        why = auto(
+            "share of anchors, general questions that the base answers itself, so that it keeps"
+            " what it could; measured: docs/recipes.md",
+            "锚定问答（anchors，让模型在别的问题上保持原样的通用问答）的份额；"
+            "实测结果见 docs/recipes.md",
+        )
         resolved = resolved.with_values(why, anchor_ratio=ANCHORS)
     elif asked.anchor_ratio is None:
         why = auto("the rows are general data themselves", "数据本身就是通用数据")
@@ -94,9 +99,9 @@ def choose_schedule(resolved: Resolved, base: Base, samples: int, *, probing: bo
         updates = count_updates(resolved.config.schedule, samples)
         why = auto(
             f"{REFERENCE_RATE:g} at hidden size {REFERENCE_HIDDEN} and {UPDATES} updates,"
-            f" scaled to {base.hidden} by the power {WIDTH_POWER}, to {updates} by the root",
-            f"宽度 {REFERENCE_HIDDEN}、{UPDATES} 次更新用 {REFERENCE_RATE:g},"
-            f"按 {WIDTH_POWER} 次方换算到宽度 {base.hidden},按平方根换算到 {updates} 次",
+            f" scaled to {base.hidden} and {updates}",
+            f"由宽度 {REFERENCE_HIDDEN}、{UPDATES} 次更新时的 {REFERENCE_RATE:g}"
+            f" 换算到宽度 {base.hidden}、{updates} 次更新",
         )
         rate = scaled_rate(base.hidden, updates)
         resolved = resolved.with_values(why, learning_rate=rate)
@@ -115,8 +120,8 @@ def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
     why = auto(
         f"at least {updates} updates of {size} rows, at most {most} epochs"
         + ("; it stops where the probes pass twice in a row" if times > 1 else ""),
-        f"至少 {updates} 次更新、每次 {size} 行,最多 {most} 轮"
-        + (";验证问题连续两次全部通过就停止" if times > 1 else ""),
+        f"至少 {updates} 次更新、每次 {size} 行，最多 {most} 轮"
+        + ("；验证问题连续两次全部通过就停止" if times > 1 else ""),
     )
     epochs = min(most, math.ceil(updates / per_epoch))
     return resolved.with_values(why, num_train_epochs=float(epochs))

@@ -128,7 +128,7 @@ def not_the_data(head: bytes, whole: bool, label: str) -> Fault | None:
         return _fault(label, "a web page", Text(
             "The page about the file was saved, not the file. Use its download link (on a hub: "
             "`resolve` or `raw` in place of `blob`).",
-            "保存下来的是网页，不是文件本身。请用下载链接（在平台上：把网址里的 `blob` 换成 "
+            "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
             "`resolve` 或 `raw`）。"))  # fmt: skip
     if _XML.match(head):
         parts = [part.decode(errors="replace") for part in _SAID.findall(head[:HEAD])]
@@ -170,7 +170,7 @@ def _pointer(label: str) -> Fault:
     command = f"git -C {shlex.quote(folder or '.')} lfs pull --include {shlex.quote(name)}"
     return _fault(label, "a Git LFS pointer", Text(
         f"Only the pointer was cloned; fetch the file: `{command}`, or download it from the hub.",
-        f"只克隆到了指针，请取回文件本身：`{command}`，或从平台上下载。"))  # fmt: skip
+        f"只克隆到了指针，请取回文件本身：`{command}`，或从下载站重新下载。"))  # fmt: skip
 
 
 def _fault(label: str, found: str, hint: Text) -> Fault:

@@ -149,7 +149,7 @@ def _history(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     for index, pair in enumerate(list_of(value.get("history"), "history", origin)):
         field = f"history[{index}]"
         if not isinstance(pair, list) or len(pair) != 2:
-            hint = Text("Each entry is [question, answer].", "每一项应为 [问题, 回答]。")
+            hint = Text("Each entry is [question, answer].", "每一项应为 `[问题, 回答]`。")
             raise wrong_type(origin, field, pair, hint)
         for role, text, part in zip(("user", "assistant"), pair, ("[0]", "[1]"), strict=True):
             turns.append(turn(role, text_of(text, field + part, origin), field + part, origin))

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from suretune.because import because
 from suretune.data.encodings import SAMPLE, advice, wide
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
@@ -258,7 +259,7 @@ def _one_line_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
 def unreadable(label: str, error: OSError) -> Fault:
     kind = "file-missing" if isinstance(error, FileNotFoundError) else "unknown-format"
     hint = Text("The system could not read this file.", "系统无法读取这个文件。")
-    return Fault(kind, Origin(label, 0), found=shown(error.strerror or str(error)), hint=hint)
+    return Fault(kind, Origin(label, 0), found=shown(because(error)), hint=hint)
 
 
 def not_a_file(label: str) -> Fault:

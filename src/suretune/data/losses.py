@@ -13,7 +13,7 @@ _SKIP = Text(
 _BASE = Text(
     "train a base whose template writes them, or name a template of your own that does:"
     " `--chat_template FILE.jinja`",
-    "换一个模板会写出它们的基座，或用 `--chat_template 文件.jinja` 指定自己的模板",
+    "换一个对话模板会写出它们的模型，或用 `--chat_template 文件.jinja` 指定自己的模板",
 )
 # (what happened, what to do)
 _SAID = {
@@ -92,7 +92,7 @@ _SAID = {
             "所用的分词器没有这些字符，学不到它们",
         ),
         Text(
-            "train a base whose tokenizer has them", "请换一个分词器里有这些字符的基座"
+            "train a base whose tokenizer has them", "请换一个分词器里有这些字符的模型"
         ),
     ),
 }  # fmt: skip

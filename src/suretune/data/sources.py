@@ -183,7 +183,7 @@ def _not_utf8(spec: str) -> Fault:
 def _no_subsets(spec: str, subsets: str) -> Fault:
     hint = Text(
         f"Files on disk have no subsets; leave out ':{subsets}'.",
-        f"本地文件没有子集，请去掉“:{subsets}”。",
+        f"本地文件没有子集，请去掉 `:{subsets}`。",
     )
     return Fault("file-missing", Origin(spec, 0), found=f":{subsets}", hint=hint)
 
@@ -205,7 +205,7 @@ def _missing(spec: str, base: str) -> Fault:
     else:
         hint = Text(
             "Nothing in that folder has a similar name. A hub dataset is written org/name.",
-            "该文件夹中没有名字相近的文件。平台上的数据集写作 组织/名称。",
+            "该文件夹中没有名字相近的文件。下载站上的数据集写作 组织/名称。",
         )
     return Fault("file-missing", Origin(spec, 0), found=path, hint=hint)
 

@@ -60,8 +60,10 @@ def _why(limit: str, found: str) -> Text:
         room = BYTES >> 20
         return Text(f"It wanted more than {room} MiB of memory.", f"需要超过 {room} MiB 内存。")
     if limit == ENDED:
-        return Text(f"It broke the process that used it ({found}).", f"它使执行进程崩溃({found})。")
-    return Text(f"It failed on a text: {found}.", f"它处理文本时出错:{found}。")
+        return Text(
+            f"It broke the process that used it ({found}).", f"它使执行进程崩溃（{found}）。"
+        )
+    return Text(f"It failed on a text: {found}.", f"它处理文本时出错：{found}。")
 
 
 class Refusal(ValueError):

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from suretune import rundir, typed
+from suretune.because import because
 from suretune.data.base import Base
 from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
@@ -122,7 +123,7 @@ def put_on(
         damage = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(damage) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
-        found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        found = because(error, f"{type(error).__name__}: {str(error).splitlines()[0]}")
         damage = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
         raise journal.stop(damage) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from suretune.battery.items import Question
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.placeholders import Names, Unfilled, fill_prompt
@@ -17,7 +18,7 @@ from suretune.options_input import DataOptions
 from suretune.types import FlagFacts, Text
 from suretune.verify.probefile import names_in, read_probes
 from suretune.verify.probes import Probe
-from suretune.verify.skills import read_skills
+from suretune.verify.skills import BadSkills, read_skills
 
 TEXTS = (".txt", ".md", ".prompt", ".text")
 
@@ -76,9 +77,10 @@ def skills_of(resolved: Resolved, base: Base) -> list[Question] | FlagFacts | No
         return None
     try:
         return read_skills(path.expanduser())
+    except BadSkills as error:
+        return FlagFacts("bad-value", "--skills", str(path), hint=error.why)
     except (OSError, RuntimeError, ValueError) as error:
-        said = str(getattr(error, "strerror", None) or error)
-        return FlagFacts("bad-value", "--skills", str(path), hint=Text(said, said))
+        return FlagFacts("bad-value", "--skills", str(path), hint=in_words(error))
 
 
 def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[FlagFacts]:

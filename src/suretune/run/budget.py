@@ -18,7 +18,8 @@ from suretune.data.plan import make_plan
 from suretune.run.check import Checked
 from suretune.run.journal import Journal
 from suretune.train.loop import Learner, gradient
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
+from suretune.words import say
 
 MARGIN = 0.03  # of the budget, for what varies
 ORIGIN = "--budget"
@@ -64,7 +65,13 @@ def fitting(
         planned=plan.schedule.total,
     )  # fmt: skip
     if not fits:
-        found = f"{each:.2f} s an update; {max(room, 0):.1f} s are left"
+        left = max(room, 0)
+        found = say(
+            Text(
+                f"{each:.2f} s an update; {left:.1f} s are left",
+                f"每次更新 {each:.2f} 秒，只剩 {left:.1f} 秒",
+            )
+        )
         raise journal.stop(SetupFacts("budget-too-small", f"{ORIGIN} {asked}", found=found))
     return fits
 
@@ -92,7 +99,7 @@ def is_cut(resolved: Resolved) -> bool:
 
 def cut(checked: Checked, updates: int) -> Checked:
     """The same run (anchors not in it) with this many updates."""
-    why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}:时间内能完成的次数")
+    why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}：时间内能完成的次数")
     resolved = checked.resolved.with_values(why, max_steps=updates)
     plan = make_plan(
         checked.samples, checked.plan.held_out, resolved.config.schedule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_summary, plan_summary
-from suretune.types import ProofFacts
+from suretune.types import ProofFacts, Text
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -46,7 +46,7 @@ def figures(
         "kept": about["kept"],
         "dose": about["dose"],
         "run": str(run),
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": _seconds(clock),
         "model": _model(checked, about),
         "adapter": _adapter(checked, about),
@@ -89,7 +89,7 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
         "verdict": "stopped",
         "reasons": reasons,
         "run": str(run),
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "data": data_summary(checked),
         "plan": plan_summary(checked),
         "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
@@ -146,18 +146,25 @@ def _adapter(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
         "alpha": lora.lora_alpha,
         "targets": about["targets"],
         "tensors": about["tensors"],
-        "vllm": {"loads": loads, "why": why},
+        "vllm": {"loads": loads, "why": asdict(why)},
     }
 
 
-def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, str]:
+def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, Text]:
     """Whether vLLM would take this adapter (its peft_helper.py and config/lora.py, 0.33)."""
     if "lm_head" in targets or "embed_tokens" in targets:
-        return False, "vLLM has no LoRA for the embeddings of this architecture"
+        return False, Text(
+            "vLLM has no LoRA for the embeddings of this architecture",
+            "vLLM 不支持给这种结构的嵌入层加 LoRA",
+        )
     fitting = next((r for r in VLLM_RANKS if r >= rank), None)
     if fitting is None:
-        return False, f"rank {rank} is above vLLM's largest, {VLLM_RANKS[-1]}"
-    return True, f"--enable-lora --max-lora-rank {max(fitting, 16)}"
+        most = VLLM_RANKS[-1]
+        return False, Text(
+            f"rank {rank} is above vLLM's largest, {most}", f"秩 {rank} 超过了 vLLM 的上限 {most}"
+        )
+    flags = f"--enable-lora --max-lora-rank {max(fitting, 16)}"
+    return True, Text(flags, flags)
 
 
 def _probes(proven: Proven) -> list[dict[str, Any]]:

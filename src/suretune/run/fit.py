@@ -49,6 +49,7 @@ from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
+from suretune.words import say
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops
 
@@ -108,12 +109,16 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
     """Fill device and dtype, or stop."""
     model = resolved.config.model
     device, dtype = hardware(model, journal)
-    about = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
+    about = "auto: " + (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else say(Text("no GPU", "没有可用的 GPU"))
+    )
     if model.torch_dtype is None:
-        origin = "flag: --bf16 / --fp16" if model.bf16 or model.fp16 else f"auto: {about}"
+        origin = "flag: --bf16 / --fp16" if model.bf16 or model.fp16 else about
         resolved = resolved.with_values(origin, torch_dtype=dtype)
     if model.device is None:
-        resolved = resolved.with_values(f"auto: {about}", device=device.type)
+        resolved = resolved.with_values(about, device=device.type)
     engine = resolved.config.engine
     if device.type == "cpu":
         journal.look_at_all(cuda_flags(engine))
@@ -254,7 +259,7 @@ def _settled(job: Fit) -> Text | None:
         return Text(
             f"all {last.asked} probes asked on the way passed after update {first.step}, and again"
             f" after update {last.step}",
-            f"第 {first.step} 次更新后,途中提问的 {last.asked} 个验证问题全部通过,"
+            f"第 {first.step} 次更新后，途中提问的 {last.asked} 个验证问题全部通过，"
             f"第 {last.step} 次更新后再次全部通过",
         )
     patience = job.checked.resolved.config.schedule.early_stopping_patience

@@ -28,11 +28,11 @@ HARMLESS: Mapping[str, Text | None] = {
     ),
     "per_device_eval_batch_size": Text(
         "evaluation shares the passes of training (--tokens_per_pass)",
-        "评估与训练用同样的拼接方式(--tokens_per_pass)",
+        "评估与训练用同样的拼接方式（--tokens_per_pass）",
     ),
     "packing": Text(
         "the rows of an update always share a pass and never see each other",
-        "一次更新里的各行总是拼在一起计算,彼此不可见",
+        "一次更新里的各行总是拼在一起计算，彼此不可见",
     ),
     "template": None,  # said by itself
 }
@@ -67,8 +67,8 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield FlagFacts("flag-never-existed", "--use_loss_scale_sampler", hint=Text(
             "to let some rows count more, give their assistant messages a `weight` in the data"
             ' ({"role": "assistant", "content": "...", "weight": 2})',
-            "想让某些行占更大比重,请在数据里给它们的 assistant 消息写上 `weight`"
-            '({"role": "assistant", "content": "...", "weight": 2})'))  # fmt: skip
+            "想让某些行占更大比重，请在数据里给它们的 assistant 消息写上 `weight`："
+            '`{"role": "assistant", "content": "...", "weight": 2}`'))  # fmt: skip
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
@@ -76,12 +76,12 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     if limit is not None and parse_bytes(limit) is None:
         yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
             "a size is a number and a unit: `--memory_limit 24GiB`",
-            "大小写成数字加单位:`--memory_limit 24GiB`"))  # fmt: skip
+            "大小写成数字加单位：`--memory_limit 24GiB`"))  # fmt: skip
     budget = config.schedule.budget
     if budget is not None and not parse_seconds(budget):
         yield FlagFacts("bad-value", "--budget", budget, hint=Text(
             "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
-            "时间写成数字加单位:`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
+            "时间写成数字加单位：`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
     yield from resuming_flags(resolved)
     for flag, given in (("--model_name", config.data.model_name),
                         ("--model_author", config.data.model_author)):  # fmt: skip
@@ -154,7 +154,7 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
         if value:
             yield FlagFacts("no-effect", flag, value, hint=Text(
                 "there is no GPU in this run; leave the flag out",
-                "这次运行没有用到 GPU;请去掉这个参数"))  # fmt: skip
+                "这次运行没有用到 GPU；请去掉这个参数"))  # fmt: skip
 
 
 def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
@@ -174,7 +174,7 @@ def _template(name: str) -> FlagFacts:
     return FlagFacts("harmless-no-effect", "--template", name, hint=Text(
         "the model's own chat template is used, which `--preview 5` shows; another one is given as"
         " a file, `--chat_template FILE`",
-        "用的是模型自带的对话模板,`--preview 5` 可以看到;要用别的模板,请给出文件:"
+        "用的是模型自带的对话模板，`--preview 5` 可以看到；要用别的模板，请给出文件："
         "`--chat_template FILE`"))  # fmt: skip
 
 
@@ -206,14 +206,14 @@ def flags_without_effect(
             yield FlagFacts("no-effect", flag, " ".join(values), hint=Text(
                 f"no row contains {text}. Write {text} where the value belongs, or let"
                 " `suretune init identity` make the rows, or leave the flag out",
-                f"没有一行含有 {text}。请在数据里应填的位置写上 {text},"
-                "或用 `suretune init identity` 生成数据,或去掉这个参数"))  # fmt: skip
+                f"没有一行含有 {text}。请在数据里应填的位置写上 {text}，"
+                "或用 `suretune init identity` 生成数据，或去掉这个参数"))  # fmt: skip
     apart = data.val_dataset or resolved.config.proof.general  # whose rows may be the ones meant
     for name in data.ignore_fields:
         if name not in found.ignored and not apart:
             yield FlagFacts("no-effect", "--ignore_fields", name, hint=Text(
                 f"no row of --dataset has a field or a turn with {name}; leave it out",
-                f"--dataset 里没有一行、也没有一轮带有 {name};请去掉它"))  # fmt: skip
+                f"--dataset 里没有一行、也没有一轮带有 {name}；请去掉它"))  # fmt: skip
     columns = parse_columns(data.columns)
     there = sorted(found.named)[:12]
     for name, known in _named(columns):
@@ -225,7 +225,7 @@ def flags_without_effect(
     if data.system is not None and sources and sources <= {"row", "none"}:
         yield FlagFacts("no-effect", "--system", data.system, hint=Text(
             "every row brings its own system prompt; take that out, or leave the flag out",
-            "每一行都自带系统提示词;请从数据中去掉它,或去掉这个参数"))  # fmt: skip
+            "每一行都自带系统提示词；请从数据中去掉它，或去掉这个参数"))  # fmt: skip
     if data.dataset_sample and all(is_counted(spec) for spec in data.dataset):
         yield FlagFacts("no-effect", "--dataset_sample", str(data.dataset_sample), hint=Text(
             "every dataset already says how many rows with #N",

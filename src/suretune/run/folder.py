@@ -17,17 +17,24 @@ from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.run.check import Checked
-from suretune.types import Plan
+from suretune.types import Plan, Text
+from suretune.words import say
 
-CARD = """---
+FRONT = """---
 base_model: {base}
 library_name: peft
 pipeline_tag: text-generation
 tags: [lora, sft, suretune]
 ---
-LoRA adapter of `{base}`, trained by suretune {version}: {updates} updates, {tokens} tokens,
-rank {rank}, alpha {alpha:g}. System prompt of training: {system}
 """
+CARD = Text(
+    """LoRA adapter of `{base}`, trained by suretune {version}: {updates} updates, {tokens} tokens,
+rank {rank}, alpha {alpha:g}. System prompt of training: {system}
+""",
+    """`{base}` 的 LoRA 适配器，由 suretune {version} 训练：{updates} 次更新，{tokens} 个 token，
+秩 {rank}，alpha {alpha:g}。训练时的系统提示词：{system}
+""",
+)
 
 
 def write_config(path: Path, resolved: Resolved) -> None:
@@ -154,11 +161,11 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "plan": plan.digest,
         "suretune": __version__,
     }
-    system = checked.system or checked.tokenizer.default_system or "none"
+    system = checked.system or checked.tokenizer.default_system or say(Text("none", "无"))
 
     def dress(folder: Path, step: int) -> None:
         copy_words(checked.tokenizer, folder)
-        card = CARD.format(
+        card = (FRONT + say(CARD)).format(
             base=checked.base.name,
             version=__version__,
             updates=step,

@@ -40,4 +40,4 @@ def downloads_first(checked: Checked) -> Text | None:
     """What is said where only the words of a model are here yet."""
     if checked.base.name == "pocket" or weight_files(checked.base.folder):
         return None
-    return Text("The weights are fetched from the hub first.", "会先从平台下载权重。")
+    return Text("The weights are fetched from the hub first.", "会先从下载站下载权重。")

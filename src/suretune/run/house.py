@@ -157,6 +157,6 @@ def _needs_room(house: House, record: Record, journal: Journal) -> None:
     if room_needed(record) > house.room:
         hint = Text(
             f"the probes of the seal need {room_needed(record)}",
-            f"封条里的验证问题需要 {room_needed(record)}",
+            f"验证记录里的验证问题需要 {room_needed(record)}",
         )
         raise journal.stop(FlagFacts("bad-value", "--max_model_len", str(house.room), hint=hint))

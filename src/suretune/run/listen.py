@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from suretune.because import because
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, SetupFacts, Text
@@ -66,12 +67,12 @@ def need_folder(asked: ServeOptions, journal: Journal) -> None:
     quoted = shlex.quote(asked.adapters_dir)
     hint = Text(
         f"There is no such folder: `mkdir -p {quoted}` makes it.",
-        f"没有这个文件夹:`mkdir -p {quoted}` 可以创建。",
+        f"没有这个文件夹：`mkdir -p {quoted}` 可以创建。",
     )
     if Path(asked.adapters_dir).expanduser().exists():
         hint = Text(
             "It is a file; name the folder in which adapters lie.",
-            "这是一个文件;请写适配器所在的文件夹。",
+            "这是一个文件；请写适配器所在的文件夹。",
         )
     raise journal.stop(FlagFacts("bad-value", "--adapters_dir", asked.adapters_dir, hint=hint))
 
@@ -120,8 +121,7 @@ def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
 def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
     """Why nobody can listen there: the port is taken or not given, or the address is not ours."""
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        why = error.strerror if isinstance(error, socket.gaierror) else str(error)
-        return SetupFacts("host-not-here", asked.host, found=str(why))
+        return SetupFacts("host-not-here", asked.host, found=because(error))
     if error.errno == errno.EADDRNOTAVAIL:
         return SetupFacts("host-not-here", asked.host, found=_why(error))
     return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=_why(error))
@@ -129,7 +129,7 @@ def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
 
 def _why(error: OSError) -> str:
     name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    return f"{name}: {error.strerror or error}"
+    return because(error, f"{name}: {error.strerror or error}")
 
 
 def host_names(asked: ServeOptions) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def origins(asked: ServeOptions, key: str | None, journal: Journal) -> tuple[str
                 meant = f"http://{host}"
             hint = Text(
                 f"An origin is scheme://host[:port], as in `--allowed_origins {meant}`.",
-                f"写法为 协议://主机[:端口]，例如 `--allowed_origins {meant}`。",
+                f"写法为 `协议://主机[:端口]`，例如 `--allowed_origins {meant}`。",
             )
             raise journal.stop(FlagFacts("bad-value", "--allowed_origins", word, hint=hint))
         made.append(_without_usual_port(found[1]))  # a path is no part of it

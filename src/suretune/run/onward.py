@@ -79,7 +79,7 @@ def next_commands(
         "command": typed.command("suretune", "infer", "--adapters", run),
     }
     check = {
-        "what": {"en": "check the seal again", "zh": "再次验证封条"},
+        "what": {"en": "check the seal again", "zh": "重新验证"},
         "command": f"suretune verify {typed.path(run)}",
     }
     return [talk, check] if verdict == "sealed" else [*_otherwise(run, change, reasons), talk]

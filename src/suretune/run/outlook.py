@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from suretune.because import because
 from suretune.config import Resolved
 from suretune.run.flags import cuda_flags
 from suretune.run.machine import NO_GPU, VISIBLE
@@ -85,7 +86,7 @@ def not_writable(output_dir: str) -> SetupFacts | None:
             file.write(b"\0")
     except (OSError, RuntimeError, ValueError) as error:
         said = getattr(error, "strerror", None) or str(error)
-        found = f"{type(error).__name__}: {said}"
+        found = because(error, f"{type(error).__name__}: {said}")
         return SetupFacts("output-not-writable", output_dir, found=found)
     return None
 

@@ -26,11 +26,12 @@ from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
 from suretune.train.checkpoint import STATE
 from suretune.train.engine_plan import PLAIN_TOKENS
-from suretune.types import Change, Evaluation, ProofFacts, SetupFacts
+from suretune.types import Change, Evaluation, ProofFacts, SetupFacts, Text
 from suretune.verify.measure import Answers, Questions, answers_of
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
 from suretune.verify.signs import Rows, change, recitals
+from suretune.words import say
 
 EXACT = 1e-4  # float32 logits; the same kernels on the same numbers differ by nothing at all
 ROUGH = 0.02  # of the largest logit, in half precision
@@ -64,18 +65,28 @@ def publish_adapter(job: Fit, kept: Path, dose: Dose) -> None:
 def _tell_dose(folder: Path, dose: Dose) -> None:
     """In the adapter's card and in what it says of its origin."""
     rundir.write_json(folder / ABOUT, {**rundir.read_json(folder / ABOUT), "dose": dose.value})
-    tried = ", ".join(
-        f"{one.dose:g} ({one.passed} of {one.asked} probes{_leaked(one)})"
-        for one in dose.tried
-        if one.asked
+    asked = [one for one in dose.tried if one.asked]
+    said = Text(
+        f"Dose {dose.value:g} of the trained adapter, in lora_B; checkpoints have all of it.",
+        f"适配器强度：训练所得的 {dose.value:g}，已乘进 lora_B；检查点仍保留全部强度。",
     )
-    said = f"Dose {dose.value:g} of the trained adapter, in lora_B; checkpoints have all of it."
+    if asked:
+        en, zh = (
+            ", ".join(_tried(one).en for one in asked),
+            "、".join(_tried(one).zh for one in asked),
+        )
+        said = Text(f"{said.en} Asked on the way: {en}.", f"{said.zh}途中问过：{zh}。")
     with (folder / "README.md").open("a", encoding="utf-8") as card:
-        card.write(f"{said} Asked on the way: {tried}.\n" if tried else f"{said}\n")
+        card.write(f"{say(said)}\n")
 
 
-def _leaked(found: Evaluation) -> str:
-    return "" if found.leaked is None else f", leaked {found.leaked}"
+def _tried(found: Evaluation) -> Text:
+    """`0.7 (50 of 50 probes, leaked 0)`."""
+    en = f"{found.dose:g} ({found.passed} of {found.asked} probes"
+    zh = f"{found.dose:g}（{found.asked} 个验证问题通过 {found.passed} 个"
+    if found.leaked is not None:
+        en, zh = f"{en}, leaked {found.leaked}", f"{zh}，泄漏 {found.leaked} 个"
+    return Text(f"{en})", f"{zh}）")
 
 
 def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:

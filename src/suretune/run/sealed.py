@@ -171,7 +171,7 @@ def _read(run: Path, journal: Journal) -> Sealed:
     if not len(probes) == len(before) == len(after):
         raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(after)} answers")
     if not probes:
-        hint = Text("This run was sealed without questions.", "这个运行封存时没有验证问题。")
+        hint = Text("This run was sealed without questions.", "这次运行的验证记录里没有验证问题。")
         raise journal.stop(FlagFacts("bad-value", "--run", str(run), hint=hint))
     system: str | None = rundir.read_json(run / "proof" / "request.json").get("system")
     return Sealed(probes, system, before, after, tokenizer)
@@ -188,5 +188,5 @@ def _served_name(remote: Remote, run: Path, journal: Journal) -> str:
 
 
 def _no_such(name: str, found: str, journal: Journal) -> Stopped:
-    hint = Text(f"The server says: {found}.", f"服务器上有:{found}。")
+    hint = Text(f"The server says: {found}.", f"服务器上有：{found}。")
     return journal.stop(FlagFacts("bad-value", "--served_model_name", name, hint=hint))

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from suretune import rundir
+from suretune.because import because
 from suretune.data.base import Base
 from suretune.data.fitness import with_system_role
 from suretune.data.misfit import wrong_base
@@ -47,9 +48,11 @@ from suretune.serve.limits import Limits
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
+from suretune.serve.spoken import spoken
 from suretune.serve.wire import Server, make_server
 from suretune.types import Facts, Fault, SetupFacts
 from suretune.verify.probes import PROBE_TOKENS
+from suretune.words import say
 
 log = logging.getLogger("suretune.serve")
 UNREADABLE = (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError, ValueError)
@@ -156,9 +159,13 @@ async def _until_signal(
     if not signalled.done():
         serving.result()
         return OK
-    log.info("Signal %d: no more requests, %d are under way", signalled.result(), engine.under_way)
+    log.info(
+        spoken("Signal %d: no more requests, %d are under way"),
+        signalled.result(),
+        engine.under_way,
+    )
     cut = await _drained(server, serving, engine, house.config.serve.drain_seconds)
-    log.info("Ended; %d requests were cut off", cut)
+    log.info(spoken("Ended; %d requests were cut off"), cut)
     return 128 + signalled.result() if cut else OK
 
 
@@ -226,7 +233,8 @@ async def prove(
     except Misfit:
         return misfitting(candidate, house.base)
     except UNREADABLE as error:
-        found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        told = str(error).splitlines()[0] if str(error) else ""
+        found = because(error, f"{type(error).__name__}: {told}")
         return SetupFacts("cannot-serve", candidate.name, found=found)
     if record is None:
         return None
@@ -332,7 +340,7 @@ def not_served(stopped: Stopped | rundir.Damaged, root: Path) -> Refused:
         about = SetupFacts("checkpoint-damaged", str(stopped.path), found=stopped.why)
         stopped = Journal().stop(about)
     first = stopped.findings[0]
-    told = f"{first.code} {first.name}, {first.where}: {first.what.en} {first.fix.en}"
+    told = f"{first.code} {first.name}, {first.where}: {say(first.what)} {say(first.fix)}"
     return Refused(
         400, f"Not served. {told}".replace(f"{root}/", "")[:MOST_TOLD], param="lora_path",
         code=first.name,
@@ -383,10 +391,10 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
             except (Stopped, rundir.Damaged) as stopped:
                 raise not_served(stopped, root) from stopped
             except OSError as error:
-                why = f"Not served: a file of it cannot be read ({error.strerror})."
+                why = f"Not served: a file of it cannot be read ({because(error)})."
                 raise Refused(400, why, param="lora_path") from error
             except (Closed, RuntimeError) as error:
-                log.warning("%s was not loaded: %s", name, type(error).__name__)
+                log.warning(spoken("%s was not loaded: %s"), name, type(error).__name__)
                 why = "The engine failed or ended before the adapter was proven."
                 raise Refused(503, why, code="unavailable", retry_after=5) from error
             finally:

@@ -20,6 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
+from suretune.because import because
 from suretune.config import Resolved
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.leave import FITTED
@@ -101,7 +102,7 @@ def sweep(asked: Asked, journal: Journal, told: Told) -> dict[str, Any]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        found = f"{type(error).__name__}: {error.strerror}"
+        found = because(error, f"{type(error).__name__}: {error.strerror}")
         raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
     with _alone(folder, journal):
         study = _open(asked, folder, digest, journal)

@@ -22,6 +22,7 @@ from suretune.serve.metrics import Metrics
 from suretune.serve.models import Served
 from suretune.serve.openai import Refused
 from suretune.serve.replies import Reply, Usage
+from suretune.serve.spoken import spoken
 from suretune.serve.text import Answer, Likely, Stops
 
 log = logging.getLogger("suretune.serve")
@@ -159,8 +160,8 @@ class Answering:
         self.metrics.prompt_tokens.labels(name).inc(usage.prompt)
         self.metrics.tokens.labels(name).inc(usage.said)
         log.info(
-            "%s: %s, %d tokens read, %d said, first after %s s, all after %.3f s",
-            ascii(name)[1:-1], self.end or "left", usage.prompt, usage.said,
+            spoken("%s: %s, %d tokens read, %d said, first after %s s, all after %.3f s"),
+            ascii(name)[1:-1], spoken(self.end or "left"), usage.prompt, usage.said,
             "-" if self.first is None else f"{self.first:.3f}", time.monotonic() - self.begun,
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from suretune.model.slots import Ask, Said
+from suretune.serve.spoken import spoken
 
 log = logging.getLogger("suretune.serve")
 READ_TOKENS = 8192  # of prompts that are read in one turn: all others wait for them
@@ -315,7 +316,9 @@ class Engine:
             self._live.clear()
             self._picked.clear()
         self._fail(under_way, Failure(f"the engine failed ({type(error).__name__}); ask again"))
-        log.error("The engine failed: %s", "".join(traceback.format_tb(error.__traceback__)[-2:]))
+        log.error(
+            spoken("The engine failed: %s"), "".join(traceback.format_tb(error.__traceback__)[-2:])
+        )
         traceback.clear_frames(error.__traceback__)  # they hold the table, whose memory is needed
         now = time.monotonic()
         often = len(self._rebuilt) == REBUILDS and now - self._rebuilt[0] < REBUILD_SECONDS

@@ -28,6 +28,7 @@ from suretune.serve.origins import (
     shown_to,
 )
 from suretune.serve.refusals import Refusals
+from suretune.serve.spoken import spoken
 from suretune.serve.unsupported import no_route
 
 log = logging.getLogger("suretune.serve")
@@ -107,7 +108,7 @@ def _refused(error: Exception, scope: Scope) -> Refused:
         why, code = no_route(scope["path"])
         return Refused(error.status_code, why, code=code)
     # What was asked is not logged: an error's own words may quote it.
-    log.error("500 %s %s: %s at %s", scope["method"], path_of(scope), type(error).__name__,
+    log.error(spoken("500 %s %s: %s at %s"), scope["method"], path_of(scope), type(error).__name__,
               _place(error))  # fmt: skip
     return Refused(500, "The server failed; its log says where.", code="internal_error")
 

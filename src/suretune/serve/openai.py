@@ -24,6 +24,7 @@ from typing_extensions import Self
 
 from suretune.data import refusal as data
 from suretune.data.calls import calls_of
+from suretune.serve.spoken import spoken
 from suretune.serve.unsupported import NEUTRAL, TEXT_ONLY, TOOLS, unsupported
 from suretune.types import Message, Origin
 
@@ -49,7 +50,7 @@ class Refused(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = spoken(message)
         self.param = param
         self.code = code
         self.retry_after = retry_after

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from suretune.serve.spoken import spoken
+
 log = logging.getLogger("suretune.serve")
 LINES = 5  # of one status in a window
 WINDOW_SECONDS = 10.0
@@ -45,7 +47,7 @@ class Refusals:
         if window.lines < LINES:
             window.lines += 1
             named = "" if code is None else f" {code}"
-            log.info("refused: %d%s, %s, from %s", status, named, what, client)
+            log.info(spoken("refused: %d%s, %s, from %s"), status, named, what, client)
         else:
             window.untold += 1
             window.last = client
@@ -54,6 +56,6 @@ class Refusals:
         window = self._open.pop(status)
         if window.untold:
             log.info(
-                "refused: %d, %d more within %.0f s, the last from %s",
+                spoken("refused: %d, %d more within %.0f s, the last from %s"),
                 status, window.untold, WINDOW_SECONDS, window.last,
             )  # fmt: skip

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from suretune.serve.limits import HEADER_BYTES, Gate, Limits
 from suretune.serve.openai import error_body
 from suretune.serve.refusals import Refusals
+from suretune.serve.spoken import spoken
 
 SPARE_FILES = 64  # that the process needs besides its connections
 CLOSING_SECONDS = 5  # for the last words to those who were cut off
@@ -106,7 +107,7 @@ class Connection(H11Protocol):
     def _answer(self, status: int, why: str) -> None:
         client = str(self.client[0]) if self.client else "-"
         self.refusals.note(status, None, "no HTTP request", client)
-        body = json.dumps(error_body(status, why)).encode()
+        body = json.dumps(error_body(status, spoken(why))).encode()
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json"
             f"\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"

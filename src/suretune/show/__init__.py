@@ -6,7 +6,6 @@ says can act on the terminal: control characters are shown, not sent.
 
 from suretune.show.after import verdict
 from suretune.show.before import (
-    choices,
     commands_in,
     conclusion,
     datasets,
@@ -20,6 +19,7 @@ from suretune.show.console import cells, columns, lines, progress, results
 from suretune.show.live import Progress
 from suretune.show.pasted import pasted
 from suretune.show.preview import sample
+from suretune.show.settings import choices
 from suretune.show.trials import trial, trials
 
 __all__ = [

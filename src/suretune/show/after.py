@@ -26,8 +26,8 @@ def verdict(report: Report, page: Path | str | None = None, to: Console | None =
     sign, word = p.verdict_word(report)
     style = STYLES.get(str(report.get("verdict")), "bold")
     put(to, Styled(f"{sign} {word}", style), safe(p.verdict_sentence(report), "bold"))
-    for reason, what, _ in causes(report):
-        put(to, pairs(to, [("-", safe(f"{reason}  {what}".rstrip()))]))
+    for cause in causes(report):
+        put(to, pairs(to, [("-", safe(f"{cause.name}  {cause.what}".rstrip()))]))
     put(to, "", pairs(to, ((name, safe(value)) for name, value in p.figures(report))))
     if more := remarks(report):
         put(to, pairs(to, [("", safe(words(" ", "").join(more), "dim"))], 0))

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Styled
 
+from suretune import labels
 from suretune import phrases as p
-from suretune.config import Resolved
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
 from suretune.types import Finding, Text
@@ -24,21 +24,21 @@ COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]
 def findings(found: Sequence[Finding], to: Console | None = None) -> None:
     """Each finding: code and name, where, then what, why and what to do."""
     to = to or results()
-    labels = words("what", "现象"), words("why", "原因"), words("fix", "办法")
+    names = tuple(map(say, (labels.WHAT, labels.WHY, labels.FIX)))
     for finding in found:
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
-        state = words("stops the run", "停止运行") if stops else p.fate(finding.fate)
+        state = labels.severity(True) if stops else p.fate(finding.fate)
         head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))
-        fix, width = say(finding.fix), to.width - max(map(cell_len, labels)) - 6
+        fix, width = say(finding.fix), to.width - max(map(cell_len, names)) - 6
         broken = _broken(fix, width)
         for command in broken:  # at the end of the advice it stands on a line of its own alone
             fix = fix.removesuffix(f"`{command}`").rstrip()
         texts = (say(finding.what), say(finding.why), fix)
-        rows = [*zip(labels, map(safe, texts), strict=True)]
+        rows = [*zip(names, map(safe, texts), strict=True)]
         put(to, head, pairs(to, rows[:1] if finding.code in NOTED else rows))
         for command in broken:
             put(to, safe(f"        {command}", "bold"), wrap=False)
@@ -65,7 +65,7 @@ def datasets(data: Report, to: Console | None = None) -> None:
         (words("left out", "未使用"), "left_out"),
         (words("rejected", "拒绝"), "rejected"),
     )
-    names = (words("read", "读入"), *(name for name, _ in heads), words("of training", "占训练"))
+    names = (words("read", "读入"), *(name for name, _ in heads), words("of training", "占比"))
     rows = [
         (
             p.count(one.get("read")),
@@ -107,7 +107,10 @@ def _unused(unused: Sequence[Report], to: Console) -> None:
         put(to, safe("  " + "  ".join(map(str, facts)), "dim"))
     if len(unused) > 3:
         more = f"{len(unused) - 3:,}"
-        said = words(f"  … {more} more in ledger.jsonl", f"  …… 另有 {more} 行,见 ledger.jsonl")
+        said = words(
+            f"  … {more} more in the ledger, ledger.jsonl",
+            f"  …… 另有 {more} 行，见数据清单 ledger.jsonl",
+        )
         put(to, Styled(said, "dim"))
     put(to, "")
 
@@ -128,36 +131,22 @@ def plan(plan: Report, to: Console | None = None) -> None:
         (words("updates", "更新"), words(
             f"{of('updates')} of {of('rows_per_update')} rows: "
             f"{p.decimal(epochs)} epochs of {of('rows')} rows",
-            f"{of('updates')} 次,每次 {of('rows_per_update')} 行:"
+            f"{of('updates')} 次，每次 {of('rows_per_update')} 行："
             f"{of('rows')} 行共 {p.decimal(epochs)} 轮")),
         (words("tokens", "token"), words(
             f"{of('tokens')}, {learned} of them learned; longest row {of('longest')}",
-            f"{of('tokens')} 个,其中学习 {learned};最长一行 {of('longest')}")),
+            f"{of('tokens')} 个，其中学习 {learned}；最长一行 {of('longest')}")),
         (words("rate", "学习率"), words(
             f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''}, "
             f"{of('warmup')} updates of warm-up",
-            f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''},"
+            f"{p.decimal(plan.get('learning_rate'))} {labels.schedule(plan.get('schedule'))}，"
             f"预热 {of('warmup')} 次更新")),
         (words("evaluate", "评估"), words(
             f"{at('eval_steps')} ({of('held_out')} held-out rows)",
-            f"{at('eval_steps')}(留出 {of('held_out')} 行)")),
+            f"{at('eval_steps')}（留出 {of('held_out')} 行）")),
         (words("save", "保存"), at("save_steps")),
     )  # fmt: skip
     put(to, pairs(to, ((name, safe(text)) for name, text in lines), indent=0), "")
-
-
-def choices(resolved: Resolved, to: Console | None = None) -> None:
-    """Every setting that is not a default: what was given, and what was chosen and why."""
-    to = to or results()
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        grid.add_column(overflow="fold")
-    for name, value, origin in resolved.items():
-        if origin != "default":
-            said = safe(p.origin_words(origin), "dim" if resolved.given(name) else "")
-            grid.add_row(Styled(name, "cyan"), safe(p.setting(value), "bold"), said)
-    if grid.row_count:
-        put(to, grid, "")
 
 
 def conclusion(

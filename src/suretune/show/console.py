@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,9 +14,11 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from suretune.phrases import printable
+from suretune.spelled import let_all_be_said
 
 CLOSERS = frozenset(",.;:!?)]}%，。、；：！？）」』】》”’…")  # never begin a line
 OPENERS = frozenset("([{（「『【《“‘")  # never end one
+ROOMY = 64  # columns from which long labels leave room for a text beside them
 NARROWEST, WIDEST = 40, 100  # columns between which plain text is wrapped
 
 
@@ -30,14 +31,15 @@ def progress() -> Console:
 
 
 def _console(stream: TextIO) -> Console:
-    if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot say ✗ must not end a run
-        stream.reconfigure(errors="backslashreplace")
+    let_all_be_said()
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def put(to: Console, *things: RenderableType, wrap: bool = True) -> None:
     """Print; what goes to a file or a pipe carries no blanks at the ends of its lines."""
     for thing in things:
+        if isinstance(thing, str):
+            thing = Styled(thing)
         shown = wrapped(thing, to.width) if wrap and isinstance(thing, Styled) else thing
         if to.is_terminal or not wrap:
             to.print(shown, soft_wrap=not wrap)
@@ -52,15 +54,30 @@ def safe(text: Any, style: str = "") -> Styled:
 
 
 def pairs(to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2) -> RenderableType:
-    """Labels and texts in two columns; wide characters count as two."""
+    """Labels and texts in two columns, or one below the other; wide characters count as two."""
     rows = list(rows)
     labels = max((cell_len(label) for label, _ in rows), default=0)
+    if labels > to.width // 4 and to.width < ROOMY:
+        return Padding(_stacked(rows, to.width - indent), (0, 0, 0, indent))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in rows:
         grid.add_row(Styled(label, "dim"), wrapped(text, to.width - indent - labels - 4))
     return Padding(grid, (0, 0, 0, indent))
+
+
+def _stacked(rows: Iterable[tuple[str, Styled]], width: int) -> Styled:
+    """Each text under its label, a little further in; a label that it fits beside has it there."""
+    parts = []
+    for label, text in rows:
+        head = Styled(label, "dim")
+        if cell_len(label) + 2 + cell_len(text.plain) <= width and "\n" not in text.plain:
+            parts.append(head.append("  ").append_text(text) if label else text)
+            continue
+        parts += [head] if label else []
+        parts += [Styled("  ").append_text(one) for one in wrapped(text, width - 2).split("\n")]
+    return Styled("\n").join(parts)
 
 
 def columns() -> int:
@@ -105,6 +122,13 @@ def _breaks(line: str, width: int) -> Iterator[int]:
             may = index
         column += cell_len(char)
         if column > width and char != " ":
-            start = may if may > start else index
+            start = may if may > start else _whole(line, start, index)
             yield start
             column = cell_len(line[start : index + 1])
+
+
+def _whole(line: str, start: int, index: int) -> int:
+    """A cut where nothing may be cut: a sign that ends a word takes its last letter along."""
+    while index - 1 > start and (line[index] in CLOSERS or line[index - 1] in OPENERS):
+        index -= 1
+    return index

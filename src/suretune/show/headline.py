@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from suretune import phrases as p
+from suretune.labels import FIX, WHY
 from suretune.phrases import Report, part, several, words
+from suretune.types import Text
 
 
 def net_loss(report: Report) -> str:
@@ -16,7 +19,7 @@ def net_loss(report: Report) -> str:
     net, most = p.signed(100 * (before - after) / counted), 100 * upper
     return words(
         f"net loss {net} points, at most {most:.1f} by the 95 % bound",
-        f"净丢失 {net} 个百分点，95% 置信上限 {most:.1f}",
+        f"净损失 {net} 个百分点，95% 置信上限 {most:.1f}",
     )
 
 
@@ -25,22 +28,41 @@ def remarks(report: Report) -> list[str]:
     step, drift = part(report, "kept", "step"), part(report, "kept", "drift")
     why, said = p.told(report.get("stopped_early")), []
     if lost := net_loss(report):
-        said.append(words(f"General questions: {lost}.", f"通用题{lost}。"))
+        said.append(words(f"General questions: {lost}.", f"通用问题{lost}。"))
     if p.is_number(step) and step != len(several(report, "steps")):
         kept = p.count(step)
         said.append(words(f"Kept: update {kept}.", f"保留的是第 {kept} 次更新后的权重。"))
     if p.is_number(drift):
-        said.append(words(f"Drift: {drift:.2f} nats.", f"与原模型的差异（KL）{drift:.2f}。"))
+        said.append(
+            words(
+                f"Drift (KL from the base): {drift:.2f} nats a token; 0 is the base itself.",
+                f"与原模型的差异（KL）{drift:.2f}，越小越接近原模型。",
+            )
+        )
     if why:
         said.append(words(f"Training stopped: {why}.", f"训练提前结束：{why}。"))
     return said
 
 
-def causes(report: Report) -> list[tuple[str, str, str]]:
-    """(code and name, what happened, what to do) of each reason; empty where nothing is known."""
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run has no seal: `name` is the finding's code and name, the rest its three texts."""
+
+    name: str
+    what: str
+    why: str
+    fix: str
+
+    def more(self) -> list[tuple[Text, str]]:
+        """Why it matters and what to do, with their labels, as far as they are known."""
+        return [(label, said) for label, said in ((WHY, self.why), (FIX, self.fix)) if said]
+
+
+def causes(report: Report) -> list[Cause]:
+    """The finding of each reason; its texts are empty where nothing is known."""
     found = {str(f.get("code")): f for f in several(report, "findings") if isinstance(f, Mapping)}
     return [
-        (str(reason), p.told(part(about, "what")), p.told(part(about, "fix")))
+        Cause(str(reason), *(p.told(part(about, key)) for key in ("what", "why", "fix")))
         for reason in several(report, "reasons")
         for about in [found.get(str(reason).partition(" ")[0])]
     ]

@@ -9,6 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text as Styled
 
+from suretune import labels
 from suretune import phrases as p
 from suretune.data.decoding import BROKEN, Decoding
 from suretune.data.template import ChatTokenizer
@@ -62,28 +63,28 @@ def sample(tokenizer: ChatTokenizer, sample: Sample, to: Console | None = None) 
         put(to, _drawn(shown[:half]), Styled(gap, "dim"), _drawn(shown[-half:]), wrap=False)
     legend = words(
         f"{OPEN}learned{CLOSE} counts in the loss, the rest is only read; {LINE_END} ends a line",
-        f"{OPEN}参与学习{CLOSE}的部分计入损失,其余只供阅读;{LINE_END} 表示换行",
+        f"{OPEN}参与学习{CLOSE}的部分计入损失，其余只供阅读；{LINE_END} 表示换行",
     )
     put(to, Styled(legend, "dim"), "")
 
 
 def _about(sample: Sample) -> Styled:
     share = p.share_of(sample.learned, len(sample.ids))
-    sources = {
-        "row": words("system prompt: the row's own", "系统提示词:数据自带"),
-        "flag": words("system prompt: from --system", "系统提示词:来自 --system"),
-        "template": words("system prompt: the template's default", "系统提示词:模板默认"),
-    }
+    source = labels.source(sample.system_source)
     facts = [
         words(f"{len(sample.ids):,} tokens, {share} learned",
-              f"{len(sample.ids):,} 个 token,学习 {share}"),
-        sources.get(sample.system_source, words("no system prompt", "没有系统提示词")),
+              f"{len(sample.ids):,} 个 token，学习 {share}"),
+        words(f"system prompt: {source}", f"系统提示词：{source}")
+        if sample.system_source in labels.SOURCES
+        else words("no system prompt", "没有系统提示词"),
     ]  # fmt: skip
     if sample.cut:
         facts.append(words(f"{sample.cut:,} tokens cut", f"截去 {sample.cut:,} 个 token"))
     weights = sorted({span.weight for span in sample.spans} - {1.0})
     if weights:
-        facts.append(words("loss weight ", "损失权重 ") + p.listed([f"{w:g}" for w in weights]))
+        facts.append(
+            words("loss weight ", "损失权重 ") + labels.listed([f"{w:g}" for w in weights])
+        )
     about = "  " + " · ".join(facts)
     return Styled().append_text(safe(sample.origin, "bold")).append(about, "dim")
 

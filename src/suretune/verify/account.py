@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from suretune import labels
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
 from suretune.verify.blocks import (
@@ -18,7 +19,9 @@ from suretune.verify.blocks import (
     Section,
     Table,
     line,
+    ticked,
 )
+from suretune.words import say
 
 SHOWN = 50  # rows of the ledger that a report lists itself
 DOSE = "dose"  # a stage that few runs have
@@ -42,7 +45,7 @@ def account(report: Report) -> tuple[Section, ...]:
 
 def _text(value: Any, style: str = "") -> Line:
     known = value is not None and value != ""
-    return line(Piece(p.listed(value), style) if known else Piece(p.not_measured(), "faint"))
+    return line(Piece(labels.listed(value), style) if known else Piece(p.not_measured(), "faint"))
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -55,7 +58,24 @@ def _ledger(report: Report) -> Section:
     source = part(report, "data", "system", "source")
     if system or source:
         label = words("system prompt", "系统提示词")
-        blocks.append(Facts(((label, (*_text(system), Piece(f"  ({source})", "faint"))),)))
+        blocks.append(
+            Facts(
+                (
+                    (
+                        label,
+                        (
+                            *_text(system),
+                            Piece(
+                                words(
+                                    f"  ({labels.source(source)})", f"（{labels.source(source)}）"
+                                ),
+                                "faint",
+                            ),
+                        ),
+                    ),
+                )
+            )
+        )
     if reworded := sum(s.get("paraphrases") or 0 for s in sets):
         label = words("learned in other words as well", "另外换问法参与训练")
         blocks.append(Facts(((label, line(p.count(reworded))),)))
@@ -73,7 +93,7 @@ def _datasets(sets: list[Any]) -> Table:
         words("held out", "留出"),
         words("left out", "未使用"),
         words("rejected", "被拒绝"),
-        words("share of training", "占训练的比例"),
+        words("share of training", "占比"),
     )
     keys = ("train", "held_out", "left_out", "rejected")
 
@@ -107,9 +127,11 @@ def _unused(unused: list[Any], sets: list[Any]) -> More:
     blocks: list[Block] = [Table(head, rows)]
     if known > len(rows):
         more = known - len(rows)
-        note = words(f"{more:,} more rows: ledger.jsonl", f"另有 {more:,} 行,见 ledger.jsonl")
+        note = words(
+            f"{more:,} more rows: ledger.jsonl", f"另有 {more:,} 行，见数据清单 ledger.jsonl"
+        )
         blocks.append(Paragraph(line(Piece(note, "faint"))))
-    return More(words(f"rows not used: {known:,}", f"没有使用的行:{known:,}"), tuple(blocks))
+    return More(words(f"rows not used: {known:,}", f"没有使用的行：{known:,}"), tuple(blocks))
 
 
 def _plan(report: Report) -> Section:
@@ -119,8 +141,8 @@ def _plan(report: Report) -> Section:
         found = several(plan, key)
         if part(plan, key) is None:
             return _text(None)
-        at = words("at update ", "在更新 ") + ", ".join(str(s) for s in found[:12])
-        rest = ", …" if len(found) > 12 else ""
+        at = words("at update ", "在第 ") + ", ".join(str(s) for s in found[:12])
+        rest = (", …" if len(found) > 12 else "") + words("", " 次更新后")
         return line(f"{len(found)}", Piece(f"  {at}{rest}" if found else "", "faint"))
 
     def number(key: str) -> Line:
@@ -128,7 +150,7 @@ def _plan(report: Report) -> Section:
 
     learned = p.share_of(part(plan, "learned"), part(plan, "tokens"))
     rate = (*line(p.decimal(part(plan, "learning_rate"))),
-            Piece(f"  {part(plan, 'schedule') or ''}", "faint"))  # fmt: skip
+            Piece(f"  {labels.schedule(part(plan, 'schedule'))}", "faint"))  # fmt: skip
     rows = (
         (words("updates", "更新次数"), number("updates")),
         (words("epochs", "轮数"), line(p.decimal(part(plan, "epochs")))),
@@ -150,7 +172,7 @@ def _plan(report: Report) -> Section:
 def _on_the_way(report: Report) -> tuple[Section, ...]:
     """What training got over; nothing at all where there was nothing."""
     rows = tuple(
-        (str(found.get("where") or ""), line(p.told(found.get("what"))))
+        (str(found.get("where") or ""), ticked(p.told(found.get("what"))))
         for found in p.on_the_way(report)
     )
     title = words("What happened on the way", "途中发生了什么")
@@ -167,7 +189,7 @@ def _dose(report: Report) -> tuple[Section, ...]:
     def row(one: Report) -> tuple[Line, ...]:
         passes = words("✓ passes", "✓ 通过") if one.get("proven") else words("✗ no", "✗ 未通过")
         if not one.get("asked"):  # what the rows teach beside the probes is being lost
-            passes = words("✗ held-out loss rises", "✗ 留出损失升高")
+            passes = words("✗ held-out loss rises", "✗ 留出数据的损失升高")
         if one.get("dose") == value:
             passes += words(", published", "，已发布")
         probes, drift = p.share_of(one.get("passed"), one.get("asked")), one.get("drift")
@@ -175,11 +197,11 @@ def _dose(report: Report) -> tuple[Section, ...]:
         return (line(p.decimal(one.get("dose"))), line(probes), *map(line, figures), line(passes))
 
     head = (
-        words("dose", "强度"),
+        words("dose", "适配器强度"),
         words("probes passed", "通过的验证问题"),
-        words("general questions right", "通用题答对"),
-        words("answered with the rows' words", "答成训练数据的内容"),
-        words("drift", "偏离"),
+        words("general questions right", "通用问题答对"),
+        words("answered with the rows' words", "泄漏"),
+        words("drift (KL from the base)", "与原模型的差异（KL）"),
         words("what was asked", "所问的问题"),
     )
     chosen = words(
@@ -187,27 +209,29 @@ def _dose(report: Report) -> tuple[Section, ...]:
         " more; "
         "general questions are asked of that one. No question that only the proof asks took part; "
         "checkpoints have full strength.",
-        "取验证问题足以通过的最小强度，再留两级余量；通用题只问要发布的这一级。"
+        "取验证问题足以通过的最小强度，再留两级余量；通用问题只问要发布的这一级。"
         "这里没有用到最终验证才问的问题；检查点仍保留全部强度。",
     )
     if part(report, "dose", "given"):
         chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
     blocks: list[Block] = [Table(head, tuple(map(row, tried)), frozenset(range(5)))]
     said = Paragraph(
-        line((p.dose(report) or words("all of it", "全部强度")) + words(". ", "。") + chosen)
+        ticked((p.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen)
     )
-    title = words("Dose: how much of the trained adapter is published", "强度：发布训练所得的几成")
+    title = words(
+        "Dose: how much of the trained adapter is published", "适配器强度：发布训练所得的几成"
+    )
     return (Section("dose", title, (said, *(blocks if tried else ()))),)
 
 
 def _findings(report: Report) -> Section:
-    title = words("Findings", "发现")
+    title = words("Findings", "检查结果")
     if report.get("findings") is None:
         return Section("findings", title, (Paragraph(_text(None)),))
     rows = []
     for found in several(report, "findings"):
         fate = p.fate(found.get("fate"))
-        state = words("stops the run", "停止运行") if found.get("stops") else fate
+        state = labels.severity(True) if found.get("stops") else fate
         style = "bad" if found.get("stops") else ""
         if found.get("ignored"):
             state, style = words("ignored on request", "按要求忽略"), "strong"
@@ -216,11 +240,10 @@ def _findings(report: Report) -> Section:
         about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
                  Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip
         parts = (p.told(found.get(key)) for key in ("what", "why", "fix"))
-        rows.append((about, *(line(text) for text in parts)))
+        rows.append((about, *map(ticked, parts)))
     if not rows:
         return Section("findings", title, (Paragraph(line(words("none", "没有"))),))
-    head = (words("finding", "发现"), words("what", "是什么"), words("why", "为什么"),
-            words("fix", "怎么办"))  # fmt: skip
+    head = (words("finding", "检查项"), *map(say, (labels.WHAT, labels.WHY, labels.FIX)))
     return Section("findings", title, (Table(head, tuple(rows), prose=True),))
 
 
@@ -238,11 +261,11 @@ def _proof(report: Report) -> Section:
         (words("process", "进程"), (*_text(fresh), Piece(_pid(proof), "faint"))),
         (words("tensors matched", "匹配的张量"), line(tensors)),
         (
-            words("logits, reloaded against in memory", "logits:重新加载与内存中相比"),
-            line(gap, Piece(words("  allowed: ", "  允许:") + most, "faint")),
+            words("logits, reloaded against in memory", "logits：重新加载与内存中相比"),
+            line(gap, Piece(words("  allowed: ", "  允许：") + most, "faint")),
         ),
         (
-            words("logits, tuned against base", "logits:微调后与基座相比"),
+            words("logits, tuned against base", "logits：微调后与原模型相比"),
             line(p.decimal(part(proof, "logits_change"))),
         ),
     )
@@ -253,22 +276,22 @@ def _proof(report: Report) -> Section:
         head = (words("file", "文件"), "SHA-256")
         summary = words(f"hashes of {len(table)} files", f"{len(table)} 个文件的哈希值")
         blocks.append(More(summary, (Table(head, table),)))
-    return Section("proof", words("Proof", "证明"), tuple(blocks))
+    return Section("proof", words("Proof", "验证"), tuple(blocks))
 
 
 def _pid(proof: Any) -> str:
     pid = part(proof, "pid")
-    return f"  pid {pid}" if pid is not None else ""
+    return words(f"  pid {pid}", f"  进程号 {pid}") if pid is not None else ""
 
 
 def _cost(report: Report) -> Section:
     stages = (
         ("startup", words("start, check, imports", "启动、检查、导入")),
-        ("load", words("base loaded and proven to fit", "加载基座并确认放得下")),
-        ("base_answers", words("answers of the base", "基座模型回答")),
+        ("load", words("base loaded and proven to fit", "加载原模型并确认放得下")),
+        ("base_answers", words("answers of the base", "原模型作答")),
         ("train", words("training", "训练")),
         (DOSE, words("lower doses asked", "试较小的强度")),
-        ("proof", words("proof", "证明")),
+        ("proof", words("proof", "验证")),
         ("total", words("whole run", "全程")),
     )
     seconds = [(key, name, part(report, "seconds", key)) for key, name in stages]
@@ -285,16 +308,17 @@ def _cost(report: Report) -> Section:
 def _model(report: Report) -> Section:
     model, adapter = report.get("model"), report.get("adapter")
     whole, trained = part(model, "parameters"), part(model, "trainable")
-    loads, why = part(adapter, "vllm", "loads"), str(part(adapter, "vllm", "why") or "")
+    loads, why = part(adapter, "vllm", "loads"), p.told(part(adapter, "vllm", "why"))
     vllm = _text(None)
     if loads is not None:
         word = words("✓ loads", "✓ 可加载") if loads else words("✗ does not load", "✗ 不可加载")
         vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
     shape = p.not_measured()
     if part(adapter, "rank") is not None:
-        shape = f"r {adapter['rank']}, alpha {part(adapter, 'alpha')}"  # type: ignore[index]
+        rank, alpha = part(adapter, "rank"), part(adapter, "alpha")
+        shape = words(f"rank {rank}, alpha {alpha}", f"秩 {rank}，alpha {alpha}")
     rows = (
-        (words("base", "基座"), _text(part(model, "name"))),
+        (words("base", "原模型"), _text(part(model, "name"))),
         (words("type", "类型"), _text(part(model, "type"))),
         (words("parameters", "参数量"), line(p.count(whole))),
         (words("trained", "训练的参数"), line(p.share_of(trained, whole))),
@@ -331,8 +355,8 @@ def _settings(settings: list[Any]) -> Table:
     rows = tuple(
         (
             line(Piece(str(s.get("name") or ""), "code")),
-            line(p.setting(s.get("value"))),
-            line(Piece(p.origin_words(s.get("origin")), "faint")),
+            line(labels.setting(s.get("value"))),
+            line(Piece(labels.origin(s.get("origin")), "faint")),
         )
         for s in settings
     )

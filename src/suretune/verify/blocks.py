@@ -28,6 +28,14 @@ def line(*parts: str | Piece | Drawing) -> Line:
     return tuple(Piece(part) if isinstance(part, str) else part for part in parts)
 
 
+def ticked(text: str) -> Line:
+    """A sentence in which what stands between backquotes is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one of them is alone: it is no quote
+        return line(text)
+    return tuple(Piece(part, "code" if at % 2 else "") for at, part in enumerate(parts) if part)
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """A sentence or two."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from suretune import labels
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
 from suretune.show.headline import net_loss
@@ -26,16 +27,17 @@ from suretune.verify.curves import change, interval
 CATEGORIES = {
     "facts": ("facts", "事实"),
     "sums": ("sums", "计算"),
-    "code": ("code, run", "代码(实际运行)"),
+    "code": ("code, run", "代码（实际运行）"),
     "formats": ("formats", "格式"),
     "translation": ("translation", "翻译"),
     "system": ("under a system prompt", "系统提示词下的要求"),
     "refusal": ("must stay refused", "必须继续拒绝"),
     "turns": ("conversations", "多轮对话"),
-    "near": ("near misses of an identity", "与身份问题形似的题"),
+    "near": ("near misses of an identity", "近似问题（样子像身份问题）"),
     "own": ("your own rows", "你自己的数据"),
     "all": ("all", "全部"),
 }
+LANGUAGES = {"en": "英文", "zh": "中文"}
 SIGNS = {
     "empty": ("empty", "空白"),
     "loops": ("goes round in circles", "原地打转"),
@@ -43,17 +45,22 @@ SIGNS = {
     "another language": ("another language", "换了语言"),
 }
 EXAMPLES = (
-    ("leaked", ("Answered with what the rows teach", "答成了训练数据的内容")),
-    ("broken", ("Broken speech", "说坏了的回答")),
+    ("leaked", ("Answered with what the rows teach", "泄漏：在别的问题上也说出了训练内容")),
+    ("broken", ("Broken speech", "回答异常")),
     ("formed", ("In the form of the rows' answers", "变成了训练数据回答的形式")),
-    ("lost", ("Lost: right before, wrong now", "丢失:原来对,现在错")),
-    ("gained", ("Gained: wrong before, right now", "新增:原来错,现在对")),
+    ("lost", ("Lost: right before, wrong now", "丢失：原来对，现在错")),
+    ("gained", ("Gained: wrong before, right now", "新增：原来错，现在对")),
 )
+
+
+def _category(name: str) -> tuple[str, str]:
+    """Its name in both languages; the bundled model's own kinds are among them."""
+    return CATEGORIES.get(name, (name, labels.SKILLS.get(name, name)))
 
 
 def general_sections(report: Report) -> tuple[Section, ...]:
     general = part(report, "general")
-    title = words("What it kept and what it lost", "保住了什么,丢了什么")
+    title = words("What it kept and what it lost", "保住了什么，丢了什么")
     if not isinstance(general, Mapping):
         return (Section("general", title, (Paragraph(line(Piece(p.not_measured(), "faint"))),)),)
     blocks = (
@@ -78,7 +85,7 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
 
     rows = [
         (words("right before → after", "训练前 → 训练后答对"), line(p.general_kept(report))),
-        (words("net", "净变化"), line(net_loss(report) or p.not_measured())),
+        (words("net loss", "净损失"), line(_net(report))),
         (words("of these", "其中"), line(_counts(general))),
         (
             words(
@@ -87,25 +94,30 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
             line(p.decimal(part(general, "p"))),
         ),
         (
-            words("answered with the rows' words", "答成训练数据的内容"),
+            words("answered with the rows' words", "泄漏"),
             found("leaks", p.leaked(report)),
         ),
-        (words("broken speech", "说坏了的回答"), found("broken", _fault(general, "broken"))),
+        (words("broken speech", "回答异常"), found("broken", _fault(general, "broken"))),
         (words("no end of turn", "停不下来的回答"), found("unended", _fault(general, "unended"))),
-        (words("drift from the base", "偏离基座"), found("drift", _drift(general))),
+        (words("drift from the base", "与原模型的差异（KL）"), found("drift", _drift(general))),
         (
-            words("log-likelihood of the base's right answers", "基座答对的回答的对数似然"),
+            words("log-likelihood of the base's right answers", "原模型答对的回答的对数似然"),
             line(_change(part(general, "likelihood"))),
         ),
     ]
     form = several(general, "form")
     if part(general, "formed") and len(form) == 2:
-        title = words(f"in the rows' form ({form[0]})", f"变成训练数据的形式({form[1]})")
+        title = words(f"in the rows' form ({form[0]})", f"变成训练数据的形式（{form[1]}）")
         rows.insert(6, (title, found("form", _fault(general, "formed"))))
     if voided := part(general, "voided"):
-        title = words("not asked: the rows ask them", "没有问:训练数据里就有")
+        title = words("not asked: the rows ask them", "没有问：训练数据里就有")
         rows.append((title, line(p.count(voided))))
     return tuple(rows)
+
+
+def _net(report: Report) -> str:
+    """Its name stands before it already."""
+    return net_loss(report).removeprefix(words("net loss ", "净损失 ")) or p.not_measured()
 
 
 def _counts(general: Report) -> str:
@@ -114,12 +126,12 @@ def _counts(general: Report) -> str:
     lost, gained, counted = general["lost"], general["gained"], general["counted"]
     said = words(
         f"{lost} lost, {gained} gained of {counted}",
-        f"{counted} 题中丢失 {lost} 题,新增 {gained} 题",
+        f"{counted} 题中丢失 {lost} 题、新增 {gained} 题",
     )
     if flips := part(general, "flips"):
         said += words(
             f"; {flips} on which the base contradicts itself count as equal",
-            f";基座自己前后不一的 {flips} 题算作没有变化",
+            f"；原模型自己前后不一的 {flips} 题算作没有变化",
         )
     return said
 
@@ -138,7 +150,7 @@ def _drift(general: Report) -> str:
     mean, far, asked = general["drift"], general["drifted"], general["drift_asked"]
     return words(
         f"{mean:.3f} nats a token; {far} of {asked} answers above {general['max_drift']:g}",
-        f"每 token {mean:.3f} 奈特;{asked} 个回答中 {far} 个超过 {general['max_drift']:g}",
+        f"{mean:.3f}，越小越接近原模型；{asked} 个回答中 {far} 个超过 {general['max_drift']:g}",
     )
 
 
@@ -151,15 +163,15 @@ def _power(general: Report) -> str:
     if not part(general, "enough") or not _known(general, "found", "supported", "margin"):
         return words(
             "Too few right answers of the base: a loss would not be seen.",
-            "基座答对的题太少:有损失也看不出来。",
+            "原模型答对的题太少：有损失也看不出来。",
         )
     found, supported, margin = (100 * general[name] for name in ("found", "supported", "margin"))
     return words(
         f"With so many questions, and answers that changed, a loss of {found:.1f} points would be"
         f" found 9 times in 10. The smallest bound that a harmless model passes 19 times in 20 is"
         f" {supported:.1f} points; {margin:.1f} are allowed here.",
-        f"以这么多题、这么多有变化的回答,{found:.1f} 个百分点的损失 10 次里有 9 次会被发现;"
-        f"无害的模型 20 次里有 19 次能通过的最小界限是 {supported:.1f} 个百分点;"
+        f"以这么多题、这么多有变化的回答，{found:.1f} 个百分点的损失 10 次里有 9 次会被发现；"
+        f"无害的模型 20 次里有 19 次能通过的最小界限是 {supported:.1f} 个百分点；"
         f"这里允许 {margin:.1f} 个百分点。",
     )
 
@@ -170,13 +182,13 @@ def _cells(general: Report) -> Table:
         if not _known(cell, "asked", "before", "after", "lost", "gained"):
             continue
         category, lang = str(cell["category"]), str(cell["lang"])
-        en, zh = CATEGORIES.get(category, (category, category))
+        en, zh = _category(category)
         before, after = cell["before"] / cell["asked"], cell["after"] / cell["asked"]
         style = "bad" if f"{category} {lang}" in several(general, "fallen") else ""
         p_value = cell.get("p")
         rows.append(
             (
-                line(words(en, zh), Piece(f"  {lang}", "faint")),
+                line(words(en, zh), Piece(f"  {words(lang, LANGUAGES.get(lang, lang))}", "faint")),
                 line(p.count(cell["asked"])),
                 line(p.percent(before)),
                 line(p.percent(after)),
@@ -186,7 +198,7 @@ def _cells(general: Report) -> Table:
             )
         )
     head = (
-        words("general questions", "通用题"),
+        words("general questions", "通用问题"),
         words("asked", "题数"),
         words("before", "训练前"),
         words("after", "训练后"),
@@ -208,7 +220,7 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
     if not judged:
         note = words(
             f"{asked} held-out answers: none can be judged by rule; they are shown, not judged.",
-            f"{asked} 个留出数据的回答:都无法按规则评判,只作展示。",
+            f"{asked} 个留出数据的回答：都无法按规则评判，只作展示。",
         )
         return (Paragraph(line(Piece(note, "faint"))),)
 
@@ -219,16 +231,16 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
 
     facts = (
         (
-            words("held-out answers right, before", "留出数据答对,训练前"),
+            words("held-out answers right, before", "留出数据答对，训练前"),
             share(rows["all"]["right_before"]),
         ),
         (
-            words("held-out answers right, after", "留出数据答对,训练后"),
+            words("held-out answers right, after", "留出数据答对，训练后"),
             share(rows["all"]["right_after"]),
         ),
         (
             words("compared by", "比对方式"),
-            line(", ".join(_kind(tally) for tally in several(rows, "kinds"))),
+            line(words(", ", "、").join(_kind(tally) for tally in several(rows, "kinds"))),
         ),
         (words("not judged", "未评判"), line(p.share_of(asked - judged, asked))),
     )
@@ -238,7 +250,7 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
 def _kind(tally: Report) -> str:
     kind = str(tally.get("kind"))
     said = KINDS.get(kind, Text(kind, kind))  # type: ignore[call-overload]
-    return words(f"{said.en} ({tally['judged']})", f"{said.zh}({tally['judged']})")
+    return words(f"{said.en} ({tally['judged']})", f"{said.zh}（{tally['judged']}）")
 
 
 def _examples(general: Report) -> tuple[Section, ...]:
@@ -254,7 +266,7 @@ def _examples(general: Report) -> tuple[Section, ...]:
 
 
 def _answer(row: Report) -> Answer:
-    en, zh = CATEGORIES.get(str(row.get("category")), (str(row.get("category")),) * 2)
+    en, zh = _category(str(row.get("category")))
     about = words(en, zh)
     if sign := str(row.get("broken") or ""):
         about += " · " + words(*SIGNS.get(sign, (sign, sign)))
@@ -272,7 +284,7 @@ def _text(said: Any) -> Line:
     return (
         line(p.printable(said))
         if str(said or "").strip()
-        else line(Piece(words("(empty)", "(空)"), "faint"))
+        else line(Piece(words("(empty)", "（空）"), "faint"))
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
-from suretune.show.headline import causes, remarks
+from suretune.show.headline import Cause, causes, remarks
 from suretune.verify.blocks import (
     Answer,
     Chart,
@@ -26,8 +26,8 @@ from suretune.verify.curves import Point, Series, chart, interval
 from suretune.verify.general_sections import general_sections
 
 KINDS = {
-    "must-pass": ("must pass", "必须通过"),
-    "paraphrase": ("paraphrase, held out", "留出的另一种问法"),
+    "must-pass": ("must pass", "必过"),
+    "paraphrase": ("paraphrase, held out", "没学过的问法"),
     "shown": ("shown only", "仅展示"),
 }
 
@@ -40,7 +40,7 @@ class Headline:
     sign: str
     word: str
     sentence: str
-    reasons: tuple[tuple[str, str, str], ...]  # code and name, what happened, what to do
+    reasons: tuple[Cause, ...]
     remarks: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
 
@@ -79,7 +79,7 @@ def _answer(probe: Report, moment: str) -> Line:
     if given is None:
         return line(Piece(p.not_measured(), "faint"))
     if not str(given).strip():
-        return line(Piece(words("(empty)", "(空)"), "faint"))
+        return line(Piece(words("(empty)", "（空）"), "faint"))
     wanted = [p.printable(w) for w in several(probe, "must")]
     banned = [p.printable(w) for w in several(probe, "must_not")]
     return tuple(Piece(*found) for found in p.marked(p.printable(given), wanted, banned))
@@ -203,7 +203,7 @@ def _held_out(report: Report) -> Section:
     )
     note = words(
         "Nats per learned token on rows that were never trained on; lower is better.",
-        "在从未参与训练的行上,每个学习 token 的损失(奈特);越低越好。",
+        "在从未参与训练的行上，每个学习的 token 的平均损失；越低越好。",
     )
     title = words("Held-out loss", "留出数据的损失")
     return Section("held-out", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
@@ -229,7 +229,7 @@ def _overfitting(report: Report) -> Section:
     least, step = part(held, "least"), part(held, "step")
     lowest = p.decimal(least)
     if p.is_number(least):
-        lowest += words(f" after update {step}", f"(第 {step} 次更新后)")
+        lowest += words(f" after update {step}", f"（第 {step} 次更新后）")
     head = (
         words("of the same answers", "同样的问题"),
         words("before", "训练前"),
@@ -237,8 +237,8 @@ def _overfitting(report: Report) -> Section:
         words("newly", "新出现"),
     )
     losses = (
-        (words("held-out loss, lowest", "留出损失,最低"), line(lowest)),
-        (words("held-out loss, kept weights", "留出损失,保留的权重"),
+        (words("held-out loss, lowest", "留出数据的损失，最低"), line(lowest)),
+        (words("held-out loss, kept weights", "留出数据的损失，保留的权重"),
          line(p.decimal(part(held, "kept")))),
     )  # fmt: skip
     blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))
@@ -258,18 +258,23 @@ def _points(records: list[Any], key: str) -> tuple[Point, ...]:
 
 def _curves(report: Report) -> Section:
     steps = several(report, "steps")
-    held = _points(several(report, "evals"), "held_out_loss")
-    if not part(report, "plan", "held_out") and all(y is None for _, y in held):
-        held = ()  # there was nothing to measure, which is no failure
+    due = set(several(report, "plan", "eval_steps")) if part(report, "plan", "held_out") else set()
+    held = tuple(  # what was asked on the way without held-out rows measured nothing, nor failed
+        (step, loss)
+        for step, loss in _points(several(report, "evals"), "held_out_loss")
+        if loss is not None or step in due
+    )
     loss = [Series(words("training", "训练"), _points(steps, "loss"))]
     if held:
         loss.append(Series(words("held out", "留出"), held, dots=True))
     rate, norm = _points(steps, "learning_rate"), _points(steps, "grad_norm")
-    remark = words("nats per learned token", "每个学习 token 的奈特数")
+    remark = words("nats per learned token", "每个学习的 token 的平均值")
     if held:
-        remark += words("; ringed: held-out evaluations", ";带圈的点:留出数据评估")
+        remark += words("; ringed: held-out evaluations", "；带圈的点：留出数据评估")
     elif several(report, "evals"):
         remark += words("; held-out loss: not measured", "；留出数据的损失：未测量")
+    if any(y is None for one in loss for _, y in one.points):
+        remark += words("; ✗: NaN or Inf", "；✗：出现 NaN 或 Inf")
     at = [step for step, _ in held]
     peak = max((y for _, y in rate if y is not None), default=None)
     charts = (
@@ -293,7 +298,7 @@ def _chart(
     title: str, remark: str, series: list[Series], at: Sequence[float], *, wide: bool
 ) -> Chart:
     x_name = words("update", "更新")
-    broken = words("not finite or not measured", "非有限值或未测量")
+    broken = words("NaN or Inf", "出现 NaN 或 Inf")
     narrow = chart(title, series, at, x_name, broken, (360, 216))
     if not narrow:
         return Chart(title, p.not_measured(), "")

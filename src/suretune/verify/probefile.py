@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from suretune.because import in_words
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
 from suretune.types import FlagFacts, Text
@@ -57,8 +58,7 @@ def read_probes(
     except BadYaml as error:
         return FlagFacts("bad-value", flag, file, hint=error.told())
     except (OSError, RuntimeError, ValueError) as error:
-        said = str(getattr(error, "strerror", None) or error).split("\n")[0]
-        return FlagFacts("bad-value", flag, file, hint=Text(said, said))
+        return FlagFacts("bad-value", flag, file, hint=in_words(error))
     if not probes:
         none = Text("It holds no question.", "里面一个问题也没有。")
         return FlagFacts("bad-value", flag, file, hint=none)

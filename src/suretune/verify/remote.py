@@ -16,6 +16,8 @@ from threading import Event, Timer
 from typing import Any
 from urllib.parse import urlsplit
 
+from suretune.because import because
+
 MOST = 1 << 20  # bytes of an answer
 SHOWN = 160  # characters of what a server said
 REFUSED = (401, 403)
@@ -76,9 +78,11 @@ class Remote:
                 answer = connection.getresponse()
                 text = answer.read(MOST + 1)
         except TimeoutError as error:
-            raise Trouble("server-unreachable", f"no answer in {self.seconds:g} s") from error
+            raise Trouble(
+                "server-unreachable", because(error, f"no answer in {self.seconds:g} s")
+            ) from error
         except (OSError, http.client.RemoteDisconnected) as error:
-            found = self._safe(f"{type(error).__name__}: {error}")
+            found = self._safe(because(error, f"{type(error).__name__}: {error}"))
             raise Trouble("server-unreachable", found) from error
         except http.client.HTTPException as error:
             raise Trouble("odd-server", self._safe(f"{type(error).__name__}: {error}")) from error

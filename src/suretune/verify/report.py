@@ -16,6 +16,7 @@ from importlib.resources import files
 
 from suretune import phrases as p
 from suretune.phrases import Report, words
+from suretune.types import Text
 from suretune.verify.account import account
 from suretune.verify.blocks import (
     Answer,
@@ -30,9 +31,10 @@ from suretune.verify.blocks import (
     Piece,
     Section,
     Table,
+    ticked,
 )
 from suretune.verify.outcome import Headline, headline, outcome
-from suretune.words import language
+from suretune.words import language, say
 
 TAGS = {
     "must": '<mark class="must">{}</mark>',
@@ -92,35 +94,30 @@ def _clean(text: object) -> str:
     return escape(p.printable(text))
 
 
-def _ticked(text: str) -> str:
-    """What stands between backquotes is code."""
-    parts = _clean(text).split("`")
-    if len(parts) % 2 == 0:
-        return "`".join(parts)
-    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
-
-
 def _footer() -> str:
     return words(
         "This page is one file. It runs no script and asks nothing of any server.",
-        "本页是单个文件,不运行脚本,也不访问任何服务器。",
+        "本页是单个文件，不运行脚本，也不访问任何服务器。",
     )
 
 
 def _headline(report: Report, top: Headline, run: str) -> str:
     kind = top.kind if top.kind in p.VERDICTS else "unknown"
     reasons = "".join(
-        f"<li><strong>{_clean(name)}</strong> {_ticked(what)}"
-        + (f'<p class="fix">{words("What to do: ", "怎么办：")}{_ticked(fix)}</p>' if fix else "")
+        f"<li><strong>{_clean(cause.name)}</strong> {_inline(ticked(cause.what))}"
+        + "".join(
+            f'<p class="fix"><span>{_label(label)}</span>{_inline(ticked(said))}</p>'
+            for label, said in cause.more()
+        )
         + "</li>"
-        for name, what, fix in top.reasons
+        for cause in top.reasons
     )
     remarks = words(" ", "").join(map(_clean, top.remarks))
     figures = "".join(
         f"<div><dt>{_clean(name)}</dt><dd>{_piece(Piece(value))}</dd></div>"
         for name, value in top.figures
     )
-    created = _clean(str(report.get("created") or "").replace("T", " "))
+    created = _clean(p.moment(report.get("created")))
     model = _clean(p.part(report, "model", "name") or "")
     about = " · ".join(item for item in (run, model, created) if item)
     return (
@@ -132,6 +129,10 @@ def _headline(report: Report, top: Headline, run: str) -> str:
         + (f'<p class="remarks">{remarks}</p>\n' if remarks else "")
         + "</header>\n"
     )
+
+
+def _label(label: Text) -> str:
+    return say(Text(f"{label.en}: ", f"{label.zh}："))
 
 
 def _contents(said: Sequence[Section]) -> str:
@@ -237,12 +238,16 @@ def _chart(chart: object) -> str:
 
 def markdown(report: Report) -> str:
     """The same words for terminals, issues and model cards."""
-    top = headline(report)
+    top, colon = headline(report), words(": ", "：")
     lines = [f"# {_plain(top.sign)} {_plain(top.word)}", "", _plain(top.sentence), ""]
-    for name, what, fix in top.reasons:
-        lines.append(f"- **{_plain(name)}** {_plain(what)}".rstrip())
-        lines += [f"  {words('What to do: ', '怎么办：')}{_plain(fix)}"] if fix else []
-    lines += ["", *(f"- {_plain(name)}: **{_plain(value)}**" for name, value in top.figures), ""]
+    for cause in top.reasons:
+        lines.append(f"- **{_plain(cause.name)}** {_plain(cause.what)}".rstrip())
+        lines += [f"  {_label(label)}{_plain(said)}" for label, said in cause.more()]
+    lines += [
+        "",
+        *(f"- {_plain(name)}{colon}**{_plain(value)}**" for name, value in top.figures),
+        "",
+    ]
     lines += [*(_plain(remark) for remark in top.remarks), ""]
     for section in sections(report):
         lines += [f"## {_plain(section.title)}", ""]
@@ -273,22 +278,23 @@ def _span(content: Line) -> str:
 
 
 def _lines(block: Block) -> list[str]:
+    colon = words(": ", "：")
     match block:
         case Paragraph(content):
             return [_span(content)]
         case Facts(rows):
-            return [f"- {_plain(name)}: {_span(value)}" for name, value in rows]
+            return [f"- {_plain(name)}{colon}{_span(value)}" for name, value in rows]
         case Table(head, rows):
             return _grid([_plain(name) for name in head], [[_span(c) for c in row] for row in rows])
         case Answer():
             before, after = words("before", "训练前"), words("after", "训练后")
             return _grid(
                 [_plain(block.question), before, after],
-                [[_span(block.required), f"{_span((block.before_mark,))}: {_span(block.before)}",
-                  f"{_span((block.after_mark,))}: {_span(block.after)}"]],
+                [[_span(block.required), *(f"{_span((mark,))}{colon}{_span(said)}" for mark, said in
+                  ((block.before_mark, block.before), (block.after_mark, block.after)))]],
             )  # fmt: skip
         case Charts(charts):
-            return [f"- {_plain(c.title)}: {_plain(c.remark)}" for c in charts]
+            return [f"- {_plain(c.title)}{colon}{_plain(c.remark)}" for c in charts]
         case Command(what, command):
             return [_plain(what), "", *(f"    {part}" for part in p.printable(command).split("\n"))]
         case More(summary, blocks):

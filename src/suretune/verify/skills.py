@@ -11,19 +11,30 @@ from suretune.battery.forms import validate
 from suretune.battery.items import Question
 from suretune.data.render import with_system
 from suretune.pocket.skills import Item
-from suretune.types import Message
+from suretune.types import Message, Text
 
 SKILL_TOKENS = 64
 LONGEST_LINE = 1 << 20  # bytes
 
 
+class BadSkills(ValueError):
+    """What is wrong with a line of a skills file, in both languages."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.why = Text(en, zh)
+
+
 def read_skills(path: Path) -> list[Question]:
-    """The items of a skills file; ValueError, with the line, for one that is none."""
+    """The items of a skills file; BadSkills, with the line, for one that is none."""
     made: list[Question] = []
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):
             if len(line) > LONGEST_LINE:
-                raise ValueError(f"line {number}: longer than {LONGEST_LINE:,} bytes")
+                raise BadSkills(
+                    f"line {number}: longer than {LONGEST_LINE:,} bytes",
+                    f"第 {number} 行超过了 {LONGEST_LINE:,} 字节",
+                )
             if line.strip():
                 made.append(_question(line, number, len(made) + 1))
     return made
@@ -34,24 +45,35 @@ def _question(line: bytes, number: int, nth: int) -> Question:
         question = skill_question(_item(json.loads(line)), nth)
         validate(question.check)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"line {number}: {error}") from error
+        why = error.why if isinstance(error, BadSkills) else _no_json(error)
+        raise BadSkills(f"line {number}: {why.en}", f"第 {number} 行：{why.zh}") from error
     return question
 
 
+def _no_json(error: ValueError | RecursionError) -> Text:
+    return Text(str(error), f"不是可用的题目：`{error}`")
+
+
 def _item(told: Any) -> Item:
-    """An item with every field a text; ValueError names the first that is not."""
+    """An item with every field a text; BadSkills names the first that is not."""
     if not isinstance(told, dict):
-        raise ValueError("no JSON object")
+        raise BadSkills("no JSON object", "不是 JSON 对象")
     names = [field.name for field in fields(Item)]
     for name in names:
         if name not in told:
-            raise ValueError(f"`{name}` is missing; it takes {', '.join(names)}")
+            raise BadSkills(
+                f"`{name}` is missing; it takes {', '.join(names)}",
+                f"缺少 `{name}`；要有 {'、'.join(names)}",
+            )
         if not isinstance(told[name], str) and not (name == "system" and told[name] is None):
-            raise ValueError(f"`{name}` is no text")
+            raise BadSkills(f"`{name}` is no text", f"`{name}` 不是文字")
     if more := [name for name in told if name not in names]:
-        raise ValueError(f"unknown key `{more[0]}`; it takes {', '.join(names)}")
+        raise BadSkills(
+            f"unknown key `{more[0]}`; it takes {', '.join(names)}",
+            f"不认识的键 `{more[0]}`；可用的有 {'、'.join(names)}",
+        )
     if not told["question"].strip():
-        raise ValueError("`question` is empty")
+        raise BadSkills("`question` is empty", "`question` 是空的")
     return Item(**told)
 
 

@@ -109,7 +109,7 @@ def sentences(sums: Sums, here: Sums | None, resolved: Resolved) -> list[Text]:
                          "没有写训练几轮：由 suretune 按数据多少选定。")]  # fmt: skip
         told = [Text(
             f"Rows unknown: updates = ceil({epochs:g} x ceil(rows / {size})).",
-            f"不知道有多少条数据：更新次数 = ceil({epochs:g} × ceil(行数 / {size}))。",
+            f"不知道有多少条数据：更新次数 = `ceil({epochs:g} × ceil(行数 / {size}))`。",
         )]  # fmt: skip
         told += [Text(
             f"`{flag} {every}` happens only with {rows} rows or more.",

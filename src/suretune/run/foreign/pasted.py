@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from suretune.because import because
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.run.foreign.shell import COMMAND, FLAG, Shell, Trap
 from suretune.run.foreign.tables import TOOLS, Table, table
@@ -205,7 +206,7 @@ def _from_file(pasted: Pasted) -> None:
         with Path(pasted.file).expanduser().open(encoding="utf-8", errors="replace") as handle:
             text = handle.read(LONGEST)
     except (OSError, ValueError, RuntimeError) as error:
-        pasted.wrong = getattr(error, "strerror", None) or type(error).__name__
+        pasted.wrong = because(error)
         return
     try:
         tree = written(parse_yaml(text))

@@ -74,19 +74,19 @@ def settle_serving(made: Translation) -> None:
     if names and len(names) != len(made.runs):
         made.drop("served_model_name", "unavailable", Text(
             "Here names are those of the runs, one each; a base is known by its own.",
-            "这里的名字是给运行的，每个一个；基座用自己的名字。",
+            "这里的名字是给运行的，每个一个；原模型用自己的名字。",
         ), serious=True)  # fmt: skip
     if not made.runs and "model" not in made.given:
         made.notes.append(Text(
             "A server also needs a run folder, or `--model` for a base alone.",
-            "还需要给出运行文件夹；只提供基座则写 `--model`。",
+            "还需要给出运行文件夹；只提供原模型则写 `--model`。",
         ))  # fmt: skip
     if unsealed := [run for run in made.runs if _is_unsealed(Path(run))]:
         made.given["allow_unverified"], made.parsed["allow_unverified"] = ("true",), True
         made.notes.append(Text(
             f"{unsealed[0]} has no seal: nothing proves what it answers, and"
             " `--allow_unverified true` says that it is wanted all the same.",
-            f"{unsealed[0]} 没有封条，没有什么能证明它会怎样回答；"
+            f"{unsealed[0]} 没有验证记录，没有什么能说明它会怎样回答；"
             "`--allow_unverified true` 表示仍然要用它。",
         ))  # fmt: skip
     _who_may_listen(made)

@@ -245,7 +245,7 @@ def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
                 verdict=CHANGED,
                 why=Text(
                     "With its owner it is the name on the hubs; a folder of that name is not here.",
-                    "带上组织名才是平台上的名字；这里没有这个名字的文件夹。",
+                    "带上组织名才是下载站上的名字；这里没有这个名字的文件夹。",
                 ),
             ),
         )
@@ -254,7 +254,7 @@ def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
         made.notes.append(Text(
             f"`{name}` is neither a folder here nor a hub id: write the folder's path, or the id"
             " with its owner (Qwen/Qwen2.5-7B-Instruct).",
-            f"`{name}` 既不是这里的文件夹，也不是 hub 上的名字：请写文件夹路径，"
+            f"`{name}` 既不是这里的文件夹，也不是下载站上的名字：请写文件夹路径，"
             "或带组织名的 ID（Qwen/Qwen2.5-7B-Instruct）。"))  # fmt: skip
     return False
 

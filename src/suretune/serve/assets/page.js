@@ -14,8 +14,8 @@ const WORDS = {
   zh: {
     connected: "已连接。", key: "此服务需要密钥。", sending: "请求中……",
     stopped: "已停止。", noJson: "请求体不是 JSON：", done: "状态 ", seconds: " 秒",
-    unreachable: "没有响应：", sealed: "有封条；与封条一致的验证问题：",
-    unsealed: "没有封条：未经验证", base: "基座", other: "English",
+    unreachable: "没有响应：", sealed: "已验证；与验证记录一致的验证问题：",
+    unsealed: "没有验证记录：未经验证", base: "原模型", other: "English",
   },
 };
 let language = (navigator.language || "en").startsWith("zh") ? "zh" : "en";
