@@ -150,7 +150,7 @@ VERBS = (
         "push",
         Text(
             "give a run's adapter to a hub: suretune push RUN hf::me/name",
-            "把一次运行的适配器上传：suretune push 运行 hf::我/名称",
+            "把一次运行的适配器上传：suretune push runs/first hf::me/name",
         ),
         positional="RUN hf::ID",
         several=True,

@@ -106,7 +106,7 @@ def give(command: Command, journal: Journal) -> int:
     if target is None:
         hint = Text(
             "Name the run and where it goes: suretune push runs/first hf::me/my-adapter",
-            "写出运行和目的地：suretune push runs/first hf::我/名称",
+            "写出运行和目的地：suretune push runs/first hf::me/my-adapter",
         )
         raise journal.stop(FlagFacts("missing-flag", "hf::owner/name", hint=hint))
     rest = [word for word in words if word != named[0][0]]

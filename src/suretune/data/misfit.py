@@ -46,7 +46,7 @@ def misfit(weights: Path, base: Base) -> Text:
 
 def _misfit(layer: str, halves: Mapping[str, Tensor], there: Tensor | None) -> Text | None:
     if there is None or len(there.shape) != 2:
-        return Text(f"the base has no layer `{layer}`", f"基座中没有 `{layer}` 这一层")
+        return Text(f"the base has no layer `{layer}`", f"原模型中没有 `{layer}` 这一层")
     if lacking := {"A", "B"} - halves.keys():
         name = f"{layer}.lora_{min(lacking)}"
         return Text(f"it has no tensor `{name}`", f"它没有 `{name}` 这个张量")
@@ -55,7 +55,7 @@ def _misfit(layer: str, halves: Mapping[str, Tensor], there: Tensor | None) -> T
         return Text(
             f"`{layer}` is {_by(there.shape)} in this base, and the adapter was made for"
             f" {_by(given)}",
-            f"这个基座的 `{layer}` 是 {_by(there.shape)}，适配器对应的是 {_by(given)}",
+            f"这个原模型的 `{layer}` 是 {_by(there.shape)}，适配器对应的是 {_by(given)}",
         )
     if (ranks := (halves["A"].shape[0], halves["B"].shape[-1]))[0] != ranks[1]:
         return Text(f"the halves of `{layer}` have ranks {ranks[0]} and {ranks[1]}",
