@@ -27,19 +27,16 @@ def flags_of(
     """The words behind a verb, one word of a command line each, without any quoting.
 
     `file`: a YAML file that goes with them; what stands in it is not said again. `changes`: other
-    values for some options, all at the end where they were not asked for. `idle`: also flags that
+    values for some options, whether they were asked for or not. `idle`: also flags that
     say what happens anyway. `stuck`: a value in one word with its flag, for a program to pass on.
     """
-    changed = dict(changes or {})
+    changed = changes or {}
     words = ["--config", file] if file else []
     for name, value, origin in resolved.items():
-        if name in changed:
-            value = changed.pop(name)
-        elif name in without or not _asked(origin, file):
-            continue
-        elif not idle and (name in HARMLESS or (not file and value == options()[name].default)):
-            continue
-        words += flag(name, value, stuck=stuck)
+        nothing = name in HARMLESS or (not file and value == options()[name].default)
+        wanted = _asked(origin, file) and name not in without and (idle or not nothing)
+        if name in changed or wanted:
+            words += flag(name, changed.get(name, value), stuck=stuck)
     return words
 
 

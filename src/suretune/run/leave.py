@@ -22,13 +22,10 @@ from suretune.types import FlagFacts, Plan, PlanFacts, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
 FITTED = ("eval_steps", "save_steps", "early_stopping_patience", "warmup_steps")
-NEVER = Text(
-    "no version of the tool that the articles write about has it", "文章所说的工具没有任何版本有它"
-)
+NEVER = Text("no version of any tool has it", "没有任何工具的任何版本有它")
 ALONE = Text("the model's own config.json says what it is", "模型类型由它自己的 config.json 决定")
 ROLES = Text(
-    "the template adds the role tokens itself; given twice, they are a prompt that is never"
-    " sent after training",
+    "the template adds role tokens; twice, they are a prompt that is never sent again",
     "角色标记由模板自动添加；再写一遍，训练时的提示就和使用时不一样",
 )
 COUNTED = Text(

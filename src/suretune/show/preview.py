@@ -71,7 +71,7 @@ def _about(sample: Sample) -> Styled:
     share = p.share_of(sample.learned, len(sample.ids))
     sources = {
         "row": words("system prompt: the row's own", "系统提示词:数据自带"),
-        "flag": words("system prompt: from --system", "系统提示词:来自 --system"),
+        "flag": words("system prompt: --system", "系统提示词:来自 --system"),
         "template": words("system prompt: the template's default", "系统提示词:模板默认"),
     }
     facts = [
