@@ -241,6 +241,7 @@ TRIED: Mapping[str, Try] = {
     "C010": Try(f"{POCKET} --lora_rank 4 ' # my comment'", in_a_file),
     "C010 quotes": Try(f"{POCKET} --output_dir my runs", whole),
     "C015": Try(f"{POCKET} --eval_steps 500 --model_name swift", whole),
+    "C019": "another tool's whole command: test_typed.py",
     "C016": Try(f"{POCKET} --quant_bits 4", drop),
     "C011": Try(broken_config, in_quotes),
     "C012": Try(f"{POCKET} --learning_rate 1e-4 --lr 5e-3", once),

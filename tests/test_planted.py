@@ -92,6 +92,9 @@ def raw(tmp: Path, data: bytes | str, name: str = "rows.jsonl") -> Path:
     return tmp / name
 
 
+NEVER = ("--use_loss_scale_sampler", "true")
+
+
 def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
     """A command on these rows; `sft` into `tmp/run`, two updates, few general questions."""
     words = (verb, "--model", "pocket", "--dataset", data, *flags)
@@ -154,6 +157,9 @@ TABLE: dict[str, Maker] = {
     "C012": lambda t: Plant(on(t, rows(t), "--lr", "1e-4", "--learning-rate=5e-3"), 2),
     "C013": lambda t: Plant(on(t, rows(t), "--system", "You are {{NAME}}."), 2),
     "C015": lambda t: Plant(on(t, rows(t), "--eval_steps", 500), 0),
+    "C019": lambda t: Plant(
+        ("python", "-m", "swift.cli.sft", *on(t, rows(t), *NEVER, "--strict")[1:]), 2
+    ),
     "C016": lambda t: Plant(on(t, rows(t), "--load_in_4bit", "true"), 2),
     "C017": lambda t: Plant(on(t, rows(t), "——lora_rank", "4"), 0),
     "C018": lambda t: Plant(("init", "identity", "--name", "Glow", "--author", "Star", "Lab"), 2),

@@ -75,7 +75,7 @@ VERBS = (
     Verb(
         "resume",
         Text("go on with a run that was stopped", "继续一个中断的运行"),
-        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip"),
+        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "ignore"),
         positional="RUN",
     ),
     Verb(
@@ -177,9 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rest, text = apart(rest)
     _let_all_be_said()
     command = parse(verb, rest, OWN.get(verb.name, {}))
-    command = replace(
-        command, faults=(*before.faults, *command.faults), environment=tuple(before.environment)
-    )
+    environment = tuple(before.environment)
+    faults = (*before.faults, *command.faults)
+    if command.resolved.config.run.strict:
+        from suretune.run.leave import strictly
+
+        faults = strictly(faults, verb.name, command.resolved, environment)
+    command = replace(command, faults=faults, environment=environment)
     for word in before.environment:  # as a shell would have set it
         name, _, value = word.partition("=")
         os.environ[name] = value

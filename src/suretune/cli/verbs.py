@@ -169,10 +169,10 @@ def require(command: Command, journal: Journal) -> None:
     journal.look_at_all(resuming := list(resuming_flags(command.resolved)))
     if resuming:
         journal.settle()
-    if not config.model.model:
+    if not config.model.model and not command.wrong("--model"):
         hint = Text("For a first try: --model pocket", "第一次尝试可用:--model pocket")
         journal.look(FlagFacts("missing-flag", "--model", hint=hint))
-    if not config.data.dataset:
+    if not config.data.dataset and not command.wrong("--dataset"):
         hint = Text(
             "`suretune init identity` writes one.", "`suretune init identity` 可以生成一份。"
         )

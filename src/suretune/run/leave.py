@@ -9,7 +9,7 @@ runs. A flag without which the run would mean something else stops it, as does a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from suretune import typed
@@ -51,6 +51,20 @@ def leave_out(resolved: Resolved, faults: Iterable[FlagFacts], journal: Journal)
             "flag" if value else "default", **{name: value if value else default}
         )
     return resolved
+
+
+def strictly(
+    faults: Iterable[FlagFacts], verb: str, resolved: Resolved, environment: Sequence[str]
+) -> tuple[FlagFacts, ...]:
+    """What was found while the command was read, for `--strict`, which lets nothing be left out:
+    it stops the run, with the command that asks for what is left."""
+    runs = command_of(verb, resolved, environment=environment)
+    return tuple(
+        replace(one, problem="left-out-strictly", command=runs)
+        if one.problem == "left-out"
+        else one
+        for one in faults
+    )
 
 
 def _mended(facts: FlagFacts) -> tuple[FlagFacts, str] | None:
