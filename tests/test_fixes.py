@@ -289,6 +289,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S029": "measured in a training: test_proving.py",
     "S030": "installs a package",
     "S031": "another version of the package",
+    "S041": "a run of another version: test_planted.py",
     "S037": "a folder of runs: test_fixes_runs.py",
     "S038": "a name of bytes: test_runs.py",
     "S039": "runs of two bases: test_beside.py",

@@ -648,6 +648,17 @@ SETUP_CASES = {
     "S028": on_setup(
         setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
     ),
+    "S041": Case(
+        replace(
+            setup("begun-by-another", "runs/v1", "0.0.9"),
+            nearest="anchors.jsonl",
+            spare="suretune sft --config runs/v1/config.yaml --output_dir runs/v1-again",
+        ),
+        GOOD_SETUP,
+        "runs/v1",
+        ("runs/v1", "0.0.9", "anchors.jsonl"),
+        ("`suretune sft --config runs/v1/config.yaml --output_dir runs/v1-again`", "0.0.9"),
+    ),
     "S031": Case(
         setup("another-version", "runs/v1/checkpoints/step-000040", "2", "3 0.0.9"),
         GOOD_SETUP,

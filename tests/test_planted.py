@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ ELSEWHERE = {  # planted in a real run by a test that does more with the fault
     "T006": "test_recovery.py::test_going_back_is_bounded",
     "T001": "test_cli.py::test_nan_weights_stop_before_the_update_and_name_the_rows",
     "R009": "test_honesty.py::test_nothing_judged_is_not_sealed",
+    "S041": "test_planted.py::test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew",
     "S012": "test_cli.py::test_another_base_is_refused",
     "S039": "test_beside.py::test_runs_of_two_bases_are_not_compared",
     "V002": "test_serve.py::test_an_adapter_without_a_seal_needs_a_word",
@@ -531,6 +533,27 @@ def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path)
     done = suretune("resume", run, "--json")
     assert done.returncode == 4 and ("S013", NAMES["S013"]) in said(done, run)
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("version", [None, "0.0.9"])
+def test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew(
+    version: str | None, trained: Path, tmp_path: Path
+) -> None:
+    """Its anchors are other ones: nothing is damaged, and the command that is told works."""
+    run = unsealed(trained, tmp_path)
+    lines = [{"line": n, "question": "Hello", "ids": [], "used": True} for n in range(3)]
+    rundir.write_jsonl(run / "anchors.jsonl", lines)
+    if version:
+        edit(run / "run.json", versions={"suretune": version})
+    done = suretune("resume", run, "--json")
+    assert done.returncode == 4 and ("S041", NAMES["S041"]) in said(done, run), done.stdout
+    (finding,) = [f for f in json.loads(done.stdout)["findings"] if f["code"] == "S041"]
+    fix, what = finding["fix"]["en"], finding["what"]["en"]
+    assert (f"suretune {version}" in fix) == bool(version) and "damaged" not in what
+    command = fix.split("`")[1].rpartition("suretune sft ")[2]
+    assert f"{run}-again" in command
+    done = suretune("check", *shlex.split(command), "--json")
+    assert done.returncode == 0, done.stdout
 
 
 def test_s031_a_checkpoint_of_another_version_is_refused_and_kept(

@@ -303,8 +303,12 @@ def _known(error: Exception) -> Facts | None:
     """What has a finding of its own wherever it happens: a file of a run, a template."""
     from suretune.data.template import TemplateRefused
     from suretune.data.wall import Unfit
-    from suretune.rundir import Damaged
+    from suretune.rundir import Damaged, OtherKind
 
+    if isinstance(error, OtherKind):
+        from suretune.run.meant import begun_by_another
+
+        return begun_by_another(error.path)
     if isinstance(error, Damaged):
         from suretune.run.meant import way_back
 

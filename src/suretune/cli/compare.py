@@ -143,9 +143,8 @@ def _write(path: Path, text: str, journal: Journal) -> None:
 def _say_differ(names: list[str], own: bool) -> None:
     """Runs that were to learn something else than the first: what that means for the marks."""
     those = printable(", ".join(names))
-    by = Text("your questions judge all of them alike", "你的问题对它们用同样的标准") if own else Text(
-        "each is judged by its own probes", "各按自己的验证问题判断"
-    )  # fmt: skip
+    alike = Text("your questions judge all of them alike", "你的问题对它们用同样的标准")
+    by = alike if own else Text("each is judged by its own", "各按自己的验证问题判断")
     tell(say(Text(
         f"Other probes than the first run's: {those}; {by.en}.",
         f"验证问题与第一个运行不同：{those}；{by.zh}。",

@@ -78,7 +78,7 @@ def usual_questions(sides: Sequence[Side]) -> list[Asked]:
     first: dict[Key, Probe] = {}
     for mine in probes:
         first = {**mine, **first}
-    order = dict.fromkeys(key for mine in probes for key in mine)
+    order = dict.fromkeys(key for mine in probes for key in reversed(mine))
     made = {
         key: Asked(first[key], own=tuple(_say_of(mine, key, first[key]) for mine in probes))
         for key in order
@@ -98,8 +98,8 @@ def differing(sides: Sequence[Side]) -> list[str]:
 
 
 def _own(side: Side) -> dict[Key, Probe]:
-    """A run's probes that are asked as it was trained."""
-    probes = _probes(side.run)
+    """A run's probes that are asked as it was trained; of two of one question the first."""
+    probes = reversed(_probes(side.run))
     return {(p.question, p.system): p for p in probes if p.variant == AS_TRAINED}
 
 
