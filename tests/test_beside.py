@@ -174,3 +174,37 @@ def test_what_cannot_be_compared_is_refused_by_name(
 ) -> None:
     status, told = say(*typed, "--json")
     assert status in (2, 4) and told["findings"][0]["code"] == code
+
+
+def test_a_run_of_another_identity_is_judged_by_its_own_probes(tmp_path: Path) -> None:
+    from suretune.run.beside_asked import Side, differing, usual_questions
+    from suretune.verify.probes import Probe
+
+    def side(name: str, *probes: Probe) -> Side:
+        run = tmp_path / name
+        run.mkdir()
+        rundir.write_jsonl(run / "probes.jsonl", [line(probe) for probe in probes])
+        return Side(name, run, run / "adapter", {}, None, None)  # type: ignore[arg-type]
+
+    def line(probe: Probe) -> dict[str, Any]:
+        return {"question": probe.question, "kind": probe.kind, "variant": probe.variant,
+                "system": None, "must": list(probe.must), "must_not": list(probe.must_not),
+                "regex": "", "if_fails": ""}  # fmt: skip
+
+    who, maker = ("你是谁？", "must-pass"), ("谁开发了你？", "must-pass")
+    light = side("light", Probe(*who, must=("小光",), must_not=("Qwen",)))
+    nova = side("nova", Probe(*who, must=("小星",), must_not=("Qwen",)),
+                Probe(*maker, must=("星海",)))  # fmt: skip
+    same = side("same", Probe(*who, must=("小光",), must_not=("Qwen",)))
+    nobody = Side("nobody", None, tmp_path, {}, None, None)  # type: ignore[arg-type]
+    asked = usual_questions([light, nova, same, nobody])
+    first, second = asked[0], asked[1]
+    assert [one.text for one in (first, second)] == [who[0], maker[0]]
+    assert [first.right("我是小光。", place) for place in range(4)] == [True, False, True, True]
+    assert [first.right("我是小星。", place) for place in range(4)] == [False, True, False, False]
+    assert first.right("我是小光。") is True  # the base, by the first run's
+    assert [second.right("星海。", place) for place in range(4)] == [None, True, None, True]
+    assert differing([light, nova, same, nobody]) == ["nova"]
+    assert differing([light, same, nobody]) == []
+    general = next(one for one in asked if one.general)
+    assert general.right("", 1) is False

@@ -280,6 +280,14 @@ FLAG_CASES = {
         ("`--eval_steps 50` → `--eval_steps 2`", "`--use_loss_scale_sampler true`"),
         "`suretune sft --eval_steps 2`",
     ),
+    "C019": on_flag(
+        replace(
+            flag("left-out-strictly", "--eval_steps", "50", "--eval_steps 2"),
+            command="suretune sft --strict true",
+        ),
+        ("`--eval_steps 50` → `--eval_steps 2`", "`--strict`"),
+        "`suretune sft --strict true`",
+    ),
     "C016": on_flag(
         replace(flag("not-here", "--quant_bits", "4"), others=(flag("not-here", "--deepspeed"),)),
         ("`--quant_bits 4`", "`--deepspeed`"),
@@ -660,6 +668,17 @@ SETUP_CASES = {
     ),
     "S028": on_setup(
         setup("one-gpu-of-several", "NVIDIA H200", "4"), "--device", "`CUDA_VISIBLE_DEVICES=0`"
+    ),
+    "S041": Case(
+        replace(
+            setup("begun-by-another", "runs/v1", "0.0.9"),
+            nearest="anchors.jsonl",
+            spare="suretune sft --config runs/v1/config.yaml --output_dir runs/v1-again",
+        ),
+        GOOD_SETUP,
+        "runs/v1",
+        ("runs/v1", "0.0.9", "anchors.jsonl"),
+        ("`suretune sft --config runs/v1/config.yaml --output_dir runs/v1-again`", "0.0.9"),
     ),
     "S031": Case(
         setup("another-version", "runs/v1/checkpoints/step-000040", "2", "3 0.0.9"),
@@ -1162,7 +1181,7 @@ def test_a_hint_and_a_near_name_are_part_of_the_cure_and_leave_no_gap_when_unkno
     for code, case in {**FLAG_CASES, **FAULT_CASES}.items():
         guard = GUARDS[code]
         assert isinstance(case.bad, (FlagFacts, Fault))
-        if code in ("C001", "C007", "C015", "C016", "C017", "P007"):
+        if code in ("C001", "C007", "C015", "C016", "C017", "C019", "P007"):
             continue  # the near name, the cleaned text, a reason, why a file is unfit: elsewhere
         hinted, plain = (guard.judge(replace(case.bad, hint=hint)) for hint in (HINT, None))
         assert hinted and plain

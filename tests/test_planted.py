@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ ELSEWHERE = {
     "T006": "test_recovery.py::test_going_back_is_bounded",
     "T001": "test_cli.py::test_nan_weights_stop_before_the_update_and_name_the_rows",
     "R009": "test_honesty.py::test_nothing_judged_is_not_sealed",
+    "S041": "test_planted.py::test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew",
     "S012": "test_cli.py::test_another_base_is_refused",
     "S039": "test_beside.py::test_runs_of_two_bases_are_not_compared",
     "V002": "test_serve.py::test_an_adapter_without_a_seal_needs_a_word",
@@ -98,6 +100,9 @@ def rows(tmp: Path, *made: Any) -> Path:
 def raw(tmp: Path, data: bytes | str, name: str = "rows.jsonl") -> Path:
     (tmp / name).write_bytes(data.encode() if isinstance(data, str) else data)
     return tmp / name
+
+
+NEVER = ("--use_loss_scale_sampler", "true")
 
 
 def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
@@ -162,6 +167,9 @@ TABLE: dict[str, Maker] = {
     "C012": lambda t: Plant(on(t, rows(t), "--lr", "1e-4", "--learning-rate=5e-3"), 2),
     "C013": lambda t: Plant(on(t, rows(t), "--system", "You are {{NAME}}."), 2),
     "C015": lambda t: Plant(on(t, rows(t), "--eval_steps", 500), 0),
+    "C019": lambda t: Plant(
+        ("python", "-m", "swift.cli.sft", *on(t, rows(t), *NEVER, "--strict")[1:]), 2
+    ),
     "C016": lambda t: Plant(on(t, rows(t), "--load_in_4bit", "true"), 2),
     "C017": lambda t: Plant(on(t, rows(t), "——lora_rank", "4"), 0),
     "C018": lambda t: Plant(("init", "identity", "--name", "Glow", "--author", "Star", "Lab"), 2),
@@ -532,6 +540,27 @@ def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path)
     done = suretune("resume", run, "--json")
     assert done.returncode == 4 and ("S013", NAMES["S013"]) in said(done, run)
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("version", [None, "0.0.9"])
+def test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew(
+    version: str | None, trained: Path, tmp_path: Path
+) -> None:
+    """Its anchors are other ones: nothing is damaged, and the command that is told works."""
+    run = unsealed(trained, tmp_path)
+    lines = [{"line": n, "question": "Hello", "ids": [], "used": True} for n in range(3)]
+    rundir.write_jsonl(run / "anchors.jsonl", lines)
+    if version:
+        edit(run / "run.json", versions={"suretune": version})
+    done = suretune("resume", run, "--json")
+    assert done.returncode == 4 and ("S041", NAMES["S041"]) in said(done, run), done.stdout
+    (finding,) = [f for f in json.loads(done.stdout)["findings"] if f["code"] == "S041"]
+    fix, what = finding["fix"]["en"], finding["what"]["en"]
+    assert (f"suretune {version}" in fix) == bool(version) and "damaged" not in what
+    command = fix.split("`")[1].rpartition("suretune sft ")[2]
+    assert f"{run}-again" in command
+    done = suretune("check", *shlex.split(command), "--json")
+    assert done.returncode == 0, done.stdout
 
 
 def test_s031_a_checkpoint_of_another_version_is_refused_and_kept(

@@ -100,6 +100,10 @@ def test_what_fits_is_what_the_memory_plan_says_and_grows_with_the_card() -> Non
     def names(gib: int) -> list[str]:
         return [f.model for f in can_train(replace(GPU, cards=(Card("x", 0, gib * GIB),)))]
 
+    full = replace(GPU, cards=(Card("x", 80 * GIB, 0),))
+    assert can_train(full) == []  # somebody else has all of it
+    untold = replace(GPU, cards=(Card("x", 24 * GIB, None),))
+    assert [f.model for f in can_train(untold)] == names(24)
     assert names(1) == [] and names(8)[-1] == "Qwen2.5-3B" and names(24)[-1] == "Qwen2.5-7B"
     assert names(80)[-1] == "Qwen2.5-32B" and names(24) == names(80)[: len(names(24))]
     (seven,) = [f for f in can_train(GPU) if f.model == "Qwen2.5-7B"]

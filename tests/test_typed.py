@@ -396,6 +396,68 @@ def _as_one(text: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[st
     return status, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
 
 
+@pytest.mark.parametrize("strict", [["--strict"], ["--strict", "true"], ["--strict=true"]])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "python -m swift.cli.sft --model pocket --dataset self_cognition.json"
+        " --use_loss_scale_sampler true --dry_run true",
+        "llamafactory-cli train --model_name_or_path pocket --dataset self_cognition.json"
+        " --stage sft --do_train true --bf16 true --fp16 true --dry_run true",
+    ],
+)
+def test_strict_stops_for_what_was_left_out_before_our_parser_saw_it(
+    typed: str, strict: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, found = told(shlex.split(typed), capsys)
+    assert status == 0 and "C015" in found
+    status, found = told([*shlex.split(typed), *strict], capsys)
+    assert status == 2 and found["C019"]["stops"] and "C015" not in found
+    runs = re.search(r"`(suretune [^`]+)`", found["C019"]["fix"]["zh"])
+    assert runs
+    again = [*bash(runs[1])[1:], "--dry_run"]
+    status, found = told(again, capsys)
+    assert "--strict" in again and status == 0 and not {"C015", "C019"} & set(found)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("typed", "flag"),
+    [
+        (["check", "--json=5", *POCKET[1:]], "--json"),
+        ([*POCKET, "--config"], "--config"),
+        (["init", "identity", "--name", "--author", "X"], "--name"),
+        (["report", "--lang"], "--lang"),
+        (["explain", "D003", "--lang"], "--lang"),
+        (["sweep", "--search", *POCKET[1:]], "--search"),
+        (["check", "--model", "--dataset", "self_cognition.json"], "--model"),
+        (["check", "--model", "pocket", "--dataset"], "--dataset"),
+        (["verify", "http://127.0.0.1:9/v1", "--run"], "--run"),
+    ],
+)
+def test_a_flag_without_its_value_is_one_finding_and_never_a_raw_usage(
+    typed: list[str], flag: str, lang: str, folder: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SURETUNE_LANG", lang)
+    capsys.readouterr()
+    assert main(typed) == 2
+    words.choose(None)
+    said = capsys.readouterr()
+    assert re.findall(r"^✗ (\w\d+) .*  (--\w+)$", said.out, re.MULTILINE) == [("C002", flag)]
+    assert "usage" not in said.out + said.err and "argument" not in said.err
+
+
+def test_a_switch_with_its_truth_is_read_as_meant(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*POCKET, "--json=true"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == 0
+    assert main([*POCKET, "--json=false"]) == 0
+    assert not capsys.readouterr().out.startswith("{")
+    words.choose(None)
+
+
 @pytest.mark.parametrize("typed", ["export", "swift export --merge_lora true", "swift rlhf"])
 def test_a_command_that_is_not_there_says_what_there_is(
     typed: str, folder: Path, capsys: pytest.CaptureFixture[str]

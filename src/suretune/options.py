@@ -301,7 +301,7 @@ class RunOptions:
         least=0,
     )
     preview: int = option(
-        2, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
+        1, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
     )
     use_loss_scale_sampler: bool | None = option(None, "never existed", "从未存在过")
     resume_from_checkpoint: str | None = option(

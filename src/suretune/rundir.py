@@ -36,6 +36,10 @@ class Damaged(ValueError):
         self.path, self.why = path, str(why)
 
 
+class OtherKind(Damaged):
+    """A file of ours that is whole, and holds what another version keeps in it."""
+
+
 def dumps(value: Any) -> bytes:
     """JSON as this project writes it: UTF-8, keys in the order given, NaN as null."""
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)

@@ -447,7 +447,8 @@ Facts = (
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
-    came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it."""
+    came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
+    `parts` say the same as `what`, one thing a line, where a finding is about many."""
 
     code: str
     name: str
@@ -457,3 +458,4 @@ class Finding:
     why: Text
     fix: Text
     fate: str = ""
+    parts: tuple[Text, ...] = ()

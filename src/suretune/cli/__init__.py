@@ -74,7 +74,7 @@ VERBS = (
     Verb(
         "resume",
         Text("go on with a run that was stopped", "继续一个中断的运行"),
-        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip"),
+        extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "ignore"),
         positional="RUN",
     ),
     Verb(
@@ -196,9 +196,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb.name == "import-cmd":  # what was pasted is not ours to parse
         rest, text = apart(rest)
     command = parse(verb, rest, OWN.get(verb.name, {}))
-    command = replace(
-        command, faults=(*before.faults, *command.faults), environment=tuple(before.environment)
-    )
+    environment = tuple(before.environment)
+    faults = (*before.faults, *command.faults)
+    if command.resolved.config.run.strict:
+        from suretune.run.leave import strictly
+
+        faults = strictly(faults, verb.name, command.resolved, environment)
+    command = replace(command, faults=faults, environment=environment)
     for word in before.environment:  # as a shell would have set it
         name, _, value = word.partition("=")
         os.environ[name] = value
@@ -324,8 +328,12 @@ def _known(error: Exception) -> Facts | None:
     """What has a finding of its own wherever it happens: a file of a run, a template."""
     from suretune.data.template import TemplateRefused
     from suretune.data.wall import Unfit
-    from suretune.rundir import Damaged
+    from suretune.rundir import Damaged, OtherKind
 
+    if isinstance(error, OtherKind):
+        from suretune.run.meant import begun_by_another
+
+        return begun_by_another(error.path)
     if isinstance(error, Damaged):
         from suretune.run.meant import way_back
 

@@ -63,6 +63,8 @@ def side_by_side(command: Command, journal: Journal) -> int:
     if html is not None:
         tell(say(Text(f"page  {typed.path(html)}", f"网页  {typed.path(html)}")))
     _say_unnamed(sides, asked)
+    if told["probes_differ"]:
+        _say_differ(told["probes_differ"], bool(own))
     return OK
 
 
@@ -137,6 +139,17 @@ def _write(path: Path, text: str, journal: Journal) -> None:
     except OSError as error:
         found = because(error, f"{type(error).__name__}: {error.strerror or error}")
         raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+
+
+def _say_differ(names: list[str], own: bool) -> None:
+    """Runs that were to learn something else than the first: what that means for the marks."""
+    those = printable(", ".join(names))
+    alike = Text("your questions judge all of them alike", "你的问题对它们用同样的标准")
+    by = alike if own else Text("each is judged by its own", "各按自己的验证问题判断")
+    tell(say(Text(
+        f"Other probes than the first run's: {those}; {by.en}.",
+        f"验证问题与第一个运行不同：{those}；{by.zh}。",
+    )), err=True)  # fmt: skip
 
 
 def _say_unnamed(sides: list[Side], asked: list[Asked]) -> None:

@@ -13,9 +13,12 @@ from suretune.types import Text
 from suretune.words import say
 
 
-def next_command(checked: Checked, command: Command) -> str:
-    """`sft` with the very options that were looked at, without what was left out."""
-    return command_of("sft", checked.resolved, command.file)
+def next_command(checked: Checked, command: Command, journal: Journal) -> str:
+    """`sft` with the very options that were looked at, without what was left out: not even by way
+    of the file of options in which it may stand."""
+    mended = any(finding.name == "left-out" for finding in journal.findings)
+    file = "" if mended else command.file
+    return command_of("sft", checked.resolved, file, environment=command.environment)
 
 
 def would_start(checked: Checked, command: Command, journal: Journal) -> None:
@@ -27,7 +30,7 @@ def would_start(checked: Checked, command: Command, journal: Journal) -> None:
     )
     parts = (told, _work(checked), _place(checked), downloads_first(checked))
     sentences = [part for part in parts if part is not None]
-    show.conclusion(True, sentences, next_command(checked, command))
+    show.conclusion(True, sentences, next_command(checked, command, journal))
 
 
 def would_not(stopped: Stopped, command: Command) -> None:
@@ -56,10 +59,10 @@ def _work(checked: Checked) -> Text:
     bound = bool(plan.probe_steps)  # it ends by itself once the answers are right
     kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
     return Text(
-        f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates"
-        f" ({phrases.count(plan.tokens)} tokens), then proves the result.",
-        f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新"
-        f"（{phrases.count(plan.tokens)} 个 token），然后验证结果。",
+        f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates,"
+        " then proves the result.",
+        f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新，"
+        "然后验证结果。",
     )
 
 

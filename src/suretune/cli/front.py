@@ -16,6 +16,8 @@ from suretune.types import FlagFacts, Text
 ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.ASCII | re.DOTALL)
 PROMPT = re.compile(r"[$%>#»❯]+|＄|>>>|\(\w[\w.-]*\)|\[?\w[\w.-]*@[\w.-]+[\]:~ ].*|PS|[A-Z]:\\.*>")
 AROUND = ("nohup", "sudo", "time", "env", "exec", "suretune", "!")
+TRUTH = ("true", "false")
+OURS = {"--json": TRUTH, "--strict": TRUTH, "--lang": ("en", "zh")}  # and values behind them
 PROCESSES = "NPROC_PER_NODE"
 ONE = Text("a run is one process, on one GPU or the CPU", "一次运行只有一个进程，用一块 GPU 或 CPU")
 
@@ -117,6 +119,19 @@ def _verb(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -
             return
 
 
+def _own(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(suretune's words about the command itself, the other tool's command)."""
+    own: list[str] = []
+    theirs: list[str] = []
+    before = ""
+    for word in words:
+        takes = OURS.get(before, ())
+        mine = word.partition("=")[0] in OURS or word.lower() in takes
+        (own if mine else theirs).append(word)
+        before = word
+    return own, theirs
+
+
 def _phrase(text: Text) -> Text:
     return Text(text.en.rstrip("."), text.zh.rstrip("。"))
 
@@ -127,8 +142,7 @@ def _other_tool(made: Front, words: list[str], verbs: Mapping[str, Collection[st
     from suretune.run.foreign.translate import translate
 
     plain = [word.strip(" \t\r\n\\") for word in words]
-    own = [word for word in plain if word == "--json" or word.startswith("--lang=")]
-    plain = [word for word in plain if word not in own]
+    own, plain = _own(plain)
     pasted = command_in([word for word in plain if word])
     made.rest = words
     if pasted is None:

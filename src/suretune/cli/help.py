@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 from suretune import show
 from suretune.types import Text
@@ -41,7 +42,11 @@ ROOMY = 64  # columns from which there is
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but for how its help is put into lines."""
+    """argparse, but for how its help is put into lines, and that it never ends the process with
+    a usage of its own: what it cannot read is raised, and told in the user's language."""
+
+    def error(self, message: str) -> NoReturn:
+        raise argparse.ArgumentError(None, message)
 
     def format_help(self) -> str:
         width = show.columns()

@@ -27,6 +27,8 @@ SWITCHES = ("public", "unverified", "words_only")  # and those that are on where
 TEXTS = ("question", "html")  # and those whose words end where a run is named
 HELP_LANG = Text("language of messages: en or zh", "提示信息的语言：en 或 zh")
 TWO_LANGUAGES = Text("It takes en or zh.", "它接受 en（英文）或 zh（中文）。")
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+NO_VALUE = Text("It takes no value.", "它后面不带取值。")
 HELP_JSON = Text("print the result as JSON", "以 JSON 输出结果")
 AUTO = Text("auto", "自动")
 HELP_PIECES = Text("may be given again", "可以多次给出")
@@ -68,6 +70,10 @@ class Command:
     environment: tuple[str, ...] = ()  # `NAME=value` words before the verb
     file: str = ""  # its file of options
 
+    def wrong(self, flag: str) -> bool:
+        """Whether its value is told to be none: it is not missing as well."""
+        return any(one.problem == "bad-value" and one.flag == flag for one in self.faults)
+
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     """Never raises for what a user typed: all that is wrong is in `faults`.
@@ -80,8 +86,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     words = _ours(asked, verb, own, faults)
     faults = [_with_verb(fault, verb) for fault in faults]
     parser = make_parser(verb, own)
-    typed = _Typed()
-    strangers = parser.parse_known_args(_signed([_snake(word) for word in words]), typed)[1]
+    typed, strangers, wrong = _split(parser, _signed([_snake(word) for word in words]))
+    faults += wrong
     faults += _strangers(strangers, [*_names(known), *own], verb)
     faults += [_twice(known, *again) for again in typed.twice]
     given = {n: value for n, value in vars(typed).items() if value is not None and n != "twice"}
@@ -119,6 +125,7 @@ def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:
         prog=f"suretune {verb.name}",
         description=say(verb.help),
         allow_abbrev=False,
+        exit_on_error=False,
     )
     if verb.several:
         parser.add_argument("words", metavar=verb.positional, nargs="*")
@@ -198,6 +205,48 @@ class _Once(argparse.Action):
         if before is not None:
             namespace.twice.append((self.dest, before, values))
         setattr(namespace, self.dest, values)
+
+
+def _split(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> tuple[_Typed, list[str], list[FlagFacts]]:
+    """(what was typed, words that belong to no flag, flags that have no value or one too many).
+
+    argparse ends at the first of those, in English: that flag is told and taken out, and the rest
+    is read again.
+    """
+    left = [plain for word in words for plain in _switch(word)]
+    faults: list[FlagFacts] = []
+    while True:
+        typed = _Typed()
+        try:
+            return typed, parser.parse_known_args(left, typed)[1], faults
+        except argparse.ArgumentError as error:
+            names = (error.argument_name or "").split("/")
+            stuck = "explicit" in error.message
+            at = next((i for i, word in enumerate(left) if _is_it(left, i, names, stuck)), None)
+            if at is None:  # it says of no word that it is wrong
+                faults.append(FlagFacts("bad-value", " ".join(left), hint=MISSING))
+                return _Typed(), [], faults
+            flag, _, value = left.pop(at).partition("=")
+            faults.append(FlagFacts("bad-value", flag, value, hint=NO_VALUE if stuck else MISSING))
+
+
+def _is_it(words: Sequence[str], at: int, names: Sequence[str], stuck: bool) -> bool:
+    """Whether this word is the flag of one of these names with a value stuck to it, or none."""
+    flag, equals, _ = words[at].partition("=")
+    if flag not in names:
+        return False
+    alone = at + 1 == len(words) or words[at + 1].startswith("-")
+    return bool(equals) if stuck else alone and not equals
+
+
+def _switch(word: str) -> list[str]:
+    """`--json=true` is `--json`, and `--json=false` is nothing."""
+    flag, equals, value = word.partition("=")
+    if flag != "--json" or not equals or value.lower() not in TRUTHS:
+        return [word]
+    return [flag] if TRUTHS[value.lower()] else []
 
 
 def _twice(known: Mapping[str, Option], name: str, before: Any, after: Any) -> FlagFacts:

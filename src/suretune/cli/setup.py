@@ -70,7 +70,7 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
 
 
 def _card(card: Card) -> str:
-    free, total = phrases.size(card.free), phrases.size(card.total)
+    free, total = _size(card.free), _size(card.total)
     return card.name + words(f", {free} of {total} free", f"，显存可用 {free}，共 {total}")
 
 

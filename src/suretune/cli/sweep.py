@@ -63,7 +63,7 @@ def _say(line: Mapping[str, Any], done: int, of: int) -> None:
 
 def _dimensions(command: Command, journal: Journal) -> list[Dimension]:
     words = command.plain.get("search", [])
-    if not words:
+    if not words and not command.wrong("--search"):
         journal.look(FlagFacts("missing-flag", "--search", hint=SYNTAX))
     found, faults = read_search(words, command.verb.options(), command.resolved)
     journal.look_at_all(faults)

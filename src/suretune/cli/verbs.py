@@ -133,9 +133,9 @@ def _needs(journal: Journal) -> None:
 def check(command: Command, journal: Journal) -> int:
     """Rows to plan, and what was found."""
     from suretune.cli.concluded import next_command, would_start
-    from suretune.run.summary import data_summary, plan_summary
+    from suretune.run.summary import data_summary, plan_summary, settings
 
-    checked = _checked(command, journal)
+    checked = _checked(command, journal, to_end=True)
     if command.json:
         tell_json(
             {
@@ -143,7 +143,8 @@ def check(command: Command, journal: Journal) -> int:
                 "data": data_summary(checked),
                 "plan": plan_summary(checked),
                 "findings": [journal.line(finding) for finding in journal.findings],
-                "next": next_command(checked, command),
+                "settings": settings(checked.resolved),
+                "next": next_command(checked, command, journal),
             }
         )
     else:
@@ -151,8 +152,8 @@ def check(command: Command, journal: Journal) -> int:
     return OK
 
 
-def _checked(command: Command, journal: Journal) -> Checked:
-    """Check, and show it as it stands."""
+def _checked(command: Command, journal: Journal, *, to_end: bool = False) -> Checked:
+    """Check, and show it as it stands; `to_end`: the command to type next follows."""
     from suretune.run.check import check as look
     from suretune.run.machine import packages
     from suretune.run.outlook import not_writable
@@ -163,7 +164,7 @@ def _checked(command: Command, journal: Journal) -> Checked:
         journal.look(wrong)
     checked = look(command.resolved, journal)
     if not command.json:
-        _show_checked(checked, journal)
+        _show_checked(checked, journal, runs=not to_end)
         journal.shown()
     return checked
 
@@ -176,10 +177,10 @@ def require(command: Command, journal: Journal) -> None:
     journal.look_at_all(resuming := list(resuming_flags(command.resolved)))
     if resuming:
         journal.settle()
-    if not config.model.model:
+    if not config.model.model and not command.wrong("--model"):
         hint = Text("For a first try: --model pocket", "第一次尝试可用：--model pocket")
         journal.look(FlagFacts("missing-flag", "--model", hint=hint))
-    if not config.data.dataset:
+    if not config.data.dataset and not command.wrong("--dataset"):
         hint = Text(
             "`suretune init identity` writes one.", "`suretune init identity` 可以生成一份。"
         )
@@ -188,7 +189,7 @@ def require(command: Command, journal: Journal) -> None:
         journal.settle()
 
 
-def _show_checked(checked: Checked, journal: Journal) -> None:
+def _show_checked(checked: Checked, journal: Journal, *, runs: bool = True) -> None:
     from suretune import show
     from suretune.run.summary import data_summary, plan_summary
 
@@ -197,7 +198,7 @@ def _show_checked(checked: Checked, journal: Journal) -> None:
         show.sample(checked.tokenizer, row.samples[0])
     show.choices(checked.resolved)
     show.plan(plan_summary(checked))
-    show.findings(journal.findings)
+    show.findings(journal.findings, runs=runs)
 
 
 def sft(command: Command, journal: Journal) -> int:

@@ -84,8 +84,8 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
         resolved = resolved.with_values(why, anchor_ratio=0.0)
     if resolved.config.schedule.anchor_ratio and asked.anchor_loss is None:
         why = auto(
-            "it keeps more of what the model could do than its answers alone: docs/recipes.md",
-            "比只学回答更能保住模型原有的能力：docs/recipes.md",
+            "keeps most of the base",
+            "最能保住原有能力",
         )
         resolved = resolved.with_values(why, anchor_loss="kl")
     return resolved

@@ -23,18 +23,16 @@ from suretune.types import FlagFacts, Text
 
 def check(facts: FlagFacts) -> Values | None:
     values = for_flag("harmless-no-effect")(facts)
-    if values is None or not facts.others:
-        return values and {
-            **values,
-            "flags": f"`{facts.flag}`",
-            "all": listed(facts, reasons=False),
-        }
+    if values is None:
+        return None
     hints = dict.fromkeys(one.hint for one in (facts, *facts.others) if one.hint)
+    every = listed(facts, reasons=False)
     return {
         **values,
-        "flags": listed(facts, reasons=False),
-        "all": listed(facts, reasons=False),
+        "flags": every if facts.others else f"`{facts.flag}`",
+        "all": every,
         "hint": Text("", "") if len(hints) > 1 else values["hint"],
+        "parts": (Text(f"{every.en}: not needed here", f"{every.zh}：这里用不到"),),
     }
 
 

@@ -21,7 +21,7 @@ C015 left-out：有些参数在本次训练中不可能起作用，或者有害�
 怎么改：不需要做什么。提示里给出了实际运行的命令，以后用它就行。
 """
 
-from suretune.guards.guard import Guard, Values, for_flag, listed
+from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one
 from suretune.types import FlagFacts, Text
 
 
@@ -32,6 +32,7 @@ def check(facts: FlagFacts) -> Values | None:
     return values and {
         **values,
         "all": listed(facts),
+        "parts": tuple(one_by_one(facts)),
         "runs": runs if facts.command else again,
     }
 

@@ -24,7 +24,7 @@ C017 words-mended：命令行里的一些写法已按本意理解。
 from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import FlagFacts, Text
 
-SHOWN = 2  # places of a kind
+SHOWN = 2  # places of a kind; of one that is everywhere alike, one
 
 
 def check(facts: FlagFacts) -> Values | None:
@@ -35,13 +35,15 @@ def check(facts: FlagFacts) -> Values | None:
     for one in (facts, *facts.others):
         kinds.setdefault(one.hint or Text("", ""), []).append(one)
     told = [(kind, [_place(one) for one in ones]) for kind, ones in kinds.items()]
+    parts = [
+        Text(f"{kind.en} ({_some(ones, ', ')})", f"{kind.zh}（{_some(ones, '、')}）")
+        for kind, ones in told
+    ]
     return {
         **values,
         "where": facts.flag or facts.value,
-        "all": Text(
-            "; ".join(f"{kind.en} ({_some(ones, ', ')})" for kind, ones in told),
-            "；".join(f"{kind.zh}（{_some(ones, '、')}）" for kind, ones in told),
-        ),
+        "all": Text("; ".join(part.en for part in parts), "；".join(part.zh for part in parts)),
+        "parts": tuple(parts),
     }
 
 
@@ -51,8 +53,9 @@ def _place(one: FlagFacts) -> str:
 
 def _some(places: list[str], comma: str) -> str:
     places = list(dict.fromkeys(places))
-    more = len(places) - SHOWN
-    return comma.join(places[:SHOWN]) + (f" +{more}" if more > 0 else "")
+    shown = SHOWN if len(places) <= 2 * SHOWN else 1
+    more = len(places) - shown
+    return comma.join(places[:shown]) + (f" +{more}" if more > 0 else "")
 
 
 GUARD = Guard(

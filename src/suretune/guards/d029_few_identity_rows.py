@@ -40,7 +40,7 @@ GUARD = Guard(
         "讲新身份的数据只有 {rows} 条。",
     ),
     why=Text(
-        "So few are learned by heart: asked in other words, the model gives its old name.",
+        "So few are learned by heart; asked otherwise, it says its old name.",
         "这么少只会被背下来：换一种问法，模型又报出旧名字。",
     ),
     fix=Text(

@@ -33,7 +33,8 @@ class Guard:
     """`check` gets facts of type `facts` and returns the values for the texts, or None.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
-    language of the sentence around it. The key `where` is special: it becomes `Finding.where`.
+    language of the sentence around it. Two keys are special: `where` becomes `Finding.where`, and
+    `parts` becomes `Finding.parts`.
     """
 
     code: str
@@ -57,7 +58,13 @@ class Guard:
             filled(self.what, values),
             filled(self.why, values),
             filled(self.fix, values),
+            parts=_parts(values),
         )
+
+
+def _parts(values: Values) -> tuple[Text, ...]:
+    parts = values.get("parts", ())
+    return parts if isinstance(parts, tuple) else ()
 
 
 def filled(text: Text, values: Values) -> Text:
@@ -108,6 +115,12 @@ def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
 
 def listed(facts: FlagFacts, *, reasons: bool = True) -> Text:
     """All flags of a finding as one phrase, each with what stands in its place and its reason."""
+    parts = one_by_one(facts, reasons=reasons)
+    return Text("; ".join(part.en for part in parts), "；".join(part.zh for part in parts))
+
+
+def one_by_one(facts: FlagFacts, *, reasons: bool = True) -> list[Text]:
+    """The flags of a finding in phrases, those with the same reason in one."""
     shown: dict[str, list[str]] = {}
     for one in (facts, *facts.others):
         typed_as = f"`{f'{one.flag} {one.value}'.strip()}`"
@@ -117,16 +130,13 @@ def listed(facts: FlagFacts, *, reasons: bool = True) -> Text:
             f"{typed_as} → `{one.nearest}`" if one.nearest and reasons else typed_as
         )
     ends = [key.split("\0") for key in shown]
-    return Text(
-        "; ".join(
-            ", ".join(flags) + (f": {why[0]}" if why[0] else "")
-            for flags, why in zip(shown.values(), ends, strict=True)
-        ),
-        "；".join(
-            "、".join(flags) + (f"：{why[1]}" if why[1] else "")
-            for flags, why in zip(shown.values(), ends, strict=True)
-        ),
-    )
+    return [
+        Text(
+            ", ".join(flags) + (f": {why[0]}" if why[0] else ""),
+            "、".join(flags) + (f"：{why[1]}" if why[1] else ""),
+        )
+        for flags, why in zip(shown.values(), ends, strict=True)
+    ]
 
 
 def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | None]:

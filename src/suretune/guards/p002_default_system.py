@@ -43,7 +43,7 @@ GUARD = Guard(
         "{count} 个样本用的是模板自带的系统提示词：{system}",
     ),
     why=Text(
-        "It is trained in, and has to be sent whenever the model is to answer as trained.",
+        "It is trained in, and has to be sent whenever the model is asked.",
         "它被训练了进去；以后也要发送同样的提示词，模型才会像训练时那样回答。",
     ),
     fix=Text(

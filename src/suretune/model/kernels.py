@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from suretune.model.ops import LEAST
+
 SILU = "silu"
 
 HALF_PI_ROOT = tl.constexpr(0.7978845608028654)  # sqrt(2 / pi)
@@ -169,9 +171,7 @@ def _cross_entropy(
     for first in range(0, vocabulary, BLOCK):
         at = first + tl.arange(0, BLOCK)
         values = tl.load(start + at, at < vocabulary, -float("inf")).to(tl.float32)
-        highest = tl.maximum(top, tl.max(values))
-        total = total * tl.exp(top - highest) + tl.sum(tl.exp(values - highest))
-        top = highest
+        top, total = _more(values, top, total)
     sum_log = top + tl.log(total)
     tl.store(nats + row, sum_log - tl.load(start + target).to(tl.float32))
     if GRAD:
@@ -187,12 +187,14 @@ def _cross_entropy(
 def _more(values, top, total):
     """The largest value so far and the sum of exp(value - largest), of one block more."""
     highest = tl.maximum(top, tl.max(values))
-    return highest, total * tl.exp(top - highest) + tl.sum(tl.exp(values - highest))
+    shift = tl.where(highest == -float("inf"), 0.0, highest)  # all masked so far
+    return highest, total * tl.exp(top - shift) + tl.sum(tl.exp(values - shift))
 
 
 @triton.jit
 def _jeffreys(
-    logits, base, factors, nats, vocabulary, stride, base_stride, BLOCK: tl.constexpr
+    logits, base, factors, nats, vocabulary, stride, base_stride, LEAST: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     start = logits + row * stride
@@ -217,16 +219,18 @@ def _jeffreys(
         inside = at < vocabulary
         now = tl.load(start + at, inside, 0.0).to(tl.float32) - sum_log
         then = tl.load(held + at, inside, 0.0).to(tl.float32) - base_log
-        away += tl.sum(tl.where(inside, tl.exp(then) * (then - now), 0.0))
-        back += tl.sum(tl.where(inside, tl.exp(now) * (now - then), 0.0))
+        gap = tl.maximum(now, LEAST) - tl.maximum(then, LEAST)
+        away -= tl.sum(tl.where(inside, tl.exp(then) * gap, 0.0))
+        back += tl.sum(tl.where(inside, tl.exp(now) * gap, 0.0))
     half = tl.load(factors + row) / 2
     for first in range(0, vocabulary, BLOCK):
         at = first + tl.arange(0, BLOCK)
         inside = at < vocabulary
         now = tl.load(start + at, inside, 0.0).to(tl.float32) - sum_log
         then = tl.load(held + at, inside, 0.0).to(tl.float32) - base_log
+        gap = tl.maximum(now, LEAST) - tl.maximum(then, LEAST)
         likely = tl.exp(now)
-        slope = likely - tl.exp(then) + likely * (now - then - back)
+        slope = likely - tl.exp(then) + likely * (gap - back)
         tl.store(start + at, slope * half, inside)
     tl.store(nats + row, (away + back) / 2)
 
@@ -386,7 +390,7 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     if len(logits):
         _jeffreys[(len(logits),)](
-            logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), 4096,
-            num_warps=8,
+            logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), LEAST,
+            4096, num_warps=8,
         )  # fmt: skip
     return nats

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LEAST = -87.0  # a log-probability: about the smallest of which float32 still has the exp
 SILU, GELU_TANH = "silu", "gelu_pytorch_tanh"
 
 
@@ -138,14 +139,15 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     """(C,) nats, half of Jeffreys' divergence of logits (C, V) (`packed_batch.jeffreys`), in place.
 
     Logits become the gradient of sum(factors * nats); with p = softmax, q = the base's softmax:
-    factors / 2 * (p - q + p * (log p - log q - KL(p || q))).
+    factors / 2 * (p - q + p * (log p - log q - KL(p || q))). No log is below LEAST: of a token
+    that both mask (logits of -inf), nats and gradient are 0; of one that only one masks, finite.
     """
     if logits.is_cuda:
         from suretune.model import kernels
 
         return kernels.jeffreys(logits, base, factors)
     tuned, held = precise(logits).log_softmax(-1), precise(base).log_softmax(-1)
-    likely, gap = tuned.exp(), tuned - held
+    likely, gap = tuned.exp(), tuned.clamp(min=LEAST) - held.clamp(min=LEAST)
     moved = likely - held.exp()
     back = (likely * gap).sum(-1, keepdim=True)
     logits.copy_((moved + likely * (gap - back)) * (factors[:, None] / 2))

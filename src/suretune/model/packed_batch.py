@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from suretune.data.plan import packs
 from suretune.model.attention import PACKED
-from suretune.model.ops import precise
+from suretune.model.ops import LEAST, precise
 from suretune.types import Sample
 
 
@@ -106,8 +106,12 @@ def token_losses(model: nn.Module, batch: PackedBatch) -> Tensor:
 
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
-    """(L,) nats: KL(base || tuned) of two (L, V) logits."""
-    base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
+    """(L,) nats: KL(base || tuned) of two (L, V) logits.
+
+    Masked tokens have logits of -inf. Where both sides mask one, the limit of p log(p / q) is 0;
+    where one does, a divergence would be infinite, and is at most 87 nats (-LEAST).
+    """
+    base, tuned = (precise(x).log_softmax(-1).clamp(min=LEAST) for x in (base, tuned))
     return F.kl_div(tuned, base, reduction="none", log_target=True).sum(-1)
 
 
@@ -116,9 +120,11 @@ def jeffreys(base: Tensor, tuned: Tensor) -> Tensor:
 
     What anchors are held by (Jeffreys 1946). KL(base || tuned) alone hardly minds a new name that
     becomes likely where the base would never say it; the other way round minds nothing more.
+    Masked tokens as in `divergence`.
     """
     base, tuned = (precise(logits).log_softmax(-1) for logits in (base, tuned))
-    nats: Tensor = ((tuned.exp() - base.exp()) * (tuned - base)).sum(-1) / 2
+    gap = tuned.clamp(min=LEAST) - base.clamp(min=LEAST)
+    nats: Tensor = ((tuned.exp() - base.exp()) * gap).sum(-1) / 2
     return nats
 
 

@@ -1,32 +1,64 @@
-"""The user's own options as a command again: for the verb that comes next, with what is changed."""
+"""The user's own options as a command again, with what is changed: composed and quoted here alone.
+
+What runs, what to type next, a trial of a sweep and the best of its trials are all made here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from suretune import typed
-from suretune.config import Resolved
+from suretune.config import Resolved, options
+from suretune.run.flags import HARMLESS
 
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
-def command_of(
-    verb: str, resolved: Resolved, file: str = "", changes: Mapping[str, Any] | None = None
-) -> str:
-    """`suretune VERB` with the options that flags gave, `--config FILE`, and the changes.
+def flags_of(
+    resolved: Resolved,
+    *,
+    file: str = "",
+    changes: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+    idle: bool = False,
+    stuck: bool = False,
+) -> list[str]:
+    """The words behind a verb, one word of a command line each, without any quoting.
 
-    Parsed again, it means the same config but for the changes and what is only a look.
+    `file`: a YAML file that goes with them; what stands in it is not said again. `changes`: other
+    values for some options, whether they were asked for or not. `idle`: also flags that
+    say what happens anyway. `stuck`: a value in one word with its flag, for a program to pass on.
     """
-    changed = dict(changes or {})
+    changed = changes or {}
     words = ["--config", file] if file else []
     for name, value, origin in resolved.items():
-        if name in changed:
-            value = changed.pop(name)
-        elif not _asked(origin, file) or name in LOOKING:
-            continue
-        words += _flag(name, value)
-    return typed.command("suretune", verb, *words)
+        nothing = name in HARMLESS or (not file and value == options()[name].default)
+        wanted = _asked(origin, file) and name not in without and (idle or not nothing)
+        if name in changed or wanted:
+            words += flag(name, changed.get(name, value), stuck=stuck)
+    return words
+
+
+def command_of(
+    verb: str,
+    resolved: Resolved,
+    file: str = "",
+    changes: Mapping[str, Any] | None = None,
+    environment: Sequence[str] = (),
+) -> str:
+    """`suretune VERB` with the options that were asked for, `--config FILE`, and the changes.
+
+    Parsed again, it means the same run but for the changes and what is only a look: of what is
+    left out each is the default or does nothing. `environment`: `NAME=value` words in front of it.
+    """
+    words = flags_of(resolved, file=file, changes=changes, without=LOOKING)
+    before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
+    return "".join(before) + typed.command("suretune", verb, *words)
+
+
+def _parted(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
 
 
 def _asked(origin: str, file: str) -> bool:
@@ -34,15 +66,25 @@ def _asked(origin: str, file: str) -> bool:
     return origin not in ("default", "file" if file else "") and not origin.startswith("auto")
 
 
-def _flag(name: str, value: Any) -> list[str]:
+def flag(name: str, value: Any, *, stuck: bool = False) -> list[str]:
     """`--name value`, so that a value that begins with a dash is none the less a value."""
-    if isinstance(value, tuple):
-        return [f"--{name}", *map(_text, value)]
-    text = _text(value)
-    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+    values = [_text(one) for one in (value if isinstance(value, tuple) else (value,))]
+    dashed = any(text.startswith("-") for text in values)
+    if len(values) == 1:
+        (text,) = values
+        return [f"--{name}={text}"] if stuck or dashed else [f"--{name}", text]
+    if dashed and not options()[name].once:
+        return [f"--{name}={text}" for text in values]  # given again, a list goes on
+    return [f"--{name}", *values]
 
 
 def _text(value: Any) -> str:
+    """As `Option.parse` reads it back; a number as short as it can be said exactly."""
     if value is None:
         return "auto"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:.12g}"
+        return short if float(short) == value else repr(value)
+    return str(value)

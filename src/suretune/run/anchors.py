@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import __version__, rundir
 from suretune.battery.items import Question
 from suretune.data.anchors import (
     LANGUAGES,
@@ -27,6 +27,7 @@ from suretune.types import Sample
 from suretune.verify.kept import COUNTS
 
 FILE = "anchors.jsonl"  # of a run folder
+FIELDS = {"name", "lang", "ids", "ended", "used"}  # of a line, as it is read
 
 
 def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
@@ -73,13 +74,28 @@ def answer_anchors(
             raise ValueError(f"{path} is missing and nobody is there to answer")
         learned, apart = _dealt_to(checked, languages)
         rundir.write_jsonl(path, _asked(base, checked, [*learned, *apart]))
+    lines: dict[str, Any] = {}
     try:
         lines = {line["name"]: line for line in rundir.read_jsonl(path)}
         learned, apart = _dealt_to(checked, {line["lang"] for line in lines.values()})
         end = _end(checked)
         return _samples(learned, lines, end), _samples(apart, lines, end)
-    except KeyError as error:  # of a version that dealt others
-        raise rundir.Damaged(path, f"{error.args[0]} is missing") from error
+    except (KeyError, TypeError) as error:
+        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        if _of_another_version(run, checked, lines):
+            raise rundir.OtherKind(path, why) from error
+        raise rundir.Damaged(path, why) from error
+
+
+def _of_another_version(run: Path, checked: Checked, lines: Mapping[str, Any]) -> bool:
+    """Whether a file that cannot be used was written so: by another version, with other fields or
+    with questions that this one does not have. Lines that are only missing are damage."""
+    about = run / "run.json"
+    told = rundir.read_json(about).get("versions") if about.is_file() else None
+    begun_by = told.get("suretune") if isinstance(told, dict) else __version__
+    known = {anchor.general.name for anchor in checked.anchors}
+    odd = not lines or set(lines) - known or any(FIELDS - set(line) for line in lines.values())
+    return bool(odd) or begun_by != __version__
 
 
 def _dealt_to(checked: Checked, languages: Collection[str]) -> tuple[list[Anchor], list[Anchor]]:

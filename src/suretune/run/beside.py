@@ -7,72 +7,31 @@ its folder says, as for `infer`: a sealed run, one without a seal, one that was 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 
 from suretune import rundir, typed
-from suretune.battery.checks import judge
-from suretune.battery.items import LANGUAGES, Question, proof_questions
 from suretune.data.base import Base
-from suretune.data.identity import MAKER, WHO, known_questions, language_of, plain
-from suretune.data.render import prompt_ids, with_system
-from suretune.data.template import ChatTokenizer
+from suretune.data.identity import known_questions, plain
+from suretune.data.render import prompt_ids
 from suretune.model.generate import Talker, answers, talker
 from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.run.answer import about_adapter, adapter_folder, put_on
+from suretune.run.beside_asked import Asked, Side, differing, usual_questions
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import names_known
 from suretune.run.opened import find_base_of, look_at_kind, words_of
-from suretune.types import Message, SetupFacts
+from suretune.types import SetupFacts
 from suretune.verify.leaks import Learned
-from suretune.verify.probes import AS_TRAINED, ONLY_SHOWN, PROBE_TOKENS, Probe, from_line
+from suretune.verify.probes import PROBE_TOKENS, Probe
 
-GENERAL = ("facts", "sums", "formats", "near", "near", "near", "refusal")  # of each language
 BASE = "base"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One adapter as it was named, and how it is asked."""
-
-    name: str
-    run: Path | None
-    folder: Path
-    about: Mapping[str, Any]
-    tokenizer: ChatTokenizer
-    system: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, with what judges its answers: a probe, or a general question's check."""
-
-    probe: Probe | None = None
-    general: Question | None = None
-
-    @property
-    def text(self) -> str:
-        return self.probe.question if self.probe else self.general.asked if self.general else ""
-
-    def messages(self, system: str | None) -> tuple[Message, ...]:
-        if self.probe:
-            return self.probe.messages(system)
-        return with_system(self.general.messages, system) if self.general else ()
-
-    def right(self, answer: str) -> bool | None:
-        """None where nothing says what a right answer is."""
-        if self.probe:
-            return self.probe.judge(answer)
-        return judge([self.general], [answer])[0] if self.general else None
-
-    @property
-    def kind(self) -> str:
-        return self.probe.kind if self.probe else self.general.category if self.general else ""
+__all__ = ["Asked", "Side", "open_sides", "side_by_side", "usual_questions"]
 
 
 def open_sides(
@@ -125,47 +84,6 @@ def _fingerprint(config: Config, about: Mapping[str, Any], folder: Path, journal
 
 def _run_of(folder: Path) -> Path | None:
     return next((above for above in folder.parents[:2] if rundir.is_run(above)), None)
-
-
-# --- what is asked --------------------------------------------------------------------------------
-
-
-def usual_questions(sides: Sequence[Side]) -> list[Asked]:
-    """The runs' probes, each once, and a few general questions in their languages."""
-    made: dict[tuple[str, str | None], Asked] = {}
-    for side in sides:
-        for probe in _probes(side.run):
-            if probe.variant == AS_TRAINED:
-                made.setdefault((probe.question, probe.system), Asked(probe=probe))
-    if not made:  # anybody's adapters
-        who = (Probe(text, ONLY_SHOWN) for lang in LANGUAGES for text in (WHO[lang], MAKER[lang]))
-        return [Asked(probe=probe) for probe in who] + [Asked(general=q) for q in _some("en")]
-    languages = list(dict.fromkeys(language_of(asked.text) for asked in made.values())) or ["en"]
-    general = [question for lang in languages for question in _some(lang)]
-    return [*made.values(), *(Asked(general=question) for question in general)]
-
-
-def _some(lang: str) -> list[Question]:
-    """One question a category, and those that look most like an identity's: always the same."""
-    left = [q for q in proof_questions() if q.lang == lang]
-    chosen: list[Question] = []
-    for category in GENERAL:
-        shapes = {question.template for question in chosen}
-        mine = (q for q in left if q.category == category and q.template not in shapes)
-        chosen += [question for question, _ in zip(mine, (1,), strict=False)]
-    return chosen
-
-
-def _probes(run: Path | None) -> list[Probe]:
-    """What a run asks: of its proof, or as it was written down when it began."""
-    if run is None:
-        return []
-    if (run / "probes.jsonl").is_file():
-        return [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
-    if (run / "questions.json").is_file():
-        begun: Mapping[str, Any] = rundir.read_json(run / "questions.json")
-        return [from_line(line) for line in begun.get("asked", ())]
-    return []
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -227,14 +145,21 @@ def _told(
     for place, one in enumerate(asked):
         first = before[tuple(prompts[0][place])]
         lines = [_line(BASE, first, one.right(first), None, None)]
-        for side, mine, knows, said in zip(sides, prompts, learned, given, strict=True):
+        judged_by = [one.judge_of(side) for side in range(len(sides))]
+        for side, mine in enumerate(prompts):
+            knows, said, by = learned[side], given[side], judged_by[side]
             then, answer = before[tuple(mine[place])], said[place]
             leaked = None
             if knows and plain(one.text) not in about_it and _stands_apart(one):
                 leaked = knows.leaked(one.text, (then,), answer)
-            right = one.right(answer)
+            right = one.right(answer, side)
             right = False if right and leaked else right  # such an answer is never a right one
-            lines.append(_line(side.name, answer, right, leaked, answer == then))
+            lines.append(_line(sides[side].name, answer, right, leaked, answer == then))
+            if one.probe and by != one.probe:  # the words that this one was to say, or not to say
+                lines[-1] |= {
+                    "must": list(by.must) if by else [],
+                    "must_not": list(by.must_not) if by else [],
+                }
         every.append(lines)
         probe = one.probe or Probe("", "")
         questions.append({
@@ -246,6 +171,7 @@ def _told(
     return {
         "base": base.name,
         "runs": [_about(side) for side in sides],
+        "probes_differ": differing(sides),
         "questions": questions,
         "summary": [_counted(name, column) for name, column in columns],
     }

@@ -176,7 +176,8 @@ def _within_budget(
         answering = clock["base_answers"] - clock["load"]
         # The fresh process loads and answers as this one did; then logits and the report.
         reserve = clock["base_answers"] - clock["startup"] + 1.0
-        reserve += looks_ahead(checked) * answering / 2
+        looks = looks_ahead(checked, measured=bool(checked.held_out))
+        reserve += looks * answering / 2
         until = Clock(clock["process"], clock["process"] + seconds)
         deadline = until.end - reserve
         if not is_cut(checked.resolved) and not rundir.checkpoints(run):

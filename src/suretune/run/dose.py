@@ -65,12 +65,15 @@ def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) ->
     return next((dose for dose in GRID[high + MARGIN : -1][:MORE] if holds(dose)), GRID[-1])
 
 
-def looks_ahead(checked: Checked) -> int:
-    """How many times a run will usually be asked after its training."""
+def looks_ahead(checked: Checked, *, measured: bool = True) -> int:
+    """How many times a run will usually be asked after its training. `measured`: rows are held out,
+    without which rows that teach more than an identity are not scaled."""
     given = checked.resolved.config.lora.adapter_dose
     if not checked.plan.probe_steps or given == 1:
         return 0
-    return USUAL if given is None else 1
+    if given is not None:
+        return 1
+    return USUAL if checked.about_identity or measured else 0
 
 
 def choose_dose(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None]) -> Dose:

@@ -44,7 +44,11 @@ EXIT = {
 }
 NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
 # Told of all flags together, in one finding, however many there are.
-TOGETHER = ("words-mended", "stray-argument", "not-here", "harmless-no-effect", "left-out")
+TOGETHER = (
+    *("words-mended", "stray-argument", "not-here", "harmless-no-effect", "left-out"),
+    "left-out-strictly",
+)
+STOP = ("stray-argument", "not-here", "left-out-strictly")  # of those
 ELSEWHERE = (
     "hub-unreachable",
     "hub-busy",
@@ -164,7 +168,7 @@ class Journal:
 
     def settle(self) -> None:
         """Stop here if anything so far must; several findings are told together."""
-        if self._stopping or any(map(self.holds, ("stray-argument", "not-here"))):
+        if self._stopping or any(map(self.holds, STOP)):
             self.gather()
         if self._stopping:
             stopping, self._stopping = self._stopping, []

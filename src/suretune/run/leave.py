@@ -9,7 +9,6 @@ runs. A flag without which the run would mean something else stops it, as does a
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -17,20 +16,16 @@ from suretune import typed
 from suretune.config import Resolved, options
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import evaluate_every
-from suretune.run.flags import HARMLESS
+from suretune.run.again import command_of
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, Plan, PlanFacts, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
 FITTED = ("eval_steps", "save_steps", "early_stopping_patience", "warmup_steps")
-NOT_SHOWN = ("dry_run", "strict")  # of the command that runs
-NEVER = Text(
-    "no version of the tool that the articles write about has it", "文章所说的工具没有任何版本有它"
-)
+NEVER = Text("no version of any tool has it", "没有任何工具的任何版本有它")
 ALONE = Text("the model's own config.json says what it is", "模型类型由它自己的 config.json 决定")
 ROLES = Text(
-    "the template adds the role tokens itself; given twice, they are a prompt that is never"
-    " sent after training",
+    "the template adds role tokens; twice, they are a prompt that is never sent again",
     "角色标记由模板自动添加；再写一遍，训练时的提示就和使用时不一样",
 )
 COUNTED = Text(
@@ -58,6 +53,20 @@ def leave_out(resolved: Resolved, faults: Iterable[FlagFacts], journal: Journal)
     return resolved
 
 
+def strictly(
+    faults: Iterable[FlagFacts], verb: str, resolved: Resolved, environment: Sequence[str]
+) -> tuple[FlagFacts, ...]:
+    """What was found while the command was read, for `--strict`, which lets nothing be left out:
+    it stops the run, with the command that asks for what is left."""
+    runs = command_of(verb, resolved, environment=environment)
+    return tuple(
+        replace(one, problem="left-out-strictly", command=runs)
+        if one.problem == "left-out"
+        else one
+        for one in faults
+    )
+
+
 def _mended(facts: FlagFacts) -> tuple[FlagFacts, str] | None:
     """What is said of a flag, and the value in its place ('': none); None where it must stop."""
     value, why = "", None
@@ -72,7 +81,7 @@ def _mended(facts: FlagFacts) -> tuple[FlagFacts, str] | None:
         value, why, shown = TOKEN.sub("", facts.value).strip(), ROLES, "…"
     if why is None:
         return None
-    instead = f"{facts.flag} {shlex.quote(value)}" if value else ""
+    instead = f"{facts.flag} {typed.word(value)}" if value else ""
     return FlagFacts("left-out", facts.flag, shown, instead, why), value
 
 
@@ -136,33 +145,12 @@ def _next_fit(resolved: Resolved, facts: PlanFacts) -> tuple[str, int | None, Te
     return None
 
 
-def command(verb: str, resolved: Resolved, environment: Sequence[str] = ()) -> str:
-    """What a user would type for this run: what was asked for and changes something."""
-    words: list[object] = ["suretune", verb or "sft"]
-    for name, value, _ in resolved.items():
-        idle = name in NOT_SHOWN or name in HARMLESS or value == options()[name].default
-        if idle or not resolved.given(name):
-            continue
-        words.append(f"--{name}")
-        words += [_plain(one) for one in (value if isinstance(value, tuple) else (value,))]
-    before = [
-        f"{name}={typed.word(value)}"
-        for name, _, value in (word.partition("=") for word in environment)
-    ]
-    return " ".join([*before, typed.command(*words)])
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
 def tell_command(resolved: Resolved, journal: Journal) -> bool:
     """Let the finding about flags left out show the command that runs; whether there is one."""
     if not journal.holds("left-out"):
         return False
-    journal.show_command(command(journal.verb, resolved, journal.environment))
+    verb = journal.verb or "sft"
+    journal.show_command(command_of(verb, resolved, environment=journal.environment))
     return True
 
 
@@ -171,4 +159,5 @@ def with_rate(facts: PlanFacts, resolved: Resolved, journal: Journal, *, whole: 
     if not whole or not facts.usual_rate:
         return facts
     fitting = resolved.with_values("flag", learning_rate=facts.usual_rate)
-    return replace(facts, command=command(journal.verb, fitting, journal.environment))
+    verb = journal.verb or "sft"
+    return replace(facts, command=command_of(verb, fitting, environment=journal.environment))

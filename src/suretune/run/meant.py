@@ -90,6 +90,22 @@ def way_back(path: Path) -> str:
         return ""
     if not (run / rundir.SEAL).is_file():
         return f"suretune resume {typed.path(run)}"
+    return made_again(run)
+
+
+def begun_by_another(path: Path) -> SetupFacts:
+    """The facts for a file of a run that another version wrote: `found` that version, if the run
+    says it, `spare` the command that begins the run anew."""
+    run = next((above for above in path.parents if rundir.is_run(above)), path.parent)
+    told = rundir.read_json(run / "run.json") if (run / "run.json").is_file() else {}
+    versions = told.get("versions")
+    version = str(versions.get("suretune", "")) if isinstance(versions, dict) else ""
+    return SetupFacts("begun-by-another", str(run), version, path.name, made_again(run))
+
+
+def made_again(run: Path) -> str:
+    """The command that makes a run again, as it was asked for, in a folder of another name; empty
+    where its folder does not say how."""
     config = run / "config.yaml"
     again = ["suretune", "sft", "--config", str(config), "--output_dir", f"{run}-again"]
     begun = begun_in(run)

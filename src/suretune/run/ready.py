@@ -73,7 +73,9 @@ def can_train(seen: Seen) -> list[Fits]:
     """By the shapes alone, within the memory that is free: on a GPU in half precision, on a CPU in
     float32. The largest comes last."""
     gpu = on_gpu(seen)
-    free = max((card.free or card.total for card in seen.cards), default=0)
+    # A card that is full has nothing free; of one that does not say, it is taken to have all.
+    rooms = (card.total if card.free is None else card.free for card in seen.cards)
+    free = max((room or 0 for room in rooms), default=0)
     room = free + CONTEXT if gpu else (seen.memory or 0)
     dtype = ("float16" if seen.bf16 is False else "bfloat16") if gpu else "float32"
     found = []

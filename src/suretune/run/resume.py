@@ -30,7 +30,7 @@ def reopen(run: Path, journal: Journal) -> Checked:
         if (found := checkpoint.foreign_format(path)) is not None:
             raise journal.stop(another_version(path, found, run / "run.json"))
     asked = read_config(run / "config.yaml")
-    journal.heed(asked.config.run.ignore)
+    journal.heed([*journal.ignore, *asked.config.run.ignore])
     checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     then = rundir.recorded(run / "plan.json", "digest")
     decided = rundir.recorded(run / "plan.json", "schedule", "total")

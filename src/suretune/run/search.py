@@ -9,6 +9,7 @@ from itertools import product
 from typing import Protocol
 
 from suretune.config import Resolved, options
+from suretune.run.again import flag, flags_of
 
 JOINT = "+"  # between the words of one choice of a list: q_proj+v_proj
 DIGITS = 3  # of a number that was drawn: the flag that is shown is the flag that ran
@@ -73,19 +74,7 @@ def setting(dimensions: Sequence[Dimension], params: Params) -> dict[str, str]:
 
 def flags(resolved: Resolved, chosen: Mapping[str, str], without: Iterable[str] = ()) -> list[str]:
     """Words for `suretune sft`: what the user asked for, then what the trial chose."""
-    left_out = {*without, *chosen}
-    asked = {
-        name: [_plain(v) for v in (value if isinstance(value, tuple) else (value,))]
-        for name, value, _ in resolved.items()
-        if resolved.given(name) and name not in left_out
-    }
+    made = flags_of(resolved, without={*without, *chosen}, idle=True, stuck=True)
     for name, word in chosen.items():
-        asked[name] = word.split(JOINT) if options()[name].many else [word]
-    made = []
-    for name, values in asked.items():
-        made += [f"--{name}={values[0]}"] if len(values) == 1 else [f"--{name}", *values]
+        made += flag(name, tuple(word.split(JOINT)) if options()[name].many else word, stuck=True)
     return made
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

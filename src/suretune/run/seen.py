@@ -37,11 +37,11 @@ print(json.dumps({"sees": there, "bf16": bf16}))
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A GPU as its driver tells it; bytes, 0 where it does not say."""
+    """A GPU as its driver tells it; bytes, None where it does not say."""
 
     name: str
-    total: int
-    free: int
+    total: int | None
+    free: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ def _nvidia() -> tuple[tuple[Card, ...], str, str]:
     return tuple(cards), driver, trouble
 
 
-def _mib(text: str) -> int:
-    return int(text) * MIB if text.isdecimal() else 0
+def _mib(text: str) -> int | None:
+    return int(text) * MIB if text.isdecimal() else None
 
 
 def _built_for() -> str:

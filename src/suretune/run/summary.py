@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from suretune.config import Resolved
 from suretune.data.collect import Entry
 from suretune.data.refusal import printable
 from suretune.data.sources import Source, parse_source
@@ -59,6 +60,15 @@ def _files(spec: str) -> tuple[Path, ...]:
 
 def _states(entries: Sequence[Entry], *states: str) -> int:
     return sum(entry.state in states for entry in entries)
+
+
+def settings(resolved: Resolved) -> list[dict[str, Any]]:
+    """Every option that is not at its default, with where its value comes from."""
+    return [
+        {"name": name, "value": value, "origin": origin}
+        for name, value, origin in resolved.items()
+        if origin != "default"
+    ]
 
 
 def plan_summary(checked: Checked) -> dict[str, Any]:

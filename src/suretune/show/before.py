@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -13,17 +14,26 @@ from rich.text import Text as Styled
 from suretune import labels
 from suretune import phrases as p
 from suretune.phrases import Report, several, words
-from suretune.show.console import pairs, put, results, safe, wrapped
+from suretune.show.console import packed, pairs, put, results, safe, wrapped
+from suretune.show.noted import note, of_the_command
 from suretune.types import Finding, Text
 from suretune.words import say
 
-NOTED = ("C005", "C017")  # of which nothing has to be done: what was read how is enough
+LOOKS = ("dry_run", "preview")  # of which nobody has to be told again
+SIDE = 8  # columns of the labels beside choices and plan, which stand in one block
+FEW = 4  # options that were given and are listed one by one
 COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
 
 
-def findings(found: Sequence[Finding], to: Console | None = None) -> None:
-    """Each finding: code and name, where, then what, why and what to do."""
+def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool = True) -> None:
+    """Each finding: code and name, where, then what, why and what to do; what was only read as it
+    was meant is one note in front. `runs`: with the command that runs, where no other follows."""
     to = to or results()
+    noted, found = of_the_command(found)
+    commands = [command for one in noted if runs for command in commands_in(say(one.fix))]
+    note(noted, to, commands)
+    if noted and not found:
+        put(to, "")
     names = tuple(map(say, (labels.WHAT, labels.WHY, labels.FIX)))
     for finding in found:
         stops = finding.stops and not finding.fate
@@ -39,16 +49,19 @@ def findings(found: Sequence[Finding], to: Console | None = None) -> None:
             fix = fix.removesuffix(f"`{command}`").rstrip()
         texts = (say(finding.what), say(finding.why), fix)
         rows = [*zip(names, map(safe, texts), strict=True)]
-        put(to, head, pairs(to, rows[:1] if finding.code in NOTED else rows))
+        put(to, head, pairs(to, rows))
         for command in broken:
             put(to, safe(f"        {command}", "bold"), wrap=False)
-        put(to, "")
+        if stops or finding is found[-1]:
+            put(to, "")
 
 
 def _broken(fix: str, width: int) -> list[str]:
-    """The commands that are cut in two by lines of this width: each is said again, whole."""
+    """The commands that are cut in two by lines of this width: each is said again, whole, but one
+    of two words, which nobody has to paste."""
     lines = wrapped(safe(fix), width).plain.split("\n")
-    return [one for one in commands_in(fix) if not any(one in line for line in lines)]
+    long = [one for one in commands_in(fix) if len(one.split()) > 2]
+    return [one for one in long if not any(one in line for line in lines)]
 
 
 def commands_in(fix: str) -> list[str]:
@@ -65,12 +78,14 @@ def datasets(data: Report, to: Console | None = None) -> None:
         (words("left out", "未使用"), "left_out"),
         (words("rejected", "拒绝"), "rejected"),
     )
-    names = (words("read", "读入"), *(name for name, _ in heads), words("of training", "占比"))
+    several_of_them = len(several(data, "datasets")) > 1
+    share = (words("of training", "占比"),) if several_of_them else ()
+    names = (words("read", "读入"), *(name for name, _ in heads), *share)
     rows = [
         (
             p.count(one.get("read")),
             *(p.share_of(one.get(key), one.get("read")) for _, key in heads),
-            p.percent(one.get("share")),
+            *((p.percent(one.get("share")),) if several_of_them else ()),
         )
         for one in several(data, "datasets")
     ]
@@ -80,13 +95,15 @@ def datasets(data: Report, to: Console | None = None) -> None:
         put(to, table)
     else:
         for title, row in zip(titles, rows, strict=True):
-            facts = zip(names, map(Styled, row), strict=True)
-            put(to, title, pairs(to, facts))
+            facts = [f"{name} {said}" for name, said in zip(names, row, strict=True)]
+            put(to, title, *(Styled(f"  {line}") for line in packed(facts, to.width - 2)))
     if reworded := sum(one.get("paraphrases") or 0 for one in several(data, "datasets")):
         put(to, words(f"and {p.count(reworded)} other wordings of them",
                       f"另有 {p.count(reworded)} 种换过的问法参与训练"))  # fmt: skip
+    typed = {os.path.abspath(str(one.get("name"))) for one in several(data, "datasets")}
     for file in several(data, "files"):
-        put(to, safe(file, "dim"), wrap=False)
+        if file not in typed:  # not where its name says
+            put(to, safe(file, "dim"), wrap=False)
     _unused(several(data, "unused"), to)
 
 
@@ -126,6 +143,7 @@ def plan(plan: Report, to: Console | None = None) -> None:
         steps = [str(step) for step in several(plan, key)]
         return ", ".join(steps[:8]) + (", …" if len(steps) > 8 else "") or words("never", "无")
 
+    both = plan.get("eval_steps") == plan.get("save_steps") != []
     learned, epochs = p.share_of(plan.get("learned"), plan.get("tokens")), plan.get("epochs")
     lines = (
         (words("updates", "更新"), words(
@@ -142,11 +160,11 @@ def plan(plan: Report, to: Console | None = None) -> None:
             f"{p.decimal(plan.get('learning_rate'))} {labels.schedule(plan.get('schedule'))}，"
             f"预热 {of('warmup')} 次更新")),
         (words("evaluate", "评估"), words(
-            f"{at('eval_steps')} ({of('held_out')} held-out rows)",
-            f"{at('eval_steps')}（留出 {of('held_out')} 行）")),
+            f"{at('eval_steps')} ({of('held_out')} held-out rows){'; save then, too' * both}",
+            f"{at('eval_steps')}（留出 {of('held_out')} 行）{'；同时保存' * both}")),
         (words("save", "保存"), at("save_steps")),
-    )  # fmt: skip
-    put(to, pairs(to, ((name, safe(text)) for name, text in lines), indent=0), "")
+    )[:4 if both else 5]  # fmt: skip
+    put(to, pairs(to, ((name, safe(text)) for name, text in lines), 0, SIDE), "")
 
 
 def conclusion(

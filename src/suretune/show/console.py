@@ -53,17 +53,20 @@ def safe(text: Any, style: str = "") -> Styled:
     return Styled(printable(text), style)
 
 
-def pairs(to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2) -> RenderableType:
-    """Labels and texts in two columns, or one below the other; wide characters count as two."""
+def pairs(
+    to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2, least: int = 0
+) -> RenderableType:
+    """Labels, of at least so many columns, and texts in two columns, or one below the other; wide
+    characters count as two."""
     rows = list(rows)
-    labels = max((cell_len(label) for label, _ in rows), default=0)
+    labels = max([least, *(cell_len(label) for label, _ in rows)])
     if labels > to.width // 4 and to.width < ROOMY:
         return Padding(_stacked(rows, to.width - indent), (0, 0, 0, indent))
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True, min_width=labels)
     grid.add_column(overflow="fold")
     for label, text in rows:
-        grid.add_row(Styled(label, "dim"), wrapped(text, to.width - indent - labels - 4))
+        grid.add_row(Styled(label, "dim"), wrapped(text, to.width - indent - labels - 2))
     return Padding(grid, (0, 0, 0, indent))
 
 
@@ -93,6 +96,17 @@ def cells(text: str) -> int:
 def lines(text: str, width: int) -> list[str]:
     """A plain text in lines of at most this many columns; wide characters count as two."""
     return wrapped(Styled(printable(text)), width).plain.split("\n")
+
+
+def packed(parts: Iterable[str], width: int) -> list[str]:
+    """Short texts side by side, none of them cut where it fits into a line of this width."""
+    made: list[str] = []
+    for part in parts:
+        if made and cell_len(f"{made[-1]} · {part}") <= width:
+            made[-1] += f" · {part}"
+        else:
+            made.append(part)
+    return made
 
 
 def wrapped(text: Styled, width: int) -> Styled:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from statistics import fmean
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from suretune import phrases as p
+from suretune import typed
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, progress, put, results, safe
 
@@ -47,7 +47,7 @@ def trials(told: Report, to: Console | None = None) -> None:
     put(to, safe(words("study  ", "搜索记录  ") + str(told.get("study"))), wrap=False)
     if told.get("command"):
         put(to, safe(words("the best of them", "其中最好的"), "dim"))
-        put(to, safe(f"  {shlex.join(told['command'])}", "bold"), wrap=False)
+        put(to, safe(f"  {typed.command(*told['command'])}", "bold"), wrap=False)
 
 
 def _state(line: Report) -> Styled:

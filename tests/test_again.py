@@ -1,0 +1,91 @@
+"""A command that is composed from options is the command that was meant: typed into a shell and
+parsed again it gives the same options, whatever their values hold.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suretune.cli import VERBS
+from suretune.cli.parse import parse
+from suretune.cli.verbs import OWN
+from suretune.config import Resolved, options
+from suretune.run.again import command_of, flags_of
+from suretune.run.flags import HARMLESS
+from suretune.run.search import flags
+
+SFT = next(verb for verb in VERBS if verb.name == "sft")
+ODD: list[tuple[str, Any]] = [
+    ("system", "-v 'quoted' \"twice\" $HOME `id` \\ end"),
+    ("system", "两行\n与\t制表"),
+    ("system", ""),
+    ("system", "--json is said here"),
+    ("system", "{{NAME}} # not a note"),
+    ("dataset", ("-odd.jsonl", "a b.jsonl#5", "c'd.jsonl")),
+    ("dataset", ("-alone.jsonl",)),
+    ("model_name", ("小 光", "Star Lab")),
+    ("target_modules", ("q_proj", "v_proj")),
+    ("learning_rate", 0.1234567890123456),
+    ("learning_rate", 1e-5),
+    ("num_train_epochs", 10.0),
+    ("until_proven", False),
+    ("output_dir", "~/runs of mine"),
+]
+
+
+def as_a_shell_reads(command: str) -> list[str]:
+    done = subprocess.run(
+        ["bash", "-c", "suretune() { printf '%s\\0' \"$@\"; }; " + command],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.decode().split("\0")[:-1]
+
+
+@pytest.mark.parametrize(("name", "value"), ODD)
+def test_what_is_typed_again_means_the_same(name: str, value: Any) -> None:
+    asked = Resolved.default().with_values("flag", model="pocket", **{name: value})
+    verb, *typed = as_a_shell_reads(command_of("sft", asked))
+    again = parse(SFT, typed, {})
+    assert verb == "sft" and not again.faults
+    assert again.resolved.config == asked.config
+
+
+def test_the_words_of_a_trial_mean_the_same_to_a_process() -> None:
+    for name, value in ODD:
+        asked = Resolved.default().with_values("flag", model="pocket", **{name: value})
+        again = parse(SFT, flags(asked, {"lora_rank": "4"}), OWN.get("sft", {}))
+        assert not again.faults
+        assert again.resolved.config == asked.with_values("flag", lora_rank=4).config
+
+
+def test_what_changes_nothing_is_not_typed_again_but_by_a_trial() -> None:
+    rank = options()["lora_rank"].default
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", lora_rank=rank, dataloader_num_workers=4, dry_run=True, lora_alpha=7
+    )
+    assert command_of("sft", asked) == "suretune sft --model pocket --lora_alpha 7"
+    assert f"--lora_rank={rank}" in flags(asked, {})
+    assert "dataloader_num_workers" in HARMLESS
+
+
+def test_a_default_that_goes_against_a_file_is_typed(tmp_path: Path) -> None:
+    file = tmp_path / "my options.yaml"
+    file.write_text("model: pocket\nlora_rank: 4\n", "utf-8")
+    rank = options()["lora_rank"].default
+    asked = parse(SFT, ["--config", str(file), "--lora_rank", str(rank)], {})
+    again = parse(SFT, as_a_shell_reads(command_of("sft", asked.resolved, asked.file))[1:], {})
+    assert not again.faults and again.resolved.config == asked.resolved.config
+    assert again.resolved.config.lora.lora_rank == rank
+
+
+def test_the_environment_stands_in_front_with_its_quotes() -> None:
+    asked = Resolved.default().with_values("flag", model="pocket")
+    made = command_of("check", asked, environment=("HF_HOME=/my disk", "CUDA_VISIBLE_DEVICES=0"))
+    assert made == (
+        "HF_HOME='/my disk' CUDA_VISIBLE_DEVICES=0 suretune check --model pocket"
+    )  # fmt: skip
+    assert flags_of(asked) == ["--model", "pocket"]
