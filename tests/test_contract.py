@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contract
 import pytest
+
+import contract
 
 
 @pytest.mark.parametrize("part", contract.PARTS)

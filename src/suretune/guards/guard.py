@@ -32,6 +32,7 @@ class Guard:
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
     language of the sentence around it. The key `where` is special: it becomes `Finding.where`.
+    `also`: problems beside its own name for which it speaks.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Guard:
     what: Text
     why: Text
     fix: Text
+    also: tuple[str, ...] = ()
 
     def judge(self, facts: Facts) -> Finding | None:
         values = self.check(facts)
