@@ -93,6 +93,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         if name in known:
             resolved, wrong = _set(resolved, known[name], raw)
             faults += wrong
+    if not resolved.config.run.strict:
+        faults = [_let_go(fault) for fault in faults]
     return Command(
         verb,
         resolved,
@@ -104,6 +106,12 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         unread,
         file=file or "",
     )
+
+
+def _let_go(fault: FlagFacts) -> FlagFacts:
+    """A flag that no tool ever had changes nothing where it is left out."""
+    never = fault.problem == "flag-never-existed"
+    return replace(fault, problem="left-out") if never else fault
 
 
 def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:

@@ -17,16 +17,12 @@ from suretune import typed
 from suretune.config import Resolved, options
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import evaluate_every
-from suretune.run.flags import HARMLESS
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, Plan, PlanFacts, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
 FITTED = ("eval_steps", "save_steps", "early_stopping_patience", "warmup_steps")
-NOT_SHOWN = ("dry_run", "strict")  # of the command that runs
-NEVER = Text(
-    "no version of the tool that the articles write about has it", "文章所说的工具没有任何版本有它"
-)
+NOT_SHOWN = ("dry_run", "strict", "template")  # of the command that runs
 ALONE = Text("the model's own config.json says what it is", "模型类型由它自己的 config.json 决定")
 ROLES = Text(
     "the template adds the role tokens itself; given twice, they are a prompt that is never"
@@ -62,9 +58,7 @@ def _mended(facts: FlagFacts) -> tuple[FlagFacts, str] | None:
     """What is said of a flag, and the value in its place ('': none); None where it must stop."""
     value, why = "", None
     shown = facts.value
-    if facts.problem == "flag-never-existed":
-        why = NEVER
-    elif facts.problem == "no-effect" and facts.flag in EFFECT:
+    if facts.problem == "no-effect" and facts.flag in EFFECT:
         why = COUNTED if facts.flag == "--dataset_sample" else _unfilled(facts.flag)
     elif facts.problem == "model-type-mismatch" and _family(facts.value) == _family(facts.nearest):
         why = ALONE
@@ -140,7 +134,7 @@ def command(verb: str, resolved: Resolved, environment: Sequence[str] = ()) -> s
     """What a user would type for this run: what was asked for and changes something."""
     words: list[object] = ["suretune", verb or "sft"]
     for name, value, _ in resolved.items():
-        idle = name in NOT_SHOWN or name in HARMLESS or value == options()[name].default
+        idle = name in NOT_SHOWN or value == options()[name].default
         if idle or not resolved.given(name):
             continue
         words.append(f"--{name}")

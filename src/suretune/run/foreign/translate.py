@@ -148,7 +148,7 @@ def _judge(made: Translation, flag: str, values: tuple[str, ...], entry: Entry) 
     if entry.default and (said(values) in entry.default or said(values) == ""):
         made.lines.append(replace(line, verdict=DEFAULT, why=ANYWAY))
     elif not entry.to:
-        serious = entry.verdict == UNAVAILABLE and said(values) not in entry.harmless
+        serious = entry.verdict in (UNAVAILABLE, NEVER) and said(values) not in entry.harmless
         verdict = entry.verdict if serious else NO_EFFECT
         made.lines.append(replace(line, verdict=verdict, serious=serious))
     elif entry.to not in made.allowed:
@@ -397,8 +397,6 @@ def _consistent(made: Translation) -> None:
         option = facts.flag.removeprefix("--")
         if facts.problem == "harmless-no-effect":
             made.drop(option, NO_EFFECT, why, serious=False)
-        elif facts.problem == "flag-never-existed":
-            made.drop(option, NEVER, why, serious=True)
         else:
             made.drop(option, HARMFUL, why, serious=True)
 
