@@ -25,6 +25,7 @@ FLOORS = {
             "options_serve",
             "options",
             "config",
+            "refusal",
             "rundir",
             "phrases",
             "beside",

@@ -34,7 +34,8 @@ COMPUTED = {
     ("data/feed.py", "kind"): {"file-missing", "unknown-format"},
     ("verify/probefile.py", "problem"): {"unfilled-placeholder", "bad-value"},
     ("run/recovery.py", "problem"): {"output-not-writable", "disk-full"},
-    ("run/foreign/single.py", "problem"): {"not-here", "harmless-no-effect", "left-out"},
+    ("run/foreign/single.py", "problem"): {
+        "not-here", "harmless-no-effect", "flag-never-existed"},
 }  # fmt: skip
 SELECT = ("for_flag", "for_fault", "for_setup", "for_recovery")
 PASSED_ON = {  # from a place that is checked itself, or from a file of a run

@@ -112,7 +112,8 @@ def run_verb(command: Command) -> int:
         "explain": explain,
         "setup": setup,
     }
-    return verbs[command.verb.name](command, journal)
+    with journal.judging():
+        return verbs[command.verb.name](command, journal)
 
 
 def _needs(journal: Journal) -> None:

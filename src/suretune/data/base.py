@@ -15,6 +15,7 @@ import orjson
 
 from suretune import pocket
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
+from suretune.refusal import Refusal
 from suretune.types import SetupFacts
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -93,8 +94,11 @@ class Base:
         return digest.hexdigest()
 
 
-def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
-    """A folder, `pocket`, or a hub id: from the hub's cache, else fetched (words only if asked)."""
+def find_base(name: str, *, weights: bool) -> Base:
+    """A folder, `pocket`, or a hub id: from the hub's cache, else fetched (words only if asked).
+
+    Raises Refusal for what is not there, or cannot be read.
+    """
     if name == "pocket":
         return _base(name, pocket.MODEL)
     folder = Path(name).expanduser()
@@ -102,7 +106,7 @@ def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
         return _base(name, folder.absolute())
     if not HUB_ID.fullmatch(name) or name.startswith("."):
         here, close = str(folder.absolute()), _nearest(folder)
-        return SetupFacts("model-missing", here, nearest=close, spare=name)
+        raise Refusal(SetupFacts("model-missing", here, nearest=close, spare=name))
     return _from_hub(name, weights)
 
 
@@ -114,7 +118,7 @@ def _nearest(folder: Path) -> str:
     return ", ".join(difflib.get_close_matches(folder.name, beside, n=3))
 
 
-def _from_hub(name: str, weights: bool) -> Base | SetupFacts:
+def _from_hub(name: str, weights: bool) -> Base:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -127,9 +131,9 @@ def _from_hub(name: str, weights: bool) -> Base | SetupFacts:
     try:
         folder = snapshot_download(name, allow_patterns=patterns)
     except (RepositoryNotFoundError, HFValidationError) as error:
-        return SetupFacts("model-missing", name, found=_first_line(error))
+        raise Refusal(SetupFacts("model-missing", name, found=_first_line(error))) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        return SetupFacts("hub-unreachable", name, found=_first_line(error))
+        raise Refusal(SetupFacts("hub-unreachable", name, found=_first_line(error))) from error
     return _base(name, Path(folder))
 
 
@@ -137,23 +141,24 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _base(name: str, folder: Path) -> Base | SetupFacts:
+def _base(name: str, folder: Path) -> Base:
     path = folder / "config.json"
     try:
         config = orjson.loads(read_bounded(path))
         orjson.dumps(config)  # by which it is fingerprinted: nested beyond reason, it cannot be
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
-            return pointed(path)
-        return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
+            raise Refusal(pointed(path)) from error
+        found = f"config.json: {error}"
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
-        return SetupFacts("model-incomplete", str(folder), found="config.json")
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
         if not isinstance(config.get(size, 1), (int, type(None))):
             found = f"config.json: {size} = {config[size]!r}"
-            return SetupFacts("model-incomplete", str(folder), found=found)
+            raise Refusal(SetupFacts("model-incomplete", str(folder), found=found))
     if wrong := _wrong_index(folder / INDEX):
-        return SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}")
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}"))
     return Base(name, folder, config)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.guards import judge
+from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
 from suretune.types import (
     DataFacts,
@@ -168,6 +169,14 @@ class Journal:
         if isinstance(facts, SetupFacts) and facts.problem in ELSEWHERE:
             return Stopped(NETWORK, found)
         return Stopped(EXIT[type(facts)], found)
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """What is refused inside ends here: `Refusal` becomes the `Stopped` of its facts."""
+        try:
+            yield
+        except Refusal as refusal:
+            raise self.stop(refusal.facts) from refusal
 
     def shown(self) -> None:
         """What was found so far stands on the screen: a later stop does not repeat it."""

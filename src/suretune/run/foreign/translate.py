@@ -15,6 +15,7 @@ from suretune.data.sources import parse_source
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
+from suretune.refusal import Refusal
 from suretune.run.flags import misused_flags
 from suretune.run.foreign.arithmetic import Sums, add_up, mend
 from suretune.run.foreign.named import Named, named
@@ -232,11 +233,19 @@ def _system(made: Translation, line: Line, values: Sequence[str]) -> bool:
     return True
 
 
+def _nearest(name: str) -> str:
+    """What a base that is not here may have been meant to be."""
+    try:
+        find_base(name, weights=False)
+    except Refusal as refusal:
+        return refusal.facts.nearest if isinstance(refusal.facts, SetupFacts) else ""
+    return ""
+
+
 def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
     name = values[0] if values else ""
-    base = None if name == "pocket" or "/" in name or not name else find_base(name, weights=False)
-    if isinstance(base, SetupFacts) and base.nearest.startswith("Qwen/"):
-        known = base.nearest
+    known = "" if name == "pocket" or "/" in name or not name else _nearest(name)
+    if known.startswith("Qwen/"):
         made.put(
             "model",
             (known,),
