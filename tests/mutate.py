@@ -34,7 +34,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     "verify/kept.py": ("tests/test_kept.py", "tests/test_statistics.py"),
     "verify/outcome.py": ("tests/test_report.py",),
     "train/loop.py": ("tests/test_laws.py", "-k", "refused or gradient or clip or rate or counted"),
-    "data/plan.py": ("tests/test_plan.py",),
+    "data/plan.py": ("tests/test_plan.py", "tests/test_plan_by_hand.py"),
     "run/dose.py": ("tests/test_dose.py", "-k", "not killed and not published and not trained"),
     "guards/guard.py": ("tests/test_guards.py",),
 }  # fmt: skip
