@@ -114,6 +114,9 @@ def resumes_to_the_same_bits(old: Path, rows: Path, work: Path) -> bool:
     shutil.rmtree(run)
     aside.rename(run)  # where it was begun
     done = suretune(ROOT, "resume", run)
+    if done.returncode not in (0, 6, 8):
+        print(f"  refused: {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return False
     ours = bits(run)
     for name in theirs:
         if theirs[name] != ours.get(name):
