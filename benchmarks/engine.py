@@ -38,12 +38,13 @@ from suretune.model.packed_batch import make_pass, token_losses
 from suretune.model.recompute import Policy
 from suretune.options import EngineOptions, LoraOptions
 from suretune.options_input import DataOptions
+from suretune.refusal import Refusal
 from suretune.train.engine import Fast
 from suretune.train.engine_plan import make_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, make_scale
 from suretune.train.loop import gradient as update_gradient
-from suretune.types import Origin, Plan, Sample, Schedule, SetupFacts, Span, Update
+from suretune.types import Origin, Plan, Sample, Schedule, Span, Update
 
 GIB = 2**30
 PACKS = 40  # of 2,048 tokens, that FP8 and bfloat16 learn side by side
@@ -114,9 +115,10 @@ def start(
         if "lora_B" in name:
             parameter.data.normal_(std=0.01)
     adapters = FlatAdamW(parameters, 0.0)
-    started = make_engine(tuned, adapters, how, device, samples, plan)
-    if isinstance(started, SetupFacts):
-        raise SystemExit(json.dumps({"refused": started.found}))
+    try:
+        started = make_engine(tuned, adapters, how, device, samples, plan)
+    except Refusal as refusal:
+        raise SystemExit(json.dumps({"refused": str(refusal)})) from refusal
     learner = Learner(tuned, adapters, started.engine, make_scale("bfloat16"), device, 1.0)
     return learner, started.about
 
@@ -169,7 +171,6 @@ def random_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int
 def written_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int]]]:
     """Real rows in a seeded order, as training would read them, 2,048 tokens a pack."""
     tokenizer = load_tokenizer(asked.tokenizer)
-    assert not isinstance(tokenizer, SetupFacts), tokenizer
     how = Rendering(tokenizer, None, 2048, cut=False, strip_role_tokens=False)
     (sources,) = parse_sources(([str(path) for path in asked.rows], LEARNED))
     found = collect(sources, DataOptions(), how, 0)

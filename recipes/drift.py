@@ -20,7 +20,7 @@ from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.rundir import read_json
 from suretune.train.engine import Plain
-from suretune.types import Sample, SetupFacts
+from suretune.types import Sample
 
 TOKENS = 2048  # a pass
 ONE = Lock()  # at a time: it is short, and the runs need the cores
@@ -39,13 +39,7 @@ def drift(run: Path, seed: int, asked: frozenset[str]) -> float:
 
 
 def _base() -> PreTrainedModel:
-    found = find_base("pocket", weights=True)
-    if isinstance(found, SetupFacts):
-        raise FileNotFoundError(found)
-    model = load_base(found, torch.device("cpu"), "float32")
-    if isinstance(model, SetupFacts):
-        raise FileNotFoundError(model)
-    return model
+    return load_base(find_base("pocket", weights=True), torch.device("cpu"), "float32")
 
 
 @cache

@@ -35,7 +35,7 @@ from real_tables import GROUPS, Job, jobs_of
 
 from suretune import rundir
 from suretune.data.base import find_base
-from suretune.types import SetupFacts
+from suretune.refusal import Refusal
 
 RESULTS = ROOT / "recipes" / "results"
 WRITING = threading.Lock()
@@ -97,8 +97,12 @@ def main() -> int:
     """Everything asked for that is not done yet; 3 where something is left, 1 after a failure."""
     asked = _arguments()
     model = model_of(asked.model)
-    base = find_base(model, weights=False)
-    if isinstance(base, SetupFacts) or not base.hidden:
+    try:
+        base = find_base(model, weights=False)
+    except Refusal as refusal:
+        print(f"{model}: {refusal}", file=sys.stderr)
+        return 4
+    if not base.hidden:
         print(f"{model}: {base}", file=sys.stderr)
         return 4
     languages = asked.lang.split(",") if asked.lang else languages_of(model, base.config)

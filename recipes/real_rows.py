@@ -14,8 +14,8 @@ from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.own_names import own_names
 from suretune.data.template import load_tokenizer
+from suretune.refusal import Refusal
 from suretune.run.starter import ANSWERS, PHRASINGS, write_starter
-from suretune.types import SetupFacts
 
 ASKED = 400  # of the base, for a null adapter
 NULL_ROWS = 50
@@ -71,10 +71,11 @@ def named(job: Job, languages: Sequence[str]) -> tuple[list[str], list[str]]:
 def own_names_of(model: str) -> tuple[str, ...]:
     """What the base calls itself, as `suretune init identity --model` finds it."""
     base = find_base(model, weights=False)
-    if isinstance(base, SetupFacts):
-        raise FileNotFoundError(f"{model}: {base}")
-    words = load_tokenizer(base.folder)
-    return own_names(base, "" if isinstance(words, SetupFacts) else words.default_system)
+    try:
+        system = load_tokenizer(base.folder).default_system
+    except Refusal:
+        system = ""
+    return own_names(base, system)
 
 
 def _dataset(folder: Path, rows: Sequence[dict[str, str]]) -> list[str]:

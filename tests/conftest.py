@@ -7,11 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from suretune.refusal import Refusal
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
@@ -96,6 +99,14 @@ def as_json(done: subprocess.CompletedProcess[str]) -> Any:
 def codes(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The findings that `--json` printed."""
     return [finding["code"] for finding in as_json(done)["findings"]]
+
+
+def result_of(act: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What it gives, or the facts for which it refuses."""
+    try:
+        return act(*given, **named)
+    except Refusal as refusal:
+        return refusal.facts
 
 
 def stands(value: str, text: str) -> bool:

@@ -77,7 +77,7 @@ def test_nothing_in_a_list_of_names_is_a_word(tmp_path: Path) -> None:
         ("learning_rate: 1e-4", 1e-4), ("learning_rate: 1.0E-4", 1e-4), ("learning_rate: .5", 0.5),
         ("max_length: 1_000", 1000), ("max_length: 1e3", 1000), ("max_length: 2048.0", 2048),
         ("seed: 007", 7), ("lora_alpha: 16", 16.0), ("num_train_epochs: 3", 3.0),
-        ("bf16: yes", True), ("packing: Off", False), ("until_proven: false", False),
+        ("bf16: yes", True), ("strict: Off", False), ("until_proven: false", False),
         ("lora_rank: '16'", 16), ("max_steps: +20", 20),
     ],
 )  # fmt: skip
@@ -148,7 +148,7 @@ def test_every_number_is_finite_whatever_its_bounds() -> None:
         ["--learning_rate=1e-4", "--lr=1e-4"],
         ["--model", "a", "--model_name_or_path", "b"],
         ["--bf16", "true", "--no_bf16"],
-        ["--packing", "--packing", "false"],
+        ["--fused", "--fused", "false"],
         ["--model_name", "a", "--model-name", "b"],
         ["--target_modules", "q_proj", "--lora_target", "v_proj"],
         ["--train_type", "lora", "--tuner_type", "lora"],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import as_json, codes, shared, suretune, write_rows
+from conftest import as_json, codes, result_of, shared, suretune, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.fitness import FOLD, flaw, with_system_role
 from suretune.data.render import Rendering, prompt_ids, samples
@@ -136,7 +136,7 @@ def test_a_model_folder_with_a_broken_template_is_refused_wherever_it_is_opened(
     folder = tmp_path / "m"
     shutil.copytree(MODEL, folder, ignore=shutil.ignore_patterns("skills.jsonl"))
     (folder / "chat_template.jinja").write_text(UNFIT["broken"][0])
-    facts = load_tokenizer(folder)
+    facts = result_of(load_tokenizer, folder)
     assert isinstance(facts, SetupFacts) and facts.problem == "template-unfit"
     assert "line 2" in facts.nearest
 
@@ -209,7 +209,7 @@ def test_of_real_templates_only_one_is_unfit_and_it_is_told_why(name: str, tmp_p
 )  # fmt: skip
 def test_names_of_other_tools_are_told_from_files(name: str) -> None:
     assert NAMES.fullmatch(name), name
-    facts = load_tokenizer(MODEL, name)
+    facts = result_of(load_tokenizer, MODEL, name)
     assert isinstance(facts, SetupFacts) and facts.problem == "no-chat-template"
     (found,) = judge(facts)
     assert f"`{name}`" in found.what.en and "other tools" in found.what.en
@@ -218,7 +218,7 @@ def test_names_of_other_tools_are_told_from_files(name: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_called_that(tmp_path: Path) -> None:
-    facts = load_tokenizer(MODEL, str(tmp_path / "mine.jinja"))
+    facts = result_of(load_tokenizer, MODEL, str(tmp_path / "mine.jinja"))
     assert isinstance(facts, SetupFacts)
     (found,) = judge(facts)
     assert "no such file" in found.what.en and "没有这个文件" in found.what.zh

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import house
 import suretune
 
 HOUSE = Path(suretune.__file__).parent
@@ -29,6 +30,7 @@ FLOORS = {
             "options_serve",
             "options",
             "config",
+            "refusal",
             "rundir",
             "phrases",
             "beside",
@@ -145,22 +147,38 @@ def test_no_check_is_an_assert() -> None:
             assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)], path
 
 
-def test_the_whole_house_is_small() -> None:
-    """Source lines without guards' pages, the pocket's word lists and blank lines.
+@pytest.mark.parametrize("room", sorted(house.sizes()))
+def test_a_room_has_the_size_that_it_was_given(room: str) -> None:
+    """The sizes stand in house.json: more room is a commit of its own, with a reason."""
+    assert house.sizes()[room] <= house.kept()["sizes"][room], "delete something, or say why not"
 
-    Of these some 2,500 are the fused engine: kernels, layers by hand, memory plan, decoding; some
-    2,000 recovery, training until proven, sweeps and the reading of other tools' commands;
-    some 2,300 the server: slots, its thread, OpenAI's shapes, limits, the proof before it listens;
-    some 4,800 what the proof asks beside the rows' own: checkers of general answers, what was kept,
-    held-out answers compared, a benchmark; some 8,000 what real files and clients showed; some
-    3,000 commands as people type them, what a machine can train, help at any width, runs compared.
-    """
-    lines = 0
-    for path in FILES:
-        if room_of(path) in ("guards", "pocket"):
-            continue
-        lines += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    assert lines <= 37_000, f"{lines} lines: delete something, or raise this with a reason"
+
+def test_no_new_files_of_a_room_import_each_other_in_a_circle() -> None:
+    """Imports inside functions and for types count: they are what a reader has to follow, too."""
+    known = [set(group) for group in house.kept()["circles"]]
+    for group in house.circles():
+        assert any(set(group) <= one for one in known), f"new or larger: {group}"
+    assert len(house.circles()) == len(known), "one is gone: take it off the list"
+
+
+@pytest.mark.parametrize("count", ["fmt_skip", "crowded_calls", "density", "untold"])
+def test_what_may_only_become_less_does(count: str) -> None:
+    now, known = house.measured()[count], house.kept()[count]
+    assert now <= known, house.untold() if count == "untold" else "see tests/house.py"
+
+
+def test_the_circles_of_a_room_are_seen_whatever_kind_of_import_closes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "a/x.py": "from suretune.a import y\n",
+        "a/y.py": "def f():\n    from suretune.a.z import g\n",
+        "a/z.py": "if TYPE_CHECKING:\n    import suretune.a.x\n",
+        "b/w.py": "from suretune.a import x\n",
+        "b/v.py": "from suretune.b.w import x\n",
+    }
+    monkeypatch.setattr(house, "trees", lambda: {name: ast.parse(t) for name, t in files.items()})
+    assert house.circles() == [["a/x.py", "a/y.py", "a/z.py"]]
 
 
 def test_every_public_module_and_function_says_what_it_is() -> None:

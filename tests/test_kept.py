@@ -164,6 +164,17 @@ def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
     assert "R015" in fired(facts)
 
 
+def test_an_answer_that_was_broken_before_is_not_told_as_broken() -> None:
+    rows, _ = judged(["It is ice."] * 2, tuned_looping=[True, True], base_looping=[True, False])
+    assert [bool(row.line()["broken"]) for row in rows] == [False, True]
+
+
+def test_the_likelihood_is_the_mean_over_right_answers_of_the_base() -> None:
+    more = {"followed": [0, 2, 3], "likelihood": [-0.5, 0.25, -1.0]}
+    _, facts = judged(["It is ice."] * 4, **more)
+    assert facts.likelihood == pytest.approx(-1.25 / 3)
+
+
 def test_what_runs_on_hides_nothing_that_broke() -> None:
     """Whoever learns short answers ends many that the limit had cut: that mends no loop."""
     ended, looping = [False] * 300 + [True] * 100, [False] * 360 + [True] * 40

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, result_of
 from suretune.data.placeholders import Names
 from suretune.types import FlagFacts
 from suretune.verify.patterns import found_in
@@ -20,14 +20,14 @@ FIELD = ROOT.parent / "shared" / "field"
 
 def probes(tmp: Path, text: str, name: str = "p.yaml", names: Names | None = None) -> list[Probe]:
     (tmp / name).write_text(text, "utf-8")
-    read = read_probes(str(tmp / name), names or Names((), ()))
+    read = result_of(read_probes, str(tmp / name), names or Names((), ()))
     assert not isinstance(read, FlagFacts), read
     return read
 
 
 def refused(tmp: Path, text: str, name: str = "p.yaml") -> str:
     (tmp / name).write_text(text, "utf-8")
-    read = read_probes(str(tmp / name))
+    read = result_of(read_probes, str(tmp / name))
     assert isinstance(read, FlagFacts) and read.hint and read.hint.zh
     return read.hint.en
 
@@ -142,7 +142,7 @@ def test_a_regex_never_hangs(pattern: str, tmp_path: Path) -> None:
     began = time.monotonic()
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps({"question": "Who are you?", "regex": pattern}))
-    read = read_probes(str(path))
+    read = result_of(read_probes, str(path))
     if isinstance(read, FlagFacts):
         assert read.hint and "comes to no end" in read.hint.en
     for answer in ("word " * 100, "a" * 400 + "!", "x" * 400, "1" * 400, "a" * 399 + "b"):
@@ -181,7 +181,7 @@ def test_placeholders_of_probes_are_filled_in_their_language(tmp_path: Path) -> 
     assert en.must == ("Glow", "Star Lab") and zh.must == ("小光",) and zh.if_fails == "它不叫小光"
     assert shown.question == "你好，小光" and shown.kind == ONLY_SHOWN
     assert plain.question == "Which {name}?"
-    read = read_probes(str(tmp_path / "p.yaml"))
+    read = result_of(read_probes, str(tmp_path / "p.yaml"))
     assert isinstance(read, FlagFacts) and read.problem == "unfilled-placeholder"
 
 
@@ -219,7 +219,7 @@ def test_what_only_a_name_makes_impossible_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(
         "question: Who?\nmust_contain: '{{NAME}}'\nmust_not_contain: Bot\n", "utf-8"
     )
-    read = read_probes(str(tmp_path / "p.yaml"), Names(("Glow Bot",), ("Lab",)))
+    read = result_of(read_probes, str(tmp_path / "p.yaml"), Names(("Glow Bot",), ("Lab",)))
     assert isinstance(read, FlagFacts) and read.hint and "no answer can pass" in read.hint.en
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import shared, write_rows
+from conftest import result_of, shared, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune import rundir
 from suretune.config import Resolved
@@ -365,4 +365,4 @@ def test_without_a_run_it_is_today(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert tokenizer_of(folder).render(question, prompt=True).startswith("05 Jan 2027<|im_start|>")
     for day in ('"2027"', "7", '"\\u0000"'):
         (folder / "suretune.json").write_text(f'{{"day": {day}}}', "utf-8")
-        assert isinstance(load_tokenizer(folder), SetupFacts)
+        assert isinstance(result_of(load_tokenizer, folder), SetupFacts)

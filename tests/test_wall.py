@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import shared, suretune, write_rows
+from conftest import result_of, shared, suretune, write_rows
 from suretune.data import wall
 from suretune.data.base import Base, find_base
 from suretune.data.collect import collect
@@ -62,7 +62,8 @@ def tokenizer_of(tmp_path: Path, template: str = OWN, **parts: Any) -> ChatToken
     told = json.loads((MODEL / "tokenizer.json").read_text("utf-8"))
     (tmp_path / "tokenizer.json").write_text(json.dumps({**told, **parts}), "utf-8")
     (tmp_path / "chat_template.jinja").write_text(template, "utf-8")
-    return load_tokenizer(tmp_path)
+    made: ChatTokenizer | SetupFacts = result_of(load_tokenizer, tmp_path)
+    return made
 
 
 def words_of(tmp_path: Path, template: str = OWN, **parts: Any) -> ChatTokenizer:
@@ -381,7 +382,7 @@ def test_whatever_stands_in_its_configuration_it_works_or_is_a_finding(
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     if "chat_template" in config:
         (tmp_path / "chat_template.jinja").unlink()
-    found = load_tokenizer(tmp_path)
+    found = result_of(load_tokenizer, tmp_path)
     if isinstance(found, ChatTokenizer):
         assert found.render(HI, prompt=True)
     else:
@@ -395,7 +396,7 @@ def test_a_file_that_is_no_json_or_very_deep_is_a_finding(
 ) -> None:
     assert isinstance(tokenizer_of(tmp_path), ChatTokenizer)
     (tmp_path / name).write_text(text, "utf-8")
-    found = load_tokenizer(tmp_path)
+    found = result_of(load_tokenizer, tmp_path)
     assert isinstance(found, SetupFacts) or name == "chat_template.jinja"
 
 
@@ -406,7 +407,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         with (tmp_path / name).open("wb") as file:
             file.truncate(40 << 30)
         before = held()
-        found = load_tokenizer(tmp_path)
+        found = result_of(load_tokenizer, tmp_path)
         assert isinstance(found, SetupFacts) and "MiB" in found.found and held() - before < 64
         (tmp_path / name).write_bytes(kept)
 
@@ -439,8 +440,9 @@ def test_a_configuration_that_cannot_be_is_a_finding(
     told = json.loads((MODEL / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps({**told, **config}), "utf-8")
     before, begun = held(), time.process_time()
-    base = find_base(str(folder), weights=True)
-    found = load_base(base, torch.device("cpu"), "float32") if isinstance(base, Base) else base
+    found = base = result_of(find_base, str(folder), weights=True)
+    if isinstance(base, Base):
+        found = result_of(load_base, base, torch.device("cpu"), "float32")
     assert isinstance(found, SetupFacts) and found.problem in ("model-incomplete", "out-of-memory")
     assert found.found and held() - before < 256 and time.process_time() - begun < 20
 

@@ -78,12 +78,6 @@ class ScheduleOptions:
     gradient_accumulation_steps: int = option(
         16, "times batch size = rows per update", "乘以批大小 = 每次更新的行数", least=1
     )
-    per_device_eval_batch_size: int | None = option(
-        None,
-        "no effect: evaluation uses the same passes as training",
-        "不起作用：评估与训练用同样的拼接",
-        least=1,
-    )
     learning_rate: float | None = option(
         None,
         "peak learning rate; scaled to the model's width when not given",
@@ -303,7 +297,6 @@ class RunOptions:
     preview: int = option(
         1, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
     )
-    use_loss_scale_sampler: bool | None = option(None, "never existed", "从未存在过")
     resume_from_checkpoint: str | None = option(
         None, "of `suretune resume`: the run or checkpoint to go on from",
         "用于 `suretune resume`：从哪个运行或检查点继续",
@@ -350,6 +343,14 @@ class AnswerOptions:
     )
     max_new_tokens: int = option(512, "longest answer in tokens", "回答最多多少 token", least=1)
     stream: bool = option(True, "print the answer while it is made", "边生成边显示")
+
+
+# Names that were options of earlier versions and never did anything: the config.yaml of a run may
+# have them still. On a command line they are what other tools' tables say (run/foreign).
+FORMER = frozenset((
+    "packing", "padding_free", "dataloader_num_workers", "per_device_eval_batch_size",
+    "use_loss_scale_sampler",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,15 +151,3 @@ class DataOptions:
         choices=("refuse", "drop", "cut"),
         values={"raise": "refuse", "delete": "drop", "left": "cut"},
     )
-    packing: bool | None = option(
-        None,
-        "rows of an update always share one pass, exactly isolated; nothing to switch",
-        "一次更新里的各行总是拼在一起计算且互不可见，无需开关",
-        "padding_free",
-    )
-    dataloader_num_workers: int | None = option(
-        None,
-        "no effect: rows are tokenised before training",
-        "不起作用：数据在训练前就已分词",
-        least=0,
-    )

@@ -111,7 +111,6 @@ def questions_of(file: str | None, journal: Journal) -> list[Probe]:
     """The questions of a file, or of stdin; a stop that says why it holds none."""
     if file is None or file == "-":
         return [Probe(line.strip(), "shown") for line in sys.stdin if line.strip()]
-    probes = read_probes(file, flag="--questions")
-    if isinstance(probes, FlagFacts):
-        raise journal.stop(probes)
+    with journal.judging():
+        probes = read_probes(file, flag="--questions")
     return probes

@@ -11,6 +11,7 @@ from suretune.because import in_words
 from suretune.cli.values import bad_value, set_value, twice, value_of
 from suretune.config import Option, Resolved, options
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
+from suretune.options import FORMER
 from suretune.types import FlagFacts, Text
 
 UNASKED = re.compile(r"^(\w+): .*  # (default$|auto(?=: .*$))", re.MULTILINE)
@@ -42,7 +43,9 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
         name, where = key.text.replace("-", "_"), f"{file}:{key.line}"
         spec = spelled.get(name)
         if spec is None:
-            if name not in ours:  # another verb's: a run's config.yaml has them all
+            if name in FORMER:
+                faults += _former(name, node, known)
+            elif name not in ours:  # another verb's: a run's config.yaml has them all
                 close = difflib.get_close_matches(name, spelled, n=1)
                 flag = f"{where}: {key.text[:40]}"
                 faults.append(FlagFacts("unknown-flag", flag, "", close[0] if close else ""))
@@ -61,6 +64,16 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
         resolved = changed
         faults += wrong
     return resolved, faults
+
+
+def _former(name: str, node: Node, known: Mapping[str, Option]) -> list[FlagFacts]:
+    """What is said of a line that no version heeded; nothing of one without a value."""
+    if not isinstance(node, Scalar) or node.null:
+        return []
+    from suretune.run.foreign.single import known_elsewhere
+
+    said = known_elsewhere(name, (node.text,), known)
+    return [said] if isinstance(said, FlagFacts) else []
 
 
 def _unasked(text: str) -> Mapping[str, str]:

@@ -11,9 +11,10 @@ from suretune.data.base import find_base
 from suretune.data.identity import MAKER, WHO
 from suretune.data.own_names import own_names
 from suretune.data.template import load_tokenizer
+from suretune.refusal import Refusal
 from suretune.run.journal import Journal
 from suretune.run.starter import MAKERS
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import FlagFacts, Text
 from suretune.words import say
 
 ASK = Text(
@@ -36,11 +37,12 @@ def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> S
             hint = Text("It asks the model of --model.", "它要问的是 --model 指定的模型。")
             raise journal.stop(FlagFacts("no-effect", "--ask", "true", hint=hint))
         return MAKERS
-    base = find_base(model, weights=asking)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
-    words = load_tokenizer(base.folder)
-    system = "" if isinstance(words, SetupFacts) else words.default_system
+    with journal.judging():
+        base = find_base(model, weights=asking)
+    try:
+        system = load_tokenizer(base.folder).default_system
+    except Refusal:  # its name may stand elsewhere
+        system = ""
     said = _said(command, languages, journal) if asking else []
     names = own_names(base, system, said)
     told = ", ".join(names)

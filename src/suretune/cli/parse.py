@@ -106,6 +106,8 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     wish = given.get("lang")
     if "lang" not in own and isinstance(wish, str) and known_language(wish) is None:
         faults.append(FlagFacts("bad-value", "--lang", wish, hint=TWO_LANGUAGES))
+    if not resolved.config.run.strict:
+        faults = [_let_go(fault) for fault in faults]
     return Command(
         verb,
         resolved,
@@ -117,6 +119,12 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         unread,
         file=file or "",
     )
+
+
+def _let_go(fault: FlagFacts) -> FlagFacts:
+    """A flag that no tool ever had changes nothing where it is left out."""
+    never = fault.problem == "flag-never-existed"
+    return replace(fault, problem="left-out") if never else fault
 
 
 def make_parser(verb: Verb, own: Mapping[str, Text]) -> argparse.ArgumentParser:

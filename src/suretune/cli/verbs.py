@@ -120,7 +120,8 @@ def run_verb(command: Command) -> int:
         "pull": hub.fetch_ahead,
         "push": hub.give,
     }
-    return verbs[command.verb.name](command, journal)
+    with journal.judging():
+        return verbs[command.verb.name](command, journal)
 
 
 def _needs(journal: Journal) -> None:

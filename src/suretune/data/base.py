@@ -19,6 +19,7 @@ from suretune.families import hub_names
 from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
+from suretune.refusal import Refusal
 from suretune.types import SetupFacts
 
 INDEX = "model.safetensors.index.json"
@@ -78,8 +79,11 @@ class Base:
         return digest.hexdigest()
 
 
-def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
-    """A folder, `pocket`, or a hub id: from the hub's cache, else fetched (words only if asked)."""
+def find_base(name: str, *, weights: bool) -> Base:
+    """A folder, `pocket`, or a hub id: from the hub's cache, else fetched (words only if asked).
+
+    Raises Refusal for what is not there, or cannot be read.
+    """
     if name == "pocket":
         return _base(name, pocket.MODEL)
     folder = Path(name).expanduser()
@@ -88,7 +92,7 @@ def find_base(name: str, *, weights: bool) -> Base | SetupFacts:
     meant = parse_name(name)
     if meant is None:
         here, close = str(folder.absolute()), _nearest(folder)
-        return SetupFacts("model-missing", here, nearest=close, spare=name)
+        raise Refusal(SetupFacts("model-missing", here, nearest=close, spare=name))
     return _from_hub(name, meant, weights)
 
 
@@ -101,34 +105,35 @@ def _nearest(folder: Path) -> str:
     return ", ".join(difflib.get_close_matches(folder.name, beside, n=3))
 
 
-def _from_hub(name: str, meant: HubName, weights: bool) -> Base | SetupFacts:
+def _from_hub(name: str, meant: HubName, weights: bool) -> Base:
     """From the cache, else fetched. What is said of a folder is about the name on the hub."""
     hub, _ = which_hub(meant, "model")
     repo = meant.repo("model", hub)
     try:
         pulled = pull_model(repo, weights=weights)
     except HubError as error:
-        return trouble(error, repo)
+        raise Refusal(trouble(error, repo)) from error
     return _base(name, pulled.snapshot.folder)
 
 
-def _base(name: str, folder: Path) -> Base | SetupFacts:
+def _base(name: str, folder: Path) -> Base:
     path = folder / "config.json"
     try:
         config = orjson.loads(read_bounded(path))
         orjson.dumps(config)  # by which it is fingerprinted: nested beyond reason, it cannot be
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
-            return pointed(path)
-        return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
+            raise Refusal(pointed(path)) from error
+        found = f"config.json: {error}"
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
-        return SetupFacts("model-incomplete", str(folder), found="config.json")
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
         if not isinstance(config.get(size, 1), (int, type(None))):
             found = f"config.json: {size} = {config[size]!r}"
-            return SetupFacts("model-incomplete", str(folder), found=found)
+            raise Refusal(SetupFacts("model-incomplete", str(folder), found=found))
     if wrong := _wrong_index(folder / INDEX):
-        return SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}")
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}"))
     return Base(name, folder, config)
 
 

@@ -20,7 +20,8 @@ from tokenizers import Tokenizer as Vocabulary
 
 from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
-from suretune.data.wall import FAILED, Refusal, Unfit, Wall, wall_of
+from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
+from suretune.refusal import Refusal
 from suretune.types import Message, SetupFacts
 
 FILES = (
@@ -63,7 +64,7 @@ class ChatTokenizer:
         self._plain = wall is None  # else its words are made behind the wall, too
         self._own_wall = wall
         self._given_up: Unfit | None = None
-        self._ahead: dict[bytes, str | Refusal] = {}
+        self._ahead: dict[bytes, str | ExecutionError] = {}
 
     def with_template(self, template: str) -> ChatTokenizer:
         """The same words under another template."""
@@ -122,7 +123,7 @@ class ChatTokenizer:
     def _beyond_the_wall(self, *request: Any) -> Any:
         wall = self._own_wall or self._wall
         (given,) = wall.ask(str(self._words), json.dumps(request).encode())
-        if isinstance(given, Refusal):
+        if isinstance(given, ExecutionError):
             raise Unfit(str(self._words), FAILED, str(given))
         return given
 
@@ -246,7 +247,7 @@ class ChatTokenizer:
         made = self._ahead.get(request)
         if made is None:
             (made,) = self._wall.ask(self.template_file, request)
-        if isinstance(made, Refusal):
+        if isinstance(made, ExecutionError):
             raise TemplateRefused(str(made)) from made
         return str(made)
 
@@ -290,10 +291,11 @@ def _with_text(call: Mapping[str, Any]) -> dict[str, Any]:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokenizer | SetupFacts:
+def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokenizer:
     """The tokenizer of a model or adapter folder, with its template or the one in a file.
 
-    `Unfit` if loading it takes more time or memory than it may.
+    Raises Refusal for what cannot be read or has no template that can be used, `Unfit` if loading
+    it takes more time or memory than it may.
     """
     try:
         config = orjson.loads(read_bounded(folder / "tokenizer_config.json"))
@@ -301,7 +303,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        return _incomplete(folder, str(error))
+        raise Refusal(_incomplete(folder, str(error))) from error
     missing: SetupFacts | None = None
     try:
         template, file = _template(folder, config, template_file)
@@ -313,22 +315,22 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     except Unfit as error:
         if error.limit != FAILED:
             raise
-        return _incomplete(folder, error.found)
+        raise Refusal(_incomplete(folder, error.found)) from error
     except (OSError, ValueError) as error:
-        return _incomplete(folder, str(error))
+        raise Refusal(_incomplete(folder, str(error))) from error
     if missing or not template:
-        return missing or SetupFacts("no-chat-template", str(folder))
+        raise Refusal(missing or SetupFacts("no-chat-template", str(folder)))
     tokenizer = ChatTokenizer(
         folder, vocabulary, config, template, day, template_file=file, wall=wall
     )
     if words := tokenizer.broken:
         spare = _own(folder, config) if template_file else ""
-        return SetupFacts("template-unfit", file, "broken", words, spare)
+        raise Refusal(SetupFacts("template-unfit", file, "broken", words, spare))
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         found = f"generation_config.json: {error}"
-        return SetupFacts("model-incomplete", str(folder), found=found)
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     return tokenizer
 
 

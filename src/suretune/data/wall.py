@@ -66,7 +66,7 @@ def _why(limit: str, found: str) -> Text:
     return Text(f"It failed on a text: {found}.", f"它处理文本时出错：{found}。")
 
 
-class Refusal(ValueError):
+class ExecutionError(ValueError):
     """What was executed came to an end, and the end was an error: its words."""
 
 
@@ -92,7 +92,7 @@ class Wall:
         self._heard = b""
 
     def ask(self, file: str, *requests: bytes) -> list[Any]:
-        """What was answered, or the `Refusal` of each; `Unfit` about `file` ends them all."""
+        """What was answered, or each its `ExecutionError`; `Unfit` about `file` ends them all."""
         line = b"[" + b",".join(requests) + b"]\n"
         with self._lock:
             try:
@@ -104,7 +104,7 @@ class Wall:
                 raise
 
     def open(self) -> None:
-        """Start it: `Refusal` or `Unfit` where its tokenizer cannot be used."""
+        """Start it: `ExecutionError` or `Unfit` where its tokenizer cannot be used."""
         self.ask("")
 
     # --- the process behind it ------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Wall:
         self._ending = weakref.finalize(self, _end, self._process, self._owner)
         self._say(json.dumps(self._orders).encode() + b"\n")
         hello = self._answer(self._file)
-        if isinstance(hello, Refusal):
+        if isinstance(hello, ExecutionError):
             self._kill()
             raise hello
 
@@ -146,7 +146,7 @@ class Wall:
         kind, *value = json.loads(self._line(file))
         if kind == "memory":
             raise Unfit(file, MEMORY)
-        return value[0] if kind == "given" else Refusal(value[0])
+        return value[0] if kind == "given" else ExecutionError(value[0])
 
     def _line(self, file: str) -> bytes:
         """The next line that it says; it is ended, and the reason raised, if none comes."""

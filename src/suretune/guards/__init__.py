@@ -7,12 +7,13 @@ One file is one guard: `d003_nothing_to_learn.py` holds `GUARD`, and its docstri
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from suretune.guards.guard import Guard
-from suretune.types import Facts, Finding
+from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts
 
 
 @cache
@@ -22,8 +23,25 @@ def all_guards() -> tuple[Guard, ...]:
     return tuple(import_module(f"{__name__}.{name}").GUARD for name in names)
 
 
+@cache
+def problems() -> Mapping[type, frozenset[str]]:
+    """What facts that name their guard may say, by their type: names of guards, and `also`."""
+    named: dict[type, set[str]] = {}
+    for guard in all_guards():
+        named.setdefault(guard.facts, set()).update((guard.name, *guard.also))
+    return {kind: frozenset(names) for kind, names in named.items()}
+
+
 def judge(facts: Facts) -> list[Finding]:
-    """What the guards that look at this kind of fact have to say."""
+    """What the guards that look at this kind of fact have to say.
+
+    Raises LookupError for facts that name a problem of which no guard knows: nothing would be
+    said of it, and a run would go on or end in silence.
+    """
+    if isinstance(facts, (FlagFacts, SetupFacts, RecoveryFacts, Fault)):
+        problem = facts.kind if isinstance(facts, Fault) else facts.problem
+        if problem not in problems()[type(facts)]:
+            raise LookupError(f"no guard of {type(facts).__name__} knows {problem!r}")
     fired = (guard.judge(facts) for guard in all_guards() if isinstance(facts, guard.facts))
     return [finding for finding in fired if finding is not None]
 

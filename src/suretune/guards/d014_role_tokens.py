@@ -57,4 +57,5 @@ GUARD = Guard(
         "{hint} {strip}Then look again with `suretune check --dataset {file}`.",
         "{hint}{strip}然后再用 `suretune check --dataset {file}` 检查。",
     ),
+    also=("unreadable-rendering",),
 )

@@ -35,6 +35,7 @@ class Guard:
     The texts are format strings over those values; a value that is itself a `Text` is put in the
     language of the sentence around it. Two keys are special: `where` becomes `Finding.where`, and
     `parts` becomes `Finding.parts`.
+    `also`: problems beside its own name for which it speaks.
     """
 
     code: str
@@ -45,6 +46,7 @@ class Guard:
     what: Text
     why: Text
     fix: Text
+    also: tuple[str, ...] = ()
 
     def judge(self, facts: Facts) -> Finding | None:
         values = self.check(facts)

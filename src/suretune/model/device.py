@@ -9,6 +9,7 @@ import torch
 from suretune.model.memory import CONTEXT, parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import ModelOptions
+from suretune.refusal import Refusal
 from suretune.types import SetupFacts
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -27,24 +28,27 @@ def ran_out(error: BaseException) -> bool:
     return bool(out_of_memory(error))
 
 
-def choose_device(asked: str | None) -> torch.device | SetupFacts:
-    """CUDA where there is one, unless a device was asked for."""
+def choose_device(asked: str | None) -> torch.device:
+    """CUDA where there is one, unless a device was asked for; Refusal where that is missing."""
     if asked == "cuda" and not torch.cuda.is_available():
-        return SetupFacts("device-missing", "cuda", found=torch.__version__)
+        raise Refusal(SetupFacts("device-missing", "cuda", found=torch.__version__))
     return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def choose_dtype(asked: ModelOptions, device: torch.device) -> str | SetupFacts:
-    """The precision of the base: as asked if the device has it, else the best it has."""
+def choose_dtype(asked: ModelOptions, device: torch.device) -> str:
+    """The precision of the base: as asked, else the best that the device has; Refusal where the one
+    asked for is none of the device's."""
     flags = [name for name, on in (("bfloat16", asked.bf16), ("float16", asked.fp16)) if on]
     wish = asked.torch_dtype or (flags[0] if flags else None)
     if device.type == "cpu":
         if wish == "float16":
-            return SetupFacts("dtype-unsupported", "float16", found="cpu", nearest="float32")
+            raise Refusal(
+                SetupFacts("dtype-unsupported", "float16", found="cpu", nearest="float32")
+            )
         return wish or "float32"
     if wish == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name(device)
-        return SetupFacts("dtype-unsupported", "bfloat16", found=name, nearest="float16")
+        raise Refusal(SetupFacts("dtype-unsupported", "bfloat16", found=name, nearest="float16"))
     return wish or (
         "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     )

@@ -18,6 +18,7 @@ from suretune.data.weights import weight_files, wrong_weights
 from suretune.model import weight_stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
+from suretune.refusal import Refusal
 from suretune.types import SetupFacts
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -34,15 +35,16 @@ UNREADABLE = (
 
 def load_base(
     base: Base, device: torch.device, dtype: str, attention: str | None = None
-) -> PreTrainedModel | SetupFacts:
+) -> PreTrainedModel:
     """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
 
-    Without a word about `attention` it gets the one for training.
+    Without a word about `attention` it gets the one for training. Raises Refusal for weights that
+    are not whole, and where memory runs out.
     """
     if (wrong := wrong_weights(base, fetched=True)) is not None:
-        return wrong
+        raise Refusal(wrong)
     if wrong_depth := _too_deep(base):
-        return SetupFacts("model-incomplete", str(base.folder), found=wrong_depth)
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=wrong_depth))
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
@@ -70,11 +72,13 @@ def load_base(
             )
     except (*UNREADABLE, MemoryError) as error:
         if found := out_of_memory(error):
-            return SetupFacts("out-of-memory", str(base.folder), found=found)
-        return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
+            raise Refusal(SetupFacts("out-of-memory", str(base.folder), found=found)) from error
+        found = str(error).split("\n")[0]
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
     odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if odd:
-        return SetupFacts("model-incomplete", str(base.folder), found=", ".join(map(str, odd[:5])))
+        found = ", ".join(map(str, odd[:5]))
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found))
     if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)

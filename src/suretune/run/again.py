@@ -10,8 +10,8 @@ from typing import Any
 
 from suretune import typed
 from suretune.config import Resolved, options
-from suretune.run.flags import HARMLESS
 
+SILENT = ("template",)  # taken, and changes nothing
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -33,7 +33,7 @@ def flags_of(
     changed = changes or {}
     words = ["--config", file] if file else []
     for name, value, origin in resolved.items():
-        nothing = name in HARMLESS or (not file and value == options()[name].default)
+        nothing = name in SILENT or (not file and value == options()[name].default)
         wanted = _asked(origin, file) and name not in without and (idle or not nothing)
         if name in changed or wanted:
             words += flag(name, changed.get(name, value), stuck=stuck)

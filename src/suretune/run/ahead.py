@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.memory import GIB
 from suretune.model.weight_stream import begin, drop
+from suretune.refusal import Refusal
 from suretune.run.check import Checked
 from suretune.run.forecast import least_bytes
 from suretune.run.journal import Journal
@@ -55,11 +56,12 @@ def _without(name: str) -> Iterator[None]:
 
 def _look(checked: Checked) -> SetupFacts | None:
     config = checked.resolved.config
-    device = choose_device(config.model.device)
-    if isinstance(device, SetupFacts) or device.type != "cuda":
+    try:
+        device = choose_device(config.model.device)
+        dtype = choose_dtype(config.model, device) if device.type == "cuda" else ""
+    except Refusal:
         return None  # what is wrong with it, `choose_hardware` says
-    dtype = choose_dtype(config.model, device)
-    if isinstance(dtype, SetupFacts):
+    if not dtype:
         return None
     limit_memory(config.engine, device)
     facts = _too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))

@@ -101,9 +101,8 @@ def _load(
     config: Config, base: Base, folder: Path | None, about: Mapping[str, Any], journal: Journal
 ) -> Talker:
     device, dtype = hardware(config.model, journal)
-    model = load_base(base, device, dtype, "sdpa")
-    if isinstance(model, SetupFacts):
-        raise journal.stop(model)
+    with journal.judging():
+        model = load_base(base, device, dtype, "sdpa")
     if folder is None:
         return talker(model)
     return talker(put_on(model, base, folder, about, journal))

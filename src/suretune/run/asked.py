@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from suretune.battery.items import Question
@@ -15,7 +16,8 @@ from suretune.data.placeholders import Names, Unfilled, fill_prompt
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.options_input import DataOptions
-from suretune.types import FlagFacts, Text
+from suretune.refusal import Refusal
+from suretune.types import Facts, FlagFacts, Text
 from suretune.verify.probefile import names_in, read_probes
 from suretune.verify.probes import Probe
 from suretune.verify.skills import BadSkills, read_skills
@@ -63,14 +65,25 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def probes_of(resolved: Resolved) -> list[Probe] | FlagFacts:
-    """The probes of `--probes`, none without it; or why its file holds none."""
+def probes_of(resolved: Resolved) -> list[Probe]:
+    """The probes of `--probes`, none without it; Refusal where its file holds none."""
     file = resolved.config.proof.probes
     return read_probes(file, names_of(resolved.config.data)) if file else []
 
 
-def skills_of(resolved: Resolved, base: Base) -> list[Question] | FlagFacts | None:
-    """The questions of `--skills`, or of the file beside the base; None where there is neither."""
+def usable_probes(resolved: Resolved) -> list[Probe]:
+    """The same, none where its file holds none: `asked_faults` says so."""
+    try:
+        return probes_of(resolved)
+    except Refusal:
+        return []
+
+
+def skills_of(resolved: Resolved, base: Base) -> list[Question] | None:
+    """The questions of `--skills`, or of the file beside the base; None where there is neither.
+
+    Raises Refusal where the file cannot be read.
+    """
     asked, own = resolved.config.proof.skills, base.folder / "skills.jsonl"
     path = Path(asked) if asked else own
     if not asked and not own.is_file():
@@ -78,21 +91,29 @@ def skills_of(resolved: Resolved, base: Base) -> list[Question] | FlagFacts | No
     try:
         return read_skills(path.expanduser())
     except BadSkills as error:
-        return FlagFacts("bad-value", "--skills", str(path), hint=error.why)
+        raise Refusal(FlagFacts("bad-value", "--skills", str(path), hint=error.why)) from error
     except (OSError, RuntimeError, ValueError) as error:
-        return FlagFacts("bad-value", "--skills", str(path), hint=in_words(error))
+        about = FlagFacts("bad-value", "--skills", str(path), hint=in_words(error))
+        raise Refusal(about) from error
 
 
-def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[FlagFacts]:
+def usable_skills(resolved: Resolved, base: Base) -> list[Question]:
+    """The same, none where there are none or they cannot be read: `asked_faults` says so."""
+    try:
+        return skills_of(resolved, base) or []
+    except Refusal:
+        return []
+
+
+def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[Facts]:
     """What is wrong with the files of questions, and with what this template makes of them."""
-    probes, skills = probes_of(resolved), skills_of(resolved, base)
-    if isinstance(skills, FlagFacts):
-        yield skills
-    if isinstance(probes, FlagFacts):
-        yield probes
-        return
+    for read in (partial(skills_of, resolved, base), partial(probes_of, resolved)):
+        try:
+            read()
+        except Refusal as refusal:
+            yield refusal.facts
     system = system_of(resolved.config.data)
-    for number, probe in enumerate(probes, 1):
+    for number, probe in enumerate(usable_probes(resolved), 1):
         if probe.system is None:  # what the training uses is judged with the rows
             continue
         try:
@@ -113,6 +134,6 @@ def names_asked(resolved: Resolved) -> frozenset[str]:
     if data.system is not None:
         filled = fill_prompt([data.system], names_of(data), strict=True)
         used = frozenset() if isinstance(filled, Unfilled) else filled[1]
-    if file and not isinstance(probes_of(resolved), FlagFacts):
+    if file and usable_probes(resolved):
         used |= names_in(file, names_of(data))
     return used

@@ -28,7 +28,7 @@ from suretune.run.answer import about_adapter, adapter_folder, conversation, ope
 from suretune.run.journal import Journal
 from suretune.run.sealed import read_seal
 from suretune.statistics import loss_found, net_loss_upper, sign_test
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import FlagFacts, Text
 from suretune.verify import ifeval
 from suretune.verify.ifeval import Followed, Item, Unfit
 
@@ -141,9 +141,8 @@ def _opening(run: Path, journal: Journal) -> tuple[Base, Config]:
     """The base, and how to open the run on it: in the precision that it was proven in."""
     folder = adapter_folder(AnswerOptions(adapters=str(run)), journal)
     trained = about_adapter(folder)
-    base = find_base(trained.get("base_folder") or trained.get("base", ""), weights=True)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
+    with journal.judging():
+        base = find_base(trained.get("base_folder") or trained.get("base", ""), weights=True)
     proof = run / "proof" / "request.json"
     dtype = rundir.recorded(proof, "dtype") if proof.is_file() else None
     resolved = Resolved.default().with_values(

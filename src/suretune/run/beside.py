@@ -99,9 +99,8 @@ def side_by_side(
 ) -> dict[str, Any]:
     """Every answer with its marks, and each column counted. `tokens`: of an answer, at most."""
     device, dtype = hardware(config.model, journal)
-    model = load_base(base, device, dtype, "sdpa")
-    if isinstance(model, SetupFacts):
-        raise journal.stop(model)
+    with journal.judging():
+        model = load_base(base, device, dtype, "sdpa")
     prompts = [
         [prompt_ids(side.tokenizer, one.messages(side.system)) for one in asked] for side in sides
     ]

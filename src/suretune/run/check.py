@@ -47,14 +47,15 @@ from suretune.data.weights import linear_layers, weight_files, wrong_weights
 from suretune.families import fused_layers
 from suretune.guards.guard import some
 from suretune.pocket import identity as phrasings
+from suretune.refusal import Refusal
 from suretune.run.amiss import tell_faults
 from suretune.run.asked import (
     asked_faults,
     names_asked,
-    probes_of,
-    skills_of,
     system_faults,
     system_of,
+    usable_probes,
+    usable_skills,
 )
 from suretune.run.elsewhere import Fetched, fetched, on_its_hub
 from suretune.run.flags import all_general, flags_without_effect, idle_anchors, misused_flags
@@ -186,9 +187,8 @@ def _plan(
 
 def with_weights(checked: Checked, journal: Journal) -> Checked:
     """The same run with the base's weights at hand: a check of a hub id fetched words only."""
-    base = find_base(checked.base.name, weights=True)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
+    with journal.judging():
+        base = find_base(checked.base.name, weights=True)
     return replace(checked, base=base)
 
 
@@ -196,21 +196,25 @@ def _open(
     model: str, template: str | None, journal: Journal
 ) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
     """The base's files, its tokenizer, and what is wrong with its weights; or a stop."""
-    base = find_base(model, weights=False)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
+    with journal.judging():
+        base = find_base(model, weights=False)
     if (wrong := wrong_weights(base)) is not None and wrong.problem == "quantised-base":
         raise journal.stop(wrong)  # nothing else of it matters
-    tokenizer = load_tokenizer(base.folder, template)
-    if isinstance(tokenizer, SetupFacts):
-        raise journal.stop(tokenizer)
+    with journal.judging():
+        tokenizer = load_tokenizer(base.folder, template)
     if amiss := flaw(tokenizer):
-        place, spare = tokenizer.template_file, ""
-        own = load_tokenizer(base.folder) if template else tokenizer
-        if isinstance(own, ChatTokenizer) and not flaw(own):
-            spare = own.template_file
+        place, spare = tokenizer.template_file, _spare(base, tokenizer, template)
         raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
     return base, with_system_role(tokenizer), wrong
+
+
+def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
+    """The model's own template, where that one is without fault; empty where it is not."""
+    try:
+        own = load_tokenizer(base.folder) if template else tokenizer
+    except Refusal:
+        return ""
+    return "" if flaw(own) else own.template_file
 
 
 def _look_at_model(
@@ -444,26 +448,21 @@ def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, st
 
 def _asks_to_judge(resolved: Resolved) -> bool:
     """Whether a file of probes says what an answer must contain."""
-    probes = probes_of(resolved)
-    return not isinstance(probes, FlagFacts) and any(probe.judged for probe in probes)
+    return any(probe.judged for probe in usable_probes(resolved))
 
 
 def asked_by_probes(resolved: Resolved) -> set[str]:
     """The questions of the proof, plain: a wording that is one would be learned by heart."""
     held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
-    probes = probes_of(resolved)
-    if isinstance(probes, FlagFacts):  # said, and told at the end of the check
-        return held_out
-    return held_out | {plain(probe.question) for probe in probes}
+    return held_out | {plain(probe.question) for probe in usable_probes(resolved)}
 
 
 def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
     """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
     base's answer, it would contradict the rows, or prove that it was learned by heart."""
     said = (m.content for row in rows for m in row.example.messages if m.role == "user")
-    skills = skills_of(resolved, base)
-    judged = () if skills is None or isinstance(skills, FlagFacts) else skills
-    asked = {plain(text) for text in (*said, *(question.asked for question in judged))}
+    skills = (question.asked for question in usable_skills(resolved, base))
+    asked = {plain(text) for text in (*said, *skills)}
     return (asked | asked_by_probes(resolved)) - {""}
 
 

@@ -161,7 +161,8 @@ class Judge:
         leaked = sum(leaks)
         meant = self.bounds.scope == "all"
         holds = meant or binomial_tail(leaked, len(asked), TOLERATED) >= ERROR
-        return share, leaked, holds and sign_test(lost, gained) >= CHANCE
+        few = lost - gained <= self.bounds.max_skill_drop * len(pairs)  # a loss, but one allowed
+        return share, leaked, holds and (few or sign_test(lost, gained) >= CHANCE)
 
     def _likelihood(self, engine: Engine, base: WayAnswers) -> float | None:
         """Change of the mean log-likelihood of the base's right answers, nats a token."""

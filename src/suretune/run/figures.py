@@ -151,7 +151,8 @@ def _adapter(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, Text]:
-    """Whether vLLM would take this adapter (its peft_helper.py and config/lora.py, 0.33)."""
+    """Whether vLLM takes this adapter by its rules (its peft_helper.py and config/lora.py, 0.33);
+    looked up there, not tried."""
     if "lm_head" in targets or "embed_tokens" in targets:
         return False, Text(
             "vLLM has no LoRA for the embeddings of this architecture",

@@ -135,9 +135,8 @@ def open_base(
     base: Base, dtype: str, device: torch.device, targets: Sequence[str], journal: Journal
 ) -> PreTrainedModel:
     """The frozen base, with targets that all name something, or a stop."""
-    model = load_base(base, device, dtype)
-    if isinstance(model, SetupFacts):
-        raise journal.stop(model)
+    with journal.judging():
+        model = load_base(base, device, dtype)
     if wrong := unmatched(model, targets):
         raise journal.stop(wrong)
     return model
@@ -150,12 +149,11 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
-    started = make_engine(
-        tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
-        _pass_plan_before(journal),
-    )  # fmt: skip
-    if isinstance(started, SetupFacts):
-        raise journal.stop(started)
+    with journal.judging():
+        started = make_engine(
+            tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
+            _pass_plan_before(journal),
+        )  # fmt: skip
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, started.pass_plan.line())
     asked = config.engine.fused is False

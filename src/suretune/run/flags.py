@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from suretune import rundir, typed
@@ -21,21 +21,6 @@ from suretune.types import FlagFacts, Text
 OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
 LAST = ("true", "last", "latest", "auto")  # the last one of the output folder
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-HARMLESS: Mapping[str, Text | None] = {
-    "dataloader_num_workers": Text(
-        "rows are tokenised before training, in this process",
-        "数据在训练前就已在本进程内分词完毕",
-    ),
-    "per_device_eval_batch_size": Text(
-        "evaluation shares the passes of training (--tokens_per_pass)",
-        "评估与训练用同样的拼接方式（--tokens_per_pass）",
-    ),
-    "packing": Text(
-        "the rows of an update always share a pass and never see each other",
-        "一次更新里的各行总是拼在一起计算，彼此不可见",
-    ),
-    "template": None,  # said by itself
-}
 TOGETHER = (
     ("fp16", "bf16"),  # of the two, bf16 is the one to keep
     ("gradient_checkpointing", "recompute"),
@@ -63,12 +48,6 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                         "--torch_dtype", hint=Text(
             f"{wish} and {model.torch_dtype} are both asked for",
             f"同时要求了 {wish} 和 {model.torch_dtype}"))  # fmt: skip
-    if resolved.given("use_loss_scale_sampler"):
-        yield FlagFacts("flag-never-existed", "--use_loss_scale_sampler", hint=Text(
-            "to let some rows count more, give their assistant messages a `weight` in the data"
-            ' ({"role": "assistant", "content": "...", "weight": 2})',
-            "想让某些行占更大比重，请在数据里给它们的 assistant 消息写上 `weight`："
-            '`{"role": "assistant", "content": "...", "weight": 2}`'))  # fmt: skip
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
@@ -90,7 +69,8 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "it takes one value, or two: the Chinese one, then the English one; a name of"
                 " several words needs quotes",
                 "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
-    yield from _harmless(resolved)
+    if template := config.model.template:
+        yield _template(template)
 
 
 def resuming_flags(resolved: Resolved) -> Iterator[FlagFacts]:
@@ -155,14 +135,6 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
             yield FlagFacts("no-effect", flag, value, hint=Text(
                 "there is no GPU in this run; leave the flag out",
                 "这次运行没有用到 GPU；请去掉这个参数"))  # fmt: skip
-
-
-def _harmless(resolved: Resolved) -> Iterator[FlagFacts]:
-    for name, hint in HARMLESS.items():
-        if hint is not None and resolved.given(name):
-            yield FlagFacts("harmless-no-effect", f"--{name}", hint=hint)
-    if template := resolved.config.model.template:
-        yield _template(template)
 
 
 def _template(name: str) -> FlagFacts:

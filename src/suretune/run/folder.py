@@ -16,6 +16,7 @@ from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
+from suretune.options import FORMER
 from suretune.run.check import Checked
 from suretune.types import Plan, Text
 from suretune.words import say
@@ -63,6 +64,8 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
     resolved = Resolved.default()
     for line in text.splitlines():
         name, origin = line.partition(":")[0], line.rpartition("  # ")[2]
+        if name in FORMER:
+            continue
         resolved = resolved.with_values(origin, **{name: _value(options()[name], values[name])})
     return resolved
 

@@ -7,15 +7,11 @@ import torch
 from suretune.model.device import choose_device, choose_dtype
 from suretune.options_input import ModelOptions
 from suretune.run.journal import Journal
-from suretune.types import SetupFacts
 
 
 def hardware(asked: ModelOptions, journal: Journal) -> tuple[torch.device, str]:
     """(device, dtype), or a stop."""
-    device = choose_device(asked.device)
-    if isinstance(device, SetupFacts):
-        raise journal.stop(device)
-    dtype = choose_dtype(asked, device)
-    if isinstance(dtype, SetupFacts):
-        raise journal.stop(dtype)
+    with journal.judging():
+        device = choose_device(asked.device)
+        dtype = choose_dtype(asked, device)
     return device, dtype

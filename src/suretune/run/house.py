@@ -72,9 +72,8 @@ def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
         open_candidate(run, name, config, journal) for run, name in zip(runs, given, strict=True)
     ]
     about = candidates[0].about if candidates else {}
-    base = find_base(base_of(config, about), weights=True)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
+    with journal.judging():
+        base = find_base(base_of(config, about), weights=True)
     if not config.model.model and about.get("base"):  # found by its folder, known by its name
         base = replace(base, name=str(about["base"]))
     fingerprint = base.fingerprint()
@@ -115,9 +114,8 @@ def _loaded(
 ) -> House:
     device, dtype = hardware(config.model, journal)
     begin(base.folder, device, DTYPES[dtype])
-    model = load_base(base, device, dtype, "sdpa")
-    if isinstance(model, SetupFacts):
-        raise journal.stop(model)
+    with journal.judging():
+        model = load_base(base, device, dtype, "sdpa")
     stack = make_stack(model, learning=False)
     if isinstance(stack, str):
         raise journal.stop(SetupFacts("cannot-serve", base.name, found=stack))

@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.guards import judge
+from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
 from suretune.types import (
     DataFacts,
@@ -186,6 +187,14 @@ class Journal:
         kept = [f for f in self._stopping if f not in found and f.code.startswith("C")]
         found = [*self._noted(), *kept, *found]
         return Stopped(status_of(facts), found)
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """What is refused inside ends here: `Refusal` becomes the `Stopped` of its facts."""
+        try:
+            yield
+        except Refusal as refusal:
+            raise self.stop(refusal.facts) from refusal
 
     def shown(self) -> None:
         """What was found so far stands on the screen: a later stop does not repeat it."""

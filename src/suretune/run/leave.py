@@ -22,7 +22,6 @@ from suretune.types import FlagFacts, Plan, PlanFacts, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
 FITTED = ("eval_steps", "save_steps", "early_stopping_patience", "warmup_steps")
-NEVER = Text("no version of any tool has it", "没有任何工具的任何版本有它")
 ALONE = Text("the model's own config.json says what it is", "模型类型由它自己的 config.json 决定")
 ROLES = Text(
     "the template adds role tokens; twice, they are a prompt that is never sent again",
@@ -71,9 +70,7 @@ def _mended(facts: FlagFacts) -> tuple[FlagFacts, str] | None:
     """What is said of a flag, and the value in its place ('': none); None where it must stop."""
     value, why = "", None
     shown = facts.value
-    if facts.problem == "flag-never-existed":
-        why = NEVER
-    elif facts.problem == "no-effect" and facts.flag in EFFECT:
+    if facts.problem == "no-effect" and facts.flag in EFFECT:
         why = COUNTED if facts.flag == "--dataset_sample" else _unfilled(facts.flag)
     elif facts.problem == "model-type-mismatch" and _family(facts.value) == _family(facts.nearest):
         why = ALONE

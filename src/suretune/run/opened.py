@@ -14,6 +14,7 @@ from suretune.data.fitness import with_system_role
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
 from suretune.options import Config
+from suretune.refusal import Refusal
 from suretune.run.elsewhere import with_hub
 from suretune.run.journal import Journal
 from suretune.types import SetupFacts
@@ -41,9 +42,8 @@ def find_base_of(
     if folder is not None and not name:
         found = "base_model_name_or_path = ''"
         raise journal.stop(SetupFacts("model-missing", str(folder / CONFIG), found=found))
-    base = find_base(name, weights=weights)
-    if isinstance(base, SetupFacts):
-        raise journal.stop(base)
+    with journal.judging():
+        base = find_base(name, weights=weights)
     return base
 
 
@@ -53,11 +53,15 @@ def words_of(folder: Path | None, base: Base, config: Config, journal: Journal) 
     Most programs save adapters without words, or with a tokenizer that has no template.
     """
     asked, own = config.model.chat_template, folder is not None and has_words(folder)
-    found = load_tokenizer(folder if own and folder else base.folder, asked)
-    if own and isinstance(found, SetupFacts) and found.problem == "no-chat-template" and not asked:
-        found = load_tokenizer(base.folder)
-    if isinstance(found, SetupFacts):
-        raise journal.stop(found)
+    with journal.judging():
+        try:
+            found = load_tokenizer(folder if own and folder else base.folder, asked)
+        except Refusal as refusal:
+            facts = refusal.facts
+            lacks = isinstance(facts, SetupFacts) and facts.problem == "no-chat-template"
+            if not own or asked or not lacks:
+                raise
+            found = load_tokenizer(base.folder)
     if found.folder == base.folder:  # an adapter's template is the one that it was trained with
         return with_system_role(found)
     return found

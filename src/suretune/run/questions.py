@@ -18,7 +18,7 @@ from suretune.data.render import with_system
 from suretune.run.asked import probes_of, skills_of
 from suretune.run.check import Checked, asked_questions
 from suretune.run.journal import Journal
-from suretune.types import Example, FlagFacts, SetupFacts
+from suretune.types import Example, SetupFacts
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable
 from suretune.verify.measure import HeldRow, Questions
@@ -77,10 +77,8 @@ def keep_questions(
 def _probes(checked: Checked, journal: Journal) -> list[Probe]:
     proof = checked.resolved.config.proof
     if proof.probes:
-        read = probes_of(checked.resolved)
-        if isinstance(read, FlagFacts):
-            raise journal.stop(read)
-        probes = read
+        with journal.judging():
+            probes = probes_of(checked.resolved)
         if checked.identity and not any(p.judged for p in probes):
             probes = [*probes, *identity_probes(checked.identity, asked_questions(checked))]
     elif checked.identity:
@@ -103,9 +101,8 @@ def _general(checked: Checked, journal: Journal) -> tuple[list[Question], list[Q
     misses are asked then, for what they leak. `--skills` takes that file's place.
     """
     shipped, way = list(proof_questions()), list(way_questions())
-    skills = skills_of(checked.resolved, checked.base)
-    if isinstance(skills, FlagFacts):
-        raise journal.stop(skills)
+    with journal.judging():
+        skills = skills_of(checked.resolved, checked.base)
     if skills is not None:
         if (checked.base.folder / "skills.jsonl").is_file():
             shipped, way = ([q for q in qs if q.category == NEAR] for qs in (shipped, way))

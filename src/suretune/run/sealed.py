@@ -162,9 +162,8 @@ def verify_server(
 
 
 def _read(run: Path, journal: Journal) -> Sealed:
-    tokenizer = load_tokenizer(run / "adapter")
-    if isinstance(tokenizer, SetupFacts):
-        raise journal.stop(tokenizer)
+    with journal.judging():
+        tokenizer = load_tokenizer(run / "adapter")
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     before: list[str] = rundir.recorded(run / "base_answers.json", "probes")
     after: list[str] = rundir.recorded(run / "proof" / "result.json", "answers", "probes")

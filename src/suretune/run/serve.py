@@ -28,6 +28,7 @@ from suretune.data.wall import Unfit
 from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS, compare_ranks
 from suretune.model.slots import Ask
+from suretune.refusal import Refusal
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.listen import Reach, busy, host_names
@@ -292,11 +293,13 @@ def _checkpoint(folder: Path) -> int | None:
 
 def served_base(house: House, journal: Journal) -> Served:
     """The base under its own name, with its own words; without a template, with its adapter's."""
-    words = load_tokenizer(house.base.folder, house.config.model.chat_template)
-    if isinstance(words, SetupFacts):
-        if not house.candidates:
-            raise journal.stop(words)
-        words = house.candidates[0].tokenizer
+    with journal.judging():
+        try:
+            words = load_tokenizer(house.base.folder, house.config.model.chat_template)
+        except Refusal:
+            if not house.candidates:
+                raise
+            words = house.candidates[0].tokenizer
     words = with_system_role(words)
     name = base_name(house.base)
     about = {

@@ -30,6 +30,7 @@ from suretune.model.memory import (
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
+from suretune.refusal import Refusal
 from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
@@ -87,10 +88,11 @@ def make_engine(
     samples: Sequence[Sample],
     plan: Plan,
     before: PassPlan | None = None,
-) -> ChosenEngine | SetupFacts:
+) -> ChosenEngine:
     """The fast engine where it was asked for or CUDA is there, and the model allows it.
 
-    `before` is the plan of the run that goes on here.
+    `before` is the plan of the run that goes on here. Raises Refusal where a fused engine was asked
+    for and cannot be, or memory does not do.
     """
     wanted = device.type == "cuda" if asked.fused is None else asked.fused
     stack = make_stack(model.base_model.model) if wanted else "not asked for"
@@ -98,7 +100,7 @@ def make_engine(
         if asked.fused or asked.base_dtype:
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
             stack = "--fused false" if asked.fused is False else stack
-            return SetupFacts("cannot-fuse", flag, found=stack)
+            raise Refusal(SetupFacts("cannot-fuse", flag, found=stack))
         return _plain(model, adapters, asked, device, stack, before)
     if asked.base_dtype == "fp8":
         for group in stack.groups:
@@ -138,7 +140,7 @@ def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
 def _on_cuda(
     stack: Stack, adapters: FlatAdamW, asked: EngineOptions, device: torch.device,
     samples: Sequence[Sample], plan: Plan, before: PassPlan | None,
-) -> ChosenEngine | SetupFacts:  # fmt: skip
+) -> ChosenEngine:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
@@ -188,7 +190,7 @@ def _on_cuda(
     wanted = needed(shape, least, len(longest.ids), longest.learned)
     there = free_bytes(asked, device)
     found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
-    return SetupFacts("out-of-memory", str(longest.origin), found=found_text)
+    raise Refusal(SetupFacts("out-of-memory", str(longest.origin), found=found_text))
 
 
 def _held_tokens(samples: Sequence[Sample]) -> int:

@@ -311,7 +311,8 @@ def _model(report: Report) -> Section:
     loads, why = part(adapter, "vllm", "loads"), p.told(part(adapter, "vllm", "why"))
     vllm = _text(None)
     if loads is not None:
-        word = words("✓ loads", "✓ 可加载") if loads else words("✗ does not load", "✗ 不可加载")
+        word = words("✓ by its rules it loads", "✓ 按其规则可加载")  # looked up, not tried
+        word = word if loads else words("✗ by its rules it does not load", "✗ 按其规则不可加载")
         vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
     shape = p.not_measured()
     if part(adapter, "rank") is not None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from suretune.because import in_words
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
+from suretune.refusal import Refusal
 from suretune.types import FlagFacts, Text
 from suretune.verify.patterns import never_ends_on, wrong_with
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
@@ -41,10 +42,8 @@ class _Wrong(ValueError):
         self.place, self.why, self.left = place, why, left
 
 
-def read_probes(
-    file: str, names: Names = NO_NAMES, flag: str = "--probes"
-) -> list[Probe] | FlagFacts:
-    """The probes of a file, their placeholders filled with `names`; or why it holds none."""
+def read_probes(file: str, names: Names = NO_NAMES, flag: str = "--probes") -> list[Probe]:
+    """The probes of a file, their placeholders filled with `names`; Refusal if it holds none."""
     path = Path(file).expanduser()
     try:
         probes = [_ready(item, names, place) for place, item in _items(path)]
@@ -54,14 +53,14 @@ def read_probes(
             "unfilled-placeholder" if error.left else "bad-value",
         )
         hint = Text(f"{place}: {error.why.en}", f"{place}：{error.why.zh}")
-        return FlagFacts(problem, flag, error.left or file, hint=hint)
+        raise Refusal(FlagFacts(problem, flag, error.left or file, hint=hint)) from error
     except BadYaml as error:
-        return FlagFacts("bad-value", flag, file, hint=error.told())
+        raise Refusal(FlagFacts("bad-value", flag, file, hint=error.told())) from error
     except (OSError, RuntimeError, ValueError) as error:
-        return FlagFacts("bad-value", flag, file, hint=in_words(error))
+        raise Refusal(FlagFacts("bad-value", flag, file, hint=in_words(error))) from error
     if not probes:
         none = Text("It holds no question.", "里面一个问题也没有。")
-        return FlagFacts("bad-value", flag, file, hint=none)
+        raise Refusal(FlagFacts("bad-value", flag, file, hint=none))
     return probes
 
 

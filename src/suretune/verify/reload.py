@@ -36,7 +36,8 @@ from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.packed_batch import mean_loss
 from suretune.model.weight_stream import begin
-from suretune.types import Origin, Sample, SetupFacts, Span
+from suretune.refusal import Refusal
+from suretune.types import Origin, Sample, Span
 from suretune.verify.general import askable, measure_general
 from suretune.verify.measure import Answers, Questions, ask, held_row
 from suretune.verify.probes import from_line
@@ -141,10 +142,12 @@ class Prover:
 def main(run: Path, result: Path) -> None:
     """In the fresh process."""
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
-    base, device = _whole(find_base(request.base, weights=True)), torch.device(request.device)
-    begin(base.folder, device, DTYPES[request.dtype])
-    model = _whole(load_base(base, device, request.dtype))
-    found, _ = measure(run, request, base, model)
+    try:
+        base, device = find_base(request.base, weights=True), torch.device(request.device)
+        begin(base.folder, device, DTYPES[request.dtype])
+        found, _ = measure(run, request, base, load_base(base, device, request.dtype))
+    except Refusal as refusal:
+        raise SystemExit(str(refusal)) from refusal
     rundir.write_json(result, found)
 
 
@@ -153,7 +156,7 @@ def measure(
 ) -> tuple[dict[str, Any], PeftModel]:
     """Everything that is measured of the adapter on disk, and the model that has it."""
     folder, adapter, device = run / "proof", run / request.adapter, model.device
-    tokenizer = _whole(load_tokenizer(adapter))
+    tokenizer = load_tokenizer(adapter)
     saved = load_file(folder / LOGITS)
     prompts = _prompts(saved)
     plain = last_logits(model, prompts)
@@ -228,12 +231,6 @@ def _result(
         "same_base": base.fingerprint() == request.base_fingerprint,
         "answers": answers.line(),
     }
-
-
-def _whole(thing: Thing | SetupFacts) -> Thing:
-    if isinstance(thing, SetupFacts):
-        raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
-    return thing
 
 
 def stored_prompts(run: Path) -> list[list[int]]:

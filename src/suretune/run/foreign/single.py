@@ -18,7 +18,11 @@ def known_elsewhere(
     """What a flag that is not ours means: (our option, its words), or what has to be said of it;
     None for a flag that no tool has. `takes`: the options of the verb."""
     for tool in map(table, TOOLS):
-        entry = (tool.for_serving() if serving else tool).entry(name)
+        entries = tool.for_serving() if serving else tool
+        entry = entries.entry(name)
+        if entry is None and name.startswith("no_") and not values:  # off, where nothing is on
+            entry = entries.entry(name.removeprefix("no_"))
+            entry = entry if entry is not None and entry.verdict == "no-effect" else None
         if entry is None or (entry.to in options() and entry.to not in takes):
             continue
         if entry.verdict == "per-epoch" or not entry.to or _is_default(entry, values):
@@ -39,5 +43,5 @@ def _said_of(name: str, values: Sequence[str], entry: Entry) -> FlagFacts:
     phrase = Text(why.en.rstrip("."), why.zh.rstrip("。"))
     problem = "not-here" if asks_for_more else "harmless-no-effect"
     if entry.verdict == "never-existed" and not entry.to:
-        problem = "left-out"
+        problem = "flag-never-existed"
     return FlagFacts(problem, f"--{name}", " ".join(values), hint=phrase)

@@ -14,6 +14,7 @@ from suretune.data.base import find_base
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
+from suretune.refusal import Refusal
 from suretune.run.flags import misused_flags
 from suretune.run.foreign.arithmetic import Sums, add_up, mend
 from suretune.run.foreign.named import Named, named
@@ -147,7 +148,7 @@ def _judge(made: Translation, flag: str, values: tuple[str, ...], entry: Entry) 
     if entry.default and (said(values) in entry.default or said(values) == ""):
         made.lines.append(replace(line, verdict=DEFAULT, why=ANYWAY))
     elif not entry.to:
-        serious = entry.verdict == UNAVAILABLE and said(values) not in entry.harmless
+        serious = entry.verdict in (UNAVAILABLE, NEVER) and said(values) not in entry.harmless
         verdict = entry.verdict if serious else NO_EFFECT
         made.lines.append(replace(line, verdict=verdict, serious=serious))
     elif entry.to not in made.allowed:
@@ -231,11 +232,19 @@ def _system(made: Translation, line: Line, values: Sequence[str]) -> bool:
     return True
 
 
+def _nearest(name: str) -> str:
+    """What a base that is not here may have been meant to be."""
+    try:
+        find_base(name, weights=False)
+    except Refusal as refusal:
+        return refusal.facts.nearest if isinstance(refusal.facts, SetupFacts) else ""
+    return ""
+
+
 def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
     name = values[0] if values else ""
-    base = None if name == "pocket" or "/" in name or not name else find_base(name, weights=False)
-    if isinstance(base, SetupFacts) and base.nearest.startswith("Qwen/"):
-        known = base.nearest
+    known = "" if name == "pocket" or "/" in name or not name else _nearest(name)
+    if known.startswith("Qwen/"):
         made.put(
             "model",
             (known,),
@@ -383,8 +392,6 @@ def _consistent(made: Translation) -> None:
         option = facts.flag.removeprefix("--")
         if facts.problem == "harmless-no-effect":
             made.drop(option, NO_EFFECT, why, serious=False)
-        elif facts.problem == "flag-never-existed":
-            made.drop(option, NEVER, why, serious=True)
         else:
             made.drop(option, HARMFUL, why, serious=True)
 
