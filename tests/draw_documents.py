@@ -33,11 +33,13 @@ HAPPENS = {
     "en": {
         "no-effect": "taken, without effect here (C005)",
         "unavailable": "not there: stops the run (C016)",
+        "never-existed": "left out: no tool ever had it (C015)",
         "ours": "an option here, too",
     },
     "zh": {
         "no-effect": "照收，在这里不起作用（C005）",
         "unavailable": "没有这个功能：停止运行（C016）",
+        "never-existed": "去掉：任何工具都没有它（C015）",
         "ours": "这里也有这个参数",
     },
 }

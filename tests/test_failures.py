@@ -31,7 +31,7 @@ def test_every_guard_is_in_the_table_and_linked_to_its_page() -> None:
     assert not loose, "codes that no guard has"
 
 
-@pytest.mark.parametrize("page", ["failures.md", "reliability.md"])
+@pytest.mark.parametrize("page", ["failures.md", "reliability.md", "first-hour.md"])
 def test_every_test_in_the_tables_exists(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     there: dict[str, set[str]] = {}
@@ -48,6 +48,18 @@ def test_a_failure_has_an_answer_and_a_test_or_is_called_open(row: str) -> None:
     _, failure, answer, shown = cells(row)
     assert failure and answer
     assert "::test_" in shown or "*open*" in answer, row
+
+
+def test_a_point_of_the_first_hour_has_a_test_or_is_called_open() -> None:
+    page = (ROOT / "docs" / "first-hour.md").read_text(encoding="utf-8")
+    points = page.partition("## Obstacles")[2].splitlines()
+    rows = [line for line in points if re.match(r"\| (?!point|---)", line)]
+    assert len(rows) > 30
+    for row in rows:
+        point, before, now, shown = [cell.strip() for cell in row.strip("|").split(" | ")]
+        assert point and before and now
+        called = "*open*" in now or "docs/glossary" in now
+        assert called != ("::test_" in shown), row
 
 
 def test_few_failures_are_open() -> None:

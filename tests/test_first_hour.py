@@ -274,3 +274,17 @@ def test_help_fits_the_terminal(
     assert not [line for line in lines if line.lstrip()[:1] in tuple("，。：；）、")]
     assert not any(word in "\n".join(lines) for word in ("usage:", "options:") if lang == "zh")
     words.choose(None)
+
+
+@pytest.mark.parametrize("typed", [[], ["--help"], ["explain", "D003"], ["check", "--help"]])
+def test_a_reader_that_has_seen_enough_ends_nothing_badly(typed: list[str]) -> None:
+    """`suretune | head -1`: no traceback, wherever the words come from."""
+    import subprocess
+    import sys
+
+    asked = [sys.executable, "-m", "suretune", *typed]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait() == 0 and said == ""

@@ -282,7 +282,7 @@ FLAG_CASES = {
     ),
     "C019": on_flag(
         replace(
-            flag("left-out-strictly", "--eval_steps", "50", "--eval_steps 2"),
+            flag("strictly-refused", "--eval_steps", "50", "--eval_steps 2"),
             command="suretune sft --strict true",
         ),
         ("`--eval_steps 50` → `--eval_steps 2`", "`--strict`"),

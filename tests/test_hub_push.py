@@ -103,7 +103,7 @@ def test_without_the_right_token_nothing_is_made(
         monkeypatch.setenv("MODELSCOPE_API_TOKEN", token)
         with pytest.raises(HubError) as error:
             give(prefix, folder)
-        assert error.value.problem == "refused" and not hub.repos
+        assert error.value.trouble == "refused" and not hub.repos
         assert "wrong" not in str(error.value)
 
 

@@ -157,7 +157,7 @@ def test_without_a_network_the_cache_serves_and_it_is_said(
     assert model(prefix).offline == "offline" and not hub.seen
     with pytest.raises(HubError) as error:
         data(prefix)
-    assert error.value.problem == "offline"
+    assert error.value.trouble == "offline"
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -189,7 +189,7 @@ def test_a_server_that_ignores_ranges_and_cuts_is_given_up_with_the_reason(
     hub.faults.no_ranges, hub.faults.cut_after, hub.faults.cuts = True, 90_000, -1
     with pytest.raises(HubError) as error:
         model(prefix)
-    assert error.value.problem == "unreachable" and error.value.host in hub.url
+    assert error.value.trouble == "unreachable" and error.value.host in hub.url
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -197,7 +197,7 @@ def test_other_bytes_than_listed_are_never_kept(prefix: str, hub: FakeHub, tmp_p
     hub.faults.lies = 99
     with pytest.raises(HubError) as error:
         model(prefix)
-    assert error.value.problem == "wrong-hash"
+    assert error.value.trouble == "wrong-hash"
     assert not list(tmp_path.rglob("model.safetensors"))
 
 
@@ -205,7 +205,7 @@ def test_a_blob_that_git_names_is_verified_too(hub: FakeHub) -> None:
     hub.faults.lies = 99
     with pytest.raises(HubError) as error:
         pull_model(Repo("hf", "model", "o/m"), weights=False)
-    assert error.value.problem == "wrong-hash"
+    assert error.value.trouble == "wrong-hash"
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -298,7 +298,7 @@ def test_private_and_missing_say_the_same(
     hub.repos["model", "o/m"].private = "right"
     with pytest.raises(HubError) as error:
         model(prefix)
-    assert error.value.problem == "missing"
+    assert error.value.trouble == "missing"
     monkeypatch.setenv("HF_TOKEN" if prefix == "hf" else "MODELSCOPE_API_TOKEN", "right")
     assert weights(model(prefix)) == BIG
 
@@ -309,7 +309,7 @@ def test_a_gated_model_is_gated_and_not_missing(
     hub.repos["model", "o/m"].gated = True
     with pytest.raises(HubError) as error:
         model("hf")
-    assert error.value.problem == "gated"
+    assert error.value.trouble == "gated"
     monkeypatch.setenv("HF_TOKEN", "any")
     assert weights(model("hf")) == BIG
 
@@ -318,7 +318,7 @@ def test_a_gated_model_is_gated_and_not_missing(
 def test_a_revision_that_is_not_there_is_called_so(prefix: str, hub: FakeHub) -> None:
     with pytest.raises(HubError) as error:
         model(prefix, "v9")
-    assert error.value.problem == "no-revision"
+    assert error.value.trouble == "no-revision"
 
 
 def test_a_hub_may_ask_to_wait_but_not_for_long(hub: FakeHub) -> None:
@@ -337,7 +337,7 @@ def test_a_hub_may_ask_to_wait_but_not_for_long(hub: FakeHub) -> None:
 def test_a_listing_cannot_write_outside_of_its_folder(path: str, hub: FakeHub) -> None:
     with pytest.raises(HubError) as error:
         check_path(path)
-    assert error.value.problem == "unsafe"
+    assert error.value.trouble == "unsafe"
     with pytest.raises(HubError):
         Listing(Repo("hf", "model", "o/m"), "0" * 40, (File(path, 1),))
 

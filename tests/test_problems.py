@@ -29,6 +29,10 @@ HANDED = {
 }
 # Made of words that stand elsewhere in the same file: (file, the expression): what it can be.
 COMPUTED = {
+    ("data/elsewhere.py", "problem"): {
+        "hub-gated", "hub-refused", "hub-busy", "hub-unreachable", "hub-damaged",
+        "hub-no-dataset", "model-missing",
+    },  # its table is looked at below
     ("cli/front.py", "problem_of[line.verdict]"): {
         "harmless-no-effect", "not-here", "left-out", "unknown-flag"},
     ("data/feed.py", "kind"): {"file-missing", "unknown-format"},
@@ -70,6 +74,16 @@ def named() -> Iterator[tuple[str, str, ast.expr]]:
                 yield from ((file, facts, word) for word in problem_of(node, at))
 
 
+def exchanged() -> Iterator[str]:
+    """Problems that take the place of another: `replace(facts, problem="...")`."""
+    for _, tree in sources():
+        for node in ast.walk(tree):
+            named_so = isinstance(node, ast.Call) and ast.unparse(node.func) == "replace"
+            for word in node.keywords if isinstance(node, ast.Call) and named_so else ():
+                if word.arg == "problem" and isinstance(word.value, ast.Constant):
+                    yield word.value.value
+
+
 def raised() -> dict[str, set[str]]:
     """Every problem that the source names, by the facts that carry it."""
     found: dict[str, set[str]] = {name: set() for name in NAMING}
@@ -80,6 +94,7 @@ def raised() -> dict[str, set[str]]:
             computed = COMPUTED.get((file, ast.unparse(word)), set())
             assert computed or (file, ast.unparse(word)) in PASSED_ON, (file, word.lineno)
             found[facts] |= computed & problems()[NAMING[facts]]
+    found["FlagFacts"] |= set(exchanged())
     return found
 
 
@@ -139,3 +154,16 @@ def test_a_problem_that_no_guard_knows_is_an_error_at_once(facts: object) -> Non
     for act in (Journal().stop, Journal().look):
         with pytest.raises(LookupError, match="no guard"):
             act(facts)  # type: ignore[operator]
+
+
+def test_every_trouble_with_a_hub_has_a_guard() -> None:
+    """What `data/elsewhere.py` makes of a hub's trouble, for models and for datasets."""
+    from typing import get_args
+
+    from suretune.data.elsewhere import trouble
+    from suretune.guards import judge
+    from suretune.hubs.door import HubError, Kind, Repo, Trouble
+
+    for kind in get_args(Kind):
+        for what in get_args(Trouble):
+            assert judge(trouble(HubError(what, "said", "host"), Repo("hf", kind, "a/b"))), what

@@ -7,6 +7,7 @@ a signal, after a checkpoint.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -185,6 +186,16 @@ VERBS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `suretune` command; returns its exit status."""
+    try:
+        return _main(arguments)
+    except BrokenPipeError:  # `| head` has seen enough, whatever was being said
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # nor is there anything to flush at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return OK
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     words.choose(_language(typed))
     spelled.let_all_be_said()
@@ -220,8 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         return _stopped(stopped, command)
     except BrokenPipeError:
-        sys.stderr.close()  # `| head` has seen enough
-        return OK
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -36,8 +36,8 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     """`detail`: owner/name; `spare`: the prefix of the hub; `nearest`: model or dataset; `hint`: a
     sentence where the hub's own word says less; `found`: what it said, and who."""
     gone = "model-missing" if repo.kind == "model" else "hub-no-dataset"
-    problem = _PROBLEMS.get(error.problem, gone)
-    hint = _SAID.get(error.problem)
+    problem = _PROBLEMS.get(error.trouble, gone)
+    hint = _SAID.get(error.trouble)
     if hint is not None:
         kind, title = _KINDS[repo.kind], hubs()[repo.hub].title
         hint = Text(

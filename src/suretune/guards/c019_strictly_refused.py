@@ -26,7 +26,7 @@ from suretune.types import FlagFacts, Text
 
 
 def check(facts: FlagFacts) -> Values | None:
-    values = for_flag("left-out-strictly")(facts)
+    values = for_flag("strictly-refused")(facts)
     if values is None:
         return None
     runs = Text(f"Use `{facts.command}`", f"改用 `{facts.command}`")

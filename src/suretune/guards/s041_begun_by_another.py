@@ -1,4 +1,4 @@
-"""S041 begun-by-another: the run was begun by another version of suretune, with other questions.
+"""S041 begun-by-another: another version of suretune began this run, and asked other questions.
 
 What it looks at: `anchors.jsonl`, the base's own answers to general questions, when a run goes on.
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 Kind = Literal["model", "dataset"]
-Problem = Literal[
+Trouble = Literal[
     "missing",  # no such repository, or a private one that this token does not see
     "no-revision",
     "gated",  # its licence has to be accepted first
@@ -23,12 +23,12 @@ Problem = Literal[
 
 
 class HubError(Exception):
-    """A hub could not serve. `problem` is one of `Problem`; `found` what it answered, without any
+    """A hub could not serve. `trouble` is one of `Trouble`; `found` what it answered, without any
     token; `host` who answered."""
 
-    def __init__(self, problem: Problem, found: str = "", host: str = "") -> None:
-        super().__init__(f"{problem}: {found} ({host})")
-        self.problem: Problem = problem
+    def __init__(self, trouble: Trouble, found: str = "", host: str = "") -> None:
+        super().__init__(f"{trouble}: {found} ({host})")
+        self.trouble: Trouble = trouble
         self.found = found
         self.host = host
 

@@ -70,7 +70,7 @@ def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
         try:
             converted = hub.listing(Repo(repo.hub, repo.kind, repo.id, PARQUET))
         except HubError as error:
-            if error.problem not in ("missing", "no-revision"):
+            if error.trouble not in ("missing", "no-revision"):
                 raise
         else:
             again = choose(converted.files, str, subsets, role)
@@ -97,7 +97,7 @@ def _listed(hub: Hub, repo: Repo) -> tuple[Listing, str]:
     try:
         listing = hub.listing(repo)
     except HubError as error:
-        if error.problem != "unreachable" or known is None:
+        if error.trouble != "unreachable" or known is None:
             raise
         return known, "unreachable"
     _keep(hub, listing)

@@ -47,9 +47,9 @@ NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its
 # Told of all flags together, in one finding, however many there are.
 TOGETHER = (
     *("words-mended", "stray-argument", "not-here", "harmless-no-effect", "left-out"),
-    "left-out-strictly",
+    "strictly-refused",
 )
-STOP = ("stray-argument", "not-here", "left-out-strictly")  # of those
+STOP = ("stray-argument", "not-here", "strictly-refused")  # of those
 ELSEWHERE = (
     "hub-unreachable",
     "hub-busy",

@@ -59,9 +59,7 @@ def strictly(
     it stops the run, with the command that asks for what is left."""
     runs = command_of(verb, resolved, environment=environment)
     return tuple(
-        replace(one, problem="left-out-strictly", command=runs)
-        if one.problem == "left-out"
-        else one
+        replace(one, problem="strictly-refused", command=runs) if one.problem == "left-out" else one
         for one in faults
     )
 
