@@ -14,8 +14,7 @@ from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
-from suretune.run.again import command_of, flags_of
-from suretune.run.flags import HARMLESS
+from suretune.run.again import SILENT, command_of, flags_of
 from suretune.run.search import flags
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
@@ -69,7 +68,7 @@ def test_what_changes_nothing_is_not_typed_again_but_by_a_trial() -> None:
     )
     assert command_of("sft", asked) == "suretune sft --model pocket --lora_alpha 7"
     assert f"--lora_rank={rank}" in flags(asked, {})
-    assert "dataloader_num_workers" in HARMLESS
+    assert "dataloader_num_workers" in SILENT
 
 
 def test_a_default_that_goes_against_a_file_is_typed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from suretune.cli import OWN, VERBS, _verb
 from suretune.cli.parse import Verb, parse
 from suretune.config import options
 from suretune.guards import all_guards
+from suretune.options import FORMER
 from suretune.run.foreign.tables import TOOLS, table
 from suretune.run.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
@@ -174,7 +175,7 @@ def test_every_code_that_a_page_names_is_a_finding(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/guards.md"])
 def test_every_flag_that_a_page_names_is_one(page: str) -> None:
-    ours = {name for spec in options().values() for name in (spec.name, *spec.aliases)}
+    ours = {name for spec in options().values() for name in (spec.name, *spec.aliases)} | FORMER
     ours |= {name for own in OWN.values() for name in own} | {"lang", "json", "help", "config"}
     theirs = {name for tool in TOOLS for name in {**table(tool).entries, **table(tool).serving}}
     named = set(re.findall(r"`--([\w-]+)", draw_documents.PART.sub("", prose(page))))

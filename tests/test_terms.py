@@ -306,7 +306,7 @@ def test_a_failed_report_says_what_why_and_fix_under_its_headline() -> None:
         "verdict": "not-verified", "reasons": ["R003 probes-failed"], "findings": [finding]
     }  # fmt: skip
     try:
-        for lang, why in (("en", "Why it matters"), ("zh", "影响")):
+        for lang, why in (("en", "Why"), ("zh", "影响")):
             words.choose(lang)
             top, rest = html(report).split("</header>")
             for key in ("what", "why"):

@@ -12,7 +12,7 @@ from suretune.types import Text
 from suretune.words import say
 
 WHAT = Text("What", "问题")
-WHY = Text("Why it matters", "影响")
+WHY = Text("Why", "影响")
 FIX = Text("Fix", "怎么改")
 ERROR, NOTE = Text("error", "错误"), Text("note", "提示")
 STATUSES: Mapping[int, Text] = {
