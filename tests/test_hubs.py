@@ -208,18 +208,14 @@ def test_a_blob_that_git_names_is_verified_too(hub: FakeHub) -> None:
     assert error.value.trouble == "wrong-hash"
 
 
-@pytest.mark.parametrize("prefix", BOTH)
-def test_a_killed_download_goes_on_in_the_next_process(
-    prefix: str, hub: FakeHub, tmp_path: Path
-) -> None:
-    body = random.Random(2).randbytes(3_000_000)
-    hub.repos["model", "o/m"].files["model.safetensors"] = body
+def killed_at(prefix: str, most: float, piece: int = 0) -> subprocess.CompletedProcess[str]:
+    """A process that fetches the model and is gone once so many bytes are here."""
     script = (
         "import os, sys\n"
         "from suretune.hubs.door import Repo\n"
         "from suretune.hubs.pull import pull_model\n"
         "from suretune.hubs import fetch, pull\n"
-        "fetch.RANGE = 500_000\n"
+        "fetch.RANGE = int(sys.argv[3]) or fetch.RANGE\n"
         "class Ends(pull.Watching):\n"
         "    def arrived(self, p):\n"
         "        if p.here > float(sys.argv[2]):\n"
@@ -229,19 +225,43 @@ def test_a_killed_download_goes_on_in_the_next_process(
         "p = pull_model(repo, weights=True)\n"
         "print(p.snapshot.folder)\n"
     )
-    told = []
-    for most in (900_000, 2_000_000, 1e12):
-        done = subprocess.run(
-            [sys.executable, "-c", script, prefix, str(most)],
-            capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
-        told.append(done)
+    return subprocess.run(
+        [sys.executable, "-c", script, prefix, str(most), str(piece)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_a_killed_download_goes_on_in_the_next_process(
+    prefix: str, hub: FakeHub, tmp_path: Path
+) -> None:
+    body = random.Random(2).randbytes(3_000_000)
+    hub.repos["model", "o/m"].files["model.safetensors"] = body
+    told = [killed_at(prefix, most, 500_000) for most in (900_000, 2_000_000, 1e12)]
     assert [one.returncode for one in told] == [9, 9, 0], told[-1].stderr
     assert (Path(told[-1].stdout.strip()) / "model.safetensors").read_bytes() == body
     ranges = [h["Range"] for _, p, h in hub.seen if "safetensors" in p and "Range" in h]
     firsts = [int(r[6:].split("-")[0]) for r in ranges]
     assert firsts == sorted(firsts)  # what had arrived was never asked for again
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_300_mb_come_whole_from_a_hub_that_cuts_slows_and_lies(
+    prefix: str, hub: FakeHub, tmp_path: Path
+) -> None:
+    """Cut every 20 MB, slow, one body of other bytes; two of three processes are killed."""
+    body = random.Random(3).randbytes(3_000_000) * 100
+    hub.repos["model", "o/m"].files["model.safetensors"] = body
+    hub.faults.cut_after, hub.faults.cuts = 20_000_000, -1
+    hub.faults.slow, hub.faults.lies = 0.001, 1
+    told = [killed_at(prefix, most) for most in (100e6, 200e6, 1e12)]
+    assert [one.returncode for one in told] == [9, 9, 0], told[-1].stderr
+    folder = Path(told[-1].stdout.strip())
+    assert hashlib.sha256((folder / "model.safetensors").read_bytes()).digest() == (
+        hashlib.sha256(body).digest()
+    )
     assert not list(tmp_path.rglob("*.part"))
 
 
