@@ -105,8 +105,8 @@ def test_a_base_in_fp8_is_refused_without_a_card_and_computes_in_it_with_one(
     base = fit.open_base(checked.base, "float32", torch.device("cpu"), ("all-linear",), Journal())
     rough = fit.make_learner(base, replace(checked, resolved=resolved), Journal()).engine
     assert isinstance(exact, Fast) and isinstance(rough, Fast)
-    assert all(group.eight is None for group in exact.stack.groups)
-    assert all(group.eight is not None for group in rough.stack.groups)
+    assert all(group.fp8 is None for group in exact.stack.groups)
+    assert all(group.fp8 is not None for group in rough.stack.groups)
     samples = list(checked.samples[:4])
     near, same = rough.mean_loss(samples), exact.mean_loss(samples)
     assert near != same and near == pytest.approx(same, rel=0.02)
