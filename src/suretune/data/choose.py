@@ -73,8 +73,7 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
             resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
     if asked.anchor_ratio is None and identity:
         why = auto(
-            "share of anchors, general questions that keep what the base could; measured:"
-            " docs/recipes.md",
+            "share of anchors, general questions that keep what the base could: docs/recipes.md",
             "锚定问答（anchors，让模型在别的问题上保持原样的通用问答）的份额；"
             "实测结果见 docs/recipes.md",
         )
