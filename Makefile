@@ -3,9 +3,10 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 WORKERS ?= 2
+PART ?= 1/3
 BIN := .venv/bin
 
-.PHONY: demo test chaos load clients zoo recipes install clean
+.PHONY: demo test test-all test-part quick chaos load clients zoo recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -14,7 +15,19 @@ test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -n auto --dist loadfile -m "not long"
+
+# The long forms, too; and one part of them: make test-part PART=2/3
+test-all: .venv/tested
 	$(BIN)/pytest -n auto --dist loadfile
+
+test-part: .venv/tested
+	$(BIN)/pytest -n auto --dist load --part $(PART)
+
+# What needs neither torch nor a process of its own, for in between.
+quick: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/pytest -n auto --dist loadfile -m "not long" --quick
 
 # Faults on purpose, at most ninety minutes on two cores; `make test` has a short form of it.
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'

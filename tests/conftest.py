@@ -15,7 +15,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
-LONG = (
+FIRST = (
     "test_planted", "test_serve", "test_kill", "test_cli", "test_recovery", "test_proving",
     "test_load", "test_honesty", "test_chaos", "test_laws", "test_sweep",
 )  # fmt: skip
@@ -29,10 +29,38 @@ settings.register_profile("suretune", deadline=None)  # other work on the machin
 settings.load_profile("suretune")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first, all else in its order."""
-    last = len(LONG)
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else last)
+# What a test does that takes seconds: it loads torch, or starts a process.
+HEAVY = re.compile(r"^(?:import|from) torch|subprocess|suretune\(|: trained|Popen", re.MULTILINE)
+
+
+def long_tests() -> frozenset[str]:
+    """The tests of `make test-all` that `make test` leaves out, as `file.py::name[member]`."""
+    lines = (ROOT / "tests" / "long_tests.txt").read_text("utf-8").splitlines()
+    return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", help="K/N: every Nth test, from the Kth")
+    parser.addoption("--quick", action="store_true", help="files that load no torch, no process")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks, the part that was asked for, and the long files first, all else in its order."""
+    named = long_tests()
+    for item in items:
+        name = f"{item.path.name}::{item.name}"
+        if name in named or name.partition("[")[0] in named:
+            item.add_marker(pytest.mark.long)
+    if config.getoption("--quick"):
+        files = {item.path for item in items}
+        light = {path for path in files if not HEAVY.search(path.read_text("utf-8"))}
+        items[:] = [item for item in items if item.path in light]
+    if part := config.getoption("--part"):
+        first, every = map(int, part.split("/"))
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = long[first - 1 :: every]
+    last = len(FIRST)
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else last)
 
 
 def shared(name: str) -> Path:

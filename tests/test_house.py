@@ -174,3 +174,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_long_test_is_there() -> None:
+    """A name in `long_tests.txt` that no file has would leave a test out that nobody misses."""
+    from conftest import long_tests
+
+    for name in long_tests():
+        file, _, function = name.partition("::")
+        text = (Path(__file__).parent / file).read_text("utf-8")
+        assert f"def {function.partition('[')[0]}(" in text, name
