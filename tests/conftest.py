@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from kept_runs import kept_run
+from warm import Warm
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
@@ -37,6 +42,21 @@ def long_tests() -> frozenset[str]:
     """The tests of `make test-all` that `make test` leaves out, as `file.py::name[member]`."""
     lines = (ROOT / "tests" / "long_tests.txt").read_text("utf-8").splitlines()
     return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
+
+
+NEED_TORCH = ("sft", "train", "resume", "ask", "infer", "serve", "verify", "compare", "demo", "reword")
+WARM = Warm(os.environ.get("SURETUNE_TESTS_WARM"))  # of the process that started this worker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One waiting process for all workers, loading while they look for their tests."""
+    if getattr(config.option, "numprocesses", None) and not config.getoption("--quick"):
+        os.environ["SURETUNE_TESTS_WARM"] = str(WARM.folder)
+        WARM.start({**os.environ, **PLAIN})
+
+
+def pytest_unconfigure() -> None:
+    WARM.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,15 +91,19 @@ def shared(name: str) -> Path:
     return path
 
 
+PLAIN = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
 def suretune(
     *words: object, cwd: Path | None = None, timeout: float = 240, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own, without network, in English."""
-    plain = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    """The command line in a process of its own (`warm.py`), without network, in English."""
+    if words[0] in NEED_TORCH:
+        WARM.start({**os.environ, **PLAIN})
     return subprocess.run(
-        [sys.executable, "-m", "suretune", *map(str, words)],
+        [WARM.python, "-m", "suretune", *map(str, words)],
         cwd=cwd,
-        env={**os.environ, **plain, **env},
+        env={**os.environ, **PLAIN, **env},
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -122,12 +146,20 @@ def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
-    """A run folder from `suretune sft` on the pocket model, sealed."""
+    """A run folder from `suretune sft` on the pocket model, sealed; each worker has its own copy."""
+    words = ("--system", "You are a helpful assistant.", "--save_steps", "20", "--json")
+
+    def train(folder: Path) -> None:
+        shutil.copytree(identity_file.parent, folder / "rows")
+        rows = folder / "rows" / identity_file.name
+        done = suretune(
+            "sft", "--model", "pocket", "--dataset", rows, "--output_dir", folder / "run", *words,
+            "--probes", rows.with_name("probes.yaml"), timeout=600,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
     run = tmp_path_factory.mktemp("trained") / "run"
-    done = suretune(
-        "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", run,
-        "--system", "You are a helpful assistant.", "--save_steps", 20, "--json",
-        "--probes", identity_file.with_name("probes.yaml"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = (identity_file, identity_file.with_name("probes.yaml"))
+    kept = kept_run(*words, *(path.read_text("utf-8") for path in rows), make=train)
+    shutil.copytree(kept / "run", run)
     return run
