@@ -4,6 +4,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 WORKERS ?= 2
 PART ?= 1/3
+MINUTES ?= 60
 BIN := .venv/bin
 
 .PHONY: demo test test-all test-part quick chaos load clients zoo recipes install clean
@@ -17,12 +18,12 @@ test: .venv/tested
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist loadfile -m "not long"
 
-# The long forms, too; and one part of them: make test-part PART=2/3
+# The long forms, too; and a part of them alone: make test-part PART=2/3 MINUTES=20
 test-all: .venv/tested
 	$(BIN)/pytest -n auto --dist loadfile
 
 test-part: .venv/tested
-	$(BIN)/pytest -n auto --dist load --part $(PART)
+	$(BIN)/pytest -n auto --dist load --part $(PART) --minutes $(MINUTES) -rs
 
 # What needs neither torch nor a process of its own, for in between.
 quick: .venv/tested

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,7 @@ settings.register_profile("suretune", deadline=None)  # other work on the machin
 settings.load_profile("suretune")
 
 
-# What a test does that takes seconds: it loads torch, or starts a process.
-HEAVY = re.compile(r"^(?:import|from) torch|subprocess|suretune\(|: trained|Popen", re.MULTILINE)
+BEGAN = time.monotonic()
 
 
 def long_tests() -> frozenset[str]:
@@ -44,13 +43,17 @@ def long_tests() -> frozenset[str]:
     return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
 
 
-NEED_TORCH = ("sft", "train", "resume", "ask", "infer", "serve", "verify", "compare", "demo", "reword")
+NEED_TORCH = (
+    "sft", "train", "resume", "ask", "infer", "serve", "verify", "compare", "demo", "reword",
+)  # fmt: skip
 WARM = Warm(os.environ.get("SURETUNE_TESTS_WARM"))  # of the process that started this worker
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """One waiting process for all workers, loading while they look for their tests."""
-    if getattr(config.option, "numprocesses", None) and not config.getoption("--quick"):
+    if config.getoption("--quick"):
+        Quick()
+    elif getattr(config.option, "numprocesses", None):
         os.environ["SURETUNE_TESTS_WARM"] = str(WARM.folder)
         WARM.start({**os.environ, **PLAIN})
 
@@ -61,7 +64,38 @@ def pytest_unconfigure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", help="K/N: every Nth test, from the Kth")
-    parser.addoption("--quick", action="store_true", help="files that load no torch, no process")
+    parser.addoption("--minutes", type=float, help="what has not begun by then is skipped")
+    parser.addoption("--quick", action="store_true", help="no torch, no process")
+
+
+class Quick:
+    """Of `make quick`: what loads torch or starts a process is skipped where it would begin to.
+
+    The process that renders templates is let through: it is there in a moment.
+    """
+
+    heavy = ("torch", "transformers", "peft")
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name in self.heavy:
+            pytest.skip(f"needs {name}: make test", allow_module_level=True)
+
+    def __init__(self) -> None:
+        begin = subprocess.Popen.__init__
+
+        def light(process: Any, command: Any, *more: Any, **named: Any) -> None:
+            if "walled.main()" not in str(command):
+                pytest.skip("needs a process: make test", allow_module_level=True)
+            begin(process, command, *more, **named)
+
+        subprocess.Popen.__init__ = light  # type: ignore[method-assign]
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    if minutes is not None and time.monotonic() - BEGAN > 60 * minutes:
+        pytest.skip(f"{minutes:g} minutes are over: it is left to make test-all")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -71,10 +105,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         name = f"{item.path.name}::{item.name}"
         if name in named or name.partition("[")[0] in named:
             item.add_marker(pytest.mark.long)
-    if config.getoption("--quick"):
-        files = {item.path for item in items}
-        light = {path for path in files if not HEAVY.search(path.read_text("utf-8"))}
-        items[:] = [item for item in items if item.path in light]
     if part := config.getoption("--part"):
         first, every = map(int, part.split("/"))
         long = [item for item in items if item.get_closest_marker("long")]
@@ -95,15 +125,23 @@ PLAIN = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "
 
 
 def suretune(
-    *words: object, cwd: Path | None = None, timeout: float = 240, **env: str
+    *words: object,
+    cwd: Path | None = None,
+    timeout: float = 240,
+    typed: str | None = None,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own (`warm.py`), without network, in English."""
+    """The command line in a process of its own (`warm.py`), without network, in English.
+
+    `typed`: what stands in its standard input.
+    """
     if words[0] in NEED_TORCH:
         WARM.start({**os.environ, **PLAIN})
     return subprocess.run(
         [WARM.python, "-m", "suretune", *map(str, words)],
         cwd=cwd,
         env={**os.environ, **PLAIN, **env},
+        input=typed,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -146,7 +184,7 @@ def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
-    """A run folder from `suretune sft` on the pocket model, sealed; each worker has its own copy."""
+    """A run folder from `suretune sft` on the pocket model, sealed; a copy for each worker."""
     words = ("--system", "You are a helpful assistant.", "--save_steps", "20", "--json")
 
     def train(folder: Path) -> None:

@@ -1,10 +1,10 @@
 """A process that has the libraries loaded and forks a child for every command line of a test.
 
-Torch, transformers and PEFT take seconds to import, and a run imports them twice: in the command and
-in its proof. `Warm` gives an executable that is called as Python is, `-m suretune ...`. It is a
-process of its own, with streams, folder, environment and exit status as ever; its work is done by a
-fork of the process that waits here. What that one cannot do as a new Python would (other code, another
-environment of the interpreter or of the libraries), the executable does by becoming that new Python.
+Torch, transformers and PEFT take seconds to import, and a run imports them twice: in the command
+and in its proof. `Warm` gives an executable that is called as Python is, `-m suretune ...`. It is a
+process of its own, with streams, folder, environment and exit status as ever; its work is done by
+a fork of the process that waits here. What that one cannot do as a new Python would (other code,
+another environment of the interpreter or its libraries), the executable does by becoming one.
 
 A fork is no new interpreter: what a test says of signals, kills, imports or start is said of
 `sys.executable`.
@@ -57,12 +57,19 @@ class Warm:
         self.python.chmod(0o755)
 
     def start(self, env: dict[str, str]) -> None:
-        """Begin to load the libraries; until they are there, the executable is a new Python."""
-        if self._started is None and not self._other:
+        """Begin to load the libraries; until they are there, the executable is a new Python.
+
+        Beside a GPU it stays one: what a library has asked of the driver is of no use in a fork.
+        """
+        if self._started is None and not self._other and not Path("/dev/nvidiactl").exists():
             self._started = subprocess.Popen(
                 [sys.executable, __file__, "--wait", str(self.folder / "s"), str(self.python)],
                 env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             )  # fmt: skip
+
+    def ready(self) -> bool:
+        """Whether forks answer already."""
+        return (self.folder / "s").exists()
 
     def close(self) -> None:
         """End it, if it is ours; what it has forked goes on to its end."""
@@ -224,7 +231,8 @@ def become(about: dict[str, Any]) -> None:
     os.umask(about["umask"])
     for number in about["ignored"]:
         signal.signal(number, signal.SIG_IGN)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):  # what they are is seen at the start
+    # Whether a stream is a terminal or can be rewound was seen when it was opened.
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         former = getattr(sys, name)
         stream = open(  # noqa: SIM115
             number, "w" if number else "r", encoding=former.encoding, errors=former.errors,
