@@ -28,7 +28,7 @@ test-part: .venv/tested
 # What needs neither torch nor a process of its own, for in between.
 quick: .venv/tested
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n auto --dist loadfile -m "not long" --quick
+	$(BIN)/pytest -n auto --dist loadfile -m "not long and not slow" --quick
 
 # Faults on purpose, at most ninety minutes on two cores; `make test` has a short form of it.
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,13 @@ settings.load_profile("suretune")
 BEGAN = time.monotonic()
 
 
-def long_tests() -> frozenset[str]:
-    """The tests of `make test-all` that `make test` leaves out, as `file.py::name[member]`."""
-    lines = (ROOT / "tests" / "long_tests.txt").read_text("utf-8").splitlines()
+@cache
+def named(kind: str) -> frozenset[str]:
+    """The tests that `KIND_tests.txt` names, as `file.py::name[member]` or all members of a name.
+
+    long: of `make test-all`, left out by `make test`; slow: left out by `make quick`.
+    """
+    lines = (ROOT / "tests" / f"{kind}_tests.txt").read_text("utf-8").splitlines()
     return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
 
 
@@ -100,11 +105,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks, the part that was asked for, and the long files first, all else in its order."""
-    named = long_tests()
     for item in items:
         name = f"{item.path.name}::{item.name}"
-        if name in named or name.partition("[")[0] in named:
-            item.add_marker(pytest.mark.long)
+        for kind in ("long", "slow"):
+            if not {name, name.partition("[")[0]}.isdisjoint(named(kind)):
+                item.add_marker(getattr(pytest.mark, kind))
     if part := config.getoption("--part"):
         first, every = map(int, part.split("/"))
         long = [item for item in items if item.get_closest_marker("long")]
