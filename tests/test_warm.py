@@ -60,6 +60,22 @@ def test_a_fork_says_and_ends_as_a_new_python(
     assert mine == new
 
 
+def test_what_libraries_add_to_the_environment_makes_no_new_python(python: str) -> None:
+    """A test that has loaded torch has its variables in its environment, and hands them on."""
+    import torch._inductor.runtime.cache_dir_utils as added
+
+    added.cache_dir()
+    assert "TORCHINDUCTOR_CACHE_DIR" in os.environ
+    process = subprocess.Popen(
+        [python, "-m", "suretune", "infer", "--model", "pocket"], env={**os.environ, **PLAIN},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1)
+    assert forked(process)
+    process.communicate("")
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_to_the_executable_ends_the_fork(number: int, python: str) -> None:
     """Its streams end with it: nobody is left who holds them."""
