@@ -100,7 +100,7 @@ class Quick:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     minutes = item.config.getoption("--minutes")
     if minutes is not None and time.monotonic() - BEGAN > 60 * minutes:
-        pytest.skip(f"{minutes:g} minutes are over: it is left to make test-all")
+        pytest.skip(f"{item.name}: {minutes:g} minutes are over, left to make test-all")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -36,7 +36,7 @@ MODULES = ("suretune", "suretune.verify.reload")
 # What the interpreter and its libraries read once, while they are loaded.
 READ_EARLY = (
     "PYTHON", "LC_", "LANG", "HF_", "HUGGINGFACE", "TRANSFORMERS", "TORCH", "OMP_", "MKL_", "KMP_",
-    "CUDA", "USE_", "TOKENIZERS", "XDG_", "HOME", "TMPDIR", "TZ", "LD_", "MALLOC", "TRITON",
+    "USE_", "TOKENIZERS", "XDG_", "HOME", "TMPDIR", "TZ", "LD_", "MALLOC", "TRITON",
 )  # fmt: skip
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
