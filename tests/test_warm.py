@@ -40,7 +40,7 @@ def forked(process: subprocess.Popen[str]) -> bool:
     [
         ("--version",), ("sftt",), ("check", "--lerning_rate", "1e-4"),
         ("check", "--model", "pocket", "--dataset", "rows.jsonl", "--json"),
-        ("report", "nowhere"), ("infer", "--adapters", "nowhere"), ("explain", "D003"),
+        ("report", "nowhere"), ("explain", "D003"),
     ],
 )  # fmt: skip
 def test_a_fork_says_and_ends_as_a_new_python(

@@ -48,13 +48,23 @@ class Warm:
         """In a folder of its own, or as somebody else made it there."""
         self._started: subprocess.Popen[bytes] | None = None
         self._other = folder is not None
-        self.folder = Path(folder or tempfile.mkdtemp(prefix="warm-"))
-        self.python = self.folder / "python"
-        if self._other:
-            return
-        words = (sys.executable, "-IS", __file__, str(self.folder / "s"), sys.executable)
-        self.python.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        self.python.chmod(0o755)
+        self._folder = Path(folder) if folder else None
+
+    @property
+    def folder(self) -> Path:
+        """Where the executable and its socket are; made when it is first asked for."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="warm-"))
+            words = (sys.executable, "-IS", __file__, str(self._folder / "s"), sys.executable)
+            self.python.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+            self.python.chmod(0o755)
+            atexit.register(self.close)
+        return self._folder
+
+    @property
+    def python(self) -> Path:
+        """The executable."""
+        return self.folder / "python"
 
     def start(self, env: dict[str, str]) -> None:
         """Begin to load the libraries; until they are there, the executable is a new Python.
@@ -76,8 +86,8 @@ class Warm:
         if self._started is not None:
             self._started.communicate()  # the end of its input ends it
             self._started = None
-        if not self._other:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._folder is not None and not self._other:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def early(env: dict[str, str]) -> dict[str, str]:
