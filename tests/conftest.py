@@ -22,8 +22,10 @@ from warm import Warm
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
 FIRST = (
-    "test_planted", "test_serve", "test_kill", "test_cli", "test_recovery", "test_proving",
-    "test_load", "test_honesty", "test_chaos", "test_laws", "test_sweep",
+    "test_planted", "test_serve", "test_honesty", "test_kill", "test_recovery", "test_cli",
+    "test_chaos", "test_load", "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside",
+    "test_proving", "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes",
+    "test_dose", "test_rendered", "test_reword", "test_setup",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 
