@@ -25,7 +25,7 @@ test-all: .venv/tested
 	$(BIN)/pytest $(BY_FILE)
 
 test-part: .venv/tested
-	$(BIN)/pytest -n auto --dist load --part $(PART) --minutes $(MINUTES) -rs
+	$(BIN)/pytest -n auto --dist worksteal --part $(PART) --minutes $(MINUTES) -rs
 
 # What needs neither torch nor a process of its own, for in between.
 quick: .venv/tested
