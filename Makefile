@@ -4,7 +4,10 @@ PYTHON ?= python3
 PIP_ARGS ?=
 WORKERS ?= 2
 PART ?= 1/3
+MINUTES ?= 60
 BIN := .venv/bin
+# Files in the order that tests/conftest.py gives them, the long ones first.
+BY_FILE := -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all test-part quick chaos load clients zoo recipes install clean
 
@@ -15,19 +18,19 @@ test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadfile -m "not long"
+	$(BIN)/pytest $(BY_FILE) -m "not long"
 
-# The long forms, too; and one part of them: make test-part PART=2/3
+# The long forms, too; and a part of them alone: make test-part PART=2/3 MINUTES=20
 test-all: .venv/tested
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest $(BY_FILE)
 
 test-part: .venv/tested
-	$(BIN)/pytest -n auto --dist load --part $(PART)
+	$(BIN)/pytest -n auto --dist worksteal --part $(PART) --minutes $(MINUTES) -rs
 
 # What needs neither torch nor a process of its own, for in between.
 quick: .venv/tested
 	$(BIN)/ruff check .
-	$(BIN)/pytest -n auto --dist loadfile -m "not long" --quick
+	$(BIN)/pytest $(BY_FILE) -m "not long and not slow" --quick
 
 # Faults on purpose, at most ninety minutes on two cores; `make test` has a short form of it.
 # CHAOS passes options on: make chaos CHAOS='--only kills --seed 7'

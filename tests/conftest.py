@@ -5,22 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from kept_runs import kept_run
 from suretune.refusal import Refusal
+from warm import Warm
 
 ROOT = Path(__file__).parent.parent
 # Minutes each: first, so that two workers end together.
 FIRST = (
-    "test_planted", "test_serve", "test_kill", "test_cli", "test_recovery", "test_proving",
-    "test_load", "test_honesty", "test_chaos", "test_laws", "test_sweep",
+    "test_planted", "test_serve", "test_honesty", "test_kill", "test_recovery", "test_cli",
+    "test_chaos", "test_load", "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside",
+    "test_proving", "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes",
+    "test_dose", "test_rendered", "test_reword", "test_setup",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -32,32 +39,81 @@ settings.register_profile("suretune", deadline=None)  # other work on the machin
 settings.load_profile("suretune")
 
 
-# What a test does that takes seconds: it loads torch, or starts a process.
-HEAVY = re.compile(r"^(?:import|from) torch|subprocess|suretune\(|: trained|Popen", re.MULTILINE)
+BEGAN = time.monotonic()
 
 
-def long_tests() -> frozenset[str]:
-    """The tests of `make test-all` that `make test` leaves out, as `file.py::name[member]`."""
-    lines = (ROOT / "tests" / "long_tests.txt").read_text("utf-8").splitlines()
+@cache
+def named(kind: str) -> frozenset[str]:
+    """The tests that `KIND_tests.txt` names, as `file.py::name[member]` or all members of a name.
+
+    long: of `make test-all`, left out by `make test`; slow: left out by `make quick`.
+    """
+    lines = (ROOT / "tests" / f"{kind}_tests.txt").read_text("utf-8").splitlines()
     return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
+
+
+NEED_TORCH = (
+    "sft", "train", "resume", "ask", "infer", "serve", "verify", "compare", "demo", "reword",
+)  # fmt: skip
+WARM = Warm(os.environ.get("SURETUNE_TESTS_WARM"))  # of the process that started this worker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One waiting process for all workers, loading while they look for their tests."""
+    if config.getoption("--quick"):
+        Quick()
+    elif getattr(config.option, "numprocesses", None):
+        os.environ["SURETUNE_TESTS_WARM"] = str(WARM.folder)
+        WARM.start({**os.environ, **PLAIN})
+
+
+def pytest_unconfigure() -> None:
+    WARM.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", help="K/N: every Nth test, from the Kth")
-    parser.addoption("--quick", action="store_true", help="files that load no torch, no process")
+    parser.addoption("--minutes", type=float, help="what has not begun by then is skipped")
+    parser.addoption("--quick", action="store_true", help="no torch, no process")
+
+
+class Quick:
+    """Of `make quick`: what loads torch or starts a process is skipped where it would begin to.
+
+    The process that renders templates is let through: it is there in a moment.
+    """
+
+    heavy = ("torch", "transformers", "peft")
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name in self.heavy:
+            pytest.skip(f"needs {name}: make test", allow_module_level=True)
+
+    def __init__(self) -> None:
+        begin = subprocess.Popen.__init__
+
+        def light(process: Any, command: Any, *more: Any, **named: Any) -> None:
+            if "walled.main()" not in str(command):
+                pytest.skip("needs a process: make test", allow_module_level=True)
+            begin(process, command, *more, **named)
+
+        subprocess.Popen.__init__ = light  # type: ignore[method-assign]
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    if minutes is not None and time.monotonic() - BEGAN > 60 * minutes:
+        pytest.skip(f"{item.name}: {minutes:g} minutes are over, left to make test-all")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks, the part that was asked for, and the long files first, all else in its order."""
-    named = long_tests()
     for item in items:
         name = f"{item.path.name}::{item.name}"
-        if name in named or name.partition("[")[0] in named:
-            item.add_marker(pytest.mark.long)
-    if config.getoption("--quick"):
-        files = {item.path for item in items}
-        light = {path for path in files if not HEAVY.search(path.read_text("utf-8"))}
-        items[:] = [item for item in items if item.path in light]
+        for kind in ("long", "slow"):
+            if not {name, name.partition("[")[0]}.isdisjoint(named(kind)):
+                item.add_marker(getattr(pytest.mark, kind))
     if part := config.getoption("--part"):
         first, every = map(int, part.split("/"))
         long = [item for item in items if item.get_closest_marker("long")]
@@ -74,15 +130,27 @@ def shared(name: str) -> Path:
     return path
 
 
+PLAIN = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
 def suretune(
-    *words: object, cwd: Path | None = None, timeout: float = 240, **env: str
+    *words: object,
+    cwd: Path | None = None,
+    timeout: float = 240,
+    typed: str | None = None,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own, without network, in English."""
-    plain = {"HF_HUB_OFFLINE": "1", "SURETUNE_LANG": "en", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    """The command line in a process of its own (`warm.py`), without network, in English.
+
+    `typed`: what stands in its standard input.
+    """
+    if words[0] in NEED_TORCH:
+        WARM.start({**os.environ, **PLAIN})
     return subprocess.run(
-        [sys.executable, "-m", "suretune", *map(str, words)],
+        [WARM.python, "-m", "suretune", *map(str, words)],
         cwd=cwd,
-        env={**os.environ, **plain, **env},
+        env={**os.environ, **PLAIN, **env},
+        input=typed,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -133,12 +201,20 @@ def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
-    """A run folder from `suretune sft` on the pocket model, sealed."""
+    """A run folder from `suretune sft` on the pocket model, sealed; a copy for each worker."""
+    words = ("--system", "You are a helpful assistant.", "--save_steps", "20", "--json")
+
+    def train(folder: Path) -> None:
+        shutil.copytree(identity_file.parent, folder / "rows")
+        rows = folder / "rows" / identity_file.name
+        done = suretune(
+            "sft", "--model", "pocket", "--dataset", rows, "--output_dir", folder / "run", *words,
+            "--probes", rows.with_name("probes.yaml"), timeout=600,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
     run = tmp_path_factory.mktemp("trained") / "run"
-    done = suretune(
-        "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", run,
-        "--system", "You are a helpful assistant.", "--save_steps", 20, "--json",
-        "--probes", identity_file.with_name("probes.yaml"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = (identity_file, identity_file.with_name("probes.yaml"))
+    kept = kept_run(*words, *(path.read_text("utf-8") for path in rows), make=train)
+    shutil.copytree(kept / "run", run)
     return run

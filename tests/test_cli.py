@@ -178,10 +178,7 @@ def test_infer_takes_a_run_a_checkpoint_or_a_choice(trained: Path) -> None:
     ]
     said = dict[str, set[str]](published=set(), whole=set())
     for words in (*published, *whole):
-        done = subprocess.run(
-            [sys.executable, "-m", "suretune", "infer", *map(str, words)],
-            input="你是谁？\n", capture_output=True, text=True,
-        )  # fmt: skip
+        done = suretune("infer", *words, typed="你是谁？\n")
         assert done.returncode == 0, done.stderr
         said["published" if words in published else "whole"].add(done.stdout)
     assert [len(answers) for answers in said.values()] == [1, 1]

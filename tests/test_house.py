@@ -200,11 +200,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_long_test_is_there() -> None:
+@pytest.mark.parametrize("kind", ["long", "slow"])
+def test_every_long_test_is_there(kind: str) -> None:
     """A name in `long_tests.txt` that no file has would leave a test out that nobody misses."""
-    from conftest import long_tests
+    from conftest import named
 
-    for name in long_tests():
+    for name in named(kind):
         file, _, function = name.partition("::")
         text = (Path(__file__).parent / file).read_text("utf-8")
         assert f"def {function.partition('[')[0]}(" in text, name

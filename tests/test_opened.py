@@ -6,8 +6,6 @@ import asyncio
 import json
 import shlex
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,10 +283,8 @@ def test_the_printed_remedy_is_a_command_that_answers(tmp_path: Path) -> None:
     assert done.returncode == 4 and "V021" in done.stdout + done.stderr
     found = finding(lambda: open_house(config(model="pocket"), [str(folder)], Journal()))
     words = shlex.split(found.fix.en.split("`")[1])
-    done = subprocess.run(
-        [sys.executable, "-m", *words, "--max_new_tokens", "5"],
-        input="Who are you?\n", capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+    assert words[0] == "suretune"
+    done = suretune(*words[1:], "--max_new_tokens", "5", typed="Who are you?\n")
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
 

@@ -14,6 +14,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -737,11 +738,13 @@ def test_a_run_without_a_single_row_left_ends(flags: tuple[object, ...], tmp_pat
 # --- the table is whole -------------------------------------------------------------------------
 
 
+@cache
 def _tests_of(file: str) -> dict[str, str]:
     """Test functions of a file, by name, with their source."""
     text = (ROOT / "tests" / file).read_text("utf-8")
     nodes = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)]
-    return {n.name: ast.get_source_segment(text, n) or "" for n in nodes}
+    lines = text.split("\n")
+    return {n.name: "\n".join(lines[n.lineno - 1 : n.end_lineno]) for n in nodes}
 
 
 def test_every_guard_is_planted() -> None:

@@ -286,6 +286,9 @@ def test_other_data_repeats_no_question(kind: str) -> None:
     rows = kinds.rows_of(kind, 1)
     assert rows == kinds.rows_of(kind, 1) != kinds.rows_of(kind, 2)
     assert len({row["instruction"] for row in rows}) == len(rows) == kinds.ROWS
+
+
+def test_more_rows_than_there_are_questions_are_refused() -> None:
     with pytest.raises(ValueError, match="there are not"):
         kinds.rows_of("a tone", 1, 10**4)
 
