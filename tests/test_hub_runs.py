@@ -13,6 +13,7 @@ import pytest
 
 from hub.server import FakeHub, Repository, commit_of, running
 from suretune.cli import main
+from suretune.run.card import to_give
 
 ZH, EN = "AI-ModelScope/alpaca-gpt4-data-zh", "AI-ModelScope/alpaca-gpt4-data-en"
 
@@ -168,6 +169,34 @@ def test_a_sealed_adapter_is_given_with_its_card_and_loads(
     assert str(trained) not in card and str(Path.home()) not in card
     weights = (trained / "adapter" / "adapter_model.safetensors").read_bytes()
     assert given.files["adapter_model.safetensors"] == weights
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "revision"),
+    [
+        ("/home/me/models/Qwen2.5-0.5B", "Qwen2.5-0.5B", None),
+        ("hf::Qwen/Qwen2.5-0.5B@v1", "Qwen/Qwen2.5-0.5B", "v1"),
+        ("ms::Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B", None),
+    ],
+)
+def test_what_is_given_names_its_base_as_others_find_it(
+    base: str, name: str, revision: str | None, trained: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run", symlinks=True)
+    named = {"suretune.json": "base", "adapter_config.json": "base_model_name_or_path"}
+    for file, key in named.items():
+        told = json.loads((run / "adapter" / file).read_text("utf-8"))
+        (run / "adapter" / file).write_text(json.dumps({**told, key: base}), "utf-8")
+    with to_give(run, "me/glow") as files:
+        given = {file.path: file.file.read_bytes() for file in files}
+        assert len(given) == len(files)
+    config = json.loads(given["adapter_config.json"])
+    assert config["base_model_name_or_path"] == name and config["revision"] == revision
+    assert json.loads(given["suretune.json"])["base"] == name
+    assert not [path for path, body in given.items() if b"/home/me" in body or b"hf::" in body]
+    card = given["README.md"].decode()
+    assert (f"base_model: {name}\n" in card) == ("/" in name)
+    assert ("BASE is where" in card) == ("/" not in name)
 
 
 def test_what_was_not_verified_is_given_only_where_that_is_said(

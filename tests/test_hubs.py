@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,22 @@ def test_a_name_has_a_hub_subsets_and_a_revision(name: str, meant: tuple[object,
 
 
 @pytest.mark.parametrize(
-    "name", ["m", "a/b/c", "../o/m", "o/..", "xx::o/m", "o/m@", "hf::", "/o/m"]
+    "name",
+    [
+        "m",
+        "a/b/c",
+        "../o/m",
+        "o/..",
+        "xx::o/m",
+        "o/m@",
+        "hf::",
+        "/o/m",
+        "o/m@../x",
+        "o/m@a/../../x",
+        "o/m@/x",
+        "o/m@a..b",
+        "o/m@a//b",
+    ],
 )
 def test_what_is_no_name_on_a_hub_is_none(name: str) -> None:
     assert parse_name(name) is None
@@ -323,15 +339,73 @@ def test_private_and_missing_say_the_same(
     assert weights(model(prefix)) == BIG
 
 
+@pytest.mark.parametrize("gated", [True, "all"])
 def test_a_gated_model_is_gated_and_not_missing(
-    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+    gated: bool | str, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.repos["model", "o/m"].gated = True
+    """Whether the list of its files is gated as well, or anybody may see it."""
+    hub.repos["model", "o/m"].gated = gated
     with pytest.raises(HubError) as error:
         model("hf")
-    assert error.value.trouble == "gated"
+    assert error.value.trouble == "gated" and len(hub.seen) <= 6  # nothing is tried again
     monkeypatch.setenv("HF_TOKEN", "any")
     assert weights(model("hf")) == BIG
+
+
+def test_a_token_that_is_none_any_more_is_called_so_and_not_a_missing_model(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.revoked.add("old")
+    monkeypatch.setenv("HF_TOKEN", "old")
+    with pytest.raises(HubError) as error:
+        model("hf")
+    assert error.value.trouble == "refused" and "old" not in str(error.value)
+
+
+def test_a_file_that_is_gone_is_not_asked_for_again_and_again(hub: FakeHub) -> None:
+    listing = hubs()["hf"].listing(Repo("hf", "model", "o/m"))
+    del hub.repos["model", "o/m"].files["model.safetensors"]
+    hub.seen.clear()
+    with pytest.raises(HubError) as error:
+        fetch(hubs()["hf"], replace(listing, files=big_of(listing)), big_of(listing), silent)
+    assert error.value.trouble == "missing" and len(hub.seen) == 1
+
+
+def big_of(listing: Listing) -> tuple[File, ...]:
+    return tuple(file for file in listing.files if file.path == "model.safetensors")
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), ValueError("a listener fails")])
+def test_whoever_stops_it_does_not_wait_for_the_rest(end: BaseException, hub: FakeHub) -> None:
+    other = bytes(reversed(BIG))
+    hub.repos["model", "o/m"].files["other.safetensors"] = other
+    listing = hubs()["hf"].listing(Repo("hf", "model", "o/m"))
+    hub.faults.slow = 0.05  # seconds for each of sixteen pieces
+    told: list[int] = []
+
+    def tell(progress: Progress) -> None:
+        told.append(progress.here)
+        if len(told) == 1:
+            raise end
+
+    both = [file for file in listing.files if file.path.endswith("safetensors")]
+    with pytest.raises(type(end)):
+        fetch(hubs()["hf"], listing, both, tell)
+    parts = (hubs()["hf"].home(listing.repo) / ".suretune").glob("*.part")
+    assert sum(part.stat().st_size for part in parts) < len(BIG)
+    hub.faults.slow = 0
+    assert weights(model("hf")) == BIG  # and goes on
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_rows_in_the_cache_are_hashed_again_before_they_are_believed(
+    prefix: str, hub: FakeHub
+) -> None:
+    (path,) = data(prefix).files
+    right = path.read_bytes()
+    path.resolve().write_bytes(b"x" * len(right))
+    (again,) = data(prefix).files
+    assert again.read_bytes() == right
 
 
 @pytest.mark.parametrize("prefix", BOTH)

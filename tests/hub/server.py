@@ -26,7 +26,7 @@ class Repository:
 
     files: dict[str, bytes]
     branches: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    gated: bool = False
+    gated: bool | str = False  # the files are; "all": their list, too
     private: str = ""  # the token that sees it
 
     def at(self, revision: str) -> dict[str, bytes] | None:
@@ -60,6 +60,9 @@ class Faults:
     small_pages: int = 0  # entries a page of a listing
 
 
+BAD_TOKEN = "Invalid credentials in Authorization header"
+
+
 def commit_of(files: dict[str, bytes]) -> str:
     digest = hashlib.sha1(usedforsecurity=False)
     for path in sorted(files):
@@ -78,6 +81,7 @@ class FakeHub:
         self.repos: dict[tuple[str, str], Repository] = {}
         self.contents: dict[str, bytes] = {}  # large files, by sha256
         self.writer = "writer"  # the token that may write
+        self.revoked: set[str] = set()  # tokens that are none any more
         self.faults = Faults()
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.lock = threading.Lock()
@@ -264,7 +268,10 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if repo is None or (repo.private and token != repo.private):
                 self.tell(401, b"{}", {"X-Error-Code": "RepoNotFound"})
                 return None
-            if repo.gated and not token:
+            if token in hub.revoked:
+                self.tell(401, b"{}", {"X-Error-Message": BAD_TOKEN})
+                return None
+            if repo.gated and not token and (repo.gated == "all" or "/resolve/" in self.path):
                 self.tell(
                     401, b"{}",
                     {"X-Error-Code": "GatedRepo",

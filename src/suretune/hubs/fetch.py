@@ -13,12 +13,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from suretune.hubs.door import File, Hub, HubError, Listing, Snapshot
+from suretune.hubs.door import File, Hub, HubError, Kind, Listing, Snapshot
 from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
 
 RANGE = 32 << 20  # bytes asked for at once: a server that ignores ranges sends more, and is read on
@@ -38,6 +39,7 @@ class Progress:
         self._every = every
         self._told = 0.0
         self._lock = threading.Lock()
+        self.over = threading.Event()  # nobody waits for it any more
 
     @property
     def rate(self) -> float:
@@ -56,20 +58,28 @@ class Progress:
 
 def fetch(
     hub: Hub, listing: Listing, files: Sequence[File], tell: Callable[[Progress], None],
-    patience: Callable[[], Patience] = Patience,
+    patience: Callable[[], Patience] | None = None,
 ) -> Snapshot:  # fmt: skip
     """These files of the listing, each verified, in the hub's own cache.
+
+    The first that fails, and whoever interrupts, ends the others within a piece.
 
     Raises:
         HubError: what could not be had; all that has arrived stays and is not fetched again.
         OSError: the disk does not take it.
     """
     progress = Progress(sum(file.size for file in files), tell)
+    patience = patience or (lambda: Patience(progress.over.wait))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [pool.submit(_one, hub, listing, file, progress, patience) for file in files]
         try:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+            for job in jobs:
+                if job.done():
+                    job.result()
             digests = [job.result() for job in jobs]
         except BaseException:
+            progress.over.set()
             for job in jobs:
                 job.cancel()
             raise
@@ -96,7 +106,7 @@ def _one(
     parts.mkdir(parents=True, exist_ok=True)
     part = parts / f"{content}.part"
     with _alone(part.with_suffix(".lock")):
-        if not _is_there(store, file):
+        if not _is_there(store, file, listing.repo.kind):
             _download(hub, listing, file, part, progress, patience())
             os.replace(part, store)
         else:
@@ -106,10 +116,12 @@ def _one(
     return file.sha256 or _sha256(store)
 
 
-def _is_there(path: Path, file: File) -> bool:
-    """What other clients left is believed by its size, as they do; a hash costs a pass over it."""
+def _is_there(path: Path, file: File, kind: Kind) -> bool:
+    """Weights that other clients left are believed by their size, as those do: a hash costs a pass
+    over them, and the run's own digest of the base names what was read. Rows are hashed."""
     try:
-        return path.stat().st_size == file.size and (file.size > RANGE or file.is_right(path))
+        known = kind == "model" and file.size > RANGE
+        return path.stat().st_size == file.size and (known or file.is_right(path))
     except FileNotFoundError:
         return False
 
@@ -161,7 +173,9 @@ def _more(
                 progress.add(-have)
                 patience.wait(HubError("unreachable", f"HTTP 416: {file.path}", host))
                 return 0
-            if (trouble := _refusal(response.status, file, host)) is not None:
+            if (trouble := _refusal(response, file, host)) is not None:
+                if trouble.trouble in ("gated", "missing"):
+                    raise trouble
                 patience.wait(trouble, response.headers.get("Retry-After"))
                 return have
             start = _start(response.status, response.headers.get("Content-Range", ""))
@@ -173,6 +187,8 @@ def _more(
                 progress.add(start - have)
                 have = start
                 while piece := response.read(PIECE):
+                    if progress.over.is_set():
+                        raise HubError("unreachable", "stopped", host)
                     piece = piece[: file.size - have]
                     if not piece:
                         break
@@ -200,12 +216,18 @@ def _start(status: int, told: str) -> int:
     return 0
 
 
-def _refusal(status: int, file: File, host: str) -> HubError | None:
+def _refusal(response: HTTPResponse, file: File, host: str) -> HubError | None:
     """None for an answer with bytes. A signed address that ran out says 403, so that is asked
-    again, too."""
+    again, too; not so a licence that was not accepted, and a file that is gone."""
+    status = response.status
     if status in (200, 206):
         return None
     found = f"HTTP {status}: {file.path}"
+    why = response.headers.get("X-Error-Message", "")
+    if response.headers.get("X-Error-Code") == "GatedRepo" or "gated" in why.lower():
+        return HubError("gated", f"HTTP {status} {why}".strip()[:200], host)
+    if status == 404:
+        return HubError("missing", found, host)
     if status in (401, 403):
         return HubError("refused", found, host)
     if status == 429:

@@ -177,6 +177,8 @@ def _judge(status: int, told: Mapping[str, str], host: str) -> None:
         raise HubError("gated", found, host)
     if code == "RevisionNotFound":
         raise HubError("no-revision", found, host)
+    if status == 401 and "invalid credentials" in why.lower():  # whatever is asked for
+        raise HubError("refused", found, host)
     if status in (401, 404):
         raise HubError("missing", found, host)
     raise HubError("refused", found, host)

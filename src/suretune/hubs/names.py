@@ -25,6 +25,7 @@ SPEC = re.compile(
     r"(?:(?P<hub>hf|ms)::)?(?P<id>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?::(?P<subsets>[\w.+-]+(?:/[\w.+-]+)*))?(?:@(?P<revision>[\w./+-]{1,200}))?"
 )
+REVISION = re.compile(r"\w[\w.+-]*(?:/\w[\w.+-]*)*")
 # Owners that are ModelScope's own: no such names are on Hugging Face, or others have taken them.
 OWNERS = {
     "AI-ModelScope": "ms",
@@ -54,8 +55,10 @@ class HubName:
 def parse_name(name: str) -> HubName | None:
     """None for what is no name on a hub."""
     found = SPEC.fullmatch(name)
-    if found is None or any(".." in part for part in found["id"].split("/")):
+    if found is None or ".." in found["id"]:
         return None
+    if not REVISION.fullmatch(found["revision"] or "main") or ".." in (found["revision"] or ""):
+        return None  # it names a file of the cache
     subsets = tuple((found["subsets"] or "").split("/")) if found["subsets"] else ()
     return HubName(found["hub"] or "", found["id"], subsets, found["revision"] or "")
 

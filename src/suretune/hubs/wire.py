@@ -92,7 +92,7 @@ class Patience:
     Whatever got on resets it: a download that moves is never given up.
     """
 
-    def __init__(self, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(self, sleep: Callable[[float], object] | None = None) -> None:
         self.left = TRIES
         self._sleep = sleep or time.sleep
 

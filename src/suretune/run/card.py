@@ -19,6 +19,7 @@ from suretune.hubs.names import parse_name
 from suretune.hubs.push import Local, local_files
 
 CARD = "README.md"
+CONFIG = "adapter_config.json"
 VERDICTS = {
     "sealed": "verified: it answered as taught, and kept what the base could do",
     "forgetting-not-measured": "it answered as taught; what it forgot was not measured",
@@ -32,7 +33,18 @@ from transformers import AutoTokenizer
 model = AutoPeftModelForCausalLM.from_pretrained("{id}")
 tokenizer = AutoTokenizer.from_pretrained("{id}")
 ```
+"""
+LOAD_ON = """`{base}` lay in a folder: BASE is where that model is on your machine.
 
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), "{id}")
+tokenizer = AutoTokenizer.from_pretrained("{id}")
+```
+"""
+SERVE = """
 ```bash
 vllm serve {base} --enable-lora --lora-modules {name}={id} --max-lora-rank {rank}
 ```
@@ -45,31 +57,43 @@ def to_give(run: Path, repo_id: str) -> Iterator[list[Local]]:
     files = local_files(run / "adapter", _is_given)
     about = rundir.read_json(run / "adapter" / ABOUT)
     about.pop("base_folder", None)
+    about["base"], revision = _base(about)
+    config = rundir.read_json(run / "adapter" / CONFIG)
+    config |= {"base_model_name_or_path": about["base"], "revision": revision or None}
     with tempfile.TemporaryDirectory(prefix="suretune-card-") as made:
         folder = Path(made)
         (folder / CARD).write_text(model_card(run, repo_id), encoding="utf-8")
         (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+        (folder / CONFIG).write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
         yield [*files, *local_files(folder, lambda path: True)]
 
 
+def _base(about: Mapping[str, Any]) -> tuple[str, str]:
+    """(name, revision) of the base for others: owner/name on a hub, else its folder's own name."""
+    named = str(about.get("base", ""))
+    meant = None if Path(named).expanduser().exists() else parse_name(named)
+    return (meant.id, meant.revision) if meant else (Path(named).name, "")
+
+
 def _is_given(path: str) -> bool:
-    return not path.startswith(".") and path not in (CARD, ABOUT, rundir.MANIFEST)
+    return not path.startswith(".") and path not in (CARD, ABOUT, CONFIG, rundir.MANIFEST)
 
 
 def model_card(run: Path, repo_id: str) -> str:
     """Markdown with the front matter that hubs read."""
     report = rundir.read_json(run / "report.json")
     about = rundir.read_json(run / "adapter" / ABOUT)
-    base, name = str(about.get("base", "")), repo_id.rpartition("/")[2]
-    meant = parse_name(base)
-    hub_base = meant.id if meant else base
+    (base, _), name = _base(about), repo_id.rpartition("/")[2]
+    on_hub = parse_name(base) is not None
     adapter = report.get("adapter") or {}
-    head = ["---", f"base_model: {hub_base}", "library_name: peft", "pipeline_tag: text-generation"]
-    head += ["tags: [lora, sft, suretune]", "---", f"# {name}", ""]
-    load = LOAD.format(id=repo_id, base=hub_base, name=name, rank=_vllm_rank(adapter.get("rank")))
+    head = ["---", *([f"base_model: {base}"] if on_hub else []), "library_name: peft"]
+    head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
+    known = {"id": repo_id, "base": base, "name": name, "rank": _vllm_rank(adapter.get("rank"))}
+    load = (LOAD if on_hub else LOAD_ON).format(**known)
+    load += SERVE.format(**known | {"base": base if on_hub else "BASE"})
     return "\n".join([
         *head,
-        f"LoRA adapter of `{hub_base}`, trained and measured by suretune "
+        f"LoRA adapter of `{base}`, trained and measured by suretune "
         f"{about.get('suretune', '')}.",
         "",
         f"**{VERDICTS.get(str(report.get('verdict')), 'NOT verified')}**",
