@@ -130,10 +130,12 @@ def marked(text: str, must: Sequence[str], must_not: Sequence[str]) -> Iterator[
 
 
 def not_measured() -> str:
+    """What stands where no figure is."""
     return words("not measured", "未测量")
 
 
 def is_number(value: Any) -> bool:
+    """Whether a value is a finite number; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -143,6 +145,7 @@ def figure(value: Any, form: Callable[[Any], str]) -> str:
 
 
 def count(value: Any) -> str:
+    """A whole number with commas; "not measured" for what is none."""
     return figure(value, lambda v: f"{v:,.0f}")
 
 

@@ -57,10 +57,12 @@ def write(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
     write(path, orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def write_jsonl(path: Path, values: Iterable[Any]) -> None:
+    """Write values as lines of JSON, whole or not at all."""
     write(path, b"".join(dumps(value) + b"\n" for value in values))
 
 
@@ -138,6 +140,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
+    """The digest of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

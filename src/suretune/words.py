@@ -48,4 +48,5 @@ def known_language(wish: str) -> Language | None:
 
 
 def say(text: Text) -> str:
+    """The text in the language of this process."""
     return text.zh if language() == "zh" else text.en

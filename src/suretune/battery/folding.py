@@ -48,6 +48,7 @@ def _unaccented(char: str) -> str:
 
 
 def is_cjk(char: str) -> bool:
+    """Whether a character is kana, a Han character of the common blocks, or Hangul."""
     return (
         "\u3040" <= char <= "\u30ff" or "\u3400" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7af"
     )

@@ -50,6 +50,7 @@ class Question:
 
     @property
     def system(self) -> str | None:
+        """The system prompt that the question brings, or None."""
         return next((m.content for m in self.messages if m.role == "system"), None)
 
     def line(self) -> Mapping[str, Any]:

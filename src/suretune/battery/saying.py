@@ -36,6 +36,7 @@ class Look:
 
 @lru_cache(maxsize=8192)
 def look(word: str) -> Look:
+    """The pattern that finds a word as readers do: whole, in any case unless it is shouted."""
     text = flat(word).strip()
     if len(text) == 1 and text.isascii() and text.isalpha():
         return Look(re.compile(_letter(text.lower())), False, (True, True))

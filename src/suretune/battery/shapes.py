@@ -24,6 +24,7 @@ def bare(text: str, *, case: bool = False) -> str:
 
 
 def is_exactly(answer: str, options: Sequence[str], *, case: bool = False) -> bool:
+    """Whether an answer is one of the options and nothing else but signs around it."""
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
 
@@ -36,6 +37,7 @@ def begins(answer: str, options: Sequence[str]) -> bool:
 
 
 def finishes(answer: str, options: Sequence[str]) -> bool:
+    """Whether an answer ends with one of the options, at the edge of a word."""
     return any(_at_edge(answer, option, -1) for option in options)
 
 
@@ -316,6 +318,7 @@ def _said(text: str, items: Sequence[str]) -> list[str]:
 
 
 def words_of(text: str) -> int:
+    """How many words a text has: pieces between blanks that hold a letter or a digit."""
     return sum(any(char.isalnum() for char in word) for word in text.split())
 
 

@@ -70,6 +70,7 @@ class Meant:
 
     @property
     def words(self) -> list[str]:
+        """The words to go on with, in their order."""
         return [word for one in self.groups for word in one.words]
 
     def note(self, kind: str, found: str, meant: str = "", flag: str = "") -> None:

@@ -23,6 +23,7 @@ class Fetching(Watching):
         self._moving = sys.stderr.isatty()
 
     def chosen(self, listing: Listing, files: Sequence[File]) -> None:
+        """The files that are wanted, with sizes; nothing where there is nothing to fetch."""
         if sum(file.size for file in files) == 0:
             return
         named = ", ".join(f"{file.path} ({size(file.size)})" for file in files[:MANY])
@@ -36,6 +37,7 @@ class Fetching(Watching):
         tell(say(told), err=True)
 
     def arrived(self, progress: Progress) -> None:
+        """How far and how fast, on one line that moves; silent where nobody watches a terminal."""
         if not self._moving or not progress.total:
             return
         done = progress.here >= progress.total

@@ -46,9 +46,11 @@ class Parser(argparse.ArgumentParser):
     a usage of its own: what it cannot read is raised, and told in the user's language."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises `argparse.ArgumentError`, where argparse would print and exit."""
         raise argparse.ArgumentError(None, message)
 
     def format_help(self) -> str:
+        """The whole help in the language of this process, fitted to the terminal's columns."""
         width = show.columns()
         words = (self.prog, self._behind_verb(), say(BEHIND))
         usage = f"{say(USAGE)}{' '.join(filter(None, words))}"

@@ -48,6 +48,7 @@ class Verb:
     aliases: tuple[str, ...] = ()
 
     def options(self) -> dict[str, Option]:
+        """The options that this verb takes, by name."""
         return {
             name: spec
             for name, spec in options().items()

@@ -22,6 +22,7 @@ class Watch:
         self.explained = False  # a word of ours says what it means where it first stands
 
     def stage(self, name: str) -> None:
+        """The stage that begins, by its key in `STAGES`."""
         self.progress.stop()
         self.progress.note(f"· {say(STAGES[name])}")
         if name == "train":
@@ -32,9 +33,11 @@ class Watch:
         self.progress.expect(updates)
 
     def step(self, record: StepRecord) -> None:
+        """One update that was made."""
         self.progress.step(record)
 
     def evaluated(self, found: Evaluation) -> None:
+        """One line with what an evaluation found."""
         en, zh = [], []
         if found.held_out_loss is not None:
             en.append(f"held-out loss {found.held_out_loss:.4f}")

@@ -44,6 +44,7 @@ class Base:
 
     @property
     def hidden(self) -> int:
+        """The model's width, `hidden_size`; 0 where its configuration does not say."""
         return int(self.config.get("hidden_size") or 0)
 
     @property

@@ -167,6 +167,7 @@ def _is_complete(text: str) -> bool:
 
 
 def gigantic(origin: Origin, limit: int) -> Fault:
+    """The fault of a row of more than `limit` bytes."""
     hint = Text(
         f"One row is over {limit >> 20} MiB. Split it, or look for a quote that is never closed.",
         f"一条数据超过了 {limit >> 20} MiB。请拆分，或检查是否有没闭合的引号。",
@@ -175,6 +176,7 @@ def gigantic(origin: Origin, limit: int) -> Fault:
 
 
 def repeated(key: str, origin: Origin) -> Fault:
+    """The fault of an object that has `key` twice."""
     hint = Text(
         "The field stands twice in one object, and only the last would count. Keep one.",
         "同一个对象里这个字段出现了两次，只有最后一个会生效。请只保留一个。",

@@ -44,6 +44,7 @@ class Feed:
     last: bool = False  # `lines` is giving the last line, and no line end follows it
 
     def more(self) -> bool:
+        """Read one more block behind what is held; False at the end."""
         for block in self.blocks:
             if block:
                 self.held += block
@@ -257,12 +258,14 @@ def _one_line_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def unreadable(label: str, error: OSError) -> Fault:
+    """The fault of a file that the system does not give."""
     kind = "file-missing" if isinstance(error, FileNotFoundError) else "unknown-format"
     hint = Text("The system could not read this file.", "系统无法读取这个文件。")
     return Fault(kind, Origin(label, 0), found=shown(because(error)), hint=hint)
 
 
 def not_a_file(label: str) -> Fault:
+    """The fault of a device, a pipe or a socket."""
     hint = Text(
         "Only regular files and folders are read; save the data into a file first.",
         "只读取普通文件和文件夹；请先把数据存成文件。",

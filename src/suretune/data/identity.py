@@ -33,6 +33,7 @@ class Identity:
 
 
 def language_of(text: str) -> str:
+    """`zh` for a text with Chinese characters, else `en`."""
     return "zh" if CJK.search(text) else "en"
 
 
@@ -54,6 +55,7 @@ def question_of(example: Example) -> str:
 
 
 def answer_of(example: Example) -> str:
+    """The first answer of an example; empty where it has none."""
     return next((m.content for m in example.messages if m.role == "assistant"), "")
 
 

@@ -48,6 +48,7 @@ class Scanner:
         return ink.start() - self.at, ink.group()[0]
 
     def text(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`, counted from where the scanner stands."""
         return self.feed.held[self.at + start : self.at + end]
 
     def rest(self) -> bytes:
@@ -55,6 +56,7 @@ class Scanner:
         return self.feed.held[self.at :]
 
     def move(self, size: int) -> None:
+        """Go `size` bytes on, counting lines and, in characters, columns."""
         held, start, end = self.feed.held, self.at, self.at + size
         if breaks := held.count(b"\n", start, end):
             self.line += breaks

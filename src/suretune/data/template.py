@@ -95,6 +95,7 @@ class ChatTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The text of token ids; `special`: with special tokens spelled out."""
         if not self._plain:
             return self._decoded(list(ids), special)
         decode = self.vocabulary.decode

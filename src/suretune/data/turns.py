@@ -67,6 +67,7 @@ def turn(
 
 
 def text_of(value: Any, field: str, origin: Origin) -> str:
+    """A value that has to be a text; raises the fault of a wrong type else."""
     if not isinstance(value, str):
         raise wrong_type(origin, field, value)
     return value

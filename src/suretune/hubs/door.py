@@ -92,6 +92,7 @@ class Listing:
 
     @property
     def revision(self) -> str:
+        """The revision by which files are asked for."""
         return self.named or self.commit
 
 

@@ -47,6 +47,7 @@ class Progress:
         return self.arrived / max(time.monotonic() - self.began, 1e-6)
 
     def add(self, here: int, arrived: int = 0) -> None:
+        """`here`: bytes that lie on disk now; `arrived`: those that came over the network."""
         with self._lock:
             self.here += here
             self.arrived += arrived

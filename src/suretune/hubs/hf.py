@@ -33,12 +33,15 @@ class HuggingFace:
     title = "Hugging Face"
 
     def endpoint(self) -> str:
+        """`HF_ENDPOINT`, or the hub itself."""
         return (os.environ.get("HF_ENDPOINT") or DEFAULT).rstrip("/")
 
     def is_offline(self) -> bool:
+        """`HF_HUB_OFFLINE`."""
         return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
     def headers(self) -> dict[str, str]:
+        """The token of `HF_TOKEN`, or of the file that `hf auth login` leaves."""
         token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or ""
         path = os.environ.get("HF_TOKEN_PATH") or os.path.join(_home(), "token")
         if not token.strip():
@@ -50,6 +53,7 @@ class HuggingFace:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def listing(self, repo: Repo) -> Listing:
+        """The commit of the revision first, then its tree, page by page."""
         api = f"{self.endpoint()}/api/{repo.kind}s/{repo.id}"
         about = self._json(f"{api}/revision/{quote(repo.revision or 'main', safe='')}")
         commit = about.get("sha") if isinstance(about, dict) else None
@@ -66,19 +70,23 @@ class HuggingFace:
         raise HubError("unreachable", f"more than {PAGES} pages", origin(api)[1])
 
     def address(self, listing: Listing, file: File) -> str:
+        """Files are asked for at the commit, so a branch that moves cannot mix two states."""
         place = "" if listing.repo.kind == "model" else "datasets/"
         path = quote(file.path)
         return f"{self.endpoint()}/{place}{listing.repo.id}/resolve/{listing.commit}/{path}"
 
     def home(self, repo: Repo) -> Path:
+        """`models--owner--name` in `HF_HUB_CACHE`."""
         return _cache() / f"{repo.kind}s--{repo.id.replace('/', '--')}"
 
     def place(self, listing: Listing, file: File) -> tuple[Path, Path]:
+        """Contents lie in `blobs`, linked by snapshots; without a hash, in the snapshot."""
         home = self.home(listing.repo)
         shown = home / "snapshots" / listing.commit / file.path
         return (home / "blobs" / file.content if file.content else shown), shown
 
     def remember(self, listing: Listing) -> None:
+        """The branch's ref names the commit."""
         ref = self.home(listing.repo) / "refs" / (listing.repo.revision or "main")
         if listing.repo.revision == listing.commit:
             return
@@ -88,6 +96,7 @@ class HuggingFace:
         os.replace(fresh, ref)
 
     def cached(self, repo: Repo) -> Iterator[tuple[str, Path]]:
+        """By the branch's ref, or by the commit itself."""
         home, revision = self.home(repo), repo.revision or "main"
         commit = revision
         try:
@@ -98,6 +107,7 @@ class HuggingFace:
             yield commit, home / "snapshots" / commit
 
     def create(self, repo: Repo, *, private: bool) -> None:
+        """409 says that it is there already."""
         owner, _, name = repo.id.partition("/")
         asked = {"name": name, "organization": owner, "type": repo.kind, "private": private}
         url = f"{self.endpoint()}/api/repos/create"
@@ -107,6 +117,7 @@ class HuggingFace:
                            origin(url)[1])  # fmt: skip
 
     def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+        """Git LFS's batch interface (git-lfs, docs/api/batch.md)."""
         place = "" if repo.kind == "model" else "datasets/"
         url = f"{self.endpoint()}/{place}{repo.id}.git/info/lfs/objects/batch"
         asked = {
@@ -127,6 +138,7 @@ class HuggingFace:
         }
 
     def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+        """One commit as lines of JSON: a header, then a line a file."""
         lines: list[dict[str, Any]] = [
             {"key": "header", "value": {"summary": message, "description": ""}}
         ]
@@ -146,6 +158,7 @@ class HuggingFace:
         return str(told.get("commitOid", ""))
 
     def page(self, repo: Repo) -> str:
+        """The address of the repository for a browser."""
         return f"{self.endpoint()}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
 
     def _json(self, url: str) -> object:

@@ -36,23 +36,27 @@ class ModelScope:
     title = "ModelScope"
 
     def endpoint(self) -> str:
+        """`MODELSCOPE_ENDPOINT` or `MODELSCOPE_DOMAIN`, with https where no scheme is written."""
         named = os.environ.get("MODELSCOPE_ENDPOINT") or os.environ.get("MODELSCOPE_DOMAIN") or ""
         named = named.strip().rstrip("/") or DEFAULT
         return named if "://" in named else f"https://{named}"
 
     def is_offline(self) -> bool:
+        """`MODELSCOPE_OFFLINE`, or Hugging Face's variable, which people set for both."""
         return any(
             os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
             for name in ("MODELSCOPE_OFFLINE", "HF_HUB_OFFLINE")
         )
 
     def headers(self) -> dict[str, str]:
+        """The token of `MODELSCOPE_API_TOKEN`, as header and, for older routes, as cookie."""
         token = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
         if not token:
             return {}
         return {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
 
     def listing(self, repo: Repo) -> Listing:
+        """A model folder by folder, a dataset page by page; the commit by git's own route."""
         revision = repo.revision or MAIN
         api = f"{self.endpoint()}/api/v1/{repo.kind}s/{repo.id}/repo"
         if repo.kind == "model":
@@ -64,14 +68,17 @@ class ModelScope:
         return Listing(repo, commit, files, named=revision)
 
     def address(self, listing: Listing, file: File) -> str:
+        """Files are asked for by revision: the interface takes no commit of a branch."""
         asked = urlencode({"Revision": listing.revision, "FilePath": file.path})
         repo = listing.repo
         return f"{self.endpoint()}/api/v1/{repo.kind}s/{repo.id}/repo?{asked}"
 
     def home(self, repo: Repo) -> Path:
+        """`models/owner--name` in `MODELSCOPE_CACHE`."""
         return _cache() / f"{repo.kind}s" / repo.id.replace("/", "--")
 
     def place(self, listing: Listing, file: File) -> tuple[Path, Path]:
+        """The snapshot is the store: this hub's client keeps no contents apart."""
         shown = self.home(listing.repo) / "snapshots" / listing.commit / file.path
         return shown, shown
 
@@ -84,6 +91,7 @@ class ModelScope:
         os.replace(fresh, path)
 
     def cached(self, repo: Repo) -> Iterator[tuple[str, Path]]:
+        """Snapshots of today's client, then the folders of earlier ones."""
         home, revision = self.home(repo), repo.revision or MAIN
         ref = home / ".suretune" / f"{revision.replace('/', '-')}.ref"
         names = [revision]
@@ -104,6 +112,7 @@ class ModelScope:
                     yield MAIN, folder
 
     def create(self, repo: Repo, *, private: bool) -> None:
+        """Visibility 1 is private, 5 public; a refusal is none where the repository is there."""
         owner, _, name = repo.id.partition("/")
         asked = {"Path": owner, "Name": name, "Visibility": 1 if private else 5}
         url = f"{self.endpoint()}/api/v1/{repo.kind}s"
@@ -116,6 +125,7 @@ class ModelScope:
         return status == 200
 
     def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+        """Git LFS's batch interface, inside an answer of this hub's own shape."""
         api = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}"
         objects = [{"oid": file.sha256, "size": file.size} for file in files]
         url = f"{api}/info/lfs/objects/batch"
@@ -129,6 +139,7 @@ class ModelScope:
         return found
 
     def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+        """One commit: each file an action, the large ones by their sha256."""
         actions = [
             {
                 "action": "create", "path": file.path, "size": file.size,
@@ -147,6 +158,7 @@ class ModelScope:
         return str((told.get("Data") or {}).get("oid", ""))
 
     def page(self, repo: Repo) -> str:
+        """The address of the repository for a browser."""
         return f"{self.endpoint()}/{repo.kind}s/{repo.id}"
 
     def _walk(

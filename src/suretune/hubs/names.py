@@ -49,6 +49,7 @@ class HubName:
     revision: str = ""
 
     def repo(self, kind: Kind, hub: str) -> Repo:
+        """The repository of this name on a hub."""
         return Repo(hub, kind, self.id, self.revision)
 
 

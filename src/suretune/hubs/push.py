@@ -32,10 +32,12 @@ class Local:
 
     @property
     def is_large(self) -> bool:
+        """Whether it goes to the store of contents before the commit."""
         return self.size >= SMALL or self.path.endswith(ALWAYS_LARGE)
 
     @property
     def base64(self) -> str:
+        """The whole content, as commits carry small files."""
         return base64.b64encode(self.file.read_bytes()).decode()
 
 

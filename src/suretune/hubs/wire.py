@@ -97,6 +97,7 @@ class Patience:
         self._sleep = sleep or time.sleep
 
     def progress(self) -> None:
+        """Something got on: all tries are there again."""
         self.left = TRIES
 
     def wait(self, error: HubError, after: str | None = None) -> None:

@@ -89,6 +89,7 @@ class Decoder:
 
     @property
     def device(self) -> torch.device:
+        """Where the base's weights are."""
         return self.stack.embedding.weight.device
 
     def _half_of_what_is_free(self) -> int:

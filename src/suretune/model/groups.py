@@ -48,14 +48,17 @@ class Group:
 
     @property
     def n(self) -> int:
+        """Width of the output, all members of the group together."""
         return len(self.weight)
 
     @property
     def k(self) -> int:
+        """Width of the input."""
         return self.weight.shape[1]
 
     @property
     def r(self) -> int:
+        """Rank, all members of the group together."""
         return len(self.a)
 
     def base(self, x: Tensor, residual: Tensor | None = None) -> Tensor:

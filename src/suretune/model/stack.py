@@ -68,6 +68,7 @@ class Stack:
 
     @property
     def groups(self) -> list[Group]:
+        """Every group of products, layer by layer: q/k/v, output, gate and up, down."""
         return [g for layer in self.layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
 
     @property

@@ -38,6 +38,7 @@ class States:
 
     @property
     def device(self) -> torch.device:
+        """Where the base's weights are."""
         return self.stack.embedding.weight.device
 
     def prepare(self, rows: Iterable[Sample]) -> None:

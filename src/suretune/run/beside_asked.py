@@ -49,9 +49,11 @@ class Asked:
 
     @property
     def text(self) -> str:
+        """The question as people read it."""
         return self.probe.question if self.probe else self.general.asked if self.general else ""
 
     def messages(self, system: str | None) -> tuple[Message, ...]:
+        """The conversation that is asked, under this system prompt."""
         if self.probe:
             return self.probe.messages(system)
         return with_system(self.general.messages, system) if self.general else ()
@@ -69,6 +71,7 @@ class Asked:
 
     @property
     def kind(self) -> str:
+        """A probe's kind, or a general question's category."""
         return self.probe.kind if self.probe else self.general.category if self.general else ""
 
 

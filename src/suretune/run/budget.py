@@ -34,6 +34,7 @@ class Clock:
 
     @property
     def left(self) -> float:
+        """Seconds until the end; negative once it is over."""
         return self.end - time.perf_counter()
 
 

@@ -55,9 +55,13 @@ from suretune.verify.report import html, markdown
 class Stages(Watcher, Protocol):
     """Somebody who is told which stage begins."""
 
-    def stage(self, name: str) -> None: ...
+    def stage(self, name: str) -> None:
+        """A stage begins, by its name."""
+        ...
 
-    def planned(self, updates: int) -> None: ...
+    def planned(self, updates: int) -> None:
+        """Training will make at most so many updates."""
+        ...
 
 
 def make_run(resolved: Resolved, journal: Journal) -> Path:

@@ -48,6 +48,7 @@ class Dose:
         return next((one for one in self.tried if one.dose == self.value), None)
 
     def line(self) -> dict[str, Any]:
+        """As JSON, for the report."""
         return asdict(self)
 
 

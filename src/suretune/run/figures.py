@@ -200,6 +200,7 @@ def _hashes(run: Path) -> dict[str, str]:
 
 
 def config_lines(checked: Checked) -> list[dict[str, Any]]:
+    """Every option with its value and where that came from."""
     return [
         {"name": name, "value": value, "origin": origin}
         for name, value, origin in checked.resolved.items()

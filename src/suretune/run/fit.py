@@ -57,9 +57,13 @@ SETTLED = 4  # evaluations without a better one after which a proven run stops
 class Watcher(Protocol):
     """Somebody who is shown the training as it goes."""
 
-    def step(self, record: StepRecord) -> None: ...
+    def step(self, record: StepRecord) -> None:
+        """An update was made."""
+        ...
 
-    def evaluated(self, found: Evaluation) -> None: ...
+    def evaluated(self, found: Evaluation) -> None:
+        """An evaluation was made."""
+        ...
 
 
 class Interrupted(Exception):
@@ -174,6 +178,7 @@ def _pass_plan_before(journal: Journal) -> PassPlan | None:
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:
+    """The training of a checked plan, ready for its first update or to be resumed."""
     held_out = [sample for row in checked.held_out for sample in row.samples]
     fingerprint = checked.base.fingerprint()
     dtype = DTYPES[checked.resolved.config.model.torch_dtype or "float32"]

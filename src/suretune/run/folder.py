@@ -80,6 +80,7 @@ def _value(spec: Option, node: Node) -> Any:
 
 
 def write_plan(path: Path, plan: Plan) -> None:
+    """The plan as JSON, without the samples: the ledger names their rows."""
     about = asdict(plan)
     about["updates"] = [
         {key: value for key, value in update.items() if key != "samples"}
@@ -89,6 +90,7 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def ledger_lines(entries: Sequence[Entry]) -> list[Mapping[str, Any]]:
+    """The ledger as JSON, in the order of files and rows."""
     ordered = sorted(entries, key=_place)
     return [entry.line() for entry in ordered]
 
@@ -142,6 +144,7 @@ def _plain(value: Any) -> Any:
 
 
 def versions() -> dict[str, str]:
+    """Versions of what decides how a run comes out."""
     names = ("torch", "transformers", "peft", "tokenizers", "safetensors")
     installed = {name: version(name) for name in names}
     return {"suretune": __version__, "python": platform.python_version(), **installed}

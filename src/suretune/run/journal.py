@@ -161,10 +161,12 @@ class Journal:
                 raise
 
     def look_at_all(self, facts: Iterable[Facts], *, stops: bool = True) -> None:
+        """Let the guards judge each of these facts; see `look`."""
         for item in facts:
             self.look(item, stops=stops)
 
     def ignored(self, finding: Finding) -> bool:
+        """Whether `--ignore` names this finding's code."""
         return finding.code in self.ignore
 
     def settle(self) -> None:
@@ -206,10 +208,12 @@ class Journal:
         rundir.write_jsonl(run / "findings.jsonl", (self.line(f) for f in self.findings))
 
     def event(self, name: str, **about: Any) -> None:
+        """A line in the run's `events.jsonl`; nothing where there is no run yet."""
         if self.run:
             rundir.append(self.run / "events.jsonl", {"event": name, **about})
 
     def line(self, finding: Finding) -> dict[str, Any]:
+        """A finding as JSON."""
         return {**asdict(finding), "ignored": self.ignored(finding)}
 
 

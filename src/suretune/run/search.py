@@ -19,9 +19,17 @@ Params = Mapping[str, str | int | float]
 class Suggests(Protocol):
     """The part of an Optuna trial that a dimension needs."""
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float: ...
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int: ...
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float:
+        """A number from `low` to `high`, both included; `log`: even in its logarithm."""
+        ...
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int:
+        """A whole number from `low` to `high`, both included."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str:
+        """One of the choices."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def settings(resolved: Resolved) -> list[dict[str, Any]]:
 
 
 def plan_summary(checked: Checked) -> dict[str, Any]:
+    """The plan's figures as JSON: rows, tokens, updates and the rate's course."""
     plan, asked = checked.plan, checked.resolved.config.schedule
     return {
         "updates": plan.schedule.total,

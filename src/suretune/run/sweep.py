@@ -77,9 +77,11 @@ class Trial:
 
     @property
     def score(self) -> float | None:
+        """The mean of its seeds' scores; None before all are judged."""
         return fmean(one.score for one in self.outcomes) if self.state == "judged" else None
 
     def line(self) -> dict[str, Any]:
+        """A trial as JSON."""
         return {
             "trial": self.number,
             "setting": dict(self.chosen),

@@ -38,6 +38,7 @@ class Outcome:
 
     @property
     def judged(self) -> bool:
+        """Whether the run came to a verdict."""
         return self.state in (SEALED, UNPROVEN, UNMEASURED)
 
     @property
@@ -55,6 +56,7 @@ class Outcome:
         return PROOF * (self.state == SEALED) + round(100 * passed) + 0.99 * kept + LEAST * few
 
     def line(self) -> dict[str, Any]:
+        """As JSON; without a score where nothing was judged."""
         return {**asdict(self), "score": round(self.score, 4) if self.judged else None}
 
 

@@ -62,6 +62,7 @@ class Answering:
 
     @property
     def usage(self) -> Usage:
+        """Tokens read and written so far."""
         return Usage(len(self.job.ask.prompt), self.answer.tokens)
 
     async def pieces(self) -> AsyncIterator[Piece | None]:

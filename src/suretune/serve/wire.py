@@ -39,6 +39,7 @@ class Connection(H11Protocol):
     _reader: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
+        """As uvicorn does; a connection too many is answered 503, or an idle one gives way."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # paused, and timed, while anything is unread
         if len(self.connections) > self.most and not self._another_gives_way():
@@ -56,12 +57,14 @@ class Connection(H11Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn does; no timer outlives its connection."""
         for timer in (self._header, self._reader):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """As uvicorn does; from the first byte of a head on, the head has its time."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -71,6 +74,7 @@ class Connection(H11Protocol):
             self._wait_for_header()
 
     def on_response_complete(self) -> None:
+        """As uvicorn does; a head that came with the last request has its time now."""
         super().on_response_complete()
         begun, _ = self.conn.trailing_data
         if begun and self.cycle.response_complete and self._header is None:
@@ -85,10 +89,12 @@ class Connection(H11Protocol):
             self._header = None
 
     def pause_writing(self) -> None:
+        """The reader is slow: it has its time, then the connection ends."""
         super().pause_writing()
         self._reader = self.loop.call_later(self.limits.reader_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """The reader goes on."""
         super().resume_writing()
         if self._reader is not None:
             self._reader.cancel()

@@ -23,10 +23,12 @@ NARROWEST, WIDEST = 40, 100  # columns between which plain text is wrapped
 
 
 def results() -> Console:
+    """The console of stdout, for what was asked for."""
     return _console(sys.stdout)
 
 
 def progress() -> Console:
+    """The console of stderr, for what happens on the way."""
     return _console(sys.stderr)
 
 
@@ -50,6 +52,7 @@ def put(to: Console, *things: RenderableType, wrap: bool = True) -> None:
 
 
 def safe(text: Any, style: str = "") -> Styled:
+    """A text in which nothing can act on the terminal."""
     return Styled(printable(text), style)
 
 

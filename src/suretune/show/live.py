@@ -31,6 +31,7 @@ class Progress:
         self.task = bars.TaskID(0)
 
     def start(self) -> None:
+        """Show the bar, on a terminal."""
         if self.bar:
             self.task = self.bar.add_task("", total=self.updates, loss="", rate="", speed="",
                                           left="")  # fmt: skip
@@ -61,6 +62,7 @@ class Progress:
         put(self.to, safe(text), wrap=False)
 
     def stop(self) -> None:
+        """Take the bar away."""
         if self.bar:
             self.bar.stop()
 

@@ -98,9 +98,11 @@ class Plain:
         self.tokens_per_pass = tokens_per_pass
 
     def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+        """Nothing is captured, so nothing is prepared."""
         return ""
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        """By autograd, pass by pass, summed in float64; see `Learner.backward`."""
         self.model.train()
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         for part, soft in parted(rows):
@@ -120,12 +122,15 @@ class Plain:
         return jeffreys(base, token_logits(self.model, batch))
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
+        """See `Learner.mean_loss`."""
         return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
 
     def apply(self) -> None:
+        """See `Learner.apply`."""
         self.adapters.step()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
+        """Fewer tokens a pass; see `Learner.shrink`."""
         self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
         _let_go(self.device)
         return how
@@ -135,15 +140,18 @@ class Plain:
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
+        """PEFT's own way to leave the adapter out; see `Learner.base`."""
         with self.model.disable_adapter():
             yield self.model
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:
+        """The model as it is; see `Learner.tuned`."""
         yield self.model
 
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
+        """Mean KL to the base over learned tokens, nats; see `Learner.drift`."""
         self.model.eval()
         total = 0.0
         for batch in passes(samples, self.tokens_per_pass, self.device):
@@ -232,6 +240,7 @@ class Fast:
         self.adapters.zero()
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        """Passes that fit a bucket are replayed as a graph; see `Learner.backward`."""
         parts = []
         for chosen in self._passes(rows):
             size = size_of(chosen)
@@ -284,6 +293,7 @@ class Fast:
         self.one(batch, 0.0, base)
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
+        """With smaller passes where memory runs out; see `Learner.mean_loss`."""
         budget = min(self.tokens_per_pass, EVAL_TOKENS)
         while True:
             try:
@@ -305,6 +315,7 @@ class Fast:
         return total / sum(sample.loss_weight for sample in samples)
 
     def apply(self) -> None:
+        """The optimizer's step, in one captured graph on CUDA; see `Learner.apply`."""
         self._apply()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
@@ -327,10 +338,12 @@ class Fast:
         _let_go(self.device)
 
     def restored(self) -> None:
+        """Casts of the weights are made anew; see `Learner.restored`."""
         self.stack.refresh()
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
+        """The base by the same decoder, adapters muted; see `Learner.base`."""
         with self.stack.muted(), self.tuned() as decoder:
             yield decoder
 
@@ -353,6 +366,7 @@ class Fast:
         return held
 
     def drift(self, samples: Sequence[Sample]) -> float:
+        """Mean KL to the base over learned tokens, nats; see `Learner.drift`."""
         total = 0.0
         for batch in passes(samples, min(self.tokens_per_pass, EVAL_TOKENS), self.device):
             total += float(fused.divergences(self.stack, batch, self.policy).sum())

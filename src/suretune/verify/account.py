@@ -28,6 +28,7 @@ DOSE = "dose"  # a stage that few runs have
 
 
 def account(report: Report) -> tuple[Section, ...]:
+    """The sections that say where every row and every second went."""
     return (
         _ledger(report),
         _plan(report),

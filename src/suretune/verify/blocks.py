@@ -25,6 +25,7 @@ Line = tuple[Piece | Drawing, ...]
 
 
 def line(*parts: str | Piece | Drawing) -> Line:
+    """A line of texts, pieces and drawings."""
     return tuple(Piece(part) if isinstance(part, str) else part for part in parts)
 
 

@@ -100,30 +100,37 @@ class Comparison:
 
     @property
     def asked(self) -> int:
+        """Held-out rows that were asked."""
         return len(self.rows)
 
     @property
     def judged(self) -> int:
+        """Rows whose answers can be compared with the reference."""
         return self.all.judged
 
     @property
     def unjudged(self) -> int:
+        """Rows whose answers are shown and not judged."""
         return self.asked - self.judged
 
     @property
     def right_before(self) -> int:
+        """Rows that the base has right."""
         return self.all.right_before
 
     @property
     def right_after(self) -> int:
+        """Rows that the tuned model has right."""
         return self.all.right_after
 
     @property
     def gained(self) -> int:
+        """Rows that only the tuned model has right."""
         return self.all.gained
 
     @property
     def lost(self) -> int:
+        """Rows that only the base has right."""
         return self.all.lost
 
     @property

@@ -70,6 +70,7 @@ def tokens(sql: str) -> list[Token]:
 
 
 def each_token(sql: str) -> Iterator[Token]:
+    """The tokens of an SQL text without comments, quotes taken off."""
     for match in TOKEN.finditer(sql):
         kind, text = str(match.lastgroup), match.group()
         if kind == "comment":
@@ -92,6 +93,7 @@ class Column:
 
     @property
     def key(self) -> str:
+        """The name as SQL compares it."""
         return self.name.casefold()
 
 

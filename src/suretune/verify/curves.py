@@ -40,6 +40,7 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
+        """Where a value stands on the page."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 

@@ -59,6 +59,7 @@ def _category(name: str) -> tuple[str, str]:
 
 
 def general_sections(report: Report) -> tuple[Section, ...]:
+    """What was kept and lost, in figures, by category, and in examples."""
     general = part(report, "general")
     title = words("What it kept and what it lost", "保住了什么，丢了什么")
     if not isinstance(general, Mapping):

@@ -61,6 +61,7 @@ class General:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def line(self) -> Mapping[str, Any]:
+        """As JSON, for the report."""
         return asdict(self)
 
 
@@ -93,10 +94,12 @@ class Judged:
 
     @property
     def lost(self) -> bool:
+        """Right before, wrong after, and no near tie."""
         return not self.tie and bool(self.right_before) and not self.right_after
 
     @property
     def gained(self) -> bool:
+        """Wrong before, right after, and no near tie."""
         return not self.tie and self.right_before is False and bool(self.right_after)
 
     def line(self) -> Mapping[str, Any]:

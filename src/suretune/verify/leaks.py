@@ -96,6 +96,7 @@ def phrases_of(answers: Sequence[str]) -> list[int]:
 
 
 def write_phrases(path: Path, phrases: Sequence[int]) -> None:
+    """Hashes of phrases as 64-bit integers, in the machine's own order of bytes."""
     path.write_bytes(array("Q", phrases).tobytes())
 
 

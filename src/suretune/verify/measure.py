@@ -30,10 +30,12 @@ class HeldRow:
         return "\n".join(message.content for message in self.messages)
 
     def line(self) -> Mapping[str, Any]:
+        """As JSON; `held_row` reads it."""
         return {**asdict(self), "messages": lines_of(self.messages)}
 
 
 def held_row(line: Mapping[str, Any]) -> HeldRow:
+    """A held-out row as `HeldRow.line` wrote it."""
     messages = messages_of(line["messages"])
     return HeldRow(line["row"], messages, line["reference"], line["tokens"])
 
@@ -67,6 +69,7 @@ class Answers:
     rows: Sequence[str] = ()
 
     def line(self) -> Mapping[str, Any]:
+        """As JSON, for the process that judges."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 

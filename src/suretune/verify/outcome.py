@@ -46,6 +46,7 @@ class Headline:
 
 
 def headline(report: Report) -> Headline:
+    """Verdict, reasons, remarks and figures of a report: what stands on top."""
     sign, word = p.verdict_word(report)
     return Headline(
         kind=str(report.get("verdict") or ""),
@@ -59,6 +60,7 @@ def headline(report: Report) -> Headline:
 
 
 def outcome(report: Report) -> tuple[Section, ...]:
+    """The sections that say what came of it, the most telling first."""
     return (
         _first(report),
         _answers(report),

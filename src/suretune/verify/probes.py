@@ -75,6 +75,7 @@ class Probe:
 
 
 def from_line(line: Mapping[str, Any]) -> Probe:
+    """A probe as JSON holds it."""
     lists = {key: tuple(line[key]) for key in ("must", "must_not")}
     return Probe(**{**line, **lists})
 

@@ -39,18 +39,22 @@ class Asked:
 
     @property
     def same(self) -> bool:
+        """Whether the answer is the sealed one."""
         return self.answer.strip() == self.sealed.strip()
 
     @property
     def telling(self) -> bool:
+        """Whether base and sealed answer differ: else this question tells nothing."""
         return self.base.strip() != self.sealed.strip()
 
     @property
     def as_base(self) -> bool:
+        """Whether the answer is the base's, where that tells it from the sealed one."""
         return self.telling and self.answer.strip() == self.base.strip()
 
     @property
     def as_template(self) -> bool:
+        """Whether the answer is the one under the template's default system prompt."""
         return self.template is not None and self.answer.strip() == self.template.strip()
 
     @property
@@ -63,6 +67,7 @@ class Asked:
 
     @property
     def said(self) -> str:
+        """Question and answer on one line."""
         return f"{self.probe.question} -> {self.answer[:SHOWN]}"
 
 
