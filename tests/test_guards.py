@@ -1295,9 +1295,8 @@ def test_a_hint_that_is_a_phrase_becomes_a_sentence() -> None:
     hint = Text("no row contains it", "没有一行含有它")
     found = GUARDS["C004"].judge(FlagFacts("no-effect", "--model_name", "x", hint=hint))
     assert found is not None
-    assert found.fix.en.endswith(" No row contains it.") and found.fix.zh.endswith(
-        "没有一行含有它。"
-    )
+    assert found.fix.en == "No row contains it. Leave `--model_name` out."
+    assert found.fix.zh == "没有一行含有它。请去掉 `--model_name`。"
 
 
 def test_one_must_pass_question_that_fails_is_enough() -> None:
@@ -1356,9 +1355,9 @@ def test_a_docstring_is_a_page_in_both_languages(guard: Guard) -> None:
     text = explain(guard.code) or ""
     english, chinese = text.split(f"\n{guard.code} {guard.name}：")
     assert english.startswith(f"{guard.code} {guard.name}: ") and not CHINESE.search(english)
-    for label in ("What it looks at: ", "Why it matters: ", "How to mend it: "):
+    for label in ("What it looks at: ", "Why it matters: ", "Fix: "):
         assert f"\n{label}" in english
-    for label in ("看什么：", "为什么重要：", "怎么改："):
+    for label in ("检查内容：", "影响：", "怎么改："):
         assert f"\n{label}" in chinese
     assert explain(guard.name) == text
 

@@ -176,7 +176,7 @@ def _row_in_text(line: str, origin: Origin) -> Fault:
 
 
 def _no_rows(path: Path, label: str) -> Fault:
-    hint = Text("The file holds no row at all.", "文件里一条数据也没有。")
+    hint = None
     if not path.stat().st_size:
         hint = Text(
             "The file is empty (0 bytes): whatever should have written it has not finished.",
@@ -194,11 +194,7 @@ def _given_up(label: str, line: int) -> Fault:
 
 
 def _marked(label: str) -> Fault:
-    hint = Text(
-        "The file begins with a byte order mark; it was skipped. Save as UTF-8 without BOM.",
-        "文件开头有字节顺序标记（BOM），已跳过。建议另存为不带 BOM 的 UTF-8。",
-    )
-    return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF", hint=hint)
+    return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF")
 
 
 def _unknown(path: Path, label: str) -> Fault:

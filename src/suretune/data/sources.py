@@ -201,14 +201,15 @@ def _missing(spec: str, base: str) -> Fault:
     elif not os.path.isdir(folder):
         hint = Text(f"The folder {folder} does not exist.", f"文件夹 {folder} 不存在。")
     elif near := _near(Path(folder), name):
+        case = name.lower() == near[0].lower()
         hint = Text(
-            f"In that folder there is {', '.join(near)}.",
-            f"该文件夹中有 {'、'.join(near)}。",
+            f"Did you mean {' or '.join(near)}?{' Case counts.' if case else ''}",
+            f"是不是 {' 或 '.join(near)}？{'注意区分大小写。' if case else ''}",
         )
     else:
         hint = Text(
-            "Nothing in that folder has a similar name. A hub dataset is written org/name.",
-            "该文件夹中没有名字相近的文件。平台上的数据集写作 组织/名称。",
+            "Nothing in that folder has a similar name.",
+            "该文件夹中没有名字相近的文件。",
         )
     return Fault("file-missing", Origin(spec, 0), found=path, hint=hint)
 

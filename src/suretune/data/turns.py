@@ -258,10 +258,4 @@ def _misplaced(role: str, before: str) -> Text | None:
 
 def empty(origin: Origin, field: str, content: str) -> Refused:
     """There is nothing to learn in this field."""
-    hint = Text(
-        "Blank text cannot be learned. Fill it in or remove the row.",
-        "空白内容学不到任何东西。请补上内容或删除这一行。",
-    )
-    return Refused(
-        Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
-    )
+    return Refused(Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"'))

@@ -4,13 +4,13 @@ What it looks at: the text of each answer, without the blanks around it.
 
 Why it matters: an empty answer teaches the model to stop before it has said anything.
 
-How to mend it: write the answer or delete the row.
+Fix: write the answer or delete the row.
 
 D009 empty-answer：这条数据没有可学的回答。
 
-看什么：去掉首尾空白后的回答文本。
+检查内容：去掉首尾空白后的回答文本。
 
-为什么重要：空回答会教模型什么都不说就结束。
+影响：空回答会教模型一句话不说就结束。
 
 怎么改：补上回答，或者删掉这条数据。
 """
@@ -21,11 +21,15 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D009",
     name="empty-answer",
+    title=Text("no answer to learn", "没有可学的回答"),
     stops=True,
     facts=Fault,
     check=for_fault("empty-answer"),
     what=Text("{where}: {field} holds no answer.", "{where}：{field}里没有回答。"),
-    why=Text("An empty answer teaches the model to say nothing.", "空回答会教模型什么也不说。"),
+    why=Text(
+        "An empty answer teaches the model to end without a word.",
+        "空回答会教模型一句话不说就结束。",
+    ),
     fix=Text(
         "{hint} Write the answer or delete the row, then look again with "
         "`suretune check --dataset {file}`.",

@@ -5,15 +5,14 @@ What it looks at: names of the form `owner/name` that are no local file.
 Why it matters: what a hub serves can change between two runs; a local file can be named,
 counted and sealed with the result.
 
-How to mend it: download it first and give the file:
-`modelscope download --dataset ID --local_dir data` or
+Fix: download it first and give the file: `modelscope download --dataset ID --local_dir data` or
 `hf download ID --repo-type dataset --local-dir data`.
 
-D022 hub-dataset：`--dataset` 写的是平台上的数据集，而 suretune 目前只读本地文件。
+D022 hub-dataset：`--dataset` 写的是 Hugging Face 或魔搭上的数据集，而 suretune 目前只读本地文件。
 
-看什么：形如 `owner/name`、又不是本地文件的名字。
+检查内容：形如 `owner/name`、又不是本地文件的名字。
 
-为什么重要：平台上的内容可能两次下载就不一样；本地文件可以点名、计数，并和结果一起封存。
+影响：网上的内容可能两次下载就不一样；本地文件可以逐条清点，并随验证记录一起保存。
 
 怎么改：先下载，再给出文件：`modelscope download --dataset ID --local_dir data` 或
 `hf download ID --repo-type dataset --local-dir data`。
@@ -41,12 +40,13 @@ def check(fault: Fault) -> Values | None:
 GUARD = Guard(
     code="D022",
     name="hub-dataset",
+    title=Text("data set has to be downloaded", "数据集要先下载"),
     stops=True,
     facts=Fault,
     check=check,
     what=Text(
         "{where} is a data set on a hub; hubs are not read yet.",
-        "{where} 是平台上的数据集，目前还不能直接读取。",
+        "{where} 是 Hugging Face 或魔搭上的数据集，目前还不能直接读取。",
     ),
     why=Text(
         "The rows have to lie on this machine before they can be counted and checked.",

@@ -1,4 +1,4 @@
-"""What a guard is: a code, a name, a fact it looks at, and three sentences in two languages."""
+"""What a guard is: code, name, title, the fact it looks at, three sentences in two languages."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from suretune.types import (
     ServedFacts,
     SetupFacts,
     Text,
+    heading,
 )
 
 Values = Mapping[str, object]
@@ -29,6 +30,7 @@ EMPTY = Text("", "")
 @dataclass(frozen=True, slots=True)
 class Guard:
     """`check` gets facts of type `facts` and returns the values for the texts, or None.
+    `title` says in a few words what `name` stands for.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
     language of the sentence around it. The key `where` is special: it becomes `Finding.where`.
@@ -36,6 +38,7 @@ class Guard:
 
     code: str
     name: str
+    title: Text
     stops: bool
     facts: type
     check: Callable[[Any], Values | None]
@@ -55,7 +58,12 @@ class Guard:
             filled(self.what, values),
             filled(self.why, values),
             filled(self.fix, values),
+            title=self.title,
         )
+
+    @property
+    def heading(self) -> Text:
+        return heading(self.code, self.name, self.title)
 
 
 def filled(text: Text, values: Values) -> Text:
@@ -141,7 +149,7 @@ def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | N
             "detail": facts.detail,
             "path": typed.path(facts.detail),
             "found": facts.found or Text("none", "无"),
-            "found_path": typed.path(facts.found or "RUN"),
+            "found_path": typed.path(word(facts.found) or "RUN"),
             "meant": meant(facts.nearest),
         }
 
@@ -214,6 +222,11 @@ def place(fault: Fault) -> str:
     """`file:line:column`, as far as they are known; line 0 is the file as a whole."""
     where = str(fault.origin) if fault.origin.line else fault.origin.file
     return f"{where}:{fault.column}" if fault.column else where
+
+
+def word(found: str | Text) -> str:
+    """A fact that is a name or a number, the same in both languages."""
+    return found.en if isinstance(found, Text) else found
 
 
 def field(name: str) -> Text:

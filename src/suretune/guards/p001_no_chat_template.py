@@ -7,16 +7,16 @@ model brings its own template.
 Why it matters: without a template there is no agreed way to write a conversation. Whatever was
 invented for training, no other program would send.
 
-How to mend it: leave `--chat_template` out where the model has a template. Else take the instruct
-version of the same model, whose tokenizer brings one, `--model Qwen2.5-7B-Instruct`; or give the
-template that goes with the model: `--chat_template FILE`.
+Fix: leave `--chat_template` out where the model has a template. Else take the instruct version of
+the same model, whose tokenizer brings one, `--model Qwen2.5-7B-Instruct`; or give the template
+that goes with the model: `--chat_template FILE`.
 
 P001 no-chat-template：模型没有对话模板，或者指定的模板文件不存在。
 
-看什么：分词器文件里的 `chat_template`，以及 `--chat_template` 指定的文件。别的工具里的模板名
+检查内容：分词器文件里的 `chat_template`，以及 `--chat_template` 指定的文件。别的工具里的模板名
 （`qwen`、`llama3`、`chatml`、`default`）不是文件：每个模型都自带模板。
 
-为什么重要：没有模板，一段对话该怎么写就没有约定。训练时临时拼的格式，别的程序都不会照着发。
+影响：没有模板，一段对话该怎么写就没有约定。训练时临时拼的格式，别的程序都不会照着发。
 
 怎么改：模型自带模板时，去掉 `--chat_template`。否则改用同一模型的 Instruct 版本，
 它的分词器自带模板：`--model Qwen2.5-7B-Instruct`；或者给出与模型配套的模板：
@@ -79,6 +79,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="P001",
     name="no-chat-template",
+    title=Text("model without a chat template", "没有对话模板"),
     stops=True,
     facts=SetupFacts,
     check=check,

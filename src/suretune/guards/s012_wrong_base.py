@@ -6,15 +6,15 @@ and that of the model given now.
 Why it matters: an adapter fits every model of the same shape and loads without a word. On another
 base its changes mean nothing.
 
-How to mend it: give the base that the message names: `--model PATH`.
+Fix: give the base that the message names: `--model PATH`.
 
-S012 wrong-base：适配器是在另一个基座上训练的。
+S012 wrong-base：适配器不是在这个原模型上训练的。
 
-看什么：与适配器一起保存的基座指纹，和现在给出的模型的指纹。
+检查内容：与适配器一起保存的原模型指纹，和现在给出的模型的指纹。
 
-为什么重要：只要形状相同，适配器就能加载，不会有任何提示；可是换了基座，它的改动就没有意义。
+影响：只要形状相同，适配器就能加载，不会有任何提示；可是换了原模型，它的改动就没有意义。
 
-怎么改：改用提示里给出的基座：`--model PATH`。
+怎么改：改用提示里给出的原模型：`--model PATH`。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -23,6 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S012",
     name="wrong-base",
+    title=Text("adapter of another base", "适配器的原模型不符"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("wrong-base", "--model"),
@@ -32,7 +33,7 @@ GUARD = Guard(
     ),
     why=Text(
         "On another base its changes mean nothing, although it loads.",
-        "换了基座也能加载，但它的改动没有意义。",
+        "换了原模型也能加载，但它的改动没有意义。",
     ),
     fix=Text("`--model {found}`", "`--model {found}`"),
 )

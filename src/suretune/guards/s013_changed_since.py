@@ -6,14 +6,13 @@ setting, as stored in the run folder.
 Why it matters: the second half would continue another run than the first half began, and
 the result could not be repeated.
 
-How to mend it: undo the changes that the message lists, or begin a new
-run in another `--output_dir`.
+Fix: undo the changes that the message lists, or begin a new run in another `--output_dir`.
 
 S013 changed-since：训练中断之后，数据或配置变了。
 
-看什么：运行文件夹里记下的数据、基座和各项设置的指纹。
+检查内容：运行文件夹里记下的数据、原模型和各项设置的指纹。
 
-为什么重要：前后两半就不是同一次训练，结果也无法重现。
+影响：中断前后就不是同一次训练，结果也无法重现。
 
 怎么改：撤销提示里列出的改动，或者换一个 `--output_dir` 重新开始。
 """
@@ -30,6 +29,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S013",
     name="changed-since",
+    title=Text("data or settings changed", "数据或设置变了"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -39,7 +39,7 @@ GUARD = Guard(
     ),
     why=Text(
         "The two halves would belong to different runs, and the result could not be repeated.",
-        "前后两半不是同一次训练，结果无法重现。",
+        "中断前后就不是同一次训练，结果也无法重现。",
     ),
     fix=Text(
         "Undo the change and call `suretune resume {run}` again, or begin "

@@ -22,14 +22,14 @@ COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]
 
 
 def findings(found: Sequence[Finding], to: Console | None = None) -> None:
-    """Each finding: code and name, where, then what, why and what to do."""
+    """Each finding: code and title, where, then what, why and what to do."""
     to = to or results()
     labels = words("what", "现象"), words("why", "原因"), words("fix", "办法")
     for finding in found:
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
         state = words("stops the run", "停止运行") if stops else p.fate(finding.fate)
-        head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
+        head = Styled().append_text(safe(f"{sign} {say(finding.heading)}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from suretune import phrases as p
+from suretune.guards import heading_of
 from suretune.phrases import Report, part, several, words
+from suretune.words import say
 
 
 def net_loss(report: Report) -> str:
@@ -37,10 +39,10 @@ def remarks(report: Report) -> list[str]:
 
 
 def causes(report: Report) -> list[tuple[str, str, str]]:
-    """(code and name, what happened, what to do) of each reason; empty where nothing is known."""
+    """(code and title, what happened, what to do) of each reason; empty where nothing is known."""
     found = {str(f.get("code")): f for f in several(report, "findings") if isinstance(f, Mapping)}
     return [
-        (str(reason), p.told(part(about, "what")), p.told(part(about, "fix")))
+        (say(heading_of(str(reason))), p.told(part(about, "what")), p.told(part(about, "fix")))
         for reason in several(report, "reasons")
         for about in [found.get(str(reason).partition(" ")[0])]
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suretune import phrases as p
+from suretune.guards import heading_of
 from suretune.phrases import Report, part, several, words
 from suretune.verify.blocks import (
     Block,
@@ -19,6 +20,7 @@ from suretune.verify.blocks import (
     Table,
     line,
 )
+from suretune.words import say
 
 SHOWN = 50  # rows of the ledger that a report lists itself
 DOSE = "dose"  # a stage that few runs have
@@ -211,7 +213,7 @@ def _findings(report: Report) -> Section:
         style = "bad" if found.get("stops") else ""
         if found.get("ignored"):
             state, style = words("ignored on request", "按要求忽略"), "strong"
-        name = f"{found.get('code') or ''} {found.get('name') or ''}"
+        name = say(heading_of(f"{found.get('code') or ''} {found.get('name') or ''}"))
         where = str(found.get("where") or "")
         about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
                  Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip

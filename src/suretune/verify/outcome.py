@@ -40,7 +40,7 @@ class Headline:
     sign: str
     word: str
     sentence: str
-    reasons: tuple[tuple[str, str, str], ...]  # code and name, what happened, what to do
+    reasons: tuple[tuple[str, str, str], ...]  # code and title, what happened, what to do
     remarks: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
 
