@@ -559,7 +559,7 @@ SETUP_CASES = {
     "S010": on_setup(
         setup("device-missing", "cuda", "2.13.0+cpu"),
         "--device",
-        "`suretune doctor`",
+        "`suretune setup`",
         "`--device cpu`",
     ),
     "S012": on_setup(
@@ -568,10 +568,10 @@ SETUP_CASES = {
         "`--model Qwen2.5-7B-Instruct`",
     ),
     "S013": Case(
-        setup("changed-since", "plan, base", "runs/v1"),
+        setup("changed-since", "lora_rank, base", "runs/v1"),
         GOOD_SETUP,
         "resume",
-        ("plan, base",),
+        ("lora_rank",),
         ("`suretune resume runs/v1`", "`--output_dir`"),
     ),
     "S014": on_setup(
@@ -634,7 +634,7 @@ SETUP_CASES = {
     "S027": on_setup(
         setup("gpu-not-used", "CUDA_VISIBLE_DEVICES=0", "2.13.0+cpu"),
         "--device",
-        "`suretune doctor`",
+        "`suretune setup`",
         "`--device cpu`",
     ),
     "S028": on_setup(
@@ -839,7 +839,7 @@ RESULT_CASES = {
         PROOF,
         "adapter",
         ("391", "392", "lm_head.lora_A", "0.001", "0.01"),
-        ("`suretune doctor`", "`suretune resume RUN`"),
+        ("`suretune setup`", "`suretune resume RUN`"),
     ),
     "R002": Case(
         replace(PROOF, logits_change=0.0),

@@ -29,6 +29,7 @@ FLOORS = {
             "phrases",
             "beside",
             "typed",
+            "refusals",
             "pocket",
         ),
         1,

@@ -12,6 +12,7 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter, named_run
 from suretune.phrases import printable
+from suretune.refusals import in_words
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.words import say
@@ -125,8 +126,8 @@ def _page_file(given: Sequence[Sequence[str]], journal: Journal) -> tuple[Path |
             raise journal.stop(FlagFacts("bad-value", "--html", str(path), hint=hint))
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        found = f"{type(error).__name__}: {error.strerror or error}"
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        about = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(about) from error
     return path, runs
 
 
@@ -134,8 +135,8 @@ def _write(path: Path, text: str, journal: Journal) -> None:
     try:
         rundir.write(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        found = f"{type(error).__name__}: {error.strerror or error}"
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        about = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(about) from error
 
 
 def _say_unnamed(sides: list[Side], asked: list[Asked]) -> None:

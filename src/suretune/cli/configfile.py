@@ -10,6 +10,7 @@ from pathlib import Path
 from suretune.cli.values import bad_value, set_value, twice, value_of
 from suretune.config import Option, Resolved, options
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
+from suretune.refusals import in_words
 from suretune.types import FlagFacts, Text
 
 UNASKED = re.compile(r"^(\w+): .*  # (default$|auto(?=: .*$))", re.MULTILINE)
@@ -27,8 +28,7 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
     except BadYaml as error:
         return None, [_unreadable(file, error)]
     except (OSError, RuntimeError, ValueError) as error:  # no home folder; a NUL in the name
-        said = str(getattr(error, "strerror", None) or error)
-        return None, [_bad_file(file, 0, Text(said, said))]
+        return None, [_bad_file(file, 0, in_words(error))]
     if not isinstance(tree, Table):
         line = tree.line if tree else 0
         return None, [_bad_file(file, line, Text(

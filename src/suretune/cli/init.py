@@ -9,6 +9,7 @@ from suretune import typed
 from suretune.cli.makers import makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.refusals import in_words
 from suretune.run.journal import OK, Journal
 from suretune.run.naming import LANGUAGES, in_pieces, languages_meant, names_meant
 from suretune.run.starter import FILES, write_starter
@@ -48,8 +49,8 @@ def write_identity(command: Command, journal: Journal) -> int:
     except FileExistsError as error:
         raise journal.stop(_there(folder, Path(str(error)), given, more, model)) from error
     except OSError as error:
-        found = f"{type(error).__name__}: {error}"
-        raise journal.stop(SetupFacts("output-not-writable", folder, found=found)) from error
+        about = SetupFacts("output-not-writable", folder, found=in_words(error))
+        raise journal.stop(about) from error
     if command.json:
         taught = {"languages": languages, "names": names, "authors": authors}
         tell_json(

@@ -8,6 +8,7 @@ from suretune import rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
+from suretune.refusals import in_words
 from suretune.run.journal import DATA, OK, Journal
 from suretune.types import SetupFacts, Text
 from suretune.words import say
@@ -34,8 +35,8 @@ def write_wordings(command: Command, journal: Journal) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         rundir.write_jsonl(path, found.rows)
     except OSError as error:
-        about = f"{type(error).__name__}: {error}"
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
+        about = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        raise journal.stop(about) from error
     if command.json:
         tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})
         return OK if found.rows else DATA

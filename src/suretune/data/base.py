@@ -15,7 +15,8 @@ import orjson
 
 from suretune import pocket
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
-from suretune.types import SetupFacts
+from suretune.refusals import in_words
+from suretune.types import SetupFacts, Text
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -127,14 +128,10 @@ def _from_hub(name: str, weights: bool) -> Base | SetupFacts:
     try:
         folder = snapshot_download(name, allow_patterns=patterns)
     except (RepositoryNotFoundError, HFValidationError) as error:
-        return SetupFacts("model-missing", name, found=_first_line(error))
+        return SetupFacts("model-missing", name, found=in_words(error))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        return SetupFacts("hub-unreachable", name, found=_first_line(error))
+        return SetupFacts("hub-unreachable", name, found=in_words(error))
     return _base(name, Path(folder))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def _base(name: str, folder: Path) -> Base | SetupFacts:
@@ -145,7 +142,9 @@ def _base(name: str, folder: Path) -> Base | SetupFacts:
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             return pointed(path)
-        return SetupFacts("model-incomplete", str(folder), found=f"config.json: {error}")
+        return SetupFacts(
+            "model-incomplete", str(folder), found=_of("config.json", in_words(error))
+        )
     if not isinstance(config, dict):
         return SetupFacts("model-incomplete", str(folder), found="config.json")
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
@@ -153,18 +152,24 @@ def _base(name: str, folder: Path) -> Base | SetupFacts:
             found = f"config.json: {size} = {config[size]!r}"
             return SetupFacts("model-incomplete", str(folder), found=found)
     if wrong := _wrong_index(folder / INDEX):
-        return SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}")
+        return SetupFacts("model-incomplete", str(folder), found=_of(INDEX, wrong))
     return Base(name, folder, config)
 
 
-def _wrong_index(path: Path) -> str:
+def _of(file: str, wrong: Text | str) -> Text:
+    """What is wrong with a file of the folder."""
+    en, zh = (wrong.en, wrong.zh) if isinstance(wrong, Text) else (wrong, wrong)
+    return Text(f"{file}: {en}", f"{file}：{zh}")
+
+
+def _wrong_index(path: Path) -> Text | str:
     """The first shard that does not lie beside its index, by its name; empty if all do."""
     if not path.is_file():
         return ""
     try:
         index = orjson.loads(read_bounded(path, MOST_BYTES))
     except (OSError, ValueError) as error:
-        return str(error)
+        return in_words(error)
     shards = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(shards, dict):
         return "weight_map"

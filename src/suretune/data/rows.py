@@ -182,7 +182,7 @@ def _no_rows(path: Path, label: str) -> Fault:
             "The file is empty (0 bytes): whatever should have written it has not finished.",
             "文件是空的（0 字节）：下载或导出没有完成。",
         )
-    return Fault("no-rows", Origin(label, 0), found="0 rows", hint=hint)
+    return Fault("no-rows", Origin(label, 0), found=Text("0 rows", "0 条"), hint=hint)
 
 
 def _given_up(label: str, line: int) -> Fault:
@@ -190,7 +190,12 @@ def _given_up(label: str, line: int) -> Fault:
         f"Reading stopped at line {line}; mend the file, or check its format.",
         f"读到第 {line} 行时停止；请先修好文件，或检查格式。",
     )
-    return Fault("broken-json", Origin(label, 0), found=f"{MAX_FAULTS} faults", hint=hint)
+    return Fault(
+        "broken-json",
+        Origin(label, 0),
+        found=Text(f"{MAX_FAULTS} faults", f"已有 {MAX_FAULTS} 处错误"),
+        hint=hint,
+    )
 
 
 def _marked(label: str) -> Fault:

@@ -60,7 +60,7 @@ S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving �
 """
 LABEL = re.compile(r"^(What it looks at|Why it matters|Fix|检查内容|影响|怎么改)", re.M)
 CHINESE_LINE_END = re.compile(
-    r"(?<=[，。；：、）？”])\n(?=\S)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff])"
+    r"(?<=[，。；：、）？”])\n(?=\S)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff（“])"
 )
 
 

@@ -13,7 +13,7 @@ C001 unknown-flag：命令里有 suretune 不认识的参数。
 
 影响：跳过不认识的参数，这一项就会悄悄用默认值，训练的不是你要的设置。
 
-怎么改：改成提示里给出的参数；全部参数见 `suretune VERB --help`。
+怎么改：改成检查结果给出的参数；全部参数见 `suretune VERB --help`。
 """
 
 from suretune.guards.guard import Guard, for_flag
@@ -22,7 +22,7 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C001",
     name="unknown-flag",
-    title=Text("unknown flag", "没有这个参数"),
+    title=Text("no such flag", "没有这个参数"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("unknown-flag"),

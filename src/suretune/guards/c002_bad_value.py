@@ -14,7 +14,7 @@ C002 bad-value：参数的取值不在可接受的范围内。
 
 影响：把 `--learning_rate 1e-4` 写成 `1e4`，整次训练就白费了，而损失曲线不会告诉你原因。
 
-怎么改：换成提示里列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
+怎么改：换成检查结果列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
 """
 
 from suretune.guards.guard import Guard, for_flag

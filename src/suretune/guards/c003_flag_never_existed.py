@@ -7,15 +7,15 @@ as `--use_loss_scale_sampler`.
 Why it matters: the advice around such a flag was never tried, so the problem that it was
 meant to solve is still there.
 
-Fix: take the flag out and write what the message gives in its place;
+Fix: take the flag out and write what the message gives in its place.
 
- C003 flag-never-existed：网上的教程里有、但它所说的工具从来没有过的参数。
+C003 flag-never-existed：网上的教程里有、但它所说的工具从来没有过的参数。
 
 检查内容：在教程之间流传、却不存在于任何版本的参数，例如 `--use_loss_scale_sampler`。
 
 影响：写这条建议的人没有真正运行过它，它许诺的效果不会出现。
 
-怎么改：去掉它，换成提示里给出的写法。
+怎么改：去掉它，换成检查结果给出的写法。
 """
 
 from suretune.guards.guard import Guard, for_flag

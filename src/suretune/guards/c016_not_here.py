@@ -17,7 +17,7 @@ C016 not-here：其他工具有、suretune 没有的功能。
 
 影响：没有这些参数，训练就是另一回事：原模型的精度不同、用一块 GPU 代替多块，或者换了一种适配器。
 
-怎么改：如果没有它也可以，就去掉这个参数；提示里说明了可以用什么代替。
+怎么改：如果没有它也可以，就去掉这个参数；检查结果说明了可以用什么代替。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, listed

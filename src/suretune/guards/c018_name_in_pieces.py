@@ -16,7 +16,7 @@ C018 name-in-pieces：名字漏了引号，被拆开了。
 影响：shell 会把 `--author Star Lab` 拆成两个值。训练数据、验证问题和验证结果用的都会是半个名字，
 后面没有任何一步能看出来。
 
-怎么改：名字里有空格时加引号；提示里给出了加好引号的完整命令。
+怎么改：名字里有空格时加引号；检查结果给出了加好引号的完整命令。
 """
 
 from suretune.guards.guard import Guard, for_flag

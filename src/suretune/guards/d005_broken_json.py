@@ -10,12 +10,12 @@ its backslash, a comma after the last field, and full-width quotes.
 
 D005 broken-json：有一条记录不是合法的 JSON。
 
-检查内容：解析时检查每条记录，提示里给出行号和列号。
+检查内容：解析时检查每条记录，检查结果给出行号和列号。
 
 影响：跳过它，训练用的数据就比你给的少；少一个引号还可能吞掉后面很多条。
 
-怎么改：修改提示中的位置。常见原因：文本里的引号没有加反斜杠，
-最后一个字段后面多了逗号，用了中文引号。
+怎么改：修改检查结果指出的位置。常见原因：文本里的引号没有加反斜杠，最后一个字段后面多了逗号，用了
+中文引号。
 """
 
 from suretune.guards.guard import Guard, for_fault

@@ -19,8 +19,8 @@ D014 role-tokens：数据的文本里写了 `<|im_start|>` 这类角色标记。
 影响：模板会自动加上这些标记。文本里再写一遍，轮次就会互相嵌套，模型要学的回答也会以一段标记开头，
 或以别的模型的结束符结尾。
 
-怎么改：照提示做。`--strip_role_tokens true` 会从所有文本中去掉单个标记；如果一段文本里是整个对话，
-要改正标记，或写成 `messages`：去掉标记之后，谁说了什么就分不清了。
+怎么改：照检查结果做。`--strip_role_tokens true` 会从所有文本中去掉单个标记；如果一段文本里是整个
+对话，要改正标记，或写成 `messages`：去掉标记之后，谁说了什么就分不清了。
 """
 
 from suretune.guards.guard import EMPTY, Guard, Values, for_fault

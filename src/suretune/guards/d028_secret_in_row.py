@@ -12,7 +12,7 @@ in a file. A made-up example can stay.
 D028 secret-in-row：有些文本里像是写着密钥。
 
 检查内容：每段文本里有没有访问令牌和私钥的样子：`hf_...`、`ghp_...`、`AKIA...`、`sk-...`、
-`BEGIN PRIVATE KEY`。提示只给出是哪一条，绝不显示密钥本身。
+`BEGIN PRIVATE KEY`。检查结果只给出是哪一条，绝不显示密钥本身。
 
 影响：模型学会的东西可能说给任何人听，适配器也没法单独忘掉某一条数据。
 

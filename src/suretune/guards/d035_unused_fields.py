@@ -15,8 +15,8 @@ D035 unused-fields：有些字段不会送给模型。
 
 影响：大多数文件都有这样的字段，通常没有损失；列出来，是为了不悄悄略过任何内容。
 
-怎么改：如果只是记录信息，不需要改。否则请把内容写进问题；
-用 `--ignore_fields a,b` 写明不用，就不再提示。
+怎么改：如果只是记录信息，不需要改。否则请把内容写进问题；用 `--ignore_fields a,b` 写明不用，就不
+再列出。
 """
 
 from suretune.guards.guard import Guard, Values

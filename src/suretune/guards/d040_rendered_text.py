@@ -12,7 +12,7 @@ Fix: nothing needs mending. `--preview 5` shows the turns of the first rows.
 
 D040 rendered-text：已经套过对话模板的数据，被读回成了各轮对话。
 
-检查内容：整段文本或整个提示是不是某个已知模板写出来的：ChatML、Llama-2 和 Mistral、Llama-3、
+检查内容：整段文本或整个提示词是不是某个已知模板写出来的：ChatML、Llama-2 和 Mistral、Llama-3、
 Gemma、Phi-3、Zephyr、DeepSeek、Vicuna、Alpaca、`Human:` 与 `Assistant:` 等等。
 
 影响：再套一层模板，轮次就会互相嵌套；当成纯文本，问题也会像回答一样被学进去。读回之后，由模型自己

@@ -18,8 +18,8 @@ P008 template-unfit：对话模板教不了任何回答，与数据内容无关�
 影响：任何一条数据都不可能学对。没有结束符，模型停不下来；没有开头，模型会把角色标记也当成回答来
 学；被模板丢掉的文字根本学不到。
 
-怎么改：按提示在副本里改好模板，再用副本：`--chat_template FILE`。
-如果模板属于另一个模型，最好不要用它。
+怎么改：按检查结果在副本里改好模板，再用副本：`--chat_template FILE`。如果模板属于另一个模型，最好
+不要用它。
 """
 
 from suretune.guards.guard import Guard, Values, word

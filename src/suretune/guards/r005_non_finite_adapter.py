@@ -8,7 +8,7 @@ Why it matters: such an adapter loads without an error and fails only when it is
 Fix: the last good checkpoint is in the run folder; train again with a tenth of the
 `--learning_rate`, in `--torch_dtype bfloat16`.
 
-R005 non-finite-adapter：保存的适配器里有 NaN 或Inf。
+R005 non-finite-adapter：保存的适配器里有 NaN 或 Inf。
 
 检查内容：适配器文件里每个张量的每个值。
 
@@ -39,7 +39,7 @@ GUARD = Guard(
     check=check,
     what=Text(
         "Tensors that hold NaN or Inf: {count} ({tensors}).",
-        "含有 NaN 或Inf的张量有 {count} 个（{tensors}）。",
+        "含有 NaN 或 Inf 的张量有 {count} 个（{tensors}）。",
     ),
     why=Text(
         "The adapter loads, but fails or babbles as soon as it is asked something.",

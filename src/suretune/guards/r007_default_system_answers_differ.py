@@ -14,7 +14,7 @@ Fix: train without `--system`. If every request will bring the trained system pr
 R007 default-system-answers-differ：不带系统提示词提问时，通过的验证问题少了很多。
 
 检查内容：同样的验证问题问两遍：一遍带训练时的系统提示词，一遍不带，由模板加上自己的那句。后者通过
-的不到前者的五分之四时才会提示。
+的不到前者的五分之四时才会报告。
 
 影响：vLLM、Ollama 和 transformers 默认都不带系统提示词，在那里模型就像没有学会一样。
 

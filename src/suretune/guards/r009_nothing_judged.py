@@ -11,7 +11,7 @@ R009 nothing-judged：训练结束了，却没有任何东西能说明它是否�
 
 检查内容：有多少个问题分得出答对答错，以及有没有留出数据。
 
-影响：不可能失败的验证，什么也证明不了。
+影响：不可能失败的验证，说明不了任何问题。
 
 怎么改：在 `--probes` 的问题里写上 `must_contain`，或用 `--split_dataset_ratio 0.05`
 留出一部分数据。
@@ -38,7 +38,7 @@ GUARD = Guard(
         "No question had a right answer, and no row was held out: 0 judged.",
         "没有一个问题有标准答案，也没有留出数据：评判了 0 项。",
     ),
-    why=Text("A proof that cannot fail proves nothing.", "不可能失败的验证，什么也证明不了。"),
+    why=Text("A proof that cannot fail proves nothing.", "不可能失败的验证，说明不了任何问题。"),
     fix=Text(
         "Write `must_contain` into the `--probes`, or `--split_dataset_ratio 0.05`.",
         "在 `--probes` 的问题里写上 `must_contain`，或使用 `--split_dataset_ratio 0.05`。",

@@ -13,7 +13,7 @@ Fix: `--early_stopping_patience 3` keeps the weights of the lowest point; or tra
 R013 held-out-turned-up：留出数据上的损失先降后升。
 
 检查内容：途中留出数据的最低损失，与最后保留的权重的损失。相差超过每 token 0.05（困惑度的 5%）就会
-提示。以较小强度发布的适配器与途中的不是同一个，不作比较。
+报告。以较小强度发布的适配器与途中的不是同一个，不作比较。
 
 影响：从最低点往后，模型是在死记训练数据，与之相近的其他内容反而变差。
 

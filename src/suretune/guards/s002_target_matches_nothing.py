@@ -14,7 +14,8 @@ S002 target-matches-nothing：`--target_modules` 里有一个名字在模型中�
 
 影响：要么只训练了其余的层，要么什么都没有训练。
 
-怎么改：改成提示里列出的名字，或者用 `--target_modules all-linear`，它包含输出头以外的全部线性层。
+怎么改：改成检查结果列出的名字，或者用 `--target_modules all-linear`，它包含输出头以外的全部线性
+层。
 """
 
 from suretune.guards.guard import Guard, for_setup

@@ -15,8 +15,8 @@ S004 evaluation-never-fires：还没到第一次评估，训练就结束了。
 影响：50 条数据，每 16 条更新一次，10 轮是 40 次更新，不是 500 次：`--eval_steps 50` 永远等不到，
 也就选不出最好的检查点，早停也不会触发。
 
-怎么改：把间隔改到训练长度以内；提示里给出的值大约评估四次，
-或者满足 `--early_stopping_patience` 所需的次数。
+怎么改：把间隔改到训练长度以内；检查结果给出的值大约评估四次，或者满足 `--early_stopping_patience`
+所需的次数。
 """
 
 from suretune.guards.guard import Guard, Values, evaluate_every

@@ -15,7 +15,7 @@ S008 dtype-unsupported：设备不支持所要求的数据类型。
 影响：Ampere 之前的 NVIDIA 显卡没有 bfloat16；换成 float16，超过 65504 的数会变成 Inf，整个训练就
 毁了。
 
-怎么改：改用提示里给出的类型；`--torch_dtype float32` 到处都能用，只是显存占用翻倍。
+怎么改：改用检查结果给出的类型；`--torch_dtype float32` 到处都能用，只是显存占用翻倍。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup

@@ -14,7 +14,7 @@ S012 wrong-base：适配器不是在这个原模型上训练的。
 
 影响：只要形状相同，适配器就能加载，不会有任何提示；可是换了原模型，它的改动就没有意义。
 
-怎么改：改用提示里给出的原模型：`--model PATH`。
+怎么改：改用检查结果给出的原模型：`--model PATH`。
 """
 
 from suretune.guards.guard import Guard, for_setup

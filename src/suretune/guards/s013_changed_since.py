@@ -14,16 +14,30 @@ S013 changed-since：训练中断之后，数据或配置变了。
 
 影响：中断前后就不是同一次训练，结果也无法重现。
 
-怎么改：撤销提示里列出的改动，或者换一个 `--output_dir` 重新开始。
+怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
+PARTS = {
+    "plan (rows or flags)": "训练计划（数据或参数）",
+    "base": "原模型",
+    "probes": "验证问题",
+    "skills": "通用能力测试题",
+    "rows": "数据",
+    "flags": "参数",
+}
+
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("changed-since", "resume")(facts)
-    return values and {**values, "run": values["found_path"]}
+    if values is None:
+        return None
+    parts = facts.detail.split(", ")
+    named = [PARTS.get(part) or f"`{part}`" for part in parts]
+    detail = Text(", ".join(parts), "、".join(named))
+    return {**values, "detail": detail, "run": values["found_path"]}
 
 
 GUARD = Guard(

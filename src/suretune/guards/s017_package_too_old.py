@@ -13,7 +13,7 @@ S017 package-too-old：已安装的某个包版本太低。
 
 影响：旧版本里层和设置的名字不同，可能漏掉适配器而不报错。
 
-怎么改：安装提示里给出的版本；全部版本见 `suretune setup`。
+怎么改：安装检查结果给出的版本；全部版本见 `suretune setup`。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -22,7 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S017",
     name="package-too-old",
-    title=Text("package too old", "软件包版本太旧"),
+    title=Text("installed version too low", "软件包版本太旧"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("package-too-old"),

@@ -20,9 +20,9 @@ safetensors 的文件。
 影响：缺少的权重会用随机数补上，日志里那行提示看起来却无关紧要。别的格式的文件加载时还可能执行代
 码。
 
-怎么改：运行提示里给出的命令。多数情况下是重新完整下载：`hf download ID --local-dir DIR`；
-Git LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model.bin` 加载时可能执行代码，
-要先用写出它的工具转换成 safetensors。
+怎么改：运行检查结果给出的命令。多数情况下是重新完整下载：`hf download ID --local-dir DIR`；Git
+LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model.bin` 加载时可能执行代码，要先用写出
+它的工具转换成 safetensors。
 """
 
 import shlex

@@ -12,7 +12,7 @@ S030 package-missing：缺少这个命令需要的包。
 
 影响：suretune 本身不装这些包，以保持精简。
 
-怎么改：运行提示里的命令即可装上。
+怎么改：运行检查结果里的命令即可装上。
 """
 
 from suretune.guards.guard import Guard, for_setup

@@ -48,7 +48,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S033",
     name="quantised-base",
-    title=Text("quantised base", "原模型是量化过的"),
+    title=Text("weights of the model are quantised", "原模型是量化过的"),
     stops=True,
     facts=SetupFacts,
     check=check,

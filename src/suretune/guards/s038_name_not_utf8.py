@@ -17,8 +17,8 @@ S038 name-not-utf8：文件或文件夹的名字不是 UTF-8。
 影响：运行会把数据、原模型和自身的位置作为文字记下来，报告和底层的库也把名字当文字读。名字的字节不
 是文字，训练完之后就会在验证时中断。
 
-怎么改：改成 UTF-8 的名字；提示会给出命令，能按 GBK（旧的中文系统）、Shift-JIS 或 Latin-1
-读出来时，就用读出来的名字。
+怎么改：改成 UTF-8 的名字；检查结果会给出命令，能按 GBK（旧的中文系统）、Shift-JIS 或 Latin-1 读出
+来时，就用读出来的名字。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup

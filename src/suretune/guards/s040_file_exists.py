@@ -12,7 +12,7 @@ S040 file-exists：同名文件已经存在，不会覆盖。
 
 影响：手工改过的数据，覆盖了就找不回来。
 
-怎么改：按提示里的命令写到别的文件夹，或者直接用已有的文件。
+怎么改：按检查结果里的命令写到别的文件夹，或者直接用已有的文件。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup

@@ -23,7 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V011",
     name="key-refused",
-    title=Text("key refused", "密钥被拒绝"),
+    title=Text("key not accepted", "密钥被拒绝"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("key-refused"),

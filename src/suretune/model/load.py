@@ -18,6 +18,7 @@ from suretune.data.weights import weight_files, wrong_weights
 from suretune.model import stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
+from suretune.refusals import in_words
 from suretune.types import SetupFacts
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -70,8 +71,8 @@ def load_base(
             )
     except (*UNREADABLE, MemoryError) as error:
         if found := out_of_memory(error):
-            return SetupFacts("out-of-memory", str(base.folder), found=found)
-        return SetupFacts("model-incomplete", str(base.folder), found=str(error).split("\n")[0])
+            return SetupFacts("out-of-memory", str(base.folder), found=in_words(found))
+        return SetupFacts("model-incomplete", str(base.folder), found=in_words(error))
     odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if odd:
         return SetupFacts("model-incomplete", str(base.folder), found=", ".join(map(str, odd[:5])))

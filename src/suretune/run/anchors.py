@@ -23,7 +23,7 @@ from suretune.data.anchors import (
 from suretune.data.identity import language_of, question_of
 from suretune.model.generate import Talker, spoken
 from suretune.run.check import Checked
-from suretune.types import Sample
+from suretune.types import Sample, Text
 from suretune.verify.kept import COUNTS
 
 FILE = "anchors.jsonl"  # of a run folder
@@ -79,7 +79,9 @@ def answer_anchors(
         end = _end(checked)
         return _samples(learned, lines, end), _samples(apart, lines, end)
     except KeyError as error:  # of a version that dealt others
-        raise rundir.Damaged(path, f"{error.args[0]} is missing") from error
+        raise rundir.Damaged(
+            path, Text(f"{error.args[0]} is missing", f"缺少 {error.args[0]}")
+        ) from error
 
 
 def _dealt_to(checked: Checked, languages: Collection[str]) -> tuple[list[Anchor], list[Anchor]]:

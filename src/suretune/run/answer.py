@@ -25,6 +25,7 @@ from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
+from suretune.refusals import in_words
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
@@ -34,7 +35,7 @@ from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.run.whatitis import no_checkpoint, no_weights
 from suretune.train.checkpoint import foreign_format
-from suretune.types import Message, SetupFacts
+from suretune.types import Message, SetupFacts, Text
 from suretune.verify.reload import Prover
 
 
@@ -49,6 +50,15 @@ class Speaker:
     adapter: Path | None
 
 
+NO_TEXT = Text("no text as `system`", "`system` 不是文字")
+
+
+def _other(about: Mapping[str, Any]) -> str | Text:
+    """The base that an adapter names, else that it is another."""
+    name = about.get("base")
+    return str(name) if name else Text("another base", "另一个原模型")
+
+
 def open_speaker(config: Config, system: str | None, journal: Journal) -> Speaker:
     """Base and adapter as `--model`, `--adapters` and `--checkpoint` say; strictly, or a stop."""
     folder = adapter_folder(config.answer, journal)
@@ -57,9 +67,7 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
         look_at_kind(folder, config, journal, serving=False)
     base = find_base_of(config, about, folder, journal, weights=True)
     if about.get("base_fingerprint") not in (None, base.fingerprint()):
-        raise journal.stop(
-            SetupFacts("wrong-base", base.name, found=str(about.get("base") or "another base"))
-        )
+        raise journal.stop(SetupFacts("wrong-base", base.name, _other(about)))
     tokenizer = words_of(folder, base, config, journal)
     model = _load(config, base, folder, str(about.get("base") or "another base"), journal)
     chosen = about.get("system") if system is None else system
@@ -90,7 +98,7 @@ def about_adapter(folder: Path | None) -> Mapping[str, Any]:
     if (folder / "suretune.json").is_file():
         about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
         if not isinstance(about, dict) or not isinstance(about.get("system"), (str, type(None))):
-            raise rundir.Damaged(folder / "suretune.json", "no text as `system`")
+            raise rundir.Damaged(folder / "suretune.json", NO_TEXT)
         return about
     config = rundir.read_json(folder / CONFIG)
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
@@ -123,8 +131,7 @@ def put_on(
         about = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(about) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
-        found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        about = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
+        about = SetupFacts("checkpoint-damaged", str(folder), in_words(error), way_back(folder))
         raise journal.stop(about) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error

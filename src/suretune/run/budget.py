@@ -18,7 +18,7 @@ from suretune.data.plan import make_plan
 from suretune.run.check import Checked
 from suretune.run.journal import Journal
 from suretune.train.loop import Learner, gradient
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 MARGIN = 0.03  # of the budget, for what varies
 ORIGIN = "--budget"
@@ -64,7 +64,10 @@ def fitting(
         planned=plan.schedule.total,
     )  # fmt: skip
     if not fits:
-        found = f"{each:.2f} s an update; {max(room, 0):.1f} s are left"
+        found = Text(
+            f"{each:.2f} s an update; {max(room, 0):.1f} s are left",
+            f"每次更新 {each:.2f} 秒，只剩 {max(room, 0):.1f} 秒",
+        )
         raise journal.stop(SetupFacts("budget-too-small", f"{ORIGIN} {asked}", found=found))
     return fits
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.model.device import ran_out
+from suretune.refusals import in_words
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
@@ -64,9 +65,8 @@ def make_run(resolved: Resolved, journal: Journal) -> Path:
     try:
         run = rundir.new_run(resolved.config.run.output_dir)
     except (OSError, RuntimeError) as error:  # of `~nobody`, too
-        found = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
         raise journal.stop(
-            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=found)
+            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=in_words(error))
         ) from error
     journal.open(run)
     return run

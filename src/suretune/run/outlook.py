@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from suretune.config import Resolved
+from suretune.refusals import in_words
 from suretune.run.flags import cuda_flags
 from suretune.run.machine import NO_GPU, VISIBLE
 from suretune.types import Facts, SetupFacts
@@ -84,9 +85,7 @@ def not_writable(output_dir: str) -> SetupFacts | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")
     except (OSError, RuntimeError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        found = f"{type(error).__name__}: {said}"
-        return SetupFacts("output-not-writable", output_dir, found=found)
+        return SetupFacts("output-not-writable", output_dir, found=in_words(error))
     return None
 
 

@@ -24,6 +24,7 @@ from suretune.data.wall import Unfit
 from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.model.slots import Ask
+from suretune.refusals import in_words
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.listen import Reach, busy, host_names
@@ -69,7 +70,9 @@ def serve(
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        raise journal.stop(no_room(house.rows, house.room, out_of_memory(error))) from error
+        raise journal.stop(
+            no_room(house.rows, house.room, in_words(out_of_memory(error)))
+        ) from error
 
 
 async def _serve(
@@ -204,8 +207,7 @@ async def prove(
     try:
         await engine.load(key, bringer(candidate, key))
     except UNREADABLE as error:
-        found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return SetupFacts("cannot-serve", candidate.name, found=found)
+        return SetupFacts("cannot-serve", candidate.name, found=in_words(error))
     if record is None:
         return None
     stops = candidate.tokenizer.stop_ids

@@ -33,7 +33,7 @@ from suretune.options import EngineOptions
 from suretune.train.adapters import Adapters
 from suretune.train.engine import Engine, Fast, Plain, size_of
 from suretune.train.graph import Size
-from suretune.types import Plan, Sample, SetupFacts
+from suretune.types import Plan, Sample, SetupFacts, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
 PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
@@ -184,7 +184,10 @@ def _on_cuda(
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
     wanted = needed(shape, least, len(longest.ids), longest.learned)
     there = free_bytes(asked, device)
-    found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
+    found_text = Text(
+        f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free",
+        f"需要 {wanted / GIB:.1f} GiB，可用 {there / GIB:.1f} GiB",
+    )
     return SetupFacts("out-of-memory", str(longest.origin), found=found_text)
 
 

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
+from suretune.refusals import in_words
 from suretune.types import FlagFacts, Text
 from suretune.verify.patterns import never_ends_on, wrong_with
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
@@ -57,8 +58,7 @@ def read_probes(
     except BadYaml as error:
         return FlagFacts("bad-value", flag, file, hint=error.told())
     except (OSError, RuntimeError, ValueError) as error:
-        said = str(getattr(error, "strerror", None) or error).split("\n")[0]
-        return FlagFacts("bad-value", flag, file, hint=Text(said, said))
+        return FlagFacts("bad-value", flag, file, hint=in_words(error))
     if not probes:
         none = Text("It holds no question.", "里面一个问题也没有。")
         return FlagFacts("bad-value", flag, file, hint=none)
