@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import suretune
 from suretune import guards, refusals
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
 from suretune.guards.guard import Guard
@@ -154,6 +155,44 @@ def test_nothing_is_said_twice(guard: Guard) -> None:
             if len(part.strip()) > 6
         ]
         assert len(set(said)) == len(said)
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+SOURCE = Path(suretune.__file__).parent
+PROSE = re.compile(r"\b[a-z]{2,}(?: [a-z]{1,}){1,}\b|\b(missing|damaged|gone|nothing|needed)\b")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
+)
+def test_a_fact_that_is_a_sentence_is_said_in_both_languages(path: Path) -> None:
+    """What guards quote as `found` is a name, a number or a `Text`, never a bare English sentence,
+    whether it is written where the fact is made or a line or two above."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.FunctionDef):
+            continue
+        named = {
+            target.id: node.value
+            for node in ast.walk(scope)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for value in _facts(scope):
+            value = named.get(value.id, value) if isinstance(value, ast.Name) else value
+            said = _written(value) or ""
+            assert not PROSE.search(plain(said)), f"line {value.lineno}: {said}"
+
+
+def _facts(scope: ast.FunctionDef) -> Iterator[ast.expr]:
+    for node in ast.walk(scope):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in ("Fault", "SetupFacts", "Trouble", "Damaged"):
+            yield from (one.value for one in node.keywords if one.arg == "found")
+            place = {"SetupFacts": 2, "Fault": 4, "Trouble": 1, "Damaged": 1}[name]
+            yield from node.args[place : place + 1]
 
 
 # --- errors of the system ---------------------------------------------------------------------

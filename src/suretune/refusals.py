@@ -56,6 +56,11 @@ SPOKEN = (
      SYSTEM[errno.ECONNRESET]),
     (r"CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed", Text(
         "the certificate of the server is not trusted", "服务器的证书不受信任")),
+    (r"\b404\b|Repository Not Found", Text("nothing has that name there", "没有这个名字")),
+    (r"\b40[13]\b|[Gg]ated|[Uu]nauthorized", Text(
+        "it wants somebody to log in who may read it", "需要登录并获得授权")),
+    (r"\b429\b|[Tt]oo many requests", Text("too many requests", "请求太频繁")),
+    (r"\b50[0234]\b", Text("the server failed", "服务器出错")),
     (r"[Pp]roxy", Text("the proxy refused", "代理服务器拒绝了连接")),
     (r"outgoing traffic has been disabled|offline mode", Text(
         "downloads are switched off (HF_HUB_OFFLINE)", "已关闭下载（HF_HUB_OFFLINE）")),

@@ -51,7 +51,7 @@ def look_up(asked: str) -> int:
 def _list(guards: Iterable[Guard], *, err: bool) -> None:
     width = show.columns()
     for guard in guards:
-        for index, line in enumerate(show.lines(say(title(guard)), width - 4)):
+        for index, line in enumerate(show.lines(say(guard.heading), width - 4)):
             tell(f"{'' if index == 0 else '    '}{line}", err=err)
 
 

@@ -191,5 +191,8 @@ def is_pointer(path: Path) -> bool:
 def pointed(path: Path) -> SetupFacts:
     """What is said of a pointer."""
     cure = f"git -C {shlex.quote(str(path.parent))} lfs pull"
-    found = f"{path.name} is a Git LFS pointer, not the file"
+    found = Text(
+        f"{path.name} is a Git LFS pointer, not the file",
+        f"{path.name} 只是 Git LFS 指针，不是文件本身",
+    )
     return SetupFacts("model-incomplete", str(path.parent), found=found, nearest=cure)

@@ -73,7 +73,11 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
     if kind := quantised(base):
         return _packed(base, kind)
     if _unknown(base):
-        found = f"config.json: transformers has no language model `{base.config.get('model_type')}`"
+        kind = base.config.get("model_type")
+        found = Text(
+            f"config.json: transformers has no language model `{kind}`",
+            f"config.json：transformers 里没有 `{kind}` 这种语言模型",
+        )
         return SetupFacts("model-incomplete", str(base.folder), found=found)
     files = weight_files(base.folder)
     if not files:
@@ -160,13 +164,13 @@ def _kind(told: Mapping[str, Any]) -> str:
         bits = 4
     elif told.get("load_in_8bit") or told.get("_load_in_8bit"):
         bits = 8
-    return f"{method}, {bits} bits" if bits else method
+    return f"{method}, {bits}-bit" if bits else method
 
 
 def _packed_names(tensors: Mapping[str, Tensor]) -> str:
     for name, tensor in tensors.items():
         if _PACKED.search(name) or tensor.dtype.startswith(("F8", "F6", "F4")):
-            return f"{name} is {tensor.dtype}"
+            return f"{name}: {tensor.dtype}"
     return ""
 
 

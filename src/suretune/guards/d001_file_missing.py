@@ -17,7 +17,7 @@ D001 file-missing：数据文件不存在。
 怎么改：写成相对当前文件夹的路径，或者绝对路径；注意区分大小写。
 """
 
-from suretune.guards.guard import Guard, Values, for_fault
+from suretune.guards.guard import Guard, Values, both, for_fault
 from suretune.types import Fault, Text
 
 
@@ -25,7 +25,7 @@ def check(fault: Fault) -> Values | None:
     values = for_fault("file-missing")(fault)
     if values is None:
         return None
-    found = fault.found if isinstance(fault.found, Text) else Text(fault.found, fault.found)
+    found = both(fault.found)
     if found.en in ("", fault.origin.file):
         return {**values, "found": Text("", "")}
     return {**values, "found": Text(f" ({found.en})", f"（{found.zh}）")}

@@ -224,9 +224,38 @@ def place(fault: Fault) -> str:
     return f"{where}:{fault.column}" if fault.column else where
 
 
+def both(found: str | Text) -> Text:
+    """A fact in both languages: a name or a number is the same in either."""
+    return found if isinstance(found, Text) else Text(found, found)
+
+
 def word(found: str | Text) -> str:
     """A fact that is a name or a number, the same in both languages."""
     return found.en if isinstance(found, Text) else found
+
+
+ENGINE = (
+    (r"(\S+) is not one of .+", "融合层不支持 `{0}` 结构"),
+    (r"rotary embedding of kind (.+)", "旋转位置编码的类型是 `{0}`"),
+    (r"heads of (\d+), which is no power of two", "注意力头的宽度是 {0}，不是 2 的幂"),
+    (r"activation (.+)", "激活函数是 `{0}`"),
+    (r"dropout inside the base", "原模型里有 dropout"),
+    (r"adapters on the embedding or the head", "适配器加在词嵌入或输出层上"),
+    (r"(\S+) in place of a linear layer", "线性层的位置上是 `{0}`"),
+    (r"dropout before the adapters", "适配器前面有 dropout"),
+    (r"several adapters on one layer", "同一层上有几个适配器"),
+    (r"a bias in the adapters", "适配器带有偏置"),
+)
+
+
+def engine_reason(found: str | Text) -> Text:
+    """Why the fused layers cannot compute a model, as they say it and in Chinese."""
+    if isinstance(found, Text):
+        return found
+    for pattern, chinese in ENGINE:
+        if told := re.fullmatch(pattern, found):
+            return Text(found, chinese.format(*told.groups()))
+    return both(found)
 
 
 def field(name: str) -> Text:

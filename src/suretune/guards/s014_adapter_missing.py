@@ -19,7 +19,7 @@ S014 adapter-missing：这个路径下没有适配器。
 怎么改：检查结果会说明这个文件夹是什么，并给出该用的命令。给出运行文件夹，就用它最终的适配器。
 """
 
-from suretune.guards.guard import Guard, Values, for_setup, meant
+from suretune.guards.guard import Guard, Values, for_setup, meant, word
 from suretune.types import SetupFacts, Text
 
 NOTHING = Text("", "")
@@ -33,7 +33,9 @@ def check(facts: SetupFacts) -> Values | None:
         f"{facts.detail} is no run, no checkpoint and no adapter folder.",
         f"{facts.detail} 不是运行文件夹、检查点或适配器文件夹。",
     )
-    near = Text(f" Runs nearby: {facts.found}.", f"附近的运行有：{facts.found}。")
+    near = Text(f" Runs nearby: {word(facts.found)}.", f"附近的运行有：{word(facts.found)}。")
+    if isinstance(facts.found, Text):  # the system refused to look
+        near = Text(f" It cannot be read: {facts.found.en}.", f"读不到它：{facts.found.zh}。")
     todo = Text(f"Type `{facts.spare}`. ", f"请执行 `{facts.spare}`。")
     return {
         **values,

@@ -17,8 +17,14 @@ S021 plain-engine：融合层不认识这个模型，改用 transformers 自己�
 给输出层加适配器（`--target_modules`）。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, engine_reason, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("plain-engine")(facts)
+    return values and {**values, "found": engine_reason(facts.found)}
+
 
 GUARD = Guard(
     code="S021",
@@ -26,7 +32,7 @@ GUARD = Guard(
     title=Text("slower layers are used", "改用较慢的计算层"),
     stops=False,
     facts=SetupFacts,
-    check=for_setup("plain-engine"),
+    check=check,
     what=Text(
         "{detail} is computed by transformers' own layers: {found}.",
         "{detail} 由 transformers 自己的层计算：{found}。",

@@ -15,8 +15,14 @@ S022 cannot-fuse：要求了融合层，但融合层算不了这个模型。
 怎么改：去掉检查结果里的参数，会自动用能工作的引擎。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, engine_reason, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("cannot-fuse")(facts)
+    return values and {**values, "found": engine_reason(facts.found)}
+
 
 GUARD = Guard(
     code="S022",
@@ -24,7 +30,7 @@ GUARD = Guard(
     title=Text("fused layers cannot be used", "无法使用融合层"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("cannot-fuse"),
+    check=check,
     what=Text(
         "`{detail}`, but the fused layers cannot compute this model: {found}.",
         "要求了 `{detail}`，但融合层算不了这个模型：{found}。",

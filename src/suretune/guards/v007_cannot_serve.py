@@ -16,8 +16,14 @@ V007 cannot-serve：服务引擎无法计算这个模型或这个适配器。
 怎么改：`suretune infer` 能用任何模型回答；支持更多结构的服务是 vLLM。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, engine_reason, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("cannot-serve")(facts)
+    return values and {**values, "found": engine_reason(facts.found)}
+
 
 GUARD = Guard(
     code="V007",
@@ -25,7 +31,7 @@ GUARD = Guard(
     title=Text("model cannot be served", "无法提供服务"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("cannot-serve"),
+    check=check,
     what=Text("{detail} cannot be served: {found}.", "无法为 {detail} 提供服务：{found}。"),
     why=Text("The engine would not compute it exactly.", "引擎无法准确计算它。"),
     fix=Text(

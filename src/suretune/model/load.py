@@ -19,7 +19,7 @@ from suretune.model import stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.refusals import in_words
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
@@ -82,7 +82,7 @@ def load_base(
     return model.eval()
 
 
-def _too_deep(base: Base) -> str:
+def _too_deep(base: Base) -> str | Text:
     """More layers than the weights have are not even built: a billion of them take for ever."""
     asked = base.config.get("num_hidden_layers")
     if not isinstance(asked, int) or asked <= FEW:
@@ -97,4 +97,7 @@ def _too_deep(base: Base) -> str:
             return ""
     if asked <= max(there) + 1:
         return ""
-    return f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}"
+    return Text(
+        f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}",
+        f"config.json 写着 num_hidden_layers = {asked}，而权重里有 {max(there) + 1} 层",
+    )

@@ -136,7 +136,9 @@ def put_on(
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on)) from error
     if match.non_finite:
-        wrong = f"{match.non_finite[0]} is not finite"
+        wrong = Text(
+            f"{match.non_finite[0]} holds NaN or Inf", f"{match.non_finite[0]} 里有 NaN 或 Inf"
+        )
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
         raise journal.stop(SetupFacts("wrong-base", base.name, found=trained_on))
@@ -190,7 +192,9 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
         again = f"suretune verify {typed.path(run)}"
-        raise journal.stop(SetupFacts("proof-impossible", str(run), last, again)) from error
+        raise journal.stop(
+            SetupFacts("proof-impossible", str(run), in_words(last), again)
+        ) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = result["answers"]["probes"] == then["answers"]["probes"]
     if then.get("general"):

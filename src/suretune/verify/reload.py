@@ -36,7 +36,7 @@ from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.stream import begin
-from suretune.types import Origin, Sample, SetupFacts, Span
+from suretune.types import Origin, Sample, SetupFacts, Span, Text
 from suretune.verify.general import askable, measure_general
 from suretune.verify.measure import Answers, Questions, ask, held_row
 from suretune.verify.probes import from_line
@@ -232,7 +232,8 @@ def _result(
 
 def _whole(thing: Thing | SetupFacts) -> Thing:
     if isinstance(thing, SetupFacts):
-        raise SystemExit(f"{thing.problem}: {thing.detail} {thing.found}")
+        told = thing.found.en if isinstance(thing.found, Text) else thing.found
+        raise SystemExit(f"{thing.problem}: {thing.detail} {told}")
     return thing
 
 

@@ -199,10 +199,15 @@ def _text(told: Mapping[str, Any], *keys: str) -> str:
         for key in keys:
             found = found[key]
     except (LookupError, TypeError) as error:
-        raise Trouble("odd-server", f"no choices[0].{'.'.join(keys)}") from error
+        raise Trouble("odd-server", _of_answer(keys, "missing", "没有")) from error
     if not isinstance(found, str):
-        raise Trouble("odd-server", f"choices[0].{'.'.join(keys)} is no text")
+        raise Trouble("odd-server", _of_answer(keys, "no text", "不是文字"))
     return found
+
+
+def _of_answer(keys: Sequence[str], en: str, zh: str) -> Text:
+    name = f"choices[0].{'.'.join(keys)}"
+    return Text(f"{name}: {en}", f"{name}：{zh}")
 
 
 def parse_url(url: str, key: str | None, seconds: float) -> Remote | None:
