@@ -27,6 +27,7 @@ from suretune.data.sources import parse_source
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.data.vocabulary import plain
 from suretune.data.wall import MEMORY, TIME, Unfit, wall_of
+from suretune.guards.guard import word as fact
 from suretune.model.load import load_base
 from suretune.options import DataOptions
 from suretune.pocket import MODEL
@@ -407,7 +408,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
             file.truncate(40 << 30)
         before = held()
         found = load_tokenizer(tmp_path)
-        assert isinstance(found, SetupFacts) and "MiB" in found.found and held() - before < 64
+        assert isinstance(found, SetupFacts) and "MiB" in fact(found.found) and held() - before < 64
         (tmp_path / name).write_bytes(kept)
 
 

@@ -15,6 +15,7 @@ from suretune import guards, refusals
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
 from suretune.guards.guard import Guard
 from suretune.types import Text
+from test_guards import finding
 
 HOME = Path(guards.__file__).parent
 FILES = sorted(HOME.glob("*.py"))
@@ -155,6 +156,19 @@ def test_nothing_is_said_twice(guard: Guard) -> None:
             if len(part.strip()) > 6
         ]
         assert len(set(said)) == len(said)
+
+
+@every_guard
+def test_what_is_filled_in_leaves_the_sentence_well_set(guard: Guard) -> None:
+    said = finding(guard)
+    for text in (said.what.zh, said.why.zh, said.fix.zh):
+        bare = CODE.sub("∎", text)
+        odd = re.search(rf"[{HAN}∎] ?[,;:?!()](?![\w/.-])|[,;:?!()] ?[{HAN}]", bare)
+        odd = odd or re.search(r" [，。；：）？！]|[，。；：（？！] |[，。；：]{2}", bare)
+        odd = odd or re.search(rf"[{HAN}]∎|∎[{HAN}]", bare)
+        assert odd is None, f"{odd and odd.group()!r}: {text}"
+    for text in (said.what.en, said.why.en, said.fix.en):
+        assert not re.search(r" [,;:]|\.\.(?!\.)|  ", CODE.sub("∎", text)), text
 
 
 # --- facts --------------------------------------------------------------------------------------

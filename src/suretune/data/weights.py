@@ -73,10 +73,10 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
     if kind := quantised(base):
         return _packed(base, kind)
     if _unknown(base):
-        kind = base.config.get("model_type")
+        family = base.config.get("model_type")
         found = Text(
-            f"config.json: transformers has no language model `{kind}`",
-            f"config.json：transformers 里没有 `{kind}` 这种语言模型",
+            f"config.json: transformers has no language model `{family}`",
+            f"config.json：transformers 里没有 `{family}` 这种语言模型",
         )
         return SetupFacts("model-incomplete", str(base.folder), found=found)
     files = weight_files(base.folder)

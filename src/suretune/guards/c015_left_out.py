@@ -29,9 +29,10 @@ def check(facts: FlagFacts) -> Values | None:
     values = for_flag("left-out")(facts)
     runs = Text(f"This is what runs: `{facts.command}`", f"实际运行的是：`{facts.command}`")
     again = Text("Leave them out.", "以后可以不写。")
+    all_of_them = listed(facts)
     return values and {
         **values,
-        "all": listed(facts),
+        "all": Text(all_of_them.en.removesuffix("."), all_of_them.zh.removesuffix("。")),
         "runs": runs if facts.command else again,
     }
 

@@ -29,9 +29,11 @@ USUAL = Text(
 
 
 def check(fault: Fault) -> Values | None:
-    """`field` is `name` where it is the file's name that is not UTF-8."""
+    """`field` is `name` where it is the file's name that is not UTF-8; a hint may know more than
+    what is usual."""
     values = for_fault("not-utf8")(fault)
-    return values and {**values, "usual": EMPTY if fault.field == "name" else USUAL}
+    known = fault.field == "name" or (fault.hint and "--encoding" in fault.hint.en)
+    return values and {**values, "usual": EMPTY if known else USUAL}
 
 
 GUARD = Guard(

@@ -33,7 +33,7 @@ GUARD = Guard(
     check=for_fault("unknown-field"),
     what=Text(
         "{where}: {field} is not known and would be passed over ({found}).",
-        "{where}：不认识的字段{field}会被略过（{found}）。",
+        "{where}：不认识的字段 {field}会被略过（{found}）。",
     ),
     why=Text(
         "What it says would be missing from what is learned, or what it forbids would be learned.",
