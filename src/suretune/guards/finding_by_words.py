@@ -90,13 +90,7 @@ def page_of(code: str) -> Text | None:
 def _page(guard: Guard) -> Text:
     text = (explain(guard.code) or "").strip()
     english, _, chinese = text.partition(f"\n{guard.code} {guard.name}：")
-    return Text(english.strip(), f"{guard.heading.zh}：{chinese}".strip())
-
-
-def title(guard: Guard) -> Text:
-    """The first line of its page: code, name, and what it says."""
-    page = _page(guard)
-    return Text(page.en.partition("\n\n")[0], page.zh.partition("\n\n")[0])
+    return Text(english.strip(), f"{guard.heading.zh}\n\n{chinese}".strip())
 
 
 def by_words(asked: str, most: int = 8) -> list[Guard]:
@@ -130,7 +124,8 @@ def nearest(asked: str, most: int = 5) -> list[Guard]:
 @cache
 def _words(guard: Guard) -> tuple[str, str]:
     """(title and what happened, the whole page and the advice), both languages, lower case."""
-    page, first, fix = _page(guard), title(guard), guard.fix
+    page, fix = _page(guard), guard.fix
+    first = Text(page.en.partition("\n\n")[0], " ".join(page.zh.split("\n\n")[:2]))
     head = f"{first.en} {guard.title.en} {first.zh} {guard.what.en} {guard.what.zh}"
     return head.lower(), f"{page.en} {page.zh} {fix.en} {fix.zh}".lower()
 
