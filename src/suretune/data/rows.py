@@ -176,7 +176,7 @@ def _row_in_text(line: str, origin: Origin) -> Fault:
 
 
 def _no_rows(path: Path, label: str) -> Fault:
-    hint = None
+    hint = Text("The download or the export may not have finished.", "下载或导出可能没有完成。")
     if not path.stat().st_size:
         hint = Text(
             "The file is empty (0 bytes): whatever should have written it has not finished.",
@@ -199,7 +199,8 @@ def _given_up(label: str, line: int) -> Fault:
 
 
 def _marked(label: str) -> Fault:
-    return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF")
+    hint = Text("Or save it as UTF-8 without BOM.", "也可以另存为不带 BOM 的 UTF-8。")
+    return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF", hint=hint)
 
 
 def _unknown(path: Path, label: str) -> Fault:

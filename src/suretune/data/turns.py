@@ -261,4 +261,7 @@ def _misplaced(role: str, before: str) -> Text | None:
 
 def empty(origin: Origin, field: str, content: str) -> Refused:
     """There is nothing to learn in this field."""
-    return Refused(Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"'))
+    hint = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
+    return Refused(
+        Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
+    )

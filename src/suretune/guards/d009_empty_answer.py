@@ -15,8 +15,22 @@ D009 empty-answer：这条数据没有可学的回答。
 怎么改：补上回答，或者删掉这条数据。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import Guard, Values, for_fault, sentence
 from suretune.types import Fault, Text
+
+DONE = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
+
+
+def check(fault: Fault) -> Values | None:
+    """The advice once, behind what a stage knows beside it."""
+    values = for_fault("empty-answer")(fault)
+    if values is None:
+        return None
+    hint = sentence(fault.hint)
+    if "delete the row" in hint.en:
+        return {**values, "cure": hint}
+    return {**values, "cure": Text(f"{hint.en} {DONE.en}", f"{hint.zh}{DONE.zh}")}
+
 
 GUARD = Guard(
     code="D009",
@@ -24,15 +38,14 @@ GUARD = Guard(
     title=Text("no answer to learn", "没有可学的回答"),
     stops=True,
     facts=Fault,
-    check=for_fault("empty-answer"),
+    check=check,
     what=Text("{where}: {field} holds no answer.", "{where}：{field}里没有回答。"),
     why=Text(
         "An empty answer teaches the model to end without a word.",
         "空回答会教模型一句话不说就结束。",
     ),
     fix=Text(
-        "{hint} Write the answer or delete the row, then look again with "
-        "`suretune check --dataset {file}`.",
-        "{hint}补上回答或删掉这条，再用 `suretune check --dataset {file}` 检查。",
+        "{cure} Then look again with `suretune check --dataset {file}`.",
+        "{cure}再用 `suretune check --dataset {file}` 检查。",
     ),
 )
