@@ -184,7 +184,7 @@ def whole_file(kind: str, found: str = "", file: str = "data.jsonl") -> Fault:
     return Fault(kind, Origin(file, 0), found=found)
 
 
-def setup(problem: str, detail: str, found: str = "", nearest: str = "") -> SetupFacts:
+def setup(problem: str, detail: str, found: str | Text = "", nearest: str = "") -> SetupFacts:
     return SetupFacts(problem, detail, found, nearest)
 
 
@@ -217,7 +217,8 @@ def on_file(facts: Fault, says: tuple[str, ...], *does: str) -> Case:
 
 
 def on_setup(facts: SetupFacts, where: str, *does: str) -> Case:
-    says = tuple(value for value in (facts.detail, facts.found) if value)
+    found = facts.found  # a sentence is said in the language of the text around it
+    says = tuple(value for value in (facts.detail, found) if value and isinstance(value, str))
     return Case(facts, GOOD_SETUP, where, says, does)
 
 
@@ -521,7 +522,7 @@ SETUP_CASES = {
     "P001": on_setup(
         setup("no-chat-template", "Qwen2.5-7B", "", "Qwen2.5-7B-Instruct"),
         "--model",
-        "`--model Qwen2.5-7B-Instruct`",
+        "`--model Qwen/Qwen2.5-7B-Instruct`",
         "`--chat_template FILE`",
     ),
     "P008": Case(
@@ -613,12 +614,12 @@ SETUP_CASES = {
         "`--max_length`",
     ),
     "S021": on_setup(
-        setup("plain-engine", "models/gpt2", "gpt2 is not one of qwen2, llama"),
+        setup("plain-engine", "models/gpt2", Text("a reason", "原因")),
         "models/gpt2",
         "`--fused false`",
     ),
     "S029": on_setup(
-        setup("budget-too-small", "--budget 20s", "2.31 s an update; 0.4 s are left"),
+        setup("budget-too-small", "--budget 20s", Text("2.31 s an update", "每次更新 2.31 秒")),
         "--budget 20s",
         "`--budget`",
     ),
@@ -733,7 +734,7 @@ SETUP_CASES = {
         '`AutoPeftModelForCausalLM.from_pretrained("/runs/ia3")`',
     ),
     "V007": on_setup(
-        setup("cannot-serve", "openai-community/gpt2", "gpt2 is not one of qwen2, llama"),
+        setup("cannot-serve", "openai-community/gpt2", Text("a reason", "原因")),
         "openai-community/gpt2",
         "`suretune infer`",
     ),
@@ -743,7 +744,7 @@ SETUP_CASES = {
         "`pip install 'suretune[sweep]'`",
     ),
     "S022": on_setup(
-        setup("cannot-fuse", "--fused true", "dropout before the adapters"),
+        setup("cannot-fuse", "--fused true", Text("a reason", "原因")),
         "--fused true",
         "`--fused true`",
     ),

@@ -13,7 +13,7 @@ import pytest
 import suretune
 from suretune import guards, refusals
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
-from suretune.guards.guard import Guard
+from suretune.guards.guard import Guard, engine_reason
 from suretune.types import Text
 from test_guards import finding
 
@@ -207,6 +207,19 @@ def _facts(scope: ast.FunctionDef) -> Iterator[ast.expr]:
             yield from (one.value for one in node.keywords if one.arg == "found")
             place = {"SetupFacts": 2, "Fault": 4, "Trouble": 1, "Damaged": 1}[name]
             yield from node.args[place : place + 1]
+
+
+def test_whatever_the_engine_cannot_compute_is_said_in_chinese() -> None:
+    said = [
+        _written(node.value)
+        for name in ("stack", "groups")
+        for node in ast.walk(ast.parse((SOURCE / "model" / f"{name}.py").read_text("utf-8")))
+        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Constant, ast.JoinedStr))
+    ]
+    reasons = [text.replace("{}", "96") for text in said if text and " " in text]
+    assert len(reasons) > 5
+    for reason in reasons:
+        assert re.search(f"[{HAN}]", engine_reason(reason).zh), reason
 
 
 # --- errors of the system ---------------------------------------------------------------------
