@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ast
+import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 import suretune
-from suretune import guards, refusals
+from suretune import guards, refusals, rundir
+from suretune.data.base import find_base
+from suretune.data.feed import unreadable
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
 from suretune.guards.guard import Guard, engine_reason
-from suretune.types import Text
+from suretune.options_serve import ServeOptions
+from suretune.run.listen import busy
+from suretune.run.outlook import not_writable
+from suretune.types import Facts, Fault, SetupFacts, Text
 from test_guards import finding
 
 HOME = Path(guards.__file__).parent
@@ -227,7 +233,6 @@ def test_whatever_the_engine_cannot_compute_is_said_in_chinese() -> None:
 
 @pytest.mark.parametrize("number", refusals.SYSTEM)
 def test_an_error_of_the_system_is_put_into_words(number: int) -> None:
-    import errno
     import os
 
     said = refusals.in_words(OSError(number, os.strerror(number)))
@@ -244,6 +249,8 @@ def test_an_error_of_the_system_is_put_into_words(number: int) -> None:
         ("The read operation timed out", "超时"),
         ("I/O error: No space left on device (os error 28)", "磁盘空间不足（ENOSPC）"),
         (TimeoutError(), "超时"),
+        ("line 3: `question` is missing; it takes question, check", "第 3 行：缺少 `question`"),
+        ("line 1: no JSON object", "第 1 行：不是 JSON 对象"),
         (ValueError("unexpected end of data: line 1 column 2 (char 1)"), "内容不完整"),
     ],
 )
@@ -253,4 +260,45 @@ def test_what_libraries_say_in_words_alone_is_known(error: str | Exception, zh: 
 
 def test_what_nobody_knows_is_quoted() -> None:
     said = refusals.in_words("it `went` wrong\nand more")
-    assert said == Text("it 'went' wrong", "`it 'went' wrong`")
+    assert said == Text("it `went` wrong", "`it 'went' wrong`")
+
+
+def _damaged(folder: Path) -> SetupFacts:
+    (folder / "a").write_bytes(b"12")
+    rundir.write_manifest(folder)
+    (folder / "a").write_bytes(b"1")
+    found = rundir.damage(folder)
+    assert found is not None
+    return SetupFacts("checkpoint-damaged", str(folder), found)
+
+
+def _unlisted(folder: Path) -> Fault:
+    return unreadable("a.jsonl", PermissionError(errno.EACCES, "Permission denied"))
+
+
+SYSTEM_FACTS: dict[str, Callable[[Path], Facts | None]] = {
+    "S009": lambda folder: not_writable("/proc/x"),
+    "S015": _damaged,
+    "V004": lambda folder: busy(ServeOptions(port=80), OSError(errno.EADDRINUSE, "in use")),
+    "V019": lambda folder: busy(ServeOptions(host="x"), OSError(errno.EADDRNOTAVAIL, "none")),
+    "D021": _unlisted,
+    "S018": lambda folder: find_folder(folder),
+}
+
+
+def find_folder(folder: Path) -> Facts:
+    (folder / "config.json").write_text("{")
+    found = find_base(str(folder), weights=False)
+    assert isinstance(found, SetupFacts)
+    return found
+
+
+@pytest.mark.parametrize("code", SYSTEM_FACTS)
+def test_what_the_system_refuses_is_said_without_its_english(code: str, tmp_path: Path) -> None:
+    facts = SYSTEM_FACTS[code](tmp_path)
+    assert facts is not None
+    (said,) = guards.judge(facts)
+    assert said.code == code
+    bare = re.sub(r"\([^)]*\)|（[^）]*）|/[\w/.-]+", "", QUOTED.sub("", plain(said.what.zh)))
+    assert not re.search(r"[a-z]{2,}(?: [a-z]{2,})+", bare), said.what.zh
+    assert said.what.en.isascii()

@@ -81,6 +81,18 @@ SPOKEN = (
     (r"[Cc]ould not determine home directory|Can't determine home directory", Text(
         "there is no such user, and so no home folder", "没有这个用户，也就没有主目录")),
 )  # fmt: skip
+LINE = re.compile(r"line (\d+): (.+)")
+# What our own readers say of a line of a file.
+OURS = (
+    (r"[`']?([\w.]+)[`']? is missing", "缺少 `{0}`"),
+    (r"[`']?([\w.]+)[`']? is missing; it takes (.+)", "缺少 `{0}`；应有 {1}"),
+    (r"[`']?([\w.]+)[`']? is no text", "`{0}` 不是文字"),
+    (r"[`']?([\w.]+)[`']? is empty", "`{0}` 是空的"),
+    (r"unknown key [`'](.+?)[`']", "没有 `{0}` 这个键"),
+    (r"unknown key [`'](.+?)[`']; it takes (.+)", "没有 `{0}` 这个键；应有 {1}"),
+    (r"no JSON object|not an object.*", "不是 JSON 对象"),
+    (r"longer than ([\d,]+) bytes", "超过 {0} 字节"),
+)
 MOST = 200  # characters of the error's own text
 
 
@@ -94,11 +106,22 @@ def in_words(error: BaseException | str) -> Text:
     if isinstance(error, (socket.gaierror, UnicodeError)) and not isinstance(
         error, UnicodeDecodeError
     ):
-        return _with(UNRESOLVED, f"`{raw}`")
+        return _with(UNRESOLVED, _quoted(raw))
     if isinstance(error, TimeoutError):
         return TIMEOUT
+    if place := LINE.fullmatch(raw):
+        why = in_words(place[2])
+        return Text(f"line {place[1]}: {why.en}", f"第 {place[1]} 行：{why.zh}")
+    for pattern, chinese in OURS:
+        if told := re.fullmatch(pattern, raw):
+            return Text(raw, chinese.format(*told.groups()))
     known = next((words for pattern, words in SPOKEN if re.search(pattern, raw)), None)
-    return _with(known, f"`{raw}`") if known else Text(raw, f"`{raw}`")
+    return _with(known, _quoted(raw)) if known else Text(raw, _quoted(raw))
+
+
+def _quoted(raw: str) -> str:
+    """As code, without a sign that would end it."""
+    return f"`{raw.replace('`', chr(39))}`"
 
 
 def _with(words: Text, own: str) -> Text:
@@ -116,8 +139,7 @@ def _number(error: BaseException | str) -> int:
 
 
 def _raw(error: BaseException | str) -> str:
-    """The error's own words in one line, without a sign that would end the quotation."""
+    """The error's own words in one line."""
     lines = str(error).strip().splitlines()
     words = " ".join(lines[0].split()) if lines else type(error).__name__
-    words = words.replace("`", "'")
     return words if len(words) <= MOST else words[: MOST - 1] + "…"

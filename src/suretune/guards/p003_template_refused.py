@@ -34,6 +34,11 @@ OWN = {  # what suretune itself says of a template, not the template
 }
 
 
+def quoted(said: str) -> str:
+    """A template's own words, which are of no language that is known."""
+    return f"“{said}”"
+
+
 CHANGE = Text("Change the row to what the template allows.", "请把数据改成模板允许的样子。")
 
 
@@ -43,7 +48,7 @@ def check(fault: Fault) -> Values | None:
         return None
     hint = values["hint"] if fault.hint else CHANGE
     found = word(fault.found)
-    return {**values, "hint": hint, "found": Text(found, OWN.get(found, found))}
+    return {**values, "hint": hint, "found": Text(found, OWN.get(found) or quoted(found))}
 
 
 GUARD = Guard(

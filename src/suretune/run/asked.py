@@ -14,6 +14,7 @@ from suretune.data.placeholders import Names, Unfilled, fill_prompt
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.options_input import DataOptions
+from suretune.refusals import in_words
 from suretune.types import FlagFacts, Text
 from suretune.verify.probefile import names_in, read_probes
 from suretune.verify.probes import Probe
@@ -77,8 +78,7 @@ def skills_of(resolved: Resolved, base: Base) -> list[Question] | FlagFacts | No
     try:
         return read_skills(path.expanduser())
     except (OSError, RuntimeError, ValueError) as error:
-        said = str(getattr(error, "strerror", None) or error)
-        return FlagFacts("bad-value", "--skills", str(path), hint=Text(said, said))
+        return FlagFacts("bad-value", "--skills", str(path), hint=in_words(error))
 
 
 def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[FlagFacts]:
@@ -98,7 +98,7 @@ def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterat
         except TemplateRefused as error:
             hint = Text(
                 f"Question {number}: the chat template refuses it ({error}).",
-                f"第 {number} 个问题：对话模板拒绝了它（{error}）。",
+                f"第 {number} 个问题：对话模板拒绝了它（`{error}`）。",
             )
             yield FlagFacts("bad-value", "--probes", resolved.config.proof.probes or "", hint=hint)
             return
