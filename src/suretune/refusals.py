@@ -35,7 +35,7 @@ SYSTEM = {
     errno.EINVAL: Text("the system does not accept that", "系统不接受这个操作"),
     errno.EPIPE: Text("the other side closed the connection", "对方已关闭连接"),
     errno.EADDRINUSE: Text("another program uses the address", "地址已被其他程序占用"),
-    errno.EADDRNOTAVAIL: Text("no address of this machine", "不是本机的地址"),
+    errno.EADDRNOTAVAIL: Text("the system has no such address", "系统里没有这个地址"),
     errno.ECONNREFUSED: Text("nothing listens there", "连接被拒绝，那里没有服务在监听"),
     errno.ECONNRESET: Text("the connection was cut off", "连接被对方中断"),
     errno.ECONNABORTED: Text("the connection was cut off", "连接被中断"),

@@ -17,7 +17,7 @@ D001 file-missing：数据文件不存在。
 怎么改：写成相对当前文件夹的路径，或者绝对路径；注意区分大小写。
 """
 
-from suretune.guards.guard import Guard, Values, both, for_fault
+from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
 
 
@@ -25,10 +25,14 @@ def check(fault: Fault) -> Values | None:
     values = for_fault("file-missing")(fault)
     if values is None:
         return None
-    found = both(fault.found)
-    if found.en in ("", fault.origin.file):
-        return {**values, "found": Text("", "")}
-    return {**values, "found": Text(f" ({found.en})", f"（{found.zh}）")}
+    found, where = fault.found, values["where"]
+    if isinstance(found, Text):  # it is there, and the system does not let it be read
+        said = Text(f"{where} cannot be read: {found.en}.", f"读不了 {where}：{found.zh}。")
+    elif found in ("", fault.origin.file):
+        said = Text(f"There is no file {where}.", f"没有 {where} 这个文件。")
+    else:
+        said = Text(f"There is no file {where} ({found}).", f"没有 {where} 这个文件（{found}）。")
+    return {**values, "said": said}
 
 
 GUARD = Guard(
@@ -38,7 +42,7 @@ GUARD = Guard(
     stops=True,
     facts=Fault,
     check=check,
-    what=Text("There is no file {where}{found}.", "没有 {where} 这个文件{found}。"),
+    what=Text("{said}", "{said}"),
     why=Text(
         "The rows have to lie on this machine; a mistyped path is never taken for a "
         "data set to download.",

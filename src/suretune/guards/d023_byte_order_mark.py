@@ -36,7 +36,6 @@ GUARD = Guard(
     fix=Text(
         "Nothing needs mending here; `sed -i '1s/^\\xEF\\xBB\\xBF//' {file}` removes it "
         "for other programs. {hint}",
-        "这里不用改；为了别的程序，可以用 `sed -i '1s/^\\xEF\\xBB\\xBF//' {file}` 去掉。"
-        "{hint}{hint}",
+        "这里不用改；为了别的程序，可以用 `sed -i '1s/^\\xEF\\xBB\\xBF//' {file}` 去掉。{hint}",
     ),
 )

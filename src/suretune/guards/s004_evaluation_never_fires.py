@@ -52,5 +52,5 @@ GUARD = Guard(
         "Without an evaluation on the way, no best checkpoint can be chosen.",
         "训练途中没有评估，就选不出最好的检查点。",
     ),
-    fix=Text("`--eval_steps {fitting}`", "`--eval_steps {fitting}`"),
+    fix=Text("Give `--eval_steps {fitting}`.", "改成 `--eval_steps {fitting}`。"),
 )

@@ -48,5 +48,5 @@ GUARD = Guard(
         "If the run is interrupted, it begins again from the start.",
         "训练中途被打断，就只能从头再来。",
     ),
-    fix=Text("`--save_steps {fitting}`", "`--save_steps {fitting}`"),
+    fix=Text("Give `--save_steps {fitting}`.", "改成 `--save_steps {fitting}`。"),
 )

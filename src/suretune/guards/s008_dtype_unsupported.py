@@ -39,5 +39,5 @@ GUARD = Guard(
         "Emulated or replaced, it would be slow or overflow.",
         "靠模拟或替换来凑合，不是很慢就是溢出。",
     ),
-    fix=Text("`--torch_dtype {dtype}`", "`--torch_dtype {dtype}`"),
+    fix=Text("Give `--torch_dtype {dtype}`.", "改成 `--torch_dtype {dtype}`。"),
 )

@@ -35,5 +35,5 @@ GUARD = Guard(
         "On another base its changes mean nothing, although it loads.",
         "换了原模型也能加载，但它的改动没有意义。",
     ),
-    fix=Text("`--model {found}`", "`--model {found}`"),
+    fix=Text("Give `--model {found}`.", "改成 `--model {found}`。"),
 )

@@ -37,6 +37,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "`--torch_dtype bfloat16`, or `--torch_dtype float32` on a card without it.",
-        "`--torch_dtype bfloat16`；显卡不支持时用 `--torch_dtype float32`。",
+        "改用 `--torch_dtype bfloat16`；显卡不支持时用 `--torch_dtype float32`。",
     ),
 )

@@ -38,7 +38,7 @@ GUARD = Guard(
         "大模型在 CPU 上要训练好几天。",
     ),
     fix=Text(
-        "`suretune setup` shows what torch sees; `--device cpu` says that the CPU is meant.",
-        "用 `suretune setup` 查看 torch 看到了什么；确实要用 CPU，就写 `--device cpu`。",
+        "`suretune setup` shows card, driver and torch; `--device cpu` says that the CPU is meant.",
+        "用 `suretune setup` 查看显卡、驱动和 torch 版本；确实要用 CPU，就写 `--device cpu`。",
     ),
 )
