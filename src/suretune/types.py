@@ -55,7 +55,8 @@ class Fault:
     """Why one row (or one whole file: line 0) cannot be used. Judged by the guard of its kind.
 
     `kind` is the name of that guard (`broken-json`), `column` counts from 1 (0: unknown), `found`
-    is what stood there, shortened and printable, `hint` what would mend it, if known.
+    is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
+    would mend it, if known.
     `ends`: nothing behind it was read, so how many rows the file has is not known.
     """
 
@@ -63,7 +64,7 @@ class Fault:
     origin: Origin
     column: int = 0
     field: str = ""
-    found: str = ""
+    found: str | Text = ""
     hint: Text | None = None
     ends: bool = False
 
@@ -317,7 +318,7 @@ class SetupFacts:
 
     problem: str
     detail: str = ""
-    found: str = ""
+    found: str | Text = ""  # a name or number, or what is said in words of both languages
     nearest: str = ""
     spare: str = ""  # what there is of its own and would do
     hint: Text | None = None  # a sentence of the stage that knows more

@@ -137,14 +137,20 @@ def _base(name: str, folder: Path) -> Base:
     return Base(name, folder, config)
 
 
-def _wrong_index(path: Path) -> str:
+def _of(file: str, wrong: Text | str) -> Text:
+    """What is wrong with a file of the folder."""
+    en, zh = (wrong.en, wrong.zh) if isinstance(wrong, Text) else (wrong, wrong)
+    return Text(f"{file}: {en}", f"{file}：{zh}")
+
+
+def _wrong_index(path: Path) -> Text | str:
     """The first shard that does not lie beside its index, by its name; empty if all do."""
     if not path.is_file():
         return ""
     try:
         index = orjson.loads(read_bounded(path, MOST_BYTES))
     except (OSError, ValueError) as error:
-        return str(error)
+        return in_words(error)
     shards = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(shards, dict):
         return "weight_map"
@@ -166,5 +172,8 @@ def is_pointer(path: Path) -> bool:
 def pointed(path: Path) -> SetupFacts:
     """What is said of a pointer."""
     cure = f"git -C {shlex.quote(str(path.parent))} lfs pull"
-    found = f"{path.name} is a Git LFS pointer, not the file"
+    found = Text(
+        f"{path.name} is a Git LFS pointer, not the file",
+        f"{path.name} 只是 Git LFS 指针，不是文件本身",
+    )
     return SetupFacts("model-incomplete", str(path.parent), found=found, nearest=cure)

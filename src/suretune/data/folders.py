@@ -20,6 +20,7 @@ from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
 from suretune.data.saved import DICT, INFO, STATE, saved_files
+from suretune.refusals import in_words
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for
@@ -216,5 +217,5 @@ def _nothing(folder: Path, over: Sequence[Path], spec: str) -> Fault:
         f"The folder has no file that ends in {ends} (or .gz, .zst of these).",
         f"文件夹里没有以 {'、'.join(FORMATS)}（或其 .gz、.zst）结尾的文件。",
     )
-    found = shown(", ".join(names), 400) if names else "nothing"
+    found = shown(", ".join(names), 400) if names else Text("nothing", "空文件夹")
     return Fault("no-rows", Origin(spec, 0), found=found, hint=_joined([general, *ways]))

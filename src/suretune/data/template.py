@@ -334,20 +334,23 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     return tokenizer
 
 
-def _incomplete(folder: Path, found: str) -> SetupFacts:
+def _incomplete(folder: Path, found: Text) -> SetupFacts:
     """A tokenizer that cannot be read: its file may be a pointer to the real one."""
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if is_pointer(folder / name):
             return pointed(folder / name)
-    return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {found}")
+    return SetupFacts("model-incomplete", str(folder), found=_tokenizer(found))
+
+
+def _tokenizer(found: Text) -> Text:
+    return Text(f"tokenizer: {found.en}", f"分词器：{found.zh}")
 
 
 def _no_file(
     folder: Path, config: dict[str, Any], asked: str, error: OSError | ValueError
 ) -> SetupFacts:
     """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
-    reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
-    return SetupFacts("no-chat-template", asked, reason, _own(folder, config))
+    return SetupFacts("no-chat-template", asked, in_words(error), _own(folder, config))
 
 
 def _own(folder: Path, config: dict[str, Any]) -> str:

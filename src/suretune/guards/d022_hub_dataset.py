@@ -31,6 +31,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D022",
     name="hub-dataset",
+    title=Text("data set has to be downloaded", "数据集要先下载"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -9,11 +9,11 @@ base its changes mean nothing.
 How to mend it: give the base that the message names: `--model PATH`. Where it names this very
 base, the adapter's files do not belong together: copy its folder anew from where it was trained.
 
-S012 wrong-base：适配器是在另一个基座上训练的。
+S012 wrong-base：适配器不是在这个原模型上训练的。
 
 看什么：与适配器一起保存的基座指纹，和现在给出的模型的指纹；适配器的张量与基座各层的形状。
 
-为什么重要：只要形状相同，适配器就能加载，不会有任何提示；可是换了基座，它的改动就没有意义。
+影响：只要形状相同，适配器就能加载，不会有任何提示；可是换了原模型，它的改动就没有意义。
 
 怎么改：改用提示里给出的基座：`--model PATH`。如果提示的就是这个基座，说明适配器的文件不配套：
 请从训练它的地方重新复制整个文件夹。
@@ -61,6 +61,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S012",
     name="wrong-base",
+    title=Text("adapter of another base", "适配器的原模型不符"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -4,16 +4,16 @@ What it looks at: whether the files of a hub id could be fetched, or found in th
 
 Why it matters: without a network the run could only guess; a mistyped path also ends here.
 
-How to mend it: `hf download ID --local-dir DIR` or `modelscope download --model ID --local_dir DIR`
-where there is a network, then give the folder with `--model`; in China
-`HF_ENDPOINT=https://hf-mirror.com` before `hf`; or set `HF_HUB_OFFLINE=1` when the
-model is in the cache already.
+Fix: `hf download ID --local-dir DIR` or `modelscope download --model ID --local_dir DIR` where
+there is a network, then give the folder with `--model`; in China
+`HF_ENDPOINT=https://hf-mirror.com` before `hf`; or set `HF_HUB_OFFLINE=1` when the model is in
+the cache already.
 
-S020 hub-unreachable：本机没有这个模型，也连不上 hub。
+S020 hub-unreachable：本机没有这个模型，也连不上 Hugging Face。
 
-看什么：hub 上这个名字的文件能否下载，或在 hub 缓存里找到。
+检查内容：Hugging Face 上这个名字的文件能否下载，或在它的缓存（`~/.cache/huggingface`）里找到。
 
-为什么重要：没有网络就无从取得模型；写错的路径也会走到这里。
+影响：没有网络就取不到模型；写错的路径也会走到这里。
 
 怎么改：在有网络的地方执行 `modelscope download --model ID --local_dir DIR` 或
 `hf download ID --local-dir DIR`，再用 `--model` 给出文件夹；国内用 `hf` 时可在前面加
@@ -44,6 +44,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S020",
     name="hub-unreachable",
+    title=Text("model cannot be downloaded", "无法下载模型"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -85,7 +85,7 @@ def load_base(
     return model.eval()
 
 
-def _too_deep(base: Base) -> str:
+def _too_deep(base: Base) -> str | Text:
     """More layers than the weights have are not even built: a billion of them take for ever."""
     asked = base.config.get("num_hidden_layers")
     if not isinstance(asked, int) or asked <= FEW:
@@ -100,4 +100,7 @@ def _too_deep(base: Base) -> str:
             return ""
     if asked <= max(there) + 1:
         return ""
-    return f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}"
+    return Text(
+        f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}",
+        f"config.json 写着 num_hidden_layers = {asked}，而权重里有 {max(there) + 1} 层",
+    )

@@ -19,6 +19,7 @@ from suretune import rundir
 from suretune.because import because
 from suretune.config import Resolved
 from suretune.model.device import ran_out
+from suretune.refusals import in_words
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
@@ -69,7 +70,7 @@ def make_run(resolved: Resolved, journal: Journal) -> Path:
             error, f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
         )
         raise journal.stop(
-            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=found)
+            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=in_words(error))
         ) from error
     journal.open(run)
     return run

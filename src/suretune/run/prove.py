@@ -18,6 +18,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ABOUT
 from suretune.model.generate import last_logits
 from suretune.model.lora import save_weights
+from suretune.refusals import in_words
 from suretune.run.check import Checked
 from suretune.run.dose import Dose
 from suretune.run.fit import Fit
@@ -138,7 +139,7 @@ def measure_proof(
         result = prover.prove(run, run / "proof" / RESULT)
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
-        stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=last))
+        stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=in_words(last)))
         raise Stopped(UNVERIFIED, stopped.findings) from error
     tolerance = resolved.config.run.logits_tolerance
     if tolerance is None:

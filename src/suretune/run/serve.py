@@ -77,7 +77,9 @@ def serve(
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        raise journal.stop(no_room(house.rows, house.room, out_of_memory(error))) from error
+        raise journal.stop(
+            no_room(house.rows, house.room, in_words(out_of_memory(error)))
+        ) from error
 
 
 async def _serve(

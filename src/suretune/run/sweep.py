@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from suretune import rundir
 from suretune.because import because
 from suretune.config import Resolved
+from suretune.refusals import in_words
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.leave import FITTED
 from suretune.run.search import Dimension, flags, grid, grid_size, setting
@@ -156,10 +157,10 @@ def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.S
             load_if_exists=True,
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        found = str(error).splitlines()[0]
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        about = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(about) from error
     if study.user_attrs.get("asked", digest) != digest:
-        facts = SetupFacts("changed-since", "flags, rows or --search", found=str(path))
+        facts = SetupFacts("changed-since", "flags, rows, --search", found=str(path))
         raise journal.stop(facts)
     study.set_user_attr("asked", digest)
     # A sampler begun again with the same seed would propose the same settings again.

@@ -26,8 +26,8 @@ REFUSED = (401, 403)
 class Trouble(Exception):
     """No answer to judge. `problem` is the name of the guard that has to speak."""
 
-    def __init__(self, problem: str, found: str, status: int = 0) -> None:
-        super().__init__(found)
+    def __init__(self, problem: str, found: str | Text, status: int = 0) -> None:
+        super().__init__(found.en if isinstance(found, Text) else found)
         self.problem, self.found, self.status = problem, found, status
 
 
@@ -53,7 +53,9 @@ class Remote:
         told = self._exchange("GET", "/models")
         listed = told.get("data")
         if not isinstance(listed, list):
-            raise Trouble("odd-server", "/models: no list `data`")
+            raise Trouble(
+                "odd-server", Text("/models: no list `data`", "/models：没有 `data` 列表")
+            )
         return [str(item["id"]) for item in listed if isinstance(item, dict) and "id" in item]
 
     def chat(self, model: str, messages: Sequence[Mapping[str, str]], most: int) -> str:
@@ -85,7 +87,7 @@ class Remote:
             found = self._safe(because(error, f"{type(error).__name__}: {error}"))
             raise Trouble("server-unreachable", found) from error
         except http.client.HTTPException as error:
-            raise Trouble("odd-server", self._safe(f"{type(error).__name__}: {error}")) from error
+            raise Trouble("odd-server", self._why(error)) from error
         finally:
             connection.close()
         return self._read(path, answer, text)
@@ -98,21 +100,55 @@ class Remote:
     def _read(self, path: str, answer: http.client.HTTPResponse, text: bytes) -> Mapping[str, Any]:
         status = answer.status
         if status in REFUSED:
-            raise Trouble("key-refused", f"{status} {self._said(text)}".strip(), status)
+            raise Trouble("key-refused", self._told("", status, text), status)
         if 300 <= status < 400:
-            where = self._safe(answer.getheader("Location") or "nowhere")
-            raise Trouble("odd-server", f"{path}: {status}, redirected to {where}", status)
+            where = self._safe(answer.getheader("Location") or "-")
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: {status}, redirected to {where}",
+                    f"{path}：{status}，重定向到 {where}",
+                ),
+                status,
+            )
         if status != 200:
-            raise Trouble("odd-server", f"{path}: {status} {self._said(text)}".strip(), status)
+            raise Trouble("odd-server", self._told(path, status, text), status)
         if len(text) > MOST:
-            raise Trouble("odd-server", f"{path}: more than {MOST:,} bytes")
+            raise Trouble(
+                "odd-server",
+                Text(f"{path}: more than {MOST:,} bytes", f"{path}：超过 {MOST:,} 字节"),
+            )
         try:
             told = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise Trouble("odd-server", f"{path}: no JSON: {self._safe(text)}") from error
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: no JSON: {self._safe(text)}",
+                    f"{path}：不是 JSON：`{self._safe(text)}`",
+                ),
+            ) from error
         if not isinstance(told, dict):
-            raise Trouble("odd-server", f"{path}: a {type(told).__name__} in place of an object")
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: a {type(told).__name__} in place of an object",
+                    f"{path}：应当是 JSON 对象，却是 {type(told).__name__}",
+                ),
+            )
         return told
+
+    def _why(self, error: Exception) -> Text:
+        why = in_words(error)
+        return Text(self._safe(why.en), self._safe(why.zh))
+
+    def _told(self, path: str, status: int, text: bytes) -> Text:
+        """A status with what the server says of it."""
+        said = self._said(text)
+        return Text(
+            f"{f'{path}: ' if path else ''}{status} {said}".strip(),
+            f"{f'{path}：' if path else ''}{status}{f' `{said}`' if said else ''}",
+        )
 
     def _said(self, text: bytes) -> str:
         """The message of an error in OpenAI's shape, else the beginning of what came."""
@@ -162,10 +198,15 @@ def _text(told: Mapping[str, Any], *keys: str) -> str:
         for key in keys:
             found = found[key]
     except (LookupError, TypeError) as error:
-        raise Trouble("odd-server", f"no choices[0].{'.'.join(keys)}") from error
+        raise Trouble("odd-server", _of_answer(keys, "missing", "没有")) from error
     if not isinstance(found, str):
-        raise Trouble("odd-server", f"choices[0].{'.'.join(keys)} is no text")
+        raise Trouble("odd-server", _of_answer(keys, "no text", "不是文字"))
     return found
+
+
+def _of_answer(keys: Sequence[str], en: str, zh: str) -> Text:
+    name = f"choices[0].{'.'.join(keys)}"
+    return Text(f"{name}: {en}", f"{name}：{zh}")
 
 
 def parse_url(url: str, key: str | None, seconds: float) -> Remote | None:
