@@ -27,7 +27,6 @@ from suretune.data.sources import parse_source
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.data.vocabulary import plain
 from suretune.data.wall import MEMORY, TIME, Unfit, wall_of
-from suretune.guards.guard import word as fact
 from suretune.model.load import load_base
 from suretune.options import DataOptions
 from suretune.pocket import MODEL

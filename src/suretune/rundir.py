@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
+from suretune.refusals import in_words
 from suretune.types import Text
-from suretune.words import say
 
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
@@ -256,20 +256,14 @@ def damage(folder: Path) -> Text | None:
     for name, (size, digest) in sizes.items():
         path = folder / name
         if not path.is_file():
-            return say(Text(f"{name}: missing", f"缺少 {name}"))
+            return named(name, GONE)
         if path.stat().st_size != size:
-            there = path.stat().st_size
-            return say(
-                Text(
-                    f"{name}: {there} bytes, {size} were written",
-                    f"{name} 只有 {there} 字节，写入时是 {size} 字节"
-                    if there < size
-                    else f"{name} 有 {there} 字节，写入时是 {size} 字节",
-                )
-            )
+            return named(name, Text(
+                f"{path.stat().st_size:,} bytes, {size:,} were written",
+                f"现有 {path.stat().st_size:,} 字节，写入时有 {size:,} 字节"))  # fmt: skip
         if sha256(path) != digest:
-            return say(Text(f"{name}: its contents changed", f"{name} 的内容变了"))
-    return ""
+            return named(name, CHANGED)
+    return None
 
 
 def publish(temporary: Path, final: Path) -> None:

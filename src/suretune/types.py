@@ -449,7 +449,8 @@ Facts = (
 class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
     came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
-    `parts` say the same as `what`, one thing a line, where a finding is about many."""
+    `parts` say the same as `what`, one thing a line, where a finding is about many; `title` says in
+    a few words what `name` stands for."""
 
     code: str
     name: str
@@ -460,3 +461,15 @@ class Finding:
     fix: Text
     fate: str = ""
     parts: tuple[Text, ...] = ()
+    title: Text = Text("", "")
+
+    @property
+    def heading(self) -> Text:
+        return heading(self.code, self.name, self.title)
+
+
+def heading(code: str, name: str, title: Text) -> Text:
+    """What stands above a finding: its code and its title, with the name that people search for."""
+    if not title.en:
+        return Text(f"{code} {name}".strip(), f"{code} {name}".strip())
+    return Text(f"{code} {name}: {title.en}", f"{code} {title.zh}（{name}）")

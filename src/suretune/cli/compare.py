@@ -13,7 +13,6 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter, named_run
 from suretune.phrases import printable
-from suretune.refusals import in_words
 from suretune.run.journal import OK, Journal
 from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.words import say

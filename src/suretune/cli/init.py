@@ -10,7 +10,6 @@ from suretune.because import because
 from suretune.cli.makers import makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.refusals import in_words
 from suretune.run.journal import OK, Journal
 from suretune.run.naming import LANGUAGES, in_pieces, languages_meant, names_meant
 from suretune.run.starter import FILES, write_starter

@@ -9,7 +9,6 @@ from suretune.because import because
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
-from suretune.refusals import in_words
 from suretune.run.journal import DATA, OK, Journal
 from suretune.types import SetupFacts, Text
 from suretune.words import say

@@ -20,7 +20,8 @@ from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts
+from suretune.refusals import in_words
+from suretune.types import SetupFacts, Text
 
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code

@@ -20,7 +20,6 @@ from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
 from suretune.data.saved import DICT, INFO, STATE, saved_files
-from suretune.refusals import in_words
 from suretune.types import Fault, Origin, Text
 
 LEARNED, MEASURED = "train", "validation"  # what a dataset is for

@@ -22,7 +22,8 @@ from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
 from suretune.refusal import Refusal
-from suretune.types import Message, SetupFacts
+from suretune.refusals import in_words
+from suretune.types import Message, SetupFacts, Text
 
 FILES = (
     "tokenizer.json",
@@ -303,7 +304,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, in_words(error))) from error
     missing: SetupFacts | None = None
     try:
         template, file = _template(folder, config, template_file)
@@ -315,9 +316,9 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     except Unfit as error:
         if error.limit != FAILED:
             raise
-        raise Refusal(_incomplete(folder, error.found)) from error
+        raise Refusal(_incomplete(folder, in_words(error.found))) from error
     except (OSError, ValueError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, in_words(error))) from error
     if missing or not template:
         raise Refusal(missing or SetupFacts("no-chat-template", str(folder)))
     tokenizer = ChatTokenizer(

@@ -23,7 +23,8 @@ from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.families import hub_id
 from suretune.hubs.names import parse_name
-from suretune.types import SetupFacts
+from suretune.refusals import in_words
+from suretune.types import SetupFacts, Text
 
 WHOLE = "model.safetensors"
 LONGEST = 100 << 20  # bytes of a header; safetensors itself takes no longer ones

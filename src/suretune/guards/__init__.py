@@ -13,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from suretune.guards.guard import Guard
-from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts
+from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts, Text
 
 
 @cache

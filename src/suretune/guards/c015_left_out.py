@@ -29,7 +29,6 @@ def check(facts: FlagFacts) -> Values | None:
     values = for_flag("left-out")(facts)
     runs = Text(f"This is what runs: `{facts.command}`", f"实际运行的是：`{facts.command}`")
     again = Text("Leave them out.", "以后可以不写。")
-    all_of_them = listed(facts)
     return values and {
         **values,
         "all": listed(facts),

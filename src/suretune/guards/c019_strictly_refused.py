@@ -42,6 +42,7 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C019",
     name="strictly-refused",
+    title=Text("not as it was typed", "不能按原样执行"),
     stops=True,
     facts=FlagFacts,
     check=check,

@@ -32,6 +32,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D043",
     name="hub-no-dataset",
+    title=Text("no such dataset on the hub", "下载站没有这个数据集"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -37,6 +37,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D044",
     name="hub-fetched",
+    title=Text("rows fetched from a hub", "数据取自下载站"),
     stops=False,
     facts=SetupFacts,
     check=check,

@@ -64,6 +64,7 @@ class Guard:
             filled(self.why, values),
             filled(self.fix, values),
             parts=_parts(values),
+            title=self.title,
         )
 
     @property

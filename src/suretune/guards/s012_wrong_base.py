@@ -21,7 +21,7 @@ S012 wrong-base：适配器不是在这个原模型上训练的。
 
 import shlex
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, word
 from suretune.types import SetupFacts, Text
 
 COPY = Text(
@@ -34,7 +34,8 @@ COPY = Text(
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "wrong-base":
         return None
-    base, other = facts.detail, facts.found if facts.found != facts.detail else ""
+    base, trained_on = facts.detail, word(facts.found)
+    other = trained_on if trained_on != base else ""
     if facts.hint:
         what = Text(
             f"The adapter does not fit {base}: {facts.hint.en}.",

@@ -37,7 +37,7 @@ def check(facts: SetupFacts) -> Values | None:
     flag = f"--dataset {shlex.quote(place + count[0])}" if data and count else f"--dataset {place}"
     flag = flag if data else f"--model {shlex.quote(place)}"
     fetch = fetching(name, place, data=data)
-    reason = facts.hint or Text(facts.found, facts.found)
+    reason = facts.hint or facts.found
     return values and {**values, "fetch": fetch, "flag": flag, "reason": reason}
 
 

@@ -51,6 +51,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S041",
     name="begun-by-another",
+    title=Text("begun by another version", "由别的版本开始"),
     stops=True,
     facts=SetupFacts,
     check=check,

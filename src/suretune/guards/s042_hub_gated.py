@@ -35,6 +35,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S042",
     name="hub-gated",
+    title=Text("a licence to accept first", "要先接受许可协议"),
     stops=True,
     facts=SetupFacts,
     check=check,

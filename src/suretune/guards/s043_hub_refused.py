@@ -32,6 +32,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S043",
     name="hub-refused",
+    title=Text("the hub refuses this token", "下载站拒绝了令牌"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S044",
     name="hub-busy",
+    title=Text("the hub is too busy", "下载站限流"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("hub-busy"),

@@ -29,6 +29,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S045",
     name="hub-damaged",
+    title=Text("what arrived is not what is listed", "下载内容不符"),
     stops=True,
     facts=SetupFacts,
     check=check,

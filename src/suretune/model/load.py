@@ -19,7 +19,7 @@ from suretune.model import weight_stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from suretune.because import because
 from suretune.options_serve import ServeOptions
-from suretune.refusals import in_words
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, SetupFacts, Text
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from suretune.because import because
 from suretune.config import Resolved
-from suretune.refusals import in_words
 from suretune.run.flags import cuda_flags
 from suretune.run.machine import NO_GPU, VISIBLE
 from suretune.types import Facts, SetupFacts

@@ -26,7 +26,7 @@ from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
-from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
+from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord, Text
 
 if TYPE_CHECKING:
     from suretune.run.fit import Fit

@@ -201,6 +201,6 @@ def _served_name(remote: Remote, run: Path, journal: Journal) -> str:
     raise _no_such(run.name, ", ".join(names), journal)
 
 
-def _no_such(name: str, found: str, journal: Journal) -> Stopped:
+def _no_such(name: str, found: str | Text, journal: Journal) -> Stopped:
     hint = Text(f"The server says: {found}.", f"服务器上有：{found}。")
     return journal.stop(FlagFacts("bad-value", "--served_model_name", name, hint=hint))

@@ -29,6 +29,7 @@ from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS, compare_ranks
 from suretune.model.slots import Ask
 from suretune.refusal import Refusal
+from suretune.refusals import in_words
 from suretune.run.house import House, base_name, no_room
 from suretune.run.journal import OK, Journal, Stopped
 from suretune.run.listen import Reach, busy, host_names

@@ -11,6 +11,7 @@ from rich.text import Text as Styled
 
 from suretune import phrases as p
 from suretune import typed
+from suretune.guards import heading_of
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, progress, put, results, safe
 from suretune.words import say

@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from suretune.because import because
+from suretune.refusals import in_words
+from suretune.types import Text
 
 MOST = 1 << 20  # bytes of an answer
 SHOWN = 160  # characters of what a server said

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suretune.because import because
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.refusals import in_words
 from suretune.run.foreign.shell import COMMAND, FLAG, Shell, Trap
@@ -207,7 +206,7 @@ def _from_file(pasted: Pasted) -> None:
         with Path(pasted.file).expanduser().open(encoding="utf-8", errors="replace") as handle:
             text = handle.read(LONGEST)
     except (OSError, ValueError, RuntimeError) as error:
-        pasted.wrong = because(error)
+        pasted.wrong = in_words(error)
         return
     try:
         tree = written(parse_yaml(text))
