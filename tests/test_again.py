@@ -64,11 +64,11 @@ def test_the_words_of_a_trial_mean_the_same_to_a_process() -> None:
 def test_what_changes_nothing_is_not_typed_again_but_by_a_trial() -> None:
     rank = options()["lora_rank"].default
     asked = Resolved.default().with_values(
-        "flag", model="pocket", lora_rank=rank, dataloader_num_workers=4, dry_run=True, lora_alpha=7
+        "flag", model="pocket", lora_rank=rank, template="qwen", dry_run=True, lora_alpha=7
     )
     assert command_of("sft", asked) == "suretune sft --model pocket --lora_alpha 7"
     assert f"--lora_rank={rank}" in flags(asked, {})
-    assert "dataloader_num_workers" in SILENT
+    assert "template" in SILENT
 
 
 def test_a_default_that_goes_against_a_file_is_typed(tmp_path: Path) -> None:

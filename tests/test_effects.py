@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from suretune.model.keep import Keep
 
 from conftest import write_rows
 from suretune.battery.items import Question
 from suretune.cli import main
 from suretune.config import Resolved
+from suretune.model.recompute import Keep
 from suretune.options import Config
 from suretune.run import compose, evaluate, fit
 from suretune.run.check import Checked, check
@@ -98,15 +98,15 @@ def test_a_base_in_fp8_is_refused_without_a_card_and_computes_in_it_with_one(
         )
     exact = learner_with(tmp_path, fused=True).engine
     # The reference of the products computes on a CPU what a card's do.
-    monkeypatch.setattr(fit, "why_no_eight", lambda *_: "")
-    monkeypatch.setattr("suretune.run.outlook.why_no_eight", lambda *_: "", raising=False)
+    monkeypatch.setattr(fit, "why_no_fp8", lambda *_: "")
+    monkeypatch.setattr("suretune.run.outlook.why_no_fp8", lambda *_: "", raising=False)
     checked = checked_with(tmp_path)
     resolved = checked.resolved.with_values("flag", base_dtype="fp8", fused=True)
     base = fit.open_base(checked.base, "float32", torch.device("cpu"), ("all-linear",), Journal())
     rough = fit.make_learner(base, replace(checked, resolved=resolved), Journal()).engine
     assert isinstance(exact, Fast) and isinstance(rough, Fast)
-    assert all(group.eight is None for group in exact.stack.groups)
-    assert all(group.eight is not None for group in rough.stack.groups)
+    assert all(group.fp8 is None for group in exact.stack.groups)
+    assert all(group.fp8 is not None for group in rough.stack.groups)
     samples = list(checked.samples[:4])
     near, same = rough.mean_loss(samples), exact.mean_loss(samples)
     assert near != same and near == pytest.approx(same, rel=0.02)

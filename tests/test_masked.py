@@ -8,10 +8,10 @@ import math
 
 import pytest
 import torch
-from suretune.model.batch import divergence, jeffreys
 from torch import Tensor
 
 from suretune.model import ops
+from suretune.model.packed_batch import divergence, jeffreys
 
 INF = math.inf
 MASKS = {

@@ -48,7 +48,7 @@ SKILLS = {  # kinds of the bundled model's questions
 }
 SOURCES = {  # of a system prompt
     "row": Text("the row's own", "数据自带"),
-    "flag": Text("from --system", "来自 --system"),
+    "flag": Text("--system", "--system"),
     "template": Text("the template's default", "模板默认"),
 }
 

@@ -25,7 +25,7 @@ def would_start(checked: Checked, command: Command, journal: Journal) -> None:
     """Nothing stops it: what it would do, on what, and the command."""
     notes = len(journal.findings)
     told = Text(
-        "`sft` would start: nothing here stops it" + (f" ({notes} noted above)." if notes else "."),
+        "`sft` would start" + (f" ({notes} noted above)." if notes else ": nothing stops it."),
         "检查通过：没有会让 `sft` 停止的问题" + (f"（上面有 {notes} 条提示）。" if notes else "。"),
     )
     parts = (told, _work(checked), _place(checked), downloads_first(checked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from suretune.cli.out import tell
 from suretune.hubs.door import File, Listing
 from suretune.hubs.fetch import Progress
 from suretune.hubs.pull import Watching
@@ -32,11 +33,11 @@ class Fetching(Watching):
             f"{listing.repo.spec} at {listing.commit[:12]}: {named}{rest.en}; {total} in all",
             f"{listing.repo.spec}（版本 {listing.commit[:12]}）：{named}{rest.zh}；共 {total}",
         )
-        print(say(told), file=sys.stderr)
+        tell(say(told), err=True)
 
     def arrived(self, progress: Progress) -> None:
         if not self._moving or not progress.total:
             return
         done = progress.here >= progress.total
         line = f"{size(progress.here)} / {size(progress.total)}  {size(int(progress.rate))}/s"
-        print(f"\r{line:<60}", end="\n" if done else "", file=sys.stderr, flush=True)
+        tell(f"\r{line:<60}", keep="\r", end="\n" if done else "", err=True)

@@ -50,7 +50,7 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
         return resolved.with_values(why, split_dataset_ratio=0.0)
     ratio = max(HELD_OUT, min(0.5, 2 / max(rows, 1)))
     why = auto(
-        "evaluations and the proof need rows that were never learned",
+        "proof needs rows that were never learned",
         "评估和验证需要从未学过的行",
     )
     return resolved.with_values(why, split_dataset_ratio=round(ratio, 4))
@@ -73,10 +73,8 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
             resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
     if asked.anchor_ratio is None and identity:
         why = auto(
-            "share of anchors, general questions that keep what the base could; measured:"
-            " docs/recipes.md",
-            "锚定问答（anchors，让模型在别的问题上保持原样的通用问答）的份额；"
-            "实测结果见 docs/recipes.md",
+            "anchors, general questions, keep what the base could; docs/recipes.md",
+            "锚定问答（anchors，让模型在别的问题上保持原样的通用问答）的份额；见 docs/recipes.md",
         )
         resolved = resolved.with_values(why, anchor_ratio=ANCHORS)
     elif asked.anchor_ratio is None:

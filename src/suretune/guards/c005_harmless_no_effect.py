@@ -32,7 +32,7 @@ def check(facts: FlagFacts) -> Values | None:
         "flags": every if facts.others else f"`{facts.flag}`",
         "all": every,
         "hint": Text("", "") if len(hints) > 1 else values["hint"],
-        "parts": (Text(f"{every.en}: not needed here", f"{every.zh}：这里用不到"),),
+        "parts": (Text(f"{every.en}: not needed", f"{every.zh}：这里用不到"),),
     }
 
 

@@ -74,7 +74,7 @@ def _about(sample: Sample) -> Styled:
     facts = [
         words(f"{len(sample.ids):,} tokens, {share} learned",
               f"{len(sample.ids):,} 个 token，学习 {share}"),
-        words(f"system prompt: {source}", f"系统提示词：{source}")
+        words(f"system: {source}", f"系统提示词：{source}")
         if sample.system_source in labels.SOURCES
         else words("no system prompt", "没有系统提示词"),
     ]  # fmt: skip
