@@ -600,7 +600,7 @@ SETUP_CASES = {
     "D022": on_setup(
         setup("hub-dataset", "ms::a/b#500", hint=Text("A script.", "脚本。")),
         "ms::a/b#500",
-        "`owner/name:subset`",
+        "`owner/name:SUBSET`",
     ),
     "D043": on_setup(
         setup("hub-no-dataset", "ms::a/b", "", "dataset", "ms", Text("None", "无")),

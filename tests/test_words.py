@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import suretune
-from suretune import guards, refusals, rundir
+from suretune import because, guards, rundir
 from suretune.data.base import find_base
 from suretune.data.feed import unreadable
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
 from suretune.guards.guard import Guard, engine_reason
 from suretune.options_serve import ServeOptions
+from suretune.refusal import Refusal
 from suretune.run.listen import busy
 from suretune.run.outlook import not_writable
 from suretune.types import Facts, Fault, SetupFacts, Text
@@ -42,12 +43,11 @@ OLD = {
 }  # fmt: skip
 # Names: of tools, models, formats, methods, signs and units that Chinese writes as they are.
 WORDS = """suretune Hugging Face Qwen Llama Gemma Phi Zephyr DeepSeek Vicuna Alpaca Mistral ChatML
-LoRA
-DoRA IA3 LoHa LoKr VeRA PEFT peft vLLM Ollama transformers torch PyTorch CUDA NVIDIA Ampere
-BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tango KL Jinja JSON Lines YAML CSV
-SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits dropout NaN Inf float16
-float32 bfloat16 safetensors GPTQ AWQ bitsandbytes FP8 MXFP4 compressed tensors MLX GGUF Windows
-shell packing validation test system user assistant id NAME Instruct"""
+Parquet LoRA DoRA IA3 LoHa LoKr VeRA PEFT peft vLLM Ollama transformers torch PyTorch CUDA NVIDIA
+Ampere BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tango KL Jinja JSON Lines
+YAML CSV SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits dropout NaN
+Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 MXFP4 compressed tensors
+MLX GGUF Windows shell packing validation test system user assistant id NAME Instruct"""
 NAMES = frozenset(WORDS.split())
 
 
@@ -180,6 +180,8 @@ def test_what_is_filled_in_leaves_the_sentence_well_set(guard: Guard) -> None:
 # --- facts --------------------------------------------------------------------------------------
 
 SOURCE = Path(suretune.__file__).parent
+PLACE = {"SetupFacts": 2, "Fault": 4, "Trouble": 1, "Damaged": 1, "HubError": 1}  # of `found`
+RAW = re.compile(r"(str\()?error\b(?!\.)")  # what an exception says, as it says it
 PROSE = re.compile(r"\b[a-z]{2,}(?: [a-z]{1,}){1,}\b|\b(missing|damaged|gone|nothing|needed)\b")
 
 
@@ -204,15 +206,17 @@ def test_a_fact_that_is_a_sentence_is_said_in_both_languages(path: Path) -> None
             value = named.get(value.id, value) if isinstance(value, ast.Name) else value
             said = _written(value) or ""
             assert not PROSE.search(plain(said)), f"line {value.lineno}: {said}"
+            parts = [n.value for n in ast.walk(value) if isinstance(n, ast.FormattedValue)]
+            raw = [part for n in parts if re.match(RAW, part := ast.unparse(n))]
+            assert not raw, f"line {value.lineno}: {raw}, see because.in_words"
 
 
 def _facts(scope: ast.FunctionDef) -> Iterator[ast.expr]:
     for node in ast.walk(scope):
         name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-        if isinstance(node, ast.Call) and name in ("Fault", "SetupFacts", "Trouble", "Damaged"):
+        if isinstance(node, ast.Call) and name in PLACE:
             yield from (one.value for one in node.keywords if one.arg == "found")
-            place = {"SetupFacts": 2, "Fault": 4, "Trouble": 1, "Damaged": 1}[name]
-            yield from node.args[place : place + 1]
+            yield from node.args[PLACE[name] : PLACE[name] + 1]
 
 
 def test_whatever_the_engine_cannot_compute_is_said_in_chinese() -> None:
@@ -231,14 +235,14 @@ def test_whatever_the_engine_cannot_compute_is_said_in_chinese() -> None:
 # --- errors of the system ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", refusals.SYSTEM)
+@pytest.mark.parametrize("number", because.SYSTEM)
 def test_an_error_of_the_system_is_put_into_words(number: int) -> None:
     import os
 
-    said = refusals.in_words(OSError(number, os.strerror(number)))
+    said = because.in_words(OSError(number, os.strerror(number)))
     assert re.search(f"[{HAN}]", said.zh) and said.en.isascii()
     assert said.zh.endswith(f"（{errno.errorcode[number]}）")
-    again = refusals.in_words(f"[Errno {number}] {os.strerror(number)}: 'x'")
+    again = because.in_words(f"[Errno {number}] {os.strerror(number)}: 'x'")
     assert again == said
 
 
@@ -249,17 +253,18 @@ def test_an_error_of_the_system_is_put_into_words(number: int) -> None:
         ("The read operation timed out", "超时"),
         ("I/O error: No space left on device (os error 28)", "磁盘空间不足（ENOSPC）"),
         (TimeoutError(), "超时"),
-        ("line 3: `question` is missing; it takes question, check", "第 3 行：缺少 `question`"),
-        ("line 1: no JSON object", "第 1 行：不是 JSON 对象"),
+        ("HTTP 429", "请求太频繁"),
+        (UnicodeError("label empty or too long"), "无法解析主机名"),
+        (KeyError("data"), "`KeyError: 'data'`"),
         (ValueError("unexpected end of data: line 1 column 2 (char 1)"), "内容不完整"),
     ],
 )
 def test_what_libraries_say_in_words_alone_is_known(error: str | Exception, zh: str) -> None:
-    assert zh in refusals.in_words(error).zh
+    assert zh in because.in_words(error).zh
 
 
 def test_what_nobody_knows_is_quoted() -> None:
-    said = refusals.in_words("it `went` wrong\nand more")
+    said = because.in_words("it `went` wrong\nand more")
     assert said == Text("it `went` wrong", "`it 'went' wrong`")
 
 
@@ -288,9 +293,9 @@ SYSTEM_FACTS: dict[str, Callable[[Path], Facts | None]] = {
 
 def find_folder(folder: Path) -> Facts:
     (folder / "config.json").write_text("{")
-    found = find_base(str(folder), weights=False)
-    assert isinstance(found, SetupFacts)
-    return found
+    with pytest.raises(Refusal) as refused:
+        find_base(str(folder), weights=False)
+    return refused.value.facts
 
 
 @pytest.mark.parametrize("code", SYSTEM_FACTS)

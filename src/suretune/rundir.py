@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from suretune.refusals import in_words
+from suretune.because import in_words
 from suretune.types import Text
 
 SEAL = "VERIFIED.json"

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from suretune.because import in_words
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
-from suretune.refusals import in_words
 from suretune.run.journal import OK, USAGE, Journal
 from suretune.types import FlagFacts, Text
 

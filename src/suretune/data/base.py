@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from suretune import pocket
+from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
 from suretune.families import hub_names
@@ -20,7 +21,6 @@ from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
 from suretune.refusal import Refusal
-from suretune.refusals import in_words
 from suretune.types import SetupFacts, Text
 
 INDEX = "model.safetensors.index.json"
@@ -125,16 +125,16 @@ def _base(name: str, folder: Path) -> Base:
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             raise Refusal(pointed(path)) from error
-        found = f"config.json: {error}"
+        found = _of(path.name, in_words(error))
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
         raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
         if not isinstance(config.get(size, 1), (int, type(None))):
-            found = f"config.json: {size} = {config[size]!r}"
-            raise Refusal(SetupFacts("model-incomplete", str(folder), found=found))
+            odd = f"config.json: {size} = {config[size]!r}"
+            raise Refusal(SetupFacts("model-incomplete", str(folder), found=odd))
     if wrong := _wrong_index(folder / INDEX):
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}"))
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=_of(INDEX, wrong)))
     return Base(name, folder, config)
 
 

@@ -13,10 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.encodings import SAMPLE, advice, wide
 from suretune.data.refusal import Refused, shown
-from suretune.refusals import in_words
 from suretune.types import Fault, Origin, Text
 
 BLOCK = 1 << 18
@@ -31,7 +30,7 @@ _MAGIC = (
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "旧版 Excel 或 Word 文件"),
     (b"\x1f\x8b", "gzip data without .gz in its name", "gzip 数据，但文件名没有 .gz"),
     (b"\x28\xb5\x2f\xfd", "zstd data without .zst in its name", "zstd 数据，但文件名没有 .zst"),
-    (b"PAR1", "a parquet file without .parquet in its name", "parquet 文件，但扩展名不是 .parquet"),
+    (b"PAR1", "a parquet file without .parquet in its name", "Parquet 文件，但扩展名不是 .parquet"),
     (b"%PDF", "a PDF", "PDF 文件"),
 )
 
@@ -265,7 +264,7 @@ def _one_line_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
 def unreadable(label: str, error: OSError) -> Fault:
     kind = "file-missing" if isinstance(error, FileNotFoundError) else "unknown-format"
     hint = Text("The system could not read this file.", "系统无法读取这个文件。")
-    return Fault(kind, Origin(label, 0), found=shown(because(error)), hint=hint)
+    return Fault(kind, Origin(label, 0), found=in_words(error), hint=hint)
 
 
 def not_a_file(label: str) -> Fault:

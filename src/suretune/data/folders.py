@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
@@ -59,7 +59,7 @@ def listed(folder: Path, spec: str, role: str) -> Listing:
         entries = sorted(folder.iterdir())
     except OSError as error:
         hint = Text("This folder cannot be listed.", "无法列出这个文件夹的内容。")
-        fault = Fault("file-missing", Origin(spec, 0), found=because(error), hint=hint)
+        fault = Fault("file-missing", Origin(spec, 0), found=in_words(error), hint=hint)
         raise Refused(fault) from error
     names = {entry.name for entry in entries}
     if DICT in names:

@@ -209,5 +209,5 @@ def _unknown(path: Path, label: str) -> Fault:
     if path.name.lower().endswith((".xlsx", ".xls")):
         hint = Text("Save the sheet as CSV (UTF-8).", "请把工作表另存为 CSV（UTF-8）。")
     elif ".parquet" in path.name.lower():
-        hint = Text("Parquet is compressed inside; unpack it.", "parquet 自带压缩，请先解压。")
+        hint = Text("Parquet is compressed inside; unpack it.", "Parquet 自带压缩，请先解压。")
     return Fault("unknown-format", Origin(label, 0), found="".join(path.suffixes), hint=hint)

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.data.refusal import Refused
-from suretune.refusals import in_words
 from suretune.types import Fault, Origin, Text
 
 STATE, INFO, DICT = "state.json", "dataset_info.json", "dataset_dict.json"

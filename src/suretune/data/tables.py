@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
 
+from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import ARROW
@@ -15,7 +16,6 @@ from suretune.data.feed import LIMIT, Feed, lines, refuse_growth
 from suretune.data.refusal import Refused, around, shown
 from suretune.data.renames import as_pair, suggested
 from suretune.data.tight import Tight
-from suretune.refusals import in_words
 from suretune.types import Fault, Origin, Row, Text
 
 _SNIFFED = 20  # lines
@@ -285,6 +285,6 @@ def _with_nul(value: Any) -> str | None:
 def _bad_table(file: str, rows: int, kind: str, error: Exception) -> Fault:
     hint = Text(
         "This is no parquet or arrow file, or it is damaged. Copy or write it again.",
-        "这不是 parquet 或 arrow 文件，或者已经损坏。请重新复制或写出。",
+        "这不是 Parquet 或 Arrow 文件，或者已经损坏。请重新复制或导出。",
     )
     return Fault(kind, Origin(file, rows and rows + 1), found=in_words(error), hint=hint)

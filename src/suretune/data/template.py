@@ -18,11 +18,11 @@ from typing import Any
 import orjson
 from tokenizers import Tokenizer as Vocabulary
 
+from suretune.because import in_words
 from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
 from suretune.refusal import Refusal
-from suretune.refusals import in_words
 from suretune.types import Message, SetupFacts, Text
 
 FILES = (
@@ -330,7 +330,8 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        found = f"generation_config.json: {error}"
+        why, file = in_words(error), "generation_config.json"
+        found = Text(f"{file}: {why.en}", f"{file}：{why.zh}")
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     return tokenizer
 

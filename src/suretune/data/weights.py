@@ -19,11 +19,11 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.families import hub_id
 from suretune.hubs.names import parse_name
-from suretune.refusals import in_words
 from suretune.types import SetupFacts, Text
 
 WHOLE = "model.safetensors"

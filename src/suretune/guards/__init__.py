@@ -70,7 +70,7 @@ or flag that mends it. What a guard finds is either an *error*, which stops the 
 its report. `suretune explain D003` prints an entry of this page, which is made from the guards.
 
 每个检查项只依据事实判断，并说清三件事：问题是什么、有什么影响、用哪个命令或参数改。
-查出的要么是*错误*，会停止运行；要么是*提示*，记入报告。
+查出的要么是*错误*，会中止运行；要么是*提示*，记入报告。
 `suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
 
 C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示词与模板 |

@@ -6,7 +6,7 @@ in them that the loss counts.
 Why it matters: a run over nothing ends without an error, saves an adapter,
 and the model answers as before.
 
-How to mend it: where every row is too long, `--max_length`; else every row that was
+Fix: where every row is too long, `--max_length`; else every row that was
 left out is named with its reason.
 
 D003 nothing-to-learn：整份数据里没有一个会被学习的 token。

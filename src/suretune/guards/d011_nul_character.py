@@ -6,7 +6,7 @@ from UTF-16 files read as UTF-8.
 Why it matters: other programs take it for the end of the text, so they see another row
 than the one that was trained.
 
-How to mend it: remove the character with the `sed` that is printed, or convert the file
+Fix: remove the character with the `sed` that is printed, or convert the file
 from UTF-16 with `iconv`.
 
 D011 nul-character：文本里含有 NUL 字符。

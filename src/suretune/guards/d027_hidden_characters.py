@@ -7,7 +7,7 @@ counted.
 Why it matters: such a row says something else than it shows. The model reads and learns what is
 there, instructions that were hidden on purpose included.
 
-How to mend it: look at those rows in an editor that shows every character, and delete what is not
+Fix: look at those rows in an editor that shows every character, and delete what is not
 meant. The command that is printed writes a copy of the file without all of it, whether it stands
 there as bytes or as JSON writes it (`\u202e`).
 

@@ -134,7 +134,8 @@ def one_by_one(facts: FlagFacts, *, reasons: bool = True) -> list[Text]:
     shown: dict[str, list[str]] = {}
     for one in (facts, *facts.others):
         typed_as = f"`{f'{one.flag} {one.value}'.strip()}`"
-        why = one.hint if reasons and one.hint and one.hint.en else EMPTY
+        why = one.hint if reasons and one.hint else EMPTY
+        why = Text(why.en.removesuffix("."), why.zh.removesuffix("。"))  # a part of a sentence
         key = f"{why.en}\0{why.zh}"
         shown.setdefault(key, []).append(
             f"{typed_as} → `{one.nearest}`" if one.nearest and reasons else typed_as

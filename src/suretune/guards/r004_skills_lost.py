@@ -16,7 +16,7 @@ more.
 R004 skills-lost：模型丢掉的能力可能超过了允许的范围。
 
 检查内容：同一批通用问题，让原模型和微调后的模型在相同的批次里各答一遍：原来对、现在错的算丢失，原
-来错、现在对的算新增。净丢失的 95% 置信上限（Tango 的配对区间）必须低于 `--max_skill_drop`。原模型
+来错、现在对的算新增。净损失的 95% 置信上限（Tango 的配对区间）必须低于 `--max_skill_drop`。原模型
 自己换一批就答得不一样的题不作数；说出新名字的回答不算对。
 
 影响：学会了什么，大家都会看；忘掉了什么，往往没人看。“没有发现差别”不等于没有差别：题目少的时候，
@@ -75,7 +75,7 @@ GUARD = Guard(
     what=Text(
         "Of {counted} general questions {lost} were lost and {gained} gained: a net loss of {net}"
         " points, up to {upper} by the 95 % bound; it must lie under {margin}. {how}",
-        "{counted} 道通用题中，丢失 {lost} 道，新增 {gained} 道：净丢失 {net} 个百分点，"
+        "{counted} 道通用题中，丢失 {lost} 道，新增 {gained} 道：净损失 {net} 个百分点，"
         "95% 置信上限 {upper}，要求低于 {margin}。{how}",
     ),
     why=Text(

@@ -49,8 +49,8 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text(
-        "`{detail}` is not here, and the hub could not be reached: {reason}",
-        "本机没有 `{detail}`，也连不上下载站：{reason}",
+        "`{detail}` is not here, and the hub could not be reached: {reason}.",
+        "本机没有 `{detail}`，也连不上下载站：{reason}。",
     ),
     why=Text(
         "It has to be on this machine before anything can start; what has arrived is kept.",

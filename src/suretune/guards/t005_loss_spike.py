@@ -11,8 +11,8 @@ Fix: look at the rows that are named. With many such updates, lower `--learning_
 
 T005 loss-spike：有一次更新的损失或梯度突然升高。
 
-看什么：损失和梯度范数的对数。偏离是指：超过此前最大损失的 1.75 倍（范数为 4 倍），或者比最近 16 次
-更新的中位数高出 8 个稳健标准差以上。推导见 `suretune/train/spikes.py`。
+检查内容：损失和梯度范数的对数。突然升高是指：超过此前最大损失的 1.75 倍（范数为 4 倍），或者比最近
+16 次更新的中位数高出 8 个稳健标准差以上。推导见 `suretune/train/spikes.py`。
 
 影响：只有一次，说明有数据与众不同，或学习率已接近上限。这次更新已生效，梯度经过裁剪。连续三次就是
 发散，由 T003 退回。

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.weights import weight_files, wrong_weights
 from suretune.model import weight_stream
@@ -71,14 +72,13 @@ def load_base(
                 **how,
             )
     except (*UNREADABLE, MemoryError) as error:
-        if found := out_of_memory(error):
-            raise Refusal(SetupFacts("out-of-memory", str(base.folder), found=found)) from error
-        found = str(error).split("\n")[0]
-        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
+        problem = "out-of-memory" if out_of_memory(error) else "model-incomplete"
+        found = in_words(out_of_memory(error) or error)
+        raise Refusal(SetupFacts(problem, str(base.folder), found=found)) from error
     odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if odd:
-        found = ", ".join(map(str, odd[:5]))
-        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found))
+        named = ", ".join(map(str, odd[:5]))
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=named))
     if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)

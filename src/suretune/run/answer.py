@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from suretune import rundir, typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
@@ -27,7 +27,6 @@ from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
-from suretune.refusals import in_words
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
@@ -132,8 +131,7 @@ def put_on(
         damage = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(damage) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
-        found = because(error, f"{type(error).__name__}: {str(error).splitlines()[0]}")
-        damage = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
+        damage = SetupFacts("checkpoint-damaged", str(folder), in_words(error), way_back(folder))
         raise journal.stop(damage) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(wrong_base(base, about, folder / WEIGHTS)) from error

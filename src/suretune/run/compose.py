@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError
 
 from suretune import rundir
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.model.device import ran_out
-from suretune.refusals import in_words
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut

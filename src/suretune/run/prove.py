@@ -12,13 +12,13 @@ from typing import Any
 from torch import nn
 
 from suretune import rundir
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
 from suretune.data.template import ABOUT
 from suretune.model.generate import last_logits
 from suretune.model.lora import save_weights
-from suretune.refusals import in_words
 from suretune.run.check import Checked
 from suretune.run.dose import Dose
 from suretune.run.fit import Fit

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from suretune import rundir
+from suretune.because import in_words
 from suretune.data.plan import without
 from suretune.model.device import out_of_memory, ran_out
-from suretune.refusals import in_words
 from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped

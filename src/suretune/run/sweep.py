@@ -20,9 +20,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
-from suretune.because import because
+from suretune.because import in_words
 from suretune.config import Resolved
-from suretune.refusals import in_words
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.leave import FITTED
 from suretune.run.search import Dimension, flags, grid, grid_size, setting
@@ -103,8 +102,8 @@ def sweep(asked: Asked, journal: Journal, told: Told) -> dict[str, Any]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        found = because(error, f"{type(error).__name__}: {error.strerror}")
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
+        facts = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        raise journal.stop(facts) from error
     with _alone(folder, journal):
         study = _open(asked, folder, digest, journal)
         trials = _Loop(asked, folder, study, told).all()

@@ -26,8 +26,9 @@ COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]
 
 
 def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool = True) -> None:
-    """Each finding: code and name, where, then what, why and what to do; what was only read as it
-    was meant is one note in front. `runs`: with the command that runs, where no other follows."""
+    """Each finding: code and name (its title in Chinese, of which the name says nothing), where,
+    then what, why and what to do; what was only read as it was meant is one note in front. `runs`:
+    with the command that runs, where no other follows."""
     to = to or results()
     noted, found = of_the_command(found)
     commands = [command for one in noted if runs for command in commands_in(say(one.fix))]
@@ -39,7 +40,8 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
         state = labels.severity(True) if stops else p.fate(finding.fate)
-        head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
+        name = words(finding.name, finding.title.zh or finding.name)
+        head = Styled().append_text(safe(f"{sign} {finding.code} {name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))

@@ -16,8 +16,7 @@ from threading import Event, Timer
 from typing import Any
 from urllib.parse import urlsplit
 
-from suretune.because import because
-from suretune.refusals import in_words
+from suretune.because import in_words
 from suretune.types import Text
 
 MOST = 1 << 20  # bytes of an answer
@@ -82,12 +81,10 @@ class Remote:
                 answer = connection.getresponse()
                 text = answer.read(MOST + 1)
         except TimeoutError as error:
-            raise Trouble(
-                "server-unreachable", because(error, f"no answer in {self.seconds:g} s")
-            ) from error
+            late = Text(f"no answer in {self.seconds:g} s", f"{self.seconds:g} 秒内没有应答")
+            raise Trouble("server-unreachable", late) from error
         except (OSError, http.client.RemoteDisconnected) as error:
-            found = self._safe(because(error, f"{type(error).__name__}: {error}"))
-            raise Trouble("server-unreachable", found) from error
+            raise Trouble("server-unreachable", self._why(error)) from error
         except http.client.HTTPException as error:
             raise Trouble("odd-server", self._why(error)) from error
         finally:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from suretune.because import in_words
 from suretune.data.yamltext import BadYaml, parse_yaml, written
-from suretune.refusals import in_words
 from suretune.run.foreign.shell import COMMAND, FLAG, Shell, Trap
 from suretune.run.foreign.tables import TOOLS, Table, table
 from suretune.types import Text
