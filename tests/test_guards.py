@@ -859,7 +859,7 @@ RESULT_CASES = {
         replace(LOST, problem="smaller-passes", how="512 tokens a pass"),
         LOST,
         "step 9",
-        ("9", "512 tokens a pass"),
+        ("9", "512"),
         ("`--tokens_per_pass 2048`",),
     ),
     "T005": Case(

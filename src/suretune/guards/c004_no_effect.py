@@ -16,7 +16,7 @@ C004 no-effect：这个参数在本次训练里不起任何作用，写下它的
 
 影响：训练顺利结束，这个参数的效果却没有出现，排查时往往从一开始就找错了地方。
 
-怎么改：改成提示里能生效的写法，或者去掉这个参数。
+怎么改：改成检查结果给出的能生效的写法，或者去掉这个参数。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, sentence

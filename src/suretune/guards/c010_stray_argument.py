@@ -12,7 +12,7 @@ even a space, after a backslash; or keep the flags in a file that allows comment
 
 C010 stray-argument：命令里有不属于任何参数的词。
 
-检查内容：单独出现的词：值里有空格却没加引号、文件前面漏了参数名、引号没有关上，或者行尾反斜杠后面
+检查内容：单独出现的词：值里有空格却没加引号、文件前面漏了参数名、引号没有闭合，或者行尾反斜杠后面
 写了注释。
 
 影响：值会少掉一截。反斜杠后面写注释更糟：shell 就在那里结束命令，注释被当成参数传进来，下面各行的

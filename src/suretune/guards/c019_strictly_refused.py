@@ -12,13 +12,13 @@ had. Or leave `--strict` out.
 
 C019 strictly-refused：加了 `--strict`，粘贴来的参数不能略去或改动。
 
-检查内容：平时会略去或改好、只提示一下（C015）的内容，在读取任何东西之前就看：任何版本都没有过的参数
+检查内容：平时会略去或改好、只给出提示（C015）的内容，不等读取任何文件就先检查：任何版本都没有过的参数
 （`swift sft` 的 `--use_loss_scale_sampler`）、其他工具里有害的参数、在这里含义不同的取值。
 
 影响：写了 `--strict`，就是要么按原样执行，要么不执行。脚本实际运行的参数和写的不一样，
 正是 `--strict` 要防止的。
 
-怎么改：改用提示里给出的命令，意思相同，只是去掉了做不到的部分；或者不写 `--strict`。
+怎么改：改用检查结果给出的命令，意思相同，只是去掉了做不到的部分；或者不写 `--strict`。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one

@@ -8,7 +8,7 @@ merge the turns without a word.
 
 Fix: mend the order of the turns in that row.
 
-D017 turn-order：对话的轮次顺序不成立。
+D017 turn-order：对话的轮次顺序不对。
 
 检查内容：角色的先后：system 可以没有，有就只能在最前面；之后一问一答，以回答结尾。
 

@@ -10,7 +10,7 @@ and a key of a turn may be another tool's way to say that it must not be learned
 Fix: write the text where it belongs, or say that it is left out on purpose:
 `--ignore_fields a,b`. What must not be learned has `"weight": 0`.
 
-D034 unknown-field：没有人读取的字段里，装着数据的一部分内容。
+D034 unknown-field：数据的一部分内容写在不会读取的字段里。
 
 检查内容：不属于任何已知格式、却占了数据集文字两成以上的字段（编号、标签、分数、链接等只作说明，见
 D035）；以及一轮对话或一次调用里既不认识、也不是记录信息的键。

@@ -42,7 +42,7 @@ GUARD = Guard(
         "`--max_length {max_length}` is beyond the model's context of {context} tokens; the "
         "longest row has {longest}.",
         "`--max_length {max_length}` 超过了模型的上下文长度 {context}；"
-        "最长的一行有 {longest} 个 token。",
+        "最长的一条有 {longest} 个 token。",
     ),
     why=Text(
         "The model has never seen such positions, and answers worse there without failing.",

@@ -37,7 +37,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R012",
     name="recites-rows",
-    title=Text("recites rows where not asked", "答非所问背数据"),
+    title=Text("recites rows where not asked", "无关问题也背数据"),
     stops=False,
     facts=ProofFacts,
     check=check,

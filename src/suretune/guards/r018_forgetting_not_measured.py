@@ -34,7 +34,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R018",
     name="forgetting-not-measured",
-    title=Text("forgetting could not be measured", "遗忘没有测出来"),
+    title=Text("forgetting could not be measured", "无法测出遗忘程度"),
     stops=True,
     facts=RetentionFacts,
     check=check,

@@ -39,7 +39,8 @@ def check(facts: PlanFacts) -> Values | None:
     if usual <= 0 or usual / FAR <= rate <= of_width * FAR:
         return None
     low = rate < usual
-    times = f"{usual / rate if low else rate / usual:.2g}"
+    ratio = usual / rate if low else rate / usual
+    times = f"{float(f'{ratio:.2g}'):,g}"
     again = Text(f" The whole command: `{facts.command}`", f"完整的命令：`{facts.command}`")
     return {
         "where": "--learning_rate",

@@ -13,7 +13,7 @@ transformers' own, and take the fields out of a copy of the model.
 S032 code-not-run：模型的配置指向一段代码，本工具不会运行它。
 
 检查内容：`config.json` 的每一层：`auto_map`（指向文件夹里或 Hugging Face 上的 Python 文件）和
-`..._implementation_internal`（指向 Hugging Face 上的计算核）。
+`..._implementation_internal`（指向 Hugging Face 上的计算内核）。
 
 影响：别的工具会运行这些代码，有的先问一句，有的不问。这里一律不加载：只用 transformers 自带的层计
 算，不支持就拒绝。如果作者改过模型的层，这里的计算就和原意不同。

@@ -12,12 +12,12 @@ Fix: give the model that it was made from, as its page names it:
 what was proven was proven on the plain one. If memory is short, `--recompute layer`, shorter rows
 (`--max_length`) and `--memory_limit` help here.
 
-S033 quantised-base：模型的权重是量化（低比特打包）过的。
+S033 quantised-base：模型的权重是量化过的。
 
 检查内容：`config.json` 里的 `quantization_config` 及其旧写法、量化工具留下的文件、张量的名字和类
 型：GPTQ、AWQ、bitsandbytes 的 4 位和 8 位、FP8、MXFP4、compressed-tensors、MLX、GGUF 等。
 
-影响：适配器是对着它将要附加的那份权重训练和验证的。打包过的层是另一种层，要用当初打包它的软件才能
+影响：适配器是在它要附加的那份权重上训练和验证的。量化后的层是另一种层，要用当初量化它的软件才能
 计算。
 
 怎么改：改用量化之前的模型，它的页面上会写明：`--model Qwen/Qwen2.5-7B-Instruct`。
@@ -57,7 +57,7 @@ GUARD = Guard(
     ),
     why=Text(
         "Adapters are trained here on plain weights; packed layers are of another kind.",
-        "这里的适配器要在未量化的权重上训练；低比特打包的层是另一种层。",
+        "这里的适配器要在未量化的权重上训练；量化后的层是另一种层。",
     ),
     fix=Text("{plain}", "{plain}"),
 )

@@ -19,8 +19,26 @@ T004 smaller-passes：显存（或内存）不足，同样的更新改为分成�
 `--tokens_per_pass 2048`。
 """
 
-from suretune.guards.guard import Guard, for_recovery
+import re
+
+from suretune.guards.guard import Guard, Values, for_recovery
 from suretune.types import RecoveryFacts, Text
+
+WAYS = (  # as the engine notes them
+    (r"(\d+) tokens a pass", r"每个微批 \1 个 token"),
+    (r"(\d+) layers keep (\w+)", r"\1 层只保留 `\2`"),
+    (r"a decoder that is captured anew at each evaluation", "每次评估时重新捕获 CUDA graph"),
+    (r"no CUDA graphs: there is no room for them", "不用 CUDA graph，显存放不下"),
+)
+
+
+def check(facts: RecoveryFacts) -> Values | None:
+    values = for_recovery("smaller-passes")(facts)
+    chinese = facts.how.replace(", ", "，")
+    for english, said in WAYS:
+        chinese = re.sub(english, said, chinese)
+    return values and {**values, "how": Text(facts.how, chinese)}
+
 
 GUARD = Guard(
     code="T004",
@@ -28,7 +46,7 @@ GUARD = Guard(
     title=Text("smaller passes for want of memory", "已改为更小的批次"),
     stops=False,
     facts=RecoveryFacts,
-    check=for_recovery("smaller-passes"),
+    check=check,
     what=Text(
         "Memory ran out at update {step}; computed since then with {how}.",
         "第 {step} 次更新时显存（或内存）不足；之后改为：{how}。",
