@@ -47,7 +47,7 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
         )
     said = error.found if isinstance(error.found, Text) else in_words(error.found)
     host = error.host
-    found = Text(f"{said.en} ({host})", f"{said.zh}（{host}）") if host else said
+    found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
     return SetupFacts(problem, repo.id, found, repo.kind, repo.hub, hint)

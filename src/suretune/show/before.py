@@ -22,7 +22,8 @@ from suretune.words import say
 LOOKS = ("dry_run", "preview")  # of which nobody has to be told again
 SIDE = 8  # columns of the labels beside choices and plan, which stand in one block
 FEW = 4  # options that were given and are listed one by one
-COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
+COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|modelscope|hf|pip|jq|curl) [^`]+)`")
+OTHERWISE = re.compile(r"`(?: or | 或 )`([^`]+)`")
 
 
 def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool = True) -> None:
@@ -60,9 +61,10 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
 
 def _broken(fix: str, width: int) -> list[str]:
     """The commands that are cut in two by lines of this width: each is said again, whole, but one
-    of two words, which nobody has to paste."""
+    of two words, which nobody has to paste, and the second of two that do the same."""
     lines = wrapped(safe(fix), width).plain.split("\n")
-    long = [one for one in commands_in(fix) if len(one.split()) > 2]
+    also = OTHERWISE.findall(fix)
+    long = [one for one in commands_in(fix) if len(one.split()) > 2 and one not in also]
     return [one for one in long if not any(one in line for line in lines)]
 
 
