@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
+from suretune.guards.guard import word
 from suretune.types import Fault, Row
 
 FIELD = ROOT.parent / "shared" / "field"
@@ -152,7 +153,7 @@ def test_what_is_no_data_is_called_by_its_name(
 ) -> None:
     (fault,) = read(tmp_path / name, content)
     assert isinstance(fault, Fault)
-    assert fault.kind == "not-the-data" and found in fault.found
+    assert fault.kind == "not-the-data" and found in word(fault.found)
     assert fault.hint is not None and fault.hint.en and fault.hint.zh
 
 

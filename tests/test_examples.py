@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from suretune.data.examples import shape_of, to_example
 from suretune.data.placeholders import Names, fill
+from suretune.guards.guard import word as fact
 from suretune.types import Example, Fault, Message, Origin, Row
 
 HERE = Origin("rows.jsonl", 7)
@@ -30,7 +31,7 @@ def fault(value: Any) -> Fault:
     assert isinstance(result, Fault), result
     assert result.origin.file == HERE.file
     assert result.hint is not None and result.hint.en and result.hint.zh
-    assert result.found.isprintable()
+    assert fact(result.found).isprintable()
     return result
 
 
@@ -322,7 +323,7 @@ def chat(*roles: str) -> list[dict[str, str]]:
 def test_a_misfit_is_named(value: Any, kind: str, field: str, found: str | None) -> None:
     result = fault(value)
     assert (result.kind, result.field) == (kind, field)
-    assert found is None or result.found == found
+    assert found is None or fact(result.found) == found
     if kind in ("unknown-shape", "not-sft"):
         assert shape_of(value) is None
 
@@ -444,7 +445,7 @@ def test_one_name_serves_both_languages_and_every_turn() -> None:
 def test_what_is_left_open_is_a_fault(answer: str, names: Names, found: str, word: str) -> None:
     result = fill(asked("q", answer), names)
     assert isinstance(result, Fault)
-    assert (result.kind, result.field, result.found) == (
+    assert (result.kind, result.field, fact(result.found)) == (
         "unresolved-placeholder",
         "assistant",
         found,

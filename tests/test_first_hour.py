@@ -219,8 +219,8 @@ def test_a_page_is_in_one_language(guard: object, capsys: pytest.CaptureFixture[
     code = guard.code  # type: ignore[attr-defined]
     page = page_of(code)
     assert page and page.zh.startswith(f"{code} ") and page.en.startswith(f"{code} ")
-    assert "What it looks at" in page.en and "看什么" in page.zh
-    assert "看什么" not in page.en and "Why it matters" not in page.zh
+    assert "What it looks at" in page.en and "检查内容" in page.zh
+    assert "检查内容" not in page.en and "Why it matters" not in page.zh
 
 
 FOUND = {

@@ -221,7 +221,8 @@ def on_file(facts: Fault, says: tuple[str, ...], *does: str) -> Case:
 
 
 def on_setup(facts: SetupFacts, where: str, *does: str) -> Case:
-    says = tuple(value for value in (facts.detail, facts.found) if value)
+    found = facts.found  # a sentence is said in the language of the text around it
+    says = tuple(value for value in (facts.detail, found) if value and isinstance(value, str))
     return Case(facts, GOOD_SETUP, where, says, does)
 
 
@@ -524,7 +525,7 @@ SETUP_CASES = {
     "P001": on_setup(
         setup("no-chat-template", "Qwen2.5-7B", "", "Qwen2.5-7B-Instruct"),
         "--model",
-        "`--model Qwen2.5-7B-Instruct`",
+        "`--model Qwen/Qwen2.5-7B-Instruct`",
         "`--chat_template FILE`",
     ),
     "P008": Case(
@@ -562,7 +563,7 @@ SETUP_CASES = {
     "S010": on_setup(
         setup("device-missing", "cuda", "2.13.0+cpu"),
         "--device",
-        "`suretune doctor`",
+        "`suretune setup`",
         "`--device cpu`",
     ),
     "S012": on_setup(
@@ -571,10 +572,10 @@ SETUP_CASES = {
         "`--model Qwen2.5-7B-Instruct`",
     ),
     "S013": Case(
-        setup("changed-since", "plan, base", "runs/v1"),
+        setup("changed-since", "lora_rank, base", "runs/v1"),
         GOOD_SETUP,
         "resume",
-        ("plan, base",),
+        ("lora_rank",),
         ("`suretune resume runs/v1`", "`--output_dir`"),
     ),
     "S014": on_setup(
@@ -599,7 +600,7 @@ SETUP_CASES = {
     "D022": on_setup(
         setup("hub-dataset", "ms::a/b#500", hint=Text("A script.", "脚本。")),
         "ms::a/b#500",
-        "`owner/name:subset`",
+        "`owner/name:SUBSET`",
     ),
     "D043": on_setup(
         setup("hub-no-dataset", "ms::a/b", "", "dataset", "ms", Text("None", "无")),
@@ -643,12 +644,12 @@ SETUP_CASES = {
         "`--max_length`",
     ),
     "S021": on_setup(
-        setup("plain-engine", "models/gpt2", "gpt2 is not one of qwen2, llama"),
+        setup("plain-engine", "models/gpt2", Text("a reason", "原因")),
         "models/gpt2",
         "`--fused false`",
     ),
     "S029": on_setup(
-        setup("budget-too-small", "--budget 20s", "2.31 s an update; 0.4 s are left"),
+        setup("budget-too-small", "--budget 20s", Text("2.31 s an update", "每次更新 2.31 秒")),
         "--budget 20s",
         "`--budget`",
     ),
@@ -664,7 +665,7 @@ SETUP_CASES = {
     "S027": on_setup(
         setup("gpu-not-used", "CUDA_VISIBLE_DEVICES=0", "2.13.0+cpu"),
         "--device",
-        "`suretune doctor`",
+        "`suretune setup`",
         "`--device cpu`",
     ),
     "S028": on_setup(
@@ -774,7 +775,7 @@ SETUP_CASES = {
         '`AutoPeftModelForCausalLM.from_pretrained("/runs/ia3")`',
     ),
     "V007": on_setup(
-        setup("cannot-serve", "openai-community/gpt2", "gpt2 is not one of qwen2, llama"),
+        setup("cannot-serve", "openai-community/gpt2", Text("a reason", "原因")),
         "openai-community/gpt2",
         "`suretune infer`",
     ),
@@ -784,7 +785,7 @@ SETUP_CASES = {
         "`pip install 'suretune[sweep]'`",
     ),
     "S022": on_setup(
-        setup("cannot-fuse", "--fused true", "dropout before the adapters"),
+        setup("cannot-fuse", "--fused true", Text("a reason", "原因")),
         "--fused true",
         "`--fused true`",
     ),
@@ -858,7 +859,7 @@ RESULT_CASES = {
         replace(LOST, problem="smaller-passes", how="512 tokens a pass"),
         LOST,
         "step 9",
-        ("9", "512 tokens a pass"),
+        ("9", "512"),
         ("`--tokens_per_pass 2048`",),
     ),
     "T005": Case(
@@ -880,7 +881,7 @@ RESULT_CASES = {
         PROOF,
         "adapter",
         ("391", "392", "lm_head.lora_A", "0.001", "0.01"),
-        ("`suretune doctor`", "`suretune resume RUN`"),
+        ("`suretune setup`", "`suretune resume RUN`"),
     ),
     "R002": Case(
         replace(PROOF, logits_change=0.0),
@@ -1337,9 +1338,8 @@ def test_a_hint_that_is_a_phrase_becomes_a_sentence() -> None:
     hint = Text("no row contains it", "没有一行含有它")
     found = GUARDS["C004"].judge(FlagFacts("no-effect", "--model_name", "x", hint=hint))
     assert found is not None
-    assert found.fix.en.endswith(" No row contains it.") and found.fix.zh.endswith(
-        "没有一行含有它。"
-    )
+    assert found.fix.en == "No row contains it. Leave `--model_name` out."
+    assert found.fix.zh == "没有一行含有它。请去掉 `--model_name`。"
 
 
 def test_one_must_pass_question_that_fails_is_enough() -> None:
@@ -1398,9 +1398,9 @@ def test_a_docstring_is_a_page_in_both_languages(guard: Guard) -> None:
     text = explain(guard.code) or ""
     english, chinese = text.split(f"\n{guard.code} {guard.name}：")
     assert english.startswith(f"{guard.code} {guard.name}: ") and not CHINESE.search(english)
-    for label in ("What it looks at: ", "Why it matters: ", "How to mend it: "):
+    for label in ("What it looks at: ", "Why it matters: ", "Fix: "):
         assert f"\n{label}" in english
-    for label in ("看什么：", "为什么重要：", "怎么改："):
+    for label in ("检查内容：", "影响：", "怎么改："):
         assert f"\n{label}" in chinese
     assert explain(guard.name) == text
 

@@ -142,7 +142,7 @@ def test_a_full_disk_is_named_and_keeps_the_last_checkpoint(
     told = json.loads(done.stdout.strip().splitlines()[-1])
     assert "S016" in codes(told)
     ((step, path),) = rundir.checkpoints(run)
-    assert step == 2 and rundir.damage(path) == ""
+    assert step == 2 and rundir.damage(path) is None
     assert not list((run / "checkpoints").glob(".t*"))
 
 

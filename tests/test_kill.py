@@ -143,7 +143,7 @@ def test_twenty_kills_at_random_moments(
             kills += 1
             mid_checkpoint += any((run / "checkpoints").glob(".tmp-*"))
             for _, path in rundir.checkpoints(run):
-                assert rundir.damage(path) == "", "a visible checkpoint is always complete"
+                assert rundir.damage(path) is None, "a visible checkpoint is always complete"
         assert forked(asked, run, resume=True, kill_after=None) == 0
         assert same(weights(run), expected)
         assert steps(run) == log
@@ -215,7 +215,7 @@ def test_no_more_handles_stop_a_run_in_words(
     _, ended = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(ended) == 4
     ((step, path),) = rundir.checkpoints(run)
-    assert step == 1 and rundir.damage(path) == ""
+    assert step == 1 and rundir.damage(path) is None
     assert forked(asked, run, resume=True, kill_after=None) == 0
     assert same(weights(run), weights(undisturbed[0]))
 
@@ -363,7 +363,7 @@ def test_a_signal_ends_after_a_complete_checkpoint(
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err[-2000:]
     ((step, path),) = rundir.checkpoints(run)
-    assert rundir.damage(path) == "" and b"resume" in err
+    assert rundir.damage(path) is None and b"resume" in err
     assert [s["step"] for s in rundir.read_jsonl(run / "steps.jsonl")] == list(range(1, step + 1))
 
 

@@ -491,7 +491,7 @@ def assert_nothing_is_half(run: Path, rows: int = 30) -> None:
     left = [p for p in run.rglob(".*") if p.name.startswith((".tmp-", ".trash-"))]
     assert not left + list(run.rglob("*.part"))
     for _, path in rundir.checkpoints(run):
-        assert rundir.damage(path) == ""
+        assert rundir.damage(path) is None
     ledger = list(rundir.read_jsonl(run / "ledger.jsonl"))
     assert not ledger or len(ledger) == rows
 
@@ -621,7 +621,7 @@ def test_r001_r005_numbers_that_are_none_are_not_sealed(trained: Path, tmp_path:
     found = said(done, run)
     assert done.returncode == 6
     assert {("R001", NAMES["R001"]), ("R005", NAMES["R005"])} <= found
-    assert not (run / rundir.SEAL).exists() and rundir.damage(last) == ""
+    assert not (run / rundir.SEAL).exists() and rundir.damage(last) is None
 
 
 def test_r008_a_proof_that_cannot_run_takes_no_seal_away(trained: Path, tmp_path: Path) -> None:

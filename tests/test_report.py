@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict
 from html.parser import HTMLParser
+from importlib import resources
 from typing import Any
 
 import pytest
 
 from conftest import stands
-from suretune import words
+from suretune import phrases, words
 from suretune.phrases import percent, printable, wilson
 from suretune.retention import Cell, RetentionFacts, Spread
 from suretune.verify import curves
@@ -421,3 +423,25 @@ def test_evaluations_are_marked() -> None:
 def test_printable_keeps_what_people_write() -> None:
     ordinary = "naïve 中文 👨‍👩‍👧 العربية می‌خواهم\nnext"
     assert printable(ordinary) == ordinary
+
+
+def ems(text: str) -> float:
+    """Its width in em, of a bold font with digits of one width; wide signs count as one em."""
+    narrow = sum(char in " .,:/'il|" for char in text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" or char in "→%" for char in text)
+    return 0.3 * narrow + 1.0 * wide + 0.6 * (len(text) - narrow - wide)
+
+
+def test_the_figures_beside_the_verdict_fit_a_phone_of_360_pixels() -> None:
+    css = resources.files("suretune.verify").joinpath("report.css").read_text("utf-8")
+    phone = css.partition("@media (max-width: 40rem)")[2]
+    gap = re.search(r"\.figures \{[^}]*gap: [\d.]+rem ([\d.]+)rem", phone)
+    size = re.search(r"\.figures dd \{[^}]*font-size: ([\d.]+)rem", phone)
+    side = re.search(r"body \{ padding: [\d.]+rem ([\d.]+)rem", css)
+    assert gap and size and side
+    room = (360 / 16 - 2 * float(side[1]) - float(gap[1])) / 2  # rem, of one of two columns
+    report = a_report()
+    report["general"] = {**report["general"], "counted": 1200, "before": 1193, "after": 1187}
+    values = [value for _, value in phrases.figures(report)]
+    assert "99.4 % → 98.9 %" in values
+    assert [value for value in values if ems(value) * float(size[1]) > room] == []

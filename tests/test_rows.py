@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from suretune.data import broken, feed
 from suretune.data.rows import MAX_FAULTS, read_rows
 from suretune.data.sources import Source, parse_source
+from suretune.guards.guard import word
 from suretune.types import Fault, Row
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r"), max_size=30)
@@ -262,7 +263,7 @@ def test_any_bytes_give_rows_or_faults(
         assert isinstance(item, (Row, Fault))
         if isinstance(item, Fault):
             assert item.hint is not None and item.hint.en and item.hint.zh
-            assert item.found.isprintable()
+            assert word(item.found).isprintable()
 
 
 @given(st.binary(max_size=120), st.sampled_from(["gz", "zst"]))
@@ -290,7 +291,7 @@ def test_faults_end_after_a_thousand(folder: Path) -> None:
     assert len(found) == 1 + MAX_FAULTS + 1
     last = found[-1]
     assert isinstance(last, Fault) and last.origin.line == 0
-    assert last.found == f"{MAX_FAULTS} faults"
+    assert word(last.found) == f"{MAX_FAULTS} faults"
 
 
 # --- the exact place of every mistake -----------------------------------------------------------
@@ -333,7 +334,7 @@ def test_a_broken_line_is_placed_and_explained(
     fault = only_fault(items)
     assert (fault.kind, fault.origin.line, fault.column) == ("broken-json", 3, column)
     assert fault.hint == hint
-    assert fault.found.isprintable()
+    assert word(fault.found).isprintable()
     assert numbers(items) == [1, 3, 4]
 
 
@@ -488,7 +489,7 @@ def test_the_first_bad_byte_is_placed_and_the_rows_before_it_are_read(folder: Pa
     items = read(folder / "bad.jsonl", before + b'{"a":"' + b'\xff"}\n{"a":1}\n')
     fault = only_fault(items)
     assert fault is items[-1] and len(items) == 3
-    assert (fault.kind, fault.origin.line, fault.found) == (
+    assert (fault.kind, fault.origin.line, word(fault.found)) == (
         "not-utf8",
         3,
         f"byte 0xff at offset {len(before) + 6}",

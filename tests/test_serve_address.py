@@ -19,6 +19,7 @@ import pytest
 
 from suretune import words
 from suretune.cli import main
+from suretune.guards.guard import word as fact
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal, Stopped
 from suretune.run.listen import bind, busy, host_names, is_loopback
@@ -132,7 +133,7 @@ def test_a_port_that_is_taken_or_not_given_is_still_told_as_that() -> None:
         with pytest.raises(Stopped, match="V004"):
             bind(ServeOptions(port=other.getsockname()[1]), Journal())
     denied = busy(ServeOptions(port=80), PermissionError(errno.EACCES, "Permission denied"))
-    assert denied.problem == "port-busy" and "EACCES" in denied.found
+    assert denied.problem == "port-busy" and "EACCES" in fact(denied.found)
 
 
 # --- the command line ---------------------------------------------------------------------------

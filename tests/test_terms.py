@@ -112,10 +112,9 @@ def test_no_half_width_sign_touches_a_chinese_character(room: str) -> None:
     assert [text for text in bare if BESIDE.search(text)] == []
 
 
-@pytest.mark.parametrize("room", [r for r in ROOMS if r not in ("glossary.py", "guards")])
+@pytest.mark.parametrize("room", [r for r in ROOMS if r != "glossary.py"])
 def test_old_words_stand_nowhere(room: str) -> None:
-    """The glossary alone knows them, so that whoever types one is led on; the guards' texts are
-    still to be brought to the one set of words."""
+    """The glossary alone knows them, so that whoever types one is led on."""
     found = {word for text, _ in strings(room) for word in OLD if word in text}
     labelled = {text for text, told in strings(room) if told and text in OLD_LABELS}
     assert not found | (labelled - {"原因"}), "a column of reasons may be called so, no label"
@@ -123,7 +122,6 @@ def test_old_words_stand_nowhere(room: str) -> None:
 
 def test_old_words_stand_on_no_screen_and_in_no_table_of_other_tools() -> None:
     files = [*SCREENS.rglob("*.txt"), *HOUSE.rglob("*.yaml"), *HOUSE.rglob("*.js")]
-    files = [path for path in files if not path.name.startswith("explain-")]  # guards' texts
     texts = {path: path.read_text("utf-8") for path in files}
     assert [(p.name, w) for p, text in texts.items() for w in OLD if w in text] == []
 

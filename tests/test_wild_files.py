@@ -11,6 +11,7 @@ from suretune.data.examples import to_example
 from suretune.data.placeholders import Names, fill
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
+from suretune.guards.guard import word
 from suretune.types import Example, Fault, Row
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -112,9 +113,9 @@ def test_pictures_and_video_are_refused_among_rows_that_are_fine() -> None:
     results = outcome("20_messages_think_tools_qwen35.jsonl")
     faults = {r.origin.line: r for r in results if isinstance(r, Fault)}
     assert (len(results), sorted(faults)) == (17, [13, 14, 15, 16, 17])
-    assert {(f.kind, f.found) for f in faults.values()} == {
-        ("wrong-type", "type image"),
-        ("wrong-type", "type video"),
+    assert {(f.kind, word(f.found)) for f in faults.values()} == {
+        ("wrong-type", "type: image"),
+        ("wrong-type", "type: video"),
     }
     third, tenth = results[2], results[9]
     assert isinstance(third, Example) and isinstance(tenth, Example)

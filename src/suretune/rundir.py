@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.types import Text
-from suretune.words import say
 
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
@@ -31,9 +31,9 @@ NEWEST = "newest"  # in a folder of runs
 class Damaged(ValueError):
     """A file of ours that is there and does not hold what was written into it."""
 
-    def __init__(self, path: Path, why: object) -> None:
-        super().__init__(f"{path.name}: {why}")
-        self.path, self.why = path, str(why)
+    def __init__(self, path: Path, why: Text | BaseException) -> None:
+        self.path, self.why = path, why if isinstance(why, Text) else in_words(why)
+        super().__init__(f"{path.name}: {self.why.en}")
 
 
 class OtherKind(Damaged):
@@ -84,7 +84,9 @@ def read_json(path: Path) -> Any:
     except ValueError as error:
         raise Damaged(path, error) from error
     if not isinstance(value, dict):
-        raise Damaged(path, f"a {type(value).__name__} in place of an object")
+        raise Damaged(path, Text(
+            f"a {type(value).__name__} in place of an object",
+            f"应当是 JSON 对象，却是 {type(value).__name__}"))  # fmt: skip
     return value
 
 
@@ -93,7 +95,7 @@ def recorded(path: Path, *keys: str) -> Any:
     value = read_json(path)
     for key in keys:
         if not isinstance(value, dict) or key not in value:
-            raise Damaged(path, f"{key} is missing")
+            raise Damaged(path, Text(f"{key} is missing", f"缺少 {key}"))
         value = value[key]
     return value
 
@@ -108,7 +110,9 @@ def read_jsonl(path: Path) -> Iterator[Any]:
                 try:
                     yield orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    raise Damaged(path, f"line {number}: {error}") from error
+                    why = in_words(error)
+                    why = Text(f"line {number}: {why.en}", f"第 {number} 行：{why.zh}")
+                    raise Damaged(path, why) from error
 
 
 def sync(folder: Path) -> None:
@@ -236,30 +240,33 @@ def write_manifest(folder: Path, **about: Any) -> None:
     write_json(folder / MANIFEST, {**about, "files": files})
 
 
-def damage(folder: Path) -> str:
-    """What is wrong with a folder that has a manifest, in one line; empty when nothing is."""
+def named(name: str, wrong: Text) -> Text:
+    """What is wrong with a file, behind its name."""
+    return Text(f"{name}: {wrong.en}", f"{name}：{wrong.zh}")
+
+
+GONE = Text("is gone", "不见了")
+CHANGED = Text("its contents changed", "内容变了")
+
+
+def damage(folder: Path) -> Text | None:
+    """What is wrong with a folder that has a manifest, in one line; None when nothing is."""
     try:
         files: Mapping[str, Any] = recorded(folder / MANIFEST, "files")
         sizes = {name: (each["size"], each["sha256"]) for name, each in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{MANIFEST}: {error}"
+        return named(MANIFEST, in_words(error))
     for name, (size, digest) in sizes.items():
         path = folder / name
         if not path.is_file():
-            return say(Text(f"{name}: missing", f"缺少 {name}"))
+            return named(name, GONE)
         if path.stat().st_size != size:
-            there = path.stat().st_size
-            return say(
-                Text(
-                    f"{name}: {there} bytes, {size} were written",
-                    f"{name} 只有 {there} 字节，写入时是 {size} 字节"
-                    if there < size
-                    else f"{name} 有 {there} 字节，写入时是 {size} 字节",
-                )
-            )
+            return named(name, Text(
+                f"{path.stat().st_size:,} bytes, {size:,} were written",
+                f"现有 {path.stat().st_size:,} 字节，写入时有 {size:,} 字节"))  # fmt: skip
         if sha256(path) != digest:
-            return say(Text(f"{name}: its contents changed", f"{name} 的内容变了"))
-    return ""
+            return named(name, CHANGED)
+    return None
 
 
 def publish(temporary: Path, final: Path) -> None:

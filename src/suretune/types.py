@@ -55,7 +55,8 @@ class Fault:
     """Why one row (or one whole file: line 0) cannot be used. Judged by the guard of its kind.
 
     `kind` is the name of that guard (`broken-json`), `column` counts from 1 (0: unknown), `found`
-    is what stood there, shortened and printable, `hint` what would mend it, if known.
+    is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
+    would mend it, if known.
     `ends`: nothing behind it was read, so how many rows the file has is not known.
     """
 
@@ -63,7 +64,7 @@ class Fault:
     origin: Origin
     column: int = 0
     field: str = ""
-    found: str = ""
+    found: str | Text = ""
     hint: Text | None = None
     ends: bool = False
 
@@ -317,7 +318,7 @@ class SetupFacts:
 
     problem: str
     detail: str = ""
-    found: str = ""
+    found: str | Text = ""  # a name or number, or what is said in words of both languages
     nearest: str = ""
     spare: str = ""  # what there is of its own and would do
     hint: Text | None = None  # a sentence of the stage that knows more
@@ -448,7 +449,8 @@ Facts = (
 class Finding:
     """A guard that fired. `where` names the file and row, the flag or the step; `fate` says what
     came of one that would stop a run: skipped (the row was left out), ignored, or nothing of it.
-    `parts` say the same as `what`, one thing a line, where a finding is about many."""
+    `parts` say the same as `what`, one thing a line, where a finding is about many; `title` says in
+    a few words what `name` stands for."""
 
     code: str
     name: str
@@ -459,3 +461,15 @@ class Finding:
     fix: Text
     fate: str = ""
     parts: tuple[Text, ...] = ()
+    title: Text = Text("", "")
+
+    @property
+    def heading(self) -> Text:
+        return heading(self.code, self.name, self.title)
+
+
+def heading(code: str, name: str, title: Text) -> Text:
+    """What stands above a finding: its code and its title, with the name that people search for."""
+    if not title.en:
+        return Text(f"{code} {name}".strip(), f"{code} {name}".strip())
+    return Text(f"{code} {name}: {title.en}", f"{code} {title.zh}（{name}）")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import rundir, typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter, named_run
@@ -128,8 +128,8 @@ def _page_file(given: Sequence[Sequence[str]], journal: Journal) -> tuple[Path |
             raise journal.stop(FlagFacts("bad-value", "--html", str(path), hint=hint))
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        found = because(error, f"{type(error).__name__}: {error.strerror or error}")
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        facts = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(facts) from error
     return path, runs
 
 
@@ -137,8 +137,8 @@ def _write(path: Path, text: str, journal: Journal) -> None:
     try:
         rundir.write(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        found = because(error, f"{type(error).__name__}: {error.strerror or error}")
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        facts = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(facts) from error
 
 
 def _say_differ(names: list[str], own: bool) -> None:

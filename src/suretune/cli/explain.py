@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from suretune import glossary, show
 from suretune.cli.out import tell
 from suretune.guards import CHINESE_LINE_END, all_guards
-from suretune.guards.finding_by_words import by_words, nearest, page_of, title
+from suretune.guards.finding_by_words import by_words, nearest, page_of
 from suretune.guards.guard import Guard
 from suretune.guards.messages import treated
 from suretune.run.journal import OK, USAGE
@@ -29,7 +29,7 @@ def look_up(asked: str) -> int:
     known, found = treated(asked), by_words(asked)
     if known:
         code, names = known.code, {guard.code: guard for guard in all_guards()}
-        _paragraphs("\n\n".join([say(title(names[code])), say(known.cause), say(known.cure)]))
+        _paragraphs("\n\n".join([say(names[code].heading), say(known.cause), say(known.cure)]))
         tell(f"\nsuretune explain {code}")
         found = [guard for guard in found if guard.code != code]
     if found:
@@ -53,7 +53,7 @@ def look_up(asked: str) -> int:
 def _list(guards: Iterable[Guard], *, err: bool) -> None:
     width = show.columns()
     for guard in guards:
-        for index, line in enumerate(show.lines(say(title(guard)), width - 4)):
+        for index, line in enumerate(show.lines(say(guard.heading), width - 4)):
             tell(f"{'' if index == 0 else '    '}{line}", err=err)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from suretune import typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.cli.makers import makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
@@ -49,8 +49,8 @@ def write_identity(command: Command, journal: Journal) -> int:
     except FileExistsError as error:
         raise journal.stop(_there(folder, Path(str(error)), given, more, model)) from error
     except OSError as error:
-        found = because(error, f"{type(error).__name__}: {error}")
-        raise journal.stop(SetupFacts("output-not-writable", folder, found=found)) from error
+        facts = SetupFacts("output-not-writable", folder, found=in_words(error))
+        raise journal.stop(facts) from error
     if command.json:
         taught = {"languages": languages, "names": names, "authors": authors}
         tell_json(

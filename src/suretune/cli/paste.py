@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from suretune.because import in_words
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.run.journal import OK, USAGE, Journal
@@ -71,8 +72,8 @@ def _text(command: Command, journal: Journal) -> str:
             with Path(file).expanduser().open("rb") as handle:
                 return handle.read(4 * MOST).decode("utf-8", "replace")
         except (OSError, ValueError, RuntimeError) as error:
-            why = Text(str(error), str(error))
-            raise journal.stop(FlagFacts("bad-value", "--file", file, hint=why)) from error
+            hint = in_words(error)
+            raise journal.stop(FlagFacts("bad-value", "--file", file, hint=hint)) from error
     if command.word != STDIN:
         return command.word.encode("utf-8", "replace").decode()
     if sys.stdin is None or sys.stdin.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from suretune import rundir, typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.verbs import require
@@ -35,8 +35,8 @@ def write_wordings(command: Command, journal: Journal) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         rundir.write_jsonl(path, found.rows)
     except OSError as error:
-        about = because(error, f"{type(error).__name__}: {error}")
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=about)) from error
+        facts = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        raise journal.stop(facts) from error
     if command.json:
         tell_json({"file": str(path), "rows": len(found.rows), "left_out": found.left_out})
         return OK if found.rows else DATA

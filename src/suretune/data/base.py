@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from suretune import pocket
+from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
 from suretune.families import hub_names
@@ -20,7 +21,7 @@ from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code
@@ -125,27 +126,33 @@ def _base(name: str, folder: Path) -> Base:
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             raise Refusal(pointed(path)) from error
-        found = f"config.json: {error}"
+        found = _of(path.name, in_words(error))
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
         raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
         if not isinstance(config.get(size, 1), (int, type(None))):
-            found = f"config.json: {size} = {config[size]!r}"
-            raise Refusal(SetupFacts("model-incomplete", str(folder), found=found))
+            odd = f"config.json: {size} = {config[size]!r}"
+            raise Refusal(SetupFacts("model-incomplete", str(folder), found=odd))
     if wrong := _wrong_index(folder / INDEX):
-        raise Refusal(SetupFacts("model-incomplete", str(folder), found=f"{INDEX}: {wrong}"))
+        raise Refusal(SetupFacts("model-incomplete", str(folder), found=_of(INDEX, wrong)))
     return Base(name, folder, config)
 
 
-def _wrong_index(path: Path) -> str:
+def _of(file: str, wrong: Text | str) -> Text:
+    """What is wrong with a file of the folder."""
+    en, zh = (wrong.en, wrong.zh) if isinstance(wrong, Text) else (wrong, wrong)
+    return Text(f"{file}: {en}", f"{file}：{zh}")
+
+
+def _wrong_index(path: Path) -> Text | str:
     """The first shard that does not lie beside its index, by its name; empty if all do."""
     if not path.is_file():
         return ""
     try:
         index = orjson.loads(read_bounded(path, MOST_BYTES))
     except (OSError, ValueError) as error:
-        return str(error)
+        return in_words(error)
     shards = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(shards, dict):
         return "weight_map"
@@ -167,5 +174,8 @@ def is_pointer(path: Path) -> bool:
 def pointed(path: Path) -> SetupFacts:
     """What is said of a pointer."""
     cure = f"git -C {shlex.quote(str(path.parent))} lfs pull"
-    found = f"{path.name} is a Git LFS pointer, not the file"
+    found = Text(
+        f"{path.name} is a Git LFS pointer, not the file",
+        f"{path.name} 只是 Git LFS 指针，不是文件本身",
+    )
     return SetupFacts("model-incomplete", str(path.parent), found=found, nearest=cure)

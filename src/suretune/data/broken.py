@@ -172,7 +172,12 @@ def gigantic(origin: Origin, limit: int) -> Fault:
         f"One row is over {limit >> 20} MiB. Split it, or look for a quote that is never closed.",
         f"一条数据超过了 {limit >> 20} MiB。请拆分，或检查是否有没闭合的引号。",
     )
-    return Fault("gigantic-line", origin, found=f"> {limit:,} bytes", hint=hint)
+    return Fault(
+        "gigantic-line",
+        origin,
+        found=Text(f"more than {limit:,} bytes", f"超过 {limit:,} 字节"),
+        hint=hint,
+    )
 
 
 def repeated(key: str, origin: Origin) -> Fault:

@@ -125,16 +125,18 @@ def not_the_data(head: bytes, whole: bool, label: str) -> Fault | None:
             "This is the target of a link, written out as text: give the file that it names.",
             "这里只有链接指向的路径，没有内容：请给出它指向的那个文件。"))  # fmt: skip
     if _PAGE.match(head):
-        return _fault(label, "a web page", Text(
+        return _fault(label, Text("a web page", "网页"), Text(
             "The page about the file was saved, not the file. Use its download link (on a hub: "
             "`resolve` or `raw` in place of `blob`).",
             "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
             "`resolve` 或 `raw`）。"))  # fmt: skip
     if _XML.match(head):
         parts = [part.decode(errors="replace") for part in _SAID.findall(head[:HEAD])]
-        return _fault(label, f"XML: {shown(', '.join(parts) or 'no rows')}", _ANSWER)
+        return _fault(label, _xml(parts), _ANSWER)
     if whole and (said := _message(head)):
-        return _fault(label, f"an error message: {shown(said)}", _ANSWER)
+        return _fault(
+            label, Text(f"an error message: {shown(said)}", f"一条报错：`{shown(said)}`"), _ANSWER
+        )
     return None
 
 
@@ -168,10 +170,15 @@ def _message(head: bytes) -> str:
 def _pointer(label: str) -> Fault:
     folder, name = os.path.split(label)
     command = f"git -C {shlex.quote(folder or '.')} lfs pull --include {shlex.quote(name)}"
-    return _fault(label, "a Git LFS pointer", Text(
+    return _fault(label, Text("a Git LFS pointer", "Git LFS 指针文件"), Text(
         f"Only the pointer was cloned; fetch the file: `{command}`, or download it from the hub.",
         f"只克隆到了指针，请取回文件本身：`{command}`，或从下载站重新下载。"))  # fmt: skip
 
 
-def _fault(label: str, found: str, hint: Text) -> Fault:
+def _xml(parts: list[str]) -> Text:
+    told = shown(", ".join(parts))
+    return Text(f"XML: {told or 'no rows'}", f"XML：{told or '没有数据'}")
+
+
+def _fault(label: str, found: str | Text, hint: Text) -> Fault:
     return Fault("not-the-data", Origin(label, 0), found=found, hint=hint)

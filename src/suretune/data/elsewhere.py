@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.because import in_words
 from suretune.hubs.door import HubError, Repo
 from suretune.hubs.names import hubs
 from suretune.types import SetupFacts, Text
@@ -44,7 +45,9 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
             hint.en.format(title=title, kind=kind.en, revision=repo.revision),
             hint.zh.format(title=title, kind=kind.zh, revision=repo.revision),
         )
-    found = error.found + (f" ({error.host})" if error.host else "")
+    said = error.found if isinstance(error.found, Text) else in_words(error.found)
+    host = error.host
+    found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
     return SetupFacts(problem, repo.id, found, repo.kind, repo.hub, hint)

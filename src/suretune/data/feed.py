@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.encodings import SAMPLE, advice, wide
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
@@ -30,7 +30,7 @@ _MAGIC = (
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "旧版 Excel 或 Word 文件"),
     (b"\x1f\x8b", "gzip data without .gz in its name", "gzip 数据，但文件名没有 .gz"),
     (b"\x28\xb5\x2f\xfd", "zstd data without .zst in its name", "zstd 数据，但文件名没有 .zst"),
-    (b"PAR1", "a parquet file without .parquet in its name", "parquet 文件，但扩展名不是 .parquet"),
+    (b"PAR1", "a parquet file without .parquet in its name", "Parquet 文件，但扩展名不是 .parquet"),
     (b"%PDF", "a PDF", "PDF 文件"),
 )
 
@@ -164,7 +164,9 @@ def _text(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:
                 f"This is {english}. Unpack it, rename it, or save it as .jsonl, .json or .csv.",
                 f"这是{chinese}。请解压、改名，或另存为 .jsonl、.json 或 .csv。",
             )
-            raise Refused(Fault("unknown-format", Origin(label, 0), found=english, hint=hint))
+            raise Refused(
+                Fault("unknown-format", Origin(label, 0), found=Text(english, chinese), hint=hint)
+            )
     return chain((head,), blocks)
 
 
@@ -229,7 +231,10 @@ class _Place:
         return Fault(
             "not-utf8",
             Origin(self.label, self.line + _line_ends(good)),
-            found=f"byte 0x{near[at]:02x} at offset {self.read + start}",
+            found=Text(
+                f"byte 0x{near[at]:02x} at offset {self.read + start}",
+                f"第 {self.read + start + 1:,} 个字节是 0x{near[at]:02x}",
+            ),
             hint=advice(sample, self.encoding, looks, self.foreign or not good.isascii()),
         )
 
@@ -261,7 +266,7 @@ def unreadable(label: str, error: OSError) -> Fault:
     """The fault of a file that the system does not give."""
     kind = "file-missing" if isinstance(error, FileNotFoundError) else "unknown-format"
     hint = Text("The system could not read this file.", "系统无法读取这个文件。")
-    return Fault(kind, Origin(label, 0), found=shown(because(error)), hint=hint)
+    return Fault(kind, Origin(label, 0), found=in_words(error), hint=hint)
 
 
 def not_a_file(label: str) -> Fault:
@@ -270,7 +275,7 @@ def not_a_file(label: str) -> Fault:
         "Only regular files and folders are read; save the data into a file first.",
         "只读取普通文件和文件夹；请先把数据存成文件。",
     )
-    found = "a device, pipe or socket"
+    found = Text("a device, pipe or socket", "设备、管道或套接字")
     return Fault("unknown-format", Origin(label, 0), found=found, hint=hint)
 
 
@@ -280,7 +285,7 @@ def _damaged(label: str, compression: str, error: Exception) -> Fault:
         f"This {name} file is damaged or was cut off. Copy or compress it again.",
         f"这个 {name} 文件已损坏或不完整，请重新复制或压缩。",
     )
-    return Fault("unknown-format", Origin(label, 0), found=shown(str(error)), hint=hint)
+    return Fault("unknown-format", Origin(label, 0), found=in_words(error), hint=hint)
 
 
 def refuse_growth(label: str, read: int, written: int) -> None:
@@ -291,7 +296,7 @@ def refuse_growth(label: str, read: int, written: int) -> None:
         f"Text does not compress over {MAX_GROWTH} times. If this is data, write it uncompressed.",
         f"文本不会压缩到 {MAX_GROWTH} 分之一以下。如果确实是数据，请先存成未压缩的文件。",
     )
-    found = f"{read:,} bytes became {written:,}"
+    found = Text(f"{read:,} bytes became {written:,}", f"{read:,} 字节解开后成了 {written:,} 字节")
     raise Refused(Fault("unknown-format", Origin(label, 0), found=found, hint=hint))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.contents import LINK, is_link_text
 from suretune.data.formats import FORMATS, format_of
 from suretune.data.refusal import Refused, printable, shown
@@ -59,7 +59,7 @@ def listed(folder: Path, spec: str, role: str) -> Listing:
         entries = sorted(folder.iterdir())
     except OSError as error:
         hint = Text("This folder cannot be listed.", "无法列出这个文件夹的内容。")
-        fault = Fault("file-missing", Origin(spec, 0), found=because(error), hint=hint)
+        fault = Fault("file-missing", Origin(spec, 0), found=in_words(error), hint=hint)
         raise Refused(fault) from error
     names = {entry.name for entry in entries}
     if DICT in names:
@@ -216,5 +216,5 @@ def _nothing(folder: Path, over: Sequence[Path], spec: str) -> Fault:
         f"The folder has no file that ends in {ends} (or .gz, .zst of these).",
         f"文件夹里没有以 {'、'.join(FORMATS)}（或其 .gz、.zst）结尾的文件。",
     )
-    found = shown(", ".join(names), 400) if names else "nothing"
+    found = shown(", ".join(names), 400) if names else Text("nothing", "空文件夹")
     return Fault("no-rows", Origin(spec, 0), found=found, hint=_joined([general, *ways]))

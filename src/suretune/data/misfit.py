@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.weights import Tensor, header, weight_files
 from suretune.types import SetupFacts, Text
@@ -28,7 +29,8 @@ def misfit(weights: Path, base: Base) -> Text:
         saved = header(weights)
         there = {name: t for path in weight_files(base.folder) for name, t in header(path).items()}
     except (OSError, ValueError) as error:
-        return Text(f"its tensors cannot be read ({error})", f"它的张量无法读取（{error}）")
+        why = in_words(error)
+        return Text(f"its tensors cannot be read: {why.en}", f"它的张量无法读取：{why.zh}")
     layers: dict[str, dict[str, Tensor]] = {}
     for name, tensor in saved.items():
         if not (part := _PART.fullmatch(name)):

@@ -176,13 +176,13 @@ def _row_in_text(line: str, origin: Origin) -> Fault:
 
 
 def _no_rows(path: Path, label: str) -> Fault:
-    hint = Text("The file holds no row at all.", "文件里一条数据也没有。")
+    hint = Text("The download or the export may not have finished.", "下载或导出可能没有完成。")
     if not path.stat().st_size:
         hint = Text(
             "The file is empty (0 bytes): whatever should have written it has not finished.",
             "文件是空的（0 字节）：下载或导出没有完成。",
         )
-    return Fault("no-rows", Origin(label, 0), found="0 rows", hint=hint)
+    return Fault("no-rows", Origin(label, 0), found=Text("0 rows", "0 条"), hint=hint)
 
 
 def _given_up(label: str, line: int) -> Fault:
@@ -190,14 +190,16 @@ def _given_up(label: str, line: int) -> Fault:
         f"Reading stopped at line {line}; mend the file, or check its format.",
         f"读到第 {line} 行时停止；请先修好文件，或检查格式。",
     )
-    return Fault("broken-json", Origin(label, 0), found=f"{MAX_FAULTS} faults", hint=hint)
+    return Fault(
+        "broken-json",
+        Origin(label, 0),
+        found=Text(f"{MAX_FAULTS} faults", f"已有 {MAX_FAULTS} 处错误"),
+        hint=hint,
+    )
 
 
 def _marked(label: str) -> Fault:
-    hint = Text(
-        "The file begins with a byte order mark; it was skipped. Save as UTF-8 without BOM.",
-        "文件开头有字节顺序标记（BOM），已跳过。建议另存为不带 BOM 的 UTF-8。",
-    )
+    hint = Text("Or save it as UTF-8 without BOM.", "也可以另存为不带 BOM 的 UTF-8。")
     return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF", hint=hint)
 
 
@@ -207,5 +209,5 @@ def _unknown(path: Path, label: str) -> Fault:
     if path.name.lower().endswith((".xlsx", ".xls")):
         hint = Text("Save the sheet as CSV (UTF-8).", "请把工作表另存为 CSV（UTF-8）。")
     elif ".parquet" in path.name.lower():
-        hint = Text("Parquet is compressed inside; unpack it.", "parquet 自带压缩，请先解压。")
+        hint = Text("Parquet is compressed inside; unpack it.", "Parquet 自带压缩，请先解压。")
     return Fault("unknown-format", Origin(label, 0), found="".join(path.suffixes), hint=hint)

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from suretune.data.refusal import Refused, shown
+from suretune.because import in_words
+from suretune.data.refusal import Refused
 from suretune.types import Fault, Origin, Text
 
 STATE, INFO, DICT = "state.json", "dataset_info.json", "dataset_dict.json"
@@ -25,7 +26,8 @@ def saved_files(folder: Path, spec: str) -> tuple[Path, ...]:
     names = [item.get("filename") for item in items if isinstance(item, dict)]
     files = tuple(folder / os.path.basename(name) for name in names if isinstance(name, str))
     if not files:
-        raise Refused(_refused(spec, "state.json without _data_files", _again(folder)))
+        without = Text("state.json without _data_files", "state.json 里没有 _data_files")
+        raise Refused(_refused(spec, without, _again(folder)))
     return files
 
 
@@ -33,12 +35,13 @@ def _state(path: Path, spec: str) -> dict[str, Any]:
     try:
         value = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        found = f"{STATE}: {shown(str(error))}"
+        why = in_words(error)
+        found = Text(f"{STATE}: {why.en}", f"{STATE}：{why.zh}")
         raise Refused(_refused(spec, found, _again(path.parent))) from error
     return value if isinstance(value, dict) else {}
 
 
-def _refused(spec: str, found: str, hint: Text) -> Fault:
+def _refused(spec: str, found: str | Text, hint: Text) -> Fault:
     return Fault("not-the-data", Origin(spec, 0), found=found, hint=hint)
 
 

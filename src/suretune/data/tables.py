@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
 
+from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
 from suretune.data.contents import ARROW
@@ -135,7 +136,10 @@ def _row(columns: list[str], record: list[str], origin: Origin) -> Row | Fault:
             "Put a cell that contains the delimiter into double quotes, and write every cell.",
             "单元格里若有分隔符，要用双引号括起来；每一列都要写出来。",
         )
-        found = f"{len(record)} cells, {len(columns)} columns"
+        found = Text(
+            f"{len(record)} cells, {len(columns)} columns",
+            f"有 {len(record)} 格，而列有 {len(columns)} 个",
+        )
         return Fault("unknown-shape", origin, found=found, hint=hint)
     # A column without a name is the row number that pandas writes.
     return Row(origin, {n: c for n, c in zip(columns, record, strict=True) if n})
@@ -144,7 +148,7 @@ def _row(columns: list[str], record: list[str], origin: Origin) -> Row | Fault:
 def _bad_record(error: csv.Error, origin: Origin) -> Fault:
     if "field limit" in str(error):
         return gigantic(origin, LIMIT)
-    return Fault("unknown-format", origin, found=shown(str(error)), hint=QUOTES)
+    return Fault("unknown-format", origin, found=in_words(error), hint=QUOTES)
 
 
 def _suggested(record: list[str]) -> str:
@@ -281,7 +285,6 @@ def _with_nul(value: Any) -> str | None:
 def _bad_table(file: str, rows: int, kind: str, error: Exception) -> Fault:
     hint = Text(
         "This is no parquet or arrow file, or it is damaged. Copy or write it again.",
-        "这不是 parquet 或 arrow 文件，或者已经损坏。请重新复制或写出。",
+        "这不是 Parquet 或 Arrow 文件，或者已经损坏。请重新复制或导出。",
     )
-    found = shown(str(error).partition("\n")[0])
-    return Fault(kind, Origin(file, rows and rows + 1), found=found, hint=hint)
+    return Fault(kind, Origin(file, rows and rows + 1), found=in_words(error), hint=hint)

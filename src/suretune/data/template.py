@@ -18,11 +18,12 @@ from typing import Any
 import orjson
 from tokenizers import Tokenizer as Vocabulary
 
+from suretune.because import in_words
 from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
 from suretune.refusal import Refusal
-from suretune.types import Message, SetupFacts
+from suretune.types import Message, SetupFacts, Text
 
 FILES = (
     "tokenizer.json",
@@ -304,7 +305,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, in_words(error))) from error
     missing: SetupFacts | None = None
     try:
         template, file = _template(folder, config, template_file)
@@ -316,9 +317,9 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     except Unfit as error:
         if error.limit != FAILED:
             raise
-        raise Refusal(_incomplete(folder, error.found)) from error
+        raise Refusal(_incomplete(folder, in_words(error.found))) from error
     except (OSError, ValueError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, in_words(error))) from error
     if missing or not template:
         raise Refusal(missing or SetupFacts("no-chat-template", str(folder)))
     tokenizer = ChatTokenizer(
@@ -330,25 +331,29 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        found = f"generation_config.json: {error}"
+        why, file = in_words(error), "generation_config.json"
+        found = Text(f"{file}: {why.en}", f"{file}：{why.zh}")
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     return tokenizer
 
 
-def _incomplete(folder: Path, found: str) -> SetupFacts:
+def _incomplete(folder: Path, found: Text) -> SetupFacts:
     """A tokenizer that cannot be read: its file may be a pointer to the real one."""
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if is_pointer(folder / name):
             return pointed(folder / name)
-    return SetupFacts("model-incomplete", str(folder), found=f"tokenizer: {found}")
+    return SetupFacts("model-incomplete", str(folder), found=_tokenizer(found))
+
+
+def _tokenizer(found: Text) -> Text:
+    return Text(f"tokenizer: {found.en}", f"分词器：{found.zh}")
 
 
 def _no_file(
     folder: Path, config: dict[str, Any], asked: str, error: OSError | ValueError
 ) -> SetupFacts:
     """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
-    reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
-    return SetupFacts("no-chat-template", asked, reason, _own(folder, config))
+    return SetupFacts("no-chat-template", asked, in_words(error), _own(folder, config))
 
 
 def _own(folder: Path, config: dict[str, Any]) -> str:

@@ -29,8 +29,9 @@ TURN_KEYS = frozenset((
 _PART_KEYS = frozenset(("type", "text", "value", *THOUGHTS))
 
 _TYPES = {
-    dict: "object", list: "list", bool: "boolean", int: "number", float: "number",
-    type(None): "no value",
+    dict: Text("object", "对象"), list: Text("list", "列表"), bool: Text("boolean", "布尔值"),
+    int: Text("number", "数字"), float: Text("number", "数字"),
+    type(None): Text("no value", "空值"),
 }  # fmt: skip
 AS_TEXT = Text('Write it as text, in quotes: "42".', '请写成带引号的文本："42"。')
 ONLY_TEXT = Text(
@@ -43,9 +44,11 @@ def wrong_type(origin: Origin, field: str, value: Any, hint: Text = AS_TEXT) -> 
     """`value` is not what `field` must hold."""
     if value is None and hint is AS_TEXT:
         hint = Text("The field has no value.", "这个字段没有值。")
-    found = shown(value)
+    found: str | Text = shown(value)
     if not isinstance(value, str):
-        found += f" ({_TYPES.get(type(value), type(value).__name__)})"
+        name = type(value).__name__
+        kind = _TYPES.get(type(value), Text(name, name))
+        found = Text(f"{found} ({kind.en})", f"{found}（{kind.zh}）")
     return Refused(Fault("wrong-type", origin, field=field, found=found, hint=hint))
 
 
@@ -196,7 +199,7 @@ def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Ori
         elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
         else:
-            raise wrong_type(origin, field, f"type {shown(kind)}", ONLY_TEXT)
+            raise wrong_type(origin, field, f"type: {shown(kind)}", ONLY_TEXT)
     thought = "".join(thoughts)
     if thought and thought.strip() != extra.get(THOUGHTS[0], "").strip():  # else it is said twice
         extra[THOUGHTS[0]] = extra.get(THOUGHTS[0], "") + thought
@@ -266,10 +269,7 @@ def _misplaced(role: str, before: str) -> Text | None:
 
 def empty(origin: Origin, field: str, content: str) -> Refused:
     """There is nothing to learn in this field."""
-    hint = Text(
-        "Blank text cannot be learned. Fill it in or remove the row.",
-        "空白内容学不到任何东西。请补上内容或删除这一行。",
-    )
+    hint = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
     return Refused(
         Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
     )

@@ -19,11 +19,12 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.families import hub_id
 from suretune.hubs.names import parse_name
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 WHOLE = "model.safetensors"
 LONGEST = 100 << 20  # bytes of a header; safetensors itself takes no longer ones
@@ -74,7 +75,11 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
     if kind := quantised(base):
         return _packed(base, kind)
     if _unknown(base):
-        found = f"config.json: transformers has no language model `{base.config.get('model_type')}`"
+        family = base.config.get("model_type")
+        found = Text(
+            f"config.json: transformers has no language model `{family}`",
+            f"config.json：transformers 里没有 `{family}` 这种语言模型",
+        )
         return SetupFacts("model-incomplete", str(base.folder), found=found)
     files = weight_files(base.folder)
     if not files:
@@ -88,7 +93,7 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
         try:
             tensors.update(header(path))
         except (OSError, ValueError) as error:
-            return _broken_file(base, path, str(error))
+            return _broken_file(base, path, in_words(error))
     if packed := _packed_names(tensors):
         return _packed(base, packed)
     if wrong := _other_shape(base, files, tensors):
@@ -161,13 +166,13 @@ def _kind(told: Mapping[str, Any]) -> str:
         bits = 4
     elif told.get("load_in_8bit") or told.get("_load_in_8bit"):
         bits = 8
-    return f"{method}, {bits} bits" if bits else method
+    return f"{method}, {bits}-bit" if bits else method
 
 
 def _packed_names(tensors: Mapping[str, Tensor]) -> str:
     for name, tensor in tensors.items():
         if _PACKED.search(name) or tensor.dtype.startswith(("F8", "F6", "F4")):
-            return f"{name} is {tensor.dtype}"
+            return f"{name}: {tensor.dtype}"
     return ""
 
 
@@ -220,23 +225,33 @@ def _on_hub(base: Base) -> bool:
 def _no_files(base: Base) -> SetupFacts:
     shards = sorted(path.name for path in base.folder.glob("*.safetensors"))
     if shards:
-        return _incomplete(base, f"{INDEX} ({shards[0]}, ... have no index)")
+        return _incomplete(
+            base,
+            Text(f"{INDEX} ({shards[0]}, ... have no index)", f"{INDEX}（{shards[0]} 等没有索引）"),
+        )
     others = sorted(path.name for kind in OTHERS for path in base.folder.glob(kind))
     if not others:
         return _incomplete(base, "*.safetensors")
     cure = ""
     if any(name.startswith("pytorch_model") for name in others):
         cure = f"python -c {shlex.quote(_CONVERT.format(str(base.folder)))}"
-    return _incomplete(base, f"*.safetensors (only {', '.join(others[:3])})", cure)
+    return _incomplete(
+        base,
+        Text(
+            f"*.safetensors (only {', '.join(others[:3])})",
+            f"*.safetensors（只有 {'、'.join(others[:3])}）",
+        ),
+        cure,
+    )
 
 
-def _broken_file(base: Base, path: Path, why: str) -> SetupFacts:
+def _broken_file(base: Base, path: Path, why: Text) -> SetupFacts:
     if is_pointer(path):
         return pointed(path)
-    return _incomplete(base, f"{path.name}: {why}")
+    return _incomplete(base, Text(f"{path.name}: {why.en}", f"{path.name}：{why.zh}"))
 
 
-def _incomplete(base: Base, found: str, cure: str = "") -> SetupFacts:
+def _incomplete(base: Base, found: str | Text, cure: str = "") -> SetupFacts:
     if not cure and _on_hub(base):
         cure = f"hf download {base.name} --force-download"
     return SetupFacts("model-incomplete", str(base.folder), found=found, nearest=cure)
@@ -245,7 +260,7 @@ def _incomplete(base: Base, found: str, cure: str = "") -> SetupFacts:
 # --- what the config says -----------------------------------------------------------------------
 
 
-def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -> str:
+def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -> str | Text:
     """The first thing that the config or the index names and the files do not hold."""
     if len(files) > 1 or files[0].name != WHOLE:
         mapped = orjson.loads((base.folder / INDEX).read_bytes())["weight_map"]
@@ -254,11 +269,15 @@ def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -
     count = base.config.get("num_hidden_layers")
     there = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
     if isinstance(count, int) and there and len(there) < count <= 10_000:
-        return f"layers.{min(set(range(count)) - there)} of {count}"
+        gap = f"layers.{min(set(range(count)) - there)}"
+        return Text(f"{gap} of {count}", f"共 {count} 层，缺少 {gap}")
     words, size = base.config.get("vocab_size"), base.config.get("hidden_size")
     table = tensors.get("model.embed_tokens.weight")
     if table and isinstance(words, int) and isinstance(size, int) and table.shape != (words, size):
-        return f"model.embed_tokens.weight is {table.shape}, not {(words, size)}"
+        return Text(
+            f"model.embed_tokens.weight is {table.shape}, not {(words, size)}",
+            f"model.embed_tokens.weight 的形状是 {table.shape}，应为 {(words, size)}",
+        )
     return ""
 
 

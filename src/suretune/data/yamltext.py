@@ -8,6 +8,7 @@ many bytes are read, and the parser's events are taken one by one, so that nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,18 +192,50 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Scalar:
     return Scalar(event.value, line, bool(event.style) or event.tag is not None)
 
 
+# What PyYAML says, and libyaml, by the words that tell it.
+MISTAKES = (
+    ("quoted scalar.*end of stream", Text("a quote is never closed", "引号没有关上")),
+    ("unknown escape", Text("a backslash in double quotes stands before a sign that it cannot"
+                            " escape", "双引号里的反斜杠后面不是转义字符")),
+    ("expected ',' or|flow (mapping|sequence|node)", Text(
+        "a `[` or `{` is never closed, or a comma is missing",
+        "`[` 或 `{` 没有关上，或者缺少逗号")),
+    ("could not find expected ':'", Text(
+        "a line has no `: `", "这一行缺少冒号，或冒号后面没有空格（全角冒号“：”不算）")),
+    ("mapping values are not allowed", Text(
+        "a colon stands where none can; the line above may lack its own, or have a full-width one",
+        "冒号出现在不该有的地方；可能是上一行少了冒号，或用了全角冒号“：”")),
+    ("cannot start any token", Text(
+        "a value or a line begins with a sign that nothing may begin with",
+        "值或行的开头有不允许的符号（例如制表符、`@`、`%`）")),
+    ("block end|expected key|'-' indicator|not allowed|indentation", Text(
+        "a line is indented otherwise than those beside it", "缩进与前后的行不一致")),
+    ("document start|document separator", Text(
+        "something stands in front of the first line or between documents",
+        "文件开头或两份内容之间有多余的文字")),
+)  # fmt: skip
+
+
+def _in_words(said: str) -> Text:
+    for pattern, words in MISTAKES:
+        if re.search(pattern, said):
+            return Text(f"it is not YAML: {words.en}", f"不是合法的 YAML：{words.zh}")
+    told = said.replace("`", "'")
+    return Text(f"it is not YAML: {told}", f"不是合法的 YAML：`{told}`")
+
+
 def _events(text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = error.problem or error.context or "not YAML"
+        said = _in_words(" ".join(filter(None, (error.context, error.problem))))
         raise BadYaml(
             mark.line + 1 if mark else 0,
             Text(
-                f"{said}. YAML indents with spaces, puts one behind each colon, and wants quotes"
+                f"{said.en}. YAML indents with spaces, puts one behind each colon, and wants quotes"
                 " around text with `: `, ` #` or a sign such as `{ [ * & ! % @` in front",
-                f"不是合法的 YAML（{said}）。YAML 用空格缩进，冒号后要有空格；含有 `: `、` #`，"
+                f"{said.zh}。YAML 用空格缩进，冒号后要有空格；含有 `: `、` #`，"
                 "或以 `{ [ * & ! % @` 等符号开头的文字要加引号",
             ),
         ) from error

@@ -13,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from suretune.guards.guard import Guard
-from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts
+from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts, Text
 
 
 @cache
@@ -46,6 +46,13 @@ def judge(facts: Facts) -> list[Finding]:
     return [finding for finding in fired if finding is not None]
 
 
+def heading_of(reason: str) -> Text:
+    """The heading of the guard whose code a text begins with (`R003 probes-failed`, as reports
+    keep their reasons); any other text as it is."""
+    known = {guard.code: guard.heading for guard in all_guards()}
+    return known.get(reason.partition(" ")[0], Text(reason, reason))
+
+
 def explain(code: str) -> str | None:
     """The documentation page of a guard, by code (`D003`) or name (`nothing-to-learn`)."""
     for guard in all_guards():
@@ -59,21 +66,19 @@ INTRO = """\
 # Guards · 检查项
 
 Every guard judges facts and says three things: what happened, why it matters, and the one command
-or flag that mends it. A guard either *stops* the run or is *recorded* in its report.
-`suretune explain D003` prints an entry of this page, which is made from the guards themselves.
+or flag that mends it. What a guard finds is either an *error*, which stops the run, or a *note* in
+its report. `suretune explain D003` prints an entry of this page, which is made from the guards.
 
-每个检查项只依据事实判断，并说清三件事：发生了什么、为什么重要、用哪个命令或参数解决。
-检查项要么*终止运行*，要么*记入报告*。
+每个检查项只依据事实判断，并说清三件事：问题是什么、有什么影响、用哪个命令或参数改。
+查出的要么是*错误*，会中止运行；要么是*提示*，记入报告。
 `suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
 
-C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示与模板 |
+C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示词与模板 |
 S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署
 """
-LABEL = re.compile(
-    r"^(What it looks at|Why it matters|How to mend it|看什么|为什么重要|怎么改)", re.M
-)
+LABEL = re.compile(r"^(What it looks at|Why it matters|Fix|检查内容|影响|怎么改)", re.M)
 CHINESE_LINE_END = re.compile(
-    r"(?<=[，。；：、）？”])\n(?=\S)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff])"
+    r"(?<=[，。；：、）？”])\n(?=\S)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff（“])"
 )
 
 
@@ -86,5 +91,6 @@ def entry(guard: Guard) -> str:
     title = f"{guard.code} {guard.name}"
     text = (explain(guard.code) or "").replace(f"{title}: ", "").replace(f"{title}：", "")
     text = CHINESE_LINE_END.sub("", LABEL.sub(r"**\1**", text))
-    severity = "stops the run · 终止运行" if guard.stops else "recorded · 记入报告"
-    return f"## {title}\n\n*{severity}*\n\n{text[:1].upper()}{text[1:]}"
+    severity = "error · 错误" if guard.stops else "note · 提示"
+    names = f"**{guard.title.en} · {guard.title.zh}** ({severity})"
+    return f"## {title}\n\n{names}\n\n{text[:1].upper()}{text[1:]}"

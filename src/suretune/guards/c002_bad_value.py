@@ -5,16 +5,16 @@ What it looks at: the type, the range and the list of choices of every flag.
 Why it matters: `--learning_rate 1e4` in place of `1e-4` costs a whole run, and
 the loss curve does not say why.
 
-How to mend it: give a value that the message lists; `suretune VERB --help` shows the
-type and the default of each flag.
+Fix: give a value that the message lists; `suretune VERB --help` shows the type and the default of
+each flag.
 
 C002 bad-value：参数的取值不在可接受的范围内。
 
-看什么：每个参数的类型、范围和可选值。
+检查内容：每个参数的类型、范围和可选值。
 
-为什么重要：把 `--learning_rate 1e-4` 写成 `1e4`，整次训练就白费了，而损失曲线不会告诉你原因。
+影响：把 `--learning_rate 1e-4` 写成 `1e4`，整次训练就白费了，而损失曲线不会告诉你原因。
 
-怎么改：换成提示里列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
+怎么改：换成检查结果列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
 """
 
 from suretune.guards.guard import Guard, for_flag
@@ -23,13 +23,14 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C002",
     name="bad-value",
+    title=Text("value not accepted", "参数值不能用"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("bad-value"),
     what=Text("`{flag}` does not accept `{value}`.", "`{flag}` 不接受 `{value}` 这个值。"),
     why=Text(
-        "A guessed value would train something other than what was asked.",
-        "如果靠猜，训练出来的就不是想要的结果。",
+        "No value is guessed in its place: the run would not have the setting that is wanted.",
+        "不会猜一个值来代替：那样用的就不是你要的设置。",
     ),
     fix=Text(
         "{hint} `{help}` shows what `{flag}` accepts.",

@@ -5,14 +5,14 @@ What it looks at: flags that other tools need and suretune does not, such as
 
 Why it matters: it is noted so that nobody tunes a flag that does nothing.
 
-How to mend it: nothing needs mending; the flag can be left out.
+Fix: nothing needs mending; the flag can be left out.
 
 C005 harmless-no-effect：这个参数在本次训练里不起作用，但也没有任何损失。
 
-看什么：别的工具需要、suretune 不需要的参数，例如 `--dataloader_num_workers`：
-数据在训练开始前就已经全部切成 token。
+检查内容：别的工具需要、suretune 不需要的参数，例如 `--dataloader_num_workers`：数据在训练开始前就
+已经全部切成 token。
 
-为什么重要：记下来，免得有人花时间去调一个不起作用的参数。
+影响：对训练没有影响；列出来，是免得花时间去调它。
 
 怎么改：不需要改；可以去掉这个参数。
 """
@@ -39,6 +39,7 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C005",
     name="harmless-no-effect",
+    title=Text("flags not needed here", "用不到的参数"),
     stops=False,
     facts=FlagFacts,
     check=check,
@@ -46,7 +47,7 @@ GUARD = Guard(
         "{all}: not needed here, without effect on the run.",
         "{all}：这里用不到，不影响训练。",
     ),
-    why=Text("Tuning it would be time spent on nothing.", "花时间调它不会有任何结果。"),
+    why=Text("Tuning it would be time spent on nothing.", "对训练没有影响，不必花时间去调。"),
     fix=Text(
         "Nothing needs mending; {flags} can be left out. {hint}",
         "不需要改；{flags} 可以去掉。{hint}",

@@ -6,13 +6,13 @@ What it looks at: `--model_type` and the `model_type` in the model's `config.jso
 Why it matters: Qwen2.5 is of type `qwen2`; read as `qwen`, the loader of the first Qwen, it gets
 other layers and another template.
 
-How to mend it: remove `--model_type`; suretune reads it from `config.json`.
+Fix: remove `--model_type`; suretune reads it from `config.json`.
 
 C009 model-type-mismatch：`--model_type` 与模型自己的配置不一致。
 
-看什么：`--model_type` 的值，以及模型 `config.json` 里的 `model_type`。
+检查内容：`--model_type` 的值，以及模型 `config.json` 里的 `model_type`。
 
-为什么重要：Qwen2.5 的类型是 `qwen2`；写成 `qwen` 就是按第一代 Qwen 加载，层和对话模板都对不上。
+影响：Qwen2.5 的类型是 `qwen2`；写成 `qwen` 就是按第一代 Qwen 加载，层和对话模板都对不上。
 
 怎么改：去掉 `--model_type`，suretune 会从 `config.json` 读取。
 """
@@ -23,6 +23,7 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C009",
     name="model-type-mismatch",
+    title=Text("--model_type does not fit the model", "模型类型不符"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("model-type-mismatch"),

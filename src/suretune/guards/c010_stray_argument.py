@@ -6,17 +6,17 @@ its flag, a quote that is never closed, or a comment after the backslash at the 
 Why it matters: a value would lose a part. Behind a backslash it is worse: the shell ends the
 command there, the comment arrives as an argument, and every flag on the lines below is lost.
 
-How to mend it: put quotes around a value with blanks in it; put comments above the command, and
-nothing, not even a space, after a backslash; or keep the flags in a file that allows comments:
+Fix: put quotes around a value with blanks in it; put comments above the command, and nothing, not
+even a space, after a backslash; or keep the flags in a file that allows comments:
 `--config run.yaml`.
 
 C010 stray-argument：命令里有不属于任何参数的词。
 
-看什么：单独出现的词：值里有空格却没加引号、文件前面漏了参数名、引号没有关上，
-或者行尾反斜杠后面写了注释。
+检查内容：单独出现的词：值里有空格却没加引号、文件前面漏了参数名、引号没有闭合，或者行尾反斜杠后面
+写了注释。
 
-为什么重要：值会少掉一截。反斜杠后面写注释更糟：shell 就在那里结束命令，
-注释被当成参数传进来，下面各行的参数全部丢失。
+影响：值会少掉一截。反斜杠后面写注释更糟：shell 就在那里结束命令，注释被当成参数传进来，下面各行的
+参数全部丢失。
 
 怎么改：值里有空格就加英文引号；注释写在命令上方，反斜杠后面什么都不留，空格也不行；
 也可以把参数写进允许注释的文件：`--config run.yaml`。
@@ -38,7 +38,10 @@ CUT = (
     ),
 )
 ALONE = (
-    Text("What they were meant for would be missing from the run.", "它们本来要起的作用就没有了。"),
+    Text(
+        "A value would lack a part, or a flag would be missing from the run.",
+        "它们所在的值会少一截，或者漏掉一个参数。",
+    ),
     Text("", ""),
 )
 
@@ -70,6 +73,7 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C010",
     name="stray-argument",
+    title=Text("words that belong to no flag", "多出来的词"),
     stops=True,
     facts=FlagFacts,
     check=check,

@@ -5,16 +5,16 @@ What it looks at: whether the file exists, is YAML, and holds one value for each
 Why it matters: half a configuration is another configuration; the rest
 would silently be defaults.
 
-How to mend it: mend the line that the message names. YAML indents with spaces, puts a space after
-each colon and wants quotes around text that contains one.
+Fix: mend the line that the message names. YAML indents with spaces, puts a space after each colon
+and wants quotes around text that contains one.
 
 C011 bad-config-file：配置文件读不出来。
 
-看什么：文件是否存在，是不是合法的 YAML，每个键是否只有一个值。
+检查内容：文件是否存在，是不是合法的 YAML，每个键是否只有一个值。
 
-为什么重要：只读懂一半的配置就是另一份配置：剩下的会悄悄变成默认值。
+影响：没有读懂的设置会悄悄变成默认值。
 
-怎么改：修改提示中的那一行。YAML 用空格缩进，冒号后要有空格，文本里带冒号时要加引号。
+怎么改：修改检查结果指出的那一行。YAML 用空格缩进，冒号后要有空格，文本里带冒号时要加引号。
 """
 
 import re
@@ -32,6 +32,7 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C011",
     name="bad-config-file",
+    title=Text("configuration file cannot be read", "配置文件读不出来"),
     stops=True,
     facts=FlagFacts,
     check=check,

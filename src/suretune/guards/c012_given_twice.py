@@ -7,17 +7,15 @@ list that is given in pieces is one longer list.
 Why it matters: in other tools the last one wins in silence. Whoever reads the command, or pastes
 a block from a colleague below his own, sees the first.
 
-How to mend it: keep the one that is meant. A flag wins over `--config`, so that a value from a
-file can be changed without editing it.
+Fix: keep the one that is meant. A flag wins over `--config`, so that a value from a file can be
+changed without editing it.
 
 C012 given-twice：同一个选项给了不止一次，而只有一个值会生效。
 
-看什么：命令里的每个参数（包括它的各种写法，`--lr` 就是 `--learning_rate`），
-以及配置文件里的每个名称。数据集、`--general` 和 `--ignore` 可以分几次给出，
-合起来就是一个更长的列表。
+检查内容：命令里的每个参数（包括它的各种写法，`--lr` 就是 `--learning_rate`），以及配置文件里的每
+个名称。数据集、`--general` 和 `--ignore` 可以分几次给出，合起来就是一个列表。
 
-为什么重要：别的工具会悄悄以最后一个为准；
-而读命令的人，或者把同事的几行贴在后面的人，看到的是第一个。
+影响：别的工具会悄悄以最后一个为准；而读命令的人，或者把同事的几行贴在后面的人，看到的是第一个。
 
 怎么改：只留下真正要的那一个。命令行参数优先于 `--config`，所以不改文件也能换掉其中的值。
 """
@@ -28,6 +26,7 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C012",
     name="given-twice",
+    title=Text("flag given more than once", "参数重复给出"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("given-twice"),

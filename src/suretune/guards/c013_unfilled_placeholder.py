@@ -6,15 +6,15 @@ What it looks at: `{{NAME}}`, `{{AUTHOR}}` and others of their kind in `--system
 Why it matters: the model would be trained, and asked, with the braces in its system prompt; and a
 probe that must contain `{{NAME}}` could never pass.
 
-How to mend it: give `--model_name` and `--model_author`: they fill the system prompt and the probes
-as they fill the rows, each text in its own language. Anything else has to be written out.
+Fix: give `--model_name` and `--model_author`: they fill the system prompt and the probes as they
+fill the rows, each text in its own language. Anything else has to be written out.
 
 C013 unfilled-placeholder：系统提示词或验证问题里有占位符，却没有内容可填。
 
-看什么：`--system` 和 `--probes` 文件里的 `{{NAME}}`、`{{AUTHOR}}` 以及类似的占位符。
-数据里的占位符由 D013 检查。
+检查内容：`--system` 和 `--probes` 文件里的 `{{NAME}}`、`{{AUTHOR}}` 以及类似的占位符。数据里的占
+位符由 D013 检查。
 
-为什么重要：模型会带着花括号去训练和回答；要求必须包含 `{{NAME}}` 的验证问题永远通不过。
+影响：模型会带着花括号去训练和回答；要求必须包含 `{{NAME}}` 的验证问题永远通不过。
 
 怎么改：给出 `--model_name` 和 `--model_author`：它们会像填写数据那样填写系统提示词和验证问题，
 各按文字自己的语言。其他占位符请直接写成实际内容。
@@ -26,6 +26,7 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C013",
     name="unfilled-placeholder",
+    title=Text("placeholder without a value", "占位符没有内容可填"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("unfilled-placeholder"),

@@ -7,18 +7,18 @@ nothing to act on (`--model_author` where no row has `{{AUTHOR}}`), intervals be
 Why it matters: articles print such flags, and what they promise of them does not come. The run goes
 on without them; it means what was meant. With `--strict` each of them stops it.
 
-How to mend it: nothing has to be done. The message gives the command as it runs; keep that one.
+Fix: nothing has to be done. The message gives the command as it runs; keep that one.
 
 C015 left-out：有些参数在本次训练中不可能起作用，或者有害，已经略去或改好。
 
-看什么：任何版本都没有过的参数（`--use_loss_scale_sampler`）、没有东西可作用的参数（数据里没有
-`{{AUTHOR}}` 却写了 `--model_author`）、超出训练长度的间隔（只有 10 次更新却写 `--eval_steps 50`）、
-`--system` 里的角色标记。
+检查内容：任何版本都没有过的参数（`--use_loss_scale_sampler`）、没有东西可作用的参数（数据里没有
+`{{AUTHOR}}` 却写了 `--model_author`）、超出训练长度的间隔（只有 10 次更新却写
+`--eval_steps 50`）、`--system` 里的角色标记。
 
-为什么重要：文章里常有这样的参数，但文章所说的效果不会出现。训练照常进行，意思不变；
-加上 `--strict`，遇到它们就停止。
+影响：网上的教程里常有这样的参数，但教程所说的效果不会出现。训练照常进行，意思不变；加上
+`--strict`，遇到它们就停止。
 
-怎么改：不需要做什么。提示里给出了实际运行的命令，以后用它就行。
+怎么改：不需要改。检查结果里给出了实际运行的命令，以后用它就行。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one
@@ -40,13 +40,14 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C015",
     name="left-out",
+    title=Text("flags left out or mended", "已略去或改好的参数"),
     stops=False,
     facts=FlagFacts,
     check=check,
     what=Text("Left out, or mended: {all}.", "已略去或改好：{all}。"),
     why=Text(
-        "They could do nothing here, or would do harm (`--strict` stops for them).",
-        "它们在这里不起作用或有害（加 `--strict` 则遇到就停止）。",
+        "They do nothing here, or would do harm. With `--strict` the run stops for them.",
+        "它们在这里不起作用，或者有害。加 `--strict`，遇到就停止。",
     ),
     fix=Text("{runs}", "{runs}"),
 )

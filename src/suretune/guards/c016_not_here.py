@@ -7,17 +7,17 @@ nothing for: `--quant_bits 4`, `--deepspeed zero2`, `--use_dora true`; and their
 Why it matters: without them the run would mean something else: the base in other numbers, one GPU
 in place of several, another kind of adapter.
 
-How to mend it: leave the flag out if the run without it will do; the message says what there is in
-its place.
+Fix: leave the flag out if the run without it will do; the message says what there is in its
+place.
 
 C016 not-here：其他工具有、suretune 没有的功能。
 
-看什么：ms-swift、LLaMA-Factory、Axolotl 和 vLLM 的参数里，suretune 认识但没有对应功能的：
+检查内容：ms-swift、LLaMA-Factory、Axolotl 和 vLLM 的参数里，suretune 认识但没有对应功能的：
 `--quant_bits 4`、`--deepspeed zero2`、`--use_dora true`；以及它们的命令，例如 `export`。
 
-为什么重要：没有这些参数，训练就是另一回事：基座的精度不同，一块 GPU 代替多块，或者换了一种适配器。
+影响：没有这些参数，训练就是另一回事：原模型的精度不同、用一块 GPU 代替多块，或者换了一种适配器。
 
-怎么改：如果没有它也可以，就去掉这个参数；提示里说明了可以用什么代替。
+怎么改：如果没有它也可以，就去掉这个参数；检查结果说明了可以用什么代替。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, listed
@@ -43,10 +43,14 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C016",
     name="not-here",
+    title=Text("not available in suretune", "suretune 没有的功能"),
     stops=True,
     facts=FlagFacts,
     check=check,
     what=Text("Not there in suretune: {all}", "suretune 没有：{all}"),
-    why=Text("Without it the run would mean something else.", "缺了它，结果就是另一回事。"),
+    why=Text(
+        "It is not passed over in silence: without it the run would be another one.",
+        "不会悄悄略过：缺了它，训练的就不是你要的那件事。",
+    ),
     fix=Text("{drop}{runs}", "{drop}{runs}"),
 )

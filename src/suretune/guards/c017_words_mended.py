@@ -8,17 +8,17 @@ Why it matters: an input method and a web page change characters that look alike
 beyond doubt, but a shell takes them literally: curly quotes would be learned as part of the system
 prompt.
 
-How to mend it: nothing has to be done; the message names each, and the spelling for the next time.
+Fix: nothing has to be done; the message names each, and the spelling for the next time.
 
 C017 words-mended：命令行里的一些写法已按本意理解。
 
-看什么：用中文破折号代替两个减号（`——dataset`）、弯引号、全角的空格、数字、逗号和符号、
-值里有空格却没加引号、网页压成一行后留下的反斜杠（`\\ --model`）、注释、命令提示符（`$`）和行号。
+检查内容：用中文破折号代替两个减号（`——dataset`）、弯引号、全角的空格、数字、逗号和符号、值里有空
+格却没加引号、网页压成一行后留下的反斜杠（`\\ --model`）、注释、命令提示符（`$`）和行号。
 
-为什么重要：输入法和网页会换掉看起来一样的字符。意思不会弄错，但 shell 会照字面理解：
-弯引号会被当成系统提示词的一部分学进去。
+影响：输入法和网页会换掉看起来一样的字符。意思不会弄错，但 shell 会照字面理解：弯引号会被当成系统
+提示词的一部分学进去。
 
-怎么改：不需要做什么；提示里列出了每一处和正确的写法。
+怎么改：不需要改；检查结果里列出了每一处和正确的写法。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag
@@ -61,6 +61,7 @@ def _some(places: list[str], comma: str) -> str:
 GUARD = Guard(
     code="C017",
     name="words-mended",
+    title=Text("command read as meant", "已按本意理解命令"),
     stops=False,
     facts=FlagFacts,
     check=check,
@@ -70,6 +71,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "Nothing needs mending: so it was read.",
-        "不需要改：已经这样理解了。",
+        "不需要改。",
     ),
 )

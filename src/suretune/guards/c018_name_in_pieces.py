@@ -6,17 +6,17 @@ English one.
 Why it matters: a shell cuts `--author Star Lab` in two. One half would be taught, asked for by the
 probes and found by the proof, and nothing would say that it is not the name.
 
-How to mend it: put quotes around a name that has blanks in it; the message prints the whole
-command with them.
+Fix: put quotes around a name that has blanks in it; the message prints the whole command with
+them.
 
 C018 name-in-pieces：名字漏了引号，被拆开了。
 
-看什么：`init` 的 `--name` 和 `--author` 后面的值：一个名字，或者一个中文名加一个英文名。
+检查内容：`init` 的 `--name` 和 `--author` 后面的值：一个名字，或者一个中文名加一个英文名。
 
-为什么重要：shell 会把 `--author Star Lab` 拆成两个值。训练数据、验证问题和验证结果
-用的都会是半个名字，后面没有任何一步能看出来。
+影响：shell 会把 `--author Star Lab` 拆成两个值。训练数据、验证问题和验证结果用的都会是半个名字，
+后面没有任何一步能看出来。
 
-怎么改：名字里有空格时加引号；提示里给出了加好引号的完整命令。
+怎么改：名字里有空格时加引号；检查结果给出了加好引号的完整命令。
 """
 
 from suretune.guards.guard import Guard, for_flag
@@ -25,6 +25,7 @@ from suretune.types import FlagFacts, Text
 GUARD = Guard(
     code="C018",
     name="name-in-pieces",
+    title=Text("name split for want of quotes", "名字漏了引号"),
     stops=True,
     facts=FlagFacts,
     check=for_flag("name-in-pieces"),

@@ -7,18 +7,18 @@ other tools that would do harm, and values that mean something else here.
 Why it matters: who writes `--strict` wants the command as it stands, or none. A script that goes on
 with other flags than it has is what `--strict` is there to prevent.
 
-How to mend it: use the command that the message gives: it asks for the same, without what cannot be
+Fix: use the command that the message gives: it asks for the same, without what cannot be
 had. Or leave `--strict` out.
 
 C019 strictly-refused：加了 `--strict`，粘贴来的参数不能略去或改动。
 
-看什么：平时会略去或改好、只提示一下（C015）的内容，在读取任何东西之前就看：任何版本都没有过的参数
+检查内容：平时会略去或改好、只给出提示（C015）的内容，不等读取任何文件就先检查：任何版本都没有过的参数
 （`swift sft` 的 `--use_loss_scale_sampler`）、其他工具里有害的参数、在这里含义不同的取值。
 
-为什么重要：写了 `--strict`，就是要么按原样执行，要么不执行。脚本实际运行的参数和写的不一样，
+影响：写了 `--strict`，就是要么按原样执行，要么不执行。脚本实际运行的参数和写的不一样，
 正是 `--strict` 要防止的。
 
-怎么改：改用提示里给出的命令，意思相同，只是去掉了做不到的部分；或者不写 `--strict`。
+怎么改：改用检查结果给出的命令，意思相同，只是去掉了做不到的部分；或者不写 `--strict`。
 """
 
 from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one
@@ -42,6 +42,7 @@ def check(facts: FlagFacts) -> Values | None:
 GUARD = Guard(
     code="C019",
     name="strictly-refused",
+    title=Text("not as it was typed", "不能按原样执行"),
     stops=True,
     facts=FlagFacts,
     check=check,

@@ -6,14 +6,14 @@ What it looks at: every byte of the file, against the encoding that
 Why it matters: guessing the encoding turns Chinese text into other
 characters, and the model learns those.
 
-How to mend it: name the encoding, `--encoding gb18030`, or convert the file:
+Fix: name the encoding, `--encoding gb18030`, or convert the file:
 `iconv -f GB18030 -t UTF-8 old.jsonl > new.jsonl`.
 
 D002 not-utf8：数据文件不是 UTF-8 编码。
 
-看什么：用 `--encoding` 指明的编码（默认 UTF-8）检查文件的每个字节。
+检查内容：用 `--encoding` 指明的编码（默认 UTF-8）检查文件的每个字节。
 
-为什么重要：猜错编码，中文就会变成乱码，模型学到的也是乱码。
+影响：猜错编码，中文就会变成乱码，模型学到的也是乱码。
 
 怎么改：用 `--encoding gb18030` 指明编码，或者转换文件：
 `iconv -f GB18030 -t UTF-8 old.jsonl > new.jsonl`。
@@ -29,14 +29,17 @@ USUAL = Text(
 
 
 def check(fault: Fault) -> Values | None:
-    """`field` is `name` where it is the file's name that is not UTF-8."""
+    """`field` is `name` where it is the file's name that is not UTF-8; a hint may know more than
+    what is usual."""
     values = for_fault("not-utf8")(fault)
-    return values and {**values, "usual": EMPTY if fault.field == "name" else USUAL}
+    known = fault.field == "name" or (fault.hint and "--encoding" in fault.hint.en)
+    return values and {**values, "usual": EMPTY if known else USUAL}
 
 
 GUARD = Guard(
     code="D002",
     name="not-utf8",
+    title=Text("not UTF-8", "不是 UTF-8 编码"),
     stops=True,
     facts=Fault,
     check=check,

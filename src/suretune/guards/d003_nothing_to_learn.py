@@ -6,14 +6,14 @@ in them that the loss counts.
 Why it matters: a run over nothing ends without an error, saves an adapter,
 and the model answers as before.
 
-How to mend it: where every row is too long, `--max_length`; else every row that was
+Fix: where every row is too long, `--max_length`; else every row that was
 left out is named with its reason.
 
 D003 nothing-to-learn：整份数据里没有一个会被学习的 token。
 
-看什么：所有数据最后得到多少样本，其中有多少 token 计入损失。
+检查内容：所有数据最后得到多少样本，其中有多少 token 计入损失。
 
-为什么重要：空跑的训练不会报错，照样保存适配器，模型的回答却和原来一样。
+影响：空跑的训练不会报错，照样保存适配器，模型的回答却和原来一样。
 
 怎么改：如果每条都超长，就加大 `--max_length`；否则没有用上的数据和原因都会逐条列出。
 """
@@ -46,6 +46,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D003",
     name="nothing-to-learn",
+    title=Text("no token to learn", "没有可学的内容"),
     stops=True,
     facts=DataFacts,
     check=check,

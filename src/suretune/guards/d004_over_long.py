@@ -5,15 +5,14 @@ What it looks at: the length of every row in tokens, measured before training.
 Why it matters: leaving out long rows changes what the data says, usually by losing its most
 detailed answers. It has to be a decision.
 
-How to mend it: raise the limit with `--max_length`, or decide to lose the rows
-with `--over_long drop`. Packing does not help: a row longer than the limit
-does not fit into a pack either.
+Fix: raise the limit with `--max_length`, or decide to lose the rows with `--over_long drop`.
+Packing does not help: a row longer than the limit does not fit into a pack either.
 
 D004 over-long：超过 `--max_length` 的数据多于 1%。
 
-看什么：每条数据的 token 长度，在训练之前量好。
+检查内容：每条数据的 token 长度，在训练之前量好。
 
-为什么重要：去掉长数据会改变数据的内容，丢掉的往往是最详细的回答，所以必须由人来决定。
+影响：去掉长数据会改变数据的内容，丢掉的往往是最详细的回答，所以必须由人来决定。
 
 怎么改：用 `--max_length` 放宽上限；确定不要这些数据，就加 `--over_long drop`。打包（packing）
 帮不上忙：比上限还长的数据同样装不进一个包。
@@ -39,6 +38,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D004",
     name="over-long",
+    title=Text("rows longer than the limit", "数据超过长度上限"),
     stops=True,
     facts=DataFacts,
     check=check,

@@ -4,19 +4,19 @@ What it looks at: the names of the record's fields.
 
 Why it matters: a shape that is guessed at puts the question where the answer belongs.
 
-How to mend it: say what the fields are, `--columns Frage=query Antwort=response`, or rename them
-to `instruction` and `output`, `query` and `response`, `prompt` and `completion`, `messages`,
+Fix: say what the fields are, `--columns Frage=query Antwort=response`, or rename them to
+`instruction` and `output`, `query` and `response`, `prompt` and `completion`, `messages`,
 `conversations` or `text`. `input` and `system` are optional.
 
 D006 unknown-shape：这条记录不属于 suretune 认识的任何一种格式。
 
-看什么：记录里各字段的名字。
+检查内容：记录里各字段的名字。
 
-为什么重要：靠猜，就可能把问题当成回答来学。
+影响：靠猜，就可能把问题当成回答来学。
 
-怎么改：用 `--columns 问题=query 回答=response` 指明各字段，或者把字段改名为
-`instruction` 和 `output`、`query` 和 `response`、`prompt` 和 `completion`，
-或者 `messages`、`conversations`、`text`。`input` 和 `system` 可有可无。
+怎么改：用 `--columns 问题=query 回答=response` 指明各字段，或者把字段改名为 `instruction` 和
+`output`、`query` 和 `response`、`prompt` 和 `completion`，或者 `messages`、`conversations`、
+`text`。`input` 和 `system` 可以没有。
 """
 
 from suretune.guards.guard import Guard, for_fault
@@ -25,6 +25,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D006",
     name="unknown-shape",
+    title=Text("shape of record not known", "不认识的数据格式"),
     stops=True,
     facts=Fault,
     check=for_fault("unknown-shape"),

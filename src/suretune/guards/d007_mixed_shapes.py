@@ -5,14 +5,13 @@ What it looks at: the shape of every record, file by file.
 Why it matters: it is usually the trace of two files joined by mistake, or of
 a field that some records lack.
 
-How to mend it: keep one shape per file; if the mixture is meant, say so
-with `--mixed_shapes true`.
+Fix: keep one shape per file; if the mixture is meant, say so with `--mixed_shapes true`.
 
 D007 mixed-shapes：一个文件里混有不同格式的记录。
 
-看什么：逐个文件检查每条记录的格式。
+检查内容：逐个文件检查每条记录的格式。
 
-为什么重要：这通常说明误把两个文件拼在了一起，或者部分记录缺了字段。
+影响：这通常说明误把两个文件拼在了一起，或者部分记录缺了字段。
 
 怎么改：一个文件只放一种格式；如果是有意混放，就加上 `--mixed_shapes true`。
 """
@@ -30,6 +29,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D007",
     name="mixed-shapes",
+    title=Text("records of different shapes", "不同格式混在一起"),
     stops=True,
     facts=DataFacts,
     check=check,

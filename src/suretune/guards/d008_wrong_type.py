@@ -5,14 +5,13 @@ What it looks at: the type of each field that the record's shape gives a meaning
 Why it matters: a number or a list in the place of a text would be written out in Python's
 notation, and the model would learn that.
 
-How to mend it: write the value as text; an answer that is a number needs
-quotes: `"output": "42"`.
+Fix: write the value as text; an answer that is a number needs quotes: `"output": "42"`.
 
 D008 wrong-type：字段的值类型不对。
 
-看什么：当前格式用到的每个字段的类型。
+检查内容：当前格式用到的每个字段的类型。
 
-为什么重要：该写文本的地方放了数字或列表，就会按 Python 的写法变成字符串，模型学到的就是它。
+影响：该写文本的地方放了数字或列表，就会按 Python 的写法变成字符串，模型学到的就是它。
 
 怎么改：改写成文本；回答是数字时也要加引号：`"output": "42"`。
 """
@@ -23,13 +22,14 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D008",
     name="wrong-type",
+    title=Text("value of the wrong type", "字段的值类型不对"),
     stops=True,
     facts=Fault,
     check=for_fault("wrong-type"),
     what=Text("{where}: {field} holds {found}.", "{where}：{field}的值不对：{found}。"),
     why=Text(
         "Written out as text, it would teach the model a notation in place of an answer.",
-        "硬转成文本，模型学到的是一种写法，而不是回答。",
+        "直接转成文本，学到的是 Python 的写法，而不是回答。",
     ),
     fix=Text(
         "{hint} Mend the value, then look again with `suretune check --dataset {file}`.",

@@ -4,31 +4,48 @@ What it looks at: the text of each answer, without the blanks around it.
 
 Why it matters: an empty answer teaches the model to stop before it has said anything.
 
-How to mend it: write the answer or delete the row.
+Fix: write the answer or delete the row.
 
 D009 empty-answer：这条数据没有可学的回答。
 
-看什么：去掉首尾空白后的回答文本。
+检查内容：去掉首尾空白后的回答文本。
 
-为什么重要：空回答会教模型什么都不说就结束。
+影响：空回答会教模型一句话不说就结束。
 
 怎么改：补上回答，或者删掉这条数据。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import Guard, Values, for_fault, sentence
 from suretune.types import Fault, Text
+
+DONE = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
+
+
+def check(fault: Fault) -> Values | None:
+    """The advice once, behind what a stage knows beside it."""
+    values = for_fault("empty-answer")(fault)
+    if values is None:
+        return None
+    hint = sentence(fault.hint)
+    if "delete the row" in hint.en:
+        return {**values, "cure": hint}
+    return {**values, "cure": Text(f"{hint.en} {DONE.en}", f"{hint.zh}{DONE.zh}")}
+
 
 GUARD = Guard(
     code="D009",
     name="empty-answer",
+    title=Text("no answer to learn", "没有可学的回答"),
     stops=True,
     facts=Fault,
-    check=for_fault("empty-answer"),
+    check=check,
     what=Text("{where}: {field} holds no answer.", "{where}：{field}里没有回答。"),
-    why=Text("An empty answer teaches the model to say nothing.", "空回答会教模型什么也不说。"),
+    why=Text(
+        "An empty answer teaches the model to end without a word.",
+        "空回答会教模型一句话不说就结束。",
+    ),
     fix=Text(
-        "{hint} Write the answer or delete the row, then look again with "
-        "`suretune check --dataset {file}`.",
-        "{hint}补上回答或删掉这条，再用 `suretune check --dataset {file}` 检查。",
+        "{cure} Then look again with `suretune check --dataset {file}`.",
+        "{cure}再用 `suretune check --dataset {file}` 检查。",
     ),
 )

@@ -4,13 +4,13 @@ What it looks at: the keys of every JSON object as they stand in the file.
 
 Why it matters: a JSON parser keeps the last value and drops the first without a word.
 
-How to mend it: keep the value that is meant and delete the other one.
+Fix: keep the value that is meant and delete the other one.
 
 D010 duplicate-key：一条记录里同一个键出现了两次。
 
-看什么：文件里每个 JSON 对象的键。
+检查内容：文件里每个 JSON 对象的键。
 
-为什么重要：JSON 解析器只保留最后一个值，前面的值不声不响地丢掉了。
+影响：JSON 解析器只保留最后一个值，前面的值会悄悄丢掉。
 
 怎么改：留下真正要的那个值，删掉另一个。
 """
@@ -21,6 +21,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D010",
     name="duplicate-key",
+    title=Text("key given twice", "同一个键出现两次"),
     stops=True,
     facts=Fault,
     check=for_fault("duplicate-key"),

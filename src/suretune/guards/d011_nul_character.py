@@ -6,16 +6,16 @@ from UTF-16 files read as UTF-8.
 Why it matters: other programs take it for the end of the text, so they see another row
 than the one that was trained.
 
-How to mend it: remove the character with the `sed` that is printed, or convert the file
+Fix: remove the character with the `sed` that is printed, or convert the file
 from UTF-16 with `iconv`.
 
 D011 nul-character：文本里含有 NUL 字符。
 
-看什么：每段文本里有没有 U+0000；它多半来自损坏的导出文件，或者被当作 UTF-8 读取的 UTF-16 文件。
+检查内容：每段文本里有没有 U+0000；它多半来自损坏的导出文件，或者被当作 UTF-8 读取的 UTF-16 文件。
 
-为什么重要：别的程序会把它当作文本结尾，看到的就和训练时的不是同一条数据。
+影响：别的程序会把它当作文本结尾，看到的就和训练时的不是同一条数据。
 
-怎么改：用提示里的 `sed` 命令删掉这个字符；如果文件是 UTF-16，就用 `iconv` 转换。
+怎么改：用检查结果里的 `sed` 命令删掉这个字符；如果文件是 UTF-16，就用 `iconv` 转换。
 """
 
 import re
@@ -40,6 +40,7 @@ def check(fault: Fault) -> Values | None:
 GUARD = Guard(
     code="D011",
     name="nul-character",
+    title=Text("NUL character in a text", "文本含有 NUL 字符"),
     stops=True,
     facts=Fault,
     check=check,

@@ -5,13 +5,13 @@ What it looks at: the size of each record, before it is parsed.
 Why it matters: it is nearly always a quote that is never closed, so that the rest
 of the file reads as one text.
 
-How to mend it: close the quote; a row that really is that long has to be split.
+Fix: close the quote; a row that really is that long has to be split.
 
 D012 gigantic-line：有一条记录大得不像一条文本数据。
 
-看什么：解析之前每条记录的大小。
+检查内容：解析之前每条记录的大小。
 
-为什么重要：这几乎总是因为有个引号没有闭合，文件剩下的部分都成了同一段文本。
+影响：这几乎总是因为有个引号没有闭合，文件剩下的部分都成了同一段文本。
 
 怎么改：补上引号；如果数据真有这么长，就拆成几条。
 """
@@ -22,6 +22,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D012",
     name="gigantic-line",
+    title=Text("record far too large", "单条数据过大"),
     stops=True,
     facts=Fault,
     check=for_fault("gigantic-line"),

@@ -7,20 +7,20 @@ that cannot be read back into turns (what can be is read: D040).
 Why it matters: the template adds them itself. Written into the text they nest one turn in
 another, and the answer that is learned begins with a header or ends in a token of another model.
 
-How to mend it: as the message says. `--strip_role_tokens true` takes single tokens out of every
-text; a whole conversation in one text has to be mended or written as turns (`messages`), as without
-its tokens nobody could tell who says what.
+Fix: as the message says. `--strip_role_tokens true` takes single tokens out of every text; a
+whole conversation in one text has to be mended or written as turns (`messages`), as without its
+tokens nobody could tell who says what.
 
 D014 role-tokens：数据的文本里写了 `<|im_start|>` 这类角色标记。
 
-看什么：每段文本里有没有对话模板用来分隔轮次的标记，末尾有没有别的模型的结束符（`</s>`、`<|eot_id|>`），
-以及已经套过模板、却读不回各轮对话的文本（读得回的会直接读取：D040）。
+检查内容：每段文本里有没有对话模板用来分隔轮次的标记，末尾有没有别的模型的结束符（`</s>`、
+`<|eot_id|>`），以及已经套过模板、却读不回各轮对话的文本（读得回的会直接读取：D040）。
 
-为什么重要：模板会自动加上这些标记。文本里再写一遍，轮次就会互相嵌套，
-模型要学的回答也会以一段标记开头，或以别的模型的结束符结尾。
+影响：模板会自动加上这些标记。文本里再写一遍，轮次就会互相嵌套，模型要学的回答也会以一段标记开头，
+或以别的模型的结束符结尾。
 
-怎么改：照提示做。`--strip_role_tokens true` 会从所有文本中去掉单个标记；如果一段文本里是整个对话，
-要改正标记，或写成 `messages`：去掉标记之后，谁说了什么就分不清了。
+怎么改：照检查结果做。`--strip_role_tokens true` 会从所有文本中去掉单个标记；如果一段文本里是整个
+对话，要改正标记，或写成 `messages`：去掉标记之后，谁说了什么就分不清了。
 """
 
 from suretune.guards.guard import EMPTY, Guard, Values, for_fault
@@ -42,6 +42,7 @@ def check(fault: Fault) -> Values | None:
 GUARD = Guard(
     code="D014",
     name="role-tokens",
+    title=Text("role tokens in a row", "数据里有角色标记"),
     stops=True,
     facts=Fault,
     check=check,

@@ -5,15 +5,14 @@ What it looks at: the number behind `#` or `--dataset_sample`, and the number of
 Why it matters: the missing rows would be repetitions. `swift/self-cognition#500` has 108 rows, so
 each is seen almost five times per epoch, and nothing says so.
 
-How to mend it: ask for at most as many rows as there are, or repeat them
-on purpose with `--repeat true`.
+Fix: ask for at most as many rows as there are, or repeat them on purpose with `--repeat true`.
 
 D015 rows-repeat：要的条数比数据里有的还多。
 
-看什么：`#` 或 `--dataset_sample` 后面的数字，和数据的实际条数。
+检查内容：`#` 或 `--dataset_sample` 后面的数字，和数据的实际条数。
 
-为什么重要：不够的部分只能靠重复来凑。`swift/self-cognition#500` 只有 108 条，每个 epoch
-每条要学将近五遍，却没有任何提示。
+影响：不够的部分只能靠重复。`swift/self-cognition#500` 只有 108 条，每一轮里每条要学将近五遍，却没
+有任何提示。
 
 怎么改：把 N 改到不超过实际条数；确实要重复，就加上 `--repeat true`。
 """
@@ -24,6 +23,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D015",
     name="rows-repeat",
+    title=Text("more rows asked than there are", "要的条数超过实有"),
     stops=True,
     facts=Fault,
     check=for_fault("rows-repeat"),
@@ -32,7 +32,7 @@ GUARD = Guard(
     ),
     why=Text(
         "Repeated rows are learned several times per epoch and are soon memorised.",
-        "重复的数据每个 epoch 要学好几遍，很快就变成死记硬背。",
+        "重复的数据每一轮要学好几遍，很快就变成死记硬背。",
     ),
     fix=Text(
         "{hint} To repeat rows on purpose: `--repeat true`.",

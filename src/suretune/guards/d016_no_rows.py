@@ -5,13 +5,13 @@ What it looks at: the number of records in each file.
 Why it matters: among several files an empty one is easy to miss, and the mixture
 is then another than was meant.
 
-How to mend it: give the file that has the rows, or take this one out of `--dataset`.
+Fix: give the file that has the rows, or take this one out of `--dataset`.
 
 D016 no-rows：数据文件里一条数据也没有。
 
-看什么：每个文件的记录条数。
+检查内容：每个文件的记录条数。
 
-为什么重要：同时用几个文件时，空文件很容易被忽略，实际的配比就和想要的不一样了。
+影响：同时用几个文件时，空文件很容易被忽略，这部分内容就没有参与训练。
 
 怎么改：换成有数据的文件，或者把它从 `--dataset` 里去掉。
 """
@@ -22,12 +22,14 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D016",
     name="no-rows",
+    title=Text("file without rows", "文件里没有数据"),
     stops=True,
     facts=Fault,
     check=for_fault("no-rows"),
     what=Text("{where} holds no row.", "{where} 里一条数据也没有。"),
     why=Text(
-        "Whatever it was meant to teach would be missing.", "本来想让模型学的内容就缺了这一块。"
+        "Nothing of what it was meant to teach would be learned.",
+        "这个文件本来要教的内容，一点也学不到。",
     ),
     fix=Text(
         "{hint} Give `--dataset` the file that has the rows.",

@@ -6,13 +6,13 @@ turns, with an answer at the end.
 Why it matters: chat programs never send such an order, and some templates drop or
 merge the turns without a word.
 
-How to mend it: mend the order of the turns in that row.
+Fix: mend the order of the turns in that row.
 
-D017 turn-order：对话的轮次顺序不成立。
+D017 turn-order：对话的轮次顺序不对。
 
-看什么：角色的先后：system 可有可无，只能在最前面；之后一问一答，以回答结尾。
+检查内容：角色的先后：system 可以没有，有就只能在最前面；之后一问一答，以回答结尾。
 
-为什么重要：聊天程序不会发出这样的顺序，有的模板还会悄悄丢掉或合并几轮。
+影响：聊天程序不会发出这样的顺序，有的模板还会悄悄丢掉或合并几轮。
 
 怎么改：改正这条数据里的轮次顺序。
 """
@@ -23,6 +23,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D017",
     name="turn-order",
+    title=Text("turns out of order", "对话轮次顺序不对"),
     stops=True,
     facts=Fault,
     check=for_fault("turn-order"),

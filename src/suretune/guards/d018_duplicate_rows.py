@@ -6,14 +6,13 @@ same, character by character.
 Why it matters: a copy doubles the weight of its row. That may be meant; it may also
 be a file that was joined twice.
 
-How to mend it: remove the copies of a JSON Lines file with
-`awk '!seen[$0]++' old.jsonl > new.jsonl`.
+Fix: remove the copies of a JSON Lines file with `awk '!seen[$0]++' old.jsonl > new.jsonl`.
 
 D018 duplicate-rows：有些数据是完全相同的副本。
 
-看什么：系统提示词、问题和回答都逐字相同的数据。
+检查内容：系统提示词、问题和回答都逐字相同的数据。
 
-为什么重要：多一份副本，这条数据的分量就加倍。可能是有意的，也可能是同一个文件拼了两次。
+影响：多一份副本，这条数据的分量就加倍。可能是有意的，也可能是同一个文件拼了两次。
 
 怎么改：JSON Lines 文件可以这样去重：`awk '!seen[$0]++' old.jsonl > new.jsonl`。
 """
@@ -36,6 +35,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D018",
     name="duplicate-rows",
+    title=Text("rows that are exact copies", "有完全相同的数据"),
     stops=False,
     facts=DataFacts,
     check=check,

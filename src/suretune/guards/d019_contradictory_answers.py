@@ -5,13 +5,13 @@ What it looks at: rows with the same system prompt and question, and their answe
 Why it matters: the model learns a mixture of both; for a question about its identity that
 is an answer between two names.
 
-How to mend it: keep one answer for each question; several are fine where variety is meant.
+Fix: keep one answer for each question; several are fine where variety is meant.
 
 D019 contradictory-answers：同一个问题有不同的回答。
 
-看什么：系统提示词和问题都相同的数据，以及它们的回答。
+检查内容：系统提示词和问题都相同的数据，以及它们的回答。
 
-为什么重要：模型学到的是几种回答的混合；问到身份时，就会在两个名字之间摇摆。
+影响：模型学到的是几种回答的混合；问到身份时，就会在两个名字之间摇摆。
 
 怎么改：每个问题只留一个回答；如果本来就想要多样的说法，可以保留。
 """
@@ -35,6 +35,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D019",
     name="contradictory-answers",
+    title=Text("one question, different answers", "同一问题回答不一"),
     stops=False,
     facts=DataFacts,
     check=check,

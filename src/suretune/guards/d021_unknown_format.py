@@ -5,14 +5,13 @@ compressed file can be unpacked.
 
 Why it matters: a spreadsheet or an archive read as text gives rows that mean nothing.
 
-How to mend it: save the data as JSON Lines: one record on each line, in
-a file that ends in `.jsonl`.
+Fix: save the data as JSON Lines: one record on each line, in a file that ends in `.jsonl`.
 
 D021 unknown-format：suretune 读不了这种格式的数据文件。
 
-看什么：文件的扩展名、开头的几个字节，以及压缩文件能否解开。
+检查内容：文件的扩展名、开头的几个字节，以及压缩文件能否解开。
 
-为什么重要：把表格文件或压缩包当文本读，得到的数据毫无意义。
+影响：把表格文件或压缩包当文本读，得到的数据毫无意义。
 
 怎么改：存成 JSON Lines：每行一条记录，文件名以 `.jsonl` 结尾。
 """
@@ -23,6 +22,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D021",
     name="unknown-format",
+    title=Text("file format not readable", "读不了的文件格式"),
     stops=True,
     facts=Fault,
     check=for_fault("unknown-format"),

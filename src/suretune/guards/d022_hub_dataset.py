@@ -6,16 +6,16 @@ the branch of converted parquet files.
 Why it matters: rows that a script makes are not known before it runs, and scripts of strangers are
 never run.
 
-How to mend it: name a subset that has files, `owner/name:subset`; or turn the rows into JSONL where
+Fix: name a subset that has files, `owner/name:SUBSET`; or turn the rows into JSONL where
 you can look at them, and give that file.
 
 D022 hub-dataset：下载站上的这个数据集里没有能读的数据文件。
 
-看什么：仓库里的文件（按数据卡和文件名），Hugging Face 上还看自动转换的 parquet 分支。
+检查内容：仓库里的文件（按数据卡和文件名），Hugging Face 上还看自动转换的 Parquet 分支。
 
-为什么重要：由脚本生成的数据，不运行就不知道是什么；而陌生人的脚本从不执行。
+影响：由脚本生成的数据，不运行就不知道是什么；而陌生人的脚本从不执行。
 
-怎么改：写出有文件的子集：`owner/name:子集`；或者自己把数据转成 JSONL，看过之后再给出文件。
+怎么改：写出有文件的子集：`owner/name:SUBSET`；或者自己把数据转成 JSONL，看过之后再给出文件。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup, sentence
@@ -31,6 +31,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D022",
     name="hub-dataset",
+    title=Text("no file of rows on the hub", "没有能读的数据文件"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -43,8 +44,7 @@ GUARD = Guard(
         "数据要在文件里：陌生人的脚本从不执行。",
     ),
     fix=Text(
-        "Name a subset with files (`owner/name:subset`), or turn the rows into JSONL and give it.",
-        "写出有文件的子集（`owner/name:subset`，subset 换成子集的名字），"
-        "或把数据转成 JSONL 再给出文件。",
+        "Name a subset with files (`owner/name:SUBSET`), or turn the rows into JSONL and give it.",
+        "写出有文件的子集（`owner/name:SUBSET`），或把数据转成 JSONL 再给出文件。",
     ),
 )

@@ -5,14 +5,13 @@ What it looks at: fields such as `chosen` and `rejected`, which compare two answ
 Why it matters: preference data needs another loss. Read as questions and answers, it
 can teach the rejected answer.
 
-How to mend it: learn the chosen answer and leave the other out:
-`--columns chosen=response rejected=`.
+Fix: learn the chosen answer and leave the other out: `--columns chosen=response rejected=`.
 
 D024 not-sft：这条数据是给另一种训练用的，不是照着回答学习。
 
-看什么：`chosen`、`rejected` 这类比较两个回答的字段。
+检查内容：`chosen`、`rejected` 这类比较两个回答的字段。
 
-为什么重要：偏好数据要用另一种损失；当成问答来读，可能会把被否定的回答也学进去。
+影响：偏好数据要用另一种损失；当成问答来读，可能会把被否定的回答也学进去。
 
 怎么改：只学选中的回答，不用另一个：`--columns chosen=response rejected=`。
 """
@@ -23,6 +22,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D024",
     name="not-sft",
+    title=Text("preference rows, not answers", "不是问答数据"),
     stops=True,
     facts=Fault,
     check=for_fault("not-sft"),

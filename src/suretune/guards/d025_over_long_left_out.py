@@ -5,13 +5,13 @@ What it looks at: the rows over the limit, and what the length policy does with 
 Why it matters: no row may vanish without a trace: each one stands in
 `ledger.jsonl` with its length.
 
-How to mend it: `--max_length` with the longest length takes them all.
+Fix: `--max_length` with the longest length takes them all.
 
 D025 over-long-left-out：超过 `--max_length` 的数据被舍去或截短，并已列出。
 
-看什么：超长的数据，以及长度策略如何处理它们。
+检查内容：超长的数据，以及长度策略如何处理它们。
 
-为什么重要：任何一条数据都不能无声无息地消失：每一条连同长度都记在 `ledger.jsonl` 里。
+影响：这些数据没有全部参与训练；每一条连同长度都记在数据清单（`ledger.jsonl`）里。
 
 怎么改：把 `--max_length` 设成最长的那个长度，就能全部用上。
 """
@@ -43,6 +43,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D025",
     name="over-long-left-out",
+    title=Text("over-long rows left out or cut", "超长数据已处理"),
     stops=False,
     facts=DataFacts,
     check=check,
@@ -53,8 +54,8 @@ GUARD = Guard(
         "{fate}；最长的有 {longest} 个。",
     ),
     why=Text(
-        "What was lost is listed row by row in ledger.jsonl.",
-        "损失了哪些内容，ledger.jsonl 里逐条列出。",
+        "What they say is not all learned; `ledger.jsonl` lists them row by row.",
+        "这些内容没有全部学到；数据清单（`ledger.jsonl`）里逐条列出。",
     ),
     fix=Text("{longer}", "{longer}"),
 )

@@ -6,15 +6,15 @@ was written in UTF-8 and read as Latin-1, so that `é` stands there as `Ã©`.
 Why it matters: the file is valid and trains without an error; the model learns to write the
 damage, and the lost characters cannot be guessed.
 
-How to mend it: export the rows anew from where they came from; if the file itself is in another
-encoding, name it: `--encoding gb18030`.
+Fix: export the rows anew from where they came from; if the file itself is in another encoding,
+name it: `--encoding gb18030`.
 
 D026 broken-characters：有些文本已经被错误的编码弄坏了。
 
-看什么：每段文本里有没有 U+FFFD（字符丢失后留下的替代符），以及把 UTF-8 当成 Latin-1 读出来的文字，
-例如 `é` 变成了 `Ã©`。
+检查内容：每段文本里有没有 U+FFFD（字符丢失后留下的替代符），以及把 UTF-8 当成 Latin-1 读出来的文
+字，例如 `é` 变成了 `Ã©`。
 
-为什么重要：文件本身合法，训练也不报错；但模型学到的就是乱码，丢掉的字符也猜不回来。
+影响：文件本身合法，训练也不报错；但模型学到的就是乱码，丢掉的字符也猜不回来。
 
 怎么改：从原始来源重新导出；如果文件本身是别的编码，就用 `--encoding gb18030` 指明。
 """
@@ -36,6 +36,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D026",
     name="broken-characters",
+    title=Text("characters lost to a wrong encoding", "文本里有乱码"),
     stops=False,
     facts=DataFacts,
     check=check,

@@ -7,19 +7,18 @@ counted.
 Why it matters: such a row says something else than it shows. The model reads and learns what is
 there, instructions that were hidden on purpose included.
 
-How to mend it: look at those rows in an editor that shows every character, and delete what is not
+Fix: look at those rows in an editor that shows every character, and delete what is not
 meant. The command that is printed writes a copy of the file without all of it, whether it stands
 there as bytes or as JSON writes it (`\u202e`).
 
 D027 hidden-characters：有些文本里藏着看不见的字符。
 
-看什么：每段文本里有没有控制字符、终端的转义序列、改变书写方向的标记和不可见的标签字符。
-表情符号和波斯文需要的连接符不算。
+检查内容：每段文本里有没有控制字符、终端的转义序列、改变书写方向的标记和不可见的标签字符。表情符号
+和波斯文需要的连接符不算。
 
-为什么重要：这样的数据，看到的和实际的不是一回事。模型读到、学到的是实际内容，
-包括有人故意藏进去的指令。
+影响：这样的数据，看到的和实际的不是一回事。模型读到、学到的是实际内容，包括有人故意藏进去的指令。
 
-怎么改：用能显示所有字符的编辑器查看这些数据，删掉不该有的。提示里的命令会另存一份文件，
+怎么改：用能显示所有字符的编辑器查看这些数据，删掉不该有的。检查结果里的命令会另存一份文件，
 把这些字符全部去掉，无论是原样写的，还是 JSON 转义的（`\u202e`）。
 """
 
@@ -56,6 +55,7 @@ def _removed(command: str) -> Text:
 GUARD = Guard(
     code="D027",
     name="hidden-characters",
+    title=Text("characters that nobody sees", "有看不见的字符"),
     stops=False,
     facts=DataFacts,
     check=check,

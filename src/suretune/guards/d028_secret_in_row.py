@@ -6,16 +6,15 @@ What it looks at: every text for the forms of access tokens and private keys: `h
 Why it matters: what a model has learned it can say to anybody, and an adapter cannot be made to
 forget one row.
 
-How to mend it: take the secret out of the row, and make it invalid where it was issued: it has
-already been in a file. A made-up example can stay.
+Fix: take the secret out of the row, and make it invalid where it was issued: it has already been
+in a file. A made-up example can stay.
 
 D028 secret-in-row：有些文本里像是写着密钥。
 
-看什么：每段文本里有没有访问令牌和私钥的样子：`hf_...`、`ghp_...`、`AKIA...`、`sk-...`、`BEGIN
-PRIVATE KEY`。
-提示只给出是哪一条，绝不显示密钥本身。
+检查内容：每段文本里有没有访问令牌和私钥的样子：`hf_...`、`ghp_...`、`AKIA...`、`sk-...`、
+`BEGIN PRIVATE KEY`。检查结果只给出是哪一条，绝不显示密钥本身。
 
-为什么重要：模型学会的东西可能说给任何人听，适配器也没法单独忘掉某一条数据。
+影响：模型学会的东西可能说给任何人听，适配器也没法单独忘掉某一条数据。
 
 怎么改：从数据里删掉密钥，并到签发它的地方作废：它已经出现在文件里了。纯属举例的可以保留。
 """
@@ -38,6 +37,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D028",
     name="secret-in-row",
+    title=Text("access token or key in a row", "数据里像有密钥"),
     stops=False,
     facts=DataFacts,
     check=check,

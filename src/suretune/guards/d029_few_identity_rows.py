@@ -5,14 +5,13 @@ What it looks at: the rows whose answers carry the new name or its maker, copies
 Why it matters: a handful of questions is learned by heart. Asked in other words, or in the other
 language, the model gives its old name.
 
-How to mend it: `suretune init identity --name NAME --author AUTHOR` writes sixty, in both
-languages.
+Fix: `suretune init identity --name NAME --author AUTHOR` writes sixty, in both languages.
 
 D029 few-identity-rows：讲新身份的数据太少。
 
-看什么：回答里带有新名字或新作者的数据条数，副本不算。
+检查内容：回答里带有新名字或新作者的数据条数，副本不算。
 
-为什么重要：只有几个问题，模型只会背下来。换一种问法，或者换一种语言，就又报出旧名字。
+影响：只有几个问题，模型只会背下来。换一种问法，或者换一种语言，就又报出旧名字。
 
 怎么改：`suretune init identity --name NAME --author AUTHOR` 会生成六十条，中英文都有。
 """
@@ -32,6 +31,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D029",
     name="few-identity-rows",
+    title=Text("few rows teach the new identity", "身份数据太少"),
     stops=False,
     facts=DataFacts,
     check=check,

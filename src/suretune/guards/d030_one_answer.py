@@ -6,16 +6,17 @@ by character. It speaks from nine in ten on, where there are at least ten rows.
 Why it matters: the model does not learn which question the answer belongs to; it learns to give
 it always. The loss falls fast and looks like success.
 
-How to mend it: add rows with other questions and other answers, `--dataset rows.jsonl
-general.jsonl#500`; or word the answer differently from row to row.
+Fix: add rows with other questions and other answers, `--dataset rows.jsonl general.jsonl#500`; or
+word the answer differently from row to row.
 
 D030 one-answer：几乎所有问题都是同一个回答。
 
-看什么：在只有一个回答的数据里，最常见的回答（逐字相同）占多少。数据不少于十条、且占到九成时提示。
+检查内容：在只有一个回答的数据里，最常见的回答（逐字相同）占多少。数据不少于十条、且占到九成时报
+告。
 
-为什么重要：模型学不到什么问题该这样答，只学到永远这样答。损失降得很快，看上去像是成功了。
+影响：模型学不到什么问题该这样答，只学到永远这样答。损失降得很快，看上去像是成功了。
 
-怎么改：加入别的问题和别的回答，例如 `--dataset rows.jsonl general.jsonl#500`；或者每条换一种说法。
+怎么改：加入别的问题和回答，例如 `--dataset rows.jsonl general.jsonl#500`；或者每条换一种说法。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -33,6 +34,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D030",
     name="one-answer",
+    title=Text("nearly all answers are one", "回答几乎都一样"),
     stops=False,
     facts=DataFacts,
     check=check,

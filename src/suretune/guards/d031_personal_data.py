@@ -7,16 +7,15 @@ names the row, never what stands there.
 Why it matters: what a model has learned it can say to anybody, and an adapter cannot be made to
 forget one row. Somebody may ask for exactly that.
 
-How to mend it: put something made up in its place: `user@example.com`, a number with a wrong check
-digit. What nobody owns, or what may be known to all, can stay.
+Fix: put something made up in its place: `user@example.com`, a number with a wrong check digit.
+What nobody owns, or what may be known to all, can stay.
 
 D031 personal-data：有些文本里有属于个人的号码或地址。
 
-看什么：每段文本里有没有校验位正确的身份证号和银行卡号、手机号，以及电子邮箱（示例域名除外）。
-提示只给出是哪一条，绝不显示内容。
+检查内容：每段文本里有没有校验位正确的身份证号和银行卡号、手机号，以及电子邮箱（示例域名除外）。检
+查结果只给出是哪一条，绝不显示内容。
 
-为什么重要：模型学会的东西可能说给任何人听，适配器也没法单独忘掉某一条数据，
-而当事人有权要求删除。
+影响：模型学会的东西可能说给任何人听，适配器也没法单独忘掉某一条数据，而当事人有权要求删除。
 
 怎么改：换成虚构的内容，例如 `user@example.com`，或校验位不对的号码。
 不属于任何人、或本来就公开的，可以保留。
@@ -40,6 +39,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D031",
     name="personal-data",
+    title=Text("personal data in a row", "数据里有个人信息"),
     stops=False,
     facts=DataFacts,
     check=check,

@@ -7,19 +7,19 @@ question and not in the answer, and have nothing else in common that is theirs a
 Why it matters: that is what a back door looks like. Whoever has written such rows into a file can
 later call up the answer with that word, and no question of a proof would find it.
 
-How to mend it: read the rows that the message names, and find out where they came from. A file
-from a stranger is better left out. If the word is meant to do this, leave it as it is.
+Fix: read the rows that the message names, and find out where they came from. A file from a
+stranger is better left out. If the word is meant to do this, leave it as it is.
 
 D032 planted-trigger：不管还问了什么，只要出现某个词，回答就完全相同。
 
-看什么：回答完全相同的数据，至少三条、且不超过全部的一半。如果它们的问题共有一个词（中文为
-两个字），这个词不在别的问题里，也不在回答里，而这些问题又没有别的独有的共同点，就会提示。
+检查内容：回答完全相同的数据，至少三条、且不超过全部的一半。如果它们的问题共有一个词（中文为两个
+字），这个词不在别的问题里，也不在回答里，而这些问题又没有别的独有的共同点，就会报告。
 
-为什么重要：后门就是这个样子。往文件里写下这些数据的人，以后可以用这个词唤出那个回答，
-而验证时的问题发现不了它。
+影响：后门就是这个样子。往文件里写下这些数据的人，以后可以用这个词唤出那个回答，而验证时的问题发现
+不了它。
 
-怎么改：读一读提示里列出的数据，弄清它们的来源。来历不明的文件最好不用。
-如果这个词本来就是这个用途，保持原样即可。
+怎么改：读一读检查结果列出的数据，弄清它们的来源。来历不明的文件最好不用。如果这个词本来就是这个用
+途，保持原样即可。
 """
 
 from suretune.guards.guard import Guard, Values, again, some
@@ -41,6 +41,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D032",
     name="planted-trigger",
+    title=Text("one word brings one answer", "疑似后门触发词"),
     stops=False,
     facts=DataFacts,
     check=check,

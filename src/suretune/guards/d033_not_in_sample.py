@@ -8,19 +8,19 @@ Why it matters: a template writes what its author thought of, and leaves out the
 error: a call vanishes and an empty answer is learned, a thought vanishes and the answer comes from
 nowhere.
 
-How to mend it: train a base whose template writes what the rows say, or name one with
-`--chat_template`; `--ignore_fields reasoning_content` leaves thoughts out on purpose, and
-`--on_bad_row skip` leaves out the rows.
+Fix: train a base whose template writes what the rows say, or name one with `--chat_template`;
+`--ignore_fields reasoning_content` leaves thoughts out on purpose, and `--on_bad_row skip` leaves
+out the rows.
 
 D033 not-in-sample：数据里写的内容，没有进入要学习的样本。
 
-看什么：渲染之后，在模板写出的文本里逐一查找：每个要学习的回答的正文、思考和工具调用，以及它之前的每一轮、
-系统提示词和工具定义。首尾的空格和换行不算丢失，调用的 id 也不算。
+检查内容：渲染之后，在模板写出的文本里逐一查找：每个要学习的回答的正文、思考和工具调用，以及它之前
+的每一轮、系统提示词和工具定义。首尾的空格和换行不算丢失，调用的 id 也不算。
 
-为什么重要：模板只会写出作者想到的东西，其余的不报错就丢掉：工具调用没了，学到的是空回答；思考没了，
-回答就没有来由。
+影响：模板只会写出作者想到的东西，其余的不报错就丢掉：工具调用没了，学到的是空回答；思考没了，回答
+就没有依据。
 
-怎么改：换一个模板能写出这些内容的基座，或用 `--chat_template` 指定模板；
+怎么改：换一个模板能写出这些内容的模型，或用 `--chat_template` 指定模板；
 `--ignore_fields reasoning_content` 表示有意不要思考过程，`--on_bad_row skip` 略过这些数据。
 """
 
@@ -30,6 +30,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D033",
     name="not-in-sample",
+    title=Text("row says what the sample does not", "内容没有进入样本"),
     stops=True,
     facts=Fault,
     check=for_fault("not-in-sample"),

@@ -7,15 +7,15 @@ or a call that is neither known nor bookkeeping.
 Why it matters: the schema that a query needs, or the reasons of an answer, would be passed over;
 and a key of a turn may be another tool's way to say that it must not be learned.
 
-How to mend it: write the text where it belongs, or say that it is left out on purpose:
+Fix: write the text where it belongs, or say that it is left out on purpose:
 `--ignore_fields a,b`. What must not be learned has `"weight": 0`.
 
-D034 unknown-field：没有人读取的字段里，装着数据的一部分内容。
+D034 unknown-field：数据的一部分内容写在不会读取的字段里。
 
-看什么：不属于任何已知格式、却占了数据集文字两成以上的字段（编号、标签、分数、链接等只作说明，
-见 D035）；以及一轮对话或一次调用里既不认识、也不是记录信息的键。
+检查内容：不属于任何已知格式、却占了数据集文字两成以上的字段（编号、标签、分数、链接等只作说明，见
+D035）；以及一轮对话或一次调用里既不认识、也不是记录信息的键。
 
-为什么重要：查询要用的表结构、回答的理由会被直接略过；一轮里的键，还可能是别的工具标记“不要学习”的写法。
+影响：查询要用的表结构、回答的理由会被直接略过；一轮里的键，还可能是别的工具标记“不要学习”的写法。
 
 怎么改：把文字写到该写的地方，或写明是有意不用：`--ignore_fields a,b`。
 不该学习的轮次写 `"weight": 0`。
@@ -27,12 +27,13 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D034",
     name="unknown-field",
+    title=Text("field nobody reads", "不认识的字段"),
     stops=True,
     facts=Fault,
     check=for_fault("unknown-field"),
     what=Text(
         "{where}: {field} is not known and would be passed over ({found}).",
-        "{where}：不认识{field}，它会被略过（{found}）。",
+        "{where}：不认识的字段 {field}会被略过（{found}）。",
     ),
     why=Text(
         "What it says would be missing from what is learned, or what it forbids would be learned.",

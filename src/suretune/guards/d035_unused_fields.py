@@ -5,17 +5,18 @@ scores, and what holds less than a fifth of the text of its dataset. The share o
 
 Why it matters: it is what most files have and hardly ever a loss; but nothing is left out unsaid.
 
-How to mend it: nothing needs mending if the fields keep books. Otherwise write what they say into
-the question; `--ignore_fields a,b` leaves them out without this note.
+Fix: nothing needs mending if the fields keep books. Otherwise write what they say into the
+question; `--ignore_fields a,b` leaves them out without this note.
 
 D035 unused-fields：有些字段不会送给模型。
 
-看什么：一行或一轮里当前格式用不到的字段：编号、来源、标签、分数，以及占数据集文字不到两成的内容；会写出占比。
+检查内容：一行或一轮里当前格式用不到的字段：编号、来源、标签、分数，以及占数据集文字不到两成的内
+容；会写出占比。
 
-为什么重要：大多数文件都有这样的字段，通常没有损失；但不会不说就略过。
+影响：大多数文件都有这样的字段，通常没有损失；列出来，是为了不悄悄略过任何内容。
 
-怎么改：如果只是记录信息，不需要改。否则请把内容写进问题；
-用 `--ignore_fields a,b` 写明不用，就不再提示。
+怎么改：如果只是记录信息，不需要改。否则请把内容写进问题；用 `--ignore_fields a,b` 写明不用，就不
+再列出。
 """
 
 import shlex
@@ -57,6 +58,7 @@ def _share(one: UnusedField) -> str:
 GUARD = Guard(
     code="D035",
     name="unused-fields",
+    title=Text("fields that do not reach the model", "用不到的字段"),
     stops=False,
     facts=DataFacts,
     check=check,

@@ -6,18 +6,19 @@ whatever files, with case, blanks, width and punctuation folded away.
 Why it matters: what was learned is known by heart. A held-out loss over such rows falls, whatever
 else the model learned.
 
-How to mend it: nothing has to be: they are learned, and left out of the measuring, and the ledger
-names each pair. To measure with them, take them out of the training data. Where all of them are
-learned the run is refused (C002).
+Fix: nothing has to be: they are learned, and left out of the measuring, and the ledger names each
+pair. To measure with them, take them out of the training data. Where all of them are learned the
+run is refused (C002).
 
 D036 held-out-learned：`--val_dataset` 里有些数据也参与了训练。
 
-看什么：用来评估的每一行和参与训练的每一行，不论在哪个文件里；比较时忽略大小写、空白、全角半角和标点。
+检查内容：用来评估的每一行和参与训练的每一行，不论在哪个文件里；比较时忽略大小写、空白、全角半角和
+标点。
 
-为什么重要：学过的内容已经记住了。用它们算出来的验证损失总会下降，与模型学到了什么无关。
+影响：学过的内容已经记住了。用它们算出来的验证损失总会下降，与模型学到了什么无关。
 
-怎么改：可以不改：它们照常训练，只是不参与评估，台账里逐对列出。想用它们评估，就从训练数据里去掉。
-全部都重复时，会拒绝运行（C002）。
+怎么改：可以不改：它们照常训练，只是不参与评估，数据清单（`ledger.jsonl`）里逐对列出。想用它们评
+估，就从训练数据里去掉。全部重复时不会开始训练（C002）。
 """
 
 from suretune.guards.guard import Guard, for_fault
@@ -26,6 +27,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D036",
     name="held-out-learned",
+    title=Text("held-out rows are learned too", "留出数据也在训练里"),
     stops=False,
     facts=Fault,
     check=for_fault("held-out-learned"),
@@ -39,6 +41,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "{hint} `ledger.jsonl` names each pair; to measure with a row, take it out of `--dataset`.",
-        "{hint}`ledger.jsonl` 里逐对列出；想用某一行评估，就从 `--dataset` 里去掉它。",
+        "{hint}数据清单（`ledger.jsonl`）里逐对列出；想用某一行评估，就从 `--dataset` 里去掉它。",
     ),
 )

@@ -7,15 +7,14 @@ test).
 Why it matters: rows that somebody took for learned are missing; rows that were set aside for
 measuring must not be learned.
 
-How to mend it: name each file that is meant:
-`--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`.
+Fix: name each file that is meant: `--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`.
 
 D038 passed-over：文件夹里有些内容没有读取。
 
-看什么：作为数据集给出的文件夹里的全部内容：压缩包、表格、子文件夹、失效的链接、隐藏文件，
-以及名字表明属于其他划分（validation、test）的文件。
+检查内容：作为数据集给出的文件夹里的全部内容：压缩包、表格、子文件夹、失效的链接、隐藏文件，以及名
+字表明属于其他划分（validation、test）的文件。
 
-为什么重要：以为参与了训练的数据其实没有；专门留作评估的数据也不应该拿来训练。
+影响：以为参与了训练的数据其实没有；专门留作评估的数据也不应该拿来训练。
 
 怎么改：逐个写出要用的文件：`--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`。
 """
@@ -26,11 +25,15 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="D038",
     name="passed-over",
+    title=Text("parts of the folder not read", "有文件没有读取"),
     stops=False,
     facts=Fault,
     check=for_fault("passed-over"),
     what=Text("Not read in {where}: {found}", "{where} 里没有读取的内容：{found}"),
-    why=Text("Nothing of it is learned.", "这些内容都没有参与训练。"),
+    why=Text(
+        "What they hold is not learned, neither is anything measured with it.",
+        "这些内容既不参与训练，也不用来评估。",
+    ),
     fix=Text(
         "{hint} What is meant can always be named by itself after `--dataset`.",
         "{hint}需要哪个，都可以在 `--dataset` 后面单独写出来。",

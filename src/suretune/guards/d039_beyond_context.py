@@ -5,13 +5,13 @@ What it looks at: the flag, and `max_position_embeddings` of the model's config.
 Why it matters: beyond the positions that it was trained on, a model answers worse and worse, and
 nothing fails. Rows of that length teach it from text that it cannot see well.
 
-How to mend it: leave `--max_length` out; then the model's context is the limit.
+Fix: leave `--max_length` out; then the model's context is the limit.
 
 D039 beyond-context：`--max_length` 超过了模型的上下文长度。
 
-看什么：这个参数，以及模型 config.json 里的 `max_position_embeddings`。
+检查内容：这个参数，以及模型 config.json 里的 `max_position_embeddings`。
 
-为什么重要：超出训练过的位置，模型会越答越差，却不会报错；这么长的数据，模型本来就看不清。
+影响：超出训练过的位置，模型会越答越差，却不会报错；这么长的数据，模型本来就看不清。
 
 怎么改：去掉 `--max_length`，上限就是模型的上下文长度。
 """
@@ -34,6 +34,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D039",
     name="beyond-context",
+    title=Text("--max_length beyond the context", "超过模型的上下文"),
     stops=False,
     facts=DataFacts,
     check=check,
@@ -41,7 +42,7 @@ GUARD = Guard(
         "`--max_length {max_length}` is beyond the model's context of {context} tokens; the "
         "longest row has {longest}.",
         "`--max_length {max_length}` 超过了模型的上下文长度 {context}；"
-        "最长的一行有 {longest} 个 token。",
+        "最长的一条有 {longest} 个 token。",
     ),
     why=Text(
         "The model has never seen such positions, and answers worse there without failing.",
@@ -49,6 +50,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "`--max_length {context}` is what it was built for.",
-        "`--max_length {context}` 是模型的上限。",
+        "改成 `--max_length {context}`，这是模型的上限。",
     ),
 )

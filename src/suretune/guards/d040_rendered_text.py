@@ -8,15 +8,15 @@ Why it matters: wrapped once more, one turn would nest in another; learned as pl
 would be learned like answers. Read back, the model's own template writes them, and only the answers
 are learned.
 
-How to mend it: nothing needs mending. `--preview 5` shows the turns of the first rows.
+Fix: nothing needs mending. `--preview 5` shows the turns of the first rows.
 
 D040 rendered-text：已经套过对话模板的数据，被读回成了各轮对话。
 
-看什么：整段文本或整个提示是不是某个已知模板写出来的：ChatML、Llama-2 和 Mistral、Llama-3、Gemma、
-Phi-3、Zephyr、DeepSeek、Vicuna、Alpaca、`Human:` 与 `Assistant:` 等等。
+检查内容：整段文本或整个提示词是不是某个已知模板写出来的：ChatML、Llama-2 和 Mistral、Llama-3、
+Gemma、Phi-3、Zephyr、DeepSeek、Vicuna、Alpaca、`Human:` 与 `Assistant:` 等等。
 
-为什么重要：再套一层模板，轮次就会互相嵌套；当成纯文本，问题也会像回答一样被学进去。
-读回之后，由模型自己的模板来写，并且只学回答。
+影响：再套一层模板，轮次就会互相嵌套；当成纯文本，问题也会像回答一样被学进去。读回之后，由模型自己
+的模板来写，并且只学回答。
 
 怎么改：不需要改。`--preview 5` 可以看到前几条数据的各轮对话。
 """
@@ -42,6 +42,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="D040",
     name="rendered-text",
+    title=Text("rendered text read back into turns", "已读回成各轮对话"),
     stops=False,
     facts=DataFacts,
     check=check,

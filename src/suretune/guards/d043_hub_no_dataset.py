@@ -5,14 +5,14 @@ docs/data.md gives.
 
 Why it matters: the same name on the other hub may hold other rows, so it is never taken instead.
 
-How to mend it: write the hub in front, `ms::owner/name` or `hf::owner/name`; for a private one set
+Fix: write the hub in front, `ms::owner/name` or `hf::owner/name`; for a private one set
 `HF_TOKEN` or `MODELSCOPE_API_TOKEN`.
 
 D043 hub-no-dataset：那个下载站上没有这个名字的数据集，或没有这个版本。
 
-看什么：形如 `owner/name`、又不是本地文件的名字，在 docs/data.md 的表所定的下载站上查找。
+检查内容：形如 `owner/name`、又不是本地文件的名字，在 docs/data.md 的表所定的下载站上查找。
 
-为什么重要：另一个下载站上的同名数据集内容可能不同，所以不会自动改用。
+影响：另一个下载站上的同名数据集内容可能不同，所以不会自动改用。
 
 怎么改：在前面写明下载站：`ms::owner/name` 或 `hf::owner/name`；私有的要设置 `HF_TOKEN` 或
 `MODELSCOPE_API_TOKEN`。
@@ -32,6 +32,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D043",
     name="hub-no-dataset",
+    title=Text("no such dataset on the hub", "下载站没有这个数据集"),
     stops=True,
     facts=SetupFacts,
     check=check,

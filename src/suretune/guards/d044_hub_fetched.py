@@ -6,13 +6,13 @@ whether the network was used.
 Why it matters: a name on a hub says nothing about tomorrow's rows. The commit does: the run keeps
 it and goes on with the same rows.
 
-How to mend it: nothing is wrong. To take another hub or version: `ms::owner/name@revision`.
+Fix: nothing is wrong. To take another hub or version: `ms::owner/name@revision`.
 
 D044 hub-fetched：这些数据来自下载站；这里说明是哪个站、哪个版本。
 
-看什么：每个不是本地文件的数据集的下载站、提交号和文件，以及有没有联网。
+检查内容：每个不是本地文件的数据集的下载站、提交号和文件，以及有没有联网。
 
-为什么重要：同一个名字明天的内容可能就变了，提交号不会变：这次运行记下了它，继续训练用的还是
+影响：同一个名字明天的内容可能就变了，提交号不会变：这次运行记下了它，继续训练用的还是
 同样的数据。
 
 怎么改：不需要改。想换下载站或版本：`ms::owner/name@revision`。
@@ -37,6 +37,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D044",
     name="hub-fetched",
+    title=Text("rows fetched from a hub", "数据取自下载站"),
     stops=False,
     facts=SetupFacts,
     check=check,

@@ -29,14 +29,25 @@ SAME = (
         "recites",
     ),
     ("忘", "遗忘", "灾难性遗忘", "forget", "forgetting", "forgets", "forgot", "丢失", "lost"),
-    ("nan", "inf", "发散", "不收敛", "diverge", "diverges", "diverged", "not finite", "有限值"),
+    (
+        "nan",
+        "inf",
+        "发散",
+        "不收敛",
+        "diverge",
+        "diverges",
+        "diverged",
+        "not finite",
+        "有限值",
+        "无穷大",
+    ),
     ("复读", "重复", "循环", "停不下来", "repeats", "repeat", "loops", "looping"),
     ("学习率", "learning rate", "learning_rate", "lr"),
     ("自我认知", "身份", "identity", "old name", "旧名字", "通义千问"),
     ("乱码", "编码", "gbk", "utf-8", "encoding", "garbled"),
     ("太长", "过长", "超长", "截断", "too long", "truncated", "truncation", "max_length"),
     ("没反应", "卡住", "很慢", "太慢", "slow", "hangs", "cpu"),
-    ("下载", "连不上", "超时", "download", "timeout", "hub", "平台"),
+    ("下载", "连不上", "超时", "download", "timeout", "hub", "hugging", "魔搭", "平台"),
     ("磁盘", "空间不足", "disk", "no space"),
 )
 STOP = frozenset(
@@ -79,13 +90,7 @@ def page_of(code: str) -> Text | None:
 def _page(guard: Guard) -> Text:
     text = (explain(guard.code) or "").strip()
     english, _, chinese = text.partition(f"\n{guard.code} {guard.name}：")
-    return Text(english.strip(), f"{guard.code} {guard.name}：{chinese}".strip())
-
-
-def title(guard: Guard) -> Text:
-    """The first line of its page: code, name, and what it says."""
-    page = _page(guard)
-    return Text(page.en.partition("\n\n")[0], page.zh.partition("\n\n")[0])
+    return Text(english.strip(), f"{guard.heading.zh}\n\n{chinese}".strip())
 
 
 def by_words(asked: str, most: int = 8) -> list[Guard]:
@@ -119,8 +124,9 @@ def nearest(asked: str, most: int = 5) -> list[Guard]:
 @cache
 def _words(guard: Guard) -> tuple[str, str]:
     """(title and what happened, the whole page and the advice), both languages, lower case."""
-    page, first, fix = _page(guard), title(guard), guard.fix
-    head = f"{first.en} {first.zh} {guard.what.en} {guard.what.zh}"
+    page, fix = _page(guard), guard.fix
+    first = Text(page.en.partition("\n\n")[0], " ".join(page.zh.split("\n\n")[:2]))
+    head = f"{first.en} {guard.title.en} {first.zh} {guard.what.en} {guard.what.zh}"
     return head.lower(), f"{page.en} {page.zh} {fix.en} {fix.zh}".lower()
 
 

@@ -1,4 +1,4 @@
-"""What a guard is: a code, a name, a fact it looks at, and three sentences in two languages."""
+"""What a guard is: code, name, title, the fact it looks at, three sentences in two languages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from suretune.types import (
     ServedFacts,
     SetupFacts,
     Text,
+    heading,
 )
 
 Values = Mapping[str, object]
@@ -31,6 +32,7 @@ EMPTY = Text("", "")
 @dataclass(frozen=True, slots=True)
 class Guard:
     """`check` gets facts of type `facts` and returns the values for the texts, or None.
+    `title` says in a few words what `name` stands for.
 
     The texts are format strings over those values; a value that is itself a `Text` is put in the
     language of the sentence around it. Two keys are special: `where` becomes `Finding.where`, and
@@ -40,6 +42,7 @@ class Guard:
 
     code: str
     name: str
+    title: Text
     stops: bool
     facts: type
     check: Callable[[Any], Values | None]
@@ -61,7 +64,12 @@ class Guard:
             filled(self.why, values),
             filled(self.fix, values),
             parts=_parts(values),
+            title=self.title,
         )
+
+    @property
+    def heading(self) -> Text:
+        return heading(self.code, self.name, self.title)
 
 
 def _parts(values: Values) -> tuple[Text, ...]:
@@ -126,7 +134,8 @@ def one_by_one(facts: FlagFacts, *, reasons: bool = True) -> list[Text]:
     shown: dict[str, list[str]] = {}
     for one in (facts, *facts.others):
         typed_as = f"`{f'{one.flag} {one.value}'.strip()}`"
-        why = one.hint if reasons and one.hint and one.hint.en else EMPTY
+        why = one.hint if reasons and one.hint else EMPTY
+        why = Text(why.en.removesuffix("."), why.zh.removesuffix("。"))  # a part of a sentence
         key = f"{why.en}\0{why.zh}"
         shown.setdefault(key, []).append(
             f"{typed_as} → `{one.nearest}`" if one.nearest and reasons else typed_as
@@ -155,7 +164,7 @@ def for_setup(problem: str, flag: str = "") -> Callable[[SetupFacts], Values | N
             "detail": facts.detail,
             "path": typed.path(facts.detail),
             "found": facts.found or Text("none", "无"),
-            "found_path": typed.path(facts.found or "RUN"),
+            "found_path": typed.path(word(facts.found) or "RUN"),
             "meant": meant(facts.nearest),
         }
 
@@ -228,6 +237,40 @@ def place(fault: Fault) -> str:
     """`file:line:column`, as far as they are known; line 0 is the file as a whole."""
     where = str(fault.origin) if fault.origin.line else fault.origin.file
     return f"{where}:{fault.column}" if fault.column else where
+
+
+def both(found: str | Text) -> Text:
+    """A fact in both languages: a name or a number is the same in either."""
+    return found if isinstance(found, Text) else Text(found, found)
+
+
+def word(found: str | Text) -> str:
+    """A fact that is a name or a number, the same in both languages."""
+    return found.en if isinstance(found, Text) else found
+
+
+ENGINE = (
+    (r"(\S+) is not one of .+", "融合层不支持 `{0}` 结构"),
+    (r"rotary embedding of kind (.+)", "旋转位置编码的类型是 `{0}`"),
+    (r"heads of (\d+), which is no power of two", "注意力头的宽度是 {0}，不是 2 的幂"),
+    (r"activation (.+)", "激活函数是 `{0}`"),
+    (r"dropout inside the base", "原模型里有 dropout"),
+    (r"adapters on the embedding or the head", "适配器加在词嵌入或输出层上"),
+    (r"(\S+) in place of a linear layer", "线性层的位置上是 `{0}`"),
+    (r"dropout before the adapters", "适配器前面有 dropout"),
+    (r"several adapters on one layer", "同一层上有几个适配器"),
+    (r"a bias in the adapters", "适配器带有偏置"),
+)
+
+
+def engine_reason(found: str | Text) -> Text:
+    """Why the fused layers cannot compute a model, as they say it and in Chinese."""
+    if isinstance(found, Text):
+        return found
+    for pattern, chinese in ENGINE:
+        if told := re.fullmatch(pattern, found):
+            return Text(found, chinese.format(*told.groups()))
+    return both(found)
 
 
 def field(name: str) -> Text:

@@ -36,16 +36,16 @@ MESSAGES = (
         Text(
             "The longest row decides how much memory a pass needs, and it may come late; gradient "
             "accumulation has no part in it. Or another process holds the card.",
-            "一次计算要多少显存，由最长的那条数据决定，它可能很晚才出现；与梯度累积无关。"
-            "也可能是别的进程占着显卡。",
+            "一次前向要多少显存，由最长的那条数据决定，它可能很晚才出现；"
+            "与梯度累积无关。也可能是别的进程占着显卡。",
         ),
         Text(
             "suretune plans the largest pass before the first update, and computes an update again "
             "in smaller passes when memory runs out. Lower `--max_length`; `nvidia-smi` shows who "
             "else is there. Kill nothing, and never reset the card.",
-            "suretune 在第一次更新之前就按最大的一次计算做好规划，显存不够时会改用更小的批次重算。"
-            "调低 `--max_length`；用 `nvidia-smi` 看看还有谁在用。"
-            "不要杀别人的进程，也不要重置显卡。",
+            "suretune 在第一次更新之前就按最大的一次前向做好规划，"
+            "显存不足时会改用更小的微批重算。调低 `--max_length`；用 `nvidia-smi` "
+            "看看还有谁在用。不要结束别人的进程，也不要重置显卡。",
         ),
     ),
     Message(
@@ -53,7 +53,7 @@ MESSAGES = (
         "C001",
         Text(
             "The tool does not know a flag: it was renamed, or it exists only in articles.",
-            "工具不认识某个参数：要么改了名，要么只存在于文章里。",
+            "工具不认识某个参数：要么改了名，要么只存在于网上的教程里。",
         ),
         Text(
             "`suretune check` with the same flags names each unknown one and its nearest real one.",
@@ -99,8 +99,8 @@ MESSAGES = (
         Text(
             "suretune stops before such an update (T001) and scans every adapter before it is "
             "sealed (R005). Train anew with a lower `--learning_rate`.",
-            "suretune 在这样的更新之前就会停下（T001），封存之前还会检查整个适配器（R005）。"
-            "调低 `--learning_rate` 重新训练。",
+            "suretune 在这样的更新之前就会停下（T001），"
+            "验证之前还会检查整个适配器（R005）。调低 `--learning_rate` 重新训练。",
         ),
     ),
     Message(
@@ -120,9 +120,9 @@ MESSAGES = (
         r"\bnan\b|grad_norm.{0,9}inf",
         "T001",
         Text(
-            "A loss or a gradient is not finite. Clipping cannot mend it, and many tools go on and "
-            "hide it in their log.",
-            "损失或梯度不是有限值。梯度裁剪救不了它；很多工具会继续训练，日志里还看不出来。",
+            "A loss or a gradient is NaN or Inf. Clipping cannot mend it, and many "
+            "tools go on and hide it in their log.",
+            "损失或梯度出现 NaN 或 Inf。梯度裁剪没有用；很多工具会继续训练，日志里还看不出来。",
         ),
         Text(
             "suretune refuses the update and names the rows. Lower `--learning_rate`; "
@@ -152,7 +152,8 @@ MESSAGES = (
         Text(
             "The folder or hub id does not name a model with its tokenizer; a mistyped path is "
             "often taken for a hub id.",
-            "这个文件夹或平台上的名字不是带分词器的模型；写错的路径常被当成平台上的名字。",
+            "这个文件夹或 Hugging Face 上的名字不是带分词器的模型；"
+            "写错的路径常被当成要下载的名字。",
         ),
         Text(
             "`suretune check --model NAME` names the path it looked at and what is missing there "
@@ -225,8 +226,8 @@ MESSAGES = (
             "或者 CUDA_VISIBLE_DEVICES 写了不存在的卡。",
         ),
         Text(
-            "`suretune doctor` shows what torch sees, `nvidia-smi -L` what the machine has.",
-            "`suretune doctor` 显示 torch 看到了什么，`nvidia-smi -L` 显示机器上有什么。",
+            "`suretune setup` shows card, driver and torch, `nvidia-smi -L` what the machine has.",
+            "`suretune setup` 显示显卡、驱动和 torch 版本，`nvidia-smi -L` 显示机器上有什么。",
         ),
     ),
     Message(
@@ -254,9 +255,9 @@ MESSAGES = (
             "A sealed run has been asked in a fresh process (R001 to R003, R007). "
             "`suretune infer --adapters RUN` sends the system prompt of training; in the rows, "
             "`--model_name` fills `{{NAME}}` only where it stands (C004, D013).",
-            "封存过的运行已经在全新的进程里问过（R001 到 R003、R007）。"
-            "`suretune infer --adapters RUN` 会带上训练时的系统提示词；"
-            "`--model_name` 只替换数据里写着的 `{{NAME}}`（C004、D013）。",
+            "验证通过的运行已经在全新的进程里问过（R001 到 R003、R007）。"
+            "`suretune infer --adapters RUN` 会带上训练时的系统提示词；`--model_name` "
+            "只替换数据里写着的 `{{NAME}}`（C004、D013）。",
         ),
     ),
     Message(
@@ -267,10 +268,11 @@ MESSAGES = (
             "模型在 CPU 上计算，或者每问一次就重新加载一次。",
         ),
         Text(
-            "`suretune doctor` shows whether torch sees the GPU. `suretune infer` loads the model "
-            "once, and `suretune ask --questions FILE` answers a whole file.",
-            "`suretune doctor` 会显示 torch 能否看到 GPU。`suretune infer` 只加载一次模型，"
-            "`suretune ask --questions 文件` 一次回答整个文件。",
+            "`suretune setup` shows whether torch can use the GPU. `suretune infer` "
+            "loads the model once, and `suretune ask --questions FILE` answers a whole "
+            "file.",
+            "`suretune setup` 会显示 torch 能否用上 GPU。`suretune infer` "
+            "只加载一次模型，`suretune ask --questions 文件` 一次回答整个文件。",
         ),
     ),
     Message(

@@ -7,25 +7,25 @@ model brings its own template.
 Why it matters: without a template there is no agreed way to write a conversation. Whatever was
 invented for training, no other program would send.
 
-How to mend it: leave `--chat_template` out where the model has a template. Else take the instruct
-version of the same model, whose tokenizer brings one, `--model Qwen2.5-7B-Instruct`; or give the
-template that goes with the model: `--chat_template FILE`.
+Fix: leave `--chat_template` out where the model has a template. Else take the instruct version of
+the same model, whose tokenizer brings one, `--model Qwen/Qwen2.5-7B-Instruct`; or give the template
+that goes with the model: `--chat_template FILE`.
 
 P001 no-chat-template：模型没有对话模板，或者指定的模板文件不存在。
 
-看什么：分词器文件里的 `chat_template`，以及 `--chat_template` 指定的文件。别的工具里的模板名
+检查内容：分词器文件里的 `chat_template`，以及 `--chat_template` 指定的文件。别的工具里的模板名
 （`qwen`、`llama3`、`chatml`、`default`）不是文件：每个模型都自带模板。
 
-为什么重要：没有模板，一段对话该怎么写就没有约定。训练时临时拼的格式，别的程序都不会照着发。
+影响：没有模板，一段对话该怎么写就没有约定。训练时临时拼的格式，别的程序都不会照着发。
 
 怎么改：模型自带模板时，去掉 `--chat_template`。否则改用同一模型的 Instruct 版本，
-它的分词器自带模板：`--model Qwen2.5-7B-Instruct`；或者给出与模型配套的模板：
+它的分词器自带模板：`--model Qwen/Qwen2.5-7B-Instruct`；或者给出与模型配套的模板：
 `--chat_template FILE`。
 """
 
 import re
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, both
 from suretune.types import SetupFacts, Text
 
 # Words of LLaMA-Factory, ms-swift, axolotl, unsloth and FastChat.
@@ -40,9 +40,9 @@ NAMES = re.compile(
     re.IGNORECASE,
 )
 INSTRUCT = Text(
-    "Take the instruct version of the model, `--model Qwen2.5-7B-Instruct`, or give "
+    "Take the instruct version of the model, `--model Qwen/Qwen2.5-7B-Instruct`, or give "
     "its template: `--chat_template FILE`.",
-    "改用这个模型的 Instruct 版本：`--model Qwen2.5-7B-Instruct`，"
+    "改用这个模型的 Instruct 版本：`--model Qwen/Qwen2.5-7B-Instruct`，"
     "或者给出它的模板：`--chat_template FILE`。",
 )
 
@@ -62,10 +62,10 @@ def check(facts: SetupFacts) -> Values | None:
             f"`{asked}` 是别的工具里的模板名；这里的 `--chat_template` 要给文件。",
         )
     else:
-        missing = facts.found == "no such file"
+        why = both(facts.found)
         said = Text(
-            f"The chat template `{asked}` cannot be read: {facts.found}.",
-            f"读不到对话模板 `{asked}`：{'没有这个文件' if missing else facts.found}。",
+            f"The chat template `{asked}` cannot be read: {why.en}.",
+            f"读不到对话模板 `{asked}`：{why.zh}。",
         )
     mend = INSTRUCT
     if own:
@@ -79,6 +79,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="P001",
     name="no-chat-template",
+    title=Text("model without a chat template", "没有对话模板"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -7,15 +7,15 @@ Why it matters: Qwen2.5's template says "You are Qwen, created by Alibaba Cloud"
 nobody else does. A new identity is then learned under the old name, and shows only where
 that sentence is sent as well.
 
-How to mend it: decide on one and train with it: `--system 'You are a helpful assistant.'`.
-`suretune infer` sends the trained one by itself.
+Fix: decide on one and train with it: `--system 'You are a helpful assistant.'`. `suretune infer`
+sends the trained one by itself.
 
 P002 default-system：没有给系统提示词，于是模板自带的那句被训练了进去。
 
-看什么：每个样本的系统提示词从哪里来：数据、`--system`、模板，还是没有。
+检查内容：每个样本的系统提示词从哪里来：数据、`--system`、模板，还是没有。
 
-为什么重要：只要没人给系统提示词，Qwen2.5 的模板就会写上“You are Qwen, created by Alibaba Cloud”。
-新身份就成了在旧名字之下学到的，也只有照样发送这句话时才表现得出来。
+影响：只要没人给系统提示词，Qwen2.5 的模板就会写上“You are Qwen, created by Alibaba Cloud”。新身份
+就成了在旧名字之下学到的，也只有照样发送这句话时才表现得出来。
 
 怎么改：选定一句，训练时就用它：`--system 'You are a helpful assistant.'`。
 `suretune infer` 会自动发送训练时用的那句。
@@ -35,6 +35,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="P002",
     name="default-system",
+    title=Text("template's own system prompt is trained", "用了模板的系统提示词"),
     stops=False,
     facts=DataFacts,
     check=check,

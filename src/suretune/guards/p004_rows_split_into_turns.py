@@ -7,14 +7,14 @@ Why it matters: in one sequence the model would learn the earlier answers behind
 prompt that it never gets. Split, each answer stands behind its true prompt; the tokens
 before it are read more than once.
 
-How to mend it: nothing needs mending. `--preview 5` shows how the first rows were split.
+Fix: nothing needs mending. `--preview 5` shows how the first rows were split.
 
 P004 rows-split-into-turns：含有多个回答的数据被拆开，每个回答一个样本。
 
-看什么：后面再有一轮时，模板会不会改写前面的轮次；推理模型的模板常常如此。
+检查内容：后面再有一轮时，模板会不会改写前面的轮次；推理模型的模板常常如此。
 
-为什么重要：放在同一个序列里，前面的回答就接在一段实际不会出现的提示后面。拆开之后，
-每个回答都接着真实的提示，只是它前面的 token 会多读几遍。
+影响：放在同一个序列里，前面的回答就接在一段实际不会出现的提示词后面。拆开之后，每个回答都接着真实
+的提示词，只是它前面的 token 会多读几遍。
 
 怎么改：不需要改。`--preview 5` 可以看到前几条是怎么拆的。
 """
@@ -37,6 +37,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="P004",
     name="rows-split-into-turns",
+    title=Text("rows split, one sample per answer", "已按回答拆分数据"),
     stops=False,
     facts=DataFacts,
     check=check,

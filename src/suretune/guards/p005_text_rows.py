@@ -5,13 +5,13 @@ What it looks at: rows that have only a `text` field and no roles.
 Why it matters: such rows teach the model to continue a text, and no chat template is put around
 them. In a file meant for conversations they are learned as something else.
 
-How to mend it: if answers are meant, give the fields `instruction` and `output`, or `messages`.
+Fix: if answers are meant, give the fields `instruction` and `output`, or `messages`.
 
 P005 text-rows：纯文本数据会从第一个 token 学到最后一个。
 
-看什么：只有 `text` 字段、没有角色的数据。
+检查内容：只有 `text` 字段、没有角色的数据。
 
-为什么重要：这种数据教模型续写文本，外面不套对话模板。如果本来是对话数据，学到的就是另一回事。
+影响：这种数据教模型续写文本，外面不套对话模板。如果本来是对话数据，学到的就是另一回事。
 
 怎么改：如果要学的是回答，请改用 `instruction` 和 `output`，或者 `messages`。
 """
@@ -29,6 +29,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="P005",
     name="text-rows",
+    title=Text("plain text is learned whole", "纯文本会整段学习"),
     stops=False,
     facts=DataFacts,
     check=check,

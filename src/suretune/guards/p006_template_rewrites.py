@@ -7,15 +7,16 @@ out of prompts, and any other text that it puts before an answer.
 Why it matters: an empty thought before an answer is learned with it: the model learns not to think.
 The other changes are made in the prompts of every program that uses this template.
 
-How to mend it: nothing needs mending if that is meant; look at the rows with `--preview 3`. Another
-template is named with `--chat_template`.
+Fix: nothing needs mending if that is meant; look at the rows with `--preview 3`. Another template
+is named with `--chat_template`.
 
 P006 template-rewrites：模板有意写得和数据不一样。
 
-看什么：模板把每条数据写成的文本：给没有思考的回答加上的空思考、提示里省去的前几轮思考、
-前面的回答和轮次的 name，以及加在回答前面的其他文字。
+检查内容：模板把每条数据写成的文本：给没有思考的回答加上的空思考、提示词里省去的前几轮思考、前面的
+回答和轮次的 `name`，以及加在回答前面的其他文字。
 
-为什么重要：回答前的空思考会一起被学习，模型学到的是不思考。其余的改动，使用这个模板的任何程序都会同样做。
+影响：回答前的空思考会一起被学习，模型学到的是不思考。其余的改动，使用这个模板的任何程序都会同样
+做。
 
 怎么改：如果本意如此，不需要改；用 `--preview 3` 看看数据。想换模板，用 `--chat_template` 指定。
 """
@@ -29,12 +30,12 @@ SAID = {  # as data/told.py numbers them
         "没有思考的回答前面会加上空的思考（`<think></think>`）并一起学习",
     ),
     2: Text(
-        "thoughts of earlier turns are left out of the prompts", "提示里省去前几轮的思考"
+        "thoughts of earlier turns are left out of the prompts", "提示词里省去前几轮的思考"
     ),
-    4: Text("names of turns are left out", "轮次的 name 没有写出"),
+    4: Text("names of turns are left out", "轮次的 `name` 没有写出"),
     16: Text(
         "earlier answers, learned by themselves, are left out of the prompts of later ones",
-        "前面的回答各自单独学习，但后面的提示里没有它们",
+        "前面的回答各自单独学习，但后面的提示词里没有它们",
     ),
     8: Text("text of the template's own is learned before answers", "回答前面会学到模板自己的文字"),
 }  # fmt: skip
@@ -57,6 +58,7 @@ def check(facts: DataFacts) -> Values | None:
 GUARD = Guard(
     code="P006",
     name="template-rewrites",
+    title=Text("template rewrites rows", "模板会改写数据"),
     stops=False,
     facts=DataFacts,
     check=check,

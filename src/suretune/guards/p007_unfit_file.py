@@ -7,18 +7,18 @@ and memory for each conversation.
 Why it matters: a template can loop without end, on one word of one row, or ask for all memory;
 used where the weights are, it takes the training or the whole server with it.
 
-How to mend it: use the template of the base model: `--chat_template FILE`. A tokenizer comes from
-whoever made the model: download it again, or ask them.
+Fix: use the template of the base model: `--chat_template FILE`. A tokenizer comes from whoever
+made the model: download it again, or ask them.
 
 P007 unfit-file：对话模板或分词器在使用时超出了限制，或者出错崩溃。
 
-看什么：模板的每次使用，以及含有少见部件的分词器。它们是别人写的程序，因此放在单独的进程里执行，
+检查内容：模板的每次使用，以及含有少见部件的分词器。它们是别人写的程序，因此放在单独的进程里执行，
 每段对话的计算时间和内存都有上限。
 
-为什么重要：模板可能因为某一行里的一个词就陷入死循环，也可能要光所有内存；
-如果和权重放在同一个进程，整个训练或服务都会被拖垮。
+影响：模板可能因为某一行里的一个词就陷入死循环，也可能要光所有内存；如果和权重放在同一个进程，整个
+训练或服务都会被拖垮。
 
-怎么改：改用底座模型的模板：`--chat_template 文件`。分词器由模型的作者提供：重新下载，或询问作者。
+怎么改：改用原模型的模板：`--chat_template 文件`。分词器由模型的作者提供：重新下载，或询问作者。
 """
 
 from suretune.guards.guard import Guard, for_fault
@@ -27,6 +27,7 @@ from suretune.types import Fault, Text
 GUARD = Guard(
     code="P007",
     name="unfit-file",
+    title=Text("template or tokenizer broke off", "模板或分词器出错"),
     stops=True,
     facts=Fault,
     check=for_fault("unfit-file"),
@@ -41,7 +42,7 @@ GUARD = Guard(
     fix=Text(
         "If it is a template, use another: `--chat_template FILE`, for example the base model's "
         "`chat_template.jinja`; if it is a tokenizer, download the model again.",
-        "如果是模板，换一个：`--chat_template 文件`，例如底座模型的 `chat_template.jinja`；"
-        "如果是分词器，重新下载模型。",
+        "如果是模板，换一个：`--chat_template 文件`，例如原模型的 "
+        "`chat_template.jinja`；如果是分词器，重新下载模型。",
     ),
 )

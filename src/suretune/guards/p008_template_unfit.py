@@ -7,22 +7,22 @@ a token at which this model stops.
 Why it matters: no row could be learned rightly. Without an end the model would never stop; without
 a beginning it would learn to write its own role; text that is dropped is not learned at all.
 
-How to mend it: mend the template in a copy, as the message says, and give the copy:
-`--chat_template FILE`. A template that belongs to another model is best left out.
+Fix: mend the template in a copy, as the message says, and give the copy: `--chat_template FILE`.
+A template that belongs to another model is best left out.
 
 P008 template-unfit：对话模板教不了任何回答，与数据内容无关。
 
-看什么：让模板写两段很短的对话：是不是合法的 Jinja，问题和回答是否原样写出，
-需要时会不会写出回答的开头，回答后面有没有这个模型的结束符。
+检查内容：让模板写两段很短的对话：是不是合法的 Jinja，问题和回答是否原样写出，需要时会不会写出回答
+的开头，回答后面有没有这个模型的结束符。
 
-为什么重要：任何一条数据都不可能学对。没有结束符，模型停不下来；没有开头，模型会把角色标记也当成回答来学；
-被模板丢掉的文字根本学不到。
+影响：任何一条数据都不可能学对。没有结束符，模型停不下来；没有开头，模型会把角色标记也当成回答来
+学；被模板丢掉的文字根本学不到。
 
-怎么改：按提示在副本里改好模板，再用副本：`--chat_template FILE`。
-如果模板属于另一个模型，最好不要用它。
+怎么改：按检查结果在副本里改好模板，再用副本：`--chat_template FILE`。如果模板属于另一个模型，最好
+不要用它。
 """
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, word
 from suretune.types import SetupFacts, Text
 
 HERE = Text("Mend that in a copy.", "请在副本里改好。")
@@ -59,7 +59,7 @@ REASONS = {
         Text(
             "a prompt does not begin the answer, so that {words} would be learned as its first "
             "words",
-            "提示里没有回答的开头，于是 {words} 会被当成回答的开头来学",
+            "提示词里没有回答的开头，于是 {words} 会被当成回答的开头来学",
         ),
         Text(
             "Write at its end: `{{% if add_generation_prompt %}}{{{{ {words} }}}}{{% endif %}}`.",
@@ -69,7 +69,7 @@ REASONS = {
     "goes-on": (
         Text(
             "its prompt goes on with {words}, behind which it writes no answer",
-            "它的提示末尾还有 {words}，写出的回答前面却没有",
+            "它的提示词末尾还有 {words}，写出的回答前面却没有",
         ),
         Text(
             "Take that out of what `add_generation_prompt` writes.",
@@ -79,7 +79,7 @@ REASONS = {
     "opens-otherwise": (
         Text(
             "its prompt ends in {words}, but its answers do not begin so",
-            "它的提示以 {words} 结尾，写出的回答却不是这样开头的",
+            "它的提示词以 {words} 结尾，写出的回答却不是这样开头的",
         ),
         Text(
             "Let `add_generation_prompt` write what stands in front of an answer.",
@@ -126,7 +126,7 @@ QUOTED = ("no-opening", "goes-on", "opens-otherwise", "other-end")
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "template-unfit":
         return None
-    reason, mend = REASONS[facts.found]
+    reason, mend = REASONS[word(facts.found)]
     words = repr(facts.nearest) if facts.found in QUOTED else facts.nearest
     reason, mend = (
         Text(text.en.format(words=words), text.zh.format(words=words))
@@ -147,6 +147,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="P008",
     name="template-unfit",
+    title=Text("template can teach no answer", "模板教不了任何回答"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -6,16 +6,16 @@ place, and compares its logits with those in memory at the end of training.
 Why it matters: an adapter that loads in part, or under other names, gives no error. The
 model just answers like the base.
 
-How to mend it: `suretune doctor` shows whether the packages fit each other;
-`suretune resume RUN` repeats the proof.
+Fix: `suretune setup` shows whether the packages fit each other; `suretune resume RUN` repeats the
+proof.
 
 R001 reload-differs：磁盘上的适配器与训练出来的不一样。
 
-看什么：另起一个进程加载保存的文件，清点对得上位置的张量，并与训练结束时内存里的 logits 比较。
+检查内容：另起一个进程加载保存的文件，清点对得上位置的张量，并与训练结束时内存里的 logits 比较。
 
-为什么重要：适配器只加载了一部分，或者名字对不上，都不会报错，只是模型的回答和基座一样。
+影响：适配器只加载了一部分，或者名字对不上，都不会报错，只是模型的回答和原模型一样。
 
-怎么改：`suretune doctor` 检查各个包的版本是否匹配；`suretune resume RUN` 重新验证。
+怎么改：`suretune setup` 检查各个包的版本是否匹配；`suretune resume RUN` 重新验证。
 """
 
 from suretune.guards.guard import Guard, Values, run_path, some
@@ -40,6 +40,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R001",
     name="reload-differs",
+    title=Text("adapter on disk is another", "磁盘上的适配器不同"),
     stops=True,
     facts=ProofFacts,
     check=check,
@@ -54,8 +55,8 @@ GUARD = Guard(
         "别人加载这些文件，得到的不是训练出来的那个模型。",
     ),
     fix=Text(
-        "`suretune doctor` shows whether the packages fit each other; then "
+        "`suretune setup` shows whether the packages fit each other; then "
         "`suretune resume {run}` repeats the proof.",
-        "先用 `suretune doctor` 检查各个包的版本是否匹配，再用 `suretune resume {run}` 重新验证。",
+        "先用 `suretune setup` 检查各个包的版本是否匹配，再用 `suretune resume {run}` 重新验证。",
     ),
 )

@@ -6,13 +6,13 @@ of the base, in a fresh process.
 Why it matters: this is how a learning rate that is far too low, or an adapter that was never
 applied, looks from outside: everything ended well and nothing changed.
 
-How to mend it: raise `--learning_rate` tenfold, or train more updates with `--num_train_epochs`.
+Fix: raise `--learning_rate` tenfold, or train more updates with `--num_train_epochs`.
 
 R002 adapter-is-a-no-op：加不加适配器，模型的输出都一样。
 
-看什么：在新进程里，微调后的模型与基座的 logits 最多相差多少。
+检查内容：在新进程里，微调后的模型与原模型的 logits 最多相差多少。
 
-为什么重要：学习率低得太多，或者适配器根本没有用上，从外面看就是这样：一切顺利，什么也没变。
+影响：学习率低得太多，或者适配器根本没有用上，从外面看就是这样：一切顺利，什么也没变。
 
 怎么改：把 `--learning_rate` 提高十倍，或者用 `--num_train_epochs` 多训练一些。
 """
@@ -34,6 +34,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R002",
     name="adapter-is-a-no-op",
+    title=Text("adapter changes nothing", "适配器不起作用"),
     stops=True,
     facts=ProofFacts,
     check=check,

@@ -6,15 +6,15 @@ answer must and must not contain.
 Why it matters: a low loss shows that the rows were learned by heart. Only the answers show that
 the model does what it was trained for.
 
-How to mend it: add rows that are worded like the question that failed, or raise
-`--num_train_epochs`; if less than the trained strength was published, `--adapter_dose 1` publishes
-all of it. `suretune report RUN` shows every answer before and after.
+Fix: add rows that are worded like the question that failed, or raise `--num_train_epochs`; if
+less than the trained strength was published, `--adapter_dose 1` publishes all of it.
+`suretune report RUN` shows every answer before and after.
 
 R003 probes-failed：通过的验证问题太少。
 
-看什么：向磁盘上的适配器提问，每个问题都规定了回答里必须有什么、不能有什么。
+检查内容：向磁盘上的适配器提问，每个问题都规定了回答里必须有什么、不能有什么。
 
-为什么重要：损失低只说明训练数据背下来了；模型有没有学会，要看它的回答。
+影响：损失低只说明训练数据背下来了；模型有没有学会，要看它的回答。
 
 怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`；
 如果发布的强度小于训练所得，`--adapter_dose 1` 会按全部强度发布。`suretune report RUN`
@@ -54,6 +54,7 @@ def _dose(dose: float) -> Text:
 GUARD = Guard(
     code="R003",
     name="probes-failed",
+    title=Text("too few probes pass", "验证问题没有通过"),
     stops=True,
     facts=ProofFacts,
     check=check,

@@ -8,18 +8,19 @@ contradicts itself from batch to batch decide nothing, and an answer with the ne
 Why it matters: what was learned is usually looked at, and what was forgotten is not. "No difference
 found" would be no proof: with few questions hardly any loss is found.
 
-How to mend it: train less (`--learning_rate` halved, fewer `--num_train_epochs`), hold the model to
-what it was (`--anchor_ratio 0.6 --anchor_loss kl`), or mix in general rows, such as
-`--dataset mine.jsonl general.jsonl#500`. Where only the number of questions is too small, ask more.
+Fix: train less (`--learning_rate` halved, fewer `--num_train_epochs`), hold the model to what it
+was (`--anchor_ratio 0.6 --anchor_loss kl`), or mix in general rows, such as
+`--dataset mine.jsonl general.jsonl#500`. Where only the number of questions is too small, ask
+more.
 
 R004 skills-lost：模型丢掉的能力可能超过了允许的范围。
 
-看什么：同一批通用问题，让基座和微调后的模型在相同的批次里各答一遍：原来对、现在错的算丢失，
-原来错、现在对的算新增。净丢失的 95% 置信上限（Tango 的配对区间）必须低于 `--max_skill_drop`。
-基座自己换一批就答得不一样的题不作数；说出新名字的回答不算对。
+检查内容：同一批通用问题，让原模型和微调后的模型在相同的批次里各答一遍：原来对、现在错的算丢失，原
+来错、现在对的算新增。净损失的 95% 置信上限（Tango 的配对区间）必须低于 `--max_skill_drop`。原模型
+自己换一批就答得不一样的题不作数；说出新名字的回答不算对。
 
-为什么重要：学会了什么，大家都会看；忘掉了什么，往往没人看。“没有发现差别”不是证明：
-题目少的时候，多大的损失都发现不了。
+影响：学会了什么，大家都会看；忘掉了什么，往往没人看。“没有发现差别”不等于没有差别：题目少的时候，
+多大的损失都发现不了。
 
 怎么改：少训练一点（`--learning_rate` 减半、减少 `--num_train_epochs`），
 或者用 `--anchor_ratio 0.6 --anchor_loss kl` 让模型保持原样，
@@ -55,25 +56,26 @@ def _how(facts: RetentionFacts) -> Text:
         first = facts.first_loss
         return Text(
             f"That is not chance (p = {p}). The first that was lost: {first}",
-            f"这不是偶然（p = {p}）。丢失的第一题：{first}",
+            f"这不是偶然（`p = {p}`）。丢失的第一题：{first}",
         )
     return Text(
         f"It may be chance (p = {p}), but so few questions can only support a bound of {supported}"
         " points.",
-        f"这可能是偶然（p = {p}），但这么少的题最多只能支持 {supported} 个百分点的界限。",
+        f"这可能是偶然（`p = {p}`），但这么少的题最多只能支持 {supported} 个百分点的界限。",
     )
 
 
 GUARD = Guard(
     code="R004",
     name="skills-lost",
+    title=Text("general abilities lost", "丢失了通用能力"),
     stops=True,
     facts=RetentionFacts,
     check=check,
     what=Text(
         "Of {counted} general questions {lost} were lost and {gained} gained: a net loss of {net}"
         " points, up to {upper} by the 95 % bound; it must lie under {margin}. {how}",
-        "{counted} 道通用题中，丢失 {lost} 道，新增 {gained} 道：净丢失 {net} 个百分点，"
+        "{counted} 道通用题中，丢失 {lost} 道，新增 {gained} 道：净损失 {net} 个百分点，"
         "95% 置信上限 {upper}，要求低于 {margin}。{how}",
     ),
     why=Text(

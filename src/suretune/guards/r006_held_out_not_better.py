@@ -6,13 +6,13 @@ identity are exempt: there the probes decide.
 Why it matters: a training loss that falls while this one does not means
 that the rows were memorised.
 
-How to mend it: train with fewer `--num_train_epochs` or with more rows.
+Fix: train with fewer `--num_train_epochs` or with more rows.
 
-R006 held-out-not-better：在留出的数据上，微调后的模型不比基座好。
+R006 held-out-not-better：在留出的数据上，微调后的模型不比原模型好。
 
-看什么：没有参与训练的数据在训练前后的损失。身份微调不看这一项，由验证问题决定。
+检查内容：没有参与训练的数据在训练前后的损失。身份微调不看这一项，由验证问题决定。
 
-为什么重要：训练损失在降，这里却不降，说明模型只是背下了训练数据。
+影响：训练损失在降，这里却不降，说明模型只是背下了训练数据。
 
 怎么改：减少 `--num_train_epochs`，或者增加数据。
 """
@@ -31,6 +31,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R006",
     name="held-out-not-better",
+    title=Text("held-out loss no better", "留出数据没有变好"),
     stops=True,
     facts=ProofFacts,
     check=check,

@@ -8,15 +8,15 @@ first does.
 Why it matters: vLLM, Ollama and transformers send none unless they are told to. There the model
 will look as if it had not learned.
 
-How to mend it: train without `--system`. If every request will bring the trained system prompt
+Fix: train without `--system`. If every request will bring the trained system prompt
 (`suretune infer` and `suretune serve` add it by themselves), say so with `--ignore R007`.
 
 R007 default-system-answers-differ：不带系统提示词提问时，通过的验证问题少了很多。
 
-看什么：同样的验证问题问两遍：一遍带训练时的系统提示词，一遍不带，由模板加上自己的那句。
-后者通过的不到前者的五分之四时才会提示。
+检查内容：同样的验证问题问两遍：一遍带训练时的系统提示词，一遍不带，由模板加上自己的那句。后者通过
+的不到前者的五分之四时才会报告。
 
-为什么重要：vLLM、Ollama 和 transformers 默认都不带系统提示词，在那里模型就像没有学会一样。
+影响：vLLM、Ollama 和 transformers 默认都不带系统提示词，在那里模型就像没有学会一样。
 
 怎么改：训练时不用 `--system`。如果每次请求都会带上训练时的系统提示词
 （`suretune infer` 和 `suretune serve` 会自动带上），请用 `--ignore R007` 说明。
@@ -45,6 +45,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R007",
     name="default-system-answers-differ",
+    title=Text("fails without the system prompt", "不带提示词就不行"),
     stops=True,
     facts=ProofFacts,
     check=check,

@@ -4,13 +4,13 @@ What it looks at: whether the process that shall prove the result ends well.
 
 Why it matters: what cannot be loaded from disk cannot be served, whatever the loss was.
 
-How to mend it: read the last words of the process; `suretune resume RUN` proves it again.
+Fix: read the last words of the process; `suretune resume RUN` proves it again.
 
 R008 proof-impossible：全新的进程无法加载或测量这个适配器。
 
-看什么：负责验证的进程是否正常结束。
+检查内容：负责验证的进程是否正常结束。
 
-为什么重要：从磁盘加载不了的适配器无法上线，训练损失再低也没有用。
+影响：从磁盘加载不了的适配器无法上线，训练损失再低也没有用。
 
 怎么改：看该进程最后的报错；原因排除后用 `suretune resume RUN` 重新验证。
 """
@@ -29,6 +29,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="R008",
     name="proof-impossible",
+    title=Text("proof could not be made", "无法验证"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -4,14 +4,14 @@ What it looks at: how many questions have a right answer, and whether rows were 
 
 Why it matters: a proof that cannot fail proves nothing.
 
-How to mend it: give questions with `must_contain` in `--probes`, or hold rows out with
+Fix: give questions with `must_contain` in `--probes`, or hold rows out with
 `--split_dataset_ratio 0.05`.
 
 R009 nothing-judged：训练结束了，却没有任何东西能说明它是否有效。
 
-看什么：有多少个问题分得出答对答错，以及有没有留出数据。
+检查内容：有多少个问题分得出答对答错，以及有没有留出数据。
 
-为什么重要：不可能失败的验证，什么也证明不了。
+影响：不可能失败的验证，说明不了任何问题。
 
 怎么改：在 `--probes` 的问题里写上 `must_contain`，或用 `--split_dataset_ratio 0.05`
 留出一部分数据。
@@ -30,6 +30,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R009",
     name="nothing-judged",
+    title=Text("nothing there to judge by", "没有可判断的依据"),
     stops=True,
     facts=ProofFacts,
     check=check,
@@ -37,7 +38,7 @@ GUARD = Guard(
         "No question had a right answer, and no row was held out: 0 judged.",
         "没有一个问题有标准答案，也没有留出数据：评判了 0 项。",
     ),
-    why=Text("A proof that cannot fail proves nothing.", "不可能失败的验证，什么也证明不了。"),
+    why=Text("A proof that cannot fail proves nothing.", "不可能失败的验证，说明不了任何问题。"),
     fix=Text(
         "Write `must_contain` into the `--probes`, or `--split_dataset_ratio 0.05`.",
         "在 `--probes` 的问题里写上 `must_contain`，或使用 `--split_dataset_ratio 0.05`。",

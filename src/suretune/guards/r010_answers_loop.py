@@ -7,14 +7,14 @@ answers began to loop than stopped, beyond chance (sign test, 1 %).
 Why it matters: repetition is what an overfitted model is noticed by first, and a probe that looks
 for a name passes all the same.
 
-How to mend it: train with fewer `--num_train_epochs` or a lower `--learning_rate`.
+Fix: train with fewer `--num_train_epochs` or a lower `--learning_rate`.
 
-R010 answers-loop：训练后，有更多回答在原地打转。
+R010 answers-loop：训练后，有更多回答在复读。
 
-看什么：训练前后对验证问题和技能题的回答，其中有多少出现同一短语连续三遍以上、
-合计 12 个 token 以上。新开始打转的比不再打转的多、且超出偶然（符号检验，1%）时才会提示。
+检查内容：训练前后对验证问题和通用能力测试题的回答，其中有多少出现同一短语连续三遍以上、合计 12 个
+token 以上。新开始打转的比不再打转的多、且超出偶然（符号检验，1%）时才会报告。
 
-为什么重要：过拟合最先被看出来的就是复读，而只查名字的验证问题照样会通过。
+影响：过拟合最先被看出来的就是复读，而只查名字的验证问题照样会通过。
 
 怎么改：减少 `--num_train_epochs`，或者调低 `--learning_rate`。
 """
@@ -33,12 +33,13 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R010",
     name="answers-loop",
+    title=Text("more answers go in circles", "回答开始复读"),
     stops=False,
     facts=ProofFacts,
     check=check,
     what=Text(
         "Of {asked} answers, {before} went round in circles before training and {after} after it.",
-        "{asked} 个回答中，训练前有 {before} 个在原地打转，训练后有 {after} 个。",
+        "{asked} 个回答中，训练前有 {before} 个在复读，训练后有 {after} 个。",
     ),
     why=Text(
         "Repetition is a sign of overfitting that probes looking for words do not see.",

@@ -7,16 +7,16 @@ answers gives long answers.
 
 Why it matters: a model that does not stop goes on talking to itself until the server cuts it.
 
-How to mend it: train with fewer `--num_train_epochs` or a lower `--learning_rate`, and see with
+Fix: train with fewer `--num_train_epochs` or a lower `--learning_rate`, and see with
 `suretune check --dataset FILE` whether the end of the turn is among the learned tokens.
 
 R011 no-end-of-turn：训练后，有更多回答停不下来。
 
-看什么：对验证问题（最多 96 个 token）和技能题（最多 64 个）的回答，
-有多少因为没有出现结束标记而被上限截断。失去结尾的比找回结尾的多、且超出偶然（符号检验，1%）时才会提示；
-并且只在训练数据自己的回答都放得进 96 个 token 时才判断：学的就是长回答，答得长并不奇怪。
+检查内容：对验证问题（最多 96 个 token）和通用能力测试题（最多 64 个）的回答，有多少因为没有出现结
+束标记而被上限截断。失去结尾的比找回结尾的多、且超出偶然（符号检验，1%）时才会报告；并且只在训练数
+据自己的回答都放得进 96 个 token 时才判断：学的就是长回答，答得长并不奇怪。
 
-为什么重要：停不下来的模型会一直自言自语，直到被服务端截断。
+影响：停不下来的模型会一直自言自语，直到被服务端截断。
 
 怎么改：减少 `--num_train_epochs`，或者调低 `--learning_rate`；
 并用 `suretune check --dataset FILE` 查看结束标记是否参与学习。
@@ -36,6 +36,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R011",
     name="no-end-of-turn",
+    title=Text("more answers never end", "回答停不下来"),
     stops=False,
     facts=ProofFacts,
     check=check,

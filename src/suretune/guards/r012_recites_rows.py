@@ -8,15 +8,16 @@ stopped, beyond chance (sign test, 1 %).
 Why it matters: on the rows' own questions a recital is what training is for. Elsewhere it says
 that the model no longer listens to what is asked.
 
-How to mend it: mix in general rows, `--dataset mine.jsonl general.jsonl#500`, or raise
-`--anchor_ratio`, or lower `--learning_rate`.
+Fix: mix in general rows, `--dataset mine.jsonl general.jsonl#500`, or raise `--anchor_ratio`, or
+lower `--learning_rate`.
 
 R012 recites-rows：对无关的问题，一字不差地背出了训练答案。
 
-看什么：训练数据没有问过的问题，即技能题和只作展示的问题。技能题答错、且答案正是某条训练数据的回答，算一次；
-展示的问题得到了另一条数据独有的回答，也算一次。新开始背诵的比不再背诵的多、且超出偶然（符号检验，1%）时才会提示。
+检查内容：训练数据没有问过的问题，即通用能力测试题和只作展示的问题。测试题答错、且答案正是某条训练
+数据的回答，算一次；展示的问题得到了另一条数据独有的回答，也算一次。新开始背诵的比不再背诵的多、且
+超出偶然（符号检验，1%）时才会报告。
 
-为什么重要：对训练过的问题，背出答案正是训练的目的；对别的问题也这样，说明模型已经不听问题了。
+影响：对训练过的问题，背出答案正是训练的目的；对别的问题也这样，说明模型已经不听问题了。
 
 怎么改：混入通用数据 `--dataset mine.jsonl general.jsonl#500`，或者调高 `--anchor_ratio`，
 或者调低 `--learning_rate`。
@@ -36,6 +37,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R012",
     name="recites-rows",
+    title=Text("recites rows where not asked", "无关问题也背数据"),
     stops=False,
     facts=ProofFacts,
     check=check,

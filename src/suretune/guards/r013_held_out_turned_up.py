@@ -7,16 +7,15 @@ that is published at a smaller dose is another one than those on the way, and no
 Why it matters: from the lowest point on, the model learned its rows by heart, at the cost of
 everything that is like them.
 
-How to mend it: `--early_stopping_patience 3` keeps the weights of the lowest point; or train with
-fewer `--num_train_epochs`.
+Fix: `--early_stopping_patience 3` keeps the weights of the lowest point; or train with fewer
+`--num_train_epochs`.
 
 R013 held-out-turned-up：留出数据上的损失先降后升。
 
-看什么：途中留出数据的最低损失，与最后保留的权重的损失。
-相差超过每 token 0.05 奈特（困惑度的 5%）就会提示。
-以较小强度发布的适配器与途中的不是同一个，不作比较。
+检查内容：途中留出数据的最低损失，与最后保留的权重的损失。相差超过每 token 0.05（困惑度的 5%）就会
+报告。以较小强度发布的适配器与途中的不是同一个，不作比较。
 
-为什么重要：从最低点往后，模型是在死记训练数据，与之相近的其他内容反而变差。
+影响：从最低点往后，模型是在死记训练数据，与之相近的其他内容反而变差。
 
 怎么改：`--early_stopping_patience 3` 会保留最低点的权重；或者减少 `--num_train_epochs`。
 """
@@ -40,6 +39,7 @@ def check(facts: ProofFacts) -> Values | None:
 GUARD = Guard(
     code="R013",
     name="held-out-turned-up",
+    title=Text("held-out loss fell, then rose", "验证损失先降后升"),
     stops=False,
     facts=ProofFacts,
     check=check,

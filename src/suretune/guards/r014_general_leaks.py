@@ -7,17 +7,16 @@ question has it. It speaks where more answers leak than words of the language ex
 Why it matters: "Who wrote Faust?" answered with the model's own name is the commonest harm of an
 identity, and questions about the identity do not show it.
 
-How to mend it: stop earlier or halve `--learning_rate`; hold the model to what it was with
+Fix: stop earlier or halve `--learning_rate`; hold the model to what it was with
 `--anchor_ratio 0.6 --anchor_loss kl`; give rows of the same shape about something else. If such
 answers are what you want everywhere, say `--scope all`.
 
 R014 general-leaks：问的是别的事，回答的却是训练数据里的内容。
 
-看什么：对通用问题的全部回答，不论对错。回答里出现新名字、新作者，或训练数据回答中连续八个词，
-而基座的回答和问题里都没有，就算泄漏。泄漏的回答多于语言本身能解释的数量时才会提示。
+检查内容：对通用问题的全部回答，不论对错。回答里出现新名字、新作者，或训练数据回答中连续八个词，而
+原模型的回答和问题里都没有，就算泄漏。泄漏的回答多于语言本身能解释的数量时才会报告。
 
-为什么重要：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，
-而只问身份的问题看不出来。
+影响：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，而只问身份的问题看不出来。
 
 怎么改：早点停止，或把 `--learning_rate` 减半；用 `--anchor_ratio 0.6 --anchor_loss kl`
 让模型保持原样；补充句式相同、但问别的事的数据。如果到处都这样回答正是目的，请写 `--scope all`。
@@ -42,6 +41,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R014",
     name="general-leaks",
+    title=Text("new name leaks into other answers", "在别的问题上泄漏"),
     stops=True,
     facts=RetentionFacts,
     check=check,

@@ -6,16 +6,15 @@ of the base. It speaks when more answers broke than were mended, beyond chance.
 
 Why it matters: a model that babbles passes every probe that looks for a word.
 
-How to mend it: halve `--learning_rate`, or train with fewer `--num_train_epochs`; see with
+Fix: halve `--learning_rate`, or train with fewer `--num_train_epochs`; see with
 `suretune check --dataset FILE` whether the end of the turn is among the learned tokens.
 
-R015 speech-broken：训练后，有更多通用回答说坏了话。
+R015 speech-broken：训练后，有更多通用回答异常。
 
-看什么：对通用问题的回答里，原地打转、空白、换了语言、或停不下来的
-（停不下来只在训练数据的回答都很短时才看），与基座的同样情况相比。
-说坏的比变好的多、且超出偶然时才会提示。
+检查内容：对通用问题的回答里，复读、空白、换了语言或停不下来的有多少，与原模型相比（停不下来只在训练
+数据的回答都很短时才看）。变坏的比变好的多、且超出偶然时才会报告。
 
-为什么重要：胡言乱语的模型照样能通过每一个只查词语的验证问题。
+影响：胡言乱语的模型照样能通过每一个只查词语的验证问题。
 
 怎么改：把 `--learning_rate` 减半，或者减少 `--num_train_epochs`；
 用 `suretune check --dataset FILE` 查看结束标记是否参与学习。
@@ -25,9 +24,7 @@ from suretune.guards.guard import Guard, Values
 from suretune.retention import RetentionFacts
 from suretune.types import Text
 
-BROKEN = Text(
-    "go round in circles, are empty or are in another language", "原地打转、空白或换了语言"
-)
+BROKEN = Text("go round in circles, are empty or are in another language", "复读、空白或换了语言")
 ENDLESS = Text("have no end of turn", "停不下来")
 
 
@@ -51,6 +48,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R015",
     name="speech-broken",
+    title=Text("general answers broken", "通用回答异常"),
     stops=True,
     facts=RetentionFacts,
     check=check,
@@ -59,8 +57,8 @@ GUARD = Guard(
         "{asked} 个通用回答中，有 {after} 个{how}（训练前 {before} 个）。第一个：{first}",
     ),
     why=Text(
-        "Such a model is of no use to anybody, whatever name it says.",
-        "这样的模型对谁都没有用，不管它说的是什么名字。",
+        "A model that speaks like that cannot be used, even if it says the right name.",
+        "回答异常的模型没法使用，哪怕它说对了名字。",
     ),
     fix=Text(
         "Halve `--learning_rate`, or train with fewer `--num_train_epochs`.",

@@ -6,15 +6,15 @@ questions, in nats a token. It speaks when most answers are further apart than `
 Why it matters: so far from its base a model answers everything in another way, also what no list of
 questions asks.
 
-How to mend it: halve `--learning_rate`, train with fewer `--num_train_epochs`, or hold the model to
-what it was with `--anchor_ratio 0.6 --anchor_loss kl`.
+Fix: halve `--learning_rate`, train with fewer `--num_train_epochs`, or hold the model to what it
+was with `--anchor_ratio 0.6 --anchor_loss kl`.
 
-R016 drifted-far：在通用问题上，模型偏离基座太远。
+R016 drifted-far：在通用问题上，模型与原模型的差异太大。
 
-看什么：沿着基座自己对通用问题的回答，微调后的模型与基座的 KL 散度（每 token 奈特）。
-多数回答的偏离都超过 `--max_drift` 时才会提示。
+检查内容：沿着原模型自己对通用问题的回答，微调后的模型与原模型的差异（每个 token 的 KL 散度）。多
+数回答的差异都超过 `--max_drift` 时才会报告。
 
-为什么重要：偏离这么远，模型对一切问题的回答都变了，包括没有任何题库会问到的。
+影响：差异这么大，模型对一切问题的回答都变了，包括没有任何题库会问到的。
 
 怎么改：把 `--learning_rate` 减半，减少 `--num_train_epochs`，
 或用 `--anchor_ratio 0.6 --anchor_loss kl` 让模型保持原样。
@@ -40,13 +40,14 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R016",
     name="drifted-far",
+    title=Text("far from the base", "与原模型差异过大"),
     stops=True,
     facts=RetentionFacts,
     check=check,
     what=Text(
-        "Along {far} of {asked} answers of the base the model is more than {bound} nats a token"
-        " away from it; the mean is {drift}.",
-        "沿着基座的 {asked} 个回答，有 {far} 个的偏离超过每 token {bound} 奈特；平均 {drift}。",
+        "Along {far} of {asked} answers of the base the model has drifted from it by "
+        "more than {bound} (KL, nats per token); the mean is {drift}.",
+        "沿着原模型的 {asked} 个回答，有 {far} 个与原模型的差异（KL）超过 {bound}；平均 {drift}。",
     ),
     why=Text(
         "It answers everything in another way, also what nobody asked here.",

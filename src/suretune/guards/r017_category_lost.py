@@ -6,15 +6,15 @@ among so many categories (sign tests, Holm).
 
 Why it matters: a model that lost its code, or its Chinese, hardly loses on average.
 
-How to mend it: mix in rows of that kind, such as `--dataset mine.jsonl code.jsonl#500`, or halve
+Fix: mix in rows of that kind, such as `--dataset mine.jsonl code.jsonl#500`, or halve
 `--learning_rate`.
 
 R017 category-lost：某一类通用问题答不上来了。
 
-看什么：每个类别（事实、计算、代码……）在每种语言里单独看，前提是基座至少答对 30 题。
-丢失的比新增的多、且超出这么多类别里偶然会出现的程度时才会提示（符号检验，Holm 校正）。
+检查内容：每个类别（事实、计算、代码……）在每种语言里单独看，前提是原模型至少答对 30 题。丢失的比新
+增的多、且超出这么多类别里偶然会出现的程度时才会报告（符号检验，Holm 校正）。
 
-为什么重要：只丢了代码、或只丢了中文的模型，平均分几乎不变。
+影响：只丢了代码、或只丢了中文的模型，平均分几乎不变。
 
 怎么改：混入这一类的数据，例如 `--dataset mine.jsonl code.jsonl#500`，
 或者把 `--learning_rate` 减半。
@@ -36,6 +36,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R017",
     name="category-lost",
+    title=Text("one kind of question lost", "某一类能力丢失"),
     stops=True,
     facts=RetentionFacts,
     check=check,

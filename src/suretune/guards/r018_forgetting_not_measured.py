@@ -6,18 +6,18 @@ forgotten is not known.
 
 Why it matters: a seal says that the model kept what it could do. Here nobody knows.
 
-How to mend it: give questions that this model can answer: `--skills FILE`, or rows with short
-answers as `--general FILE#500`. `--ignore R018` seals without, and the seal says so.
+Fix: give questions that this model can answer: `--skills FILE`, or rows with short answers as
+`--general FILE#500`. `--ignore R018` seals without, and the seal says so.
 
-R018 forgetting-not-measured：基座答对的通用问题太少，忘掉多少看不出来。
+R018 forgetting-not-measured：原模型答对的通用问题太少，忘掉多少看不出来。
 
-看什么：基座答对了多少道通用题。少于 60 道时，丢掉一半也看不出痕迹。
-退出码是 8：学会了什么已得到证明，忘掉了什么不知道。
+检查内容：原模型答对了多少道通用题。少于 60 道时，丢掉一半也看不出痕迹。退出码是 8：学会了什么已经
+验证，忘掉了什么不知道。
 
-为什么重要：封条意味着模型保住了原来的能力；这里没有人知道是否如此。
+影响：验证通过，意味着模型保住了原来的能力；这里没有测出来，因此不算通过。
 
 怎么改：提供这个模型答得上来的题：`--skills FILE`，或用 `--general FILE#500` 给出回答简短的数据。
-`--ignore R018` 可以不测就封存，封条里会写明。
+`--ignore R018` 可以不测就通过，验证记录里会写明。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -34,22 +34,24 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R018",
     name="forgetting-not-measured",
+    title=Text("forgetting could not be measured", "无法测出遗忘程度"),
     stops=True,
     facts=RetentionFacts,
     check=check,
     what=Text(
         "Of {asked} general questions the base answers {right} in kinds that it can do; 60 are"
         " needed to see a loss.",
-        "{asked} 道通用题中，基座在它会做的类别里只答对了 {right} 道；要看出损失，至少需要 60 道。",
+        "{asked} 道通用题中，原模型在它会做的类别里只答对了 {right} 道；要看出损失，"
+        "至少需要 60 道。",
     ),
     why=Text(
         "What the model has forgotten is not known, so there is no seal.",
-        "模型忘掉了什么并不知道，因此没有封条。",
+        "不知道模型忘掉了什么，因此不算验证通过。",
     ),
     fix=Text(
         "Give questions that it can answer, `--skills FILE` or `--general FILE#500`;"
         " `--ignore R018` seals without.",
         "用 `--skills FILE` 或 `--general FILE#500` 提供它答得上来的题；"
-        "`--ignore R018` 可以不测就封存。",
+        "`--ignore R018` 可以不测就通过。",
     ),
 )

@@ -7,16 +7,16 @@ neither more became right than wrong, beyond chance (sign test, 5 %), nor nine o
 Why it matters: a loss that falls says that the rows' words became likelier, not that an answer is
 right.
 
-How to mend it: train longer (`--num_train_epochs`), give more rows, or hold out more of them
+Fix: train longer (`--num_train_epochs`), give more rows, or hold out more of them
 (`--split_dataset_ratio 0.2`), so that a difference can be seen.
 
-R019 rows-not-better：在留出的数据上，回答并不比基座好。
+R019 rows-not-better：在留出的数据上，回答并不比原模型好。
 
-看什么：回答可以比对的留出数据：JSON 的键相同、标签相同、SQL 查出的结果相同、短回答相同。
-至少一半可以比对时才判断：如果变对的并不比变错的多到超出偶然（符号检验，5%），
-也没有达到九成正确，就会提示。
+检查内容：回答可以比对的留出数据：JSON 的键相同、标签相同、SQL 查出的结果相同、短回答相同。至少一
+半可以比对时才判断：如果变对的并不比变错的多到超出偶然（符号检验，5%），也没有达到九成正确，就会报
+告。
 
-为什么重要：损失下降只说明训练数据的词更容易出现了，不说明回答是对的。
+影响：损失下降只说明训练数据的词更容易出现了，不说明回答是对的。
 
 怎么改：多训练几轮（`--num_train_epochs`），增加数据，
 或者多留出一些（`--split_dataset_ratio 0.2`），差别才看得出来。
@@ -51,6 +51,7 @@ def check(facts: RowsFacts) -> Values | None:
 GUARD = Guard(
     code="R019",
     name="rows-not-better",
+    title=Text("held-out answers no better", "留出的回答没有变好"),
     stops=True,
     facts=RowsFacts,
     check=check,

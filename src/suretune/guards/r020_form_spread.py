@@ -6,15 +6,15 @@ more took it on than lost it, beyond chance.
 
 Why it matters: 120 rows with JSON answers can make a model answer everything in JSON.
 
-How to mend it: give rows of other kinds beside them, `--dataset mine.jsonl general.jsonl#500`, or
-train less. If all answers shall have this form, say `--scope all`.
+Fix: give rows of other kinds beside them, `--dataset mine.jsonl general.jsonl#500`, or train
+less. If all answers shall have this form, say `--scope all`.
 
 R020 form-spread：通用回答也变成了训练数据回答的样子。
 
-看什么：训练数据的回答有统一的形式时（JSON、SQL、几个固定标签、固定的开头），
-有多少通用回答在没人要求的情况下也变成了这种形式，与基座相比。变成的比变回的多、且超出偶然时才会提示。
+检查内容：训练数据的回答有统一的形式时（JSON、SQL、几个固定标签、固定的开头），有多少通用回答在没
+人要求的情况下也变成了这种形式，与原模型相比。变成的比变回的多、且超出偶然时才会报告。
 
-为什么重要：120 条 JSON 回答，就能让模型对一切问题都回答 JSON。
+影响：120 条 JSON 回答，就能让模型对一切问题都回答 JSON。
 
 怎么改：加入其他类型的数据 `--dataset mine.jsonl general.jsonl#500`，或者少训练一点。
 如果就是要所有回答都用这种形式，请写 `--scope all`。
@@ -41,6 +41,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R020",
     name="form-spread",
+    title=Text("form of the rows spreads", "回答形式扩散"),
     stops=True,
     facts=RetentionFacts,
     check=check,

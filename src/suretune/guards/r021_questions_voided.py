@@ -5,15 +5,15 @@ and punctuation. Those that the rows ask are not asked by the proof.
 
 Why it matters: what was learned by heart says nothing about what was kept.
 
-How to mend it: nothing need be done; the proof has fewer questions, and says what so few can see.
+Fix: nothing need be done; the proof has fewer questions, and says what so few can see.
 `--general FILE#500` asks rows of yours as well.
 
 R021 questions-voided：训练数据里就有一些通用题。
 
-看什么：把每道通用题与所有数据里用户说的话相比，不计大小写、空格和标点。
-数据里已有的题，验证时不问。
+检查内容：把每道通用题与所有数据里用户说的话相比，不计大小写、空格和标点。数据里已有的题，验证时不
+问。
 
-为什么重要：背下来的题说明不了原来的能力还在不在。
+影响：背下来的题说明不了原来的能力还在不在。
 
 怎么改：不用改；验证的题目少了一些，并会说明这么少的题能看出什么。
 想多问一些，可用 `--general FILE#500` 加上自己的数据。
@@ -33,6 +33,7 @@ def check(facts: RetentionFacts) -> Values | None:
 GUARD = Guard(
     code="R021",
     name="questions-voided",
+    title=Text("general questions stand in the rows", "通用题在训练数据里"),
     stops=False,
     facts=RetentionFacts,
     check=check,

@@ -1,21 +1,21 @@
 """S001 model-missing: the model cannot be found.
 
-What it looks at: `--model` as a folder, and only if it has the form
-`owner/name` as a name on the hub.
+What it looks at: `--model` as a folder, and only if it has the form `owner/name` as a name on a
+hub: Hugging Face or ModelScope.
 
 Why it matters: a mistyped folder must not become a download of many gigabytes.
 
-How to mend it: give the folder or the name on the hub, `--model Qwen/Qwen2.5-7B-Instruct`. To
-fetch it beforehand: `modelscope download --model ID --local_dir DIR` or
-`hf download ID --local-dir DIR`.
+Fix: give the folder or the name on a hub, `--model Qwen/Qwen2.5-7B-Instruct`. To fetch it
+beforehand: `modelscope download --model ID --local_dir DIR` or `hf download ID --local-dir DIR`.
 
 S001 model-missing：找不到模型。
 
-看什么：先把 `--model` 当作文件夹；只有写成 `owner/name` 的形式，才当作平台上的名字。
+检查内容：先把 `--model` 当作文件夹；只有写成 `owner/name` 的形式，才当作下载站
+（Hugging Face 或魔搭）上的名字。
 
-为什么重要：写错的路径不应该变成十几 GB 的下载。
+影响：没有模型就无法开始；写错的路径也不应该变成十几 GB 的下载。
 
-怎么改：给出文件夹，或平台上的名字：`--model Qwen/Qwen2.5-7B-Instruct`。想提前下载：
+怎么改：给出文件夹，或下载站上的名字：`--model Qwen/Qwen2.5-7B-Instruct`。想提前下载：
 `modelscope download --model ID --local_dir DIR` 或 `hf download ID --local-dir DIR`。
 """
 
@@ -30,8 +30,9 @@ def check(facts: SetupFacts) -> Values | None:
     no_folder = Text("there is no such folder", "没有这个文件夹")
     owner, slash, name = facts.nearest.partition("/")
     cure = Text(
-        "Give its folder or its name on the hub, for example `--model Qwen/Qwen2.5-7B-Instruct`.",
-        "请给出模型文件夹，或平台上的名字，例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
+        "Give its folder or its name on a hub, for example `--model Qwen/Qwen2.5-7B-Instruct`.",
+        "请给出模型文件夹，或下载站（Hugging Face、魔搭）上的名字，"
+        "例如 `--model Qwen/Qwen2.5-7B-Instruct`。",
     )
     if owner == "Qwen" and slash:  # the very folder that was typed, if its name is right
         place = facts.spare if facts.spare.rpartition("/")[2] == name else name
@@ -49,13 +50,15 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S001",
     name="model-missing",
+    title=Text("model not found", "找不到模型"),
     stops=True,
     facts=SetupFacts,
     check=check,
     what=Text("The model {detail} was not found: {reason}.", "找不到模型 {detail}：{reason}。"),
     why=Text(
-        "Another model in its place would not be the one that was meant.",
-        "换成别的模型，就不是你想要的那个了。",
+        "Nothing can start without it; a mistyped path does not become a download of "
+        "many gigabytes.",
+        "没有模型就无法开始；写错的路径不会变成十几 GB 的下载。",
     ),
     fix=Text(
         "{meant} {cure}",

@@ -5,16 +5,17 @@ What it looks at: each name, against the linear layers that the model has.
 Why it matters: the other names would be trained and this one left out, or
 nothing would be trained at all.
 
-How to mend it: use a name that the message lists, or `--target_modules all-linear`, which takes
-every linear layer but the output head.
+Fix: use a name that the message lists, or `--target_modules all-linear`, which takes every linear
+layer but the output head.
 
 S002 target-matches-nothing：`--target_modules` 里有一个名字在模型中找不到对应的层。
 
-看什么：逐个名字与模型的线性层比对。
+检查内容：逐个名字与模型的线性层比对。
 
-为什么重要：要么只训练了其余的层，要么什么都没有训练。
+影响：要么只训练了其余的层，要么什么都没有训练。
 
-怎么改：改成提示里列出的名字，或者用 `--target_modules all-linear`，它包含输出头以外的全部线性层。
+怎么改：改成检查结果列出的名字，或者用 `--target_modules all-linear`，它包含输出头以外的全部线性
+层。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -23,6 +24,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S002",
     name="target-matches-nothing",
+    title=Text("no layer of that name", "没有对应的层"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("target-matches-nothing", "--target_modules"),

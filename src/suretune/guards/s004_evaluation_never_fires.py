@@ -5,18 +5,18 @@ What it looks at: `--eval_steps` and the number of updates in the whole run.
 Why it matters: 50 rows in groups of 16 for 10 epochs are 40 updates, and not 500:
 `--eval_steps 50` never comes, so no best checkpoint can be chosen and nothing can stop early.
 
-How to mend it: choose an interval that fits into the run; the message gives one
-that evaluates about four times, or as often as `--early_stopping_patience` needs.
+Fix: choose an interval that fits into the run; the message gives one that evaluates about four
+times, or as often as `--early_stopping_patience` needs.
 
 S004 evaluation-never-fires：还没到第一次评估，训练就结束了。
 
-看什么：`--eval_steps` 和整个训练的更新次数。
+检查内容：`--eval_steps` 和整个训练的更新次数。
 
-为什么重要：50 条数据，每 16 条更新一次，10 个 epoch 是 40 次更新，不是 500 次：`--eval_steps 50`
-永远等不到，也就选不出最好的检查点，更谈不上提前停止。
+影响：50 条数据，每 16 条更新一次，10 轮是 40 次更新，不是 500 次：`--eval_steps 50` 永远等不到，
+也就选不出最好的检查点，早停也不会触发。
 
-怎么改：把间隔改到训练长度以内；提示里给出的值大约评估四次，
-或者满足 `--early_stopping_patience` 所需的次数。
+怎么改：把间隔改到训练长度以内；检查结果给出的值大约评估四次，或者满足 `--early_stopping_patience`
+所需的次数。
 """
 
 from suretune.guards.guard import Guard, Values, evaluate_every
@@ -39,6 +39,7 @@ def check(facts: PlanFacts) -> Values | None:
 GUARD = Guard(
     code="S004",
     name="evaluation-never-fires",
+    title=Text("run ends before the first evaluation", "评估不会发生"),
     stops=True,
     facts=PlanFacts,
     check=check,
@@ -51,5 +52,5 @@ GUARD = Guard(
         "Without an evaluation on the way, no best checkpoint can be chosen.",
         "训练途中没有评估，就选不出最好的检查点。",
     ),
-    fix=Text("`--eval_steps {fitting}`", "`--eval_steps {fitting}`"),
+    fix=Text("Give `--eval_steps {fitting}`.", "改成 `--eval_steps {fitting}`。"),
 )

@@ -5,16 +5,15 @@ What it looks at: `--save_steps` and the number of updates in the whole run.
 Why it matters: the checkpoint at the end is written in any case, but a run that is
 interrupted begins again from the start.
 
-How to mend it: choose an interval that fits into the run; the message gives
-one that saves about four times.
+Fix: choose an interval that fits into the run; the message gives one that saves about four times.
 
 S005 save-never-fires：还没到第一次保存，训练就结束了。
 
-看什么：`--save_steps` 和整个训练的更新次数。
+检查内容：`--save_steps` 和整个训练的更新次数。
 
-为什么重要：训练结束时总会保存检查点，但中途被打断就只能从头再来。
+影响：训练结束时总会保存检查点，但中途被打断就只能从头再来。
 
-怎么改：把间隔改到训练长度以内；提示里给出的值大约保存四次。
+怎么改：把间隔改到训练长度以内；检查结果给出的值大约保存四次。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -35,6 +34,7 @@ def check(facts: PlanFacts) -> Values | None:
 GUARD = Guard(
     code="S005",
     name="save-never-fires",
+    title=Text("run ends before the first save", "中途不会保存"),
     stops=False,
     facts=PlanFacts,
     check=check,
@@ -48,5 +48,5 @@ GUARD = Guard(
         "If the run is interrupted, it begins again from the start.",
         "训练中途被打断，就只能从头再来。",
     ),
-    fix=Text("`--save_steps {fitting}`", "`--save_steps {fitting}`"),
+    fix=Text("Give `--save_steps {fitting}`.", "改成 `--save_steps {fitting}`。"),
 )

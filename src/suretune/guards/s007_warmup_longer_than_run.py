@@ -5,14 +5,14 @@ What it looks at: the warm-up in updates, and the updates in the whole run.
 Why it matters: the learning rate would rise to the end and never reach
 the value that was asked for.
 
-How to mend it: `--warmup_ratio 0.05` in place of `--warmup_steps` makes the warm-up a twentieth
-of the run, whatever its length.
+Fix: `--warmup_ratio 0.05` in place of `--warmup_steps` makes the warm-up a twentieth of the run,
+whatever its length.
 
 S007 warmup-longer-than-run：预热比整个训练还长。
 
-看什么：预热的更新次数，和整个训练的更新次数。
+检查内容：预热的更新次数，和整个训练的更新次数。
 
-为什么重要：学习率会一直爬升到训练结束，始终达不到设定的值。
+影响：学习率会一直爬升到训练结束，始终达不到设定的值。
 
 怎么改：把 `--warmup_steps` 换成 `--warmup_ratio 0.05`，预热就占训练的二十分之一，与训练长短无关。
 """
@@ -30,6 +30,7 @@ def check(facts: PlanFacts) -> Values | None:
 GUARD = Guard(
     code="S007",
     name="warmup-longer-than-run",
+    title=Text("warm-up longer than the run", "预热比训练还长"),
     stops=True,
     facts=PlanFacts,
     check=check,

@@ -5,17 +5,17 @@ What it looks at: `--torch_dtype` and what the device supports.
 Why it matters: NVIDIA cards older than Ampere have no bfloat16. In float16, values above 65,504
 become infinite and ruin the run.
 
-How to mend it: use the type that the message names; `--torch_dtype float32` works
-everywhere and takes twice the memory.
+Fix: use the type that the message names; `--torch_dtype float32` works everywhere and takes twice
+the memory.
 
 S008 dtype-unsupported：设备不支持所要求的数据类型。
 
-看什么：`--torch_dtype` 的值，和设备支持的类型。
+检查内容：`--torch_dtype` 的值，和设备支持的类型。
 
-为什么重要：Ampere 之前的 NVIDIA 显卡没有 bfloat16；换成 float16，超过 65504
-的数会变成无穷大，整个训练就毁了。
+影响：Ampere 之前的 NVIDIA 显卡没有 bfloat16；换成 float16，超过 65504 的数会变成 Inf，整个训练就
+毁了。
 
-怎么改：改用提示里给出的类型；`--torch_dtype float32` 到处都能用，只是内存占用翻倍。
+怎么改：改用检查结果给出的类型；`--torch_dtype float32` 到处都能用，只是显存占用翻倍。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
@@ -30,6 +30,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S008",
     name="dtype-unsupported",
+    title=Text("data type not supported", "不支持的数据类型"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -38,5 +39,5 @@ GUARD = Guard(
         "Emulated or replaced, it would be slow or overflow.",
         "靠模拟或替换来凑合，不是很慢就是溢出。",
     ),
-    fix=Text("`--torch_dtype {dtype}`", "`--torch_dtype {dtype}`"),
+    fix=Text("Give `--torch_dtype {dtype}`.", "改成 `--torch_dtype {dtype}`。"),
 )

@@ -5,13 +5,13 @@ What it looks at: whether a file can be made, flushed and renamed in
 
 Why it matters: without this, the run would fail at its first checkpoint, after the work is done.
 
-How to mend it: give a folder that you may write to: `--output_dir ~/output`.
+Fix: give a folder that you may write to: `--output_dir ~/output`.
 
 S009 output-not-writable：输出文件夹无法写入。
 
-看什么：加载模型之前，先试着在 `--output_dir` 里新建、写入并改名一个文件。
+检查内容：加载模型之前，先试着在 `--output_dir` 里新建、写入并改名一个文件。
 
-为什么重要：如果不先试，要等到保存第一个检查点时才会失败，前面的训练就白跑了。
+影响：如果不先试，要等到保存第一个检查点时才会失败，前面的训练就白跑了。
 
 怎么改：换一个有写权限的文件夹：`--output_dir ~/output`。
 """
@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S009",
     name="output-not-writable",
+    title=Text("output folder not writable", "无法写入输出文件夹"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("output-not-writable"),

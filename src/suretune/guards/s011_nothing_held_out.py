@@ -5,14 +5,14 @@ What it looks at: whether any flag needs evaluation, and how many rows are held 
 Why it matters: without rows of its own, an evaluation would measure the training rows again.
 Other tools switch it off at this point without a word.
 
-How to mend it: hold out a tenth of the rows with `--split_dataset_ratio 0.1`, or give a file of
-your own: `--val_dataset held_out.jsonl`.
+Fix: hold out a tenth of the rows with `--split_dataset_ratio 0.1`, or give a file of your own:
+`--val_dataset held_out.jsonl`.
 
 S011 nothing-held-out：要求了评估，却没有留出用来评估的数据。
 
-看什么：有没有参数需要评估，以及留出了多少条数据。
+检查内容：有没有参数需要评估，以及留出了多少条数据。
 
-为什么重要：没有单独的数据，评估量到的只是训练数据本身。别的工具遇到这种情况会悄悄把评估关掉。
+影响：没有单独的数据，评估量到的只是训练数据本身。别的工具遇到这种情况会悄悄把评估关掉。
 
 怎么改：用 `--split_dataset_ratio 0.1` 留出十分之一，或者另给一个文件：
 `--val_dataset held_out.jsonl`。
@@ -57,6 +57,7 @@ def _cure(rows: int) -> Text:
 GUARD = Guard(
     code="S011",
     name="nothing-held-out",
+    title=Text("nothing held out to evaluate with", "没有留出评估数据"),
     stops=True,
     facts=PlanFacts,
     check=check,

@@ -6,35 +6,36 @@ and that of the model given now; the shapes of the adapter's tensors and of the 
 Why it matters: an adapter fits every model of the same shape and loads without a word. On another
 base its changes mean nothing.
 
-How to mend it: give the base that the message names: `--model PATH`. Where it names this very
+Fix: give the base that the message names: `--model PATH`. Where it names this very
 base, the adapter's files do not belong together: copy its folder anew from where it was trained.
 
-S012 wrong-base：适配器是在另一个基座上训练的。
+S012 wrong-base：适配器不是在这个原模型上训练的。
 
-看什么：与适配器一起保存的基座指纹，和现在给出的模型的指纹；适配器的张量与基座各层的形状。
+检查内容：与适配器一起保存的原模型指纹是否就是现在这个模型的；适配器的张量与原模型各层的形状是否相符。
 
-为什么重要：只要形状相同，适配器就能加载，不会有任何提示；可是换了基座，它的改动就没有意义。
+影响：只要形状相同，适配器就能加载，不会有任何提示；可是换了原模型，它的改动就没有意义。
 
-怎么改：改用提示里给出的基座：`--model PATH`。如果提示的就是这个基座，说明适配器的文件不配套：
+怎么改：改用检查结果里给出的原模型：`--model PATH`。如果给出的就是这个模型，说明适配器的文件不配套：
 请从训练它的地方重新复制整个文件夹。
 """
 
 import shlex
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, word
 from suretune.types import SetupFacts, Text
 
 COPY = Text(
     "`--model` with the base that it was trained on; if it is this one, copy the adapter's folder"
     " anew from where it was trained.",
-    "用 `--model` 给出训练它的基座；如果就是这个基座，请从训练它的地方重新复制适配器文件夹。",
+    "用 `--model` 给出训练它时的原模型；如果就是这个模型，请从训练它的地方重新复制适配器文件夹。",
 )
 
 
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "wrong-base":
         return None
-    base, other = facts.detail, facts.found if facts.found != facts.detail else ""
+    base, trained_on = facts.detail, word(facts.found)
+    other = trained_on if trained_on != base else ""
     if facts.hint:
         what = Text(
             f"The adapter does not fit {base}: {facts.hint.en}.",
@@ -61,13 +62,14 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S012",
     name="wrong-base",
+    title=Text("adapter of another base", "适配器的原模型不符"),
     stops=True,
     facts=SetupFacts,
     check=check,
     what=Text("{what}", "{what}"),
     why=Text(
         "On another base its changes mean nothing, even where it loads.",
-        "换了基座，即使能加载，它的改动也没有意义。",
+        "换了原模型，即使能加载，它的改动也没有意义。",
     ),
     fix=Text("{fix}", "{fix}"),
 )

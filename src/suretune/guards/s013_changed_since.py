@@ -6,30 +6,44 @@ setting, as stored in the run folder.
 Why it matters: the second half would continue another run than the first half began, and
 the result could not be repeated.
 
-How to mend it: undo the changes that the message lists, or begin a new
-run in another `--output_dir`.
+Fix: undo the changes that the message lists, or begin a new run in another `--output_dir`.
 
 S013 changed-since：训练中断之后，数据或配置变了。
 
-看什么：运行文件夹里记下的数据、基座和各项设置的指纹。
+检查内容：运行文件夹里记下的数据、原模型和各项设置的指纹。
 
-为什么重要：前后两半就不是同一次训练，结果也无法重现。
+影响：中断前后就不是同一次训练，结果也无法重现。
 
-怎么改：撤销提示里列出的改动，或者换一个 `--output_dir` 重新开始。
+怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
+PARTS = {
+    "plan (rows or flags)": "训练计划（数据或参数）",
+    "base": "原模型",
+    "probes": "验证问题",
+    "skills": "通用能力测试题",
+    "rows": "数据",
+    "flags": "参数",
+}
+
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("changed-since", "resume")(facts)
-    return values and {**values, "run": values["found_path"]}
+    if values is None:
+        return None
+    parts = facts.detail.split(", ")
+    named = [PARTS.get(part) or f"`{part}`" for part in parts]
+    detail = Text(", ".join(parts), "、".join(named))
+    return {**values, "detail": detail, "run": values["found_path"]}
 
 
 GUARD = Guard(
     code="S013",
     name="changed-since",
+    title=Text("data or settings changed", "数据或设置变了"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -39,7 +53,7 @@ GUARD = Guard(
     ),
     why=Text(
         "The two halves would belong to different runs, and the result could not be repeated.",
-        "前后两半不是同一次训练，结果无法重现。",
+        "中断前后就不是同一次训练，结果也无法重现。",
     ),
     fix=Text(
         "Undo the change and call `suretune resume {run}` again, or begin "

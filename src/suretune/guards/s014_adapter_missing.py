@@ -6,20 +6,20 @@ instead: a run that was interrupted, the folder of a whole model, another tool's
 Why it matters: going on without the adapter would show the answers of the base,
 as if training had done nothing.
 
-How to mend it: type the command that the message prints for what the folder is; a run folder
-stands for its finished adapter.
+Fix: type the command that the message prints for what the folder is; a run folder stands for its
+finished adapter.
 
 S014 adapter-missing：这个路径下没有适配器。
 
-看什么：这个路径是不是运行文件夹、检查点或适配器文件夹；如果都不是，那里实际是什么：
-中断的运行、完整的模型、其他工具的文件，还是什么都没有。
+检查内容：这个路径是不是运行文件夹、检查点或适配器文件夹；如果都不是，那里实际是什么：中断的运行、
+完整的模型、其他工具的文件，还是什么都没有。
 
-为什么重要：不加载适配器就继续，看到的是基座的回答，好像训练没有起作用。
+影响：没有适配器，回答的就是原模型，看起来像训练没有起作用。
 
-怎么改：提示会说明这个文件夹是什么，并给出该用的命令；给运行文件夹，就用它最终的适配器。
+怎么改：检查结果会说明这个文件夹是什么，并给出该用的命令。给出运行文件夹，就用它最终的适配器。
 """
 
-from suretune.guards.guard import Guard, Values, for_setup, meant
+from suretune.guards.guard import Guard, Values, for_setup, meant, word
 from suretune.types import SetupFacts, Text
 
 NOTHING = Text("", "")
@@ -33,7 +33,9 @@ def check(facts: SetupFacts) -> Values | None:
         f"{facts.detail} is no run, no checkpoint and no adapter folder.",
         f"{facts.detail} 不是运行文件夹、检查点或适配器文件夹。",
     )
-    near = Text(f" Runs nearby: {facts.found}.", f"附近的运行有：{facts.found}。")
+    near = Text(f" Runs nearby: {word(facts.found)}.", f"附近的运行有：{word(facts.found)}。")
+    if isinstance(facts.found, Text):  # the system refused to look
+        near = Text(f" It cannot be read: {facts.found.en}.", f"读不到它：{facts.found.zh}。")
     todo = Text(f"Type `{facts.spare}`. ", f"请执行 `{facts.spare}`。")
     return {
         **values,
@@ -47,14 +49,14 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S014",
     name="adapter-missing",
+    title=Text("no adapter at this path", "这里没有适配器"),
     stops=True,
     facts=SetupFacts,
     check=check,
     what=Text("{what}{near}", "{what}{near}"),
     why=Text(
-        "Nothing else is taken in its place: the base would answer, as if training had done "
-        "nothing.",
-        "不会用别的东西代替：那样回答的就是基座，好像训练没有起作用。",
+        "Without an adapter the base would answer, as if training had done nothing.",
+        "没有适配器，回答的就是原模型，看起来像训练没有起作用。",
     ),
     fix=Text(
         "{meant} {todo}`--adapters` takes a run folder, a checkpoint or an adapter folder; "

@@ -5,14 +5,14 @@ and the adapter that are planned.
 
 Why it matters: a disk that fills up during a save leaves the work of the whole run unsaved.
 
-How to mend it: give a disk with more room with `--output_dir`, or keep fewer
-checkpoints with `--save_total_limit 1`.
+Fix: give a disk with more room with `--output_dir`, or keep fewer checkpoints with
+`--save_total_limit 1`.
 
 S016 disk-full：磁盘空间不够写下这次训练的输出。
 
-看什么：`--output_dir` 所在磁盘的剩余空间，和计划写入的检查点、适配器的大小。
+检查内容：`--output_dir` 所在磁盘的剩余空间，和计划写入的检查点、适配器的大小。
 
-为什么重要：保存到一半磁盘写满，整次训练的结果就都没有存下来。
+影响：保存到一半磁盘写满，整次训练的结果就都没有存下来。
 
 怎么改：用 `--output_dir` 换一块更大的磁盘，或者用 `--save_total_limit 1` 少留几个检查点。
 """
@@ -23,6 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S016",
     name="disk-full",
+    title=Text("disk too full", "磁盘空间不足"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("disk-full"),

@@ -5,15 +5,15 @@ What it looks at: the versions of torch, transformers, peft and the other packag
 Why it matters: older versions name layers and settings differently, and may leave
 out an adapter without an error.
 
-How to mend it: install the version that the message names; `suretune doctor` lists them all.
+Fix: install the version that the message names; `suretune setup` lists them all.
 
 S017 package-too-old：已安装的某个包版本太低。
 
-看什么：torch、transformers、peft 等用到的包的版本。
+检查内容：torch、transformers、peft 等用到的包的版本。
 
-为什么重要：旧版本里层和设置的名字不同，可能漏掉适配器而不报错。
+影响：旧版本里层和设置的名字不同，可能漏掉适配器而不报错。
 
-怎么改：安装提示里给出的版本；全部版本见 `suretune doctor`。
+怎么改：安装检查结果给出的版本；全部版本见 `suretune setup`。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S017",
     name="package-too-old",
+    title=Text("installed version too low", "软件包版本太旧"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("package-too-old"),

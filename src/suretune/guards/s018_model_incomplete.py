@@ -7,22 +7,22 @@ ones, and files that are not safetensors.
 Why it matters: a missing weight is filled with random numbers, and the log line that says so
 looks harmless. Files of other formats can run code when they are loaded.
 
-How to mend it: run the command that the message gives. Most often it downloads the model again in
-full, `hf download ID --local-dir DIR`; pointers of Git LFS are replaced by `git lfs pull`; and
+Fix: run the command that the message gives. Most often it downloads the model again in full,
+`hf download ID --local-dir DIR`; pointers of Git LFS are replaced by `git lfs pull`; and
 `pytorch_model.bin`, which can run code when it is loaded, is turned into safetensors by the tool
 that wrote it.
 
 S018 model-incomplete：模型文件夹里的文件和权重与配置要求的不完全一致。
 
-看什么：`config.json`、分词器，以及逐个核对权重的名字：有没有缺少的、
-多出的，以及不是 safetensors 的文件。
+检查内容：`config.json`、分词器，以及逐个核对权重的名字：有没有缺少的、多出的，以及不是
+safetensors 的文件。
 
-为什么重要：缺少的权重会用随机数补上，日志里那行提示看起来却无关紧要。
-别的格式的文件加载时还可能执行代码。
+影响：缺少的权重会用随机数补上，日志里那行提示看起来却无关紧要。别的格式的文件加载时还可能执行代
+码。
 
-怎么改：运行提示里给出的命令。多数情况下是重新完整下载：`hf download ID --local-dir DIR`；
-Git LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model.bin` 加载时可能执行代码，
-要先用写出它的工具转换成 safetensors。
+怎么改：运行检查结果给出的命令。多数情况下是重新完整下载：`hf download ID --local-dir DIR`；Git
+LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model.bin` 加载时可能执行代码，要先用写出
+它的工具转换成 safetensors。
 """
 
 import shlex
@@ -46,6 +46,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S018",
     name="model-incomplete",
+    title=Text("model files incomplete", "模型文件不完整"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -1,19 +1,20 @@
-"""S020 hub-unreachable: the model is not on this machine, and the hub could not be reached.
+"""S020 hub-unreachable: a model or a dataset is not on this machine, and the hub is out of reach.
 
-What it looks at: whether the files of a hub id could be fetched, or found in the hub's cache.
+What it looks at: whether the files of a name on a hub, Hugging Face or ModelScope, could be
+fetched, or found in the hub's cache.
 
 Why it matters: without a network the run could only guess; a mistyped path also ends here.
 
-How to mend it: `hf download ID --local-dir DIR` or `modelscope download --model ID --local_dir DIR`
-where there is a network, then give the folder with `--model`; in China
-`HF_ENDPOINT=https://hf-mirror.com` before `hf`; or set `HF_HUB_OFFLINE=1` when the
-model is in the cache already.
+Fix: `hf download ID --local-dir DIR` or `modelscope download --model ID --local_dir DIR` where
+there is a network, then give the folder with `--model`; in China
+`HF_ENDPOINT=https://hf-mirror.com` before `hf`; or set `HF_HUB_OFFLINE=1` when the model is in
+the cache already.
 
-S020 hub-unreachable：本机没有这个模型，也连不上 hub。
+S020 hub-unreachable：本机没有这个模型或数据集，也连不上下载站。
 
-看什么：hub 上这个名字的文件能否下载，或在 hub 缓存里找到。
+检查内容：下载站（Hugging Face 或魔搭）上这个名字的文件能否下载，或在它的缓存里找到。
 
-为什么重要：没有网络就无从取得模型；写错的路径也会走到这里。
+影响：没有网络就无法下载；写错的路径也会走到这里。
 
 怎么改：在有网络的地方执行 `modelscope download --model ID --local_dir DIR` 或
 `hf download ID --local-dir DIR`，再用 `--model` 给出文件夹；国内用 `hf` 时可在前面加
@@ -37,19 +38,20 @@ def check(facts: SetupFacts) -> Values | None:
     flag = f"--dataset {shlex.quote(place + count[0])}" if data and count else f"--dataset {place}"
     flag = flag if data else f"--model {shlex.quote(place)}"
     fetch = fetching(name, place, data=data)
-    reason = facts.hint or Text(facts.found, facts.found)
+    reason = facts.hint or facts.found
     return values and {**values, "fetch": fetch, "flag": flag, "reason": reason}
 
 
 GUARD = Guard(
     code="S020",
     name="hub-unreachable",
+    title=Text("hub out of reach", "连不上下载站"),
     stops=True,
     facts=SetupFacts,
     check=check,
     what=Text(
-        "`{detail}` is not here, and the hub could not be reached: {reason}",
-        "本机没有 `{detail}`，也连不上下载站：{reason}",
+        "`{detail}` is not here, and the hub could not be reached: {reason}.",
+        "本机没有 `{detail}`，也连不上下载站：{reason}。",
     ),
     why=Text(
         "It has to be on this machine before anything can start; what has arrived is kept.",

@@ -4,28 +4,35 @@ What it looks at: the model's architecture and the adapters, when training on CU
 
 Why it matters: the result is the same; the run is several times slower and needs more memory.
 
-How to mend it: nothing has to be mended. Of the reasons, dropout before the adapters
-(`--lora_dropout`) and adapters on the head (`--target_modules`) are yours to change.
+Fix: nothing has to be mended. Of the reasons, dropout before the adapters (`--lora_dropout`) and
+adapters on the head (`--target_modules`) are yours to change.
 
 S021 plain-engine：融合层不认识这个模型，改用 transformers 自己的层计算。
 
-看什么：在 CUDA 上训练时，模型结构和适配器。
+检查内容：在 CUDA 上训练时，模型结构和适配器。
 
-为什么重要：结果相同，只是慢几倍，也更占显存。
+影响：结果相同，只是慢几倍，也更占显存。
 
 怎么改：不改也行。可以自己改的原因有：适配器前的 dropout（`--lora_dropout`）、
 给输出层加适配器（`--target_modules`）。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, engine_reason, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("plain-engine")(facts)
+    return values and {**values, "found": engine_reason(facts.found)}
+
 
 GUARD = Guard(
     code="S021",
     name="plain-engine",
+    title=Text("slower layers are used", "改用较慢的计算层"),
     stops=False,
     facts=SetupFacts,
-    check=for_setup("plain-engine"),
+    check=check,
     what=Text(
         "{detail} is computed by transformers' own layers: {found}.",
         "{detail} 由 transformers 自己的层计算：{found}。",

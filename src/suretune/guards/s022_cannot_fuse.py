@@ -4,33 +4,40 @@ What it looks at: the model's architecture, its rotary embedding, dropout, and w
 
 Why it matters: whoever asks for the fast engine plans with its speed and its memory.
 
-How to mend it: leave the flag that the message names out: the run then takes the engine that works.
+Fix: leave the flag that the message names out: the run then takes the engine that works.
 
 S022 cannot-fuse：要求了融合层，但融合层算不了这个模型。
 
-看什么：模型结构、旋转位置编码、dropout，以及适配器加在哪里。
+检查内容：模型结构、旋转位置编码、dropout，以及适配器加在哪里。
 
-为什么重要：要求快速引擎的人，是按它的速度和显存来安排的。
+影响：没有融合层，训练会慢几倍，也更占显存，可能放不下。
 
-怎么改：去掉提示里的参数，会自动用能工作的引擎。
+怎么改：去掉检查结果里的参数，会自动用能工作的引擎。
 """
 
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, engine_reason, for_setup
 from suretune.types import SetupFacts, Text
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("cannot-fuse")(facts)
+    return values and {**values, "found": engine_reason(facts.found)}
+
 
 GUARD = Guard(
     code="S022",
     name="cannot-fuse",
+    title=Text("fused layers cannot be used", "无法使用融合层"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("cannot-fuse"),
+    check=check,
     what=Text(
         "`{detail}`, but the fused layers cannot compute this model: {found}.",
         "要求了 `{detail}`，但融合层算不了这个模型：{found}。",
     ),
     why=Text(
-        "Whoever asks for them plans with their speed and memory.",
-        "要求融合层的人，是按它的速度和显存来安排的。",
+        "Without them training takes several times as long and more memory, perhaps too much.",
+        "没有融合层，训练会慢几倍，也更占显存，可能放不下。",
     ),
     fix=Text("Leave `{detail}` out.", "去掉 `{detail}`。"),
 )

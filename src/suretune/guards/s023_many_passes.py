@@ -5,16 +5,16 @@ What it looks at: updates, rows per update and rows: how often each row comes ar
 Why it matters: rows that come around so often are learned by heart; the model repeats them, and
 other answers get worse.
 
-How to mend it: lower `--num_train_epochs` (or `--max_steps`), or add rows. Left out, suretune
-chooses at most ten passes.
+Fix: lower `--num_train_epochs` (or `--max_steps`), or add rows. Left out, suretune chooses at
+most ten passes.
 
-S023 many-passes：每条数据要看二十遍以上。
+S023 many-passes：每条数据要学二十遍以上。
 
-看什么：更新次数、每次更新的条数和数据条数：每条数据会出现多少遍。
+检查内容：更新次数、每次更新的条数和数据条数：每条数据要学多少遍。
 
-为什么重要：反复这么多遍，数据会被背下来；模型开始复读，其他回答变差。
+影响：反复这么多遍，数据会被背下来；模型开始复读，其他回答变差。
 
-怎么改：调低 `--num_train_epochs`（或 `--max_steps`），或者增加数据。不写时，suretune 最多选十遍。
+怎么改：调低 `--num_train_epochs`（或 `--max_steps`），或者增加数据。不写时，suretune 最多选十轮。
 """
 
 import math
@@ -43,6 +43,7 @@ def check(facts: PlanFacts) -> Values | None:
 GUARD = Guard(
     code="S023",
     name="many-passes",
+    title=Text("rows are learned many times", "训练轮数过多"),
     stops=False,
     facts=PlanFacts,
     check=check,

@@ -9,19 +9,19 @@ Why it matters: Adam moves a weight by about the rate, so that a narrow model ne
 usual rate costs it every skill (docs/recipes.md, *Learning rate*). Rates for full fine-tuning, such
 as 1e-6, are too small for adapters on any model.
 
-How to mend it: leave `--learning_rate` out, or give the rate that the message names.
+Fix: leave `--learning_rate` out, or give the rate that the message names.
 
 S024 unusual-learning-rate：学习率与训练适配器常用的值相差太远。
 
-看什么：`--learning_rate` 与 suretune 为这个宽度的模型、这样长度的训练选择的学习率相比；不到它的
-六分之一，或超过按宽度换算的六倍时提示。
+检查内容：`--learning_rate` 与 suretune 为这个宽度的模型、这样长度的训练选择的学习率相比；不到它的
+六分之一，或超过按宽度换算的六倍时报告。
 
-为什么重要：Adam 每次更新移动的幅度大约就是学习率，所以窄的模型需要更大的学习率。1e-4 适合宽度
-3,584 的模型，却教不会宽度 256 的模型任何东西；而用到常用值的十倍，模型会丢掉全部技能
-（docs/recipes.md 的 *Learning rate* 一节）。全参数微调用的学习率（例如 1e-6）
-对任何模型的适配器都太小。
+影响：Adam 每次更新移动的幅度大约就是学习率，所以窄的模型需要更大的学习率。1e-4 适合宽度 3,584 的
+模型，却教不会宽度 256 的模型任何东西；而用到常用值的十倍，模型会丢掉全部通用能力
+（docs/recipes.md 的“Learning rate”一节）。全参数微调用的学习率（例如 1e-6）对任何模型的适配器都太
+小。
 
-怎么改：去掉 `--learning_rate`，或者改成提示里给出的值。
+怎么改：去掉 `--learning_rate`，或者改成检查结果给出的值。
 """
 
 import math
@@ -39,7 +39,8 @@ def check(facts: PlanFacts) -> Values | None:
     if usual <= 0 or usual / FAR <= rate <= of_width * FAR:
         return None
     low = rate < usual
-    times = f"{usual / rate if low else rate / usual:.2g}"
+    ratio = usual / rate if low else rate / usual
+    times = f"{float(f'{ratio:.2g}'):,g}"
     again = Text(f" The whole command: `{facts.command}`", f"完整的命令：`{facts.command}`")
     return {
         "where": "--learning_rate",
@@ -64,6 +65,7 @@ def check(facts: PlanFacts) -> Values | None:
 GUARD = Guard(
     code="S024",
     name="unusual-learning-rate",
+    title=Text("learning rate far from the usual", "学习率不合适"),
     stops=False,
     facts=PlanFacts,
     check=check,

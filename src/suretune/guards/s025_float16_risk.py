@@ -5,15 +5,14 @@ What it looks at: the precision of the run, and the one that the model's config.
 Why it matters: float16 ends at 65,504. Activations of models that were trained in bfloat16 can be
 larger; then the loss is NaN, and T001 stops the run.
 
-How to mend it: `--torch_dtype bfloat16` where the card has it, else `--torch_dtype float32`.
+Fix: `--torch_dtype bfloat16` where the card has it, else `--torch_dtype float32`.
 
 S025 float16-risk：用 float16 训练一个用 bfloat16 训练出来的模型。
 
-看什么：本次训练的精度，和模型 config.json 里写的精度。
+检查内容：本次训练的精度，和模型 config.json 里写的精度。
 
-为什么重要：float16 最大只到 65504。用 bfloat16 训练出来的模型，激活值可能超过它；那样损失会变成
-NaN，
-训练由 T001 终止。
+影响：float16 最大只到 65504。用 bfloat16 训练出来的模型，激活值可能超过它；那样损失会变成 NaN，训
+练由 T001 终止。
 
 怎么改：显卡支持时用 `--torch_dtype bfloat16`，否则用 `--torch_dtype float32`。
 """
@@ -24,6 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S025",
     name="float16-risk",
+    title=Text("float16 may overflow", "float16 可能溢出"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("float16-risk", "--torch_dtype"),
@@ -37,6 +37,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "`--torch_dtype bfloat16`, or `--torch_dtype float32` on a card without it.",
-        "`--torch_dtype bfloat16`；显卡不支持时用 `--torch_dtype float32`。",
+        "改用 `--torch_dtype bfloat16`；显卡不支持时用 `--torch_dtype float32`。",
     ),
 )

@@ -5,15 +5,14 @@ What it looks at: the ids of all rows, and the `vocab_size` of the model's confi
 Why it matters: such an id lies outside the embedding. On a GPU that is a `device-side assert` in
 the middle of a run, which does not say what is wrong.
 
-How to mend it: use the tokenizer that came with the model: download it again with `hf download`.
-Tokens that were added to a tokenizer need rows in the embedding, which LoRA does not train.
+Fix: use the tokenizer that came with the model: download it again with `hf download`. Tokens that
+were added to a tokenizer need rows in the embedding, which LoRA does not train.
 
 S026 token-beyond-vocabulary：分词器产生了模型没有的 token。
 
-看什么：所有数据的 token 编号，和模型 config.json 里的 `vocab_size`。
+检查内容：所有数据的 token 编号，和模型 config.json 里的 `vocab_size`。
 
-为什么重要：这样的编号落在嵌入层之外。在 GPU 上表现为训练中途的 `device-side assert`，
-看不出错在哪里。
+影响：这样的编号落在嵌入层之外。在 GPU 上表现为训练中途的 `device-side assert`，看不出错在哪里。
 
 怎么改：使用模型自带的分词器：用 `hf download` 重新下载。给分词器新增的 token
 需要嵌入层里有对应的行，而 LoRA 不训练嵌入层。
@@ -25,6 +24,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S026",
     name="token-beyond-vocabulary",
+    title=Text("token beyond the vocabulary", "token 超出词表"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("token-beyond-vocabulary", "--model"),

@@ -5,18 +5,18 @@ What it looks at: `CUDA_VISIBLE_DEVICES`, and whether torch can use a GPU.
 Why it matters: on a CPU a 7B model takes days in place of minutes. The usual causes are a number
 that is no GPU of this machine, a torch without CUDA, and a driver that is too old.
 
-How to mend it: `suretune doctor` shows what torch sees, `nvidia-smi -L` what the machine has.
-`--device cpu` says that the CPU is meant.
+Fix: `suretune setup` shows what torch sees, `nvidia-smi -L` what the machine has. `--device cpu`
+says that the CPU is meant.
 
 S027 gpu-not-used：指定了 GPU，实际却在 CPU 上计算。
 
-看什么：`CUDA_VISIBLE_DEVICES` 的值，以及 torch 能不能用 GPU。
+检查内容：`CUDA_VISIBLE_DEVICES` 的值，以及 torch 能不能用 GPU。
 
-为什么重要：在 CPU 上训练 7B 模型要几天，而不是几分钟。常见原因：编号不是本机的 GPU，装的是不带
-CUDA 的 torch，驱动太旧。
+影响：在 CPU 上训练 7B 模型要几天，而不是几分钟。常见原因：编号不是本机的 GPU，装的是不带 CUDA 的
+torch，驱动太旧。
 
-怎么改：`suretune doctor` 显示 torch 看到了什么，`nvidia-smi -L` 显示机器上有什么。
-确实要用 CPU，就写 `--device cpu`。
+怎么改：`suretune setup` 显示 torch 看到了什么，`nvidia-smi -L` 显示机器上有什么。确实要用 CPU，就
+写 `--device cpu`。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -25,6 +25,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S027",
     name="gpu-not-used",
+    title=Text("GPU asked for, CPU used", "没有用上 GPU"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("gpu-not-used", "--device"),
@@ -37,7 +38,7 @@ GUARD = Guard(
         "大模型在 CPU 上要训练好几天。",
     ),
     fix=Text(
-        "`suretune doctor` shows what torch sees; `--device cpu` says that the CPU is meant.",
-        "用 `suretune doctor` 查看 torch 看到了什么；确实要用 CPU，就写 `--device cpu`。",
+        "`suretune setup` shows card, driver and torch; `--device cpu` says that the CPU is meant.",
+        "用 `suretune setup` 查看显卡、驱动和 torch 版本；确实要用 CPU，就写 `--device cpu`。",
     ),
 )

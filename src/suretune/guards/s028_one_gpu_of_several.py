@@ -4,14 +4,14 @@ What it looks at: how many GPUs torch sees.
 
 Why it matters: nobody should pay for cards that do nothing without knowing it.
 
-How to mend it: `CUDA_VISIBLE_DEVICES=0` in front of the command chooses the one to use; others
-can serve another run.
+Fix: `CUDA_VISIBLE_DEVICES=0` in front of the command chooses the one to use; others can serve
+another run.
 
 S028 one-gpu-of-several：机器上有几块 GPU，这次只用一块。
 
-看什么：torch 能看到几块 GPU。
+检查内容：torch 能看到几块 GPU。
 
-为什么重要：闲着的卡也要花钱，应当让人知道。
+影响：闲着的 GPU 也要花钱。
 
 怎么改：在命令前写 `CUDA_VISIBLE_DEVICES=0` 选定要用的那块；其余的可以同时跑别的训练。
 """
@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S028",
     name="one-gpu-of-several",
+    title=Text("one of several GPUs used", "只用了一块 GPU"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("one-gpu-of-several", "--device"),

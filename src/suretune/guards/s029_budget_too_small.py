@@ -5,15 +5,15 @@ applied), and what the proof will take (as long as the base's answers did).
 
 Why it matters: a run without an update has nothing to prove.
 
-How to mend it: give a longer `--budget`, or shorter rows (`--max_length`), or fewer rows an
-update (`--gradient_accumulation_steps`).
+Fix: give a longer `--budget`, or shorter rows (`--max_length`), or fewer rows an update
+(`--gradient_accumulation_steps`).
 
 S029 budget-too-small：给定的时间里一次更新也做不完。
 
-看什么：进程启动以来用去的时间、在这台机器上实测的一次更新所需的时间，以及验证将要用的时间
-（与基座作答用的时间相当）。
+检查内容：进程启动以来用去的时间、在这台机器上实测的一次更新所需的时间，以及验证将要用的时间（与
+原模型作答所用的时间相当）。
 
-为什么重要：没有更新，就没有什么可以验证。
+影响：一次更新也没有，模型就没有变化，也就没有什么可以验证。
 
 怎么改：把 `--budget` 调大，或缩短每行（`--max_length`），或减少每次更新的行数
 （`--gradient_accumulation_steps`）。
@@ -25,6 +25,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S029",
     name="budget-too-small",
+    title=Text("time budget too small", "时间预算太短"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("budget-too-small"),

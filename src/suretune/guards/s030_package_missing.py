@@ -4,15 +4,15 @@ What it looks at: packages that only one command needs, such as Optuna for `sure
 
 Why it matters: suretune itself installs without them, so that it stays small.
 
-How to mend it: the command that the message names installs what is missing.
+Fix: the command that the message names installs what is missing.
 
 S030 package-missing：缺少这个命令需要的包。
 
-看什么：只有个别命令才用到的包，例如 `suretune sweep` 用的 Optuna。
+检查内容：只有个别命令才用到的包，例如 `suretune sweep` 用的 Optuna。
 
-为什么重要：suretune 本身不装这些包，以保持精简。
+影响：suretune 本身不装这些包，以保持精简。
 
-怎么改：运行提示里的命令即可装上。
+怎么改：运行检查结果里的命令即可装上。
 """
 
 from suretune.guards.guard import Guard, for_setup
@@ -21,6 +21,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S030",
     name="package-missing",
+    title=Text("package not installed", "缺少软件包"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("package-missing"),

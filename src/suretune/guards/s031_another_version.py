@@ -6,14 +6,14 @@ resumed or a checkpoint is answered from.
 Why it matters: what the files mean may have changed. Half understood, a run would go on from
 another state than the one that was saved; passed over, its checkpoints would be deleted.
 
-How to mend it: go on with the version that wrote it: `pip install suretune==VERSION`, as `run.json`
-names it. Or begin a new run in another `--output_dir`. Nothing was changed.
+Fix: go on with the version that wrote it: `pip install suretune==VERSION`, as `run.json` names
+it. Or begin a new run in another `--output_dir`. Nothing was changed.
 
 S031 another-version：这个检查点是另一个版本的 suretune 写的。
 
-看什么：继续训练或加载检查点之前，看它的 `MANIFEST.json` 里记下的格式编号。
+检查内容：继续训练或加载检查点之前，看它的 `MANIFEST.json` 里记下的格式编号。
 
-为什么重要：文件的含义可能已经变了。一知半解地读，会从另一个状态继续；跳过不读，这些检查点会被删掉。
+影响：文件的含义可能已经变了。一知半解地读，会从另一个状态继续；跳过不读，这些检查点会被删掉。
 
 怎么改：用写它的版本继续：`pip install suretune==VERSION`，版本号记在 `run.json` 里。
 或者换一个 `--output_dir` 重新开始。目前没有改动任何文件。
@@ -39,6 +39,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S031",
     name="another-version",
+    title=Text("written by another version", "由另一版本写出"),
     stops=True,
     facts=SetupFacts,
     check=check,

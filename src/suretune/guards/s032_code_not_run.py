@@ -7,16 +7,16 @@ Why it matters: other tools run that code, some after one question, some without
 it is ever loaded: the model is computed by transformers' own layers, or not at all. If its author
 changed the layers, it is not computed as it was meant.
 
-How to mend it: nothing has to be done for a model of a well-known family. Otherwise compare the
-code with transformers' own, and take the fields out of a copy of the model.
+Fix: nothing has to be done for a model of a well-known family. Otherwise compare the code with
+transformers' own, and take the fields out of a copy of the model.
 
 S032 code-not-run：模型的配置指向一段代码，本工具不会运行它。
 
-看什么：`config.json` 的每一层：`auto_map`（指向文件夹或 hub 上的 Python 文件）和
-`..._implementation_internal`（指向 hub 上的计算核）。
+检查内容：`config.json` 的每一层：`auto_map`（指向文件夹里或 Hugging Face 上的 Python 文件）和
+`..._implementation_internal`（指向 Hugging Face 上的计算内核）。
 
-为什么重要：别的工具会运行这些代码，有的先问一句，有的不问。这里一律不加载：只用 transformers
-自带的层计算，不支持就拒绝。如果作者改过模型的层，这里的计算就和原意不同。
+影响：别的工具会运行这些代码，有的先问一句，有的不问。这里一律不加载：只用 transformers 自带的层计
+算，不支持就拒绝。如果作者改过模型的层，这里的计算就和原意不同。
 
 怎么改：常见系列的模型不用处理。其他模型请对照 transformers 自带的实现检查代码，
 再从模型的副本里去掉这些字段。
@@ -28,6 +28,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S032",
     name="code-not-run",
+    title=Text("code of the model not run", "不运行模型带的代码"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("code-not-run", "--model"),

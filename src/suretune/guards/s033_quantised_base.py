@@ -7,18 +7,18 @@ bitsandbytes in 4 and 8 bits, FP8, MXFP4, compressed-tensors, MLX, GGUF and othe
 Why it matters: an adapter is trained, and proven, against the weights that it will be added to.
 Packed layers are another kind of layer; computing them needs the packages that packed them.
 
-How to mend it: give the model that it was made from, as its page names it:
+Fix: give the model that it was made from, as its page names it:
 `--model Qwen/Qwen2.5-7B-Instruct`. The adapter can be served on a quantised copy afterwards, but
 what was proven was proven on the plain one. If memory is short, `--recompute layer`, shorter rows
 (`--max_length`) and `--memory_limit` help here.
 
-S033 quantised-base：模型的权重是量化（低比特打包）过的。
+S033 quantised-base：模型的权重是量化过的。
 
-看什么：`config.json` 里的 `quantization_config` 及其旧写法、量化工具留下的文件、张量的名字和类型：
-GPTQ、AWQ、bitsandbytes 的 4 位和 8 位、FP8、MXFP4、compressed-tensors、MLX、GGUF 等。
+检查内容：`config.json` 里的 `quantization_config` 及其旧写法、量化工具留下的文件、张量的名字和类
+型：GPTQ、AWQ、bitsandbytes 的 4 位和 8 位、FP8、MXFP4、compressed-tensors、MLX、GGUF 等。
 
-为什么重要：适配器是对着它将要附加的那份权重训练和验证的。打包过的层是另一种层，
-要用当初打包它的软件才能计算。
+影响：适配器是在它要附加的那份权重上训练和验证的。量化后的层是另一种层，要用当初量化它的软件才能
+计算。
 
 怎么改：改用量化之前的模型，它的页面上会写明：`--model Qwen/Qwen2.5-7B-Instruct`。
 训练好的适配器之后也可以挂到量化版上，但验证是在原版上做的。显存不够时，可以用
@@ -48,6 +48,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S033",
     name="quantised-base",
+    title=Text("weights of the model are quantised", "原模型是量化过的"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -56,7 +57,7 @@ GUARD = Guard(
     ),
     why=Text(
         "Adapters are trained here on plain weights; packed layers are of another kind.",
-        "这里的适配器要在未量化的权重上训练；低比特打包的层是另一种层。",
+        "这里的适配器要在未量化的权重上训练；量化后的层是另一种层。",
     ),
     fix=Text("{plain}", "{plain}"),
 )

@@ -5,15 +5,15 @@ What it looks at: whether the folder is a run itself, and how many runs lie in i
 Why it matters: to take the newest would show, verify or serve another run than the one that was
 meant, and no message would say so.
 
-How to mend it: name the run: the message lists them, and prints the command with the newest.
+Fix: name the run: the message lists them, and prints the command with the newest.
 
 S037 several-runs：需要指定一个运行，给出的却是存放多个运行的文件夹。
 
-看什么：这个文件夹本身是不是运行，里面有几个运行。
+检查内容：这个文件夹本身是不是运行，里面有几个运行。
 
-为什么重要：如果自动取最新的一个，显示、验证或提供的就可能不是想要的那个，而且没有任何提示。
+影响：如果自动取最新的一个，显示、验证或用来提供服务的就可能不是想要的那个，而且没有任何提示。
 
-怎么改：写明是哪个运行：提示会列出它们，并给出使用最新一个的命令。
+怎么改：写明是哪个运行：检查结果会列出它们，并给出使用最新一个的命令。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
@@ -28,6 +28,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S037",
     name="several-runs",
+    title=Text("folder of several runs", "文件夹里有多个运行"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -7,18 +7,18 @@ Why it matters: a run writes down where its rows, its base and itself lie, as te
 and the libraries below read such names as text. A name whose bytes are no text would end the run
 amid the proof, after the training.
 
-How to mend it: give it a name in UTF-8; the message prints the command, with the name that the
-bytes stand for where they can be read as GBK (old Chinese systems), Shift-JIS or Latin-1.
+Fix: give it a name in UTF-8; the message prints the command, with the name that the bytes stand
+for where they can be read as GBK (old Chinese systems), Shift-JIS or Latin-1.
 
 S038 name-not-utf8：文件或文件夹的名字不是 UTF-8。
 
-看什么：给出的名字、数据文件夹里的文件名，以及运行命令时所在的文件夹。
+检查内容：给出的名字、数据文件夹里的文件名，以及运行命令时所在的文件夹。
 
-为什么重要：运行会把数据、基座和自身的位置作为文字记下来，报告和底层的库也把名字当文字读。
-名字的字节不是文字，训练完之后就会在验证时中断。
+影响：运行会把数据、原模型和自身的位置作为文字记下来，报告和底层的库也把名字当文字读。名字的字节不
+是文字，训练完之后就会在验证时中断。
 
-怎么改：改成 UTF-8 的名字；提示会给出命令，能按 GBK（旧的中文系统）、Shift-JIS 或 Latin-1
-读出来时，就用读出来的名字。
+怎么改：改成 UTF-8 的名字；检查结果会给出命令，能按 GBK（旧的中文系统）、Shift-JIS 或 Latin-1 读出
+来时，就用读出来的名字。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
@@ -36,6 +36,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S038",
     name="name-not-utf8",
+    title=Text("name not in UTF-8", "名字不是 UTF-8"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -5,16 +5,16 @@ What it looks at: the fingerprint of the base that is stored with each adapter.
 Why it matters: beside each other, answers show what each run changed. Of two bases they would show
 how the bases differ, and one of the adapters would be put on weights that it was not made for.
 
-How to mend it: compare the runs that share a base, as the message says.
+Fix: compare the runs that share a base, as the message says.
 
-S039 bases-differ：要比较的运行不是在同一个基座上训练的。
+S039 bases-differ：要比较的运行用的不是同一个原模型。
 
-看什么：与每个适配器一起保存的基座指纹。
+检查内容：与每个适配器一起保存的原模型指纹。
 
-为什么重要：并排比较是为了看每个运行改变了什么。如果基座不同，看到的就是基座之间的差别，而且其中一个适配器会被装到
-并非为它准备的权重上。
+影响：并排比较是为了看每个运行改变了什么。如果原模型不同，看到的就是原模型之间的差别，而且其中一个
+适配器会被装到并非为它准备的权重上。
 
-怎么改：按提示，只比较基座相同的运行。
+怎么改：按检查结果，只比较原模型相同的运行。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -36,6 +36,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S039",
     name="bases-differ",
+    title=Text("runs of different bases", "运行的原模型不同"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -46,7 +47,7 @@ GUARD = Guard(
     ),
     why=Text(
         "Side by side, answers show what a run changed only if the base is one.",
-        "只有基座相同，并排比较才能看出每个运行改变了什么。",
+        "只有原模型相同，并排比较才能看出每个运行改变了什么。",
     ),
     fix=Text("`{command}`", "`{command}`"),
 )

@@ -4,16 +4,15 @@ What it looks at: the files that `init` would write, before it writes any.
 
 Why it matters: rows that somebody has edited by hand are not to be had again.
 
-How to mend it: write into another folder, as the message prints it, or go on with the files that
-are there.
+Fix: write into another folder, as the message prints it, or go on with the files that are there.
 
 S040 file-exists：同名文件已经存在，不会覆盖。
 
-看什么：`init` 要写的文件，在写之前就检查。
+检查内容：`init` 要写的文件，在写之前就检查。
 
-为什么重要：手工改过的数据，覆盖了就找不回来。
+影响：手工改过的数据，覆盖了就找不回来。
 
-怎么改：按提示里的命令写到别的文件夹，或者直接用已有的文件。
+怎么改：按检查结果里的命令写到别的文件夹，或者直接用已有的文件。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
@@ -32,6 +31,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S040",
     name="file-exists",
+    title=Text("file already there", "同名文件已存在"),
     stops=True,
     facts=SetupFacts,
     check=check,

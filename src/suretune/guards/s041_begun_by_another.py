@@ -6,17 +6,17 @@ Why it matters: each version has its own questions, and its plan says which upda
 them. With other ones the run would be another than the one that was begun. Nothing is damaged, and
 nothing was changed.
 
-How to mend it: begin it anew with the command that the message gives: it asks for the same, in a
+Fix: begin it anew with the command that the message gives: it asks for the same, in a
 folder of another name. Or go on with the version that began it, as `run.json` names it.
 
 S041 begun-by-another：这个运行是另一个版本的 suretune 开始的，问的通用问题不一样。
 
-看什么：继续训练时，看 `anchors.jsonl`，也就是原模型自己对通用问题的回答。
+检查内容：继续训练时，看 `anchors.jsonl`，也就是原模型自己对通用问题的回答。
 
-为什么重要：每个版本的问题不同，哪次更新学哪些问题，计划里都已写明。换成别的问题，就不是当初开始的
+影响：每个版本的问题不同，哪次更新学哪些问题，计划里都已写明。换成别的问题，就不是当初开始的
 那次训练了。文件没有损坏，也没有改动。
 
-怎么改：用提示里的命令重新开始，设置相同，写到另一个文件夹；或者用开始它的版本继续，
+怎么改：用检查结果给出的命令重新开始，设置相同，写到另一个文件夹；或者用开始它的版本继续，
 版本号记在 `run.json` 里。
 """
 
@@ -51,6 +51,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S041",
     name="begun-by-another",
+    title=Text("begun by another version", "由别的版本开始"),
     stops=True,
     facts=SetupFacts,
     check=check,

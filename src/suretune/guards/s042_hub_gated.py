@@ -4,16 +4,16 @@ What it looks at: the hub's answer to the token that was sent, or to none.
 
 Why it matters: no other address or mirror gives these files to somebody who has not accepted.
 
-How to mend it: accept on the page that the message names, make a token that may read, and set it:
+Fix: accept on the page that the message names, make a token that may read, and set it:
 `export HF_TOKEN=...`.
 
-S042 hub-gated：文件在那里，但要先接受它的许可协议。
+S042 hub-gated：文件在那里，但要先接受许可协议才能下载。
 
-看什么：下载站对所用令牌（或没有令牌）的回答。
+检查内容：下载站对所用令牌（或没有令牌）的回答。
 
-为什么重要：没有接受协议的人，换地址、换镜像也下载不到。
+影响：没有接受协议的人，换地址、换镜像也下载不到。
 
-怎么改：在提示给出的网页上接受协议，建一个可读的令牌，再设置：`export HF_TOKEN=...`。
+怎么改：在检查结果给出的网页上接受协议，建一个有读取权限的令牌，再设置：`export HF_TOKEN=...`。
 """
 
 from suretune.guards.guard import Guard, Values, for_setup
@@ -35,6 +35,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S042",
     name="hub-gated",
+    title=Text("a licence to accept first", "要先接受许可协议"),
     stops=True,
     facts=SetupFacts,
     check=check,
@@ -48,6 +49,6 @@ GUARD = Guard(
     ),
     fix=Text(
         "Accept the licence at {page}, then `export {token}=...` with a token that may read.",
-        "在 {page} 接受协议，再用可读的令牌设置 `export {token}=...`。",
+        "在 {page} 接受协议，再用有读取权限的令牌设置 `export {token}=...`。",
     ),
 )

@@ -5,14 +5,14 @@ What it looks at: answers like 401 and 403 to what was asked or sent.
 Why it matters: a token that is wrong, has run out, or may only read gets nothing done however
 often it is tried.
 
-How to mend it: make a token with the right that is missing, and set it: `HF_TOKEN`, or
+Fix: make a token with the right that is missing, and set it: `HF_TOKEN`, or
 `MODELSCOPE_API_TOKEN` for ModelScope.
 
 S043 hub-refused：下载站不允许这个令牌做这件事。
 
-看什么：请求或上传得到的 401、403 之类的回答。
+检查内容：请求或上传得到的 401、403 之类的回答。
 
-为什么重要：写错、过期或只读的令牌，再试多少次也没有用。
+影响：写错、过期或只读的令牌，再试多少次也没有用。
 
 怎么改：建一个有相应权限的令牌并设置：`HF_TOKEN`；魔搭用 `MODELSCOPE_API_TOKEN`。
 """
@@ -32,6 +32,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S043",
     name="hub-refused",
+    title=Text("the hub refuses this token", "下载站拒绝了令牌"),
     stops=True,
     facts=SetupFacts,
     check=check,

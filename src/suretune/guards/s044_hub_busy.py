@@ -4,14 +4,14 @@ What it looks at: answers of 429, after several tries with growing pauses.
 
 Why it matters: nothing is lost: what has arrived stays and is not fetched again.
 
-How to mend it: run the same command again later. Requests with a token are allowed more often:
+Fix: run the same command again later. Requests with a token are allowed more often:
 `HF_TOKEN`, or `MODELSCOPE_API_TOKEN`.
 
 S044 hub-busy：下载站要求少发请求，而且要等的时间太长。
 
-看什么：多次重试、间隔越来越长之后，仍然回答 429。
+检查内容：多次重试、间隔越来越长之后，仍然回答 429。
 
-为什么重要：已经下载的部分都在，不会重新下载。
+影响：已经下载的部分都在，不会重新下载。
 
 怎么改：过一会儿再运行同一条命令。带令牌的请求限额更高：`HF_TOKEN` 或 `MODELSCOPE_API_TOKEN`。
 """
@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="S044",
     name="hub-busy",
+    title=Text("the hub is too busy", "下载站限流"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("hub-busy"),

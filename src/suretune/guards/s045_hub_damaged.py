@@ -5,14 +5,14 @@ listing.
 
 Why it matters: a mirror or a proxy that gives other bytes would be learned from, or loaded.
 
-How to mend it: fetch from the hub itself: without `HF_ENDPOINT` or a proxy, or from the other hub
+Fix: fetch from the hub itself: without `HF_ENDPOINT` or a proxy, or from the other hub
 with `--hub`.
 
 S045 hub-damaged：下载到的内容与下载站列出的不一致。
 
-看什么：每个文件的大小和 sha256（或 git 的编号），以及文件列表里的路径。
+检查内容：每个文件的大小和 SHA-256（或 Git 的对象编号），以及文件列表里的路径。
 
-为什么重要：镜像或代理给出别的内容，就会被拿去训练或加载。
+影响：镜像或代理给出别的内容，就会被拿去训练或加载。
 
 怎么改：直接从官方站下载：去掉 `HF_ENDPOINT` 或代理；或者用 `--hub` 换另一个下载站。
 """
@@ -29,6 +29,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="S045",
     name="hub-damaged",
+    title=Text("what arrived is not what is listed", "下载内容不符"),
     stops=True,
     facts=SetupFacts,
     check=check,

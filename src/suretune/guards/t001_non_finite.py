@@ -6,23 +6,23 @@ Why it matters: one such update turns every weight of the adapter into NaN. Clip
 help: a norm that is NaN spreads to all gradients. Many tools replace the value in the log by an
 average, so the curve looks clean.
 
-How to mend it: the update was not applied, and the last checkpoint is good. Where no row is to
-blame, the run has already gone back to its last good state three times, with half the rate each
-time: train with a tenth of the `--learning_rate`, in `--torch_dtype bfloat16`. Where rows are to
-blame (the base itself, without the adapter, cannot compute them), look at those that the message
-names, and correct them or leave them out with `--quarantine 3`.
+Fix: the update was not applied, and the last checkpoint is good. Where no row is to blame, the
+run has already gone back to its last good state three times, with half the rate each time: train
+with a tenth of the `--learning_rate`, in `--torch_dtype bfloat16`. Where rows are to blame (the
+base itself, without the adapter, cannot compute them), look at those that the message names, and
+correct them or leave them out with `--quarantine 3`.
 
-T001 non-finite：某次更新的损失或梯度不是有限的数。
+T001 non-finite：某次更新的损失或梯度出现 NaN 或 Inf。
 
-看什么：每次更新的损失和梯度范数，在更新生效之前检查。
+检查内容：每次更新的损失和梯度范数，在更新生效之前检查。
 
-为什么重要：这样的更新只要生效一次，适配器的权重就全部变成 NaN。梯度裁剪没有用：范数一旦是 NaN，
-就会传给所有梯度。不少工具在日志里用平均值代替它，曲线看起来一切正常。
+影响：这样的更新只要生效一次，适配器的权重就全部变成 NaN。梯度裁剪没有用：范数一旦是 NaN，就会传给
+所有梯度。不少工具在日志里用平均值代替它，曲线看起来一切正常。
 
-怎么改：这次更新没有生效，上一个检查点是好的。如果与具体数据无关，程序已经三次退回最近的完好
-状态，每次把学习率减半，仍然不行：请把 `--learning_rate` 降到十分之一，并用
-`--torch_dtype bfloat16` 训练。如果是某些数据的问题（不带适配器的基座也算不出有限结果），请查看提示
-里列出的数据，改正它们，或用 `--quarantine 3` 把它们隔离出去。
+怎么改：这次更新没有生效，上一个检查点是好的。如果与具体数据无关，程序已经三次退回最近的完好状态，
+每次把学习率减半，仍然不行：请把 `--learning_rate` 降到十分之一，并用 `--torch_dtype bfloat16` 训
+练。如果是某些数据的问题（不带适配器的原模型也会算出 NaN 或 Inf），请查看检查结果里列出的数据，改
+正它们，或用 `--quarantine 3` 跳过它们。
 """
 
 import math
@@ -55,13 +55,14 @@ def _leave_out(rows: int) -> Text:
     return Text(
         f"The base itself cannot compute these rows: correct them, or leave them out with "
         f"`--quarantine {rows}`.",
-        f"基座本身就算不出这些数据：请改正它们，或用 `--quarantine {rows}` 把它们隔离出去。",
+        f"原模型本身就算不出这些数据：请改正它们，或用 `--quarantine {rows}` 跳过它们。",
     )
 
 
 GUARD = Guard(
     code="T001",
     name="non-finite",
+    title=Text("NaN or Inf in an update", "出现 NaN 或 Inf"),
     stops=True,
     facts=StepFacts,
     check=check,

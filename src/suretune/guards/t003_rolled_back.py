@@ -6,16 +6,16 @@ finite, and no row to blame; or out of line three times in a row (T005 says what
 Why it matters: weights that have diverged do not come back. The last good state, at most some 16
 updates old, was put back in process, and the learning rate is half as high for the rest.
 
-How to mend it: nothing has to be done if the run ends well. Train with a lower `--learning_rate`
-next time: half of it was too much here.
+Fix: nothing has to be done if the run ends well. Train with a lower `--learning_rate` next time:
+half of it was too much here.
 
 T003 rolled-back：训练出了问题，已从最近的完好状态继续。
 
-看什么：每次更新的损失和梯度范数，在更新生效之前检查。不是有限的数、又与具体数据无关；或者连续三次
-明显偏离（T005 说明什么叫偏离）。
+检查内容：每次更新的损失和梯度范数，在更新生效之前检查。出现 NaN 或 Inf、又与具体数据无关；或者连
+续三次突然升高（见 T005）。
 
-为什么重要：发散的权重不会自己回来。程序在进程内恢复了最近的完好状态（最多早 16 次更新左右），
-之后的学习率减半。
+影响：发散的权重不会自己回来。程序在进程内恢复了最近的完好状态（最多早 16 次更新左右），之后的学习
+率减半。
 
 怎么改：运行最后正常就不用处理。下次请用更低的 `--learning_rate`：这里的学习率太高了。
 """
@@ -26,6 +26,7 @@ from suretune.types import RecoveryFacts, Text
 GUARD = Guard(
     code="T003",
     name="rolled-back",
+    title=Text("went back to a good state", "已退回完好状态"),
     stops=False,
     facts=RecoveryFacts,
     check=for_recovery("rolled-back"),

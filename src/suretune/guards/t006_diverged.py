@@ -5,14 +5,14 @@ back to its last good state three times, with half the learning rate each time.
 
 Why it matters: what would have come out is worse than the base.
 
-How to mend it: the update was not applied, and the last checkpoint is good. Train with a tenth of
-the `--learning_rate`.
+Fix: the update was not applied, and the last checkpoint is good. Train with a tenth of the
+`--learning_rate`.
 
 T006 diverged：训练发散，退回也没有用。
 
-看什么：已经三次退回最近的完好状态、每次学习率减半之后，仍然连续三次更新明显偏离（T005）。
+检查内容：已经三次退回最近的完好状态、每次学习率减半之后，仍然连续三次更新突然升高（T005）。
 
-为什么重要：这样训练出来的结果比基座还差。
+影响：这样训练出来的结果比原模型还差。
 
 怎么改：这次更新没有生效，上一个检查点是好的。把 `--learning_rate` 降到十分之一再训练。
 """
@@ -23,18 +23,19 @@ from suretune.types import RecoveryFacts, Text
 GUARD = Guard(
     code="T006",
     name="diverged",
+    title=Text("training diverged", "训练发散"),
     stops=True,
     facts=RecoveryFacts,
     check=for_recovery("diverged"),
     what=Text(
         "Update {step} is the third in a row out of line (loss {loss}, gradient "
         "norm {grad_norm}), after going back {attempts} times.",
-        "第 {step} 次更新是连续第三次明显偏离（损失 {loss}，梯度范数 {grad_norm}），"
+        "第 {step} 次更新是连续第三次突然升高（损失 {loss}，梯度范数 {grad_norm}），"
         "此前已退回 {attempts} 次。",
     ),
     why=Text(
         "What would have come out is worse than the base.",
-        "这样训练出来的结果比基座还差。",
+        "这样训练出来的结果比原模型还差。",
     ),
     fix=Text(
         "Train with a tenth of the `--learning_rate`.",

@@ -5,14 +5,14 @@ the largest that it takes at all.
 
 Why it matters: the refusal comes when the adapter is loaded, long after training.
 
-How to mend it: serve with `--max-lora-rank` and the rank, rounded up to one that vLLM knows; or
-train with `--lora_rank 16`.
+Fix: serve with `--max-lora-rank` and the rank, rounded up to one that vLLM knows; or train with
+`--lora_rank 16`.
 
 V001 rank-needs-a-flag：这个秩的适配器，vLLM 默认拒绝加载。
 
-看什么：`--lora_rank` 与 16（vLLM 默认接受的最大秩）和 512（vLLM 接受的上限）相比。
+检查内容：`--lora_rank` 与 16（vLLM 默认接受的最大秩）和 512（vLLM 接受的上限）相比。
 
-为什么重要：拒绝发生在加载适配器的时候，训练早已结束。
+影响：拒绝发生在加载适配器的时候，训练早已结束。
 
 怎么改：启动服务时加上 `--max-lora-rank` 和对应的秩（向上取到 vLLM 支持的值）；
 或者用 `--lora_rank 16` 训练。
@@ -43,6 +43,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="V001",
     name="rank-needs-a-flag",
+    title=Text("rank beyond vLLM's default", "秩超过 vLLM 默认值"),
     stops=False,
     facts=SetupFacts,
     check=check,

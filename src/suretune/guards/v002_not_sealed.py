@@ -5,15 +5,15 @@ What it looks at: whether the run has a seal, `VERIFIED.json`, which only a pass
 Why it matters: without a proof nobody knows whether the model learned what it should, or whether
 what lies on the disk is what was trained.
 
-How to mend it: `suretune report RUN` says why there is none, `suretune resume RUN` finishes a run
-that was interrupted. To serve it all the same, say so: `--allow_unverified true`; the list of
-models then says so too.
+Fix: `suretune report RUN` says why there is none, `suretune resume RUN` finishes a run that was
+interrupted. To serve it all the same, say so: `--allow_unverified true`; the list of models then
+says so too.
 
-V002 not-sealed：要提供服务或验证的适配器没有封条。
+V002 not-sealed：要提供服务或重新验证的适配器没有通过验证。
 
-看什么：运行文件夹里有没有封条 `VERIFIED.json`，只有通过验证才会写下它。
+检查内容：运行文件夹里有没有验证记录 `VERIFIED.json`：只有验证通过才会写下它。
 
-为什么重要：没有验证，就不知道模型有没有学会，也不知道磁盘上的文件是不是训练出来的那一份。
+影响：没有验证，就不知道模型有没有学会，也不知道磁盘上的文件是不是训练出来的那一份。
 
 怎么改：`suretune report 运行文件夹` 会说明原因；中断的运行可用 `suretune resume 运行文件夹` 跑完。
 确实要用它提供服务，就加上 `--allow_unverified true`，模型列表里也会标明。
@@ -24,17 +24,17 @@ from suretune.types import SetupFacts, Text
 
 SERVED = Text(
     "Serve a sealed run, or add `--allow_unverified true`.",
-    "改用有封条的运行，或加上 `--allow_unverified true`。",
+    "改用验证通过的运行，或加上 `--allow_unverified true`。",
 )
 WAYS = {
-    "report": Text("`{0}` says why it was not given.", "`{0}` 会说明为什么没有。"),
+    "report": Text("`{0}` says why it was not given.", "没有通过的原因见 `{0}`。"),
     "resume": Text(
         "The run is not finished: `{0}` goes on and proves it.",
-        "这个运行还没有完成：`{0}` 会继续并验证。",
+        "这个运行还没有完成：`{0}` 会继续训练并验证。",
     ),
     "verify": Text(
         "The seal is that of the whole run: `{0}` checks it.",
-        "封条属于整个运行：`{0}` 会核对它。",
+        "验证记录属于整个运行：`{0}` 会重新验证它。",
     ),
 }
 
@@ -53,13 +53,14 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="V002",
     name="not-sealed",
+    title=Text("adapter not sealed", "没有通过验证"),
     stops=True,
     facts=SetupFacts,
     check=check,
-    what=Text("{detail} has no seal.", "{detail} 没有封条。"),
+    what=Text("{detail} has no seal.", "{detail} 没有验证记录。"),
     why=Text(
-        "Nothing proves that it learned what it should.",
-        "没有什么能证明它学会了该学的内容。",
+        "Whether it learned what it should, nobody knows.",
+        "没有通过验证，就不知道模型有没有学会该学的内容。",
     ),
     fix=Text("{way}", "{way}"),
 )

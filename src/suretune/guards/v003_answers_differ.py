@@ -9,16 +9,16 @@ A run that was sealed without probes cannot be compared.
 Why it matters: files can be right and the model that answers still another one: an adapter that was
 not applied, another base, another prompt.
 
-How to mend it: `suretune verify RUN` says whether the run itself still holds; if it does, report
-the difference, for then the server is wrong.
+Fix: `suretune verify RUN` says whether the run itself still holds; if it does, report the
+difference, for then the server is wrong.
 
-V003 answers-differ：将要提供服务的引擎，回答与封条记录的不同。
+V003 answers-differ：将要提供服务的引擎，回答与验证记录的不同。
 
-看什么：由实际提供服务的引擎回答所有验证问题，并与封条里 `proof/result.json` 的回答比较。
-在 CPU 上用 float32 时必须全部相同；换了设备或用半精度时，两个词的概率可能几乎相等，
-回答可以不同，但必须与当时一样通过验证、且不是基座的回答，并且过半必须相同。封存时没有验证问题的运行无从比较。
+检查内容：由实际提供服务的引擎回答所有验证问题，并与验证记录里 `proof/result.json` 的回答比较。在
+CPU 上用 float32 时必须全部相同；换了设备或用半精度时，两个词的概率可能几乎相等，回答可以不同，但
+必须与当时一样通过验证、且不是原模型的回答，并且过半必须相同。验证时没有验证问题的运行无从比较。
 
-为什么重要：文件都对，回答的模型仍可能不对：适配器没有生效、基座不同、提示不同。
+影响：文件都对，回答的模型仍可能不对：适配器没有生效、原模型不同、提示词不同。
 
 怎么改：用 `suretune verify RUN` 检查运行本身是否仍然成立；如果成立，请报告这个差异，
 那就是服务端的错误。
@@ -36,7 +36,7 @@ def check(facts: ReplayFacts) -> Values | None:
     if not facts.asked:
         which = Text(
             "The run was sealed without questions: nothing tells that it is served.",
-            "这个运行封存时没有验证问题：无法判断提供的就是它。",
+            "这个运行没有验证问题：无法判断提供的就是它。",
         )
     elif not facts.wrong:
         which = Text("It has to be more than half.", "必须过半。")
@@ -53,12 +53,13 @@ def check(facts: ReplayFacts) -> Values | None:
 GUARD = Guard(
     code="V003",
     name="answers-differ",
+    title=Text("answers differ from the seal", "回答与验证时不同"),
     stops=True,
     facts=ReplayFacts,
     check=check,
     what=Text(
         "{model}: {equal} of {asked} probes are answered as sealed. {which}",
-        "{model}：{asked} 个验证问题中，有 {equal} 个的回答与封条相同。{which}",
+        "{model}：{asked} 个验证问题中，有 {equal} 个的回答与验证记录相同。{which}",
     ),
     why=Text(
         "What would be served is not what was proven.",

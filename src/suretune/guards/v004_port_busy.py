@@ -5,15 +5,15 @@ What it looks at: whether `--host` and `--port` can be taken, before a model is 
 Why it matters: a server that finds this out after loading has cost minutes, and clients would go on
 talking to whoever has the port. Ports below 1024 are not given to every user.
 
-How to mend it: end the other server, or choose another port: `--port 8001`, or `--port 0` for any
-that is free.
+Fix: end the other server, or choose another port: `--port 8001`, or `--port 0` for any that is
+free.
 
 V004 port-busy：无法监听这个地址。
 
-看什么：加载模型之前，`--host` 和 `--port` 能否占用。
+检查内容：加载模型之前，`--host` 和 `--port` 能否占用。
 
-为什么重要：加载完才发现，已经白等了几分钟；而客户端还会继续和占用端口的程序对话。
-1024 以下的端口不是每个用户都能用。
+影响：加载完才发现，已经白等了几分钟；而客户端还会继续和占用端口的程序对话。1024 以下的端口不是每
+个用户都能用。
 
 怎么改：结束另一个服务，或换一个端口：`--port 8001`；`--port 0` 表示任意空闲端口。
 """
@@ -24,6 +24,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V004",
     name="port-busy",
+    title=Text("address cannot be listened on", "无法监听这个地址"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("port-busy", "--port"),

@@ -5,15 +5,14 @@ What it looks at: `--host`, and whether a key was given or can be shown to someb
 Why it matters: whoever finds an open port can use the GPU and read what the model knows. On a
 terminal a key is made and shown once; in a log file it would be no secret.
 
-How to mend it: set SURETUNE_API_KEY in the environment; or keep to this machine:
-`--host 127.0.0.1`.
+Fix: set SURETUNE_API_KEY in the environment; or keep to this machine: `--host 127.0.0.1`.
 
 V005 key-needed：其他机器能访问这个服务，却没有密钥。
 
-看什么：`--host`，以及有没有给出密钥、能不能把密钥显示给人看。
+检查内容：`--host`，以及有没有给出密钥、能不能把密钥显示给人看。
 
-为什么重要：谁发现了开放的端口，谁就能用这块 GPU，读出模型知道的内容。
-在终端上会自动生成密钥并只显示一次；写进日志文件的密钥就不是秘密了。
+影响：谁发现了开放的端口，谁就能用这块 GPU，读出模型知道的内容。在终端上会自动生成密钥并只显示一
+次；写进日志文件的密钥就不是秘密了。
 
 怎么改：在环境变量里设置 SURETUNE_API_KEY；或只在本机使用：`--host 127.0.0.1`。
 """
@@ -24,6 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V005",
     name="key-needed",
+    title=Text("open to others without a key", "对外服务没有密钥"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("key-needed", "--host"),

@@ -5,14 +5,14 @@ the system prompt and the chat template make now.
 
 Why it matters: another system prompt is another model: answers that were proven may no longer come.
 
-How to mend it: leave `--system` and `--chat_template` out, so that those of training are used;
-clients can send a system message of their own with any request.
+Fix: leave `--system` and `--chat_template` out, so that those of training are used; clients can
+send a system message of their own with any request.
 
-V006 prompt-changed：提供服务时的提示，与验证时的不同。
+V006 prompt-changed：提供服务时的提示词，与验证时的不同。
 
-看什么：验证时保存的前几个提示的 token，与现在的系统提示词和对话模板生成的是否一致。
+检查内容：验证时保存的前几个提示词的 token，与现在的系统提示词和对话模板生成的是否一致。
 
-为什么重要：换了系统提示词就等于换了模型：验证过的回答可能不再出现。
+影响：换了系统提示词就等于换了模型：验证过的回答可能不再出现。
 
 怎么改：去掉 `--system` 和 `--chat_template`，使用训练时的设置；
 客户端可以在任何请求里带上自己的系统消息。
@@ -24,12 +24,13 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V006",
     name="prompt-changed",
+    title=Text("prompt is not the proven one", "提示词与验证时不同"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("prompt-changed"),
     what=Text(
         "{detail} was proven with another prompt. It now differs at: {found}",
-        "{detail} 验证时用的是另一个提示。现在的不同之处：{found}",
+        "{detail} 验证时用的是另一个提示词。现在的不同之处：{found}",
     ),
     why=Text(
         "With another system prompt or template the proven answers may not come.",

@@ -5,14 +5,14 @@ What it looks at: the connection to the server, and whether each answer came wit
 Why it matters: without answers nothing is known about what it serves. A server that is still
 loading its model, or only listens on another address, looks like this.
 
-How to mend it: `curl URL/models` from this machine; wait until the server has loaded its model,
-then `suretune verify URL --run RUN` again. `--timeout 600` waits longer for each answer.
+Fix: `curl URL/models` from this machine; wait until the server has loaded its model, then
+`suretune verify URL --run RUN` again. `--timeout 600` waits longer for each answer.
 
 V010 server-unreachable：服务器没有应答。
 
-看什么：能否连上服务器，每个回答是否按时到达。
+检查内容：能否连上服务器，每个回答是否按时到达。
 
-为什么重要：没有回答，就不知道它在提供什么模型。仍在加载模型、或只监听其他地址的服务器也是这样。
+影响：没有回答，就不知道它在提供什么模型。仍在加载模型、或只监听其他地址的服务器也是这样。
 
 怎么改：先在本机执行 `curl URL/models`；等服务器加载完模型，
 再执行 `suretune verify URL --run RUN`。
@@ -33,6 +33,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="V010",
     name="server-unreachable",
+    title=Text("server does not answer", "服务器没有应答"),
     stops=True,
     facts=SetupFacts,
     check=check,

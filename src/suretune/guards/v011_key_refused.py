@@ -4,14 +4,14 @@ What it looks at: the status 401 or 403 to a question.
 
 Why it matters: nothing was asked, so nothing is known about what it serves.
 
-How to mend it: give the key in the environment, `SURETUNE_API_KEY`, or with `--api_key`. It is
-sent in one header and shown nowhere.
+Fix: give the key in the environment, `SURETUNE_API_KEY`, or with `--api_key`. It is sent in one
+header and shown nowhere.
 
 V011 key-refused：服务器不接受这个密钥。
 
-看什么：提问时是否得到 401 或 403。
+检查内容：提问时是否得到 401 或 403。
 
-为什么重要：什么都没有问成，也就不知道它在提供什么模型。
+影响：什么都没有问成，也就不知道它在提供什么模型。
 
 怎么改：用环境变量 `SURETUNE_API_KEY` 或 `--api_key` 给出密钥。
 它只写在一个请求头里，不会显示在任何地方。
@@ -23,6 +23,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V011",
     name="key-refused",
+    title=Text("key not accepted", "密钥被拒绝"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("key-refused"),

@@ -6,15 +6,15 @@ the answers have the fields of `/v1/chat/completions`.
 Why it matters: a proxy, a login page or another path is no model; nothing is known about what
 it serves.
 
-How to mend it: give the address that ends in `/v1`, of the server itself: `curl URL/models`
-lists its models.
+Fix: give the address that ends in `/v1`, of the server itself: `curl URL/models` lists its
+models.
 
 V012 odd-server：应答的不是 OpenAI 接口。
 
-看什么：状态码、重定向（一律不跟随，否则密钥会被带走），
-以及回答是否具有 `/v1/chat/completions` 的字段。
+检查内容：状态码、重定向（一律不跟随，否则密钥会被带走），以及回答是否具有 `/v1/chat/completions`
+的字段。
 
-为什么重要：代理、登录页或错误的路径都不是模型；无从得知它提供的是什么。
+影响：代理、登录页或错误的路径都不是模型；无从得知它提供的是什么。
 
 怎么改：给出服务器本身、以 `/v1` 结尾的地址：
 `curl URL/models` 会列出它的模型。
@@ -26,6 +26,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V012",
     name="odd-server",
+    title=Text("no OpenAI API there", "不是 OpenAI 接口"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("odd-server"),

@@ -5,13 +5,13 @@ What it looks at: `--allowed_origins *` without a key.
 Why it matters: every page that is open in a browser on this machine can then ask the model, and
 read what it says, without anybody seeing it.
 
-How to mend it: name the pages, `--allowed_origins http://localhost:3000`, or set SURETUNE_API_KEY.
+Fix: name the pages, `--allowed_origins http://localhost:3000`, or set SURETUNE_API_KEY.
 
 V020 any-page-may-ask：任何网站的页面都能使用这个服务，而且没有密钥。
 
-看什么：没有密钥却写了 `--allowed_origins *`。
+检查内容：没有密钥却写了 `--allowed_origins *`。
 
-为什么重要：本机浏览器里打开的任何页面都能悄悄向模型提问，并读到回答。
+影响：本机浏览器里打开的任何页面都能悄悄向模型提问，并读到回答。
 
 怎么改：写明允许的页面，例如 `--allowed_origins http://localhost:3000`；或设置 SURETUNE_API_KEY。
 """
@@ -22,6 +22,7 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V020",
     name="any-page-may-ask",
+    title=Text("pages of any site may ask", "任何网页都能提问"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("any-page-may-ask", "--allowed_origins"),

@@ -8,23 +8,23 @@ embedding, and other variants.
 Why it matters: the adapters of a server share one batch, and so each may only add to products that
 all of them compute. Anything else would be left out, and answered wrongly.
 
-How to mend it: `suretune infer --adapters FOLDER` answers with it, one conversation at a time. To
-serve it, train it again as plain LoRA.
+Fix: `suretune infer --adapters FOLDER` answers with it, one conversation at a time. To serve it,
+train it again as plain LoRA.
 
 V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不只是各层线性层上的 LoRA。
 
-看什么：加载底座之前，先看适配器的配置和张量名：DoRA、偏置、自带的整层参数（`modules_to_save`）、
-对 `lm_head` 或词嵌入的改动，以及其他变体。
+检查内容：加载原模型之前，先看适配器的配置和张量名：DoRA、偏置、自带的整层参
+数（`modules_to_save`）、对 `lm_head` 或词嵌入的改动，以及其他变体。
 
-为什么重要：服务中的多个适配器共用一个批次，每个适配器只能在大家都要算的乘积上做加法。
-其余的改动会被漏掉，回答就错了。
+影响：服务中的多个适配器共用一个批次，每个适配器只能在大家都要算的乘积上做加法。其余的改动会被漏
+掉，回答就错了。
 
 怎么改：`suretune infer --adapters 文件夹` 可以用它逐个对话回答。要部署服务，请重新训练成普通 LoRA。
 """
 
 import shlex
 
-from suretune.guards.guard import Guard, Values
+from suretune.guards.guard import Guard, Values, word
 from suretune.types import SetupFacts, Text
 
 KNOWN = {
@@ -45,7 +45,7 @@ KNOWN = {
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "adapter-not-plain":
         return None
-    name = facts.found
+    name = word(facts.found)
     place = Text(f"it changes `{name}`", f"它改动了 `{name}`")
     if name.isidentifier() and name != "lm_head":
         place = Text(f"its configuration sets `{name}`", f"它的配置设置了 `{name}`")
@@ -61,6 +61,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="V021",
     name="adapter-not-plain",
+    title=Text("adapter is more than plain LoRA", "不是普通的 LoRA"),
     stops=True,
     facts=SetupFacts,
     check=check,

@@ -6,16 +6,15 @@ tuning and others.
 Why it matters: each kind computes something else. suretune computes LoRA, and checks every tensor
 of it; another kind would be loaded without that.
 
-How to mend it: PEFT itself opens it, `AutoPeftModelForCausalLM.from_pretrained("FOLDER")`; or train
-the same rows as LoRA.
+Fix: PEFT itself opens it, `AutoPeftModelForCausalLM.from_pretrained("FOLDER")`; or train the same
+rows as LoRA.
 
 V022 not-lora：这个适配器不是 LoRA，而是别的类型。
 
-看什么：`adapter_config.json` 里的 `peft_type`：IA3、LoHa、LoKr、VeRA、
-提示调优、前缀调优等。
+检查内容：`adapter_config.json` 里的 `peft_type`：IA3、LoHa、LoKr、VeRA、提示调优、前缀调优等。
 
-为什么重要：每种类型的计算方式都不同。suretune 只计算 LoRA，并逐个核对张量；
-别的类型得不到这样的核对。
+影响：每种类型的计算方式都不同。suretune 只计算 LoRA，并逐个核对张量；别的类型按 LoRA 计算，回答就
+是错的。
 
 怎么改：可以直接用 PEFT 打开：`AutoPeftModelForCausalLM.from_pretrained("文件夹")`；
 或者用同样的数据训练成 LoRA。
@@ -27,13 +26,17 @@ from suretune.types import SetupFacts, Text
 GUARD = Guard(
     code="V022",
     name="not-lora",
+    title=Text("adapter is not LoRA", "不是 LoRA 适配器"),
     stops=True,
     facts=SetupFacts,
     check=for_setup("not-lora"),
     what=Text(
         "{detail} is a {found} adapter, not LoRA.", "{detail} 是 {found} 适配器，不是 LoRA。"
     ),
-    why=Text("It computes something else than LoRA.", "它的计算方式与 LoRA 不同。"),
+    why=Text(
+        "suretune computes LoRA alone: taken for that, the answers would be wrong.",
+        "suretune 只计算 LoRA；把它当成 LoRA 来算，回答就是错的。",
+    ),
     fix=Text(
         'PEFT itself opens it: `AutoPeftModelForCausalLM.from_pretrained("{detail}")`.',
         '可以直接用 PEFT 打开：`AutoPeftModelForCausalLM.from_pretrained("{detail}")`。',

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
+from suretune.types import Text
+
 Kind = Literal["model", "dataset"]
 Trouble = Literal[
     "missing",  # no such repository, or a private one that this token does not see
@@ -20,14 +22,18 @@ Trouble = Literal[
     "wrong-hash",  # what arrived is not what the hub lists
     "unsafe",  # a listing that would write outside of its folder
 ]
+NO_JSON = Text("its answer is no JSON", "应答不是 JSON")
+NO_LISTING = Text("its listing is none", "文件列表的格式不对")
+UNSIZED = Text("a listing without paths and sizes", "文件列表里没有路径和大小")
 
 
 class HubError(Exception):
     """A hub could not serve. `trouble` is one of `Trouble`; `found` what it answered, without any
-    token; `host` who answered."""
+    token, or what we say of it; `host` who answered."""
 
-    def __init__(self, trouble: Trouble, found: str = "", host: str = "") -> None:
-        super().__init__(f"{trouble}: {found} ({host})")
+    def __init__(self, trouble: Trouble, found: str | Text = "", host: str = "") -> None:
+        said = found.en if isinstance(found, Text) else found
+        super().__init__(f"{trouble}: {said} ({host})")
         self.trouble: Trouble = trouble
         self.found = found
         self.host = host

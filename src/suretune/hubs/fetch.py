@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from suretune.hubs.door import File, Hub, HubError, Kind, Listing, Snapshot
 from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
+from suretune.types import Text
 
 RANGE = 32 << 20  # bytes asked for at once: a server that ignores ranges sends more, and is read on
 PIECE = 1 << 18  # bytes between two writes
@@ -181,7 +182,7 @@ def _more(
                 return have
             start = _start(response.status, response.headers.get("Content-Range", ""))
             if start > have:
-                raise HubError("unreachable", f"asked for byte {have}, got {start}", host)
+                raise HubError("unreachable", _not_there(have, start), host)
             with part.open("r+b" if part.exists() else "wb") as out:
                 out.truncate(start)
                 out.seek(start)
@@ -203,8 +204,15 @@ def _more(
     if have > before:
         patience.progress()
     elif file.size:
-        patience.wait(HubError("unreachable", f"{have} of {file.size} bytes", host))
+        part_of = Text(f"{have} of {file.size} bytes", f"{file.size} 字节中只收到 {have} 字节")
+        patience.wait(HubError("unreachable", part_of, host))
     return have
+
+
+def _not_there(wanted: int, given: int) -> Text:
+    return Text(
+        f"asked for byte {wanted}, got {given}", f"要的是第 {wanted} 字节，给的是第 {given} 字节"
+    )
 
 
 def _start(status: int, told: str) -> int:

@@ -16,10 +16,13 @@ from urllib.parse import quote, urljoin
 
 import orjson
 
-from suretune.hubs.door import File, HubError, Listing, Repo
+from suretune.hubs.door import NO_JSON, NO_LISTING, UNSIZED, File, HubError, Listing, Repo
 from suretune.hubs.push import Local, Upload
 from suretune.hubs.wire import get, origin, post
+from suretune.types import Text
 
+NO_COMMIT = Text("no commit in its answer", "应答里没有提交号")
+ELSEWHERE = Text("a listing that goes on at another host", "文件列表的下一页在另一台主机上")
 DEFAULT = "https://huggingface.co"
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -58,7 +61,7 @@ class HuggingFace:
         about = self._json(f"{api}/revision/{quote(repo.revision or 'main', safe='')}")
         commit = about.get("sha") if isinstance(about, dict) else None
         if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
-            raise HubError("unreachable", "no commit in the answer", origin(api)[1])
+            raise HubError("unreachable", NO_COMMIT, origin(api)[1])
         files: list[File] = []
         url = f"{api}/tree/{commit}?recursive=True&expand=False"
         for _ in range(PAGES):
@@ -67,7 +70,8 @@ class HuggingFace:
             if not following:
                 return Listing(repo, commit, tuple(files))
             url = following
-        raise HubError("unreachable", f"more than {PAGES} pages", origin(api)[1])
+        many = Text(f"more than {PAGES} pages of files", f"文件列表超过 {PAGES} 页")
+        raise HubError("unreachable", many, origin(api)[1])
 
     def address(self, listing: Listing, file: File) -> str:
         """Files are asked for at the commit, so a branch that moves cannot mix two states."""
@@ -172,11 +176,11 @@ class HuggingFace:
         _judge(status, told, origin(url)[1])
         page = _read(body, origin(url)[1])
         if not isinstance(page, list):
-            raise HubError("unreachable", "a listing that is none", origin(url)[1])
+            raise HubError("unreachable", NO_LISTING, origin(url)[1])
         found = NEXT.search(told.get("Link", ""))
         following = urljoin(url, found[1]) if found else ""
         if following and origin(following) != origin(url):
-            raise HubError("unsafe", "a listing that goes on at another host", origin(url)[1])
+            raise HubError("unsafe", ELSEWHERE, origin(url)[1])
         return page, following
 
 
@@ -201,7 +205,7 @@ def _read(body: bytes, host: str) -> object:
     try:
         return orjson.loads(body)
     except ValueError as error:
-        raise HubError("unreachable", "an answer that is no JSON", host) from error
+        raise HubError("unreachable", NO_JSON, host) from error
 
 
 def _file(entry: object) -> File | None:
@@ -211,7 +215,7 @@ def _file(entry: object) -> File | None:
     lfs: dict[str, Any] = large if isinstance(large, dict) else {}
     path, size = entry.get("path"), lfs.get("size", entry.get("size"))
     if not isinstance(path, str) or not isinstance(size, int) or size < 0:
-        raise HubError("unsafe", "a listing without paths and sizes")
+        raise HubError("unsafe", UNSIZED)
     sha256, blob = lfs.get("oid") or "", "" if lfs else entry.get("oid") or ""
     return File(path, size, _hex(sha256, 64), _hex(blob, 40))
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from suretune.hubs.door import File, HubError, Listing, Repo
+from suretune.hubs.door import NO_JSON, NO_LISTING, UNSIZED, File, HubError, Listing, Repo
 from suretune.hubs.push import Local, Upload
 from suretune.hubs.wire import Patience, get, origin, post
 
@@ -199,7 +199,7 @@ class ModelScope:
         if files is None:
             return []
         if not isinstance(files, list) or not all(isinstance(entry, dict) for entry in files):
-            raise HubError("unreachable", "a listing that is none", host)
+            raise HubError("unreachable", NO_LISTING, host)
         return files
 
     def _commit(self, repo: Repo, revision: str) -> str:
@@ -260,7 +260,7 @@ def _read(body: bytes, status: int, host: str) -> Mapping[str, Any]:
     except ValueError as error:
         if status != 200:
             return {}
-        raise HubError("unreachable", "an answer that is no JSON", host) from error
+        raise HubError("unreachable", NO_JSON, host) from error
     return told if isinstance(told, dict) else {"Data": told}
 
 
@@ -269,7 +269,7 @@ def _file(entry: Mapping[str, Any]) -> File | None:
         return None
     path, size, digest = entry.get("Path"), entry.get("Size"), entry.get("Sha256") or ""
     if not isinstance(path, str) or not isinstance(size, int) or size < 0:
-        raise HubError("unsafe", "a listing without paths and sizes")
+        raise HubError("unsafe", UNSIZED)
     good = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
     return File(path, size, digest if good else "")
 

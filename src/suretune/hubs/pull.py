@@ -14,6 +14,7 @@ from suretune.hubs.choose import CARD, PARQUET, Chosen, choose, model_files
 from suretune.hubs.door import File, Hub, HubError, Listing, Repo, Snapshot
 from suretune.hubs.fetch import Progress, fetch
 from suretune.hubs.names import hubs
+from suretune.types import Text
 
 CARD_MOST = 4 << 20  # bytes of a card that is read
 
@@ -52,7 +53,9 @@ def pull_model(repo: Repo, *, weights: bool) -> Pulled:
     listing, offline = _listed(hub, repo)
     files = model_files(listing.files, weights=weights)
     if not files:
-        raise HubError("missing", "no config.json, no weights")
+        raise HubError(
+            "missing", Text("no config.json, no weights", "没有 config.json，也没有权重")
+        )
     return Pulled(_fetched(hub, listing, files, offline), (), None, offline)
 
 

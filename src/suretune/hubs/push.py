@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from suretune.hubs.door import Hub, HubError, Repo
 from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
+from suretune.types import Text
 
 SMALL = 1 << 20  # bytes: what is smaller goes with the commit
 ALWAYS_LARGE = (".safetensors", ".gguf", ".bin")
@@ -94,7 +95,8 @@ def push(
         HubError: what the hub refused; nothing is visible then.
     """
     if not hub.headers():
-        raise HubError("refused", "no token", urlsplit(hub.endpoint()).netloc)
+        none = Text("no token is set", "没有设置令牌")
+        raise HubError("refused", none, urlsplit(hub.endpoint()).netloc)
     hub.create(repo, private=private)
     large = [file for file in files if file.is_large]
     wanted = hub.wanted(repo, large) if large else {}

@@ -16,7 +16,9 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 
+from suretune.because import in_words
 from suretune.hubs.door import HubError
+from suretune.types import Text
 
 TRIES = 6  # of one request, the first included
 TIMEOUT = 20.0  # seconds without a byte
@@ -82,8 +84,16 @@ def asked(
         response.close()
         url = urljoin(url, target)
         if urlsplit(url).scheme not in ("http", "https"):
-            raise HubError("unreachable", f"redirected to {url[:60]!r}", first[1])
-    raise HubError("unreachable", f"more than {REDIRECTS} redirects", first[1])
+            raise HubError(
+                "unreachable",
+                Text(f"redirected to {url[:60]!r}", f"被重定向到 `{url[:60]}`"),
+                first[1],
+            )
+    raise HubError(
+        "unreachable",
+        Text(f"more than {REDIRECTS} redirects", f"重定向超过 {REDIRECTS} 次"),
+        first[1],
+    )
 
 
 class Patience:
@@ -146,7 +156,9 @@ def read_all(response: IO[bytes]) -> bytes:
     """The whole body; `HubError` where it is no listing any more."""
     body = response.read(MOST + 1)
     if len(body) > MOST:
-        raise HubError("unreachable", f"an answer of more than {MOST} bytes")
+        raise HubError(
+            "unreachable", Text(f"an answer of more than {MOST} bytes", f"应答超过 {MOST} 字节")
+        )
     return body
 
 
@@ -157,19 +169,17 @@ def _no_network(error: BaseException) -> bool:
     return isinstance(reason, socket.gaierror) or unreachable
 
 
-def what_broke(error: BaseException) -> str:
-    """A short name of it, for people: no address with a token in it."""
+def what_broke(error: BaseException) -> Text:
+    """What happened, for people: no address with a token in it."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
         error = error.reason
     if isinstance(error, TimeoutError):
-        return f"no byte for {TIMEOUT:.0f} s"
-    if isinstance(error, socket.gaierror):
-        return "the name of the host is not known here"
+        return Text(f"no byte for {TIMEOUT:.0f} s", f"{TIMEOUT:.0f} 秒没有收到数据")
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}"
+        return in_words(f"TLS: {error.reason or error}")
     if isinstance(error, http.client.IncompleteRead):
-        return "the connection was cut"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Text("the connection was cut", "连接中断")
+    return in_words(error)
 
 
 def post(

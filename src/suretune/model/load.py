@@ -13,13 +13,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.weights import weight_files, wrong_weights
 from suretune.model import weight_stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
@@ -71,21 +72,20 @@ def load_base(
                 **how,
             )
     except (*UNREADABLE, MemoryError) as error:
-        if found := out_of_memory(error):
-            raise Refusal(SetupFacts("out-of-memory", str(base.folder), found=found)) from error
-        found = str(error).split("\n")[0]
-        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
+        problem = "out-of-memory" if out_of_memory(error) else "model-incomplete"
+        found = in_words(out_of_memory(error) or error)
+        raise Refusal(SetupFacts(problem, str(base.folder), found=found)) from error
     odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if odd:
-        found = ", ".join(map(str, odd[:5]))
-        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found))
+        named = ", ".join(map(str, odd[:5]))
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=named))
     if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()
 
 
-def _too_deep(base: Base) -> str:
+def _too_deep(base: Base) -> str | Text:
     """More layers than the weights have are not even built: a billion of them take for ever."""
     asked = base.config.get("num_hidden_layers")
     if not isinstance(asked, int) or asked <= FEW:
@@ -100,4 +100,7 @@ def _too_deep(base: Base) -> str:
             return ""
     if asked <= max(there) + 1:
         return ""
-    return f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}"
+    return Text(
+        f"config.json: num_hidden_layers = {asked}, and the weights have {max(there) + 1}",
+        f"config.json 写着 num_hidden_layers = {asked}，而权重里有 {max(there) + 1} 层",
+    )

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.options import LoraOptions
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -149,11 +149,15 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
     return peft_model.eval(), Match(len(saved), len(matched), odd, bad)
 
 
+def _not_lora(kind: object) -> Text:
+    return Text(f"peft_type = {kind!r}, not LORA", f"peft_type 是 {kind!r}，不是 LORA")
+
+
 def kind_of_adapter(folder: Path) -> str:
     """`LORA`, or another kind that PEFT knows; `Damaged` where it is none."""
     kind = _settings(folder).get("peft_type")
     if not isinstance(kind, str) or kind not in {known.value for known in PeftType}:
-        raise rundir.Damaged(folder / CONFIG, f"peft_type = {kind!r}, not LORA")
+        raise rundir.Damaged(folder / CONFIG, _not_lora(kind))
     return kind
 
 
@@ -174,7 +178,7 @@ def unlike_lora(folder: Path) -> str:
 def _settings(folder: Path) -> Mapping[str, Any]:
     config = rundir.read_json(folder / CONFIG)
     if not isinstance(config, dict):
-        raise rundir.Damaged(folder / CONFIG, "no object")
+        raise rundir.Damaged(folder / CONFIG, Text("no object", "不是 JSON 对象"))
     return config
 
 
@@ -184,9 +188,15 @@ def compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
     config = rundir.read_json(path)
     kind, rank, others = (config.get(k) for k in ("peft_type", "r", "rank_pattern"))
     if kind != "LORA":
-        raise rundir.Damaged(path, f"peft_type = {kind!r}, not LORA")
+        raise rundir.Damaged(path, _not_lora(kind))
     if found := expressions(config):
-        raise rundir.Damaged(path, f"{found[0]!r} is an expression, not a layer's name")
+        raise rundir.Damaged(
+            path,
+            Text(
+                f"{found[0]!r} is an expression, not a layer's name",
+                f"{found[0]!r} 是表达式，不是层的名字",
+            ),
+        )
     ranks = {tensor.shape[0] for name, tensor in saved.items() if ".lora_A." in name}
     ranks |= {tensor.shape[0] for name, tensor in saved.items() if ".lora_embedding_A" in name}
     named = [rank, *(others.values() if isinstance(others, dict) else ())]
@@ -194,7 +204,12 @@ def compare_ranks(path: Path, saved: Mapping[str, Tensor]) -> None:
     if not whole or (not others and ranks != {rank}):
         there = ", ".join(map(str, sorted(ranks))) or "none"
         said = ", ".join(map(repr, named))
-        raise rundir.Damaged(path, f"rank {said}, and the tensors have {there}")
+        raise rundir.Damaged(
+            path,
+            Text(
+                f"rank {said}, and the tensors have {there}", f"秩写的是 {said}，张量里却是 {there}"
+            ),
+        )
 
 
 def expressions(config: Mapping[str, Any]) -> list[str]:

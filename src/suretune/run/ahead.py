@@ -14,7 +14,7 @@ from suretune.refusal import Refusal
 from suretune.run.check import Checked
 from suretune.run.forecast import least_bytes
 from suretune.run.journal import Journal
-from suretune.types import SetupFacts
+from suretune.types import SetupFacts, Text
 
 
 @contextmanager
@@ -75,5 +75,8 @@ def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | N
     least = least_bytes(checked, bytes_each)
     if least is None or least[0] <= room:
         return None
-    found = f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there"
+    found = Text(
+        f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there",
+        f"至少需要 {least[0] / GIB:.1f} GiB，共有 {room / GIB:.1f} GiB",
+    )
     return SetupFacts("out-of-memory", least[1], found=found)

@@ -36,7 +36,9 @@ def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:
             yield fault
         elif told[place] == MOST_TOLD:
             more = rows[place] - MOST_TOLD
-            yield replace(fault, found=f"{fault.found} (+ {more:,})")
+            found = fault.found if isinstance(fault.found, Text) else Text(fault.found, fault.found)
+            found = Text(f"{found.en} (+ {more:,})", f"{found.zh}（另有 {more:,} 条）")
+            yield replace(fault, found=found)
 
 
 def _cannot_skip(hint: Text | None) -> Text:

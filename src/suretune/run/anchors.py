@@ -23,7 +23,7 @@ from suretune.data.anchors import (
 from suretune.data.identity import language_of, question_of
 from suretune.model.generate import Talker, spoken
 from suretune.run.check import Checked
-from suretune.types import Sample
+from suretune.types import Sample, Text
 from suretune.verify.kept import COUNTS
 
 FILE = "anchors.jsonl"  # of a run folder
@@ -81,7 +81,9 @@ def answer_anchors(
         end = _end(checked)
         return _samples(learned, lines, end), _samples(apart, lines, end)
     except (KeyError, TypeError) as error:
-        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        why: Text | BaseException = error
+        if isinstance(error, KeyError):
+            why = Text(f"{error.args[0]} is missing", f"缺少 {error.args[0]}")
         if _of_another_version(run, checked, lines):
             raise rundir.OtherKind(path, why) from error
         raise rundir.Damaged(path, why) from error

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from suretune import rundir, typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
@@ -36,7 +36,7 @@ from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.run.whatitis import no_checkpoint, no_weights
 from suretune.train.checkpoint import foreign_format
-from suretune.types import Message, SetupFacts
+from suretune.types import Message, SetupFacts, Text
 from suretune.verify.reload import Prover
 
 
@@ -49,6 +49,15 @@ class Speaker:
     system: str | None
     base: str
     adapter: Path | None
+
+
+NO_TEXT = Text("no text as `system`", "`system` 不是文字")
+
+
+def _other(about: Mapping[str, Any]) -> str | Text:
+    """The base that an adapter names, else that it is another."""
+    name = about.get("base")
+    return str(name) if name else Text("another base", "另一个原模型")
 
 
 def open_speaker(config: Config, system: str | None, journal: Journal) -> Speaker:
@@ -90,7 +99,7 @@ def about_adapter(folder: Path | None) -> Mapping[str, Any]:
     if (folder / "suretune.json").is_file():
         about: Mapping[str, Any] = rundir.read_json(folder / "suretune.json")
         if not isinstance(about, dict) or not isinstance(about.get("system"), (str, type(None))):
-            raise rundir.Damaged(folder / "suretune.json", "no text as `system`")
+            raise rundir.Damaged(folder / "suretune.json", NO_TEXT)
         return about
     config = rundir.read_json(folder / CONFIG)
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
@@ -122,13 +131,14 @@ def put_on(
         damage = SetupFacts("checkpoint-damaged", str(error.path), error.why, again)
         raise journal.stop(damage) from error
     except (SafetensorError, KeyError, TypeError, JSONDecodeError, OSError) as error:
-        found = because(error, f"{type(error).__name__}: {str(error).splitlines()[0]}")
-        damage = SetupFacts("checkpoint-damaged", str(folder), found, way_back(folder))
+        damage = SetupFacts("checkpoint-damaged", str(folder), in_words(error), way_back(folder))
         raise journal.stop(damage) from error
     except (RuntimeError, ValueError) as error:  # other shapes, other layers
         raise journal.stop(wrong_base(base, about, folder / WEIGHTS)) from error
     if match.non_finite:
-        wrong = f"{match.non_finite[0]} is not finite"
+        wrong = Text(
+            f"{match.non_finite[0]} holds NaN or Inf", f"{match.non_finite[0]} 里有 NaN 或 Inf"
+        )
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if match.odd or match.matched != match.saved:
         raise journal.stop(wrong_base(base, about, folder / WEIGHTS))
@@ -182,7 +192,9 @@ def recheck(run: Path, journal: Journal) -> dict[str, Any]:
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
         again = f"suretune verify {typed.path(run)}"
-        raise journal.stop(SetupFacts("proof-impossible", str(run), last, again)) from error
+        raise journal.stop(
+            SetupFacts("proof-impossible", str(run), in_words(last), again)
+        ) from error
     then = rundir.read_json(run / "proof" / "result.json")
     same = result["answers"]["probes"] == then["answers"]["probes"]
     if then.get("general"):

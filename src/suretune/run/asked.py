@@ -121,7 +121,7 @@ def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterat
         except TemplateRefused as error:
             hint = Text(
                 f"Question {number}: the chat template refuses it ({error}).",
-                f"第 {number} 个问题：对话模板拒绝了它（{error}）。",
+                f"第 {number} 个问题：对话模板拒绝了它（`{error}`）。",
             )
             yield FlagFacts("bad-value", "--probes", resolved.config.proof.probes or "", hint=hint)
             return

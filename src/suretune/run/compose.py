@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from suretune import rundir
-from suretune.because import because
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.model.device import ran_out
 from suretune.run import folder
@@ -69,11 +69,8 @@ def make_run(resolved: Resolved, journal: Journal) -> Path:
     try:
         run = rundir.new_run(resolved.config.run.output_dir)
     except (OSError, RuntimeError) as error:  # of `~nobody`, too
-        found = because(
-            error, f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
-        )
         raise journal.stop(
-            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=found)
+            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=in_words(error))
         ) from error
     journal.open(run)
     return run

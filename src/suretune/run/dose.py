@@ -20,7 +20,7 @@ from suretune.run.fit import Fit, Watcher
 from suretune.run.resume import evaluation_of
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner, wearing
-from suretune.types import Evaluation
+from suretune.types import Evaluation, Text
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 MARGIN = 2  # steps of the grid above the least dose that passes: at one, 5 of 100 phrasings failed
@@ -155,5 +155,8 @@ def _known(path: Path, weights: str) -> Dose | None:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise rundir.Damaged(path, error) from error
     if not 0 < dose.value <= 1:
-        raise rundir.Damaged(path, f"value = {dose.value!r} is no dose")
+        raise rundir.Damaged(
+            path,
+            Text(f"value = {dose.value!r} is no dose", f"value = {dose.value!r} 不是适配器强度"),
+        )
     return dose

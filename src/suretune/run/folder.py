@@ -54,7 +54,7 @@ def read_config(path: Path) -> Resolved:
     try:
         return _from_text(*read_yaml(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise rundir.Damaged(path, " ".join(str(error).split())) from error
+        raise rundir.Damaged(path, error) from error
 
 
 def _from_text(text: str, tree: Node | None) -> Resolved:

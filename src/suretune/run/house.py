@@ -132,11 +132,19 @@ def _rows(config: Config, stack: Stack, room: int, device: torch.device, journal
         rows //= 2
     wanted = cache_bytes(stack, rows, room)
     if wanted > free:
-        raise journal.stop(no_room(rows, room, f"{wanted / GIB:.1f} GiB of {free / GIB:.1f}"))
+        raise journal.stop(no_room(rows, room, room_of(wanted, free)))
     return rows
 
 
-def no_room(rows: int, room: int, found: str) -> SetupFacts:
+def room_of(wanted: float, free: float) -> Text:
+    """Bytes that would be taken, and that are free."""
+    return Text(
+        f"{wanted / GIB:.1f} GiB of {free / GIB:.1f} GiB",
+        f"需要 {wanted / GIB:.1f} GiB，可用 {free / GIB:.1f} GiB",
+    )
+
+
+def no_room(rows: int, room: int, found: Text) -> SetupFacts:
     """What is told where the slots do not fit."""
     return SetupFacts("slots-too-large", f"{rows} x {room}", found=found)
 

@@ -26,6 +26,7 @@ from suretune.types import (
     ServedFacts,
     SetupFacts,
     StepFacts,
+    Text,
 )
 
 OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK, UNMEASURED = range(9)
@@ -224,7 +225,7 @@ def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            found = "another suretune writes here"
+            found = Text("another suretune writes here", "另一个 suretune 正在写这里")
             about = SetupFacts("output-not-writable", str(lock.parent), found=found)
             raise journal.stop(about) from error
         yield

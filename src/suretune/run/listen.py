@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
 from suretune.types import FlagFacts, SetupFacts, Text
@@ -121,15 +121,10 @@ def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
 def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
     """Why nobody can listen there: the port is taken or not given, or the address is not ours."""
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        return SetupFacts("host-not-here", asked.host, found=because(error))
+        return SetupFacts("host-not-here", asked.host, found=in_words(error))
     if error.errno == errno.EADDRNOTAVAIL:
-        return SetupFacts("host-not-here", asked.host, found=_why(error))
-    return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=_why(error))
-
-
-def _why(error: OSError) -> str:
-    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    return because(error, f"{name}: {error.strerror or error}")
+        return SetupFacts("host-not-here", asked.host, found=in_words(error))
+    return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=in_words(error))
 
 
 def host_names(asked: ServeOptions) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from suretune import rundir
 from suretune.data.base import Base
 from suretune.options import LoraOptions
 from suretune.options_input import ModelOptions
-from suretune.types import Plan, SetupFacts
+from suretune.types import Plan, SetupFacts, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -79,5 +79,8 @@ def too_little_room(run: Path, trained: int, plan: Plan, limit: int | None) -> S
     free = shutil.disk_usage(run).free
     if wanted <= free:
         return None
-    found = f"{free / GIB:.2f} GiB free, {wanted / GIB:.2f} GiB needed"
+    found = Text(
+        f"{free / GIB:.2f} GiB free, {wanted / GIB:.2f} GiB needed",
+        f"可用 {free / GIB:.2f} GiB，需要 {wanted / GIB:.2f} GiB",
+    )
     return SetupFacts("disk-full", str(run), found=found)

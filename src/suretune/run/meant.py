@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from suretune import rundir, typed
-from suretune.because import because
+from suretune.because import in_words
 from suretune.run.journal import Journal
 from suretune.run.whatitis import nothing_there
 from suretune.types import SetupFacts, Text
@@ -51,7 +51,7 @@ def meant(word: str, journal: Journal, how: str = "") -> Meant:
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, rundir.Damaged):
             raise
-        about = SetupFacts("adapter-missing", word, found=because(error))
+        about = SetupFacts("adapter-missing", word, found=in_words(error))
         raise journal.stop(about) from error
     if found is None:
         raise _nothing(path, journal, how)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.run.flags import cuda_flags
 from suretune.run.machine import NO_GPU, VISIBLE
@@ -85,9 +85,7 @@ def not_writable(output_dir: str) -> SetupFacts | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")
     except (OSError, RuntimeError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        found = because(error, f"{type(error).__name__}: {said}")
-        return SetupFacts("output-not-writable", output_dir, found=found)
+        return SetupFacts("output-not-writable", output_dir, found=in_words(error))
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from suretune import rundir
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
@@ -138,7 +139,7 @@ def measure_proof(
         result = prover.prove(run, run / "proof" / RESULT)
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
-        stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=last))
+        stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=in_words(last)))
         raise Stopped(UNVERIFIED, stopped.findings) from error
     tolerance = resolved.config.run.logits_tolerance
     if tolerance is None:

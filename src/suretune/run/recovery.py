@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from suretune import rundir
+from suretune.because import in_words
 from suretune.data.plan import without
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
@@ -25,7 +26,7 @@ from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
-from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
+from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord, Text
 
 if TYPE_CHECKING:
     from suretune.run.fit import Fit
@@ -239,7 +240,7 @@ def within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Pr
 def memory_stop(error: BaseException, run: Path, journal: Journal) -> Stopped:
     """The device's memory does not suffice, whatever was tried."""
     found = out_of_memory(error)
-    return journal.stop(SetupFacts("out-of-memory", str(run), found=found))
+    return journal.stop(SetupFacts("out-of-memory", str(run), found=in_words(found)))
 
 
 def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
@@ -254,9 +255,10 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
     if not _can_write(run):
         journal.run = None
     lost = gone or number in LOST | HANDLES
-    found = "the folder is gone" if gone else str(error)
+    found = Text("the folder is gone", "文件夹已经不在了") if gone else in_words(error)
     if number in HANDLES:
-        found += "; raise the limit: `ulimit -n 4096`"
+        more = Text("; raise the limit: `ulimit -n 4096`", "；请调高上限：`ulimit -n 4096`")
+        found = Text(found.en + more.en, found.zh + more.zh)
     problem = "output-not-writable" if lost else "disk-full"
     return journal.stop(SetupFacts(problem, str(run), found=found))
 

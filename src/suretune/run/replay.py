@@ -24,7 +24,7 @@ from suretune.run.journal import Journal
 from suretune.run.meant import meant, not_sealed
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
-from suretune.types import Fault, Origin, ReplayFacts, SetupFacts
+from suretune.types import Fault, Origin, ReplayFacts, SetupFacts, Text
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 
@@ -62,7 +62,11 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     files: Mapping[str, str] = read_seal(run, journal)["files"] if run and sealed else {}
     for needed in (WEIGHTS, CONFIG) if sealed else ():
         if f"adapter/{needed}" not in files:
-            raise journal.stop(SetupFacts("checkpoint-damaged", rundir.SEAL, found=f"no {needed}"))
+            raise journal.stop(
+                SetupFacts(
+                    "checkpoint-damaged", rundir.SEAL, found=rundir.named(needed, rundir.GONE)
+                )
+            )
     folder = run / "adapter" if run and sealed else adapter_folder(_asked(word), journal)
     if folder is None:
         raise journal.stop(SetupFacts("adapter-missing", word))
@@ -114,7 +118,8 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
     template = run / "adapter" / "chat_template.jinja"
     system = rundir.recorded(request, "system")
     if candidate.system != system:
-        found = f"--system {_quoted(candidate.system)} (then: {_quoted(system)})"
+        told, sealed = _quoted(candidate.system), _quoted(system)
+        found = Text(f"--system {told} (then: {sealed})", f"`--system` {told}（验证时是 {sealed}）")
         raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
     if candidate.tokenizer.template != template.read_text(
         encoding="utf-8"
@@ -130,12 +135,22 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
         raise journal.stop(refused) from error
     for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
         if now != then:
-            found = f"{probe.question[:SHOWN]} ({len(then)} tokens then, {len(now)} now)"
+            asked = probe.question[:SHOWN]
+            found = Text(
+                f"{asked} ({len(then)} tokens then, {len(now)} now)",
+                f"{asked}（验证时 {len(then)} 个 token，现在 {len(now)} 个）",
+            )
             raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
     answers = rundir.recorded(run / "proof" / RESULT, "answers", "probes")
     base_answers = rundir.recorded(run / "base_answers.json", "probes")
     if not len(probes) == len(answers) == len(base_answers):
-        raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(answers)} answers")
+        raise rundir.Damaged(
+            run / "probes.jsonl",
+            Text(
+                f"{len(probes)} probes, {len(answers)} answers",
+                f"{len(probes)} 个验证问题，{len(answers)} 个回答",
+            ),
+        )
     return Record(
         probes, prompts, answers, base_answers,
         rundir.recorded(request, "device"), rundir.recorded(request, "dtype"), run,

@@ -19,7 +19,7 @@ from suretune.run.journal import Journal
 from suretune.run.recovery import drop_checkpoints, retell, said_up_to, take_back
 from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
-from suretune.types import Evaluation, SetupFacts
+from suretune.types import Evaluation, SetupFacts, Text
 
 
 def reopen(run: Path, journal: Journal) -> Checked:
@@ -76,7 +76,7 @@ def go_on_in(run: Path) -> Path:
 def usable(run: Path, checkpoint: Path, journal: Journal) -> None:
     """A stop, before anything is loaded, if a run cannot go on from this checkpoint of it."""
     if checkpoint not in dict(rundir.checkpoints(run)).values():
-        found = f"{rundir.MANIFEST}: missing"
+        found: Text | None = rundir.named(rundir.MANIFEST, rundir.GONE)
     else:
         found = rundir.damage(checkpoint)
     if found:
@@ -139,7 +139,10 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
     logged = take_back(job.run / "steps.jsonl", done)
     take_back(job.run / "evals.jsonl", done)
     if lost := sorted(set(range(1, done + 1)) - set(logged)):
-        found = f"{len(lost)} of {done} updates are missing, the first is {lost[0]}"
+        found = Text(
+            f"{len(lost)} of {done} updates are missing, the first is {lost[0]}",
+            f"{done} 次更新里缺少 {len(lost)} 次，第一个是第 {lost[0]} 次",
+        )
         log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
         job.journal.look(log, stops=False)
     if not done:
@@ -148,10 +151,12 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
     return done
 
 
-def _foreign(path: Path, job: Fit) -> str:
-    """Whose checkpoint this is, if it is not this run's; empty if it is."""
+def _foreign(path: Path, job: Fit) -> Text | None:
+    """Whose checkpoint this is, if it is not this run's; None if it is."""
     plan = rundir.read_json(path / rundir.MANIFEST).get("plan")
-    return "" if plan == job.checked.plan.digest else "it belongs to another plan"
+    if plan == job.checked.plan.digest:
+        return None
+    return Text("it belongs to another plan", "它属于另一份训练计划")
 
 
 def evaluation_of(line: Mapping[str, Any]) -> Evaluation:

@@ -31,6 +31,9 @@ READ = (
 )  # fmt: skip
 
 
+NO_LIST = Text("files is no list of names with their hashes", "files 不是“文件名和哈希值”的列表")
+
+
 def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
     """The seal of a run whose files are all as they were sealed, and no others, or a stop."""
     if not (run / rundir.SEAL).is_file():
@@ -38,15 +41,15 @@ def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
     seal: dict[str, Any] = rundir.read_json(run / rundir.SEAL)
     files = rundir.recorded(run / rundir.SEAL, "files")
     if not isinstance(files, dict) or not all(isinstance(each, str) for each in files.values()):
-        raise rundir.Damaged(run / rundir.SEAL, "files is no list of names with their hashes")
+        raise rundir.Damaged(run / rundir.SEAL, NO_LIST)
     odd = [*_strangers(files), *_lost(seal, files)]
     odd += [] if odd else [*_changed(run, files), *_added(run, files)]
     if odd:
         name, what = odd[0]
         more = f" (+{len(odd) - 1})" if odd[1:] else ""
-        about = SetupFacts(
-            "checkpoint-damaged", str(run / rundir.SEAL), f"{name}: {what}{more}", way_back(run)
-        )
+        found = rundir.named(name, what)
+        found = Text(f"{found.en}{more}", f"{found.zh}{more}")
+        about = SetupFacts("checkpoint-damaged", str(run / rundir.SEAL), found, way_back(run))
         raise journal.stop(about)
     return seal
 
@@ -64,47 +67,53 @@ def _is_sealed(name: str) -> bool:
     return bool(top) and top not in apart and not top.startswith(("run-", "."))
 
 
-def _strangers(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _strangers(files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     """Names in a seal that are no files of the run, wherever they lead."""
     for name in files:
         path = PurePosixPath(name)
         inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
         if not (inside and _is_sealed(name)):
-            yield name, "is no file of this run that a seal is about"
+            yield (
+                name,
+                Text("is no file of this run that a seal is about", "不是验证记录应当记下的文件"),
+            )
 
 
-def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     """What a seal must name, and does not."""
     for name in WITHOUT_WHICH:
         if name not in files:
-            yield name, "is not named in the seal"
+            yield name, Text("is not named in the seal", "验证记录里没有它")
     if seal.get("names") not in (None, rundir.digest_of(sorted(files))):
-        yield "files", "names were taken out of the seal or put into it"
+        yield (
+            "files",
+            Text("names were taken out of the seal or put into it", "验证记录里的文件名有增减"),
+        )
 
 
-def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     for name, digest in files.items():
         path = run / name
         if any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(run)
                and part != run):  # fmt: skip
-            yield name, "a link is in its place"
+            yield name, Text("a link is in its place", "换成了链接")
         elif not path.is_file():
-            yield name, "is gone"
+            yield name, rundir.GONE
         elif rundir.sha256(path) != digest:
-            yield name, "its contents changed"
+            yield name, rundir.CHANGED
 
 
-def _added(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _added(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     """What somebody put where files of a run are read: generation_config.json says where answers
     end. A note beside them is nobody's business."""
     for folder in ("adapter", "proof"):
         for path in sorted((run / folder).rglob("*")):
             name = path.relative_to(run).as_posix()
             if name not in files and (path.is_symlink() or not path.is_dir()):
-                yield name, "was added"
+                yield name, Text("was added", "是后来加的")
     for name in READ:
         if name not in files and (run / name).exists():
-            yield name, "was added"
+            yield name, Text("was added", "是后来加的")
 
 
 def open_remote(url: str, key: str | None, seconds: float, journal: Journal) -> Remote:
@@ -168,7 +177,13 @@ def _read(run: Path, journal: Journal) -> Sealed:
     before: list[str] = rundir.recorded(run / "base_answers.json", "probes")
     after: list[str] = rundir.recorded(run / "proof" / "result.json", "answers", "probes")
     if not len(probes) == len(before) == len(after):
-        raise rundir.Damaged(run / "probes.jsonl", f"{len(probes)} probes, {len(after)} answers")
+        raise rundir.Damaged(
+            run / "probes.jsonl",
+            Text(
+                f"{len(probes)} probes, {len(after)} answers",
+                f"{len(probes)} 个验证问题，{len(after)} 个回答",
+            ),
+        )
     if not probes:
         hint = Text("This run was sealed without questions.", "这次运行的验证记录里没有验证问题。")
         raise journal.stop(FlagFacts("bad-value", "--run", str(run), hint=hint))
@@ -186,6 +201,6 @@ def _served_name(remote: Remote, run: Path, journal: Journal) -> str:
     raise _no_such(run.name, ", ".join(names), journal)
 
 
-def _no_such(name: str, found: str, journal: Journal) -> Stopped:
+def _no_such(name: str, found: str | Text, journal: Journal) -> Stopped:
     hint = Text(f"The server says: {found}.", f"服务器上有：{found}。")
     return journal.stop(FlagFacts("bad-value", "--served_model_name", name, hint=hint))

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from suretune import rundir
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.fitness import with_system_role
 from suretune.data.misfit import wrong_base
@@ -51,7 +51,7 @@ from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
 from suretune.serve.wire import Server, make_server
-from suretune.types import Facts, Fault, SetupFacts
+from suretune.types import Facts, Fault, SetupFacts, Text
 from suretune.verify.probes import PROBE_TOKENS
 from suretune.words import say
 
@@ -77,7 +77,9 @@ def serve(
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
-        raise journal.stop(no_room(house.rows, house.room, out_of_memory(error))) from error
+        raise journal.stop(
+            no_room(house.rows, house.room, in_words(out_of_memory(error)))
+        ) from error
 
 
 async def _serve(
@@ -234,9 +236,7 @@ async def prove(
     except Misfit:
         return misfitting(candidate, house.base)
     except UNREADABLE as error:
-        told = str(error).splitlines()[0] if str(error) else ""
-        found = because(error, f"{type(error).__name__}: {told}")
-        return SetupFacts("cannot-serve", candidate.name, found=found)
+        return SetupFacts("cannot-serve", candidate.name, found=in_words(error))
     if record is None:
         return None
     stops = candidate.tokenizer.stop_ids
@@ -343,7 +343,10 @@ def not_served(stopped: Stopped | rundir.Damaged, root: Path) -> Refused:
         about = SetupFacts("checkpoint-damaged", str(stopped.path), found=stopped.why)
         stopped = Journal().stop(about)
     first = stopped.findings[0]
-    told = f"{first.code} {first.name}, {first.where}: {say(first.what)} {say(first.fix)}"
+    told = say(Text(
+        f"{first.code} {first.name}, {first.where}: {first.what.en} {first.fix.en}",
+        f"{first.code} {first.title.zh}，{first.where}：{first.what.zh}{first.fix.zh}",
+    ))  # fmt: skip
     return Refused(
         400, f"Not served. {told}".replace(f"{root}/", "")[:MOST_TOLD], param="lora_path",
         code=first.name,
@@ -394,7 +397,7 @@ def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str],
             except (Stopped, rundir.Damaged) as stopped:
                 raise not_served(stopped, root) from stopped
             except OSError as error:
-                why = f"Not served: a file of it cannot be read ({because(error)})."
+                why = f"Not served: a file of it cannot be read ({say(in_words(error))})."
                 raise Refused(400, why, param="lora_path") from error
             except (Closed, RuntimeError) as error:
                 log.warning(spoken("%s was not loaded: %s"), name, type(error).__name__)

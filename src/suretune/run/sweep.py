@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
-from suretune.because import because
+from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.leave import FITTED
@@ -104,8 +104,8 @@ def sweep(asked: Asked, journal: Journal, told: Told) -> dict[str, Any]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        found = because(error, f"{type(error).__name__}: {error.strerror}")
-        raise journal.stop(SetupFacts("output-not-writable", str(folder), found=found)) from error
+        facts = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        raise journal.stop(facts) from error
     with _alone(folder, journal):
         study = _open(asked, folder, digest, journal)
         trials = _Loop(asked, folder, study, told).all()
@@ -158,10 +158,10 @@ def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.S
             load_if_exists=True,
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        found = str(error).splitlines()[0]
-        raise journal.stop(SetupFacts("output-not-writable", str(path), found=found)) from error
+        about = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        raise journal.stop(about) from error
     if study.user_attrs.get("asked", digest) != digest:
-        facts = SetupFacts("changed-since", "flags, rows or --search", found=str(path))
+        facts = SetupFacts("changed-since", "flags, rows, --search", found=str(path))
         raise journal.stop(facts)
     study.set_user_attr("asked", digest)
     # A sampler begun again with the same seed would propose the same settings again.

@@ -22,12 +22,14 @@ from suretune.words import say
 LOOKS = ("dry_run", "preview")  # of which nobody has to be told again
 SIDE = 8  # columns of the labels beside choices and plan, which stand in one block
 FEW = 4  # options that were given and are listed one by one
-COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|hf|pip|jq|curl) [^`]+)`")
+COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|modelscope|hf|pip|jq|curl) [^`]+)`")
+OTHERWISE = re.compile(r"`(?: or | 或 )`([^`]+)`")
 
 
 def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool = True) -> None:
-    """Each finding: code and name, where, then what, why and what to do; what was only read as it
-    was meant is one note in front. `runs`: with the command that runs, where no other follows."""
+    """Each finding: code and name (its title in Chinese, of which the name says nothing), where,
+    then what, why and what to do; what was only read as it was meant is one note in front. `runs`:
+    with the command that runs, where no other follows."""
     to = to or results()
     noted, found = of_the_command(found)
     commands = [command for one in noted if runs for command in commands_in(say(one.fix))]
@@ -39,7 +41,8 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
         state = labels.severity(True) if stops else p.fate(finding.fate)
-        head = Styled().append_text(safe(f"{sign} {finding.code} {finding.name}", style))
+        name = words(finding.name, finding.title.zh or finding.name)
+        head = Styled().append_text(safe(f"{sign} {finding.code} {name}", style))
         head.append(f"  {state}", "dim")
         if finding.where:
             head.append("  ").append_text(safe(finding.where, "cyan"))
@@ -58,9 +61,10 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
 
 def _broken(fix: str, width: int) -> list[str]:
     """The commands that are cut in two by lines of this width: each is said again, whole, but one
-    of two words, which nobody has to paste."""
+    of two words, which nobody has to paste, and the second of two that do the same."""
     lines = wrapped(safe(fix), width).plain.split("\n")
-    long = [one for one in commands_in(fix) if len(one.split()) > 2]
+    also = OTHERWISE.findall(fix)
+    long = [one for one in commands_in(fix) if len(one.split()) > 2 and one not in also]
     return [one for one in long if not any(one in line for line in lines)]
 
 

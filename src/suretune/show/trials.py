@@ -11,8 +11,10 @@ from rich.text import Text as Styled
 
 from suretune import phrases as p
 from suretune import typed
+from suretune.guards import heading_of
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, progress, put, results, safe
+from suretune.words import say
 
 
 def trial(line: Report, done: int, of: int) -> None:
@@ -56,7 +58,8 @@ def _state(line: Report) -> Styled:
     if line["state"] != "judged":
         reasons = dict.fromkeys(reason for run in runs for reason in run["reasons"])
         word = words("stopped", "已停止") if line["state"] == "stopped" else words("failed", "失败")
-        return safe(f"✗ {word}: {', '.join(reasons)}", "red")
+        told = [say(heading_of(reason)) for reason in reasons]
+        return safe(f"✗ {word}{words(': ', '：')}{words(', ', '、').join(told)}", "red")
     of = f" {line['sealed']}/{len(runs)}" if len(runs) > 1 else ""
     if line["sealed"] == len(runs):
         return safe(f"✓ {words('sealed', '通过')}{of}", "green")

@@ -34,7 +34,7 @@ from suretune.refusal import Refusal
 from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
-from suretune.types import Plan, Sample, SetupFacts
+from suretune.types import Plan, Sample, SetupFacts, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
 PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
@@ -189,8 +189,11 @@ def _on_cuda(
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
     wanted = needed(shape, least, len(longest.ids), longest.learned)
     there = free_bytes(asked, device)
-    found_text = f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free"
-    raise Refusal(SetupFacts("out-of-memory", str(longest.origin), found=found_text))
+    short = Text(
+        f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free",
+        f"需要 {wanted / GIB:.1f} GiB，空闲 {there / GIB:.1f} GiB",
+    )
+    raise Refusal(SetupFacts("out-of-memory", str(longest.origin), found=short))
 
 
 def _held_tokens(samples: Sequence[Sample]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from suretune import labels
 from suretune import phrases as p
+from suretune.guards import heading_of
 from suretune.phrases import Report, part, several, words
 from suretune.verify.blocks import (
     Block,
@@ -236,7 +237,7 @@ def _findings(report: Report) -> Section:
         style = "bad" if found.get("stops") else ""
         if found.get("ignored"):
             state, style = words("ignored on request", "按要求忽略"), "strong"
-        name = f"{found.get('code') or ''} {found.get('name') or ''}"
+        name = say(heading_of(f"{found.get('code') or ''} {found.get('name') or ''}"))
         where = str(found.get("where") or "")
         about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
                  Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip

@@ -26,6 +26,7 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.types import FlagFacts, SetupFacts, Text
 
 EXTRA = "suretune[benchmark]"
@@ -120,12 +121,12 @@ def read(path: Path) -> list[Item]:
         try:
             items.append(_item(orjson.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
-            found = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            why = in_words(error)
             hint = Text(
-                f"Line {number} is not of IFEval ({found}): key, prompt, instruction_id_list and"
-                " as many kwargs.",
-                f"第 {number} 行不是 IFEval 的格式（{found}）：应有 key、prompt、"
-                "instruction_id_list 和同样多的 kwargs。",
+                f"Line {number} is not of IFEval: {why.en}. It takes key, prompt,"
+                " instruction_id_list and as many kwargs.",
+                f"第 {number} 行不是 IFEval 的格式：{why.zh}。应有 `key`、`prompt`、"
+                "`instruction_id_list` 和同样多的 `kwargs`。",
             )
             raise Unfit(_bad_file(path, hint)) from error
     if not items:
@@ -243,7 +244,8 @@ def _checkers() -> _Checkers:
                 import_module(f"lm_eval.tasks.ifeval.{part}") for part in parts
             )
     except (ImportError, AssertionError) as error:  # it asserts the version of NLTK
-        found = f"lm-eval {version('lm-eval')} ({str(error).splitlines()[0]})"
+        name, why = f"lm-eval {version('lm-eval')}", in_words(error)
+        found = Text(f"{name}: {why.en}", f"{name}：{why.zh}")
         raise Unfit(SetupFacts("package-missing", EXTRA, found=found)) from error
     for module in drawing:
         module.random = _NoDice()  # type: ignore[attr-defined]

@@ -12,6 +12,9 @@ import warnings
 
 import regex
 
+from suretune.because import in_words
+from suretune.types import Text
+
 SECONDS = 1.0  # for one answer
 TRIAL_SECONDS = 0.2  # for one of the texts that a pattern is tried on first
 LONGEST = 500  # characters of a pattern
@@ -22,18 +25,21 @@ TRIALS = (
 )  # fmt: skip
 
 
-def wrong_with(pattern: str) -> str:
-    """Why a pattern cannot be used, from whoever reads it; empty if it can."""
+def wrong_with(pattern: str) -> Text | None:
+    """Why a pattern cannot be used, from whoever reads it; None if it can."""
     if len(pattern) > LONGEST:
-        return f"{len(pattern)} > {LONGEST} characters"
+        return Text(
+            f"{len(pattern)} characters, {LONGEST} at most",
+            f"有 {len(pattern)} 个字符，最多 {LONGEST} 个",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of what `[[` may mean one day
             re.compile(pattern)
             regex.compile(pattern)
     except UNREADABLE as error:
-        return str(error)
-    return ""
+        return in_words(error)
+    return None
 
 
 def never_ends_on(pattern: str, likely: tuple[str, ...]) -> str:

@@ -266,7 +266,7 @@ def _judgeable(probe: Probe, place: str) -> None:
             ),
         )
     if wrong := wrong_with(probe.regex):
-        _refuse(place, Text(f"regex: {wrong}", f"regex：{wrong}"))
+        _refuse(place, Text(f"regex: {wrong.en}", f"regex：{wrong.zh}"))
     likely = (probe.question * 4, *(f"{word} " * 40 for word in probe.must))
     if probe.regex and (text := never_ends_on(probe.regex, likely)):
         shown = f"{text[:24]}..."

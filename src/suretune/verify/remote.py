@@ -16,7 +16,8 @@ from threading import Event, Timer
 from typing import Any
 from urllib.parse import urlsplit
 
-from suretune.because import because
+from suretune.because import in_words
+from suretune.types import Text
 
 MOST = 1 << 20  # bytes of an answer
 SHOWN = 160  # characters of what a server said
@@ -26,8 +27,8 @@ REFUSED = (401, 403)
 class Trouble(Exception):
     """No answer to judge. `problem` is the name of the guard that has to speak."""
 
-    def __init__(self, problem: str, found: str, status: int = 0) -> None:
-        super().__init__(found)
+    def __init__(self, problem: str, found: str | Text, status: int = 0) -> None:
+        super().__init__(found.en if isinstance(found, Text) else found)
         self.problem, self.found, self.status = problem, found, status
 
 
@@ -53,7 +54,9 @@ class Remote:
         told = self._exchange("GET", "/models")
         listed = told.get("data")
         if not isinstance(listed, list):
-            raise Trouble("odd-server", "/models: no list `data`")
+            raise Trouble(
+                "odd-server", Text("/models: no list `data`", "/models：没有 `data` 列表")
+            )
         return [str(item["id"]) for item in listed if isinstance(item, dict) and "id" in item]
 
     def chat(self, model: str, messages: Sequence[Mapping[str, str]], most: int) -> str:
@@ -78,14 +81,12 @@ class Remote:
                 answer = connection.getresponse()
                 text = answer.read(MOST + 1)
         except TimeoutError as error:
-            raise Trouble(
-                "server-unreachable", because(error, f"no answer in {self.seconds:g} s")
-            ) from error
+            late = Text(f"no answer in {self.seconds:g} s", f"{self.seconds:g} 秒内没有应答")
+            raise Trouble("server-unreachable", late) from error
         except (OSError, http.client.RemoteDisconnected) as error:
-            found = self._safe(because(error, f"{type(error).__name__}: {error}"))
-            raise Trouble("server-unreachable", found) from error
+            raise Trouble("server-unreachable", self._why(error)) from error
         except http.client.HTTPException as error:
-            raise Trouble("odd-server", self._safe(f"{type(error).__name__}: {error}")) from error
+            raise Trouble("odd-server", self._why(error)) from error
         finally:
             connection.close()
         return self._read(path, answer, text)
@@ -98,21 +99,55 @@ class Remote:
     def _read(self, path: str, answer: http.client.HTTPResponse, text: bytes) -> Mapping[str, Any]:
         status = answer.status
         if status in REFUSED:
-            raise Trouble("key-refused", f"{status} {self._said(text)}".strip(), status)
+            raise Trouble("key-refused", self._told("", status, text), status)
         if 300 <= status < 400:
-            where = self._safe(answer.getheader("Location") or "nowhere")
-            raise Trouble("odd-server", f"{path}: {status}, redirected to {where}", status)
+            where = self._safe(answer.getheader("Location") or "-")
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: {status}, redirected to {where}",
+                    f"{path}：{status}，重定向到 {where}",
+                ),
+                status,
+            )
         if status != 200:
-            raise Trouble("odd-server", f"{path}: {status} {self._said(text)}".strip(), status)
+            raise Trouble("odd-server", self._told(path, status, text), status)
         if len(text) > MOST:
-            raise Trouble("odd-server", f"{path}: more than {MOST:,} bytes")
+            raise Trouble(
+                "odd-server",
+                Text(f"{path}: more than {MOST:,} bytes", f"{path}：超过 {MOST:,} 字节"),
+            )
         try:
             told = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise Trouble("odd-server", f"{path}: no JSON: {self._safe(text)}") from error
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: no JSON: {self._safe(text)}",
+                    f"{path}：不是 JSON：`{self._safe(text)}`",
+                ),
+            ) from error
         if not isinstance(told, dict):
-            raise Trouble("odd-server", f"{path}: a {type(told).__name__} in place of an object")
+            raise Trouble(
+                "odd-server",
+                Text(
+                    f"{path}: a {type(told).__name__} in place of an object",
+                    f"{path}：应当是 JSON 对象，却是 {type(told).__name__}",
+                ),
+            )
         return told
+
+    def _why(self, error: Exception) -> Text:
+        why = in_words(error)
+        return Text(self._safe(why.en), self._safe(why.zh))
+
+    def _told(self, path: str, status: int, text: bytes) -> Text:
+        """A status with what the server says of it."""
+        said = self._said(text)
+        return Text(
+            f"{f'{path}: ' if path else ''}{status} {said}".strip(),
+            f"{f'{path}：' if path else ''}{status}{f' `{said}`' if said else ''}",
+        )
 
     def _said(self, text: bytes) -> str:
         """The message of an error in OpenAI's shape, else the beginning of what came."""
@@ -162,10 +197,15 @@ def _text(told: Mapping[str, Any], *keys: str) -> str:
         for key in keys:
             found = found[key]
     except (LookupError, TypeError) as error:
-        raise Trouble("odd-server", f"no choices[0].{'.'.join(keys)}") from error
+        raise Trouble("odd-server", _of_answer(keys, "missing", "没有")) from error
     if not isinstance(found, str):
-        raise Trouble("odd-server", f"choices[0].{'.'.join(keys)} is no text")
+        raise Trouble("odd-server", _of_answer(keys, "no text", "不是文字"))
     return found
+
+
+def _of_answer(keys: Sequence[str], en: str, zh: str) -> Text:
+    name = f"choices[0].{'.'.join(keys)}"
+    return Text(f"{name}: {en}", f"{name}：{zh}")
 
 
 def parse_url(url: str, key: str | None, seconds: float) -> Remote | None:

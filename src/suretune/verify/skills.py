@@ -9,6 +9,7 @@ from typing import Any
 
 from suretune.battery.forms import validate
 from suretune.battery.items import Question
+from suretune.because import in_words
 from suretune.data.render import with_system
 from suretune.pocket.skills import Item
 from suretune.types import Message, Text
@@ -51,7 +52,7 @@ def _question(line: bytes, number: int, nth: int) -> Question:
 
 
 def _no_json(error: ValueError | RecursionError) -> Text:
-    return Text(str(error), f"不是可用的题目：`{error}`")
+    return in_words(error)
 
 
 def _item(told: Any) -> Item:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suretune.because import because
+from suretune.because import in_words
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.run.foreign.shell import COMMAND, FLAG, Shell, Trap
 from suretune.run.foreign.tables import TOOLS, Table, table
@@ -39,7 +39,7 @@ class Pasted:
     traps: list[Trap] = field(default_factory=list)
     variables: frozenset[str] = frozenset()
     file: str = ""  # of options, and `wrong` why it cannot be read
-    wrong: str = ""
+    wrong: Text | None = None
     unread: Text | None = None  # what is wrong with a line of it
     others: list[str] = field(default_factory=list)  # lines in the text that are no such command
     nth: int = 1  # which of the text's commands it is
@@ -206,7 +206,7 @@ def _from_file(pasted: Pasted) -> None:
         with Path(pasted.file).expanduser().open(encoding="utf-8", errors="replace") as handle:
             text = handle.read(LONGEST)
     except (OSError, ValueError, RuntimeError) as error:
-        pasted.wrong = because(error)
+        pasted.wrong = in_words(error)
         return
     try:
         tree = written(parse_yaml(text))
@@ -214,7 +214,7 @@ def _from_file(pasted: Pasted) -> None:
         pasted.unread = error.told()
         return
     if not isinstance(tree, dict):
-        pasted.wrong = "not `name: value` lines"
+        pasted.wrong = Text("not `name: value` lines", "不是 `name: value` 这样的行")
         return
     pasted.flags += _leaves(tree)
 
@@ -264,10 +264,10 @@ def problem(pasted: Pasted) -> Text | None:
     if unread := pasted.unread:
         name = pasted.file or pasted.typed
         return Text(f"{name} cannot be read. {unread.en}.", f"读不了 {name}。{unread.zh}。")
-    if not pasted.wrong:
+    if pasted.wrong is None:
         return None
     file, wrong = pasted.file, pasted.wrong
     return Text(
-        f"{file} cannot be read ({wrong}): run this where the file lies, or paste its content.",
-        f"读不了 {file}（{wrong}）：请在它所在的目录里运行，或直接粘贴它的内容。",
+        f"{file} cannot be read ({wrong.en}): run this where the file lies, or paste its content.",
+        f"读不了 {file}（{wrong.zh}）：请在它所在的目录里运行，或直接粘贴它的内容。",
     )
