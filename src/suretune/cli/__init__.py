@@ -24,7 +24,7 @@ from suretune.cli.verbs import VERBS, run_verb
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.run.names import odd_names
 from suretune.typed import command as shown_command
-from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
+from suretune.types import FlagFacts, Text
 from suretune.words import say
 
 ABOUT = Text(
@@ -81,7 +81,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        found = _known(error)
+        from suretune.run.amiss import facts_of
+
+        found = facts_of(error)
         if found is not None:
             return _stopped(Journal().stop(found), command)
         return _internal(typed)
@@ -178,27 +180,6 @@ def _stopped(stopped: Stopped, command: Command) -> int:
             would_not(stopped, command)
         tell(labels.status(stopped.status), err=True)
     return stopped.status
-
-
-def _known(error: Exception) -> Facts | None:
-    """What has a finding of its own wherever it happens: a file of a run, a template."""
-    from suretune.data.template import TemplateRefused
-    from suretune.data.wall import Unfit
-    from suretune.rundir import Damaged, OtherKind
-
-    if isinstance(error, OtherKind):
-        from suretune.run.meant import begun_by_another
-
-        return begun_by_another(error.path)
-    if isinstance(error, Damaged):
-        from suretune.run.meant import way_back
-
-        return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
-    if isinstance(error, Unfit):
-        return error.fault
-    if isinstance(error, TemplateRefused):
-        return Fault("template-refused", Origin("--questions", 0), found=str(error))
-    return None
 
 
 def _internal(typed: Sequence[str]) -> int:

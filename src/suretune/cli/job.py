@@ -48,15 +48,10 @@ def require(command: Command, journal: Journal) -> None:
 
 def look(command: Command, journal: Journal, *, to_end: bool = False) -> Checked:
     """Check, and show it as it stands; `to_end`: the command to type next follows."""
-    from suretune.run.check import check
-    from suretune.run.machine import packages
-    from suretune.run.outlook import not_writable
+    from suretune.api import job
 
     require(command, journal)
-    journal.look_at_all(packages())
-    if (wrong := not_writable(command.resolved.config.run.output_dir)) is not None:
-        journal.look(wrong)
-    checked = check(command.resolved, journal)
+    checked = job.look(command.resolved, journal)
     if not command.json:
         show_checked(checked, journal, runs=not to_end)
         journal.shown()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
 from suretune.cli.help import Parser
-from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
+from suretune.values import MISSING, bad_value, set_value, twice
 from suretune.words import known_language, say
 
 if TYPE_CHECKING:

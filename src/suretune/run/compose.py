@@ -87,11 +87,12 @@ class Trained:
 
 def train_and_prove(
     checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
-    checkpoint: Path | None = None,
+    checkpoint: Path | None = None, began: float | None = None,
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Everything after the check. Returns the report and the exit status.
 
-    `checkpoint`: from which a resume goes on; else from the newest.
+    `checkpoint`: from which a resume goes on; else from the newest. `began`: the moment of
+    `time.perf_counter` from which seconds and a budget count; else the start of this process.
     """
     with only_writer(run / "run.lock", journal):
         if journal.run is None:
@@ -99,8 +100,9 @@ def train_and_prove(
         try:
             with closing(Prover()) as prover:
                 trained = train_only(
-                    checked, run, journal, watcher, resume=resume, checkpoint=checkpoint
-                )
+                    checked, run, journal, watcher,
+                    resume=resume, checkpoint=checkpoint, began=began,
+                )  # fmt: skip
                 return _prove(trained, journal, prover, watcher)
         except Stopped as stopped:
             try:
@@ -128,11 +130,11 @@ def _has_verdict(run: Path) -> bool:
 
 def train_only(
     checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
-    checkpoint: Path | None = None,
+    checkpoint: Path | None = None, began: float | None = None,
 ) -> Trained:  # fmt: skip
     """The base's answers, then the updates of the plan that are not done yet."""
     now = time.perf_counter()
-    clock = {"process": now - _process_age(), "startup": now}
+    clock = {"process": now - _process_age() if began is None else began, "startup": now}
     journal.look_at_all(device_notes(checked.resolved.config.model))
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -323,9 +324,12 @@ def point_to(job: Fit, path: Path, step: int) -> None:
 def _signals(caught: list[int]) -> Iterator[None]:
     """The first of these signals is noted, to be acted on after the update; a second one kills.
 
-    One that is ignored stays so: `nohup` lets a run outlive its terminal.
+    One that is ignored stays so: `nohup` lets a run outlive its terminal. Off the main thread
+    Python hears none, and whoever has the main thread decides.
     """
-
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     terminals = [handle for handle in (1, 2) if os.isatty(handle)]
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from suretune import rundir
@@ -20,6 +17,7 @@ from suretune.words import say
 
 def resume(command: Command, journal: Journal) -> int:
     """The same run, from its last complete checkpoint, or from the one that is named."""
+    from suretune.api.job import standing_in
     from suretune.run.resume import go_on_in, reopen, usable
 
     found = named_run(to_resume(command, journal), journal, "suretune resume")
@@ -29,7 +27,7 @@ def resume(command: Command, journal: Journal) -> int:
     if found.checkpoint:
         usable(run, found.checkpoint, journal)
     begun_here = (run / "run.json").is_file()
-    with _standing_in(go_on_in(run) if begun_here else Path.cwd()):
+    with standing_in(go_on_in(run) if begun_here else Path.cwd(), _say_from_where):
         checked = reopen(run, journal)
         from suretune.run.ahead import looking_ahead
 
@@ -39,20 +37,12 @@ def resume(command: Command, journal: Journal) -> int:
             return job.train(checked, run, command, journal, resume=True, checkpoint=at)
 
 
-@contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    """Relative paths of a run mean what they meant where it was begun."""
-    before = Path.cwd()
-    if folder != before:
-        tell(say(Text(
-            f"Relative paths are read from {folder}, where the run was begun.",
-            f"相对路径从 {folder} 算起，这个运行是在那里开始的。",
-        )), err=True)  # fmt: skip
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+def _say_from_where(folder: Path) -> None:
+    told = Text(
+        f"Relative paths are read from {folder}, where the run was begun.",
+        f"相对路径从 {folder} 算起，这个运行是在那里开始的。",
+    )
+    tell(say(told), err=True)
 
 
 VERB = Verb(
