@@ -31,6 +31,7 @@ FLOORS = {
             "options",
             "config",
             "refusal",
+            "events",
             "rundir",
             "phrases",
             "beside",

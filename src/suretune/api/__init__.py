@@ -16,6 +16,16 @@ from suretune.api.model import Model, load
 from suretune.api.results import Plan, Run, Verified
 
 __all__ = [
-    "Interrupted", "Model", "Options", "Plan", "Refused", "Run", "Verified",
-    "check", "load", "resume", "train", "verify",
-]  # fmt: skip
+    "Interrupted",
+    "Model",
+    "Options",
+    "Plan",
+    "Refused",
+    "Run",
+    "Verified",
+    "check",
+    "load",
+    "resume",
+    "train",
+    "verify",
+]

@@ -14,6 +14,7 @@ from suretune.api.asked import resolved_of
 from suretune.api.errors import Interrupted, refusing
 from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
+from suretune.events import Listener
 from suretune.run.again import command_of
 from suretune.run.ahead import looking_ahead
 from suretune.run.check import Checked
@@ -22,7 +23,7 @@ from suretune.run.meant import Meant, not_sealed, run_meant
 from suretune.run.onward import where_it_is
 from suretune.run.resume import go_on_in, reopen, usable
 from suretune.run.summary import data_summary, plan_summary
-from suretune.types import Evaluation, FlagFacts, StepRecord
+from suretune.types import FlagFacts
 from suretune.words import Language
 
 if TYPE_CHECKING:
@@ -30,22 +31,6 @@ if TYPE_CHECKING:
 
 Place = str | PathLike[str]
 Rows = Place | Sequence[Place]
-
-
-class _Nobody:
-    """Is told how a run goes, and keeps it to itself."""
-
-    def stage(self, name: str) -> None:
-        return
-
-    def planned(self, updates: int) -> None:
-        return
-
-    def step(self, record: StepRecord) -> None:
-        return
-
-    def evaluated(self, found: Evaluation) -> None:
-        return
 
 
 def check(
@@ -68,28 +53,41 @@ def check(
             system=checked.system,
             findings=tuple(journal.findings),
             data=data_summary(checked),
-            settings={name: value for name, value, origin in checked.resolved.items()
-                      if origin != "default"},
+            settings={
+                name: value
+                for name, value, origin in checked.resolved.items()
+                if origin != "default"
+            },
             command=command_of("sft", checked.resolved),
-        )  # fmt: skip
+        )
 
 
 def train(
-    model: Place, dataset: Rows, *, language: Language | None = None, **options: Unpack[Options]
+    model: Place,
+    dataset: Rows,
+    *,
+    listeners: Sequence[Listener] = (),
+    language: Language | None = None,
+    **options: Unpack[Options],
 ) -> Run:
     """Train an adapter and prove it, as `suretune sft`.
 
-    `dataset` and `language` as for `check`; a `budget` counts from this call. Raises Refused for
+    `dataset` and `language` as for `check`; a `budget` counts from this call. `listeners`: each
+    has `on(event)`, called on this thread with what happens (suretune.events); one that raises
+    hears nothing more, and the run goes on. Raises Refused for
     what cannot begin, or cannot go on for want of memory or disk; Interrupted after a signal. A
     run that a guard ended, or whose proof did not hold, is a Run: its verdict says so.
     """
     began = time.perf_counter()
     with refusing(language):
         checked, journal = _looked(model, dataset, options)
-        return _trained(checked, None, journal, began, None)
+        journal.began = began
+        return _trained(checked, journal, listeners)
 
 
-def resume(run: Place, *, language: Language | None = None) -> Run:
+def resume(
+    run: Place, *, listeners: Sequence[Listener] = (), language: Language | None = None
+) -> Run:
     """Go on with a run from its last complete checkpoint, or from the checkpoint that is named.
 
     A run that is sealed already is given back as it is. Relative paths of a run that was begun in
@@ -99,6 +97,7 @@ def resume(run: Place, *, language: Language | None = None) -> Run:
     began = time.perf_counter()
     with refusing(language):
         journal = Journal(verb="resume")
+        journal.began = began
         found = run_meant(fspath(run), journal, "suretune resume")
         folder = _run_of(found)
         if (folder / rundir.SEAL).is_file():
@@ -108,7 +107,7 @@ def resume(run: Place, *, language: Language | None = None) -> Run:
         here = (folder / "run.json").is_file()
         with job.standing_in(go_on_in(folder) if here else Path.cwd()):
             checked = reopen(folder, journal)
-            return _trained(checked, folder, journal, began, found.checkpoint)
+            return _trained(checked, journal, listeners, folder, found.checkpoint)
 
 
 def verify(run: Place, *, language: Language | None = None) -> Verified:
@@ -149,7 +148,11 @@ def _looked(model: Place, dataset: Rows, options: Mapping[str, Any]) -> tuple[Ch
 
 
 def _trained(
-    checked: Checked, run: Path | None, journal: Journal, began: float, checkpoint: Path | None
+    checked: Checked,
+    journal: Journal,
+    listeners: Sequence[Listener],
+    run: Path | None = None,
+    checkpoint: Path | None = None,
 ) -> Run:
     """The verdict of a run that can begin, or go on where `run` is its folder."""
     import suretune.run.compose as compose  # before looking ahead: nothing is hidden meanwhile
@@ -162,9 +165,8 @@ def _trained(
         folder = run or compose.make_run(checked.resolved, journal)
         try:
             compose.train_and_prove(
-                checked, folder, journal, _Nobody(),
-                resume=resume, checkpoint=checkpoint, began=began,
-            )  # fmt: skip
+                checked, folder, journal, *listeners, resume=resume, checkpoint=checkpoint
+            )
         except BySignal as stopped:
             raise Interrupted(folder, stopped.saved) from stopped
         except Stopped as stopped:

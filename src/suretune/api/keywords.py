@@ -9,9 +9,19 @@ from typing import Literal, TypedDict
 GROUPS = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 # Named in the calls, or of the command line alone: what it shows, and its other ways to a verb.
 APART = (
-    "model", "dataset", "dry_run", "strict", "preview", "disable_tqdm", "logging_steps",
-    "resume", "resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "template",
-)  # fmt: skip
+    "model",
+    "dataset",
+    "dry_run",
+    "strict",
+    "preview",
+    "disable_tqdm",
+    "logging_steps",
+    "resume",
+    "resume_from_checkpoint",
+    "resume_only_model",
+    "ignore_data_skip",
+    "template",
+)
 
 
 class Options(TypedDict, total=False):

@@ -72,7 +72,7 @@ class Model:
         return tuple(
             one if isinstance(one, Message) else Message(one["role"], one["content"])
             for one in talk
-        )  # fmt: skip
+        )
 
     def _asked(self, asked: Mapping[str, Any], journal: Journal) -> Resolved:
         if not asked:
@@ -86,9 +86,13 @@ class Model:
 
 
 def load(
-    run_or_adapter: str | PathLike[str], *, model: str | PathLike[str] | None = None,
-    system: str | None = None, language: Language | None = None, **options: Any,
-) -> Model:  # fmt: skip
+    run_or_adapter: str | PathLike[str],
+    *,
+    model: str | PathLike[str] | None = None,
+    system: str | None = None,
+    language: Language | None = None,
+    **options: Any,
+) -> Model:
     """A model that answers: of a run, a checkpoint, an adapter's folder, or a base by itself.
 
     `model`: the base, where the adapter does not say it. `system`: in place of the training's

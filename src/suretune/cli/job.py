@@ -124,7 +124,7 @@ def train(
     if command.json:
         tell_json(told)
     else:
-        show.findings([f for f in journal.findings if f.code.startswith(("R", "T"))])
+        show.findings([f for f in journal.findings if f.code.startswith(("R", "T", "S047"))])
         show.verdict(told)
         if status:
             tell(labels.status(status), err=True)
