@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from suretune.api import resume as resume
     from suretune.api import train as train
     from suretune.api import verify as verify
+    from suretune.words import Language as Language
 
 __all__ = [
-    "Interrupted", "Model", "Options", "Plan", "Refused", "Run", "Verified",
+    "Interrupted", "Language", "Model", "Options", "Plan", "Refused", "Run", "Verified",
     "__version__", "check", "load", "resume", "train", "verify",
 ]  # fmt: skip
 ROOMS = ("train", "verify")  # folders of this package that are called as a public function is

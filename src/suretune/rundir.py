@@ -15,6 +15,7 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def dumps(value: Any) -> bytes:
 
 def write(path: Path, data: bytes) -> None:
     """Write-then-rename; the file is on the disk when this returns."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     with part.open("wb") as file:
         file.write(data)
         file.flush()

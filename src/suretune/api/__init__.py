@@ -14,9 +14,11 @@ from suretune.api.errors import Interrupted, Refused
 from suretune.api.keywords import Options
 from suretune.api.model import Model, load
 from suretune.api.results import Plan, Run, Verified
+from suretune.words import Language
 
 __all__ = [
     "Interrupted",
+    "Language",
     "Model",
     "Options",
     "Plan",

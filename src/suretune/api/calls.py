@@ -16,12 +16,10 @@ from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
 from suretune.events import Listener
 from suretune.run.again import command_of
-from suretune.run.ahead import looking_ahead
 from suretune.run.check import Checked
 from suretune.run.journal import GUARD, Journal, Stopped
 from suretune.run.meant import Meant, not_sealed, run_meant
 from suretune.run.onward import where_it_is
-from suretune.run.resume import go_on_in, reopen, usable
 from suretune.run.summary import data_summary, plan_summary
 from suretune.types import FlagFacts
 from suretune.words import Language
@@ -94,6 +92,8 @@ def resume(
     another folder are read from there: while it goes on, that is the process's folder. Raises
     Refused if rows, options or base would now give another plan.
     """
+    from suretune.run.resume import go_on_in, reopen, usable
+
     began = time.perf_counter()
     with refusing(language):
         journal = Journal(verb="resume")
@@ -157,6 +157,7 @@ def _trained(
     """The verdict of a run that can begin, or go on where `run` is its folder."""
     import suretune.run.compose as compose  # before looking ahead: nothing is hidden meanwhile
     from suretune.api.process import as_it_was
+    from suretune.run.ahead import looking_ahead
     from suretune.run.fit import Interrupted as BySignal
 
     resume = run is not None

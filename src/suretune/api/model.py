@@ -125,4 +125,5 @@ def _is_base(word: str) -> bool:
     if path.is_dir():
         ours = rundir.is_run(path) or (path / "adapter_config.json").is_file()
         return (path / "config.json").is_file() and not ours
-    return not path.parent.is_dir() or path.parent == Path()
+    here = word.startswith(("/", ".", "~", "runs/")) or path.parent.is_dir()
+    return not here or path.parent == Path()
