@@ -31,6 +31,7 @@ FLOORS = {
             "options",
             "config",
             "refusal",
+            "reported",
             "events",
             "rundir",
             "phrases",

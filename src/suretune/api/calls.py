@@ -15,6 +15,7 @@ from suretune.api.errors import Interrupted, refusing
 from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
 from suretune.events import Listener
+from suretune.reported import Report, read
 from suretune.run.again import command_of
 from suretune.run.check import Checked
 from suretune.run.journal import GUARD, Journal, Stopped
@@ -178,8 +179,8 @@ def _trained(
 
 def _judged(run: Path, findings: tuple[Any, ...]) -> Run:
     rundir.recorded(run / "report.json", "verdict")
-    report = where_it_is(rundir.read_json(run / "report.json"), run)
-    return Run(run, report["verdict"], findings, report)
+    report = read(Report, where_it_is(rundir.read_json(run / "report.json"), run))
+    return Run(run, report.verdict, findings, report)
 
 
 def _run_of(found: Meant) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.reported import Report
 from suretune.types import Finding
 
 
@@ -34,7 +35,7 @@ class Run:
     path: Path
     verdict: str  # sealed | not-verified | forgetting-not-measured | stopped
     findings: tuple[Finding, ...]
-    report: Mapping[str, Any]  # report.json
+    report: Report  # report.json
 
     @property
     def sealed(self) -> bool:
