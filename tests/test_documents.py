@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import draw_documents
-from suretune.cli import OWN, VERBS, _verb
+from suretune.cli import VERBS, _verb
 from suretune.cli.parse import Verb, parse
+from suretune.cli.verbs import OWN
 from suretune.config import options
 from suretune.guards import all_guards
 from suretune.options import FORMER

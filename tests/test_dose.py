@@ -27,6 +27,7 @@ from suretune import rundir
 from suretune.config import Resolved, options
 from suretune.data.base import Base, find_base
 from suretune.data.identity import plain
+from suretune.events import Evaluated, Event
 from suretune.guards.guard import Guard
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
@@ -49,7 +50,6 @@ from suretune.verify.measure import Questions
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, Probe
 from suretune.verify.report import html, markdown
 from test_guards import GUARDS, PROOF
-from test_kill import Silence
 from test_laws import CPU, checked_run, make_learner
 
 # --- the rule -------------------------------------------------------------------------------------
@@ -204,13 +204,13 @@ def job_of(
     learner = SimpleNamespace(engine=fake.engine, adapters=fake.adapters)
     return SimpleNamespace(
         run=run, checked=checked, evals=evals if probing else [], learner=learner, judge=fake,
-        held_out=held_out,
+        held_out=held_out, journal=Journal(),
     ), kept  # fmt: skip
 
 
 def chosen_by(run: Path, fake: Fake, **about: Any) -> Dose:
     job, kept = job_of(run, fake, **about)
-    found = choose_dose(job, kept, Silence(), lambda: None)
+    found = choose_dose(job, kept, lambda: None)
     assert fake.adapters.values.data.item() == 1.0, "at full strength again"
     assert looks_ahead(job.checked) >= bool(found.tried)
     return found
@@ -257,15 +257,15 @@ def test_what_rows_teach_beside_an_identity_is_not_given_up(tmp_path: Path) -> N
 def test_what_was_chosen_stays_chosen_for_the_same_weights_only(tmp_path: Path) -> None:
     fake = Fake(0.5)
     job, kept = job_of(tmp_path, fake)
-    first = choose_dose(job, kept, Silence(), lambda: None)
+    first = choose_dose(job, kept, lambda: None)
     asked = len(fake.asked)
-    assert choose_dose(job, kept, Silence(), lambda: None) == first and len(fake.asked) == asked
+    assert choose_dose(job, kept, lambda: None) == first and len(fake.asked) == asked
     (kept / WEIGHTS).write_bytes(b"others")
     fake.passes = 0.7
-    assert choose_dose(job, kept, Silence(), lambda: None).value == 0.9
+    assert choose_dose(job, kept, lambda: None).value == 0.9
     job.evals = []
     (kept / WEIGHTS).write_bytes(b"unproven")
-    assert choose_dose(job, kept, Silence(), lambda: None) == Dose()
+    assert choose_dose(job, kept, lambda: None) == Dose()
     assert not (tmp_path / FILE).exists(), "what is there is about what is published"
 
 
@@ -275,11 +275,11 @@ def test_what_was_chosen_stays_chosen_for_the_same_weights_only(tmp_path: Path) 
 )  # fmt: skip
 def test_a_damaged_record_is_named_and_not_obeyed(tmp_path: Path, change: dict[str, Any]) -> None:
     job, kept = job_of(tmp_path, Fake(0.5))
-    choose_dose(job, kept, Silence(), lambda: None)
+    choose_dose(job, kept, lambda: None)
     told = {**rundir.read_json(tmp_path / FILE), **change}
     rundir.write_json(tmp_path / FILE, {k: v for k, v in told.items() if v is not ...})
     with pytest.raises(rundir.Damaged, match=r"dose\.json"):
-        choose_dose(job, kept, Silence(), lambda: None)
+        choose_dose(job, kept, lambda: None)
 
 
 # --- what it may ask ------------------------------------------------------------------------------
@@ -316,25 +316,25 @@ def unpublished(trained: Path, run: Path) -> Iterator[Path]:
     yield run
 
 
-class Killed(Silence):
+class Killed:
     """Ends its process with the look of this number, as `kill -9` does."""
 
     def __init__(self, number: int) -> None:
         self.left = number
 
-    def evaluated(self, found: Evaluation) -> None:
-        self.left -= 1
+    def on(self, event: Event) -> None:
+        self.left -= isinstance(event, Evaluated)
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def gone_on(run: Path, watcher: Silence) -> Trained:
+def gone_on(run: Path) -> Trained:
     """Resumed to what is published, the proof left out."""
     torch.set_num_threads(1)
     journal = Journal()
     checked = reopen(run, journal)
     journal.open(run)
-    return train_only(checked, run, journal, watcher, resume=True)
+    return train_only(checked, run, journal, resume=True)
 
 
 def published(run: Path) -> dict[str, bytes]:
@@ -348,7 +348,9 @@ def test_killed_amid_the_search_and_resumed_is_never_killed(trained: Path, tmp_p
             pid = os.fork()
             if pid == 0:
                 try:
-                    publish(gone_on(run, Silence()), Killed(number))
+                    going = gone_on(run)
+                    going.job.journal.join(Killed(number))
+                    publish(going)
                 finally:
                     os._exit(1)
             assert os.WIFSIGNALED(os.waitpid(pid, 0)[1]), "the look was not reached"
@@ -356,9 +358,9 @@ def test_killed_amid_the_search_and_resumed_is_never_killed(trained: Path, tmp_p
         asked: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             _note(patch, asked)
-            gone = gone_on(run, Silence())
+            gone = gone_on(run)
             asked.clear()
-            dose = publish(gone, Silence())
+            dose = publish(gone)
         assert published(run) == published(trained)
         assert rundir.read_json(run / FILE) == rundir.read_json(trained / FILE)
         assert 0.3 < dose.value < 1 and dose.found is not None and dose.found.proven

@@ -17,6 +17,7 @@ from conftest import write_rows
 from suretune.battery.items import Question
 from suretune.cli import main
 from suretune.config import Resolved
+from suretune.events import Staged, Updated
 from suretune.model.recompute import Keep
 from suretune.options import Config
 from suretune.run import compose, evaluate, fit
@@ -140,9 +141,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     seen = io.StringIO()
 
     def made(checked: Checked, run: Path, journal: Journal, watch: Any, **_: Any) -> Any:
-        watch.stage("train")
+        watch.on(Staged("train"))
         for step in range(1, 13):
-            watch.step(record(step))
+            watch.on(Updated(record(step)))
         return {"verdict": "stopped"}, 5
 
     monkeypatch.setattr(compose, "train_and_prove", made)

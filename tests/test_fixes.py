@@ -382,6 +382,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S028": "several GPUs",
     "S029": "measured in a training: test_proving.py",
     "S030": "installs a package",
+    "S047": "a tracker on the way: test_trackers.py",
     "S031": "another version of the package",
     "S041": "a run of another version: test_planted.py",
     "S037": "a folder of runs: test_fixes_runs.py",

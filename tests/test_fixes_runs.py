@@ -165,7 +165,7 @@ def test_a_run_without_a_seal_goes_on_by_the_command(
     finding = found_in(said, name) if said else next(f for f in judge(facts) if f.code == name)
     reached = []
     monkeypatch.setattr(
-        "suretune.cli.verbs._train", lambda checked, run, *_, **about: reached.append(run) or 0
+        "suretune.cli.job.train", lambda checked, run, *_, **about: reached.append(run) or 0
     )
     assert main(command(finding, "resume")) == 0 and reached == [run]
 

@@ -784,6 +784,11 @@ SETUP_CASES = {
         "suretune[sweep]",
         "`pip install 'suretune[sweep]'`",
     ),
+    "S047": on_setup(
+        setup("listener-failed", "wandb", "UsageError: no API key", spare="/runs/first"),
+        "wandb",
+        "`suretune track /runs/first --to wandb`",
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", Text("a reason", "原因")),
         "--fused true",
@@ -1088,7 +1093,7 @@ CASES = {
     **SERVED_CASES,
 }
 RECORDED = {
-    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "V001"),
+    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),

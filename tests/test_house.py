@@ -31,10 +31,13 @@ FLOORS = {
             "options",
             "config",
             "refusal",
+            "reported",
+            "events",
             "rundir",
             "phrases",
             "beside",
             "typed",
+            "values",
             "families",
             "pocket",
             "hubs",
@@ -45,7 +48,8 @@ FLOORS = {
     **dict.fromkeys(("model", "show"), 3),
     **dict.fromkeys(("train", "verify", "serve"), 4),
     "run": 5,
-    **dict.fromkeys(("cli", "__main__"), 6),
+    "api": 6,
+    **dict.fromkeys(("cli", "__main__"), 7),
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 FILES = sorted(HOUSE.rglob("*.py"))

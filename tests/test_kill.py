@@ -21,28 +21,22 @@ from safetensors.torch import load_file
 from conftest import codes, suretune, write_rows
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.events import Event
 from suretune.pocket import MODEL
 from suretune.run.check import check
 from suretune.run.compose import make_run, train_only
 from suretune.run.journal import Journal
 from suretune.run.resume import reopen
 from suretune.run.starter import identity_rows
-from suretune.types import Evaluation
 
 KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
 
 
 class Silence:
-    """A watcher that says nothing."""
+    """A listener that says nothing."""
 
-    def stage(self, name: str) -> None: ...
-
-    def planned(self, updates: int) -> None: ...
-
-    def step(self, record: object) -> None: ...
-
-    def evaluated(self, found: Evaluation) -> None: ...
+    def on(self, event: Event) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ ELSEWHERE = {
     "V015": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V016": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V017": "test_verify_http.py::test_where_base_and_tuned_answer_alike_nothing_is_verified",
+    "S047": "test_events.py::test_a_listener_that_raises_ends_no_run_and_is_told_once",
     "S030": "test_sweep.py::test_without_optuna_the_installation_is_named",
     "S029": "test_proving.py::test_a_budget_that_holds_no_update_is_refused",
     "T002": "test_recovery.py::test_a_poisoned_run_is_refused_then_sealed_without_the_rows",

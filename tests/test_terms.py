@@ -17,6 +17,7 @@ import pytest
 from draw_screens import SCREENS
 from suretune import glossary, labels, phrases, words
 from suretune.cli.watch import Watch
+from suretune.events import Evaluated
 from suretune.run import journal
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
@@ -188,7 +189,7 @@ def test_drift_is_explained_once_on_the_way(
     try:
         watch = Watch(updates=4, every=1, bar=False)
         for step in (1, 2):
-            watch.evaluated(Evaluation(step, None, 3, 4, drift=0.06))
+            watch.on(Evaluated(Evaluation(step, None, 3, 4, drift=0.06)))
     finally:
         words.choose(None)
     first, second = capsys.readouterr().err.strip().splitlines()

@@ -11,10 +11,13 @@ A file is either complete or absent: written under a temporary name, flushed to 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,7 @@ def dumps(value: Any) -> bytes:
 
 def write(path: Path, data: bytes) -> None:
     """Write-then-rename; the file is on the disk when this returns."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     with part.open("wb") as file:
         file.write(data)
         file.flush()
@@ -174,11 +177,20 @@ def new_run(output_dir: str) -> Path:
         return folder
     make_folder(folder)
     taken = [int(name) for path in folder.glob("run-*") if (name := path.name[4:]).isdigit()]
-    run = folder / f"run-{max(taken, default=0) + 1:04d}"
-    run.mkdir()
+    run = _make_next(folder, max(taken, default=0) + 1)
     if not is_begun(folder):
         write_json(folder / NEWEST, {"run": run.name})
     return run
+
+
+def _make_next(folder: Path, number: int) -> Path:
+    """The first numbered folder from `number` on that nobody else makes at this moment."""
+    for later in range(number, number + 1000):
+        run = folder / f"run-{later:04d}"
+        with suppress(FileExistsError):
+            run.mkdir()
+            return run
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder / "run-*"))
 
 
 def is_begun(folder: Path) -> bool:

@@ -1,8 +1,15 @@
-"""Which language the words come in: `--lang`, else SURETUNE_LANG, LANGUAGE, else the locale."""
+"""Which language the words come in: a call's, else `--lang`, SURETUNE_LANG, LANGUAGE, the locale.
+
+`choose` is for the process: threads that a server starts speak as it does. `speaking` is for what
+runs inside it, on one thread, and wins: two runs of one process may speak two languages.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal
 
 from suretune.types import Text
@@ -10,6 +17,7 @@ from suretune.types import Text
 Language = Literal["en", "zh"]
 CHINESE, ENGLISH = ("zh", "cn", "chinese", "中文", "简体中文"), ("en", "english", "英文")
 _chosen: list[Language] = []
+_here: ContextVar[Language | None] = ContextVar("language", default=None)
 
 
 def choose(language: str | None) -> None:
@@ -20,12 +28,27 @@ def choose(language: str | None) -> None:
         _chosen.append(found)
 
 
+@contextmanager
+def speaking(language: Language | None) -> Iterator[None]:
+    """Inside, on this thread, this language; None changes nothing. ValueError for any other."""
+    if language not in (None, "en", "zh"):
+        raise ValueError(f"language is 'en', 'zh' or None, not {language!r}")
+    before = _here.set(language or _here.get())
+    try:
+        yield
+    finally:
+        _here.reset(before)
+
+
 def language() -> Language:
-    """As chosen; else the first of the environment's wishes that is Chinese or English.
+    """As `speaking` says here, or as chosen; else the first of the environment's wishes that is
+    Chinese or English.
 
     LANGUAGE is a list, and counts where LANG is C.UTF-8, too: images of machines for rent have it
     so. A locale that is neither language, C among them, means English.
     """
+    if (here := _here.get()) is not None:
+        return here
     if _chosen:
         return _chosen[0]
     wishes = [os.environ.get("SURETUNE_LANG", ""), *os.environ.get("LANGUAGE", "").split(":")]

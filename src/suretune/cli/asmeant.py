@@ -248,7 +248,7 @@ def _unquoted(values: list[str], free: bool, made: Meant) -> list[str]:
 
 def _plain(value: str, spec: Option | None, made: Meant) -> list[str]:
     """A value in ASCII where it is ASCII that an input method widened; a list at its signs."""
-    from suretune.cli.values import COMMA, parts_of
+    from suretune.values import COMMA, parts_of
 
     spread = [part for part in BLANKS.split(value) if part]
     if len(spread) > 1 and BLANKS.search(value) and not _is_path(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,6 @@ from suretune.words import say
 if TYPE_CHECKING:
     from suretune.run.beside import Asked, Side
 
-OWN: Mapping[str, Text] = {
-    "question": Text(
-        "a question to ask, and may be given again; the runs' probes and a few general questions"
-        " when none is given",
-        "要问的问题，可以多次给出；不写则用各运行的验证问题和几个通用问题",
-    ),
-    "html": Text("write the comparison as a page, too", "同时把比较结果写成网页文件"),
-}
 HOW = "suretune compare"
 OURS = b"<!doctype html>"  # how a page of ours begins
 

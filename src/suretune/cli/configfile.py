@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suretune.because import in_words
-from suretune.cli.values import bad_value, set_value, twice, value_of
 from suretune.config import Option, Resolved, options
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
 from suretune.options import FORMER
 from suretune.types import FlagFacts, Text
+from suretune.values import bad_value, set_value, twice, value_of
 
 UNASKED = re.compile(r"^(\w+): .*  # (default$|auto(?=: .*$))", re.MULTILINE)
 MANY = 20  # such lines: a run's config.yaml, and nobody's own file with a comment in it

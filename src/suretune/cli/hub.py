@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from suretune import rundir
@@ -20,24 +19,6 @@ from suretune.run.journal import OK, UNVERIFIED, Journal
 from suretune.run.meant import not_sealed
 from suretune.types import FlagFacts, Text
 from suretune.words import say
-
-OWN: Mapping[str, Mapping[str, Text]] = {
-    "pull": {
-        "words_only": Text(
-            "of a model: config, tokenizer and template, no weights",
-            "只下载模型的配置、分词器和对话模板，不下载权重",
-        ),
-    },
-    "push": {
-        "public": Text(
-            "let everybody see it; private when not given", "公开；不写则只有自己能看到"
-        ),
-        "unverified": Text(
-            "give it although its proof did not pass; the card says so",
-            "没有通过验证也上传；说明页会写明",
-        ),
-    },
-}
 
 
 def fetch_ahead(command: Command, journal: Journal) -> int:

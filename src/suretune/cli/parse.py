@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
 from suretune.cli.help import Parser
-from suretune.cli.values import MISSING, bad_value, set_value, twice
 from suretune.config import Option, Resolved, groups, options
 from suretune.types import FlagFacts, Text
+from suretune.values import MISSING, bad_value, set_value, twice
 from suretune.words import known_language, say
+
+if TYPE_CHECKING:
+    from suretune.run.journal import Journal
 
 TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
@@ -37,15 +40,23 @@ HELP_CONFIG = Text("a YAML file of options; flags win over it", "YAML 配置文�
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command: which options it takes, and what stands behind it without a flag."""
+    """A command: which options it takes, what stands behind it without a flag, what it does."""
 
     name: str
     help: Text
     groups: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # single options of other groups
+    _: KW_ONLY
+    do: Callable[[Command, Journal], int]  # returns the exit status
+    place: int  # in the help: smaller numbers stand first
+    own: Mapping[str, Text] = field(default_factory=dict)  # its options that are no config
     positional: str = ""  # name of the one word it needs
     several: bool = False  # or of the words
     aliases: tuple[str, ...] = ()
+    torch: bool = False  # it needs it, and what goes with it, whatever was asked
+    gathers: bool = False  # faults of the command line are told with what its rows show
+    names_files: bool = True  # False: no word of it is a file of a run
+    apart: Callable[[Sequence[str]], tuple[list[str], str]] | None = None  # own words from a text
 
     def options(self) -> dict[str, Option]:
         """The options that this verb takes, by name."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from suretune import rundir, typed
 from suretune.because import in_words
+from suretune.cli.job import require
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.verbs import require
 from suretune.run.journal import DATA, OK, Journal
 from suretune.types import SetupFacts, Text
 from suretune.words import say

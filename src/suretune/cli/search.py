@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from suretune.cli.values import accepted
 from suretune.config import Option, Resolved
 from suretune.run.search import JOINT, Dimension
 from suretune.types import FlagFacts, Text
+from suretune.values import accepted
 
 RANGE = re.compile(r"(?P<low>[^,]+?)\.\.(?P<high>[^,:]+)(?P<log>:log)?")
 SYNTAX = Text(

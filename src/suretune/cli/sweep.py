@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from suretune import show
+from suretune.cli.job import require
 from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
-from suretune.cli.verbs import require
 from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.run.search import Dimension
 from suretune.types import FlagFacts, Text

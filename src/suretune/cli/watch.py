@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from suretune import show
-from suretune.types import Evaluation, StepRecord, Text
+from suretune.events import Evaluated, Event, Planned, Staged, Updated
+from suretune.types import Evaluation, Text
 from suretune.words import say
 
 STAGES = {
@@ -15,29 +16,31 @@ STAGES = {
 
 
 class Watch:
-    """Shows what `train_and_prove` tells it."""
+    """Shows on stderr what it hears of a run."""
 
     def __init__(self, updates: int, every: int, bar: bool) -> None:
         self.progress = show.Progress(updates, every, bar)
         self.explained = False  # a word of ours says what it means where it first stands
 
-    def stage(self, name: str) -> None:
-        """The stage that begins, by its key in `STAGES`."""
+    def on(self, event: Event) -> None:
+        """Stages, updates and evaluations; the rest is shown with the verdict."""
+        match event:
+            case Staged():
+                self._stage(event.name)
+            case Planned():  # a budget may have left fewer than the plan that was shown before
+                self.progress.expect(event.updates)
+            case Updated():
+                self.progress.step(event.record)
+            case Evaluated():
+                self._evaluated(event.found)
+
+    def _stage(self, name: str) -> None:
         self.progress.stop()
         self.progress.note(f"· {say(STAGES[name])}")
         if name == "train":
             self.progress.start()
 
-    def planned(self, updates: int) -> None:
-        """A budget may have left fewer than the plan that was shown before."""
-        self.progress.expect(updates)
-
-    def step(self, record: StepRecord) -> None:
-        """One update that was made."""
-        self.progress.step(record)
-
-    def evaluated(self, found: Evaluation) -> None:
-        """One line with what an evaluation found."""
+    def _evaluated(self, found: Evaluation) -> None:
         en, zh = [], []
         if found.held_out_loss is not None:
             en.append(f"held-out loss {found.held_out_loss:.4f}")

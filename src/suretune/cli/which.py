@@ -41,6 +41,13 @@ def with_adapter(command: Command, journal: Journal) -> Command:
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
 
 
+def run_of(found: Meant) -> Path:
+    """The run of what was named; whoever resolved it has seen that there is one."""
+    if found.run is None:
+        raise ValueError(f"{found.path} is no run")
+    return found.run
+
+
 def say_who_speaks(adapter: Path | None, base: str) -> None:
     """On stderr, before the first answer: which adapter, and whether it passed its proof."""
     tell(say(_who(adapter, base)), keep="", err=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,7 +63,9 @@ class SampleCache:
         """Write what is new beside what was known; a full disk costs the cache only."""
         if not self.fresh:
             return
-        temporary = self.path.with_name(f".tmp-{self.path.name}-{os.getpid()}")
+        temporary = self.path.with_name(
+            f".tmp-{self.path.name}-{os.getpid()}-{threading.get_ident()}"
+        )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(_packed({**self.known, **self.fresh}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class HuggingFace:
         if listing.repo.revision == listing.commit:
             return
         ref.parent.mkdir(parents=True, exist_ok=True)
-        fresh = ref.with_name(f".{ref.name}.{os.getpid()}")
+        fresh = ref.with_name(f".{ref.name}.{os.getpid()}-{threading.get_ident()}")
         fresh.write_text(listing.commit, encoding="utf-8")
         os.replace(fresh, ref)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class ModelScope:
         """Which commit a branch was stands beside the snapshots: the layout has no place for it."""
         path = self.home(listing.repo) / ".suretune" / f"{listing.revision.replace('/', '-')}.ref"
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
         fresh.write_text(listing.commit, encoding="utf-8")
         os.replace(fresh, path)
 

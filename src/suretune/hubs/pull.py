@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def _keep(hub: Hub, listing: Listing) -> None:
     path = _record(hub, listing.repo, listing.commit)
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [[file.path, file.size, file.sha256, file.blob] for file in listing.files]
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
     fresh.write_bytes(orjson.dumps({"named": listing.named, "files": files}))
     os.replace(fresh, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,9 +70,14 @@ def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
     return None
 
 
+SEEDING = threading.Lock()
+
+
 def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int) -> PeftModel:
-    """The base with fresh adapters: A random by the seed, B zero, both float32."""
-    torch.manual_seed(seed)
+    """The base with fresh adapters: A random by the seed, B zero, both float32.
+
+    The random numbers are the process's: runs on several threads draw one after the other.
+    """
     all_linear = tuple(asked.target_modules) == (ALL_LINEAR,)
     config = LoraConfig(
         r=asked.lora_rank,
@@ -81,7 +87,8 @@ def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int
         target_modules=ALL_LINEAR if all_linear else list(asked.target_modules),
         task_type="CAUSAL_LM",
     )
-    with _quiet():
+    with SEEDING, _quiet():
+        torch.manual_seed(seed)
         peft_model = get_peft_model(model, config)
     config.base_model_name_or_path = base_name
     return peft_model

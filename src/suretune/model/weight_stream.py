@@ -112,7 +112,7 @@ _begun: dict[Path, Stream] = {}
 
 def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
     """Start on a folder whose tensors all have this dtype; anything unusual is left to others."""
-    if device.type != "cuda":
+    if device.type != "cuda" or folder in _begun:
         return
     try:
         files = weight_files(folder)
@@ -124,10 +124,11 @@ def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         return  # whoever loads the model meets it again, and says so
 
 
-def drop() -> None:
+def drop(folder: Path) -> None:
     """Stop reading what nobody took: a process does not end before its threads have."""
-    while _begun:
-        _begun.popitem()[1].stop()
+    begun = _begun.pop(folder, None)
+    if begun is not None:
+        begun.stop()
 
 
 def _plain(path: Path, dtype: torch.dtype) -> bool:

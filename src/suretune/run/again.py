@@ -68,7 +68,7 @@ def _asked(origin: str, file: str) -> bool:
 
 def flag(name: str, value: Any, *, stuck: bool = False) -> list[str]:
     """`--name value`, so that a value that begins with a dash is none the less a value."""
-    values = [_text(one) for one in (value if isinstance(value, tuple) else (value,))]
+    values = [word_of(one) for one in (value if isinstance(value, tuple) else (value,))]
     dashed = any(text.startswith("-") for text in values)
     if len(values) == 1:
         (text,) = values
@@ -78,7 +78,7 @@ def flag(name: str, value: Any, *, stuck: bool = False) -> list[str]:
     return [f"--{name}", *values]
 
 
-def _text(value: Any) -> str:
+def word_of(value: Any) -> str:
     """As `Option.parse` reads it back; a number as short as it can be said exactly."""
     if value is None:
         return "auto"

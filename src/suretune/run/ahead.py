@@ -37,21 +37,21 @@ def looking_ahead(checked: Checked, journal: Journal) -> Iterator[Callable[[], N
             import suretune.run.compose  # noqa: F401
         yield settle
     finally:
-        drop()
+        drop(checked.base.folder)
 
 
 @contextmanager
 def _without(name: str) -> Iterator[None]:
     """Let a package count as not installed: transformers imports scikit-learn, which takes a
     second, for one curve that nobody here draws."""
-    if name in sys.modules:
+    if name in sys.modules or "transformers" in sys.modules:
         yield
         return
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
 
 
 def _look(checked: Checked) -> SetupFacts | None:

@@ -1,4 +1,5 @@
-"""What is wrong with rows and files, told: each once, of very many the first and how many more."""
+"""What is wrong with rows and files, told: each once, of very many the first and how many more;
+and what an exception says, wherever it was met."""
 
 from __future__ import annotations
 
@@ -9,10 +10,30 @@ from dataclasses import replace
 
 from suretune.config import Resolved
 from suretune.data.collect import Collected
+from suretune.data.template import TemplateRefused
+from suretune.data.wall import Unfit
+from suretune.refusal import Refusal
 from suretune.run.journal import Journal
-from suretune.types import Fault, Text
+from suretune.run.meant import begun_by_another, way_back
+from suretune.rundir import Damaged, OtherKind
+from suretune.types import Facts, Fault, Origin, SetupFacts, Text
 
 MOST_TOLD = 100  # findings of one kind about one field of one file
+
+
+def facts_of(error: Exception) -> Facts | None:
+    """What has a finding of its own wherever it happens: a file of a run, a template; else None."""
+    if isinstance(error, Refusal):
+        return error.facts
+    if isinstance(error, OtherKind):
+        return begun_by_another(error.path)
+    if isinstance(error, Damaged):
+        return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
+    if isinstance(error, Unfit):
+        return error.fault
+    if isinstance(error, TemplateRefused):
+        return Fault("template-refused", Origin("--questions", 0), found=str(error))
+    return None
 
 
 def tell_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:

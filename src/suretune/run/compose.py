@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
+from suretune.events import Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.model.device import ran_out
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
@@ -26,9 +27,17 @@ from suretune.run.check import Checked, with_weights
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
-from suretune.run.fit import Fit, Watcher, choose_hardware, fit, make_fit, make_learner, open_base
+from suretune.run.fit import (
+    Fit,
+    Interrupted,
+    choose_hardware,
+    fit,
+    make_fit,
+    make_learner,
+    open_base,
+)
 from suretune.run.flags import parse_seconds
-from suretune.run.journal import OK, UNMEASURED, Journal, Stopped, only_writer
+from suretune.run.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run.kept import judge_kept, learned_on_the_way, names_of
 from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
@@ -50,18 +59,6 @@ from suretune.types import Sample, SetupFacts
 from suretune.verify.measure import Answers, Questions, answers_of, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
-
-
-class Stages(Watcher, Protocol):
-    """Somebody who is told which stage begins."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins, by its name."""
-        ...
-
-    def planned(self, updates: int) -> None:
-        """Training will make at most so many updates."""
-        ...
 
 
 def make_run(resolved: Resolved, journal: Journal) -> Path:
@@ -87,38 +84,58 @@ class Trained:
 
 
 def train_and_prove(
-    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
+    checked: Checked, run: Path, journal: Journal, *listeners: Listener, resume: bool = False,
     checkpoint: Path | None = None,
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Everything after the check. Returns the report and the exit status.
 
-    `checkpoint`: from which a resume goes on; else from the newest.
+    `listeners` are told what happens, from `Began` to `Ended`, however it ends. `checkpoint`: from
+    which a resume goes on; else from the newest.
     """
     with only_writer(run / "run.lock", journal):
         if journal.run is None:
             journal.open(run)
+        journal.join(*listeners)
         try:
-            with closing(Prover()) as prover:
-                trained = train_only(
-                    checked, run, journal, watcher, resume=resume, checkpoint=checkpoint
-                )
-                return _prove(trained, journal, prover, watcher)
-        except Stopped as stopped:
-            try:
-                if journal.run and not _has_verdict(run):  # else the folder is gone
-                    _write_report(run, stopped_figures(checked, run, journal))
-            except OSError as error:  # the disk that stopped the run does not take a report either
-                raise stopped from error
+            report, status = _stages(checked, run, journal, resume, checkpoint)
+        except BaseException as error:
+            journal.on(_end_of(error))
             raise
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
-                raise
-            raise memory_stop(error, run, journal) from error
-        except (OSError, SafetensorError) as error:
-            end = disk_stop(error, run, journal)
-            if end is None:
-                raise
-            raise end from error
+        journal.on(Ended(status, tuple(report["reasons"])))
+        return report, status
+
+
+def _end_of(error: BaseException) -> Ended:
+    """What listeners are told of a run that did not come to a verdict."""
+    if isinstance(error, Stopped):
+        return Ended(error.status, tuple(f"{f.code} {f.name}" for f in error.findings if f.stops))
+    status = error.status if isinstance(error, Interrupted) else INTERNAL
+    return Ended(status, (type(error).__name__,))
+
+
+def _stages(
+    checked: Checked, run: Path, journal: Journal, resume: bool, checkpoint: Path | None
+) -> tuple[dict[str, Any], int]:
+    try:
+        with closing(Prover()) as prover:
+            trained = train_only(checked, run, journal, resume=resume, checkpoint=checkpoint)
+            return _prove(trained, journal, prover)
+    except Stopped as stopped:
+        try:
+            if journal.run and not _has_verdict(run):  # else the folder is gone
+                _write_report(run, stopped_figures(checked, run, journal))
+        except OSError as error:  # the disk that stopped the run does not take a report either
+            raise stopped from error
+        raise
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise memory_stop(error, run, journal) from error
+    except (OSError, SafetensorError) as error:
+        end = disk_stop(error, run, journal)
+        if end is None:
+            raise
+        raise end from error
 
 
 def _has_verdict(run: Path) -> bool:
@@ -128,21 +145,28 @@ def _has_verdict(run: Path) -> bool:
 
 
 def train_only(
-    checked: Checked, run: Path, journal: Journal, watcher: Stages, *, resume: bool = False,
+    checked: Checked, run: Path, journal: Journal, *listeners: Listener, resume: bool = False,
     checkpoint: Path | None = None,
 ) -> Trained:  # fmt: skip
-    """The base's answers, then the updates of the plan that are not done yet."""
+    """The base's answers, then the updates of the plan that are not done yet.
+
+    The journal is open in `run`; `listeners` are told what happens.
+    """
+    journal.join(*listeners)
     now = time.perf_counter()
-    clock = {"process": now - _process_age(), "startup": now}
+    process = now - _process_age() if journal.began is None else journal.began
+    clock = {"process": process, "startup": now}
     journal.look_at_all(device_notes(checked.resolved.config.model))
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
         folder.begin(run, checked)
+    plan = {k: v for k, v in asdict(checked.plan).items() if k != "updates"}
+    journal.on(Began(run, folder.told_config(resolved), plan, resume))
     questions = make_questions(checked, journal)
     old = checked.identity.forbidden if checked.identity else ()
     keep_questions(run, questions, names_of(checked), old, journal)
-    watcher.stage("base")
+    journal.on(Staged("base"))
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"
     model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
@@ -153,15 +177,15 @@ def train_only(
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions)
     clock["base_answers"] = time.perf_counter()
-    watcher.stage("train")
+    journal.on(Staged("train"))
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
-    watcher.planned(checked.plan.schedule.total)
+    journal.on(Planned(checked.plan.schedule.total))
     proof = checked.resolved.config.proof
     taught = learned_on_the_way(checked, questions, before)
     judge = Judge(checked.tokenizer, on_the_way(questions), way, taught, apart, proof)
     job = make_fit(checked, run, journal, learner, judge)
     job.deadline = deadline
-    fit(job, watcher, continue_from(job, checkpoint) if resume else 0)
+    fit(job, continue_from(job, checkpoint) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, before, clock)
 
@@ -226,13 +250,13 @@ def _base_answers(
     return before, way, *anchors
 
 
-def publish(trained: Trained, watcher: Stages) -> Dose:
+def publish(trained: Trained) -> Dose:
     """The adapter of the kept checkpoint in its folder and, the very same, in memory; its dose."""
     job = trained.job
     kept = kept_checkpoint(job)
     if kept != rundir.checkpoints(job.run)[-1][1]:  # training went on after the best one
         restore(kept, job.learner)
-    dose = choose_dose(job, kept, watcher, lambda: watcher.stage("dose"))
+    dose = choose_dose(job, kept, lambda: job.journal.on(Staged("dose")))
     if dose != Dose():
         trained.clock["dose"] = time.perf_counter()
         job.journal.event("dose", **dose.line())
@@ -241,12 +265,10 @@ def publish(trained: Trained, watcher: Stages) -> Dose:
     return dose
 
 
-def _prove(
-    trained: Trained, journal: Journal, prover: Prover, watcher: Stages
-) -> tuple[dict[str, Any], int]:
+def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:
     job, questions, clock = trained.job, trained.questions, trained.clock
-    dose = publish(trained, watcher)
-    watcher.stage("proof")
+    dose = publish(trained)
+    journal.on(Staged("proof"))
     ready_proof(job, questions, job.learner.model)
     about = _about(job, dose)
     _forget(job)
@@ -324,6 +346,7 @@ def _conclude(
     about = {**about, "verdict": verdict, "reasons": reasons}
     report = figures(checked, run, journal, proven, kept, facts, about, clock)
     _write_report(run, report)
+    journal.on(Concluded(status, report))
     if status == OK:
         seal(run, facts, journal, report)
     return report, status

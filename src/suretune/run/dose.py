@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.events import Evaluated
 from suretune.model.lora import WEIGHTS
 from suretune.run.check import Checked
-from suretune.run.fit import Fit, Watcher
+from suretune.run.fit import Fit
 from suretune.run.resume import evaluation_of
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner, wearing
@@ -77,7 +78,7 @@ def looks_ahead(checked: Checked, *, measured: bool = True) -> int:
     return USUAL if checked.about_identity or measured else 0
 
 
-def choose_dose(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None]) -> Dose:
+def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
     """The dose of this checkpoint, which the learner holds at full strength, before and after.
 
     `begins` is called before anything is asked. What was chosen once stays chosen.
@@ -85,7 +86,7 @@ def choose_dose(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], Non
     path, weights = job.run / FILE, rundir.sha256(kept / WEIGHTS)
     if (known := _known(path, weights)) is not None:
         return known
-    dose = _asked_for(job, kept, watcher, begins)
+    dose = _asked_for(job, kept, begins)
     if dose == Dose():
         path.unlink(missing_ok=True)  # of other weights
     else:
@@ -93,7 +94,7 @@ def choose_dose(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], Non
     return dose
 
 
-def _asked_for(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None]) -> Dose:
+def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
     step = int(kept.name.rpartition("-")[2])
     full = next((one for one in reversed(job.evals) if one.step == step), None)
     given = job.checked.resolved.config.lora.adapter_dose
@@ -102,7 +103,7 @@ def _asked_for(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None
             return Dose(given, given=given != 1)
         begins()
         found = _look(job, step, given, job.judge.look, None)
-        watcher.evaluated(found)
+        job.journal.on(Evaluated(found, kept=False))
         return Dose(given, (full, found) if full and full.asked else (found,), given=True)
     taught_more = not job.checked.about_identity  # than what the probes ask for
     if full is None or not full.proven or (taught_more and not job.held_out):
@@ -114,7 +115,7 @@ def _asked_for(job: Fit, kept: Path, watcher: Watcher, begins: Callable[[], None
     def by(judge: Look) -> Callable[[float], bool]:
         def good(dose: float) -> bool:
             tried[dose] = _look(job, step, dose, judge, most)
-            watcher.evaluated(tried[dose])
+            job.journal.on(Evaluated(tried[dose], kept=False))
             return tried[dose].proven
 
         return good

@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.reported import (
+    Adapter,
+    Base,
+    HeldOut,
+    Loads,
+    Lowest,
+    Overfitting,
+    Passed,
+    Report,
+    Setting,
+    line_of,
+)
 from suretune.run.check import Checked
 from suretune.run.folder import versions
 from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
-from suretune.run.summary import data_summary, plan_summary
+from suretune.run.summary import data_of, plan_of
 from suretune.types import ProofFacts, Text
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
@@ -39,67 +51,71 @@ def figures(
     general = result.pop("general", None)
     change = _change(about["reasons"], checked, run)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
-    return {
-        "verdict": about["verdict"],
-        "reasons": list(about["reasons"]),
-        "stopped_early": about["stopped_early"],
-        "kept": about["kept"],
-        "dose": about["dose"],
-        "run": str(run),
-        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": _seconds(clock),
-        "model": _model(checked, about),
-        "adapter": _adapter(checked, about),
-        "data": data_summary(checked),
-        "plan": plan_summary(checked),
-        "probes": _probes(proven),
-        "paraphrases": _count(proven, lambda p: p.variant == AS_TRAINED and p.kind == "paraphrase"),
-        "only_in_the_proof": _count(
-            proven, lambda p: p.variant == AS_TRAINED and id(p) not in on_the_way
-        ),
-        "template_default": _count(
-            proven,
-            lambda p: p.variant == TEMPLATE_DEFAULT and p.kind in ("must-pass", "paraphrase"),
-        ),
-        "general": general_figures(kept, general) if kept else None,
-        "rows": rows_figures(kept) if kept else None,
-        "held_out": {
-            "before": facts.held_out_before,
-            "after": facts.held_out_after,
-            "rows": len(checked.held_out),
-        },
-        "overfitting": _overfitting(facts),
-        "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
-        "evals": list(rundir.read_jsonl(run / "evals.jsonl")),
-        "findings": [journal.line(finding) for finding in journal.findings],
-        "proof": {**result, "logits_tolerance": proven.tolerance},
-        "hashes": _hashes(run),
-        "config": config_lines(checked),
-        "versions": versions(),
-        "change": change,
-        "next": next_commands(run, about["verdict"], change, about["reasons"]),
-    }
+    told: dict[str, Any] = line_of(
+        Report(
+            verdict=about["verdict"],
+            reasons=list(about["reasons"]),
+            stopped_early=about["stopped_early"],
+            kept=about["kept"],
+            dose=about["dose"],
+            run=str(run),
+            created=_now(),
+            seconds=_seconds(clock),
+            model=_model(checked, about),
+            adapter=_adapter(checked, about),
+            data=data_of(checked),
+            plan=plan_of(checked),
+            probes=_probes(proven),
+            paraphrases=_count(
+                proven, lambda p: p.variant == AS_TRAINED and p.kind == "paraphrase"
+            ),
+            only_in_the_proof=_count(
+                proven, lambda p: p.variant == AS_TRAINED and id(p) not in on_the_way
+            ),
+            template_default=_count(
+                proven,
+                lambda p: p.variant == TEMPLATE_DEFAULT and p.kind in ("must-pass", "paraphrase"),
+            ),
+            general=general_figures(kept, general) if kept else None,
+            rows=rows_figures(kept) if kept else None,
+            held_out=HeldOut(facts.held_out_before, facts.held_out_after, len(checked.held_out)),
+            overfitting=_overfitting(facts),
+            proof={**result, "logits_tolerance": proven.tolerance},
+            hashes=_hashes(run),
+            change=change,
+            next=next_commands(run, about["verdict"], change, about["reasons"]),
+            steps=list(rundir.read_jsonl(run / "steps.jsonl")),
+            evals=list(rundir.read_jsonl(run / "evals.jsonl")),
+            findings=[journal.line(finding) for finding in journal.findings],
+            config=settings_of(checked),
+            versions=versions(),
+        )
+    )
+    return told
 
 
 def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:
     """The same mapping for a run that was stopped before its proof: what is known, no more."""
     reasons = [f"{f.code} {f.name}" for f in journal.findings if f.stops and not journal.ignored(f)]
     change = _change(reasons, checked, run)
-    return {
-        "verdict": "stopped",
-        "reasons": reasons,
-        "run": str(run),
-        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "data": data_summary(checked),
-        "plan": plan_summary(checked),
-        "steps": list(rundir.read_jsonl(run / "steps.jsonl")),
-        "evals": list(rundir.read_jsonl(run / "evals.jsonl")),
-        "findings": [journal.line(finding) for finding in journal.findings],
-        "config": config_lines(checked),
-        "versions": versions(),
-        "change": change,
-        "next": once_mended(run, change, reasons),
-    }
+    told: dict[str, Any] = line_of(
+        Report(
+            verdict="stopped",
+            reasons=reasons,
+            run=str(run),
+            created=_now(),
+            data=data_of(checked),
+            plan=plan_of(checked),
+            change=change,
+            next=once_mended(run, change, reasons),
+            steps=list(rundir.read_jsonl(run / "steps.jsonl")),
+            evals=list(rundir.read_jsonl(run / "evals.jsonl")),
+            findings=[journal.line(finding) for finding in journal.findings],
+            config=settings_of(checked),
+            versions=versions(),
+        )
+    )
+    return told
 
 
 def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, Any] | None:
@@ -110,13 +126,15 @@ def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, An
     return asdict(found) if found else None
 
 
-def _overfitting(facts: ProofFacts) -> dict[str, Any]:
-    signs = {name: getattr(facts, name) for name in ("looping", "unended", "recited")}
-    lowest = {"least": facts.held_out_least, "step": facts.held_out_least_step}
-    return {
-        **{name: asdict(found) if found else None for name, found in signs.items()},
-        "held_out": {**lowest, "kept": facts.held_out_after},
-    }
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _overfitting(facts: ProofFacts) -> Overfitting:
+    signs = (facts.looping, facts.unended, facts.recited)
+    looping, unended, recited = (asdict(found) if found else None for found in signs)
+    lowest = Lowest(facts.held_out_least, facts.held_out_least_step, facts.held_out_after)
+    return Overfitting(looping, unended, recited, lowest)
 
 
 def _seconds(clock: Mapping[str, float]) -> dict[str, float]:
@@ -125,29 +143,29 @@ def _seconds(clock: Mapping[str, float]) -> dict[str, float]:
     return {**spent, "total": round(clock[names[-1]] - clock[names[0]], 2)}
 
 
-def _model(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
+def _model(checked: Checked, about: Mapping[str, Any]) -> Base:
     asked = checked.resolved.config.model
-    return {
-        "name": checked.base.name,
-        "type": checked.base.config.get("model_type"),
-        "parameters": about["parameters"],
-        "trainable": about["trainable"],
-        "fingerprint": about["fingerprint"],
-        "dtype": asked.torch_dtype,
-        "device": asked.device,
-    }
+    return Base(
+        name=checked.base.name,
+        type=checked.base.config.get("model_type"),
+        parameters=about["parameters"],
+        trainable=about["trainable"],
+        fingerprint=about["fingerprint"],
+        dtype=asked.torch_dtype,
+        device=asked.device,
+    )
 
 
-def _adapter(checked: Checked, about: Mapping[str, Any]) -> dict[str, Any]:
+def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
     lora = checked.resolved.config.lora
     loads, why = vllm_loads(lora.lora_rank, about["targets"])
-    return {
-        "rank": lora.lora_rank,
-        "alpha": lora.lora_alpha,
-        "targets": about["targets"],
-        "tensors": about["tensors"],
-        "vllm": {"loads": loads, "why": asdict(why)},
-    }
+    return Adapter(
+        rank=lora.lora_rank,
+        alpha=lora.lora_alpha,
+        targets=about["targets"],
+        tensors=about["tensors"],
+        vllm=Loads(loads, asdict(why)),
+    )
 
 
 def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, Text]:
@@ -168,7 +186,7 @@ def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, Text]:
     return True, Text(flags, flags)
 
 
-def _probes(proven: Proven) -> list[dict[str, Any]]:
+def _probes(proven: Proven) -> list[Mapping[str, Any]]:
     asked = proven.questions
     rows = zip(asked.probes, proven.before.probes, proven.after.probes, strict=True)
     return [
@@ -183,7 +201,7 @@ def _probes(proven: Proven) -> list[dict[str, Any]]:
     ]
 
 
-def _count(proven: Proven, counts: Callable[[Probe], bool]) -> dict[str, int]:
+def _count(proven: Proven, counts: Callable[[Probe], bool]) -> Passed:
     """How many of the judged probes that count were passed."""
     judged = [
         probe.judge(answer)
@@ -191,7 +209,7 @@ def _count(proven: Proven, counts: Callable[[Probe], bool]) -> dict[str, int]:
         if counts(probe)
     ]
     known = [ok for ok in judged if ok is not None]
-    return {"passed": sum(known), "asked": len(known)}
+    return Passed(sum(known), len(known))
 
 
 def _hashes(run: Path) -> dict[str, str]:
@@ -199,9 +217,6 @@ def _hashes(run: Path) -> dict[str, str]:
     return {f"adapter/{name}": about["sha256"] for name, about in files.items()}
 
 
-def config_lines(checked: Checked) -> list[dict[str, Any]]:
-    """Every option with its value and where that came from."""
-    return [
-        {"name": name, "value": value, "origin": origin}
-        for name, value, origin in checked.resolved.items()
-    ]
+def settings_of(checked: Checked) -> list[Setting]:
+    """Every option, and where its value came from."""
+    return [Setting(name, value, origin) for name, value, origin in checked.resolved.items()]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +21,7 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.events import Evaluated, Saved, Updated
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
@@ -52,18 +54,6 @@ from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
 from suretune.words import say
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops
-
-
-class Watcher(Protocol):
-    """Somebody who is shown the training as it goes."""
-
-    def step(self, record: StepRecord) -> None:
-        """An update was made."""
-        ...
-
-    def evaluated(self, found: Evaluation) -> None:
-        """An evaluation was made."""
-        ...
 
 
 class Interrupted(Exception):
@@ -191,10 +181,10 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
     )  # fmt: skip
 
 
-def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
+def fit(job: Fit, done: int = 0) -> None:
     """Train from update `done` + 1 to the plan's end, or to what stops it before."""
     if job.held_out and not done:
-        _evaluate(job, 0, watcher)
+        _evaluate(job, 0)
     start = time.perf_counter()
     begun = 0 < done < job.checked.plan.schedule.total
     if begun and (why := _settled(job)):  # killed between the last save and the end
@@ -203,11 +193,11 @@ def fit(job: Fit, watcher: Watcher, done: int = 0) -> None:
     begin: int | None = done
     with _signals(job.signals):
         while begin is not None:
-            begin = _updates(job, watcher, begin)
+            begin = _updates(job, begin)
     job.journal.event("trained", seconds=round(time.perf_counter() - start, 3))
 
 
-def _updates(job: Fit, watcher: Watcher, done: int) -> int | None:
+def _updates(job: Fit, done: int) -> int | None:
     """Train to the end; or to an update that is refused, and where to begin again then."""
     with closing(train(job.learner, job.samples, job.checked.plan, done, job.share)) as events:
         for event in within_memory(job, events):
@@ -216,29 +206,27 @@ def _updates(job: Fit, watcher: Watcher, done: int) -> int | None:
                 if again is not None:
                     return again
                 continue
-            rundir.append(job.run / "steps.jsonl", _line(job, event.record))
-            watcher.step(event.record)
-            if _after(job, event, watcher):
+            job.journal.on(Updated(event.record, _share_of_limit(job, event.record)))
+            if _after(job, event):
                 break
     return None
 
 
-def _line(job: Fit, record: StepRecord) -> dict[str, Any]:
-    """A line of steps.jsonl."""
-    line = {**asdict(record), "tokens_per_second": round(record.tokens / record.seconds, 1)}
+def _share_of_limit(job: Fit, record: StepRecord) -> float | None:
+    """Of the device's matrix rate; None where that, or the layers' arithmetic, is not known."""
     config = job.checked.base.config
-    if job.rate and fused_layers(config.get("model_type")):
-        flops = shape_of(config, 2).flops(record.tokens, record.learned)
-        line["share_of_limit"] = round(flops / record.seconds / job.rate, 4)
-    return line
+    if not job.rate or not fused_layers(config.get("model_type")):
+        return None
+    flops = shape_of(config, 2).flops(record.tokens, record.learned)
+    return round(flops / record.seconds / job.rate, 4)
 
 
-def _after(job: Fit, event: Applied, watcher: Watcher) -> bool:
+def _after(job: Fit, event: Applied) -> bool:
     """Evaluate and save where the plan says so; True when training is over early."""
     plan, step = job.checked.plan, event.record.step
     better = False
     if (job.held_out and step in plan.eval_steps) or _asks(job, step):
-        better = _evaluate(job, step, watcher)
+        better = _evaluate(job, step)
     why = _settled(job) if step < plan.schedule.total else None
     if step in plan.save_steps or why or job.signals or better:
         save(job, step)
@@ -283,7 +271,7 @@ def _asks(job: Fit, step: int) -> bool:
     return step in job.checked.plan.probe_steps and not waits
 
 
-def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
+def _evaluate(job: Fit, step: int) -> bool:
     """Measure and write down; whether this is a checkpoint to keep: the best so far."""
     engine, plan = job.learner.engine, job.checked.plan
     due = step in plan.eval_steps or step == 0
@@ -294,8 +282,7 @@ def _evaluate(job: Fit, step: int, watcher: Watcher) -> bool:
     if loss is None and not found.asked:
         return False
     job.evals.append(found)
-    rundir.append(job.run / "evals.jsonl", asdict(found))
-    watcher.evaluated(found)
+    job.journal.on(Evaluated(found))
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     return bool(step) and (found.proven or bool(patience)) and best_of(job.evals) is found
 
@@ -315,6 +302,7 @@ def save(job: Fit, step: int) -> None:
             raise
         raise stopped from error
     point_to(job, saved, step)
+    job.journal.on(Saved(step, saved))
 
 
 def point_to(job: Fit, path: Path, step: int) -> None:
@@ -328,9 +316,12 @@ def point_to(job: Fit, path: Path, step: int) -> None:
 def _signals(caught: list[int]) -> Iterator[None]:
     """The first of these signals is noted, to be acted on after the update; a second one kills.
 
-    One that is ignored stays so: `nohup` lets a run outlive its terminal.
+    One that is ignored stays so: `nohup` lets a run outlive its terminal. Off the main thread
+    Python hears none, and whoever has the main thread decides.
     """
-
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     terminals = [handle for handle in (1, 2) if os.isatty(handle)]
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -40,13 +40,18 @@ rank {rank}, alpha {alpha:g}. System prompt of training: {system}
 
 def write_config(path: Path, resolved: Resolved) -> None:
     """One `name: value  # origin` a line; `--config` reads it back."""
-    lines = []
-    for name, value, origin in resolved.items():
-        if options()[name].group == "serve":  # a key is not written down, and a run serves nothing
-            continue
-        plain = list(value) if isinstance(value, tuple) else value
-        lines.append(f"{name}: {json.dumps(plain, ensure_ascii=False)}  # {origin}\n")
+    origins = {name: origin for name, _, origin in resolved.items()}
+    lines = [
+        f"{name}: {json.dumps(value, ensure_ascii=False)}  # {origins[name]}\n"
+        for name, value in told_config(resolved).items()
+    ]
     rundir.write(path, "".join(lines).encode())
+
+
+def told_config(resolved: Resolved) -> dict[str, Any]:
+    """Every option of a run as JSON has it; no key of a server: a run serves nothing."""
+    told = ((n, v) for n, v, _ in resolved.items() if options()[n].group != "serve")
+    return {name: _plain(value) for name, value in told}
 
 
 def read_config(path: Path) -> Resolved:

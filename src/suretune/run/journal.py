@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.events import Event, Found, Listener, Noted, Stream
 from suretune.guards import judge
 from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
+from suretune.run.record import RunRecord
 from suretune.types import (
     DataFacts,
     Facts,
@@ -91,12 +93,34 @@ class Journal:
         self.heed(ignore)
         self.findings: list[Finding] = []
         self.run: Path | None = None
+        self.began: float | None = None  # perf_counter from which seconds count; else the process
         self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
         self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
         self._told = False  # whether what was noted has been shown
         self._command = ""  # that runs without the flags that were left out
         self._status = OK
         self._stopping: list[Finding] = []
+        self._stream = Stream(self._lost)
+
+    def join(self, *listeners: Listener) -> None:
+        """From now on these are told what happens in the run, too."""
+        self._stream.join(*listeners)
+
+    def on(self, event: Event) -> None:
+        """Keep it in the run folder, if there is one, then tell whoever listens.
+
+        Raises OSError where it cannot be kept; nothing that a listener does.
+        """
+        if self.run:
+            RunRecord(self.run).on(event)
+        self._stream.on(event)
+
+    def _lost(self, listener: Listener, error: Exception) -> None:
+        """A listener raised: told once, and what it says of itself if it refused on purpose."""
+        name = getattr(listener, "name", type(listener).__name__)
+        found = f"{type(error).__name__}: {error}"
+        facts = SetupFacts("listener-failed", str(name), found=" ".join(found.split()))
+        self.look(error.facts if isinstance(error, Refusal) else facts, stops=False)
 
     def heed(self, ignore: Sequence[str]) -> None:
         """Codes that shall not stop the run."""
@@ -138,8 +162,7 @@ class Journal:
         found = [self._decided(finding, stops, fate) for finding in judge(facts)]
         for finding in found:
             self.findings.append(finding)
-            if self.run:
-                self._write(self.run / "findings.jsonl", finding)
+            self.on(Found(finding, self.ignored(finding)))
             if finding.stops and not self.ignored(finding):
                 self._stopping.append(finding)
                 status = UNMEASURED if finding.name == NOT_MEASURED else status_of(facts)
@@ -153,13 +176,6 @@ class Journal:
         return (
             replace(finding, fate="ignored") if finding.stops and self.ignored(finding) else finding
         )
-
-    def _write(self, path: Path, finding: Finding) -> None:
-        try:
-            rundir.append(path, self.line(finding))
-        except OSError:
-            if finding.name != "disk-full":  # this one is told although it cannot be kept
-                raise
 
     def look_at_all(self, facts: Iterable[Facts], *, stops: bool = True) -> None:
         """Let the guards judge each of these facts; see `look`."""
@@ -209,13 +225,12 @@ class Journal:
         rundir.write_jsonl(run / "findings.jsonl", (self.line(f) for f in self.findings))
 
     def event(self, name: str, **about: Any) -> None:
-        """A line in the run's `events.jsonl`; nothing where there is no run yet."""
-        if self.run:
-            rundir.append(self.run / "events.jsonl", {"event": name, **about})
+        """A figure of the machinery, for events.jsonl."""
+        self.on(Noted(name, about))
 
     def line(self, finding: Finding) -> dict[str, Any]:
-        """A finding as JSON."""
-        return {**asdict(finding), "ignored": self.ignored(finding)}
+        """A line of findings.jsonl."""
+        return Found(finding, self.ignored(finding)).line()
 
 
 @contextmanager

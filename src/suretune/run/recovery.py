@@ -13,11 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from suretune import rundir
 from suretune.because import in_words
 from suretune.data.plan import without
+from suretune.events import TakenBack
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
 from suretune.run.evaluate import point_best
@@ -120,29 +119,7 @@ def forget_after(job: Fit, step: int) -> None:
     """
     job.evals = [found for found in job.evals if found.step <= step]
     drop_checkpoints(job, step)
-    for name in ("steps.jsonl", "evals.jsonl"):
-        if (job.run / name).exists():
-            take_back(job.run / name, step)
-
-
-def take_back(path: Path, step: int) -> list[int]:
-    """Keep what a log says about updates up to `step`; the updates that it has."""
-    kept = said_up_to(path, step)
-    rundir.write_jsonl(path, kept)
-    return [said["step"] for said in kept]
-
-
-def said_up_to(path: Path, step: int) -> list[dict[str, Any]]:
-    """What a log says about updates up to `step`; nothing where there is none."""
-    kept = []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
-            said = orjson.loads(line)
-            if said["step"] <= step:
-                kept.append(said)
-        except (ValueError, KeyError, TypeError):
-            continue  # a line that is damaged is a line that is missing
-    return kept
+    job.journal.on(TakenBack(step))
 
 
 def _drop_bad(job: Fit, record: StepRecord) -> None:

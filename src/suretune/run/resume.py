@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir, typed
+from suretune.events import Resumed
 from suretune.run.budget import cut
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.fit import Fit
 from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
-from suretune.run.recovery import drop_checkpoints, retell, said_up_to, take_back
+from suretune.run.record import EVALS, STEPS, said_up_to
+from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts, Text
@@ -129,24 +131,24 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
         break
     retell(job)
     try:
-        evals = [evaluation_of(line) for line in said_up_to(job.run / "evals.jsonl", done)]
+        evals = [evaluation_of(line) for line in said_up_to(job.run / EVALS, done)]
     except TypeError as error:
-        raise rundir.Damaged(job.run / "evals.jsonl", error) from error
+        raise rundir.Damaged(job.run / EVALS, error) from error
     job.evals = evals if done else []
     # Damaged or another plan's, they must not count as the newest; the kill may have come before
     # the pointers. They go before the logs do: a later one needs the later evaluations.
     drop_checkpoints(job, done)
-    logged = take_back(job.run / "steps.jsonl", done)
-    take_back(job.run / "evals.jsonl", done)
-    if lost := sorted(set(range(1, done + 1)) - set(logged)):
+    job.journal.on(Resumed(done))
+    logged = {said["step"] for said in said_up_to(job.run / STEPS, done)}
+    if lost := sorted(set(range(1, done + 1)) - logged):
         found = Text(
             f"{len(lost)} of {done} updates are missing, the first is {lost[0]}",
             f"{done} 次更新里缺少 {len(lost)} 次，第一个是第 {lost[0]} 次",
         )
-        log = SetupFacts("checkpoint-damaged", str(job.run / "steps.jsonl"), found=found)
+        log = SetupFacts("checkpoint-damaged", str(job.run / STEPS), found=found)
         job.journal.look(log, stops=False)
     if not done:
-        (job.run / "evals.jsonl").unlink(missing_ok=True)
+        (job.run / EVALS).unlink(missing_ok=True)
     checkpoint.keep(job.run, job.checked.resolved.config.schedule.save_total_limit)
     return done
 

@@ -10,46 +10,55 @@ from suretune.config import Resolved
 from suretune.data.collect import Entry
 from suretune.data.refusal import printable
 from suretune.data.sources import Source, parse_source
+from suretune.reported import Data, Dataset, Planned, System, Unused, line_of
 from suretune.run.check import Checked
 
 
 def data_summary(checked: Checked) -> dict[str, Any]:
+    """`data_of` as JSON has it."""
+    told: dict[str, Any] = line_of(data_of(checked))
+    return told
+
+
+def data_of(checked: Checked) -> Data:
     """Rows by dataset and what became of them, with true percentages of the training rows."""
     trained = _states(checked.entries, "train", "paraphrase")
-    datasets = []
-    for name in dict.fromkeys(entry.dataset for entry in checked.entries):
-        mine = [entry for entry in checked.entries if entry.dataset == name]
-        train, reworded = _states(mine, "train"), _states(mine, "paraphrase")
-        datasets.append(
-            {
-                "name": name,
-                "read": len({entry.origin for entry in mine}),
-                "train": train,
-                "paraphrases": reworded,
-                "held_out": _states(mine, "held-out"),
-                "left_out": _states(mine, "too-long", "not-sampled", "quarantined", "also-learned"),
-                "rejected": _states(mine, "rejected"),
-                "share": (train + reworded) / trained if trained else 0.0,
-            }
-        )
+    names = dict.fromkeys(entry.dataset for entry in checked.entries)
     unused = [
-        {"row": str(e.origin), "state": e.state, "reason": e.reason}
+        Unused(str(e.origin), e.state, e.reason)
         for e in checked.entries
         if e.state in ("rejected", "too-long", "quarantined", "also-learned")
     ]
     system = checked.system
     if checked.system_source == "template":
         system = checked.tokenizer.default_system
-    about_system = {"text": system, "source": checked.system_source}
     files = [
         printable(str(path))
         for spec in checked.resolved.config.data.dataset
         for path in _files(spec)
     ]
-    return {
-        "datasets": datasets, "files": files, "unused": unused, "system": about_system,
-        "from_cache": checked.from_cache,
-    }  # fmt: skip
+    return Data(
+        datasets=[_dataset(checked.entries, name, trained) for name in names],
+        files=files,
+        unused=unused,
+        system=System(system, checked.system_source),
+        from_cache=checked.from_cache,
+    )
+
+
+def _dataset(entries: Sequence[Entry], name: str, trained: int) -> Dataset:
+    mine = [entry for entry in entries if entry.dataset == name]
+    train, reworded = _states(mine, "train"), _states(mine, "paraphrase")
+    return Dataset(
+        name=name,
+        read=len({entry.origin for entry in mine}),
+        train=train,
+        paraphrases=reworded,
+        held_out=_states(mine, "held-out"),
+        left_out=_states(mine, "too-long", "not-sampled", "quarantined", "also-learned"),
+        rejected=_states(mine, "rejected"),
+        share=(train + reworded) / trained if trained else 0.0,
+    )
 
 
 def _files(spec: str) -> tuple[Path, ...]:
@@ -72,21 +81,27 @@ def settings(resolved: Resolved) -> list[dict[str, Any]]:
 
 
 def plan_summary(checked: Checked) -> dict[str, Any]:
-    """The plan's figures as JSON: rows, tokens, updates and the rate's course."""
+    """`plan_of` as JSON has it."""
+    told: dict[str, Any] = line_of(plan_of(checked))
+    return told
+
+
+def plan_of(checked: Checked) -> Planned:
+    """The figures of a plan, without its updates."""
     plan, asked = checked.plan, checked.resolved.config.schedule
-    return {
-        "updates": plan.schedule.total,
-        "epochs": asked.num_train_epochs,
-        "rows_per_update": asked.rows_per_update,
-        "rows": plan.rows,
-        "held_out": plan.held_out,
-        "tokens": plan.tokens,
-        "learned": plan.learned,
-        "warmup": plan.schedule.warmup,
-        "learning_rate": plan.schedule.peak,
-        "schedule": plan.schedule.kind,
-        "eval_steps": plan.eval_steps,
-        "save_steps": plan.save_steps,
-        "longest": plan.longest,
-        "digest": plan.digest,
-    }
+    return Planned(
+        updates=plan.schedule.total,
+        epochs=asked.num_train_epochs,
+        rows_per_update=asked.rows_per_update,
+        rows=plan.rows,
+        held_out=plan.held_out,
+        tokens=plan.tokens,
+        learned=plan.learned,
+        warmup=plan.schedule.warmup,
+        learning_rate=plan.schedule.peak,
+        schedule=plan.schedule.kind,
+        eval_steps=plan.eval_steps,
+        save_steps=plan.save_steps,
+        longest=plan.longest,
+        digest=plan.digest,
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir, words
+from suretune.reported import Report, read
 from suretune.verify.probes import AS_TRAINED
 
 SEALED, UNPROVEN, STOPPED, FAILED = "sealed", "not-verified", "stopped", "failed"
@@ -104,7 +105,7 @@ def finished(run: Path) -> bool:
 def outcome(run: Path, status: int = 0) -> Outcome:
     """What the folder says; for a run that never had one, what the process said."""
     if finished(run):
-        return _of_report(rundir.read_json(run / "report.json"))
+        return _of_report(read(Report, rundir.read_json(run / "report.json")))
     findings = _printed(run).get("findings", [])
     if findings:
         return Outcome(STOPPED, reasons=tuple(f"{f['code']} {f['name']}" for f in findings))
@@ -135,26 +136,27 @@ def _lost(general: Mapping[str, Any] | None) -> float | None:
     return float((general["before"] - general["after"]) / general["counted"])
 
 
-def _of_report(report: Mapping[str, Any]) -> Outcome:
-    steps = report.get("steps") or []
-    about = {
-        "updates": steps[-1]["step"] if steps else 0,
-        "planned": report["plan"]["updates"],
-        "reasons": tuple(report["reasons"]),
-    }
-    if report["verdict"] == STOPPED:
-        return Outcome(STOPPED, **about)
+def _of_report(report: Report) -> Outcome:
+    """Raises ValueError for a report with a verdict and without what was measured for it."""
+    updates = report.steps[-1]["step"] if report.steps else 0
+    planned, reasons = report.plan.updates, tuple(report.reasons)
+    if report.verdict == STOPPED:
+        return Outcome(STOPPED, updates=updates, planned=planned, reasons=reasons)
+    held, seconds = report.held_out, report.seconds
+    if report.probes is None or held is None or seconds is None:
+        raise ValueError(f"{report.run}: a verdict, and nothing was measured")
     judged = [
         probe["passed_after"]
-        for probe in report["probes"]
+        for probe in report.probes
         if probe["passed_after"] is not None and probe["variant"] == AS_TRAINED
     ]
-    held = report["held_out"]
     return Outcome(
-        report["verdict"],
+        report.verdict,
         probes=sum(judged) / len(judged) if judged else None,
-        skill_lost=_lost(report.get("general")),
-        held_out=held["after"] / held["before"] if held["before"] and held["after"] else None,
-        seconds=report["seconds"]["total"],
-        **about,
+        skill_lost=_lost(report.general),
+        held_out=held.after / held.before if held.before and held.after else None,
+        seconds=seconds["total"],
+        updates=updates,
+        planned=planned,
+        reasons=reasons,
     )

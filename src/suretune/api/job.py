@@ -1,0 +1,41 @@
+"""Steps of a job that the calls and the command line share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from suretune.config import Resolved
+from suretune.run.check import Checked, check
+from suretune.run.journal import Journal
+from suretune.run.machine import packages
+from suretune.run.outlook import not_writable
+
+
+def look(resolved: Resolved, journal: Journal) -> Checked:
+    """Packages, the run folder, rows to plan: what `train` needs, without torch. Raises Stopped."""
+    journal.look_at_all(packages())
+    if (wrong := not_writable(resolved.config.run.output_dir)) is not None:
+        journal.look(wrong)
+    return check(resolved, journal)
+
+
+@contextmanager
+def standing_in(folder: Path, told: Callable[[Path], None] | None = None) -> Iterator[None]:
+    """Relative paths of a run mean what they meant where it was begun: there the process goes.
+
+    `told`: is told the folder, where that is another one than the current one.
+    """
+    before = Path.cwd()
+    if folder == before:
+        yield
+        return
+    if told is not None:
+        told(folder)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,103 @@
+"""Keyword arguments of `check` and `train`: the options of `sft` by their names, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal, TypedDict
+
+GROUPS = ("model", "data", "lora", "schedule", "engine", "proof", "run")
+# Named in the calls, or of the command line alone: what it shows, and its other ways to a verb.
+APART = (
+    "model",
+    "dataset",
+    "dry_run",
+    "strict",
+    "preview",
+    "disable_tqdm",
+    "logging_steps",
+    "resume",
+    "resume_from_checkpoint",
+    "resume_only_model",
+    "ignore_data_skip",
+    "template",
+)
+
+
+class Options(TypedDict, total=False):
+    """Every option of a run. `None` is the same as leaving it out.
+
+    Defaults, ranges and what each one does: `suretune sft --help`. Names of other tools that the
+    command line takes (`lr`, `lora_r`) work here, too, untyped.
+    """
+
+    # by tests/draw_keywords.py
+    hub: Literal["auto", "hf", "ms"] | None
+    model_type: str | PathLike[str] | None
+    torch_dtype: Literal["bfloat16", "float16", "float32"] | None
+    bf16: bool | None
+    fp16: bool | None
+    device: Literal["cpu", "cuda"] | None
+    chat_template: str | PathLike[str] | None
+    val_dataset: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    split_dataset_ratio: float | None
+    dataset_sample: int | None
+    repeat: bool | None
+    paraphrases: int | None
+    columns: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    encoding: str | PathLike[str] | None
+    mixed_shapes: bool | None
+    on_bad_row: Literal["refuse", "skip"] | None
+    ignore_fields: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    model_name: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    model_author: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    system: str | PathLike[str] | None
+    strip_role_tokens: bool | None
+    max_length: int | None
+    over_long: Literal["refuse", "drop", "cut"] | None
+    tuner: Literal["lora"] | None
+    lora_rank: int | None
+    lora_alpha: float | None
+    adapter_dose: float | None
+    lora_dropout: float | None
+    use_rslora: bool | None
+    target_modules: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    num_train_epochs: float | None
+    max_steps: int | None
+    per_device_train_batch_size: int | None
+    gradient_accumulation_steps: int | None
+    learning_rate: float | None
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] | None
+    warmup_ratio: float | None
+    warmup_steps: int | None
+    mix: Literal["tokens", "rows", "datasets"] | None
+    anchor_ratio: float | None
+    anchor_loss: Literal["answers", "kl"] | None
+    until_proven: bool | None
+    budget: str | PathLike[str] | None
+    weight_decay: float | None
+    max_grad_norm: float | None
+    eval_steps: int | None
+    save_steps: int | None
+    save_total_limit: int | None
+    early_stopping_patience: int | None
+    quarantine: int | None
+    seed: int | None
+    fused: bool | None
+    cuda_graphs: bool | None
+    recompute: Literal["none", "mlp", "layer"] | None
+    gradient_checkpointing: bool | None
+    tokens_per_pass: int | None
+    memory_limit: str | PathLike[str] | None
+    base_dtype: Literal["fp8"] | None
+    probes: str | PathLike[str] | None
+    skills: str | PathLike[str] | None
+    general: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    general_questions: int | None
+    scope: Literal["rows", "all"] | None
+    probes_needed: float | None
+    max_skill_drop: float | None
+    max_drift: float | None
+    output_dir: str | PathLike[str] | None
+    ignore: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    logits_tolerance: float | None

@@ -1,0 +1,35 @@
+"""What training sets in the process that it runs in, and puts back after the last run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LOCK = threading.Lock()
+_running = 0
+_before: list[tuple[int, int]] = []
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """torch's number of threads and transformers' log level: a small model on a CPU sets the
+    first, loading the second. With several runs at once they come back after the last one."""
+    import torch
+
+    global _running
+    log = logging.getLogger("transformers")
+    with _LOCK:
+        if not _running:
+            _before[:] = [(torch.get_num_threads(), log.level)]
+        _running += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _running -= 1
+            if not _running:
+                threads, level = _before.pop()
+                torch.set_num_threads(threads)
+                log.setLevel(level)

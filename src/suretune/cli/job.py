@@ -1,0 +1,131 @@
+"""What the verbs that run a job share: what must be named, the check as it is shown, the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suretune import labels, rundir, typed
+from suretune.cli.out import tell, tell_json
+from suretune.cli.parse import Command
+from suretune.phrases import printable
+from suretune.run.flags import resuming_flags
+from suretune.run.journal import Journal
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+if TYPE_CHECKING:
+    from suretune.run.check import Checked
+
+
+def need_torch(journal: Journal) -> None:
+    """A stop where torch, or a package that goes with it, is missing or too old."""
+    from suretune.run.machine import packages
+
+    journal.look_at_all(packages())
+    journal.settle()
+
+
+def require(command: Command, journal: Journal) -> None:
+    """A model and rows must be named; the faults of the command line are told with them."""
+    if command.unread:  # what is missing may stand there
+        journal.settle()
+    config = command.resolved.config
+    journal.look_at_all(resuming := list(resuming_flags(command.resolved)))
+    if resuming:
+        journal.settle()
+    if not config.model.model and not command.wrong("--model"):
+        hint = Text("For a first try: --model pocket", "第一次尝试可用：--model pocket")
+        journal.look(FlagFacts("missing-flag", "--model", hint=hint))
+    if not config.data.dataset and not command.wrong("--dataset"):
+        hint = Text(
+            "`suretune init identity` writes one.", "`suretune init identity` 可以生成一份。"
+        )
+        journal.look(FlagFacts("missing-flag", "--dataset", hint=hint))
+    if not (config.model.model and config.data.dataset):
+        journal.settle()
+
+
+def look(command: Command, journal: Journal, *, to_end: bool = False) -> Checked:
+    """Check, and show it as it stands; `to_end`: the command to type next follows."""
+    from suretune.api import job
+
+    require(command, journal)
+    checked = job.look(command.resolved, journal)
+    if not command.json:
+        show_checked(checked, journal, runs=not to_end)
+        journal.shown()
+    return checked
+
+
+def show_checked(checked: Checked, journal: Journal, *, runs: bool = True) -> None:
+    """Datasets, a few rows as the model sees them, what was chosen, the plan, what was found."""
+    from suretune import show
+    from suretune.run.summary import data_summary, plan_summary
+
+    show.datasets(data_summary(checked))
+    for row in checked.train[: checked.resolved.config.run.preview]:
+        show.sample(checked.tokenizer, row.samples[0])
+    show.choices(checked.resolved)
+    show.plan(plan_summary(checked))
+    show.findings(journal.findings, runs=runs)
+
+
+def say_where(run: Path, asked: str) -> None:
+    """Where the run lies, if not in the very folder that was asked for."""
+    folder = run.parent
+    if run == Path(asked).expanduser().absolute():
+        return
+    shown, name = typed.path(run), printable(folder, keep="")
+    told = Text(f"This run is {shown}", f"本次运行在 {shown}")
+    if (folder / rundir.SEAL).is_file():
+        told = Text(
+            f"{name} is a sealed run and stays as it is. This run is {shown}",
+            f"{name} 是已通过验证的运行，不会改动。本次运行在 {shown}",
+        )
+    elif rundir.is_begun(folder):
+        go_on = f"suretune resume {typed.path(folder)}"
+        told = Text(
+            f"{name} is a run that has no seal; to go on with it: {go_on}\nThis run is {shown}",
+            f"{name} 是一个没有验证记录的运行；要继续它：{go_on}\n本次运行在 {shown}",
+        )
+    tell(say(told), err=True)
+
+
+def train(
+    checked: Checked, run: Path, command: Command, journal: Journal, *, resume: bool = False,
+    checkpoint: Path | None = None,
+) -> int:  # fmt: skip
+    """Train and prove, shown as it goes; the verdict, or how to go on after a signal."""
+    from suretune import show
+    from suretune.cli.watch import Watch
+    from suretune.run.compose import train_and_prove
+    from suretune.run.fit import Interrupted
+
+    config = checked.resolved.config
+    watch = Watch(
+        checked.plan.schedule.total, config.schedule.logging_steps, not config.run.disable_tqdm
+    )
+    try:
+        told, status = train_and_prove(
+            checked, run, journal, watch, resume=resume, checkpoint=checkpoint
+        )
+    except Interrupted as interrupted:
+        go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")
+        by = ("Ctrl-C", "Ctrl-C") if interrupted.status == 130 else ("a signal", "收到信号")
+        sentence = Text(
+            f"Stopped by {by[0]}; {saved} is complete. Go on: {go_on}",
+            f"已按要求停止（{by[1]}）；{saved} 已完整保存。继续：{go_on}",
+        )
+        tell(say(sentence), err=True)
+        return interrupted.status
+    finally:
+        watch.close()
+    if command.json:
+        tell_json(told)
+    else:
+        show.findings([f for f in journal.findings if f.code.startswith(("R", "T", "S047"))])
+        show.verdict(told)
+        if status:
+            tell(labels.status(status), err=True)
+    return status

@@ -1,0 +1,25 @@
+"""`ask`: questions of a file, each by itself."""
+
+from __future__ import annotations
+
+from suretune.cli.parse import ANSWER, Command, Verb
+from suretune.run.journal import Journal
+from suretune.types import Text
+
+
+def ask(command: Command, journal: Journal) -> int:
+    """Every question of a file, each in a conversation of its own."""
+    from suretune.cli.chat import answer_file
+
+    return answer_file(command, journal)
+
+
+VERB = Verb(
+    "ask",
+    Text("answer questions, each in a fresh conversation", "逐个回答问题，每个都是新的对话"),
+    ANSWER,
+    ("system", "seed"),
+    torch=True,
+    do=ask,
+    place=80,
+)

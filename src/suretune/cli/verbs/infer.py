@@ -1,0 +1,26 @@
+"""`infer`: a conversation with a model."""
+
+from __future__ import annotations
+
+from suretune.cli.parse import ANSWER, Command, Verb
+from suretune.run.journal import Journal
+from suretune.types import Text
+
+
+def infer(command: Command, journal: Journal) -> int:
+    """An interactive conversation, or one answer a line when stdin is no terminal."""
+    from suretune.cli.chat import converse
+
+    return converse(command, journal)
+
+
+VERB = Verb(
+    "infer",
+    Text("talk to a model", "与模型对话"),
+    ANSWER,
+    ("system", "seed"),
+    aliases=("chat",),
+    torch=True,
+    do=infer,
+    place=70,
+)

@@ -1,0 +1,45 @@
+"""`report`: the verdict of a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from suretune import rundir
+from suretune.cli.out import tell_json
+from suretune.cli.parse import Command, Verb
+from suretune.cli.which import named_run, run_of
+from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
+from suretune.run.onward import where_it_is
+from suretune.run.whatitis import no_report
+from suretune.types import Text
+
+
+def report(command: Command, journal: Journal) -> int:
+    """The verdict of a run again."""
+    found = named_run(command.word, journal, "suretune report")
+    return verdict_of(run_of(found), command, journal)
+
+
+def verdict_of(run: Path, command: Command, journal: Journal) -> int:
+    """Show the verdict that stands in the run's folder; its exit status."""
+    if not (run / "report.json").is_file():
+        raise journal.stop(no_report(run))
+    rundir.recorded(run / "report.json", "verdict")
+    told = rundir.read_json(run / "report.json")
+    told = where_it_is(told, run)
+    if command.json:
+        tell_json(told)
+    else:
+        from suretune import show
+
+        show.verdict(told)
+    return {"sealed": OK, "stopped": GUARD}.get(told["verdict"], UNVERIFIED)
+
+
+VERB = Verb(
+    "report",
+    Text("a run's verdict, and where its report is", "一次运行的结论和报告位置"),
+    positional="RUN",
+    do=report,
+    place=130,
+)

@@ -1,0 +1,91 @@
+"""`verify`: a seal once more, a server against a seal, or a public benchmark."""
+
+from __future__ import annotations
+
+from suretune.cli import job
+from suretune.cli.out import tell, tell_json
+from suretune.cli.parse import Command, Verb
+from suretune.cli.which import named_run, run_of
+from suretune.run.journal import OK, UNVERIFIED, Journal
+from suretune.run.meant import not_sealed
+from suretune.types import FlagFacts, Text
+from suretune.words import say
+
+
+def verify(command: Command, journal: Journal) -> int:
+    """The seal against the files, and the proof again; a server's answers; or a benchmark."""
+    if any(name.startswith("benchmark") for name in command.plain):
+        job.need_torch(journal)
+        from suretune.cli.benchmark import measure
+
+        return measure(command, journal)
+    if "://" in command.word:
+        from suretune.cli.served import verify_url
+
+        return verify_url(command, journal)
+    if command.plain:
+        hint = Text("It goes with a URL.", "它只与 URL 一起使用。")
+        raise journal.stop(FlagFacts("no-effect", f"--{next(iter(command.plain))}", hint=hint))
+    job.need_torch(journal)
+    from suretune.run.answer import recheck
+
+    found = named_run(command.word, journal, f"suretune {command.verb.name}")
+    if found.checkpoint:
+        raise journal.stop(not_sealed(found, serving=False))
+    told = recheck(run_of(found), journal)
+    if command.json:
+        tell_json(told)
+    else:
+        good = Text(
+            f"Verified: {told['files']} files as sealed, {told['probes']} answers the same,"
+            " the same base.",
+            f"验证通过：{told['files']} 个文件与验证记录一致，"
+            f"{told['probes']} 个回答相同，原模型相同。",
+        )
+        bad = Text(
+            "Not verified: answers or base differ from the seal.",
+            "未通过：回答或原模型与验证记录不同。",
+        )
+        tell(say(good if told["verified"] else bad))
+    return OK if told["verified"] else UNVERIFIED
+
+
+VERB = Verb(
+    "verify",
+    Text(
+        "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",
+        "重新验证：文件、回答、原模型；验证服务器：verify http://HOST/v1 --run 运行",
+    ),
+    extra=("ignore",),
+    positional="RUN",
+    own={
+        "run": Text(
+            "with a URL: the sealed run that it should serve",
+            "给出 URL 时：它应当提供的已通过验证的运行",
+        ),
+        "api_key": Text(
+            "of that server; better in SURETUNE_API_KEY, where no process list shows it",
+            "该服务器的密钥；放在 SURETUNE_API_KEY 里更好，不会出现在进程列表中",
+        ),
+        "served_model_name": Text(
+            "the model's name there; the run's, or the only one, when not given",
+            "模型在那里的名字；不写则用运行的名字，或唯一的那个",
+        ),
+        "same_needed": Text(
+            "share of the answers that must be the seal's, word for word [0.9]",
+            "必须与验证记录逐字相同的回答比例 [0.9]",
+        ),
+        "timeout": Text("seconds for each answer [120]", "每个回答最多等多少秒 [120]"),
+        "benchmark": Text(
+            "ask base and adapter a public benchmark: ifeval (pip install 'suretune[benchmark]')",
+            "用公开评测对比原模型和适配器：ifeval（pip install 'suretune[benchmark]'）",
+        ),
+        "benchmark_file": Text(
+            "its prompts; from the Hugging Face cache when not given",
+            "评测题目的文件；不写则从 Hugging Face 缓存里找",
+        ),
+        "benchmark_limit": Text("the first so many prompts only", "只用前多少题"),
+    },
+    do=verify,
+    place=120,
+)
