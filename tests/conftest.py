@@ -44,6 +44,7 @@ def long_tests() -> frozenset[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", help="K/N: every Nth test, from the Kth")
+    parser.addoption("--online", action="store_true", help="tests that need a network, too")
     parser.addoption("--quick", action="store_true", help="files that load no torch, no process")
 
 
@@ -54,6 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         name = f"{item.path.name}::{item.name}"
         if name in named or name.partition("[")[0] in named:
             item.add_marker(pytest.mark.long)
+    if not config.getoption("--online"):
+        items[:] = [item for item in items if not item.get_closest_marker("online")]
     if config.getoption("--quick"):
         files = {item.path for item in items}
         light = {path for path in files if not HEAVY.search(path.read_text("utf-8"))}

@@ -26,6 +26,7 @@ from suretune.words import say
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
+TRACKERS = "trackers"  # what trackers keep of a run, which may be fed after its seal
 
 
 class Damaged(ValueError):

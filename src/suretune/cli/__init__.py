@@ -157,6 +157,15 @@ VERBS = (
         several=True,
     ),
     Verb(
+        "track",
+        Text(
+            "a run's figures to a tracker afterwards: suretune track RUN --to tensorboard",
+            "事后把一次运行的数据交给跟踪工具：suretune track runs/first --to tensorboard",
+        ),
+        extra=("run_name", "logging_dir"),
+        positional="RUN",
+    ),
+    Verb(
         "explain",
         Text(
             "what a finding, an error message or a word means: suretune explain D003",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import labels, rundir, typed
-from suretune.cli import compare, hub
+from suretune.cli import compare, hub, track
 from suretune.cli.fetching import Fetching
 from suretune.cli.makers import ASK
 from suretune.cli.out import how_it_was_read, tell, tell_json
@@ -69,6 +69,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
     },
     "compare": compare.OWN,
     **hub.OWN,
+    **track.OWN,
     "import-cmd": {"file": Text("a file that holds the command", "写有命令的文件")},
     "sweep": {
         "search": Text(
@@ -119,6 +120,7 @@ def run_verb(command: Command) -> int:
         "setup": setup,
         "pull": hub.fetch_ahead,
         "push": hub.give,
+        "track": track.tell_trackers,
     }
     with journal.judging():
         return verbs[command.verb.name](command, journal)

@@ -21,22 +21,20 @@ S047 listener-failed：跟踪工具（或其他监听训练的程序）中途出
 `suretune track RUN --to NAME` 就能从运行文件夹把缺的部分补给它。
 """
 
-from suretune import typed
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import SetupFacts, Text
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`spare`: the run that a tracker can be given afterwards; `hint`: what helps this one."""
+    """`spare`: the command that makes up for it afterwards; `hint`: what helps this one."""
     values = for_setup("listener-failed")(facts)
     if not values:
         return None
     whole = Text("The run's own files have all of it.", "运行文件夹里的记录是完整的。")
     if facts.spare:
-        later = f"`suretune track {typed.path(facts.spare)} --to {facts.detail}`"
         whole = Text(
-            f"The run's own files have all of it; once that is mended, {later} makes up for it.",
-            f"运行文件夹里的记录是完整的；改好之后用 {later} 补上。",
+            f"The run's own files have all of it: `{facts.spare}` makes up for it afterwards.",
+            f"运行文件夹里的记录是完整的：事后用 `{facts.spare}` 补上。",
         )
     if facts.hint:
         whole = Text(f"{facts.hint.en} {whole.en}", f"{facts.hint.zh}{whole.zh}")
