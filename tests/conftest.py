@@ -73,6 +73,7 @@ def pytest_unconfigure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", help="K/N: every Nth test, from the Kth")
+    parser.addoption("--online", action="store_true", help="tests that need a network, too")
     parser.addoption("--minutes", type=float, help="what has not begun by then is skipped")
     parser.addoption("--quick", action="store_true", help="no torch, no process")
 
@@ -114,6 +115,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for kind in ("long", "slow"):
             if not {name, name.partition("[")[0]}.isdisjoint(named(kind)):
                 item.add_marker(getattr(pytest.mark, kind))
+    if not config.getoption("--online"):
+        items[:] = [item for item in items if not item.get_closest_marker("online")]
     if part := config.getoption("--part"):
         first, every = map(int, part.split("/"))
         long = [item for item in items if item.get_closest_marker("long")]

@@ -26,7 +26,7 @@ OFTEN = (
     "early_stopping_patience", "adapters",
 )  # fmt: skip
 WITHOUT = (
-    ("template", "report_to", "attn_impl", "flash_attn", "use_hf"),
+    ("template", "attn_impl", "flash_attn", "use_hf"),
     ("quant_bits", "load_in_4bit", "quantization_bit", "deepspeed"),
 )  # fmt: skip
 HAPPENS = {

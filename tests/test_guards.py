@@ -785,7 +785,12 @@ SETUP_CASES = {
         "`pip install 'suretune[sweep]'`",
     ),
     "S047": on_setup(
-        setup("listener-failed", "wandb", "UsageError: no API key", spare="/runs/first"),
+        setup(
+            "listener-failed",
+            "wandb",
+            "UsageError: no API key",
+            spare="suretune track /runs/first --to wandb",
+        ),
         "wandb",
         "`suretune track /runs/first --to wandb`",
     ),
@@ -1432,7 +1437,7 @@ def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     others = {"quant_bits", "deepspeed", "use_dora"}  # of other tools, in the page of C016
     others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
-    others |= {"enable-lora", "lora-modules", "chat-template"}
+    others |= {"enable-lora", "lora-modules", "chat-template", "to"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others | FORMER
 

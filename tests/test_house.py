@@ -44,7 +44,7 @@ FLOORS = {
         ),
         1,
     ),
-    **dict.fromkeys(("data", "battery", "guards"), 2),
+    **dict.fromkeys(("data", "battery", "guards", "trackers"), 2),
     **dict.fromkeys(("model", "show"), 3),
     **dict.fromkeys(("train", "verify", "serve"), 4),
     "run": 5,

@@ -81,13 +81,13 @@ def test_a_note_with_a_flag_of_every_kind_stays_one_note(
     """Other flags than the articles': of other tools, harmless, never there, with odd signs."""
     typed = [
         "check", "--model", "pocket", "--dataset", "self_cognition.json", "——lora_rank", "４",
-        "--report_to", "none", "--packing", "true", "--template", "qwen", "--eval_steps", "500",
+        "--logging_dir", "tb", "--packing", "true", "--template", "qwen", "--eval_steps", "500",
         "--use_loss_scale_sampler", "true", "--attn_impl", "flash_attn", "--model_name", "x",
     ]  # fmt: skip
     status, out = screen(typed, "zh", capsys)
     heads = re.findall(r"^[·✗] (.*?)  ", out, re.MULTILINE)
     notes = [head for head in heads if head.startswith("C")]
     assert status == 0 and len(notes) == 1 and "C017" in notes[0] and "C015" in notes[0]
-    for flag in ("lora_rank", "report_to", "packing", "template", "eval_steps",
+    for flag in ("lora_rank", "logging_dir", "packing", "template", "eval_steps",
                  "use_loss_scale_sampler", "attn_impl", "model_name"):  # fmt: skip
         assert f"--{flag}" in out

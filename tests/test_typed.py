@@ -342,7 +342,7 @@ def test_a_quote_that_was_never_closed_is_called_so(
         (["--use_dora", "true"], "C016"),
         (["--deepspeed", "none"], "C005"),
         (["--load_in_8bit", "false"], "C005"),
-        (["--report_to", "none"], "C005"),
+        (["--logging_dir", "runs/tb"], "C005"),
         (["--attn_impl", "flash_attn"], "C005"),
         (["--early_stop_interval", "2"], "C017"),
         (["--resume_from_checkpoint", "output/checkpoint-5"], "C004"),
@@ -361,7 +361,7 @@ def test_flags_of_other_tools_are_answered_from_what_is_known_of_them(
 def test_one_finding_for_all_that_is_not_there(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [*POCKET, "--quant_bits", "4", "--deepspeed", "zero2", "--report_to", "wandb"]
+    asked = [*POCKET, "--quant_bits", "4", "--deepspeed", "zero2", "--attn_impl", "flash_attn"]
     status, found = told(asked, capsys)
     what = found["C016"]["what"]["zh"]
     assert status == 2 and "quant_bits 4" in what and "deepspeed zero2" in what

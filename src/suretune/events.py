@@ -22,13 +22,15 @@ class Began:
     """A run folder is there, and nothing is loaded yet.
 
     `config`: every option of the training with its value; `plan`: the figures of plan.json without
-    its updates. `resumed`: the run was begun before, by another process.
+    its updates. `resumed`: the run was begun before, by another process. `found`: what guards have
+    said so far.
     """
 
     run: Path
     config: Mapping[str, Any]
     plan: Mapping[str, Any]
     resumed: bool
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ Event = Told | Resumed | TakenBack | Found | Noted
 class Listener(Protocol):
     """Somebody who is told what happens. It is called on the thread that trains."""
 
-    def on(self, event: Event) -> None: ...
+    def on(self, event: Event) -> None:
+        """Be told; who raises hears nothing more, and a finding says so."""
 
 
 class Stream:

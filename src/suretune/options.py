@@ -311,6 +311,22 @@ class RunOptions:
         None, "a resume goes on with the rows of the plan", "继续时总是接着计划里的数据"
     )
     disable_tqdm: bool = option(False, "no progress bar", "不显示进度条")
+    report_to: tuple[str, ...] = option(
+        (),
+        "trackers that are told of the run as it goes; all: those that are installed",
+        "训练过程同时报告给哪些跟踪工具；all 表示所有已安装的",
+        choices=("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "trackio"),
+    )
+    run_name: str | None = option(
+        None,
+        "its name in a tracker; the run folder's when not given",
+        "在跟踪工具里的名字；不写则用运行文件夹的名字",
+    )
+    logging_dir: str | None = option(
+        None,
+        "TensorBoard's folder; in the run folder when not given",
+        "TensorBoard 的文件夹；不写则在运行文件夹里",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from suretune.types import Text
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
+TRACKERS = "trackers"  # what trackers keep of a run, which may be fed after its seal
 
 
 class Damaged(ValueError):

@@ -9,7 +9,12 @@ from typing import Any
 from suretune.config import Option, Resolved
 from suretune.types import FlagFacts, Text
 
-COMMA = ("target_modules", "ignore", "ignore_fields")  # lists that other tools write with commas
+COMMA = (
+    "target_modules",
+    "ignore",
+    "ignore_fields",
+    "report_to",
+)  # lists that other tools write with commas
 LONGEST = 60  # characters of a wrong value that are shown
 MISSING = Text("A value is missing.", "缺少取值。")
 Set = tuple[Resolved, list[FlagFacts]]

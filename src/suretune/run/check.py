@@ -61,7 +61,7 @@ from suretune.run.elsewhere import Fetched, fetched, on_its_hub
 from suretune.run.flags import all_general, flags_without_effect, idle_anchors, misused_flags
 from suretune.run.journal import Journal
 from suretune.run.leave import fit_intervals, leave_out, tell_command, with_rate
-from suretune.run.machine import model_notes
+from suretune.run.machine import missing_trackers, model_notes
 from suretune.run.outlook import hardware_outlook
 from suretune.types import (
     Example,
@@ -111,7 +111,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
         tokenizer.day = day or date.today()
     resolved = choose_length(resolved, base)
     resolved = _look_at_model(resolved, base, wrong, journal)
-    journal.look_at_all(hardware_outlook(resolved))
+    journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     resolved, how = _rendering(resolved, tokenizer, journal)
     resolved, (rows, measured, asked_apart), got = _sources(resolved, journal)

@@ -52,6 +52,7 @@ from suretune.run.prove import (
 from suretune.run.questions import keep_questions, make_questions
 from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
+from suretune.run.tracking import followers
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner
@@ -95,7 +96,7 @@ def train_and_prove(
     with only_writer(run / "run.lock", journal):
         if journal.run is None:
             journal.open(run)
-        journal.join(*listeners)
+        journal.join(*listeners, *followers(checked.resolved.config.run))
         try:
             report, status = _stages(checked, run, journal, resume, checkpoint)
         except BaseException as error:
@@ -162,7 +163,7 @@ def train_only(
     if not resume:
         folder.begin(run, checked)
     plan = {k: v for k, v in asdict(checked.plan).items() if k != "updates"}
-    journal.on(Began(run, folder.told_config(resolved), plan, resume))
+    journal.on(Began(run, folder.told_config(resolved), plan, resume, journal.found()))
     questions = make_questions(checked, journal)
     old = checked.identity.forbidden if checked.identity else ()
     keep_questions(run, questions, names_of(checked), old, journal)

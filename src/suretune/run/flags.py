@@ -16,6 +16,7 @@ from suretune.data.renames import parse_columns
 from suretune.data.sources import is_counted
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
+from suretune.trackers import named_trackers
 from suretune.types import FlagFacts, Text
 
 OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
@@ -62,6 +63,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             "a time is a number and a unit: `--budget 90s`, `10m` or `1.5h`",
             "时间写成数字加单位：`--budget 90s`、`10m` 或 `1.5h`"))  # fmt: skip
     yield from resuming_flags(resolved)
+    yield from idle_tracking(resolved)
     for flag, given in (("--model_name", config.data.model_name),
                         ("--model_author", config.data.model_author)):  # fmt: skip
         if len(given) > 2:
@@ -71,6 +73,25 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
     if template := config.model.template:
         yield _template(template)
+
+
+def idle_tracking(resolved: Resolved) -> Iterator[FlagFacts]:
+    """Flags that tell a tracker something where none is told anything."""
+    run = resolved.config.run
+    told = [one.name for one in named_trackers(run.report_to)]
+    if run.logging_dir is not None and "tensorboard" not in told:
+        hint = Text(
+            "it is TensorBoard's folder: with `--report_to tensorboard` it has one",
+            "这是 TensorBoard 的文件夹；加上 `--report_to tensorboard` 才会用到",
+        )
+        yield FlagFacts("harmless-no-effect", "--logging_dir", run.logging_dir, hint=hint)
+    if run.run_name is not None and not told:
+        hint = Text(
+            "a tracker shows it: `--report_to wandb`, or another; the run folder's name is that of"
+            " `--output_dir`",
+            "它显示在跟踪工具里（如 `--report_to wandb`）；运行文件夹的名字由 `--output_dir` 决定",
+        )
+        yield FlagFacts("harmless-no-effect", "--run_name", run.run_name, hint=hint)
 
 
 def resuming_flags(resolved: Resolved) -> Iterator[FlagFacts]:

@@ -228,6 +228,10 @@ class Journal:
         """A figure of the machinery, for events.jsonl."""
         self.on(Noted(name, about))
 
+    def found(self) -> tuple[Found, ...]:
+        """Every finding so far, as listeners are told."""
+        return tuple(Found(finding, self.ignored(finding)) for finding in self.findings)
+
     def line(self, finding: Finding) -> dict[str, Any]:
         """A line of findings.jsonl."""
         return Found(finding, self.ignored(finding)).line()

@@ -12,6 +12,7 @@ from suretune import rundir
 from suretune.data.base import Base
 from suretune.options import LoraOptions
 from suretune.options_input import ModelOptions
+from suretune.trackers import is_installed, named_trackers
 from suretune.types import Plan, SetupFacts, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
@@ -33,6 +34,13 @@ def packages() -> Iterator[SetupFacts]:
             continue
         if numbers(found) < least:
             yield SetupFacts("package-too-old", wanted, found=found)
+
+
+def missing_trackers(words: tuple[str, ...]) -> Iterator[SetupFacts]:
+    """Trackers that are asked for and whose packages are not there, with what pip is asked for."""
+    for tracker in named_trackers(words):
+        if not is_installed(tracker):
+            yield SetupFacts("package-missing", tracker.extra, found=tracker.module)
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ def sealed_names(run: Path) -> list[str]:
 def _is_sealed(name: str) -> bool:
     """Whether a file of this name, relative to the run, belongs to what a proof was about."""
     top = name.partition("/")[0]
-    apart = ("checkpoints", rundir.SEAL, rundir.NEWEST, "run.lock")
+    apart = ("checkpoints", rundir.TRACKERS, rundir.SEAL, rundir.NEWEST, "run.lock")
     return bool(top) and top not in apart and not top.startswith(("run-", "."))
 
 

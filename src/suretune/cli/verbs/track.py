@@ -1,0 +1,87 @@
+"""`track`: a run's figures to a tracker afterwards, from the run's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from suretune.cli.out import tell, tell_json
+from suretune.cli.parse import Command, Verb
+from suretune.cli.values import set_value
+from suretune.cli.which import named_run
+from suretune.config import options
+from suretune.options import RunOptions
+from suretune.run.journal import OK, Journal, only_writer
+from suretune.run.machine import missing_trackers
+from suretune.run.whatitis import never_began
+from suretune.types import FlagFacts, Text
+
+PATIENCE = 600.0  # seconds for a whole run: nothing else waits for it
+
+
+def track(command: Command, journal: Journal) -> int:
+    """Feed each of them with what it does not have yet."""
+    from suretune.run.tracking import track as feed
+
+    found = named_run(command.word, journal, "suretune track")
+    run = found.run
+    if run is None or not (run / "config.yaml").is_file():
+        raise journal.stop(never_began(found.path))
+    asked = _asked(command, run, journal)
+    journal.look_at_all(missing_trackers(asked.report_to))
+    journal.settle()
+    with only_writer(run / "run.lock", journal):
+        where = feed(run, asked, PATIENCE)
+    if command.json:
+        tell_json({"status": OK, "trackers": where})
+    else:
+        for name, place in where.items():
+            tell(f"{name}  {place}")
+    return OK
+
+
+def _asked(command: Command, run: Path, journal: Journal) -> RunOptions:
+    """The trackers of `--to`, else those that the run has; or a stop where that is nobody."""
+    from suretune.run.folder import read_config
+
+    words, given = command.plain.get("to"), command.resolved
+    if words:
+        given, faults = set_value(given, options()["report_to"], words, "flag")
+        for fault in faults:
+            journal.look(FlagFacts("bad-value", "--to", fault.value, hint=fault.hint))
+        journal.settle()
+    else:
+        before = read_config(run / "config.yaml").config.run
+        given = given.with_values("file", report_to=before.report_to)
+        if given.config.run.run_name is None:
+            given = given.with_values("file", run_name=before.run_name)
+    if not set(given.config.run.report_to) - {"none"}:
+        raise journal.stop(
+            FlagFacts(
+                "missing-flag",
+                "--to",
+                hint=Text(
+                    "For files on this machine: `--to tensorboard`",
+                    "只写本机文件可用：`--to tensorboard`",
+                ),
+            )
+        )
+    return given.config.run
+
+
+VERB = Verb(
+    "track",
+    Text(
+        "a run's figures to a tracker afterwards: suretune track RUN --to tensorboard",
+        "事后把一次运行的数据交给跟踪工具：suretune track runs/first --to tensorboard",
+    ),
+    extra=("run_name", "logging_dir"),
+    positional="RUN",
+    own={
+        "to": Text(
+            "tensorboard, wandb, swanlab, mlflow, trackio; as the run's --report_to when not given",
+            "tensorboard、wandb、swanlab、mlflow、trackio；不写则与运行的 --report_to 相同",
+        ),
+    },
+    do=track,
+    place=155,
+)

@@ -1,0 +1,74 @@
+"""TensorBoard: event files in the run folder, or in `--logging_dir` or TENSORBOARD_LOGGING_DIR.
+
+Numbers are scalars in single precision, as every writer has them; findings and settings stand under
+Text. Where a run goes back, a session begins anew, and TensorBoard forgets what came later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suretune.trackers.tracker import Sink, TrackedRun, Tracker
+
+DT_STRING = 7  # of TensorFlow's types
+
+
+class EventFiles:
+    """A run as TensorBoard reads it."""
+
+    def __init__(self, about: TrackedRun) -> None:
+        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._event, self._summary, self._tensor = event_pb2, summary_pb2, tensor_pb2
+        folder = Path(os.environ.get("TENSORBOARD_LOGGING_DIR") or about.folder)
+        self.id, self.where = "", f"tensorboard --logdir {folder}"
+        self._writer: Any = EventFileWriter(str(folder))
+        settings = (f"{k} | {json.dumps(v, ensure_ascii=False)}" for k, v in about.config.items())
+        self.text("settings", 0, "\n".join(("option | value", "--- | ---", *settings)))
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        """Scalars of this step."""
+        self._add(
+            step,
+            [self._summary.Summary.Value(tag=k, simple_value=v) for k, v in values.items()],
+        )
+
+    def text(self, name: str, step: int, text: str) -> None:
+        """Markdown, under Text."""
+        plugin = self._summary.SummaryMetadata.PluginData(plugin_name="text")
+        tensor = self._tensor.TensorProto(dtype=DT_STRING, string_val=[text.encode()])
+        about = self._summary.SummaryMetadata(plugin_data=plugin)
+        self._add(step, [self._summary.Summary.Value(tag=name, metadata=about, tensor=tensor)])
+
+    def back(self, step: int) -> None:
+        """A session that begins here: what came later, and lay in this folder, is purged."""
+        begins = self._event.SessionLog(status=self._event.SessionLog.START)
+        self._writer.add_event(
+            self._event.Event(wall_time=time.time(), step=step + 1, session_log=begins)
+        )
+
+    def flush(self) -> None:
+        """Onto the disk."""
+        self._writer.flush()
+
+    def close(self, status: int) -> None:
+        """Writes what is left; a file knows no status."""
+        self._writer.close()
+
+    def _add(self, step: int, values: list[Any]) -> None:
+        summary = self._summary.Summary(value=values)
+        self._writer.add_event(self._event.Event(wall_time=time.time(), step=step, summary=summary))
+
+
+def open_run(about: TrackedRun) -> Sink:
+    """A new event file; TensorBoard reads all files of a folder as one run."""
+    return EventFiles(about)
+
+
+TRACKER = Tracker("tensorboard", "tensorboard", open_run)

@@ -1,0 +1,67 @@
+"""What a tracker is: a name, a package, and what one does with a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from suretune.types import Text
+
+PROJECT = "suretune"  # where nothing in the environment names another
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """A run, as its tracker opens it.
+
+    `id`: the tracker's own name for it, the same in every process that goes on with the run; empty
+    where the tracker has yet to give one. `name`: asked for, or None; `shown`: the run folder's.
+    """
+
+    run: Path
+    id: str
+    name: str | None
+    shown: str
+    folder: Path  # of --logging_dir: where a tracker that writes files writes them
+    config: Mapping[str, Any]
+
+
+class Sink(Protocol):
+    """One run, open in one tracker."""
+
+    id: str  # for the next process that goes on with it
+    where: str  # a folder, an address or a command under which a person finds it
+
+    def figures(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers after update `step`, by the field's names."""
+
+    def text(self, name: str, step: int, text: str) -> None:
+        """A finding or a verdict, in words."""
+
+    def back(self, step: int) -> None:
+        """What was said of updates after `step` no longer holds."""
+
+    def flush(self) -> None:
+        """What was said so far is kept, should this process be killed now."""
+
+    def close(self, status: int) -> None:
+        """Nothing more comes; 0 where the run came to a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """A member of the table: `open` imports the package, and is called in its own process."""
+
+    name: str
+    module: str  # what `import` needs
+    open: Callable[[TrackedRun], Sink]
+    id_variable: str = ""  # of the environment, by which a user chooses the id
+    gives_ids: bool = False  # the tracker makes the id, so a new run begins without one
+    hint: Text | None = None  # what helps where it cannot be reached
+
+    @property
+    def extra(self) -> str:
+        """What pip is asked for."""
+        return f"suretune[{self.name}]"
