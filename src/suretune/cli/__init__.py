@@ -157,6 +157,17 @@ VERBS = (
         several=True,
     ),
     Verb(
+        "export",
+        Text(
+            "carry a run to Ollama, llama.cpp, vLLM and others: suretune export RUN --to gguf",
+            "把一次运行导出到 Ollama、llama.cpp、vLLM 等：suretune export 运行 --to gguf",
+        ),
+        ("model",),
+        ("ignore",),
+        positional="RUN",
+        several=True,
+    ),
+    Verb(
         "explain",
         Text(
             "what a finding, an error message or a word means: suretune explain D003",

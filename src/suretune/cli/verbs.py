@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suretune import labels, rundir, typed
-from suretune.cli import compare, hub
+from suretune.cli import compare, export, hub
 from suretune.cli.fetching import Fetching
 from suretune.cli.makers import ASK
 from suretune.cli.out import how_it_was_read, tell, tell_json
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
 # They import it, and so does `verify RUN`.
-TORCH = ("demo", "sft", "resume", "infer", "ask", "compare", "reword", "serve")
+TORCH = ("demo", "sft", "resume", "infer", "ask", "compare", "reword", "serve", "export")
 OWN: Mapping[str, Mapping[str, Text]] = {
     "init": {
         "name": Text("its new name, one or one a language", "新名字：一个，或每种语言一个"),
@@ -69,6 +69,7 @@ OWN: Mapping[str, Mapping[str, Text]] = {
     },
     "compare": compare.OWN,
     **hub.OWN,
+    "export": export.OWN,
     "import-cmd": {"file": Text("a file that holds the command", "写有命令的文件")},
     "sweep": {
         "search": Text(
@@ -119,6 +120,7 @@ def run_verb(command: Command) -> int:
         "setup": setup,
         "pull": hub.fetch_ahead,
         "push": hub.give,
+        "export": export.carry_over,
     }
     with journal.judging():
         return verbs[command.verb.name](command, journal)

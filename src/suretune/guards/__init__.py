@@ -13,7 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from suretune.guards.guard import Guard
-from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts
+from suretune.types import ExportFacts, Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts
 
 
 @cache
@@ -38,7 +38,7 @@ def judge(facts: Facts) -> list[Finding]:
     Raises LookupError for facts that name a problem of which no guard knows: nothing would be
     said of it, and a run would go on or end in silence.
     """
-    if isinstance(facts, (FlagFacts, SetupFacts, RecoveryFacts, Fault)):
+    if isinstance(facts, (FlagFacts, SetupFacts, RecoveryFacts, ExportFacts, Fault)):
         problem = facts.kind if isinstance(facts, Fault) else facts.problem
         if problem not in problems()[type(facts)]:
             raise LookupError(f"no guard of {type(facts).__name__} knows {problem!r}")
@@ -67,7 +67,7 @@ or flag that mends it. A guard either *stops* the run or is *recorded* in its re
 `suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
 
 C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示与模板 |
-S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署
+S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署 | E: export · 导出
 """
 LABEL = re.compile(
     r"^(What it looks at|Why it matters|How to mend it|看什么|为什么重要|怎么改)", re.M

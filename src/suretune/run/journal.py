@@ -15,6 +15,7 @@ from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
 from suretune.types import (
     DataFacts,
+    ExportFacts,
     Facts,
     Fault,
     Finding,
@@ -40,6 +41,7 @@ EXIT = {
     ProofFacts: UNVERIFIED,
     ReplayFacts: UNVERIFIED,
     ServedFacts: UNVERIFIED,
+    ExportFacts: UNVERIFIED,
     RetentionFacts: UNVERIFIED,
     RowsFacts: UNVERIFIED,
 }

@@ -1,0 +1,14 @@
+"""Where an adapter can be carried to: one file a target, one line in this table.
+
+What is written is proven as training is: read back, and asked the probes of its seal by the target
+itself where that is on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from suretune.export.door import Target
+from suretune.export.merged import Merged
+
+TARGETS: Mapping[str, Target] = {target.name: target for target in (Merged(),)}
