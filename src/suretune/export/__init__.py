@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from suretune.export.door import Target
+from suretune.export.gguf import Gguf
 from suretune.export.merged import Merged
 
-TARGETS: Mapping[str, Target] = {target.name: target for target in (Merged(),)}
+TARGETS: Mapping[str, Target] = {target.name: target for target in (Merged(), Gguf())}
