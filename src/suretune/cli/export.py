@@ -1,4 +1,4 @@
-"""`export RUN --to TARGET --out DIR`: a sealed adapter as another program wants it, proven there."""
+"""`export RUN --to TARGET --out DIR`: a sealed adapter for another program, and proven there."""
 
 from __future__ import annotations
 
@@ -34,12 +34,29 @@ OWN: Mapping[str, Text] = {
 }
 # What other tools call the same.
 CALLED = {
-    "merge": "merged", "hf": "merged", "safetensors": "merged", "transformers": "merged",
-    "llama.cpp": "gguf", "llamacpp": "gguf", "llama-cpp": "gguf", "lmstudio": "gguf",
-    "lm-studio": "gguf", "modelfile": "ollama", "mlx-lm": "mlx", "mlx_lm": "mlx",
-    "fp32": "f32", "float32": "f32", "fp16": "f16", "float16": "f16", "half": "f16",
-    "bfloat16": "bf16", "q8": "q8_0", "int8": "q8_0", "q4": "q4_k_m", "q4_k": "q4_k_m",
-}  # fmt: skip
+    "merge": "merged",
+    "hf": "merged",
+    "safetensors": "merged",
+    "transformers": "merged",
+    "llama.cpp": "gguf",
+    "llamacpp": "gguf",
+    "llama-cpp": "gguf",
+    "lmstudio": "gguf",
+    "lm-studio": "gguf",
+    "modelfile": "ollama",
+    "mlx-lm": "mlx",
+    "mlx_lm": "mlx",
+    "fp32": "f32",
+    "float32": "f32",
+    "fp16": "f16",
+    "float16": "f16",
+    "half": "f16",
+    "bfloat16": "bf16",
+    "q8": "q8_0",
+    "int8": "q8_0",
+    "q4": "q4_k_m",
+    "q4_k": "q4_k_m",
+}
 
 
 def carry_over(command: Command, journal: Journal) -> int:

@@ -11,5 +11,10 @@ from collections.abc import Mapping
 from suretune.export.door import Target
 from suretune.export.gguf import Gguf
 from suretune.export.merged import Merged
+from suretune.export.mlx import Mlx
+from suretune.export.ollama import Ollama
+from suretune.export.sglang import Sglang
+from suretune.export.vllm import Vllm
 
-TARGETS: Mapping[str, Target] = {target.name: target for target in (Merged(), Gguf())}
+MEMBERS: tuple[Target, ...] = (Merged(), Gguf(), Ollama(), Vllm(), Sglang(), Mlx())
+TARGETS: Mapping[str, Target] = {target.name: target for target in MEMBERS}

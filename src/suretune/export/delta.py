@@ -22,9 +22,18 @@ from suretune.types import Text
 PREFIX = "base_model.model."
 A, B = ".lora_A.weight", ".lora_B.weight"
 # Settings under which a layer computes something else than x W' + s (x A') B'.
-MORE = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indices", "fan_in_fan_out",
-        "layer_replication", "target_parameters", "alora_invocation_tokens", "use_qalora",
-        "use_bdlora")  # fmt: skip
+MORE = (
+    "use_dora",
+    "lora_bias",
+    "modules_to_save",
+    "trainable_token_indices",
+    "fan_in_fan_out",
+    "layer_replication",
+    "target_parameters",
+    "alora_invocation_tokens",
+    "use_qalora",
+    "use_bdlora",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,9 @@ def more_than_lora(carried: Carried) -> Text | None:
 
 def layers(carried: Carried) -> list[str]:
     """Names of the layers that the adapter changes, as the model has them."""
-    return [name.removeprefix(PREFIX).removesuffix(A) for name in carried.tensors
-            if name.endswith(A)]  # fmt: skip
+    return [
+        name.removeprefix(PREFIX).removesuffix(A) for name in carried.tensors if name.endswith(A)
+    ]
 
 
 def scale_of(config: Mapping[str, Any], layer: str, rank: int) -> float:
@@ -99,8 +109,12 @@ def places(found: Iterable[str], names: Sequence[str]) -> dict[str, str]:
     for layer in names:
         weight = f"{layer}.weight"
         inner = weight.removeprefix("model.")
-        near = [name for name in there if name.endswith(f"language_model.{inner}")
-                or name.endswith(f"language_model.model.{inner}")]  # fmt: skip
+        near = [
+            name
+            for name in there
+            if name.endswith(f"language_model.{inner}")
+            or name.endswith(f"language_model.model.{inner}")
+        ]
         if weight in there:
             made[layer] = weight
         elif len(near) == 1:

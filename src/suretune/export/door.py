@@ -76,6 +76,7 @@ class Heard:
     ids: Sequence[Sequence[int]] | None = None
     logits: Tensor | None = None
     scores: Sequence[Mapping[int, float]] = ()
+    by: str = ""  # the program that answered, where it was not the target itself
 
 
 Conversations = Sequence[Sequence[Message]]

@@ -26,23 +26,27 @@ from suretune.export.gguf_layers import (
     RECIPES,
     Recipe,
     frequency_factors,
-    in_pairs,
     numbers,
     turned,
     unlike,
 )
 from suretune.export.gguf_words import Words, words_of
 from suretune.export.merged import unmergeable
+from suretune.export.vllm import run_of
 from suretune.refusal import Refusal
 from suretune.types import ExportFacts, SetupFacts, Text
 
+QUANTS = ("f32", "f16", "bf16", "q8_0", "q4_k_m")
 MODEL, ADAPTER = "model.gguf", "adapter.gguf"
 OWN = {"BF16": "bf16", "F16": "f16", "F32": "f32"}  # what is taken where nothing is asked
 KIND = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 FILE_TYPE = {
-    "f32": "ALL_F32", "f16": "MOSTLY_F16", "bf16": "MOSTLY_BF16", "q8_0": "MOSTLY_Q8_0",
+    "f32": "ALL_F32",
+    "f16": "MOSTLY_F16",
+    "bf16": "MOSTLY_BF16",
+    "q8_0": "MOSTLY_Q8_0",
     "q4_k_m": "MOSTLY_Q4_K_M",
-}  # fmt: skip
+}
 BLOCK = 32  # numbers that q8_0 keeps together
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -52,12 +56,10 @@ class Gguf:
     """`gguf`."""
 
     name: str = "gguf"
-    quants: Sequence[str] = ("f32", "f16", "bf16", "q8_0", "q4_k_m")
+    quants: Sequence[str] = QUANTS
 
     def lacks(self, quant: str) -> str:
-        if importlib.util.find_spec("gguf") is None:
-            return "gguf"
-        return k_quants.PACKAGE if quant == "q4_k_m" and not k_quants.here() else ""
+        return lacking(quant)
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
         return not_in_gguf(carried, self.name)
@@ -70,6 +72,13 @@ class Gguf:
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
         return [f"llama-server -m {typed.path(folder / MODEL)} --jinja"]
+
+
+def lacking(quant: str) -> str:
+    """A package without which no such GGUF can be written."""
+    if importlib.util.find_spec("gguf") is None:
+        return "gguf"
+    return k_quants.PACKAGE if quant == "q4_k_m" and not k_quants.here() else ""
 
 
 def asks_llamacpp(target: str, folder: Path) -> Asked | None:
@@ -88,14 +97,16 @@ def not_in_gguf(carried: Carried, target: str) -> SetupFacts | None:
     if (wrong := unmergeable(carried, target)) is not None:
         return wrong
     convert = (
-        f"suretune export {typed.path(_run_of(carried))} --to merged --out merged &&"
+        f"suretune export {typed.path(run_of(carried))} --to merged --out merged &&"
         " python convert_hf_to_gguf.py merged --outfile model.gguf"
     )
     recipe = RECIPES.get(carried.architecture)
     if recipe is None:
         kind = carried.architecture
-        told = Text(f"{kind} is not one of {', '.join(RECIPES)}",
-                    f"{kind} 不在这些之中：{'、'.join(RECIPES)}")  # fmt: skip
+        told = Text(
+            f"{kind} is not one of {', '.join(RECIPES)}",
+            f"{kind} 不在这些之中：{'、'.join(RECIPES)}",
+        )
         return cannot(target, told, carried, convert)
     if (odd := unlike(carried.base.config, recipe)) is not None:
         return cannot(target, odd, carried, convert)
@@ -103,10 +114,6 @@ def not_in_gguf(carried: Carried, target: str) -> SetupFacts | None:
     if isinstance(words, Text):
         return cannot(target, words, carried, convert)
     return None
-
-
-def _run_of(carried: Carried) -> Path:
-    return carried.adapter.parent if carried.adapter.name == "adapter" else carried.adapter
 
 
 def _rows(carried: Carried) -> int:
@@ -127,14 +134,26 @@ def write_gguf(carried: Carried, quant: str, folder: Path) -> Written:
     plan.read_back(folder / MODEL)
     plan.write_adapter(folder / ADAPTER)
     types = types_of(folder / MODEL)
-    notes = [Text(f"{MODEL} is {asked}; {ADAPTER} is the adapter alone (f32), for a base in GGUF",
-                  f"{MODEL} 为 {asked}；{ADAPTER} 是单独的适配器（f32），用于 GGUF 的原模型")]  # fmt: skip
+    notes = [
+        Text(
+            f"{MODEL} is {asked}; {ADAPTER} (f32) is the adapter alone, for a base in GGUF",
+            f"{MODEL} 为 {asked}；{ADAPTER} 是单独的适配器（f32），用于 GGUF 的原模型",
+        )
+    ]
     if asked == "q8_0" and types.get("F16"):
-        notes.append(Text(f"rows that are no multiple of {BLOCK} are f16",
-                          f"每行长度不是 {BLOCK} 的倍数的张量用 f16"))  # fmt: skip
+        notes.append(
+            Text(
+                f"rows that are no multiple of {BLOCK} are f16",
+                f"每行长度不是 {BLOCK} 的倍数的张量用 f16",
+            )
+        )
     if asked == "q4_k_m" and types.keys() & {"Q5_0", "Q8_0"}:
-        notes.append(Text("rows that are no multiple of 256 are Q5_0 or Q8_0",
-                          "每行长度不是 256 的倍数的张量用 Q5_0 或 Q8_0"))  # fmt: skip
+        notes.append(
+            Text(
+                "rows that are no multiple of 256 are Q5_0 or Q8_0",
+                "每行长度不是 256 的倍数的张量用 Q5_0 或 Q8_0",
+            )
+        )
     return Written(notes, types, figures={"gguf": asked})
 
 
@@ -316,10 +335,12 @@ def write_words(writer: Any, words: Words) -> None:
         writer.add_token_scores(list(words.scores))
         writer.add_add_space_prefix(words.space_first)
     add = {
-        "bos": writer.add_bos_token_id, "eos": writer.add_eos_token_id,
-        "unknown": writer.add_unk_token_id, "padding": writer.add_pad_token_id,
+        "bos": writer.add_bos_token_id,
+        "eos": writer.add_eos_token_id,
+        "unknown": writer.add_unk_token_id,
+        "padding": writer.add_pad_token_id,
         "end of turn": writer.add_eot_token_id,
-    }  # fmt: skip
+    }
     for name, index in words.ids.items():
         add[name](index)
     writer.add_add_bos_token(words.adds_bos)
@@ -331,6 +352,3 @@ def _bytes_type() -> Any:
     import numpy as np
 
     return np.dtype(np.uint8)
-
-
-__all__ = ["Gguf", "asks_llamacpp", "in_pairs", "not_in_gguf", "write_gguf"]

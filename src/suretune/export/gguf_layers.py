@@ -71,8 +71,10 @@ def unlike(config: Mapping[str, Any], recipe: Recipe) -> Text | None:
             f"它的 query 按 {asked} 缩放，而不是按头的维度",
         )
     kinds = config.get("layer_types") or []
-    regular = ["full_attention" if (i + 1) % PATTERN == 0 else "sliding_attention"
-               for i in range(len(kinds))]  # fmt: skip
+    regular = [
+        "full_attention" if (i + 1) % PATTERN == 0 else "sliding_attention"
+        for i in range(len(kinds))
+    ]
     if recipe.arch == "gemma3" and kinds and kinds != regular:
         return Text("its layers with a window lie otherwise", "它的滑动窗口层排列不同")
     windowed = config.get("use_sliding_window", True) and config.get("sliding_window")
@@ -148,4 +150,5 @@ def frequency_factors(config: Mapping[str, Any]) -> Tensor | None:
         float(rope[key]) for key in ("low_freq_factor", "high_freq_factor", "factor")
     )
     share = ((context / waves - low) / (high - low)).clamp(0, 1)
-    return (1 / (share + (1 - share) / factor)).float()
+    factors: Tensor = 1 / (share + (1 - share) / factor)
+    return factors.float()

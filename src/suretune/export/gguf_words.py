@@ -32,7 +32,7 @@ RULES: Mapping[tuple[str, ...], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Everything that is written of a tokenizer. `rule` is empty where words are SentencePiece's."""
+    """All that is written of a tokenizer. `rule` is empty where words are SentencePiece's."""
 
     model: str
     rule: str
@@ -77,10 +77,17 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
     ids = _ids(tokenizer)
     return Words(
-        "llama" if pieces else "gpt2", rule, tokens, kinds, [] if pieces else merges,
-        _scores(merges, texts, size) if pieces else [], _space_first(about),
-        _adds_bos(tokenizer, ids), ids, tokenizer.template,
-    )  # fmt: skip
+        "llama" if pieces else "gpt2",
+        rule,
+        tokens,
+        kinds,
+        [] if pieces else merges,
+        _scores(merges, texts, size) if pieces else [],
+        _space_first(about),
+        adds_bos(tokenizer),
+        ids,
+        tokenizer.template,
+    )
 
 
 def _steps(told: Mapping[str, Any] | None) -> Iterator[str]:
@@ -127,19 +134,25 @@ def _scores(merges: Sequence[str], texts: Mapping[int, str], size: int) -> list[
 def _space_first(about: Mapping[str, Any]) -> bool:
     """Whether a space is put in front of a text, as SentencePiece does."""
     told = orjson.dumps([about.get("normalizer"), about.get("pre_tokenizer")]).decode()
-    return '"Prepend"' in told or '"prepend_scheme":"first"' in told or (
-        '"prepend_scheme":"always"' in told
-    )  # fmt: skip
+    return (
+        '"Prepend"' in told
+        or '"prepend_scheme":"first"' in told
+        or ('"prepend_scheme":"always"' in told)
+    )
 
 
 def _ids(tokenizer: ChatTokenizer) -> dict[str, int]:
     named = {
-        "bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token",
-    }  # fmt: skip
+        "bos": "bos_token",
+        "eos": "eos_token",
+        "unknown": "unk_token",
+        "padding": "pad_token",
+    }
     made = {
-        name: tokenizer.added[text] for name, key in named.items()
+        name: tokenizer.added[text]
+        for name, key in named.items()
         if (text := tokenizer.special_text(key)) in tokenizer.added
-    }  # fmt: skip
+    }
     ends = sorted(tokenizer.stop_ids - {made.get("eos", -1)})
     if ends and "eos" not in made:
         made["eos"] = ends.pop(0)
@@ -148,7 +161,7 @@ def _ids(tokenizer: ChatTokenizer) -> dict[str, int]:
     return made
 
 
-def _adds_bos(tokenizer: ChatTokenizer, ids: Mapping[str, int]) -> bool:
+def adds_bos(tokenizer: ChatTokenizer) -> bool:
     """Whether a text gets the token of the beginning in front that has none yet.
 
     llama.cpp takes it off a rendered conversation and puts its own there. Where the template writes
@@ -156,4 +169,5 @@ def _adds_bos(tokenizer: ChatTokenizer, ids: Mapping[str, int]) -> bool:
     """
     first = prompt_ids(tokenizer, [Message("user", "a")])[:1]
     plain = tokenizer.vocabulary.encode("a", add_special_tokens=True).ids[:1]
-    return "bos" in ids and first == plain == [ids["bos"]]
+    bos = tokenizer.added.get(tokenizer.special_text("bos_token"))
+    return bos is not None and first == plain == [bos]

@@ -72,8 +72,14 @@ def _library() -> Any:
     count, pointer = ctypes.c_int64, ctypes.c_void_p
     lib.ggml_quantize_chunk.restype = ctypes.c_size_t
     lib.ggml_quantize_chunk.argtypes = [
-        ctypes.c_int, pointer, pointer, count, count, count, pointer,
-    ]  # fmt: skip
+        ctypes.c_int,
+        pointer,
+        pointer,
+        count,
+        count,
+        count,
+        pointer,
+    ]
     lib.ggml_quantize_init.argtypes = [ctypes.c_int]
     lib.ggml_quantize_init.restype = None
     return lib

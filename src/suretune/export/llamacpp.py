@@ -39,13 +39,19 @@ def ask(
     talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
     longest = max(sum(len(turn["content"]) for turn in talk) for talk in talks)
     request = {
-        "model": str(model), "adapter": str(adapter) if adapter else None, "talks": talks,
-        "tokens": tokens, "context": ROOM + tokens + 2 * longest,
-    }  # fmt: skip
+        "model": str(model),
+        "adapter": str(adapter) if adapter else None,
+        "talks": talks,
+        "tokens": tokens,
+        "context": ROOM + tokens + 2 * longest,
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "suretune.export.llamacpp"], input=json.dumps(request),
-        capture_output=True, text=True, errors="replace",
-    )  # fmt: skip
+        [sys.executable, "-m", "suretune.export.llamacpp"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
     if done.returncode or line is None:
         last = [x for x in done.stderr.splitlines() if x.strip()][-3:]

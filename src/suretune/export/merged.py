@@ -119,12 +119,15 @@ def write_merged(carried: Carried, folder: Path) -> Written:
         f" {counts.meant:,} weights that the adapter changes, rounding left {counts.swallowed:,}"
         f" as they were ({counts.share:.1%})",
         f"改动了 {counts.touched} 个张量，{counts.copied} 个逐字节复制；适配器要改动的"
-        f" {counts.meant:,} 个权重中，有 {counts.swallowed:,} 个因舍入而没有变化（{counts.share:.1%}）",
+        f" {counts.meant:,} 个权重中，有 {counts.swallowed:,} 个因舍入而没有变化"
+        f"（{counts.share:.1%}）",
     )
     figures = {
-        "tensors_changed": counts.touched, "tensors_copied": counts.copied,
-        "weights_meant": counts.meant, "weights_swallowed": counts.swallowed,
-    }  # fmt: skip
+        "tensors_changed": counts.touched,
+        "tensors_copied": counts.copied,
+        "weights_meant": counts.meant,
+        "weights_swallowed": counts.swallowed,
+    }
     return Written([said], dict(counts.types), figures=figures)
 
 
@@ -205,6 +208,22 @@ def _words(carried: Carried, folder: Path) -> None:
                 shutil.copyfile(place / name, folder / name)
                 break
     (folder / "chat_template.jinja").write_text(carried.tokenizer.template, encoding="utf-8")
+    rundir.write_json(folder / "config.json", with_old_names(carried.base.config))
+
+
+def with_old_names(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config with the rotary embedding where older programs look for it, too.
+
+    transformers 5 writes `rope_parameters`; a program that does not know that takes its own default
+    of `rope_theta` without a word, and answers otherwise.
+    """
+    told = config.get("rope_parameters")
+    if not isinstance(told, dict) or "rope_theta" not in told or "rope_theta" in config:
+        return config
+    scaled = told.get("rope_type", "default") != "default"
+    scaling = {name: value for name, value in told.items() if name != "rope_theta"}
+    more = {"rope_scaling": scaling} if scaled and not config.get("rope_scaling") else {}
+    return {**config, "rope_theta": told["rope_theta"], **more}
 
 
 def _read_back(carried: Carried, folder: Path, changes: Mapping[str, Delta]) -> None:
@@ -269,5 +288,6 @@ def seal_folder(folder: Path) -> Mapping[str, str]:
     """SHA-256 of every file of an export, by its name."""
     return {
         path.relative_to(folder).as_posix(): rundir.sha256(path)
-        for path in sorted(folder.rglob("*")) if path.is_file()
-    }  # fmt: skip
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

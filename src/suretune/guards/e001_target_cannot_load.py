@@ -30,8 +30,10 @@ def check(facts: SetupFacts) -> Values | None:
         "重新训练成普通 LoRA：`suretune sft --target_modules all-linear`。",
     )
     return values and {
-        **values, "what": facts.hint or EMPTY, "instead": other if facts.nearest else again,
-    }  # fmt: skip
+        **values,
+        "what": facts.hint or EMPTY,
+        "instead": other if facts.nearest else again,
+    }
 
 
 GUARD = Guard(

@@ -27,9 +27,11 @@ def check(facts: ExportFacts) -> Values | None:
         return None
     to = "merged" if facts.target != "merged" else "vllm"
     return {
-        "where": facts.target, "target": facts.target, "found": facts.found,
+        "where": facts.target,
+        "target": facts.target,
+        "found": facts.found,
         "command": f"suretune export {run_path(facts.run)} --to {to}",
-    }  # fmt: skip
+    }
 
 
 GUARD = Guard(

@@ -26,10 +26,14 @@ def check(facts: ExportFacts) -> Values | None:
     if facts.problem != "export-fails-probes":
         return None
     return {
-        "where": facts.place, "target": facts.target, "found": facts.found,
-        "passed": facts.passed, "asked": facts.asked, "then": facts.then,
+        "where": facts.place,
+        "target": facts.target,
+        "found": facts.found,
+        "passed": facts.passed,
+        "asked": facts.asked,
+        "then": facts.then,
         "command": f"suretune export {run_path(facts.run)} --to {facts.target} --quant f32",
-    }  # fmt: skip
+    }
 
 
 GUARD = Guard(

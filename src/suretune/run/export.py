@@ -6,7 +6,7 @@ Refusals come before the first byte is written, and the proof before the folder 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class Proof:
     gap: float | None = None  # largest distance of logits, or of log-probabilities
     bound: float | None = None
     failed: str = ""
+    by: str = ""  # who answered, where it was not the target itself
 
 
 def export(wanted: Wanted, config: Config, journal: Journal) -> tuple[dict[str, Any], int]:
@@ -118,9 +119,15 @@ def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Pa
     with journal.judging():
         device = choose_device(config.model.device)
     carried = Carried(
-        (run or folder).name, folder, base, tokenizer, about.get("system"),
-        rundir.read_json(folder / CONFIG), shapes, device.type,
-    )  # fmt: skip
+        (run or folder).name,
+        folder,
+        base,
+        tokenizer,
+        about.get("system"),
+        rundir.read_json(folder / CONFIG),
+        shapes,
+        device.type,
+    )
     return carried, run if sealed else None
 
 
@@ -157,37 +164,53 @@ def prove(
     proof = _compared(wanted, carried, heard, written, talks)
     pairs = list(zip(seal.probes, seal.answers, heard.answers, strict=bool(seal.probes)))
     judged = [(p, then, now) for p, then, now in pairs if p.judged]
-    failed = [f"{p.question} -> {now}" for p, then, now in judged
-              if p.judge(then) and not p.judge(now)]  # fmt: skip
-    failed.sort(key=lambda line: not any(
-        line.startswith(p.question) and p.kind == MUST_PASS for p, _, _ in judged))  # fmt: skip
+    failed = [
+        f"{p.question} -> {now}" for p, then, now in judged if p.judge(then) and not p.judge(now)
+    ]
+    failed.sort(
+        key=lambda line: (
+            not any(line.startswith(p.question) and p.kind == MUST_PASS for p, _, _ in judged)
+        )
+    )
     return replace(
-        proof, asked=len(judged), passed=sum(bool(p.judge(now)) for p, _, now in judged),
-        then=sum(bool(p.judge(then)) for p, then, _ in judged), answers=len(pairs),
-        same=sum(then == now for _, then, now in pairs), failed=failed[0] if failed else "",
-    )  # fmt: skip
+        proof,
+        asked=len(judged),
+        passed=sum(bool(p.judge(now)) for p, _, now in judged),
+        then=sum(bool(p.judge(then)) for p, then, _ in judged),
+        answers=len(pairs),
+        same=sum(then == now for _, then, now in pairs),
+        failed=failed[0] if failed else "",
+    )
 
 
 def _compared(
-    wanted: Wanted, carried: Carried, heard: Heard, written: Written,
+    wanted: Wanted,
+    carried: Carried,
+    heard: Heard,
+    written: Written,
     talks: Sequence[Sequence[Message]],
-) -> Proof:  # fmt: skip
+) -> Proof:
     """Token ids and logits against base and adapter, by plain PEFT."""
     ours = [prompt_ids(carried.tokenizer, talk) for talk in talks]
     same = None
     if heard.ids is not None:
         same = sum(list(a) == list(b) for a, b in zip(ours, heard.ids, strict=True))
         if same < len(ours):
-            at = next(i for i, (a, b) in enumerate(zip(ours, heard.ids, strict=True))
-                      if list(a) != list(b))  # fmt: skip
+            at = next(
+                i
+                for i, (a, b) in enumerate(zip(ours, heard.ids, strict=True))
+                if list(a) != list(b)
+            )
             odd = f"token ids of {talks[at][-1].content!r}: {list(heard.ids[at])} / {ours[at]}"
             raise Refusal(ExportFacts("export-unlike", wanted.target.name, odd))
-    proof = Proof(RAN, same_ids=same)
+    proof = Proof(RULES if heard.by else RAN, same_ids=same, by=heard.by)
     if heard.logits is None and not heard.scores:
         return proof
     reference = adapter_logits(carried, ours[:COMPARED])
     if heard.logits is not None:
         gap = (heard.logits[:COMPARED] - reference).abs().max().item()
+        if not written.types:  # it computes in a precision of its own: told, and not judged
+            return replace(proof, gap=gap)
         touched = len([name for name in carried.tensors if ".lora_A." in name])
         most = bound(written.types, touched, reference.abs().max().item())
         if not gap <= most:
@@ -202,8 +225,9 @@ def _score_gap(scores: Sequence[Mapping[int, float]], reference: Tensor) -> floa
     ours = reference.log_softmax(-1)
     return max(
         abs(score - ours[row, token].item())
-        for row, told in enumerate(scores[: len(ours)]) for token, score in told.items()
-    )  # fmt: skip
+        for row, told in enumerate(scores[: len(ours)])
+        for token, score in told.items()
+    )
 
 
 def adapter_logits(carried: Carried, prompts: Sequence[Sequence[int]]) -> Tensor:
@@ -236,10 +260,18 @@ def _judged(wanted: Wanted, proof: Proof, run: Path | None, journal: Journal) ->
     """The exit status: 0 unless the target fails what the seal passed."""
     if proof.passed >= SHARE * proof.then:
         return OK
-    journal.look(ExportFacts(
-        "export-fails-probes", wanted.target.name, proof.failed, typed.path(wanted.out),
-        proof.passed, proof.asked, proof.then, str(run or ""),
-    ))  # fmt: skip
+    journal.look(
+        ExportFacts(
+            "export-fails-probes",
+            wanted.target.name,
+            proof.failed,
+            typed.path(wanted.out),
+            proof.passed,
+            proof.asked,
+            proof.then,
+            str(run or ""),
+        )
+    )
     try:
         journal.settle()
     except Stopped:
@@ -254,25 +286,29 @@ def sentences(told: Mapping[str, Any]) -> list[Text]:
     types = ", ".join(f"{count} {kind}" for kind, count in told["types"].items())
     lines = [Text(**note) for note in told["notes"]]
     lines += [Text(f"tensors: {types}", f"张量：{types}")] if types else []
-    lines.append(Text(f"proof: {level.en}", f"验证：{level.zh}"))
-    if proof["asked"]:
-        lines.append(Text(
-            f"  {proof['passed']} of {proof['asked']} probes pass there ({proof['then']} when"
-            f" sealed); {proof['same']} of {proof['answers']} answers are the seal's, word for word",
-            f"  在目标上 {proof['asked']} 个验证问题通过 {proof['passed']} 个（验证时 {proof['then']}"
-            f" 个）；{proof['answers']} 个回答中有 {proof['same']} 个与验证记录逐字相同",
-        ))  # fmt: skip
-    if proof["same_ids"] is not None:
-        lines.append(Text(
-            f"  {proof['same_ids']} prompts have the same token ids",
-            f"  {proof['same_ids']} 个提示的 token 完全相同",
-        ))  # fmt: skip
+    return [*lines, Text(f"proof: {level.en}", f"验证：{level.zh}"), *_shown(proof)]
+
+
+def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
+    """The figures of a proof, each only where it was measured."""
+    by, asked, passed, then = (proof[key] for key in ("by", "asked", "passed", "then"))
+    same, answers, ids = (proof[key] for key in ("same", "answers", "same_ids"))
+    where = Text(f"in {by}", f"在 {by} 中") if by else Text("there", "在目标上")
+    if asked:
+        yield Text(
+            f"  {passed} of {asked} probes pass {where.en} ({then} when sealed)",
+            f"  {where.zh}，{asked} 个验证问题通过 {passed} 个（验证时 {then} 个）",
+        )
+        yield Text(
+            f"  {same} of {answers} answers are the seal's, word for word",
+            f"  {answers} 个回答中有 {same} 个与验证记录逐字相同",
+        )
+    if ids is not None:
+        yield Text(f"  prompts with the same token ids: {ids}", f"  token 完全相同的提示：{ids} 个")
     if proof["gap"] is not None:
-        most = proof["bound"]
+        gap, most = proof["gap"], proof["bound"]
         within = Text(f" (bound {most:.2g})", f"（上限 {most:.2g}）") if most else Text("", "")
-        what = Text("logits", "logits") if most else Text("log-probabilities", "对数概率")
-        lines.append(Text(
-            f"  {what.en} at most {proof['gap']:.2g} from adapter on base{within.en}",
-            f"  {what.zh}与“原模型加适配器”最多相差 {proof['gap']:.2g}{within.zh}",
-        ))  # fmt: skip
-    return lines
+        yield Text(
+            f"  scores at most {gap:.2g} from adapter on base{within.en}",
+            f"  分数与“原模型加适配器”最多相差 {gap:.2g}{within.zh}",
+        )
