@@ -439,9 +439,24 @@ class ServedFacts:
     run: str = ""  # the sealed run's folder
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFacts:
+    """What came of carrying an adapter elsewhere. `problem` is the name of the guard that has to
+    speak: `export-unlike` where nothing was written, `export-fails-probes` where it was."""
+
+    problem: str
+    target: str
+    found: str  # what is unlike; or the first probe that fails: "question -> answer"
+    place: str = ""  # the folder
+    passed: int = 0
+    asked: int = 0
+    then: int = 0  # that passed when the run was sealed
+    run: str = ""
+
+
 Facts = (
     FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
-    | ReplayFacts | ServedFacts | RetentionFacts | RowsFacts
+    | ReplayFacts | ServedFacts | RetentionFacts | RowsFacts | ExportFacts
 )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def fetch_ahead(command: Command, journal: Journal) -> int:
     asked: list[tuple[str, Kind]] = [(word, "model") for word in command.words]
     asked += [(config.model.model, "model")] if config.model.model else []
     asked += [(word, "dataset") for word in (*config.data.dataset, *config.data.val_dataset)]
-    words_only, behind = _switch(command, "words_only")
+    words_only, behind = switch(command, "words_only")
     asked += [(word, "model") for word in behind]
     if not asked:
         typed_so = "suretune pull Qwen/Qwen2.5-7B-Instruct"
@@ -79,8 +79,8 @@ def _no_name(word: str) -> FlagFacts:
 
 def give(command: Command, journal: Journal) -> int:
     """The adapter of a run and its card to a hub: private unless asked."""
-    public, behind = _switch(command, "public")
-    unverified, more = _switch(command, "unverified")
+    public, behind = switch(command, "public")
+    unverified, more = switch(command, "unverified")
     words = [*command.words, *behind, *more]
     named = [(word, meant) for word in words if (meant := parse_name(word)) and meant.hub]
     target = named[0][1] if len(named) == 1 else None
@@ -128,7 +128,7 @@ def give(command: Command, journal: Journal) -> int:
     return OK if sealed else UNVERIFIED
 
 
-def _switch(command: Command, name: str) -> tuple[bool, list[str]]:
+def switch(command: Command, name: str) -> tuple[bool, list[str]]:
     """Whether a switch is on, and the word behind it that is none of its values: a run, a name."""
     given = command.plain.get(name)
     if given is None:

@@ -27,6 +27,11 @@ def named_run(word: str, journal: Journal, how: str) -> Meant:
     return _said(found or run_meant(word or DEMO, journal, how))
 
 
+def named(word: str, journal: Journal, how: str) -> Meant:
+    """What a word means, a run or anybody's adapter; of no word at all, the newest run."""
+    return _said(meant(word, journal, how)) if word else named_run(word, journal, how)
+
+
 def named_adapter(word: str, journal: Journal, how: str) -> str:
     """The path that a word after `--adapters`, or one to be served, means."""
     return str(_said(meant(word, journal, how)).path)

@@ -13,7 +13,16 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from suretune.guards.guard import Guard
-from suretune.types import Facts, Fault, Finding, FlagFacts, RecoveryFacts, SetupFacts, Text
+from suretune.types import (
+    ExportFacts,
+    Facts,
+    Fault,
+    Finding,
+    FlagFacts,
+    RecoveryFacts,
+    SetupFacts,
+    Text,
+)
 
 
 @cache
@@ -38,7 +47,7 @@ def judge(facts: Facts) -> list[Finding]:
     Raises LookupError for facts that name a problem of which no guard knows: nothing would be
     said of it, and a run would go on or end in silence.
     """
-    if isinstance(facts, (FlagFacts, SetupFacts, RecoveryFacts, Fault)):
+    if isinstance(facts, (FlagFacts, SetupFacts, RecoveryFacts, ExportFacts, Fault)):
         problem = facts.kind if isinstance(facts, Fault) else facts.problem
         if problem not in problems()[type(facts)]:
             raise LookupError(f"no guard of {type(facts).__name__} knows {problem!r}")
@@ -74,7 +83,7 @@ its report. `suretune explain D003` prints an entry of this page, which is made 
 `suretune explain D003` 会显示本页的一条；本页由检查项自身生成。
 
 C: command and configuration · 命令与配置 | D: data · 数据 | P: prompt and template · 提示词与模板 |
-S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署
+S: set-up · 准备 | T: training · 训练 | R: result · 结果 | V: serving · 部署 | E: export · 导出
 """
 LABEL = re.compile(r"^(What it looks at|Why it matters|Fix|检查内容|影响|怎么改)", re.M)
 CHINESE_LINE_END = re.compile(

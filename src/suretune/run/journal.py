@@ -17,6 +17,7 @@ from suretune.retention import RetentionFacts, RowsFacts
 from suretune.run.record import RunRecord
 from suretune.types import (
     DataFacts,
+    ExportFacts,
     Facts,
     Fault,
     Finding,
@@ -43,6 +44,7 @@ EXIT = {
     ProofFacts: UNVERIFIED,
     ReplayFacts: UNVERIFIED,
     ServedFacts: UNVERIFIED,
+    ExportFacts: UNVERIFIED,
     RetentionFacts: UNVERIFIED,
     RowsFacts: UNVERIFIED,
 }

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
-from suretune.cli.values import set_value
 from suretune.cli.which import named_run
 from suretune.config import options
 from suretune.options import RunOptions
@@ -14,6 +13,7 @@ from suretune.run.journal import OK, Journal, only_writer
 from suretune.run.machine import missing_trackers
 from suretune.run.whatitis import never_began
 from suretune.types import FlagFacts, Text
+from suretune.values import set_value
 
 PATIENCE = 600.0  # seconds for a whole run: nothing else waits for it
 

@@ -1,0 +1,122 @@
+"""The door of this room: what an export carries, what a target is, and how far it was proven.
+
+A target is one file and one line in the table of `suretune.export`. It says before anything is
+written what it cannot load, writes into a folder that nobody sees yet, and names who can answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from suretune.data.base import Base
+from suretune.data.template import ChatTokenizer
+from suretune.types import Message, SetupFacts, Text
+
+RAN = "ran-there"  # the target itself answered the probes
+READ = "read-by-its-loader"  # its own code took the files, and did not answer
+RULES = "by-its-rules-only"  # nothing of the target was here to ask
+LEVELS: Mapping[str, Text] = {
+    RAN: Text("ran there", "已在目标上运行并回答"),
+    READ: Text("read by its loader", "目标的加载程序已读入"),
+    RULES: Text("by its rules only", "仅按目标的规则检查"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A proven adapter on its way: its files, its base's files, and how it is asked."""
+
+    name: str
+    adapter: Path
+    base: Base
+    tokenizer: ChatTokenizer
+    system: str | None
+    config: Mapping[str, Any]  # adapter_config.json
+    tensors: Mapping[str, tuple[int, ...]]  # shapes of the adapter's, by their names in its file
+    device: str = "cpu"  # on which what is compared is computed
+
+    @property
+    def architecture(self) -> str:
+        """The config's `model_type`: qwen2, llama, ..."""
+        return str(self.base.config.get("model_type") or "")
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head is the embedding."""
+        return self.base.config.get("tie_word_embeddings") is True
+
+    @property
+    def rank(self) -> int:
+        """The largest rank of any of its layers."""
+        ranks = [shape[0] for name, shape in self.tensors.items() if ".lora_A." in name]
+        return max(ranks, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, told line by line; `reads`: the target's own code has taken it."""
+
+    notes: Sequence[Text] = ()
+    types: Mapping[str, int] = field(default_factory=dict)  # of tensors, how many have each
+    reads: bool = False
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a target answered: `ids` are its own of each conversation, `logits` (some, V) those
+    behind the first of them, or `scores` its log-probabilities there, by token."""
+
+    answers: Sequence[str]
+    ids: Sequence[Sequence[int]] | None = None
+    logits: Tensor | None = None
+    scores: Sequence[Mapping[int, float]] = ()
+    by: str = ""  # the program that answered, where it was not the target itself
+
+
+Conversations = Sequence[Sequence[Message]]
+Asked = Callable[[Conversations, int], Heard]  # conversations, tokens of an answer
+
+
+class Target(Protocol):
+    """Where an adapter can be carried."""
+
+    @property
+    def name(self) -> str:
+        """As `--to` takes it."""
+        ...
+
+    @property
+    def quants(self) -> Sequence[str]:
+        """What `--quant` may say of it; empty where it keeps the numbers as they are."""
+        ...
+
+    def lacks(self, quant: str) -> str:
+        """A package without which nothing can be written; empty where all is there."""
+        ...
+
+    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """What of it this target cannot load, found before anything is written."""
+        ...
+
+    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """All its files, into an empty folder. Raises Refusal where they came out wrong."""
+        ...
+
+    def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """Whoever answers from these files on this machine; None where nobody can."""
+        ...
+
+    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """What to type next."""
+        ...
+
+
+def cannot(target: str, what: Text, carried: Carried, instead: str = "") -> SetupFacts:
+    """The facts for something that a target cannot load; `instead`: a command that works."""
+    return SetupFacts("target-cannot-load", target, str(carried.adapter), instead, hint=what)

@@ -1,0 +1,112 @@
+"""llama.cpp itself, from a package, in a process of its own: it answers from a GGUF file.
+
+Run as `python -m suretune.export.llamacpp`, it reads one line of JSON and prints one. Where it
+cannot go on it ends the process it is in, so it is never the one that has a folder half written.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suretune.export.door import Conversations, Heard
+from suretune.refusal import Refusal
+from suretune.types import ExportFacts
+
+SERVER = "xllamacpp"  # the package that holds the whole of llama-server
+TOP = 40  # tokens whose probabilities are told
+COMPARED = 4  # conversations for which they are
+ROOM = 256  # tokens of a context beside the longest question
+MARK = "suretune-heard "  # llama.cpp says much; this begins the line that counts
+
+
+def here() -> bool:
+    """Whether the package is installed."""
+    return importlib.util.find_spec(SERVER) is not None
+
+
+def ask(
+    target: str, model: Path, conversations: Conversations, tokens: int, adapter: Path | None = None
+) -> Heard:
+    """Its answers, its token ids and its scores. Raises Refusal with its last words if it ends."""
+    talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
+    longest = max(sum(len(turn["content"]) for turn in talk) for talk in talks)
+    request = {
+        "model": str(model),
+        "adapter": str(adapter) if adapter else None,
+        "talks": talks,
+        "tokens": tokens,
+        "context": ROOM + tokens + 2 * longest,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "suretune.export.llamacpp"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
+    if done.returncode or line is None:
+        last = [x for x in done.stderr.splitlines() if x.strip()][-3:]
+        found = " / ".join(last) or f"exit status {done.returncode}"
+        raise Refusal(ExportFacts("export-unlike", target, f"llama.cpp: {found}"))
+    heard: Mapping[str, Any] = json.loads(line.removeprefix(MARK))
+    scores = [{int(token): score for token, score in told} for told in heard["scores"]]
+    return Heard(heard["answers"], heard["ids"], scores=scores)
+
+
+def main() -> None:
+    """In the process of its own."""
+    import xllamacpp
+
+    request = json.loads(sys.stdin.read())
+    asked = xllamacpp.CommonParams()
+    asked.model.path = request["model"]
+    asked.n_ctx, asked.n_parallel, asked.warmup = request["context"], 1, False
+    asked.cpuparams.n_threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    if request["adapter"]:
+        asked.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(request["adapter"], 1.0)]
+    server = xllamacpp.Server(asked)
+    address = server.listening_address
+    ids, answers, scores = [], [], []
+    for place, talk in enumerate(request["talks"]):
+        prompt = _post(address, "/apply-template", {"messages": talk})["prompt"]
+        words = {"content": prompt, "add_special": True, "parse_special": True}
+        ids.append(_post(address, "/tokenize", words)["tokens"])
+        told = server.handle_chat_completions(
+            {"messages": talk, "temperature": 0, "max_tokens": request["tokens"]}
+        )
+        answers.append(told["choices"][0]["message"]["content"] or "")
+        if place < COMPARED:
+            scores.append(_scores(server, ids[-1]))
+    sys.stdout.flush()
+    heard = {"ids": ids, "answers": answers, "scores": scores}
+    print(f"\n{MARK}{json.dumps(heard)}", flush=True)
+    os._exit(0)  # its threads are not waited for
+
+
+def _scores(server: Any, prompt: Sequence[int]) -> list[tuple[int, float]]:
+    """The likeliest next tokens and their log-probabilities, before anything is sampled."""
+    told = server.handle_completions(
+        {"prompt": prompt, "temperature": 0, "max_tokens": 1, "n_probs": TOP, "logprobs": TOP}
+    )
+    first = told["choices"][0]["logprobs"]["content"][0]
+    return [(each["id"], each["logprob"]) for each in first["top_logprobs"]]
+
+
+def _post(address: str, path: str, body: Mapping[str, Any]) -> Any:
+    head = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address + path, json.dumps(body).encode(), head)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""`--to sglang`: the same files as for vLLM, and SGLang's own command.
+
+It needs the layers' names in its flags; what it does not find it leaves out with a warning only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from suretune import typed
+from suretune.export.delta import layers
+from suretune.export.door import Asked, Carried, Written
+from suretune.export.vllm import (
+    base_path,
+    beside_the_blocks,
+    served_name,
+    verify_there,
+    write_adapter,
+)
+from suretune.types import SetupFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Sglang:
+    """`sglang`."""
+
+    name: str = "sglang"
+    quants: Sequence[str] = ()
+
+    def lacks(self, quant: str) -> str:
+        return ""
+
+    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        return beside_the_blocks(carried, self.name)
+
+    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        command = self.commands(carried, folder)[0].replace(typed.path(folder), '"$here"')
+        return write_adapter(carried, folder, command)
+
+    def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        return None
+
+    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        place, name = typed.path(folder), served_name(carried)
+        targets = " ".join(dict.fromkeys(layer.rpartition(".")[2] for layer in layers(carried)))
+        return [
+            f"python -m sglang.launch_server --model-path {base_path(carried)} --enable-lora"
+            f" --lora-paths {name}={place} --max-lora-rank {carried.rank}"
+            f" --lora-target-modules {targets} --chat-template {place}/chat_template.jinja",
+            *verify_there(carried, 30000),
+        ]
