@@ -57,3 +57,8 @@ def in_words(error: BaseException, english: str = "") -> Text:
 def because(error: BaseException, english: str = "") -> str:
     """The same in the language of this process."""
     return say(in_words(error, english))
+
+
+def translated(error: BaseException) -> str:
+    """The same where what a reader of ours says may come as well: only the system is translated."""
+    return because(error, str(error)) if isinstance(error, OSError) else str(error)

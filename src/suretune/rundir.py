@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from suretune.because import translated
 from suretune.types import Text
 from suretune.words import say
 
@@ -239,7 +240,7 @@ def damage(folder: Path) -> str:
         files: Mapping[str, Any] = recorded(folder / MANIFEST, "files")
         sizes = {name: (each["size"], each["sha256"]) for name, each in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{MANIFEST}: {error}"
+        return f"{MANIFEST}: {translated(error)}"
     for name, (size, digest) in sizes.items():
         path = folder / name
         if not path.is_file():

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from suretune.because import in_words
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.run.journal import OK, USAGE, Journal
@@ -49,6 +50,8 @@ def import_cmd(command: Command, journal: Journal, verbs: Sequence[Verb]) -> int
     from suretune.run.foreign import explained
 
     text = _text(command, journal)
+    if not text.strip():
+        raise journal.stop(FlagFacts("missing-flag", "COMMAND", hint=EXAMPLE))
     report = explained(text, {verb.name: set(verb.options()) for verb in verbs})
     if report is None:
         shown = " ".join(text.split())[:60]
@@ -71,11 +74,11 @@ def _text(command: Command, journal: Journal) -> str:
             with Path(file).expanduser().open("rb") as handle:
                 return handle.read(4 * MOST).decode("utf-8", "replace")
         except (OSError, ValueError, RuntimeError) as error:
-            why = Text(str(error), str(error))
-            raise journal.stop(FlagFacts("bad-value", "--file", file, hint=why)) from error
+            wrong = FlagFacts("bad-value", "--file", file, hint=in_words(error))
+            raise journal.stop(wrong) from error
     if command.word != STDIN:
         return command.word.encode("utf-8", "replace").decode()
     if sys.stdin is None or sys.stdin.isatty():
-        raise journal.stop(FlagFacts("missing-flag", "import-cmd", hint=EXAMPLE))
+        raise journal.stop(FlagFacts("missing-flag", "COMMAND", hint=EXAMPLE))
     stream = getattr(sys.stdin, "buffer", None)
     return stream.read(4 * MOST).decode("utf-8", "replace") if stream else sys.stdin.read()

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from suretune import pocket
+from suretune.because import translated
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
 from suretune.families import hub_names
@@ -124,7 +125,7 @@ def _base(name: str, folder: Path) -> Base:
     except (OSError, ValueError, TypeError) as error:
         if is_pointer(path):
             raise Refusal(pointed(path)) from error
-        found = f"config.json: {error}"
+        found = f"config.json: {translated(error)}"
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
         raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
@@ -144,7 +145,7 @@ def _wrong_index(path: Path) -> str:
     try:
         index = orjson.loads(read_bounded(path, MOST_BYTES))
     except (OSError, ValueError) as error:
-        return str(error)
+        return translated(error)
     shards = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(shards, dict):
         return "weight_map"

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from tokenizers import Tokenizer as Vocabulary
 
+from suretune.because import translated
 from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
@@ -303,7 +304,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
         day = _day(folder / ABOUT)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, translated(error))) from error
     missing: SetupFacts | None = None
     try:
         template, file = _template(folder, config, template_file)
@@ -317,7 +318,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
             raise
         raise Refusal(_incomplete(folder, error.found)) from error
     except (OSError, ValueError) as error:
-        raise Refusal(_incomplete(folder, str(error))) from error
+        raise Refusal(_incomplete(folder, translated(error))) from error
     if missing or not template:
         raise Refusal(missing or SetupFacts("no-chat-template", str(folder)))
     tokenizer = ChatTokenizer(
@@ -329,7 +330,7 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
     try:
         frozenset(tokenizer.stop_ids)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        found = f"generation_config.json: {error}"
+        found = f"generation_config.json: {translated(error)}"
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     return tokenizer
 
@@ -346,7 +347,7 @@ def _no_file(
     folder: Path, config: dict[str, Any], asked: str, error: OSError | ValueError
 ) -> SetupFacts:
     """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
-    reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+    reason = "no such file" if isinstance(error, FileNotFoundError) else translated(error)
     return SetupFacts("no-chat-template", asked, reason, _own(folder, config))
 
 

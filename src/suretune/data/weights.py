@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from suretune.because import translated
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.families import hub_id
@@ -88,7 +89,7 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
         try:
             tensors.update(header(path))
         except (OSError, ValueError) as error:
-            return _broken_file(base, path, str(error))
+            return _broken_file(base, path, translated(error))
     if packed := _packed_names(tensors):
         return _packed(base, packed)
     if wrong := _other_shape(base, files, tensors):

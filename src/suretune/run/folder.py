@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import __version__, rundir
+from suretune.because import translated
 from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
@@ -54,7 +55,7 @@ def read_config(path: Path) -> Resolved:
     try:
         return _from_text(*read_yaml(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise rundir.Damaged(path, " ".join(str(error).split())) from error
+        raise rundir.Damaged(path, " ".join(translated(error).split())) from error
 
 
 def _from_text(text: str, tree: Node | None) -> Resolved:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from suretune import rundir
+from suretune.because import translated
 from suretune.data.plan import without
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
@@ -25,12 +26,15 @@ from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
-from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord
+from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord, Text
+from suretune.words import say
 
 if TYPE_CHECKING:
     from suretune.run.fit import Fit
 
 ENGINE = "engine.json"  # of a run folder
+FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")
+MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请提高上限：`ulimit -n 4096`")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 HANDLES = frozenset({errno.EMFILE, errno.ENFILE})
 LOST = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTDIR})
@@ -254,9 +258,9 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
     if not _can_write(run):
         journal.run = None
     lost = gone or number in LOST | HANDLES
-    found = "the folder is gone" if gone else str(error)
+    found = say(FOLDER_GONE) if gone else translated(error)
     if number in HANDLES:
-        found += "; raise the limit: `ulimit -n 4096`"
+        found += say(MORE_FILES)
     problem = "output-not-writable" if lost else "disk-full"
     return journal.stop(SetupFacts(problem, str(run), found=found))
 

@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from suretune.because import translated
 from suretune.run.machine import NEEDS
 
 HUBS = ("https://huggingface.co", "https://hf-mirror.com", "https://modelscope.cn")
@@ -106,7 +107,7 @@ def _said(words: Sequence[str], seconds: float) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return "", f"no answer within {seconds:.0f} s"
     except (OSError, ValueError) as error:
-        return "", str(error)
+        return "", translated(error)
     out, err = (text.decode("utf-8", "replace").strip() for text in (done.stdout, done.stderr))
     if done.returncode:
         last = (err or out).splitlines()[-1:] or [f"exit status {done.returncode}"]
