@@ -129,7 +129,7 @@ VERBS = (
             "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",
             "重新验证：文件、回答、原模型；验证服务器：verify http://HOST/v1 --run 运行",
         ),
-        extra=("ignore",),
+        extra=("ignore", "model"),
         positional="RUN",
     ),
     Verb(
