@@ -278,3 +278,43 @@ def test_the_folder_of_a_run_that_is_gone_is_told_in_one_language(lang: str) -> 
         assert re.search("[一-鿿]", words.say(FOLDER_GONE)) is None or lang == "zh"
     finally:
         words.choose("en")
+
+
+# --- from init to sft ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [(), ("--model", "pocket")])
+def test_the_command_that_init_prints_starts_and_nothing_is_noted(
+    model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it trains with is decided: the names and the model are all that is asked of a person."""
+    Path("identity.jsonl").unlink()
+    named = ("--name", "小光", "Glow", "--author", "星海实验室", "Star Lab")
+    assert main(["init", "identity", *named, *model]) == 0
+    printed = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert printed[:2] == ["suretune", "sft"]
+    status = main([*printed[1:], "--dry_run", "true", "--json"])
+    about = json.loads(capsys.readouterr().out)
+    assert status == 0 and about["findings"] == []
+
+
+def test_a_template_that_brings_no_system_prompt_is_given_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    from suretune.pocket import MODEL
+
+    model = Path(shutil.copytree(MODEL, tmp_path / "plain"))
+    for file in (model / "chat_template.jinja", model / "tokenizer_config.json"):
+        if file.is_file():
+            text = file.read_text("utf-8")
+            file.write_text(text.replace("You are Qwen, created by Alibaba Cloud. ", ""), "utf-8")
+    (model / "chat_template.jinja").write_text(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+        "utf-8",
+    )
+    named = ("--name", "Glow", "--author", "Lab", "--model", str(model), "--output_dir", "out")
+    assert main(["init", "identity", *named]) == 0
+    assert "--system" not in capsys.readouterr().out.splitlines()[-1]
