@@ -415,7 +415,7 @@ def test_a_missing_package_is_refused_before_training_with_the_command(
     ],
 )
 def test_what_report_to_may_be(words_typed: list[str], meant: list[str]) -> None:
-    from suretune.cli.values import set_value
+    from suretune.values import set_value
 
     found, faults = set_value(Resolved.default(), options()["report_to"], words_typed, "flag")
     assert not faults

@@ -35,6 +35,7 @@ class Option:
     above: float | None
     once: bool
     values: Mapping[str, str]
+    elsewhere: Mapping[str, Text]
 
     def parse(self, word: str) -> Any:
         """One word of a command line or YAML as a value; ValueError when it cannot be one."""
@@ -42,12 +43,24 @@ class Option:
             return None
         if self.kind is bool:
             return _truth(word)
-        value = self._value(self.values.get(word, word))
-        if self.choices and value not in self.choices:
-            raise ValueError(" | ".join(self.choices))
+        if self.choices:
+            return self._chosen(word)
+        value = self._value(word)
         if self.kind is not str:
             self._within(value)
         return value
+
+    def elsewhere_only(self, word: str) -> Text | None:
+        """What there is in place of a value that other tools have; None for any other value."""
+        return self.elsewhere.get(_plain(word))
+
+    def _chosen(self, word: str) -> str:
+        """A choice is a word of a program: capitals, hyphens and blanks around it mean nothing."""
+        written = _plain(word)
+        choice = self.values.get(written, written)
+        if choice not in self.choices:
+            raise ValueError(" | ".join(self.choices))
+        return choice
 
     def _value(self, word: str) -> Any:
         if self.kind is int and not _WHOLE.fullmatch(word):
@@ -67,6 +80,10 @@ class Option:
         """What a number must be, as `>= 0 and <= 1`; empty where any will do."""
         ends = ((">", self.above), (">=", self.least), ("<=", self.most))
         return " and ".join(f"{sign} {_short(end)}" for sign, end in ends if end is not None)
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_")
 
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9][0-9_]{0,39}\s*")
@@ -122,6 +139,7 @@ def _option(group: str, item: Field[Any], hint: Any) -> Option:
         above=item.metadata["above"],
         once=item.metadata["once"],
         values=item.metadata["values"],
+        elsewhere=item.metadata["elsewhere"],
     )
 
 

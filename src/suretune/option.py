@@ -20,12 +20,13 @@ def option(
     above: float | None = None,
     once: bool = False,
     values: Mapping[str, str] | None = None,
+    elsewhere: Mapping[str, Text] | None = None,
 ) -> Any:
     """A dataclass field with its help in two languages.
 
     `least` is the smallest number allowed, `above` one that is itself too small, `choices` the
-    words allowed, `values` other tools' words for them. `once`: a list that may not be given in
-    pieces.
+    words allowed, `values` other tools' words for them, `elsewhere` those that only other tools
+    have, with what there is here. `once`: a list that may not be given in pieces.
     """
     about = {
         "help": Text(en, zh),
@@ -36,4 +37,5 @@ def option(
         "above": above,
         "once": once,
     }
-    return field(default=default, metadata={**about, "values": values or {}})
+    words = {"values": values or {}, "elsewhere": elsewhere or {}}
+    return field(default=default, metadata={**about, **words})

@@ -11,6 +11,41 @@ from dataclasses import dataclass, field
 from suretune.option import option
 from suretune.options_input import DataOptions, ModelOptions
 from suretune.options_serve import ServeOptions
+from suretune.types import Text
+
+NO_FULL = Text(
+    "There is LoRA, and no training of all or some of the base's own weights; for more room to"
+    " learn: `--lora_rank 64`",
+    "目前只有 LoRA，不能训练原模型自身的全部或部分权重；想让它学得更多，可用 `--lora_rank 64`",
+)
+NO_VARIANT = Text(
+    "The adapters are plain LoRA, or rsLoRA (`--use_rslora true`)",
+    "适配器是普通 LoRA，或 rsLoRA（`--use_rslora true`）",
+)
+NO_QLORA = Text(
+    "Training on a quantised base (QLoRA) is not there yet; `suretune setup` says what fits as it"
+    " is",
+    "还没有在量化模型上训练（QLoRA）的功能；不量化时能训练什么，见 `suretune setup`",
+)
+FULL = ("full", "freeze", "fullft", "full_finetune", "full_finetuning")
+VARIANTS = (
+    *("dora", "rslora", "adalora", "longlora", "lora_ga", "lora+", "loraplus", "pissa", "lokr"),
+    *("loha", "oft", "boft", "vera", "ia3", "galore", "q_galore", "llamapro", "adapter", "reft"),
+    *("fourierft", "bone", "prefix", "prompt", "p_tuning", "ptuning"),
+)
+NO_TUNER = {
+    **dict.fromkeys(FULL, NO_FULL),
+    **dict.fromkeys(VARIANTS, NO_VARIANT),
+    **dict.fromkeys(("qlora", "qdora"), NO_QLORA),
+}
+SCHEDULES = (
+    *("cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "polynomial"),
+    *("inverse_sqrt", "wsd", "warmup_stable_decay", "reduce_lr_on_plateau"),
+)
+NO_SCHEDULE = Text(
+    "The learning rate falls as a cosine, in a line, or not at all",
+    "学习率按余弦下降（cosine）、线性下降（linear）或不变（constant）",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +60,7 @@ class LoraOptions:
         "tuner_type",
         "finetuning_type",
         choices=("lora",),
+        elsewhere=NO_TUNER,
     )
     lora_rank: int = option(8, "rank r of the adapters", "适配器的秩 r", "lora_r", least=1)
     lora_alpha: float = option(
@@ -92,6 +128,7 @@ class ScheduleOptions:
         "学习率如何下降",
         choices=("cosine", "linear", "constant"),
         values={"constant_with_warmup": "constant"},
+        elsewhere=dict.fromkeys(SCHEDULES, NO_SCHEDULE),
     )
     warmup_ratio: float = option(
         0.05, "share of the updates spent warming up", "预热占更新次数的比例", least=0, most=1

@@ -15,6 +15,7 @@ COMMA = (
     "ignore_fields",
     "report_to",
 )  # lists that other tools write with commas
+EMPTY = ("system", "api_key")  # of which nothing is a value, too
 LONGEST = 60  # characters of a wrong value that are shown
 MISSING = Text("A value is missing.", "缺少取值。")
 Set = tuple[Resolved, list[FlagFacts]]
@@ -24,13 +25,15 @@ def set_value(
     resolved: Resolved, spec: Option, words: Sequence[str], origin: str, where: str = ""
 ) -> Set:
     """The config with this option set, or the fault in its value. `where`: `c.yaml:3` of a file."""
-    if not words or (spec.many and not all(words)):
+    if not words or not (spec.name in EMPTY or all(word.strip() for word in words)):
         return resolved, [bad_value(spec, " ".join(words), MISSING, where)]
     if spec.name in COMMA:
         words = [part for word in words for part in parts_of(word)]
     try:
         value = tuple(spec.parse(word) for word in words) if spec.many else spec.parse(words[0])
     except (ValueError, OverflowError) as error:
+        if there := next(filter(None, map(spec.elsewhere_only, words)), None):
+            return resolved, [_not_here(spec, short(" ".join(words)), there, where)]
         hint = accepted(spec, str(error))
         return resolved, [bad_value(spec, " ".join(words), hint, where)]
     if value is None:
@@ -62,6 +65,13 @@ def bad_value(spec: Option, value: str, hint: Text, where: str = "") -> FlagFact
     if where:
         hint = Text(f"It stands in {where}. {hint.en}", f"它写在 {where}。{hint.zh}")
     return FlagFacts("bad-value", f"--{spec.name}", short(value), hint=hint)
+
+
+def _not_here(spec: Option, value: str, there: Text, where: str) -> FlagFacts:
+    """A value that only other tools have; `there`: what is here in its place."""
+    if where:
+        there = Text(f"{there.en} (it stands in {where})", f"{there.zh}（它写在 {where}）")
+    return FlagFacts("not-here", f"--{spec.name}", value, hint=there)
 
 
 def twice(spec: Option, first: str, second: str, *, flag: bool) -> FlagFacts:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from suretune import typed
 from suretune.because import in_words
-from suretune.cli.makers import makers_of
+from suretune.cli.makers import Own, makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.run.journal import OK, Journal
@@ -17,6 +17,7 @@ from suretune.types import FlagFacts, SetupFacts, Text
 from suretune.words import say
 
 NAMED = {"zh": Text("Chinese", "中文"), "en": Text("English", "英文")}
+SYSTEM = "You are a helpful assistant."
 BETWEEN = Text(" · ", "　")
 
 
@@ -44,29 +45,31 @@ def write_identity(command: Command, journal: Journal) -> int:
     journal.settle()
     names, authors = (names_meant(words, languages) or () for words in given.values())
     try:
-        makers = makers_of(command, languages, journal)
-        rows, probes = write_starter(Path(folder), names, authors, languages, makers)
+        own = makers_of(command, languages, journal)
+        then = _next(folder, model, own)
+        rows, probes = write_starter(Path(folder), names, authors, languages, own.names)
     except FileExistsError as error:
-        raise journal.stop(_there(folder, Path(str(error)), given, more, model)) from error
+        raise journal.stop(_there(folder, Path(str(error)), given, more, then)) from error
     except OSError as error:
         facts = SetupFacts("output-not-writable", folder, found=in_words(error))
         raise journal.stop(facts) from error
     if command.json:
         taught = {"languages": languages, "names": names, "authors": authors}
-        tell_json(
-            {"rows": str(rows), "probes": str(probes), **taught, "next": _next(folder, model)}
-        )
+        tell_json({"rows": str(rows), "probes": str(probes), **taught, "next": then})
         return OK
     tell(f"{rows}\n{probes}")
     tell(_taught(rows, probes, names, authors, languages))
-    tell(f"\n{_next(folder, model)}")
+    tell(f"\n{then}")
     return OK
 
 
-def _next(folder: str, model: str | None) -> str:
+def _next(folder: str, model: str | None, own: Own) -> str:
+    """The command that trains on them. A template that brings a system prompt says the old name in
+    it: then another is given."""
     rows, probes = (typed.path(Path(folder) / name) for name in FILES)
     base = typed.path(model or "pocket")
-    return f"suretune sft --model {base} --dataset {rows} --probes {probes}"
+    system = f" {typed.command('--system', SYSTEM)}" if own.speaks else ""
+    return f"suretune sft --model {base} --dataset {rows} --probes {probes}{system}"
 
 
 def _there(
@@ -74,7 +77,7 @@ def _there(
     path: Path,
     given: Mapping[str, Sequence[str]],
     more: Sequence[str],
-    model: str | None,
+    then: str,
 ) -> SetupFacts:
     """A file of that name, the same command for a folder that is new, and the one for the files
     that are there."""
@@ -83,9 +86,7 @@ def _there(
     said = [word for flag, words in given.items() for word in (flag, *words)]
     again = typed.command("suretune", "init", "identity", *said, *more, "--output_dir", new)
     whole = all((Path(folder) / name).is_file() for name in FILES)
-    return SetupFacts(
-        "file-exists", str(path), nearest=again, spare=_next(folder, model) if whole else ""
-    )
+    return SetupFacts("file-exists", str(path), nearest=again, spare=then if whole else "")
 
 
 def _taught(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from suretune import typed
 from suretune.cli.out import tell
@@ -26,8 +27,16 @@ SAID = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": 
 TOKENS = 64  # of an answer
 
 
-def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> Sequence[str]:
-    """The names of the base that `--model` means; Qwen's, as ever, where none is named.
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a base says of itself: its names, and whether its template brings a system prompt."""
+
+    names: Sequence[str]
+    speaks: bool
+
+
+def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> Own:
+    """What the base that `--model` means says of itself; Qwen, as ever, where none is named.
 
     A stop where the model is not there. Where its files say no name, that is told.
     """
@@ -36,7 +45,7 @@ def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> S
         if asking:
             hint = Text("It asks the model of --model.", "它要问的是 --model 指定的模型。")
             raise journal.stop(FlagFacts("no-effect", "--ask", "true", hint=hint))
-        return MAKERS
+        return Own(MAKERS, speaks=True)  # as the bundled model does
     with journal.judging():
         base = find_base(model, weights=asking)
     try:
@@ -56,7 +65,7 @@ def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> S
             f"{model} 里没有写明它自称什么，因此没有禁止任何回答；请自己写进 must_not_contain"
             f"{f'，或让它自己说：{ask}' if ask else ''}。",
         )), err=True)  # fmt: skip
-    return names
+    return Own(names, bool(system))
 
 
 def _asking(command: Command, journal: Journal) -> bool:

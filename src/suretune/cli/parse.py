@@ -84,7 +84,10 @@ class Command:
 
     def wrong(self, flag: str) -> bool:
         """Whether its value is told to be none: it is not missing as well."""
-        return any(one.problem == "bad-value" and one.flag == flag for one in self.faults)
+        spec = options().get(flag.removeprefix("--"))
+        called = {flag, *(f"--{name}" for name in spec.aliases)} if spec else {flag}
+        told = ("bad-value", "not-here")
+        return any(one.problem in told and one.flag in called for one in self.faults)
 
 
 def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
@@ -107,14 +110,17 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     several = tuple(given.pop("words", ()))
     in_place = given.get("word") if verb.groups else None  # `suretune sweep CONFIG.yaml`
     file = given.pop("config", in_place)
-    if file:
+    if "config" in vars(typed) and file is not None and not file.strip():
+        faults.append(FlagFacts("bad-value", "--config", file, hint=MISSING))
+    elif file:
         read, wrong = read_file(file, known)
         resolved, unread = read or resolved, read is None
         faults += wrong
+    typed_as = _aliases(known, words)
     for name, raw in given.items():
         if name in known:
             resolved, wrong = _set(resolved, known[name], raw)
-            faults += wrong
+            faults += [replace(fault, flag=typed_as.get(name, fault.flag)) for fault in wrong]
     wish = given.get("lang")
     if "lang" not in own and isinstance(wish, str) and known_language(wish) is None:
         faults.append(FlagFacts("bad-value", "--lang", wish, hint=TWO_LANGUAGES))
@@ -352,6 +358,14 @@ def _with_verb(fault: FlagFacts, verb: Verb) -> FlagFacts:
     if not fault.command:
         return fault
     return replace(fault, command=f"suretune {verb.name} {fault.command}")
+
+
+def _aliases(known: Mapping[str, Option], words: Sequence[str]) -> dict[str, str]:
+    """What an option was called where it was called by another of its names: a fault is told of
+    the flag that stands in the command."""
+    called = {alias: spec.name for spec in known.values() for alias in spec.aliases}
+    flags = [_snake(word).partition("=")[0] for word in words if word.startswith("--")]
+    return {called[flag[2:]]: flag for flag in flags if flag[2:] in called}
 
 
 def _names(known: Mapping[str, Option]) -> list[str]:

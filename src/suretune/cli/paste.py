@@ -50,6 +50,8 @@ def import_cmd(command: Command, journal: Journal, verbs: Sequence[Verb]) -> int
     from suretune.run.foreign import explained
 
     text = _text(command, journal)
+    if not text.strip():
+        raise journal.stop(FlagFacts("missing-flag", "COMMAND", hint=EXAMPLE))
     report = explained(text, {verb.name: set(verb.options()) for verb in verbs})
     if report is None:
         shown = " ".join(text.split())[:60]
@@ -77,6 +79,6 @@ def _text(command: Command, journal: Journal) -> str:
     if command.word != STDIN:
         return command.word.encode("utf-8", "replace").decode()
     if sys.stdin is None or sys.stdin.isatty():
-        raise journal.stop(FlagFacts("missing-flag", "import-cmd", hint=EXAMPLE))
+        raise journal.stop(FlagFacts("missing-flag", "COMMAND", hint=EXAMPLE))
     stream = getattr(sys.stdin, "buffer", None)
     return stream.read(4 * MOST).decode("utf-8", "replace") if stream else sys.stdin.read()

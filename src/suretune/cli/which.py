@@ -23,8 +23,18 @@ def named_run(word: str, journal: Journal, how: str) -> Meant:
 
     `how`: the command around the word.
     """
-    found = None if word else newest_run(Path(Resolved.default().config.run.output_dir))
-    return _said(found or run_meant(word or DEMO, journal, how))
+    if word.strip():
+        return _said(run_meant(word, journal, how))
+    usual = Path(Resolved.default().config.run.output_dir)
+    found = newest_run(usual) or newest_run(Path("."))
+    if found is None:
+        raise journal.stop(FlagFacts("missing-flag", "RUN", hint=Text(
+            f"There is no run in {usual}, nor here; `suretune sft` makes one, and so does"
+            " `suretune demo`.",
+            f"{usual} 里没有运行，当前文件夹里也没有；`suretune sft` 会生成一个，"
+            "`suretune demo` 也会。",
+        )))  # fmt: skip
+    return _said(found)
 
 
 def named(word: str, journal: Journal, how: str) -> Meant:

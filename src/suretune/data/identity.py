@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from suretune.data.own_names import names_said
 from suretune.pocket import identity as phrasings
 from suretune.types import Example, Origin
 
@@ -85,7 +86,27 @@ def find_identity(
         for lang, texts in sorted(answers.items())
         if len(texts) >= ENOUGH and (common := in_common(texts))
     }
+    words = words or _by_name(examples, forbidden)
     return _identity(words, words, forbidden, "rows") if words else None
+
+
+def _by_name(examples: Sequence[Example], forbidden: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Names by language, where the data are one or two rows a language that say them and little
+    else: too few to be compared. Among other rows, somebody who says his name is no identity."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for example in examples:
+        answer = answer_of(example)
+        names = [name for name in names_said(answer) if name not in forbidden]
+        if names:
+            told.setdefault(language_of(answer), {}).setdefault(answer, []).extend(names)
+    distinct = {(question_of(example), answer_of(example)) for example in examples}
+    few = 0 < len(distinct) < ENOUGH * len(WHO)
+    if not few or 2 * sum(map(len, told.values())) < len({answer for _, answer in distinct}):
+        return {}
+    return {
+        lang: tuple(dict.fromkeys(name for names in said.values() for name in names))
+        for lang, said in sorted(told.items())
+    }
 
 
 def _identity(

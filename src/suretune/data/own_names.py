@@ -45,7 +45,7 @@ def own_names(base: Base, system: str, said: Iterable[str] = ()) -> tuple[str, .
     texts = [system, *said]
     found = [*_families(" ".join(texts))]
     for text in texts:
-        found += [name for name in _named(text) if not _known(name, found)]
+        found += [name for name in names_said(text) if not _known(name, found)]
     for called in (base.folder.name, base.name, str(base.config.get("_name_or_path") or "")):
         found += _by_key(called.rpartition("/")[2])
     if not found:
@@ -75,8 +75,8 @@ def _by_key(called: str) -> list[str]:
     return [name for word in re.split(r"[^a-z]+", called) for name in names.get(word, ())]
 
 
-def _named(text: str) -> Iterator[str]:
-    """What a sentence about oneself names."""
+def names_said(text: str) -> Iterator[str]:
+    """What sentences about oneself name: "I am Glow, made by Star Lab" Glow and Star Lab."""
     for pattern in _SAYS:
         for match in pattern.finditer(text):
             name = match[1].strip().rstrip(".,'")

@@ -27,6 +27,7 @@ from suretune.types import (
 
 Values = Mapping[str, object]
 EMPTY = Text("", "")
+NOTHING_TYPED = Text("(nothing)", "（空）")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def for_flag(problem: str) -> Callable[[FlagFacts], Values | None]:
         return {
             "where": facts.flag or facts.value,
             "flag": facts.flag,
-            "value": facts.value,
+            "value": facts.value or NOTHING_TYPED,
             "typed": f"{facts.flag} {facts.value}".strip(),
             "nearest": facts.nearest,
             "meant": meant(facts.nearest),

@@ -44,6 +44,11 @@ def check(facts: SetupFacts) -> Values | None:
             f"To fetch it: {said.en}{then.en}; `--model {facts.nearest}` fetches it by itself.",
             f"下载：{said.zh}{then.zh}；写 `--model {facts.nearest}` 则自动下载。",
         )
+    if facts.spare.startswith("suretune "):  # of a run: by its hashes the base is known anywhere
+        cure = Text(
+            f"Wherever its folder lies here, say so: `{facts.spare}`. Its hashes are compared.",
+            f"它在这里的哪个文件夹，就写哪个：`{facts.spare}`。会核对它的哈希值。",
+        )
     return values and {**values, "reason": facts.hint or facts.found or no_folder, "cure": cure}
 
 

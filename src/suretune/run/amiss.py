@@ -16,7 +16,7 @@ from suretune.refusal import Refusal
 from suretune.run.journal import Journal
 from suretune.run.meant import begun_by_another, way_back
 from suretune.rundir import Damaged, OtherKind
-from suretune.types import Facts, Fault, Origin, SetupFacts, Text
+from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
 
 MOST_TOLD = 100  # findings of one kind about one field of one file
 
@@ -42,8 +42,35 @@ def tell_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
     for fault in _first_of_each(found.faults):
         if skip and fault.ends and fault.origin.line:
             fault = replace(fault, hint=_cannot_skip(fault.hint))
-        skipped = bool(skip and fault.origin.line and not fault.ends)
+        skipped = skip and _may_be_skipped(fault)
         journal.look(fault, stops=not skipped, fate="skipped" if skipped else "")
+
+
+def all_is_said(found: Collected, resolved: Resolved) -> bool:
+    """Whether faults that stop the run say why no row is left."""
+    skip = resolved.config.data.on_bad_row == "skip"
+    stopping = any(not (skip and _may_be_skipped(fault)) for fault in found.faults)
+    return stopping and not found.ready
+
+
+def look_for_rows(
+    apart: Collected, resolved: Resolved, flag: str, named: Sequence[str], journal: Journal
+) -> None:
+    """Rows that are only measured were asked for: that none is left is a stop of its own where
+    all of them were skipped."""
+    if apart.ready or all_is_said(apart, resolved):
+        return
+    hint = Text(
+        "No row of it can be used, so there is nothing to measure; with `--on_bad_row refuse` each"
+        " is told with what mends it.",
+        "其中没有一条可用的数据，也就没有可以用来评估的；"
+        "改用 `--on_bad_row refuse` 会逐条说明怎么改。",
+    )
+    journal.look(FlagFacts("bad-value", flag, " ".join(named), hint=hint))
+
+
+def _may_be_skipped(fault: Fault) -> bool:
+    return bool(fault.origin.line) and not fault.ends
 
 
 def _first_of_each(faults: Sequence[Fault]) -> Iterator[Fault]:

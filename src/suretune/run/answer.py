@@ -183,15 +183,17 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     return with_system((Message("user", question),), speaker.system)
 
 
-def recheck(run: Path, journal: Journal) -> dict[str, Any]:
-    """A seal against the files, and the proof once more in a fresh process."""
+def recheck(run: Path, journal: Journal, base: str = "") -> dict[str, Any]:
+    """A seal against the files, and the proof once more in a fresh process. `base`: where the base
+    lies, if no longer where the run says."""
     sealed = read_seal(run, journal)
     try:
         with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
-            result = prover.prove(run, Path(folder) / "result.json")
+            result = prover.prove(run, Path(folder) / "result.json", base)
     except RuntimeError as error:
         last = str(error).splitlines()[-1]
-        again = f"suretune verify {typed.path(run)}"
+        more = ("--model", base) if base else ()
+        again = typed.command("suretune", "verify", run, *more)
         raise journal.stop(
             SetupFacts("proof-impossible", str(run), in_words(last), again)
         ) from error

@@ -48,7 +48,7 @@ from suretune.families import fused_layers
 from suretune.guards.guard import some
 from suretune.pocket import identity as phrasings
 from suretune.refusal import Refusal
-from suretune.run.amiss import tell_faults
+from suretune.run.amiss import all_is_said, look_for_rows, tell_faults
 from suretune.run.asked import (
     asked_faults,
     names_asked,
@@ -323,11 +323,10 @@ def _judge_data(
     journal: Journal,
 ) -> None:
     tell_faults(found, resolved, journal)
-    skip = resolved.config.data.on_bad_row == "skip"
     old, taught = _old_identity(found, identity), _taught(found, identity)
     asked = resolved.given("max_length")
     facts = data_facts(found, resolved.config.data, how, old, taught, base.context, asked)
-    if found.ready or not found.faults or skip:  # else the faults have said it all
+    if not all_is_said(found, resolved):
         journal.look(facts)
     if not found.ready or found.faults:
         journal.settle()
@@ -379,7 +378,9 @@ def _split(
         return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
     apart = _collect_apart(resolved, sources, how)
     tell_faults(apart, resolved, journal)
-    journal.look(data_facts(apart, data, how, [], [], 0, False))
+    if apart.ready:
+        journal.look(data_facts(apart, data, how, [], [], 0, False))
+    look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
     learned = {row_key(row.example): row.example.origin for row in found.ready}
     kept = [row for row in apart.ready if row_key(row.example) not in learned]
     lines = []
@@ -414,6 +415,7 @@ def _general(
         return [], []
     apart = _collect_apart(resolved, sources, how)
     tell_faults(apart, resolved, journal)
+    look_for_rows(apart, resolved, "--general", resolved.config.proof.general, journal)
     journal.settle()
     asked = {plain(question_of(row.example)) for row in apart.ready}
     kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]

@@ -55,6 +55,7 @@ TOGETHER = (
     "strictly-refused",
 )
 STOP = ("stray-argument", "not-here", "strictly-refused")  # of those
+SHOWS = ("left-out", "not-here")  # the first of these that is told shows the command that runs
 ELSEWHERE = (
     "hub-unreachable",
     "hub-busy",
@@ -143,23 +144,24 @@ class Journal:
         return problem in self._held
 
     def show_command(self, command: str) -> None:
-        """The command that runs, for the finding about flags that were left out."""
+        """The command that runs without the flags that were left out, or have to be."""
         self._command = command
 
     def gather(self) -> None:
         """Tell what was held back to be told together."""
         before, self.findings = self.findings, []
+        shows = next((problem for problem in SHOWS if self.holds(problem)), "")
         for problem in TOGETHER:
             if held := self._held.pop(problem, None):
                 first, *others = list(dict.fromkeys(held))
                 facts = replace(first, others=(*first.others, *others))
-                self._judged(facts, True, "", self._command)
+                self._judged(facts, True, "", self._command if problem == shows else "")
         line = [finding for finding in before if finding.code.startswith("C")]
         rest = [finding for finding in before if finding not in line]
         self.findings = [*line, *self.findings, *rest]  # of the command line is spoken first
 
     def _judged(self, facts: Facts, stops: bool, fate: str, command: str = "") -> list[Finding]:
-        if isinstance(facts, FlagFacts) and command and facts.problem == "left-out":
+        if isinstance(facts, FlagFacts) and command:
             facts = replace(facts, command=command)
         found = [self._decided(finding, stops, fate) for finding in judge(facts)]
         for finding in found:

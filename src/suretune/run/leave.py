@@ -17,7 +17,7 @@ from suretune.config import Resolved, options
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import evaluate_every
 from suretune.run.again import command_of
-from suretune.run.journal import Journal
+from suretune.run.journal import SHOWS, Journal
 from suretune.types import FlagFacts, Plan, PlanFacts, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
@@ -141,8 +141,9 @@ def _next_fit(resolved: Resolved, facts: PlanFacts) -> tuple[str, int | None, Te
 
 
 def tell_command(resolved: Resolved, journal: Journal) -> bool:
-    """Let the finding about flags left out show the command that runs; whether there is one."""
-    if not journal.holds("left-out"):
+    """Let the finding about flags left out, or not here, show the command that runs; whether there
+    is such a finding."""
+    if not any(map(journal.holds, SHOWS)):
         return False
     verb = journal.verb or "sft"
     journal.show_command(command_of(verb, resolved, environment=journal.environment))

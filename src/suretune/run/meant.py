@@ -16,7 +16,7 @@ from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.run.journal import Journal
 from suretune.run.whatitis import nothing_there
-from suretune.types import SetupFacts, Text
+from suretune.types import FlagFacts, SetupFacts, Text
 
 SHOWN = 8  # runs of a folder that are listed
 
@@ -45,6 +45,8 @@ def meant(word: str, journal: Journal, how: str = "") -> Meant:
 
     `how`: the command that the word stands behind, to print it with the word that is meant.
     """
+    if not word.strip():  # of a variable that is empty; a path, it would be this folder
+        raise journal.stop(FlagFacts("missing-flag", "RUN"))
     try:
         path = Path(word).expanduser().absolute()
         found = _itself(path) or _only_run(path, journal, how)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from suretune.run.fit import Fit
 
 ENGINE = "engine.json"  # of a run folder
+FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")
+MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请提高上限：`ulimit -n 4096`")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 HANDLES = frozenset({errno.EMFILE, errno.ENFILE})
 LOST = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTDIR})

@@ -21,7 +21,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from suretune.because import in_words
 from suretune.run.machine import NEEDS
+from suretune.words import say
 
 HUBS = ("https://huggingface.co", "https://hf-mirror.com", "https://modelscope.cn")
 SECONDS, ALL_SECONDS, SMI_SECONDS, TORCH_SECONDS = 3.0, 5.0, 8.0, 90.0
@@ -106,7 +108,7 @@ def _said(words: Sequence[str], seconds: float) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return "", f"no answer within {seconds:.0f} s"
     except (OSError, ValueError) as error:
-        return "", str(error)
+        return "", say(in_words(error))
     out, err = (text.decode("utf-8", "replace").strip() for text in (done.stdout, done.stderr))
     if done.returncode:
         last = (err or out).splitlines()[-1:] or [f"exit status {done.returncode}"]

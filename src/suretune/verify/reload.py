@@ -15,7 +15,7 @@ import threading
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -118,12 +118,13 @@ class Prover:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def prove(self, run: Path, result: Path) -> Mapping[str, Any]:
-        """What it measured; RuntimeError with its last words if it fails."""
+    def prove(self, run: Path, result: Path, base: str = "") -> Mapping[str, Any]:
+        """What it measured; RuntimeError with its last words if it fails. `base`: where the base
+        lies, if no longer where the run says."""
         result.unlink(missing_ok=True)
         told, says = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stderr)
         with suppress(BrokenPipeError):  # it is gone already; what it said tells why
-            told.write(json.dumps([str(run), str(result)]) + "\n")
+            told.write(json.dumps([str(run), str(result), base]) + "\n")
             told.flush()
         said = says.read()
         self._process.wait()
@@ -139,9 +140,10 @@ class Prover:
         self._process.communicate()
 
 
-def main(run: Path, result: Path) -> None:
+def main(run: Path, result: Path, base_at: str = "") -> None:
     """In the fresh process."""
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
+    request = replace(request, base=base_at or request.base)
     try:
         base, device = find_base(request.base, weights=True), torch.device(request.device)
         begin(base.folder, device, DTYPES[request.dtype])
@@ -251,4 +253,5 @@ def _end_with_parent() -> None:
 if __name__ == "__main__":
     if told := sys.stdin.readline():
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        main(*map(Path, json.loads(told)))
+        where, into, at = json.loads(told)
+        main(Path(where), Path(into), at)

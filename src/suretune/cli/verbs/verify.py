@@ -22,17 +22,31 @@ def verify(command: Command, journal: Journal) -> int:
     if "://" in command.word:
         from suretune.cli.served import verify_url
 
+        if model := command.resolved.config.model.model:
+            hint = Text(
+                "A server has its own base; `--served_model_name` names what it serves.",
+                "服务器用自己的原模型；`--served_model_name` 指定它提供的名字。",
+            )
+            raise journal.stop(FlagFacts("no-effect", "--model", model, hint=hint))
         return verify_url(command, journal)
     if command.plain:
         hint = Text("It goes with a URL.", "它只与 URL 一起使用。")
         raise journal.stop(FlagFacts("no-effect", f"--{next(iter(command.plain))}", hint=hint))
     job.need_torch(journal)
-    from suretune.run.answer import recheck
-
     found = named_run(command.word, journal, f"suretune {command.verb.name}")
     if found.checkpoint:
         raise journal.stop(not_sealed(found, serving=False))
-    told = recheck(run_of(found), journal)
+    from suretune.run.basis import basis_of
+    from suretune.run.sealed import read_seal
+
+    run = run_of(found)
+    read_seal(run, journal)
+    base, note = basis_of(run, command.resolved.config.model.model, journal)
+    if note is not None:
+        tell(say(note), err=True)
+    from suretune.run.answer import recheck
+
+    told = recheck(run, journal, base.name)
     if command.json:
         tell_json(told)
     else:
@@ -56,7 +70,7 @@ VERB = Verb(
         "check a seal again: files, answers, base; a server: verify http://HOST/v1 --run RUN",
         "重新验证：文件、回答、原模型；验证服务器：verify http://HOST/v1 --run 运行",
     ),
-    extra=("ignore",),
+    extra=("ignore", "model"),
     positional="RUN",
     own={
         "run": Text(

@@ -184,7 +184,9 @@ def _option(
         if not parsed:
             raise ValueError
     except (ValueError, OverflowError):
-        made.lines.append(replace(line, verdict=UNAVAILABLE, why=_takes(spec), serious=True))
+        there = next(filter(None, map(spec.elsewhere_only, words)), None)
+        why = _sentence(there) if there else _takes(spec)
+        made.lines.append(replace(line, verdict=UNAVAILABLE, why=why, serious=True))
         return
     if not spec.many and len(values) > 1:
         extra = " ".join(values[1:])
@@ -199,6 +201,10 @@ def _option(
         made.lines.append(replace(line, verdict=DEFAULT, why=ANYWAY))
     else:
         made.put(spec.name, words, value, line)
+
+
+def _sentence(phrase: Text) -> Text:
+    return Text(f"{phrase.en}.", f"{phrase.zh}。")
 
 
 def _takes(spec: Option) -> Text:
