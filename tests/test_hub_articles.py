@@ -40,8 +40,11 @@ def alpaca(language: str) -> bytes:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the articles' commands are typed: their own files, caches of their own."""
-    rows = identity_rows(("{{NAME}}",), ("{{AUTHOR}}",), ("zh", "en"))
-    for name in ("self_cognition.json", "self_cognition_enhanced.json"):
+    files = {  # one with placeholders, which --model_name fills, one that has its names
+        "self_cognition.json": identity_rows(("{{NAME}}",), ("{{AUTHOR}}",), ("zh", "en")),
+        "self_cognition_enhanced.json": identity_rows(("Glow",), ("Star Lab",), ("zh", "en")),
+    }
+    for name, rows in files.items():
         (tmp_path / name).write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -93,11 +96,10 @@ def test_a_command_that_names_data_of_a_hub_comes_to_its_verdict(
     name: str, folder: Path, hub: FakeHub
 ) -> None:
     _, run = concluded(name, folder)
-    fetched = {one["name"]: one for one in rundir.read_json(run / "run.json")["fetched"]}
-    assert len(fetched) == 2
-    for dataset in (ZH, EN):
-        [one] = [f for key, f in fetched.items() if dataset in key]
-        assert one["commit"] == commit_of(hub.repos["dataset", dataset].files)
+    fetched = {one["id"]: one for one in rundir.read_json(run / "run.json")["fetched"]}
+    assert {name: (one["hub"], one["commit"]) for name, one in fetched.items()} == {
+        name: ("ms", commit_of(hub.repos["dataset", name].files)) for name in (ZH, EN)
+    }
     ledger = (run / "ledger.jsonl").read_text("utf-8")
     assert all(f"ms::{dataset}@" in ledger for dataset in (ZH, EN))
 

@@ -432,6 +432,17 @@ def test_a_name_for_nobody_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "logging_dir" not in str(json.loads(capsys.readouterr().out)["findings"])
 
 
+def test_a_folder_that_a_tracker_left_is_not_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`./wandb` of an earlier offline run, where suretune is started as a module."""
+    (tmp_path / "sometracker").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_spec("sometracker") is not None
+    one = replace(trackers.trackers()["wandb"], module="sometracker")
+    assert not trackers.is_installed(one)
+
+
 def test_an_unknown_tracker_is_answered_with_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

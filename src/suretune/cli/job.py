@@ -101,6 +101,7 @@ def train(
     from suretune.cli.watch import Watch
     from suretune.run.compose import train_and_prove
     from suretune.run.fit import Interrupted
+    from suretune.run.tracking import places
 
     config = checked.resolved.config
     watch = Watch(
@@ -126,6 +127,8 @@ def train(
     else:
         show.findings([f for f in journal.findings if f.code.startswith(("R", "T", "S047"))])
         show.verdict(told)
+        for place in places(run, config.run):
+            tell(place, err=True)
         if status:
             tell(labels.status(status), err=True)
     return status

@@ -26,6 +26,12 @@ def followers(options: RunOptions, patience: float = PATIENCE) -> list[Following
     return [Following(one, name, folder, patience) for one in named_trackers(options.report_to)]
 
 
+def places(run: Path, options: RunOptions) -> list[str]:
+    """`wandb: ADDRESS` for every tracker of a run, where it can be found."""
+    found = ((one.name, tell_where(run, one.name)) for one in named_trackers(options.report_to))
+    return [f"{name}: {where}" for name, where in found if where]
+
+
 def events_of(run: Path) -> Iterator[Event]:
     """What the run told, in its order, from its files; `Ended` with status 0 if it has a verdict.
 

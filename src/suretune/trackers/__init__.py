@@ -30,8 +30,12 @@ def named_trackers(words: tuple[str, ...]) -> list[Tracker]:
 
 
 def is_installed(tracker: Tracker) -> bool:
-    """Whether its package can be imported, without importing it."""
-    return find_spec(tracker.module) is not None
+    """Whether its package can be imported, without importing it.
+
+    A plain folder of that name is none: `wandb` and `mlflow` leave such in the current one.
+    """
+    found = find_spec(tracker.module)
+    return found is not None and found.origin is not None
 
 
 def _tracker_of(module: ModuleType) -> Tracker | None:
