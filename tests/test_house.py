@@ -43,7 +43,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("data", "battery", "guards"), 2),
     **dict.fromkeys(("model", "show"), 3),
-    **dict.fromkeys(("train", "verify", "serve"), 4),
+    **dict.fromkeys(("train", "verify", "serve", "export"), 4),
     "run": 5,
     **dict.fromkeys(("cli", "__main__"), 6),
 }
