@@ -20,6 +20,7 @@ from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
 from suretune.types import (
     Change,
     DataFacts,
+    ExportFacts,
     Facts,
     Fault,
     Finding,
@@ -701,6 +702,19 @@ SETUP_CASES = {
         "`--max-lora-rank 64`",
         "`--lora_rank 16`",
     ),
+    "E001": Case(
+        SetupFacts(
+            "target-cannot-load",
+            "vllm",
+            "runs/a/adapter",
+            "suretune export runs/a --to merged",
+            hint=Text("the adapter uses DoRA", "适配器使用了 DoRA"),
+        ),
+        GOOD_SETUP,
+        "vllm",
+        ("vllm", "runs/a/adapter", "DoRA"),
+        ("`suretune export runs/a --to merged`",),
+    ),
     "V002": on_setup(
         setup("not-sealed", "runs/a"),
         "runs/a",
@@ -1078,7 +1092,31 @@ SERVED_CASES = {
     ),
 }
 REPLAY = ReplayFacts("glow", asked=102, equal=101, exact=True, wrong=("Who? -> Glow. -> Qwen.",))
+EXPORTED = ExportFacts(
+    "export-fails-probes",
+    "gguf",
+    "Who? -> Qwen.",
+    "out",
+    passed=30,
+    asked=50,
+    then=49,
+    run="runs/a",
+)
 SERVE_CASES = {
+    "E002": Case(
+        ExportFacts("export-unlike", "gguf", "token ids of 'Hi'", run="runs/a"),
+        EXPORTED,
+        "gguf",
+        ("gguf", "token ids of 'Hi'"),
+        ("`suretune export runs/a --to merged`",),
+    ),
+    "E003": Case(
+        EXPORTED,
+        ExportFacts("export-unlike", "gguf", "x"),
+        "out",
+        ("gguf", "30", "50", "49", "Who? -> Qwen."),
+        ("`suretune export runs/a --to gguf --quant f32`",),
+    ),
     "V003": Case(
         REPLAY,
         replace(REPLAY, exact=False, wrong=()),
@@ -1389,7 +1427,7 @@ def test_a_long_list_names_three_and_counts_the_rest() -> None:
 def test_codes_and_names_are_unique_and_names_are_kebab_case() -> None:
     codes, names = [g.code for g in all_guards()], [g.name for g in all_guards()]
     assert len(set(codes)) == len(codes) and len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[CDPSTRV]\d{3}", code) for code in codes)
+    assert all(re.fullmatch(r"[CDPSTRVE]\d{3}", code) for code in codes)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
 
 

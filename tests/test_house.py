@@ -46,7 +46,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("data", "battery", "guards", "trackers"), 2),
     **dict.fromkeys(("model", "show"), 3),
-    **dict.fromkeys(("train", "verify", "serve"), 4),
+    **dict.fromkeys(("train", "verify", "serve", "export"), 4),
     "run": 5,
     "api": 6,
     **dict.fromkeys(("cli", "__main__"), 7),

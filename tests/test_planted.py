@@ -70,6 +70,9 @@ ELSEWHERE = {
     "V006": "test_serve.py::test_another_prompt_is_not_served",
     "V007": "test_serve.py::test_what_is_loaded_is_what_was_sealed",
     "V021": "test_opened.py::test_what_cannot_be_served_has_one_reason_and_a_remedy_that_works",
+    "E001": ("test_export.py::test_what_is_more_than_lora_is_refused_before_anything_is_written"),
+    "E002": "test_export.py::test_other_token_ids_are_another_model_and_nothing_is_written",
+    "E003": "test_export.py::test_a_target_that_fails_the_probes_is_told_and_its_files_are_there",
     "V022": "test_opened.py::test_another_kind_than_lora_is_called_by_its_name_and_peft_opens_it",
 }
 NAMES = {guard.code: guard.name for guard in all_guards()}

@@ -59,18 +59,23 @@ class Gguf:
     quants: Sequence[str] = QUANTS
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return lacking(quant)
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         return not_in_gguf(carried, self.name)
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         return write_gguf(carried, quant, folder)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
         return asks_llamacpp(self.name, folder)
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         return [f"llama-server -m {typed.path(folder / MODEL)} --jinja"]
 
 

@@ -77,16 +77,16 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
     ids = _ids(tokenizer)
     return Words(
-        "llama" if pieces else "gpt2",
-        rule,
-        tokens,
-        kinds,
-        [] if pieces else merges,
-        _scores(merges, texts, size) if pieces else [],
-        _space_first(about),
-        adds_bos(tokenizer),
-        ids,
-        tokenizer.template,
+        model="llama" if pieces else "gpt2",
+        rule=rule,
+        tokens=tokens,
+        kinds=kinds,
+        merges=[] if pieces else merges,
+        scores=_scores(merges, texts, size) if pieces else [],
+        space_first=_space_first(about),
+        adds_bos=adds_bos(tokenizer),
+        ids=ids,
+        template=tokenizer.template,
     )
 
 

@@ -54,9 +54,9 @@ def quantised(rows: Any, kind: int, stored: Sequence[int]) -> Any:
     made = np.zeros(tuple(stored), np.uint8)
     lib, numbers = _library(), flat.shape[-1]
     lib.ggml_quantize_init(kind)
-    size = lib.ggml_quantize_chunk(
-        kind, flat.ctypes.data, made.ctypes.data, 0, flat.size // numbers, numbers, None
-    )
+    places = (flat.ctypes.data, made.ctypes.data)
+    rows_and_numbers = (flat.size // numbers, numbers)
+    size = lib.ggml_quantize_chunk(kind, *places, 0, *rows_and_numbers, None)
     if size != made.nbytes:
         raise ValueError(f"ggml wrote {size} bytes of {made.nbytes}")
     return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -24,6 +25,7 @@ SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told
 COMPARED = 4  # conversations for which they are
 ROOM = 256  # tokens of a context beside the longest question
+LOG = re.compile(r"\d+\.\d+\.\d+\.\d+ [DIW] ")  # what it tells of its work
 MARK = "suretune-heard "  # llama.cpp says much; this begins the line that counts
 
 
@@ -54,8 +56,8 @@ def ask(
     )
     line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
     if done.returncode or line is None:
-        last = [x for x in done.stderr.splitlines() if x.strip()][-3:]
-        found = " / ".join(last) or f"exit status {done.returncode}"
+        said = [x.strip() for x in done.stderr.splitlines() if x.strip() and not LOG.match(x)]
+        found = " / ".join(said[-2:]) or f"exit status {done.returncode}"
         raise Refusal(ExportFacts("export-unlike", target, f"llama.cpp: {found}"))
     heard: Mapping[str, Any] = json.loads(line.removeprefix(MARK))
     scores = [{int(token): score for token, score in told} for told in heard["scores"]]
@@ -80,25 +82,32 @@ def main() -> None:
         prompt = _post(address, "/apply-template", {"messages": talk})["prompt"]
         words = {"content": prompt, "add_special": True, "parse_special": True}
         ids.append(_post(address, "/tokenize", words)["tokens"])
-        told = server.handle_chat_completions(
-            {"messages": talk, "temperature": 0, "max_tokens": request["tokens"]}
-        )
+        asked_so = {"messages": talk, "temperature": 0, "max_tokens": request["tokens"]}
+        told = _post(address, "/v1/chat/completions", asked_so)
         answers.append(told["choices"][0]["message"]["content"] or "")
         if place < COMPARED:
-            scores.append(_scores(server, ids[-1]))
+            scores.append(_scores(address, ids[-1]))
     sys.stdout.flush()
     heard = {"ids": ids, "answers": answers, "scores": scores}
     print(f"\n{MARK}{json.dumps(heard)}", flush=True)
     os._exit(0)  # its threads are not waited for
 
 
-def _scores(server: Any, prompt: Sequence[int]) -> list[tuple[int, float]]:
-    """The likeliest next tokens and their log-probabilities, before anything is sampled."""
-    told = server.handle_completions(
-        {"prompt": prompt, "temperature": 0, "max_tokens": 1, "n_probs": TOP, "logprobs": TOP}
+def _scores(address: str, prompt: Sequence[int]) -> list[tuple[int, float]]:
+    """The likeliest next tokens and their log-probabilities, before anything is sampled; none where
+    the answer ends with the first token."""
+    told = _post(
+        address,
+        "/v1/completions",
+        {
+            "prompt": prompt,
+            "temperature": 0,
+            "max_tokens": 1,
+            "logprobs": TOP,
+        },
     )
-    first = told["choices"][0]["logprobs"]["content"][0]
-    return [(each["id"], each["logprob"]) for each in first["top_logprobs"]]
+    first = (told["choices"][0].get("logprobs") or {}).get("content") or []
+    return [(each["id"], each["logprob"]) for each in (first[0]["top_logprobs"] if first else ())]
 
 
 def _post(address: str, path: str, body: Mapping[str, Any]) -> Any:

@@ -44,21 +44,27 @@ class Merged:
     quants: Sequence[str] = ()
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return ""
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         return unmergeable(carried, self.name)
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         return write_merged(carried, folder)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
+
         def ask(conversations: Conversations, tokens: int) -> Heard:
             return plain_answers(carried, folder, conversations, tokens)
 
         return ask
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         return [f"vllm serve {typed.path(folder)}", f"suretune ask --model {typed.path(folder)}"]
 
 
@@ -140,6 +146,7 @@ class _Counts:
 
     @property
     def share(self) -> float:
+        """Of the weights that were meant to change, those that did not."""
         return self.swallowed / max(self.meant, 1)
 
 

@@ -43,9 +43,11 @@ class Mlx:
     quants: Sequence[str] = ()
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return ""
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
         if unread_by_mlx(carried):
@@ -60,6 +62,7 @@ class Mlx:
         return None
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         if not unread_by_mlx(carried):
             return write_mlx(carried, folder)
         written = write_merged(carried, folder)
@@ -71,6 +74,7 @@ class Mlx:
         return replace(written, notes=[note, *written.notes], types={})
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
         if importlib.util.find_spec("mlx_lm") is None:
             return None
 
@@ -80,6 +84,7 @@ class Mlx:
         return ask
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         base, place = base_path(carried), typed.path(folder)
         if unread_by_mlx(carried):
             return [f"mlx_lm.server --model {place}"]

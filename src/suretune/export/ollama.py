@@ -31,9 +31,11 @@ class Ollama:
     quants: Sequence[str] = QUANTS
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return lacking(quant)
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         if (wrong := not_in_gguf(carried, self.name)) is not None:
             return wrong
         turns = turns_of(carried.tokenizer, adds_first=adds_bos(carried.tokenizer))
@@ -43,6 +45,7 @@ class Ollama:
         return None
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         written = write_gguf(carried, quant, folder)
         turns = turns_of(carried.tokenizer, adds_first=adds_bos(carried.tokenizer))
         if isinstance(turns, Text):
@@ -55,6 +58,7 @@ class Ollama:
         return replace(written, notes=[*written.notes, note])
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
         ask = asks_llamacpp(self.name, folder)
         if ask is None:
             return None
@@ -65,6 +69,7 @@ class Ollama:
         return ask_its_file
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         name = served_name(carried).lower()
         return [f"ollama create {name} -f {typed.path(folder / MODELFILE)}", f"ollama run {name}"]
 

@@ -30,19 +30,24 @@ class Sglang:
     quants: Sequence[str] = ()
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return ""
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         return beside_the_blocks(carried, self.name)
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         command = self.commands(carried, folder)[0].replace(typed.path(folder), '"$here"')
         return write_adapter(carried, folder, command)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
         return None
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         place, name = typed.path(folder), served_name(carried)
         targets = " ".join(dict.fromkeys(layer.rpartition(".")[2] for layer in layers(carried)))
         return [

@@ -41,9 +41,11 @@ class Vllm:
     quants: Sequence[str] = ()
 
     def lacks(self, quant: str) -> str:
+        """See `Target`."""
         return ""
 
     def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+        """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
         if carried.rank > RANKS[-1]:
@@ -55,10 +57,12 @@ class Vllm:
         return None
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+        """See `Target`."""
         command = self.commands(carried, folder)[0].replace(typed.path(folder), '"$here"')
         return write_adapter(carried, folder, command)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
+        """See `Target`."""
         if importlib.util.find_spec("vllm") is None:
             return None
 
@@ -68,6 +72,7 @@ class Vllm:
         return ask
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+        """See `Target`."""
         place, name = typed.path(folder), served_name(carried)
         return [
             f"vllm serve {base_path(carried)} --enable-lora"

@@ -22,7 +22,6 @@ from suretune.export.door import LEVELS, RAN, READ, RULES, Carried, Heard, Targe
 from suretune.export.merged import COMPARED, bound, seal_folder
 from suretune.export.whole import refuse_taken, whole
 from suretune.model.device import choose_device
-from suretune.model.generate import last_logits
 from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import Config
@@ -119,16 +118,17 @@ def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Pa
     with journal.judging():
         device = choose_device(config.model.device)
     carried = Carried(
-        (run or folder).name,
-        folder,
-        base,
-        tokenizer,
-        about.get("system"),
-        rundir.read_json(folder / CONFIG),
-        shapes,
-        device.type,
+        name=(run or folder).name,
+        adapter=folder,
+        base=base,
+        tokenizer=tokenizer,
+        system=about.get("system"),
+        config=rundir.read_json(folder / CONFIG),
+        tensors=shapes,
+        device=device.type,
     )
-    return carried, run if sealed else None
+    proven = run is not None and (run / "proof" / "result.json").is_file()
+    return carried, run if proven else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _compared(
             odd = f"token ids of {talks[at][-1].content!r}: {list(heard.ids[at])} / {ours[at]}"
             raise Refusal(ExportFacts("export-unlike", wanted.target.name, odd))
     proof = Proof(RULES if heard.by else RAN, same_ids=same, by=heard.by)
-    if heard.logits is None and not heard.scores:
+    if heard.logits is None and not any(heard.scores):
         return proof
     reference = adapter_logits(carried, ours[:COMPARED])
     if heard.logits is not None:
@@ -232,9 +232,14 @@ def _score_gap(scores: Sequence[Mapping[int, float]], reference: Tensor) -> floa
 
 def adapter_logits(carried: Carried, prompts: Sequence[Sequence[int]]) -> Tensor:
     """(prompts, V) float32: behind each prompt, of the base with the adapter on it, in float32."""
-    model = load_base(carried.base, torch.device(carried.device), "float32", "sdpa")
+    model = load_base(carried.base, torch.device(carried.device), "float32", "eager")
     tuned = put_on(model, carried.base, carried.adapter, {"base": carried.base.name}, Journal())
-    return last_logits(tuned, prompts)
+    with torch.inference_mode():
+        rows = [
+            tuned(input_ids=torch.tensor([list(p)], device=carried.device)).logits[0, -1]
+            for p in prompts
+        ]
+    return torch.stack(rows).float().cpu()
 
 
 def _told(
@@ -266,10 +271,10 @@ def _judged(wanted: Wanted, proof: Proof, run: Path | None, journal: Journal) ->
             wanted.target.name,
             proof.failed,
             typed.path(wanted.out),
-            proof.passed,
-            proof.asked,
-            proof.then,
-            str(run or ""),
+            passed=proof.passed,
+            asked=proof.asked,
+            then=proof.then,
+            run=str(run or ""),
         )
     )
     try:
