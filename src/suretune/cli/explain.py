@@ -36,6 +36,8 @@ def look_up(asked: str) -> int:
         about = Text("Findings that speak of it:", "相关的检查项：")
         tell(("\n" if known or term else "") + say(about))
         _list(found, err=False)
+        if not known:
+            tell(f"\nsuretune explain {found[0].code}")
     if known or found or term:
         return OK
     unknown = Text(
@@ -53,7 +55,8 @@ def look_up(asked: str) -> int:
 def _list(guards: Iterable[Guard], *, err: bool) -> None:
     width = show.columns()
     for guard in guards:
-        for index, line in enumerate(show.lines(say(title(guard)), width - 4)):
+        whole = CHINESE_LINE_END.sub("", say(title(guard))).replace("\n", " ")
+        for index, line in enumerate(show.lines(whole, width - 4)):
             tell(f"{'' if index == 0 else '    '}{line}", err=err)
 
 
