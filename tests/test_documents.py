@@ -72,7 +72,7 @@ def test_a_chinese_page_links_chinese_pages_or_says_that_they_are_english(page: 
         path = target.partition("#")[0]
         if path.endswith(".md") and not path.endswith(".zh-CN.md") and label != "English":
             assert mark in MARKS, target
-            assert (mark == "（中英文）") == path.endswith("guards.md"), target
+            assert (mark == "（中英文）") == path.endswith(("guards.md", "glossary.md")), target
         own = path.removesuffix(".md") + ".zh-CN.md"
         there = (ROOT / page).parent / own
         written = label == "English" or there == ROOT / page

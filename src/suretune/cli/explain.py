@@ -36,6 +36,8 @@ def look_up(asked: str) -> int:
         about = Text("Findings that speak of it:", "相关的检查项：")
         tell(("\n" if known or term else "") + say(about))
         _list(found, err=False)
+        if not known:
+            tell(f"\nsuretune explain {found[0].code}")
     if known or found or term:
         return OK
     unknown = Text(

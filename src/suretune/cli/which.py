@@ -28,12 +28,13 @@ def named_run(word: str, journal: Journal, how: str) -> Meant:
     usual = Path(Resolved.default().config.run.output_dir)
     found = newest_run(usual) or newest_run(Path("."))
     if found is None:
-        raise journal.stop(FlagFacts("missing-flag", "RUN", hint=Text(
+        hint = Text(
             f"There is no run in {usual}, nor here; `suretune sft` makes one, and so does"
             " `suretune demo`.",
             f"{usual} 里没有运行，当前文件夹里也没有；`suretune sft` 会生成一个，"
             "`suretune demo` 也会。",
-        )))  # fmt: skip
+        )
+        raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     return _said(found)
 
 

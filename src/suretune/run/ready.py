@@ -41,7 +41,7 @@ DRIVERS = ((580, 13), (525, 12), (450, 11))  # from this driver on, builds of th
 WHEELS = ((580, "cu130"), (570, "cu128"), (0, "cu126"))  # the builds that the driver runs
 WHEEL = "https://download.pytorch.org/whl"
 TIGHT, LITTLE = 2 * GIB, 20 * GIB  # of a disk: too little for anything; for a 7B and its run
-EXTRAS = ("serve", "sweep", "benchmark")
+EXTRAS = {"serve": "serve", "sweep": "sweep", "benchmark": "verify --benchmark"}  # for which words
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def _extras() -> Iterator[Lack]:
         wanted = requires("suretune") or []
     except PackageNotFoundError:
         return
-    for extra in EXTRAS:
+    for extra, verb in EXTRAS.items():
         names = [
             line.partition(";")[0].strip()
             for line in wanted
@@ -229,8 +229,8 @@ def _extras() -> Iterator[Lack]:
         ]
         gone = [name for name in names if not _installed(name)]
         if gone:
-            en = f"`suretune {extra}` needs packages that are not installed."
-            yield _lack(en, f"`suretune {extra}` 需要的包还没有安装。", _pip(*gone), stops=False)
+            en = f"`suretune {verb}` needs packages that are not installed."
+            yield _lack(en, f"`suretune {verb}` 需要的包还没有安装。", _pip(*gone), stops=False)
 
 
 def _installed(requirement: str) -> bool:
