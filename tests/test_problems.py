@@ -38,6 +38,7 @@ COMPUTED = {
     ("data/feed.py", "kind"): {"file-missing", "unknown-format"},
     ("verify/probefile.py", "problem"): {"unfilled-placeholder", "bad-value"},
     ("run/recovery.py", "problem"): {"output-not-writable", "disk-full"},
+    ("model/load.py", "problem"): {"out-of-memory", "model-incomplete"},
     ("run/foreign/single.py", "problem"): {
         "not-here", "harmless-no-effect", "flag-never-existed"},
 }  # fmt: skip
