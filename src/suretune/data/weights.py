@@ -166,7 +166,7 @@ def _kind(told: Mapping[str, Any]) -> str:
         bits = 4
     elif told.get("load_in_8bit") or told.get("_load_in_8bit"):
         bits = 8
-    return f"{method}, {bits}-bit" if bits else method
+    return f"{method}, {bits} bits" if bits else method
 
 
 def _packed_names(tensors: Mapping[str, Tensor]) -> str:

@@ -72,9 +72,11 @@ def load_base(
                 **how,
             )
     except (*UNREADABLE, MemoryError) as error:
-        problem = "out-of-memory" if out_of_memory(error) else "model-incomplete"
-        found = in_words(out_of_memory(error) or error)
-        raise Refusal(SetupFacts(problem, str(base.folder), found=found)) from error
+        if told := out_of_memory(error):
+            memory = SetupFacts("out-of-memory", str(base.folder), found=in_words(told))
+            raise Refusal(memory) from error
+        found = in_words(error)
+        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
     odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
     if odd:
         named = ", ".join(map(str, odd[:5]))

@@ -29,7 +29,7 @@ def wrong_with(pattern: str) -> Text | None:
     """Why a pattern cannot be used, from whoever reads it; None if it can."""
     if len(pattern) > LONGEST:
         return Text(
-            f"{len(pattern)} characters, {LONGEST} at most",
+            f"{len(pattern)} > {LONGEST} characters",
             f"有 {len(pattern)} 个字符，最多 {LONGEST} 个",
         )
     try:
