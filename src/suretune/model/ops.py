@@ -145,7 +145,7 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     if logits.is_cuda:
         from suretune.model import kernels
 
-        return kernels.jeffreys(logits, base, factors)
+        return kernels.jeffreys(logits, base, factors, LEAST)
     tuned, held = precise(logits).log_softmax(-1), precise(base).log_softmax(-1)
     likely, gap = tuned.exp(), tuned.clamp(min=LEAST) - held.clamp(min=LEAST)
     moved = likely - held.exp()
