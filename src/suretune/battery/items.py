@@ -156,7 +156,14 @@ def _question(given: Mapping[str, Any]) -> Question:
     validate(given["check"])
     messages = _messages(given["messages"], category)
     return Question(
-        name, category, found[1], template, tuple(entities), messages, given["check"], tokens
+        id=name,
+        category=category,
+        lang=found[1],
+        template=template,
+        entities=tuple(entities),
+        messages=messages,
+        check=given["check"],
+        tokens=tokens,
     )
 
 

@@ -173,9 +173,15 @@ def _chat_samples(
         if isinstance(found, Loss):
             return lost(found, example.origin, how.template)
         sample = Sample(
-            example.origin, example.dataset, array("I", ids), tuple(spans), source, turn,
-            example.repeat, rewritten=found,
-        )  # fmt: skip
+            origin=example.origin,
+            dataset=example.dataset,
+            ids=array("I", ids),
+            spans=tuple(spans),
+            system_source=source,
+            turn=turn,
+            repeat=example.repeat,
+            rewritten=found,
+        )
         if how.cut and len(ids) > how.max_length:
             sample = _cut(sample, example, turns, learned, how)
         made.append(sample)

@@ -108,9 +108,14 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     largest = with_stand_ins(checked)
     with journal.judging():
         started = make_engine(
-            tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
-            _pass_plan_before(journal),
-        )  # fmt: skip
+            model=tuned,
+            adapters=adapters,
+            asked=config.engine,
+            device=model.device,
+            samples=largest.samples,
+            plan=largest.plan,
+            before=_pass_plan_before(journal),
+        )
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, started.pass_plan.line())
     asked = config.engine.fused is False
@@ -138,9 +143,16 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
     if rate:
         journal.event("device", matrix_tflops=round(rate / 1e12, 1))
     return Fit(
-        checked, run, journal, learner, dresser(checked, fingerprint), held_out, fingerprint,
-        judge, rate=rate,
-    )  # fmt: skip
+        checked=checked,
+        run=run,
+        journal=journal,
+        learner=learner,
+        dress=dresser(checked, fingerprint),
+        held_out=held_out,
+        fingerprint=fingerprint,
+        judge=judge,
+        rate=rate,
+    )
 
 
 def fit(job: Fit, done: int = 0) -> None:

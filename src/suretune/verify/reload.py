@@ -177,7 +177,15 @@ def measure(
 
     answers = ask(speaker, tokenizer, questions, loss_of)
     general = measure_general(speaker, tuned, tokenizer, questions, _depends(request), budget)
-    found = _result(match, saved["logits"], plain, logits, answers, request, base)
+    found = _result(
+        match=match,
+        memory=saved["logits"],
+        plain=plain,
+        logits=logits,
+        answers=answers,
+        request=request,
+        base=base,
+    )
     return {**found, "general": general.line() if general else None}, tuned
 
 
