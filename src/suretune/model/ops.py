@@ -89,9 +89,15 @@ def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
 
 
 def gate_backward(
-    dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
+    dh: Tensor,
+    g_down: Tensor,
+    a_down: Tensor,
+    gate_up: Tensor,
+    a: Tensor,
+    b: Tensor,
+    kind: str,
     out: Tensor,
-) -> None:  # fmt: skip
+) -> None:
     """out (T, 2 I) = [dg du] from dh + g_down a_down; dh (T, I) becomes act(g) * u.
 
     `down` needs the latter for its adapters' gradient. g_down (T, R_d), a_down (R_d, I).
