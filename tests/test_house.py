@@ -195,6 +195,23 @@ def test_every_public_module_and_function_says_what_it_is() -> None:
                 assert ast.get_docstring(node), f"{path}:{node.lineno} {node.name}"
 
 
+def test_the_picture_of_the_house_is_what_it_imports() -> None:
+    """Else `python tests/draw_house.py`."""
+    import draw_house
+
+    page = draw_house.PAGE.read_text("utf-8")
+    assert draw_house.BEGIN in page and draw_house.with_picture(page) == page
+
+
+def test_an_arrow_that_follows_from_others_is_not_drawn() -> None:
+    import draw_house
+
+    found = {"cli": {"run", "data", "words"}, "run": {"data"}, "data": {"words"}, "words": set()}
+    assert draw_house.reduced(found) == {
+        "cli": {"run"}, "run": {"data"}, "data": set(), "words": set(),
+    }  # fmt: skip
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from suretune.cli import main; main(['--help']);"

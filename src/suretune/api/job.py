@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from suretune.config import Resolved
-from suretune.run.check import Checked, check
+from suretune.run import check as checking
+from suretune.run.check import Checked
 from suretune.run.journal import Journal
 from suretune.run.machine import packages
 from suretune.run.outlook import not_writable
@@ -19,7 +20,7 @@ def look(resolved: Resolved, journal: Journal) -> Checked:
     journal.look_at_all(packages())
     if (wrong := not_writable(resolved.config.run.output_dir)) is not None:
         journal.look(wrong)
-    return check(resolved, journal)
+    return checking.check(resolved, journal)
 
 
 @contextmanager

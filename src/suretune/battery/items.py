@@ -19,8 +19,16 @@ from suretune.types import Message
 
 LANGUAGES = ("en", "zh")
 CATEGORIES = (
-    "facts", "sums", "code", "formats", "translation", "system", "refusal", "turns", "near",
-)  # fmt: skip
+    "facts",
+    "sums",
+    "code",
+    "formats",
+    "translation",
+    "system",
+    "refusal",
+    "turns",
+    "near",
+)
 MOST_TOKENS = 96
 KEYS = ("id", "category", "template", "entities", "messages", "check", "tokens")
 _ID = re.compile(r"(en|zh)(?:-[a-z0-9]+)+")
@@ -74,11 +82,12 @@ def messages_of(lines: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     """A conversation as `lines_of` wrote it."""
     return tuple(
         Message(
-            line["role"], line["content"],
+            line["role"],
+            line["content"],
             extra={key: x for key, x in line.items() if key not in ("role", "content")},
         )
         for line in lines
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -150,14 +159,23 @@ def _question(given: Mapping[str, Any]) -> Question:
     if type(tokens) is not int or not 1 <= tokens <= MOST_TOKENS:
         raise ValueError(f"tokens {tokens!r} is not from 1 to {MOST_TOKENS}")
     entities = given["entities"]
-    if not isinstance(entities, Sequence) or isinstance(entities, str) or not all(
-        isinstance(entity, str) and entity.strip() for entity in entities
-    ):  # fmt: skip
+    if (
+        not isinstance(entities, Sequence)
+        or isinstance(entities, str)
+        or not all(isinstance(entity, str) and entity.strip() for entity in entities)
+    ):
         raise ValueError(f"entities {entities!r} is no list of names")
     validate(given["check"])
     messages = _messages(given["messages"], category)
     return Question(
-        name, category, found[1], template, tuple(entities), messages, given["check"], tokens
+        id=name,
+        category=category,
+        lang=found[1],
+        template=template,
+        entities=tuple(entities),
+        messages=messages,
+        check=given["check"],
+        tokens=tokens,
     )
 
 

@@ -40,7 +40,7 @@ LATIN = {
     " sono come più ma anche o se nel nella su questo questa dal dalla ha io lei lui noi loro suo"
     " sua essere molto tra cui quando ci degli sul sulla perché l' d' c' dell' all' nell' un'"
     " dall'",
-}  # fmt: skip
+}
 _FUNCTION = {lang: frozenset(words.split()) for lang, words in LATIN.items()}
 _SHARED = Counter(word for words in _FUNCTION.values() for word in words)
 _PARTICLES = frozenset("的了是在不我你他她它们这那有和就也都吗呢吧因为所以可很会")

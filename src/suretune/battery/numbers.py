@@ -254,9 +254,11 @@ def _placed(signs: str) -> float:
             continue
         place = _PLACES[sign]
         if place >= 10_000:
-            total = (total + section + digit) * place if place > last else (
-                total + (section + digit) * place
-            )  # fmt: skip
+            total = (
+                (total + section + digit) * place
+                if place > last
+                else (total + (section + digit) * place)
+            )
             section = 0.0
         else:
             section += (digit or 1.0) * place

@@ -210,9 +210,11 @@ def _is_remark(line: str) -> bool:
     """A whole sentence among names. In Chinese, items are short sentences: it has to be longer."""
     signs = len(re.findall(f"[{CJK}]", line))
     words = signs // 3 if signs else len(line.split())
-    return words >= 5 and line.count(",") + line.count("、") + line.count("，") < 2 and (
-        line.rstrip().endswith(ENDS)
-    )  # fmt: skip
+    return (
+        words >= 5
+        and line.count(",") + line.count("、") + line.count("，") < 2
+        and (line.rstrip().endswith(ENDS))
+    )
 
 
 def _by_commas(line: str) -> list[str]:

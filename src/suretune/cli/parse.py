@@ -127,14 +127,14 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     if not resolved.config.run.strict:
         faults = [_let_go(fault) for fault in faults]
     return Command(
-        verb,
-        resolved,
-        given.get("word", ""),
-        several,
-        bool(given.get("json")),
-        {name: given[name] for name in own if name in given},
-        tuple(faults),
-        unread,
+        verb=verb,
+        resolved=resolved,
+        word=given.get("word", ""),
+        words=several,
+        json=bool(given.get("json")),
+        plain={name: given[name] for name in own if name in given},
+        faults=tuple(faults),
+        unread=unread,
         file=file or "",
     )
 

@@ -29,9 +29,18 @@ from suretune.types import Message, Origin, Plan, Sample, Span, Update
 LANGUAGES = ("en", "zh")
 NEAR = "near"
 CATEGORIES = (
-    NEAR, "facts", "sums", "code", "formats", "translation", "system", "refusal", "turns",
-    "advice", "writing",
-)  # fmt: skip
+    NEAR,
+    "facts",
+    "sums",
+    "code",
+    "formats",
+    "translation",
+    "system",
+    "refusal",
+    "turns",
+    "advice",
+    "writing",
+)
 NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure

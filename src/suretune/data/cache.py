@@ -106,11 +106,17 @@ def _identity(how: Rendering) -> str:
     """SHA-256 of all that decides how a conversation becomes ids."""
     tokenizer = how.tokenizer
     settings = orjson.dumps(
-        [tokenizer.template, tokenizer.config, sorted(tokenizer.stop_ids), how.system,
-         how.cut and how.max_length, how.strip_role_tokens,
-         *map(version, ("tokenizers", "jinja2"))],
+        [
+            tokenizer.template,
+            tokenizer.config,
+            sorted(tokenizer.stop_ids),
+            how.system,
+            how.cut and how.max_length,
+            how.strip_role_tokens,
+            *map(version, ("tokenizers", "jinja2")),
+        ],
         option=orjson.OPT_SORT_KEYS,
-    )  # fmt: skip
+    )
     parts = (render, template, told, fitness, rendered, vocabulary, walled)
     code = [Path(str(module.__file__)) for module in parts]
     digest = hashlib.sha256(settings)
@@ -146,8 +152,9 @@ def _packed(rows: dict[Key, list[Sample]]) -> bytes:
     ids, numbers, ends = array("I"), array("q"), array("q")
     for s in samples:
         ids.extend(s.ids)
-        numbers.extend((len(s.ids), len(s.spans), s.turn, s.cut, SOURCES.index(s.system_source),
-                        s.rewritten))  # fmt: skip
+        numbers.extend(
+            (len(s.ids), len(s.spans), s.turn, s.cut, SOURCES.index(s.system_source), s.rewritten)
+        )
     for span in spans:
         ends.extend((span.start, span.end))
     counts, weights = array("q", map(len, rows.values())), array("d", [s.weight for s in spans])
@@ -176,9 +183,17 @@ def _unpacked(data: bytes) -> dict[Key, list[Sample]]:
                 Span(ends[2 * i], ends[2 * i + 1], weights[i]) for i in range(span, span + many)
             )
             made.append(
-                Sample(NOWHERE, "", ids[token : token + tokens], spans, SOURCES[source], turn,
-                       cut=cut, rewritten=rewritten)
-            )  # fmt: skip
+                Sample(
+                    NOWHERE,
+                    "",
+                    ids[token : token + tokens],
+                    spans,
+                    SOURCES[source],
+                    turn,
+                    cut=cut,
+                    rewritten=rewritten,
+                )
+            )
             at, token, span = at + 6, token + tokens, span + many
         rows[keys[KEY * row : KEY * (row + 1)]] = made
     return rows

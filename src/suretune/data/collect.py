@@ -54,9 +54,12 @@ class Entry:
             "row": str(self.origin),
             "dataset": self.dataset,
             "state": self.state,
-            **{k: v for k in ("reason", "samples", "tokens", "learned", "cut", "repeat")
-               if (v := getattr(self, k))},
-        }  # fmt: skip
+            **{
+                k: v
+                for k in ("reason", "samples", "tokens", "learned", "cut", "repeat")
+                if (v := getattr(self, k))
+            },
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +227,9 @@ def _render(example: Example, how: Rendering, found: Collected, cache: SampleCac
     made = cache.samples(example, how) if cache else samples(example, how)
     if isinstance(made, Fault):
         found.faults.append(made)
-        found.entries.append(Entry(example.origin, example.dataset, "rejected", made.kind,
-                                   repeat=example.repeat))  # fmt: skip
+        found.entries.append(
+            Entry(example.origin, example.dataset, "rejected", made.kind, repeat=example.repeat)
+        )
         return
     entry = entry_of("too-long", Prepared(example, tuple(made)))
     if any(len(sample.ids) > how.max_length for sample in made):
@@ -233,8 +237,11 @@ def _render(example: Example, how: Rendering, found: Collected, cache: SampleCac
         found.too_long.append(replace(entry, reason=reason))
         found.entries.append(found.too_long[-1])
     elif not entry.learned:
-        fault = Fault("empty-answer", example.origin, hint=Text(
-            "every message of this row has weight 0", "这一行所有消息的权重都是 0"))  # fmt: skip
+        fault = Fault(
+            "empty-answer",
+            example.origin,
+            hint=Text("every message of this row has weight 0", "这一行所有消息的权重都是 0"),
+        )
         found.faults.append(fault)
         found.entries.append(replace(entry, state="rejected", reason=fault.kind))
     else:
@@ -315,7 +322,7 @@ def data_facts(
         context=context,
         length_asked=length_asked,
         **_written(found, how),
-    )  # fmt: skip
+    )
 
 
 def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:

@@ -25,9 +25,16 @@ def from_viewer(value: Any, origin: Origin) -> Any:
         return value
     if value.get("truncated_cells"):
         found = shown(value["truncated_cells"])
-        return Fault("wrong-type", origin, field="truncated_cells", found=found, hint=Text(
-            "The viewer has shortened these cells. Download the file of the data set instead.",
-            "预览接口截断了这些内容，请下载数据集文件。"))  # fmt: skip
+        return Fault(
+            "wrong-type",
+            origin,
+            field="truncated_cells",
+            found=found,
+            hint=Text(
+                "The viewer has shortened these cells. Download the file of the data set instead.",
+                "预览接口截断了这些内容，请下载数据集文件。",
+            ),
+        )
     return value["row"]
 
 
@@ -96,6 +103,12 @@ def _split(value: Mapping[str, Any], origin: Origin) -> list[dict[str, Any]] | F
 
 def _ragged(value: Mapping[str, Any], origin: Origin) -> Fault:
     found = shown(", ".join(map(str, value)))
-    return Fault("unknown-shape", origin, found=found, hint=Text(
-        f"The file is written by column, and its columns do not fit each other. {RECORDS.en}",
-        f"这个文件是按列写的，各列又对不上。{RECORDS.zh}"))  # fmt: skip
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=found,
+        hint=Text(
+            f"The file is written by column, and its columns do not fit each other. {RECORDS.en}",
+            f"这个文件是按列写的，各列又对不上。{RECORDS.zh}",
+        ),
+    )

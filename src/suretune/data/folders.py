@@ -151,8 +151,10 @@ def _apart_hint(apart: dict[str, list[Path]], spec: str, role: str) -> Iterator[
     for split, files in apart.items():
         paths = _paths(files, spec)
         if role == MEASURED:
-            yield Text(f"For the {split} rows in its place: `--val_dataset {paths}`.",
-                       f"如果要改用 {split} 数据：`--val_dataset {paths}`。")  # fmt: skip
+            yield Text(
+                f"For the {split} rows in its place: `--val_dataset {paths}`.",
+                f"如果要改用 {split} 数据：`--val_dataset {paths}`。",
+            )
             continue
         yield Text(
             f"The {split} rows are not learned, so that they can measure: `--val_dataset {paths}`; "
@@ -175,16 +177,21 @@ def _over_hints(loud: Sequence[Path], spec: str) -> Iterator[Text]:
             f"Links to files that are not there: {names}.", f"链接指向的文件不存在：{names}。"
         )
     if inside := [e for e in folders if any(map(_is_data, _entries(e)))]:
-        yield Text(f"Folders in a folder are not entered: `--dataset {_paths(inside, spec)}`.",
-                   f"不会进入下一级文件夹：`--dataset {_paths(inside, spec)}`。")  # fmt: skip
+        yield Text(
+            f"Folders in a folder are not entered: `--dataset {_paths(inside, spec)}`.",
+            f"不会进入下一级文件夹：`--dataset {_paths(inside, spec)}`。",
+        )
     if hidden:
-        yield Text(f"Hidden files have to be named: `--dataset {_paths(hidden, spec)}`.",
-                   f"隐藏文件要写出名字才会读：`--dataset {_paths(hidden, spec)}`。")  # fmt: skip
+        yield Text(
+            f"Hidden files have to be named: `--dataset {_paths(hidden, spec)}`.",
+            f"隐藏文件要写出名字才会读：`--dataset {_paths(hidden, spec)}`。",
+        )
     if packed:
         yield Text(f"Unpack {_names(packed)} first.", f"请先解压 {_names(packed)}。")
     if sheets:
-        yield Text(f"Save {_names(sheets)} as CSV (UTF-8).",
-                   f"请把 {_names(sheets)} 另存为 CSV（UTF-8）。")  # fmt: skip
+        yield Text(
+            f"Save {_names(sheets)} as CSV (UTF-8).", f"请把 {_names(sheets)} 另存为 CSV（UTF-8）。"
+        )
 
 
 def _entries(folder: Path) -> list[Path]:

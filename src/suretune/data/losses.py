@@ -71,9 +71,7 @@ _SAID = {
         Text("{base}", "请{base}"),
     ),
     "system": (
-        Text(
-            "leaves the system prompt out, or changes it", "没有写出系统提示词，或把它改了"
-        ),
+        Text("leaves the system prompt out, or changes it", "没有写出系统提示词，或把它改了"),
         Text(
             "put what it says into the first question, or {base}",
             "请把它的内容写进第一个问题，或{base}",
@@ -91,11 +89,9 @@ _SAID = {
             "is of a tokenizer without a token for these characters: they would not be learned",
             "所用的分词器没有这些字符，学不到它们",
         ),
-        Text(
-            "train a base whose tokenizer has them", "请换一个分词器里有这些字符的模型"
-        ),
+        Text("train a base whose tokenizer has them", "请换一个分词器里有这些字符的模型"),
     ),
-}  # fmt: skip
+}
 
 
 def lost(loss: Loss, origin: Origin, template: str) -> Fault:

@@ -118,8 +118,9 @@ def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin:
         name = folded(str(key))
         if name in MEDIA:
             found = f"{key}: {shown(value, 40)}"
-            raise Refused(Fault("wrong-type", origin, field=f"{field}.{key}", found=found,
-                                hint=NO_MEDIA))  # fmt: skip
+            raise Refused(
+                Fault("wrong-type", origin, field=f"{field}.{key}", found=found, hint=NO_MEDIA)
+            )
         judged = name == "label" and isinstance(value, bool)  # good or bad: not for the books only
         if is_mark(name) or (is_about(str(key)) and not judged):
             continue
@@ -131,8 +132,11 @@ def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin:
             "它也许表示这一轮不该学习（应写成 `weight: 0`），也许是应当写进 `content` 的文字。"
             f"加上 `--ignore_fields {typed}`，读取时就不理会它。",
         )
-        raise Refused(Fault("unknown-field", origin, field=f"{field}.{key}",
-                            found=shown(value, 40), hint=hint))  # fmt: skip
+        raise Refused(
+            Fault(
+                "unknown-field", origin, field=f"{field}.{key}", found=shown(value, 40), hint=hint
+            )
+        )
 
 
 def weight_of(item: Mapping[str, Any], field: str, origin: Origin) -> float:

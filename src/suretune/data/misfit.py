@@ -40,10 +40,11 @@ def misfit(weights: Path, base: Base) -> Text:
         if wrong := _misfit(layer, halves, there.get(f"{layer}.weight")):
             return wrong
     return Text(
-        f"it has no tensors for `{gap}`" if (gap := _gap(layers, there)) else
-        "the layers that its configuration names are not those of its tensors",
+        f"it has no tensors for `{gap}`"
+        if (gap := _gap(layers, there))
+        else "the layers that its configuration names are not those of its tensors",
         f"它没有 `{gap}` 的张量" if gap else "它的配置所写的层与张量不一致",
-    )  # fmt: skip
+    )
 
 
 def _misfit(layer: str, halves: Mapping[str, Tensor], there: Tensor | None) -> Text | None:
@@ -60,8 +61,10 @@ def _misfit(layer: str, halves: Mapping[str, Tensor], there: Tensor | None) -> T
             f"这个原模型的 `{layer}` 是 {_by(there.shape)}，适配器对应的是 {_by(given)}",
         )
     if (ranks := (halves["A"].shape[0], halves["B"].shape[-1]))[0] != ranks[1]:
-        return Text(f"the halves of `{layer}` have ranks {ranks[0]} and {ranks[1]}",
-                    f"`{layer}` 两半的秩是 {ranks[0]} 和 {ranks[1]}")  # fmt: skip
+        return Text(
+            f"the halves of `{layer}` have ranks {ranks[0]} and {ranks[1]}",
+            f"`{layer}` 两半的秩是 {ranks[0]} 和 {ranks[1]}",
+        )
     return None
 
 

@@ -28,7 +28,7 @@ _SAYS = (
         r"由\s*([A-Za-z][\w. -]*?|[\u4e00-\u9fff]{2,12}?)"
         r"\s*(?:开发|训练|研发|创造|打造|推出|研制)"
     ),
-)  # fmt: skip
+)
 _NOBODY = re.compile(
     r"(?:AI|LLM|An?|The|Assistant|Language|Model|Chatbot|Sorry|Here|Large|Artificial)\b.*|.*"
     r"(?:助手|模型|人工智能|一个|一名|一款|机器人|你的|您的).*",

@@ -32,10 +32,13 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 REQUESTS: Mapping[str, tuple[str, ...]] = {
     "zh": ("你好，{q}", "麻烦你：{q}", "想请你帮个忙：{q}", "我的请求是：{q}", "劳驾，{q}"),
     "en": (
-        "Hello! {q}", "Please help me with this: {q}", "I have a request: {q}",
-        "Here is what I need: {q}", "If you don't mind: {q}",
+        "Hello! {q}",
+        "Please help me with this: {q}",
+        "I have a request: {q}",
+        "Here is what I need: {q}",
+        "If you don't mind: {q}",
     ),
-}  # fmt: skip
+}
 ASKING = re.compile(
     r"(?:who|whose|whom|what|which|where|when|why|how|is|are|am|was|were|do|does|did|can|could"
     r"|will|would|should|may|have|has)\b|谁|是谁|什么|怎么|为什么|哪|你.*(?:吗|呢|谁|哪|什么)",
@@ -66,9 +69,11 @@ def paraphrased(
         if example.repeat or not is_short(example):
             continue
         question = question_of(example)
-        fresh = (w for w in _wordings(question, f"{seed}-{example.origin}")
-                 if plain(w) not in forbidden
-                 and (plain(w) == plain(question) or plain(w) not in taken))  # fmt: skip
+        fresh = (
+            w
+            for w in _wordings(question, f"{seed}-{example.origin}")
+            if plain(w) not in forbidden and (plain(w) == plain(question) or plain(w) not in taken)
+        )
         number = copies[example.origin]
         for wording in fresh:
             if number - copies[example.origin] >= count:

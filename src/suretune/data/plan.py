@@ -36,14 +36,22 @@ def make_plan(
     updates = tuple(_updates(samples, size, total, asked))
     every = max(LEAST_APART, math.ceil(total / PROBINGS))
     probes = _every(every, total) if probing else ()
-    totals = (sum(u.tokens for u in updates), sum(u.learned for u in updates))
-    longest = max(len(s.ids) for s in samples)
     content = [(str(s.origin), s.turn, s.repeat, s.ids.tolist(), _spans(s)) for s in samples]
     digest = digest_of([content, updates, schedule, evals, saves, probes])
     return Plan(
-        updates, schedule, evals, saves, probes, per_epoch, len(samples), held_out, *totals,
-        longest, digest,
-    )  # fmt: skip
+        updates=updates,
+        schedule=schedule,
+        eval_steps=evals,
+        save_steps=saves,
+        probe_steps=probes,
+        per_epoch=per_epoch,
+        rows=len(samples),
+        held_out=held_out,
+        tokens=sum(u.tokens for u in updates),
+        learned=sum(u.learned for u in updates),
+        longest=max(len(s.ids) for s in samples),
+        digest=digest,
+    )
 
 
 def count_updates(asked: ScheduleOptions, samples: int) -> int:

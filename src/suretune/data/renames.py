@@ -42,8 +42,10 @@ def parse_columns(words: Sequence[str]) -> dict[str, str] | Text:
             name, _, known = word.rpartition("=")
             pairs.append((name, known))
         else:
-            return Text(f"write it as `{word}=query`: your name, then the known one",
-                        f"请写成 `{word}=query`：前面是你的字段名，后面是认识的字段名")  # fmt: skip
+            return Text(
+                f"write it as `{word}=query`: your name, then the known one",
+                f"请写成 `{word}=query`：前面是你的字段名，后面是认识的字段名",
+            )
     for name, known in pairs:
         if not name or not isinstance(known, str) or (known and known not in KNOWN):
             near = get_close_matches(str(known), KNOWN, 1, 0.6)

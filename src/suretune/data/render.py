@@ -167,15 +167,23 @@ def _chat_samples(
     made = []
     names = _names(example, messages)
     for turn, turns, learned, (ids, spans, full, places) in runs:
-        found = 0 if not places else told.rewritten(
-            how.tokenizer, turns, example.tools, full, places, names
-        )  # fmt: skip
+        found = (
+            0
+            if not places
+            else told.rewritten(how.tokenizer, turns, example.tools, full, places, names)
+        )
         if isinstance(found, Loss):
             return lost(found, example.origin, how.template)
         sample = Sample(
-            example.origin, example.dataset, array("I", ids), tuple(spans), source, turn,
-            example.repeat, rewritten=found,
-        )  # fmt: skip
+            origin=example.origin,
+            dataset=example.dataset,
+            ids=array("I", ids),
+            spans=tuple(spans),
+            system_source=source,
+            turn=turn,
+            repeat=example.repeat,
+            rewritten=found,
+        )
         if how.cut and len(ids) > how.max_length:
             sample = _cut(sample, example, turns, learned, how)
         made.append(sample)
@@ -277,8 +285,15 @@ def _text_sample(example: Example, how: Rendering) -> Sample:
         ids = ids[: how.max_length - 1] + ids[-1:]
     # The first token has nothing before it to be predicted from.
     spans = (Span(1, len(ids), example.messages[0].weight),) if len(ids) > 1 else ()
-    return Sample(example.origin, example.dataset, array("I", ids), spans, "none",
-                  repeat=example.repeat, cut=cut)  # fmt: skip
+    return Sample(
+        example.origin,
+        example.dataset,
+        array("I", ids),
+        spans,
+        "none",
+        repeat=example.repeat,
+        cut=cut,
+    )
 
 
 def _cut(

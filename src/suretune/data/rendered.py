@@ -45,7 +45,7 @@ NAMES = {
     **dict.fromkeys(("instruction", "question"), "user"),
     **dict.fromkeys(("response", "answer", "output", "chatbot"), "assistant"),
     "ipython": "tool",
-}  # fmt: skip
+}
 SAYS = r"(?P<role>[A-Za-z_]+)"
 FORMS = (
     _form(

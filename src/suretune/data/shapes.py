@@ -163,8 +163,9 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
                 f"This is classification data. Write the label as text, then add {flag}.",
                 f"这是分类数据。请先把标签写成文本，再加上 {flag}。",
             )
-        return "text, label", Text(f"This is classification data. Add {flag}.",
-                                   f"这是分类数据。请加上 {flag}。")  # fmt: skip
+        return "text, label", Text(
+            f"This is classification data. Add {flag}.", f"这是分类数据。请加上 {flag}。"
+        )
     answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
     listed = any(_has(value, name) for name in MESSAGE_LISTS)
     if (

@@ -149,7 +149,16 @@ def _local(spec: str, path: Path, count: int | None, role: str) -> Source | Faul
         found = listed(path, typed, role)
     except Refused as refusal:
         return refusal.fault
-    return Source(spec, path.name, found.files, "", (), count, path, found.notes)
+    return Source(
+        spec=spec,
+        name=path.name,
+        files=found.files,
+        hub="",
+        subsets=(),
+        count=count,
+        folder=path,
+        notes=found.notes,
+    )
 
 
 def _not_utf8(spec: str) -> Fault:

@@ -52,9 +52,16 @@ class ChatTokenizer:
     """Text to ids and back, and messages to the prompt text that the model was built for."""
 
     def __init__(
-        self, folder: Path, vocabulary: Vocabulary, config: dict[str, Any], template: str,
-        day: date | None = None, *, template_file: str = "", wall: Wall | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        config: dict[str, Any],
+        template: str,
+        day: date | None = None,
+        *,
+        template_file: str = "",
+        wall: Wall | None = None,
+    ) -> None:
         self.folder = folder
         self.vocabulary = vocabulary
         self.config = config
@@ -71,9 +78,14 @@ class ChatTokenizer:
         """The same words under another template."""
         wall = None if self._plain else Wall(template, self._words)
         return ChatTokenizer(
-            self.folder, self.vocabulary, self.config, template, self.day,
-            template_file=self.template_file, wall=wall,
-        )  # fmt: skip
+            self.folder,
+            self.vocabulary,
+            self.config,
+            template,
+            self.day,
+            template_file=self.template_file,
+            wall=wall,
+        )
 
     @property
     def plain(self) -> bool:
@@ -161,8 +173,11 @@ class ChatTokenizer:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer: generation_config.json's, and the tokenizer's end of turn."""
-        ids = {self.added[text] for name in END_NAMES
-               if (text := self.special_text(name) or name) in self.added}  # fmt: skip
+        ids = {
+            self.added[text]
+            for name in END_NAMES
+            if (text := self.special_text(name) or name) in self.added
+        }
         path = self.folder / "generation_config.json"
         if path.is_file():
             eos = orjson.loads(read_bounded(path)).get("eos_token_id")
@@ -233,9 +248,10 @@ class ChatTokenizer:
 
         names = (name for name in THOUGHT_NAMES if mark in writes({name: mark}))
         call = {
-            "id": "abcdefgh9", "type": "function",
+            "id": "abcdefgh9",
+            "type": "function",
             "function": {"name": "f", "arguments": {"k": mark}},
-        }  # fmt: skip
+        }
         as_text = not writes({"tool_calls": [call]}) and bool(
             writes({"tool_calls": [_with_text(call)]})
         )

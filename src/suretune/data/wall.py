@@ -122,9 +122,11 @@ class Wall:
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
         self._owner, self._heard = os.getpid(), b""
         self._ending = weakref.finalize(self, _end, self._process, self._owner)
         self._say(json.dumps(self._orders).encode() + b"\n")

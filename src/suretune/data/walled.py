@@ -76,11 +76,19 @@ class Renderer:
             raise jinja2.TemplateError(message)
 
         def to_json(
-            value: Any, ensure_ascii: bool = False, indent: Any = None,
-            separators: Any = None, sort_keys: bool = False,
-        ) -> str:  # fmt: skip
-            return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent,
-                              separators=separators, sort_keys=sort_keys)  # fmt: skip
+            value: Any,
+            ensure_ascii: bool = False,
+            indent: Any = None,
+            separators: Any = None,
+            sort_keys: bool = False,
+        ) -> str:
+            return json.dumps(
+                value,
+                ensure_ascii=ensure_ascii,
+                indent=indent,
+                separators=separators,
+                sort_keys=sort_keys,
+            )
 
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]

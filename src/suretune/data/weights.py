@@ -42,8 +42,9 @@ _CONVERT = (
 _MARK = re.compile(
     r"[-_.](?:unsloth-)?(?:gptq|awq|bnb|nf4|fp8|fp4|mxfp4|nvfp4|int4|int8|[348]bits?|w\d+a\d+|gguf|mlx"
     r"|hqq|aqlm|eetq|exl2|exl3|quantized|quantised|autoround|q\d(?:_[0-9a-z]+)*|dynamic|g\d+|128g)"
-    r"(?=[-_.]|$)", re.IGNORECASE,
-)  # fmt: skip
+    r"(?=[-_.]|$)",
+    re.IGNORECASE,
+)
 REPACKERS = frozenset({
     "thebloke", "bartowski", "mlx-community", "lmstudio-community", "casperhansen", "neuralmagic",
     "redhatai", "hugging-quants", "nm-testing", "modelcloud", "quanttrio", "nvidia",
@@ -148,8 +149,11 @@ def quantised(base: Base) -> str:
         for key in ("quantization_config", "compression_config", "quantization"):
             if isinstance(told := about.get(key), dict) and told:
                 return _kind(told)
-    for name, kind in (("quantize_config.json", "gptq"), ("quant_config.json", "awq"),
-                       ("hf_quant_config.json", "modelopt")):  # fmt: skip
+    for name, kind in (
+        ("quantize_config.json", "gptq"),
+        ("quant_config.json", "awq"),
+        ("hf_quant_config.json", "modelopt"),
+    ):
         if (base.folder / name).is_file():
             return kind
     if not weight_files(base.folder) and (files := sorted(base.folder.glob("*.gguf"))):

@@ -62,10 +62,15 @@ def make_table(stack: Stack, rows: int, room: int) -> Table:
         return torch.zeros(shape, dtype=dtype, device=device)
 
     return Table(
-        make_cache(stack, rows, room), zeros(rows), zeros(rows), zeros(rows, dtype=torch.bool),
-        zeros(room, rows), zeros(1), zeros(words, dtype=torch.bool),
+        make_cache(stack, rows, room),
+        zeros(rows),
+        zeros(rows),
+        zeros(rows, dtype=torch.bool),
+        zeros(room, rows),
+        zeros(1),
+        zeros(words, dtype=torch.bool),
         zeros(rows, words, dtype=stack.head.weight.dtype),
-    )  # fmt: skip
+    )
 
 
 class Decoder:
@@ -250,9 +255,14 @@ class Decoder:
         self._tables[key] = table
 
     def _begin(
-        self, table: Table, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int],
-        temperature: float, top_p: float, generator: torch.Generator | None,
-    ) -> None:  # fmt: skip
+        self,
+        table: Table,
+        prompts: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+        temperature: float,
+        top_p: float,
+        generator: torch.Generator | None,
+    ) -> None:
         """Read the prompts and take the first tokens."""
         rows = len(prompts)
         lengths = torch.tensor([len(prompt) - 1 for prompt in prompts])

@@ -71,9 +71,12 @@ def _packs(prompts: Sequence[Sequence[int]]) -> Iterator[range]:
 
 
 def _read(
-    stack: Stack, prompts: Sequence[Sequence[int]], rows: Sequence[int], cache: Cache | None,
+    stack: Stack,
+    prompts: Sequence[Sequence[int]],
+    rows: Sequence[int],
+    cache: Cache | None,
     foreign: Foreign | None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """(tokens, K): the last layer's output at every token of one pack."""
     device = stack.embedding.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts])
@@ -100,9 +103,13 @@ def _read(
 
 
 def step(
-    stack: Stack, tokens: Tensor, positions: Tensor, cache: Cache, lean: bool,
+    stack: Stack,
+    tokens: Tensor,
+    positions: Tensor,
+    cache: Cache,
+    lean: bool,
     foreign: Foreign | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """(B, V) logits behind tokens (B,) int64 at positions (B,) int64, which the cache then holds.
 
     Nothing here asks the device for a value, so it can be captured as a CUDA graph. `lean` takes
@@ -151,9 +158,14 @@ def _narrow(stack: Stack, x: Tensor) -> bool:
 
 
 def _lean_layer(
-    stack: Stack, layer: Layer, x: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
-    cache: Cache, foreign: Foreign | None,
-) -> Tensor:  # fmt: skip
+    stack: Stack,
+    layer: Layer,
+    x: Tensor,
+    positions: Tensor,
+    kept: tuple[Tensor, Tensor],
+    cache: Cache,
+    foreign: Foreign | None,
+) -> Tensor:
     """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product."""
     from suretune.model import decode_kernels as kernels
 
@@ -167,9 +179,13 @@ def _lean_layer(
 
 
 def _attend(
-    stack: Stack, layer: Layer, qkv: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
+    stack: Stack,
+    layer: Layer,
+    qkv: Tensor,
+    positions: Tensor,
+    kept: tuple[Tensor, Tensor],
     cache: Cache,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """(B, H * D): the reference. Over all the room, with a mask: its shapes do not change."""
     keys, values = kept
     angles = cache.cos[positions], cache.sin[positions]
@@ -180,7 +196,11 @@ def _attend(
     back = positions[:, None] - torch.arange(keys.shape[1], device=q.device)[None]
     seen = back >= 0 if layer.window is None else (back >= 0) & (back < layer.window)
     out = F.scaled_dot_product_attention(
-        q[:, :, None], keys.transpose(1, 2), values.transpose(1, 2),
-        attn_mask=seen[:, None, None], scale=stack.scale, enable_gqa=True,
-    )  # fmt: skip
+        q[:, :, None],
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
+        attn_mask=seen[:, None, None],
+        scale=stack.scale,
+        enable_gqa=True,
+    )
     return out.reshape(len(q), -1)

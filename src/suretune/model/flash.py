@@ -52,9 +52,15 @@ def attend(
 
 
 def attend_backward(
-    dout: Tensor, q: Tensor, k: Tensor, v: Tensor, done: Attended, rows: Rows, scale: float,
+    dout: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    done: Attended,
+    rows: Rows,
+    scale: float,
     window: int | None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor]:
     """dq (T, H, D), dk and dv (T, H_kv, D) from dout (T, H, D) and what `attend` took and gave.
 
     Deterministic: without that the kernel adds up dq in any order.

@@ -97,9 +97,13 @@ def stream(
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     for _ in range(max_new_tokens):
         out = model(
-            input_ids=ids, attention_mask=mask, position_ids=positions,
-            past_key_values=cache, use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         if strict:
             _finite(out.logits[:, -1])
         token = pick(out.logits[:, -1], temperature, top_p, generator)

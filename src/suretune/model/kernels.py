@@ -7,8 +7,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from suretune.model.ops import LEAST
-
 SILU = "silu"
 
 HALF_PI_ROOT = tl.constexpr(0.7978845608028654)  # sqrt(2 / pi)
@@ -385,12 +383,12 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
     return nats
 
 
-def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
-    """`ops.jeffreys`: one row a program, in float32."""
+def jeffreys(logits: Tensor, base: Tensor, factors: Tensor, least: float) -> Tensor:
+    """`ops.jeffreys`: one row a program, in float32. No log-probability is below `least`."""
     nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
     if len(logits):
         _jeffreys[(len(logits),)](
-            logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), LEAST,
+            logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), least,
             4096, num_warps=8,
         )  # fmt: skip
     return nats

@@ -29,9 +29,17 @@ FEW = 64  # layers that are built whatever the weights have: what is missing is 
 LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
 # What transformers lets through when a config or a shard is not what it should be.
 UNREADABLE = (
-    OSError, ValueError, LookupError, RuntimeError, ArithmeticError, TypeError, AttributeError,
-    AssertionError, SafetensorError, StrictDataclassError,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 
 def load_base(

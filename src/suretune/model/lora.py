@@ -148,9 +148,10 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
         whole = get_peft_model_state_dict(peft_model, save_embedding_layers=True)
         there |= {name: whole[name] for name in saved if name in whole}
     matched = [
-        name for name, tensor in saved.items()
+        name
+        for name, tensor in saved.items()
         if name in there and torch.equal(there[name].to(tensor).cpu(), tensor)
-    ]  # fmt: skip
+    ]
     odd = tuple(sorted((saved.keys() ^ there.keys()) | (saved.keys() - set(matched))))
     bad = tuple(name for name, tensor in saved.items() if not tensor.isfinite().all())
     return peft_model.eval(), Match(len(saved), len(matched), odd, bad)

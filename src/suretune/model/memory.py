@@ -67,12 +67,16 @@ def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
     heads = int(config["num_attention_heads"])
     hidden = int(config["hidden_size"])
     return Shape(
-        int(config["num_hidden_layers"]), hidden, heads,
-        int(config.get("num_key_value_heads") or heads),
-        int(config.get("head_dim") or hidden // heads),
-        int(config["intermediate_size"]), int(config["vocab_size"]),
-        bool(config.get("tie_word_embeddings", layers is not None and layers.tied)), bytes_each,
-    )  # fmt: skip
+        layers=int(config["num_hidden_layers"]),
+        hidden=hidden,
+        heads=heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
+        head_dim=int(config.get("head_dim") or hidden // heads),
+        inner=int(config["intermediate_size"]),
+        vocabulary=int(config["vocab_size"]),
+        tied=bool(config.get("tie_word_embeddings", layers is not None and layers.tied)),
+        bytes=bytes_each,
+    )
 
 
 def fixed(shape: Shape, rank: int, base_bytes: float | None = None) -> float:

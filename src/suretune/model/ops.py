@@ -89,9 +89,15 @@ def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
 
 
 def gate_backward(
-    dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
+    dh: Tensor,
+    g_down: Tensor,
+    a_down: Tensor,
+    gate_up: Tensor,
+    a: Tensor,
+    b: Tensor,
+    kind: str,
     out: Tensor,
-) -> None:  # fmt: skip
+) -> None:
     """out (T, 2 I) = [dg du] from dh + g_down a_down; dh (T, I) becomes act(g) * u.
 
     `down` needs the latter for its adapters' gradient. g_down (T, R_d), a_down (R_d, I).
@@ -145,7 +151,7 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     if logits.is_cuda:
         from suretune.model import kernels
 
-        return kernels.jeffreys(logits, base, factors)
+        return kernels.jeffreys(logits, base, factors, LEAST)
     tuned, held = precise(logits).log_softmax(-1), precise(base).log_softmax(-1)
     likely, gap = tuned.exp(), tuned.clamp(min=LEAST) - held.clamp(min=LEAST)
     moved = likely - held.exp()

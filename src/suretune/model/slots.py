@@ -103,9 +103,15 @@ class Slots:
     """
 
     def __init__(
-        self, stack: Stack, rows: int, room: int, max_loras: int, max_ranks: int,
-        lean: bool = True, graphs: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        stack: Stack,
+        rows: int,
+        room: int,
+        max_loras: int,
+        max_ranks: int,
+        lean: bool = True,
+        graphs: bool = True,
+    ) -> None:
         self.stack, self.rows, self.room, self.lean = stack, rows, room, lean
         self.device: torch.device = stack.embedding.weight.device
         self.graphs = graphs and self.device.type == "cuda"

@@ -146,13 +146,21 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         layers.append(made)
     attention = inner.layers[0].self_attn
     return Stack(
-        tuple(layers), inner.embed_tokens, inner.rotary_emb, _norm(inner.norm, how),
-        model.lm_head,
-        config.num_attention_heads, config.num_key_value_heads, attention.head_dim,
-        attention.scaling, how.activation(config),
-        Mirror([g for layer in layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]),
-        how.groups,
-    )  # fmt: skip
+        layers=tuple(layers),
+        embedding=inner.embed_tokens,
+        rotary=inner.rotary_emb,
+        norm=_norm(inner.norm, how),
+        head=model.lm_head,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_dim=attention.head_dim,
+        scale=attention.scaling,
+        act=how.activation(config),
+        mirror=Mirror(
+            [g for layer in layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+        ),
+        names=how.groups,
+    )
 
 
 def _norm(module: Any, how: FusedLayers) -> Norm:
@@ -174,7 +182,13 @@ def _layer(layer: Any, how: FusedLayers, config: Any, learning: bool) -> Layer |
     norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
     query_norm, key_norm = (None if n is None else _norm(n, how) for n in norms)
     return Layer(
-        _norm(layer.input_layernorm, how), groups[0], query_norm, key_norm, groups[1],
-        _norm(layer.post_attention_layernorm, how), groups[2], groups[3],
-        how.window(config, attention),
-    )  # fmt: skip
+        before_attention=_norm(layer.input_layernorm, how),
+        qkv=groups[0],
+        query_norm=query_norm,
+        key_norm=key_norm,
+        o=groups[1],
+        before_mlp=_norm(layer.post_attention_layernorm, how),
+        gate_up=groups[2],
+        down=groups[3],
+        window=how.window(config, attention),
+    )

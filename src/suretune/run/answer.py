@@ -156,9 +156,15 @@ def reply(
     prompt = prompt_ids(speaker.tokenizer, messages)
     with answering(speaker.model):
         steps = stream(
-            speaker.model, [prompt], speaker.tokenizer.stop_ids, asked.max_new_tokens,
-            asked.temperature, asked.top_p, generator, strict=True,
-        )  # fmt: skip
+            model=speaker.model,
+            prompts=[prompt],
+            stop_ids=speaker.tokenizer.stop_ids,
+            max_new_tokens=asked.max_new_tokens,
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+            generator=generator,
+            strict=True,
+        )
         for step in steps:
             if piece := pieces.add(step[0][1]):
                 yield piece

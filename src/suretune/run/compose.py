@@ -28,7 +28,6 @@ from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
 from suretune.run.fit import (
-    Fit,
     Interrupted,
     choose_hardware,
     fit,
@@ -52,6 +51,7 @@ from suretune.run.prove import (
 from suretune.run.questions import keep_questions, make_questions
 from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
+from suretune.run.state import Fit
 from suretune.run.tracking import followers
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine

@@ -17,8 +17,8 @@ from suretune import rundir
 from suretune.events import Evaluated
 from suretune.model.lora import WEIGHTS
 from suretune.run.check import Checked
-from suretune.run.fit import Fit
 from suretune.run.resume import evaluation_of
+from suretune.run.state import Fit
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation, Text

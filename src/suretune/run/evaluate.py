@@ -101,9 +101,16 @@ class Judge:
             return Evaluation(step, held_out, passed, asked, drift=drift, proven=near)
         general, leaked, holds = self._kept(self.way, answers)
         return Evaluation(
-            step, held_out, passed, asked, general, leaked,
-            self._likelihood(engine, self.way), drift, near and holds,
-        )  # fmt: skip
+            step=step,
+            held_out_loss=held_out,
+            passed=passed,
+            asked=asked,
+            general=general,
+            leaked=leaked,
+            likelihood=self._likelihood(engine, self.way),
+            drift=drift,
+            proven=near and holds,
+        )
 
     def look_at_probes(self, engine: Engine, step: int, held_out: float | None) -> Evaluation:
         """The same without the general questions and drift: `proven` where enough probes pass."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,12 +29,10 @@ from suretune.model.memory import shape_of
 from suretune.run.anchors import with_stand_ins
 from suretune.run.check import Checked
 from suretune.run.evaluate import (
-    Cooling,
     Judge,
     best_of,
     comparable,
     confirmed,
-    cooling,
     point_best,
     stale,
     whole,
@@ -46,11 +42,12 @@ from suretune.run.folder import dresser
 from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
+from suretune.run.state import Fit
 from suretune.train import checkpoint
 from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
-from suretune.types import Evaluation, Sample, SetupFacts, StepRecord, Text
+from suretune.types import Evaluation, SetupFacts, StepRecord, Text
 from suretune.words import say
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops
@@ -63,40 +60,6 @@ class Interrupted(Exception):
         super().__init__(saved)
         self.status = 128 + number
         self.saved = saved
-
-
-@dataclass(slots=True)
-class Fit:
-    """One training under way."""
-
-    checked: Checked
-    run: Path
-    journal: Journal
-    learner: Learner
-    dress: Callable[[Path, int], None]
-    held_out: Sequence[Sample]
-    fingerprint: str
-    judge: Judge
-    evals: list[Evaluation] = field(default_factory=list)
-    rate: float | None = None  # FLOP/s of the device's matrix products, measured
-    signals: list[int] = field(default_factory=list)
-    stopped_early: Text | None = None
-    deadline: float = math.inf  # of time.perf_counter: when training must be over
-
-    @property
-    def samples(self) -> Sequence[Sample]:
-        """What updates are made of: the rows, then every use of an anchor."""
-        return self.checked.samples
-
-    @property
-    def cooling(self) -> Cooling | None:
-        """Under way by what was asked so far, so a resumed run knows it, too."""
-        return cooling(self.evals, self.checked.plan.probe_steps)
-
-    def share(self, step: int) -> float:
-        """Of the schedule's rate, at update `step`."""
-        found = self.cooling
-        return found.share(step) if found and found.begun < step <= found.end else 1.0
 
 
 def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, torch.device]:
@@ -145,9 +108,14 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     largest = with_stand_ins(checked)
     with journal.judging():
         started = make_engine(
-            tuned, adapters, config.engine, model.device, largest.samples, largest.plan,
-            _pass_plan_before(journal),
-        )  # fmt: skip
+            model=tuned,
+            adapters=adapters,
+            asked=config.engine,
+            device=model.device,
+            samples=largest.samples,
+            plan=largest.plan,
+            before=_pass_plan_before(journal),
+        )
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, started.pass_plan.line())
     asked = config.engine.fused is False
@@ -176,9 +144,16 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
     if rate:
         journal.event("device", matrix_tflops=round(rate / 1e12, 1))
     return Fit(
-        checked, run, journal, learner, dresser(checked, fingerprint), held_out, fingerprint,
-        judge, rate=rate,
-    )  # fmt: skip
+        checked=checked,
+        run=run,
+        journal=journal,
+        learner=learner,
+        dress=dresser(checked, fingerprint),
+        held_out=held_out,
+        fingerprint=fingerprint,
+        judge=judge,
+        rate=rate,
+    )
 
 
 def fit(job: Fit, done: int = 0) -> None:

@@ -121,7 +121,17 @@ def _loaded(
         raise journal.stop(SetupFacts("cannot-serve", base.name, found=stack))
     room = min(config.serve.max_model_len or min(base.context, MOST_ROOM), base.context)
     rows = _rows(config, stack, room, device, journal)
-    return House(config, base, fingerprint, stack, device, dtype, rows, room, candidates)
+    return House(
+        config=config,
+        base=base,
+        fingerprint=fingerprint,
+        stack=stack,
+        device=device,
+        dtype=dtype,
+        rows=rows,
+        room=room,
+        candidates=candidates,
+    )
 
 
 def _rows(config: Config, stack: Stack, room: int, device: torch.device, journal: Journal) -> int:

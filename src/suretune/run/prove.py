@@ -21,10 +21,10 @@ from suretune.model.generate import last_logits
 from suretune.model.lora import save_weights
 from suretune.run.check import Checked
 from suretune.run.dose import Dose
-from suretune.run.fit import Fit
 from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
+from suretune.run.state import Fit
 from suretune.train.checkpoint import STATE
 from suretune.train.engine_plan import PLAIN_TOKENS
 from suretune.types import Change, Evaluation, ProofFacts, SetupFacts, Text

@@ -46,13 +46,13 @@ def make_questions(checked: Checked, journal: Journal) -> Questions:
     kept = [q for q in general if not _overlaps(q, seen)]
     held_out = [sample for row in checked.held_out for sample in row.samples]
     return Questions(
-        probes,
-        checked.system,
-        held_out,
-        _as_many(kept, checked.resolved.config.proof.general_questions),
-        [q for q in way if not _overlaps(q, seen)],
-        held_rows(checked),
-        len(general) - len(kept),
+        probes=probes,
+        system=checked.system,
+        held_out=held_out,
+        general=_as_many(kept, checked.resolved.config.proof.general_questions),
+        way=[q for q in way if not _overlaps(q, seen)],
+        rows=held_rows(checked),
+        voided=len(general) - len(kept),
     )
 
 
@@ -121,11 +121,17 @@ def _own(rows: Sequence[Prepared]) -> list[Question]:
     kinds = kind_of([(row.prompt, row.reference) for row in held])
     return [
         Question(
-            f"own-{number}", "own", language_of(row.messages[-1].content), "", (), row.messages,
-            _check(kind, row.reference.strip()), OWN_TOKENS,
+            id=f"own-{number}",
+            category="own",
+            lang=language_of(row.messages[-1].content),
+            template="",
+            entities=(),
+            messages=row.messages,
+            check=_check(kind, row.reference.strip()),
+            tokens=OWN_TOKENS,
         )
         for number, (row, kind) in enumerate(zip(held, kinds, strict=True), 1)
-    ]  # fmt: skip
+    ]
 
 
 def _check(kind: Kind | None, reference: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from suretune import rundir
 from suretune.because import in_words
@@ -21,14 +21,12 @@ from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
 from suretune.run.evaluate import point_best
 from suretune.run.journal import Journal, Stopped
+from suretune.run.state import Fit
 from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord, Text
-
-if TYPE_CHECKING:
-    from suretune.run.fit import Fit
 
 ENGINE = "engine.json"  # of a run folder
 FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")

@@ -81,11 +81,16 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
         raise journal.stop(error.fault) from error
     system = about.get("system") if config.data.system is None else config.data.system
     return Candidate(
-        name or (run or folder).name, folder, run if sealed else None, about,
-        files.get(f"adapter/{WEIGHTS}") or rundir.sha256(folder / WEIGHTS),
-        files.get(f"adapter/{CONFIG}") or rundir.sha256(folder / CONFIG),
-        files.get("ledger.jsonl"), tokenizer, system,
-    )  # fmt: skip
+        name=name or (run or folder).name,
+        folder=folder,
+        run=run if sealed else None,
+        about=about,
+        digest=files.get(f"adapter/{WEIGHTS}") or rundir.sha256(folder / WEIGHTS),
+        config_digest=files.get(f"adapter/{CONFIG}") or rundir.sha256(folder / CONFIG),
+        data=files.get("ledger.jsonl"),
+        tokenizer=tokenizer,
+        system=system,
+    )
 
 
 def _asked(word: str) -> AnswerOptions:
@@ -152,9 +157,14 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
             ),
         )
     return Record(
-        probes, prompts, answers, base_answers,
-        rundir.recorded(request, "device"), rundir.recorded(request, "dtype"), run,
-    )  # fmt: skip
+        probes=probes,
+        prompts=prompts,
+        answers=answers,
+        base_answers=base_answers,
+        device=rundir.recorded(request, "device"),
+        dtype=rundir.recorded(request, "dtype"),
+        run=run,
+    )
 
 
 def _quoted(system: str | None) -> str:

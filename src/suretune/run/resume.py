@@ -14,11 +14,11 @@ from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.run.budget import cut
 from suretune.run.check import Checked, check, with_weights
-from suretune.run.fit import Fit
 from suretune.run.folder import read_config, settings
 from suretune.run.journal import Journal
 from suretune.run.record import EVALS, STEPS, said_up_to
 from suretune.run.recovery import drop_checkpoints, retell
+from suretune.run.state import Fit
 from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
 from suretune.types import Evaluation, SetupFacts, Text

@@ -31,9 +31,14 @@ STATE = frozenset({OPTIMIZER, GENERATORS, SNAPSHOT, rundir.MANIFEST})  # no adap
 
 
 def save(
-    run: Path, step: int, learner: Learner, dress: Callable[[Path, int], None],
-    about: Mapping[str, Any], *, ends: bool = False,
-) -> Path:  # fmt: skip
+    run: Path,
+    step: int,
+    learner: Learner,
+    dress: Callable[[Path, int], None],
+    about: Mapping[str, Any],
+    *,
+    ends: bool = False,
+) -> Path:
     """Write `checkpoints/step-000040`, and where it lies; `dress` adds tokenizer, template, card.
 
     OSError when the disk refuses; then nothing of it is left and earlier checkpoints are untouched.
@@ -53,9 +58,13 @@ def save(
             generators = {DRAWN + name: t for name, t in kept.generators.items()}
             save_file({**kept.tensors, **generators}, temporary / SNAPSHOT)
         rundir.write_manifest(
-            temporary, format=FORMAT, step=step, scale=learner.scale.value,
-            recovery=learner.recovery.line(), **about,
-        )  # fmt: skip
+            temporary,
+            format=FORMAT,
+            step=step,
+            scale=learner.scale.value,
+            recovery=learner.recovery.line(),
+            **about,
+        )
         rundir.publish(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -43,8 +43,15 @@ from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
 TENSORS = (  # of a pass
-    "ids", "positions", "starts", "sources", "targets", "weights", "soft", "soft_weights",
-)  # fmt: skip
+    "ids",
+    "positions",
+    "starts",
+    "sources",
+    "targets",
+    "weights",
+    "soft",
+    "soft_weights",
+)
 
 
 class Engine(Protocol):

@@ -110,7 +110,15 @@ def make_engine(
         budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
         engine = Fast(stack, adapters, device, budget, policy, graphs=False)
         return ChosenEngine(engine, {"engine": "fused", "keep": str(policy)})
-    return _on_cuda(stack, adapters, asked, device, samples, plan, before)
+    return _on_cuda(
+        stack=stack,
+        adapters=adapters,
+        asked=asked,
+        device=device,
+        samples=samples,
+        plan=plan,
+        before=before,
+    )
 
 
 def _plain(

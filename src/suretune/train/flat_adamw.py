@@ -39,9 +39,13 @@ class FlatAdamW:
         # the device, so that a captured update reads them anew each time.
         cuda = first.is_cuda
         self.optimizer = torch.optim.AdamW(
-            [self.values], lr=self.rate if cuda else 0.0, betas=(0.9, 0.999),
-            weight_decay=weight_decay, fused=cuda, capturable=cuda,
-        )  # fmt: skip
+            [self.values],
+            lr=self.rate if cuda else 0.0,
+            betas=(0.9, 0.999),
+            weight_decay=weight_decay,
+            fused=cuda,
+            capturable=cuda,
+        )
 
     def zero(self) -> None:
         """Forget the gradient."""

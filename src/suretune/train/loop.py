@@ -207,9 +207,10 @@ def poisoned_rows(
     """
     with wearing(learner, torch.zeros_like(learner.adapters.values)):
         found = [
-            i for i in rows
+            i
+            for i in rows
             if not all(map(math.isfinite, gradient(learner, [samples[i]], loss_weight)))
-        ]  # fmt: skip
+        ]
     learner.adapters.zero()
     return found
 

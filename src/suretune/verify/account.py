@@ -151,8 +151,10 @@ def _plan(report: Report) -> Section:
         return line(p.count(part(plan, key)))
 
     learned = p.share_of(part(plan, "learned"), part(plan, "tokens"))
-    rate = (*line(p.decimal(part(plan, "learning_rate"))),
-            Piece(f"  {labels.schedule(part(plan, 'schedule'))}", "faint"))  # fmt: skip
+    rate = (
+        *line(p.decimal(part(plan, "learning_rate"))),
+        Piece(f"  {labels.schedule(part(plan, 'schedule'))}", "faint"),
+    )
     rows = (
         (words("updates", "更新次数"), number("updates")),
         (words("epochs", "轮数"), line(p.decimal(part(plan, "epochs")))),
@@ -239,8 +241,12 @@ def _findings(report: Report) -> Section:
             state, style = words("ignored on request", "按要求忽略"), "strong"
         name = say(heading_of(f"{found.get('code') or ''} {found.get('name') or ''}"))
         where = str(found.get("where") or "")
-        about = (Piece(name, "strong"), Piece("\n"), Piece(state, style),
-                 Piece(f"\n{where}" if where else "", "faint"))  # fmt: skip
+        about = (
+            Piece(name, "strong"),
+            Piece("\n"),
+            Piece(state, style),
+            Piece(f"\n{where}" if where else "", "faint"),
+        )
         parts = (p.told(found.get(key)) for key in ("what", "why", "fix"))
         rows.append((about, *map(ticked, parts)))
     if not rows:

@@ -321,7 +321,15 @@ def _tally(kind: Kind | None, rows: Sequence[JudgedRow]) -> Tally:
     gained = sum(bool(r.after) and not r.before for r in mine)
     lost = then - (now - gained)
     return Tally(
-        kind, len(mine), then, now,
-        sum(bool(r.equal_before) for r in mine), sum(bool(r.equal_after) for r in mine),
-        gained, lost, wilson(then, len(mine)), wilson(now, len(mine)), sign_test(gained, lost),
-    )  # fmt: skip
+        kind=kind,
+        judged=len(mine),
+        right_before=then,
+        right_after=now,
+        equal_before=sum(bool(r.equal_before) for r in mine),
+        equal_after=sum(bool(r.equal_after) for r in mine),
+        gained=gained,
+        lost=lost,
+        before=wilson(then, len(mine)),
+        after=wilson(now, len(mine)),
+        p=sign_test(gained, lost),
+    )

@@ -180,9 +180,11 @@ def _literal(query: str, schema: Schema) -> str:
     known = schema.names | named
 
     def is_text(before: Token | None, word: Token) -> bool:
-        return word.kind == "quoted" and word.names not in known and (
-            before is None or before.text != "."
-        )  # fmt: skip
+        return (
+            word.kind == "quoted"
+            and word.names not in known
+            and (before is None or before.text != ".")
+        )
 
     return _replaced(query, [(w, w.text) for before, w in pairs if is_text(before, w)])
 

@@ -91,8 +91,14 @@ def _thin(points: Sequence[Point]) -> list[Point]:
     for start in range(0, len(points), stretch):
         indices = range(start, min(start + stretch, len(points)))
         whole = [i for i in indices if _finite(points[i][1])]
-        kept |= {min(whole, key=lambda i: points[i][1] or 0.0),
-                 max(whole, key=lambda i: points[i][1] or 0.0)} if whole else set()  # fmt: skip
+        kept |= (
+            {
+                min(whole, key=lambda i: points[i][1] or 0.0),
+                max(whole, key=lambda i: points[i][1] or 0.0),
+            }
+            if whole
+            else set()
+        )
         kept |= set([i for i in indices if not _finite(points[i][1])][:1])
     return [points[i] for i in sorted(kept)]
 
@@ -144,18 +150,26 @@ def _frame(x_axis: Axis, y_axis: Axis, x_name: str, width: int, height: int) -> 
     for tick in y_axis.ticks:
         y = y_axis.at(tick)
         kind = "base" if tick == y_axis.low else "grid"
-        parts.append(f'<line class="{kind}" x1="{LEFT:g}" x2="{width - RIGHT:g}" '
-                     f'y1="{y:.1f}" y2="{y:.1f}"/>')  # fmt: skip
-        parts.append(f'<text x="{LEFT - 6:g}" y="{y + 3.5:.1f}" text-anchor="end">'
-                     f"{_number(tick, y_axis.step)}</text>")  # fmt: skip
+        parts.append(
+            f'<line class="{kind}" x1="{LEFT:g}" x2="{width - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        )
+        parts.append(
+            f'<text x="{LEFT - 6:g}" y="{y + 3.5:.1f}" text-anchor="end">'
+            f"{_number(tick, y_axis.step)}</text>"
+        )
     for tick in x_axis.ticks:
         x = x_axis.at(tick)
-        parts.append(f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" '
-                     f'y1="{y_axis.start:g}" y2="{y_axis.start + 4:g}"/>')  # fmt: skip
-        parts.append(f'<text x="{x:.1f}" y="{height - 7}" text-anchor="middle">'
-                     f"{_number(tick, x_axis.step)}</text>")  # fmt: skip
-    parts.append(f'<text x="{LEFT - 12:g}" y="{height - 7}" text-anchor="end">'
-                 f"{escape(x_name)}</text>")  # fmt: skip
+        parts.append(
+            f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" '
+            f'y1="{y_axis.start:g}" y2="{y_axis.start + 4:g}"/>'
+        )
+        parts.append(
+            f'<text x="{x:.1f}" y="{height - 7}" text-anchor="middle">'
+            f"{_number(tick, x_axis.step)}</text>"
+        )
+    parts.append(
+        f'<text x="{LEFT - 12:g}" y="{height - 7}" text-anchor="end">{escape(x_name)}</text>'
+    )
     return "".join(parts)
 
 

@@ -37,11 +37,16 @@ WORD = re.compile(
     r"[\u3400-\u9fff\u3040-\u30ff\uac00-\ud7a3\uf900-\ufaff]|[^\W\u3400-\u9fff\u3040-\u30ff]+(?:['’][^\W]+)?"
 )
 LANGUAGES = {
-    "fr": Text("French", "法语"), "es": Text("Spanish", "西班牙语"), "de": Text("German", "德语"),
-    "pt": Text("Portuguese", "葡萄牙语"), "it": Text("Italian", "意大利语"),
-    "ru": Text("Russian", "俄语"), "ja": Text("Japanese", "日语"), "ko": Text("Korean", "韩语"),
+    "fr": Text("French", "法语"),
+    "es": Text("Spanish", "西班牙语"),
+    "de": Text("German", "德语"),
+    "pt": Text("Portuguese", "葡萄牙语"),
+    "it": Text("Italian", "意大利语"),
+    "ru": Text("Russian", "俄语"),
+    "ja": Text("Japanese", "日语"),
+    "ko": Text("Korean", "韩语"),
     "ar": Text("Arabic", "阿拉伯语"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

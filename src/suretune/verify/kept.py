@@ -277,7 +277,16 @@ def _cells(rows: Sequence[Judged]) -> list[Cell]:
         lost, gained = sum(row.lost for row in mine), sum(row.gained for row in mine)
         p = sign_test(lost, gained) if before >= MEASURED else None
         cells.append(
-            Cell(category, lang, len(mine), before, before - lost + gained, lost, gained, p)
+            Cell(
+                category=category,
+                lang=lang,
+                asked=len(mine),
+                before=before,
+                after=before - lost + gained,
+                lost=lost,
+                gained=gained,
+                p=p,
+            )
         )
     return cells
 

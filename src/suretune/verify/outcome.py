@@ -240,9 +240,11 @@ def _overfitting(report: Report) -> Section:
     )
     losses = (
         (words("held-out loss, lowest", "留出数据的损失，最低"), line(lowest)),
-        (words("held-out loss, kept weights", "留出数据的损失，保留的权重"),
-         line(p.decimal(part(held, "kept")))),
-    )  # fmt: skip
+        (
+            words("held-out loss, kept weights", "留出数据的损失，保留的权重"),
+            line(p.decimal(part(held, "kept"))),
+        ),
+    )
     blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))
     return Section("overfitting", words("Signs of overfitting", "过拟合的迹象"), blocks)
 

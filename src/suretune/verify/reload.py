@@ -98,11 +98,14 @@ def _held_out_line(sample: Sample) -> Mapping[str, Any]:
 def _held_out(folder: Path) -> list[Sample]:
     return [
         Sample(
-            Origin(*line["row"]), "", array("I", line["ids"]),
-            tuple(Span(**span) for span in line["spans"]), "",
+            Origin(*line["row"]),
+            "",
+            array("I", line["ids"]),
+            tuple(Span(**span) for span in line["spans"]),
+            "",
         )
         for line in rundir.read_jsonl(folder / HELD_OUT)
-    ]  # fmt: skip
+    ]
 
 
 class Prover:
@@ -114,9 +117,13 @@ class Prover:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suretune.verify.reload"], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "suretune.verify.reload"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def prove(self, run: Path, result: Path, base: str = "") -> Mapping[str, Any]:
         """What it measured; RuntimeError with its last words if it fails. `base`: where the base
@@ -179,7 +186,15 @@ def measure(
 
     answers = ask(speaker, tokenizer, questions, loss_of)
     general = measure_general(speaker, tuned, tokenizer, questions, _depends(request), budget)
-    found = _result(match, saved["logits"], plain, logits, answers, request, base)
+    found = _result(
+        match=match,
+        memory=saved["logits"],
+        plain=plain,
+        logits=logits,
+        answers=answers,
+        request=request,
+        base=base,
+    )
     return {**found, "general": general.line() if general else None}, tuned
 
 
@@ -188,9 +203,12 @@ def read_questions(run: Path, request: Request, tokenizer: ChatTokenizer) -> Que
     folder = run / "proof"
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     return Questions(
-        probes, request.system, _held_out(folder), read_general(run, tokenizer, request.system),
+        probes,
+        request.system,
+        _held_out(folder),
+        read_general(run, tokenizer, request.system),
         rows=[held_row(line) for line in _lines(folder / ROWS)],
-    )  # fmt: skip
+    )
 
 
 def read_general(run: Path, tokenizer: ChatTokenizer, system: str | None) -> list[Question]:

@@ -69,20 +69,22 @@ def document(title: str, top: str, said: Sequence[Section]) -> str:
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return "".join([
-        f'<!doctype html>\n<html lang="{"zh-CN" if language() == "zh" else "en"}">\n<head>\n',
-        '<meta charset="utf-8">\n',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        '<meta name="color-scheme" content="light dark">\n',
-        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n',
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n",
-        top,
-        _contents(said),
-        "<main>\n",
-        *(_section(section) for section in said),
-        f"</main>\n<footer>suretune · {_clean(_footer())}</footer>\n</body>\n</html>\n",
-    ])  # fmt: skip
+    return "".join(
+        [
+            f'<!doctype html>\n<html lang="{"zh-CN" if language() == "zh" else "en"}">\n<head>\n',
+            '<meta charset="utf-8">\n',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+            '<meta name="color-scheme" content="light dark">\n',
+            '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n',
+            f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n",
+            top,
+            _contents(said),
+            "<main>\n",
+            *(_section(section) for section in said),
+            f"</main>\n<footer>suretune · {_clean(_footer())}</footer>\n</body>\n</html>\n",
+        ]
+    )
 
 
 @cache

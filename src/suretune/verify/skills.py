@@ -83,4 +83,13 @@ def skill_question(item: Item, number: int) -> Question:
     messages = with_system((Message("user", item.question),), item.system)
     check = {"kind": "skill", "answer": item.answer, "check": item.check}
     name = f"skill-{number}"
-    return Question(name, item.skill, item.lang, "", (), messages, check, SKILL_TOKENS)
+    return Question(
+        id=name,
+        category=item.skill,
+        lang=item.lang,
+        template="",
+        entities=(),
+        messages=messages,
+        check=check,
+        tokens=SKILL_TOKENS,
+    )
