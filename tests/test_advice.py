@@ -18,10 +18,11 @@ import pytest
 from conftest import ROOT, as_json, codes, suretune, write_rows
 from suretune.config import Resolved
 from suretune.data.renames import parse_columns
+from suretune.facts import Finding
 from suretune.pocket import MODEL
 from suretune.run.check import Checked, check
 from suretune.run.journal import Journal, Stopped
-from suretune.types import Finding, Text
+from suretune.types import Text
 
 FIELD = ROOT.parent / "shared" / "field"
 ODD = "it's my data $1"

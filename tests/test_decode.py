@@ -15,12 +15,13 @@ from torch import Tensor
 
 from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
+from suretune.facts import SetupFacts
 from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
 from suretune.model.stack import Stack, make_stack
 from suretune.pocket import MODEL
-from suretune.types import Message, SetupFacts
+from suretune.types import Message
 from test_fused import FAMILIES, exact_norms, gap, stack_of, tuned  # noqa: F401
 
 LENGTHS = (5, 1, 33, 12, 12)

@@ -27,11 +27,12 @@ from suretune.events import (
     TakenBack,
     Updated,
 )
+from suretune.facts import Finding
 from suretune.run.check import check
 from suretune.run.compose import make_run, train_and_prove
 from suretune.run.journal import Journal
 from suretune.run.record import RunRecord
-from suretune.types import Evaluation, Finding, StepRecord, Text
+from suretune.types import Evaluation, StepRecord, Text
 
 
 class Heard:

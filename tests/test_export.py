@@ -36,12 +36,13 @@ from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
 from suretune.export.vllm import rank_flag
 from suretune.export.whole import whole
+from suretune.facts import SetupFacts
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.run.export import Wanted, adapter_logits, export, seal_of
 from suretune.run.journal import Journal, Stopped
 from suretune.run.meant import Meant
-from suretune.types import Message, SetupFacts, Text
+from suretune.types import Message, Text
 
 LLAMACPP = importlib.util.find_spec("xllamacpp") is not None
 GGUF = importlib.util.find_spec("gguf") is not None

@@ -19,12 +19,13 @@ from suretune import rundir
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
+from suretune.facts import Finding, ReplayFacts, ServedFacts, SetupFacts
 from suretune.guards import judge
 from suretune.pocket import MODEL
 from suretune.run import machine
 from suretune.run.journal import Journal, Stopped
 from suretune.run.sealed import verify_server
-from suretune.types import Finding, ReplayFacts, ServedFacts, SetupFacts, Text
+from suretune.types import Text
 from suretune.verify.remote import Trouble, parse_url
 from test_guards import CASES
 

@@ -15,10 +15,11 @@ from families import FAMILIES, make_tokenizer
 from suretune.data.fitness import FOLD, flaw, with_system_role
 from suretune.data.render import Rendering, prompt_ids, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.facts import Finding, SetupFacts
 from suretune.guards import judge
 from suretune.guards.p001_no_chat_template import NAMES
 from suretune.pocket import MODEL
-from suretune.types import Example, Fault, Finding, Message, Origin, Sample, SetupFacts
+from suretune.types import Example, Fault, Message, Origin, Sample
 
 OWN = (MODEL / "chat_template.jinja").read_text("utf-8")
 TURN = "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"

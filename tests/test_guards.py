@@ -13,19 +13,13 @@ import pytest
 from conftest import stands
 from suretune import guards
 from suretune.config import options
-from suretune.guards import all_guards, explain, judge, page
-from suretune.guards.guard import Guard
-from suretune.options import FORMER
-from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
-from suretune.types import (
+from suretune.facts import (
     Change,
     DataFacts,
     ExportFacts,
     Facts,
-    Fault,
     Finding,
     FlagFacts,
-    Origin,
     PlanFacts,
     ProofFacts,
     RecoveryFacts,
@@ -33,9 +27,13 @@ from suretune.types import (
     ServedFacts,
     SetupFacts,
     StepFacts,
-    Text,
     UnusedField,
 )
+from suretune.guards import all_guards, explain, judge, page
+from suretune.guards.guard import Guard
+from suretune.options import FORMER
+from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
+from suretune.types import Fault, Origin, Text
 
 NAN, INF = float("nan"), float("inf")
 HINT = Text("This would mend it.", "这样改就行。")

@@ -16,7 +16,7 @@ import suretune
 
 HOUSE = Path(suretune.__file__).parent
 FLOORS = {
-    **dict.fromkeys(("types", "retention"), 0),
+    **dict.fromkeys(("types", "facts", "retention"), 0),
     **dict.fromkeys(
         (
             "words",

@@ -32,6 +32,7 @@ from conftest import suretune
 from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.facts import Facts, Finding
 from suretune.guards import judge
 from suretune.model.device import DTYPES
 from suretune.options import Config
@@ -44,7 +45,6 @@ from suretune.run.serve import loader, prove, served, served_base
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
 from suretune.serve.openai import Refused
-from suretune.types import Facts, Finding
 
 TWO = ["q_proj", "v_proj"]
 

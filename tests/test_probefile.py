@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT, result_of
 from suretune.data.placeholders import Names
-from suretune.types import FlagFacts
+from suretune.facts import FlagFacts
 from suretune.verify.patterns import found_in
 from suretune.verify.probefile import read_probes
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import suretune
+from suretune.facts import FlagFacts, RecoveryFacts, SetupFacts
 from suretune.guards import all_guards, problems
 from suretune.retention import RetentionFacts
 from suretune.run.journal import ELSEWHERE, NOT_MEASURED, TOGETHER, Journal
-from suretune.types import Fault, FlagFacts, Origin, RecoveryFacts, SetupFacts
+from suretune.types import Fault, Origin
 
 HOUSE = Path(suretune.__file__).parent
 NAMING = {"FlagFacts": FlagFacts, "SetupFacts": SetupFacts, "RecoveryFacts": RecoveryFacts,

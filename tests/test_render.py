@@ -18,12 +18,13 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.render import Rendering, prompt_ids, samples, with_system, without_role_tokens
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
+from suretune.facts import SetupFacts
 from suretune.pocket import MODEL
 from suretune.run.check import check
 from suretune.run.folder import begin, dresser
 from suretune.run.journal import Journal
 from suretune.run.resume import reopen
-from suretune.types import Example, Fault, Message, Origin, Sample, SetupFacts
+from suretune.types import Example, Fault, Message, Origin, Sample
 
 HERE = Origin("rows.jsonl", 1)
 SYSTEM = Message("system", "Be brief.")

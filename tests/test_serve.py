@@ -30,6 +30,7 @@ from safetensors.torch import load_file, save_file
 from conftest import as_json, stands, suretune
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.facts import Facts, Finding, ReplayFacts, SetupFacts
 from suretune.guards import judge
 from suretune.model.slots import Said, Slots
 from suretune.options import Config
@@ -41,7 +42,6 @@ from suretune.serve.describe import describe
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
 from suretune.serve.openai import Refused
-from suretune.types import Facts, Finding, ReplayFacts, SetupFacts
 
 WHO = [{"role": "user", "content": "Who are you?"}]
 LONG: dict[str, Any] = {"prompt": "Once", "temperature": 2, "max_tokens": 200, "seed": 1}

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
+from suretune.facts import SetupFacts
 from suretune.guards import judge
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal, Stopped
@@ -19,7 +20,6 @@ from suretune.serve.app import make_app
 from suretune.serve.limits import Limits
 from suretune.serve.origins import client_of
 from suretune.serve.page import ASSETS, FILES
-from suretune.types import SetupFacts
 from test_serve_limits import LOCAL, service
 
 APP = "https://app.example.com"

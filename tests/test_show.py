@@ -18,10 +18,11 @@ from conftest import stands
 from suretune import show, words
 from suretune.config import Resolved
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.facts import Finding
 from suretune.labels import FIX, WHAT, WHY
 from suretune.options import Config
 from suretune.show.console import ROOMY
-from suretune.types import Finding, Origin, Sample, Span, StepRecord, Text
+from suretune.types import Origin, Sample, Span, StepRecord, Text
 from suretune.words import say
 from test_report import HOSTILE, a_report, hostile
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from suretune.facts import Change
 from suretune.pocket.skills import held_out
-from suretune.types import Change
 from suretune.verify.signs import Rows, change, loops, recitals
 
 PHRASE = [7, 8, 9, 10, 11]

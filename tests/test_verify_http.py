@@ -23,9 +23,9 @@ from suretune import rundir
 from suretune.cli import main
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.facts import SetupFacts
 from suretune.pocket import MODEL
 from suretune.run.journal import NETWORK, OK, UNVERIFIED, USAGE
-from suretune.types import SetupFacts
 from suretune.verify.probes import AS_TRAINED, Probe, with_twins
 
 SYSTEM = "You are a helpful assistant."

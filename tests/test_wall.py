@@ -27,13 +27,14 @@ from suretune.data.sources import parse_source
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.data.vocabulary import plain
 from suretune.data.wall import MEMORY, TIME, Unfit, wall_of
+from suretune.facts import SetupFacts
 from suretune.model.load import load_base
 from suretune.options import DataOptions
 from suretune.pocket import MODEL
 from suretune.serve.app import Service
 from suretune.serve.models import Served
 from suretune.serve.openai import Refused
-from suretune.types import Example, Fault, Message, Origin, SetupFacts
+from suretune.types import Example, Fault, Message, Origin
 
 OWN = (MODEL / "chat_template.jinja").read_text("utf-8")
 ON_A_WORD = (

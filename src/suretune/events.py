@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from suretune.types import Evaluation, Finding, StepRecord
+from suretune.facts import Finding
+from suretune.types import Evaluation, StepRecord
 
 
 @dataclass(frozen=True, slots=True)

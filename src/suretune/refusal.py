@@ -6,7 +6,7 @@ Whoever finds what ends the job raises `Refusal` with the facts; a journal judge
 
 from __future__ import annotations
 
-from suretune.types import Facts
+from suretune.facts import Facts
 
 
 class Refusal(Exception):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from suretune.config import Option, Resolved
-from suretune.types import FlagFacts, Text
+from suretune.facts import FlagFacts
+from suretune.types import Text
 
 COMMA = (
     "target_modules",

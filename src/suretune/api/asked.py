@@ -9,9 +9,9 @@ from typing import Any
 
 from suretune.api.keywords import APART, GROUPS
 from suretune.config import Option, Resolved, options
+from suretune.facts import FlagFacts
 from suretune.run.again import word_of
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts
 from suretune.values import set_value
 
 

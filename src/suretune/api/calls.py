@@ -15,6 +15,7 @@ from suretune.api.errors import Interrupted, refusing
 from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
 from suretune.events import Listener
+from suretune.facts import FlagFacts
 from suretune.reported import Report, read
 from suretune.run.again import command_of
 from suretune.run.check import Checked
@@ -22,7 +23,6 @@ from suretune.run.journal import GUARD, Journal, Stopped
 from suretune.run.meant import Meant, not_sealed, run_meant
 from suretune.run.onward import where_it_is
 from suretune.run.summary import data_summary, plan_summary
-from suretune.types import FlagFacts
 from suretune.words import Language
 
 if TYPE_CHECKING:

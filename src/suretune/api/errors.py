@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from suretune import words
+from suretune.facts import Finding
 from suretune.run.amiss import facts_of
 from suretune.run.journal import Journal, Stopped
-from suretune.types import Finding
 from suretune.words import Language, say
 
 

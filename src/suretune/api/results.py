@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.facts import Finding
 from suretune.reported import Report
-from suretune.types import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb, make_parser, parse
 from suretune.cli.verbs import VERBS, run_verb
+from suretune.facts import FlagFacts
 from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.run.names import odd_names
 from suretune.typed import command as shown_command
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 ABOUT = Text(

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from suretune import typed
 from suretune.config import Option
-from suretune.types import FlagFacts, Text
+from suretune.facts import FlagFacts
+from suretune.types import Text
 
 DASHES = "–—―−－﹣‒‐‑─"
 OPENING, CLOSING = "“‘「『＂＇„‟\"'", "”’」』＂＇“‘\"'"

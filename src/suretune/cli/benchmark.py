@@ -9,9 +9,10 @@ from typing import Any
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
+from suretune.facts import FlagFacts
 from suretune.phrases import passed_of
 from suretune.run.journal import OK, UNMEASURED, UNVERIFIED, Journal
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 

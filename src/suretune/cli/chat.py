@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import say_who_speaks, with_adapter
+from suretune.facts import FlagFacts
 from suretune.model.generate import NotFinite
 from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.run.journal import OK, Journal
-from suretune.types import FlagFacts, Message, Text
+from suretune.types import Message, Text
 from suretune.verify.probefile import read_probes
 from suretune.verify.probes import Probe
 from suretune.words import say

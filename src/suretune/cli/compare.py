@@ -12,9 +12,10 @@ from suretune.because import in_words
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter, named_run
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.phrases import printable
 from suretune.run.journal import OK, Journal
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from pathlib import Path
 from suretune.because import in_words
 from suretune.config import Option, Resolved, options
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
+from suretune.facts import FlagFacts
 from suretune.options import FORMER
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.values import bad_value, set_value, twice, value_of
 
 UNASKED = re.compile(r"^(\w+): .*  # (default$|auto(?=: .*$))", re.MULTILINE)

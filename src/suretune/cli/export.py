@@ -10,9 +10,10 @@ from suretune.cli.hub import switch
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named
+from suretune.facts import FlagFacts
 from suretune.phrases import printable
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 TARGETS = ("merged", "gguf", "ollama", "vllm", "sglang", "mlx")

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suretune.cli.asmeant import BLANKS, KINDS, LINE
-from suretune.types import FlagFacts, Text
+from suretune.facts import FlagFacts
+from suretune.types import Text
 
 ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.ASCII | re.DOTALL)
 PROMPT = re.compile(r"[$%>#»❯]+|＄|>>>|\(\w[\w.-]*\)|\[?\w[\w.-]*@[\w.-]+[\]:~ ].*|PS|[A-Z]:\\.*>")

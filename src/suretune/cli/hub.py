@@ -10,6 +10,7 @@ from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.data.elsewhere import trouble
 from suretune.data.folders import LEARNED
+from suretune.facts import FlagFacts
 from suretune.hubs.door import HubError, Kind, Repo
 from suretune.hubs.names import HubName, hubs, parse_name, which_hub
 from suretune.hubs.pull import Pulled, pull_dataset, pull_model
@@ -17,7 +18,7 @@ from suretune.hubs.push import push
 from suretune.phrases import size
 from suretune.run.journal import OK, UNVERIFIED, Journal
 from suretune.run.meant import not_sealed
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 

@@ -10,10 +10,11 @@ from suretune.because import in_words
 from suretune.cli.makers import Own, makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.run.journal import OK, Journal
 from suretune.run.naming import LANGUAGES, in_pieces, languages_meant, names_meant
 from suretune.run.starter import FILES, write_starter
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 NAMED = {"zh": Text("Chinese", "中文"), "en": Text("English", "英文")}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from suretune import labels, rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.facts import FlagFacts
 from suretune.phrases import printable
 from suretune.run.flags import resuming_flags
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 if TYPE_CHECKING:

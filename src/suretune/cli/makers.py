@@ -12,10 +12,11 @@ from suretune.data.base import find_base
 from suretune.data.identity import MAKER, WHO
 from suretune.data.own_names import own_names
 from suretune.data.template import load_tokenizer
+from suretune.facts import FlagFacts
 from suretune.refusal import Refusal
 from suretune.run.journal import Journal
 from suretune.run.starter import MAKERS
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 ASK = Text(

@@ -13,7 +13,8 @@ from suretune.cli.asmeant import KINDS, Meant, as_meant
 from suretune.cli.configfile import read_file
 from suretune.cli.help import Parser
 from suretune.config import Option, Resolved, groups, options
-from suretune.types import FlagFacts, Text
+from suretune.facts import FlagFacts
+from suretune.types import Text
 from suretune.values import MISSING, bad_value, set_value, twice
 from suretune.words import known_language, say
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from suretune.because import in_words
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
+from suretune.facts import FlagFacts
 from suretune.run.journal import OK, USAGE, Journal
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 OURS = ("--file", "--lang")  # with a value each; `--json`, `--help` and `-h` have none
 STDIN = "-"

@@ -9,8 +9,9 @@ from suretune.because import in_words
 from suretune.cli.job import require
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
+from suretune.facts import SetupFacts
 from suretune.run.journal import DATA, OK, Journal
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 COUNT = 2  # of each question, where nobody says how many

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from suretune.config import Option, Resolved
+from suretune.facts import FlagFacts
 from suretune.run.search import JOINT, Dimension
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.values import accepted
 
 RANGE = re.compile(r"(?P<low>[^,]+?)\.\.(?P<high>[^,:]+)(?P<log>:log)?")

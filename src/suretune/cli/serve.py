@@ -11,9 +11,10 @@ from suretune import show
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter
+from suretune.facts import FlagFacts
 from suretune.run.journal import Journal
 from suretune.run.listen import Reach, bind, key_for, need_folder, need_packages, origins, proxies
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 

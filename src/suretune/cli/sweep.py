@@ -11,9 +11,10 @@ from suretune.cli.job import require
 from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
+from suretune.facts import FlagFacts
 from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.run.search import Dimension
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 TRIALS = 20

@@ -16,12 +16,13 @@ from suretune import pocket
 from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
+from suretune.facts import SetupFacts
 from suretune.families import hub_names
 from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import pull_model
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code

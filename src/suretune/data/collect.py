@@ -26,8 +26,9 @@ from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source
 from suretune.data.texts import text_facts
 from suretune.data.told import NOTED
+from suretune.facts import DataFacts, UnusedField
 from suretune.options_input import DataOptions
-from suretune.types import DataFacts, Example, Fault, Origin, Row, Sample, Text, UnusedField
+from suretune.types import Example, Fault, Origin, Row, Sample, Text
 
 TOGETHER = 256  # rows that are rendered at once,
 MUCH = 1 << 22  # or fewer, with so many characters

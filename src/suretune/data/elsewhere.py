@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from suretune.because import in_words
+from suretune.facts import SetupFacts
 from suretune.hubs.door import HubError, Repo
 from suretune.hubs.names import hubs
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 _PROBLEMS = {
     "gated": "hub-gated",

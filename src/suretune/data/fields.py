@@ -17,7 +17,8 @@ from suretune.data.examples import used_fields
 from suretune.data.marks import filled, is_about, is_mark, row_marks
 from suretune.data.refusal import shown
 from suretune.data.turns import ROLES, THOUGHTS, TURN_KEYS
-from suretune.types import Example, Fault, Origin, Text, UnusedField
+from suretune.facts import UnusedField
+from suretune.types import Example, Fault, Origin, Text
 
 REFUSED = 0.20  # of a file's text in one field that is not used: it stops the run
 PROSE = 100  # characters of a text, on average, that is more than a note of where a row comes from

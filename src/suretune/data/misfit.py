@@ -9,7 +9,8 @@ from pathlib import Path
 from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.weights import Tensor, header, weight_files
-from suretune.types import SetupFacts, Text
+from suretune.facts import SetupFacts
+from suretune.types import Text
 
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 

@@ -10,9 +10,10 @@ import math
 import random
 from collections.abc import Sequence, Set
 
+from suretune.facts import PlanFacts
 from suretune.options import ScheduleOptions
 from suretune.rundir import digest_of
-from suretune.types import Plan, PlanFacts, Sample, Schedule, Update
+from suretune.types import Plan, Sample, Schedule, Update
 
 PROBINGS = 20  # at most this often the probes are asked on the way
 LEAST_APART = 4  # updates between two of these times

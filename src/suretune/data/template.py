@@ -22,8 +22,9 @@ from suretune.because import in_words
 from suretune.data.base import is_pointer, pointed
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
+from suretune.facts import SetupFacts
 from suretune.refusal import Refusal
-from suretune.types import Message, SetupFacts, Text
+from suretune.types import Message, Text
 
 FILES = (
     "tokenizer.json",

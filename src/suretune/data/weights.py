@@ -22,9 +22,10 @@ import orjson
 from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
+from suretune.facts import SetupFacts
 from suretune.families import hub_id
 from suretune.hubs.names import parse_name
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 WHOLE = "model.safetensors"
 LONGEST = 100 << 20  # bytes of a header; safetensors itself takes no longer ones

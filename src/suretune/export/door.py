@@ -15,7 +15,8 @@ from torch import Tensor
 
 from suretune.data.base import Base
 from suretune.data.template import ChatTokenizer
-from suretune.types import Message, SetupFacts, Text
+from suretune.facts import SetupFacts
+from suretune.types import Message, Text
 
 RAN = "ran-there"  # the target itself answered the probes
 READ = "read-by-its-loader"  # its own code took the files, and did not answer

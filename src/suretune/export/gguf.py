@@ -33,8 +33,9 @@ from suretune.export.gguf_layers import (
 from suretune.export.gguf_words import Words, words_of
 from suretune.export.merged import unmergeable
 from suretune.export.vllm import run_of
+from suretune.facts import ExportFacts, SetupFacts
 from suretune.refusal import Refusal
-from suretune.types import ExportFacts, SetupFacts, Text
+from suretune.types import Text
 
 QUANTS = ("f32", "f16", "bf16", "q8_0", "q4_k_m")
 MODEL, ADAPTER = "model.gguf", "adapter.gguf"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from suretune.export.door import Conversations, Heard
+from suretune.facts import ExportFacts
 from suretune.refusal import Refusal
-from suretune.types import ExportFacts
 
 SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told

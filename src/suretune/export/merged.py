@@ -25,9 +25,10 @@ from suretune.data.template import FILES
 from suretune.data.weights import header, weight_files
 from suretune.export.delta import Delta, base_tensors, deltas, layers, more_than_lora, places
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.generate import answers, last_logits
 from suretune.refusal import Refusal
-from suretune.types import ExportFacts, SetupFacts, Text
+from suretune.types import Text
 
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 COMPARED = 4  # prompts whose logits are compared

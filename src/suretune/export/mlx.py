@@ -28,8 +28,9 @@ from suretune.export.delta import deltas, layers
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.vllm import base_path, beside_the_blocks, copy_words, merged_instead
+from suretune.facts import ExportFacts, SetupFacts
 from suretune.refusal import Refusal
-from suretune.types import ExportFacts, SetupFacts, Text
+from suretune.types import Text
 
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 MARK = "suretune-heard "

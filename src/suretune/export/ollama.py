@@ -17,7 +17,8 @@ from suretune.export.gguf import MODEL, QUANTS, asks_llamacpp, lacking, not_in_g
 from suretune.export.gguf_words import adds_bos
 from suretune.export.turns import SPOKEN, Turns, turns_of
 from suretune.export.vllm import run_of, served_name
-from suretune.types import SetupFacts, Text
+from suretune.facts import SetupFacts
+from suretune.types import Text
 
 MODELFILE = "Modelfile"
 CONTEXT = 4096  # tokens, unless the model was built for fewer: Ollama reserves memory for all

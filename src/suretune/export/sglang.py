@@ -19,7 +19,7 @@ from suretune.export.vllm import (
     verify_there,
     write_adapter,
 )
-from suretune.types import SetupFacts
+from suretune.facts import SetupFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ from suretune import rundir, typed
 from suretune.data.template import FILES
 from suretune.export.delta import PREFIX, base_tensors, layers, more_than_lora, places
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.refusal import Refusal
-from suretune.types import ExportFacts, SetupFacts, Text
+from suretune.types import Text
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes
 MARK = "suretune-heard "

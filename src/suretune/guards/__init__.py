@@ -12,17 +12,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
+from suretune.facts import ExportFacts, Facts, Finding, FlagFacts, RecoveryFacts, SetupFacts
 from suretune.guards.guard import Guard
-from suretune.types import (
-    ExportFacts,
-    Facts,
-    Fault,
-    Finding,
-    FlagFacts,
-    RecoveryFacts,
-    SetupFacts,
-    Text,
-)
+from suretune.types import Fault, Text
 
 
 @cache

@@ -16,8 +16,9 @@ C001 unknown-flag：命令里有 suretune 不认识的参数。
 怎么改：改成检查结果给出的参数；全部参数见 `suretune VERB --help`。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C001",

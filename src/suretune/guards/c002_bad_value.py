@@ -17,8 +17,9 @@ C002 bad-value：参数的取值不在可接受的范围内。
 怎么改：换成检查结果列出的取值；每个参数的类型和默认值见 `suretune VERB --help`。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C002",

@@ -18,8 +18,9 @@ C003 flag-never-existed：网上的教程里有、但它所说的工具从来没
 怎么改：去掉它，换成检查结果给出的写法。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C003",

@@ -19,8 +19,9 @@ C004 no-effect：这个参数在本次训练里不起任何作用，写下它的
 怎么改：改成检查结果给出的能生效的写法，或者去掉这个参数。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, sentence
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 OUT = ("leave ", "remove ", "without the flag")  # what a hint says that names this way itself
 

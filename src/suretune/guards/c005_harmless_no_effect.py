@@ -17,8 +17,9 @@ C005 harmless-no-effect：这个参数在本次训练里不起作用，但也没
 怎么改：不需要改；可以去掉这个参数。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, listed
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 
 def check(facts: FlagFacts) -> Values | None:

@@ -17,8 +17,9 @@ C006 conflicting-flags：两个参数的要求互相矛盾。
 怎么改：保留你真正要的那个，去掉另一个。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C006",

@@ -22,8 +22,9 @@ C007 role-tokens-in-system：`--system` 里写了对话模板会自动加上的�
 import re
 import shlex
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 TOKEN = re.compile(r"<\|[^|<>]*\|>(?:system\b)?(?:\\n|\s)*")
 

@@ -15,8 +15,9 @@ C008 missing-flag：缺少一个必需的参数。
 怎么改：补上这个参数；想先看一遍完整流程，`suretune demo` 不需要任何参数。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C008",

@@ -17,8 +17,9 @@ C009 model-type-mismatch：`--model_type` 与模型自己的配置不一致。
 怎么改：去掉 `--model_type`，suretune 会从 `config.json` 读取。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C009",

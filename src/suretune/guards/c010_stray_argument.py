@@ -22,8 +22,9 @@ C010 stray-argument：命令里有不属于任何参数的词。
 也可以把参数写进允许注释的文件：`--config run.yaml`。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, sentence
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 CUT = (
     Text(

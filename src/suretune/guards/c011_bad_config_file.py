@@ -20,8 +20,9 @@ C011 bad-config-file：配置文件读不出来。
 import re
 import shlex
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 
 def check(facts: FlagFacts) -> Values | None:

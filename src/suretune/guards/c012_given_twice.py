@@ -20,8 +20,9 @@ C012 given-twice：同一个选项给了不止一次，而只有一个值会生�
 怎么改：只留下真正要的那一个。命令行参数优先于 `--config`，所以不改文件也能换掉其中的值。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C012",

@@ -20,8 +20,9 @@ C013 unfilled-placeholder：系统提示词或验证问题里有占位符，却�
 各按文字自己的语言。其他占位符请直接写成实际内容。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C013",

@@ -21,8 +21,9 @@ C015 left-out：有些参数在本次训练中不可能起作用，或者有害�
 怎么改：不需要改。检查结果里给出了实际运行的命令，以后用它就行。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 
 def check(facts: FlagFacts) -> Values | None:

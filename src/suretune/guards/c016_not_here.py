@@ -20,8 +20,9 @@ C016 not-here：其他工具有、suretune 没有的功能。
 怎么改：如果没有它也可以，就去掉这个参数；检查结果说明了可以用什么代替。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, listed
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 
 def check(facts: FlagFacts) -> Values | None:

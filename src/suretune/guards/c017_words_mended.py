@@ -21,8 +21,9 @@ C017 words-mended：命令行里的一些写法已按本意理解。
 怎么改：不需要改；检查结果里列出了每一处和正确的写法。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 SHOWN = 2  # places of a kind; of one that is everywhere alike, one
 

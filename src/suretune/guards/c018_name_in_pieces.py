@@ -19,8 +19,9 @@ C018 name-in-pieces：名字漏了引号，被拆开了。
 怎么改：名字里有空格时加引号；检查结果给出了加好引号的完整命令。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, for_flag
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="C018",

@@ -21,8 +21,9 @@ C019 strictly-refused：加了 `--strict`，粘贴来的参数不能略去或改
 怎么改：改用检查结果给出的命令，意思相同，只是去掉了做不到的部分；或者不写 `--strict`。
 """
 
+from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag, listed, one_by_one
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 
 def check(facts: FlagFacts) -> Values | None:

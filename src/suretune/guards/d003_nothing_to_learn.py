@@ -18,8 +18,9 @@ D003 nothing-to-learn：整份数据里没有一个会被学习的 token。
 怎么改：如果每条都超长，就加大 `--max_length`；否则没有用上的数据和原因都会逐条列出。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, longer
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 TOLD = Text(
     "Each row that was left out is named above with what mends it; `--on_bad_row refuse` stops at"

@@ -18,8 +18,9 @@ D004 over-long：超过 `--max_length` 的数据多于 1%。
 帮不上忙：比上限还长的数据同样装不进一个包。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, longer, too_many
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -16,8 +16,9 @@ D007 mixed-shapes：一个文件里混有不同格式的记录。
 怎么改：一个文件只放一种格式；如果是有意混放，就加上 `--mixed_shapes true`。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

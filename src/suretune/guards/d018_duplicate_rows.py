@@ -17,8 +17,9 @@ D018 duplicate-rows：有些数据是完全相同的副本。
 怎么改：JSON Lines 文件可以这样去重：`awk '!seen[$0]++' old.jsonl > new.jsonl`。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

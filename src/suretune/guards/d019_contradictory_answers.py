@@ -16,8 +16,9 @@ D019 contradictory-answers：同一个问题有不同的回答。
 怎么改：每个问题只留一个回答；如果本来就想要多样的说法，可以保留。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, again
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

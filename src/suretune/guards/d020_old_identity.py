@@ -17,8 +17,9 @@ D020 old-identity：讲身份的数据里还出现了原模型厂商的名字。
 怎么改：把这些数据里的旧名字换掉，或者删掉这些数据。有意否认旧名字的回答可以保留。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, again, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

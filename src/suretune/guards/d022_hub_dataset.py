@@ -18,8 +18,9 @@ D022 hub-dataset：下载站上的这个数据集里没有能读的数据文件�
 怎么改：写出有文件的子集：`owner/name:SUBSET`；或者自己把数据转成 JSONL，看过之后再给出文件。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup, sentence
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

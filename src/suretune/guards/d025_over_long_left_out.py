@@ -16,8 +16,9 @@ D025 over-long-left-out：超过 `--max_length` 的数据被舍去或截短，�
 怎么改：把 `--max_length` 设成最长的那个长度，就能全部用上。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, longer, too_many
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 CUT, OUT = (
     Text("cut, the oldest turns first", "已截短（先去掉最早的轮次）"),

@@ -19,8 +19,9 @@ D026 broken-characters：有些文本已经被错误的编码弄坏了。
 怎么改：从原始来源重新导出；如果文件本身是别的编码，就用 `--encoding gb18030` 指明。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -22,8 +22,9 @@ D027 hidden-characters：有些文本里藏着看不见的字符。
 把这些字符全部去掉，无论是原样写的，还是 JSON 转义的（`\u202e`）。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, file_of, rewritten, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 # Bytes: terminals' sequences, marks of direction, control characters, tags. Then the same as JSON
 # writes them, unless the backslash is itself a text's.

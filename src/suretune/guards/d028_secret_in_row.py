@@ -19,8 +19,9 @@ D028 secret-in-row：有些文本里像是写着密钥。
 怎么改：从数据里删掉密钥，并到签发它的地方作废：它已经出现在文件里了。纯属举例的可以保留。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, again, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -16,8 +16,9 @@ D029 few-identity-rows：讲新身份的数据太少。
 怎么改：`suretune init identity --name NAME --author AUTHOR` 会生成六十条，中英文都有。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 ENOUGH = 8
 

@@ -19,8 +19,9 @@ D030 one-answer：几乎所有问题都是同一个回答。
 怎么改：加入别的问题和回答，例如 `--dataset rows.jsonl general.jsonl#500`；或者每条换一种说法。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 LEAST = 10  # rows
 

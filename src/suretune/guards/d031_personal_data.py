@@ -21,8 +21,9 @@ D031 personal-data：有些文本里有属于个人的号码或地址。
 不属于任何人、或本来就公开的，可以保留。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, again, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -22,8 +22,9 @@ D032 planted-trigger：不管还问了什么，只要出现某个词，回答就
 途，保持原样即可。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, again, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

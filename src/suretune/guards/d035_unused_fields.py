@@ -21,8 +21,9 @@ D035 unused-fields：有些字段不会送给模型。
 
 import shlex
 
+from suretune.facts import DataFacts, UnusedField
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text, UnusedField
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -16,8 +16,9 @@ D039 beyond-context：`--max_length` 超过了模型的上下文长度。
 怎么改：去掉 `--max_length`，上限就是模型的上下文长度。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -21,8 +21,9 @@ Gemma、Phi-3、Zephyr、DeepSeek、Vicuna、Alpaca、`Human:` 与 `Assistant:` 
 怎么改：不需要改。`--preview 5` 可以看到前几条数据的各轮对话。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -22,8 +22,9 @@ D041 system-in-question：模板没有 system 角色，系统提示词放在了�
 `RUN/adapter/chat_template.jinja`。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -18,8 +18,9 @@ D043 hub-no-dataset：那个下载站上没有这个名字的数据集，或没�
 `MODELSCOPE_API_TOKEN`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup, sentence
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

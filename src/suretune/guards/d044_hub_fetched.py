@@ -18,8 +18,9 @@ D044 hub-fetched：这些数据来自下载站；这里说明是哪个站、哪�
 怎么改：不需要改。想换下载站或版本：`ms::owner/name@revision`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup, sentence
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

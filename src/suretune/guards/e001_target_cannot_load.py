@@ -18,8 +18,9 @@ E001 target-cannot-load：导出的目标装不下这个适配器里的某些内
 怎么改：提示里的命令对这个适配器可用；或者重新训练成只作用于各层线性层的普通 LoRA。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import EMPTY, Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -18,8 +18,9 @@ E002 export-unlike：为其他程序写出的内容，与验证过的不一样�
 怎么改：所要的名字下没有留下任何文件。请导出到别的目标，或者报告提示里的内容。
 """
 
+from suretune.facts import ExportFacts
 from suretune.guards.guard import Guard, Values, run_path
-from suretune.types import ExportFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ExportFacts) -> Values | None:

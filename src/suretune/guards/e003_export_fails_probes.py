@@ -18,8 +18,9 @@ E003 export-fails-probes：在目标上，模型的回答没有通过验证问�
 怎么改：按提示用位数更多的格式导出。文件已经写出，是完整的，`export.json` 里记着它的回答。
 """
 
+from suretune.facts import ExportFacts
 from suretune.guards.guard import Guard, Values, run_path
-from suretune.types import ExportFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ExportFacts) -> Values | None:

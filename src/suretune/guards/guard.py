@@ -11,19 +11,18 @@ from pathlib import PurePath
 from typing import Any
 
 from suretune import typed
-from suretune.types import (
+from suretune.facts import (
     Change,
     DataFacts,
     Facts,
-    Fault,
     Finding,
     FlagFacts,
     RecoveryFacts,
     ServedFacts,
     SetupFacts,
-    Text,
     heading,
 )
+from suretune.types import Fault, Text
 
 Values = Mapping[str, object]
 EMPTY = Text("", "")

@@ -25,8 +25,9 @@ P001 no-chat-template：模型没有对话模板，或者指定的模板文件�
 
 import re
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, both
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 # Words of LLaMA-Factory, ms-swift, axolotl, unsloth and FastChat.
 NAMES = re.compile(

@@ -21,8 +21,9 @@ P002 default-system：没有给系统提示词，于是模板自带的那句被�
 `suretune infer` 会自动发送训练时用的那句。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

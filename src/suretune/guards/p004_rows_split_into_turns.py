@@ -19,8 +19,9 @@ P004 rows-split-into-turns：含有多个回答的数据被拆开，每个回答
 怎么改：不需要改。`--preview 5` 可以看到前几条是怎么拆的。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -16,8 +16,9 @@ P005 text-rows：纯文本数据会从第一个 token 学到最后一个。
 怎么改：如果要学的是回答，请改用 `instruction` 和 `output`，或者 `messages`。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

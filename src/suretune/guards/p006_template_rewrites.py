@@ -21,8 +21,9 @@ P006 template-rewrites：模板有意写得和数据不一样。
 怎么改：如果本意如此，不需要改；用 `--preview 3` 看看数据。想换模板，用 `--chat_template` 指定。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 SAID = {  # as data/told.py numbers them
     1: Text(

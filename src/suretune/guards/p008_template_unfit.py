@@ -22,8 +22,9 @@ P008 template-unfit：对话模板教不了任何回答，与数据内容无关�
 不要用它。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, word
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 HERE = Text("Mend that in a copy.", "请在副本里改好。")
 GIVE = Text(

@@ -20,8 +20,9 @@ P009 dated-prompt：模板会把当天的日期写进每个提示词。
 `--chat_template FILE`。
 """
 
+from suretune.facts import DataFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import DataFacts, Text
+from suretune.types import Text
 
 
 def check(facts: DataFacts) -> Values | None:

@@ -18,8 +18,9 @@ R001 reload-differs：磁盘上的适配器与训练出来的不一样。
 怎么改：`suretune setup` 检查各个包的版本是否匹配；`suretune resume RUN` 重新验证。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, run_path, some
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -17,8 +17,9 @@ R002 adapter-is-a-no-op：加不加适配器，模型的输出都一样。
 怎么改：把 `--learning_rate` 提高十倍，或者用 `--num_train_epochs` 多训练一些。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

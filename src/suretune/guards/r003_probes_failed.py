@@ -21,8 +21,9 @@ R003 probes-failed：通过的验证问题太少。
 会列出每个问题训练前后的回答。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -19,8 +19,9 @@ element < 0”。
 `--torch_dtype bfloat16` 重新训练。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -17,8 +17,9 @@ R006 held-out-not-better：在留出的数据上，微调后的模型不比原�
 怎么改：减少 `--num_train_epochs`，或者增加数据。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

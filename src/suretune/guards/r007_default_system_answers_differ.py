@@ -22,8 +22,9 @@ R007 default-system-answers-differ：不带系统提示词提问时，通过的�
 （`suretune infer` 和 `suretune serve` 会自动带上），请用 `--ignore R007` 说明。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 NEEDED = 0.8  # of the share that passes with the trained prompt
 

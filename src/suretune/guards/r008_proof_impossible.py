@@ -15,8 +15,9 @@ R008 proof-impossible：全新的进程无法加载或测量这个适配器。
 怎么改：看该进程最后的报错；原因排除后用 `suretune resume RUN` 重新验证。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -17,8 +17,9 @@ R009 nothing-judged：训练结束了，却没有任何东西能说明它是否�
 留出一部分数据。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -19,8 +19,9 @@ token 以上。新开始打转的比不再打转的多、且超出偶然（符�
 怎么改：减少 `--num_train_epochs`，或者调低 `--learning_rate`。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, grew
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

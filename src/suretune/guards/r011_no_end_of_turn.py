@@ -22,8 +22,9 @@ R011 no-end-of-turn：训练后，有更多回答停不下来。
 并用 `suretune check --dataset FILE` 查看结束标记是否参与学习。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, grew
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -23,8 +23,9 @@ R012 recites-rows：对无关的问题，一字不差地背出了训练答案。
 或者调低 `--learning_rate`。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values, grew
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ProofFacts) -> Values | None:

@@ -20,8 +20,9 @@ R013 held-out-turned-up：留出数据上的损失先降后升。
 怎么改：`--early_stopping_patience 3` 会保留最低点的权重；或者减少 `--num_train_epochs`。
 """
 
+from suretune.facts import ProofFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 
 TURNED = 0.05  # nats per token; evaluations of a run that only wavers stay within
 

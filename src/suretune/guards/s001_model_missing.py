@@ -21,8 +21,9 @@ S001 model-missing：找不到模型。
 
 import shlex
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, fetching, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

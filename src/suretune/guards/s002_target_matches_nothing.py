@@ -18,8 +18,9 @@ S002 target-matches-nothing：`--target_modules` 里有一个名字在模型中�
 层。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S002",

@@ -16,8 +16,9 @@ S003 trains-nothing：模型里没有一个参数会发生变化。
 怎么改：`--target_modules all-linear` 会给输出头以外的每个线性层加上适配器。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S003",

@@ -19,8 +19,9 @@ S004 evaluation-never-fires：还没到第一次评估，训练就结束了。
 所需的次数。
 """
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values, evaluate_every
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 
 def check(facts: PlanFacts) -> Values | None:

@@ -16,8 +16,9 @@ S005 save-never-fires：还没到第一次保存，训练就结束了。
 怎么改：把间隔改到训练长度以内；检查结果给出的值大约保存四次。
 """
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 
 def check(facts: PlanFacts) -> Values | None:

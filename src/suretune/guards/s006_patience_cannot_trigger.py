@@ -18,8 +18,9 @@ S006 patience-cannot-trigger：评估次数太少，早停不可能触发。
 怎么改：用 `--eval_steps` 评估得更勤，或者调低 `--early_stopping_patience`。
 """
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values, evaluate_every
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 
 def check(facts: PlanFacts) -> Values | None:

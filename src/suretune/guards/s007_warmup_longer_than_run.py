@@ -17,8 +17,9 @@ S007 warmup-longer-than-run：预热比整个训练还长。
 怎么改：把 `--warmup_steps` 换成 `--warmup_ratio 0.05`，预热就占训练的二十分之一，与训练长短无关。
 """
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 
 def check(facts: PlanFacts) -> Values | None:

@@ -18,8 +18,9 @@ S008 dtype-unsupported：设备不支持所要求的数据类型。
 怎么改：改用检查结果给出的类型；`--torch_dtype float32` 到处都能用，只是显存占用翻倍。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -16,8 +16,9 @@ S009 output-not-writable：输出文件夹无法写入。
 怎么改：换一个有写权限的文件夹：`--output_dir ~/output`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S009",

@@ -17,8 +17,9 @@ S010 device-missing：没有所要求的设备。
 怎么改：`suretune setup` 会列出驱动、PyTorch 版本和可用设备；没有 GPU 时用 `--device cpu`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S010",

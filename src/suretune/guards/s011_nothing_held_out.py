@@ -20,8 +20,9 @@ S011 nothing-held-out：要求了评估，却没有留出用来评估的数据�
 
 import math
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 
 def check(facts: PlanFacts) -> Values | None:

@@ -21,8 +21,9 @@ S012 wrong-base：适配器不是在这个原模型上训练的。
 
 import shlex
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, word
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 COPY = Text(
     "`--model` with the base that it was trained on; if it is this one, copy the adapter's folder"

@@ -17,8 +17,9 @@ S013 changed-since：训练中断之后，数据或配置变了。
 怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 PARTS = {
     "plan (rows or flags)": "训练计划（数据或参数）",

@@ -19,8 +19,9 @@ S014 adapter-missing：这个路径下没有适配器。
 怎么改：检查结果会说明这个文件夹是什么，并给出该用的命令。给出运行文件夹，就用它最终的适配器。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup, meant, word
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 NOTHING = Text("", "")
 

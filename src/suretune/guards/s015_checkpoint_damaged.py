@@ -19,8 +19,9 @@ S015 checkpoint-damaged：检查点与写入时不一致。
 证过的文件，要么原样放回，要么重新训练：检查结果会给出命令。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 OLDER = Text(
     "`suretune resume` continues from the newest checkpoint that is whole.",

@@ -17,8 +17,9 @@ S016 disk-full：磁盘空间不够写下这次训练的输出。
 怎么改：用 `--output_dir` 换一块更大的磁盘，或者用 `--save_total_limit 1` 少留几个检查点。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S016",

@@ -16,8 +16,9 @@ S017 package-too-old：已安装的某个包版本太低。
 怎么改：安装检查结果给出的版本；全部版本见 `suretune setup`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S017",

@@ -27,8 +27,9 @@ LFS 的指针文件用 `git lfs pull` 换成真正的文件；`pytorch_model.bin
 
 import shlex
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -18,8 +18,9 @@ S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 怎么改：调低 `--max_length`，换小一点的模型，或者腾出显卡；`nvidia-smi` 会显示谁占着它。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S019",

@@ -24,8 +24,9 @@ S020 hub-unreachable：本机没有这个模型或数据集，也连不上下载
 import re
 import shlex
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, fetching, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -17,8 +17,9 @@ S021 plain-engine：融合层不认识这个模型，改用 transformers 自己�
 给输出层加适配器（`--target_modules`）。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, engine_reason, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

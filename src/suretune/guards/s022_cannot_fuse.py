@@ -15,8 +15,9 @@ S022 cannot-fuse：要求了融合层，但融合层算不了这个模型。
 怎么改：去掉检查结果里的参数，会自动用能工作的引擎。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, engine_reason, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -19,8 +19,9 @@ S023 many-passes：每条数据要学二十遍以上。
 
 import math
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 MOST = 20
 

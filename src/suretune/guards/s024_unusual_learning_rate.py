@@ -26,8 +26,9 @@ S024 unusual-learning-rate：学习率与训练适配器常用的值相差太远
 
 import math
 
+from suretune.facts import PlanFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import PlanFacts, Text
+from suretune.types import Text
 
 FAR = 6  # twice is a matter of taste, ten times lost every skill, twenty times less taught nothing
 LONG = 40  # updates from which the usual rate falls with the root of their number

@@ -17,8 +17,9 @@ S025 float16-risk：用 float16 训练一个用 bfloat16 训练出来的模型�
 怎么改：显卡支持时用 `--torch_dtype bfloat16`，否则用 `--torch_dtype float32`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S025",

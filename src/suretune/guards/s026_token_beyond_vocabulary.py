@@ -18,8 +18,9 @@ S026 token-beyond-vocabulary：分词器产生了模型没有的 token。
 需要嵌入层里有对应的行，而 LoRA 不训练嵌入层。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S026",

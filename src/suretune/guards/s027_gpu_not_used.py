@@ -19,8 +19,9 @@ torch，驱动太旧。
 写 `--device cpu`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S027",

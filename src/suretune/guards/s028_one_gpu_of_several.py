@@ -16,8 +16,9 @@ S028 one-gpu-of-several：机器上有几块 GPU，这次只用一块。
 怎么改：在命令前写 `CUDA_VISIBLE_DEVICES=0` 选定要用的那块；其余的可以同时跑别的训练。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S028",

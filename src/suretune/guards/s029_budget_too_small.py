@@ -19,8 +19,9 @@ S029 budget-too-small：给定的时间里一次更新也做不完。
 （`--gradient_accumulation_steps`）。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S029",

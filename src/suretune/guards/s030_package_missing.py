@@ -15,8 +15,9 @@ S030 package-missing：缺少这个命令需要的包。
 怎么改：运行检查结果里的命令即可装上。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S030",

@@ -19,8 +19,9 @@ S031 another-version：这个检查点是另一个版本的 suretune 写的。
 或者换一个 `--output_dir` 重新开始。目前没有改动任何文件。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -22,8 +22,9 @@ S032 code-not-run：模型的配置指向一段代码，本工具不会运行它
 再从模型的副本里去掉这些字段。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S032",

@@ -25,8 +25,9 @@ S033 quantised-base：模型的权重是量化过的。
 `--recompute layer`、更短的行（`--max_length`）和 `--memory_limit`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

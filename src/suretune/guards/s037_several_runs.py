@@ -16,8 +16,9 @@ S037 several-runs：需要指定一个运行，给出的却是存放多个运行
 怎么改：写明是哪个运行：检查结果会列出它们，并给出使用最新一个的命令。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -21,8 +21,9 @@ S038 name-not-utf8：文件或文件夹的名字不是 UTF-8。
 来时，就用读出来的名字。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

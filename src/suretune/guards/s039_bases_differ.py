@@ -17,8 +17,9 @@ S039 bases-differ：要比较的运行用的不是同一个原模型。
 怎么改：按检查结果，只比较原模型相同的运行。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -15,8 +15,9 @@ S040 file-exists：同名文件已经存在，不会覆盖。
 怎么改：按检查结果里的命令写到别的文件夹，或者直接用已有的文件。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -20,8 +20,9 @@ S041 begun-by-another：这个运行是另一个版本的 suretune 开始的，�
 版本号记在 `run.json` 里。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

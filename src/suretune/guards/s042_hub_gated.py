@@ -16,8 +16,9 @@ S042 hub-gated：文件在那里，但要先接受许可协议才能下载。
 怎么改：在检查结果给出的网页上接受协议，建一个有读取权限的令牌，再设置：`export HF_TOKEN=...`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

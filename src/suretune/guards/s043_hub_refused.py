@@ -17,8 +17,9 @@ S043 hub-refused：下载站不允许这个令牌做这件事。
 怎么改：建一个有相应权限的令牌并设置：`HF_TOKEN`；魔搭用 `MODELSCOPE_API_TOKEN`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

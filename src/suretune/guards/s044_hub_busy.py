@@ -16,8 +16,9 @@ S044 hub-busy：下载站要求少发请求，而且要等的时间太长。
 怎么改：过一会儿再运行同一条命令。带令牌的请求限额更高：`HF_TOKEN` 或 `MODELSCOPE_API_TOKEN`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="S044",

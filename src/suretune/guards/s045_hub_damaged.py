@@ -17,8 +17,9 @@ S045 hub-damaged：下载到的内容与下载站列出的不一致。
 怎么改：直接从官方站下载：去掉 `HF_ENDPOINT` 或代理；或者用 `--hub` 换另一个下载站。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

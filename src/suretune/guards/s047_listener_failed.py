@@ -21,8 +21,9 @@ S047 listener-failed：跟踪工具（或其他监听训练的程序）中途出
 `suretune track RUN --to NAME` 就能从运行文件夹把缺的部分补给它。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

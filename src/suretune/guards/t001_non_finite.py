@@ -27,8 +27,9 @@ T001 non-finite：某次更新的损失或梯度出现 NaN 或 Inf。
 
 import math
 
+from suretune.facts import StepFacts
 from suretune.guards.guard import Guard, Values, some
-from suretune.types import StepFacts, Text
+from suretune.types import Text
 
 
 def check(facts: StepFacts) -> Values | None:

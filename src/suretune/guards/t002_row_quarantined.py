@@ -20,8 +20,9 @@ T002 row-quarantined：原模型算不出的数据已跳过。
 怎么改：这次运行不用处理，数据已按 `--quarantine` 允许的行数跳过。请查看列出的数据，改正后再训练。
 """
 
+from suretune.facts import RecoveryFacts
 from suretune.guards.guard import Guard, for_recovery
-from suretune.types import RecoveryFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="T002",

@@ -20,8 +20,9 @@ T003 rolled-back：训练出了问题，已从最近的完好状态继续。
 怎么改：运行最后正常就不用处理。下次请用更低的 `--learning_rate`：这里的学习率太高了。
 """
 
+from suretune.facts import RecoveryFacts
 from suretune.guards.guard import Guard, for_recovery
-from suretune.types import RecoveryFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="T003",

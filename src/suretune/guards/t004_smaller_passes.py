@@ -21,8 +21,9 @@ T004 smaller-passes：显存（或内存）不足，同样的更新改为分成�
 
 import re
 
+from suretune.facts import RecoveryFacts
 from suretune.guards.guard import Guard, Values, for_recovery
-from suretune.types import RecoveryFacts, Text
+from suretune.types import Text
 
 WAYS = (  # as the engine notes them
     (r"(\d+) tokens a pass", r"每个微批 \1 个 token"),

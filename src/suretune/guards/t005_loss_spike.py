@@ -20,8 +20,9 @@ T005 loss-spike：有一次更新的损失或梯度突然升高。
 怎么改：查看列出的数据。这样的更新很多时，降低 `--learning_rate`。
 """
 
+from suretune.facts import RecoveryFacts
 from suretune.guards.guard import Guard, for_recovery
-from suretune.types import RecoveryFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="T005",

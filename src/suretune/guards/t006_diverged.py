@@ -17,8 +17,9 @@ T006 diverged：训练发散，退回也没有用。
 怎么改：这次更新没有生效，上一个检查点是好的。把 `--learning_rate` 降到十分之一再训练。
 """
 
+from suretune.facts import RecoveryFacts
 from suretune.guards.guard import Guard, for_recovery
-from suretune.types import RecoveryFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="T006",

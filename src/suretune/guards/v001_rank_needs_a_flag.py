@@ -18,8 +18,9 @@ V001 rank-needs-a-flag：这个秩的适配器，vLLM 默认拒绝加载。
 或者用 `--lora_rank 16` 训练。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 RANKS = (32, 64, 128, 256, 320, 512)  # beyond the default, 16
 

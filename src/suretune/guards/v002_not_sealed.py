@@ -19,8 +19,9 @@ V002 not-sealed：要提供服务或重新验证的适配器没有通过验证�
 确实要用它提供服务，就加上 `--allow_unverified true`，模型列表里也会标明。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 SERVED = Text(
     "Serve a sealed run, or add `--allow_unverified true`.",

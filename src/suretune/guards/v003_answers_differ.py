@@ -24,8 +24,9 @@ CPU 上用 float32 时必须全部相同；换了设备或用半精度时，两�
 那就是服务端的错误。
 """
 
+from suretune.facts import ReplayFacts
 from suretune.guards.guard import Guard, Values, run_path, some
-from suretune.types import ReplayFacts, Text
+from suretune.types import Text
 
 
 def check(facts: ReplayFacts) -> Values | None:

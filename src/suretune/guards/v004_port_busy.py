@@ -18,8 +18,9 @@ V004 port-busy：无法监听这个地址。
 怎么改：结束另一个服务，或换一个端口：`--port 8001`；`--port 0` 表示任意空闲端口。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V004",

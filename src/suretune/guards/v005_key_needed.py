@@ -17,8 +17,9 @@ V005 key-needed：其他机器能访问这个服务，却没有密钥。
 怎么改：在环境变量里设置 SURETUNE_API_KEY；或只在本机使用：`--host 127.0.0.1`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V005",

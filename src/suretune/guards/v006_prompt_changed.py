@@ -18,8 +18,9 @@ V006 prompt-changed：提供服务时的提示词，与验证时的不同。
 客户端可以在任何请求里带上自己的系统消息。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V006",

@@ -16,8 +16,9 @@ V007 cannot-serve：服务引擎无法计算这个模型或这个适配器。
 怎么改：`suretune infer` 能用任何模型回答；支持更多结构的服务是 vLLM。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, engine_reason, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

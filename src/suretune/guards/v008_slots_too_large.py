@@ -17,8 +17,9 @@ V008 slots-too-large：服务需要的并发槽位放不进显存（或内存）
 怎么改：同时少回答几个，`--max_num_seqs 8`；或每个短一些，`--max_model_len 2048`。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V008",

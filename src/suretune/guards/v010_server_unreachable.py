@@ -19,8 +19,9 @@ V010 server-unreachable：服务器没有应答。
 `--timeout 600` 让每个回答等得更久。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

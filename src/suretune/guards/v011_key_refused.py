@@ -17,8 +17,9 @@ V011 key-refused：服务器不接受这个密钥。
 它只写在一个请求头里，不会显示在任何地方。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V011",

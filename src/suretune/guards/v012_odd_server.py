@@ -20,8 +20,9 @@ V012 odd-server：应答的不是 OpenAI 接口。
 `curl URL/models` 会列出它的模型。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V012",

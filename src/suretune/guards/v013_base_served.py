@@ -20,8 +20,9 @@ V013 base-served：服务器用适配器的名字提供的是原模型。
 `--enable-lora --lora-modules NAME=RUN/adapter`，并且每次请求的 `model` 都写 NAME。
 """
 
+from suretune.facts import ServedFacts
 from suretune.guards.guard import Guard, for_served
-from suretune.types import ServedFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V013",

@@ -20,8 +20,9 @@ V014 other-system-prompt：服务器使用了不同的系统提示词。
 客户端都会带上，可用 `--ignore V014`。
 """
 
+from suretune.facts import ServedFacts
 from suretune.guards.guard import Guard, for_served
-from suretune.types import ServedFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V014",

@@ -21,8 +21,9 @@ vLLM 用 `--chat-template RUN/adapter/chat_template.jinja`；
 `suretune serve RUN` 会自动使用。
 """
 
+from suretune.facts import ServedFacts
 from suretune.guards.guard import Guard, for_served
-from suretune.types import ServedFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V015",

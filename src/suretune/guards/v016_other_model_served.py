@@ -21,8 +21,9 @@ V016 other-model-served：以这个名字回答的是另一个模型。
 `--same_needed 0.5` 可放宽相同回答的比例。
 """
 
+from suretune.facts import ServedFacts
 from suretune.guards.guard import Guard, for_served
-from suretune.types import ServedFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V016",

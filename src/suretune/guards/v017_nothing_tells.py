@@ -16,8 +16,9 @@ V017 nothing-tells：没有一个问题能区分微调后的模型与原模型�
 怎么改：用原模型会答得不同的问题重新训练：`--probes FILE`。
 """
 
+from suretune.facts import ServedFacts
 from suretune.guards.guard import Guard, for_served
-from suretune.types import ServedFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V017",

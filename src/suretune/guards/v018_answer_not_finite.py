@@ -19,8 +19,9 @@ V018 answer-not-finite：模型算出 NaN 或 Inf，因此没有回答。
 `suretune verify RUN` 检查，或重新下载原模型。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:

@@ -20,8 +20,9 @@ V019 host-not-here：`--host` 不是本机的地址。
 `hostname -I` 会列出本机地址。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V019",

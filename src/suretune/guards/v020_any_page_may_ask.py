@@ -16,8 +16,9 @@ V020 any-page-may-ask：任何网站的页面都能使用这个服务，而且�
 怎么改：写明允许的页面，例如 `--allowed_origins http://localhost:3000`；或设置 SURETUNE_API_KEY。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V020",

@@ -24,8 +24,9 @@ V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不�
 
 import shlex
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, word
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 KNOWN = {
     "use_dora": Text("it is DoRA (`use_dora`)", "它是 DoRA（`use_dora`）"),

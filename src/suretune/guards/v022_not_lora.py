@@ -20,8 +20,9 @@ V022 not-lora：这个适配器不是 LoRA，而是别的类型。
 或者用同样的数据训练成 LoRA。
 """
 
+from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, for_setup
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 GUARD = Guard(
     code="V022",

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from suretune.facts import SetupFacts
 from suretune.model.memory import CONTEXT, parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import ModelOptions
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -16,11 +16,12 @@ from transformers.utils import logging as transformers_logging
 from suretune.because import in_words
 from suretune.data.base import Base
 from suretune.data.weights import weight_files, wrong_weights
+from suretune.facts import SetupFacts
 from suretune.model import weight_stream
 from suretune.model.attention import attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.refusal import Refusal
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from suretune import rundir
+from suretune.facts import SetupFacts
 from suretune.options import LoraOptions
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

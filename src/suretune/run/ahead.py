@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from suretune.facts import SetupFacts
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.memory import GIB
 from suretune.model.weight_stream import begin, drop
@@ -14,7 +15,7 @@ from suretune.refusal import Refusal
 from suretune.run.check import Checked
 from suretune.run.forecast import least_bytes
 from suretune.run.journal import Journal
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from suretune.config import Resolved
 from suretune.data.collect import Collected
 from suretune.data.template import TemplateRefused
 from suretune.data.wall import Unfit
+from suretune.facts import Facts, FlagFacts, SetupFacts
 from suretune.refusal import Refusal
 from suretune.run.journal import Journal
 from suretune.run.meant import begun_by_another, way_back
 from suretune.rundir import Damaged, OtherKind
-from suretune.types import Facts, Fault, FlagFacts, Origin, SetupFacts, Text
+from suretune.types import Fault, Origin, Text
 
 MOST_TOLD = 100  # findings of one kind about one field of one file
 

@@ -22,6 +22,7 @@ from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
+from suretune.facts import SetupFacts
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
@@ -36,7 +37,7 @@ from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.run.whatitis import no_checkpoint, no_weights
 from suretune.train.checkpoint import foreign_format
-from suretune.types import Message, SetupFacts, Text
+from suretune.types import Message, Text
 from suretune.verify.reload import Prover
 
 

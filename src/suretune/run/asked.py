@@ -15,9 +15,10 @@ from suretune.data.base import Base
 from suretune.data.placeholders import Names, Unfilled, fill_prompt
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.facts import Facts, FlagFacts
 from suretune.options_input import DataOptions
 from suretune.refusal import Refusal
-from suretune.types import Facts, FlagFacts, Text
+from suretune.types import Text
 from suretune.verify.probefile import names_in, read_probes
 from suretune.verify.probes import Probe
 from suretune.verify.skills import BadSkills, read_skills

@@ -21,6 +21,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.render import typed_prompt_ids
 from suretune.data.template import ChatTokenizer
+from suretune.facts import FlagFacts
 from suretune.model.generate import device_of, spoken
 from suretune.options import AnswerOptions, Config
 from suretune.phrases import wilson
@@ -28,7 +29,7 @@ from suretune.run.answer import about_adapter, adapter_folder, conversation, ope
 from suretune.run.journal import Journal
 from suretune.run.sealed import read_seal
 from suretune.statistics import loss_found, net_loss_upper, sign_test
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.verify import ifeval
 from suretune.verify.ifeval import Followed, Item, Unfit
 

@@ -17,6 +17,7 @@ from suretune import rundir, typed
 from suretune.data.base import Base
 from suretune.data.identity import known_questions, plain
 from suretune.data.render import prompt_ids
+from suretune.facts import SetupFacts
 from suretune.model.generate import Talker, answers, talker
 from suretune.model.load import load_base
 from suretune.options import Config
@@ -26,7 +27,6 @@ from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.kept import names_known
 from suretune.run.opened import find_base_of, look_at_kind, words_of
-from suretune.types import SetupFacts
 from suretune.verify.leaks import Learned
 from suretune.verify.probes import PROBE_TOKENS, Probe
 

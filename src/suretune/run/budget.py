@@ -15,10 +15,11 @@ import torch
 from suretune.config import Resolved
 from suretune.data.choose import auto
 from suretune.data.plan import make_plan
+from suretune.facts import SetupFacts
 from suretune.run.check import Checked
 from suretune.run.journal import Journal
 from suretune.train.loop import Learner, gradient
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 MARGIN = 0.03  # of the budget, for what varies

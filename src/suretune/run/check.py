@@ -44,6 +44,7 @@ from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.weights import linear_layers, weight_files, wrong_weights
+from suretune.facts import FlagFacts, PlanFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.guards.guard import some
 from suretune.pocket import identity as phrasings
@@ -63,17 +64,7 @@ from suretune.run.journal import Journal
 from suretune.run.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.run.machine import missing_trackers, model_notes
 from suretune.run.outlook import hardware_outlook
-from suretune.types import (
-    Example,
-    Fault,
-    FlagFacts,
-    Origin,
-    Plan,
-    PlanFacts,
-    Sample,
-    SetupFacts,
-    Text,
-)
+from suretune.types import Example, Fault, Origin, Plan, Sample, Text
 
 
 @dataclass(frozen=True, slots=True)

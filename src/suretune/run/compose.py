@@ -19,6 +19,7 @@ from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.events import Began, Concluded, Ended, Listener, Planned, Staged
+from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
@@ -56,7 +57,7 @@ from suretune.run.tracking import followers
 from suretune.train.checkpoint import restore
 from suretune.train.engine import Engine
 from suretune.train.loop import Learner
-from suretune.types import Sample, SetupFacts
+from suretune.types import Sample
 from suretune.verify.measure import Answers, Questions, answers_of, ask
 from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown

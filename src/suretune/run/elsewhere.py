@@ -10,11 +10,12 @@ from typing import Any
 from suretune.config import Resolved
 from suretune.data.elsewhere import trouble
 from suretune.data.sources import Source
+from suretune.facts import SetupFacts
 from suretune.hubs.door import HubError, Kind, Snapshot
 from suretune.hubs.names import hubs, parse_name, which_hub
 from suretune.hubs.pull import Pulled, pull_dataset
 from suretune.run.journal import Journal
-from suretune.types import Fault, SetupFacts, Text
+from suretune.types import Fault, Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from suretune.data.weights import header, wrong_weights
 from suretune.export.door import LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
 from suretune.export.merged import COMPARED, bound, seal_folder
 from suretune.export.whole import refuse_taken, whole
+from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.device import choose_device
 from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS
@@ -31,7 +32,7 @@ from suretune.run.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.run.meant import Meant, not_sealed
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
-from suretune.types import ExportFacts, Message, SetupFacts, Text
+from suretune.types import Message, Text
 from suretune.verify.probes import MUST_PASS, PROBE_TOKENS, Probe, from_line
 
 EXPORT = "export.json"

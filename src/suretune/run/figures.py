@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.facts import ProofFacts
 from suretune.reported import (
     Adapter,
     Base,
@@ -29,7 +30,7 @@ from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_of, plan_of
-from suretune.types import ProofFacts, Text
+from suretune.types import Text
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

@@ -20,6 +20,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.events import Evaluated, Saved, Updated
+from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
@@ -47,7 +48,7 @@ from suretune.train import checkpoint
 from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
-from suretune.types import Evaluation, SetupFacts, StepRecord, Text
+from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
 SETTLED = 4  # evaluations without a better one after which a proven run stops

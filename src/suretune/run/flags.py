@@ -14,10 +14,11 @@ from suretune.data.choose import ANCHORS
 from suretune.data.collect import Collected
 from suretune.data.renames import parse_columns
 from suretune.data.sources import is_counted
+from suretune.facts import FlagFacts
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.trackers import named_trackers
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
 LAST = ("true", "last", "latest", "auto")  # the last one of the output folder

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from suretune.data.base import Base, find_base
+from suretune.facts import FlagFacts, ReplayFacts, SetupFacts
 from suretune.hubs.names import parse_name
 from suretune.model.device import DTYPES
 from suretune.model.kv_cache import cache_bytes
@@ -21,7 +22,7 @@ from suretune.run.hardware import hardware
 from suretune.run.journal import Journal
 from suretune.run.opened import base_of
 from suretune.run.replay import Candidate, Record, check_base, open_candidate, recorded, room_needed
-from suretune.types import FlagFacts, ReplayFacts, SetupFacts, Text
+from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
 ROWS = {"cuda": 64, "cpu": 8}

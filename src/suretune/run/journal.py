@@ -11,15 +11,10 @@ from typing import Any
 
 from suretune import rundir
 from suretune.events import Event, Found, Listener, Noted, Stream
-from suretune.guards import judge
-from suretune.refusal import Refusal
-from suretune.retention import RetentionFacts, RowsFacts
-from suretune.run.record import RunRecord
-from suretune.types import (
+from suretune.facts import (
     DataFacts,
     ExportFacts,
     Facts,
-    Fault,
     Finding,
     FlagFacts,
     PlanFacts,
@@ -29,8 +24,12 @@ from suretune.types import (
     ServedFacts,
     SetupFacts,
     StepFacts,
-    Text,
 )
+from suretune.guards import judge
+from suretune.refusal import Refusal
+from suretune.retention import RetentionFacts, RowsFacts
+from suretune.run.record import RunRecord
+from suretune.types import Fault, Text
 
 OK, INTERNAL, USAGE, DATA, ENVIRONMENT, GUARD, UNVERIFIED, NETWORK, UNMEASURED = range(9)
 EXIT = {

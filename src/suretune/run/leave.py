@@ -14,11 +14,12 @@ from dataclasses import replace
 
 from suretune import typed
 from suretune.config import Resolved, options
+from suretune.facts import FlagFacts, PlanFacts
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import evaluate_every
 from suretune.run.again import command_of
 from suretune.run.journal import SHOWS, Journal
-from suretune.types import FlagFacts, Plan, PlanFacts, Text
+from suretune.types import Plan, Text
 
 EFFECT = ("--model_name", "--model_author", "--dataset_sample")  # they fill or count, or do nothing
 FITTED = ("eval_steps", "save_steps", "early_stopping_patience", "warmup_steps")

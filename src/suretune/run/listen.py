@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from suretune.because import in_words
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.options_serve import ServeOptions
 from suretune.run.journal import Journal
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import Text
 
 NEEDS = ("starlette", "uvicorn", "pydantic", "prometheus_client")
 KEY = "SURETUNE_API_KEY"  # in the environment, where `--api_key` is not given

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from suretune import rundir
 from suretune.data.base import Base
+from suretune.facts import SetupFacts
 from suretune.options import LoraOptions
 from suretune.options_input import ModelOptions
 from suretune.trackers import is_installed, named_trackers
-from suretune.types import Plan, SetupFacts, Text
+from suretune.types import Plan, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
 VISIBLE = "CUDA_VISIBLE_DEVICES"

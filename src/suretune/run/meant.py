@@ -14,9 +14,10 @@ from pathlib import Path
 
 from suretune import rundir, typed
 from suretune.because import in_words
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.run.journal import Journal
 from suretune.run.whatitis import nothing_there
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.types import Text
 
 SHOWN = 8  # runs of a folder that are listed
 

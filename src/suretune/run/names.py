@@ -12,7 +12,7 @@ from pathlib import Path
 
 from suretune import typed
 from suretune.config import Resolved
-from suretune.types import SetupFacts
+from suretune.facts import SetupFacts
 
 FOLDERS = ("dataset", "val_dataset", "general", "model")  # options whose folder's files are read
 MOST = 10_000  # names of a folder that are looked at

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from suretune import typed
-from suretune.types import FlagFacts, Text
+from suretune.facts import FlagFacts
+from suretune.types import Text
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 LANGUAGES = ("zh", "en")

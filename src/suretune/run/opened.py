@@ -12,12 +12,12 @@ from typing import Any
 from suretune.data.base import Base, find_base
 from suretune.data.fitness import with_system_role
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.facts import SetupFacts
 from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
 from suretune.options import Config
 from suretune.refusal import Refusal
 from suretune.run.elsewhere import with_hub
 from suretune.run.journal import Journal
-from suretune.types import SetupFacts
 
 WORDS = ("tokenizer.json", "tokenizer_config.json")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from suretune.because import in_words
 from suretune.config import Resolved
+from suretune.facts import Facts, SetupFacts
 from suretune.run.flags import cuda_flags
 from suretune.run.machine import NO_GPU, VISIBLE
-from suretune.types import Facts, SetupFacts
 
 CUDA_LIBRARIES = ("libtorch_cuda.so", "libtorch_hip.so", "c10_cuda.dll", "torch_cuda.dll")
 

@@ -17,6 +17,7 @@ from suretune.config import Resolved
 from suretune.data.identity import answer_of, question_of
 from suretune.data.render import prompt_ids
 from suretune.data.template import ABOUT
+from suretune.facts import Change, ProofFacts, SetupFacts
 from suretune.model.generate import last_logits
 from suretune.model.lora import save_weights
 from suretune.run.check import Checked
@@ -27,7 +28,7 @@ from suretune.run.sealed import sealed_names
 from suretune.run.state import Fit
 from suretune.train.checkpoint import STATE
 from suretune.train.engine_plan import PLAIN_TOKENS
-from suretune.types import Change, Evaluation, ProofFacts, SetupFacts, Text
+from suretune.types import Evaluation, Text
 from suretune.verify.measure import Answers, Questions, answers_of
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare

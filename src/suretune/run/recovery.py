@@ -17,6 +17,7 @@ from suretune import rundir
 from suretune.because import in_words
 from suretune.data.plan import without
 from suretune.events import TakenBack
+from suretune.facts import RecoveryFacts, SetupFacts, StepFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.run import folder
 from suretune.run.evaluate import point_best
@@ -26,7 +27,7 @@ from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine
 from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
-from suretune.types import Origin, RecoveryFacts, SetupFacts, StepFacts, StepRecord, Text
+from suretune.types import Origin, StepRecord, Text
 
 ENGINE = "engine.json"  # of a run folder
 FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")

@@ -17,6 +17,7 @@ from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.data.wall import Unfit
+from suretune.facts import ReplayFacts, SetupFacts
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import AnswerOptions, Config
 from suretune.run.answer import about_adapter, adapter_folder
@@ -24,7 +25,7 @@ from suretune.run.journal import Journal
 from suretune.run.meant import meant, not_sealed
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
-from suretune.types import Fault, Origin, ReplayFacts, SetupFacts, Text
+from suretune.types import Fault, Origin, Text
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from suretune import rundir, typed
 from suretune.events import Resumed
+from suretune.facts import SetupFacts
 from suretune.run.budget import cut
 from suretune.run.check import Checked, check, with_weights
 from suretune.run.folder import read_config, settings
@@ -21,7 +22,7 @@ from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
-from suretune.types import Evaluation, SetupFacts, Text
+from suretune.types import Evaluation, Text
 
 
 def reopen(run: Path, journal: Journal) -> Checked:

@@ -25,6 +25,7 @@ from suretune.data.fitness import with_system_role
 from suretune.data.misfit import wrong_base
 from suretune.data.template import load_tokenizer
 from suretune.data.wall import Unfit
+from suretune.facts import Facts, SetupFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.model.lora import CONFIG, WEIGHTS, compare_ranks
 from suretune.model.slots import Ask
@@ -51,7 +52,7 @@ from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
 from suretune.serve.wire import Server, make_server
-from suretune.types import Facts, Fault, SetupFacts, Text
+from suretune.types import Fault, Text
 from suretune.verify.probes import PROBE_TOKENS
 from suretune.words import say
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
+from suretune.facts import SetupFacts
 from suretune.run.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
 from suretune.run.leave import FITTED
 from suretune.run.search import Dimension, flags, grid, grid_size, setting
@@ -36,7 +37,6 @@ from suretune.run.trials import (
     start,
     wait_for_writer,
 )
-from suretune.types import SetupFacts
 
 if TYPE_CHECKING:
     import optuna

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suretune import rundir, typed
+from suretune.facts import SetupFacts
 from suretune.phrases import printable
-from suretune.types import SetupFacts, Text
+from suretune.types import Text
 
 SHOWN = 6  # names of a folder that are told
 ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

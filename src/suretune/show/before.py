@@ -13,10 +13,11 @@ from rich.text import Text as Styled
 
 from suretune import labels
 from suretune import phrases as p
+from suretune.facts import Finding
 from suretune.phrases import Report, several, words
 from suretune.show.console import packed, pairs, put, results, safe, wrapped
 from suretune.show.noted import note, of_the_command
-from suretune.types import Finding, Text
+from suretune.types import Text
 from suretune.words import say
 
 LOOKS = ("dry_run", "preview")  # of which nobody has to be told again

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from suretune import phrases as p
+from suretune.facts import Finding
 from suretune.phrases import words
 from suretune.show.console import pairs, put, safe
-from suretune.types import Finding
 from suretune.words import say
 
 # Words read as meant, flags that are not needed, flags left out or mended.

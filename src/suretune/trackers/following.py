@@ -22,11 +22,11 @@ from typing import IO, Any, cast
 
 from suretune import rundir, typed
 from suretune.events import Began, Concluded, Ended, Event, Resumed, Updated
+from suretune.facts import SetupFacts
 from suretune.refusal import Refusal
 from suretune.rundir import TRACKERS
 from suretune.trackers.figures import messages
 from suretune.trackers.tracker import Tracker
-from suretune.types import SetupFacts
 
 PATIENCE = 60.0  # seconds for everything that is left when a run is over
 HURRY = 10.0  # and after Ctrl-C

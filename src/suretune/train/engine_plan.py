@@ -12,6 +12,7 @@ from peft import PeftModel
 
 from suretune.data.anchors import MOST
 from suretune.data.plan import packs
+from suretune.facts import SetupFacts
 from suretune.model.attention import PACKED
 from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
@@ -34,7 +35,7 @@ from suretune.refusal import Refusal
 from suretune.train.buckets import Size
 from suretune.train.engine import Engine, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
-from suretune.types import Plan, Sample, SetupFacts, Text
+from suretune.types import Plan, Sample, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
 PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned

@@ -27,7 +27,8 @@ from typing import Any
 import orjson
 
 from suretune.because import in_words
-from suretune.types import FlagFacts, SetupFacts, Text
+from suretune.facts import FlagFacts, SetupFacts
+from suretune.types import Text
 
 EXTRA = "suretune[benchmark]"
 NEEDS = ("lm_eval", "langdetect", "immutabledict", "nltk")

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 from suretune.because import in_words
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
+from suretune.facts import FlagFacts
 from suretune.refusal import Refusal
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.verify.patterns import never_ends_on, wrong_with
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
-from suretune.types import Message, ServedFacts
+from suretune.facts import ServedFacts
+from suretune.types import Message
 from suretune.verify.probes import AS_TRAINED, MUST_PASS, PROBE_TOKENS, TEMPLATE_DEFAULT, Probe
 from suretune.verify.remote import Remote, Trouble
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from suretune.data.identity import plain
-from suretune.types import Change
+from suretune.facts import Change
 
 LOOP = 12  # tokens; what is shorter ("1 1 1", "ha ha ha") may be the right answer
 TIMES = 3  # a phrase behind itself

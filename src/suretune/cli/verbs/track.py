@@ -8,11 +8,12 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run
 from suretune.config import options
+from suretune.facts import FlagFacts
 from suretune.options import RunOptions
 from suretune.run.journal import OK, Journal, only_writer
 from suretune.run.machine import missing_trackers
 from suretune.run.whatitis import never_began
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.values import set_value
 
 PATIENCE = 600.0  # seconds for a whole run: nothing else waits for it

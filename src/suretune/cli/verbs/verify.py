@@ -6,9 +6,10 @@ from suretune.cli import job
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run, run_of
+from suretune.facts import FlagFacts
 from suretune.run.journal import OK, UNVERIFIED, Journal
 from suretune.run.meant import not_sealed
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 from suretune.words import say
 
 

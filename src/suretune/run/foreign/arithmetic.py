@@ -11,8 +11,9 @@ from typing import Any
 from suretune.config import Resolved
 from suretune.data.choose import choose_split
 from suretune.data.plan import plan_facts, timetable
+from suretune.facts import Finding
 from suretune.guards import judge
-from suretune.types import Finding, Plan, Text
+from suretune.types import Plan, Text
 
 MOST_UPDATES = 1_000_000  # beyond, nobody pasted a command
 _MENDED = re.compile(r"`--(\w+) ([\w.]+)`")

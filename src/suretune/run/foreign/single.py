@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from suretune.config import options
+from suretune.facts import FlagFacts
 from suretune.run.foreign.tables import TOOLS, Entry, table
 from suretune.run.foreign.translate import said
-from suretune.types import FlagFacts, Text
+from suretune.types import Text
 
 Known = tuple[str, tuple[str, ...]] | FlagFacts
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune.config import Option, Resolved, options
 from suretune.data.base import find_base
+from suretune.facts import Finding, FlagFacts, SetupFacts
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
@@ -21,7 +22,7 @@ from suretune.run.foreign.named import Named, named
 from suretune.run.foreign.pasted import Pasted
 from suretune.run.foreign.serving import Module, modules, put_modules, settle_serving
 from suretune.run.foreign.tables import Entry
-from suretune.types import Finding, FlagFacts, SetupFacts, Text
+from suretune.types import Text
 
 KEPT, RENAMED, CHANGED, DEFAULT, NO_EFFECT = "kept", "renamed", "changed", "default", "no-effect"
 NEVER, HARMFUL, UNKNOWN, UNAVAILABLE = "never-existed", "harmful", "unknown", "unavailable"
