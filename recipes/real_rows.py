@@ -14,8 +14,8 @@ from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.own_names import own_names
 from suretune.data.template import load_tokenizer
+from suretune.prepare.starter import ANSWERS, PHRASINGS, write_starter
 from suretune.refusal import Refusal
-from suretune.run.starter import ANSWERS, PHRASINGS, write_starter
 
 ASKED = 400  # of the base, for a null adapter
 NULL_ROWS = 50

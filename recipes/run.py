@@ -33,7 +33,7 @@ from general import general_rows
 from tables import IDENTITIES, TABLES, Setting, runs
 
 from suretune import rundir
-from suretune.run.starter import write_starter
+from suretune.prepare.starter import write_starter
 
 RESULTS = ROOT / "recipes" / "results"
 DEFAULTS = RESULTS / "defaults.json"

@@ -194,7 +194,7 @@ def write_rows(path: Path, rows: list[Any]) -> Path:
 @pytest.fixture(scope="session")
 def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty rows that teach a new name, zh and en; `probes.yaml` lies beside them."""
-    from suretune.run.starter import write_starter
+    from suretune.prepare.starter import write_starter
 
     folder = tmp_path_factory.mktemp("rows")
     names, authors = ("小光", "Glow"), ("星海实验室", "Star Lab")

@@ -26,7 +26,7 @@ from unittest import mock
 
 from suretune import words
 from suretune.cli import VERBS, main
-from suretune.run import check as checking
+from suretune.preflight import check as checking
 from suretune.run.folder import ledger_lines
 
 CONTRACT = Path(__file__).parent / "contract"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from suretune.config import options
+from suretune.importing.tables import Entry, Table, table
 from suretune.model.memory import CONTEXT, GIB
-from suretune.run import ready
-from suretune.run.foreign.tables import Entry, Table, table
+from suretune.prepare import ready
 from suretune.types import Text
 
 ROOT = Path(__file__).parent.parent

@@ -22,8 +22,8 @@ from suretune import words
 from suretune.cli import VERBS, main
 from suretune.cli.setup import tell_about
 from suretune.model.memory import GIB
-from suretune.run import ready
-from suretune.run.seen import HUBS, Card, Seen
+from suretune.prepare import ready
+from suretune.prepare.seen import HUBS, Card, Seen
 
 SCREENS = Path(__file__).parent / "screens"
 LANGUAGES, WIDTHS = ("en", "zh"), (40, 80, 120)

@@ -20,8 +20,8 @@ from suretune.config import Resolved
 from suretune.data.renames import parse_columns
 from suretune.facts import Finding
 from suretune.pocket import MODEL
-from suretune.run.check import Checked, check
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.check import Checked, check
+from suretune.record.journal import Journal, Stopped
 from suretune.types import Text
 
 FIELD = ROOT.parent / "shared" / "field"

@@ -14,8 +14,8 @@ from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
-from suretune.run.again import SILENT, command_of, flags_of
-from suretune.run.search import flags
+from suretune.preflight.again import SILENT, command_of, flags_of
+from suretune.sweep.search import flags
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 ODD: list[tuple[str, Any]] = [

@@ -38,6 +38,8 @@ from suretune.data.plan import make_plan
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
+from suretune.preflight.check import Checked
+from suretune.prepare.starter import probe_items, write_starter
 from suretune.run.anchors import (
     FILE,
     answer_anchors,
@@ -45,8 +47,6 @@ from suretune.run.anchors import (
     with_anchors,
     with_stand_ins,
 )
-from suretune.run.check import Checked
-from suretune.run.starter import probe_items, write_starter
 from suretune.types import Origin, Plan, Sample, Span
 from suretune.verify.probes import SHOWN
 from test_battery import skeleton, stands_in

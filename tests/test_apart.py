@@ -17,8 +17,8 @@ from suretune.config import Resolved
 from suretune.data.apart import folded, row_key
 from suretune.data.sources import Source, parse_sources
 from suretune.pocket import MODEL
-from suretune.run.check import Checked, check
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.check import Checked, check
+from suretune.record.journal import Journal, Stopped
 from suretune.run.summary import data_summary
 
 FIELD = ROOT.parent / "shared" / "field"

@@ -24,9 +24,9 @@ from suretune.api.keywords import APART, GROUPS
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.config import options
+from suretune.preflight.again import flag
+from suretune.record.journal import Journal
 from suretune.reported import line_of
-from suretune.run.again import flag
-from suretune.run.journal import Journal
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 KEYWORDS = {n: s for n, s in options().items() if s.group in GROUPS and n not in APART}

@@ -245,8 +245,8 @@ NAMES = ("--model_name", "小光", "Glow", "--model_author", "星海", "Star Lab
 def test_the_system_prompt_is_filled_like_the_rows(
     typed: str, trained: str, tmp_path: Path
 ) -> None:
-    from suretune.run.check import check
-    from suretune.run.journal import Journal
+    from suretune.preflight.check import check
+    from suretune.record.journal import Journal
 
     rows = write_rows(
         tmp_path / "r.jsonl", [*GOOD, {"query": "Who?", "response": "{{NAME}}, {{AUTHOR}}"}]

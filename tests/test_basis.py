@@ -12,8 +12,8 @@ import pytest
 
 from suretune.cli import main
 from suretune.pocket import MODEL
+from suretune.record.journal import Journal, Stopped
 from suretune.run.basis import basis_of
-from suretune.run.journal import Journal, Stopped
 
 OLD = "/another/machine/models/small"
 

@@ -177,7 +177,7 @@ def test_what_cannot_be_compared_is_refused_by_name(
 
 
 def test_a_run_of_another_identity_is_judged_by_its_own_probes(tmp_path: Path) -> None:
-    from suretune.run.beside_asked import Side, differing, usual_questions
+    from suretune.compare.asked import Side, differing, usual_questions
     from suretune.verify.probes import Probe
 
     def side(name: str, *probes: Probe) -> Side:

@@ -13,8 +13,8 @@ from conftest import write_rows
 from suretune.config import Resolved
 from suretune.data import cache
 from suretune.pocket import MODEL
-from suretune.run.check import Checked, check
-from suretune.run.journal import Journal
+from suretune.preflight.check import Checked, check
+from suretune.record.journal import Journal
 from suretune.run.summary import data_summary
 
 ROWS: list[Any] = [

@@ -18,8 +18,8 @@ import pytest
 
 from suretune.config import Resolved
 from suretune.pocket import MODEL
-from suretune.run.check import check
-from suretune.run.journal import Journal
+from suretune.preflight.check import check
+from suretune.record.journal import Journal
 from suretune.run.summary import data_summary
 
 COUNT = 12

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from conftest import write_rows
 from suretune.config import Resolved
 from suretune.pocket import MODEL
-from suretune.run.check import check
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.check import check
+from suretune.record.journal import Journal, Stopped
 from suretune.run.summary import data_summary
 
 GOOD = {"instruction": "Sort 3 1 2", "output": "1 2 3"}

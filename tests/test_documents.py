@@ -15,9 +15,9 @@ from suretune.cli.parse import Verb, parse
 from suretune.cli.verbs import OWN
 from suretune.config import options
 from suretune.guards import all_guards
+from suretune.importing.tables import TOOLS, table
 from suretune.options import FORMER
-from suretune.run.foreign.tables import TOOLS, table
-from suretune.run.ready import DRIVERS, WHEELS
+from suretune.prepare.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
 
 ROOT = Path(__file__).parent.parent

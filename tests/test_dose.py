@@ -34,12 +34,12 @@ from suretune.model.load import load_base
 from suretune.model.lora import WEIGHTS, load_adapter, save_adapter, save_weights
 from suretune.model.packed_batch import make_pass, token_logits
 from suretune.pocket import MODEL
+from suretune.record.journal import Journal
 from suretune.run import dose as dosing
 from suretune.run import evaluate
 from suretune.run.compose import Trained, publish, train_only
 from suretune.run.dose import FILE, GRID, MARGIN, Dose, choose_dose, fold, looks_ahead, smallest
 from suretune.run.evaluate import on_the_way
-from suretune.run.journal import Journal
 from suretune.run.prove import EXACT, publish_adapter
 from suretune.run.questions import make_questions
 from suretune.run.resume import reopen

@@ -17,14 +17,14 @@ from conftest import write_rows
 from suretune.battery.items import Question
 from suretune.cli import main
 from suretune.config import Resolved
+from suretune.deploy.model_host import open_house
 from suretune.events import Staged, Updated
 from suretune.model.recompute import Keep
 from suretune.options import Config
+from suretune.preflight.check import Checked, check
+from suretune.record.journal import Journal, Stopped
 from suretune.run import compose, evaluate, fit
-from suretune.run.check import Checked, check
 from suretune.run.evaluate import Judge, WayAnswers
-from suretune.run.house import open_house
-from suretune.run.journal import Journal, Stopped
 from suretune.show import live
 from suretune.train.engine import Fast, Plain
 from suretune.train.loop import Learner
@@ -100,7 +100,7 @@ def test_a_base_in_fp8_is_refused_without_a_card_and_computes_in_it_with_one(
     exact = learner_with(tmp_path, fused=True).engine
     # The reference of the products computes on a CPU what a card's do.
     monkeypatch.setattr(fit, "why_no_fp8", lambda *_: "")
-    monkeypatch.setattr("suretune.run.outlook.why_no_fp8", lambda *_: "", raising=False)
+    monkeypatch.setattr("suretune.preflight.outlook.why_no_fp8", lambda *_: "", raising=False)
     checked = checked_with(tmp_path)
     resolved = checked.resolved.with_values("flag", base_dtype="fp8", fused=True)
     base = fit.open_base(checked.base, "float32", torch.device("cpu"), ("all-linear",), Journal())

@@ -28,10 +28,10 @@ from suretune.events import (
     Updated,
 )
 from suretune.facts import Finding
-from suretune.run.check import check
+from suretune.preflight.check import check
+from suretune.record.journal import Journal
+from suretune.record.record import RunRecord
 from suretune.run.compose import make_run, train_and_prove
-from suretune.run.journal import Journal
-from suretune.run.record import RunRecord
 from suretune.types import Evaluation, StepRecord, Text
 
 

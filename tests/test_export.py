@@ -28,6 +28,7 @@ from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.template import load_tokenizer
 from suretune.data.weights import header
+from suretune.deploy.export import Wanted, adapter_logits, export, seal_of
 from suretune.export import TARGETS
 from suretune.export.delta import deltas, places
 from suretune.export.door import RAN, RULES, Asked, Carried, Conversations, Heard, Written
@@ -39,9 +40,8 @@ from suretune.export.whole import whole
 from suretune.facts import SetupFacts
 from suretune.options import Config
 from suretune.pocket import MODEL
-from suretune.run.export import Wanted, adapter_logits, export, seal_of
-from suretune.run.journal import Journal, Stopped
-from suretune.run.meant import Meant
+from suretune.record.journal import Journal, Stopped
+from suretune.record.meant import Meant
 from suretune.types import Message, Text
 
 LLAMACPP = importlib.util.find_spec("xllamacpp") is not None

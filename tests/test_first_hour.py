@@ -18,8 +18,8 @@ from suretune.cli.verbs import OWN
 from suretune.config import Resolved
 from suretune.guards import all_guards
 from suretune.guards.finding_by_words import by_words, page_of
-from suretune.run.again import command_of
-from suretune.run.naming import languages_meant, names_meant, quoted
+from suretune.preflight.again import command_of
+from suretune.prepare.naming import languages_meant, names_meant, quoted
 from suretune.run.onward import change_for, next_commands, once_mended
 
 BOTH = ("zh", "en")

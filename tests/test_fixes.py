@@ -23,7 +23,7 @@ from suretune import words
 from suretune.cli import main
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
-from suretune.run import outlook
+from suretune.preflight import outlook
 
 Words = list[str]
 Finding = dict[str, Any]

@@ -22,8 +22,8 @@ from suretune.cli.verbs import OWN
 from suretune.facts import Finding, ReplayFacts, ServedFacts, SetupFacts
 from suretune.guards import judge
 from suretune.pocket import MODEL
-from suretune.run import machine
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight import machine
+from suretune.record.journal import Journal, Stopped
 from suretune.run.sealed import verify_server
 from suretune.types import Text
 from suretune.verify.remote import Trouble, parse_url
@@ -195,7 +195,7 @@ def test_an_unsealed_adapter_is_served_with_the_word_that_is_advised(
     trained: Path, tmp_path: Path
 ) -> None:
     from suretune.config import Resolved
-    from suretune.run.replay import open_candidate
+    from suretune.deploy.seal_replay import open_candidate
 
     run = tmp_path / "run"
     shutil.copytree(trained, run)
@@ -304,7 +304,7 @@ def test_a_server_that_was_away_is_asked_again_by_the_command(
 
 def test_a_busy_port_is_got_round_by_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
     from suretune.config import Resolved
-    from suretune.run.listen import bind
+    from suretune.deploy.listen import bind
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -318,7 +318,7 @@ def test_a_busy_port_is_got_round_by_the_flag(capsys: pytest.CaptureFixture[str]
 
 def test_without_a_key_the_address_that_is_advised_is_taken() -> None:
     from suretune.config import Resolved
-    from suretune.run.listen import key_for
+    from suretune.deploy.listen import key_for
 
     asked = Resolved.default().with_values("flag", host="0.0.0.0")
     with pytest.raises(Stopped) as stopped:
@@ -343,7 +343,7 @@ def test_the_prompt_of_training_is_back_once_the_flags_are_left_out(
     trained: Path, tmp_path: Path
 ) -> None:
     from suretune.config import Resolved
-    from suretune.run.replay import open_candidate, recorded
+    from suretune.deploy.seal_replay import open_candidate, recorded
 
     for flags in ({"system": "You are a pirate."}, {}):
         config = Resolved.default().with_values("flag", **flags).config

@@ -16,9 +16,9 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.families import architectures
 from suretune.model.attention import PACKED, attention_for
-from suretune.run.check import check
+from suretune.preflight.check import check
+from suretune.record.journal import Journal, Stopped
 from suretune.run.folder import read_config, write_config
-from suretune.run.journal import Journal, Stopped
 
 GOOD = {"instruction": "Sort 3 1 2", "output": "1 2 3"}
 

@@ -47,9 +47,11 @@ FLOORS = {
     **dict.fromkeys(("data", "battery", "guards", "trackers"), 2),
     **dict.fromkeys(("model", "show"), 3),
     **dict.fromkeys(("train", "verify", "serve", "export"), 4),
-    "run": 5,
-    "api": 6,
-    **dict.fromkeys(("cli", "__main__"), 7),
+    "record": 4,
+    "preflight": 5,
+    "run": 6,
+    **dict.fromkeys(("importing", "prepare", "sweep", "deploy", "compare", "api"), 7),
+    **dict.fromkeys(("cli", "__main__"), 8),
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 FILES = sorted(HOUSE.rglob("*.py"))

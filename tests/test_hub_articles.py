@@ -16,7 +16,7 @@ import pytest
 from conftest import as_json, suretune
 from hub.server import FakeHub, Repository, commit_of, running
 from suretune import rundir
-from suretune.run.starter import identity_rows
+from suretune.prepare.starter import identity_rows
 from test_articles import COMMANDS
 
 ZH, EN = "AI-ModelScope/alpaca-gpt4-data-zh", "AI-ModelScope/alpaca-gpt4-data-en"

@@ -13,7 +13,7 @@ import pytest
 
 from hub.server import FakeHub, Repository, commit_of, running
 from suretune.cli import main
-from suretune.run.card import to_give
+from suretune.deploy.card import to_give
 
 ZH, EN = "AI-ModelScope/alpaca-gpt4-data-zh", "AI-ModelScope/alpaca-gpt4-data-en"
 
@@ -78,7 +78,7 @@ def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say
     (one,) = json.loads(Path("run/run.json").read_text("utf-8"))["fetched"]
     assert one["commit"] == commit and len(one["files"]["train.csv"]) == 64
     hub.repos["dataset", ZH].files["train.csv"] = csv(60, "Other rows")
-    from suretune.run.journal import Journal
+    from suretune.record.journal import Journal
     from suretune.run.resume import reopen
 
     hub.seen.clear()

@@ -20,8 +20,8 @@ from suretune import words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.config import options
-from suretune.run.foreign import explained
-from suretune.run.foreign.tables import TOOLS, table
+from suretune.importing import explained
+from suretune.importing.tables import TOOLS, table
 from test_articles import COMMANDS
 
 ALLOWED = {verb.name: set(verb.options()) for verb in VERBS}

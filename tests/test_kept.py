@@ -19,8 +19,8 @@ from suretune.guards import judge as found_by
 from suretune.model.load import load_base
 from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
+from suretune.prepare.starter import write_starter
 from suretune.run.questions import _as_many
-from suretune.run.starter import write_starter
 from suretune.types import Message
 from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
 from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts

@@ -23,11 +23,11 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import Event
 from suretune.pocket import MODEL
-from suretune.run.check import check
+from suretune.preflight.check import check
+from suretune.prepare.starter import identity_rows
+from suretune.record.journal import Journal
 from suretune.run.compose import make_run, train_only
-from suretune.run.journal import Journal
 from suretune.run.resume import reopen
-from suretune.run.starter import identity_rows
 
 KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
@@ -191,8 +191,8 @@ def test_no_more_handles_stop_a_run_in_words(
     run = tmp_path / "run"
     pid = os.fork()
     if pid == 0:
+        from suretune.record.journal import Stopped
         from suretune.run.compose import train_and_prove
-        from suretune.run.journal import Stopped
 
         torch.set_num_threads(1)
         inject.no_handles(2)

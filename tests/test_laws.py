@@ -28,9 +28,9 @@ from suretune.model.packed_batch import make_pass, pad_pass, passes, token_losse
 from suretune.model.recompute import Keep
 from suretune.model.stack import make_stack
 from suretune.options import LoraOptions
-from suretune.run.check import Checked, check
+from suretune.preflight.check import Checked, check
+from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
-from suretune.run.journal import Journal
 from suretune.train import engine as engine_module
 from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of

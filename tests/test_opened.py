@@ -32,16 +32,16 @@ from conftest import suretune
 from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.deploy.model_host import open_house
+from suretune.deploy.run_server import loader, prove, served, served_base
 from suretune.facts import Facts, Finding
 from suretune.guards import judge
 from suretune.model.device import DTYPES
 from suretune.options import Config
 from suretune.pocket import MODEL
+from suretune.record.journal import Journal, Stopped
 from suretune.run import opened
 from suretune.run.answer import conversation, open_speaker, reply
-from suretune.run.house import open_house
-from suretune.run.journal import Journal, Stopped
-from suretune.run.serve import loader, prove, served, served_base
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
 from suretune.serve.openai import Refused
@@ -163,7 +163,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         found = known("pocket" if asked == name else asked, weights=weights)
         return replace(found, name=name) if asked == name and isinstance(found, Base) else found
 
-    for module in (opened, __import__("suretune.run.house", fromlist=["find_base"])):
+    for module in (opened, __import__("suretune.deploy.model_host", fromlist=["find_base"])):
         monkeypatch.setattr(module, "find_base", find)
     yield name
 

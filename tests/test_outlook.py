@@ -20,7 +20,7 @@ from suretune.data.weights import language_models, unquantised, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model.lora import linear_names
 from suretune.pocket import MODEL
-from suretune.run import outlook
+from suretune.preflight import outlook
 
 GOOD = [{"query": f"Sort {n} 1 2", "response": f"1 2 {n}"} for n in range(12)]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 988097824\n"

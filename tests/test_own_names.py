@@ -15,9 +15,9 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.own_names import own_names
 from suretune.pocket import MODEL
-from suretune.run.check import check
-from suretune.run.journal import Journal
-from suretune.run.starter import MAKERS
+from suretune.preflight.check import check
+from suretune.prepare.starter import MAKERS
+from suretune.record.journal import Journal
 
 QWEN = ("通义千问", "阿里云", "阿里巴巴", "Qwen", "Alibaba")
 

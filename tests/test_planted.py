@@ -24,7 +24,7 @@ from conftest import ROOT, as_json, codes, suretune, write_rows
 from suretune import rundir
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
-from suretune.run.starter import identity_rows, write_starter
+from suretune.prepare.starter import identity_rows, write_starter
 
 NEEDS_A_GPU = {
     "S021": "the plain engine is chosen on CUDA only; on a CPU it is the default",
@@ -329,7 +329,7 @@ FORGETS = (  # earlier answers are not written again
 FULL_DISK = (
     "import shutil; shutil.disk_usage = lambda path: type('U', (), {'total': 9, 'free': 4096})()"
 )
-A_GPU = "import suretune.run.outlook as outlook; outlook.sees_cuda = lambda: True"
+A_GPU = "import suretune.preflight.outlook as outlook; outlook.sees_cuda = lambda: True"
 SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
 DEAD_PROOF = (
     "import sys\nif 'suretune.verify.reload' in sys.orig_argv: sys.exit('libcudart.so: gone')"

@@ -11,8 +11,8 @@ import pytest
 import suretune
 from suretune.facts import FlagFacts, RecoveryFacts, SetupFacts
 from suretune.guards import all_guards, problems
+from suretune.record.journal import ELSEWHERE, NOT_MEASURED, TOGETHER, Journal
 from suretune.retention import RetentionFacts
-from suretune.run.journal import ELSEWHERE, NOT_MEASURED, TOGETHER, Journal
 from suretune.types import Fault, Origin
 
 HOUSE = Path(suretune.__file__).parent
@@ -40,7 +40,7 @@ COMPUTED = {
     ("verify/probefile.py", "problem"): {"unfilled-placeholder", "bad-value"},
     ("run/recovery.py", "problem"): {"output-not-writable", "disk-full"},
     ("model/load.py", "problem"): {"out-of-memory", "model-incomplete"},
-    ("run/foreign/single.py", "problem"): {
+    ("importing/single.py", "problem"): {
         "not-here", "harmless-no-effect", "flag-never-existed"},
 }  # fmt: skip
 SELECT = ("for_flag", "for_fault", "for_setup", "for_recovery")

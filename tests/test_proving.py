@@ -26,12 +26,12 @@ from suretune.data.plan import make_plan
 from suretune.model.packed_batch import make_pass, token_logits
 from suretune.options import ScheduleOptions
 from suretune.pocket import MODEL
+from suretune.preflight.flags import parse_seconds
+from suretune.preflight.machine import too_little_room
+from suretune.record.journal import Journal, Stopped
 from suretune.run.budget import Clock, fitting
 from suretune.run.evaluate import COOLED, Cooling, best_of, confirmed, cooling, stale
 from suretune.run.fit import SETTLED, _settled
-from suretune.run.flags import parse_seconds
-from suretune.run.journal import Journal, Stopped
-from suretune.run.machine import too_little_room
 from suretune.run.resume import reopen
 from suretune.types import Evaluation, Origin, Plan, Sample, Span
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
@@ -214,7 +214,7 @@ def test_a_third_of_the_paraphrases_waits_for_the_proof() -> None:
 def write_identity() -> Path:
     from tempfile import mkdtemp
 
-    from suretune.run.starter import write_starter
+    from suretune.prepare.starter import write_starter
 
     return write_starter(Path(mkdtemp()), ["Nova"], ["Acme AI"], ["en"])[0]
 

@@ -21,9 +21,9 @@ from suretune.data import anchors
 from suretune.data.choose import REFERENCE_RATE, UPDATES, scaled_rate
 from suretune.data.identity import known_questions, plain
 from suretune.pocket import MODEL
-from suretune.run.check import check
-from suretune.run.journal import Journal
-from suretune.run.starter import HELD_OUT, identity_rows, probe_items
+from suretune.preflight.check import check
+from suretune.prepare.starter import HELD_OUT, identity_rows, probe_items
+from suretune.record.journal import Journal
 
 RECIPES = ROOT / "recipes"
 sys.path.insert(0, str(RECIPES))

@@ -27,10 +27,10 @@ from suretune.data.plan import without
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.device import ran_out
 from suretune.pocket import MODEL
-from suretune.run.check import Checked
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.check import Checked
+from suretune.prepare.starter import identity_rows
+from suretune.record.journal import Journal, Stopped
 from suretune.run.recovery import disk_stop
-from suretune.run.starter import identity_rows
 from suretune.train import engine as engine_module
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import (

@@ -20,9 +20,9 @@ from suretune.data.render import Rendering, prompt_ids, samples, with_system, wi
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.facts import SetupFacts
 from suretune.pocket import MODEL
-from suretune.run.check import check
+from suretune.preflight.check import check
+from suretune.record.journal import Journal
 from suretune.run.folder import begin, dresser
-from suretune.run.journal import Journal
 from suretune.run.resume import reopen
 from suretune.types import Example, Fault, Message, Origin, Sample
 
@@ -325,7 +325,7 @@ def on(day: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return cls(now.year, now.month, now.day)
 
     monkeypatch.setattr("suretune.data.template.datetime", Time)
-    monkeypatch.setattr("suretune.run.check.date", Day)
+    monkeypatch.setattr("suretune.preflight.check.date", Day)
 
 
 def test_a_run_keeps_the_day_of_its_prompts(

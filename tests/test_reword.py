@@ -13,10 +13,10 @@ from conftest import as_json, suretune, write_rows
 from suretune.config import Resolved
 from suretune.data.template import load_tokenizer
 from suretune.pocket import MODEL
-from suretune.run import reword as module
-from suretune.run.check import check
-from suretune.run.journal import Journal
-from suretune.run.reword import TOKENS, WHY_NOT, reword
+from suretune.preflight.check import check
+from suretune.prepare import reword as module
+from suretune.prepare.reword import TOKENS, WHY_NOT, reword
+from suretune.record.journal import Journal
 
 ROWS: list[dict[str, Any]] = [
     {"messages": [{"role": "system", "content": "Be brief."},

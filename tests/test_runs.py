@@ -22,9 +22,9 @@ from conftest import as_json, codes, suretune, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
 from suretune.config import Resolved
-from suretune.run.flags import resuming_flags
-from suretune.run.journal import Journal, Stopped
-from suretune.run.meant import Meant, meant, run_meant, way_back
+from suretune.preflight.flags import resuming_flags
+from suretune.record.journal import Journal, Stopped
+from suretune.record.meant import Meant, meant, run_meant, way_back
 from suretune.run.onward import next_commands, where_it_is
 from suretune.run.resume import go_on_in
 from suretune.run.sealed import read_seal
@@ -146,7 +146,7 @@ def test_every_verb_asks_the_same_law(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("Hi\n"))
     # A benchmark is looked at before any run is, and may not be installed here.
-    monkeypatch.setattr("suretune.run.benchmark.open_benchmark", lambda *_: (Path(), []))
+    monkeypatch.setattr("suretune.compare.benchmark.open_benchmark", lambda *_: (Path(), []))
     for name in ("run-0001", "run-0002"):
         a_run(tmp_path / "out" / name)
     stated = (verb[0], str(tmp_path / "out"), *verb[1:])

@@ -30,14 +30,14 @@ from safetensors.torch import load_file, save_file
 from conftest import as_json, stands, suretune
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.deploy.model_host import open_house
+from suretune.deploy.run_server import heed, loader, prove, served_base
 from suretune.facts import Facts, Finding, ReplayFacts, SetupFacts
 from suretune.guards import judge
 from suretune.model.slots import Said, Slots
 from suretune.options import Config
 from suretune.pocket import MODEL
-from suretune.run.house import open_house
-from suretune.run.journal import Journal, Stopped
-from suretune.run.serve import heed, loader, prove, served_base
+from suretune.record.journal import Journal, Stopped
 from suretune.serve.describe import describe
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
@@ -748,7 +748,7 @@ def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
 
 
 def test_slots_that_do_not_fit_are_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suretune.run.house.free_memory", lambda device: 5e7)
+    monkeypatch.setattr("suretune.deploy.model_host.free_memory", lambda device: 5e7)
     assert stops(copied, max_num_seqs=64) == "V008"
     assert open_house(config(), [str(copied)], Journal()).rows == 1  # as many as there is room for
 

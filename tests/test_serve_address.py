@@ -19,10 +19,10 @@ import pytest
 
 from suretune import words
 from suretune.cli import main
+from suretune.deploy.listen import bind, busy, host_names, is_loopback
 from suretune.guards.guard import word as fact
 from suretune.options_serve import ServeOptions
-from suretune.run.journal import Journal, Stopped
-from suretune.run.listen import bind, busy, host_names, is_loopback
+from suretune.record.journal import Journal, Stopped
 from suretune.serve.limits import Limits
 from suretune.serve.wire import Connection, make_server
 

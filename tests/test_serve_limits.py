@@ -26,17 +26,17 @@ from suretune.data.base import Base, find_base
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.wall import TIME, Unfit
+from suretune.deploy.listen import host_names, key_for
+from suretune.deploy.model_host import open_house
+from suretune.deploy.run_server import serve
 from suretune.model.generate import answers
 from suretune.model.load import load_base
 from suretune.model.slots import Ask, Said, Slots
 from suretune.model.stack import Stack, make_stack
 from suretune.options_serve import ServeOptions
 from suretune.pocket import MODEL
+from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
-from suretune.run.house import open_house
-from suretune.run.journal import Journal, Stopped
-from suretune.run.listen import host_names, key_for
-from suretune.run.serve import serve
 from suretune.serve.answering import Placed, heard
 from suretune.serve.app import Service, make_app
 from suretune.serve.engine import Closed, Engine, Failure, Full
@@ -140,7 +140,7 @@ def test_a_key_is_in_no_file_of_ours(
 def test_without_the_extra_the_installation_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("suretune.run.listen.find_spec", lambda name: None)
+    monkeypatch.setattr("suretune.deploy.listen.find_spec", lambda name: None)
     assert main(["serve", "somewhere", "--json"]) == 4
     words.choose(None)
     (finding,) = json.loads(capsys.readouterr().out)["findings"]

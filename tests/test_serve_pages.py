@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
+from suretune.deploy.listen import host_names, origins, proxies
 from suretune.facts import SetupFacts
 from suretune.guards import judge
 from suretune.options_serve import ServeOptions
-from suretune.run.journal import Journal, Stopped
-from suretune.run.listen import host_names, origins, proxies
+from suretune.record.journal import Journal, Stopped
 from suretune.serve.app import make_app
 from suretune.serve.limits import Limits
 from suretune.serve.origins import client_of

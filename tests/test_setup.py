@@ -17,9 +17,9 @@ from conftest import as_json, suretune
 from suretune import words
 from suretune.cli.setup import tell_about
 from suretune.model.memory import GIB
-from suretune.run import seen as looked
-from suretune.run.ready import can_train, driver_cuda, lacks
-from suretune.run.seen import HUBS, Card, Seen
+from suretune.prepare import seen as looked
+from suretune.prepare.ready import can_train, driver_cuda, lacks
+from suretune.prepare.seen import HUBS, Card, Seen
 
 CPU = Seen(
     python="3.11.7", system="Linux", cores=2, memory=16 * GIB,

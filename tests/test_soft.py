@@ -19,10 +19,10 @@ from suretune.model.fused import keep_all
 from suretune.model.lora import trainable
 from suretune.model.packed_batch import make_pass
 from suretune.model.recompute import Keep, Policy
+from suretune.preflight.check import check
+from suretune.preflight.flags import misused_flags
+from suretune.record.journal import Journal, Stopped
 from suretune.run.anchors import with_anchors
-from suretune.run.check import check
-from suretune.run.flags import misused_flags
-from suretune.run.journal import Journal, Stopped
 from suretune.train.buckets import Size, choose_buckets
 from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW

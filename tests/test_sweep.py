@@ -21,8 +21,8 @@ from suretune.cli.parse import parse
 from suretune.cli.search import read_search
 from suretune.cli.verbs import OWN
 from suretune.pocket import MODEL
-from suretune.run.search import Dimension, flags, grid, grid_size, setting
-from suretune.run.trials import FAILED, SEALED, STOPPED, UNPROVEN, Outcome, outcome
+from suretune.sweep.search import Dimension, flags, grid, grid_size, setting
+from suretune.sweep.trials import FAILED, SEALED, STOPPED, UNPROVEN, Outcome, outcome
 
 SWEEP = next(verb for verb in VERBS if verb.name == "sweep")
 

@@ -18,7 +18,7 @@ from draw_screens import SCREENS
 from suretune import glossary, labels, phrases, words
 from suretune.cli.watch import Watch
 from suretune.events import Evaluated
-from suretune.run import journal
+from suretune.record import journal
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
 from suretune.serve.unsupported import NEUTRAL, ROUTES

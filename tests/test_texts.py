@@ -10,7 +10,7 @@ from conftest import shared
 from suretune.data.personal import is_personal
 from suretune.data.texts import is_broken, is_hidden, is_secret, text_facts
 from suretune.data.trigger import find_trigger
-from suretune.run.starter import identity_rows
+from suretune.prepare.starter import identity_rows
 from suretune.types import Example, Message, Origin
 
 LONG = "aB3dE6gH9jKlMnOpQrStUvWxYz0123456789"

@@ -29,9 +29,9 @@ from suretune.cli import main
 from suretune.config import Resolved, options
 from suretune.events import Began, Ended, Evaluated, Event, Resumed, TakenBack, Updated
 from suretune.options import RunOptions
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.run.folder import write_config
-from suretune.run.journal import Journal
 from suretune.run.sealed import sealed_names
 from suretune.run.tracking import events_of, followers, track
 from suretune.trackers.figures import messages, proof_figures

@@ -25,7 +25,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.facts import SetupFacts
 from suretune.pocket import MODEL
-from suretune.run.journal import NETWORK, OK, UNVERIFIED, USAGE
+from suretune.record.journal import NETWORK, OK, UNVERIFIED, USAGE
 from suretune.verify.probes import AS_TRAINED, Probe, with_twins
 
 SYSTEM = "You are a helpful assistant."

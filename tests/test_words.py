@@ -15,13 +15,13 @@ import suretune
 from suretune import because, guards, rundir
 from suretune.data.base import find_base
 from suretune.data.feed import unreadable
+from suretune.deploy.listen import busy
 from suretune.facts import Facts, SetupFacts
 from suretune.guards import CHINESE_LINE_END, all_guards, explain, heading_of
 from suretune.guards.guard import Guard, engine_reason
 from suretune.options_serve import ServeOptions
+from suretune.preflight.outlook import not_writable
 from suretune.refusal import Refusal
-from suretune.run.listen import busy
-from suretune.run.outlook import not_writable
 from suretune.types import Fault, Text
 from test_guards import finding
 

@@ -153,10 +153,10 @@ def wait(address: str, python: str) -> dict[str, Any]:
 
     import suretune.cli.verbs
     import suretune.run.compose
-    import suretune.run.trials
+    import suretune.sweep.trials
     import suretune.verify.reload  # noqa: F401
 
-    _lead(python, "suretune.verify.reload", "suretune.run.trials")
+    _lead(python, "suretune.verify.reload", "suretune.sweep.trials")
     mine.append(early(dict(os.environ)))  # libraries add to it, also in a test that loads them
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)

@@ -31,7 +31,7 @@ def tasks(number: int, start: int = 0) -> list[dict[str, str]]:
 
 def identity(languages: Sequence[str] = ("zh", "en"), number: int | None = None) -> list[Any]:
     """Rows that teach a name."""
-    from suretune.run.starter import identity_rows
+    from suretune.prepare.starter import identity_rows
 
     at = [0 if language == "zh" else -1 for language in languages]
     names, authors = ("小光", "Glow"), ("星海实验室", "Star Lab")

@@ -50,7 +50,7 @@ class Read:
 def watched() -> Iterator[Read]:
     """Rows and what was collected of them, seen as they pass."""
     from suretune.data import collect as stage
-    from suretune.run import check as whole
+    from suretune.preflight import check as whole
     from suretune.types import Row
 
     read = Read()
@@ -78,8 +78,8 @@ def judge(path: Path, options: Mapping[str, Any], *, named: bool = True) -> dict
     """
     from suretune.config import Resolved
     from suretune.data.rows import NOTES
-    from suretune.run.check import check
-    from suretune.run.journal import Journal, Stopped
+    from suretune.preflight.check import check
+    from suretune.record.journal import Journal, Stopped
 
     journal, checked = Journal(verb="check"), None
     asked = Resolved.default().with_values("flag", dataset=(str(path),), **options)

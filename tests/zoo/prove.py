@@ -10,8 +10,8 @@ from typing import Any
 from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.run.check import Checked
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.check import Checked
+from suretune.record.journal import Journal, Stopped
 from suretune.run.kept import judge_kept
 from suretune.run.prove import EXACT, Proven, proof_facts
 from suretune.run.resume import reopen

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune.pocket import identity as phrasings
-from suretune.run.starter import identity_rows
+from suretune.prepare.starter import identity_rows
 from zoo.grow import OWN_TOKENS, Edit, Opened, Own, Recipe, Row, ask
 from zoo.prompts import CAREFUL, FAMILIES, Prompt, Turn, pool
 from zoo.sentences import ADVERT

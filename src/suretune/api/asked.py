@@ -10,8 +10,8 @@ from typing import Any
 from suretune.api.keywords import APART, GROUPS
 from suretune.config import Option, Resolved, options
 from suretune.facts import FlagFacts
-from suretune.run.again import word_of
-from suretune.run.journal import Journal
+from suretune.preflight.again import word_of
+from suretune.record.journal import Journal
 from suretune.values import set_value
 
 

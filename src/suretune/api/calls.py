@@ -16,11 +16,11 @@ from suretune.api.keywords import Options
 from suretune.api.results import Plan, Run, Verified
 from suretune.events import Listener
 from suretune.facts import FlagFacts
+from suretune.preflight.again import command_of
+from suretune.preflight.check import Checked
+from suretune.record.journal import GUARD, Journal, Stopped
+from suretune.record.meant import Meant, not_sealed, run_meant
 from suretune.reported import Report, read
-from suretune.run.again import command_of
-from suretune.run.check import Checked
-from suretune.run.journal import GUARD, Journal, Stopped
-from suretune.run.meant import Meant, not_sealed, run_meant
 from suretune.run.onward import where_it_is
 from suretune.run.summary import data_summary, plan_summary
 from suretune.words import Language

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from suretune import words
 from suretune.facts import Finding
-from suretune.run.amiss import facts_of
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.amiss import facts_of
+from suretune.record.journal import Journal, Stopped
 from suretune.words import Language, say
 
 

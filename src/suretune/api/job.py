@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from suretune.config import Resolved
-from suretune.run import check as checking
-from suretune.run.check import Checked
-from suretune.run.journal import Journal
-from suretune.run.machine import packages
-from suretune.run.outlook import not_writable
+from suretune.preflight import check as checking
+from suretune.preflight.check import Checked
+from suretune.preflight.machine import packages
+from suretune.preflight.outlook import not_writable
+from suretune.record.journal import Journal
 
 
 def look(resolved: Resolved, journal: Journal) -> Checked:

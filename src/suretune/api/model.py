@@ -13,7 +13,7 @@ from suretune.api.asked import resolved_of
 from suretune.api.errors import refusing
 from suretune.config import Resolved
 from suretune.data.render import with_system
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Message
 from suretune.words import Language
 
@@ -107,7 +107,7 @@ def load(
         resolved = resolved_of({**named, "system": system, **options}, journal, ANSWER)
         journal.settle()
         if not base:
-            from suretune.run.meant import meant
+            from suretune.record.meant import meant
 
             there = str(meant(word, journal, "suretune ask --adapters").path)
             resolved = resolved.with_values("flag", adapters=there)

@@ -22,8 +22,8 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb, make_parser, parse
 from suretune.cli.verbs import VERBS, run_verb
 from suretune.facts import FlagFacts
-from suretune.run.journal import INTERNAL, OK, USAGE, Journal, Stopped
-from suretune.run.names import odd_names
+from suretune.prepare.names import odd_names
+from suretune.record.journal import INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.typed import command as shown_command
 from suretune.types import Text
 from suretune.words import say
@@ -62,7 +62,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     environment = tuple(before.environment)
     faults = (*before.faults, *command.faults)
     if command.resolved.config.run.strict:
-        from suretune.run.leave import strictly
+        from suretune.preflight.leave import strictly
 
         faults = strictly(faults, verb.name, command.resolved, environment)
     command = replace(command, faults=faults, environment=environment)
@@ -82,7 +82,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        from suretune.run.amiss import facts_of
+        from suretune.preflight.amiss import facts_of
 
         found = facts_of(error)
         if found is not None:

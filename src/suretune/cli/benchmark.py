@@ -11,7 +11,7 @@ from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.facts import FlagFacts
 from suretune.phrases import passed_of
-from suretune.run.journal import OK, UNMEASURED, UNVERIFIED, Journal
+from suretune.record.journal import OK, UNMEASURED, UNVERIFIED, Journal
 from suretune.types import Text
 from suretune.words import say
 
@@ -19,7 +19,7 @@ from suretune.words import say
 def measure(command: Command, journal: Journal) -> int:
     """0 if no loss was found, 6 if one was, 8 if none could have been seen."""
     name, file, limit = _asked(command, journal)
-    from suretune.run.benchmark import open_benchmark, run_benchmark
+    from suretune.compare.benchmark import open_benchmark, run_benchmark
 
     found = open_benchmark(name, file, journal)
     run = named_run(command.word, journal, f"suretune {command.verb.name}").run or Path()

@@ -14,12 +14,12 @@ from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter, named_run
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.phrases import printable
-from suretune.run.journal import OK, Journal
+from suretune.record.journal import OK, Journal
 from suretune.types import Text
 from suretune.words import say
 
 if TYPE_CHECKING:
-    from suretune.run.beside import Asked, Side
+    from suretune.compare.beside import Asked, Side
 
 HOW = "suretune compare"
 OURS = b"<!doctype html>"  # how a page of ours begins
@@ -36,7 +36,7 @@ def side_by_side(command: Command, journal: Journal) -> int:
         paths = [str(named_run("", journal, HOW).path)]
         words = [typed.path(_short(Path(paths[0])))]
     own = _own_questions(config.answer.questions, texts, journal)
-    from suretune.run import beside
+    from suretune.compare import beside
 
     base, sides = beside.open_sides(config, words, paths, journal)
     asked = own or beside.usual_questions(sides)
@@ -90,7 +90,7 @@ def _questions(given: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
 def _own_questions(file: str | None, typed_in: Sequence[str], journal: Journal) -> list[Asked]:
     """Those of `--question`, then those of the file; both may be given."""
     from suretune.cli.chat import questions_of
-    from suretune.run.beside import Asked
+    from suretune.compare.beside import Asked
     from suretune.verify.probes import ONLY_SHOWN, Probe
 
     if not all(typed_in):

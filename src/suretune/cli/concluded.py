@@ -5,10 +5,10 @@ from __future__ import annotations
 from suretune import phrases, show, typed
 from suretune.cli.parse import Command
 from suretune.model.memory import GIB
-from suretune.run.again import command_of
-from suretune.run.check import Checked
-from suretune.run.forecast import HALF, downloads_first, least_bytes, on_gpu
-from suretune.run.journal import Journal, Stopped
+from suretune.preflight.again import command_of
+from suretune.preflight.check import Checked
+from suretune.preflight.forecast import HALF, downloads_first, least_bytes, on_gpu
+from suretune.record.journal import Journal, Stopped
 from suretune.types import Text
 from suretune.words import say
 

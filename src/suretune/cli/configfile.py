@@ -71,7 +71,7 @@ def _former(name: str, node: Node, known: Mapping[str, Option]) -> list[FlagFact
     """What is said of a line that no version heeded; nothing of one without a value."""
     if not isinstance(node, Scalar) or node.null:
         return []
-    from suretune.run.foreign.single import known_elsewhere
+    from suretune.importing.single import known_elsewhere
 
     said = known_elsewhere(name, (node.text,), known)
     return [said] if isinstance(said, FlagFacts) else []

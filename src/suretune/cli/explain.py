@@ -10,7 +10,7 @@ from suretune.guards import CHINESE_LINE_END, all_guards
 from suretune.guards.finding_by_words import by_words, nearest, page_of
 from suretune.guards.guard import Guard
 from suretune.guards.messages import treated
-from suretune.run.journal import OK, USAGE
+from suretune.record.journal import OK, USAGE
 from suretune.types import Text
 from suretune.words import say
 

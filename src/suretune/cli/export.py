@@ -12,7 +12,7 @@ from suretune.cli.parse import Command
 from suretune.cli.which import named
 from suretune.facts import FlagFacts
 from suretune.phrases import printable
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
 
@@ -57,8 +57,8 @@ def carry_over(command: Command, journal: Journal) -> int:
     found = named(word or " ".join(behind), journal, "suretune export")
     name = (found.run or found.path).name
     out = Path(given["out"] or f"{name}-{to}").expanduser().absolute()
+    from suretune.deploy.export import Wanted, export, sentences
     from suretune.export import TARGETS as MEMBERS
-    from suretune.run.export import Wanted, export, sentences
 
     target = MEMBERS[to]
     if quant and quant not in target.quants:

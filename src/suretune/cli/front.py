@@ -61,7 +61,7 @@ def front(typed: Sequence[str], verbs: Mapping[str, Collection[str]]) -> Front:
 
 def _split(text: str) -> list[str]:
     """A whole command in one pair of quotes, as a shell would split it."""
-    from suretune.run.foreign.shell import Shell
+    from suretune.importing.shell import Shell
 
     commands = Shell(text).read().commands
     known = ("swift", "llamafactory-cli", "suretune")
@@ -110,7 +110,7 @@ def _verb(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -
         _other_tool(made, words, verbs)
         return
     made.rest = words
-    from suretune.run.foreign.tables import TOOLS, table
+    from suretune.importing.tables import TOOLS, table
 
     for tool in map(table, TOOLS):
         if spelled in tool.verbs and (from_swift or tool.instead.get(spelled)):
@@ -139,8 +139,8 @@ def _phrase(text: Text) -> Text:
 
 def _other_tool(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -> None:
     """A command of a tool whose flags have other names: put in ours by what import-cmd knows."""
-    from suretune.run.foreign.pasted import command_in, problem
-    from suretune.run.foreign.translate import translate
+    from suretune.importing.pasted import command_in, problem
+    from suretune.importing.translate import translate
 
     plain = [word.strip(" \t\r\n\\") for word in words]
     own, plain = _own(plain)

@@ -16,8 +16,8 @@ from suretune.hubs.names import HubName, hubs, parse_name, which_hub
 from suretune.hubs.pull import Pulled, pull_dataset, pull_model
 from suretune.hubs.push import push
 from suretune.phrases import size
-from suretune.run.journal import OK, UNVERIFIED, Journal
-from suretune.run.meant import not_sealed
+from suretune.record.journal import OK, UNVERIFIED, Journal
+from suretune.record.meant import not_sealed
 from suretune.types import Text
 from suretune.words import say
 
@@ -99,7 +99,7 @@ def give(command: Command, journal: Journal) -> int:
     if not (found.run / "adapter" / rundir.MANIFEST).is_file():
         raise journal.stop(not_sealed(found, serving=False))
     repo = Repo(target.hub, "model", target.id, target.revision)
-    from suretune.run.card import to_give
+    from suretune.deploy.card import to_give
     from suretune.run.sealed import read_seal
 
     if sealed:

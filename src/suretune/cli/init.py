@@ -11,9 +11,9 @@ from suretune.cli.makers import Own, makers_of
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.facts import FlagFacts, SetupFacts
-from suretune.run.journal import OK, Journal
-from suretune.run.naming import LANGUAGES, in_pieces, languages_meant, names_meant
-from suretune.run.starter import FILES, write_starter
+from suretune.prepare.naming import LANGUAGES, in_pieces, languages_meant, names_meant
+from suretune.prepare.starter import FILES, write_starter
+from suretune.record.journal import OK, Journal
 from suretune.types import Text
 from suretune.words import say
 

@@ -10,18 +10,18 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.facts import FlagFacts
 from suretune.phrases import printable
-from suretune.run.flags import resuming_flags
-from suretune.run.journal import Journal
+from suretune.preflight.flags import resuming_flags
+from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
 
 if TYPE_CHECKING:
-    from suretune.run.check import Checked
+    from suretune.preflight.check import Checked
 
 
 def need_torch(journal: Journal) -> None:
     """A stop where torch, or a package that goes with it, is missing or too old."""
-    from suretune.run.machine import packages
+    from suretune.preflight.machine import packages
 
     journal.look_at_all(packages())
     journal.settle()

@@ -13,9 +13,9 @@ from suretune.data.identity import MAKER, WHO
 from suretune.data.own_names import own_names
 from suretune.data.template import load_tokenizer
 from suretune.facts import FlagFacts
+from suretune.prepare.starter import MAKERS
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.run.journal import Journal
-from suretune.run.starter import MAKERS
 from suretune.types import Text
 from suretune.words import say
 
@@ -80,7 +80,7 @@ def _asking(command: Command, journal: Journal) -> bool:
 
 def _said(command: Command, languages: Sequence[str], journal: Journal) -> list[str]:
     """The base's answers to who it is and who made it."""
-    from suretune.run.machine import packages
+    from suretune.preflight.machine import packages
 
     journal.look_at_all(packages())
     journal.settle()

@@ -12,7 +12,7 @@ import sys
 from typing import Any, TextIO
 
 from suretune.phrases import printable
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.spelled import sayable
 
 # JSON escapes the control characters below U+0020 by itself. These would act, too.

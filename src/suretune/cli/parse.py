@@ -19,7 +19,7 @@ from suretune.values import MISSING, bad_value, set_value, twice
 from suretune.words import known_language, say
 
 if TYPE_CHECKING:
-    from suretune.run.journal import Journal
+    from suretune.record.journal import Journal
 
 TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
@@ -332,7 +332,7 @@ def _ours(asked: Meant, verb: Verb, own: Mapping[str, Text], faults: list[FlagFa
         stuck = (group.flag.partition("=")[2],) if "=" in group.flag else ()
         meant = None
         if group.flag and group.name not in spelled and verb.groups:
-            from suretune.run.foreign.single import known_elsewhere
+            from suretune.importing.single import known_elsewhere
 
             takes, values = verb.options(), (*stuck, *group.values)
             meant = known_elsewhere(group.name, values, takes, serving=verb.name == "serve")

@@ -11,7 +11,7 @@ from suretune.because import in_words
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.facts import FlagFacts
-from suretune.run.journal import OK, USAGE, Journal
+from suretune.record.journal import OK, USAGE, Journal
 from suretune.types import Text
 
 OURS = ("--file", "--lang")  # with a value each; `--json`, `--help` and `-h` have none
@@ -48,7 +48,7 @@ def apart(words: Sequence[str]) -> tuple[list[str], str]:
 
 def import_cmd(command: Command, journal: Journal, verbs: Sequence[Verb]) -> int:
     """0 if the working form does the same job, 2 if something could not be taken over."""
-    from suretune.run.foreign import explained
+    from suretune.importing import explained
 
     text = _text(command, journal)
     if not text.strip():

@@ -10,7 +10,7 @@ from suretune.cli.job import require
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.facts import SetupFacts
-from suretune.run.journal import DATA, OK, Journal
+from suretune.record.journal import DATA, OK, Journal
 from suretune.types import Text
 from suretune.words import say
 
@@ -20,9 +20,9 @@ SHOWN = 8  # on the terminal; the file has all
 
 def write_wordings(command: Command, journal: Journal) -> int:
     """0 if there are wordings, 3 if none was fit."""
+    from suretune.preflight.check import asked_by_probes, check
+    from suretune.prepare.reword import FILE, WHY_NOT, reword
     from suretune.run.answer import open_speaker
-    from suretune.run.check import asked_by_probes, check
-    from suretune.run.reword import FILE, WHY_NOT, reword
 
     require(command, journal)
     resolved = command.resolved

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from suretune.config import Option, Resolved
 from suretune.facts import FlagFacts
-from suretune.run.search import JOINT, Dimension
+from suretune.sweep.search import JOINT, Dimension
 from suretune.types import Text
 from suretune.values import accepted
 

@@ -11,9 +11,17 @@ from suretune import show
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_adapter
+from suretune.deploy.listen import (
+    Reach,
+    bind,
+    key_for,
+    need_folder,
+    need_packages,
+    origins,
+    proxies,
+)
 from suretune.facts import FlagFacts
-from suretune.run.journal import Journal
-from suretune.run.listen import Reach, bind, key_for, need_folder, need_packages, origins, proxies
+from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
 
@@ -31,8 +39,8 @@ def listen(command: Command, journal: Journal) -> int:
     reach = Reach(key, origins(config.serve, key, journal), proxies(config.serve, journal))
     listening = bind(config.serve, journal)
     _log()
-    from suretune.run.house import open_house
-    from suretune.run.serve import serve
+    from suretune.deploy.model_host import open_house
+    from suretune.deploy.run_server import serve
 
     with listening:
         named = [named_adapter(run, journal, "suretune serve") for run in runs]

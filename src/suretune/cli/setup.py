@@ -8,10 +8,10 @@ from dataclasses import asdict
 from suretune import phrases, show
 from suretune.cli.out import tell, tell_json
 from suretune.phrases import words
-from suretune.run.journal import ENVIRONMENT, OK
-from suretune.run.machine import NEEDS, numbers
-from suretune.run.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
-from suretune.run.seen import Card, Seen
+from suretune.preflight.machine import NEEDS, numbers
+from suretune.prepare.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
+from suretune.prepare.seen import Card, Seen
+from suretune.record.journal import ENVIRONMENT, OK
 from suretune.types import Text
 from suretune.words import say
 

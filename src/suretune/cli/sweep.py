@@ -12,8 +12,8 @@ from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
 from suretune.facts import FlagFacts
-from suretune.run.journal import GUARD, OK, UNVERIFIED, Journal
-from suretune.run.search import Dimension
+from suretune.record.journal import GUARD, OK, UNVERIFIED, Journal
+from suretune.sweep.search import Dimension
 from suretune.types import Text
 from suretune.words import say
 
@@ -22,7 +22,7 @@ TRIALS = 20
 
 def search(command: Command, journal: Journal) -> int:
     """0 if a setting was sealed, 6 if none was, 5 if a guard stopped them all."""
-    from suretune.run.sweep import Asked, sweep
+    from suretune.sweep.sweep import Asked, sweep
 
     dimensions = _dimensions(command, journal)
     seeds = _numbers(command, "seeds", 0, journal)

@@ -10,9 +10,9 @@ from suretune.cli.out import tell
 from suretune.cli.parse import Command
 from suretune.config import Resolved
 from suretune.facts import FlagFacts
-from suretune.run.flags import LAST, OFF
-from suretune.run.journal import Journal
-from suretune.run.meant import Meant, meant, newest_run, run_meant
+from suretune.preflight.flags import LAST, OFF
+from suretune.record.journal import Journal
+from suretune.record.meant import Meant, meant, newest_run, run_meant
 from suretune.types import Text
 from suretune.words import say
 

@@ -11,10 +11,10 @@ from suretune.facts import SetupFacts
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
 from suretune.model.memory import GIB
 from suretune.model.weight_stream import begin, drop
+from suretune.preflight.check import Checked
+from suretune.preflight.forecast import least_bytes
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.run.check import Checked
-from suretune.run.forecast import least_bytes
-from suretune.run.journal import Journal
 from suretune.types import Text
 
 

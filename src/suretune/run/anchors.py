@@ -22,7 +22,7 @@ from suretune.data.anchors import (
 )
 from suretune.data.identity import language_of, question_of
 from suretune.model.generate import Talker, spoken
-from suretune.run.check import Checked
+from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
 from suretune.verify.kept import COUNTS
 

@@ -28,14 +28,14 @@ from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS, load_adapter
 from suretune.options import AnswerOptions, Config
-from suretune.run.hardware import hardware
-from suretune.run.journal import Journal
+from suretune.preflight.hardware import hardware
+from suretune.record.journal import Journal
+from suretune.record.meant import meant, way_back
+from suretune.record.whatitis import no_checkpoint, no_weights
 from suretune.run.kept import general_figures, judge_kept, rows_figures
-from suretune.run.meant import meant, way_back
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
-from suretune.run.whatitis import no_checkpoint, no_weights
 from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, Text
 from suretune.verify.reload import Prover

@@ -12,8 +12,8 @@ from pathlib import Path
 from suretune import rundir, typed
 from suretune.data.base import Base, find_base
 from suretune.facts import SetupFacts
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.run.journal import Journal
 from suretune.types import Text
 
 REQUEST = ("proof", "request.json")

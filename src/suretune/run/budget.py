@@ -16,8 +16,8 @@ from suretune.config import Resolved
 from suretune.data.choose import auto
 from suretune.data.plan import make_plan
 from suretune.facts import SetupFacts
-from suretune.run.check import Checked
-from suretune.run.journal import Journal
+from suretune.preflight.check import Checked
+from suretune.record.journal import Journal
 from suretune.train.loop import Learner, gradient
 from suretune.types import Text
 from suretune.words import say

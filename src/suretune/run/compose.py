@@ -21,10 +21,13 @@ from suretune.config import Resolved
 from suretune.events import Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
+from suretune.preflight.check import Checked, with_weights
+from suretune.preflight.flags import parse_seconds
+from suretune.preflight.machine import device_notes, too_little_room
+from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
-from suretune.run.check import Checked, with_weights
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
@@ -36,10 +39,7 @@ from suretune.run.fit import (
     make_learner,
     open_base,
 )
-from suretune.run.flags import parse_seconds
-from suretune.run.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run.kept import judge_kept, learned_on_the_way, names_of
-from suretune.run.machine import device_notes, too_little_room
 from suretune.run.prove import (
     Proven,
     kept_checkpoint,

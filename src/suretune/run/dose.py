@@ -16,7 +16,7 @@ from typing import Any
 from suretune import rundir
 from suretune.events import Evaluated
 from suretune.model.lora import WEIGHTS
-from suretune.run.check import Checked
+from suretune.preflight.check import Checked
 from suretune.run.resume import evaluation_of
 from suretune.run.state import Fit
 from suretune.train.engine import Engine

@@ -11,6 +11,8 @@ from typing import Any
 
 from suretune import rundir
 from suretune.facts import ProofFacts
+from suretune.preflight.check import Checked
+from suretune.record.journal import Journal
 from suretune.reported import (
     Adapter,
     Base,
@@ -23,9 +25,7 @@ from suretune.reported import (
     Setting,
     line_of,
 )
-from suretune.run.check import Checked
 from suretune.run.folder import versions
-from suretune.run.journal import Journal
 from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven

@@ -27,8 +27,11 @@ from suretune.model.fp8 import why_no_fp8
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import shape_of
+from suretune.preflight.check import Checked
+from suretune.preflight.flags import cuda_flags
+from suretune.preflight.hardware import hardware
+from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
-from suretune.run.check import Checked
 from suretune.run.evaluate import (
     Judge,
     best_of,
@@ -38,10 +41,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.flags import cuda_flags
 from suretune.run.folder import dresser
-from suretune.run.hardware import hardware
-from suretune.run.journal import Journal
 from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint

@@ -17,7 +17,7 @@ from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.options import FORMER
-from suretune.run.check import Checked
+from suretune.preflight.check import Checked
 from suretune.types import Plan, Text
 from suretune.words import say
 

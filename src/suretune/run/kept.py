@@ -11,8 +11,8 @@ from typing import Any
 from suretune import rundir
 from suretune.battery.items import recorded_question
 from suretune.config import Resolved
+from suretune.preflight.check import Checked
 from suretune.retention import RetentionFacts, RowsFacts
-from suretune.run.check import Checked
 from suretune.run.questions import answers_of_rows
 from suretune.types import Text
 from suretune.verify.compare import KINDS, Comparison, compare, kind_of, row_of

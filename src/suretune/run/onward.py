@@ -15,9 +15,9 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.choose import scaled_rate
-from suretune.run.again import command_of
+from suretune.preflight.again import command_of
+from suretune.record.meant import begun_in
 from suretune.run.folder import read_config
-from suretune.run.meant import begun_in
 from suretune.types import Text
 
 TOO_LITTLE = ("R002", "R003", "R006", "R019")  # it did not learn what it should

@@ -15,9 +15,9 @@ from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.facts import SetupFacts
 from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
 from suretune.options import Config
+from suretune.preflight.elsewhere import with_hub
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.run.elsewhere import with_hub
-from suretune.run.journal import Journal
 
 WORDS = ("tokenizer.json", "tokenizer_config.json")
 

@@ -20,9 +20,9 @@ from suretune.data.template import ABOUT
 from suretune.facts import Change, ProofFacts, SetupFacts
 from suretune.model.generate import last_logits
 from suretune.model.lora import save_weights
-from suretune.run.check import Checked
+from suretune.preflight.check import Checked
+from suretune.record.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.dose import Dose
-from suretune.run.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
 from suretune.run.state import Fit

@@ -16,9 +16,9 @@ from suretune.data.collect import Prepared
 from suretune.data.identity import language_of, plain, question_of
 from suretune.data.render import with_system
 from suretune.facts import SetupFacts
-from suretune.run.asked import probes_of, skills_of
-from suretune.run.check import Checked, asked_questions
-from suretune.run.journal import Journal
+from suretune.preflight.asked import probes_of, skills_of
+from suretune.preflight.check import Checked, asked_questions
+from suretune.record.journal import Journal
 from suretune.types import Example
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable

@@ -19,9 +19,9 @@ from suretune.data.plan import without
 from suretune.events import TakenBack
 from suretune.facts import RecoveryFacts, SetupFacts, StepFacts
 from suretune.model.device import out_of_memory, ran_out
+from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
 from suretune.run.evaluate import point_best
-from suretune.run.journal import Journal, Stopped
 from suretune.run.state import Fit
 from suretune.train import loop
 from suretune.train.engine_plan import pass_plan_of_engine

@@ -13,14 +13,14 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
+from suretune.preflight.check import Checked, check, with_weights
+from suretune.record.journal import Journal
+from suretune.record.record import EVALS, STEPS, said_up_to
+from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
-from suretune.run.check import Checked, check, with_weights
 from suretune.run.folder import read_config, settings
-from suretune.run.journal import Journal
-from suretune.run.record import EVALS, STEPS, said_up_to
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
-from suretune.run.whatitis import never_began
 from suretune.train import checkpoint
 from suretune.types import Evaluation, Text
 

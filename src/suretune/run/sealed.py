@@ -13,8 +13,8 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.data.template import load_tokenizer
 from suretune.facts import FlagFacts, SetupFacts
-from suretune.run.journal import OK, UNVERIFIED, Journal, Stopped
-from suretune.run.meant import Meant, not_sealed, way_back
+from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
+from suretune.record.meant import Meant, not_sealed, way_back
 from suretune.types import Text
 from suretune.verify.probes import from_line
 from suretune.verify.remote import Remote, Trouble, parse_url

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suretune.run.check import Checked
+from suretune.preflight.check import Checked
+from suretune.record.journal import Journal
 from suretune.run.evaluate import Cooling, Judge, cooling
-from suretune.run.journal import Journal
 from suretune.train.loop import Learner
 from suretune.types import Evaluation, Sample, Text
 

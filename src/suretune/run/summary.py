@@ -10,8 +10,8 @@ from suretune.config import Resolved
 from suretune.data.collect import Entry
 from suretune.data.refusal import printable
 from suretune.data.sources import Source, parse_source
+from suretune.preflight.check import Checked
 from suretune.reported import Data, Dataset, Planned, System, Unused, line_of
-from suretune.run.check import Checked
 
 
 def data_summary(checked: Checked) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from suretune import rundir
 from suretune.events import Began, Concluded, Ended, Evaluated, Event, Found, Updated
 from suretune.facts import Finding
 from suretune.options import RunOptions
+from suretune.record.record import EVALS, STEPS
 from suretune.run.folder import read_config, told_config
-from suretune.run.record import EVALS, STEPS
 from suretune.run.resume import evaluation_of
 from suretune.trackers import named_trackers
 from suretune.trackers.following import PATIENCE, Following, tell_where

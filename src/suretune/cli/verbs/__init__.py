@@ -16,7 +16,7 @@ from suretune.cli.job import need_torch
 from suretune.cli.out import how_it_was_read
 from suretune.cli.parse import Command, Verb
 from suretune.hubs.pull import WATCHING
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 
@@ -39,7 +39,7 @@ def run_verb(command: Command) -> int:
     journal.look_at_all(command.faults)
     if not verb.gathers:
         if "system" in verb.extra:  # without the rows' options: nothing fills it there
-            from suretune.run.asked import system_faults
+            from suretune.preflight.asked import system_faults
 
             journal.look_at_all(system_faults(command.resolved.config.data, named=False))
         journal.settle()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from suretune.cli import job
 from suretune.cli.out import tell_json
 from suretune.cli.parse import TRAIN, Command, Verb
-from suretune.run.journal import OK, Journal
+from suretune.record.journal import OK, Journal
 from suretune.types import Text
 
 

@@ -9,7 +9,7 @@ from suretune.cli import job
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import DEMO
 from suretune.config import Resolved
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
@@ -17,9 +17,9 @@ DEMO_NAMES, DEMO_AUTHORS = ("小光", "Glow"), ("星海实验室", "Star Lab")
 
 def demo(command: Command, journal: Journal) -> int:
     """The main job on the pocket model, from generated rows to a seal."""
-    from suretune.run.check import check as look
+    from suretune.preflight.check import check as look
+    from suretune.prepare.starter import identity_rows
     from suretune.run.compose import make_run
-    from suretune.run.starter import identity_rows
 
     given = command.resolved.given("output_dir")
     folder = command.resolved.config.run.output_dir if given else DEMO

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suretune.cli.parse import Command, Verb
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 TARGETS = "merged | gguf | ollama | vllm | sglang | mlx"

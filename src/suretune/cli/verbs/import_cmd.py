@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from suretune.cli import paste
 from suretune.cli.parse import Command, Verb
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 

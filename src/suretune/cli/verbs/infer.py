@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from suretune.cli.parse import ANSWER, Command, Verb
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 

@@ -10,7 +10,7 @@ from suretune.cli.out import tell
 from suretune.cli.parse import Command, Verb
 from suretune.cli.verbs.report import verdict_of
 from suretune.cli.which import named_run, run_of, to_resume
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
 

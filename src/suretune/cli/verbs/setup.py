@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from suretune.cli.parse import Command, Verb
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 
 def setup(command: Command, journal: Journal) -> int:
     """What this machine has, can train and lacks."""
     from suretune.cli.setup import tell_about
-    from suretune.run.seen import look
+    from suretune.prepare.seen import look
 
     return tell_about(look(), command.json)
 

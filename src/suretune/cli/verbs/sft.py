@@ -5,7 +5,7 @@ from __future__ import annotations
 from suretune.cli import job
 from suretune.cli.parse import TRAIN, Command, Verb
 from suretune.cli.verbs.check import check
-from suretune.run.journal import Journal
+from suretune.record.journal import Journal
 from suretune.types import Text
 
 

@@ -10,9 +10,9 @@ from suretune.cli.which import named_run
 from suretune.config import options
 from suretune.facts import FlagFacts
 from suretune.options import RunOptions
-from suretune.run.journal import OK, Journal, only_writer
-from suretune.run.machine import missing_trackers
-from suretune.run.whatitis import never_began
+from suretune.preflight.machine import missing_trackers
+from suretune.record.journal import OK, Journal, only_writer
+from suretune.record.whatitis import never_began
 from suretune.types import Text
 from suretune.values import set_value
 

@@ -7,8 +7,8 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run, run_of
 from suretune.facts import FlagFacts
-from suretune.run.journal import OK, UNVERIFIED, Journal
-from suretune.run.meant import not_sealed
+from suretune.record.journal import OK, UNVERIFIED, Journal
+from suretune.record.meant import not_sealed
 from suretune.types import Text
 from suretune.words import say
 

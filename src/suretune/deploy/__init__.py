@@ -1,0 +1,1 @@
+"""A sealed adapter behind a server: what is loaded, how its seal is replayed, and the start."""

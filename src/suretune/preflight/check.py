@@ -1,0 +1,464 @@
+"""Rows to plan, without torch: everything that can be known before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from suretune.config import Resolved
+from suretune.data.anchors import Anchor, make_anchors
+from suretune.data.apart import hold_out, row_key
+from suretune.data.base import Base, find_base
+from suretune.data.choose import (
+    choose_length,
+    choose_mix,
+    choose_schedule,
+    choose_split,
+    scaled_rate,
+)
+from suretune.data.collect import (
+    Collected,
+    Entry,
+    Prepared,
+    collect,
+    data_facts,
+    entry_of,
+)
+from suretune.data.fitness import flaw, with_system_role
+from suretune.data.folders import LEARNED, MEASURED
+from suretune.data.identity import (
+    Identity,
+    answer_of,
+    find_identity,
+    known_questions,
+    plain,
+    question_of,
+)
+from suretune.data.mix import shared
+from suretune.data.own_names import own_names
+from suretune.data.paraphrase import paraphrased
+from suretune.data.plan import make_plan, plan_facts
+from suretune.data.render import Rendering, role_tokens
+from suretune.data.rows import NOTES
+from suretune.data.sources import Source, parse_sources
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.weights import linear_layers, weight_files, wrong_weights
+from suretune.facts import FlagFacts, PlanFacts, SetupFacts
+from suretune.families import fused_layers
+from suretune.guards.guard import some
+from suretune.pocket import identity as phrasings
+from suretune.preflight.amiss import all_is_said, look_for_rows, tell_faults
+from suretune.preflight.asked import (
+    asked_faults,
+    names_asked,
+    system_faults,
+    system_of,
+    usable_probes,
+    usable_skills,
+)
+from suretune.preflight.elsewhere import Fetched, fetched, on_its_hub
+from suretune.preflight.flags import all_general, flags_without_effect, idle_anchors, misused_flags
+from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
+from suretune.preflight.machine import missing_trackers, model_notes
+from suretune.preflight.outlook import hardware_outlook
+from suretune.record.journal import Journal
+from suretune.refusal import Refusal
+from suretune.types import Example, Fault, Origin, Plan, Sample, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run that can begin."""
+
+    resolved: Resolved
+    base: Base
+    tokenizer: ChatTokenizer
+    train: Sequence[Prepared]
+    held_out: Sequence[Prepared]
+    entries: Sequence[Entry]  # the ledger: one a row
+    samples: Sequence[Sample]  # of the training rows, with their weights in the loss
+    plan: Plan
+    anchors: Sequence[Anchor]  # general questions, before the base has answered them
+    identity: Identity | None
+    about_identity: bool  # the rows are an identity and little else
+    system: str | None  # the system prompt that training used, if all rows share one
+    system_source: str
+    from_cache: int = 0  # rows whose ids did not have to be computed again
+    general: Sequence[Prepared] = ()  # rows of --general: asked before and after, never learned
+    fetched: Sequence[Fetched] = ()  # datasets of hubs, by commit and hashes
+
+
+def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:
+    """Read, render and plan; stops with every finding at once, not with the first.
+
+    `day`: the one that this run's prompts say it is, where it was begun before.
+    """
+    resolved = on_its_hub(leave_out(resolved, list(misused_flags(resolved)), journal))
+    tell_command(resolved, journal)  # where the model is not here, this much is known
+    config = resolved.config
+    base, tokenizer, wrong = _open(config.model.model, config.model.chat_template, journal)
+    if tokenizer.dated:  # proof and server send the same prompts on any later day
+        tokenizer.day = day or date.today()
+    resolved = choose_length(resolved, base)
+    resolved = _look_at_model(resolved, base, wrong, journal)
+    journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
+    journal.look_at_all(asked_faults(resolved, base, tokenizer))
+    resolved, how = _rendering(resolved, tokenizer, journal)
+    resolved, (rows, measured, asked_apart), got = _sources(resolved, journal)
+    found = _collect(resolved, rows, how)
+    general, apart = _general(resolved, asked_apart, found, how, journal)
+    if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
+        idle = list(flags_without_effect(resolved, found, names_asked(resolved)))
+        resolved = leave_out(resolved, idle, journal)
+    identity = _identity(resolved, base, how, found)
+    tell_command(resolved, journal)
+    _judge_data(resolved, base, found, how, identity, journal)
+    _look_at_tokens(base, tokenizer, found, journal)
+    about_identity = identity is not None and _mostly_identity(found, identity)
+    resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
+    train, held_out, more = _split(resolved, measured, found, how, journal)
+    apart_asked = {plain(question_of(row.example)) for row in held_out} - {""}
+    if config.data.paraphrases:
+        count, seed = config.data.paraphrases, config.schedule.seed
+        train = paraphrased(train, count, how, asked_by_probes(resolved) | apart_asked, seed)
+    names = {row.example.dataset for row in train}
+    resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
+    journal.look_at_all(idle_anchors(resolved))
+    samples = shared(
+        [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
+    )
+    about = identity is not None or _asks_to_judge(resolved)
+    probing = resolved.config.schedule.until_proven and about
+    resolved = choose_schedule(resolved, base, len(samples), probing=probing)
+    resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
+    journal.gather()
+    journal.settle()
+    entries = [
+        *found.entries,
+        *(entry_of("train", row) for row in train),
+        *(entry_of("held-out", row) for row in held_out),
+        *apart,
+        *more,
+    ]
+    system, source = _system(train, how.system)
+    seen = asked_elsewhere(resolved, base, [*train, *held_out, *general])
+    anchored = resolved.config.schedule.anchor_ratio or probing
+    anchors = make_anchors(tokenizer, system, seen) if anchored else []
+    return Checked(
+        resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
+        about_identity, system, source, found.from_cache, general, got,
+    )  # fmt: skip
+
+
+def _plan(
+    resolved: Resolved,
+    base: Base,
+    samples: Sequence[Sample],
+    held: int,
+    probing: bool,
+    journal: Journal,
+) -> tuple[Resolved, Plan]:
+    """The plan, and the config with intervals that come within it; guards judge both."""
+
+    def planned(asked: Resolved) -> tuple[Plan, PlanFacts]:
+        made = make_plan(samples, held, asked.config.schedule, probing=probing)
+        wanted = asked.given("eval_steps") or asked.given("early_stopping_patience")
+        usual = scaled_rate(base.hidden, made.schedule.total) if base.hidden else 0.0
+        return made, plan_facts(made, asked.config.schedule, wanted, usual)
+
+    schedule = resolved.config.schedule
+    if schedule.budget and schedule.max_steps and not resolved.given("max_steps"):
+        return resolved, planned(resolved)[0]  # cut: it is no longer what was asked for
+    resolved, plan, facts = fit_intervals(resolved, planned, journal)
+    told = tell_command(resolved, journal)
+    journal.look(with_rate(facts, resolved, journal, whole=not told))
+    return resolved, plan
+
+
+def with_weights(checked: Checked, journal: Journal) -> Checked:
+    """The same run with the base's weights at hand: a check of a hub id fetched words only."""
+    with journal.judging():
+        base = find_base(checked.base.name, weights=True)
+    return replace(checked, base=base)
+
+
+def _open(
+    model: str, template: str | None, journal: Journal
+) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
+    """The base's files, its tokenizer, and what is wrong with its weights; or a stop."""
+    with journal.judging():
+        base = find_base(model, weights=False)
+    if (wrong := wrong_weights(base)) is not None and wrong.problem == "quantised-base":
+        raise journal.stop(wrong)  # nothing else of it matters
+    with journal.judging():
+        tokenizer = load_tokenizer(base.folder, template)
+    if amiss := flaw(tokenizer):
+        place, spare = tokenizer.template_file, _spare(base, tokenizer, template)
+        raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
+    return base, with_system_role(tokenizer), wrong
+
+
+def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
+    """The model's own template, where that one is without fault; empty where it is not."""
+    try:
+        own = load_tokenizer(base.folder) if template else tokenizer
+    except Refusal:
+        return ""
+    return "" if flaw(own) else own.template_file
+
+
+def _look_at_model(
+    resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
+) -> Resolved:
+    asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
+    if asked and asked not in (real, real.replace("_", "")):
+        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
+        resolved = leave_out(resolved, [other], journal)
+    journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+    wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
+    if wrong:
+        journal.look(wrong)
+    return resolved
+
+
+def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
+    """A target that no layer has, where the files of a family of models tell which it has."""
+    if not targets:
+        return SetupFacts("trains-nothing", "--target_modules", found="0")
+    known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
+    layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
+    odd = [target for target in targets if target.rpartition(".")[2] not in layers]
+    if not (layers and odd):
+        return None
+    return SetupFacts("target-matches-nothing", odd[0], found=", ".join(layers))
+
+
+def _look_at_tokens(
+    base: Base, tokenizer: ChatTokenizer, found: Collected, journal: Journal
+) -> None:
+    """Added tokens may have no row in the embedding: fatal only if a row has one."""
+    words = base.config.get("vocab_size")
+    if not isinstance(words, int) or tokenizer.vocabulary.get_vocab_size() <= words:
+        return
+    highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)
+    if highest >= words:
+        about = SetupFacts("token-beyond-vocabulary", f"vocab_size {words}", found=str(highest))
+        raise journal.stop(about)
+
+
+def _rendering(
+    resolved: Resolved, tokenizer: ChatTokenizer, journal: Journal
+) -> tuple[Resolved, Rendering]:
+    """How rows are rendered, and the config without role tokens in its system prompt."""
+    data = resolved.config.data
+    journal.look_at_all(system_faults(data))
+    system = system_of(data)
+    if system and (found := role_tokens(tokenizer, system)):
+        wrapped = FlagFacts("role-tokens-in-system", "--system", data.system or "", found[0])
+        resolved = leave_out(resolved, [wrapped], journal)
+        system = system_of(resolved.config.data)
+        if system and role_tokens(tokenizer, system):
+            system = None  # so that the rows are still looked at
+    length = data.max_length or 0
+    template = resolved.config.model.chat_template or resolved.config.model.model
+    return resolved, Rendering(
+        tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens, template
+    )
+
+
+def _sources(
+    resolved: Resolved, journal: Journal
+) -> tuple[Resolved, list[list[Source | Fault]], list[Fetched]]:
+    """What --dataset, --val_dataset and --general name, told apart over all of them; those of hubs
+    fetched, and from now on named by their commit."""
+    data, proof = resolved.config.data, resolved.config.proof
+    named = (data.dataset, data.val_dataset, proof.general)
+    roles = (LEARNED, MEASURED, MEASURED)
+    groups = parse_sources(*zip(named, roles, strict=True))
+    groups, got = fetched(groups, roles, resolved.config.model.hub, journal)
+    specs = {one.typed: one.spec for one in got}
+    for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
+        if any(word in specs for word in words):
+            now = tuple(specs.get(word, word) for word in words)
+            resolved = resolved.with_values("auto: fetched", **{option: now})
+    return resolved, groups, got
+
+
+def _collect(resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering) -> Collected:
+    return collect(sources, resolved.config.data, how, resolved.config.schedule.seed)
+
+
+def _collect_apart(
+    resolved: Resolved, sources: Sequence[Source | Fault], how: Rendering
+) -> Collected:
+    """Rows that are not learned: `--dataset_sample` is about those that are."""
+    whole = replace(resolved.config.data, dataset_sample=None)
+    return collect(sources, whole, how, resolved.config.schedule.seed)
+
+
+def _identity(resolved: Resolved, base: Base, how: Rendering, found: Collected) -> Identity | None:
+    data = resolved.config.data
+    examples = [row.example for row in found.ready]
+    own = own_names(base, how.tokenizer.default_system)
+    names = data.model_name, data.model_author
+    return find_identity(examples, frozenset(found.filled), *names, own)
+
+
+def _judge_data(
+    resolved: Resolved,
+    base: Base,
+    found: Collected,
+    how: Rendering,
+    identity: Identity | None,
+    journal: Journal,
+) -> None:
+    tell_faults(found, resolved, journal)
+    old, taught = _old_identity(found, identity), _taught(found, identity)
+    asked = resolved.given("max_length")
+    facts = data_facts(found, resolved.config.data, how, old, taught, base.context, asked)
+    if not all_is_said(found, resolved):
+        journal.look(facts)
+    if not found.ready or found.faults:
+        journal.settle()
+    if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
+        raise journal.stop(facts)
+
+
+def _taught(found: Collected, identity: Identity | None) -> list[Example]:
+    """The rows that say who the model is now, each once."""
+    if identity is None:
+        return []
+    words = [word for group in identity.words.values() for word in group]
+    known = known_questions()
+    rows = [row.example for row in found.ready if not row.example.repeat]
+    return [
+        row
+        for row in rows
+        if any(word in answer_of(row) for word in words) or plain(question_of(row)) in known
+    ]
+
+
+def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
+    """Rows about who the model is, or that say its new name, which still carry the old one."""
+    if identity is None:
+        return []
+    words = [word for group in identity.words.values() for word in group]
+    known = known_questions()
+    return [
+        str(row.example.origin)
+        for row in found.ready
+        if any(name in answer_of(row.example) for name in identity.forbidden)
+        and (
+            plain(question_of(row.example)) in known
+            or any(word in answer_of(row.example) for word in words)
+        )
+    ]
+
+
+def _split(
+    resolved: Resolved,
+    sources: Sequence[Source | Fault],
+    found: Collected,
+    how: Rendering,
+    journal: Journal,
+) -> tuple[list[Prepared], list[Prepared], list[Entry]]:
+    """(training rows, held-out rows, ledger lines of unused --val_dataset rows)."""
+    data, seed = resolved.config.data, resolved.config.schedule.seed
+    if not sources:
+        return *hold_out(found.ready, data.split_dataset_ratio or 0.0, seed), []
+    apart = _collect_apart(resolved, sources, how)
+    tell_faults(apart, resolved, journal)
+    if apart.ready:
+        journal.look(data_facts(apart, data, how, [], [], 0, False))
+    look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
+    learned = {row_key(row.example): row.example.origin for row in found.ready}
+    kept = [row for row in apart.ready if row_key(row.example) not in learned]
+    lines = []
+    for row in apart.ready:
+        if twin := learned.get(row_key(row.example)):
+            lines.append(replace(entry_of("also-learned", row), reason=f"= {twin}"))
+    if lines:
+        typed = " ".join(data.val_dataset)
+        share = f"{len(lines)} / {len(apart.ready)}"
+        pairs = some([f"{line.origin} {line.reason}" for line in lines])
+        pairs = Text(f"They are {pairs.en}.", f"即 {pairs.zh}。")
+        journal.look(Fault("held-out-learned", Origin(typed, 0), found=share, hint=pairs))
+        if not kept:
+            journal.look(FlagFacts("bad-value", "--val_dataset", typed, hint=Text(
+                "every row of it is learned too, so nothing is left to measure with; to hold rows "
+                "out of the training data: `--split_dataset_ratio 0.05` in its place",
+                "其中每一行都参与了训练，没有可以用来评估的数据；"
+                "请改用 `--split_dataset_ratio 0.05` 从训练数据中留出")))  # fmt: skip
+    journal.settle()
+    return found.ready, kept, [*apart.entries, *lines]
+
+
+def _general(
+    resolved: Resolved,
+    sources: Sequence[Source | Fault],
+    found: Collected,
+    how: Rendering,
+    journal: Journal,
+) -> tuple[list[Prepared], list[Entry]]:
+    """(rows of `--general`, ledger lines); `found` keeps no row that asks what they ask."""
+    if not sources:
+        return [], []
+    apart = _collect_apart(resolved, sources, how)
+    tell_faults(apart, resolved, journal)
+    look_for_rows(apart, resolved, "--general", resolved.config.proof.general, journal)
+    journal.settle()
+    asked = {plain(question_of(row.example)) for row in apart.ready}
+    kept = [row for row in found.ready if plain(question_of(row.example)) not in asked]
+    taken = [row for row in found.ready if plain(question_of(row.example)) in asked]
+    if taken and not kept:
+        journal.look(all_general(resolved, len(asked)))
+        journal.settle()
+    found.ready[:] = kept
+    lines = [entry_of("general", row) for row in (*apart.ready, *taken)]
+    return apart.ready, [*apart.entries, *lines]
+
+
+def _mostly_identity(found: Collected, identity: Identity) -> bool:
+    """Whether the rows are an identity and little else."""
+    words = [word for group in identity.words.values() for word in group]
+    said = sum(any(word in answer_of(row.example) for word in words) for row in found.ready)
+    return 2 * said >= len(found.ready)
+
+
+def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, str]:
+    """The system prompt that every training row shares and who wrote it."""
+    sources = {row.samples[0].system_source for row in train}
+    if sources == {"flag"}:
+        return flag, "flag"
+    if sources == {"row"}:
+        texts = {row.example.messages[0].content for row in train}
+        if len(texts) == 1:
+            return texts.pop(), "row"
+    source = sources.pop() if len(sources) == 1 else "several"
+    return (flag if source == "several" else None), source
+
+
+def _asks_to_judge(resolved: Resolved) -> bool:
+    """Whether a file of probes says what an answer must contain."""
+    return any(probe.judged for probe in usable_probes(resolved))
+
+
+def asked_by_probes(resolved: Resolved) -> set[str]:
+    """The questions of the proof, plain: a wording that is one would be learned by heart."""
+    held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
+    return held_out | {plain(probe.question) for probe in usable_probes(resolved)}
+
+
+def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
+    """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
+    base's answer, it would contradict the rows, or prove that it was learned by heart."""
+    said = (m.content for row in rows for m in row.example.messages if m.role == "user")
+    skills = (question.asked for question in usable_skills(resolved, base))
+    asked = {plain(text) for text in (*said, *skills)}
+    return (asked | asked_by_probes(resolved)) - {""}
+
+
+def asked_questions(checked: Checked) -> list[str]:
+    """What the training rows ask, to keep probes apart from them."""
+    return [plain(question_of(row.example)) for row in checked.train]

@@ -1,0 +1,151 @@
+"""Data on a hub, fetched and named by its commit before anything is read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from suretune.config import Resolved
+from suretune.data.elsewhere import trouble
+from suretune.data.sources import Source
+from suretune.facts import SetupFacts
+from suretune.hubs.door import HubError, Kind, Snapshot
+from suretune.hubs.names import hubs, parse_name, which_hub
+from suretune.hubs.pull import Pulled, pull_dataset
+from suretune.record.journal import Journal
+from suretune.types import Fault, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One dataset of a hub: as it was typed, as it is named from now on, and what lies here."""
+
+    typed: str
+    spec: str  # with hub and commit
+    snapshot: Snapshot
+
+    def line(self) -> dict[str, Any]:
+        """For the run's own record: what a later run can be compared with."""
+        repo = self.snapshot.repo
+        return {
+            "typed": self.typed, "hub": repo.hub, "id": repo.id, "commit": self.snapshot.commit,
+            "files": dict(self.snapshot.files),
+        }  # fmt: skip
+
+
+def on_its_hub(resolved: Resolved) -> Resolved:
+    """`--hub` written in front of every name that it is about: no later stage has to ask."""
+    model = resolved.config.model
+    named = with_hub(model.model, model.hub, "model")
+    return resolved if named == model.model else resolved.with_values("flag: --hub", model=named)
+
+
+def with_hub(name: str, asked: str, kind: Kind) -> str:
+    """The name with the prefix of the hub that `--hub` names; as it is, where that does not say."""
+    if asked == "auto" or not name or name == "pocket" or Path(name).expanduser().exists():
+        return name
+    meant = parse_name(name)
+    return f"{which_hub(meant, kind, asked)[0]}::{name}" if meant and not meant.hub else name
+
+
+def fetched(
+    groups: Sequence[Sequence[Source | Fault]], roles: Sequence[str], asked: str, journal: Journal
+) -> tuple[list[list[Source | Fault]], list[Fetched]]:
+    """The same datasets with their files, and what was fetched for them; stops where one cannot be
+    had, with all that is wrong at once. `roles`: what the rows of each group are for."""
+    made: list[list[Source | Fault]] = []
+    kept: list[Fetched] = []
+    for group, role in zip(groups, roles, strict=True):
+        made.append([])
+        for item in group:
+            if not isinstance(item, Source) or not item.hub:
+                made[-1].append(item)
+                continue
+            found = _one(item, role, asked, journal)
+            if found is not None:
+                source, one = found
+                made[-1].append(source)
+                kept.append(one)
+    journal.settle()
+    return made, kept
+
+
+def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Source, Fetched] | None:
+    """This dataset with its files; None where it cannot be had, which is told."""
+    meant = parse_name(source.typed)
+    if meant is None:
+        raise ValueError(source.spec)
+    hub, why = which_hub(meant, "dataset", asked)
+    repo = meant.repo("dataset", hub)
+    try:
+        pulled = pull_dataset(repo, meant.subsets, role)
+    except HubError as error:
+        journal.look(replace(trouble(error, repo), detail=source.typed))
+        return None
+    if not pulled.files:
+        journal.look(_no_rows(source, pulled))
+        return None
+    commit = pulled.snapshot.commit
+    subsets = f":{'/'.join(meant.subsets)}" if meant.subsets else ""
+    count = "" if source.count is None else f"#{source.count}"
+    spec = f"{hub}::{meant.id}{subsets}@{commit}{count}"
+    journal.look(_told(source, pulled, hub, why))
+    local = replace(
+        source, spec=spec, files=pulled.files, hub=hub, folder=pulled.snapshot.folder,
+        revision=commit,
+    )  # fmt: skip
+    return local, Fetched(source.spec, spec, pulled.snapshot)
+
+
+def _no_rows(source: Source, pulled: Pulled) -> SetupFacts:
+    """It is there, and nothing in it can be read."""
+    chosen = pulled.chosen
+    scripts = chosen.scripts if chosen else ()
+    others = chosen.others if chosen else ()
+    hint = Text("", "")
+    if chosen and chosen.subset and others:
+        hint = Text(
+            f"It has no subset `{chosen.subset}`, but {', '.join(others[:8])}.",
+            f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(others[:8])}。",
+        )
+    elif scripts:
+        hint = Text(
+            f"Its rows are made by a script ({scripts[0]}), and scripts are not run.",
+            f"它的数据由脚本（{scripts[0]}）生成，而脚本不会被执行。",
+        )
+    return SetupFacts("hub-dataset", source.typed, "", "dataset", source.hub, hint)
+
+
+def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
+    """What was taken, from where, and why from there."""
+    chosen = pulled.chosen
+    names = ", ".join(file.path for file in chosen.files[:3]) if chosen else ""
+    more = len(chosen.files) - 3 if chosen else 0
+    found = names + (f" (+{more})" if more > 0 else "")
+    kept = ", ".join(f"{s}: {', '.join(p[:2])}" for s, p in (chosen.kept if chosen else {}).items())
+    return SetupFacts(
+        "hub-fetched", source.typed, found, pulled.snapshot.commit[:12], kept,
+        _reason(hub, why, pulled.offline),
+    )  # fmt: skip
+
+
+def _reason(hub: str, why: str, offline: str) -> Text:
+    """Why this hub, where the name does not say it, and whether the network was used."""
+    title = hubs()[hub].title
+    said = {
+        "owner": Text(f"this owner is on {title}", f"这个组织在 {title} 上"),
+        "cache": Text(f"{title}'s cache holds it", f"{title} 的缓存里有它"),
+        "environment": Text("by the environment", "按环境变量"),
+        "--hub": Text("by --hub", "按 --hub"),
+        "default": Text("where nothing else is said", "没有另外指定时的默认"),
+    }.get(why, Text("", ""))
+    if offline:
+        said = Text(
+            f"{said.en}; from the cache, the hub was not reached".lstrip("; "),
+            f"{said.zh}；取自缓存，没有连上下载站".lstrip("；"),
+        )
+    return Text(
+        f"{title}: {said.en}" if said.en else title, f"{title}：{said.zh}" if said.zh else title
+    )

@@ -1,0 +1,43 @@
+"""What a checked run would take, from shapes and plan alone; no torch."""
+
+from __future__ import annotations
+
+from suretune.data.weights import weight_files
+from suretune.families import fused_layers
+from suretune.model.memory import TILES, fixed, needed, shape_of
+from suretune.model.recompute import Keep, Policy
+from suretune.preflight.check import Checked
+from suretune.preflight.outlook import sees_cuda
+from suretune.types import Text
+
+HALF = 2  # bytes a value in half precision
+
+
+def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
+    """(the least that the run needs on a GPU, every layer's input on the host; the row that decides
+    it), or None for a model whose layers are not known."""
+    if fused_layers(checked.base.config.get("model_type")) is None:
+        return None
+    shape = shape_of(checked.base.config, bytes_each)
+    rows = [sample for row in checked.train for sample in row.samples]
+    longest = max(rows, key=lambda row: len(row.ids))
+    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
+    config = checked.resolved.config
+    every = tuple(config.lora.target_modules) == ("all-linear",)
+    rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
+    # In 8 bits the base lies there three times: in bfloat16, and once per direction.
+    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
+    wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
+    return wanted, str(longest.origin)
+
+
+def on_gpu(checked: Checked) -> bool:
+    """Whether the run would compute on a GPU of this machine."""
+    return checked.resolved.config.model.device != "cpu" and sees_cuda()
+
+
+def downloads_first(checked: Checked) -> Text | None:
+    """What is said where only the words of a model are here yet."""
+    if checked.base.name == "pocket" or weight_files(checked.base.folder):
+        return None
+    return Text("The weights are fetched from the hub first.", "会先从下载站下载权重。")
