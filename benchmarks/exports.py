@@ -17,12 +17,18 @@ from pathlib import Path
 from typing import Any
 
 EXPORTS = {
-    "merged": ("merged", ""), "gguf-f32": ("gguf", "f32"), "gguf-q8_0": ("gguf", "q8_0"),
-    "gguf-q4_k_m": ("gguf", "q4_k_m"), "ollama-q8_0": ("ollama", "q8_0"), "vllm": ("vllm", ""),
-    "sglang": ("sglang", ""), "mlx": ("mlx", ""),
+    "merged": ("merged", ""),
+    "gguf-f32": ("gguf", "f32"),
+    "gguf-q8_0": ("gguf", "q8_0"),
+    "gguf-q4_k_m": ("gguf", "q4_k_m"),
+    "ollama-q8_0": ("ollama", "q8_0"),
+    "vllm": ("vllm", ""),
+    "sglang": ("sglang", ""),
+    "mlx": ("mlx", ""),
 }
 LEVELS = {
-    "ran-there": "ran there", "read-by-its-loader": "read by its loader",
+    "ran-there": "ran there",
+    "read-by-its-loader": "read by its loader",
     "by-its-rules-only": "by its rules only",
 }
 HEAD = """\
