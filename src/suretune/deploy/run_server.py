@@ -101,10 +101,10 @@ async def _serve(
             origins=reach.origins, proxies=reach.proxies,
         )  # fmt: skip
         service = Service(
-            engine, models, Metrics(engine, house.rows), limits, house.room,
-            house.config.answer.temperature, house.config.answer.top_p,
-            house.config.answer.max_new_tokens,
-            loader(engine, house, models) if asked.adapters_dir else None, house.base.context,
+            engine, models=models, metrics=Metrics(engine, house.rows), limits=limits, room=house.room,
+            temperature=house.config.answer.temperature, top_p=house.config.answer.top_p,
+            ask_tokens=house.config.answer.max_new_tokens,
+            load=loader(engine, house, models) if asked.adapters_dir else None, context=house.base.context,
         )  # fmt: skip
         server = make_server(make_app(service), limits)
         address = listening.getsockname()[:2]
@@ -266,9 +266,9 @@ def served(house: House, candidate: Candidate, key: str | None = None) -> Served
     proof = house.proofs.get(candidate.name)
     checkpoint = _checkpoint(candidate.folder)
     return Served(
-        candidate.name, candidate.folder.parent.name, base_name(house.base), key or candidate.name,
-        candidate.tokenizer, candidate.system, int(time.time()),
-        {
+        candidate.name, root=candidate.folder.parent.name, parent=base_name(house.base), adapter=key or candidate.name,
+        tokenizer=candidate.tokenizer, system=candidate.system, created=int(time.time()),
+        about={
             "sealed": candidate.run is not None,
             "probes": {"asked": proof.asked, "equal": proof.equal} if proof else None,
             "adapter_sha256": candidate.digest,
@@ -279,7 +279,7 @@ def served(house: House, candidate: Candidate, key: str | None = None) -> Served
             "plan": candidate.about.get("plan"),
             "updates": checkpoint,
         },
-        f"{house.fingerprint[:12]}-{candidate.digest[:12]}",
+        fingerprint=f"{house.fingerprint[:12]}-{candidate.digest[:12]}",
     )  # fmt: skip
 
 
@@ -310,7 +310,15 @@ def served_base(house: House, journal: Journal) -> Served:
     }
     system = house.config.data.system
     return Served(
-        name, name, None, None, words, system, int(time.time()), about, house.fingerprint[:12]
+        name,
+        root=name,
+        parent=None,
+        adapter=None,
+        tokenizer=words,
+        system=system,
+        created=int(time.time()),
+        about=about,
+        fingerprint=house.fingerprint[:12],
     )
 
 

@@ -57,12 +57,12 @@ class Guard:
             return None
         return Finding(
             self.code,
-            self.name,
-            self.stops,
-            str(values.get("where", "")),
-            filled(self.what, values),
-            filled(self.why, values),
-            filled(self.fix, values),
+            name=self.name,
+            stops=self.stops,
+            where=str(values.get("where", "")),
+            what=filled(self.what, values),
+            why=filled(self.why, values),
+            fix=filled(self.fix, values),
             parts=_parts(values),
             title=self.title,
         )

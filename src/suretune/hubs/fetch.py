@@ -150,7 +150,15 @@ def _download(
             have = 0
         progress.add(have)
         while have < file.size or not part.exists():
-            have = _more(url, hub.headers(), file, part, have, progress, patience)
+            have = _more(
+                url,
+                secret=hub.headers(),
+                file=file,
+                part=part,
+                have=have,
+                progress=progress,
+                patience=patience,
+            )
         if file.is_right(part):
             return
         progress.add(-file.size)

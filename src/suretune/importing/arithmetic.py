@@ -50,7 +50,20 @@ def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, P
         updates = asked.max_steps or (epochs or 0) * (train / size + 1)
         if 0 < updates <= MOST_UPDATES:
             per_epoch, schedule, evals, saves = timetable(train, held, asked)
-            plan = Plan((), schedule, evals, saves, (), per_epoch, train, held, 0, 0, 0, "")
+            plan = Plan(
+                (),
+                schedule=schedule,
+                eval_steps=evals,
+                save_steps=saves,
+                probe_steps=(),
+                per_epoch=per_epoch,
+                rows=train,
+                held_out=held,
+                tokens=0,
+                learned=0,
+                longest=0,
+                digest="",
+            )
             early = evals[:1000], saves[:1000]
             sums = Sums(train, held, size, epochs, per_epoch, schedule.total, schedule.warmup,
                         *early)  # fmt: skip

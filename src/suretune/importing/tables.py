@@ -61,17 +61,19 @@ def table(tool: str) -> Table:
     told = yaml.safe_load(Path(__file__).with_name(f"{tool}.yaml").read_text("utf-8"))
     return Table(
         told["name"],
-        frozenset(told["programs"]),
-        tuple(re.compile(pattern) for pattern in told["modules"]),
-        told["verbs"],
-        frozenset(told["inexact"]),
-        told["files"],
-        frozenset(told.get("keys", ())),
-        _entries(told["entries"]),
-        _entries(told.get("serving", ())),
-        told.get("positional", ""),
-        bool(told.get("open_host")),
-        {verb: Text(said["en"], said["zh"]) for verb, said in told.get("instead", {}).items()},
+        programs=frozenset(told["programs"]),
+        modules=tuple(re.compile(pattern) for pattern in told["modules"]),
+        verbs=told["verbs"],
+        inexact=frozenset(told["inexact"]),
+        files=told["files"],
+        keys=frozenset(told.get("keys", ())),
+        entries=_entries(told["entries"]),
+        serving=_entries(told.get("serving", ())),
+        positional=told.get("positional", ""),
+        open_host=bool(told.get("open_host")),
+        instead={
+            verb: Text(said["en"], said["zh"]) for verb, said in told.get("instead", {}).items()
+        },
     )
 
 

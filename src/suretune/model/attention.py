@@ -56,7 +56,15 @@ def packed_attention(
         raise ValueError("packed attention knows neither soft-capped scores nor sinks")
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and has_flash(query.device):
         longest: int = kwargs["max_length_q"]
-        out = _varlen(query[0], key[0], value[0], starts, longest, scaling, sliding_window)
+        out = _varlen(
+            query[0],
+            key=key[0],
+            value=value[0],
+            starts=starts,
+            longest=longest,
+            scale=scaling,
+            window=sliding_window,
+        )
         return out.unsqueeze(0), None
     bounds = starts.tolist()
     rows = [

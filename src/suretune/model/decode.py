@@ -63,13 +63,13 @@ def make_table(stack: Stack, rows: int, room: int) -> Table:
 
     return Table(
         make_cache(stack, rows, room),
-        zeros(rows),
-        zeros(rows),
-        zeros(rows, dtype=torch.bool),
-        zeros(room, rows),
-        zeros(1),
-        zeros(words, dtype=torch.bool),
-        zeros(rows, words, dtype=stack.head.weight.dtype),
+        tokens=zeros(rows),
+        positions=zeros(rows),
+        finished=zeros(rows, dtype=torch.bool),
+        history=zeros(room, rows),
+        at=zeros(1),
+        stops=zeros(words, dtype=torch.bool),
+        logits=zeros(rows, words, dtype=stack.head.weight.dtype),
     )
 
 

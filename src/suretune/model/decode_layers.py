@@ -120,13 +120,29 @@ def step(
     for index, layer in enumerate(stack.layers):
         kept = cache.keys[index], cache.values[index]
         if narrow:
-            x = _lean_layer(stack, layer, x, positions, kept, cache, foreign)
+            x = _lean_layer(
+                stack,
+                layer=layer,
+                x=x,
+                positions=positions,
+                kept=kept,
+                cache=cache,
+                foreign=foreign,
+            )
             continue
         qkv = layer.qkv.forward(normed(layer.before_attention, x)[0], None, foreign)[0]
         if fused:
             from suretune.model import decode_kernels
 
-            wide = decode_kernels.attend(stack, layer, qkv, positions, kept, cache, False).x
+            wide = decode_kernels.attend(
+                stack,
+                layer=layer,
+                qkv=qkv,
+                positions=positions,
+                kept=kept,
+                cache=cache,
+                take_in=False,
+            ).x
         else:
             wide = _attend(stack, layer, qkv, positions, kept, cache)
         x = layer.o.forward(wide, x, foreign)[0]
@@ -171,7 +187,16 @@ def _lean_layer(
 
     wide: Wide = kernels.normed(x, layer.before_attention, layer.qkv, foreign)
     qkv = kernels.times(layer.qkv, wide)
-    wide = kernels.attend(stack, layer, qkv, positions, kept, cache, True, foreign)
+    wide = kernels.attend(
+        stack,
+        layer=layer,
+        qkv=qkv,
+        positions=positions,
+        kept=kept,
+        cache=cache,
+        take_in=True,
+        foreign=foreign,
+    )
     x = kernels.times(layer.o, wide, x)
     wide = kernels.normed(x, layer.before_mlp, layer.gate_up, foreign)
     wide = kernels.gated(kernels.times(layer.gate_up, wide), stack.act, layer.down, foreign)

@@ -123,7 +123,14 @@ def _attention_backward(
     else:
         q, k, v = rotated(stack, layer, kept.qkv, how.cos, how.sin, again=True)
     dq, dk, dv = attend_backward(
-        d_attended, q, k, v, kept.done, how.rows, stack.scale, layer.window
+        d_attended,
+        q=q,
+        k=k,
+        v=v,
+        done=kept.done,
+        rows=how.rows,
+        scale=stack.scale,
+        window=layer.window,
     )
     d_qkv = torch.empty_like(kept.qkv)
     cut, end = stack.cuts
@@ -167,7 +174,16 @@ def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) 
     g_down = layer.down.dy_b(dx)
     d_hidden = layer.down.base_backward(dx)
     d_gate_up = torch.empty_like(kept.gate_up)
-    ops.gate_backward(d_hidden, g_down, layer.down.a, kept.gate_up, kept.a, group.b, act, d_gate_up)
+    ops.gate_backward(
+        d_hidden,
+        g_down=g_down,
+        a_down=layer.down.a,
+        gate_up=kept.gate_up,
+        a=kept.a,
+        b=group.b,
+        kind=act,
+        out=d_gate_up,
+    )
     kept.gate_up = None
     layer.down.accumulate_grads(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
     del d_hidden

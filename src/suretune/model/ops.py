@@ -105,7 +105,9 @@ def gate_backward(
     if dh.is_cuda:
         from suretune.model import kernels
 
-        kernels.gate_backward(dh, g_down, a_down, gate_up, a, b, kind, out)
+        kernels.gate_backward(
+            dh, g_down=g_down, a_down=a_down, gate_up=gate_up, a=a, b=b, kind=kind, out=out
+        )
         return
     g, u = precise(gate_up + a @ b.t()).chunk(2, dim=-1)
     d = precise(dh + g_down @ a_down)

@@ -146,8 +146,8 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     anchored = resolved.config.schedule.anchor_ratio or probing
     anchors = make_anchors(tokenizer, system, seen) if anchored else []
     return Checked(
-        resolved, base, tokenizer, train, held_out, entries, samples, plan, anchors, identity,
-        about_identity, system, source, found.from_cache, general, got,
+        resolved, base=base, tokenizer=tokenizer, train=train, held_out=held_out, entries=entries, samples=samples, plan=plan, anchors=anchors, identity=identity,
+        about_identity=about_identity, system=system, system_source=source, from_cache=found.from_cache, general=general, fetched=got,
     )  # fmt: skip
 
 
@@ -316,7 +316,15 @@ def _judge_data(
     tell_faults(found, resolved, journal)
     old, taught = _old_identity(found, identity), _taught(found, identity)
     asked = resolved.given("max_length")
-    facts = data_facts(found, resolved.config.data, how, old, taught, base.context, asked)
+    facts = data_facts(
+        found,
+        asked=resolved.config.data,
+        how=how,
+        old=old,
+        taught=taught,
+        context=base.context,
+        length_asked=asked,
+    )
     if not all_is_said(found, resolved):
         journal.look(facts)
     if not found.ready or found.faults:
@@ -370,7 +378,9 @@ def _split(
     apart = _collect_apart(resolved, sources, how)
     tell_faults(apart, resolved, journal)
     if apart.ready:
-        journal.look(data_facts(apart, data, how, [], [], 0, False))
+        journal.look(
+            data_facts(apart, asked=data, how=how, old=[], taught=[], context=0, length_asked=False)
+        )
     look_for_rows(apart, resolved, "--val_dataset", data.val_dataset, journal)
     learned = {row_key(row.example): row.example.origin for row in found.ready}
     kept = [row for row in apart.ready if row_key(row.example) not in learned]

@@ -346,7 +346,16 @@ def _conclude(
         reasons = [f"{finding.code} {finding.name}" for finding in stopped.findings]
     verdict = {OK: "sealed", UNMEASURED: "forgetting-not-measured"}.get(status, "not-verified")
     about = {**about, "verdict": verdict, "reasons": reasons}
-    report = figures(checked, run, journal, proven, kept, facts, about, clock)
+    report = figures(
+        checked,
+        run=run,
+        journal=journal,
+        proven=proven,
+        kept=kept,
+        facts=facts,
+        about=about,
+        clock=clock,
+    )
     _write_report(run, report)
     journal.on(Concluded(status, report))
     if status == OK:
