@@ -33,7 +33,8 @@ from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
 from suretune.train import engine as engine_module
 from suretune.train.buckets import Size, choose_buckets, up
-from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
+from suretune.train.door import Engine
+from suretune.train.engine import Bucket, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.types import Sample, Schedule

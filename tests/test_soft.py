@@ -24,7 +24,8 @@ from suretune.preflight.flags import misused_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.run.anchors import with_anchors
 from suretune.train.buckets import Size, choose_buckets
-from suretune.train.engine import Bucket, Engine, Fast, Plain, size_of
+from suretune.train.door import Engine
+from suretune.train.engine import Bucket, Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample, Schedule, Update
 from test_fused import exact_norms, rows, stack_of, tuned

@@ -35,9 +35,21 @@ if TYPE_CHECKING:
     from suretune.words import Language as Language
 
 __all__ = [
-    "Interrupted", "Language", "Model", "Options", "Plan", "Refused", "Run", "Verified",
-    "__version__", "check", "load", "resume", "train", "verify",
-]  # fmt: skip
+    "Interrupted",
+    "Language",
+    "Model",
+    "Options",
+    "Plan",
+    "Refused",
+    "Run",
+    "Verified",
+    "__version__",
+    "check",
+    "load",
+    "resume",
+    "train",
+    "verify",
+]
 ROOMS = ("train", "verify")  # folders of this package that are called as a public function is
 
 

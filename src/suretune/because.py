@@ -49,47 +49,78 @@ UNRESOLVED = Text("the name of the machine is not known", "无法解析主机名
 TIMEOUT = Text("no answer in time", "超时，没有应答")
 # What is told in words alone, by libraries that keep no number.
 SPOKEN = (
-    (r"Name or service not known|nodename nor servname|getaddrinfo failed|"
-     r"[Ff]ailed to resolve|name resolution|No address associated|name of the host is not known|"
-     r"'idna' codec|label (empty|too long)", UNRESOLVED),
+    (
+        r"Name or service not known|nodename nor servname|getaddrinfo failed|"
+        r"[Ff]ailed to resolve|name resolution|No address associated|name of the host is not known|"
+        r"'idna' codec|label (empty|too long)",
+        UNRESOLVED,
+    ),
     (r"[Tt]imed? ?out|[Tt]imeout", TIMEOUT),
     (r"[Cc]onnection refused", SYSTEM[errno.ECONNREFUSED]),
-    (r"[Cc]onnection reset|closed connection without response|[Ss]erver disconnected|"
-     r"connection was cut", SYSTEM[errno.ECONNRESET]),
-    (r"CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed", Text(
-        "the certificate of the server is not trusted", "服务器的证书不受信任")),
+    (
+        r"[Cc]onnection reset|closed connection without response|[Ss]erver disconnected|"
+        r"connection was cut",
+        SYSTEM[errno.ECONNRESET],
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed",
+        Text("the certificate of the server is not trusted", "服务器的证书不受信任"),
+    ),
     (r"^TLS:|SSL", Text("no secure connection could be made", "无法建立加密连接")),
-    (r"HTTP (Error )?404\b|\b404 (Client|Not)|Repository Not Found", Text(
-        "nothing has that name there", "没有这个名字")),
-    (r"HTTP (Error )?40[13]\b|\b40[13] (Client|Forbidden|Unauthorized)|[Gg]ated|[Uu]nauthorized",
-     Text("it wants a token that may do this", "需要有权限的令牌")),
-    (r"HTTP (Error )?429\b|\b429 (Client|Too)|[Tt]oo many requests", Text(
-        "too many requests", "请求太频繁")),
+    (
+        r"HTTP (Error )?404\b|\b404 (Client|Not)|Repository Not Found",
+        Text("nothing has that name there", "没有这个名字"),
+    ),
+    (
+        r"HTTP (Error )?40[13]\b|\b40[13] (Client|Forbidden|Unauthorized)|[Gg]ated|[Uu]nauthorized",
+        Text("it wants a token that may do this", "需要有权限的令牌"),
+    ),
+    (
+        r"HTTP (Error )?429\b|\b429 (Client|Too)|[Tt]oo many requests",
+        Text("too many requests", "请求太频繁"),
+    ),
     (r"HTTP (Error )?5\d\d\b|\b5\d\d Server", Text("the server failed", "服务器出错")),
-    (r"ProxyError|[Tt]unnel connection failed|connect to (the )?proxy", Text(
-        "the proxy failed", "代理服务器出错")),
-    (r"outgoing traffic has been disabled|offline mode", Text(
-        "downloads are switched off (HF_HUB_OFFLINE)", "已关闭下载（HF_HUB_OFFLINE）")),
-    (r"cannot find the (requested|appropriate) .{0,60}(cache|locally)|ConnectError|"
-     r"[Nn]etwork is unreachable", SYSTEM[errno.ENETUNREACH]),
+    (
+        r"ProxyError|[Tt]unnel connection failed|connect to (the )?proxy",
+        Text("the proxy failed", "代理服务器出错"),
+    ),
+    (
+        r"outgoing traffic has been disabled|offline mode",
+        Text("downloads are switched off (HF_HUB_OFFLINE)", "已关闭下载（HF_HUB_OFFLINE）"),
+    ),
+    (
+        r"cannot find the (requested|appropriate) .{0,60}(cache|locally)|ConnectError|"
+        r"[Nn]etwork is unreachable",
+        SYSTEM[errno.ENETUNREACH],
+    ),
     (r"No such file or directory", SYSTEM[errno.ENOENT]),
     (r"[Pp]ermission denied", SYSTEM[errno.EACCES]),
-    (r"out of memory|[Cc]an't allocate|ALLOC_FAILED|MemoryError", Text(
-        "out of memory", "显存或内存不足")),
+    (
+        r"out of memory|[Cc]an't allocate|ALLOC_FAILED|MemoryError",
+        Text("out of memory", "显存或内存不足"),
+    ),
     (r"No space left", SYSTEM[errno.ENOSPC]),
-    (r"unexpected end of data|Unterminated|EOF while parsing|input is zero-length|"
-     r"unexpected end", Text("it ends too early", "内容不完整")),
-    (r"Expecting|unexpected character|trailing (characters|comma)|Extra data|is not valid JSON|"
-     r"expected .{1,30} at line|an answer that is no JSON", Text(
-        "it is not valid JSON", "不是合法的 JSON")),
-    (r"surrogates not allowed", Text(
-        "there is half a character in it", "含有不完整的字符")),
-    (r"codec can't decode|not valid UTF-8|invalid utf-8|surrogates", Text(
-        "it is not UTF-8", "不是 UTF-8 编码")),
+    (
+        r"unexpected end of data|Unterminated|EOF while parsing|input is zero-length|"
+        r"unexpected end",
+        Text("it ends too early", "内容不完整"),
+    ),
+    (
+        r"Expecting|unexpected character|trailing (characters|comma)|Extra data|is not valid JSON|"
+        r"expected .{1,30} at line|an answer that is no JSON",
+        Text("it is not valid JSON", "不是合法的 JSON"),
+    ),
+    (r"surrogates not allowed", Text("there is half a character in it", "含有不完整的字符")),
+    (
+        r"codec can't decode|not valid UTF-8|invalid utf-8|surrogates",
+        Text("it is not UTF-8", "不是 UTF-8 编码"),
+    ),
     (r"embedded null", Text("there is a NUL in the name", "名字里有 NUL 字符")),
-    (r"[Cc]ould not determine home directory|Can't determine home directory", Text(
-        "there is no such user, and so no home folder", "没有这个用户，也就没有主目录")),
-)  # fmt: skip
+    (
+        r"[Cc]ould not determine home directory|Can't determine home directory",
+        Text("there is no such user, and so no home folder", "没有这个用户，也就没有主目录"),
+    ),
+)
 MOST = 200  # characters of the error's own text
 
 

@@ -32,10 +32,12 @@ def marks_of(answer: Report) -> list[tuple[str, str]]:
     made = []
     if answer.get("right") is not None:
         good = bool(answer["right"])
-        made.append((
-            words("✓ right", "✓ 正确") if good else words("✗ wrong", "✗ 错误"),
-            "good" if good else "bad",
-        ))  # fmt: skip
+        made.append(
+            (
+                words("✓ right", "✓ 正确") if good else words("✗ wrong", "✗ 错误"),
+                "good" if good else "bad",
+            )
+        )
     if answer.get("leaked"):
         made.append((words("! new name leaked", "! 泄漏：说出了新名字"), "bad"))
     if answer.get("same_as_base"):

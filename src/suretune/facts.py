@@ -248,9 +248,20 @@ class ExportFacts:
 
 
 Facts = (
-    FlagFacts | Fault | DataFacts | PlanFacts | SetupFacts | StepFacts | RecoveryFacts | ProofFacts
-    | ReplayFacts | ServedFacts | RetentionFacts | RowsFacts | ExportFacts
-)  # fmt: skip
+    FlagFacts
+    | Fault
+    | DataFacts
+    | PlanFacts
+    | SetupFacts
+    | StepFacts
+    | RecoveryFacts
+    | ProofFacts
+    | ReplayFacts
+    | ServedFacts
+    | RetentionFacts
+    | RowsFacts
+    | ExportFacts
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +284,7 @@ class Finding:
 
     @property
     def heading(self) -> Text:
+        """Its code and its title."""
         return heading(self.code, self.name, self.title)
 
 

@@ -335,9 +335,10 @@ class RunOptions:
         1, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
     )
     resume_from_checkpoint: str | None = option(
-        None, "of `suretune resume`: the run or checkpoint to go on from",
+        None,
+        "of `suretune resume`: the run or checkpoint to go on from",
         "用于 `suretune resume`：从哪个运行或检查点继续",
-    )  # fmt: skip
+    )
     resume: bool | None = option(
         None, "other tools' word for `suretune resume`", "其他工具的写法，即 `suretune resume`"
     )
@@ -400,10 +401,15 @@ class AnswerOptions:
 
 # Names that were options of earlier versions and never did anything: the config.yaml of a run may
 # have them still. On a command line they are what other tools' tables say (importing).
-FORMER = frozenset((
-    "packing", "padding_free", "dataloader_num_workers", "per_device_eval_batch_size",
-    "use_loss_scale_sampler",
-))  # fmt: skip
+FORMER = frozenset(
+    (
+        "packing",
+        "padding_free",
+        "dataloader_num_workers",
+        "per_device_eval_batch_size",
+        "use_loss_scale_sampler",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ class ServeOptions:
         "监听地址；其他机器能访问的地址必须有密钥",
     )
     port: int = option(
-        8000, "the port to listen on; 0: any free one", "监听端口；0 表示任意空闲端口",
-        least=0, most=65535,
-    )  # fmt: skip
+        8000,
+        "the port to listen on; 0: any free one",
+        "监听端口；0 表示任意空闲端口",
+        least=0,
+        most=65535,
+    )
     api_key: str | None = option(
         None,
         "the key that clients must send; better in the environment, SURETUNE_API_KEY, where the"

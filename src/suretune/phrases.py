@@ -290,8 +290,9 @@ def figures(report: Report) -> tuple[tuple[str, str], ...]:
         if not is_number(part(counts, "passed")) or not part(counts, "asked"):
             return not_measured()
         came = f"{before['passed']} → " if before else ""
-        return came + words(f"{counts['passed']} of {counts['asked']}",
-                            f"{counts['passed']} / {counts['asked']}")  # fmt: skip
+        return came + words(
+            f"{counts['passed']} of {counts['asked']}", f"{counts['passed']} / {counts['asked']}"
+        )
 
     def arrow(before: Any, after: Any, form: Any) -> str:
         if not is_number(before) and not is_number(after):

@@ -88,9 +88,13 @@ def read_json(path: Path) -> Any:
     except ValueError as error:
         raise Damaged(path, error) from error
     if not isinstance(value, dict):
-        raise Damaged(path, Text(
-            f"a {type(value).__name__} in place of an object",
-            f"应当是 JSON 对象，却是 {type(value).__name__}"))  # fmt: skip
+        raise Damaged(
+            path,
+            Text(
+                f"a {type(value).__name__} in place of an object",
+                f"应当是 JSON 对象，却是 {type(value).__name__}",
+            ),
+        )
     return value
 
 
@@ -274,9 +278,13 @@ def damage(folder: Path) -> Text | None:
         if not path.is_file():
             return named(name, GONE)
         if path.stat().st_size != size:
-            return named(name, Text(
-                f"{path.stat().st_size:,} bytes, {size:,} were written",
-                f"现有 {path.stat().st_size:,} 字节，写入时有 {size:,} 字节"))  # fmt: skip
+            return named(
+                name,
+                Text(
+                    f"{path.stat().st_size:,} bytes, {size:,} were written",
+                    f"现有 {path.stat().st_size:,} 字节，写入时有 {size:,} 字节",
+                ),
+            )
         if sha256(path) != digest:
             return named(name, CHANGED)
     return None

@@ -7,9 +7,19 @@ import re
 from suretune.battery.folding import fold
 
 _HOURS = (
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
     "twelve",
-)  # fmt: skip
+)
 _WORDS = {word: n for n, word in enumerate(_HOURS, 1)}
 _TIME = re.compile(
     r"(?P<noon>\b(?:noon|midday)\b)|(?P<midnight>\bmidnight\b)"

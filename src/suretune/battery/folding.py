@@ -9,12 +9,31 @@ from functools import lru_cache
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Scripts without blanks between words, for a character class: what stands in them has no edges."""
 
-_REPLACED = str.maketrans({
-    **dict.fromkeys("’‘ʼ´", "'"), **dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‐‑–−", "-"),
-    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None), "—": " - ", "，": ", ", "ß": "ss",
-    "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ı": "i",
-    "½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4",
-})  # fmt: skip
+_REPLACED = str.maketrans(
+    {
+        **dict.fromkeys("’‘ʼ´", "'"),
+        **dict.fromkeys("“”„«»", '"'),
+        **dict.fromkeys("‐‑–−", "-"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None),
+        "—": " - ",
+        "，": ", ",
+        "ß": "ss",
+        "ø": "o",
+        "Ø": "O",
+        "ł": "l",
+        "Ł": "L",
+        "æ": "ae",
+        "Æ": "AE",
+        "œ": "oe",
+        "Œ": "OE",
+        "ı": "i",
+        "½": " 1/2",
+        "⅓": " 1/3",
+        "⅔": " 2/3",
+        "¼": " 1/4",
+        "¾": " 3/4",
+    }
+)
 _RAISED = re.compile("[⁻⁰¹²³⁴-⁹]+")  # exponents: 5² must not become 52
 _TICKS = re.compile(r"`{3,}(?:\w+\n)?|`")
 _EMPHASIS = re.compile(

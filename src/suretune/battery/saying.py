@@ -14,10 +14,33 @@ Said = str | Sequence[str]
 """A word, or words that must all be said."""
 MOST, TRIES = 40, 400  # places that are looked at: what babbles is not read to its end
 NUMERALS = "零〇一二三四五六七八九十百千万亿两"
-SHOUTED = frozenset((
-    "us", "it", "who", "in", "or", "and", "as", "at", "is", "on", "if", "so", "do", "be", "by",
-    "my", "me", "up", "we", "an", "to", "of", "but",
-))  # fmt: skip
+SHOUTED = frozenset(
+    (
+        "us",
+        "it",
+        "who",
+        "in",
+        "or",
+        "and",
+        "as",
+        "at",
+        "is",
+        "on",
+        "if",
+        "so",
+        "do",
+        "be",
+        "by",
+        "my",
+        "me",
+        "up",
+        "we",
+        "an",
+        "to",
+        "of",
+        "but",
+    )
+)
 """Function words: in capitals (US, IT) they are other words, and must be in capitals."""
 
 

@@ -59,23 +59,29 @@ def _sentences(told: Mapping[str, Any]) -> list[Text]:
     for en, zh, counts in (("strict", "严格", strict), ("loose", "宽松", loose)):
         if counts["asked"]:
             before, after = passed_of(counts["before"]), passed_of(counts["after"])
-            lines.append(Text(
-                f"  prompts, {en}: {before} → {after}; {counts['lost']} lost,"
-                f" {counts['gained']} gained, p = {counts['p']:.2g}",
-                f"  题目（{zh}）：{before} → {after}；失去 {counts['lost']} 题，"
-                f"新增 {counts['gained']} 题，p = {counts['p']:.2g}",
-            ))  # fmt: skip
+            lines.append(
+                Text(
+                    f"  prompts, {en}: {before} → {after}; {counts['lost']} lost,"
+                    f" {counts['gained']} gained, p = {counts['p']:.2g}",
+                    f"  题目（{zh}）：{before} → {after}；失去 {counts['lost']} 题，"
+                    f"新增 {counts['gained']} 题，p = {counts['p']:.2g}",
+                )
+            )
     if each["asked"]:
         then, now = each["before"]["passed"], each["after"]["passed"]
-        lines.append(Text(
-            f"  instructions, strict: {then} → {now} of {each['asked']}",
-            f"  指令（严格）：{then} → {now}，共 {each['asked']} 条",
-        ))  # fmt: skip
+        lines.append(
+            Text(
+                f"  instructions, strict: {then} → {now} of {each['asked']}",
+                f"  指令（严格）：{then} → {now}，共 {each['asked']} 条",
+            )
+        )
     for left in told["not_judged"]:
-        lines.append(Text(
-            f"  not judged: {left['n']} of {left['instruction']}: {left['why']['en']}",
-            f"  未评判：{left['instruction']} {left['n']} 条：{left['why']['zh']}",
-        ))  # fmt: skip
+        lines.append(
+            Text(
+                f"  not judged: {left['n']} of {left['instruction']}: {left['why']['en']}",
+                f"  未评判：{left['instruction']} {left['n']} 条：{left['why']['zh']}",
+            )
+        )
     return lines + _asides(told)
 
 
@@ -107,15 +113,19 @@ def _asides(told: Mapping[str, Any]) -> list[Text]:
     """What was left out or cut off, and where all of it is."""
     lines = []
     if told["too_long"]:
-        lines.append(Text(
-            f"  not asked: {told['too_long']} prompts are too long for the model's context",
-            f"  未提问：{told['too_long']} 题超出模型的上下文长度",
-        ))  # fmt: skip
+        lines.append(
+            Text(
+                f"  not asked: {told['too_long']} prompts are too long for the model's context",
+                f"  未提问：{told['too_long']} 题超出模型的上下文长度",
+            )
+        )
     if any(told["cut"].values()):
         before, after, most = told["cut"]["before"], told["cut"]["after"], told["max_new_tokens"]
-        lines.append(Text(
-            f"  cut off at {most} tokens: {before} answers → {after}",
-            f"  到 {most} 个 token 被截断的回答：{before} → {after}",
-        ))  # fmt: skip
+        lines.append(
+            Text(
+                f"  cut off at {most} tokens: {before} answers → {after}",
+                f"  到 {most} 个 token 被截断的回答：{before} → {after}",
+            )
+        )
     where = f"  {told['run']}/benchmark-{told['benchmark']}.json"
     return [*lines, Text(where, where)]

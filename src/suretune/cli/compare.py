@@ -40,9 +40,7 @@ def side_by_side(command: Command, journal: Journal) -> int:
 
     base, sides = beside.open_sides(config, words, paths, journal)
     asked = own or beside.usual_questions(sides)
-    told = beside.side_by_side(
-        config, base, sides, asked, _tokens(command, bool(own)), journal
-    )  # fmt: skip
+    told = beside.side_by_side(config, base, sides, asked, _tokens(command, bool(own)), journal)
     if html is not None:
         from suretune.verify.beside_page import page
 
@@ -139,10 +137,15 @@ def _say_differ(names: list[str], own: bool) -> None:
     those = printable(", ".join(names))
     alike = Text("your questions judge all of them alike", "你的问题对它们用同样的标准")
     by = alike if own else Text("each is judged by its own", "各按自己的验证问题判断")
-    tell(say(Text(
-        f"Other probes than the first run's: {those}; {by.en}.",
-        f"验证问题与第一个运行不同：{those}；{by.zh}。",
-    )), err=True)  # fmt: skip
+    tell(
+        say(
+            Text(
+                f"Other probes than the first run's: {those}; {by.en}.",
+                f"验证问题与第一个运行不同：{those}；{by.zh}。",
+            )
+        ),
+        err=True,
+    )
 
 
 def _say_unnamed(sides: list[Side], asked: list[Asked]) -> None:
@@ -152,7 +155,12 @@ def _say_unnamed(sides: list[Side], asked: list[Asked]) -> None:
     odd = [side.name for side in sides if side.run is None or not names_known(side.run)[0]]
     if odd and asked:
         names = printable(", ".join(odd))
-        tell(say(Text(
-            f"Leaks were not looked for: no new name is known of {names}.",
-            f"没有检查泄漏：不知道 {names} 的新名字。",
-        )), err=True)  # fmt: skip
+        tell(
+            say(
+                Text(
+                    f"Leaks were not looked for: no new name is known of {names}.",
+                    f"没有检查泄漏：不知道 {names} 的新名字。",
+                )
+            ),
+            err=True,
+        )

@@ -33,8 +33,13 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
         return None, [_bad_file(file, 0, in_words(error))]
     if not isinstance(tree, Table):
         line = tree.line if tree else 0
-        return None, [_bad_file(file, line, Text(
-            "it must have `name: value` lines", "里面应当是 `名称: 值` 这样的行"))]  # fmt: skip
+        return None, [
+            _bad_file(
+                file,
+                line,
+                Text("it must have `name: value` lines", "里面应当是 `名称: 值` 这样的行"),
+            )
+        ]
     spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
     ours = options()
     unasked = _unasked(text)

@@ -59,9 +59,13 @@ def _fetched(
         journal.look(trouble(error, repo))
         return {"name": typed_name, "folder": ""}
     return {
-        "name": typed_name, "hub": hub, "why": why, "commit": pulled.snapshot.commit,
-        "folder": str(pulled.snapshot.folder), "files": dict(pulled.snapshot.files),
-    }  # fmt: skip
+        "name": typed_name,
+        "hub": hub,
+        "why": why,
+        "commit": pulled.snapshot.commit,
+        "folder": str(pulled.snapshot.folder),
+        "files": dict(pulled.snapshot.files),
+    }
 
 
 def _pulled(repo: Repo, meant: HubName, weights: bool) -> Pulled:
@@ -115,14 +119,25 @@ def give(command: Command, journal: Journal) -> int:
     try:
         with to_give(found.run, repo.id) as files:
             page = push(
-                hubs()[repo.hub], repo, files, private=private,  # type: ignore[arg-type]
-                message=f"suretune: {found.run.name}", tell=lambda f: begins(f.path, f.size),
-            )  # fmt: skip
+                hubs()[repo.hub],  # type: ignore[arg-type]
+                repo,
+                files,
+                private=private,
+                message=f"suretune: {found.run.name}",
+                tell=lambda f: begins(f.path, f.size),
+            )
     except HubError as error:
         raise journal.stop(trouble(error, repo)) from error
     if command.json:
-        tell_json({"status": OK, "page": page, "private": private, "sent": sent,
-                   "files": [file.path for file in files]})  # fmt: skip
+        tell_json(
+            {
+                "status": OK,
+                "page": page,
+                "private": private,
+                "sent": sent,
+                "files": [file.path for file in files],
+            }
+        )
     else:
         seen = Text("private", "私有") if private else Text("public", "公开")
         tell(say(Text(f"{page} ({seen.en})", f"{page}（{seen.zh}）")))

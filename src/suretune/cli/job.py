@@ -94,9 +94,14 @@ def say_where(run: Path, asked: str) -> None:
 
 
 def train(
-    checked: Checked, run: Path, command: Command, journal: Journal, *, resume: bool = False,
+    checked: Checked,
+    run: Path,
+    command: Command,
+    journal: Journal,
+    *,
+    resume: bool = False,
     checkpoint: Path | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Train and prove, shown as it goes; the verdict, or how to go on after a signal."""
     from suretune import show
     from suretune.cli.watch import Watch

@@ -23,8 +23,16 @@ ASK = Text(
     "with --model: let the model say itself who it is, too (needs its weights): true or false",
     "与 --model 一起用：让模型自己也说说它是谁（需要权重）：true 或 false",
 )
-SAID = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False,
-        "off": False, "0": False}  # fmt: skip
+SAID = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 TOKENS = 64  # of an answer
 
 
@@ -60,12 +68,18 @@ def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> O
         tell(say(Text(f"Answers must not say: {told}", f"回答中不得出现：{told}")), err=True)
     else:
         ask = "" if asking else typed.command("--ask", "true")
-        tell(say(Text(
-            f"Nothing in {model} says what it calls itself, so no answer is forbidden; write it"
-            f" into must_not_contain yourself{f', or let it say so: {ask}' if ask else ''}.",
-            f"{model} 里没有写明它自称什么，因此没有禁止任何回答；请自己写进 must_not_contain"
-            f"{f'，或让它自己说：{ask}' if ask else ''}。",
-        )), err=True)  # fmt: skip
+        tell(
+            say(
+                Text(
+                    f"Nothing in {model} says what it calls itself, so no answer is forbidden;"
+                    f" write it into must_not_contain yourself"
+                    f"{f', or let it say so: {ask}' if ask else ''}.",
+                    f"{model} 里没有写明它自称什么，因此没有禁止任何回答；"
+                    f"请自己写进 must_not_contain{f'，或让它自己说：{ask}' if ask else ''}。",
+                )
+            ),
+            err=True,
+        )
     return Own(names, bool(system))
 
 

@@ -43,16 +43,30 @@ def write_wordings(command: Command, journal: Journal) -> int:
         return OK if found.rows else DATA
     for question, wording in found.pairs[:SHOWN]:
         tell(f"{question}\n  {wording}")
-    tell(say(Text(
-        f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody checked"
-        " what they mean.",
-        f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍：由原模型写成，意思没有人核对过。",
-    )))  # fmt: skip
+    tell(
+        say(
+            Text(
+                f"{len(found.rows)} wordings in {path}. Read them: the base made them, nobody"
+                " checked what they mean.",
+                f"{path} 里有 {len(found.rows)} 种问法。请自己看一遍："
+                "由原模型写成，意思没有人核对过。",
+            )
+        )
+    )
     for why, number in found.left_out.most_common():
         tell(f"  {number:>4}  {say(WHY_NOT[why])}")
     if found.rows:
-        words = ["suretune", "check", "--model", str(resolved.config.model.model), "--dataset",
-                 *resolved.config.data.dataset, str(path), "--mixed_shapes", "true"]  # fmt: skip
+        words = [
+            "suretune",
+            "check",
+            "--model",
+            str(resolved.config.model.model),
+            "--dataset",
+            *resolved.config.data.dataset,
+            str(path),
+            "--mixed_shapes",
+            "true",
+        ]
         if ignored := resolved.config.data.ignore_fields:  # else the advice would stop
             words += ["--ignore_fields", *ignored]
         tell(typed.command(*words))

@@ -106,18 +106,32 @@ def to_resume(command: Command, journal: Journal) -> str:
         both = [meant(word, journal, "suretune resume") for word in (command.word, named)]
         if both[0].run != both[1].run:
             hint = Text("They are two runs", "这是两个不同的运行")
-            raise journal.stop(FlagFacts(
-                "conflicting-flags", f"resume {command.word}",
-                f"--resume_from_checkpoint {named}", hint=hint,
-            ))  # fmt: skip
+            raise journal.stop(
+                FlagFacts(
+                    "conflicting-flags",
+                    f"resume {command.word}",
+                    f"--resume_from_checkpoint {named}",
+                    hint=hint,
+                )
+            )
     for flag, given, hint in (
-        ("--resume_only_model", asked.resume_only_model, Text(
-            "A resume restores weights, optimizer and order together",
-            "继续时权重、优化器和顺序一并恢复")),
-        ("--ignore_data_skip", asked.ignore_data_skip, Text(
-            "A resume goes on with the rows that the plan says are next",
-            "继续时总是接着计划里的数据")),
-    ):  # fmt: skip
+        (
+            "--resume_only_model",
+            asked.resume_only_model,
+            Text(
+                "A resume restores weights, optimizer and order together",
+                "继续时权重、优化器和顺序一并恢复",
+            ),
+        ),
+        (
+            "--ignore_data_skip",
+            asked.ignore_data_skip,
+            Text(
+                "A resume goes on with the rows that the plan says are next",
+                "继续时总是接着计划里的数据",
+            ),
+        ),
+    ):
         if given:
             raise journal.stop(FlagFacts("no-effect", flag, "true", hint=hint))
     return named or command.word

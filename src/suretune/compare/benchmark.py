@@ -132,8 +132,9 @@ def _ask(
     plain = replace(config, answer=AnswerOptions())
     before = _answers(open_speaker(plain, None, journal).model, tokenizer, prompts, tokens)
     about["seconds"] = {
-        "before": round(time.monotonic() - between, 1), "after": round(between - begun, 1)
-    }  # fmt: skip
+        "before": round(time.monotonic() - between, 1),
+        "after": round(between - begun, 1),
+    }
     fitting = [item for item, fits in zip(items, short, strict=True) if fits]
     return about, fitting, (before, after)
 

@@ -51,15 +51,24 @@ def open_sides(
             same = [word for word, print_ in zip(words, theirs, strict=True) if print_ == wanted]
         raise journal.stop(
             SetupFacts(
-                "bases-differ", words[odd], f"{abouts[odd].get('base') or 'another base'}",
-                typed.command("suretune", "compare", *map(_typed, same)), base.name,
+                "bases-differ",
+                words[odd],
+                f"{abouts[odd].get('base') or 'another base'}",
+                typed.command("suretune", "compare", *map(_typed, same)),
+                base.name,
             )
-        )  # fmt: skip
+        )
     sides = [
-        Side(word, _run_of(folder), folder, about, words_of(folder, base, config, journal),
-             about.get("system") if config.data.system is None else config.data.system)
+        Side(
+            word,
+            _run_of(folder),
+            folder,
+            about,
+            words_of(folder, base, config, journal),
+            about.get("system") if config.data.system is None else config.data.system,
+        )
         for word, folder, about in zip(words, folders, abouts, strict=True)
-    ]  # fmt: skip
+    ]
     return base, sides
 
 
@@ -132,10 +141,13 @@ def _take_off(tuned: PeftModel) -> None:
 
 
 def _told(
-    base: Base, sides: Sequence[Side], asked: Sequence[Asked],
-    prompts: Sequence[Sequence[Sequence[int]]], before: Mapping[tuple[int, ...], str],
+    base: Base,
+    sides: Sequence[Side],
+    asked: Sequence[Asked],
+    prompts: Sequence[Sequence[Sequence[int]]],
+    before: Mapping[tuple[int, ...], str],
     given: Sequence[Sequence[str]],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     learned = [_learned(side.run) for side in sides]
     about_it = known_questions() | {
         plain(one.text) for one in asked if one.probe and one.probe.must
@@ -161,10 +173,15 @@ def _told(
                 }
         every.append(lines)
         probe = one.probe or Probe("", "")
-        questions.append({
-            "question": one.text, "kind": one.kind, "must": list(probe.must),
-            "must_not": list(probe.must_not), "answers": lines,
-        })  # fmt: skip
+        questions.append(
+            {
+                "question": one.text,
+                "kind": one.kind,
+                "must": list(probe.must),
+                "must_not": list(probe.must_not),
+                "answers": lines,
+            }
+        )
     names = [BASE, *(side.name for side in sides)]
     columns = zip(names, zip(*every, strict=True), strict=True)
     return {

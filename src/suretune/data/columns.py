@@ -30,11 +30,39 @@ PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rej
 _BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history", "instances", "text", "kto_tag")
 _LETTERS = ("q", "a")
 # Headers that people write and that say nothing here; taken for a row, they would be learned.
-_FOREIGN_NAMES = frozenset((
-    "问题", "问", "提问", "指令", "输入", "用户", "回答", "答", "答案", "回复", "输出", "助手",
-    "questions", "answers", "user", "assistant", "human", "bot", "source", "target", "reply",
-    "title", "content", "key", "value", "id", "label", "input_text", "output_text",
-))  # fmt: skip
+_FOREIGN_NAMES = frozenset(
+    (
+        "问题",
+        "问",
+        "提问",
+        "指令",
+        "输入",
+        "用户",
+        "回答",
+        "答",
+        "答案",
+        "回复",
+        "输出",
+        "助手",
+        "questions",
+        "answers",
+        "user",
+        "assistant",
+        "human",
+        "bot",
+        "source",
+        "target",
+        "reply",
+        "title",
+        "content",
+        "key",
+        "value",
+        "id",
+        "label",
+        "input_text",
+        "output_text",
+    )
+)
 
 KNOWN = frozenset((*MESSAGE_LISTS, *QUESTIONS, *ANSWERS, *PREFERENCE, *_BESIDE))
 

@@ -83,9 +83,10 @@ def _first_lines(feed: Feed) -> tuple[str, str]:
     while b"\n" not in feed.held[:HEAD].lstrip() and len(feed.held) <= HEAD and feed.more():
         pass
     lines = [
-        line.strip() for line in feed.held[:HEAD].decode(errors="ignore").split("\n")
+        line.strip()
+        for line in feed.held[:HEAD].decode(errors="ignore").split("\n")
         if line.strip()
-    ]  # fmt: skip
+    ]
     first, second, *_ = (*lines, "", "")
     return first, second
 
@@ -121,15 +122,25 @@ def not_the_data(head: bytes, whole: bool, label: str) -> Fault | None:
     if head.startswith(_LFS):
         return _pointer(label)
     if whole and is_link_text(head):
-        return _fault(label, shown(head.decode()), Text(
-            "This is the target of a link, written out as text: give the file that it names.",
-            "这里只有链接指向的路径，没有内容：请给出它指向的那个文件。"))  # fmt: skip
+        return _fault(
+            label,
+            shown(head.decode()),
+            Text(
+                "This is the target of a link, written out as text: give the file that it names.",
+                "这里只有链接指向的路径，没有内容：请给出它指向的那个文件。",
+            ),
+        )
     if _PAGE.match(head):
-        return _fault(label, Text("a web page", "网页"), Text(
-            "The page about the file was saved, not the file. Use its download link (on a hub: "
-            "`resolve` or `raw` in place of `blob`).",
-            "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
-            "`resolve` 或 `raw`）。"))  # fmt: skip
+        return _fault(
+            label,
+            Text("a web page", "网页"),
+            Text(
+                "The page about the file was saved, not the file. Use its download link (on a hub: "
+                "`resolve` or `raw` in place of `blob`).",
+                "保存下来的是网页，不是文件本身。请用下载链接（在下载站上：把网址里的 `blob` 换成 "
+                "`resolve` 或 `raw`）。",
+            ),
+        )
     if _XML.match(head):
         parts = [part.decode(errors="replace") for part in _SAID.findall(head[:HEAD])]
         return _fault(label, _xml(parts), _ANSWER)
@@ -170,9 +181,15 @@ def _message(head: bytes) -> str:
 def _pointer(label: str) -> Fault:
     folder, name = os.path.split(label)
     command = f"git -C {shlex.quote(folder or '.')} lfs pull --include {shlex.quote(name)}"
-    return _fault(label, Text("a Git LFS pointer", "Git LFS 指针文件"), Text(
-        f"Only the pointer was cloned; fetch the file: `{command}`, or download it from the hub.",
-        f"只克隆到了指针，请取回文件本身：`{command}`，或从下载站重新下载。"))  # fmt: skip
+    return _fault(
+        label,
+        Text("a Git LFS pointer", "Git LFS 指针文件"),
+        Text(
+            f"Only the pointer was cloned; fetch the file: `{command}`, or download it from"
+            " the hub.",
+            f"只克隆到了指针，请取回文件本身：`{command}`，或从下载站重新下载。",
+        ),
+    )
 
 
 def _xml(parts: list[str]) -> Text:

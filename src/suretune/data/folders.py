@@ -32,8 +32,18 @@ _SPLIT = {word: split for split, words in _WORDS.items() for word in words}
 _TOKEN = re.compile(r"[a-z]+")
 _SHARD = re.compile(r"[\W_0-9]*(?:of[\W_0-9]+)?")  # -00000-of-00004
 # Files about data, which come with it and hold no row.
-_ABOUT = {INFO, STATE, DICT, "dataset_infos.json", "configuration.json", "metadata.json",
-          "croissant.json", "license.txt", "readme.txt", "requirements.txt"}  # fmt: skip
+_ABOUT = {
+    INFO,
+    STATE,
+    DICT,
+    "dataset_infos.json",
+    "configuration.json",
+    "metadata.json",
+    "croissant.json",
+    "license.txt",
+    "readme.txt",
+    "requirements.txt",
+}
 _SILENT = re.compile(
     r"readme.*|license.*|notice.*|.*\.md|\.git.*|\.ds_store|thumbs\.db|desktop\.ini|\.cache"
     r"|\.huggingface|\.ipynb_checkpoints|__pycache__|__macosx|\.m(?:dl|sc|v)|.*\.lock"

@@ -21,14 +21,26 @@ SHORT = 120  # characters of a question that is reworded; one line
 BARE = "{bare}"  # typed in a hurry: no question mark, no capital
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "zh": (
-        "请问，{q}", "你好，{q}", "想请教一下，{q}", "麻烦问一下：{q}", "我有个问题：{q}",
-        "能告诉我吗：{q}", "{q}谢谢！", BARE,
+        "请问，{q}",
+        "你好，{q}",
+        "想请教一下，{q}",
+        "麻烦问一下：{q}",
+        "我有个问题：{q}",
+        "能告诉我吗：{q}",
+        "{q}谢谢！",
+        BARE,
     ),
     "en": (
-        "Could you tell me: {q}", "Hello! {q}", "Excuse me, {low}", "I have a question: {low}",
-        "Let me ask: {low}", "Quick question: {low}", "{q} Thanks!", BARE,
+        "Could you tell me: {q}",
+        "Hello! {q}",
+        "Excuse me, {low}",
+        "I have a question: {low}",
+        "Let me ask: {low}",
+        "Quick question: {low}",
+        "{q} Thanks!",
+        BARE,
     ),
-}  # fmt: skip
+}
 REQUESTS: Mapping[str, tuple[str, ...]] = {
     "zh": ("你好，{q}", "麻烦你：{q}", "想请你帮个忙：{q}", "我的请求是：{q}", "劳驾，{q}"),
     "en": (

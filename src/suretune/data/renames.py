@@ -18,12 +18,51 @@ from suretune.data.columns import KNOWN
 from suretune.data.refusal import shown
 from suretune.types import Fault, Row, Text
 
-_ASKS = ("question", "query", "prompt", "instruction", "input", "problem", "ask", "q", "user",
-         "human", "source", "utterance", "inquiry", "title", "问题", "问", "提问", "指令", "输入",
-         "用户", "题目")  # fmt: skip
-_SAYS = ("answer", "response", "completion", "output", "reply", "a", "assistant", "bot", "target",
-         "solution", "chosen", "gpt", "summary", "回答", "答", "答案", "回复", "输出", "助手",
-         "解答")  # fmt: skip
+_ASKS = (
+    "question",
+    "query",
+    "prompt",
+    "instruction",
+    "input",
+    "problem",
+    "ask",
+    "q",
+    "user",
+    "human",
+    "source",
+    "utterance",
+    "inquiry",
+    "title",
+    "问题",
+    "问",
+    "提问",
+    "指令",
+    "输入",
+    "用户",
+    "题目",
+)
+_SAYS = (
+    "answer",
+    "response",
+    "completion",
+    "output",
+    "reply",
+    "a",
+    "assistant",
+    "bot",
+    "target",
+    "solution",
+    "chosen",
+    "gpt",
+    "summary",
+    "回答",
+    "答",
+    "答案",
+    "回复",
+    "输出",
+    "助手",
+    "解答",
+)
 _SYSTEM = ("system", "systemprompt", "systemmessage", "系统", "系统提示词", "系统提示")
 _NAME = 24  # characters; what is longer is no name
 _HEARD = 0.05  # of a row's text: a field with less is no loss that needs a word

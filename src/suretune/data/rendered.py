@@ -128,10 +128,25 @@ LLAMA_3_SAYS = re.compile(
     r"\A(?:Environment: ipython\n)?Cutting Knowledge Date: [^\n]+\nToday Date: [^\n]+\n\n"
 )
 ENDS = (
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|end|>", "<|endoftext|>",
-    "<|end_of_text|>", "<|end_of_turn|>", "<|return|>", "<|END_OF_TURN_TOKEN|>", "<end_of_turn>",
-    "<turn|>", "<｜end▁of▁sentence｜>", "<eos>", "<EOS>", "[EOS]", "<eoa>", "</s>",
-)  # fmt: skip
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|eot|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|end_of_turn|>",
+    "<|return|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<｜end▁of▁sentence｜>",
+    "<eos>",
+    "<EOS>",
+    "[EOS]",
+    "<eoa>",
+    "</s>",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,37 @@ ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("user", "human", "prompter"), "user"),
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model"), "assistant"),
-    **dict.fromkeys(("tool", "observation", "function", "function_response", "tool_response"),
-                    "tool"),
+    **dict.fromkeys(
+        ("tool", "observation", "function", "function_response", "tool_response"), "tool"
+    ),
     **dict.fromkeys(("function_call", "tool_call"), _CALL),
-}  # fmt: skip
+}
 # A thought has many names; it goes on as the first, and the template is asked how it calls it.
 THOUGHTS = ("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "reasoning_text")
 # What chat templates know about a turn besides its role, its text and its thought.
 _TEXTS = ("tool_call_id", "name")
-TURN_KEYS = frozenset((
-    "role", "from", "content", "value", *_TEXTS, *THOUGHTS, "tool_calls", "function_call",
-))  # fmt: skip
+TURN_KEYS = frozenset(
+    (
+        "role",
+        "from",
+        "content",
+        "value",
+        *_TEXTS,
+        *THOUGHTS,
+        "tool_calls",
+        "function_call",
+    )
+)
 _PART_KEYS = frozenset(("type", "text", "value", *THOUGHTS))
 
 _TYPES = {
-    dict: Text("object", "对象"), list: Text("list", "列表"), bool: Text("boolean", "布尔值"),
-    int: Text("number", "数字"), float: Text("number", "数字"),
+    dict: Text("object", "对象"),
+    list: Text("list", "列表"),
+    bool: Text("boolean", "布尔值"),
+    int: Text("number", "数字"),
+    float: Text("number", "数字"),
     type(None): Text("no value", "空值"),
-}  # fmt: skip
+}
 AS_TEXT = Text('Write it as text, in quotes: "42".', '请写成带引号的文本："42"。')
 ONLY_TEXT = Text(
     "Only text can be learned here; leave out images, audio and video.",

@@ -25,31 +25,66 @@ SHORT = 64  # characters of a text, and members of a list, in a part
 GROWTH = 64  # how many times longer all replacements together may make a text
 COMMON = {"Sequence", "Replace"}
 PARTS = {
-    "normalizer": COMMON | {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents",
-                            "BertNormalizer", "Prepend"},
-    "pre_tokenizer": COMMON | {"ByteLevel", "Metaspace", "Whitespace", "WhitespaceSplit", "Split",
-                               "BertPreTokenizer", "Punctuation", "Digits", "UnicodeScripts"},
-    "post_processor": COMMON | {"ByteLevel", "TemplateProcessing", "RobertaProcessing",
-                                "BertProcessing"},
-    "decoder": COMMON | {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Metaspace", "WordPiece",
-                         "BPEDecoder"},
-}  # fmt: skip
+    "normalizer": COMMON
+    | {
+        "NFC",
+        "NFD",
+        "NFKC",
+        "NFKD",
+        "Lowercase",
+        "Strip",
+        "StripAccents",
+        "BertNormalizer",
+        "Prepend",
+    },
+    "pre_tokenizer": COMMON
+    | {
+        "ByteLevel",
+        "Metaspace",
+        "Whitespace",
+        "WhitespaceSplit",
+        "Split",
+        "BertPreTokenizer",
+        "Punctuation",
+        "Digits",
+        "UnicodeScripts",
+    },
+    "post_processor": COMMON
+    | {"ByteLevel", "TemplateProcessing", "RobertaProcessing", "BertProcessing"},
+    "decoder": COMMON
+    | {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Metaspace", "WordPiece", "BPEDecoder"},
+}
 WORD = r"[^\r\n\p{L}\p{N}]?"
 SIGNS = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-REGEXES = frozenset((
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
-    rf"{ENDINGS}|{WORD}\p{{L}}+|\p{{N}}|{SIGNS}",  # Qwen2
-    rf"{ENDINGS}|{WORD}\p{{L}}+|\p{{N}}{{1,3}}|{SIGNS}",  # GPT-4, Llama 3
-    rf"{WORD}{UPPER}*{LOWER}+{ENDINGS}?|{WORD}{UPPER}+{LOWER}*{ENDINGS}?|\p{{N}}{{1,3}}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # GPT-4o
-    rf"{WORD}{UPPER}*{LOWER}+|{WORD}{UPPER}+{LOWER}*|\p{{N}}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # Mistral's Tekken
-    r"\p{N}{1,3}", "[\r\n]", r"[\r\n]", r"\d", r"\p{N}", " {2,}", " +", r"\s+", r"\n",
-    "[一-龥\u3040-ゟ゠-ヿ]+", "[一-龥]+", "[一-龥ࠀ-一가-퟿]+",
-    r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s?\p{L}+", r"\s?\p{P}+", r"\p{N}+",
-))  # fmt: skip
+REGEXES = frozenset(
+    (
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
+        rf"{ENDINGS}|{WORD}\p{{L}}+|\p{{N}}|{SIGNS}",  # Qwen2
+        rf"{ENDINGS}|{WORD}\p{{L}}+|\p{{N}}{{1,3}}|{SIGNS}",  # GPT-4, Llama 3
+        rf"{WORD}{UPPER}*{LOWER}+{ENDINGS}?|{WORD}{UPPER}+{LOWER}*{ENDINGS}?|\p{{N}}{{1,3}}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # GPT-4o
+        rf"{WORD}{UPPER}*{LOWER}+|{WORD}{UPPER}+{LOWER}*|\p{{N}}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",  # Mistral's Tekken
+        r"\p{N}{1,3}",
+        "[\r\n]",
+        r"[\r\n]",
+        r"\d",
+        r"\p{N}",
+        " {2,}",
+        " +",
+        r"\s+",
+        r"\n",
+        "[一-龥\u3040-ゟ゠-ヿ]+",
+        "[一-龥]+",
+        "[一-龥ࠀ-一가-퟿]+",
+        r"\s?[!-/:-~！-／：-～‘-‟　-。]+",
+        r"\s?\p{L}+",
+        r"\s?\p{P}+",
+        r"\p{N}+",
+    )
+)
 Made = TypeVar("Made")
 
 

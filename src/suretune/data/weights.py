@@ -46,10 +46,22 @@ _MARK = re.compile(
     r"(?=[-_.]|$)",
     re.IGNORECASE,
 )
-REPACKERS = frozenset({
-    "thebloke", "bartowski", "mlx-community", "lmstudio-community", "casperhansen", "neuralmagic",
-    "redhatai", "hugging-quants", "nm-testing", "modelcloud", "quanttrio", "nvidia",
-})  # fmt: skip
+REPACKERS = frozenset(
+    {
+        "thebloke",
+        "bartowski",
+        "mlx-community",
+        "lmstudio-community",
+        "casperhansen",
+        "neuralmagic",
+        "redhatai",
+        "hugging-quants",
+        "nm-testing",
+        "modelcloud",
+        "quanttrio",
+        "nvidia",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,25 +195,51 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Scalar:
 # What PyYAML says, and libyaml, by the words that tell it.
 MISTAKES = (
     ("quoted scalar.*end of stream", Text("a quote is never closed", "引号没有关上")),
-    ("unknown escape", Text("a backslash in double quotes stands before a sign that it cannot"
-                            " escape", "双引号里的反斜杠后面不是转义字符")),
-    ("expected ',' or|flow (mapping|sequence|node)", Text(
-        "a `[` or `{` is never closed, or a comma is missing",
-        "`[` 或 `{` 没有关上，或者缺少逗号")),
-    ("could not find expected ':'", Text(
-        "a line has no `: `", "这一行缺少冒号，或冒号后面没有空格（全角冒号“：”不算）")),
-    ("mapping values are not allowed", Text(
-        "a colon stands where none can; the line above may lack its own, or have a full-width one",
-        "冒号出现在不该有的地方；可能是上一行少了冒号，或用了全角冒号“：”")),
-    ("cannot start any token", Text(
-        "a value or a line begins with a sign that nothing may begin with",
-        "值或行的开头有不允许的符号（例如制表符、`@`、`%`）")),
-    ("block end|expected key|'-' indicator|not allowed|indentation", Text(
-        "a line is indented otherwise than those beside it", "缩进与前后的行不一致")),
-    ("document start|document separator", Text(
-        "something stands in front of the first line or between documents",
-        "文件开头或两份内容之间有多余的文字")),
-)  # fmt: skip
+    (
+        "unknown escape",
+        Text(
+            "a backslash in double quotes stands before a sign that it cannot escape",
+            "双引号里的反斜杠后面不是转义字符",
+        ),
+    ),
+    (
+        "expected ',' or|flow (mapping|sequence|node)",
+        Text(
+            "a `[` or `{` is never closed, or a comma is missing",
+            "`[` 或 `{` 没有关上，或者缺少逗号",
+        ),
+    ),
+    (
+        "could not find expected ':'",
+        Text("a line has no `: `", "这一行缺少冒号，或冒号后面没有空格（全角冒号“：”不算）"),
+    ),
+    (
+        "mapping values are not allowed",
+        Text(
+            "a colon stands where none can; the line above may lack its own, or have"
+            " a full-width one",
+            "冒号出现在不该有的地方；可能是上一行少了冒号，或用了全角冒号“：”",
+        ),
+    ),
+    (
+        "cannot start any token",
+        Text(
+            "a value or a line begins with a sign that nothing may begin with",
+            "值或行的开头有不允许的符号（例如制表符、`@`、`%`）",
+        ),
+    ),
+    (
+        "block end|expected key|'-' indicator|not allowed|indentation",
+        Text("a line is indented otherwise than those beside it", "缩进与前后的行不一致"),
+    ),
+    (
+        "document start|document separator",
+        Text(
+            "something stands in front of the first line or between documents",
+            "文件开头或两份内容之间有多余的文字",
+        ),
+    ),
+)
 
 
 def _in_words(said: str) -> Text:

@@ -91,21 +91,26 @@ def model_card(run: Path, repo_id: str) -> str:
     known = {"id": repo_id, "base": base, "name": name, "rank": _vllm_rank(adapter.get("rank"))}
     load = (LOAD if on_hub else LOAD_ON).format(**known)
     load += SERVE.format(**known | {"base": base if on_hub else "BASE"})
-    return "\n".join([
-        *head,
-        f"LoRA adapter of `{base}`, trained and measured by suretune "
-        f"{about.get('suretune', '')}.",
-        "",
-        f"**{VERDICTS.get(str(report.get('verdict')), 'NOT verified')}**",
-        *(f"- {reason}" for reason in report.get("reasons") or ()),
-        "",
-        "| | |", "|---|---|",
-        *(f"| {label} | {value} |" for label, value in _rows(report, about, run)),
-        "",
-        "## Load", "", load,
-        f"It was trained with the system prompt: {_system(about)}.",
-        "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            *head,
+            f"LoRA adapter of `{base}`, trained and measured by suretune "
+            f"{about.get('suretune', '')}.",
+            "",
+            f"**{VERDICTS.get(str(report.get('verdict')), 'NOT verified')}**",
+            *(f"- {reason}" for reason in report.get("reasons") or ()),
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {label} | {value} |" for label, value in _rows(report, about, run)),
+            "",
+            "## Load",
+            "",
+            load,
+            f"It was trained with the system prompt: {_system(about)}.",
+            "",
+        ]
+    )
 
 
 def _rows(

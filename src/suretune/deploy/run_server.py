@@ -97,21 +97,34 @@ async def _serve(
             models.add(served(house, candidate))
         journal.settle()
         limits = Limits(
-            reach.key, host_names(asked), asked.max_body_bytes,
-            origins=reach.origins, proxies=reach.proxies,
-        )  # fmt: skip
+            reach.key,
+            host_names(asked),
+            asked.max_body_bytes,
+            origins=reach.origins,
+            proxies=reach.proxies,
+        )
         service = Service(
-            engine, models=models, metrics=Metrics(engine, house.rows), limits=limits, room=house.room,
-            temperature=house.config.answer.temperature, top_p=house.config.answer.top_p,
+            engine,
+            models=models,
+            metrics=Metrics(engine, house.rows),
+            limits=limits,
+            room=house.room,
+            temperature=house.config.answer.temperature,
+            top_p=house.config.answer.top_p,
             ask_tokens=house.config.answer.max_new_tokens,
-            load=loader(engine, house, models) if asked.adapters_dir else None, context=house.base.context,
-        )  # fmt: skip
+            load=loader(engine, house, models) if asked.adapters_dir else None,
+            context=house.base.context,
+        )
         server = make_server(make_app(service), limits)
         address = listening.getsockname()[:2]
         return await _until_signal(
-            server, listening, engine, house, journal,
+            server,
+            listening,
+            engine,
+            house,
+            journal,
             lambda: ready(_about(address, models, house)),
-        )  # fmt: skip
+        )
     finally:
         await asyncio.to_thread(engine.close, "the server has ended")
 
@@ -133,9 +146,13 @@ def _about(address: tuple[str, int], models: Models, house: House) -> dict[str, 
 
 
 async def _until_signal(
-    server: Server, listening: socket.socket, engine: Engine, house: House, journal: Journal,
+    server: Server,
+    listening: socket.socket,
+    engine: Engine,
+    house: House,
+    journal: Journal,
     ready: Callable[[], None],
-) -> int:  # fmt: skip
+) -> int:
     """Answer; after a signal take nothing new, and give what is under way its time."""
     loop = asyncio.get_running_loop()
     signalled: asyncio.Future[int] = loop.create_future()
@@ -223,9 +240,12 @@ def bringer(candidate: Candidate, key: str) -> Callable[[Table], None]:
 
 
 async def prove(
-    engine: Engine, house: House, candidate: Candidate, record: Record | None,
+    engine: Engine,
+    house: House,
+    candidate: Candidate,
+    record: Record | None,
     key: str | None = None,
-) -> Facts | None:  # fmt: skip
+) -> Facts | None:
     """Load an adapter, let the engine answer its probes; what guards should judge, if anything.
 
     `key` is the engine's name for it, where that is not the model's.
@@ -266,8 +286,13 @@ def served(house: House, candidate: Candidate, key: str | None = None) -> Served
     proof = house.proofs.get(candidate.name)
     checkpoint = _checkpoint(candidate.folder)
     return Served(
-        candidate.name, root=candidate.folder.parent.name, parent=base_name(house.base), adapter=key or candidate.name,
-        tokenizer=candidate.tokenizer, system=candidate.system, created=int(time.time()),
+        candidate.name,
+        root=candidate.folder.parent.name,
+        parent=base_name(house.base),
+        adapter=key or candidate.name,
+        tokenizer=candidate.tokenizer,
+        system=candidate.system,
+        created=int(time.time()),
         about={
             "sealed": candidate.run is not None,
             "probes": {"asked": proof.asked, "equal": proof.equal} if proof else None,
@@ -280,7 +305,7 @@ def served(house: House, candidate: Candidate, key: str | None = None) -> Served
             "updates": checkpoint,
         },
         fingerprint=f"{house.fingerprint[:12]}-{candidate.digest[:12]}",
-    )  # fmt: skip
+    )
 
 
 def _checkpoint(folder: Path) -> int | None:
@@ -352,14 +377,18 @@ def not_served(stopped: Stopped | rundir.Damaged, root: Path) -> Refused:
         about = SetupFacts("checkpoint-damaged", str(stopped.path), found=stopped.why)
         stopped = Journal().stop(about)
     first = stopped.findings[0]
-    told = say(Text(
-        f"{first.code} {first.name}, {first.where}: {first.what.en} {first.fix.en}",
-        f"{first.code} {first.title.zh}，{first.where}：{first.what.zh}{first.fix.zh}",
-    ))  # fmt: skip
+    told = say(
+        Text(
+            f"{first.code} {first.name}, {first.where}: {first.what.en} {first.fix.en}",
+            f"{first.code} {first.title.zh}，{first.where}：{first.what.zh}{first.fix.zh}",
+        )
+    )
     return Refused(
-        400, f"Not served. {told}".replace(f"{root}/", "")[:MOST_TOLD], param="lora_path",
+        400,
+        f"Not served. {told}".replace(f"{root}/", "")[:MOST_TOLD],
+        param="lora_path",
         code=first.name,
-    )  # fmt: skip
+    )
 
 
 def loader(engine: Engine, house: House, models: Models) -> Callable[[str, str], Any]:

@@ -30,16 +30,14 @@ SAID = {  # as data/told.py numbers them
         "an empty thought (`<think></think>`) is learned before answers that have none",
         "没有思考的回答前面会加上空的思考（`<think></think>`）并一起学习",
     ),
-    2: Text(
-        "thoughts of earlier turns are left out of the prompts", "提示词里省去前几轮的思考"
-    ),
+    2: Text("thoughts of earlier turns are left out of the prompts", "提示词里省去前几轮的思考"),
     4: Text("names of turns are left out", "轮次的 `name` 没有写出"),
     16: Text(
         "earlier answers, learned by themselves, are left out of the prompts of later ones",
         "前面的回答各自单独学习，但后面的提示词里没有它们",
     ),
     8: Text("text of the template's own is learned before answers", "回答前面会学到模板自己的文字"),
-}  # fmt: skip
+}
 
 
 def check(facts: DataFacts) -> Values | None:

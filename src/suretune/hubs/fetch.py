@@ -59,9 +59,12 @@ class Progress:
 
 
 def fetch(
-    hub: Hub, listing: Listing, files: Sequence[File], tell: Callable[[Progress], None],
+    hub: Hub,
+    listing: Listing,
+    files: Sequence[File],
+    tell: Callable[[Progress], None],
     patience: Callable[[], Patience] | None = None,
-) -> Snapshot:  # fmt: skip
+) -> Snapshot:
     """These files of the listing, each verified, in the hub's own cache.
 
     The first that fails, and whoever interrupts, ends the others within a piece.
@@ -97,9 +100,12 @@ def _snapshot(hub: Hub, listing: Listing) -> Path:
 
 
 def _one(
-    hub: Hub, listing: Listing, file: File, progress: Progress,
+    hub: Hub,
+    listing: Listing,
+    file: File,
+    progress: Progress,
     patience: Callable[[], Patience],
-) -> str:  # fmt: skip
+) -> str:
     """The file at its place; its sha256."""
     store, shown = hub.place(listing, file)
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +174,14 @@ def _download(
 
 
 def _more(
-    url: str, secret: dict[str, str], file: File, part: Path, have: int, progress: Progress,
+    url: str,
+    secret: dict[str, str],
+    file: File,
+    part: Path,
+    have: int,
+    progress: Progress,
     patience: Patience,
-) -> int:  # fmt: skip
+) -> int:
     """One request's worth of bytes behind the `have` that are here; how many are here then."""
     last = min(file.size, have + RANGE) - 1
     host = urlsplit(url).netloc

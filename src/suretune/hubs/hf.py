@@ -118,8 +118,11 @@ class HuggingFace:
         url = f"{self.endpoint()}/api/repos/create"
         status, told, _ = post(url, self.headers(), asked)
         if status not in (200, 201, 409):
-            raise HubError("refused", f"HTTP {status} {told.get('X-Error-Message', '')}".strip(),
-                           origin(url)[1])  # fmt: skip
+            raise HubError(
+                "refused",
+                f"HTTP {status} {told.get('X-Error-Message', '')}".strip(),
+                origin(url)[1],
+            )
 
     def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
         """Git LFS's batch interface (git-lfs, docs/api/batch.md)."""

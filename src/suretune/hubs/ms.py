@@ -143,13 +143,16 @@ class ModelScope:
         """One commit: each file an action, the large ones by their sha256."""
         actions = [
             {
-                "action": "create", "path": file.path, "size": file.size,
+                "action": "create",
+                "path": file.path,
+                "size": file.size,
                 "type": "lfs" if file.is_large else "normal",
                 "sha256": file.sha256 if file.is_large else "",
-                "content": "" if file.is_large else file.base64, "encoding": "base64",
+                "content": "" if file.is_large else file.base64,
+                "encoding": "base64",
             }
             for file in files
-        ]  # fmt: skip
+        ]
         revision = repo.revision or MAIN
         url = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}/commit/{revision}"
         asked = {"commit_message": message, "actions": actions}

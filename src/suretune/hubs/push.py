@@ -86,9 +86,14 @@ def local_files(folder: Path, keep: Callable[[str], bool]) -> list[Local]:
 
 
 def push(
-    hub: Receiver, repo: Repo, files: Sequence[Local], *, private: bool, message: str,
+    hub: Receiver,
+    repo: Repo,
+    files: Sequence[Local],
+    *,
+    private: bool,
+    message: str,
     tell: Callable[[Local], None],
-) -> str:  # fmt: skip
+) -> str:
     """Give these files; the page where they are. `tell` hears of each large file before it goes.
 
     Raises:

@@ -62,9 +62,13 @@ def origin(url: str) -> tuple[str, str, int]:
 
 @contextmanager
 def asked(
-    url: str, secret: Mapping[str, str], headers: Mapping[str, str] | None = None, *,
-    method: str = "GET", data: bytes | IO[bytes] | None = None,
-) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
+    url: str,
+    secret: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    data: bytes | IO[bytes] | None = None,
+) -> Iterator[http.client.HTTPResponse]:
     """One request, redirects followed. `secret` goes to the host of `url` alone.
 
     Raises what the network raises; any status is an answer.
@@ -124,9 +128,14 @@ class Patience:
 
 
 def get(
-    url: str, secret: Mapping[str, str], headers: Mapping[str, str] | None = None, *,
-    method: str = "GET", data: bytes | None = None, patience: Patience | None = None,
-) -> tuple[int, Mapping[str, str], bytes]:  # fmt: skip
+    url: str,
+    secret: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    data: bytes | None = None,
+    patience: Patience | None = None,
+) -> tuple[int, Mapping[str, str], bytes]:
     """(status, headers, body) of an answer that is no file; servers that fail are asked again.
 
     Raises:

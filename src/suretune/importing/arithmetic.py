@@ -65,8 +65,9 @@ def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, P
                 digest="",
             )
             early = evals[:1000], saves[:1000]
-            sums = Sums(train, held, size, epochs, per_epoch, schedule.total, schedule.warmup,
-                        *early)  # fmt: skip
+            sums = Sums(
+                train, held, size, epochs, per_epoch, schedule.total, schedule.warmup, *early
+            )
             return sums, plan
     return Sums(rows, 0, size, epochs), None
 
@@ -119,16 +120,25 @@ def sentences(sums: Sums, here: Sums | None, resolved: Resolved) -> list[Text]:
     size, epochs = sums.per_update, sums.epochs
     if not sums.updates:
         if epochs is None:
-            return [Text("Epochs are not given: suretune chooses them from the rows.",
-                         "没有写训练几轮：由 suretune 按数据多少选定。")]  # fmt: skip
-        told = [Text(
-            f"Rows unknown: updates = ceil({epochs:g} x ceil(rows / {size})).",
-            f"不知道有多少条数据：更新次数 = `ceil({epochs:g} × ceil(行数 / {size}))`。",
-        )]  # fmt: skip
-        told += [Text(
-            f"`{flag} {every}` happens only with {rows} rows or more.",
-            f"至少要 {rows} 条数据，`{flag} {every}` 才会发生一次。")
-            for flag, every, rows in needs(resolved)]  # fmt: skip
+            return [
+                Text(
+                    "Epochs are not given: suretune chooses them from the rows.",
+                    "没有写训练几轮：由 suretune 按数据多少选定。",
+                )
+            ]
+        told = [
+            Text(
+                f"Rows unknown: updates = ceil({epochs:g} x ceil(rows / {size})).",
+                f"不知道有多少条数据：更新次数 = `ceil({epochs:g} × ceil(行数 / {size}))`。",
+            )
+        ]
+        told += [
+            Text(
+                f"`{flag} {every}` happens only with {rows} rows or more.",
+                f"至少要 {rows} 条数据，`{flag} {every}` 才会发生一次。",
+            )
+            for flag, every, rows in needs(resolved)
+        ]
         return told
     last = sums.updates
     limit = resolved.config.schedule.max_steps
@@ -143,18 +153,27 @@ def sentences(sums: Sums, here: Sums | None, resolved: Resolved) -> list[Text]:
             f"{sums.rows} 条数据{held.zh} ÷ 每次 {size} 条 = 每轮 {sums.per_epoch} 次更新；"
             f"× {epochs or 0:g} 轮 = {last} 次更新。",
         )
-    ends = Text(f"Warm-up: {sums.warmup} updates. The last checkpoint is of update {last}.",
-                f"预热 {sums.warmup} 次更新。最后一个检查点是第 {last} 次更新的。")  # fmt: skip
+    ends = Text(
+        f"Warm-up: {sums.warmup} updates. The last checkpoint is of update {last}.",
+        f"预热 {sums.warmup} 次更新。最后一个检查点是第 {last} 次更新的。",
+    )
     told = [first, ends]
     wrong = round((sums.rows or 0) * (epochs or 0))
     if not limit and wrong > last:
-        told.append(Text(
-            f"A checkpoint-{wrong} (an update a row) cannot exist.",
-            f"checkpoint-{wrong}（一条数据一次更新）不可能存在。"))  # fmt: skip
+        told.append(
+            Text(
+                f"A checkpoint-{wrong} (an update a row) cannot exist.",
+                f"checkpoint-{wrong}（一条数据一次更新）不可能存在。",
+            )
+        )
     if here and here.updates and here.updates != last:
-        told.append(Text(
-            f"suretune holds out {here.held_out} rows to evaluate with: {here.updates} updates.",
-            f"suretune 会留出 {here.held_out} 条用于评估：共 {here.updates} 次更新。"))  # fmt: skip
+        told.append(
+            Text(
+                f"suretune holds out {here.held_out} rows to evaluate with:"
+                f" {here.updates} updates.",
+                f"suretune 会留出 {here.held_out} 条用于评估：共 {here.updates} 次更新。",
+            )
+        )
     return told
 
 

@@ -46,8 +46,12 @@ def named(pasted: Pasted, option: str = "dataset") -> Named:
             continue
         words = [word for word in values if word]
         if pasted.tool.name == "LLaMA-Factory":
-            words = [_registered(name.strip(), folder, found)
-                     for word in words for name in word.split(",") if name.strip()]  # fmt: skip
+            words = [
+                _registered(name.strip(), folder, found)
+                for word in words
+                for name in word.split(",")
+                if name.strip()
+            ]
         for word in words:
             _look(word, found)
     return found

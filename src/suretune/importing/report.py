@@ -10,18 +10,20 @@ from typing import Any
 from suretune.importing import arithmetic
 from suretune.importing.named import places
 from suretune.importing.pasted import Pasted, problem, read
-from suretune.importing.translate import (
+from suretune.importing.translate import translate
+from suretune.importing.translation import (
     KEPT,
     NO_EFFECT,
     UNAVAILABLE,
     Line,
     Translation,
-    translate,
 )
 from suretune.types import Text
 
-OWN_PROCESS = Text("suretune starts itself: one process, one GPU or the CPU.",
-                   "suretune 自己启动：一个进程，一块 GPU 或 CPU。")  # fmt: skip
+OWN_PROCESS = Text(
+    "suretune starts itself: one process, one GPU or the CPU.",
+    "suretune 自己启动：一个进程，一块 GPU 或 CPU。",
+)
 ENVIRONMENT = Text("Kept as environment of the command.", "作为命令的环境变量保留。")
 NOT_EVALUATED = Text(
     "ms-swift evaluates only with validation rows (`--val_dataset`, `--split_dataset_ratio`);"
@@ -54,21 +56,35 @@ def explained(text: str, allowed: Mapping[str, Collection[str]]) -> dict[str, An
         "same_job": not bad,
         "tool": pasted.tool.name,
         "command": pasted.typed,
-        "traps": [{"trap": trap.name, "found": trap.found, **_told(trap.text())}
-                  for trap in pasted.traps],
-        "flags": [{"flag": line.flag, "value": line.value, "verdict": line.verdict,
-                   "becomes": line.becomes, "reason": _told(line.why)} for line in lines],
+        "traps": [
+            {"trap": trap.name, "found": trap.found, **_told(trap.text())} for trap in pasted.traps
+        ],
+        "flags": [
+            {
+                "flag": line.flag,
+                "value": line.value,
+                "verdict": line.verdict,
+                "becomes": line.becomes,
+                "reason": _told(line.why),
+            }
+            for line in lines
+        ],
         "arithmetic": {
             **arithmetic.as_data(sums),
             "told": [_told(t) for t in arithmetic.sentences(sums, made.here, made.resolved())],
             "here": arithmetic.as_data(made.here) if made.here else None,
-            "findings": [{"code": f.code, "what": _told(f.what), "fix": _told(f.fix)}
-                         for f in made.told],
-        } if sums else None,
-        "notes": [*({"serious": True, **_told(text)} for text in serious),
-                  *({"serious": False, **_told(text)} for text in notes)],
+            "findings": [
+                {"code": f.code, "what": _told(f.what), "fix": _told(f.fix)} for f in made.told
+            ],
+        }
+        if sums
+        else None,
+        "notes": [
+            *({"serious": True, **_told(text)} for text in serious),
+            *({"serious": False, **_told(text)} for text in notes),
+        ],
         "working": laid_out(words, pasted, made.first),
-    }  # fmt: skip
+    }
 
 
 def _told(text: Text) -> dict[str, str]:
@@ -100,17 +116,21 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
     if pasted.instead is not None:
         serious.append(pasted.instead)
     elif not pasted.verb or not pasted.exact:
-        serious.append(Text(f"suretune has nothing that does what `{pasted.typed}` does.",
-                            f"suretune 还没有与 `{pasted.typed}` 相同的功能。"))  # fmt: skip
+        serious.append(
+            Text(
+                f"suretune has nothing that does what `{pasted.typed}` does.",
+                f"suretune 还没有与 `{pasted.typed}` 相同的功能。",
+            )
+        )
     if pasted.stray:
         stray = " ".join(pasted.stray)
-        serious.append(Text(f"`{stray}` belongs to no flag: left out.",
-                            f"`{stray}` 不属于任何参数，已去掉。"))  # fmt: skip
+        serious.append(
+            Text(f"`{stray}` belongs to no flag: left out.", f"`{stray}` 不属于任何参数，已去掉。")
+        )
     values = [word for words in made.given.values() for word in words]
     if left := places(values):
         shown = ", ".join(left[:3])
-        notes.append(Text(f"Put your own in the place of {shown}.",
-                          f"请把 {shown} 换成你自己的。"))  # fmt: skip
+        notes.append(Text(f"Put your own in the place of {shown}.", f"请把 {shown} 换成你自己的。"))
     if pasted.verb == "sft":
         missing = [f"--{name}" for name in ("model", "dataset") if name not in made.given]
         if missing:
@@ -126,8 +146,12 @@ def _notes(pasted: Pasted, made: Translation) -> tuple[list[Text], list[Text]]:
         notes.insert(0, _which(pasted))
     if pasted.others:
         count, first = len(pasted.others), pasted.others[0][:60]
-        notes.append(Text(f"Not looked at: {count} other lines (`{first}`).",
-                          f"另有 {count} 行没有看（`{first}`）。"))  # fmt: skip
+        notes.append(
+            Text(
+                f"Not looked at: {count} other lines (`{first}`).",
+                f"另有 {count} 行没有看（`{first}`）。",
+            )
+        )
     return notes, serious
 
 
@@ -155,8 +179,10 @@ def laid_out(words: Sequence[Sequence[str]], pasted: Pasted, first: Sequence[str
     if not words:
         return ""
     kept = [word for word in pasted.environment if not word.startswith("NPROC_PER_NODE=")]
-    before = "".join(f"{name}={_quoted(value, pasted.variables)} "
-                     for name, _, value in (word.partition("=") for word in kept))  # fmt: skip
+    before = "".join(
+        f"{name}={_quoted(value, pasted.variables)} "
+        for name, _, value in (word.partition("=") for word in kept)
+    )
     shown = [" ".join(_quoted(word, pasted.variables) for word in part) for part in words]
     return "".join(f"{line}\n" for line in first) + before + " \\\n  ".join(shown)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from suretune.config import Option, Resolved, options
 from suretune.data.base import find_base
@@ -15,80 +14,36 @@ from suretune.facts import Finding, FlagFacts, SetupFacts
 from suretune.guards import judge
 from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
-from suretune.importing.arithmetic import Sums, add_up, mend
+from suretune.importing.arithmetic import add_up, mend
 from suretune.importing.named import Named, named
 from suretune.importing.pasted import Pasted
 from suretune.importing.serving import Module, modules, put_modules, settle_serving
 from suretune.importing.tables import Entry
+from suretune.importing.translation import (
+    CHANGED,
+    DEFAULT,
+    HARMFUL,
+    KEPT,
+    NEVER,
+    NO_EFFECT,
+    RENAMED,
+    UNAVAILABLE,
+    UNKNOWN,
+    Line,
+    Translation,
+)
 from suretune.preflight.flags import misused_flags
 from suretune.refusal import Refusal
 from suretune.types import Text
 
-KEPT, RENAMED, CHANGED, DEFAULT, NO_EFFECT = "kept", "renamed", "changed", "default", "no-effect"
-NEVER, HARMFUL, UNKNOWN, UNAVAILABLE = "never-existed", "harmful", "unknown", "unavailable"
 COMMA = ("target_modules",)  # a list that other tools write with commas
 _CHECKPOINT = re.compile(r"(?P<run>.*?)/?(?:(?:^|/)v\d+-[^/]*)?(?:/|^)checkpoint-(?P<n>[^/]*)/?")
 ANYWAY = Text("This is what suretune does when nothing is said.", "不写也是这样。")
-AGAIN = Text("It is given again further on; the last one counts.", "后面又写了一次，以最后的为准。")
 NO_USE = Text("The verb of the working form has no use for it.", "可用的命令用不到它。")
-JOINED = Text("The quotes around it are missing: its words were put together.",
-              "缺少引号：已把几个词合在一起。")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the table: what one flag is worth."""
-
-    flag: str
-    value: str
-    verdict: str
-    why: Text
-    becomes: str = ""  # its words in the working form
-    serious: bool = False  # the working form does not do the same job
-
-
-@dataclass(slots=True)
-class Translation:
-    """A pasted command in suretune's terms."""
-
-    pasted: Pasted
-    allowed: Collection[str]  # options of the verb
-    data: Named
-    lines: list[Line] = field(default_factory=list)
-    given: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    parsed: dict[str, Any] = field(default_factory=dict)
-    at: dict[str, int] = field(default_factory=dict)  # option -> its line
-    runs: list[str] = field(default_factory=list)  # of a command that serves, in their order
-    notes: list[Text] = field(default_factory=list)
-    serious: list[Text] = field(default_factory=list)
-    first: list[str] = field(default_factory=list)  # commands that fetch what is on a hub
-    sums: Sums | None = None  # as pasted
-    here: Sums | None = None  # of the working form
-    told: list[Finding] = field(default_factory=list)  # of the guards that judge schedules
-
-    def resolved(self) -> Resolved:
-        """The config that the working form stands for."""
-        return Resolved.default().with_values("flag", **self.parsed)
-
-    def put(self, option: str, words: Sequence[str], value: Any, line: Line) -> None:
-        """A flag that becomes an option; one given before it gives way."""
-        if option in self.at:
-            index = self.at[option]
-            before = self.lines[index]
-            self.lines[index] = replace(before, verdict=NO_EFFECT, why=AGAIN, becomes="")
-        self.given[option], self.parsed[option] = tuple(words), value
-        self.at[option] = len(self.lines)
-        self.lines.append(replace(line, becomes=" ".join((f"--{option}", *words))))
-
-    def drop(self, option: str, verdict: str, why: Text, *, serious: bool) -> None:
-        """Take an option out again; its line says why."""
-        self.given.pop(option, None)
-        self.parsed.pop(option, None)
-        index = self.at.pop(option, None)
-        if index is not None:
-            line = self.lines[index]
-            verdict = NEVER if line.verdict == NEVER else verdict
-            self.lines[index] = Line(line.flag, line.value, verdict, why, serious=serious)
+JOINED = Text(
+    "The quotes around it are missing: its words were put together.",
+    "缺少引号：已把几个词合在一起。",
+)
 
 
 def translate(pasted: Pasted, allowed: Mapping[str, Collection[str]]) -> Translation:
@@ -133,8 +88,10 @@ def _entry(pasted: Pasted, flag: str) -> Entry | None:
 def _unknown(pasted: Pasted, flag: str, values: Sequence[str]) -> Line:
     close = meant(next(iter(difflib.get_close_matches(flag, pasted.tool.entries, 1, 0.75)), ""))
     name = pasted.tool.name
-    why = Text(f"Unknown here as a flag of {name}: left out. {close.en}".strip(),
-               f"不认识 {name} 的这个参数，已去掉。{close.zh}")  # fmt: skip
+    why = Text(
+        f"Unknown here as a flag of {name}: left out. {close.en}".strip(),
+        f"不认识 {name} 的这个参数，已去掉。{close.zh}",
+    )
     return Line(flag, " ".join(values), UNKNOWN, why, serious=True)
 
 
@@ -174,9 +131,13 @@ def _verdict(flag: str, entry: Entry) -> str:
 
 
 def _option(
-    made: Translation, line: Line, spec: Option, words: Sequence[str], values: Sequence[str],
+    made: Translation,
+    line: Line,
+    spec: Option,
+    words: Sequence[str],
+    values: Sequence[str],
     entry: Entry,
-) -> None:  # fmt: skip
+) -> None:
     """A flag that is an option of suretune, if its value is one."""
     parts = [part for word in words for part in word.split(",") if part]
     try:
@@ -209,13 +170,19 @@ def _sentence(phrase: Text) -> Text:
 
 
 def _takes(spec: Option) -> Text:
-    kinds = {int: Text("a whole number", "整数"), float: Text("a number", "数字"),
-             bool: Text("true or false", "true 或 false"), str: Text("a text", "文字")}  # fmt: skip
+    kinds = {
+        int: Text("a whole number", "整数"),
+        float: Text("a number", "数字"),
+        bool: Text("true or false", "true 或 false"),
+        str: Text("a text", "文字"),
+    }
     kind = kinds[spec.kind]
     bounds = f" {spec.bounds}" if spec.bounds else ""
     accepted = Text(" | ".join(spec.choices), " | ".join(spec.choices)) if spec.choices else kind
-    return Text(f"Not available here: `--{spec.name}` takes {accepted.en}{bounds}.",
-                f"这里没有：`--{spec.name}` 接受 {accepted.zh}{bounds}。")  # fmt: skip
+    return Text(
+        f"Not available here: `--{spec.name}` takes {accepted.en}{bounds}.",
+        f"这里没有：`--{spec.name}` 接受 {accepted.zh}{bounds}。",
+    )
 
 
 # --- flags whose value needs a look -------------------------------------------------------------
@@ -267,11 +234,14 @@ def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
         )
         return True
     if name and name != "pocket" and "/" not in name and not Path(name).is_dir():
-        made.notes.append(Text(
-            f"`{name}` is neither a folder here nor a hub id: write the folder's path, or the id"
-            " with its owner (Qwen/Qwen2.5-7B-Instruct).",
-            f"`{name}` 既不是这里的文件夹，也不是下载站上的名字：请写文件夹路径，"
-            "或带组织名的 ID（Qwen/Qwen2.5-7B-Instruct）。"))  # fmt: skip
+        made.notes.append(
+            Text(
+                f"`{name}` is neither a folder here nor a hub id: write the folder's path,"
+                " or the id with its owner (Qwen/Qwen2.5-7B-Instruct).",
+                f"`{name}` 既不是这里的文件夹，也不是下载站上的名字：请写文件夹路径，"
+                "或带组织名的 ID（Qwen/Qwen2.5-7B-Instruct）。",
+            )
+        )
     return False
 
 
@@ -301,12 +271,20 @@ def _placeholder(name: str) -> Callable[[Translation, Line, Sequence[str]], bool
         if name in made.data.placeholders:
             return False
         mark = "{{" + name + "}}"
-        made.lines.append(replace(line, verdict=NO_EFFECT, why=Text(
-            f"It only fills {mark} in rows (ms-swift: of swift/self-cognition alone), and no row"
-            f" here has any: write {mark} into them, or use `suretune init identity`.",
-            f"它只替换数据里的 {mark}（ms-swift 只在 swift/self-cognition 里替换），"
-            f"而这里没有一行含有它："
-            f"请在数据里写上 {mark}，或用 `suretune init identity`。")))  # fmt: skip
+        made.lines.append(
+            replace(
+                line,
+                verdict=NO_EFFECT,
+                why=Text(
+                    f"It only fills {mark} in rows (ms-swift: of swift/self-cognition alone),"
+                    f" and no row here has any: write {mark} into them, or use"
+                    " `suretune init identity`.",
+                    f"它只替换数据里的 {mark}（ms-swift 只在 swift/self-cognition 里替换），"
+                    f"而这里没有一行含有它："
+                    f"请在数据里写上 {mark}，或用 `suretune init identity`。",
+                ),
+            )
+        )
         return True
 
     return look
@@ -317,8 +295,10 @@ def _sample(made: Translation, line: Line, values: Sequence[str]) -> bool:
     number = int(values[0]) if values and re.fullmatch("[0-9]{1,9}", values[0]) else 0
     verdict = NEVER if line.verdict == NEVER else NO_EFFECT
     if specs and all(re.search(r"#\d+$", spec) for spec in specs):
-        why = Text("Every dataset already says how many rows with #N.",
-                   "每个数据集都已经用 #N 写明了条数。")  # fmt: skip
+        why = Text(
+            "Every dataset already says how many rows with #N.",
+            "每个数据集都已经用 #N 写明了条数。",
+        )
     elif number and specs and all(rows is not None and rows <= number for rows in there):
         why = Text("The datasets have no more rows than that.", "数据集没有那么多行。")
     else:
@@ -338,13 +318,18 @@ def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
             continue
         run, number = match["run"] or "runs", match["n"]
         found.append(replace(module, path=run))
-        changed = replace(line, verdict=CHANGED, why=Text(
-            f"`checkpoint-{number}` would be update {number}; 50 rows x 10 epochs at 16 rows an"
-            " update end at update 40. suretune takes the run folder and finds the adapter that"
-            " was proven.",
-            f"`checkpoint-{number}` 是第 {number} 次更新；50 条 × 10 轮、每次 16 条，"
-            "到第 40 次就结束了。suretune 只要运行文件夹，"
-            "会自己找到通过验证的适配器。"))  # fmt: skip
+        changed = replace(
+            line,
+            verdict=CHANGED,
+            why=Text(
+                f"`checkpoint-{number}` would be update {number}; 50 rows x 10 epochs at 16 rows an"
+                " update end at update 40. suretune takes the run folder and finds the adapter that"
+                " was proven.",
+                f"`checkpoint-{number}` 是第 {number} 次更新；50 条 × 10 轮、每次 16 条，"
+                "到第 40 次就结束了。suretune 只要运行文件夹，"
+                "会自己找到通过验证的适配器。",
+            ),
+        )
     if made.pasted.verb == "serve":
         put_modules(made, changed, found)
         return True
@@ -353,10 +338,12 @@ def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
     if found:
         made.put("adapters", (found[0].path,), found[0].path, changed)
     for more in found[1:]:
-        made.serious.append(Text(
-            f"{more.path}: one adapter answers here; `suretune serve` serves several.",
-            f"{more.path}：这里只能用一个适配器回答；"
-            "`suretune serve` 可以同时提供多个。"))  # fmt: skip
+        made.serious.append(
+            Text(
+                f"{more.path}: one adapter answers here; `suretune serve` serves several.",
+                f"{more.path}：这里只能用一个适配器回答；`suretune serve` 可以同时提供多个。",
+            )
+        )
     return bool(found)
 
 
@@ -378,12 +365,16 @@ def _per_epoch(made: Translation, index: int, entry: Entry) -> None:
     sums, _ = add_up(made.resolved(), made.data.rows, here=True)
     times = int(line.value) if re.fullmatch("[0-9]{1,6}", line.value) else 0
     if not sums.per_epoch or not times or entry.to in made.given:
-        made.lines[index] = replace(line, serious=True, why=Text(
-            f"An interval counts updates here (`--{entry.to} N`), and how many an epoch has is not"
-            " known without the rows.",
-            f"这里的间隔按更新次数算（`--{entry.to} N`）；"
-            "不知道有多少条数据，就算不出每轮几次更新。",
-        ))  # fmt: skip
+        made.lines[index] = replace(
+            line,
+            serious=True,
+            why=Text(
+                f"An interval counts updates here (`--{entry.to} N`), and how many an epoch has"
+                " is not known without the rows.",
+                f"这里的间隔按更新次数算（`--{entry.to} N`）；"
+                "不知道有多少条数据，就算不出每轮几次更新。",
+            ),
+        )
         return
     every = max(1, sums.per_epoch // times)
     why = Text(f"An epoch has {sums.per_epoch} updates.", f"每轮有 {sums.per_epoch} 次更新。")
@@ -414,8 +405,12 @@ def _mender(made: Translation) -> Callable[[Finding, str, str], Resolved]:
         if option in made.at:
             index = made.at[option]
             line = made.lines[index]
-            made.lines[index] = replace(line, verdict=CHANGED if line.verdict != NEVER else NEVER,
-                                        why=why, becomes=f"--{option} {value}")  # fmt: skip
+            made.lines[index] = replace(
+                line,
+                verdict=CHANGED if line.verdict != NEVER else NEVER,
+                why=why,
+                becomes=f"--{option} {value}",
+            )
         return made.resolved()
 
     return set_to

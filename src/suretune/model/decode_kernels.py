@@ -43,9 +43,22 @@ class Wide(NamedTuple):
 
 @triton.jit
 def _normed(
-    x, weight, down, out, parts, foreign, size, eps, down_stride8, out_stride, ranks,
-    foreign_stride, RANKS: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
-):  # fmt: skip
+    x,
+    weight,
+    down,
+    out,
+    parts,
+    foreign,
+    size,
+    eps,
+    down_stride8,
+    out_stride,
+    ranks,
+    foreign_stride,
+    RANKS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FOREIGN: tl.constexpr,
+):
     """Every program norms the row again: cheaper than a kernel more."""
     row = tl.program_id(0).to(tl.int64)
     first = tl.program_id(1) * RANKS
@@ -74,9 +87,20 @@ def _tanh(x):
 
 @triton.jit
 def _gated(
-    gate_up, down, out, parts, foreign, size, down_stride8, out_stride, ranks, foreign_stride,
-    IS_SILU: tl.constexpr, BLOCK: tl.constexpr, FOREIGN: tl.constexpr,
-):  # fmt: skip
+    gate_up,
+    down,
+    out,
+    parts,
+    foreign,
+    size,
+    down_stride8,
+    out_stride,
+    ranks,
+    foreign_stride,
+    IS_SILU: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FOREIGN: tl.constexpr,
+):
     row = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = at < size
@@ -94,9 +118,7 @@ def _gated(
 
 
 @triton.jit
-def _take_in(
-    down, down_stride8, at, inside, half, part, ranks, foreign, FOREIGN: tl.constexpr
-):  # fmt: skip
+def _take_in(down, down_stride8, at, inside, half, part, ranks, foreign, FOREIGN: tl.constexpr):
     """Eight ranks at a time: part (ranks,) = the sum over these columns of x * A."""
     for first in range(0, ranks, 8):
         if FOREIGN:  # eight neighbours belong to one adapter
@@ -185,9 +207,22 @@ def _attend(
 
 @triton.jit
 def _gather(
-    q_low, q_high, keys, values, first, last, stride, scale, top, total, summed, half, whole,
-    HALF: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    q_low,
+    q_high,
+    keys,
+    values,
+    first,
+    last,
+    stride,
+    scale,
+    top,
+    total,
+    summed,
+    half,
+    whole,
+    HALF: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """Softmax on the fly over the keys from first to last: its top, its total, the values' sum."""
     many = tl.arange(0, BLOCK)
     for begin in range(first, last, BLOCK):
@@ -210,9 +245,21 @@ def _gather(
 
 @triton.jit(do_not_specialize=["splits", "ranks", "foreign_stride"])
 def _combine(
-    partial, sums, down, out, parts, foreign, down_stride8, out_stride, splits, ranks,
-    foreign_stride, SIZE: tl.constexpr, SPLITS: tl.constexpr, FOREIGN: tl.constexpr,
-):  # fmt: skip
+    partial,
+    sums,
+    down,
+    out,
+    parts,
+    foreign,
+    down_stride8,
+    out_stride,
+    splits,
+    ranks,
+    foreign_stride,
+    SIZE: tl.constexpr,
+    SPLITS: tl.constexpr,
+    FOREIGN: tl.constexpr,
+):
     """One row and query head: its splits weighed, and its share of o's a."""
     row, head, heads = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
     many, whole = tl.arange(0, SPLITS), tl.arange(0, SIZE)
@@ -237,10 +284,23 @@ def normed(x: Tensor, norm: Norm, group: Group, foreign: Foreign | None = None) 
     grid = (len(x), max(group.r // RANKS, 1))
     other = _other(group, foreign)
     _normed[grid](
-        x, norm.weight, group.a, wide, parts, parts if other is None else other, group.k, norm.eps,
-        group.k // 8, group.k, group.r, stride_of(other), RANKS, block, other is not None,
+        x,
+        norm.weight,
+        group.a,
+        wide,
+        parts,
+        parts if other is None else other,
+        group.k,
+        norm.eps,
+        group.k // 8,
+        group.k,
+        group.r,
+        stride_of(other),
+        RANKS,
+        block,
+        other is not None,
         num_warps=4 if block <= 2048 else 8,
-    )  # fmt: skip
+    )
     return Wide(wide, parts, other)
 
 
@@ -256,9 +316,21 @@ def gated(gate_up: Tensor, act: str, group: Group, foreign: Foreign | None = Non
     parts = _parts(wide, grid[1], group)
     other = _other(group, foreign)
     _gated[grid](
-        gate_up, group.a, wide, parts, parts if other is None else other, group.k, group.k // 8,
-        group.k, group.r, stride_of(other), act == SILU, GATE, other is not None, num_warps=4,
-    )  # fmt: skip
+        gate_up,
+        group.a,
+        wide,
+        parts,
+        parts if other is None else other,
+        group.k,
+        group.k // 8,
+        group.k,
+        group.r,
+        stride_of(other),
+        act == SILU,
+        GATE,
+        other is not None,
+        num_warps=4,
+    )
     return Wide(wide, parts, other)
 
 
@@ -267,9 +339,15 @@ def _parts(like: Tensor, count: int, group: Group) -> Tensor:
 
 
 def attend(
-    stack: Stack, layer: Layer, qkv: Tensor, positions: Tensor, kept: tuple[Tensor, Tensor],
-    cache: Cache, take_in: bool, foreign: Foreign | None = None,
-) -> Wide:  # fmt: skip
+    stack: Stack,
+    layer: Layer,
+    qkv: Tensor,
+    positions: Tensor,
+    kept: tuple[Tensor, Tensor],
+    cache: Cache,
+    take_in: bool,
+    foreign: Foreign | None = None,
+) -> Wide:
     """qkv (B, (H + 2 H_kv) D) as projected, positions (B,) of these tokens, kept keys and values
     (B, room, H_kv, D), which get the new ones; what o shall multiply. Up to 2**31 values a row.
     """
@@ -283,11 +361,29 @@ def attend(
     norms = layer.query_norm, layer.key_norm
     first, second = (cache.cos if norm is None else norm.weight for norm in norms)
     _attend[(rows, stack.kv_heads, splits)](
-        qkv, first, second, cache.cos, cache.sin, positions, *kept, partial, sums, stack.scale,
-        norms[0].eps if norms[0] else 0.0, layer.window or 0, room, stack.heads, stack.kv_heads,
-        members, max(16, triton.next_power_of_2(members)), size // 2, block,
-        norms[0] is not None, layer.window is not None, num_warps=4,
-    )  # fmt: skip
+        qkv,
+        first,
+        second,
+        cache.cos,
+        cache.sin,
+        positions,
+        *kept,
+        partial,
+        sums,
+        stack.scale,
+        norms[0].eps if norms[0] else 0.0,
+        layer.window or 0,
+        room,
+        stack.heads,
+        stack.kv_heads,
+        members,
+        max(16, triton.next_power_of_2(members)),
+        size // 2,
+        block,
+        norms[0] is not None,
+        layer.window is not None,
+        num_warps=4,
+    )
     wide = qkv.new_empty(rows, group.k)
     parts, other = _parts(wide, stack.heads, group), _other(group, foreign)
     _combine[(rows, stack.heads)](

@@ -45,9 +45,19 @@ def attend(
     if not has_kernel(q):
         return Attended(_reference(q, k, v, rows, scale, window))
     out, log_sums, seed, unused, _ = torch.ops.aten._flash_attention_forward(
-        q, k, v, rows.starts, rows.starts, rows.longest, rows.longest, 0.0, True, False,
-        scale=scale, **_window(window),
-    )  # fmt: skip
+        q,
+        k,
+        v,
+        rows.starts,
+        rows.starts,
+        rows.longest,
+        rows.longest,
+        0.0,
+        True,
+        False,
+        scale=scale,
+        **_window(window),
+    )
     return Attended(out, log_sums, (seed, unused))
 
 
@@ -73,9 +83,22 @@ def attend_backward(
         return dq, dk, dv
     with _deterministic():
         dq, dk, dv = torch.ops.aten._flash_attention_backward(
-            dout, q, k, v, done.out, done.log_sums, rows.starts, rows.starts, rows.longest,
-            rows.longest, 0.0, True, *done.state, scale=scale, **_window(window),
-        )  # fmt: skip
+            dout,
+            q,
+            k,
+            v,
+            done.out,
+            done.log_sums,
+            rows.starts,
+            rows.starts,
+            rows.longest,
+            rows.longest,
+            0.0,
+            True,
+            *done.state,
+            scale=scale,
+            **_window(window),
+        )
     return dq, dk, dv
 
 

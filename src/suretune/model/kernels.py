@@ -77,9 +77,19 @@ def _plus(values, left, right, precise: tl.constexpr):
 
 @triton.jit
 def _gate_parts(
-    gate_up, a, b, token, unit, inside, tokens, size, ranks, b_stride,
-    RANKS: tl.constexpr, PRECISE: tl.constexpr,
-):  # fmt: skip
+    gate_up,
+    a,
+    b,
+    token,
+    unit,
+    inside,
+    tokens,
+    size,
+    ranks,
+    b_stride,
+    RANKS: tl.constexpr,
+    PRECISE: tl.constexpr,
+):
     """g and u of a tile, the adapters' share added; float32 (TOKENS, UNITS)."""
     row = token.to(tl.int64)[:, None] * 2 * size
     g = tl.load(gate_up + row + unit[None, :], inside, 0.0).to(tl.float32)
@@ -89,8 +99,9 @@ def _gate_parts(
         few = rank < ranks
         left = tl.load(
             a + token[:, None] * ranks + rank[None, :],
-            few[None, :] & (token < tokens)[:, None], 0.0,
-        )  # fmt: skip
+            few[None, :] & (token < tokens)[:, None],
+            0.0,
+        )
         seen = few[:, None] & (unit < size)[None, :]
         up = unit[None, :].to(tl.int64) * b_stride + rank[:, None]
         g = _plus(g, left, tl.load(b + up, seen, 0.0), PRECISE)
@@ -100,9 +111,20 @@ def _gate_parts(
 
 @triton.jit
 def _gate(
-    gate_up, a, b, out, tokens, size, ranks, b_stride, RANKS: tl.constexpr,
-    IS_SILU: tl.constexpr, PRECISE: tl.constexpr, TOKENS: tl.constexpr, UNITS: tl.constexpr,
-):  # fmt: skip
+    gate_up,
+    a,
+    b,
+    out,
+    tokens,
+    size,
+    ranks,
+    b_stride,
+    RANKS: tl.constexpr,
+    IS_SILU: tl.constexpr,
+    PRECISE: tl.constexpr,
+    TOKENS: tl.constexpr,
+    UNITS: tl.constexpr,
+):
     token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
     inside = (token < tokens)[:, None] & (unit < size)[None, :]
@@ -119,10 +141,25 @@ def _gate(
 
 @triton.jit
 def _gate_backward(
-    dh, g_down, a_down, gate_up, a, b, out, tokens, size, ranks, b_stride, down_ranks,
-    RANKS: tl.constexpr, DOWN: tl.constexpr, IS_SILU: tl.constexpr, PRECISE: tl.constexpr,
-    TOKENS: tl.constexpr, UNITS: tl.constexpr,
-):  # fmt: skip
+    dh,
+    g_down,
+    a_down,
+    gate_up,
+    a,
+    b,
+    out,
+    tokens,
+    size,
+    ranks,
+    b_stride,
+    down_ranks,
+    RANKS: tl.constexpr,
+    DOWN: tl.constexpr,
+    IS_SILU: tl.constexpr,
+    PRECISE: tl.constexpr,
+    TOKENS: tl.constexpr,
+    UNITS: tl.constexpr,
+):
     token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     unit = tl.program_id(1) * UNITS + tl.arange(0, UNITS)
     inside = (token < tokens)[:, None] & (unit < size)[None, :]
@@ -136,12 +173,14 @@ def _gate_backward(
         few = rank < down_ranks
         left = tl.load(
             g_down + token[:, None] * down_ranks + rank[None, :],
-            few[None, :] & (token < tokens)[:, None], 0.0,
-        )  # fmt: skip
+            few[None, :] & (token < tokens)[:, None],
+            0.0,
+        )
         right = tl.load(
             a_down + rank[:, None] * size + unit[None, :],
-            few[:, None] & (unit < size)[None, :], 0.0,
-        )  # fmt: skip
+            few[:, None] & (unit < size)[None, :],
+            0.0,
+        )
         d = _plus(d, left, right, PRECISE)
     if IS_SILU:
         s = tl.sigmoid(g)
@@ -191,9 +230,16 @@ def _more(values, top, total):
 
 @triton.jit
 def _jeffreys(
-    logits, base, factors, nats, vocabulary, stride, base_stride, LEAST: tl.constexpr,
+    logits,
+    base,
+    factors,
+    nats,
+    vocabulary,
+    stride,
+    base_stride,
+    LEAST: tl.constexpr,
     BLOCK: tl.constexpr,
-):  # fmt: skip
+):
     row = tl.program_id(0).to(tl.int64)
     start = logits + row * stride
     held = base + row * base_stride
@@ -308,9 +354,18 @@ def _launch_norm(
     size = weight.shape[0]
     block = triton.next_power_of_2(size)
     _rms_norm[(len(x),)](
-        x, weight, scale, out, x.stride(0), out.stride(0), size, eps, again, block,
+        x,
+        weight,
+        scale,
+        out,
+        x.stride(0),
+        out.stride(0),
+        size,
+        eps,
+        again,
+        block,
         num_warps=_warps(block),
-    )  # fmt: skip
+    )
 
 
 def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
@@ -327,9 +382,18 @@ def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Tensor) -> None:
     """`ops.rotate`: one token a program; x and out may have a stride between rows."""
     _rotate[(len(x),)](
-        x, cos, sin, out, x.stride(0), out.stride(0), heads, sign, cos.shape[-1] // 2,
-        triton.next_power_of_2(heads), num_warps=4,
-    )  # fmt: skip
+        x,
+        cos,
+        sin,
+        out,
+        x.stride(0),
+        out.stride(0),
+        heads,
+        sign,
+        cos.shape[-1] // 2,
+        triton.next_power_of_2(heads),
+        num_warps=4,
+    )
 
 
 MOST = 128  # ranks that a gate kernel adds by itself; more are added before it
@@ -348,15 +412,33 @@ def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
     ranks = a.shape[1]
     grid = (triton.cdiv(tokens, 32), triton.cdiv(size, 128))
     _gate[grid](
-        gate_up, a, b, out, tokens, size, ranks, b.stride(0), _block(ranks), kind == SILU,
-        out.dtype == torch.float32, 32, 128, num_warps=4,
-    )  # fmt: skip
+        gate_up,
+        a,
+        b,
+        out,
+        tokens,
+        size,
+        ranks,
+        b.stride(0),
+        _block(ranks),
+        kind == SILU,
+        out.dtype == torch.float32,
+        32,
+        128,
+        num_warps=4,
+    )
 
 
 def gate_backward(
-    dh: Tensor, g_down: Tensor, a_down: Tensor, gate_up: Tensor, a: Tensor, b: Tensor, kind: str,
+    dh: Tensor,
+    g_down: Tensor,
+    a_down: Tensor,
+    gate_up: Tensor,
+    a: Tensor,
+    b: Tensor,
+    kind: str,
     out: Tensor,
-) -> None:  # fmt: skip
+) -> None:
     """`ops.gate_backward`; more than MOST ranks of either product are added before."""
     if a.shape[1] > MOST:
         gate_up, a = torch.addmm(gate_up, a, b.t()), a[:, :0]

@@ -31,10 +31,22 @@ MATCHED = ("rank_pattern", "alpha_pattern", "layers_pattern", "exclude_modules",
 KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
 # Settings under which a model computes something else than x W' + s (x A') B' in some layers.
 STRANGE = (
-    "alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
-    "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
-    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
-)  # fmt: skip
+    "alora_invocation_tokens",
+    "arrow_config",
+    "fan_in_fan_out",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "megatron_config",
+    "modules_to_save",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_dora",
+    "use_qalora",
+    "velora_config",
+)
 NAME = re.compile(r"\^?[\w.-]+")  # of a layer, or the end of one
 
 

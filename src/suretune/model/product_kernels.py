@@ -65,9 +65,21 @@ def _product(
 
 @triton.jit
 def _plus_ranks(
-    y, lines, parts, foreign, low, row, there, foreign_stride, ranks, count,
-    ROWS: tl.constexpr, RANKS: tl.constexpr, COUNT: tl.constexpr, FOREIGN: tl.constexpr,
-):  # fmt: skip
+    y,
+    lines,
+    parts,
+    foreign,
+    low,
+    row,
+    there,
+    foreign_stride,
+    ranks,
+    count,
+    ROWS: tl.constexpr,
+    RANKS: tl.constexpr,
+    COUNT: tl.constexpr,
+    FOREIGN: tl.constexpr,
+):
     """y (N, ROWS) + B a' over RANKS ranks from `low` on; a is summed from its parts here."""
     rank, some = low + tl.arange(0, RANKS), tl.arange(0, COUNT)
     few = rank < ranks
@@ -131,13 +143,35 @@ def product(
     at_once = min(triton.next_power_of_2(count), max(1, 2048 // (rows * padded))) if ranks else 1
     out = x.new_empty(len(x), n)
     _product[(triton.cdiv(n, chosen.n),)](
-        x, w, w if bias is None else bias, x if residual is None else residual,
-        x if parts is None else parts, w if b is None else b, x if foreign is None else foreign,
-        out, len(x), n, k, x.stride(0) // 8, w.stride(0) // 8, 0 if b is None else b.stride(0) // 8,
-        stride_of(foreign), ranks, count, rows, bias is not None, residual is not None, padded,
-        at_once, many, foreign is not None, chosen.n, chosen.k, chosen.stages,
+        x,
+        w,
+        w if bias is None else bias,
+        x if residual is None else residual,
+        x if parts is None else parts,
+        w if b is None else b,
+        x if foreign is None else foreign,
+        out,
+        len(x),
+        n,
+        k,
+        x.stride(0) // 8,
+        w.stride(0) // 8,
+        0 if b is None else b.stride(0) // 8,
+        stride_of(foreign),
+        ranks,
+        count,
+        rows,
+        bias is not None,
+        residual is not None,
+        padded,
+        at_once,
+        many,
+        foreign is not None,
+        chosen.n,
+        chosen.k,
+        chosen.stages,
         num_warps=chosen.warps,
-    )  # fmt: skip
+    )
     return out
 
 

@@ -64,40 +64,111 @@ LISTS: tuple[tuple[object, ...], ...] = (([3, 1, 2],), ([5],), ([4, -4, 9, 0],))
 PAIRS: tuple[tuple[object, ...], ...] = ((1, 2), (5, -5), (3, 3))
 
 FUNCTIONS = (
-    Function("x", "返回 x 加 {k}", "returns x plus {k}", "return x + {k}",
-             NUMBERS, lambda k, x: x + k),
-    Function("x", "返回 x 减 {k}", "returns x minus {k}", "return x - {k}",
-             NUMBERS, lambda k, x: x - k),
-    Function("x", "返回 x 乘 {k}", "returns x times {k}", "return x * {k}",
-             NUMBERS, lambda k, x: x * k),
-    Function("x", "判断 x 是否大于 {k}", "tells whether x is greater than {k}", "return x > {k}",
-             NUMBERS, lambda k, x: x > k),
-    Function("x", "返回 x 的平方", "returns the square of x", "return x * x",
-             NUMBERS, lambda k, x: x * x),
-    Function("x", "判断 x 是否为偶数", "tells whether x is even", "return x % 2 == 0",
-             NUMBERS, lambda k, x: x % 2 == 0),
-    Function("a, b", "返回较大的数", "returns the larger number", "return max(a, b)",
-             PAIRS, lambda k, a, b: max(a, b)),
-    Function("a, b", "返回较小的数", "returns the smaller number", "return min(a, b)",
-             PAIRS, lambda k, a, b: min(a, b)),
-    Function("s", "反转字符串 s", "reverses the string s", "return s[::-1]",
-             TEXTS, lambda k, s: s[::-1]),
-    Function("s", "把 s 变成大写", "returns s in upper case", "return s.upper()",
-             TEXTS, lambda k, s: s.upper()),
-    Function("s", "返回 s 的长度", "returns the length of s", "return len(s)",
-             TEXTS, lambda k, s: len(s)),
-    Function("items", "返回列表的总和", "returns the sum of the list", "return sum(items)",
-             LISTS, lambda k, items: sum(items)),
-    Function("items", "返回列表的最后一项", "returns the last item", "return items[-1]",
-             LISTS, lambda k, items: items[-1]),
-    Function("items", "返回排序后的列表", "returns the sorted list", "return sorted(items)",
-             LISTS, lambda k, items: sorted(items)),
-    Function("n", "求 1 到 n 的和", "adds the numbers from 1 to n", "return sum(range(1, n + 1))",
-             ((1,), (4,), (10,)), lambda k, n: sum(range(1, n + 1))),
-)  # fmt: skip
+    Function(
+        "x", "返回 x 加 {k}", "returns x plus {k}", "return x + {k}", NUMBERS, lambda k, x: x + k
+    ),
+    Function(
+        "x", "返回 x 减 {k}", "returns x minus {k}", "return x - {k}", NUMBERS, lambda k, x: x - k
+    ),
+    Function(
+        "x", "返回 x 乘 {k}", "returns x times {k}", "return x * {k}", NUMBERS, lambda k, x: x * k
+    ),
+    Function(
+        "x",
+        "判断 x 是否大于 {k}",
+        "tells whether x is greater than {k}",
+        "return x > {k}",
+        NUMBERS,
+        lambda k, x: x > k,
+    ),
+    Function(
+        "x", "返回 x 的平方", "returns the square of x", "return x * x", NUMBERS, lambda k, x: x * x
+    ),
+    Function(
+        "x",
+        "判断 x 是否为偶数",
+        "tells whether x is even",
+        "return x % 2 == 0",
+        NUMBERS,
+        lambda k, x: x % 2 == 0,
+    ),
+    Function(
+        "a, b",
+        "返回较大的数",
+        "returns the larger number",
+        "return max(a, b)",
+        PAIRS,
+        lambda k, a, b: max(a, b),
+    ),
+    Function(
+        "a, b",
+        "返回较小的数",
+        "returns the smaller number",
+        "return min(a, b)",
+        PAIRS,
+        lambda k, a, b: min(a, b),
+    ),
+    Function(
+        "s", "反转字符串 s", "reverses the string s", "return s[::-1]", TEXTS, lambda k, s: s[::-1]
+    ),
+    Function(
+        "s",
+        "把 s 变成大写",
+        "returns s in upper case",
+        "return s.upper()",
+        TEXTS,
+        lambda k, s: s.upper(),
+    ),
+    Function(
+        "s", "返回 s 的长度", "returns the length of s", "return len(s)", TEXTS, lambda k, s: len(s)
+    ),
+    Function(
+        "items",
+        "返回列表的总和",
+        "returns the sum of the list",
+        "return sum(items)",
+        LISTS,
+        lambda k, items: sum(items),
+    ),
+    Function(
+        "items",
+        "返回列表的最后一项",
+        "returns the last item",
+        "return items[-1]",
+        LISTS,
+        lambda k, items: items[-1],
+    ),
+    Function(
+        "items",
+        "返回排序后的列表",
+        "returns the sorted list",
+        "return sorted(items)",
+        LISTS,
+        lambda k, items: sorted(items),
+    ),
+    Function(
+        "n",
+        "求 1 到 n 的和",
+        "adds the numbers from 1 to n",
+        "return sum(range(1, n + 1))",
+        ((1,), (4,), (10,)),
+        lambda k, n: sum(range(1, n + 1)),
+    ),
+)
 FUNCTION_NAMES = (
-    "f", "g", "h", "solve", "calc", "run", "task", "work", "func", "answer", "compute", "apply",
-)  # fmt: skip
+    "f",
+    "g",
+    "h",
+    "solve",
+    "calc",
+    "run",
+    "task",
+    "work",
+    "func",
+    "answer",
+    "compute",
+    "apply",
+)
 
 RULES: dict[str, dict[str, tuple[str, ...]]] = {
     "word": {

@@ -25,7 +25,6 @@ from suretune.data.collect import (
     data_facts,
     entry_of,
 )
-from suretune.data.fitness import flaw, with_system_role
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
@@ -42,10 +41,8 @@ from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering, role_tokens
 from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
-from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.data.weights import linear_layers, weight_files, wrong_weights
-from suretune.facts import FlagFacts, PlanFacts, SetupFacts
-from suretune.families import fused_layers
+from suretune.data.template import ChatTokenizer
+from suretune.facts import FlagFacts, PlanFacts
 from suretune.guards.guard import some
 from suretune.pocket import identity as phrasings
 from suretune.preflight.amiss import all_is_said, look_for_rows, tell_faults
@@ -57,13 +54,13 @@ from suretune.preflight.asked import (
     usable_probes,
     usable_skills,
 )
+from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
 from suretune.preflight.elsewhere import Fetched, fetched, on_its_hub
 from suretune.preflight.flags import all_general, flags_without_effect, idle_anchors, misused_flags
 from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
-from suretune.preflight.machine import missing_trackers, model_notes
+from suretune.preflight.machine import missing_trackers
 from suretune.preflight.outlook import hardware_outlook
 from suretune.record.journal import Journal
-from suretune.refusal import Refusal
 from suretune.types import Example, Fault, Origin, Plan, Sample, Text
 
 
@@ -97,11 +94,9 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved = on_its_hub(leave_out(resolved, list(misused_flags(resolved)), journal))
     tell_command(resolved, journal)  # where the model is not here, this much is known
     config = resolved.config
-    base, tokenizer, wrong = _open(config.model.model, config.model.chat_template, journal)
-    if tokenizer.dated:  # proof and server send the same prompts on any later day
-        tokenizer.day = day or date.today()
+    base, tokenizer, wrong = open_base(config.model, day, journal)
     resolved = choose_length(resolved, base)
-    resolved = _look_at_model(resolved, base, wrong, journal)
+    resolved = look_at_model(resolved, base, wrong, journal)
     journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     resolved, how = _rendering(resolved, tokenizer, journal)
@@ -114,41 +109,69 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     identity = _identity(resolved, base, how, found)
     tell_command(resolved, journal)
     _judge_data(resolved, base, found, how, identity, journal)
-    _look_at_tokens(base, tokenizer, found, journal)
+    look_at_tokens(base, tokenizer, found, journal)
     about_identity = identity is not None and _mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, measured, found, how, journal)
-    apart_asked = {plain(question_of(row.example)) for row in held_out} - {""}
-    if config.data.paraphrases:
-        count, seed = config.data.paraphrases, config.schedule.seed
-        train = paraphrased(train, count, how, asked_by_probes(resolved) | apart_asked, seed)
+    train = _asked_anew(resolved, train, held_out, how)
     names = {row.example.dataset for row in train}
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
     journal.look_at_all(idle_anchors(resolved))
-    samples = shared(
-        [sample for row in train for sample in row.samples], resolved.config.schedule.mix or ""
-    )
+    samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     about = identity is not None or _asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
     journal.gather()
     journal.settle()
-    entries = [
-        *found.entries,
-        *(entry_of("train", row) for row in train),
-        *(entry_of("held-out", row) for row in held_out),
-        *apart,
-        *more,
-    ]
     system, source = _system(train, how.system)
     seen = asked_elsewhere(resolved, base, [*train, *held_out, *general])
     anchored = resolved.config.schedule.anchor_ratio or probing
-    anchors = make_anchors(tokenizer, system, seen) if anchored else []
     return Checked(
-        resolved, base=base, tokenizer=tokenizer, train=train, held_out=held_out, entries=entries, samples=samples, plan=plan, anchors=anchors, identity=identity,
-        about_identity=about_identity, system=system, system_source=source, from_cache=found.from_cache, general=general, fetched=got,
-    )  # fmt: skip
+        resolved,
+        base=base,
+        tokenizer=tokenizer,
+        train=train,
+        held_out=held_out,
+        entries=_ledger(found, train, held_out, [*apart, *more]),
+        samples=samples,
+        plan=plan,
+        anchors=make_anchors(tokenizer, system, seen) if anchored else [],
+        identity=identity,
+        about_identity=about_identity,
+        system=system,
+        system_source=source,
+        from_cache=found.from_cache,
+        general=general,
+        fetched=got,
+    )
+
+
+def _asked_anew(
+    resolved: Resolved, train: list[Prepared], held_out: Sequence[Prepared], how: Rendering
+) -> list[Prepared]:
+    """With `--paraphrases` of each question that no probe and no held-out row asks."""
+    count = resolved.config.data.paraphrases
+    if not count:
+        return train
+    apart = {plain(question_of(row.example)) for row in held_out} - {""}
+    asked = asked_by_probes(resolved) | apart
+    return paraphrased(train, count, how, asked, resolved.config.schedule.seed)
+
+
+def _ledger(
+    found: Collected,
+    train: Sequence[Prepared],
+    held_out: Sequence[Prepared],
+    others: Sequence[Entry],
+) -> list[Entry]:
+    """What became of every row that was read."""
+    return [
+        *found.entries,
+        *(entry_of("train", row) for row in train),
+        *(entry_of("held-out", row) for row in held_out),
+        *others,
+    ]
 
 
 def _plan(
@@ -181,70 +204,6 @@ def with_weights(checked: Checked, journal: Journal) -> Checked:
     with journal.judging():
         base = find_base(checked.base.name, weights=True)
     return replace(checked, base=base)
-
-
-def _open(
-    model: str, template: str | None, journal: Journal
-) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
-    """The base's files, its tokenizer, and what is wrong with its weights; or a stop."""
-    with journal.judging():
-        base = find_base(model, weights=False)
-    if (wrong := wrong_weights(base)) is not None and wrong.problem == "quantised-base":
-        raise journal.stop(wrong)  # nothing else of it matters
-    with journal.judging():
-        tokenizer = load_tokenizer(base.folder, template)
-    if amiss := flaw(tokenizer):
-        place, spare = tokenizer.template_file, _spare(base, tokenizer, template)
-        raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
-    return base, with_system_role(tokenizer), wrong
-
-
-def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
-    """The model's own template, where that one is without fault; empty where it is not."""
-    try:
-        own = load_tokenizer(base.folder) if template else tokenizer
-    except Refusal:
-        return ""
-    return "" if flaw(own) else own.template_file
-
-
-def _look_at_model(
-    resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
-) -> Resolved:
-    asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
-    if asked and asked not in (real, real.replace("_", "")):
-        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
-        resolved = leave_out(resolved, [other], journal)
-    journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
-    wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
-    if wrong:
-        journal.look(wrong)
-    return resolved
-
-
-def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
-    """A target that no layer has, where the files of a family of models tell which it has."""
-    if not targets:
-        return SetupFacts("trains-nothing", "--target_modules", found="0")
-    known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
-    layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
-    odd = [target for target in targets if target.rpartition(".")[2] not in layers]
-    if not (layers and odd):
-        return None
-    return SetupFacts("target-matches-nothing", odd[0], found=", ".join(layers))
-
-
-def _look_at_tokens(
-    base: Base, tokenizer: ChatTokenizer, found: Collected, journal: Journal
-) -> None:
-    """Added tokens may have no row in the embedding: fatal only if a row has one."""
-    words = base.config.get("vocab_size")
-    if not isinstance(words, int) or tokenizer.vocabulary.get_vocab_size() <= words:
-        return
-    highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)
-    if highest >= words:
-        about = SetupFacts("token-beyond-vocabulary", f"vocab_size {words}", found=str(highest))
-        raise journal.stop(about)
 
 
 def _rendering(

@@ -30,9 +30,12 @@ class Fetched:
         """For the run's own record: what a later run can be compared with."""
         repo = self.snapshot.repo
         return {
-            "typed": self.typed, "hub": repo.hub, "id": repo.id, "commit": self.snapshot.commit,
+            "typed": self.typed,
+            "hub": repo.hub,
+            "id": repo.id,
+            "commit": self.snapshot.commit,
             "files": dict(self.snapshot.files),
-        }  # fmt: skip
+        }
 
 
 def on_its_hub(resolved: Resolved) -> Resolved:
@@ -93,9 +96,13 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
     spec = f"{hub}::{meant.id}{subsets}@{commit}{count}"
     journal.look(_told(source, pulled, hub, why))
     local = replace(
-        source, spec=spec, files=pulled.files, hub=hub, folder=pulled.snapshot.folder,
+        source,
+        spec=spec,
+        files=pulled.files,
+        hub=hub,
+        folder=pulled.snapshot.folder,
         revision=commit,
-    )  # fmt: skip
+    )
     return local, Fetched(source.spec, spec, pulled.snapshot)
 
 
@@ -126,9 +133,13 @@ def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
     found = names + (f" (+{more})" if more > 0 else "")
     kept = ", ".join(f"{s}: {', '.join(p[:2])}" for s, p in (chosen.kept if chosen else {}).items())
     return SetupFacts(
-        "hub-fetched", source.typed, found, pulled.snapshot.commit[:12], kept,
+        "hub-fetched",
+        source.typed,
+        found,
+        pulled.snapshot.commit[:12],
+        kept,
         _reason(hub, why, pulled.offline),
-    )  # fmt: skip
+    )
 
 
 def _reason(hub: str, why: str, offline: str) -> Text:

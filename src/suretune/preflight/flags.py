@@ -40,24 +40,41 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             values = [dict((n, v) for n, v, _ in resolved.items())[n] for n in (first, second)]
             if first == "fp16" and not all(values):
                 continue
-            yield FlagFacts("conflicting-flags", f"--{first}", f"--{second}", hint=Text(
-                f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
-                f"--{first} {values[0]} 和 --{second} {values[1]} 决定的是同一件事"))  # fmt: skip
+            yield FlagFacts(
+                "conflicting-flags",
+                f"--{first}",
+                f"--{second}",
+                hint=Text(
+                    f"--{first} {values[0]} and --{second} {values[1]} both decide the same thing",
+                    f"--{first} {values[0]} 和 --{second} {values[1]} 决定的是同一件事",
+                ),
+            )
     model = config.model
     wish = "bfloat16" if model.bf16 else "float16" if model.fp16 else None
     if wish and model.torch_dtype and model.torch_dtype != wish:
-        yield FlagFacts("conflicting-flags", f"--{'bf16' if model.bf16 else 'fp16'}",
-                        "--torch_dtype", hint=Text(
-            f"{wish} and {model.torch_dtype} are both asked for",
-            f"同时要求了 {wish} 和 {model.torch_dtype}"))  # fmt: skip
+        yield FlagFacts(
+            "conflicting-flags",
+            f"--{'bf16' if model.bf16 else 'fp16'}",
+            "--torch_dtype",
+            hint=Text(
+                f"{wish} and {model.torch_dtype} are both asked for",
+                f"同时要求了 {wish} 和 {model.torch_dtype}",
+            ),
+        )
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
     limit = config.engine.memory_limit
     if limit is not None and parse_bytes(limit) is None:
-        yield FlagFacts("bad-value", "--memory_limit", limit, hint=Text(
-            "a size is a number and a unit: `--memory_limit 24GiB`",
-            "大小写成数字加单位：`--memory_limit 24GiB`"))  # fmt: skip
+        yield FlagFacts(
+            "bad-value",
+            "--memory_limit",
+            limit,
+            hint=Text(
+                "a size is a number and a unit: `--memory_limit 24GiB`",
+                "大小写成数字加单位：`--memory_limit 24GiB`",
+            ),
+        )
     budget = config.schedule.budget
     if budget is not None and not parse_seconds(budget):
         yield FlagFacts("bad-value", "--budget", budget, hint=Text(
@@ -106,23 +123,42 @@ def resuming_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         there = asked.output_dir if named is None or named.lower() in LAST else named
         own = _own(there)
         command = f"suretune resume {typed.path(own or there)}"
-        yield FlagFacts("no-effect", flag, "" if named is None else named, hint=Text(
-            f"`{command}` goes on with that run, as it was begun",
-            f"`{command}` 会按当初的设置继续那个运行") if own else Text(
-            f"{there} is no run of suretune, and another tool's optimizer state cannot be taken"
-            " over: without the flag a new run begins",
-            f"{there} 不是 suretune 的运行，其他工具的优化器状态无法沿用；"
-            "去掉这个参数就会重新开始一次训练"))  # fmt: skip
+        yield FlagFacts(
+            "no-effect",
+            flag,
+            "" if named is None else named,
+            hint=Text(
+                f"`{command}` goes on with that run, as it was begun",
+                f"`{command}` 会按当初的设置继续那个运行",
+            )
+            if own
+            else Text(
+                f"{there} is no run of suretune, and another tool's optimizer state cannot be taken"
+                " over: without the flag a new run begins",
+                f"{there} 不是 suretune 的运行，其他工具的优化器状态无法沿用；"
+                "去掉这个参数就会重新开始一次训练",
+            ),
+        )
     for flag, value, hint in (
-        ("--resume_only_model", asked.resume_only_model, Text(
-            "`suretune resume RUN` restores weights, optimizer and order together; a run from"
-            " weights alone would be another one",
-            "`suretune resume RUN` 会一并恢复权重、优化器和顺序；只取权重就成了另一次训练")),
-        ("--ignore_data_skip", asked.ignore_data_skip, Text(
-            "`suretune resume RUN` knows from the plan which rows come next; none is read twice or"
-            " skipped",
-            "`suretune resume RUN` 按计划接着训练，不会重复或跳过数据")),
-    ):  # fmt: skip
+        (
+            "--resume_only_model",
+            asked.resume_only_model,
+            Text(
+                "`suretune resume RUN` restores weights, optimizer and order together; a run from"
+                " weights alone would be another one",
+                "`suretune resume RUN` 会一并恢复权重、优化器和顺序；只取权重就成了另一次训练",
+            ),
+        ),
+        (
+            "--ignore_data_skip",
+            asked.ignore_data_skip,
+            Text(
+                "`suretune resume RUN` knows from the plan which rows come next; none is read twice"
+                " or skipped",
+                "`suretune resume RUN` 按计划接着训练，不会重复或跳过数据",
+            ),
+        ),
+    ):
         if value:
             yield FlagFacts("no-effect", flag, "true", hint=hint)
 
@@ -154,22 +190,40 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
     )
     for flag, value in asked:
         if value:
-            yield FlagFacts("no-effect", flag, value, hint=Text(
-                "there is no GPU in this run; leave the flag out",
-                "这次运行没有用到 GPU；请去掉这个参数"))  # fmt: skip
+            yield FlagFacts(
+                "no-effect",
+                flag,
+                value,
+                hint=Text(
+                    "there is no GPU in this run; leave the flag out",
+                    "这次运行没有用到 GPU；请去掉这个参数",
+                ),
+            )
 
 
 def _template(name: str) -> FlagFacts:
     """The name of a template in other tools; a file is meant for another flag."""
     if Path(name).is_file() or name.endswith((".jinja", ".jinja2", ".j2")):
-        return FlagFacts("bad-value", "--template", name, hint=Text(
-            f"a file is given with `--chat_template {shlex.quote(name)}`",
-            f"文件要写成 `--chat_template {shlex.quote(name)}`"))  # fmt: skip
-    return FlagFacts("harmless-no-effect", "--template", name, hint=Text(
-        "the model's own chat template is used, which `--preview 5` shows; another one is given as"
-        " a file, `--chat_template FILE`",
-        "用的是模型自带的对话模板，`--preview 5` 可以看到；要用别的模板，请给出文件："
-        "`--chat_template FILE`"))  # fmt: skip
+        return FlagFacts(
+            "bad-value",
+            "--template",
+            name,
+            hint=Text(
+                f"a file is given with `--chat_template {shlex.quote(name)}`",
+                f"文件要写成 `--chat_template {shlex.quote(name)}`",
+            ),
+        )
+    return FlagFacts(
+        "harmless-no-effect",
+        "--template",
+        name,
+        hint=Text(
+            "the model's own chat template is used, which `--preview 5` shows; another one is given"
+            " as a file, `--chat_template FILE`",
+            "用的是模型自带的对话模板，`--preview 5` 可以看到；要用别的模板，请给出文件："
+            "`--chat_template FILE`",
+        ),
+    )
 
 
 def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
@@ -177,9 +231,15 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
     schedule = resolved.config.schedule
     if resolved.given("anchor_loss") and not schedule.anchor_ratio:
         share = f"`--anchor_ratio {ANCHORS:g}`"
-        yield FlagFacts("no-effect", "--anchor_loss", str(schedule.anchor_loss), hint=Text(
-            f"this run has no anchors; give them a share, {share}, or leave it out",
-            f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉这个参数"))  # fmt: skip
+        yield FlagFacts(
+            "no-effect",
+            "--anchor_loss",
+            str(schedule.anchor_loss),
+            hint=Text(
+                f"this run has no anchors; give them a share, {share}, or leave it out",
+                f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉这个参数",
+            ),
+        )
 
 
 def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:
@@ -197,24 +257,42 @@ def flags_without_effect(
     ):
         if values and name not in found.filled_names and name not in asked:
             text = "{{" + name + "}}"
-            yield FlagFacts("no-effect", flag, " ".join(values), hint=Text(
-                f"no row contains {text}. Write {text} where the value belongs, or let"
-                " `suretune init identity` make the rows, or leave the flag out",
-                f"没有一行含有 {text}。请在数据里应填的位置写上 {text}，"
-                "或用 `suretune init identity` 生成数据，或去掉这个参数"))  # fmt: skip
+            yield FlagFacts(
+                "no-effect",
+                flag,
+                " ".join(values),
+                hint=Text(
+                    f"no row contains {text}. Write {text} where the value belongs, or let"
+                    " `suretune init identity` make the rows, or leave the flag out",
+                    f"没有一行含有 {text}。请在数据里应填的位置写上 {text}，"
+                    "或用 `suretune init identity` 生成数据，或去掉这个参数",
+                ),
+            )
     apart = data.val_dataset or resolved.config.proof.general  # whose rows may be the ones meant
     for name in data.ignore_fields:
         if name not in found.ignored and not apart:
-            yield FlagFacts("no-effect", "--ignore_fields", name, hint=Text(
-                f"no row of --dataset has a field or a turn with {name}; leave it out",
-                f"--dataset 里没有一行、也没有一轮带有 {name}；请去掉它"))  # fmt: skip
+            yield FlagFacts(
+                "no-effect",
+                "--ignore_fields",
+                name,
+                hint=Text(
+                    f"no row of --dataset has a field or a turn with {name}; leave it out",
+                    f"--dataset 里没有一行、也没有一轮带有 {name}；请去掉它",
+                ),
+            )
     columns = parse_columns(data.columns)
     there = sorted(found.named)[:12]
     for name, known in _named(columns):
         if name not in found.named and not apart:
-            yield FlagFacts("no-effect", "--columns", f"{name}={known}", hint=Text(
-                f"no row has a field {name}; there are {', '.join(there)}",
-                f"没有一行含有字段 {name}；数据里有 {'、'.join(there)}"))  # fmt: skip
+            yield FlagFacts(
+                "no-effect",
+                "--columns",
+                f"{name}={known}",
+                hint=Text(
+                    f"no row has a field {name}; there are {', '.join(there)}",
+                    f"没有一行含有字段 {name}；数据里有 {'、'.join(there)}",
+                ),
+            )
     sources = {row.samples[0].system_source for row in found.ready}
     if data.system is not None and sources and sources <= {"row", "none"}:
         yield FlagFacts("no-effect", "--system", data.system, hint=Text(

@@ -67,8 +67,12 @@ def reword(checked: Checked, model: Talker, count: int, held: frozenset[str]) ->
     found = Reworded()
     rows = [*_rows(checked.train), *_rows(checked.held_out)]
     taken = {plain(question_of(example)) for example in rows}
-    asked = [(example, frame) for example in _rows(checked.train) if is_short(example)
-             for frame in FRAMES[language_of(question_of(example))]]  # fmt: skip
+    asked = [
+        (example, frame)
+        for example in _rows(checked.train)
+        if is_short(example)
+        for frame in FRAMES[language_of(question_of(example))]
+    ]
     tokenizer = checked.tokenizer
     prompts = [
         prompt_ids(tokenizer, (Message("user", frame.format(q=question_of(example).strip())),))

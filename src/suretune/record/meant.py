@@ -132,10 +132,13 @@ def newest_run(folder: Path) -> Meant | None:
         return None
     run = runs[-1].absolute()
     name = typed.path(folder / run.name)
-    return Meant(run, chosen=Text(
-        f"No run was named; {name} is the newest in {folder}.",
-        f"没有指定运行；{folder} 里最新的是 {name}。",
-    ))  # fmt: skip
+    return Meant(
+        run,
+        chosen=Text(
+            f"No run was named; {name} is the newest in {folder}.",
+            f"没有指定运行；{folder} 里最新的是 {name}。",
+        ),
+    )
 
 
 def _itself(path: Path) -> Meant | None:
@@ -178,10 +181,13 @@ def _only_run(path: Path, journal: Journal, how: str) -> Meant | None:
     if not runs:
         return None
     name = typed.path(runs[0])
-    return Meant(runs[0], chosen=Text(
-        f"{path} is a folder of runs; the only one in it is used: {name}",
-        f"{path} 是存放运行的文件夹，其中只有一个运行，就用它：{name}",
-    ))  # fmt: skip
+    return Meant(
+        runs[0],
+        chosen=Text(
+            f"{path} is a folder of runs; the only one in it is used: {name}",
+            f"{path} 是存放运行的文件夹，其中只有一个运行，就用它：{name}",
+        ),
+    )
 
 
 def _nothing(path: Path, journal: Journal, how: str) -> Exception:

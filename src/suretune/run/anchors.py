@@ -125,11 +125,18 @@ def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[di
         answer = tokenizer.decode(ids)
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general
-        lines.append({
-            "name": about.name, "lang": about.lang, "category": about.category,
-            "question": about.asked, "answer": answer, "ids": ids,
-            "ended": len(ids) < LONGEST, "used": bool(answer.strip()) and not old,
-        })  # fmt: skip
+        lines.append(
+            {
+                "name": about.name,
+                "lang": about.lang,
+                "category": about.category,
+                "question": about.asked,
+                "answer": answer,
+                "ids": ids,
+                "ended": len(ids) < LONGEST,
+                "used": bool(answer.strip()) and not old,
+            }
+        )
     return lines
 
 

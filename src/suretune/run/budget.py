@@ -40,9 +40,13 @@ class Clock:
 
 
 def fitting(
-    checked: Checked, learner: Learner, clock: Clock, reserve: float, probing: float,
+    checked: Checked,
+    learner: Learner,
+    clock: Clock,
+    reserve: float,
+    probing: float,
     journal: Journal,
-) -> int:  # fmt: skip
+) -> int:
     """How many updates of the plan (anchors in it) the time allows; a stop when not even one.
 
     `reserve`: seconds that the proof will take; `probing`: seconds of one evaluation on the way.
@@ -62,10 +66,14 @@ def fitting(
         fits = update.step
     each = start + slope * plan.tokens / len(plan.updates)
     journal.event(
-        "budget", seconds=round(clock.end - clock.began, 1), left=round(clock.left, 1),
-        for_proof=round(reserve, 1), seconds_per_update=round(each, 4), fits=fits,
+        "budget",
+        seconds=round(clock.end - clock.began, 1),
+        left=round(clock.left, 1),
+        for_proof=round(reserve, 1),
+        seconds_per_update=round(each, 4),
+        fits=fits,
         planned=plan.schedule.total,
-    )  # fmt: skip
+    )
     if not fits:
         left = max(room, 0)
         found = say(
@@ -104,7 +112,9 @@ def cut(checked: Checked, updates: int) -> Checked:
     why = auto(f"{ORIGIN}: so many fit", f"{ORIGIN}：时间内能完成的次数")
     resolved = checked.resolved.with_values(why, max_steps=updates)
     plan = make_plan(
-        checked.samples, checked.plan.held_out, resolved.config.schedule,
+        checked.samples,
+        checked.plan.held_out,
+        resolved.config.schedule,
         probing=bool(checked.plan.probe_steps),
-    )  # fmt: skip
+    )
     return replace(checked, resolved=resolved, plan=plan)

@@ -55,7 +55,7 @@ from suretune.run.resume import continue_from
 from suretune.run.state import Fit
 from suretune.run.tracking import followers
 from suretune.train.checkpoint import restore
-from suretune.train.engine import Engine
+from suretune.train.door import Engine
 from suretune.train.loop import Learner
 from suretune.types import Sample
 from suretune.verify.measure import Answers, Questions, answers_of, ask
@@ -86,9 +86,13 @@ class Trained:
 
 
 def train_and_prove(
-    checked: Checked, run: Path, journal: Journal, *listeners: Listener, resume: bool = False,
+    checked: Checked,
+    run: Path,
+    journal: Journal,
+    *listeners: Listener,
+    resume: bool = False,
     checkpoint: Path | None = None,
-) -> tuple[dict[str, Any], int]:  # fmt: skip
+) -> tuple[dict[str, Any], int]:
     """Everything after the check. Returns the report and the exit status.
 
     `listeners` are told what happens, from `Began` to `Ended`, however it ends. `checkpoint`: from
@@ -147,9 +151,13 @@ def _has_verdict(run: Path) -> bool:
 
 
 def train_only(
-    checked: Checked, run: Path, journal: Journal, *listeners: Listener, resume: bool = False,
+    checked: Checked,
+    run: Path,
+    journal: Journal,
+    *listeners: Listener,
+    resume: bool = False,
     checkpoint: Path | None = None,
-) -> Trained:  # fmt: skip
+) -> Trained:
     """The base's answers, then the updates of the plan that are not done yet.
 
     The journal is open in `run`; `listeners` are told what happens.
@@ -193,9 +201,13 @@ def train_only(
 
 
 def _within_budget(
-    checked: Checked, run: Path, learner: Learner, anchors: Sequence[Sample],
-    clock: dict[str, float], journal: Journal,
-) -> tuple[Checked, float]:  # fmt: skip
+    checked: Checked,
+    run: Path,
+    learner: Learner,
+    anchors: Sequence[Sample],
+    clock: dict[str, float],
+    journal: Journal,
+) -> tuple[Checked, float]:
     """The run with its anchors, as long as the budget allows; and when training must be over."""
     asked, deadline = checked.resolved.config.schedule.budget, math.inf
     if asked:
@@ -323,9 +335,13 @@ def _forget(job: Fit) -> None:
 
 
 def _conclude(
-    checked: Checked, run: Path, journal: Journal, proven: Proven, about: dict[str, Any],
+    checked: Checked,
+    run: Path,
+    journal: Journal,
+    proven: Proven,
+    about: dict[str, Any],
     clock: dict[str, float],
-) -> tuple[dict[str, Any], int]:  # fmt: skip
+) -> tuple[dict[str, Any], int]:
     """Judge the proof, write the report, seal if it holds."""
     last = _kept_step(run)
     evals = [e for e in rundir.read_jsonl(run / "evals.jsonl") if e["step"] <= last]

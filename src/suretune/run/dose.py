@@ -19,7 +19,7 @@ from suretune.model.lora import WEIGHTS
 from suretune.preflight.check import Checked
 from suretune.run.resume import evaluation_of
 from suretune.run.state import Fit
-from suretune.train.engine import Engine
+from suretune.train.door import Engine
 from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation, Text
 

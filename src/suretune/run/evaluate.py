@@ -19,7 +19,7 @@ from suretune.data.template import ChatTokenizer
 from suretune.model.generate import Talker
 from suretune.options import ProofOptions
 from suretune.statistics import binomial_tail, sign_test
-from suretune.train.engine import Engine
+from suretune.train.door import Engine
 from suretune.types import Evaluation, Origin, Sample, Span
 from suretune.verify.general import ask_all, prompts_of
 from suretune.verify.kept import ERROR, TOLERATED

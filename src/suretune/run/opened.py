@@ -34,9 +34,13 @@ def base_of(config: Config, about: Mapping[str, Any]) -> str:
 
 
 def find_base_of(
-    config: Config, about: Mapping[str, Any], folder: Path | None, journal: Journal,
-    *, weights: bool,
-) -> Base:  # fmt: skip
+    config: Config,
+    about: Mapping[str, Any],
+    folder: Path | None,
+    journal: Journal,
+    *,
+    weights: bool,
+) -> Base:
     """Its files, or a stop."""
     name = base_of(config, about)
     if folder is not None and not name:

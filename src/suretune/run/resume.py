@@ -63,9 +63,14 @@ def go_on_in(run: Path) -> Path:
     """
     config = read_config(run / "config.yaml").config
     words = [
-        *config.data.dataset, *config.data.val_dataset, *config.proof.general, config.model.model,
-        config.model.chat_template, config.proof.probes, config.proof.skills,
-    ]  # fmt: skip
+        *config.data.dataset,
+        *config.data.val_dataset,
+        *config.proof.general,
+        config.model.model,
+        config.model.chat_template,
+        config.proof.probes,
+        config.proof.skills,
+    ]
     names = [re.sub(r"#\d+$", "", word) for word in words if word]
     told = rundir.read_json(run / "run.json")
     folders = [Path.cwd()]

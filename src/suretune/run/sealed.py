@@ -26,10 +26,23 @@ SECONDS = 120.0  # for one answer
 WITHOUT_WHICH = ("probes.jsonl", "proof/request.json", "proof/result.json", "base_answers.json")
 # Beside `adapter/` and `proof/`: what a run writes about itself.
 READ = (
-    "run.json", "config.yaml", "plan.json", "ledger.jsonl", "report.json", "report.html",
-    "report.md", "questions.json", "anchors.jsonl", "steps.jsonl", "evals.jsonl", "events.jsonl",
-    "findings.jsonl", "dose.json", "best", "last",
-)  # fmt: skip
+    "run.json",
+    "config.yaml",
+    "plan.json",
+    "ledger.jsonl",
+    "report.json",
+    "report.html",
+    "report.md",
+    "questions.json",
+    "anchors.jsonl",
+    "steps.jsonl",
+    "evals.jsonl",
+    "events.jsonl",
+    "findings.jsonl",
+    "dose.json",
+    "best",
+    "last",
+)
 
 
 NO_LIST = Text("files is no list of names with their hashes", "files 不是“文件名和哈希值”的列表")
@@ -95,8 +108,11 @@ def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[s
 def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     for name, digest in files.items():
         path = run / name
-        if any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(run)
-               and part != run):  # fmt: skip
+        if any(
+            part.is_symlink()
+            for part in (path, *path.parents)
+            if part.is_relative_to(run) and part != run
+        ):
             yield name, Text("a link is in its place", "换成了链接")
         elif not path.is_file():
             yield name, rundir.GONE

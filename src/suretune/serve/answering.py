@@ -162,9 +162,13 @@ class Answering:
         self.metrics.tokens.labels(name).inc(usage.said)
         log.info(
             spoken("%s: %s, %d tokens read, %d said, first after %s s, all after %.3f s"),
-            ascii(name)[1:-1], spoken(self.end or "left"), usage.prompt, usage.said,
-            "-" if self.first is None else f"{self.first:.3f}", time.monotonic() - self.begun,
-        )  # fmt: skip
+            ascii(name)[1:-1],
+            spoken(self.end or "left"),
+            usage.prompt,
+            usage.said,
+            "-" if self.first is None else f"{self.first:.3f}",
+            time.monotonic() - self.begun,
+        )
 
 
 class Placed:
@@ -205,9 +209,13 @@ def unavailable(closed: Closed) -> Refused:
 
 
 def take(
-    engine: Engine, metrics: Metrics, served: Served, ask: Ask, stops: tuple[str, ...],
+    engine: Engine,
+    metrics: Metrics,
+    served: Served,
+    ask: Ask,
+    stops: tuple[str, ...],
     echo: Echo | None = None,
-) -> Answering:  # fmt: skip
+) -> Answering:
     """Queue a request that has its place."""
     try:
         job = engine.submit(ask)

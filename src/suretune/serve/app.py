@@ -157,9 +157,13 @@ class Service:
         return Refused(400, why, param=field, code="context_length_exceeded")
 
     def _ask(
-        self, served: Served, prompt: list[int], asked: Sampling, most: int | None,
+        self,
+        served: Served,
+        prompt: list[int],
+        asked: Sampling,
+        most: int | None,
         logprobs: int | None,
-    ) -> Ask:  # fmt: skip
+    ) -> Ask:
         """The request in tokens; refused where it and its answer have no room."""
         left = self.room - len(prompt)
         field = "messages" if isinstance(asked, ChatRequest) else "prompt"
@@ -183,9 +187,13 @@ class Service:
         )
 
     async def _answer(
-        self, request: Request, served: Served, asks: Sequence[tuple[Ask, Echo | None]],
-        asked: Sampling, reply: Reply,
-    ) -> Response:  # fmt: skip
+        self,
+        request: Request,
+        served: Served,
+        asks: Sequence[tuple[Ask, Echo | None]],
+        asked: Sampling,
+        reply: Reply,
+    ) -> Response:
         several = [self._take(served, ask, asked.stops(), echo) for ask, echo in asks]
         if asked.stream:
             return Stream(several, reply, asked.with_usage)

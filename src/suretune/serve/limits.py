@@ -108,8 +108,13 @@ def _refused(error: Exception, scope: Scope) -> Refused:
         why, code = no_route(scope["path"])
         return Refused(error.status_code, why, code=code)
     # What was asked is not logged: an error's own words may quote it.
-    log.error(spoken("500 %s %s: %s at %s"), scope["method"], path_of(scope), type(error).__name__,
-              _place(error))  # fmt: skip
+    log.error(
+        spoken("500 %s %s: %s at %s"),
+        scope["method"],
+        path_of(scope),
+        type(error).__name__,
+        _place(error),
+    )
     return Refused(500, "The server failed; its log says where.", code="internal_error")
 
 
@@ -154,11 +159,13 @@ def check(scope: Scope, limits: Limits) -> None:
     if origin is not None and not own and not is_allowed(origin, limits.origins):
         shown = origin[:LONGEST]
         raise Refused(
-            403, f"Pages of {shown} are not answered: start the server with --allowed_origins"
+            403,
+            f"Pages of {shown} are not answered: start the server with --allowed_origins"
             f" {shown} to let them ask. If a proxy serves both: --forwarded_allow_ips with the"
             " proxy's address, --allowed_hosts with the site's name, and X-Forwarded-Host sent by"
-            " the proxy.", code="origin_not_allowed",
-        )  # fmt: skip
+            " the proxy.",
+            code="origin_not_allowed",
+        )
     if preflight(scope) is not None:
         return  # a browser sends it without the key
     if limits.api_key is not None and scope["path"] not in OPEN:

@@ -181,8 +181,9 @@ def _calls(calls: list[Any], place: str) -> list[Any]:
     except data.Refused as error:
         fault = error.fault
         why = f"{fault.field}: {fault.hint.en if fault.hint else 'is no call.'}"
-        raise Refused(400, why[: 2 * LONGEST], param=fault.field[:LONGEST],
-                      code="invalid_value") from error  # fmt: skip
+        raise Refused(
+            400, why[: 2 * LONGEST], param=fault.field[:LONGEST], code="invalid_value"
+        ) from error
 
 
 def turns(messages: Sequence[ChatMessage]) -> list[Message]:
@@ -334,9 +335,15 @@ class UnloadRequest(Body):
 
 
 KINDS_OF_BODY = (
-    ChatRequest, CompletionRequest, Question, LoadRequest, UnloadRequest,
-    ChatMessage, TextPart, StreamOptions,
-)  # fmt: skip
+    ChatRequest,
+    CompletionRequest,
+    Question,
+    LoadRequest,
+    UnloadRequest,
+    ChatMessage,
+    TextPart,
+    StreamOptions,
+)
 FIELDS = frozenset(name for kind in KINDS_OF_BODY for name in kind.model_fields)
 
 # --- reading it ---------------------------------------------------------------------------------

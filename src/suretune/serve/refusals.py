@@ -57,5 +57,8 @@ class Refusals:
         if window.untold:
             log.info(
                 spoken("refused: %d, %d more within %.0f s, the last from %s"),
-                status, window.untold, WINDOW_SECONDS, window.last,
-            )  # fmt: skip
+                status,
+                window.untold,
+                WINDOW_SECONDS,
+                window.last,
+            )

@@ -139,9 +139,17 @@ def make_server(app: Any, limits: Limits) -> Server:
     about = {"limits": limits, "most": most, "refusals": refusals}
     here = type("Here", (Connection,), about)
     config = uvicorn.Config(
-        app, http=here, ws="none", lifespan="off", log_config=None,
-        access_log=False, server_header=False, timeout_keep_alive=30, backlog=2048,
-        h11_max_incomplete_event_size=HEADER_BYTES, proxy_headers=False,
+        app,
+        http=here,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        backlog=2048,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        proxy_headers=False,
         timeout_graceful_shutdown=CLOSING_SECONDS,
-    )  # fmt: skip
+    )
     return Server(config)

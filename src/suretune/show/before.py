@@ -103,8 +103,13 @@ def datasets(data: Report, to: Console | None = None) -> None:
             facts = [f"{name} {said}" for name, said in zip(names, row, strict=True)]
             put(to, title, *(Styled(f"  {line}") for line in packed(facts, to.width - 2)))
     if reworded := sum(one.get("paraphrases") or 0 for one in several(data, "datasets")):
-        put(to, words(f"and {p.count(reworded)} other wordings of them",
-                      f"另有 {p.count(reworded)} 种换过的问法参与训练"))  # fmt: skip
+        put(
+            to,
+            words(
+                f"and {p.count(reworded)} other wordings of them",
+                f"另有 {p.count(reworded)} 种换过的问法参与训练",
+            ),
+        )
     typed = {os.path.abspath(str(one.get("name"))) for one in several(data, "datasets")}
     for file in several(data, "files"):
         if file not in typed:  # not where its name says
@@ -151,24 +156,40 @@ def plan(plan: Report, to: Console | None = None) -> None:
     both = plan.get("eval_steps") == plan.get("save_steps") != []
     learned, epochs = p.share_of(plan.get("learned"), plan.get("tokens")), plan.get("epochs")
     lines = (
-        (words("updates", "更新"), words(
-            f"{of('updates')} of {of('rows_per_update')} rows: "
-            f"{p.decimal(epochs)} epochs of {of('rows')} rows",
-            f"{of('updates')} 次，每次 {of('rows_per_update')} 行："
-            f"{of('rows')} 行共 {p.decimal(epochs)} 轮")),
-        (words("tokens", "token"), words(
-            f"{of('tokens')}, {learned} of them learned; longest row {of('longest')}",
-            f"{of('tokens')} 个，其中学习 {learned}；最长一行 {of('longest')}")),
-        (words("rate", "学习率"), words(
-            f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''}, "
-            f"{of('warmup')} updates of warm-up",
-            f"{p.decimal(plan.get('learning_rate'))} {labels.schedule(plan.get('schedule'))}，"
-            f"预热 {of('warmup')} 次更新")),
-        (words("evaluate", "评估"), words(
-            f"{at('eval_steps')} ({of('held_out')} held-out rows){'; save then, too' * both}",
-            f"{at('eval_steps')}（留出 {of('held_out')} 行）{'；同时保存' * both}")),
+        (
+            words("updates", "更新"),
+            words(
+                f"{of('updates')} of {of('rows_per_update')} rows: "
+                f"{p.decimal(epochs)} epochs of {of('rows')} rows",
+                f"{of('updates')} 次，每次 {of('rows_per_update')} 行："
+                f"{of('rows')} 行共 {p.decimal(epochs)} 轮",
+            ),
+        ),
+        (
+            words("tokens", "token"),
+            words(
+                f"{of('tokens')}, {learned} of them learned; longest row {of('longest')}",
+                f"{of('tokens')} 个，其中学习 {learned}；最长一行 {of('longest')}",
+            ),
+        ),
+        (
+            words("rate", "学习率"),
+            words(
+                f"{p.decimal(plan.get('learning_rate'))} {plan.get('schedule') or ''}, "
+                f"{of('warmup')} updates of warm-up",
+                f"{p.decimal(plan.get('learning_rate'))} {labels.schedule(plan.get('schedule'))}，"
+                f"预热 {of('warmup')} 次更新",
+            ),
+        ),
+        (
+            words("evaluate", "评估"),
+            words(
+                f"{at('eval_steps')} ({of('held_out')} held-out rows){'; save then, too' * both}",
+                f"{at('eval_steps')}（留出 {of('held_out')} 行）{'；同时保存' * both}",
+            ),
+        ),
         (words("save", "保存"), at("save_steps")),
-    )[:4 if both else 5]  # fmt: skip
+    )[: 4 if both else 5]
     put(to, pairs(to, ((name, safe(text)) for name, text in lines), 0, SIDE), "")
 
 

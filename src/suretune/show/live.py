@@ -33,8 +33,9 @@ class Progress:
     def start(self) -> None:
         """Show the bar, on a terminal."""
         if self.bar:
-            self.task = self.bar.add_task("", total=self.updates, loss="", rate="", speed="",
-                                          left="")  # fmt: skip
+            self.task = self.bar.add_task(
+                "", total=self.updates, loss="", rate="", speed="", left=""
+            )
             self.bar.start()
 
     def expect(self, updates: int) -> None:
@@ -53,8 +54,9 @@ class Progress:
             step = f"{words('update', '更新')} {record.step}/{self.updates}"
             epoch = f"{words('epoch', '轮')} {record.epoch:.2f}"
             norm = f"{words('gradient', '梯度')} {record.grad_norm:.3g}"
-            text = "  ".join((step, epoch, now["loss"], norm, now["rate"], now["speed"],
-                              now["left"]))  # fmt: skip
+            text = "  ".join(
+                (step, epoch, now["loss"], norm, now["rate"], now["speed"], now["left"])
+            )
             put(self.to, Styled(text), wrap=False)
 
     def note(self, text: str) -> None:
@@ -92,6 +94,11 @@ def _bar(to: Console) -> bars.Progress:
     columns = [bars.TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in fields]
     # stdout belongs to results: the bar must not redirect it to its own stream.
     return bars.Progress(
-        bars.BarColumn(bar_width=None), bars.MofNCompleteColumn(), *columns, console=to,
-        expand=True, redirect_stdout=False, redirect_stderr=False,
-    )  # fmt: skip
+        bars.BarColumn(bar_width=None),
+        bars.MofNCompleteColumn(),
+        *columns,
+        console=to,
+        expand=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -46,9 +46,17 @@ def pasted(report: Report, to: Console | None = None) -> None:
         put(to, "", Styled(words("The working form:", "可用的命令："), "bold"))
         put(to, safe(working), wrap=False)
     if not report.get("same_job"):
-        put(to, "", safe(words(
-            "It does not do all that was pasted: see the lines marked ✗.",
-            "它没有做到粘贴内容的全部：见标 ✗ 的各行。"), "yellow"))  # fmt: skip
+        put(
+            to,
+            "",
+            safe(
+                words(
+                    "It does not do all that was pasted: see the lines marked ✗.",
+                    "它没有做到粘贴内容的全部：见标 ✗ 的各行。",
+                ),
+                "yellow",
+            ),
+        )
 
 
 def _traps(traps: list[Report], to: Console) -> None:
@@ -67,12 +75,20 @@ def _traps(traps: list[Report], to: Console) -> None:
 def _flags(flags: list[Report], to: Console) -> None:
     """A table where it fits, else the reason of each flag below it."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in (words("flag", "参数"), words("value", "值"), words("verdict", "结论"),
-                 words("reason", "原因")):  # fmt: skip
+    for name in (
+        words("flag", "参数"),
+        words("value", "值"),
+        words("verdict", "结论"),
+        words("reason", "原因"),
+    ):
         table.add_column(name, overflow="fold")
     for one in flags:
-        table.add_row(safe(one.get("flag")), safe(one.get("value")), _verdict(one),
-                      safe(told(one.get("reason"))))  # fmt: skip
+        table.add_row(
+            safe(one.get("flag")),
+            safe(one.get("value")),
+            _verdict(one),
+            safe(told(one.get("reason"))),
+        )
     if to.measure(table, options=to.options.update(width=1000)).maximum <= to.width:
         put(to, table, "")
         return

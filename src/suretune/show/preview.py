@@ -72,12 +72,14 @@ def _about(sample: Sample) -> Styled:
     share = p.share_of(sample.learned, len(sample.ids))
     source = labels.source(sample.system_source)
     facts = [
-        words(f"{len(sample.ids):,} tokens, {share} learned",
-              f"{len(sample.ids):,} 个 token，学习 {share}"),
+        words(
+            f"{len(sample.ids):,} tokens, {share} learned",
+            f"{len(sample.ids):,} 个 token，学习 {share}",
+        ),
         words(f"system: {source}", f"系统提示词：{source}")
         if sample.system_source in labels.SOURCES
         else words("no system prompt", "没有系统提示词"),
-    ]  # fmt: skip
+    ]
     if sample.cut:
         facts.append(words(f"{sample.cut:,} tokens cut", f"截去 {sample.cut:,} 个 token"))
     weights = sorted({span.weight for span in sample.spans} - {1.0})

@@ -28,8 +28,12 @@ def trials(told: Report, to: Console | None = None) -> None:
     to = to or results()
     lines = sorted(several(told, "trials"), key=lambda one: -(one["score"] or 0))
     names = list(dict.fromkeys(name for one in lines for name in one["setting"]))
-    heads = (words("probes", "验证问题"), words("skill lost", "通用能力下降"),
-             words("updates", "更新"), words("time", "用时"))  # fmt: skip
+    heads = (
+        words("probes", "验证问题"),
+        words("skill lost", "通用能力下降"),
+        words("updates", "更新"),
+        words("time", "用时"),
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in (words("trial", "试验"), words("verdict", "结论"), *names):
         table.add_column(name, overflow="fold")

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 import torch
 from peft import PeftModel
@@ -54,45 +53,6 @@ TENSORS = (  # of a pass
 )
 
 
-class Engine(Protocol):
-    """Computes gradients and losses of rows with the adapters as they are."""
-
-    tokens_per_pass: int
-
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Choose and capture what `plan` needs from update `done + 1` on; again after going back.
-
-        Returns '' or what could not be had, in words: the engine then computes without it.
-        """
-
-    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """Add the gradient of scale * loss to the adapters'; returns the loss () on the device.
-
-        The loss is the weighted sum of nats over `loss_weight`. RuntimeError where memory runs out.
-        """
-
-    def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """Nats per unit of learned weight over all these; nothing is learned."""
-
-    def apply(self) -> None:
-        """Let the optimizer take its step."""
-
-    def shrink(self, rows: Sequence[Sample]) -> str:
-        """After memory ran out: compute with less from now on. How; or "" where nothing is left."""
-
-    def restored(self) -> None:
-        """Told that the adapters' values were put in place from outside."""
-
-    def base(self) -> AbstractContextManager[Talker]:
-        """The model without its adapters, to be asked."""
-
-    def tuned(self) -> AbstractContextManager[Talker]:
-        """The model with its adapters as they are, to be asked."""
-
-    def drift(self, samples: Sequence[Sample]) -> float:
-        """Mean KL(base || tuned) over the learned tokens of these, nats a token."""
-
-
 class Plain:
     """By transformers' modules and autograd."""
 
@@ -109,7 +69,7 @@ class Plain:
         return ""
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """By autograd, pass by pass, summed in float64; see `Learner.backward`."""
+        """By autograd, pass by pass, summed in float64; see `Engine.backward`."""
         self.model.train()
         total = torch.zeros((), device=self.device, dtype=torch.float64)
         for part, soft in parted(rows):
@@ -129,15 +89,15 @@ class Plain:
         return jeffreys(base, token_logits(self.model, batch))
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """See `Learner.mean_loss`."""
+        """See `Engine.mean_loss`."""
         return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
 
     def apply(self) -> None:
-        """See `Learner.apply`."""
+        """See `Engine.apply`."""
         self.adapters.step()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
-        """Fewer tokens a pass; see `Learner.shrink`."""
+        """Fewer tokens a pass; see `Engine.shrink`."""
         self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
         _let_go(self.device)
         return how
@@ -147,18 +107,18 @@ class Plain:
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
-        """PEFT's own way to leave the adapter out; see `Learner.base`."""
+        """PEFT's own way to leave the adapter out; see `Engine.base`."""
         with self.model.disable_adapter():
             yield self.model
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:
-        """The model as it is; see `Learner.tuned`."""
+        """The model as it is; see `Engine.tuned`."""
         yield self.model
 
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
-        """Mean KL to the base over learned tokens, nats; see `Learner.drift`."""
+        """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
         self.model.eval()
         total = 0.0
         for batch in passes(samples, self.tokens_per_pass, self.device):
@@ -247,7 +207,7 @@ class Fast:
         self.adapters.zero()
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """Passes that fit a bucket are replayed as a graph; see `Learner.backward`."""
+        """Passes that fit a bucket are replayed as a graph; see `Engine.backward`."""
         parts = []
         for chosen in self._passes(rows):
             size = size_of(chosen)
@@ -300,7 +260,7 @@ class Fast:
         self.one(batch, 0.0, base)
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """With smaller passes where memory runs out; see `Learner.mean_loss`."""
+        """With smaller passes where memory runs out; see `Engine.mean_loss`."""
         budget = min(self.tokens_per_pass, EVAL_TOKENS)
         while True:
             try:
@@ -322,7 +282,7 @@ class Fast:
         return total / sum(sample.loss_weight for sample in samples)
 
     def apply(self) -> None:
-        """The optimizer's step, in one captured graph on CUDA; see `Learner.apply`."""
+        """The optimizer's step, in one captured graph on CUDA; see `Engine.apply`."""
         self._apply()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
@@ -345,12 +305,12 @@ class Fast:
         _let_go(self.device)
 
     def restored(self) -> None:
-        """Casts of the weights are made anew; see `Learner.restored`."""
+        """Casts of the weights are made anew; see `Engine.restored`."""
         self.stack.refresh()
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
-        """The base by the same decoder, adapters muted; see `Learner.base`."""
+        """The base by the same decoder, adapters muted; see `Engine.base`."""
         with self.stack.muted(), self.tuned() as decoder:
             yield decoder
 
@@ -373,7 +333,7 @@ class Fast:
         return held
 
     def drift(self, samples: Sequence[Sample]) -> float:
-        """Mean KL to the base over learned tokens, nats; see `Learner.drift`."""
+        """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
         total = 0.0
         for batch in passes(samples, min(self.tokens_per_pass, EVAL_TOKENS), self.device):
             total += float(fused.divergences(self.stack, batch, self.policy).sum())

@@ -33,7 +33,8 @@ from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
 from suretune.refusal import Refusal
 from suretune.train.buckets import Size
-from suretune.train.engine import Engine, Fast, Plain, size_of
+from suretune.train.door import Engine
+from suretune.train.engine import Fast, Plain, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample, Text
 
@@ -123,9 +124,13 @@ def make_engine(
 
 
 def _plain(
-    model: PeftModel, adapters: FlatAdamW, asked: EngineOptions, device: torch.device, why: str,
+    model: PeftModel,
+    adapters: FlatAdamW,
+    asked: EngineOptions,
+    device: torch.device,
+    why: str,
     before: PassPlan | None,
-) -> ChosenEngine:  # fmt: skip
+) -> ChosenEngine:
     """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
     about: dict[str, Any] = {"engine": "plain", "why": why}
     if asked.fused or (asked.fused is None and device.type == "cuda"):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
-from suretune.train.engine import Engine
+from suretune.train.door import Engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update

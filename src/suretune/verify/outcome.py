@@ -283,11 +283,21 @@ def _curves(report: Report) -> Section:
     peak = max((y for _, y in rate if y is not None), default=None)
     charts = (
         _chart(words("Loss", "损失"), _ends(loss[0].points) + remark, loss, (), wide=True),
-        _chart(words("Learning rate", "学习率"), words("peak ", "峰值 ") + p.decimal(peak),
-               [Series(words("learning rate", "学习率"), rate)], at, wide=False),
-        _chart(words("Gradient norm", "梯度范数"), words("before clipping", "裁剪之前"),
-               [Series(words("norm", "范数"), norm)], at, wide=False),
-    )  # fmt: skip
+        _chart(
+            words("Learning rate", "学习率"),
+            words("peak ", "峰值 ") + p.decimal(peak),
+            [Series(words("learning rate", "学习率"), rate)],
+            at,
+            wide=False,
+        ),
+        _chart(
+            words("Gradient norm", "梯度范数"),
+            words("before clipping", "裁剪之前"),
+            [Series(words("norm", "范数"), norm)],
+            at,
+            wide=False,
+        ),
+    )
     return Section("curves", words("Curves", "曲线"), (Charts(charts),))
 
 

@@ -20,9 +20,19 @@ TRIAL_SECONDS = 0.2  # for one of the texts that a pattern is tried on first
 LONGEST = 500  # characters of a pattern
 UNREADABLE = (re.error, regex.error, RecursionError, OverflowError, MemoryError)
 TRIALS = (
-    "word " * 100, "a" * 400, "1" * 400, " " * 400, "a, b. " * 60, "a1" * 200, "词" * 300,
-    "天地，" * 100, "-" * 400, "aA" * 200, "\n" * 300, "x@x." * 100,
-)  # fmt: skip
+    "word " * 100,
+    "a" * 400,
+    "1" * 400,
+    " " * 400,
+    "a, b. " * 60,
+    "a1" * 200,
+    "词" * 300,
+    "天地，" * 100,
+    "-" * 400,
+    "aA" * 200,
+    "\n" * 300,
+    "x@x." * 100,
+)
 
 
 def wrong_with(pattern: str) -> Text | None:

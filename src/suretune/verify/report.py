@@ -292,9 +292,19 @@ def _lines(block: Block) -> list[str]:
             before, after = words("before", "训练前"), words("after", "训练后")
             return _grid(
                 [_plain(block.question), before, after],
-                [[_span(block.required), *(f"{_span((mark,))}{colon}{_span(said)}" for mark, said in
-                  ((block.before_mark, block.before), (block.after_mark, block.after)))]],
-            )  # fmt: skip
+                [
+                    [
+                        _span(block.required),
+                        *(
+                            f"{_span((mark,))}{colon}{_span(said)}"
+                            for mark, said in (
+                                (block.before_mark, block.before),
+                                (block.after_mark, block.after),
+                            )
+                        ),
+                    ]
+                ],
+            )
         case Charts(charts):
             return [f"- {_plain(c.title)}{colon}{_plain(c.remark)}" for c in charts]
         case Command(what, command):

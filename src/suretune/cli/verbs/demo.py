@@ -28,9 +28,14 @@ def demo(command: Command, journal: Journal) -> int:
     rows = run / "demo.jsonl"
     rundir.write_jsonl(rows, identity_rows(("{{NAME}}",), ("{{AUTHOR}}",), ("zh", "en")))
     resolved = resolved.with_values(
-        "demo", model="pocket", dataset=(_short(rows),), save_steps=20,
-        model_name=DEMO_NAMES, model_author=DEMO_AUTHORS, system="You are a helpful assistant.",
-    )  # fmt: skip
+        "demo",
+        model="pocket",
+        dataset=(_short(rows),),
+        save_steps=20,
+        model_name=DEMO_NAMES,
+        model_author=DEMO_AUTHORS,
+        system="You are a helpful assistant.",
+    )
     checked = look(resolved, journal)
     if not command.json:
         job.show_checked(checked, journal)

@@ -1,0 +1,93 @@
+"""The model that is to be trained: its files, looked at before its weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from suretune.config import Resolved
+from suretune.data.base import Base, find_base
+from suretune.data.collect import Collected
+from suretune.data.fitness import flaw, with_system_role
+from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.weights import linear_layers, weight_files, wrong_weights
+from suretune.facts import FlagFacts, SetupFacts
+from suretune.families import fused_layers
+from suretune.options_input import ModelOptions
+from suretune.preflight.leave import leave_out
+from suretune.preflight.machine import model_notes
+from suretune.record.journal import Journal
+from suretune.refusal import Refusal
+
+
+def open_base(
+    asked: ModelOptions, day: date | None, journal: Journal
+) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
+    """The base's files, its tokenizer, and what is wrong with its weights; or a stop.
+
+    `day`: the one that prompts say it is; today where none is given.
+    """
+    template = asked.chat_template
+    with journal.judging():
+        base = find_base(asked.model, weights=False)
+    if (wrong := wrong_weights(base)) is not None and wrong.problem == "quantised-base":
+        raise journal.stop(wrong)  # nothing else of it matters
+    with journal.judging():
+        tokenizer = load_tokenizer(base.folder, template)
+    if amiss := flaw(tokenizer):
+        place, spare = tokenizer.template_file, _spare(base, tokenizer, template)
+        raise journal.stop(SetupFacts("template-unfit", place, amiss.reason, amiss.found, spare))
+    tokenizer = with_system_role(tokenizer)
+    if tokenizer.dated:  # proof and server send the same prompts on any later day
+        tokenizer.day = day or date.today()
+    return base, tokenizer, wrong
+
+
+def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
+    """The model's own template, where that one is without fault; empty where it is not."""
+    try:
+        own = load_tokenizer(base.folder) if template else tokenizer
+    except Refusal:
+        return ""
+    return "" if flaw(own) else own.template_file
+
+
+def look_at_model(
+    resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
+) -> Resolved:
+    """`--model_type`, targets and weights against the model's own files; without what was left
+    out."""
+    asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
+    if asked and asked not in (real, real.replace("_", "")):
+        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
+        resolved = leave_out(resolved, [other], journal)
+    journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+    wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
+    if wrong:
+        journal.look(wrong)
+    return resolved
+
+
+def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
+    """A target that no layer has, where the files of a family of models tell which it has."""
+    if not targets:
+        return SetupFacts("trains-nothing", "--target_modules", found="0")
+    known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
+    layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
+    odd = [target for target in targets if target.rpartition(".")[2] not in layers]
+    if not (layers and odd):
+        return None
+    return SetupFacts("target-matches-nothing", odd[0], found=", ".join(layers))
+
+
+def look_at_tokens(
+    base: Base, tokenizer: ChatTokenizer, found: Collected, journal: Journal
+) -> None:
+    """Added tokens may have no row in the embedding: fatal only if a row has one."""
+    words = base.config.get("vocab_size")
+    if not isinstance(words, int) or tokenizer.vocabulary.get_vocab_size() <= words:
+        return
+    highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)
+    if highest >= words:
+        about = SetupFacts("token-beyond-vocabulary", f"vocab_size {words}", found=str(highest))
+        raise journal.stop(about)
