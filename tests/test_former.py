@@ -51,9 +51,7 @@ def test_one_that_never_existed_is_left_out_and_stops_where_asked_to_be_strict()
     assert told(stopped) == [("flag-never-existed", typed[0])]
     for command in (left, stopped):
         (fault,) = command.faults
-        assert (
-            fault.hint is not None and "`weight`" in fault.hint.en and "`weight`" in fault.hint.zh
-        )
+        assert fault.hint is not None and "weight" in fault.hint.en and "weight" in fault.hint.zh
 
 
 def test_a_run_whose_config_still_has_them_is_read(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _warm() -> None:
     import pyarrow.parquet  # noqa: F401
 
     from suretune.guards import all_guards
-    from suretune.run import check  # noqa: F401
+    from suretune.preflight import check  # noqa: F401
 
     all_guards()
 
