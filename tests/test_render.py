@@ -325,7 +325,7 @@ def on(day: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return cls(now.year, now.month, now.day)
 
     monkeypatch.setattr("suretune.data.template.datetime", Time)
-    monkeypatch.setattr("suretune.preflight.check.date", Day)
+    monkeypatch.setattr("suretune.preflight.basemodel.date", Day)
 
 
 def test_a_run_keeps_the_day_of_its_prompts(
