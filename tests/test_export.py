@@ -35,13 +35,13 @@ from suretune.export.door import RAN, RULES, Asked, Carried, Conversations, Hear
 from suretune.export.gguf_layers import frequency_factors, in_pairs
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
-from suretune.export.vllm import rank_flag
 from suretune.export.whole import whole
 from suretune.facts import SetupFacts
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
 from suretune.record.meant import Meant
+from suretune.typed import vllm_rank
 from suretune.types import Message, Text
 
 LLAMACPP = importlib.util.find_spec("xllamacpp") is not None
@@ -227,7 +227,7 @@ def test_a_head_of_its_own_is_merged_and_not_loaded_as_an_adapter(tmp_path: Path
 
 @pytest.mark.parametrize(("rank", "flag"), [(5, 8), (8, 8), (9, 16), (64, 64), (500, 512)])
 def test_vllm_is_given_room_for_the_rank(rank: int, flag: int) -> None:
-    assert rank_flag(rank) == flag
+    assert vllm_rank(rank) == flag
 
 
 def test_ranks_that_differ_are_no_mlx_adapter(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import unicodedata
 
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes (vllm/config/lora.py)
 ENDS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
 
 
@@ -16,6 +17,11 @@ def command(*words: object) -> str:
     nothing else than it is told. A word may be a path.
     """
     return " ".join(map(word, words))
+
+
+def vllm_rank(rank: int) -> int:
+    """The smallest value of vLLM's --max-lora-rank that has room for this rank; else the last."""
+    return next((known for known in VLLM_RANKS if rank <= known), VLLM_RANKS[-1])
 
 
 def word(said: object) -> str:

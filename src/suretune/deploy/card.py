@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.data.template import ABOUT
 from suretune.hubs.names import parse_name
 from suretune.hubs.push import Local, local_files
@@ -88,7 +88,9 @@ def model_card(run: Path, repo_id: str) -> str:
     adapter = report.get("adapter") or {}
     head = ["---", *([f"base_model: {base}"] if on_hub else []), "library_name: peft"]
     head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
-    known = {"id": repo_id, "base": base, "name": name, "rank": _vllm_rank(adapter.get("rank"))}
+    told = adapter.get("rank")
+    rank = told if isinstance(told, int) else typed.VLLM_RANKS[-1]
+    known = {"id": repo_id, "base": base, "name": name, "rank": typed.vllm_rank(rank)}
     load = (LOAD if on_hub else LOAD_ON).format(**known)
     load += SERVE.format(**known | {"base": base if on_hub else "BASE"})
     return "\n".join(
@@ -157,9 +159,3 @@ def _fetched(run: Path) -> Iterator[tuple[str, str]]:
 def _system(about: Mapping[str, Any]) -> str:
     said = about.get("system") or about.get("template_default_system")
     return f"`{' '.join(str(said).split())}`" if said else "none"
-
-
-def _vllm_rank(rank: Any) -> int:
-    """The smallest rank that vLLM's flag takes (vllm/config/lora.py)."""
-    ranks = (8, 16, 32, 64, 128, 256, 320, 512)
-    return next((r for r in ranks if isinstance(rank, int) and rank <= r), ranks[-1])

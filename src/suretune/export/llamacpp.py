@@ -10,23 +10,21 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from suretune.export import apart
+from suretune.export.apart import ask_apart
 from suretune.export.door import Conversations, Heard
-from suretune.facts import ExportFacts
-from suretune.refusal import Refusal
 
 SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told
 COMPARED = 4  # conversations for which they are
 ROOM = 256  # tokens of a context beside the longest question
 LOG = re.compile(r"\d+\.\d+\.\d+\.\d+ [DIW] ")  # what it tells of its work
-MARK = "suretune-heard "  # llama.cpp says much; this begins the line that counts
 
 
 def here() -> bool:
@@ -47,19 +45,14 @@ def ask(
         "tokens": tokens,
         "context": ROOM + tokens + 2 * longest,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "suretune.export.llamacpp"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        errors="replace",
+    heard: Mapping[str, Any] = ask_apart(
+        target,
+        "llama.cpp",
+        request,
+        module="suretune.export.llamacpp",
+        is_noise=lambda line: LOG.match(line) is not None,
+        last=2,
     )
-    line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
-    if done.returncode or line is None:
-        said = [x.strip() for x in done.stderr.splitlines() if x.strip() and not LOG.match(x)]
-        found = " / ".join(said[-2:]) or f"exit status {done.returncode}"
-        raise Refusal(ExportFacts("export-unlike", target, f"llama.cpp: {found}"))
-    heard: Mapping[str, Any] = json.loads(line.removeprefix(MARK))
     scores = [{int(token): score for token, score in told} for told in heard["scores"]]
     return Heard(heard["answers"], heard["ids"], scores=scores)
 
@@ -68,7 +61,7 @@ def main() -> None:
     """In the process of its own."""
     import xllamacpp
 
-    request = json.loads(sys.stdin.read())
+    request = apart.asked()
     asked = xllamacpp.CommonParams()
     asked.model.path = request["model"]
     asked.n_ctx, asked.n_parallel, asked.warmup = request["context"], 1, False
@@ -88,8 +81,7 @@ def main() -> None:
         if place < COMPARED:
             scores.append(_scores(address, ids[-1]))
     sys.stdout.flush()
-    heard = {"ids": ids, "answers": answers, "scores": scores}
-    print(f"\n{MARK}{json.dumps(heard)}", flush=True)
+    apart.tell({"ids": ids, "answers": answers, "scores": scores})
     os._exit(0)  # its threads are not waited for
 
 

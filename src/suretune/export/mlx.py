@@ -11,9 +11,6 @@ merged, with a config that says it in both places; mlx-lm runs that folder as it
 from __future__ import annotations
 
 import importlib.util
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,16 +21,16 @@ from torch import Tensor
 
 from suretune import rundir, typed
 from suretune.data.render import prompt_ids
+from suretune.export import apart
+from suretune.export.apart import ask_apart
 from suretune.export.delta import deltas, layers
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.vllm import base_path, beside_the_blocks, copy_words, merged_instead
-from suretune.facts import ExportFacts, SetupFacts
-from suretune.refusal import Refusal
+from suretune.facts import SetupFacts
 from suretune.types import Text
 
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
-MARK = "suretune-heard "
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +130,7 @@ def ask_mlx(carried: Carried, folder: Path, conversations: Conversations, tokens
         "tokens": tokens,
         "stops": sorted(carried.tokenizer.stop_ids),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "suretune.export.mlx"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
-    if done.returncode or line is None:
-        last = [x for x in done.stderr.splitlines() if x.strip()][-3:]
-        raise Refusal(ExportFacts("export-unlike", "mlx", f"mlx-lm: {' / '.join(last)}"))
-    heard = json.loads(line.removeprefix(MARK))
+    heard = ask_apart("mlx", "mlx-lm", request, module="suretune.export.mlx")
     logits = torch.tensor(heard["logits"])
     return Heard([carried.tokenizer.decode(ids) for ids in heard["said"]], prompts, logits)
 
@@ -155,7 +141,7 @@ def main() -> None:
     from mlx_lm.generate import generate_step
     from mlx_lm.utils import load
 
-    asked = json.loads(sys.stdin.read())
+    asked = apart.asked()
     model, _ = load(asked["base"], adapter_path=asked["adapter"])
     said, logits, stops = [], [], set(asked["stops"])
     for place, prompt in enumerate(asked["prompts"]):
@@ -168,7 +154,7 @@ def main() -> None:
                 break
             ids.append(int(token))
         said.append(ids)
-    print(f"\n{MARK}{json.dumps({'said': said, 'logits': logits})}", flush=True)
+    apart.tell({"said": said, "logits": logits})
 
 
 if __name__ == "__main__":

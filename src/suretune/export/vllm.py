@@ -9,12 +9,8 @@ not find. The base's own files have the names that it looks for.
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +19,13 @@ from safetensors.torch import load_file, save_file
 
 from suretune import rundir, typed
 from suretune.data.template import FILES
+from suretune.export import apart
+from suretune.export.apart import ask_apart
 from suretune.export.delta import PREFIX, base_tensors, layers, more_than_lora, places
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
-from suretune.facts import ExportFacts, SetupFacts
+from suretune.facts import SetupFacts
 from suretune.model.lora import CONFIG, WEIGHTS
-from suretune.refusal import Refusal
 from suretune.types import Text
-
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes
-MARK = "suretune-heard "
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +43,10 @@ class Vllm:
         """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
-        if carried.rank > RANKS[-1]:
+        if carried.rank > typed.VLLM_RANKS[-1]:
             told = Text(
-                f"its rank is {carried.rank}, and the highest there is {RANKS[-1]}",
-                f"它的秩是 {carried.rank}，而那里最高为 {RANKS[-1]}",
+                f"its rank is {carried.rank}, and the highest there is {typed.VLLM_RANKS[-1]}",
+                f"它的秩是 {carried.rank}，而那里最高为 {typed.VLLM_RANKS[-1]}",
             )
             return cannot(self.name, told, carried, merged_instead(carried))
         return None
@@ -77,15 +71,10 @@ class Vllm:
         place, name = typed.path(folder), served_name(carried)
         return [
             f"vllm serve {base_path(carried)} --enable-lora"
-            f" --max-lora-rank {rank_flag(carried.rank)} --lora-modules {name}={place}"
+            f" --max-lora-rank {typed.vllm_rank(carried.rank)} --lora-modules {name}={place}"
             f" --chat-template {place}/chat_template.jinja",
             *verify_there(carried, 8000),
         ]
-
-
-def rank_flag(rank: int) -> int:
-    """The smallest value of --max-lora-rank that has room for this rank."""
-    return next((known for known in RANKS if rank <= known), RANKS[-1])
 
 
 def served_name(carried: Carried) -> str:
@@ -183,23 +172,12 @@ def ask_vllm(carried: Carried, folder: Path, conversations: Conversations, token
         "adapter": str(folder),
         "talks": talks,
         "tokens": tokens,
-        "rank": rank_flag(carried.rank),
+        "rank": typed.vllm_rank(carried.rank),
         "context": min(carried.base.context, 2048),
         "template": carried.tokenizer.template,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "suretune.export.vllm"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", **os.environ},
-    )
-    line = next((x for x in done.stdout.splitlines() if x.startswith(MARK)), None)
-    if done.returncode or line is None:
-        last = [x for x in done.stderr.splitlines() if x.strip()][-3:]
-        raise Refusal(ExportFacts("export-unlike", "vllm", f"vLLM: {' / '.join(last)}"))
-    heard = json.loads(line.removeprefix(MARK))
+    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    heard = ask_apart("vllm", "vLLM", request, module="suretune.export.vllm", env=env)
     return Heard(heard["answers"], heard["ids"])
 
 
@@ -208,7 +186,7 @@ def main() -> None:
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
 
-    asked = json.loads(sys.stdin.read())
+    asked = apart.asked()
     model = LLM(
         asked["base"],
         tokenizer=asked["adapter"],
@@ -224,11 +202,12 @@ def main() -> None:
         chat_template=asked["template"],
         use_tqdm=False,
     )
-    heard = {
-        "answers": [each.outputs[0].text for each in told],
-        "ids": [list(each.prompt_token_ids) for each in told],
-    }
-    print(f"\n{MARK}{json.dumps(heard)}", flush=True)
+    apart.tell(
+        {
+            "answers": [each.outputs[0].text for each in told],
+            "ids": [list(each.prompt_token_ids) for each in told],
+        }
+    )
 
 
 if __name__ == "__main__":

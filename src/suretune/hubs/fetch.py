@@ -19,6 +19,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from suretune import rundir
 from suretune.hubs.door import File, Hub, HubError, Kind, Listing, Snapshot
 from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
 from suretune.types import Text
@@ -121,7 +122,7 @@ def _one(
             progress.add(file.size)
     if shown != store:
         _link(shown, store)
-    return file.sha256 or _sha256(store)
+    return file.sha256 or rundir.sha256(store)
 
 
 def _is_there(path: Path, file: File, kind: Kind) -> bool:
@@ -272,11 +273,3 @@ def _link(shown: Path, store: Path) -> None:
     fresh = shown.with_name(f".{shown.name}.{os.getpid()}.{threading.get_ident()}")
     fresh.symlink_to(target)
     os.replace(fresh, shown)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

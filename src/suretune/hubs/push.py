@@ -7,13 +7,13 @@ all files, so that nobody ever sees half of it. A push that was cut sends what i
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from suretune import rundir
 from suretune.hubs.door import Hub, HubError, Repo
 from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
 from suretune.types import Text
@@ -77,11 +77,7 @@ def local_files(folder: Path, keep: Callable[[str], bool]) -> list[Local]:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         path = file.relative_to(folder).as_posix()
         if keep(path):
-            digest = hashlib.sha256()
-            with file.open("rb") as body:
-                while piece := body.read(1 << 20):
-                    digest.update(piece)
-            made.append(Local(path, file, file.stat().st_size, digest.hexdigest()))
+            made.append(Local(path, file, file.stat().st_size, rundir.sha256(file)))
     return made
 
 
