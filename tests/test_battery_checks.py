@@ -1964,7 +1964,10 @@ KEPT = [
     if case.check["kind"] in ASIDE
     for answer in case.right
     # A question said before an answer is only known at its very beginning.
-    if answer not in ("No. 7", "None.") and not answer.startswith(case.asked[:12])
+    if answer not in ("No. 7", "None.")
+    and not answer.startswith(case.asked[:12])
+    # One cut off within a word or a sentence has nothing said after it.
+    and not answer.endswith(" will")
 ]
 
 

@@ -420,7 +420,7 @@ def test_the_proof_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
     prover = Prover()
     process = prover._process
     assert process.stdin
-    process.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "result.json")]) + "\n")
+    process.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "result.json"), ""]) + "\n")
     process.stdin.flush()
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(8)

@@ -163,6 +163,7 @@ def finding(code: str) -> dict[str, Any]:
         "fix": text,
         "fate": "",
         "parts": [],
+        "title": text,
         "ignored": False,
     }
 

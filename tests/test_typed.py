@@ -458,13 +458,34 @@ def test_a_switch_with_its_truth_is_read_as_meant(
     words.choose(None)
 
 
-@pytest.mark.parametrize("typed", ["export", "swift export --merge_lora true", "swift rlhf"])
+@pytest.mark.parametrize("typed", ["merge-lora", "swift export --merge_lora true", "swift rlhf"])
 def test_a_command_that_is_not_there_says_what_there_is(
     typed: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(shlex.split(typed)) == 2
     out = capsys.readouterr().out
     assert "C016" in out and "参数" not in out.split("C016")[1].split("\n")[0]
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "0" * 300], ids=["no-user", "too-long"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "check --model NAME --dataset rows.jsonl", "check --model pocket --dataset NAME",
+        "check --model pocket --dataset rows.jsonl --probes NAME",
+        "check --model pocket --dataset rows.jsonl --output_dir NAME", "report NAME",
+        "ask --model pocket --questions NAME", "serve --model pocket --adapters_dir NAME",
+        "infer --model NAME", "import-cmd 'base_model: NAME'", "compare NAME",
+    ],
+)  # fmt: skip
+def test_a_name_that_nothing_can_have_is_told(
+    typed: str, name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(shlex.split(typed.replace("NAME", name)))
+    said = capsys.readouterr()
+    assert "suretune itself" not in said.err
+    if not typed.startswith("import-cmd"):
+        assert status in (2, 3, 4) and re.search(r"✗ [CDS]\d{3} ", said.out)
 
 
 SWEEP, SFT = (next(v for v in VERBS if v.name == name) for name in ("sweep", "sft"))

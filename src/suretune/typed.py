@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import unicodedata
+from pathlib import Path
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes (vllm/config/lora.py)
 ENDS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
@@ -34,6 +35,14 @@ def word(said: object) -> str:
     if not any(map(_is_odd, text)):
         return shlex.quote(text)
     return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def place(said: str | os.PathLike[str]) -> Path:
+    """The path that was typed; `~` and `~name` are home folders where there are such users.
+
+    Path.expanduser raises for an unknown user, where whoever looks there finds nothing.
+    """
+    return Path(os.path.expanduser(said))
 
 
 def path(said: str | os.PathLike[str]) -> str:

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.api.asked import resolved_of
 from suretune.api.errors import refusing
 from suretune.config import Resolved
@@ -121,7 +121,7 @@ def load(
 
 def _is_base(word: str) -> bool:
     """Whether it names a base and no adapter: a folder with weights of its own, or no path here."""
-    path = Path(word).expanduser()
+    path = typed.place(word)
     if path.is_dir():
         ours = rundir.is_run(path) or (path / "adapter_config.json").is_file()
         return (path / "config.json").is_file() and not ours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def _questions(given: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     runs: list[str] = []
     for words in given:
         mine = list(words)
-        while len(mine) > 1 and Path(mine[-1]).expanduser().exists():
+        while len(mine) > 1 and os.path.exists(typed.place(mine[-1])):
             runs.insert(0, mine.pop())
         apart = all(re.search(r"\s\S|[.?!。？！]$", word) for word in mine)
         texts += mine if apart else [" ".join(mine)]
@@ -107,7 +108,7 @@ def _page_file(given: Sequence[Sequence[str]], journal: Journal) -> tuple[Path |
     if given[1:]:
         raise journal.stop(FlagFacts("given-twice", "--html", given[0][0], given[1][0]))
     said, *runs = given[0]
-    path = Path(said).expanduser()
+    path = typed.place(said)
     if path.is_dir():
         path = path / "compare.html"
     try:

@@ -56,7 +56,7 @@ def carry_over(command: Command, journal: Journal) -> int:
     quant = _one_of("quant", given["quant"], QUANTS, journal) or ""
     found = named(word or " ".join(behind), journal, "suretune export")
     name = (found.run or found.path).name
-    out = Path(given["out"] or f"{name}-{to}").expanduser().absolute()
+    out = typed.place(given["out"] or f"{name}-{to}").absolute()
     from suretune.deploy.export import Wanted, export, sentences
     from suretune.export import TARGETS as MEMBERS
 

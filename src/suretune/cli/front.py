@@ -101,7 +101,7 @@ def _verb(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -
     if from_swift:
         words = [words[1].strip(" \t\r\n\\"), *words[2:]]
     spelled = words[0].replace("_", "-")
-    if spelled in verbs:
+    if spelled in verbs and not (from_swift and _not_ours(spelled)):
         made.verb, made.rest = spelled, words[1:]
         return
     if re.match(
@@ -118,6 +118,13 @@ def _verb(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -
             why = tool.instead.get(spelled) or nothing
             made.faults.append(FlagFacts("not-here", spelled, hint=_phrase(why)))
             return
+
+
+def _not_ours(spelled: str) -> bool:
+    """Whether ms-swift's command of this name is another thing than ours."""
+    from suretune.importing.tables import table
+
+    return not table("swift").verbs.get(spelled, spelled)
 
 
 def _own(words: Sequence[str]) -> tuple[list[str], list[str]]:

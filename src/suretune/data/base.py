@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from suretune import pocket
+from suretune import pocket, typed
 from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
@@ -89,8 +90,8 @@ def find_base(name: str, *, weights: bool) -> Base:
     """
     if name == "pocket":
         return _base(name, pocket.MODEL)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = typed.place(name)
+    if os.path.isdir(folder):  # says no to a name that no file system takes, where Path raises
         return _base(name, folder.absolute())
     meant = parse_name(name)
     if meant is None:

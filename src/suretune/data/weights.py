@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from suretune import typed
 from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
@@ -209,7 +211,7 @@ def unquantised(base: Base) -> str:
         plain = shorter
     if plain == name:
         return ""
-    if Path(plain).expanduser().is_dir():
+    if os.path.isdir(typed.place(plain)):
         return plain
     owner, _, last = plain.rpartition("/")
     if parse_name(plain) and not Path(name).is_dir():
@@ -236,7 +238,7 @@ def _from_page(page: Path) -> str:
 
 def _on_hub(base: Base) -> bool:
     """Whether its name is a hub's: the folder is a cache of what was fetched so far."""
-    return parse_name(base.name) is not None and not Path(base.name).expanduser().is_dir()
+    return parse_name(base.name) is not None and not os.path.isdir(typed.place(base.name))
 
 
 def _no_files(base: Base) -> SetupFacts:

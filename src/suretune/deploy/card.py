@@ -5,6 +5,7 @@ Every figure is the report's. No row, no question and no path of this machine is
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def to_give(run: Path, repo_id: str) -> Iterator[list[Local]]:
 def _base(about: Mapping[str, Any]) -> tuple[str, str]:
     """(name, revision) of the base for others: owner/name on a hub, else its folder's own name."""
     named = str(about.get("base", ""))
-    meant = None if Path(named).expanduser().exists() else parse_name(named)
+    meant = None if os.path.exists(typed.place(named)) else parse_name(named)
     return (meant.id, meant.revision) if meant else (Path(named).name, "")
 
 

@@ -13,8 +13,8 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
+from suretune import typed
 from suretune.because import in_words
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.options_serve import ServeOptions
@@ -63,14 +63,14 @@ def is_loopback(host: str) -> bool:
 
 def need_folder(asked: ServeOptions, journal: Journal) -> None:
     """`--adapters_dir` is there, so that no client is told that a mistyped folder is empty."""
-    if asked.adapters_dir is None or Path(asked.adapters_dir).expanduser().is_dir():
+    if asked.adapters_dir is None or os.path.isdir(typed.place(asked.adapters_dir)):
         return
     quoted = shlex.quote(asked.adapters_dir)
     hint = Text(
         f"There is no such folder: `mkdir -p {quoted}` makes it.",
         f"没有这个文件夹：`mkdir -p {quoted}` 可以创建。",
     )
-    if Path(asked.adapters_dir).expanduser().exists():
+    if os.path.exists(typed.place(asked.adapters_dir)):
         hint = Text(
             "It is a file; name the folder in which adapters lie.",
             "这是一个文件；请写适配器所在的文件夹。",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from suretune import typed
 from suretune.data.base import Base, find_base
 from suretune.deploy.seal_replay import (
     Candidate,
@@ -113,7 +115,7 @@ def base_name(base: Base) -> str:
     """As clients know it: a hub name, or a folder's name without where it lies."""
     if base.name == "pocket":
         return base.name
-    meant = None if Path(base.name).expanduser().is_dir() else parse_name(base.name)
+    meant = None if os.path.isdir(typed.place(base.name)) else parse_name(base.name)
     return meant.id if meant else base.folder.name
 
 

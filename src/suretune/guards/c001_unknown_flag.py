@@ -17,8 +17,32 @@ C001 unknown-flag：命令里有 suretune 不认识的参数。
 """
 
 from suretune.facts import FlagFacts
-from suretune.guards.guard import Guard, for_flag
+from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import Text
+
+SKIPPED = Text(
+    "Skipped, it would leave this setting at its default, and nothing would say so.",
+    "跳过它，这一项就会悄悄用默认值，训练的不是你要的设置。",
+)
+GUESSED = Text(
+    "Nothing was started: what a word may have meant is not guessed.",
+    "没有开始任何工作：不会去猜这个词指的是什么。",
+)
+
+
+def check(facts: FlagFacts) -> Values | None:
+    values = for_flag("unknown-flag")(facts)
+    if values is None:
+        return None
+    if facts.flag.startswith("-") or not facts.flag:
+        return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED}
+    return {
+        **values,
+        "thing": Text("command", "命令"),
+        "reason": GUESSED,
+        "help": "suretune --help",
+    }
+
 
 GUARD = Guard(
     code="C001",
@@ -26,14 +50,11 @@ GUARD = Guard(
     title=Text("no such flag", "没有这个参数"),
     stops=True,
     facts=FlagFacts,
-    check=for_flag("unknown-flag"),
-    what=Text("suretune has no flag `{flag}`.", "suretune 没有 `{flag}` 这个参数。"),
-    why=Text(
-        "Skipped, it would leave this setting at its default, and nothing would say so.",
-        "跳过它，这一项就会悄悄用默认值，训练的不是你要的设置。",
-    ),
+    check=check,
+    what=Text("suretune has no {thing} `{flag}`.", "suretune 没有 `{flag}` 这个{thing}。"),
+    why=Text("{reason}", "{reason}"),
     fix=Text(
-        "{meant} `{help}` lists every flag.",
-        "{meant}全部参数见 `{help}`。",
+        "{meant} `{help}` lists every {thing}.",
+        "{meant}全部{thing}见 `{help}`。",
     ),
 )

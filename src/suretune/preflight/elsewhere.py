@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from suretune import typed
 from suretune.config import Resolved
 from suretune.data.elsewhere import trouble
 from suretune.data.sources import Source
@@ -47,7 +48,7 @@ def on_its_hub(resolved: Resolved) -> Resolved:
 
 def with_hub(name: str, asked: str, kind: Kind) -> str:
     """The name with the prefix of the hub that `--hub` names; as it is, where that does not say."""
-    if asked == "auto" or not name or name == "pocket" or Path(name).expanduser().exists():
+    if asked == "auto" or not name or name == "pocket" or os.path.exists(typed.place(name)):
         return name
     meant = parse_name(name)
     return f"{which_hub(meant, kind, asked)[0]}::{name}" if meant and not meant.hub else name

@@ -195,8 +195,8 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
                 flag,
                 value,
                 hint=Text(
-                    "there is no GPU in this run; leave the flag out",
-                    "这次运行没有用到 GPU；请去掉这个参数",
+                    "there is no GPU in this run",
+                    "这次运行没有用到 GPU",
                 ),
             )
 

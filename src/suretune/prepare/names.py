@@ -45,7 +45,7 @@ def is_odd(text: str) -> bool:
 
 
 def _files_of(spec: str) -> Iterable[Path]:
-    folder = Path(re.sub(r"#\d+$", "", spec)).expanduser()
+    folder = typed.place(re.sub(r"#\d+$", "", spec))
     try:
         names = [path for path, _ in zip(folder.iterdir(), range(MOST), strict=False)]
     except (OSError, RuntimeError, ValueError):  # no folder: whoever reads it says what it is

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.facts import SetupFacts
@@ -149,7 +149,7 @@ def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.S
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = (asked.study or folder / "sweep.db").expanduser().absolute()
+    path = typed.place(asked.study or folder / "sweep.db").absolute()
     try:
         study = optuna.create_study(
             storage=f"sqlite:///{path}",
@@ -332,7 +332,7 @@ def _result(asked: Asked, folder: Path, trials: Sequence[Trial]) -> dict[str, An
     words = flags(asked.resolved, best.chosen, ("output_dir", "dry_run")) if best else []
     return {
         "folder": str(folder),
-        "study": str((asked.study or folder / "sweep.db").expanduser().absolute()),
+        "study": str(typed.place(asked.study or folder / "sweep.db").absolute()),
         "seeds": list(asked.seeds),
         "trials": [trial.line() for trial in trials],
         "best": best.line() if best else None,

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from suretune import typed
 from suretune.because import in_words
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
@@ -45,7 +46,7 @@ class _Wrong(ValueError):
 
 def read_probes(file: str, names: Names = NO_NAMES, flag: str = "--probes") -> list[Probe]:
     """The probes of a file, their placeholders filled with `names`; Refusal if it holds none."""
-    path = Path(file).expanduser()
+    path = typed.place(file)
     try:
         probes = [_ready(item, names, place) for place, item in _items(path)]
     except _Wrong as error:
@@ -68,7 +69,7 @@ def read_probes(file: str, names: Names = NO_NAMES, flag: str = "--probes") -> l
 def names_in(probes_file: str, names: Names) -> frozenset[str]:
     """Which of NAME and AUTHOR a file of probes is filled with."""
     used: frozenset[str] = frozenset()
-    path = Path(probes_file).expanduser()
+    path = typed.place(probes_file)
     for place, item in _items(path):
         filled = fill_prompt(_texts(_probe(item, place)), names)
         used |= filled[1] if isinstance(filled, tuple) else frozenset()
