@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PLAIN, WARM, suretune, write_rows
+from conftest import PLAIN, ROOT, WARM, suretune, write_rows
 from kept_runs import kept_run
 
 NO_FORK = "beside a GPU no process is forked"
@@ -58,6 +58,23 @@ def test_a_fork_says_and_ends_as_a_new_python(
     ]  # fmt: skip
     mine, new = ((done.returncode, done.stdout, done.stderr) for done in ended)
     assert mine == new
+
+
+def test_no_test_file_changes_the_environment_when_it_is_read() -> None:
+    """Every command of every test would be a new Python then: all files are read first."""
+    code = "; ".join((
+        "import conftest, glob, importlib, os, pathlib, warm", "was = warm.early(dict(os.environ))",
+        "[importlib.import_module(pathlib.Path(name).stem) for name in"
+        f" sorted(glob.glob({str(ROOT / 'tests' / 'test_*.py')!r}))]",
+        "now = warm.early(dict(os.environ))", "now.pop('TORCHINDUCTOR_CACHE_DIR', None)",
+        "print({name for name in {*was, *now} if was.get(name) != now.get(name)})",
+    ))  # fmt: skip
+    paths = os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "set()\n"
 
 
 def test_what_libraries_add_to_the_environment_makes_no_new_python(python: str) -> None:

@@ -29,7 +29,6 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "CUDA_VISIBLE_DEVICES": "",
 }
-os.environ.update(ENVIRONMENT)
 CRASHED = 99  # the status of a child whose exception even `main` did not catch
 GIB = 1 << 30
 SHOWN_CODE = re.compile(r"^. ([A-Z]\d{3}) ", re.MULTILINE)  # as the terminal shows a finding
