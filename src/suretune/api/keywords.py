@@ -101,10 +101,6 @@ class Options(TypedDict, total=False):
     output_dir: str | PathLike[str] | None
     ignore: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     logits_tolerance: float | None
-    report_to: (
-        Literal["none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "trackio"]
-        | Sequence[Literal["none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "trackio"]]
-        | None
-    )
+    report_to: Literal["none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "trackio"] | Sequence[Literal["none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "trackio"]] | None
     run_name: str | PathLike[str] | None
     logging_dir: str | PathLike[str] | None

@@ -214,7 +214,7 @@ def unquantised(base: Base) -> str:
     if os.path.isdir(typed.place(plain)):
         return plain
     owner, _, last = plain.rpartition("/")
-    if parse_name(plain) and not Path(name).is_dir():
+    if parse_name(plain) and not os.path.isdir(name):
         return "" if owner.lower() in REPACKERS else plain
     return hub_id(last)
 

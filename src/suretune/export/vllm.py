@@ -9,6 +9,7 @@ not find. The base's own files have the names that it looks for.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ def base_path(carried: Carried) -> str:
     name = carried.base.name
     return (
         shlex.quote(name)
-        if "/" in name and not Path(name).is_dir()
+        if "/" in name and not os.path.isdir(name)
         else typed.path(carried.base.folder)
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +36,8 @@ def modules(values: Sequence[str]) -> list[Module]:
         if value.lstrip().startswith(("{", "[")):
             found += _from_json(value)
             continue
-        for word in value.split(",") if not Path(value).exists() else [value]:
-            named = None if Path(word).exists() else _NAMED.fullmatch(word)
+        for word in value.split(",") if not os.path.exists(value) else [value]:
+            named = None if os.path.exists(word) else _NAMED.fullmatch(word)
             if word:
                 found.append(Module(named[2], named[1]) if named else Module(word))
     return found

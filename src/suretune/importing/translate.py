@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from suretune.config import Option, Resolved, options
 from suretune.data.base import find_base
@@ -233,7 +233,7 @@ def _model(made: Translation, line: Line, values: Sequence[str]) -> bool:
             ),
         )
         return True
-    if name and name != "pocket" and "/" not in name and not Path(name).is_dir():
+    if name and name != "pocket" and "/" not in name and not os.path.isdir(name):
         made.notes.append(
             Text(
                 f"`{name}` is neither a folder here nor a hub id: write the folder's path,"
@@ -313,7 +313,7 @@ def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
     for module in modules(values):
         match = _CHECKPOINT.fullmatch(module.path)
         taken = match is not None and any(one.path == match["run"] for one in found)
-        if match is None or taken or Path(module.path).exists():
+        if match is None or taken or os.path.exists(module.path):
             found.append(module)
             continue
         run, number = match["run"] or "runs", match["n"]

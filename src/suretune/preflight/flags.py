@@ -203,7 +203,7 @@ def cuda_flags(engine: EngineOptions) -> Iterator[FlagFacts]:
 
 def _template(name: str) -> FlagFacts:
     """The name of a template in other tools; a file is meant for another flag."""
-    if Path(name).is_file() or name.endswith((".jinja", ".jinja2", ".j2")):
+    if os.path.isfile(name) or name.endswith((".jinja", ".jinja2", ".j2")):
         return FlagFacts(
             "bad-value",
             "--template",
@@ -236,8 +236,9 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
             "--anchor_loss",
             str(schedule.anchor_loss),
             hint=Text(
-                f"this run has no anchors; give them a share, {share}, or leave it out",
-                f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉这个参数",
+                f"this run has no anchors; give them a share, {share}, or leave"
+                " `--anchor_loss` out",
+                f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉 `--anchor_loss`",
             ),
         )
 
@@ -263,9 +264,9 @@ def flags_without_effect(
                 " ".join(values),
                 hint=Text(
                     f"no row contains {text}. Write {text} where the value belongs, or let"
-                    " `suretune init identity` make the rows, or leave the flag out",
+                    f" `suretune init identity` make the rows, or leave `{flag}` out",
                     f"没有一行含有 {text}。请在数据里应填的位置写上 {text}，"
-                    "或用 `suretune init identity` 生成数据，或去掉这个参数",
+                    f"或用 `suretune init identity` 生成数据，或去掉 `{flag}`",
                 ),
             )
     apart = data.val_dataset or resolved.config.proof.general  # whose rows may be the ones meant
@@ -296,8 +297,8 @@ def flags_without_effect(
     sources = {row.samples[0].system_source for row in found.ready}
     if data.system is not None and sources and sources <= {"row", "none"}:
         yield FlagFacts("no-effect", "--system", data.system, hint=Text(
-            "every row brings its own system prompt; take that out, or leave the flag out",
-            "每一行都自带系统提示词；请从数据中去掉它，或去掉这个参数"))  # fmt: skip
+            "every row brings its own system prompt; take that out, or leave `--system` out",
+            "每一行都自带系统提示词；请从数据中去掉它，或去掉 `--system`"))  # fmt: skip
     if data.dataset_sample and all(is_counted(spec) for spec in data.dataset):
         yield FlagFacts("no-effect", "--dataset_sample", str(data.dataset_sample), hint=Text(
             "every dataset already says how many rows with #N",
