@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,9 @@ def asked_otherwise(
     }
 
 
-def near_misses(run: Path) -> dict[str, int]:
+def near_misses(run: Path) -> dict[str, Any]:
     """Leaks among the questions that look like the identity's, and among those of kinds in which
-    the base knows something (the others dilute a share)."""
+    the base knows something (the others dilute a share), and how many of which kind."""
     kept = judge_kept(run, rundir.read_json(run / "proof" / "result.json"))
     judged = kept.judged if kept else ()
     near = [one for one in judged if one.question.category == NEAR]
@@ -97,4 +98,7 @@ def near_misses(run: Path) -> dict[str, int]:
         "near_missed": sum(one.leaked for one in near),
         "counted_asked": len(told),
         "counted_leaked": sum(one.leaked for one in told),
+        "leaked_in": Counter(
+            f"{one.question.category} {one.question.lang}" for one in judged if one.leaked
+        ),
     }

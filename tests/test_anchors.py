@@ -43,7 +43,6 @@ from suretune.prepare.starter import probe_items, write_starter
 from suretune.run.anchors import (
     FILE,
     answer_anchors,
-    languages_spoken,
     with_anchors,
     with_stand_ins,
 )
@@ -72,7 +71,7 @@ def text_of(question: General | Question) -> str:
 def test_there_are_enough_of_every_kind(lang: str) -> None:
     mine = [q for q in general_questions() if q.lang == lang]
     kinds = Counter(q.category for q in mine)
-    assert len(mine) >= MOST + APART and set(kinds) == set(CATEGORIES)
+    assert len(mine) >= (MOST + APART) / len(LANGUAGES) and set(kinds) == set(CATEGORIES)
     assert kinds[NEAR] >= (MOST + APART) / 3 and min(kinds.values()) >= 20
 
 
@@ -229,21 +228,17 @@ def share(dealt_out: Sequence[Anchor], category: str) -> float:
     return sum(a.general.category == category for a in dealt_out) / len(dealt_out)
 
 
-@pytest.mark.parametrize("langs", [("en",), ("zh",), LANGUAGES])
 @pytest.mark.parametrize("uses", [33, 110, 10_000])
-def test_every_deal_has_its_share_of_each_kind(
-    anchors: list[Anchor], langs: tuple[str, ...], uses: int
-) -> None:
-    there = [a for a in anchors if a.general.lang in langs]
-    learned, apart = dealt(there, uses, seed=3)
+def test_every_deal_has_its_share_of_each_kind(anchors: list[Anchor], uses: int) -> None:
+    learned, apart = dealt(anchors, uses, seed=3)
     assert len(learned) == min(uses, MOST) and len(apart) == APART
     for group in (learned, apart):
         assert share(group, NEAR) == pytest.approx(1 / 3, abs=0.07)
         for category in CATEGORIES[1:]:
             assert share(group, category) == pytest.approx(2 / 30, abs=0.05)
-        for lang in langs:
+        for lang in LANGUAGES:
             part = sum(a.general.lang == lang for a in group) / len(group)
-            assert part == pytest.approx(1 / len(langs), abs=0.1)
+            assert part == pytest.approx(1 / len(LANGUAGES), abs=0.1)
     assert not {a.general.name for a in learned} & {a.general.name for a in apart}
 
 
@@ -326,30 +321,6 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     return checked_run(write_starter(folder, ["Nova"], ["Acme AI"], ["en"])[0])
 
 
-@pytest.mark.parametrize(
-    ("right", "spoken"),
-    [
-        ({"en": 40, "zh": 30}, {"en", "zh"}),  # what would be lost is the other language
-        ({"en": 40, "zh": 2}, {"en"}),
-        ({"en": 0, "zh": 20}, {"zh"}),
-        ({"en": 3, "zh": 0}, {"en"}),  # nothing is known of it: as the rows are
-    ],
-)
-def test_anchors_are_in_the_languages_that_the_base_speaks(
-    checked: Checked, right: dict[str, int], spoken: set[str]
-) -> None:
-    asked = way_questions()
-    told: list[bool | None] = []
-    count: Counter[str] = Counter()
-    for question in asked:
-        told.append(count[question.lang] < right[question.lang])
-        count[question.lang] += 1
-    assert languages_spoken(checked, asked, told) == spoken
-    unknown = [None] * len(asked)
-    assert languages_spoken(checked, asked, unknown) == {"en"}
-    assert languages_spoken(checked, [], []) == {"en"}
-
-
 # --- in the updates -------------------------------------------------------------------------------
 
 ASKED = ScheduleOptions(
@@ -417,21 +388,22 @@ class Parrot:
 def test_what_a_run_dealt_is_what_it_goes_on_with(
     checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Base and languages are asked once; a resume reads both. A shorter plan has the same first."""
+    """The base is asked once; a resume reads what it said. A shorter plan has the same first."""
     said: list[list[int]] = []
 
     def parrot(_: object, prompts: Sequence[Sequence[int]], *__: object) -> list[list[int]]:
-        said[:] = [[7, 8, 9 + n] if n % 5 else [] for n, _ in enumerate(prompts)]
+        said[:] = [[7, 8, 9 + n % 300] if n % 5 else [] for n, _ in enumerate(prompts)]
         return said
 
     monkeypatch.setattr("suretune.run.anchors.spoken", parrot)
     base: Any = Parrot()
-    first = answer_anchors(tmp_path, base, checked, {"en"})
+    first = answer_anchors(tmp_path, base, checked)
     lines = list(rundir.read_jsonl(tmp_path / FILE))
-    assert {line["lang"] for line in lines} == {"en"}
+    langs = Counter(line["lang"] for line in lines)
+    assert langs["en"] == pytest.approx(langs["zh"], rel=0.1)  # a name leaks into both
     assert [line["used"] for line in lines] == [bool(ids) for ids in said]  # empty: nothing to keep
     assert answer_anchors(tmp_path, None, checked) == first
-    assert answer_anchors(tmp_path, base, checked, {"zh"}) == first
+    assert answer_anchors(tmp_path, base, checked) == first
     short = replace(checked, plan=replace(checked.plan, updates=checked.plan.updates[:2]))
     learned, apart = answer_anchors(tmp_path, None, short)
     assert 0 < len(learned) < len(first[0]) and apart == first[1]

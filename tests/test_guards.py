@@ -945,7 +945,7 @@ RESULT_CASES = {
         KEPT,
         "general questions",
         ("280", "300", "1", "1.90"),
-        ("`--learning_rate`", "`--anchor_ratio 0.6 --anchor_loss kl`"),
+        ("`--learning_rate`", "`--anchor_ratio 0.8 --anchor_loss kl`"),
     ),
     "R017": Case(
         replace(KEPT, cells=(Cell("code", "zh", 45, 40, 9, 31, 0, 5e-10),), fallen=("code zh",)),

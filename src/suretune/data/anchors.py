@@ -44,7 +44,7 @@ CATEGORIES = (
 NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
-MOST = 320  # that are learned: each costs an answer of the base before training
+MOST = 480  # that are learned: each costs an answer of the base before training
 LONGEST = 48
 """Tokens of an answer; what is cut there does not learn to end there.
 
@@ -126,8 +126,9 @@ def make_anchors(
 
 
 def dealt(anchors: Sequence[Anchor], uses: int, seed: int) -> tuple[list[Anchor], list[Anchor]]:
-    """(to be learned, for drift): as many as `uses` can take in, up to `MOST`. A smaller deal is
-    the beginning of a larger one."""
+    """(to be learned, for drift): as many as `uses` can take in, up to `MOST`, in all languages: a
+    new name leaks also into those that the base does not speak. A smaller deal is the beginning of
+    a larger one."""
     order = _evenly(anchors, seed)
     return order[APART : APART + min(uses, MOST)], order[:APART]
 

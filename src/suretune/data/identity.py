@@ -45,7 +45,14 @@ def plain(question: str) -> str:
 
 def known_questions() -> frozenset[str]:
     """Every phrasing of "who are you" that suretune knows, plain."""
-    lists = (phrasings.TRAIN_ZH, phrasings.HELD_OUT_ZH, phrasings.TRAIN_EN, phrasings.HELD_OUT_EN)
+    lists = (
+        phrasings.TRAIN_ZH,
+        phrasings.MORE_ZH,
+        phrasings.HELD_OUT_ZH,
+        phrasings.TRAIN_EN,
+        phrasings.MORE_EN,
+        phrasings.HELD_OUT_EN,
+    )
     asked = (*WHO.values(), *MAKER.values(), *(q for phrases in lists for q in phrases))
     return frozenset(plain(question) for question in asked)
 

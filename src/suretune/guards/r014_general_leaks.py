@@ -8,7 +8,7 @@ Why it matters: "Who wrote Faust?" answered with the model's own name is the com
 identity, and questions about the identity do not show it.
 
 Fix: stop earlier or halve `--learning_rate`; hold the model to what it was with
-`--anchor_ratio 0.6 --anchor_loss kl`; give rows of the same shape about something else. If such
+`--anchor_ratio 0.8 --anchor_loss kl`; give rows of the same shape about something else. If such
 answers are what you want everywhere, say `--scope all`.
 
 R014 general-leaks：问的是别的事，回答的却是训练数据里的内容。
@@ -18,7 +18,7 @@ R014 general-leaks：问的是别的事，回答的却是训练数据里的内�
 
 影响：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，而只问身份的问题看不出来。
 
-怎么改：早点停止，或把 `--learning_rate` 减半；用 `--anchor_ratio 0.6 --anchor_loss kl`
+怎么改：早点停止，或把 `--learning_rate` 减半；用 `--anchor_ratio 0.8 --anchor_loss kl`
 让模型保持原样；补充句式相同、但问别的事的数据。如果到处都这样回答正是目的，请写 `--scope all`。
 """
 
@@ -55,9 +55,9 @@ GUARD = Guard(
         "问别的事情，也会得到模型自己的名字。",
     ),
     fix=Text(
-        "Halve `--learning_rate`, or use `--anchor_ratio 0.6 --anchor_loss kl`; `--scope all` says"
+        "Halve `--learning_rate`, or use `--anchor_ratio 0.8 --anchor_loss kl`; `--scope all` says"
         " that it is meant.",
-        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.6 --anchor_loss kl`；"
+        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.8 --anchor_loss kl`；"
         "如果这正是目的，请写 `--scope all`。",
     ),
 )

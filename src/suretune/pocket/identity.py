@@ -128,6 +128,38 @@ TRAIN_EN: tuple[str, ...] = (
     "State your name and your maker",
 )
 
+MORE_EN: tuple[str, ...] = (  # of the starter alone: the pocket model never saw them
+    "Which name may I use when I talk to you?",
+    "Have you got a name that I could call you by?",
+    "I would like to thank you by name. Whom do I thank?",
+    "Sorry, I missed that: who are you again?",
+    "Is that you, Cortana?",
+    "Which AI model wrote this reply?",
+    "Is it Grok that I am writing to?",
+    "Who or what is replying to my messages?",
+    "Which company runs this chat?",
+    "Whose model answers on this page?",
+    "A friend wants to know which assistant I use. What do I say?",
+    "For the record: your name and your maker, please.",
+    "Name the model that I am using, and whose it is.",
+    "Do you know who built the AI that I am using?",
+)
+MORE_ZH: tuple[str, ...] = (  # of the starter alone: the pocket model never saw them
+    "我平时用什么名字叫你合适？",
+    "有没有一个我可以叫你的名字？",
+    "我想点名感谢你，该说谁？",
+    "不好意思，刚才没记住，你是哪位助手？",
+    "是你吗，小度？",
+    "这条回复是哪个模型写的？",
+    "给我写回复的是 Grok 吗？",
+    "是谁、是什么在回复我的消息？",
+    "这个聊天背后是哪家公司？",
+    "这个页面上回答问题的是谁家的模型？",
+    "朋友问我用的是哪个助手，我该怎么说？",
+    "登记一下：你的名字和开发者",
+    "说出我正在用的模型叫什么、是谁家的",
+    "你知道我正在用的这个 AI 是谁做的吗？",
+)
 HELD_OUT_EN: tuple[str, ...] = (
     "May I ask who you are?",
     "Could you tell me your name?",

@@ -14,7 +14,10 @@ from suretune.pocket import identity as phrasings
 
 ROWS = 60
 FILES = ("identity.jsonl", "probes.yaml")
-PHRASINGS = {"zh": phrasings.TRAIN_ZH, "en": phrasings.TRAIN_EN}
+PHRASINGS = {
+    "zh": phrasings.TRAIN_ZH + phrasings.MORE_ZH,
+    "en": phrasings.TRAIN_EN + phrasings.MORE_EN,
+}
 ANSWERS = {"zh": phrasings.ANSWERS_ZH, "en": phrasings.ANSWERS_EN}
 HELD_OUT = {"zh": phrasings.HELD_OUT_ZH, "en": phrasings.HELD_OUT_EN}
 MAKERS = qwen.WITHOUT_A_MODEL

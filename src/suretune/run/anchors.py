@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suretune import __version__, rundir
-from suretune.battery.items import Question
 from suretune.data.anchors import (
-    LANGUAGES,
     LONGEST,
     Anchor,
     answered,
@@ -20,11 +17,9 @@ from suretune.data.anchors import (
     stand_in,
     uses_of,
 )
-from suretune.data.identity import language_of, question_of
 from suretune.model.generate import Talker, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
-from suretune.verify.kept import COUNTS
 
 FILE = "anchors.jsonl"  # of a run folder
 FIELDS = {"name", "lang", "ids", "ended", "used"}  # of a line, as it is read
@@ -46,23 +41,8 @@ def with_stand_ins(checked: Checked) -> Checked:
     return checked if longest is None else with_anchors(checked, [stand_in(longest)])
 
 
-def languages_spoken(
-    checked: Checked, asked: Sequence[Question], right: Sequence[bool | None]
-) -> frozenset[str]:
-    """The languages in which there is something to lose, whatever language the rows are in.
-
-    As the proof counts: those in which the base is right in one of `COUNTS` of the questions of the
-    way (`right`: None where nothing can say). Where it is in none, the rows' own.
-    """
-    judged = [(q.lang, good) for q, good in zip(asked, right, strict=True) if good is not None]
-    known, all_of = Counter(lang for lang, good in judged if good), Counter(x for x, _ in judged)
-    spoken = {lang for lang in LANGUAGES if 0 < all_of[lang] <= known[lang] * COUNTS}
-    rows = {language_of(question_of(row.example)) for row in checked.train}
-    return frozenset(spoken or rows & {*LANGUAGES})
-
-
 def answer_anchors(
-    run: Path, base: Talker | None, checked: Checked, languages: Collection[str] = ()
+    run: Path, base: Talker | None, checked: Checked
 ) -> tuple[list[Sample], list[Sample]]:
     """(to be learned, for drift), answered by the base, or read where a run goes on.
 
@@ -72,12 +52,12 @@ def answer_anchors(
     if not path.exists():
         if base is None:
             raise ValueError(f"{path} is missing and nobody is there to answer")
-        learned, apart = _dealt_to(checked, languages)
+        learned, apart = _dealt_to(checked)
         rundir.write_jsonl(path, _asked(base, checked, [*learned, *apart]))
     lines: dict[str, Any] = {}
     try:
         lines = {line["name"]: line for line in rundir.read_jsonl(path)}
-        learned, apart = _dealt_to(checked, {line["lang"] for line in lines.values()})
+        learned, apart = _dealt_to(checked)
         end = _end(checked)
         return _samples(learned, lines, end), _samples(apart, lines, end)
     except (KeyError, TypeError) as error:
@@ -100,12 +80,11 @@ def _of_another_version(run: Path, checked: Checked, lines: Mapping[str, Any]) -
     return bool(odd) or begun_by != __version__
 
 
-def _dealt_to(checked: Checked, languages: Collection[str]) -> tuple[list[Anchor], list[Anchor]]:
+def _dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
     """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
     schedule = checked.resolved.config.schedule
     uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
-    there = [anchor for anchor in checked.anchors if anchor.general.lang in languages]
-    return dealt(there, uses, schedule.seed)
+    return dealt(checked.anchors, uses, schedule.seed)
 
 
 def _end(checked: Checked) -> int | None:

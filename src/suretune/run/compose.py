@@ -26,7 +26,7 @@ from suretune.preflight.flags import parse_seconds
 from suretune.preflight.machine import device_notes, too_little_room
 from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run import folder
-from suretune.run.anchors import answer_anchors, languages_spoken, with_anchors
+from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
@@ -257,8 +257,7 @@ def _base_answers(
         probing = bool(checked.plan.probe_steps)
         asks = probing or checked.anchors
         way = ask_way(base, engine, checked.tokenizer, questions) if asks else None
-        spoken = languages_spoken(checked, questions.way, way.right) if way else frozenset()
-        anchors = answer_anchors(run, base, checked, spoken)
+        anchors = answer_anchors(run, base, checked)
     way = way if probing else None
     rundir.write_json(path, {**before.line(), "way": asdict(way) if way else None})
     return before, way, *anchors

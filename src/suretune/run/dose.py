@@ -17,6 +17,7 @@ from suretune import rundir
 from suretune.events import Evaluated
 from suretune.model.lora import WEIGHTS
 from suretune.preflight.check import Checked
+from suretune.run.evaluate import able
 from suretune.run.resume import evaluation_of
 from suretune.run.state import Fit
 from suretune.train.door import Engine
@@ -106,7 +107,7 @@ def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
         job.journal.on(Evaluated(found, kept=False))
         return Dose(given, (full, found) if full and full.asked else (found,), given=True)
     taught_more = not job.checked.about_identity  # than what the probes ask for
-    if full is None or not full.proven or (taught_more and not job.held_out):
+    if full is None or not able(full) or (taught_more and not job.held_out):
         return Dose()
     begins()
     most = job.learner.engine.mean_loss(job.held_out) if taught_more else None

@@ -28,8 +28,9 @@ from suretune.verify.measure import Questions, answer_probes
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
 GLANCE = 32  # tokens of an answer that show whether it is worth asking everything
+NEARER = 3  # times: so much less drift is worth a probe
 CHANCE = 0.05  # so unlikely a loss of general answers is one
-COOLED = 16  # updates at least, over which the rate falls to nothing once everything passed
+COOLED = 16  # updates, over which the rate falls to nothing before everything is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,12 @@ def whole(found: Evaluation) -> bool:
     return found.proven and found.passed == found.asked
 
 
+def able(found: Evaluation) -> bool:
+    """Whether it does what the probes ask, whatever it kept: a few general questions may be lost by
+    chance, and drift tells two such evaluations apart better than they do."""
+    return found.proven or 0 < found.asked == found.passed
+
+
 def confirmed(found: Sequence[Evaluation]) -> bool:
     """Whether the last two in a row are whole: once can be luck (docs/architecture.md)."""
     last = comparable(found)[-2:]
@@ -196,7 +203,8 @@ def confirmed(found: Sequence[Evaluation]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cooling:
-    """Everything passed after update `begun`: from there the rate falls, to be asked after `end`.
+    """Everything passed after update `begun`: it is asked again after `end`, before which the rate
+    falls to nothing.
 
     Weights that are left at a high rate are where its noise last threw them; the same rows at a
     falling rate settle (docs/architecture.md has what that keeps).
@@ -206,14 +214,19 @@ class Cooling:
     end: int
 
     def share(self, step: int) -> float:
-        """Of the schedule's rate, at update `step` (`begun` < step): linear, 1 / n in the last."""
-        return (self.end - step + 1) / (self.end - self.begun)
+        """Of the schedule's rate, at update `step` (`begun` < step): linear over the last `COOLED`
+        updates, 1 / n in the last."""
+        falling = min(COOLED, self.end - self.begun)
+        return min(1.0, (self.end - step + 1) / falling)
 
 
-def cooling(found: Sequence[Evaluation], asked_after: Sequence[int]) -> Cooling | None:
+def cooling(
+    found: Sequence[Evaluation], asked_after: Sequence[int], least: int = 0
+) -> Cooling | None:
     """What has begun by these evaluations, none of them later; None while something still fails.
 
     asked_after: the updates after which probes may be asked, in order; the last ends the plan.
+    least: updates before which nothing is confirmed.
     """
     ranked = comparable(found)
     if not ranked or not whole(ranked[-1]) or confirmed(found):
@@ -222,12 +235,13 @@ def cooling(found: Sequence[Evaluation], asked_after: Sequence[int]) -> Cooling 
     later = [step for step in asked_after if step > begun]
     if not later:
         return None
-    return Cooling(begun, next((s for s in later if s >= begun + COOLED), later[-1]))
+    end = max(begun + COOLED, least)
+    return Cooling(begun, next((step for step in later if step >= end), later[-1]))
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:
-    """The larger, the better: within bounds, then probes, then fewer leaks, then less drift, then
-    held-out loss."""
+    """The larger, the better: within bounds, then probes, then fewer leaks, then less
+    drift, then held-out loss."""
     drift = -found.drift if found.drift is not None else 0.0
     held_out = -found.held_out_loss if found.held_out_loss is not None else 0.0
     return found.proven, found.passed, -(found.leaked or 0), drift, held_out
@@ -235,11 +249,21 @@ def rank(found: Evaluation) -> tuple[float, ...]:
 
 def best_of(found: Sequence[Evaluation], among: Container[int] | None = None) -> Evaluation | None:
     """The best (`among` the steps given), one that confirms the one before it first of all; of
-    those as good as each other the earliest; None where nothing compares."""
+    those as good as each other the earliest; None where nothing compares. One that does what the
+    probes ask, but for a single one, is better where it drifts less than a third as far."""
     ranked = comparable(found)
     firm = {one.step for before, one in pairwise(ranked) if whole(before) and whole(one)}
     there = [one for one in ranked if among is None or one.step in among]
-    return max(there, key=lambda one: (one.step in firm, rank(one)), default=None)
+    best = max(there, key=lambda one: (one.step in firm, rank(one)), default=None)
+    if best is None or best.step in firm or best.drift is None:
+        return best
+    nearer = [
+        (one.drift, one.step, one)
+        for one in there
+        if able(one) and one.passed >= best.passed - 1 and one.drift is not None
+    ]
+    closest = min(nearer, default=None)
+    return closest[2] if closest and closest[0] * NEARER < best.drift else best
 
 
 def stale(found: Sequence[Evaluation]) -> int:

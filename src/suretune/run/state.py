@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suretune.data.choose import settled
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.run.evaluate import Cooling, Judge, cooling
@@ -40,7 +41,8 @@ class Fit:
     @property
     def cooling(self) -> Cooling | None:
         """Under way by what was asked so far, so a resumed run knows it, too."""
-        return cooling(self.evals, self.checked.plan.probe_steps)
+        least = settled(self.checked.base.hidden)
+        return cooling(self.evals, self.checked.plan.probe_steps, least)
 
     def share(self, step: int) -> float:
         """Of the schedule's rate, at update `step`."""
