@@ -35,6 +35,8 @@ FLOORS = {
             "events",
             "rundir",
             "phrases",
+            "report_words",
+            "options_lora",
             "beside",
             "typed",
             "values",
@@ -107,7 +109,7 @@ def test_no_torch_below_floor_three(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
 def test_rooms_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 480, "split this file"
+    assert len(text.splitlines()) <= 420, "split this file"
     for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1

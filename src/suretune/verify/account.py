@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from suretune import labels
+from suretune import labels, report_words
 from suretune import phrases as p
 from suretune.guards import heading_of
 from suretune.phrases import Report, part, several, words
@@ -177,7 +177,7 @@ def _on_the_way(report: Report) -> tuple[Section, ...]:
     """What training got over; nothing at all where there was nothing."""
     rows = tuple(
         (str(found.get("where") or ""), ticked(p.told(found.get("what"))))
-        for found in p.on_the_way(report)
+        for found in report_words.on_the_way(report)
     )
     title = words("What happened on the way", "途中发生了什么")
     return (Section("on-the-way", title, (Facts(rows),)),) if rows else ()
@@ -220,7 +220,9 @@ def _dose(report: Report) -> tuple[Section, ...]:
         chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
     blocks: list[Block] = [Table(head, tuple(map(row, tried)), frozenset(range(5)))]
     said = Paragraph(
-        ticked((p.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen)
+        ticked(
+            (report_words.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen
+        )
     )
     title = words(
         "Dose: how much of the trained adapter is published", "适配器强度：发布训练所得的几成"
@@ -304,12 +306,14 @@ def _cost(report: Report) -> Section:
     )
     seconds = [(key, name, part(report, "seconds", key)) for key, name in stages]
     rows = [(name, line(p.duration(s))) for key, name, s in seconds if s is not None or key != DOSE]
-    rows.append((words("tokens per second", "每秒 token 数"), line(p.count(p.speed(report)))))
-    share = p.limit_share(report)
+    rows.append(
+        (words("tokens per second", "每秒 token 数"), line(p.count(report_words.speed(report))))
+    )
+    share = report_words.limit_share(report)
     if share is not None:
         name = words("share of the device's measured limit", "达到本设备实测极限的比例")
         rows.append((name, line(p.percent(share))))
-    rows.append((words("peak memory", "显存峰值"), line(p.size(p.peak_memory(report)))))
+    rows.append((words("peak memory", "显存峰值"), line(p.size(report_words.peak_memory(report)))))
     return Section("cost", words("Time and memory", "时间与显存"), (Facts(tuple(rows)),))
 
 
