@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, as_json, codes, shared, stands, suretune, write_rows
+from conftest import ROOT, as_json, codes, shared, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import TRAIN, make_parser, parse
@@ -231,7 +231,7 @@ def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
 
 
 def test_report_and_files_of_a_run(trained: Path) -> None:
-    done = suretune("report", trained)
+    done = within("report", trained)
     assert done.returncode == 0 and "Sealed" in done.stdout
     assert str(trained / "report.html") in done.stdout.replace("\n", "")
     assert f"suretune infer --adapters {trained}" in done.stdout.replace("\n", "")
@@ -264,11 +264,11 @@ def test_init_writes_rows_and_probes_that_train(tmp_path: Path) -> None:
 
 
 def test_explain_doctor_and_help() -> None:
-    done = suretune("explain", "D003")
+    done = within("explain", "D003")
     assert done.returncode == 0 and done.stdout.startswith("D003 nothing-to-learn")
-    assert suretune("explain", "nothing-to-learn").stdout == done.stdout
-    assert suretune("explain", "X999").returncode == 2
-    assert suretune("setup", "--json").returncode == 0
+    assert within("explain", "nothing-to-learn").stdout == done.stdout
+    assert within("explain", "X999").returncode == 2
+    assert within("setup", "--json").returncode == 0
     assert suretune("--version").stdout.startswith("suretune ")
     assert suretune("tran").returncode == 2
     assert "微调" in suretune("--help", "--lang", "zh").stdout
@@ -277,7 +277,7 @@ def test_explain_doctor_and_help() -> None:
 
 def test_chinese_speaks_chinese(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": ""}])
-    done = suretune("check", "--model", "pocket", "--dataset", file, "--lang", "zh")
+    done = within("check", "--model", "pocket", "--dataset", file, "--lang", "zh")
     assert done.returncode == 3 and re.search(r"[\u4e00-\u9fff]", done.stdout)
 
 
@@ -321,7 +321,7 @@ def test_what_cannot_work_is_refused(
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path, identity_file: Path) -> None:
-    done = suretune("check", "--model", "Qwen2.5-7B-Instruct", "--dataset", identity_file, "--json")
+    done = within("check", "--model", "Qwen2.5-7B-Instruct", "--dataset", identity_file, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S001"
     assert "Qwen/Qwen2.5-7B-Instruct" in finding["what"]["en"] + finding["fix"]["en"]
@@ -371,7 +371,7 @@ def test_every_wild_file_checks_or_is_refused_with_a_fix() -> None:
     for path in sorted([*folder.glob("*"), *folder.glob("tiny_formats/*")]):
         if path.name == "tiny_formats":
             continue
-        done = suretune("check", "--model", "pocket", "--dataset", path, "--over_long", "drop",
+        done = within("check", "--model", "pocket", "--dataset", path, "--over_long", "drop",
                         "--json", timeout=300)  # fmt: skip
         assert done.returncode in (0, 3), (path, done.stderr[-500:])
         if done.returncode:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, as_json, codes, suretune, write_rows
+from conftest import ROOT, as_json, codes, suretune, within, write_rows
 from suretune import rundir
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
@@ -504,7 +504,10 @@ def assert_nothing_is_half(run: Path, rows: int = 30) -> None:
 def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) -> None:
     plant = TABLE[code](tmp_path)
     before = contents(tmp_path)
-    done = suretune(*plant.words, "--json", cwd=tmp_path, **plant.env)
+    # A name that is no text is one only in the words of a process.
+    alone = plant.words[0] != "check" or plant.env or code == "S038"
+    call = suretune if alone else within
+    done = call(*plant.words, "--json", cwd=tmp_path, **plant.env)
     assert done.returncode == plant.status, done.stdout[-2000:] + done.stderr[-2000:]
     run = tmp_path / "run"
     found = said(done, run)
@@ -522,14 +525,14 @@ def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) ->
 
 def test_a_secret_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     secret = "hf_" + "aB3dE6gH9j" * 4
-    done = suretune(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
+    done = within(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
     (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D028"]
     assert where == str(tmp_path / "rows.jsonl:31") and secret not in done.stdout + done.stderr
 
 
 def test_personal_data_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     address = "ada.byron@lovelace.org"
-    done = suretune(*row(tmp_path, output=f"Ask {address}"), "--json", "--preview", 0)
+    done = within(*row(tmp_path, output=f"Ask {address}"), "--json", "--preview", 0)
     (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D031"]
     assert where == str(tmp_path / "rows.jsonl:31") and address not in done.stdout + done.stderr
 
@@ -564,7 +567,7 @@ def test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew(
     assert (f"suretune {version}" in fix) == bool(version) and "damaged" not in what
     command = fix.split("`")[1].rpartition("suretune sft ")[2]
     assert f"{run}-again" in command
-    done = suretune("check", *shlex.split(command), "--json")
+    done = within("check", *shlex.split(command), "--json")
     assert done.returncode == 0, done.stdout
 
 
@@ -676,7 +679,7 @@ def test_r007_answers_that_need_their_system_prompt_are_no_plain_seal(tmp_path: 
 def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Path) -> None:
     (base(tmp_path) / name).write_text(content)
     words = ("check", "--model", tmp_path / "base", "--dataset", rows(tmp_path))
-    done = suretune(*words, "--json")
+    done = within(*words, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
     named = finding["what"]["en"].partition(" not as expected: ")[2]
@@ -735,7 +738,7 @@ def test_a_run_without_a_single_row_left_ends(flags: tuple[object, ...], tmp_pat
     """Whatever took the rows away: nothing is planned over nothing."""
     bad = rows(tmp_path, *[{"instruction": f"{i}", "output": ""} for i in range(3)])
     data = bad if "skip" in flags else rows(tmp_path, *GOOD)
-    done = suretune(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json", timeout=60)
+    done = within(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json")
     assert done.returncode == 3 and "D003" in codes(done)
 
 

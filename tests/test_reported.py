@@ -14,14 +14,24 @@ from typing import Any
 import orjson
 import pytest
 
-from suretune import events, phrases, reported, retention, rundir, show, types, words
+from suretune import (
+    events,
+    phrases,
+    report_words,
+    reported,
+    retention,
+    rundir,
+    show,
+    types,
+    words,
+)
 from suretune.reported import Report, line_of, read
 from suretune.run.dose import Dose
 from suretune.show import after, headline
 from suretune.verify import account, general_sections, outcome
 from suretune.verify.report import html, markdown
 
-READERS = (account, after, general_sections, headline, outcome, phrases)
+READERS = (account, after, general_sections, headline, outcome, phrases, report_words)
 # Looked for in this run, and not there: of a run with a dose, with held-out rows that rise, of the
 # engine on a GPU, of older versions, and of probes that say what a failure means.
 NOT_IN_EVERY_RUN = {
