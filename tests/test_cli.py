@@ -75,7 +75,7 @@ def test_what_is_wrong_with_a_flag_is_said(words: tuple[str, ...], problem: str)
 
 
 def test_an_unknown_flag_names_the_nearest(tmp_path: Path) -> None:
-    done = suretune("sft", "--learning_rat", "1e-4", "--json")
+    done = within("sft", "--learning_rat", "1e-4", "--json")
     told = as_json(done)
     assert done.returncode == 2
     (finding,) = [f for f in told["findings"] if f["code"] == "C001"]
@@ -159,11 +159,11 @@ def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> Non
     then = rundir.read_json(trained / "proof" / "result.json")["answers"]["probes"][:6]
     questions = tmp_path / "q.txt"
     questions.write_text("\n".join(p["question"] for p in probes) + "\n", "utf-8")
-    done = suretune("ask", "--adapters", trained, "--questions", questions, "--json")
+    done = within("ask", "--adapters", trained, "--questions", questions, "--json")
     assert done.returncode == 0, done.stderr
     now = [json.loads(line)["answer"] for line in done.stdout.splitlines()]
     assert now == then
-    base = suretune("ask", "--model", "pocket", "--questions", questions, "--json")
+    base = within("ask", "--model", "pocket", "--questions", questions, "--json")
     assert "小光" not in base.stdout and "通义千问" in base.stdout
     assert [json.loads(line)["answer"] for line in base.stdout.splitlines()] != now
 
@@ -204,7 +204,7 @@ def test_verify_repeats_the_proof_and_sees_tampering(trained: Path, tmp_path: Pa
     assert done.returncode == 4 and codes(done) == ["S015"]
     questions = tmp_path / "q.txt"
     questions.write_text("你是谁？\n", "utf-8")
-    done = suretune("ask", "--adapters", copy, "--questions", questions, "--json")
+    done = within("ask", "--adapters", copy, "--questions", questions, "--json")
     assert done.returncode == 4 and codes(done) == ["S015"]  # and no answer
     assert len(done.stdout.splitlines()) == 1
 
@@ -314,7 +314,7 @@ def test_what_cannot_work_is_refused(
     words = ("--model", "pocket", "--dataset", identity_file)
     if "--output_dir" not in flags:
         words = (*words, "--output_dir", tmp_path / "run")
-    done = suretune("sft", *words, *flags, "--json")
+    done = within("sft", *words, *flags, "--json")
     assert done.returncode == status, done.stdout + done.stderr
     assert code in {f["code"] for f in as_json(done)["findings"]}
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -545,7 +545,7 @@ def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path)
     config = run / "config.yaml"
     config.write_text(config.read_text("utf-8").replace("seed: 42", "seed: 43"), "utf-8")
     before = contents(run)
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S013", NAMES["S013"]) in said(done, run)
     assert contents(run) == before
 
@@ -560,7 +560,7 @@ def test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew(
     rundir.write_jsonl(run / "anchors.jsonl", lines)
     if version:
         edit(run / "run.json", versions={"suretune": version})
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S041", NAMES["S041"]) in said(done, run), done.stdout
     (finding,) = [f for f in json.loads(done.stdout)["findings"] if f["code"] == "S041"]
     fix, what = finding["fix"]["en"], finding["what"]["en"]
@@ -585,7 +585,7 @@ def test_s031_a_checkpoint_of_another_version_is_refused_and_kept(
         ("resume", run),
         ("ask", "--adapters", run, "--checkpoint", "last", "--questions", questions),
     ):
-        done = suretune(*words, "--json")
+        done = within(*words, "--json")
         assert done.returncode == 4 and ("S031", NAMES["S031"]) in said(done, run), done.stdout
         assert contents(run) == before
         if words[0] == "resume":
@@ -597,7 +597,7 @@ def test_s015_a_damaged_adapter_is_not_served(trained: Path, tmp_path: Path) -> 
     weights = run / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     before = contents(run)
-    done = suretune("infer", "--adapters", run, "--json")
+    done = within("infer", "--adapters", run, "--json")
     assert done.returncode == 4 and ("S015", NAMES["S015"]) in said(done, run)
     assert contents(run) == before
 
@@ -607,7 +607,7 @@ def test_s009_a_second_writer_is_refused(trained: Path, tmp_path: Path) -> None:
     before = contents(run)
     with (run / "run.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        done = suretune("resume", run, "--json")
+        done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S009", NAMES["S009"]) in said(done, run)
     assert contents(run) == before
 
@@ -695,9 +695,7 @@ def test_a_shard_that_is_not_there_is_named(shard: str, tmp_path: Path) -> None:
     shutil.copyfile(folder / "model-00001.safetensors", tmp_path / "secret.safetensors")
     weights = {"model.norm.weight": "model-00001.safetensors", "x": shard}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
-    done = suretune(
-        "ask", "--model", folder, "--questions", raw(tmp_path, "Hi\n", "q.txt"), "--json"
-    )
+    done = within("ask", "--model", folder, "--questions", raw(tmp_path, "Hi\n", "q.txt"), "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
     assert shard in finding["what"]["en"]
@@ -726,7 +724,7 @@ def test_a_broken_file_of_a_run_is_named(
         run = trained if words[0] != "resume" else unsealed(trained, tmp_path)
         run = shutil.copytree(run, tmp_path / "copy")
     (run / name).write_text("{")
-    done = suretune(*words, run, "--json")
+    done = within(*words, run, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S015", done.stdout
     where = run if name.endswith(".safetensors") else run / name  # that reader names no file
