@@ -36,8 +36,9 @@ from suretune.model.fused import gradient
 from suretune.model.lora import attach, trainable
 from suretune.model.packed_batch import make_pass, token_losses
 from suretune.model.recompute import Policy
-from suretune.options import EngineOptions, LoraOptions
+from suretune.options import EngineOptions
 from suretune.options_input import DataOptions
+from suretune.options_lora import LoraOptions
 from suretune.refusal import Refusal
 from suretune.train.engine import Fast
 from suretune.train.engine_plan import make_engine

@@ -19,7 +19,7 @@ from suretune.model.load import load_base
 from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.rundir import read_json
-from suretune.train.engine import Plain
+from suretune.train.plain_engine import Plain
 from suretune.types import Sample
 
 TOKENS = 2048  # a pass

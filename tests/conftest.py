@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,29 @@ def suretune(
         timeout=timeout,
         check=False,
     )
+
+
+def within(*given: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """`suretune()` in the test's own process, in a fifth of the time: where nothing of a process
+    is tested but what it says and its status. Folder, environment and language are put back."""
+    from suretune import words
+    from suretune.cli import main
+
+    typed = list(map(str, given))
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    before = dict(os.environ)
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        if cwd is not None:
+            patched.chdir(cwd)
+        os.environ.update({**PLAIN, **env})
+        try:
+            status = main(typed)
+        finally:
+            words.choose(None)
+            os.environ.clear()
+            os.environ.update(before)
+    said, warned = (bytes(stream.buffer.getvalue()).decode() for stream in (out, err))
+    return subprocess.CompletedProcess(typed, status, said, warned)
 
 
 def as_json(done: subprocess.CompletedProcess[str]) -> Any:

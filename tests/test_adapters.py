@@ -14,7 +14,7 @@ from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.model.load import load_base
 from suretune.model.lora import attach, load_adapter, save_adapter
-from suretune.options import LoraOptions
+from suretune.options_lora import LoraOptions
 
 ENDLESS = "(a+)+(a+)+$|" + "(.*a){25}"
 

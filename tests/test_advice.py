@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, as_json, codes, suretune, write_rows
+from conftest import ROOT, as_json, codes, within, write_rows
 from suretune.config import Resolved
 from suretune.data.renames import parse_columns
 from suretune.facts import Finding
@@ -202,10 +202,10 @@ def test_a_name_that_no_row_has_stops_the_run_and_so_does_a_taken_one(tmp_path: 
 def test_on_the_command_line(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a b.jsonl", [{"Frage": "a", "Antwort": "b"}] * 3)
     words = ("check", "--model", "pocket", "--json", "--dataset", file)
-    done = suretune(*words)
+    done = within(*words)
     assert done.returncode == 3
     flags = flag_in(as_json(done)["findings"][0]["fix"]["en"])
-    done = suretune(*words, *flags)
+    done = within(*words, *flags)
     assert done.returncode == 0 and as_json(done)["plan"]["rows"] == 3
 
 
@@ -250,11 +250,11 @@ def test_a_skipped_row_is_said_to_be_skipped(tmp_path: Path) -> None:
     good = [{"query": f"q{n}", "response": f"a{n}"} for n in range(9)]
     file = write_rows(tmp_path / "r.jsonl", [*good, {"query": "q", "response": " "}])
     words = ("check", "--model", "pocket", "--dataset", file, "--on_bad_row", "skip")
-    done = suretune(*words)
+    done = within(*words)
     assert done.returncode == 0
     assert "row skipped" in done.stdout and "  error" not in done.stdout
-    assert "已跳过" in suretune(*words, SURETUNE_LANG="zh").stdout
-    (found,) = [f for f in as_json(suretune(*words, "--json"))["findings"] if f["code"] == "D009"]
+    assert "已跳过" in within(*words, SURETUNE_LANG="zh").stdout
+    (found,) = [f for f in as_json(within(*words, "--json"))["findings"] if f["code"] == "D009"]
     assert (found["stops"], found["fate"]) == (False, "skipped")
 
 
@@ -262,7 +262,7 @@ def test_an_ignored_finding_is_said_to_be_ignored(tmp_path: Path) -> None:
     file = write_rows(
         tmp_path / "r.jsonl", [{"query": "a", "response": "b"}, {"instruction": "c", "output": "d"}]
     )
-    done = suretune("check", "--model", "pocket", "--dataset", file, "--ignore", "D007")
+    done = within("check", "--model", "pocket", "--dataset", file, "--ignore", "D007")
     assert done.returncode == 0
     assert "ignored on request" in done.stdout and "  error" not in done.stdout
 
@@ -308,7 +308,7 @@ def test_a_comparison_beside_messages_is_one(tmp_path: Path) -> None:
 def test_the_files_of_the_field(name: str, codes_wanted: set[str]) -> None:
     if not (FIELD / name).exists():
         pytest.skip(f"{name} is not there")
-    done = suretune("check", "--model", "pocket", "--json", "--dataset", FIELD / name)
+    done = within("check", "--model", "pocket", "--json", "--dataset", FIELD / name)
     assert set(codes(done)) - {"P002"} == codes_wanted
     for finding in as_json(done)["findings"]:
         assert "jq " not in finding["fix"]["en"] and "4931" not in finding["fix"]["en"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, as_json, codes, shared, stands, suretune, write_rows
+from conftest import ROOT, as_json, codes, shared, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import TRAIN, make_parser, parse
@@ -75,7 +75,7 @@ def test_what_is_wrong_with_a_flag_is_said(words: tuple[str, ...], problem: str)
 
 
 def test_an_unknown_flag_names_the_nearest(tmp_path: Path) -> None:
-    done = suretune("sft", "--learning_rat", "1e-4", "--json")
+    done = within("sft", "--learning_rat", "1e-4", "--json")
     told = as_json(done)
     assert done.returncode == 2
     (finding,) = [f for f in told["findings"] if f["code"] == "C001"]
@@ -159,11 +159,11 @@ def test_ask_gives_what_the_proof_recorded(trained: Path, tmp_path: Path) -> Non
     then = rundir.read_json(trained / "proof" / "result.json")["answers"]["probes"][:6]
     questions = tmp_path / "q.txt"
     questions.write_text("\n".join(p["question"] for p in probes) + "\n", "utf-8")
-    done = suretune("ask", "--adapters", trained, "--questions", questions, "--json")
+    done = within("ask", "--adapters", trained, "--questions", questions, "--json")
     assert done.returncode == 0, done.stderr
     now = [json.loads(line)["answer"] for line in done.stdout.splitlines()]
     assert now == then
-    base = suretune("ask", "--model", "pocket", "--questions", questions, "--json")
+    base = within("ask", "--model", "pocket", "--questions", questions, "--json")
     assert "小光" not in base.stdout and "通义千问" in base.stdout
     assert [json.loads(line)["answer"] for line in base.stdout.splitlines()] != now
 
@@ -204,7 +204,7 @@ def test_verify_repeats_the_proof_and_sees_tampering(trained: Path, tmp_path: Pa
     assert done.returncode == 4 and codes(done) == ["S015"]
     questions = tmp_path / "q.txt"
     questions.write_text("你是谁？\n", "utf-8")
-    done = suretune("ask", "--adapters", copy, "--questions", questions, "--json")
+    done = within("ask", "--adapters", copy, "--questions", questions, "--json")
     assert done.returncode == 4 and codes(done) == ["S015"]  # and no answer
     assert len(done.stdout.splitlines()) == 1
 
@@ -231,7 +231,7 @@ def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
 
 
 def test_report_and_files_of_a_run(trained: Path) -> None:
-    done = suretune("report", trained)
+    done = within("report", trained)
     assert done.returncode == 0 and "Sealed" in done.stdout
     assert str(trained / "report.html") in done.stdout.replace("\n", "")
     assert f"suretune infer --adapters {trained}" in done.stdout.replace("\n", "")
@@ -264,11 +264,11 @@ def test_init_writes_rows_and_probes_that_train(tmp_path: Path) -> None:
 
 
 def test_explain_doctor_and_help() -> None:
-    done = suretune("explain", "D003")
+    done = within("explain", "D003")
     assert done.returncode == 0 and done.stdout.startswith("D003 nothing-to-learn")
-    assert suretune("explain", "nothing-to-learn").stdout == done.stdout
-    assert suretune("explain", "X999").returncode == 2
-    assert suretune("setup", "--json").returncode == 0
+    assert within("explain", "nothing-to-learn").stdout == done.stdout
+    assert within("explain", "X999").returncode == 2
+    assert within("setup", "--json").returncode == 0
     assert suretune("--version").stdout.startswith("suretune ")
     assert suretune("tran").returncode == 2
     assert "微调" in suretune("--help", "--lang", "zh").stdout
@@ -277,7 +277,7 @@ def test_explain_doctor_and_help() -> None:
 
 def test_chinese_speaks_chinese(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": ""}])
-    done = suretune("check", "--model", "pocket", "--dataset", file, "--lang", "zh")
+    done = within("check", "--model", "pocket", "--dataset", file, "--lang", "zh")
     assert done.returncode == 3 and re.search(r"[\u4e00-\u9fff]", done.stdout)
 
 
@@ -314,14 +314,14 @@ def test_what_cannot_work_is_refused(
     words = ("--model", "pocket", "--dataset", identity_file)
     if "--output_dir" not in flags:
         words = (*words, "--output_dir", tmp_path / "run")
-    done = suretune("sft", *words, *flags, "--json")
+    done = within("sft", *words, *flags, "--json")
     assert done.returncode == status, done.stdout + done.stderr
     assert code in {f["code"] for f in as_json(done)["findings"]}
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path, identity_file: Path) -> None:
-    done = suretune("check", "--model", "Qwen2.5-7B-Instruct", "--dataset", identity_file, "--json")
+    done = within("check", "--model", "Qwen2.5-7B-Instruct", "--dataset", identity_file, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S001"
     assert "Qwen/Qwen2.5-7B-Instruct" in finding["what"]["en"] + finding["fix"]["en"]
@@ -371,7 +371,7 @@ def test_every_wild_file_checks_or_is_refused_with_a_fix() -> None:
     for path in sorted([*folder.glob("*"), *folder.glob("tiny_formats/*")]):
         if path.name == "tiny_formats":
             continue
-        done = suretune("check", "--model", "pocket", "--dataset", path, "--over_long", "drop",
+        done = within("check", "--model", "pocket", "--dataset", path, "--over_long", "drop",
                         "--json", timeout=300)  # fmt: skip
         assert done.returncode in (0, 3), (path, done.stderr[-500:])
         if done.returncode:

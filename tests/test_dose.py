@@ -22,7 +22,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
-from conftest import codes, suretune
+from conftest import codes, within
 from suretune import rundir
 from suretune.config import Resolved, options
 from suretune.data.base import Base, find_base
@@ -482,7 +482,7 @@ def test_the_flag_takes_auto_and_a_share() -> None:
 
 
 def test_a_dose_beyond_the_trained_strength_is_refused_in_words(identity_file: Path) -> None:
-    done = suretune("check", "--model", "pocket", "--dataset", identity_file, "--adapter_dose",
+    done = within("check", "--model", "pocket", "--dataset", identity_file, "--adapter_dose",
                     "1.5", "--json")  # fmt: skip
     assert done.returncode == 2 and "C002" in codes(done)
 

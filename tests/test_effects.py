@@ -26,8 +26,9 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run import compose, evaluate, fit
 from suretune.run.evaluate import Judge, WayAnswers
 from suretune.show import live
-from suretune.train.engine import Fast, Plain
+from suretune.train.engine import Fast
 from suretune.train.loop import Learner
+from suretune.train.plain_engine import Plain
 from suretune.types import Message, StepRecord
 from suretune.verify.measure import Questions
 from suretune.verify.probes import Probe

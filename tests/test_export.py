@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from conftest import as_json, codes, result_of, suretune
+from conftest import as_json, codes, result_of, within
 from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.template import load_tokenizer
@@ -249,17 +250,15 @@ def test_an_architecture_that_gguf_is_not_written_for_names_the_converter(tmp_pa
 
 # --- whole or not at all --------------------------------------------------------------------------
 
-SLOW = """
-import sys, time
-from pathlib import Path
-from suretune.export.whole import whole
-with whole(Path(sys.argv[1])) as part:
-    for n in range(40):
-        (part / f"{n}.bin").write_bytes(bytes(200_000))
-        print(n, flush=True)
-        time.sleep(0.005)
-    (part / "last").write_text("whole")
-"""
+
+def writes_slowly(final: Path, told: int) -> None:
+    """Forty files and a last one, each told by a byte when it is written."""
+    with whole(final) as part:
+        for n in range(40):
+            (part / f"{n}.bin").write_bytes(bytes(200_000))
+            os.write(told, b".")
+            time.sleep(0.005)
+        (part / "last").write_text("whole")
 
 
 def test_killed_at_any_moment_there_is_no_half_folder(tmp_path: Path) -> None:
@@ -267,14 +266,19 @@ def test_killed_at_any_moment_there_is_no_half_folder(tmp_path: Path) -> None:
     whole_ones = 0
     for after in (0, 1, 5, 17, 30, 38, 39, 39, 40, 40):
         final = tmp_path / f"out-{after}-{whole_ones}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", SLOW, str(final)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout
+        heard, told = os.pipe()
+        process = os.fork()  # a new Python would import for seconds, ten times
+        if process == 0:
+            try:
+                writes_slowly(final, told)
+            finally:
+                os._exit(0)
+        os.close(told)
         for _ in range(after):
-            process.stdout.readline()
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+            os.read(heard, 1)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(heard)
         if final.exists():
             assert (final / "last").read_text() == "whole" and len(list(final.iterdir())) == 41
             whole_ones += 1
@@ -527,13 +531,13 @@ def test_other_token_ids_are_another_model_and_nothing_is_written(
 
 
 def test_a_run_is_carried_over_by_the_command_line(trained: Path, tmp_path: Path) -> None:
-    done = suretune("export", trained, "--to", "merge", "--out", tmp_path / "m", "--json")
+    done = within("export", trained, "--to", "merge", "--out", tmp_path / "m", "--json")
     told = as_json(done)
     assert done.returncode == 0, done.stderr
     proof = told["proof"]
     assert proof["level"] == RAN and proof["gap"] <= proof["bound"]
     assert proof["passed"] >= proof["then"] - 1 and proof["same_ids"] == proof["answers"]
-    again = suretune("export", trained, "--to", "merged", "--out", tmp_path / "m", "--json")
+    again = within("export", trained, "--to", "merged", "--out", tmp_path / "m", "--json")
     assert again.returncode == 4 and codes(again) == ["S040"]
 
 
@@ -546,13 +550,13 @@ def test_a_run_is_carried_over_by_the_command_line(trained: Path, tmp_path: Path
 def test_what_is_asked_for_wrongly_is_told_with_what_there_is(
     trained: Path, tmp_path: Path, words: tuple[str, ...], code: str, says: str
 ) -> None:
-    done = suretune("export", trained, *words, "--out", tmp_path / "out", "--json")
+    done = within("export", trained, *words, "--out", tmp_path / "out", "--json")
     finding = as_json(done)["findings"][0]
     assert (finding["code"], done.returncode) == (code, 2) and says in json.dumps(finding)
 
 
 def test_nothing_is_written_into_what_is_sealed(trained: Path) -> None:
-    done = suretune("export", trained, "--to", "vllm", "--out", trained / "adapter" / "x", "--json")
+    done = within("export", trained, "--to", "vllm", "--out", trained / "adapter" / "x", "--json")
     assert done.returncode == 2 and codes(done) == ["C002"]
     assert not (trained / "adapter" / "x").exists()
 
@@ -564,16 +568,16 @@ def test_another_base_is_refused(trained: Path, tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    done = suretune("export", trained, "--to", "merged", "--model", other, "--json", cwd=tmp_path)
+    done = within("export", trained, "--to", "merged", "--model", other, "--json", cwd=tmp_path)
     assert done.returncode == 4 and codes(done) == ["S012"]
     assert [each.name for each in tmp_path.iterdir()] == ["other"]
 
 
 def test_an_adapter_without_a_seal_needs_a_word(tmp_path: Path) -> None:
     adapter = adapter_of(tmp_path, MODEL, target_modules=["q_proj"])
-    done = suretune("export", adapter, "--to", "vllm", "--out", tmp_path / "v", "--json")
+    done = within("export", adapter, "--to", "vllm", "--out", tmp_path / "v", "--json")
     assert done.returncode == 4 and codes(done) == ["V002"]
-    done = suretune(
+    done = within(
         "export", adapter, "--to", "vllm", "--out", tmp_path / "v", "--unverified", "--json"
     )
     told = as_json(done)

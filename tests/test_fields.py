@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import as_json, codes, suretune, write_rows
+from conftest import as_json, codes, suretune, within, write_rows
 from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.types import Example, Fault, Origin, Row
@@ -221,7 +221,7 @@ def test_a_parquet_union_is_read_as_it_was_meant(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "union.parquet")
     lines = write_rows(tmp_path / "rows.jsonl", rows)
     shown = [
-        as_json(suretune(*CHECK, file, "--preview", 2))["plan"]["tokens"]
+        as_json(within(*CHECK, file, "--preview", 2))["plan"]["tokens"]
         for file in (tmp_path / "union.parquet", lines)
     ]
     assert shown[0] == shown[1]
@@ -379,24 +379,24 @@ def test_a_field_with_much_of_the_text_stops_until_it_is_said_that_it_is_meant(
     rows = [{**PAIR, "id": i, "notes": f"Measured with a laser in the year {1900 + i}."}
             for i in range(4)]  # fmt: skip
     file = write_rows(tmp_path / "rows.jsonl", rows)
-    done = suretune(*CHECK, file)
+    done = within(*CHECK, file)
     assert done.returncode == 3 and "D034" in codes(done)
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D034"]
     assert "`notes`" in told["what"]["en"] and "%" in told["what"]["en"]
     assert told["where"] == str(file) and f"{file}:1: Measured" in told["what"]["en"]
-    assert suretune(*CHECK, file, "--on_bad_row", "skip").returncode == 3
+    assert within(*CHECK, file, "--on_bad_row", "skip").returncode == 3
     assert "`--ignore_fields notes`" in told["fix"]["en"]
-    done = suretune(*CHECK, file, "--ignore_fields", "notes")
+    done = within(*CHECK, file, "--ignore_fields", "notes")
     assert done.returncode == 0 and "D034" not in codes(done)
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D035"]
     assert "`id`" in told["what"]["en"] and not told["stops"]
-    done = suretune(*CHECK, file, "--ignore_fields", "notes,id")
+    done = within(*CHECK, file, "--ignore_fields", "notes,id")
     assert done.returncode == 0 and "D035" not in codes(done)
 
 
 def test_a_name_that_no_row_has_is_no_reason_to_ignore(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [PAIR] * 4)
-    done = suretune(*CHECK, file, "--ignore_fields", "note")
+    done = within(*CHECK, file, "--ignore_fields", "note")
     assert done.returncode == 2 and "C004" in codes(done)
 
 
@@ -442,7 +442,7 @@ def test_a_mark_of_a_row_stays_with_text_that_is_read_back() -> None:
 
 def test_text_that_is_read_back_is_used_however_many_turns_it_has(tmp_path: Path) -> None:
     rows = [{"text": "".join(RENDERED.format(f" {n} {k}") for k in range(20))} for n in range(4)]
-    done = suretune(*CHECK, write_rows(tmp_path / "a.jsonl", rows))
+    done = within(*CHECK, write_rows(tmp_path / "a.jsonl", rows))
     assert done.returncode == 0 and {"D034", "D035"}.isdisjoint(codes(done))
 
 

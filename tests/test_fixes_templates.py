@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import as_json, codes, result_of, shared, suretune, write_rows
+from conftest import as_json, codes, result_of, shared, within, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.fitness import FOLD, flaw, with_system_role
 from suretune.data.render import Rendering, prompt_ids, samples
@@ -61,7 +61,7 @@ def checked(tmp: Path, template: str | None, *flags: object, rows: Any = ROWS) -
     if template is not None:
         (tmp / "t.jinja").write_text(template, "utf-8")
         words += ["--chat_template", tmp / "t.jinja"]
-    return suretune(*words, *flags)
+    return within(*words, *flags)
 
 
 def finding(reason: str, found: str = "", spare: str = "") -> Finding:
@@ -172,7 +172,7 @@ def test_the_field_case_of_glm_blames_the_template(
     field = shared("chat_templates").parent.parent / "field" / "glm"
     if not field.is_dir():
         pytest.skip(f"{field} is not there")
-    done = suretune("check", "--model", "pocket", "--dataset", field / "rows.jsonl",
+    done = within("check", "--model", "pocket", "--dataset", field / "rows.jsonl",
                     "--chat_template", field / "glm.jinja", "--json")  # fmt: skip
     assert done.returncode == 4 and codes(done) == ["P008"]
     monkeypatch.setitem(FAMILIES, "glm", (GLM, "", "<|user|>"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import as_json, suretune, write_rows
+from conftest import as_json, suretune, within, write_rows
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.types import Fault, Row
@@ -214,13 +214,13 @@ def test_a_file_whose_name_is_not_utf8_is_refused_with_the_command_that_mends_it
     subprocess.run(["bash", "-c", commands[0]], check=True)
     path = tmp_path / NAME
     assert path.exists()
-    assert suretune("check", "--model", "pocket", "--dataset", path).returncode == 0
+    assert within("check", "--model", "pocket", "--dataset", path).returncode == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
 def test_a_file_of_such_a_name_in_a_folder_is_named(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.jsonl", ROWS)
     os.rename(tmp_path / "a.jsonl", os.fsencode(tmp_path) + b"/" + NAME.encode("gb18030"))
-    done = suretune("check", "--model", "pocket", "--dataset", tmp_path, "--json")
+    done = within("check", "--model", "pocket", "--dataset", tmp_path, "--json")
     (found,) = as_json(done)["findings"]
     assert done.returncode == 4 and found["code"] == "S038" and NAME in found["fix"]["en"]

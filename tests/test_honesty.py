@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from conftest import as_json, suretune, write_rows
+from conftest import as_json, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.families import architectures
@@ -82,7 +82,7 @@ def test_a_config_comes_back_as_it_was(tmp_path: Path, rate: float) -> None:
 
 
 def test_a_runs_own_config_can_be_given_again(trained: Path, tmp_path: Path) -> None:
-    done = suretune("check", "--config", trained / "config.yaml", "--json")
+    done = within("check", "--config", trained / "config.yaml", "--json")
     assert done.returncode == 0, done.stdout
     assert as_json(done)["plan"]["digest"] == rundir.read_json(trained / "plan.json")["digest"]
 
@@ -104,7 +104,7 @@ def test_validation_rows_that_are_also_learned_are_refused(tmp_path: Path) -> No
               ("--probes_needed", 90), ("--learning_rate", 30)],
 )  # fmt: skip
 def test_a_percentage_is_no_share(flags: tuple[object, ...], identity_file: Path) -> None:
-    done = suretune("check", "--model", "pocket", "--dataset", identity_file, *flags, "--json")
+    done = within("check", "--model", "pocket", "--dataset", identity_file, *flags, "--json")
     assert done.returncode == 2 and "C002" in codes(as_json(done))
 
 

@@ -35,6 +35,8 @@ FLOORS = {
             "events",
             "rundir",
             "phrases",
+            "report_words",
+            "options_lora",
             "beside",
             "typed",
             "values",
@@ -107,7 +109,7 @@ def test_no_torch_below_floor_three(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
 def test_rooms_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 480, "split this file"
+    assert len(text.splitlines()) <= 420, "split this file"
     for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1
@@ -203,6 +205,18 @@ def test_the_picture_of_the_house_is_what_it_imports() -> None:
 
     page = draw_house.PAGE.read_text("utf-8")
     assert draw_house.BEGIN in page and draw_house.with_picture(page) == page
+
+
+def test_the_house_is_measured_beside_what_it_was() -> None:
+    """Its figures change with every commit, so those of the page are the last written ones."""
+    import house_table
+
+    page = house_table.PAGE.read_text("utf-8")
+    written = page.partition(house_table.BEGIN)[2].partition(house_table.END)[0]
+    measured = {label: (before, now) for label, before, now in house_table.rows()}
+    assert all(f"| {label} | {before} |" in written for label, (before, _) in measured.items())
+    assert measured["functions over 60 lines"] == ("0", "0")
+    assert measured["public functions with a docstring"][1] == "100 %"
 
 
 def test_an_arrow_that_follows_from_others_is_not_drawn() -> None:

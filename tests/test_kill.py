@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -304,8 +305,7 @@ def test_power_may_fail_after_the_seal(names_given: list[tuple[str, Path]], tmp_
 def test_a_damaged_checkpoint_is_passed_over_and_named(
     asked: Resolved, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    assert forked(asked, run, resume=False, kill_after=None) == 0
+    run = shutil.copytree(undisturbed[0], tmp_path / "run")
     newest = rundir.checkpoints(run)[-1][1] / "adapter_model.safetensors"
     data = bytearray(newest.read_bytes())
     data[-5] ^= 1
@@ -320,7 +320,7 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
-    mine = asked.with_values("flag", dataset=(str(file),))
+    mine = asked.with_values("flag", dataset=(str(file),), max_steps=2)
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)

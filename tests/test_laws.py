@@ -27,16 +27,17 @@ from suretune.model.lora import attach, trainable
 from suretune.model.packed_batch import make_pass, pad_pass, passes, token_losses
 from suretune.model.recompute import Keep
 from suretune.model.stack import make_stack
-from suretune.options import LoraOptions
+from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
 from suretune.train import engine as engine_module
 from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.door import Engine
-from suretune.train.engine import Bucket, Fast, Plain, size_of
+from suretune.train.engine import Bucket, Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
+from suretune.train.plain_engine import Plain
 from suretune.types import Sample, Schedule
 from suretune.verify.reload import Prover
 

@@ -129,7 +129,7 @@ def test_out_of_memory_anywhere_is_said_and_not_an_internal_error(
 ) -> None:
     """While the base is asked, and in an evaluation: S019 and its exit status."""
     from suretune.cli import main
-    from suretune.train.engine import Plain
+    from suretune.train.plain_engine import Plain
 
     def no_memory(*_: object) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import suretune
+from conftest import within
 from suretune.guards import all_guards
 from suretune.guards.messages import MESSAGES, Message, treated
 
@@ -62,9 +62,9 @@ def test_what_nobody_knows_is_not_explained(words: str) -> None:
 
 
 def test_the_command_line_explains_a_message() -> None:
-    done = suretune("explain", "RuntimeError: CUDA out of memory. Tried to allocate 2 GiB")
+    done = within("explain", "RuntimeError: CUDA out of memory. Tried to allocate 2 GiB")
     assert done.returncode == 0 and done.stdout.startswith("S019 out-of-memory: ")
     assert "suretune explain S019" in done.stdout
-    chinese = suretune("explain", "ValueError: remaining_argv: ['--dry_run']", "--lang", "zh")
+    chinese = within("explain", "ValueError: remaining_argv: ['--dry_run']", "--lang", "zh")
     assert chinese.returncode == 0 and "不认识" in chinese.stdout
-    assert suretune("explain", "hello").returncode == 2
+    assert within("explain", "hello").returncode == 2

@@ -33,7 +33,7 @@ from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.deploy.model_host import open_house
-from suretune.deploy.run_server import loader, prove, served, served_base
+from suretune.deploy.prove_adapters import loader, prove, served, served_base
 from suretune.facts import Facts, Finding
 from suretune.guards import judge
 from suretune.model.device import DTYPES

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, as_json, codes, suretune, write_rows
+from conftest import ROOT, as_json, codes, suretune, within, write_rows
 from suretune import rundir
 from suretune.guards import all_guards
 from suretune.pocket import MODEL
@@ -504,7 +504,10 @@ def assert_nothing_is_half(run: Path, rows: int = 30) -> None:
 def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) -> None:
     plant = TABLE[code](tmp_path)
     before = contents(tmp_path)
-    done = suretune(*plant.words, "--json", cwd=tmp_path, **plant.env)
+    # A name that is no text is one only in the words of a process.
+    alone = plant.words[0] != "check" or plant.env or code == "S038"
+    call = suretune if alone else within
+    done = call(*plant.words, "--json", cwd=tmp_path, **plant.env)
     assert done.returncode == plant.status, done.stdout[-2000:] + done.stderr[-2000:]
     run = tmp_path / "run"
     found = said(done, run)
@@ -522,14 +525,14 @@ def test_a_planted_fault_is_seen_and_costs_nothing(code: str, tmp_path: Path) ->
 
 def test_a_secret_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     secret = "hf_" + "aB3dE6gH9j" * 4
-    done = suretune(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
+    done = within(*row(tmp_path, output=f"use {secret}"), "--json", "--preview", 0)
     (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D028"]
     assert where == str(tmp_path / "rows.jsonl:31") and secret not in done.stdout + done.stderr
 
 
 def test_personal_data_is_named_by_its_row_and_never_repeated(tmp_path: Path) -> None:
     address = "ada.byron@lovelace.org"
-    done = suretune(*row(tmp_path, output=f"Ask {address}"), "--json", "--preview", 0)
+    done = within(*row(tmp_path, output=f"Ask {address}"), "--json", "--preview", 0)
     (where,) = [f["where"] for f in as_json(done)["findings"] if f["code"] == "D031"]
     assert where == str(tmp_path / "rows.jsonl:31") and address not in done.stdout + done.stderr
 
@@ -542,7 +545,7 @@ def test_s013_other_flags_do_not_go_on_with_a_run(trained: Path, tmp_path: Path)
     config = run / "config.yaml"
     config.write_text(config.read_text("utf-8").replace("seed: 42", "seed: 43"), "utf-8")
     before = contents(run)
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S013", NAMES["S013"]) in said(done, run)
     assert contents(run) == before
 
@@ -557,14 +560,14 @@ def test_s041_a_run_of_an_earlier_version_is_called_so_and_begun_anew(
     rundir.write_jsonl(run / "anchors.jsonl", lines)
     if version:
         edit(run / "run.json", versions={"suretune": version})
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S041", NAMES["S041"]) in said(done, run), done.stdout
     (finding,) = [f for f in json.loads(done.stdout)["findings"] if f["code"] == "S041"]
     fix, what = finding["fix"]["en"], finding["what"]["en"]
     assert (f"suretune {version}" in fix) == bool(version) and "damaged" not in what
     command = fix.split("`")[1].rpartition("suretune sft ")[2]
     assert f"{run}-again" in command
-    done = suretune("check", *shlex.split(command), "--json")
+    done = within("check", *shlex.split(command), "--json")
     assert done.returncode == 0, done.stdout
 
 
@@ -582,7 +585,7 @@ def test_s031_a_checkpoint_of_another_version_is_refused_and_kept(
         ("resume", run),
         ("ask", "--adapters", run, "--checkpoint", "last", "--questions", questions),
     ):
-        done = suretune(*words, "--json")
+        done = within(*words, "--json")
         assert done.returncode == 4 and ("S031", NAMES["S031"]) in said(done, run), done.stdout
         assert contents(run) == before
         if words[0] == "resume":
@@ -594,7 +597,7 @@ def test_s015_a_damaged_adapter_is_not_served(trained: Path, tmp_path: Path) -> 
     weights = run / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     before = contents(run)
-    done = suretune("infer", "--adapters", run, "--json")
+    done = within("infer", "--adapters", run, "--json")
     assert done.returncode == 4 and ("S015", NAMES["S015"]) in said(done, run)
     assert contents(run) == before
 
@@ -604,7 +607,7 @@ def test_s009_a_second_writer_is_refused(trained: Path, tmp_path: Path) -> None:
     before = contents(run)
     with (run / "run.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        done = suretune("resume", run, "--json")
+        done = within("resume", run, "--json")
     assert done.returncode == 4 and ("S009", NAMES["S009"]) in said(done, run)
     assert contents(run) == before
 
@@ -676,7 +679,7 @@ def test_r007_answers_that_need_their_system_prompt_are_no_plain_seal(tmp_path: 
 def test_a_broken_file_of_a_model_is_named(name: str, content: str, tmp_path: Path) -> None:
     (base(tmp_path) / name).write_text(content)
     words = ("check", "--model", tmp_path / "base", "--dataset", rows(tmp_path))
-    done = suretune(*words, "--json")
+    done = within(*words, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
     named = finding["what"]["en"].partition(" not as expected: ")[2]
@@ -692,9 +695,7 @@ def test_a_shard_that_is_not_there_is_named(shard: str, tmp_path: Path) -> None:
     shutil.copyfile(folder / "model-00001.safetensors", tmp_path / "secret.safetensors")
     weights = {"model.norm.weight": "model-00001.safetensors", "x": shard}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
-    done = suretune(
-        "ask", "--model", folder, "--questions", raw(tmp_path, "Hi\n", "q.txt"), "--json"
-    )
+    done = within("ask", "--model", folder, "--questions", raw(tmp_path, "Hi\n", "q.txt"), "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S018"
     assert shard in finding["what"]["en"]
@@ -723,7 +724,7 @@ def test_a_broken_file_of_a_run_is_named(
         run = trained if words[0] != "resume" else unsealed(trained, tmp_path)
         run = shutil.copytree(run, tmp_path / "copy")
     (run / name).write_text("{")
-    done = suretune(*words, run, "--json")
+    done = within(*words, run, "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and finding["code"] == "S015", done.stdout
     where = run if name.endswith(".safetensors") else run / name  # that reader names no file
@@ -735,7 +736,7 @@ def test_a_run_without_a_single_row_left_ends(flags: tuple[object, ...], tmp_pat
     """Whatever took the rows away: nothing is planned over nothing."""
     bad = rows(tmp_path, *[{"instruction": f"{i}", "output": ""} for i in range(3)])
     data = bad if "skip" in flags else rows(tmp_path, *GOOD)
-    done = suretune(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json", timeout=60)
+    done = within(*on(tmp_path, data, *flags, "--over_long", "drop"), "--json")
     assert done.returncode == 3 and "D003" in codes(done)
 
 

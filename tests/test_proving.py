@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import as_json, codes, stands, suretune, write_rows
+from conftest import as_json, codes, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import answered, general_questions, mixed, uses_of
@@ -367,6 +367,6 @@ def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:
 
 def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", [{"instruction": "a", "output": "b"}] * 3)
-    done = suretune("check", "--model", "pocket", "--dataset", rows, "--budget", "soon", "--json")
+    done = within("check", "--model", "pocket", "--dataset", rows, "--budget", "soon", "--json")
     assert done.returncode == 2 and codes(done) == ["C002"]
     assert "`10m`" in as_json(done)["findings"][0]["fix"]["en"]

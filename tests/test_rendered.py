@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import as_json, codes, shared, suretune, write_rows
+from conftest import as_json, codes, shared, within, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
 from suretune.data.rendered import end_mark, without_end
@@ -281,11 +281,11 @@ def test_an_end_token_of_any_family_is_told_and_the_advice_takes_it_off(
         tmp_path / "rows.jsonl", [{"query": "Who?", "response": f"Glow. {mark}\n"}] * 3
     )
     words = ("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0, "--json")
-    done = suretune(*words)
+    done = within(*words)
     assert done.returncode == 3 and "D014" in codes(done)
     finding = next(f for f in as_json(done)["findings"] if f["code"] == "D014")
     assert mark in str(finding) and "--strip_role_tokens true" in str(finding)
-    obeyed = suretune(*words, "--strip_role_tokens", "true")
+    obeyed = within(*words, "--strip_role_tokens", "true")
     assert obeyed.returncode == 0 and "D014" not in codes(obeyed)
 
 
@@ -295,9 +295,9 @@ def test_half_a_wrapping_is_told_and_the_advice_takes_it_off(head: str, tmp_path
     row = {"query": "Who?", "response": f"{head}Glow."}
     file = write_rows(tmp_path / "rows.jsonl", [row] * 3)
     words = ("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0)
-    done = suretune(*words, "--json")
+    done = within(*words, "--json")
     assert done.returncode == 3 and "D014" in codes(done)
-    obeyed = suretune(*words, "--preview", 1, "--strip_role_tokens", "true")
+    obeyed = within(*words, "--preview", 1, "--strip_role_tokens", "true")
     assert obeyed.returncode == 0 and "⟦Glow.<|im_end|>⟧" in obeyed.stdout
 
 
@@ -333,7 +333,7 @@ def test_html_and_quoted_end_tokens_are_text() -> None:
 
 def test_check_reads_rendered_rows_and_says_so(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [{"text": chatml((SYSTEM, *TALK))}] * 4)
-    done = suretune("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0,
+    done = within("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0,
                     "--preview", 1)  # fmt: skip
     assert done.returncode == 0 and "D040" in done.stdout and "P005" not in done.stdout
     assert "⟦- 3 euros" in done.stdout  # the answer is learned, and nothing else
@@ -343,7 +343,7 @@ def test_the_field_case_is_read(tmp_path: Path) -> None:
     file = shared("chat_templates").parent.parent / "field" / "textchat" / "formatted.jsonl"
     if not file.exists():
         pytest.skip(f"{file} is not there")
-    done = suretune("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0,
+    done = within("check", "--model", "pocket", "--dataset", file, "--split_dataset_ratio", 0,
                     "--preview", 1)  # fmt: skip
     assert done.returncode == 0 and "D040" in done.stdout
     assert "⟦Item 0 costs 3 euros.<|im_end|>⟧" in done.stdout

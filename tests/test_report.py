@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import stands
-from suretune import phrases, words
+from suretune import report_words, words
 from suretune.phrases import percent, printable, wilson
 from suretune.retention import Cell, RetentionFacts, Spread
 from suretune.verify import curves
@@ -442,6 +442,6 @@ def test_the_figures_beside_the_verdict_fit_a_phone_of_360_pixels() -> None:
     room = (360 / 16 - 2 * float(side[1]) - float(gap[1])) / 2  # rem, of one of two columns
     report = a_report()
     report["general"] = {**report["general"], "counted": 1200, "before": 1193, "after": 1187}
-    values = [value for _, value in phrases.figures(report)]
+    values = [value for _, value in report_words.figures(report)]
     assert "99.4 % → 98.9 %" in values
     assert [value for value in values if ems(value) * float(size[1]) > room] == []

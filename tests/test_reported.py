@@ -14,14 +14,24 @@ from typing import Any
 import orjson
 import pytest
 
-from suretune import events, phrases, reported, retention, rundir, show, types, words
-from suretune.reported import Report, line_of, read
+from suretune import (
+    events,
+    phrases,
+    report_words,
+    reported,
+    retention,
+    rundir,
+    show,
+    types,
+    words,
+)
+from suretune.reported import Report, line_of, part_of, read
 from suretune.run.dose import Dose
 from suretune.show import after, headline
 from suretune.verify import account, general_sections, outcome
 from suretune.verify.report import html, markdown
 
-READERS = (account, after, general_sections, headline, outcome, phrases)
+READERS = (account, after, general_sections, headline, outcome, phrases, report_words)
 # Looked for in this run, and not there: of a run with a dose, with held-out rows that rise, of the
 # engine on a GPU, of older versions, and of probes that say what a failure means.
 NOT_IN_EVERY_RUN = {
@@ -89,6 +99,31 @@ def test_a_real_report_is_what_its_types_say_byte_for_byte(trained: Path) -> Non
     assert again == written
     assert report.model and report.model.name == "pocket" and report.plan.updates > 0
     assert isinstance(report.data.datasets[0], reported.Dataset)
+
+
+def test_a_report_that_lacks_what_every_report_has_is_damaged_and_names_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "report.json"
+    stopped = {
+        "verdict": "stopped", "reasons": [], "data": {}, "plan": {"updates": 9}, "steps": [],
+    }  # fmt: skip
+    rundir.write_json(path, stopped)
+    report = Report.read(path)
+    assert (report.verdict, report.plan.updates, report.model) == ("stopped", 9, None)
+    for name in stopped:
+        rundir.write_json(path, {k: v for k, v in stopped.items() if k != name})
+        with pytest.raises(rundir.Damaged, match=f"{name} is missing"):
+            Report.read(path)
+    rundir.write_json(path, [])
+    with pytest.raises(rundir.Damaged):
+        Report.read(path)
+
+
+def test_of_a_part_that_is_missing_everything_is_none() -> None:
+    for told in ({}, {"plan": None}, {"plan": "?"}, None):
+        plan = part_of(told, reported.Planned, "plan")
+        assert {getattr(plan, one.name) for one in dataclasses.fields(plan)} == {None}
 
 
 def test_a_stopped_report_has_no_key_of_what_it_cannot_know() -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from conftest import as_json, codes, suretune, write_rows
+from conftest import as_json, codes, suretune, within, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
 from suretune.config import Resolved
@@ -200,7 +200,7 @@ def test_a_second_run_in_a_runs_folder_leaves_the_first_alone(
     assert f"This run is {run}/run-0001" in done.stderr and "stays as it is" in done.stderr
     assert f"{run}/run-0001" in done.stdout
     assert {path: path.read_bytes() for path in before} == before
-    assert as_json(suretune("report", run, "--json"))["run"] == str(run)
+    assert as_json(within("report", run, "--json"))["run"] == str(run)
     read_seal(run, Journal())  # and the seal still holds
 
 

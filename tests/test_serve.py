@@ -31,7 +31,7 @@ from conftest import as_json, stands, suretune
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.deploy.model_host import open_house
-from suretune.deploy.run_server import heed, loader, prove, served_base
+from suretune.deploy.prove_adapters import heed, loader, prove, served_base
 from suretune.facts import Facts, Finding, ReplayFacts, SetupFacts
 from suretune.guards import judge
 from suretune.model.slots import Said, Slots

@@ -276,7 +276,7 @@ def test_a_stream_says_that_nobody_shall_keep_it_back() -> None:
 
 
 def test_a_folder_is_kept_inside_whatever_its_links_say(tmp_path: Path) -> None:
-    from suretune.deploy.run_server import keep_inside
+    from suretune.deploy.prove_adapters import keep_inside
     from suretune.serve.openai import Refused
 
     root, outside = tmp_path / "adapters", tmp_path / "outside"

@@ -17,8 +17,9 @@ from suretune.data.render import prompt_ids, typed_prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.pocket import MODEL
 from suretune.serve.models import Served
-from suretune.serve.openai import ChatRequest, CompletionRequest, Refused, read
+from suretune.serve.openai import ChatRequest, CompletionRequest, Refused
 from suretune.serve.openai import turns as turns_of
+from suretune.serve.read_request import read
 from suretune.serve.replies import completion_reply
 from suretune.serve.text import Answer, Likely, Stops, Words
 from suretune.types import Example, Message, Origin, Row

@@ -25,8 +25,9 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run.anchors import with_anchors
 from suretune.train.buckets import Size, choose_buckets
 from suretune.train.door import Engine
-from suretune.train.engine import Bucket, Fast, Plain, size_of
+from suretune.train.engine import Bucket, Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.plain_engine import Plain
 from suretune.types import Plan, Sample, Schedule, Update
 from test_fused import exact_norms, rows, stack_of, tuned
 

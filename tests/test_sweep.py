@@ -162,7 +162,8 @@ def test_an_outcome_is_read_from_what_is_there(tmp_path: Path) -> None:
     assert outcome(run, -9) == Outcome(FAILED, reasons=("signal 9",))
     report = {
         "verdict": "not-verified", "reasons": ["R003 probes-failed"], "steps": [{"step": 7}],
-        "plan": {"updates": 9}, "general": {"enough": True, "counted": 4, "before": 2, "after": 1},
+        "plan": {"updates": 9}, "data": {},
+        "general": {"enough": True, "counted": 4, "before": 2, "after": 1},
         "held_out": {"before": 2.0, "after": 1.0}, "seconds": {"total": 3.0},
         "probes": [
             {"variant": "as-trained", "passed_after": ok} for ok in (True, False, None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import SHARED, as_json, codes, shared, suretune, write_rows
+from conftest import SHARED, as_json, codes, shared, within, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
@@ -393,12 +393,12 @@ CHECK = ("check", "--model", "pocket", "--split_dataset_ratio", 0, "--json", "--
 
 def test_obeying_the_advice_for_thoughts_reads_every_row(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "think.jsonl", [talk(ASKED, THINKING)] * 3)
-    done = suretune(*CHECK, file)
+    done = within(*CHECK, file)
     assert done.returncode == 3 and set(codes(done)) == {"D033"}
     (first, *_) = as_json(done)["findings"]
     assert first["where"].endswith("think.jsonl:1")
     assert "--ignore_fields reasoning_content" in first["fix"]["en"]
-    done = suretune(*CHECK, file, "--ignore_fields", "reasoning_content")
+    done = within(*CHECK, file, "--ignore_fields", "reasoning_content")
     assert done.returncode == 0 and "D033" not in codes(done), done.stdout
     assert as_json(done)["data"]["datasets"][0]["train"] == 3
 
@@ -408,10 +408,10 @@ def test_rows_that_a_template_cannot_hold_are_left_out_as_advised(tmp_path: Path
     thinking = [talk(ASKED, {**THINKING, "content": f"Nine {i}."}) for i in range(250)]
     file = write_rows(tmp_path / "rows.jsonl", [*plain, *thinking])
     words = (*CHECK, file, "--mixed_shapes", "true")
-    done = suretune(*words)
+    done = within(*words)
     told = [f["what"]["en"] for f in as_json(done)["findings"] if f["code"] == "D033"]
     assert len(told) == 100 and "(+ 150)" in told[-1]
-    done = suretune(*words, "--on_bad_row", "skip")
+    done = within(*words, "--on_bad_row", "skip")
     assert done.returncode == 0, done.stdout
     (data,) = as_json(done)["data"]["datasets"]
     assert (data["read"], data["train"], data["rejected"]) == (259, 9, 250)
@@ -448,7 +448,7 @@ def test_any_value_ends_in_samples_or_a_fault(value: Any) -> None:
     ],
 )
 def test_a_case_from_the_field(file: str, status: int, code: str) -> None:
-    done = suretune(*CHECK, FIELD / file)
+    done = within(*CHECK, FIELD / file)
     assert done.returncode == status, done.stdout + done.stderr
     found = set(codes(done)) - {"P002", "D018", "D030"}
     assert found == ({code} if code else set())
@@ -457,7 +457,7 @@ def test_a_case_from_the_field(file: str, status: int, code: str) -> None:
 def test_empty_thoughts_are_told_by_the_command_line(tmp_path: Path) -> None:
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
     file = write_rows(tmp_path / "rows.jsonl", [talk(ASKED, ("assistant", "Nine."))])
-    done = suretune(*CHECK, file, "--chat_template", template)
+    done = within(*CHECK, file, "--chat_template", template)
     assert done.returncode == 0 and "P006" in codes(done)
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "P006"]
     assert "Qwen3" in told["what"]["en"] and "(1 rows)" in told["what"]["en"]

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from conftest import as_json, suretune
+from conftest import as_json, suretune, within
 from suretune import rundir, trackers, words
 from suretune.cli import main
 from suretune.config import Resolved, options
@@ -454,15 +454,15 @@ def test_an_unknown_tracker_is_answered_with_those_there_are(
 
 def test_track_feeds_a_run_afterwards_and_says_where_it_is(fakes: Path, tmp_path: Path) -> None:
     run = a_run(tmp_path)
-    done = suretune("track", run, "--to", "wandb", "trackio", "--json")
+    done = within("track", run, "--to", "wandb", "trackio", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert as_json(done)["trackers"] == {
         "wandb": "http://here/run", "trackio": 'trackio show --project "suretune"',
     }  # fmt: skip
     assert steps_told(fakes, "wandb") == list(range(1, UPDATES + 1))
-    nobody = suretune("track", run, "--json")
+    nobody = within("track", run, "--json")
     assert nobody.returncode == 2 and "--to tensorboard" in nobody.stdout
-    nowhere = suretune("track", tmp_path / "rows.jsonl", "--to", "wandb")
+    nowhere = within("track", tmp_path / "rows.jsonl", "--to", "wandb")
     assert nowhere.returncode and "Traceback" not in nowhere.stderr
 
 

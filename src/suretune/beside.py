@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suretune import phrases as p
+from suretune import report_words
 from suretune.phrases import Report, part, words
 
 # (key of the summary, its title)
@@ -48,7 +48,7 @@ def marks_of(answer: Report) -> list[tuple[str, str]]:
 def verdict_of(run: Report) -> str:
     """The verdict of a run, and how it was asked."""
     if run.get("verdict") is not None:
-        sign, word = p.verdict_word(run)
+        sign, word = report_words.verdict_word(run)
         return f"{sign} {word}"
     if run.get("run") is None:
         return words("an adapter that is no run of suretune", "不是 suretune 运行的适配器")

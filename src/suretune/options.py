@@ -10,34 +10,10 @@ from dataclasses import dataclass, field
 
 from suretune.option import option
 from suretune.options_input import DataOptions, ModelOptions
+from suretune.options_lora import LoraOptions
 from suretune.options_serve import ServeOptions
 from suretune.types import Text
 
-NO_FULL = Text(
-    "There is LoRA, and no training of all or some of the base's own weights; for more room to"
-    " learn: `--lora_rank 64`",
-    "目前只有 LoRA，不能训练原模型自身的全部或部分权重；想让它学得更多，可用 `--lora_rank 64`",
-)
-NO_VARIANT = Text(
-    "The adapters are plain LoRA, or rsLoRA (`--use_rslora true`)",
-    "适配器是普通 LoRA，或 rsLoRA（`--use_rslora true`）",
-)
-NO_QLORA = Text(
-    "Training on a quantised base (QLoRA) is not there yet; `suretune setup` says what fits as it"
-    " is",
-    "还没有在量化模型上训练（QLoRA）的功能；不量化时能训练什么，见 `suretune setup`",
-)
-FULL = ("full", "freeze", "fullft", "full_finetune", "full_finetuning")
-VARIANTS = (
-    *("dora", "rslora", "adalora", "longlora", "lora_ga", "lora+", "loraplus", "pissa", "lokr"),
-    *("loha", "oft", "boft", "vera", "ia3", "galore", "q_galore", "llamapro", "adapter", "reft"),
-    *("fourierft", "bone", "prefix", "prompt", "p_tuning", "ptuning"),
-)
-NO_TUNER = {
-    **dict.fromkeys(FULL, NO_FULL),
-    **dict.fromkeys(VARIANTS, NO_VARIANT),
-    **dict.fromkeys(("qlora", "qdora"), NO_QLORA),
-}
 SCHEDULES = (
     *("cosine_with_restarts", "cosine_with_min_lr", "cosine_warmup_with_min_lr", "polynomial"),
     *("inverse_sqrt", "wsd", "warmup_stable_decay", "reduce_lr_on_plateau"),
@@ -46,47 +22,6 @@ NO_SCHEDULE = Text(
     "The learning rate falls as a cosine, in a line, or not at all",
     "学习率按余弦下降（cosine）、线性下降（linear）或不变（constant）",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LoraOptions:
-    """LoRA"""
-
-    tuner: str = option(
-        "lora",
-        "what is trained",
-        "训练方式",
-        "train_type",
-        "tuner_type",
-        "finetuning_type",
-        choices=("lora",),
-        elsewhere=NO_TUNER,
-    )
-    lora_rank: int = option(8, "rank r of the adapters", "适配器的秩 r", "lora_r", least=1)
-    lora_alpha: float = option(
-        32, "the adapters are scaled by alpha / r", "适配器按 alpha / r 缩放", above=0
-    )
-    adapter_dose: float | None = option(
-        None,
-        "the share of the trained strength that is published: the smallest at which what is asked"
-        " on the way still passes, and two steps more, when not given; 1: all of it",
-        "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留两级余量；"
-        "1 表示全部",
-        above=0,
-        most=1,
-    )
-    lora_dropout: float = option(
-        0.0, "dropout before the adapters", "适配器前的 dropout", least=0, most=0.9
-    )
-    use_rslora: bool = option(False, "scale by alpha / sqrt(r)", "改用 `alpha / sqrt(r)` 缩放")
-    target_modules: tuple[str, ...] = option(
-        ("all-linear",),
-        "linear layers that get an adapter: all-linear, or names (q_proj v_proj)",
-        "给哪些线性层加适配器：all-linear，或写名字（q_proj v_proj）",
-        "lora_target",
-        "lora_target_modules",
-        once=True,
-    )
 
 
 @dataclass(frozen=True, slots=True)

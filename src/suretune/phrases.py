@@ -19,50 +19,6 @@ from suretune.words import language, say
 Report = Mapping[str, Any]
 
 JOINERS = "\u200c\u200d"  # hold emoji and Persian words together; they reorder nothing
-VERDICTS = {
-    "sealed": ("✓", Text("Sealed", "验证通过")),
-    "not-verified": ("!", Text("Trained, not verified", "已训练，未通过验证")),
-    "forgetting-not-measured": (
-        "◐",
-        Text("Learned; what was forgotten is not measured", "学会了；忘掉了什么没有测量"),
-    ),
-    "trained": ("○", Text("Trained, not yet tested", "已训练，尚未验证")),
-    "stopped": ("■", Text("Stopped", "已停止")),
-}
-SENTENCES = {
-    "sealed": Text(
-        "A fresh process loaded this adapter from disk, and it passed every check.",
-        "一个全新的进程从磁盘加载了这个适配器，它通过了每一项检查。",
-    ),
-    "sealed, with findings ignored": Text(
-        "A fresh process loaded this adapter from disk, and it passed every check that was not"
-        " ignored on request.",
-        "一个全新的进程从磁盘加载了这个适配器；除了按要求忽略的检查，它都通过了。",
-    ),
-    "not-verified": Text(
-        "Training finished, but the adapter did not pass its proof.",
-        "训练完成了，但适配器没有通过验证。",
-    ),
-    "forgetting-not-measured": Text(
-        "The adapter passed what was asked of it, but the base answers too few general questions"
-        " for a loss to be seen: no seal.",
-        "适配器通过了提出的问题，但原模型答得上来的通用问题太少，看不出它忘掉了什么：不算验证通过。",
-    ),
-    "trained": Text(
-        "Training finished. Nothing has been proven about the adapter.",
-        "训练完成了。这个适配器还没有经过任何验证。",
-    ),
-    "stopped": Text("The run was stopped before it was finished.", "运行在完成之前被停止了。"),
-}
-GOT_OVER = {  # what a run got over, by the code of the finding that tells it
-    "T002": Text("rows were left out (T002)", "跳过了算不出结果的数据（T002）"),
-    "T003": Text("training went back to an earlier state (T003)", "训练退回过之前的状态（T003）"),
-    "T004": Text(
-        "memory ran out and passes became smaller (T004)", "显存或内存不足，改为更小的计算（T004）"
-    ),
-    "T005": Text("a loss was out of line (T005)", "有损失明显异常（T005）"),
-}
-UNKNOWN = ("?", Text("No verdict", "没有结论"))
 
 
 def words(en: str, zh: str) -> str:
@@ -251,125 +207,9 @@ def passed_of(counts: Any) -> str:
 # --- what a report says -------------------------------------------------------------------------
 
 
-def verdict_word(report: Report) -> tuple[str, str]:
-    """(sign, word) of the verdict."""
-    sign, word = VERDICTS.get(str(report.get("verdict")), UNKNOWN)
-    return sign, say(word)
-
-
-def verdict_sentence(report: Report) -> str:
-    """The verdict in one honest sentence; findings that were ignored belong to it."""
-    verdict = str(report.get("verdict"))
-    if verdict not in SENTENCES:
-        return words("This run has reached no verdict.", "这次运行没有得出结论。")
-    ignored = sorted({str(f.get("code")) for f in several(report, "findings") if f.get("ignored")})
-    found = f"{verdict}, with findings ignored" if ignored else verdict
-    sentence = say(SENTENCES.get(found, SENTENCES[verdict])) + _got_over(report)
-    names = ", ".join(ignored)
-    return sentence + (words(f" Ignored: {names}.", f"已忽略：{names}。") if ignored else "")
-
-
-def on_the_way(report: Report) -> list[Report]:
-    """The findings that tell what training got over."""
-    found = (f for f in several(report, "findings") if isinstance(f, Mapping))
-    return [f for f in found if f.get("code") in GOT_OVER]
-
-
-def _got_over(report: Report) -> str:
-    """In the verdict's own sentence, because it belongs to what was made."""
-    codes = [str(f["code"]) for f in on_the_way(report)]
-    told = [say(text) for code, text in GOT_OVER.items() if code in codes]
-    joined = words(", ", "、").join(told)
-    return words(f" On the way: {joined}.", f"途中：{joined}。") if told else ""
-
-
-def figures(report: Report) -> tuple[tuple[str, str], ...]:
-    """The few numbers that a reader looks for first."""
-
-    def of(counts: Any, before: Any = None) -> str:
-        if not is_number(part(counts, "passed")) or not part(counts, "asked"):
-            return not_measured()
-        came = f"{before['passed']} → " if before else ""
-        return came + words(
-            f"{counts['passed']} of {counts['asked']}", f"{counts['passed']} / {counts['asked']}"
-        )
-
-    def arrow(before: Any, after: Any, form: Any) -> str:
-        if not is_number(before) and not is_number(after):
-            return not_measured()
-        return f"{form(before)} → {form(after)}"
-
-    held, asked = part(report, "held_out"), must_pass(report)
-    return (
-        (words("must-pass questions", "必过的验证问题"), of(asked, must_pass(report, "before"))),
-        (words("held-out paraphrases", "没学过的问法"), of(report.get("paraphrases"))),
-        (words("general questions kept", "通用能力"), general_kept(report)),
-        (
-            words("answered with the rows' words", "泄漏到别的问题"),
-            leaked(report),
-        ),
-        (
-            words("held-out loss", "留出数据的损失"),
-            arrow(part(held, "before"), part(held, "after"), decimal),
-        ),
-        (words("updates made", "更新次数"), updates_made(report)),
-        *(
-            ((words("dose", "适配器强度"), decimal(part(report, "dose", "value"))),)
-            if dose(report)
-            else ()
-        ),
-        (words("whole run", "全程用时"), duration(part(report, "seconds", "total"))),
-    )
-
-
-def general_kept(report: Report) -> str:
-    """`90.1 % → 88.0 %`."""
-    found = general_counts(report)
-    if found is None:
-        return not_measured()
-    counted, before, after, _ = found
-    return f"{percent(before / counted)} → {percent(after / counted)}"
-
-
-def leaked(report: Report) -> str:
-    """How many general answers say what the rows taught."""
-    found = part(report, "general", "leaked")
-    asked, gained = part(found, "asked"), part(found, "gained")
-    if not is_number(asked) or not asked or not is_number(gained):
-        return not_measured()
-    return words(f"{gained} of {asked}", f"{gained} / {asked}")
-
-
 def signed(value: float) -> str:
     """One digit behind the point, with a true minus; what rounds to nothing has no sign."""
     return "0" if abs(value) < 0.05 else f"{value:.1f}".replace("-", "−")
-
-
-def general_counts(report: Report) -> tuple[float, ...] | None:
-    """(questions that count, right before, right after, upper bound of the share lost)."""
-    general = part(report, "general")
-    found = [part(general, key) for key in ("counted", "before", "after", "loss_upper")]
-    enough = part(general, "enough") and all(map(is_number, found)) and found[0]
-    return tuple(found) if enough else None
-
-
-def updates_made(report: Report) -> str:
-    """How many of the planned updates were made."""
-    made, planned = len(several(report, "steps")), part(report, "plan", "updates")
-    if not made or not is_number(planned):
-        return not_measured()
-    return words(f"{count(made)} of {count(planned)}", f"{count(made)} / {count(planned)}")
-
-
-def dose(report: Report) -> str:
-    """`0.7 of the trained adapter (5 doses tried)`; empty where all of it was published."""
-    value, tried = part(report, "dose", "value"), several(report, "dose", "tried")
-    if not is_number(value) or value == 1:
-        return ""
-    said = words(f"{value:g} of the trained adapter", f"训练所得适配器的 {value:g}")
-    if part(report, "dose", "given") or not tried:
-        return said
-    return said + words(f" ({len(tried)} doses tried)", f"（试过 {len(tried)} 级）")
 
 
 def passed_mark(passed: Any) -> str:
@@ -386,28 +226,6 @@ def system_words(probe: Report) -> str:
     if probe.get("system") is None:
         return words("as trained", "与训练时相同")
     return words("as trained: ", "与训练时相同：") + str(probe["system"])
-
-
-def first_answers(report: Report, most: int = 3) -> list[Report]:
-    """The answers to show first: must-pass questions as they were trained, then the others."""
-    probes = [p for p in several(report, "probes") if isinstance(p, Mapping)]
-
-    def rank(probe: Report) -> tuple[bool, bool]:
-        return probe.get("variant") == "template-default", probe.get("kind") != "must-pass"
-
-    return sorted(probes, key=rank)[:most]
-
-
-def must_pass(report: Report, moment: str = "after") -> dict[str, int] | None:
-    """{"passed", "asked"} of the must-pass questions under the trained system prompt."""
-    judged = [
-        bool(p.get(f"passed_{moment}"))
-        for p in several(report, "probes")
-        if p.get("kind") == "must-pass"
-        and p.get("variant") != "template-default"
-        and p.get(f"passed_{moment}") is not None
-    ]
-    return {"passed": sum(judged), "asked": len(judged)} if judged else None
 
 
 STATES = {
@@ -436,25 +254,3 @@ def state_word(state: Any) -> str:
     """What became of a row, as the ledger calls it."""
     known = STATES.get(str(state))
     return say(known) if known else str(state)
-
-
-def speed(report: Report) -> float | None:
-    """Tokens per second over all updates."""
-    steps = several(report, "steps")
-    tokens = sum(s["tokens"] for s in steps if is_number(s.get("tokens")))
-    seconds = sum(s["seconds"] for s in steps if is_number(s.get("seconds")))
-    return tokens / seconds if tokens and seconds else None
-
-
-def limit_share(report: Report) -> float | None:
-    """The median update's share of what the device's matrix products allow; None off a GPU."""
-    shares = sorted(
-        s["share_of_limit"] for s in several(report, "steps") if is_number(s.get("share_of_limit"))
-    )
-    return shares[len(shares) // 2] if shares else None
-
-
-def peak_memory(report: Report) -> int | None:
-    """The largest peak of any update; None when no device measured one."""
-    values = [s["memory_bytes"] for s in several(report, "steps") if s.get("memory_bytes")]
-    return max((v for v in values if is_number(v)), default=None)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from suretune import rundir
+from suretune.types import Text
 
 Line = Mapping[str, Any]  # of a file that has a class of its own: steps, evaluations, findings
 Said = Mapping[str, str]  # a Text: en, zh
@@ -189,7 +193,22 @@ class Report:
     change: Line | None
     next: Sequence[Line]
 
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """The report in a file; raises rundir.Damaged as `of` does, and for what is no JSON."""
+        return cls.of(rundir.read_json(path), path)
 
+    @classmethod
+    def of(cls, told: Any, path: Path) -> Report:
+        """What the file at `path` tells. Raises rundir.Damaged, with the key, where something is
+        missing that every report has, also of a run that was stopped."""
+        for name in IN_EVERY_REPORT:
+            if not isinstance(told, Mapping) or told.get(name) is None:
+                raise rundir.Damaged(path, Text(f"{name} is missing", f"缺少 {name}"))
+        return read(cls, told)
+
+
+IN_EVERY_REPORT = ("verdict", "reasons", "data", "plan", "steps")
 UNKNOWN_WHEN_STOPPED = {field.name for field in fields(Report) if field.default is None}
 
 
@@ -210,6 +229,12 @@ def read(cls: type[Kind], line: Mapping[str, Any]) -> Kind:
     what it does not know is left out."""
     made = {name: _read(hint, line.get(name)) for name, hint in get_type_hints(cls).items()}
     return cls(**made)
+
+
+def part_of(report: Any, cls: type[Kind], key: str) -> Kind:
+    """The part of a report under a key; where it is missing, one in which everything is None."""
+    found = report.get(key) if isinstance(report, Mapping) else None
+    return read(cls, found if isinstance(found, Mapping) else {})
 
 
 def _read(hint: Any, value: Any) -> Any:

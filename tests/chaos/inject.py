@@ -59,7 +59,7 @@ def oom_gradient(number: int) -> None:
 
 def oom_evaluation(number: int) -> None:
     """Memory ends when held-out rows are measured."""
-    from suretune.train.engine import Plain
+    from suretune.train.plain_engine import Plain
 
     _nth(Plain, "mean_loss", number, _no_memory)
 

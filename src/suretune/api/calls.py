@@ -20,7 +20,7 @@ from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
 from suretune.record.journal import GUARD, Journal, Stopped
 from suretune.record.meant import Meant, not_sealed, run_meant
-from suretune.reported import Report, read
+from suretune.reported import Report
 from suretune.run.onward import where_it_is
 from suretune.run.summary import data_summary, plan_summary
 from suretune.words import Language
@@ -178,8 +178,8 @@ def _trained(
 
 
 def _judged(run: Path, findings: tuple[Any, ...]) -> Run:
-    rundir.recorded(run / "report.json", "verdict")
-    report = read(Report, where_it_is(rundir.read_json(run / "report.json"), run))
+    path = run / "report.json"
+    report = Report.of(where_it_is(rundir.recorded(path), run), path)
     return Run(run, report.verdict, findings, report)
 
 

@@ -20,7 +20,8 @@ SHOWN = 8  # on the terminal; the file has all
 
 def write_wordings(command: Command, journal: Journal) -> int:
     """0 if there are wordings, 3 if none was fit."""
-    from suretune.preflight.check import asked_by_probes, check
+    from suretune.preflight.asked import asked_by_probes
+    from suretune.preflight.check import check
     from suretune.prepare.reword import FILE, WHY_NOT, reword
     from suretune.run.answer import open_speaker
 

@@ -8,15 +8,8 @@ from typing import Any
 
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS
-from suretune.data.marks import (
-    MEDIA,
-    NO_MEDIA,
-    filled,
-    folded,
-    refuse_unknown,
-    row_weight,
-    weight_of,
-)
+from suretune.data.key_names import MEDIA, folded
+from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.data.rendered import read_back
 from suretune.data.shapes import (

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from suretune.data.calls import calls_of, from_json, tool_calls
-from suretune.data.marks import filled, is_about, is_mark, refuse_unknown, weight_of
+from suretune.data.key_names import is_about, is_mark
+from suretune.data.marks import filled, refuse_unknown, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Message, Origin, Text
 

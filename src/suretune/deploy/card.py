@@ -18,6 +18,7 @@ from suretune import rundir, typed
 from suretune.data.template import ABOUT
 from suretune.hubs.names import parse_name
 from suretune.hubs.push import Local, local_files
+from suretune.reported import Dataset, Report
 
 CARD = "README.md"
 CONFIG = "adapter_config.json"
@@ -82,15 +83,13 @@ def _is_given(path: str) -> bool:
 
 def model_card(run: Path, repo_id: str) -> str:
     """Markdown with the front matter that hubs read."""
-    report = rundir.read_json(run / "report.json")
+    report = Report.read(run / "report.json")
     about = rundir.read_json(run / "adapter" / ABOUT)
     (base, _), name = _base(about), repo_id.rpartition("/")[2]
     on_hub = parse_name(base) is not None
-    adapter = report.get("adapter") or {}
     head = ["---", *([f"base_model: {base}"] if on_hub else []), "library_name: peft"]
     head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
-    told = adapter.get("rank")
-    rank = told if isinstance(told, int) else typed.VLLM_RANKS[-1]
+    rank = report.adapter.rank if report.adapter else typed.VLLM_RANKS[-1]
     known = {"id": repo_id, "base": base, "name": name, "rank": typed.vllm_rank(rank)}
     load = (LOAD if on_hub else LOAD_ON).format(**known)
     load += SERVE.format(**known | {"base": base if on_hub else "BASE"})
@@ -100,8 +99,8 @@ def model_card(run: Path, repo_id: str) -> str:
             f"LoRA adapter of `{base}`, trained and measured by suretune "
             f"{about.get('suretune', '')}.",
             "",
-            f"**{VERDICTS.get(str(report.get('verdict')), 'NOT verified')}**",
-            *(f"- {reason}" for reason in report.get("reasons") or ()),
+            f"**{VERDICTS.get(report.verdict, 'NOT verified')}**",
+            *(f"- {reason}" for reason in report.reasons),
             "",
             "| | |",
             "|---|---|",
@@ -116,24 +115,23 @@ def model_card(run: Path, repo_id: str) -> str:
     )
 
 
-def _rows(
-    report: Mapping[str, Any], about: Mapping[str, Any], run: Path
-) -> Iterator[tuple[str, str]]:
+def _rows(report: Report, about: Mapping[str, Any], run: Path) -> Iterator[tuple[str, str]]:
     """Label and value of everything that was measured; what was not is left out."""
-    plan, adapter = report.get("plan") or {}, report.get("adapter") or {}
+    plan, adapter = report.plan, report.adapter
     made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
-    targets = ", ".join(adapter.get("targets") or ())
-    yield "updates made", f"{made} of {plan.get('updates')} planned"
-    yield "learning rate", f"{plan.get('learning_rate')} ({plan.get('schedule')})"
-    yield "rank, alpha, targets", f"{adapter.get('rank')}, {adapter.get('alpha')}, {targets}"
-    yield "rows", "; ".join(_datasets(report))
+    yield "updates made", f"{made} of {plan.updates} planned"
+    yield "learning rate", f"{plan.learning_rate} ({plan.schedule})"
+    if adapter:
+        targets = ", ".join(adapter.targets)
+        yield "rank, alpha, targets", f"{adapter.rank}, {adapter.alpha}, {targets}"
+    yield "rows", "; ".join(_datasets(report.data.datasets))
     yield from _fetched(run)
     yield "ledger of rows (sha256)", f"`{rundir.sha256(run / 'ledger.jsonl')}`"
     yield "base (fingerprint)", f"`{about.get('base_fingerprint', '')}`"
-    asked = report.get("paraphrases") or {}
-    if asked.get("asked"):
-        yield "new phrasings answered as taught", f"{asked['passed']} of {asked['asked']}"
-    general = report.get("general")
+    asked = report.paraphrases
+    if asked and asked.asked:
+        yield "new phrasings answered as taught", f"{asked.passed} of {asked.asked}"
+    general = report.general
     if general:
         yield "general questions asked", f"{general['asked']}"
         yield "lost / gained", f"{general['lost']} / {general['gained']} of {general['counted']}"
@@ -142,14 +140,13 @@ def _rows(
         yield "general answers with what the rows teach", f"{leaked.get('after')}"
     if general and general.get("drift") is not None:
         yield "drift (KL from the base, nats a token)", f"{general['drift']:.3f}"
-    weights = (report.get("hashes") or {}).get("adapter/adapter_model.safetensors")
+    weights = (report.hashes or {}).get("adapter/adapter_model.safetensors")
     if weights:
         yield "weights (sha256)", f"`{weights}`"
 
 
-def _datasets(report: Mapping[str, Any]) -> Sequence[str]:
-    sets = (report.get("data") or {}).get("datasets") or ()
-    return [f"{s['train']} of {s['read']} of {Path(str(s['name'])).name}" for s in sets]
+def _datasets(sets: Sequence[Dataset]) -> Sequence[str]:
+    return [f"{one.train} of {one.read} of {Path(one.name).name}" for one in sets]
 
 
 def _fetched(run: Path) -> Iterator[tuple[str, str]]:

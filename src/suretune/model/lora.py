@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.facts import SetupFacts
-from suretune.options import LoraOptions
+from suretune.options_lora import LoraOptions
 from suretune.types import Text
 
 CONFIG = "adapter_config.json"

@@ -1,7 +1,8 @@
 """The small operations of a decoder layer, forward and backward, each with its formula.
 
-On CUDA they are Triton kernels (`kernels.py`); the torch code here is the reference, and what runs
-on a CPU. Rows are tokens; T tokens, K hidden units. Half precision is computed in float32.
+On CUDA they are Triton kernels (`kernels.py`, `loss_kernels.py`); the torch code here is the
+reference, and what runs on a CPU. Rows are tokens; T tokens, K hidden units. Half precision is
+computed in float32.
 """
 
 from __future__ import annotations
@@ -151,9 +152,9 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     that both mask (logits of -inf), nats and gradient are 0; of one that only one masks, finite.
     """
     if logits.is_cuda:
-        from suretune.model import kernels
+        from suretune.model import loss_kernels
 
-        return kernels.jeffreys(logits, base, factors, LEAST)
+        return loss_kernels.jeffreys(logits, base, factors, LEAST)
     tuned, held = precise(logits).log_softmax(-1), precise(base).log_softmax(-1)
     likely, gap = tuned.exp(), tuned.clamp(min=LEAST) - held.clamp(min=LEAST)
     moved = likely - held.exp()
@@ -169,9 +170,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
     The gradient of sum(factors * nats): factors * (softmax - one-hot), in place.
     """
     if logits.is_cuda:
-        from suretune.model import kernels
+        from suretune.model import loss_kernels
 
-        return kernels.cross_entropy(logits, targets, factors)
+        return loss_kernels.cross_entropy(logits, targets, factors)
     wide = precise(logits)
     nats = F.cross_entropy(wide, targets, reduction="none")
     if factors is not None:

@@ -4,7 +4,7 @@ spent, by `check` and by `sft` alike, with the same findings."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from suretune.battery.items import Question
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.data.collect import Prepared
+from suretune.data.identity import plain
 from suretune.data.placeholders import Names, Unfilled, fill_prompt
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.facts import Facts, FlagFacts
 from suretune.options_input import DataOptions
+from suretune.pocket import identity as phrasings
 from suretune.refusal import Refusal
 from suretune.types import Text
 from suretune.verify.probefile import names_in, read_probes
@@ -138,3 +141,23 @@ def names_asked(resolved: Resolved) -> frozenset[str]:
     if file and usable_probes(resolved):
         used |= names_in(file, names_of(data))
     return used
+
+
+def asks_to_judge(resolved: Resolved) -> bool:
+    """Whether a file of probes says what an answer must contain."""
+    return any(probe.judged for probe in usable_probes(resolved))
+
+
+def asked_by_probes(resolved: Resolved) -> set[str]:
+    """The questions of the proof, plain: a wording that is one would be learned by heart."""
+    held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
+    return held_out | {plain(probe.question) for probe in usable_probes(resolved)}
+
+
+def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
+    """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
+    base's answer, it would contradict the rows, or prove that it was learned by heart."""
+    said = (m.content for row in rows for m in row.example.messages if m.role == "user")
+    skills = (question.asked for question in usable_skills(resolved, base))
+    asked = {plain(text) for text in (*said, *skills)}
+    return (asked | asked_by_probes(resolved)) - {""}

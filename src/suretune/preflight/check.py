@@ -44,15 +44,15 @@ from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer
 from suretune.facts import FlagFacts, PlanFacts
 from suretune.guards.guard import some
-from suretune.pocket import identity as phrasings
 from suretune.preflight.amiss import all_is_said, look_for_rows, tell_faults
 from suretune.preflight.asked import (
+    asked_by_probes,
+    asked_elsewhere,
     asked_faults,
+    asks_to_judge,
     names_asked,
     system_faults,
     system_of,
-    usable_probes,
-    usable_skills,
 )
 from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
 from suretune.preflight.elsewhere import Fetched, fetched, on_its_hub
@@ -118,7 +118,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
     journal.look_at_all(idle_anchors(resolved))
     samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
-    about = identity is not None or _asks_to_judge(resolved)
+    about = identity is not None or asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
@@ -406,26 +406,6 @@ def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, st
             return texts.pop(), "row"
     source = sources.pop() if len(sources) == 1 else "several"
     return (flag if source == "several" else None), source
-
-
-def _asks_to_judge(resolved: Resolved) -> bool:
-    """Whether a file of probes says what an answer must contain."""
-    return any(probe.judged for probe in usable_probes(resolved))
-
-
-def asked_by_probes(resolved: Resolved) -> set[str]:
-    """The questions of the proof, plain: a wording that is one would be learned by heart."""
-    held_out = {plain(q) for q in (*phrasings.HELD_OUT_ZH, *phrasings.HELD_OUT_EN)}
-    return held_out | {plain(probe.question) for probe in usable_probes(resolved)}
-
-
-def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
-    """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
-    base's answer, it would contradict the rows, or prove that it was learned by heart."""
-    said = (m.content for row in rows for m in row.example.messages if m.role == "user")
-    skills = (question.asked for question in usable_skills(resolved, base))
-    asked = {plain(text) for text in (*said, *skills)}
-    return (asked | asked_by_probes(resolved)) - {""}
 
 
 def asked_questions(checked: Checked) -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from suretune import rundir
 from suretune.data.base import Base
 from suretune.facts import SetupFacts
-from suretune.options import LoraOptions
 from suretune.options_input import ModelOptions
+from suretune.options_lora import LoraOptions
 from suretune.trackers import is_installed, named_trackers
 from suretune.types import Plan, Text
 

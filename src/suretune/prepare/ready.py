@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from suretune import typed
 from suretune.model.memory import CONTEXT, GIB, TILES, Shape, fixed, needed
 from suretune.model.recompute import Keep, Policy
-from suretune.options import LoraOptions
+from suretune.options_lora import LoraOptions
 from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.seen import HUBS, Seen
 from suretune.types import Text

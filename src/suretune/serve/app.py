@@ -44,10 +44,10 @@ from suretune.serve.openai import (
     Refused,
     Sampling,
     UnloadRequest,
-    read,
     turns,
 )
 from suretune.serve.page import page_routes
+from suretune.serve.read_request import read
 from suretune.serve.refusals import Refusals
 from suretune.serve.replies import Reply, chat_reply, completion_reply
 from suretune.types import Message

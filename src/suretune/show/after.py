@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from suretune import phrases as p
-from suretune import typed
+from suretune import report_words, typed
 from suretune.phrases import Report, several, words
 from suretune.show.console import pairs, put, results, safe, wrapped
 from suretune.show.headline import causes, remarks
@@ -23,16 +23,16 @@ STYLES = {"sealed": "bold green", "not-verified": "bold yellow", "stopped": "bol
 def verdict(report: Report, page: Path | str | None = None, to: Console | None = None) -> None:
     """What came of the run, three answers, where the report lies, and what to type next."""
     to = to or results()
-    sign, word = p.verdict_word(report)
+    sign, word = report_words.verdict_word(report)
     style = STYLES.get(str(report.get("verdict")), "bold")
-    put(to, Styled(f"{sign} {word}", style), safe(p.verdict_sentence(report), "bold"))
+    put(to, Styled(f"{sign} {word}", style), safe(report_words.verdict_sentence(report), "bold"))
     for cause in causes(report):
         put(to, pairs(to, [("-", safe(f"{cause.name}  {cause.what}".rstrip()))]))
-    put(to, "", pairs(to, ((name, safe(value)) for name, value in p.figures(report))))
+    put(to, "", pairs(to, ((name, safe(value)) for name, value in report_words.figures(report))))
     if more := remarks(report):
         put(to, pairs(to, [("", safe(words(" ", "").join(more), "dim"))], 0))
     put(to, "")
-    for probe in p.first_answers(report):
+    for probe in report_words.first_answers(report):
         _answers(probe, to)
     if page is None and report.get("run"):
         page = Path(str(report["run"])) / "report.html"

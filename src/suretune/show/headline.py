@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from suretune import phrases as p
+from suretune import report_words
 from suretune.labels import FIX, WHY
 from suretune.phrases import Report, part, several, words
 from suretune.types import Text
@@ -13,7 +14,7 @@ from suretune.types import Text
 
 def net_loss(report: Report) -> str:
     """What was lost less what was gained; empty where too few questions count."""
-    if (found := p.general_counts(report)) is None:
+    if (found := report_words.general_counts(report)) is None:
         return ""
     counted, before, after, upper = found
     net, most = p.signed(100 * (before - after) / counted), 100 * upper

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from suretune import rundir, words
-from suretune.reported import Report, read
+from suretune import words
+from suretune.reported import Report
 from suretune.verify.probes import AS_TRAINED
 
 SEALED, UNPROVEN, STOPPED, FAILED = "sealed", "not-verified", "stopped", "failed"
@@ -105,7 +105,7 @@ def finished(run: Path) -> bool:
 def outcome(run: Path, status: int = 0) -> Outcome:
     """What the folder says; for a run that never had one, what the process said."""
     if finished(run):
-        return _of_report(read(Report, rundir.read_json(run / "report.json")))
+        return _of_report(Report.read(run / "report.json"))
     findings = _printed(run).get("findings", [])
     if findings:
         return Outcome(STOPPED, reasons=tuple(f"{f['code']} {f['name']}" for f in findings))

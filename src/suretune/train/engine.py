@@ -1,18 +1,14 @@
-"""How an update's gradient is computed: plainly, or fast.
-
-Plain is transformers, PEFT and autograd: the reference, and what runs on a CPU. Fast is the model's
-own layers computed by hand (`model/fused.py`), replayed as CUDA graphs.
+"""The fast engine: the model's own layers computed by hand (`model/fused.py`), replayed as CUDA
+graphs. The plain one (`plain_engine.py`) is its reference.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from suretune.data.plan import packs
@@ -24,20 +20,16 @@ from suretune.model.generate import Talker
 from suretune.model.memory import TILES
 from suretune.model.packed_batch import (
     PackedBatch,
-    divergence,
-    jeffreys,
     make_pass,
-    mean_loss,
     pad_pass,
     passes,
-    token_logits,
-    token_losses,
 )
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack
 from suretune.model.states import States
 from suretune.train.buckets import Size, choose_buckets
 from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.plain_engine import fewer_tokens, let_go
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
@@ -51,81 +43,6 @@ TENSORS = (  # of a pass
     "soft",
     "soft_weights",
 )
-
-
-class Plain:
-    """By transformers' modules and autograd."""
-
-    def __init__(
-        self, model: PeftModel, adapters: FlatAdamW, device: torch.device, tokens_per_pass: int
-    ) -> None:
-        self.model = model
-        self.adapters = adapters
-        self.device = device
-        self.tokens_per_pass = tokens_per_pass
-
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
-        """Nothing is captured, so nothing is prepared."""
-        return ""
-
-    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
-        """By autograd, pass by pass, summed in float64; see `Engine.backward`."""
-        self.model.train()
-        total = torch.zeros((), device=self.device, dtype=torch.float64)
-        for part, soft in parted(rows):
-            for batch in passes(part, self.tokens_per_pass, self.device):
-                nats = self._jeffreys(batch) if soft else token_losses(self.model, batch)
-                loss = (nats * batch.weights).sum() / loss_weight
-                (loss * scale).backward()  # type: ignore[no-untyped-call]
-                total = total + loss.detach()
-        return total
-
-    def _jeffreys(self, batch: PackedBatch) -> Tensor:
-        """(L,) nats: half of Jeffreys' divergence from the base, to be learned."""
-        self.model.eval()  # the base as it answers
-        with torch.no_grad(), self.model.disable_adapter():
-            base = token_logits(self.model, batch)
-        self.model.train()
-        return jeffreys(base, token_logits(self.model, batch))
-
-    def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """See `Engine.mean_loss`."""
-        return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
-
-    def apply(self) -> None:
-        """See `Engine.apply`."""
-        self.adapters.step()
-
-    def shrink(self, rows: Sequence[Sample]) -> str:
-        """Fewer tokens a pass; see `Engine.shrink`."""
-        self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
-        _let_go(self.device)
-        return how
-
-    def restored(self) -> None:
-        """The modules read the adapters themselves."""
-
-    @contextmanager
-    def base(self) -> Iterator[Talker]:
-        """PEFT's own way to leave the adapter out; see `Engine.base`."""
-        with self.model.disable_adapter():
-            yield self.model
-
-    @contextmanager
-    def tuned(self) -> Iterator[Talker]:
-        """The model as it is; see `Engine.tuned`."""
-        yield self.model
-
-    @torch.inference_mode()
-    def drift(self, samples: Sequence[Sample]) -> float:
-        """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
-        self.model.eval()
-        total = 0.0
-        for batch in passes(samples, self.tokens_per_pass, self.device):
-            tuned = token_logits(self.model, batch)
-            with self.model.disable_adapter():
-                total += float(divergence(token_logits(self.model, batch), tuned).sum())
-        return total / sum(sample.learned for sample in samples)
 
 
 class Fast:
@@ -201,7 +118,7 @@ class Fast:
         for bucket in largest_first:
             rows = next(rows for rows in given if bucket.fits(size_of(rows)))
             bucket.run(rows, 0.0)
-        _let_go(self.device)
+        let_go(self.device)
         for bucket in largest_first:
             bucket.replayed.capture()
         self.adapters.zero()
@@ -268,11 +185,11 @@ class Fast:
             except RuntimeError as error:
                 if not ran_out(error):
                     raise
-                smaller, how = _smaller(budget, samples)
+                smaller, how = fewer_tokens(budget, samples)
                 if not self._silenced() and not how:
                     raise
                 budget = smaller
-                _let_go(self.device)
+                let_go(self.device)
 
     def _mean_loss(self, samples: Sequence[Sample], budget: int) -> float:
         total = 0.0
@@ -290,7 +207,7 @@ class Fast:
         less of it."""
         if self._silenced():
             return "a decoder that is captured anew at each evaluation"
-        self.tokens_per_pass, how = _smaller(self.tokens_per_pass, rows)
+        self.tokens_per_pass, how = fewer_tokens(self.tokens_per_pass, rows)
         if not how and set(self.policy.keep) != {Keep.HOST}:
             least = Keep.HOST if set(self.policy.keep) <= {Keep.INPUT, Keep.HOST} else Keep.INPUT
             self.policy = Policy((least,) * len(self.policy.keep), TILES[-1], HEAD_ROWS // 4)
@@ -302,7 +219,7 @@ class Fast:
         """Captured passes hold the memory of the largest one."""
         self.buckets, self.pool, self.coming = [], None, iter(())
         self._apply = Replayed(self._step, None)
-        _let_go(self.device)
+        let_go(self.device)
 
     def restored(self) -> None:
         """Casts of the weights are made anew; see `Engine.restored`."""
@@ -329,7 +246,7 @@ class Fast:
         if self._decoder is not None and held:
             self._decoder.release()
             self.spare = 0.0
-            _let_go(self.device)
+            let_go(self.device)
         return held
 
     def drift(self, samples: Sequence[Sample]) -> float:
@@ -408,31 +325,6 @@ class Bucket:
             self.base[size:].zero_()  # what an earlier pass left may not be finite
         self.factor.fill_(factor)
         return self.replayed().clone()
-
-
-def parted(rows: Sequence[Sample]) -> tuple[tuple[list[Sample], bool], tuple[list[Sample], bool]]:
-    """The rows that are held to their tokens, and those held to the base (True): passes apart."""
-    return (
-        ([row for row in rows if not row.soft], False),
-        ([row for row in rows if row.soft], True),
-    )
-
-
-def _smaller(budget: int, rows: Sequence[Sample]) -> tuple[int, str]:
-    """Half the tokens a pass, as long as that makes more passes of these rows."""
-    lengths = [len(row.ids) for row in rows]
-    before, half = len(packs(lengths, budget)), budget
-    while before < len(rows) and half > 1:
-        half //= 2
-        if len(packs(lengths, half)) > before:
-            return half, f"{half} tokens a pass"
-    return budget, ""
-
-
-def _let_go(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _key(rows: Sequence[Sample]) -> tuple[int, ...]:

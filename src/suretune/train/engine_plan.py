@@ -34,8 +34,9 @@ from suretune.options import EngineOptions
 from suretune.refusal import Refusal
 from suretune.train.buckets import Size
 from suretune.train.door import Engine
-from suretune.train.engine import Fast, Plain, size_of
+from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.plain_engine import Plain
 from suretune.types import Plan, Sample, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise

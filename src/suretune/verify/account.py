@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suretune import labels
+from suretune import labels, report_words
 from suretune import phrases as p
 from suretune.guards import heading_of
 from suretune.phrases import Report, part, several, words
+from suretune.reported import Adapter, Base, Loads, Planned, Setting, System, part_of, read
 from suretune.verify.blocks import (
     Block,
     Command,
@@ -56,8 +57,8 @@ def _text(value: Any, style: str = "") -> Line:
 def _ledger(report: Report) -> Section:
     sets = [s for s in several(report, "data", "datasets") if isinstance(s, Mapping)]
     blocks: list[Block] = [_datasets(sets) if sets else Paragraph(_text(None))]
-    system = part(report, "data", "system", "text")
-    source = part(report, "data", "system", "source")
+    prompt = part_of(report.get("data"), System, "system")
+    system, source = prompt.text, prompt.source
     if system or source:
         label = words("system prompt", "系统提示词")
         blocks.append(
@@ -137,38 +138,37 @@ def _unused(unused: list[Any], sets: list[Any]) -> More:
 
 
 def _plan(report: Report) -> Section:
-    plan = report.get("plan")
+    plan = part_of(report, Planned, "plan")
 
-    def steps(key: str) -> Line:
-        found = several(plan, key)
-        if part(plan, key) is None:
+    def steps(found: Sequence[int] | None) -> Line:
+        if found is None:
             return _text(None)
         at = words("at update ", "在第 ") + ", ".join(str(s) for s in found[:12])
         rest = (", …" if len(found) > 12 else "") + words("", " 次更新后")
         return line(f"{len(found)}", Piece(f"  {at}{rest}" if found else "", "faint"))
 
-    def number(key: str) -> Line:
-        return line(p.count(part(plan, key)))
+    def number(value: int) -> Line:
+        return line(p.count(value))
 
-    learned = p.share_of(part(plan, "learned"), part(plan, "tokens"))
+    learned = p.share_of(plan.learned, plan.tokens)
     rate = (
-        *line(p.decimal(part(plan, "learning_rate"))),
-        Piece(f"  {labels.schedule(part(plan, 'schedule'))}", "faint"),
+        *line(p.decimal(plan.learning_rate)),
+        Piece(f"  {labels.schedule(plan.schedule)}", "faint"),
     )
     rows = (
-        (words("updates", "更新次数"), number("updates")),
-        (words("epochs", "轮数"), line(p.decimal(part(plan, "epochs")))),
-        (words("rows per update", "每次更新的行数"), number("rows_per_update")),
-        (words("training rows", "训练行数"), number("rows")),
-        (words("held-out rows", "留出行数"), number("held_out")),
-        (words("tokens", "token 数"), number("tokens")),
+        (words("updates", "更新次数"), number(plan.updates)),
+        (words("epochs", "轮数"), line(p.decimal(plan.epochs))),
+        (words("rows per update", "每次更新的行数"), number(plan.rows_per_update)),
+        (words("training rows", "训练行数"), number(plan.rows)),
+        (words("held-out rows", "留出行数"), number(plan.held_out)),
+        (words("tokens", "token 数"), number(plan.tokens)),
         (words("learned tokens", "学习的 token 数"), line(learned)),
-        (words("longest row", "最长的一行"), number("longest")),
+        (words("longest row", "最长的一行"), number(plan.longest)),
         (words("learning rate", "学习率"), rate),
-        (words("warm-up updates", "预热更新次数"), number("warmup")),
-        (words("evaluations", "评估次数"), steps("eval_steps")),
-        (words("checkpoints", "检查点"), steps("save_steps")),
-        (words("plan digest", "计划摘要值"), _text(part(plan, "digest"), "code")),
+        (words("warm-up updates", "预热更新次数"), number(plan.warmup)),
+        (words("evaluations", "评估次数"), steps(plan.eval_steps)),
+        (words("checkpoints", "检查点"), steps(plan.save_steps)),
+        (words("plan digest", "计划摘要值"), _text(plan.digest, "code")),
     )
     return Section("plan", words("Plan", "计划"), (Facts(rows),))
 
@@ -177,7 +177,7 @@ def _on_the_way(report: Report) -> tuple[Section, ...]:
     """What training got over; nothing at all where there was nothing."""
     rows = tuple(
         (str(found.get("where") or ""), ticked(p.told(found.get("what"))))
-        for found in p.on_the_way(report)
+        for found in report_words.on_the_way(report)
     )
     title = words("What happened on the way", "途中发生了什么")
     return (Section("on-the-way", title, (Facts(rows),)),) if rows else ()
@@ -220,7 +220,9 @@ def _dose(report: Report) -> tuple[Section, ...]:
         chosen = words("As `--adapter_dose` says.", "由 `--adapter_dose` 指定。")
     blocks: list[Block] = [Table(head, tuple(map(row, tried)), frozenset(range(5)))]
     said = Paragraph(
-        ticked((p.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen)
+        ticked(
+            (report_words.dose(report) or words("all of it", "全部")) + words(". ", "。") + chosen
+        )
     )
     title = words(
         "Dose: how much of the trained adapter is published", "适配器强度：发布训练所得的几成"
@@ -304,39 +306,43 @@ def _cost(report: Report) -> Section:
     )
     seconds = [(key, name, part(report, "seconds", key)) for key, name in stages]
     rows = [(name, line(p.duration(s))) for key, name, s in seconds if s is not None or key != DOSE]
-    rows.append((words("tokens per second", "每秒 token 数"), line(p.count(p.speed(report)))))
-    share = p.limit_share(report)
+    rows.append(
+        (words("tokens per second", "每秒 token 数"), line(p.count(report_words.speed(report))))
+    )
+    share = report_words.limit_share(report)
     if share is not None:
         name = words("share of the device's measured limit", "达到本设备实测极限的比例")
         rows.append((name, line(p.percent(share))))
-    rows.append((words("peak memory", "显存峰值"), line(p.size(p.peak_memory(report)))))
+    rows.append((words("peak memory", "显存峰值"), line(p.size(report_words.peak_memory(report)))))
     return Section("cost", words("Time and memory", "时间与显存"), (Facts(tuple(rows)),))
 
 
 def _model(report: Report) -> Section:
-    model, adapter = report.get("model"), report.get("adapter")
-    whole, trained = part(model, "parameters"), part(model, "trainable")
-    loads, why = part(adapter, "vllm", "loads"), p.told(part(adapter, "vllm", "why"))
+    model, adapter = part_of(report, Base, "model"), part_of(report, Adapter, "adapter")
+    rules = part_of(report.get("adapter"), Loads, "vllm")
+    loads, why = rules.loads, p.told(rules.why)
     vllm = _text(None)
     if loads is not None:
         word = words("✓ by its rules it loads", "✓ 按其规则可加载")  # looked up, not tried
         word = word if loads else words("✗ by its rules it does not load", "✗ 按其规则不可加载")
         vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
     shape = p.not_measured()
-    if part(adapter, "rank") is not None:
-        rank, alpha = part(adapter, "rank"), part(adapter, "alpha")
-        shape = words(f"rank {rank}, alpha {alpha}", f"秩 {rank}，alpha {alpha}")
+    if adapter.rank is not None:
+        shape = words(
+            f"rank {adapter.rank}, alpha {adapter.alpha}",
+            f"秩 {adapter.rank}，alpha {adapter.alpha}",
+        )
     rows = (
-        (words("base", "原模型"), _text(part(model, "name"))),
-        (words("type", "类型"), _text(part(model, "type"))),
-        (words("parameters", "参数量"), line(p.count(whole))),
-        (words("trained", "训练的参数"), line(p.share_of(trained, whole))),
-        (words("precision", "精度"), _text(part(model, "dtype"))),
-        (words("device", "设备"), _text(part(model, "device"))),
-        (words("fingerprint", "指纹"), _text(part(model, "fingerprint"), "code")),
+        (words("base", "原模型"), _text(model.name)),
+        (words("type", "类型"), _text(model.type)),
+        (words("parameters", "参数量"), line(p.count(model.parameters))),
+        (words("trained", "训练的参数"), line(p.share_of(model.trainable, model.parameters))),
+        (words("precision", "精度"), _text(model.dtype)),
+        (words("device", "设备"), _text(model.device)),
+        (words("fingerprint", "指纹"), _text(model.fingerprint, "code")),
         (words("adapter", "适配器"), line(shape)),
-        (words("layers", "层"), _text(part(adapter, "targets"))),
-        (words("tensors", "张量"), line(p.count(part(adapter, "tensors")))),
+        (words("layers", "层"), _text(adapter.targets)),
+        (words("tensors", "张量"), line(p.count(adapter.tensors))),
         ("vLLM", vllm),
     )
     return Section("model", words("Model and adapter", "模型与适配器"), (Facts(rows),))
@@ -347,11 +353,12 @@ def _model(report: Report) -> Section:
 
 def _config(report: Report) -> Section:
     title = words("Settings, and who set them", "设置及其来源")
-    settings = [s for s in several(report, "config") if isinstance(s, Mapping)]
+    told = [s for s in several(report, "config") if isinstance(s, Mapping)]
+    settings = [read(Setting, one) for one in told]
     if not settings:
         return Section("config", title, (Paragraph(_text(None)),))
-    chosen = [s for s in settings if s.get("origin") != "default"]
-    usual = [s for s in settings if s.get("origin") == "default"]
+    chosen = [s for s in settings if s.origin != "default"]
+    usual = [s for s in settings if s.origin == "default"]
     blocks: list[Block] = [_settings(chosen)] if chosen else []
     if usual:
         summary = words(f"{len(usual)} at their default", f"{len(usual)} 项为默认值")
@@ -359,13 +366,13 @@ def _config(report: Report) -> Section:
     return Section("config", title, tuple(blocks))
 
 
-def _settings(settings: list[Any]) -> Table:
+def _settings(settings: list[Setting]) -> Table:
     head = (words("setting", "设置"), words("value", "值"), words("origin", "来源"))
     rows = tuple(
         (
-            line(Piece(str(s.get("name") or ""), "code")),
-            line(labels.setting(s.get("value"))),
-            line(Piece(labels.origin(s.get("origin")), "faint")),
+            line(Piece(s.name or "", "code")),
+            line(labels.setting(s.value)),
+            line(Piece(labels.origin(s.origin), "faint")),
         )
         for s in settings
     )

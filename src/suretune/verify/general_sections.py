@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from suretune import labels
+from suretune import labels, report_words
 from suretune import phrases as p
 from suretune.phrases import Report, part, several, words
 from suretune.show.headline import net_loss
@@ -85,7 +85,10 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
         return line(Piece(text, "bad" if name in fallen else ""))
 
     rows = [
-        (words("right before → after", "训练前 → 训练后答对"), line(p.general_kept(report))),
+        (
+            words("right before → after", "训练前 → 训练后答对"),
+            line(report_words.general_kept(report)),
+        ),
         (words("net loss", "净损失"), line(_net(report))),
         (words("of these", "其中"), line(_counts(general))),
         (
@@ -96,7 +99,7 @@ def _summary(general: Report, report: Report) -> tuple[tuple[str, Line], ...]:
         ),
         (
             words("answered with the rows' words", "泄漏"),
-            found("leaks", p.leaked(report)),
+            found("leaks", report_words.leaked(report)),
         ),
         (words("broken speech", "回答异常"), found("broken", _fault(general, "broken"))),
         (words("no end of turn", "停不下来的回答"), found("unended", _fault(general, "unended"))),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suretune import phrases as p
+from suretune import report_words
 from suretune.phrases import Report, part, several, words
 from suretune.show.headline import Cause, causes, remarks
 from suretune.verify.blocks import (
@@ -47,15 +48,15 @@ class Headline:
 
 def headline(report: Report) -> Headline:
     """Verdict, reasons, remarks and figures of a report: what stands on top."""
-    sign, word = p.verdict_word(report)
+    sign, word = report_words.verdict_word(report)
     return Headline(
         kind=str(report.get("verdict") or ""),
         sign=sign,
         word=word,
-        sentence=p.verdict_sentence(report),
+        sentence=report_words.verdict_sentence(report),
         reasons=tuple(causes(report)),
         remarks=tuple(remarks(report)),
-        figures=p.figures(report),
+        figures=report_words.figures(report),
     )
 
 
@@ -120,7 +121,7 @@ def _first(report: Report) -> Section:
             after_mark=_mark(probe, "after"),
             required=_required(probe),
         )
-        for probe in p.first_answers(report)
+        for probe in report_words.first_answers(report)
     )
     title = words("The answers, before and after", "训练前后的回答")
     return Section("answers", title, shown or (_missing(),))

@@ -15,6 +15,7 @@ from html import escape
 from importlib.resources import files
 
 from suretune import phrases as p
+from suretune import report_words
 from suretune.phrases import Report, words
 from suretune.types import Text
 from suretune.verify.account import account
@@ -104,7 +105,7 @@ def _footer() -> str:
 
 
 def _headline(report: Report, top: Headline, run: str) -> str:
-    kind = top.kind if top.kind in p.VERDICTS else "unknown"
+    kind = top.kind if top.kind in report_words.VERDICTS else "unknown"
     reasons = "".join(
         f"<li><strong>{_clean(cause.name)}</strong> {_inline(ticked(cause.what))}"
         + "".join(
