@@ -1,11 +1,12 @@
 """Tables of the documents that follow from the code: `python tests/draw_documents.py` writes them.
 
-What a card can train by the memory plan, and what flags of other tools become. Each stands between
-`<!-- table: NAME -->` and `<!-- end -->`; test_documents.py compares.
+What a card can train by the memory plan, what flags of other tools become, what extras weigh. Each
+stands between `<!-- table: NAME -->` and `<!-- end -->`; test_documents.py compares.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from suretune.prepare import ready
 from suretune.types import Text
 
 ROOT = Path(__file__).parent.parent
+SIZES = ROOT / "benchmarks" / "results" / "sizes.json"
 CARDS = (8, 12, 16, 24, 48, 80)  # GiB, as people name them
 IN_USE = 0.5 * GIB  # by the driver and whatever else is there
 TOOLS = ("swift", "llamafactory")
@@ -53,6 +55,16 @@ HEADS = {
         "en": ("flags", "what happens", "why"),
         "zh": ("参数", "怎么处理", "原因"),
     },
+}
+HEADS["sizes"] = {
+    "en": (
+        "what pip is asked for",
+        "packages",
+        "more",
+        "MiB more to download",
+        "MiB unpacked",
+    ),
+    "zh": ("让 pip 安装的", "包数", "比 suretune 多出", "多下载 MiB", "解压后 MiB"),
 }
 NEVER = {"en": "never existed there", "zh": "原工具没有"}
 UNLESS = {"en": "; fine with {values}", "zh": "；取值为 {values} 时没有影响"}
@@ -151,14 +163,38 @@ def drawn(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
+def sizes(lang: str) -> str:
+    """What installs add to suretune alone, as benchmarks/sizes.py measured it."""
+    installs = json.loads(SIZES.read_text("utf-8"))["installs"]
+    core = len(installs["suretune"]["asked"])
+    body = []
+    for name, one in installs.items():
+        if name != "suretune":
+            ours = one["asked"][:core] == installs["suretune"]["asked"]
+            asked = f"`suretune[{name}]`" if ours else f"`{' '.join(one['asked'])}`"
+            more = one["more"]
+            packages = one["packages"] - one["cuda"]["packages"], more["packages"]
+            mib = more["download_mib"], more["unpacked_mib"]
+            body.append((asked, *map(str, packages), *(f"{size:,.1f}" for size in mib)))
+    return drawn(HEADS["sizes"][lang], body)
+
+
 TABLES: Mapping[str, Callable[[str], str]] = {
     "cards": cards,
     "flags-often": flags_often,
     "flags": flags_all,
+    "sizes": sizes,
     "others-swift": others("swift"),
     "others-llamafactory": others("llamafactory"),
 }
-PLACES = ("README.md", "README.zh-CN.md", "docs/import-cmd.md", "docs/import-cmd.zh-CN.md")
+PLACES = (
+    "README.md",
+    "README.zh-CN.md",
+    "docs/import-cmd.md",
+    "docs/import-cmd.zh-CN.md",
+    "docs/trackers.md",
+    "docs/trackers.zh-CN.md",
+)
 PART = re.compile(r"(<!-- table: ([a-z-]+) -->\n)\n?(?:\|.*\n)*\n?(<!-- end -->)")
 
 

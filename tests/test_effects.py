@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ import torch
 from rich.console import Console
 
 from conftest import write_rows
+from suretune import words
 from suretune.battery.items import Question
 from suretune.cli import main
+from suretune.cli.watch import Watch
 from suretune.config import Resolved
 from suretune.deploy.model_host import open_house
-from suretune.events import Staged, Updated
+from suretune.events import Answered, Event, Staged, Updated
+from suretune.model import generate
 from suretune.model.recompute import Keep
 from suretune.options import Config
 from suretune.preflight.check import Checked, check
@@ -181,6 +185,66 @@ def test_a_terminal_has_a_bar_unless_it_is_not_wanted(shown: io.StringIO, tmp_pa
     shown.truncate(0)
     train(tmp_path, "--disable_tqdm", "true", "--logging_steps", "12")
     assert updates_in(shown.getvalue()) == [12] and "\x1b[?25l" not in shown.getvalue()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_while_the_base_answers_a_line_comes_every_thirty_seconds_at_most(
+    lang: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    words.choose(lang)
+    try:
+        for counts in (False, True):
+            watch = Watch(4, 1, bar=False, counts=counts, clock=lambda: now[0])
+            watch.on(Staged("base"))
+            for second in range(0, 91):
+                now[0] += 1
+                watch.on(Answered(second * 10, 0 if second > 80 else 1000))
+    finally:
+        words.choose(None)
+    told = capsys.readouterr().err.strip().splitlines()
+    assert told[0] == told[1], "with --json, which counts nothing, the stage alone"
+    figures = [re.findall(r"[\d,]+", line) for line in told[2:]]
+    assert figures == [["290", "1,000"], ["590", "1,000"], ["890"]]
+
+
+def test_every_answer_is_counted_once_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three prompts: one ends at once, one after a token, one has no room to end in."""
+    steps = [[(1, 5), (2, 6)], [(2, 7)]]
+    heard: list[int] = []
+    monkeypatch.setattr(generate, "answering", lambda model: nullcontext())
+    monkeypatch.setattr(generate, "stream", lambda *_: iter(steps))
+    stub: Any = torch.nn.Identity()
+    with generate.counting(heard.append):
+        said = generate.spoken(stub, [[1], [1, 2], [1, 2, 3]], frozenset({0}), 2)
+    assert said == [[], [5], [6, 7]] and heard == [1, 1, 1]
+    generate.spoken(stub, [[1], [2], [3]], frozenset({0}), 2)
+    assert sum(heard) == 3, "nobody listens any more"
+
+
+def test_the_base_of_a_run_says_how_many_questions_it_has_answered(
+    tmp_path: Path,
+) -> None:
+    """Up to the number that was told before, and then the answers that are learned along."""
+    heard: list[Answered] = []
+
+    class Listens:
+        def on(self, event: Event) -> None:
+            heard.extend([event] if isinstance(event, Answered) else [])
+            if isinstance(event, Staged) and event.name == "train":
+                raise SystemExit  # all that is asked before it has been asked
+
+    probes = tmp_path / "probes.yaml"
+    probes.write_text("".join(f"- question: What is {n}?\n  must_contain: x\n" for n in range(5)))
+    checked = checked_with(tmp_path, probes=str(probes))
+    journal, run = Journal(), tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(SystemExit):
+        compose.train_only(checked, run, journal, Listens())
+    asked = [event for event in heard if event.asked]
+    counts = [event.done for event in asked]
+    assert counts == sorted(counts) and counts[-1] >= 5
+    assert {event.asked for event in asked} == {counts[-1]}, "as many as were told before"
 
 
 # --- how many rows, how many adapters -----------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -212,6 +213,36 @@ def test_the_language_is_found_where_it_is_wished(
     words.choose("zh-CN")
     assert words.language() == "zh"
     words.choose(None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "env", "named"),
+    [
+        (["explain", "D003"], "klingon", "`SURETUNE_LANG` is `klingon`"),
+        (["--help"], "klingon", "`SURETUNE_LANG` is `klingon`"),
+        (["trian"], "fr_FR.UTF-8", "`SURETUNE_LANG` is `fr_FR.UTF-8`"),
+        (["--lang", "fr", "--help"], "en", "`--lang` is `fr`"),
+        (["SURETUNE_LANG=fr", "explain", "D003"], "", "`SURETUNE_LANG` is `fr`"),
+        (["explain", "D003"], "zh_CN", ""),
+        (["explain", "D003", "--lang", "en"], "klingon", ""),
+        (["explain", "D003"], " ", ""),
+    ],
+)
+def test_a_language_that_is_not_known_is_said_once_with_those_that_are(
+    typed: list[str],
+    env: str,
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SURETUNE_LANG", env)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    main(typed)
+    words.choose(None)
+    told = capsys.readouterr()
+    assert "not known" not in told.out
+    assert told.err.count("not known: `en` or `zh`") == (1 if named else 0)
+    assert named in told.err
 
 
 @pytest.mark.parametrize("guard", all_guards(), ids=lambda g: g.code)

@@ -125,6 +125,27 @@ def test_what_a_hub_does_not_give_is_said_as_what_it_is(code: str, hub: FakeHub,
     assert (ended, codes(told)) == (status, [code]), told
 
 
+@pytest.mark.parametrize(
+    ("prefix", "first", "then"),
+    [("ms", "modelscope download", "hf download"), ("hf", "hf download", "modelscope download")],
+)
+@pytest.mark.parametrize("flag", ["--model", "--dataset"])
+def test_the_hub_that_was_asked_is_named_before_the_other(
+    flag: str, prefix: str, first: str, then: str, hub: FakeHub, say: Any
+) -> None:
+    hub.faults.dead = True
+    Path("rows.jsonl").write_text('{"instruction": "Who?", "output": "Me."}\n' * 9, "utf-8")
+    typed = {"--model": "pocket", "--dataset": "rows.jsonl", flag: f"{prefix}::{ZH}"}
+    status, told = say("check", *(word for pair in typed.items() for word in pair))
+    assert (status, codes(told)) == (7, ["S020"])
+    [found] = told["findings"]
+    title = {"ms": ("ModelScope", "魔搭"), "hf": ("Hugging Face", "Hugging Face")}[prefix]
+    for lang, name in zip(("en", "zh"), title, strict=True):
+        fix = found["fix"][lang]
+        assert 0 < fix.index(f"`{first}") < fix.index(f"`{then}")
+        assert name in found["what"][lang] and ("hf-mirror" in fix) is (prefix == "hf")
+
+
 def test_a_model_that_no_hub_has_is_missing(hub: FakeHub, say: Any) -> None:
     rows = Path("rows.jsonl")
     rows.write_text('{"instruction": "Who?", "output": "Me."}\n' * 9, "utf-8")

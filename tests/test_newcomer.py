@@ -121,6 +121,36 @@ def test_no_command_is_said_to_be_missing(
     assert "``" not in text and "suretune import-cmd 'swift sft" in " ".join(text.split())
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("flag", "typed", "lies"),
+    [
+        ("--probes", "porbes.yaml", "probes.yaml"),
+        ("--probes", "Probes.yml", "probes.yaml"),
+        ("--probes", "./porbes.yaml", "./probes.yaml"),
+        ("--skills", "my skils.jsonl", "my skills.jsonl"),
+        ("--config", "rnu.yaml", "run.yaml"),
+        ("--probes", "nothing-like-it.yaml", ""),
+        ("--skills", "no/folder.jsonl", ""),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_the_one_that_lies_near(
+    flag: str, typed: str, lies: str, lang: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("probes.yaml", "my skills.jsonl", "run.yaml"):
+        Path(name).write_text("- question: Who?\n  must_contain: me\n", "utf-8")
+    Path("rows.jsonl").write_text('{"query": "Sort 3 1", "response": "1 3"}\n' * 30, "utf-8")
+    line = ["check", "--model", "pocket", "--dataset", "rows.jsonl", flag, typed, "--json"]
+    assert main(line) == 2
+    [found] = [f for f in json.loads(capsys.readouterr().out)["findings"] if f["stops"]]
+    assert found["code"] in ("C002", "C011")
+    fix = found["fix"][lang]
+    assert ("There is no such file" if lang == "en" else "没有这个文件") in fix
+    assert re.findall(r"`(--\w+ .+?)`", fix)[:1] == (
+        [f"{flag} {shlex.quote(lies)}"] if lies else []
+    )
+
+
 TEXTS = [
     name
     for name, spec in options().items()

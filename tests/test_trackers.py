@@ -50,18 +50,19 @@ import json, os, time
 KEPT, NAME = os.environ["FAKE_STORE"], __name__
 WHERE, _, HOW = os.environ.get("FAKE_" + NAME.upper(), "").partition(":")
 class AlertLevel: INFO = "info"
+Text = str
 class Settings:
     def __init__(self, **about): pass
 class Run:
-    url, dir = "http://here/run", "/nowhere/files"
+    url, dir, mode = "http://here/run", "/nowhere/files", "online"
     def __init__(self): self.summary, self.count = {}, 0
     def log(self, values, step=None):
         self.count += 1
         wrong("log%d" % self.count)
-        keep("log", values)
+        keep("log", {**values, "step": step} if NAME == "swanlab" else values)
     def alert(self, title, text, level): keep("alert", [title, text])
     def define_metric(self, *names, **about): pass
-    def finish(self, exit_code=0):
+    def finish(self, exit_code=0, **about):
         wrong("finish")
         keep("finish", exit_code)
 def keep(what, said):
@@ -82,10 +83,10 @@ def init(**about):
 
 @pytest.fixture
 def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Packages `wandb` and `trackio` before any real ones; where they keep what they are told."""
+    """Packages before any real ones of their names; where they keep what they are told."""
     folder, store = tmp_path / "fakes", tmp_path / "store"
     store.mkdir()
-    for name in ("wandb", "trackio"):
+    for name in ("wandb", "trackio", "swanlab"):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text(FAKE)
     before = os.environ.get("PYTHONPATH", "")
@@ -262,6 +263,67 @@ def test_a_run_that_goes_on_is_the_same_run_of_the_tracker_and_nothing_is_told_t
     assert steps_told(fakes, "wandb") == [1, 2, 3, 4, 4], "one that is made again otherwise, again"
     assert kept(fakes, "wandb", "log")[-1]["train/loss"] == 9.0
     assert kept(fakes, "wandb", "finish") == [130, 0]
+
+
+def gone_back_twice(name: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates 1 to 5, back to 2, 3 to 4 again; another process: 5, back to 3, 4 to 7 again."""
+    monkeypatch.setenv("SURETUNE_LANG", "en")
+    first, again = patient(name, 240), patient(name, 240)
+    ways = {
+        first: (began(run), *range(1, 6), TakenBack(2), 3, 4, Ended(1)),
+        again: (began(run, resumed=True), Resumed(4), 5, TakenBack(3), 4, 5, 6, 7, Ended(0)),
+    }
+    for process, (one, events) in enumerate(ways.items()):
+        for count, event in enumerate(events):
+            loss = 10.0 * process + count
+            made = replace(record(event), loss=loss) if isinstance(event, int) else event
+            one.on(Updated(made) if isinstance(made, StepRecord) else made)
+
+
+def test_what_was_taken_back_is_told_in_words_where_figures_cannot_be_forgotten(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_back_twice("trackio", tmp_path / "first", monkeypatch)
+    assert steps_told(fakes, "trackio") == [1, 2, 3, 4, 5, 3, 4, 5, 4, 5, 6, 7]
+    alerts = kept(fakes, "trackio", "alert")
+    assert [title for title, _ in alerts] == ["taken_back/3-5", "taken_back/4-5"]
+    assert alerts[0][1].startswith("Updates 3 to 5 were taken back; what is told of them from here")
+    once_more = patient("trackio")
+    for event in (began(tmp_path / "first", resumed=True), Resumed(7), Ended(0)):
+        once_more.on(event)
+    assert len(kept(fakes, "trackio", "alert")) == 2, "it is told once"
+
+
+def test_a_run_that_goes_back_before_anything_was_told_of_it_tells_nothing(
+    fakes: Path, tmp_path: Path
+) -> None:
+    one = patient("trackio")
+    for event in (began(tmp_path / "first"), Updated(record(1)), TakenBack(1), Ended(0)):
+        one.on(event)
+    assert kept(fakes, "trackio", "alert") == []
+
+
+def test_where_the_first_figure_of_an_update_stays_the_second_has_a_name_of_its_own(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SwanLab drops a second figure of one name and step, and says nothing."""
+    gone_back_twice("swanlab", tmp_path / "first", monkeypatch)
+    told = [
+        (name, values["step"], value)
+        for values in kept(fakes, "swanlab", "log")
+        for name, value in values.items()
+        if name != "step"
+    ]
+    assert len({(name, step) for name, step, _ in told}) == len(told), "nothing is dropped"
+    losses = [(name, step) for name, step, _ in told if name.endswith("train/loss")]
+    assert losses == [
+        *(("train/loss", step) for step in range(1, 6)),
+        *(("again-1/train/loss", step) for step in (3, 4, 5)),
+        *(("again-2/train/loss", step) for step in (4, 5)),
+        ("train/loss", 6), ("train/loss", 7),
+    ]  # fmt: skip
+    [words_told] = [value for name, _, value in told if name == "taken_back/3-5"]
+    assert "`again-1/`" in words_told
 
 
 def test_who_chooses_the_id_in_the_environment_is_obeyed(
@@ -529,14 +591,17 @@ def read_tensorboard(run: Path, _: Path) -> Series:
     }
 
 
-def read_mlflow(run: Path, home: Path) -> Series:
+def mlflow_run(home: Path) -> tuple[Any, Any]:
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     [experiment] = [e for e in client.search_experiments() if e.name == "suretune"]
     [one] = client.search_runs([experiment.experiment_id])
-    assert one.data.params["model"] == "pocket"
-    assert one.data.tags["verdict"] == "not-verified, R003 probes-failed"
+    return client, one
+
+
+def read_mlflow(run: Path, home: Path) -> Series:
+    client, one = mlflow_run(home)
     return {
         name: {p.step: p.value for p in client.get_metric_history(one.info.run_id, name)}
         for name in one.data.metrics
@@ -642,6 +707,10 @@ def test_the_figures_in_a_real_trackers_store_are_those_of_the_run(
                          ("drift", "drift/nats")):  # fmt: skip
             assert found[tag] == {n["step"]: as_kept(name, n[key]) for n in evals}, tag
         assert found["general/net"][UPDATES] == -2
+    if name == "mlflow":
+        _, one = mlflow_run(offline)
+        assert one.data.params["model"] == "pocket"
+        assert one.data.tags["verdict"] == "not-verified, R003 probes-failed"
 
 
 def test_what_a_run_took_back_is_gone_from_tensorboard(offline: Path) -> None:
@@ -658,6 +727,23 @@ def test_what_a_run_took_back_is_gone_from_tensorboard(offline: Path) -> None:
         2: as_kept("tensorboard", record(2).loss),
         3: 9.0,
     }
+
+
+@pytest.mark.parametrize("name", ["wandb", "swanlab", "mlflow", "trackio"])
+def test_what_was_made_again_is_in_the_other_trackers_stores_too(
+    name: str, offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures that hold are there: later under their names, or under names of their own."""
+    real(name)
+    run = offline / "first"
+    gone_back_twice(name, run, monkeypatch)
+    found = READ[name](run, offline)
+    if name == "swanlab":
+        assert found["train/loss"].pop(5) == 5.0 and found["train/loss"].pop(4) == 4.0
+        found["train/loss"] |= found["again-2/train/loss"]
+    losses = found["train/loss"]
+    assert losses.keys() == set(range(1, 8))
+    assert {step: losses[step] for step in (4, 5, 6, 7)} == {4: 14.0, 5: 15.0, 6: 16.0, 7: 17.0}
 
 
 @pytest.mark.parametrize("name", ["wandb", "swanlab"])

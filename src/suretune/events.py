@@ -1,7 +1,7 @@
 """What happens in a run, as one stream: whoever wants to know listens to it.
 
-    Began · Staged · Planned · Updated · Evaluated · Saved · Resumed · TakenBack · Found · Noted
-    Concluded · Ended
+    Began · Staged · Answered · Planned · Updated · Evaluated · Saved · Resumed · TakenBack · Found
+    Noted · Concluded · Ended
 
 The files of a run, what the terminal shows, and trackers are listeners, in this order. A run looks
 at none of them: it tells what happened, and goes on.
@@ -39,6 +39,17 @@ class Staged:
     """A stage begins: base, train, dose or proof."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The base has answered `done` of `asked` questions, or of so many as there are: `asked` 0.
+
+    It is told at every step of an answer where answers take time: on a CPU.
+    """
+
+    done: int
+    asked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,7 @@ class Ended:
 
 
 Told = Began | Staged | Planned | Updated | Evaluated | Saved | Concluded | Ended
-Event = Told | Resumed | TakenBack | Found | Noted
+Event = Told | Answered | Resumed | TakenBack | Found | Noted
 
 
 class Listener(Protocol):

@@ -16,6 +16,7 @@ from suretune.types import Text
 
 Language = Literal["en", "zh"]
 CHINESE, ENGLISH = ("zh", "cn", "chinese", "中文", "简体中文"), ("en", "english", "英文")
+VARIABLE = "SURETUNE_LANG"
 _chosen: list[Language] = []
 _here: ContextVar[Language | None] = ContextVar("language", default=None)
 
@@ -51,9 +52,9 @@ def language() -> Language:
         return here
     if _chosen:
         return _chosen[0]
-    wishes = [os.environ.get("SURETUNE_LANG", ""), *os.environ.get("LANGUAGE", "").split(":")]
-    for wish in wishes:
-        if found := known_language(wish):
+    wishes = [wish(), *os.environ.get("LANGUAGE", "").split(":")]
+    for one in wishes:
+        if found := known_language(one):
             return found
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     return (
@@ -62,9 +63,14 @@ def language() -> Language:
     )
 
 
-def known_language(wish: str) -> Language | None:
+def wish() -> str:
+    """What the variable that is suretune's own asks for; it may be a language that is not known."""
+    return os.environ.get(VARIABLE, "")
+
+
+def known_language(name: str) -> Language | None:
     """`zh_CN.UTF-8`, `zh-Hans`, `cn`, `Chinese`: the language alone; None if it is neither."""
-    name = wish.strip().lower().replace("-", "_").partition(".")[0].partition("_")[0]
+    name = name.strip().lower().replace("-", "_").partition(".")[0].partition("_")[0]
     if name in CHINESE:
         return "zh"
     return "en" if name in ENGLISH else None

@@ -32,6 +32,7 @@ ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型，并验证它真的有效。",
 )
+LONGEST_WISH = 40  # characters
 MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
 
 
@@ -48,11 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    words.choose(_language(typed))
+    wish = _language(typed)
+    words.choose(wish)
     spelled.let_all_be_said()
     _in_english_where_chinese_cannot_be_said()
     verb, rest, before = _verb(typed)
     if verb is None:
+        _name_the_languages("--lang" if wish else words.VARIABLE, wish or words.wish())
         return _top(rest, before)
     text = ""
     if verb.apart:  # what was pasted is not ours to parse
@@ -69,6 +72,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     for word in before.environment:  # as a shell would have set it
         name, _, value = word.partition("=")
         os.environ[name] = value
+    if not wish:  # a wrong --lang is a finding
+        _name_the_languages(words.VARIABLE, words.wish())
     try:
         if verb.names_files:
             journal = Journal()
@@ -100,6 +105,17 @@ def _in_english_where_chinese_cannot_be_said() -> None:
             " `export PYTHONIOENCODING=utf-8` for Chinese.",
             err=True,
         )
+
+
+def _name_the_languages(name: str, wish: str) -> None:
+    """Say once that a wish for a third language is not met, and in which one it goes on."""
+    if wish.strip() and words.known_language(wish) is None:
+        shown = wish if len(wish) <= LONGEST_WISH else f"{wish[:LONGEST_WISH]}…"
+        told = Text(
+            f"`{name}` is `{shown}`, which is not known: `en` or `zh`. This is in English.",
+            f"`{name}` 的值 `{shown}` 不认识，可以写 `zh` 或 `en`。这里用中文。",
+        )
+        tell(say(told), err=True)
 
 
 def _language(typed: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from suretune.because import in_words
 from suretune.config import Option, Resolved, options
+from suretune.data.nearby import files_near, not_there
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
 from suretune.facts import FlagFacts
 from suretune.options import FORMER
@@ -29,6 +30,10 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
         text, tree = read_yaml(Path(file).expanduser())
     except BadYaml as error:
         return None, [_unreadable(file, error)]
+    except FileNotFoundError:
+        near = next(iter(files_near(file)), "")
+        hint = not_there(file, "--config")
+        return None, [FlagFacts("bad-config-file", "--config", file, near, hint)]
     except (OSError, RuntimeError, ValueError) as error:  # no home folder; a NUL in the name
         return None, [_bad_file(file, 0, in_words(error))]
     if not isinstance(tree, Table):

@@ -111,7 +111,10 @@ def train(
 
     config = checked.resolved.config
     watch = Watch(
-        checked.plan.schedule.total, config.schedule.logging_steps, not config.run.disable_tqdm
+        checked.plan.schedule.total,
+        config.schedule.logging_steps,
+        not config.run.disable_tqdm,
+        counts=not command.json,
     )
     try:
         told, status = train_and_prove(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from suretune import show
-from suretune.events import Evaluated, Event, Planned, Staged, Updated
+from suretune.events import Answered, Evaluated, Event, Planned, Staged, Updated
 from suretune.types import Evaluation, Text
 from suretune.words import say
 
@@ -15,11 +18,23 @@ STAGES = {
 }
 
 
-class Watch:
-    """Shows on stderr what it hears of a run."""
+SILENCE = 30.0  # seconds without a line, at least, before one says how many answers there are
 
-    def __init__(self, updates: int, every: int, bar: bool) -> None:
+
+class Watch:
+    """Shows on stderr what it hears of a run. `counts`: a line now and then while the base answers;
+    `clock`: seconds."""
+
+    def __init__(
+        self,
+        updates: int,
+        every: int,
+        bar: bool,
+        counts: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.progress = show.Progress(updates, every, bar)
+        self.counts, self.clock, self.spoke = counts, clock, clock()
         self.explained = False  # a word of ours says what it means where it first stands
 
     def on(self, event: Event) -> None:
@@ -27,6 +42,8 @@ class Watch:
         match event:
             case Staged():
                 self._stage(event.name)
+            case Answered() if self.counts and self.clock() - self.spoke >= SILENCE:
+                self._answered(event)
             case Planned():  # a budget may have left fewer than the plan that was shown before
                 self.progress.expect(event.updates)
             case Updated():
@@ -37,8 +54,23 @@ class Watch:
     def _stage(self, name: str) -> None:
         self.progress.stop()
         self.progress.note(f"· {say(STAGES[name])}")
+        self.spoke = self.clock()
         if name == "train":
             self.progress.start()
+
+    def _answered(self, event: Answered) -> None:
+        """How far it is; the answers that are learned along come after the questions."""
+        self.spoke = self.clock()
+        told = Text(
+            f"· the base answers: {event.done:,} of {event.asked:,}",
+            f"· 原模型先作答：{event.done:,} / {event.asked:,}",
+        )
+        if not event.asked:
+            told = Text(
+                f"· the base answers general questions to be learned along: {event.done:,}",
+                f"· 原模型回答锚定问答：{event.done:,}",
+            )
+        self.progress.note(say(told))
 
     def _evaluated(self, found: Evaluation) -> None:
         en, zh = [], []

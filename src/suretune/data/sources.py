@@ -16,12 +16,12 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from suretune.data.feed import not_a_file
 from suretune.data.folders import LEARNED, listed
 from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS
+from suretune.data.nearby import near_names
 from suretune.data.refusal import Refused, printable
 from suretune.hubs.names import parse_name, which_hub
 from suretune.typed import path as as_typed
@@ -135,7 +135,7 @@ def _is_file_like(base: str, identity: str) -> bool:
     if any(name.lower().endswith((*FORMATS, *COMPRESSIONS, *FOREIGN)) for name in (base, identity)):
         return True
     folder, _, last = identity.rpartition("/")
-    return bool(folder) and _on_disk(identity) is None and bool(_near(_on_disk(folder), last))
+    return bool(folder) and _on_disk(identity) is None and bool(near_names(_on_disk(folder), last))
 
 
 def _local(spec: str, path: Path, count: int | None, role: str) -> Source | Fault:
@@ -208,7 +208,7 @@ def _missing(spec: str, base: str) -> Fault:
         path = base
     elif not os.path.isdir(folder):
         hint = Text(f"The folder {folder} does not exist.", f"文件夹 {folder} 不存在。")
-    elif near := _near(Path(folder), name):
+    elif near := near_names(Path(folder), name):
         there = [f"`{as_typed(os.path.join(os.path.dirname(base), each))}`" for each in near]
         hint = Text(f"There is {', '.join(there)}.", f"有 {'、'.join(there)}。")
     else:
@@ -217,23 +217,3 @@ def _missing(spec: str, base: str) -> Fault:
             "该文件夹中没有名字相近的文件。下载站上的数据集写作 组织/名称。",
         )
     return Fault("file-missing", Origin(spec, 0), found=path, hint=hint)
-
-
-def _near(folder: Path | None, name: str) -> list[str]:
-    """Up to three names in the folder that could have been meant; the case does not matter."""
-    if folder is None:
-        return []
-    try:
-        names = [entry.name for entry in os.scandir(folder)]
-    except OSError:  # not a folder, or one we may not list: then there is nothing to suggest
-        return []
-    return _closest(name, names)
-
-
-def _closest(name: str, names: Iterable[str]) -> list[str]:
-    by_folded = {candidate.lower(): candidate for candidate in sorted(names, reverse=True)}
-    stems = {folded.partition(".")[0]: real for folded, real in by_folded.items()}
-    folded = name.lower()
-    found = [by_folded[m] for m in get_close_matches(folded, by_folded, 3, 0.75)]
-    same_stem = stems.get(folded.partition(".")[0])
-    return found if not same_stem or same_stem in found else [same_stem, *found][:3]

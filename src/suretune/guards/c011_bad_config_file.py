@@ -27,7 +27,8 @@ from suretune.types import Text
 
 def check(facts: FlagFacts) -> Values | None:
     values = for_flag("bad-config-file")(facts)
-    return values and {**values, "file": shlex.quote(re.sub(r":\d+$", "", facts.value))}
+    file = facts.nearest or re.sub(r":\d+$", "", facts.value)
+    return values and {**values, "file": shlex.quote(file)}
 
 
 GUARD = Guard(
@@ -43,7 +44,7 @@ GUARD = Guard(
         "没有读懂的部分会悄悄变成默认值。",
     ),
     fix=Text(
-        "{hint} Mend the file, then look again with `suretune check --config {file}`.",
-        "{hint}改好文件后，用 `suretune check --config {file}` 再检查一遍。",
+        "{hint} Once that is mended, look again with `suretune check --config {file}`.",
+        "{hint}改好之后，用 `suretune check --config {file}` 再检查一遍。",
     ),
 )

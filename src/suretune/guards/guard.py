@@ -290,14 +290,18 @@ def meant(nearest: str) -> Text:
     return Text(f"Did you mean `{nearest}`?", f"是否想写 `{nearest}`？") if nearest else EMPTY
 
 
-def fetching(identity: str, folder: str, *, data: bool = False) -> Text:
-    """The commands that bring a model, or a dataset, of a hub into a folder."""
+def fetching(identity: str, folder: str, *, data: bool = False, hub: str = "") -> Text:
+    """The commands that bring a model, or a dataset, of a hub into a folder; of `hub` alone, where
+    it is known which one is meant."""
     place = typed.path(folder)
     kind = " --repo-type dataset" if data else ""
-    hub = f"`hf download {identity}{kind} --local-dir {place}`"
+    there = f"`hf download {identity}{kind} --local-dir {place}`"
     what = "--dataset" if data else "--model"
     scope = f"`modelscope download {what} {identity} --local_dir {place}`"
-    return Text(f"{hub} or {scope}", f"{scope} 或 {hub}")
+    if hub:
+        command = scope if hub == "ms" else there
+        return Text(command, command)
+    return Text(f"{there} or {scope}", f"{scope} 或 {there}")
 
 
 def some(items: Sequence[str]) -> Text:

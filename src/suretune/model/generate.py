@@ -7,8 +7,9 @@ and a finished row leaves the batch. Greedy unless a temperature is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -24,6 +25,18 @@ from suretune.model.stack import Stack, make_stack
 BATCH = 128  # prompts that are answered at once
 
 Talker = nn.Module | Decoder  # whom one can ask
+_hears: ContextVar[Callable[[int], None] | None] = ContextVar("hears", default=None)
+
+
+@contextmanager
+def counting(hear: Callable[[int], None]) -> Iterator[None]:
+    """Inside, `hear` is told at every step of `spoken` how many answers have ended since the last
+    one. A decoder, which answers in no time, tells nothing."""
+    before = _hears.set(hear)
+    try:
+        yield
+    finally:
+        _hears.reset(before)
 
 
 class NotFinite(ArithmeticError):
@@ -161,10 +174,20 @@ def spoken(
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             chosen = [prompts[i] for i in batch]
+            talking = len(batch)
             for step in stream(model, chosen, stop_ids, max_new_tokens):
                 for row, token in step:
                     given[batch[row]].append(token)
+                _count(talking - len(step))
+                talking = len(step)
+            _count(talking)
     return given
+
+
+def _count(ended: int) -> None:
+    hear = _hears.get()
+    if hear is not None:
+        hear(ended)
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.collect import Prepared
 from suretune.data.identity import plain
+from suretune.data.nearby import not_there
 from suretune.data.placeholders import Names, Unfilled, fill_prompt
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
@@ -97,8 +98,9 @@ def skills_of(resolved: Resolved, base: Base) -> list[Question] | None:
     except BadSkills as error:
         raise Refusal(FlagFacts("bad-value", "--skills", str(path), hint=error.why)) from error
     except (OSError, RuntimeError, ValueError) as error:
-        about = FlagFacts("bad-value", "--skills", str(path), hint=in_words(error))
-        raise Refusal(about) from error
+        gone = isinstance(error, FileNotFoundError)
+        hint = not_there(str(path), "--skills") if gone else in_words(error)
+        raise Refusal(FlagFacts("bad-value", "--skills", str(path), hint=hint)) from error
 
 
 def usable_skills(resolved: Resolved, base: Base) -> list[Question]:

@@ -6,7 +6,7 @@ import gc
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,9 +18,10 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
-from suretune.events import Began, Concluded, Ended, Listener, Planned, Staged
+from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
+from suretune.model.generate import counting
 from suretune.preflight.check import Checked, with_weights
 from suretune.preflight.flags import parse_seconds
 from suretune.preflight.machine import device_notes, too_little_room
@@ -185,7 +186,7 @@ def train_only(
     if full := too_little_room(run, trained, checked.plan, config.schedule.save_total_limit):
         raise journal.stop(full)
     clock["load"] = time.perf_counter()
-    before, way, learned, apart = _base_answers(run, learner.engine, checked, questions)
+    before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
     clock["base_answers"] = time.perf_counter()
     journal.on(Staged("train"))
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
@@ -244,7 +245,7 @@ def _process_age() -> float:
 
 
 def _base_answers(
-    run: Path, engine: Engine, checked: Checked, questions: Questions
+    run: Path, engine: Engine, checked: Checked, questions: Questions, journal: Journal
 ) -> tuple[Answers, WayAnswers | None, list[Sample], list[Sample]]:
     """What the base says to the questions and to the anchors, asked once a run."""
     path = run / "base_answers.json"
@@ -252,15 +253,28 @@ def _base_answers(
         told = rundir.read_json(path)
         way = WayAnswers(**told["way"]) if told.get("way") else None
         return answers_of(told), way, *answer_anchors(run, None, checked)
+    probing = bool(checked.plan.probe_steps)
+    asked = len(questions.probes) + len(questions.rows) + (len(questions.way) if probing else 0)
     with engine.base() as base:
-        before = ask(base, checked.tokenizer, questions, engine.mean_loss)
-        probing = bool(checked.plan.probe_steps)
-        asks = probing or checked.anchors
-        way = ask_way(base, engine, checked.tokenizer, questions) if asks else None
-        anchors = answer_anchors(run, base, checked)
-    way = way if probing else None
+        with counting(_tells(journal, asked)):
+            before = ask(base, checked.tokenizer, questions, engine.mean_loss)
+            way = ask_way(base, engine, checked.tokenizer, questions) if probing else None
+        with counting(_tells(journal, 0)):
+            anchors = answer_anchors(run, base, checked)
     rundir.write_json(path, {**before.line(), "way": asdict(way) if way else None})
     return before, way, *anchors
+
+
+def _tells(journal: Journal, asked: int) -> Callable[[int], None]:
+    """Tells whoever listens how many of these questions have an answer."""
+    done = 0
+
+    def hear(ended: int) -> None:
+        nonlocal done
+        done += ended
+        journal.on(Answered(done, asked))
+
+    return hear
 
 
 def publish(trained: Trained) -> Dose:

@@ -35,12 +35,14 @@ class Given:
         self.where = str(known.get("where", ""))
         self.steps: dict[str, int] = dict(known.get("steps", {}))
         self.texts: dict[str, str] = dict(known.get("texts", {}))
+        self.again = int(known.get("again", 0))  # how often the run went back
+        self.reached: dict[str, int] = dict(known.get("reached", {}))  # and from where, at most
         self.written = time.monotonic()
 
     def keep(self) -> None:
         """Write it down."""
-        about = {"id": self.id, "where": self.where, "steps": self.steps, "texts": self.texts}
-        rundir.write_json(self.path, about)
+        kept = ("id", "where", "steps", "texts", "again", "reached")
+        rundir.write_json(self.path, {name: getattr(self, name) for name in kept})
         self.written = time.monotonic()
 
     def is_new(self, message: Mapping[str, Any]) -> bool:
@@ -55,9 +57,22 @@ class Given:
         self.steps[group] = step
         return True
 
-    def back(self, step: int) -> None:
-        """Updates after `step` are made again, and otherwise."""
-        self.steps = {group: min(last, step) for group, last in self.steps.items()}
+    def back(self, step: int) -> int:
+        """Updates after `step` are made again, and otherwise; the last of those that were told, or
+        `step` where none was. It is written down at once: a figure must not be lost for it."""
+        gone = {group: last for group, last in self.steps.items() if last > step}
+        for group, last in gone.items():
+            self.reached[group] = max(last, self.reached.get(group, last))
+        self.steps |= dict.fromkeys(gone, step)
+        self.again += bool(gone)
+        self.keep()
+        return gone.get("update", step)
+
+    def named(self, message: Mapping[str, Any]) -> dict[str, float]:
+        """The figures of a message, by names that were not used of this step before."""
+        if message["step"] > self.reached.get(message["group"], -1):
+            return dict(message["values"])
+        return {f"again-{self.again}/{name}": v for name, v in message["values"].items()}
 
 
 def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
@@ -79,7 +94,7 @@ def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
     return sink, given
 
 
-def feed(sink: Sink, given: Given, lines: Iterable[str]) -> None:
+def feed(tracker: Tracker, sink: Sink, given: Given, lines: Iterable[str]) -> None:
     """Give it what comes, until there is nothing more: the sender may have been killed."""
     status = 1
     for line in lines:
@@ -89,13 +104,13 @@ def feed(sink: Sink, given: Given, lines: Iterable[str]) -> None:
             status = message["status"]
             break
         if kind == "back":
-            given.back(message["step"])
-            sink.back(message["step"])
+            go_back(tracker, sink, given, message)
         elif given.is_new(message):
             if kind == "text":
                 sink.text(message["name"], message["step"], message["text"])
             else:
-                sink.figures(message["step"], message["values"])
+                values = given.named(message) if tracker.keeps_first else message["values"]
+                sink.figures(message["step"], values)
         if time.monotonic() - given.written > EVERY:
             sink.flush()
             given.keep()
@@ -104,14 +119,27 @@ def feed(sink: Sink, given: Given, lines: Iterable[str]) -> None:
     given.keep()
 
 
+def go_back(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, Any]) -> None:
+    """Take back what can be; what was told and will be told again is named in a text."""
+    step = int(message["step"])
+    last = given.back(step)
+    sink.back(step)
+    if last > step:
+        text = str(message["text"]).format(first=step + 1, last=last)
+        if tracker.keeps_first:
+            text += str(message["elsewhere"]).format(again=given.again)
+        sink.text(f"taken_back/{step + 1}-{last}", step, text)
+
+
 def main(words: TextIO, name: str) -> None:
     """The process of one tracker: its first line says which run, the others what happens in it."""
     if sys.path and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # a folder of the user's that is called like the package is none
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-    sink, given = begin(trackers()[name], json.loads(words.readline()))
-    feed(sink, given, words)
+    tracker = trackers()[name]
+    sink, given = begin(tracker, json.loads(words.readline()))
+    feed(tracker, sink, given, words)
 
 
 if __name__ == "__main__":

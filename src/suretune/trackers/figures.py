@@ -11,6 +11,7 @@ from typing import Any
 
 from suretune.events import Concluded, Ended, Evaluated, Event, Found, TakenBack, Updated
 from suretune.phrases import part, several
+from suretune.types import Text
 from suretune.words import say
 
 GIB = 2**30
@@ -36,6 +37,15 @@ OF_EVALUATIONS = {
 OF_PROBES = {"passed": "probes/passed", "asked": "probes/asked"}
 OF_GENERAL = ("asked", "before", "after", "lost", "gained", "loss_upper")  # of the report
 AS_TRAINED = "as-trained"  # the probes that decide are asked as the rows were trained
+# What is told of updates that a run took back; which ones is known where they were told.
+AGAIN = Text(
+    "Updates {first} to {last} were taken back; what is told of them from here on was made again.",
+    "第 {first} 至 {last} 次更新被收回；此后这些次数的数据来自重做的更新。",
+)
+ELSEWHERE = Text(
+    " It stands under `again-{again}/`, for the first figure of an update cannot be replaced here.",
+    "这里不能替换一次更新已有的数据，所以它们写在 `again-{again}/` 下。",
+)
 Message = dict[str, Any]
 
 
@@ -54,7 +64,8 @@ def messages(event: Event, step: int) -> Iterator[Message]:
             values = {**_named(line, OF_EVALUATIONS), **probes}
             yield _figures("evaluation", line["step"], values)
         case TakenBack():
-            yield {"kind": "back", "step": event.step}
+            texts = {"text": say(AGAIN), "elsewhere": say(ELSEWHERE)}
+            yield {"kind": "back", "step": event.step, **texts}
         case Found():
             found = event.finding
             name = f"findings/{found.code}"

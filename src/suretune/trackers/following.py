@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from suretune import rundir, typed
-from suretune.events import Began, Concluded, Ended, Event, Resumed, Updated
+from suretune.events import Began, Concluded, Ended, Event, Resumed, TakenBack, Updated
 from suretune.facts import SetupFacts
 from suretune.refusal import Refusal
 from suretune.rundir import TRACKERS
@@ -67,6 +67,8 @@ class Following:
         before = event.found if isinstance(event, Began) else ()
         for message in chain.from_iterable(messages(one, self._step) for one in (*before, event)):
             self._tell(message)
+        if isinstance(event, TakenBack):
+            self._step = event.step
         if isinstance(event, Concluded):  # before the seal: what fails now is still written down
             self._tell({"kind": "end", "status": 0})
         if isinstance(event, Concluded | Ended):

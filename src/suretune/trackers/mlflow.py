@@ -51,7 +51,7 @@ class MlflowRun:
         self._client.set_tag(self.id, name, text[:TAG])
 
     def back(self, step: int) -> None:
-        """Of two figures of one update it shows the later one."""
+        """It keeps both figures of an update; its tables show the later one."""
 
     def flush(self) -> None:
         """Every call has been answered by the store."""

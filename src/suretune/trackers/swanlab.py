@@ -40,7 +40,7 @@ class SwanlabRun:
         self._run.log({name: self._text(text)}, step=step)
 
     def back(self, step: int) -> None:
-        """It keeps what it has of an update."""
+        """It keeps what it has of an update, and drops what comes later: see `keeps_first`."""
 
     def flush(self) -> None:
         """It writes what it is given into its own log at once."""
@@ -67,6 +67,7 @@ TRACKER = Tracker(
     "swanlab",
     open_run,
     id_variable="SWANLAB_RUN_ID",
+    keeps_first=True,
     hint=Text(
         "`swanlab login` once, or `export SWANLAB_MODE=offline` and `swanlab sync` later.",
         "先运行一次 `swanlab login`；没有网络就 `export SWANLAB_MODE=offline`，以后再"

@@ -59,6 +59,7 @@ class Tracker:
     open: Callable[[TrackedRun], Sink]
     id_variable: str = ""  # of the environment, by which a user chooses the id
     gives_ids: bool = False  # the tracker makes the id, so a new run begins without one
+    keeps_first: bool = False  # of two figures of one name and step it drops the second
     hint: Text | None = None  # what helps where it cannot be reached
 
     @property

@@ -43,7 +43,7 @@ class TrackioRun:
         self._run.alert(title=name, text=text, level=self._inform)
 
     def back(self, step: int) -> None:
-        """What is said again lies over what was said: the axis is the update."""
+        """It keeps both figures of an update, in the order in which they came."""
 
     def flush(self) -> None:
         """It writes every half second by itself."""

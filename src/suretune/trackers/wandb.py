@@ -43,7 +43,7 @@ class WandbRun:
         self._run.summary[name] = text
 
     def back(self, step: int) -> None:
-        """What is said again lies over what was said: the axis is the update."""
+        """It keeps both figures of an update, in the order in which they came."""
 
     def flush(self) -> None:
         """Its own service has it, and outlives this process."""

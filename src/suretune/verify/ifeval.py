@@ -27,6 +27,7 @@ from typing import Any
 import orjson
 
 from suretune.because import in_words
+from suretune.data.nearby import not_there
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.types import Text
 
@@ -98,7 +99,7 @@ def find_file(asked: str | None) -> Path:
     if asked is not None:
         path = Path(asked).expanduser().absolute()
         if not path.is_file():
-            raise Unfit(_bad_file(path, Text("There is no such file.", "没有这个文件。")))
+            raise Unfit(_bad_file(path, not_there(asked, FLAG)))
         return path
     from huggingface_hub import try_to_load_from_cache
 

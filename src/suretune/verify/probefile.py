@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from suretune import typed
 from suretune.because import in_words
+from suretune.data.nearby import not_there
 from suretune.data.placeholders import Names, fill_prompt
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
 from suretune.facts import FlagFacts
@@ -58,6 +59,8 @@ def read_probes(file: str, names: Names = NO_NAMES, flag: str = "--probes") -> l
         raise Refusal(FlagFacts(problem, flag, error.left or file, hint=hint)) from error
     except BadYaml as error:
         raise Refusal(FlagFacts("bad-value", flag, file, hint=error.told())) from error
+    except FileNotFoundError as error:
+        raise Refusal(FlagFacts("bad-value", flag, file, hint=not_there(file, flag))) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise Refusal(FlagFacts("bad-value", flag, file, hint=in_words(error))) from error
     if not probes:
