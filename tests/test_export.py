@@ -230,6 +230,20 @@ def test_vllm_is_given_room_for_the_rank(rank: int, flag: int) -> None:
     assert vllm_rank(rank) == flag
 
 
+@pytest.mark.parametrize("target", ["vllm", "sglang"])
+def test_the_script_is_the_printed_command_wherever_the_folder_lies(
+    tmp_path: Path, target: str
+) -> None:
+    carried = carried_of(MODEL, adapter_of(tmp_path, MODEL, target_modules=["q_proj"]))
+    folder = tmp_path / "model"  # a word that stands in the base's path, too
+    folder.mkdir()
+    TARGETS[target].write(carried, "", folder)
+    script = (folder / "serve.sh").read_text(encoding="utf-8").splitlines()[-1]
+    printed = TARGETS[target].commands(carried, folder)[0]
+    assert script.removeprefix("exec ").replace('"$here"', str(folder)) == printed
+    assert str(folder) not in script and str(MODEL) in script
+
+
 def test_ranks_that_differ_are_no_mlx_adapter(tmp_path: Path) -> None:
     base = base_of(tmp_path, "qwen2")
     config = rundir.read_json(base / "config.json")

@@ -18,8 +18,8 @@ from suretune import rundir, typed
 from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids
 from suretune.data.weights import header, wrong_weights
-from suretune.export.door import LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
-from suretune.export.merged import COMPARED, bound, seal_folder
+from suretune.export.door import COMPARED, LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
+from suretune.export.merged import bound, seal_folder
 from suretune.export.whole import refuse_taken, whole
 from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.device import choose_device
