@@ -100,17 +100,21 @@ def right(run: Path, said: list[str] | None = None) -> list[bool]:
     if said is not None:
         result["general"]["tuned"] = said
     kept = judge_kept(run, result)
-    return [bool(each.right_after) for each in kept.judged if each.right_after is not None]
+    judged = kept.judged if kept else ()
+    return [bool(each.right_after) for each in judged if each.right_after is not None]
 
 
 def general(run: Path, said: list[str] | None) -> str:
-    """A cell: how many are right, and what was gained and lost against the sealed adapter."""
+    """A cell: how many are right, what was gained and lost against the sealed adapter, and how many
+    answers are its own, word for word."""
     if said is None:
         return "not asked"
     then, now = right(run), right(run, said)
     gained = sum(b and not a for a, b in zip(then, now, strict=True))
     lost = sum(a and not b for a, b in zip(then, now, strict=True))
-    return f"{sum(now)} of {len(now)} (+{gained} -{lost})"
+    sealed_said = rundir.read_json(run / "proof" / "result.json")["general"]["tuned"]
+    same = sum(a == b for a, b in zip(sealed_said, said, strict=True))
+    return f"{sum(now)} of {len(now)} (+{gained} -{lost}), {same} as sealed"
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -110,7 +110,8 @@ def scores(model: nn.Module, ids: list[int]) -> Tensor:
     """(V,) log-probabilities of the first token of an answer."""
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([ids])).logits[0, -1]
-    return logits.float().log_softmax(-1)
+    told: Tensor = logits.float().log_softmax(-1)
+    return told
 
 
 def answer(model: Any, words: Any, ids: list[int]) -> str:

@@ -37,6 +37,8 @@ from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
 from suretune.export.whole import whole
 from suretune.facts import SetupFacts
+from suretune.model.generate import spoken
+from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
@@ -66,6 +68,18 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gemma2": {"head_dim": 64, "query_pre_attn_scalar": 64, "sliding_window": 512},
     "gemma3_text": {"head_dim": 64, "query_pre_attn_scalar": 64, "sliding_window": 512},
 }  # fmt: skip
+
+CAPPED: dict[str, dict[str, Any]] = {
+    "gemma2": {"attn_logit_softcapping": 0.5},  # so low that all scores feel it
+    "gpt_oss": {
+        "head_dim": 64,
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+        "sliding_window": 128,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    },
+}
 
 
 def base_of(tmp: Path, family: str, **more: Any) -> Path:
@@ -181,6 +195,29 @@ def test_a_base_in_shards_stays_in_shards(tmp_path: Path) -> None:
     prompts = [[1, 5, 9, 300]]
     gap = (last_logits(merged, prompts) - adapter_logits(carried, prompts)).abs().max()
     assert gap < 0.05
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
+def test_an_architecture_that_sdpa_does_not_know_answers_and_is_proven_as_any_other(
+    tmp_path: Path, family: str
+) -> None:
+    """Soft-capped scores (Gemma 2) and sinks (gpt-oss): transformers ends with an error where it is
+    asked for SDPA."""
+    base = base_of(tmp_path, family, **CAPPED.get(family, {}))
+    adapter = adapter_of(tmp_path, base, target_modules=["q_proj", "v_proj"])
+    carried = carried_of(base, adapter)
+    model = load_base(carried.base, torch.device("cpu"), "float32", "sdpa")
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    prompt = torch.tensor([[5, 9, 300, 17, 4]])
+    told = plain.generate(prompt, max_new_tokens=6, do_sample=False, eos_token_id=None)
+    assert spoken(model, [prompt[0].tolist()], frozenset(), 6) == [told[0, 5:].tolist()]
+    (tmp_path / "out").mkdir()
+    write_merged(carried, tmp_path / "out")
+    ask = TARGETS["merged"].asks(carried, tmp_path / "out")
+    assert ask is not None
+    heard = ask([(Message("user", "Hello."),)], 4)
+    assert heard.ids is not None and heard.logits is not None
+    assert (heard.logits - adapter_logits(carried, heard.ids)).abs().max() < 1e-4
 
 
 def test_the_rotary_embedding_is_said_where_older_programs_look() -> None:
