@@ -33,6 +33,7 @@ from suretune.export import TARGETS
 from suretune.export.delta import deltas, places
 from suretune.export.door import RAN, RULES, Asked, Carried, Conversations, Heard, Written
 from suretune.export.gguf_layers import frequency_factors, in_pairs
+from suretune.export.gguf_words import words_of
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
 from suretune.export.whole import whole
@@ -446,6 +447,83 @@ def test_four_bits_a_weight_are_what_ggml_reads(tmp_path: Path) -> None:
     back = torch.tensor(gguf.dequantize(told.data, told.tensor_type)).reshape(weight.shape)
     assert (back - weight).abs().max() < weight.abs().max() / 8
     assert ((back - weight).norm() / weight.norm()) < 0.1
+
+
+INST = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
+    "{{ '[INST] ' + m.content + ' [/INST]' }}{% elif m.role == 'assistant' %}"
+    "{{ ' ' + m.content + eos_token }}{% else %}{{ raise_exception('none') }}{% endif %}"
+    "{% endfor %}"
+)
+MERGES = (("\u2581", "["), ("I", "N"), ("IN", "S"), ("INS", "T"), ("a", "m"), ("\u2581", "x"))
+
+
+def sentence_piece(folder: Path, space: str, template: str) -> None:
+    """Words as Llama 2 and Mistral have them, over those of a base: BPE of pieces, bytes for the
+    rest; `space`: where one is put in front ("never", "prepend", or a scheme of Metaspace)."""
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+    letters = sorted({chr(i) for i in range(33, 127)} | {"\u2581"})
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *letters]
+    names += [a + b for a, b in MERGES]
+    vocab = {name: index for index, name in enumerate(names)}
+    words = Tokenizer(
+        models.BPE(vocab, list(MERGES), unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    if space in ("always", "first"):
+        words.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=space, split=False)
+    else:
+        prepend = [normalizers.Prepend("\u2581")] if space == "prepend" else []
+        words.normalizer = normalizers.Sequence([*prepend, normalizers.Replace(" ", "\u2581")])
+    words.add_special_tokens([AddedToken(n, normalized=False) for n in ("<unk>", "<s>", "</s>")])
+    words.save(str(folder / "tokenizer.json"))
+    told = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    rundir.write_json(folder / "tokenizer_config.json", told)
+    (folder / "chat_template.jinja").write_text(template)
+
+
+@pytest.mark.skipif(not GGUF, reason="gguf is not installed")
+@pytest.mark.parametrize(("space", "first"), [
+    ("first", False), ("always", True), ("prepend", True), ("never", False),
+])  # fmt: skip
+def test_pieces_have_their_spaces_where_they_were_trained(
+    tmp_path: Path, space: str, first: bool
+) -> None:
+    base = base_of(tmp_path, "llama")
+    sentence_piece(base, space, INST)
+    carried = carried_of(base, adapter_of(tmp_path, base))
+    words = words_of(carried.tokenizer, 4096)
+    assert not isinstance(words, Text) and words.model == "llama"
+    assert words.space_first == first
+    out = tmp_path / "out"
+    out.mkdir()
+    TARGETS["gguf"].write(carried, "f32", out)
+    ask = TARGETS["gguf"].asks(carried, out)
+    if ask is None:
+        pytest.skip("xllamacpp is not installed")
+    from suretune.data.render import prompt_ids
+
+    talks = [[Message("user", text)] for text in ("a", " x  y\n", "I am 是 é", "[INST]")]
+    talks.append([Message("user", "a"), Message("assistant", "x"), Message("user", "I am")])
+    heard = ask(talks, 2)
+    assert heard.ids is not None
+    assert [list(ids) for ids in heard.ids] == [prompt_ids(carried.tokenizer, t) for t in talks]
+
+
+@pytest.mark.skipif(not GGUF, reason="gguf is not installed")
+@pytest.mark.parametrize(("space", "template"), [
+    ("always", INST.replace("'[INST] '", "('[INST] ' if loop.first else ' [INST] ')")),
+    ("first", INST.replace("{{ bos_token }}", "")),  # in front of the first text alone
+])  # fmt: skip
+def test_spaces_that_llama_cpp_would_put_otherwise_are_refused(
+    tmp_path: Path, space: str, template: str
+) -> None:
+    base = base_of(tmp_path, "llama")
+    sentence_piece(base, space, template)
+    carried = carried_of(base, adapter_of(tmp_path, base))
+    for target in ("gguf", "ollama"):
+        facts = TARGETS[target].why_not(carried, "")
+        assert facts is not None and "[INST]" in facts.hint.en  # type: ignore[union-attr]
 
 
 def test_rows_in_pairs_are_llamas_order() -> None:
