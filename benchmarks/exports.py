@@ -46,7 +46,7 @@ LEVELS = {
     "by-its-rules-only": "by its rules only",
 }
 HEAD = """\
-| target | command | probes passed | as sealed, word for word | general questions right | largest\
+| target | command | probes passed | as in the proof | general questions right | largest\
  distance | proof |
 |---|---|--:|--:|--:|--:|---|"""
 
@@ -114,7 +114,7 @@ def general(run: Path, said: list[str] | None) -> str:
     lost = sum(a and not b for a, b in zip(then, now, strict=True))
     sealed_said = rundir.read_json(run / "proof" / "result.json")["general"]["tuned"]
     same = sum(a == b for a, b in zip(sealed_said, said, strict=True))
-    return f"{sum(now)} of {len(now)} (+{gained} -{lost}), {same} as sealed"
+    return f"{sum(now)} of {len(now)} (+{gained} -{lost}), {same} the same"
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -127,13 +127,14 @@ def sealed(run: Path) -> Iterator[str]:
     said = {"base": rundir.read_json(run / "base_answers.json")["probes"]}
     said["adapter in PEFT"] = result["answers"]["probes"]
     asked = result.get("general")
+    by = "the seal" if (run / rundir.SEAL).is_file() else "its proof, not sealed"
     for name, answers in said.items():
         judged = [(p, text) for p, text in zip(probes, answers, strict=True) if p.judged]
         passed = sum(bool(p.judge(text)) for p, text in judged)
         same = sum(a == b for a, b in zip(answers, said["adapter in PEFT"], strict=True))
         net = general(run, asked["base" if name == "base" else "tuned"] if asked else None)
         command, gap, proof = (
-            ("-", "-", "-") if name == "base" else ("`suretune sft`", "0", "the seal")
+            ("-", "-", "-") if name == "base" else ("`suretune sft`", "0", by)
         )
         yield (
             f"| {name} | {command} | {passed} of {len(judged)} | {same} of {len(answers)} | {net} |"
