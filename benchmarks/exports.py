@@ -133,9 +133,7 @@ def sealed(run: Path) -> Iterator[str]:
         passed = sum(bool(p.judge(text)) for p, text in judged)
         same = sum(a == b for a, b in zip(answers, said["adapter in PEFT"], strict=True))
         net = general(run, asked["base" if name == "base" else "tuned"] if asked else None)
-        command, gap, proof = (
-            ("-", "-", "-") if name == "base" else ("`suretune sft`", "0", by)
-        )
+        command, gap, proof = ("-", "-", "-") if name == "base" else ("`suretune sft`", "0", by)
         yield (
             f"| {name} | {command} | {passed} of {len(judged)} | {same} of {len(answers)} | {net} |"
             f" {gap} | {proof} |"

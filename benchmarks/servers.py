@@ -197,6 +197,11 @@ def figures(heard: Heard) -> Mapping[str, Any]:
     }
 
 
+def beside(mine: Sequence[float], theirs: Sequence[float]) -> float:
+    """How many times as fast, as the median of the rounds: a round falls on all servers alike."""
+    return round(statistics.median(a / b for a, b in zip(mine, theirs, strict=True)), 2)
+
+
 def versions(python: str, *packages: str) -> dict[str, str]:
     """Of what is installed in that Python."""
     ask = (
@@ -249,6 +254,13 @@ def main() -> None:
         "servers": {
             served.name: {str(n): figures(heard[served.name, n]) for n in CLIENTS}
             for served in there
+        },
+        "times_suretune": {
+            served.name: {
+                str(n): beside(heard[served.name, n].rates, heard[there[0].name, n].rates)
+                for n in CLIENTS
+            }
+            for served in there[1:]
         },
     }
     asked.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

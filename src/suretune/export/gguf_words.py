@@ -78,8 +78,7 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
         tokens.append(text.encode("utf-8"))
         kinds.append(kind)
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
-    said = _puts_space_first(about)
-    space_first = _space_first(tokenizer, texts, added, said) if pieces else said
+    space_first = _space_first(tokenizer, texts, added) if pieces else False
     if isinstance(space_first, Text):
         return space_first
     ids = _ids(tokenizer)
@@ -141,21 +140,13 @@ def _scores(merges: Sequence[str], texts: Mapping[int, str], size: int) -> list[
     return [float(-rank.get(texts.get(index, ""), -none)) for index in range(size)]
 
 
-def _puts_space_first(about: Mapping[str, Any]) -> bool:
-    """Whether tokenizer.json says that a space is put in front of a text, as SentencePiece does."""
-    told = orjson.dumps([about.get("normalizer"), about.get("pre_tokenizer")]).decode()
-    return (
-        '"Prepend"' in told
-        or '"prepend_scheme":"first"' in told
-        or ('"prepend_scheme":"always"' in told)
-    )
-
-
 Part = int | bytes  # a special token, or what stands between two of them
 
 
 def _space_first(
-    tokenizer: ChatTokenizer, texts: Mapping[int, str], added: Mapping[int, Any], said: bool
+    tokenizer: ChatTokenizer,
+    texts: Mapping[int, str],
+    added: Mapping[int, Any],
 ) -> bool | Text:
     """What llama.cpp is told of the space; or a conversation that no way of it makes as trained.
 
@@ -163,21 +154,29 @@ def _space_first(
     more ways: in front of the first text alone, or of those that begin with none.
     """
     known = set(tokenizer.special.values())
-    special = {t["content"]: i for i, t in added.items() if t["special"] or i in known}
-    split = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or "(?!)")
-    plain = {**texts, **{index: token["content"] for index, token in added.items()}}
+    special = {
+        token["content"]: index
+        for index, token in added.items()
+        if token["special"] or index in known
+    }
+    plain = dict(texts)
+    for index, token in added.items():
+        plain[index] = token["content"]
     odd = ""
-    for first in (said, not said):
+    for first in (False, True):
         odd = ""
         for spoken in SPOKEN:
+            talk = conversation(spoken)
             try:
-                talk = conversation(spoken)
                 rendered = tokenizer.render(talk, prompt=True)
-                ours = _parts(prompt_ids(tokenizer, talk), plain, set(special.values()))
             except TemplateRefused:  # some take no system prompt
                 continue
-            if ours != list(_parts_there(rendered, split, special, first)):
-                odd = odd or rendered
+            ids = prompt_ids(tokenizer, talk)
+            ours = _parts(ids, plain, set(special.values()))
+            there = list(_parts_there(rendered, special, first))
+            if ours != there:
+                odd = rendered
+                break
         if not odd:
             return first
     return Text(
@@ -202,17 +201,20 @@ def _parts(ids: Sequence[int], texts: Mapping[int, str], special: set[int]) -> l
     return made
 
 
-def _parts_there(
-    rendered: str, split: re.Pattern[str], special: Mapping[str, int], first: bool
-) -> Iterator[Part]:
+def _parts_there(rendered: str, special: Mapping[str, int], first: bool) -> Iterator[Part]:
     """The same of a rendered conversation, as llama.cpp has it."""
-    ends = [(0, 0, ""), *((m.start(), m.end(), m[0]) for m in split.finditer(rendered))]
-    behind = [start for start, _, _ in ends[1:]] + [len(rendered)]
-    for (_, end, token), stop in zip(ends, behind, strict=True):
-        if token:
-            yield special[token]
-        if text := rendered[end:stop]:
-            yield ((" " if first else "") + text).replace(" ", SPACE).encode("utf-8")
+    longest_first = sorted(special, key=len, reverse=True)
+    split = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+    space = " " if first else ""
+    at = 0
+    for found in [*split.finditer(rendered), None]:
+        text = rendered[at : found.start() if found else None]
+        if text:
+            text = space + text
+            yield text.replace(" ", SPACE).encode("utf-8")
+        if found is not None:
+            yield special[found[0]]
+            at = found.end()
 
 
 def _ids(tokenizer: ChatTokenizer) -> dict[str, int]:
