@@ -34,10 +34,13 @@ from suretune.export import TARGETS
 from suretune.export.delta import deltas, places
 from suretune.export.door import RAN, RULES, Asked, Carried, Conversations, Heard, Written
 from suretune.export.gguf_layers import frequency_factors, in_pairs
+from suretune.export.gguf_words import words_of
 from suretune.export.merged import unmergeable, with_old_names, write_merged
 from suretune.export.turns import rendered, turns_of
 from suretune.export.whole import whole
 from suretune.facts import SetupFacts
+from suretune.model.generate import spoken
+from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
@@ -67,6 +70,18 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gemma2": {"head_dim": 64, "query_pre_attn_scalar": 64, "sliding_window": 512},
     "gemma3_text": {"head_dim": 64, "query_pre_attn_scalar": 64, "sliding_window": 512},
 }  # fmt: skip
+
+CAPPED: dict[str, dict[str, Any]] = {
+    "gemma2": {"attn_logit_softcapping": 0.5},  # so low that all scores feel it
+    "gpt_oss": {
+        "head_dim": 64,
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+        "sliding_window": 128,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    },
+}
 
 
 def base_of(tmp: Path, family: str, **more: Any) -> Path:
@@ -184,6 +199,29 @@ def test_a_base_in_shards_stays_in_shards(tmp_path: Path) -> None:
     assert gap < 0.05
 
 
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
+def test_an_architecture_that_sdpa_does_not_know_answers_and_is_proven_as_any_other(
+    tmp_path: Path, family: str
+) -> None:
+    """Soft-capped scores (Gemma 2) and sinks (gpt-oss): transformers ends with an error where it is
+    asked for SDPA."""
+    base = base_of(tmp_path, family, **CAPPED.get(family, {}))
+    adapter = adapter_of(tmp_path, base, target_modules=["q_proj", "v_proj"])
+    carried = carried_of(base, adapter)
+    model = load_base(carried.base, torch.device("cpu"), "float32", "sdpa")
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    prompt = torch.tensor([[5, 9, 300, 17, 4]])
+    told = plain.generate(prompt, max_new_tokens=6, do_sample=False, eos_token_id=None)
+    assert spoken(model, [prompt[0].tolist()], frozenset(), 6) == [told[0, 5:].tolist()]
+    (tmp_path / "out").mkdir()
+    write_merged(carried, tmp_path / "out")
+    ask = TARGETS["merged"].asks(carried, tmp_path / "out")
+    assert ask is not None
+    heard = ask([(Message("user", "Hello."),)], 4)
+    assert heard.ids is not None and heard.logits is not None
+    assert (heard.logits - adapter_logits(carried, heard.ids)).abs().max() < 1e-4
+
+
 def test_the_rotary_embedding_is_said_where_older_programs_look() -> None:
     config = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
     assert with_old_names(config) == {**config, "rope_theta": 10000.0}
@@ -229,6 +267,20 @@ def test_a_head_of_its_own_is_merged_and_not_loaded_as_an_adapter(tmp_path: Path
 @pytest.mark.parametrize(("rank", "flag"), [(5, 8), (8, 8), (9, 16), (64, 64), (500, 512)])
 def test_vllm_is_given_room_for_the_rank(rank: int, flag: int) -> None:
     assert vllm_rank(rank) == flag
+
+
+@pytest.mark.parametrize("target", ["vllm", "sglang"])
+def test_the_script_is_the_printed_command_wherever_the_folder_lies(
+    tmp_path: Path, target: str
+) -> None:
+    carried = carried_of(MODEL, adapter_of(tmp_path, MODEL, target_modules=["q_proj"]))
+    folder = tmp_path / "model"  # a word that stands in the base's path, too
+    folder.mkdir()
+    TARGETS[target].write(carried, "", folder)
+    script = (folder / "serve.sh").read_text(encoding="utf-8").splitlines()[-1]
+    printed = TARGETS[target].commands(carried, folder)[0]
+    assert script.removeprefix("exec ").replace('"$here"', str(folder)) == printed
+    assert str(folder) not in script and str(MODEL) in script
 
 
 def test_ranks_that_differ_are_no_mlx_adapter(tmp_path: Path) -> None:
@@ -399,6 +451,83 @@ def test_four_bits_a_weight_are_what_ggml_reads(tmp_path: Path) -> None:
     back = torch.tensor(gguf.dequantize(told.data, told.tensor_type)).reshape(weight.shape)
     assert (back - weight).abs().max() < weight.abs().max() / 8
     assert ((back - weight).norm() / weight.norm()) < 0.1
+
+
+INST = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
+    "{{ '[INST] ' + m.content + ' [/INST]' }}{% elif m.role == 'assistant' %}"
+    "{{ ' ' + m.content + eos_token }}{% else %}{{ raise_exception('none') }}{% endif %}"
+    "{% endfor %}"
+)
+MERGES = (("\u2581", "["), ("I", "N"), ("IN", "S"), ("INS", "T"), ("a", "m"), ("\u2581", "x"))
+
+
+def sentence_piece(folder: Path, space: str, template: str) -> None:
+    """Words as Llama 2 and Mistral have them, over those of a base: BPE of pieces, bytes for the
+    rest; `space`: where one is put in front ("never", "prepend", or a scheme of Metaspace)."""
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+    letters = sorted({chr(i) for i in range(33, 127)} | {"\u2581"})
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *letters]
+    names += [a + b for a, b in MERGES]
+    vocab = {name: index for index, name in enumerate(names)}
+    words = Tokenizer(
+        models.BPE(vocab, list(MERGES), unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    if space in ("always", "first"):
+        words.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=space, split=False)
+    else:
+        prepend = [normalizers.Prepend("\u2581")] if space == "prepend" else []
+        words.normalizer = normalizers.Sequence([*prepend, normalizers.Replace(" ", "\u2581")])
+    words.add_special_tokens([AddedToken(n, normalized=False) for n in ("<unk>", "<s>", "</s>")])
+    words.save(str(folder / "tokenizer.json"))
+    told = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    rundir.write_json(folder / "tokenizer_config.json", told)
+    (folder / "chat_template.jinja").write_text(template)
+
+
+@pytest.mark.skipif(not GGUF, reason="gguf is not installed")
+@pytest.mark.parametrize(("space", "first"), [
+    ("first", False), ("always", True), ("prepend", True), ("never", False),
+])  # fmt: skip
+def test_pieces_have_their_spaces_where_they_were_trained(
+    tmp_path: Path, space: str, first: bool
+) -> None:
+    base = base_of(tmp_path, "llama")
+    sentence_piece(base, space, INST)
+    carried = carried_of(base, adapter_of(tmp_path, base))
+    words = words_of(carried.tokenizer, 4096)
+    assert not isinstance(words, Text) and words.model == "llama"
+    assert words.space_first == first
+    out = tmp_path / "out"
+    out.mkdir()
+    TARGETS["gguf"].write(carried, "f32", out)
+    ask = TARGETS["gguf"].asks(carried, out)
+    if ask is None:
+        pytest.skip("xllamacpp is not installed")
+    from suretune.data.render import prompt_ids
+
+    talks = [[Message("user", text)] for text in ("a", " x  y\n", "I am 是 é", "[INST]")]
+    talks.append([Message("user", "a"), Message("assistant", "x"), Message("user", "I am")])
+    heard = ask(talks, 2)
+    assert heard.ids is not None
+    assert [list(ids) for ids in heard.ids] == [prompt_ids(carried.tokenizer, t) for t in talks]
+
+
+@pytest.mark.skipif(not GGUF, reason="gguf is not installed")
+@pytest.mark.parametrize(("space", "template"), [
+    ("always", INST.replace("'[INST] '", "('[INST] ' if loop.first else ' [INST] ')")),
+    ("first", INST.replace("{{ bos_token }}", "")),  # in front of the first text alone
+])  # fmt: skip
+def test_spaces_that_llama_cpp_would_put_otherwise_are_refused(
+    tmp_path: Path, space: str, template: str
+) -> None:
+    base = base_of(tmp_path, "llama")
+    sentence_piece(base, space, template)
+    carried = carried_of(base, adapter_of(tmp_path, base))
+    for target in ("gguf", "ollama"):
+        facts = TARGETS[target].why_not(carried, "")
+        assert facts is not None and "[INST]" in facts.hint.en  # type: ignore[union-attr]
 
 
 def test_rows_in_pairs_are_llamas_order() -> None:

@@ -243,7 +243,7 @@ class ExportFacts:
     place: str = ""  # the folder
     passed: int = 0
     asked: int = 0
-    then: int = 0  # that passed when the run was sealed
+    then: int = 0  # that passed in the run's proof
     run: str = ""
 
 

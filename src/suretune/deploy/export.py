@@ -18,8 +18,8 @@ from suretune import rundir, typed
 from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids
 from suretune.data.weights import header, wrong_weights
-from suretune.export.door import LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
-from suretune.export.merged import COMPARED, bound, seal_folder
+from suretune.export.door import COMPARED, LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
+from suretune.export.merged import bound, seal_folder
 from suretune.export.whole import refuse_taken, whole
 from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.device import choose_device
@@ -36,7 +36,7 @@ from suretune.types import Message, Text
 from suretune.verify.probes import MUST_PASS, PROBE_TOKENS, Probe, from_line
 
 EXPORT = "export.json"
-SHARE = 0.9  # of the probes that passed when sealed; other arithmetic changes a few
+SHARE = 0.9  # of the probes that passed in the proof; other arithmetic changes a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Proof:
     level: str
     asked: int = 0  # probes that can pass or fail
     passed: int = 0
-    then: int = 0  # passed when the run was sealed
-    same: int = 0  # answers that are the seal's, word for word
+    then: int = 0  # passed in the run's proof, sealed or not
+    same: int = 0  # answers that are the proof's, word for word
     answers: int = 0
     same_ids: int | None = None  # questions with the very token ids that were trained
     gap: float | None = None  # largest distance of logits, or of log-probabilities
@@ -302,11 +302,11 @@ def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
     where = Text(f"in {by}", f"在 {by} 中") if by else Text("there", "在目标上")
     if asked:
         yield Text(
-            f"  {passed} of {asked} probes pass {where.en} ({then} when sealed)",
+            f"  {passed} of {asked} probes pass {where.en} ({then} in the run's proof)",
             f"  {where.zh}，{asked} 个验证问题通过 {passed} 个（验证时 {then} 个）",
         )
         yield Text(
-            f"  {same} of {answers} answers are the seal's, word for word",
+            f"  {same} of {answers} answers are those of the proof, word for word",
             f"  {answers} 个回答中有 {same} 个与验证记录逐字相同",
         )
     if ids is not None:

@@ -21,6 +21,7 @@ from suretune.types import Message, Text
 RAN = "ran-there"  # the target itself answered the probes
 READ = "read-by-its-loader"  # its own code took the files, and did not answer
 RULES = "by-its-rules-only"  # nothing of the target was here to ask
+COMPARED = 4  # conversations behind which logits or log-probabilities are compared
 LEVELS: Mapping[str, Text] = {
     RAN: Text("ran there", "已在目标上运行并回答"),
     READ: Text("read by its loader", "目标的加载程序已读入"),

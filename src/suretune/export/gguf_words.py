@@ -7,6 +7,7 @@ tokenizer.json says; that they mean the same is shown by the token ids of every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import orjson
 
 from suretune.data.render import prompt_ids
-from suretune.data.template import ChatTokenizer
+from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.export.turns import SPOKEN, conversation
 from suretune.types import Message, Text
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = range(1, 7)  # kinds of tokens
+SPACE = "\u2581"  # what SentencePiece writes for one
 _LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _ENDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
@@ -62,7 +65,7 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
             f"不知道 llama.cpp 怎样称呼这个分词器的切分规则（{steps}）",
         )
     texts: dict[int, str] = {index: text for text, index in model["vocab"].items()}
-    added = {token["id"]: token for token in about.get("added_tokens") or ()}
+    added: dict[int, Any] = {token["id"]: token for token in about.get("added_tokens") or ()}
     if (most := max([*texts, *added])) >= size:
         return Text(
             f"token {most} is beyond the {size} rows of its embedding",
@@ -75,6 +78,9 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
         tokens.append(text.encode("utf-8"))
         kinds.append(kind)
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
+    space_first = _space_first(tokenizer, texts, added) if pieces else False
+    if isinstance(space_first, Text):
+        return space_first
     ids = _ids(tokenizer)
     return Words(
         model="llama" if pieces else "gpt2",
@@ -83,7 +89,7 @@ def words_of(tokenizer: ChatTokenizer, size: int) -> Words | Text:
         kinds=kinds,
         merges=[] if pieces else merges,
         scores=_scores(merges, texts, size) if pieces else [],
-        space_first=_space_first(about),
+        space_first=space_first,
         adds_bos=adds_bos(tokenizer),
         ids=ids,
         template=tokenizer.template,
@@ -118,8 +124,11 @@ def _token(
     text = texts.get(index)
     if text is None:
         return f"[PAD{index}]", UNUSED
-    byte = pieces and len(text) == 6 and text.startswith("<0x") and text.endswith(">")
-    return text, BYTE if byte else NORMAL
+    return text, BYTE if pieces and _is_byte(text) else NORMAL
+
+
+def _is_byte(text: str) -> bool:
+    return len(text) == 6 and text.startswith("<0x") and text.endswith(">")
 
 
 def _scores(merges: Sequence[str], texts: Mapping[int, str], size: int) -> list[float]:
@@ -131,14 +140,81 @@ def _scores(merges: Sequence[str], texts: Mapping[int, str], size: int) -> list[
     return [float(-rank.get(texts.get(index, ""), -none)) for index in range(size)]
 
 
-def _space_first(about: Mapping[str, Any]) -> bool:
-    """Whether a space is put in front of a text, as SentencePiece does."""
-    told = orjson.dumps([about.get("normalizer"), about.get("pre_tokenizer")]).decode()
-    return (
-        '"Prepend"' in told
-        or '"prepend_scheme":"first"' in told
-        or ('"prepend_scheme":"always"' in told)
+Part = int | bytes  # a special token, or what stands between two of them
+
+
+def _space_first(
+    tokenizer: ChatTokenizer,
+    texts: Mapping[int, str],
+    added: Mapping[int, Any],
+) -> bool | Text:
+    """What llama.cpp is told of the space; or a conversation that no way of it makes as trained.
+
+    It puts one in front of every text behind a special token, or of none. A tokenizer.json knows
+    more ways: in front of the first text alone, or of those that begin with none.
+    """
+    known = set(tokenizer.special.values())
+    special = {
+        token["content"]: index
+        for index, token in added.items()
+        if token["special"] or index in known
+    }
+    plain = dict(texts)
+    for index, token in added.items():
+        plain[index] = token["content"]
+    odd = ""
+    for first in (False, True):
+        odd = ""
+        for spoken in SPOKEN:
+            talk = conversation(spoken)
+            try:
+                rendered = tokenizer.render(talk, prompt=True)
+            except TemplateRefused:  # some take no system prompt
+                continue
+            ids = prompt_ids(tokenizer, talk)
+            ours = _parts(ids, plain, set(special.values()))
+            there = list(_parts_there(rendered, special, first))
+            if ours != there:
+                odd = rendered
+                break
+        if not odd:
+            return first
+    return Text(
+        f"llama.cpp would put other spaces behind the special tokens of {odd!r}",
+        f"在 {odd!r} 里，llama.cpp 在特殊 token 之后放的空格会不同",
     )
+
+
+def _parts(ids: Sequence[int], texts: Mapping[int, str], special: set[int]) -> list[Part]:
+    """Token ids as special tokens, and all that stands between two of them as one text."""
+    made: list[Part] = []
+    for index in ids:
+        if index in special:
+            made.append(index)
+            continue
+        text = texts[index]
+        piece = bytes([int(text[3:5], 16)]) if _is_byte(text) else text.encode("utf-8")
+        if made and isinstance(made[-1], bytes):
+            made[-1] += piece
+        else:
+            made.append(piece)
+    return made
+
+
+def _parts_there(rendered: str, special: Mapping[str, int], first: bool) -> Iterator[Part]:
+    """The same of a rendered conversation, as llama.cpp has it."""
+    longest_first = sorted(special, key=len, reverse=True)
+    split = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+    space = " " if first else ""
+    at = 0
+    for found in [*split.finditer(rendered), None]:
+        text = rendered[at : found.start() if found else None]
+        if text:
+            text = space + text
+            yield text.replace(" ", SPACE).encode("utf-8")
+        if found is not None:
+            yield special[found[0]]
+            at = found.end()
 
 
 def _ids(tokenizer: ChatTokenizer) -> dict[str, int]:

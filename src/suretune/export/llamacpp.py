@@ -18,11 +18,10 @@ from typing import Any
 
 from suretune.export import apart
 from suretune.export.apart import ask_apart
-from suretune.export.door import Conversations, Heard
+from suretune.export.door import COMPARED, Conversations, Heard
 
 SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told
-COMPARED = 4  # conversations for which they are
 ROOM = 256  # tokens of a context beside the longest question
 LOG = re.compile(r"\d+\.\d+\.\d+\.\d+ [DIW] ")  # what it tells of its work
 

@@ -21,19 +21,17 @@ from torch import Tensor
 
 from suretune import rundir, typed
 from suretune.data.base import INDEX
-from suretune.data.template import FILES
 from suretune.data.weights import header, weight_files
+from suretune.export.copied import copy_words
 from suretune.export.delta import Delta, base_tensors, deltas, layers, more_than_lora, places
-from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.generate import answers, last_logits
 from suretune.refusal import Refusal
 from suretune.types import Text
 
 DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
-COMPARED = 4  # prompts whose logits are compared
 BLOCK = 1 << 24  # bytes that are copied at once
-WORDS = ("generation_config.json", *FILES)  # the adapter's own where it has them, else the base's
 HEAD, EMBEDDING = "lm_head", "embed_tokens"
 
 
@@ -119,7 +117,10 @@ def write_merged(carried: Carried, folder: Path) -> Written:
     counts = _Counts()
     for path in weight_files(carried.base.folder):
         _shard(path, folder / path.name, by_tensor, counts)
-    _words(carried, folder)
+    copy_words(carried, folder)
+    if (carried.base.folder / INDEX).is_file():
+        shutil.copyfile(carried.base.folder / INDEX, folder / INDEX)
+    rundir.write_json(folder / "config.json", with_old_names(carried.base.config))
     _read_back(carried, folder, by_tensor)
     said = Text(
         f"{counts.touched} tensors changed, {counts.copied} copied byte for byte; of"
@@ -203,20 +204,6 @@ def _added(name: str, weight: Tensor, delta: Delta, counts: _Counts) -> Tensor:
     counts.meant += int(meant.sum())
     counts.swallowed += int((meant & (rounded == weight)).sum())
     return rounded
-
-
-def _words(carried: Carried, folder: Path) -> None:
-    """Config, index, tokenizer, template and where answers end."""
-    base = carried.base.folder
-    for name in ("config.json", INDEX, *WORDS):
-        for place in (carried.adapter, base):
-            if name in ("config.json", INDEX) and place != base:
-                continue
-            if (place / name).is_file():
-                shutil.copyfile(place / name, folder / name)
-                break
-    (folder / "chat_template.jinja").write_text(carried.tokenizer.template, encoding="utf-8")
-    rundir.write_json(folder / "config.json", with_old_names(carried.base.config))
 
 
 def with_old_names(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,10 +23,11 @@ from suretune import rundir, typed
 from suretune.data.render import prompt_ids
 from suretune.export import apart
 from suretune.export.apart import ask_apart
+from suretune.export.copied import copy_words
 from suretune.export.delta import deltas, layers
-from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.export.merged import unmergeable, with_old_names, write_merged
-from suretune.export.vllm import base_path, beside_the_blocks, copy_words, merged_instead
+from suretune.export.vllm import base_path, beside_the_blocks, merged_instead
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
@@ -145,7 +146,7 @@ def main() -> None:
     model, _ = load(asked["base"], adapter_path=asked["adapter"])
     said, logits, stops = [], [], set(asked["stops"])
     for place, prompt in enumerate(asked["prompts"]):
-        if place < 4:
+        if place < COMPARED:
             last = model(mx.array([prompt]))[0, -1].astype(mx.float32)
             logits.append(last.tolist())
         ids: list[int] = []

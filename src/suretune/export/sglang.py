@@ -39,8 +39,7 @@ class Sglang:
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
         """See `Target`."""
-        command = self.commands(carried, folder)[0].replace(typed.path(folder), '"$here"')
-        return write_adapter(carried, folder, command)
+        return write_adapter(carried, folder, served_by_sglang)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
@@ -48,11 +47,14 @@ class Sglang:
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
         """See `Target`."""
-        place, name = typed.path(folder), served_name(carried)
-        targets = " ".join(dict.fromkeys(layer.rpartition(".")[2] for layer in layers(carried)))
-        return [
-            f"python -m sglang.launch_server --model-path {base_path(carried)} --enable-lora"
-            f" --lora-paths {name}={place} --max-lora-rank {carried.rank}"
-            f" --lora-target-modules {targets} --chat-template {place}/chat_template.jinja",
-            *verify_there(carried, 30000),
-        ]
+        return [served_by_sglang(carried, typed.path(folder)), *verify_there(carried, 30000)]
+
+
+def served_by_sglang(carried: Carried, place: str) -> str:
+    """SGLang's own command; `place`: the folder, as a shell reads it."""
+    targets = " ".join(dict.fromkeys(layer.rpartition(".")[2] for layer in layers(carried)))
+    return (
+        f"python -m sglang.launch_server --model-path {base_path(carried)} --enable-lora"
+        f" --lora-paths {served_name(carried)}={place} --max-lora-rank {carried.rank}"
+        f" --lora-target-modules {targets} --chat-template {place}/chat_template.jinja"
+    )

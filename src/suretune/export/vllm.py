@@ -11,17 +11,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
 from suretune import rundir, typed
-from suretune.data.template import FILES
 from suretune.export import apart
 from suretune.export.apart import ask_apart
+from suretune.export.copied import copy_words
 from suretune.export.delta import PREFIX, base_tensors, layers, more_than_lora, places
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.facts import SetupFacts
@@ -54,8 +53,7 @@ class Vllm:
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
         """See `Target`."""
-        command = self.commands(carried, folder)[0].replace(typed.path(folder), '"$here"')
-        return write_adapter(carried, folder, command)
+        return write_adapter(carried, folder, served_by_vllm)
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
@@ -69,13 +67,17 @@ class Vllm:
 
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
         """See `Target`."""
-        place, name = typed.path(folder), served_name(carried)
-        return [
-            f"vllm serve {base_path(carried)} --enable-lora"
-            f" --max-lora-rank {typed.vllm_rank(carried.rank)} --lora-modules {name}={place}"
-            f" --chat-template {place}/chat_template.jinja",
-            *verify_there(carried, 8000),
-        ]
+        return [served_by_vllm(carried, typed.path(folder)), *verify_there(carried, 8000)]
+
+
+def served_by_vllm(carried: Carried, place: str) -> str:
+    """vLLM's own command; `place`: the folder, as a shell reads it."""
+    return (
+        f"vllm serve {base_path(carried)} --enable-lora"
+        f" --max-lora-rank {typed.vllm_rank(carried.rank)}"
+        f" --lora-modules {served_name(carried)}={place}"
+        f" --chat-template {place}/chat_template.jinja"
+    )
 
 
 def served_name(carried: Carried) -> str:
@@ -130,7 +132,9 @@ def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
     return None
 
 
-def write_adapter(carried: Carried, folder: Path, command: str) -> Written:
+def write_adapter(
+    carried: Carried, folder: Path, served_by: Callable[[Carried, str], str]
+) -> Written:
     """Config and weights under the base's own names, the words, and the command as a script."""
     names = places(base_tensors(carried.base.folder), layers(carried))
     renamed = {layer: name.removesuffix(".weight") for layer, name in names.items()}
@@ -140,6 +144,7 @@ def write_adapter(carried: Carried, folder: Path, command: str) -> Written:
     base = carried.base.name
     rundir.write_json(folder / CONFIG, {**carried.config, "base_model_name_or_path": base})
     copy_words(carried, folder)
+    command = served_by(carried, '"$here"')
     script = f'#!/bin/sh\nhere=$(cd "$(dirname "$0")" && pwd)\nexec {command}\n'
     (folder / "serve.sh").write_text(script, encoding="utf-8")
     odd = sum(layer != name for layer, name in renamed.items())
@@ -153,16 +158,6 @@ def write_adapter(carried: Carried, folder: Path, command: str) -> Written:
 def _renamed(name: str, layers_: Mapping[str, str]) -> str:
     layer, part, rest = name.removeprefix(PREFIX).partition(".lora_")
     return f"{PREFIX}{layers_[layer]}{part}{rest}"
-
-
-def copy_words(carried: Carried, folder: Path) -> None:
-    """Tokenizer and template, as they were trained with."""
-    for name in (*FILES, "generation_config.json"):
-        for place in (carried.adapter, carried.base.folder):
-            if (place / name).is_file():
-                shutil.copyfile(place / name, folder / name)
-                break
-    (folder / "chat_template.jinja").write_text(carried.tokenizer.template, encoding="utf-8")
 
 
 def ask_vllm(carried: Carried, folder: Path, conversations: Conversations, tokens: int) -> Heard:

@@ -1,7 +1,7 @@
-"""E003 export-fails-probes: there, the model does not answer as it was sealed.
+"""E003 export-fails-probes: there, the model does not answer as in its proof.
 
-What it looks at: the answers of the target itself to the questions of the seal, judged as they were
-when the run was sealed.
+What it looks at: the answers of the target itself to the questions of the run's proof, judged as
+they were there.
 
 Why it matters: what rounding or quantisation costs is seen in the answers only. A small model loses
 more by it than a large one.
@@ -45,8 +45,8 @@ GUARD = Guard(
     facts=ExportFacts,
     check=check,
     what=Text(
-        "{target} itself passes {passed} of {asked} probes; when sealed, {then} passed. The first"
-        " that fails: {found}",
+        "{target} itself passes {passed} of {asked} probes; in the run's proof, {then} passed. The"
+        " first that fails: {found}",
         "{target} 自己回答时，{asked} 个验证问题通过 {passed} 个；验证时通过 {then} 个。"
         "第一个没通过的：{found}",
     ),

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import AttentionInterface, PretrainedConfig
+from transformers import AttentionInterface, PretrainedConfig, PreTrainedModel
 
 from suretune.families import is_packed
 
@@ -29,6 +29,12 @@ def attention_for(config: PretrainedConfig) -> str:
     """
     capped = getattr(config, "attn_logit_softcapping", None) is not None
     return PACKED if is_packed(config.model_type) and not capped else "eager"
+
+
+def answering_attention(kind: type[PreTrainedModel]) -> str:
+    """SDPA, which knows a cache; eager where transformers has none for this architecture (it has
+    soft-capped scores, or sinks) and would end with an error instead."""
+    return "sdpa" if kind._supports_sdpa else "eager"
 
 
 def packed_attention(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from suretune.data.template import ChatTokenizer
+from suretune.model.attention import answering_attention
 from suretune.model.decode import Decoder
 from suretune.model.sampling import pick
 from suretune.model.stack import Stack, make_stack
@@ -71,7 +72,8 @@ def answering(model: Talker) -> Iterator[None]:
         return
     config: Any = model.config
     attention, training = config._attn_implementation, model.training
-    model.set_attn_implementation("sdpa")  # type: ignore[operator]
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    model.set_attn_implementation(answering_attention(type(inner)))  # type: ignore[operator]
     model.eval()
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
@@ -18,7 +18,7 @@ from suretune.data.base import Base
 from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
-from suretune.model.attention import attention_for
+from suretune.model.attention import answering_attention, attention_for
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.refusal import Refusal
 from suretune.types import Text
@@ -48,8 +48,8 @@ def load_base(
 ) -> PreTrainedModel:
     """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
 
-    Without a word about `attention` it gets the one for training. Raises Refusal for weights that
-    are not whole, and where memory runs out.
+    Without a word about `attention` it gets the one for training; "sdpa" is eager where the
+    architecture has none. Raises Refusal for weights that are not whole, and where memory runs out.
     """
     if (wrong := wrong_weights(base, fetched=True)) is not None:
         raise Refusal(wrong)
@@ -64,7 +64,7 @@ def load_base(
         how: dict[str, Any] = {
             "config": config,
             "dtype": DTYPES[dtype],
-            "attn_implementation": attention or attention_for(config),
+            "attn_implementation": _attention(config, attention),
             "device_map": {"": device},
             "output_loading_info": True,
         }
@@ -94,6 +94,13 @@ def load_base(
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()
+
+
+def _attention(config: PretrainedConfig, asked: str | None) -> str:
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)  # none: told where it is loaded
+    if asked == "sdpa" and kind is not None:
+        return answering_attention(kind)
+    return asked or attention_for(config)
 
 
 def _too_deep(base: Base) -> str | Text:
