@@ -410,6 +410,30 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     assert learned == first[0][: len(learned)]
 
 
+def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others, in another order; but lines of this version's that are missing are damage."""
+    monkeypatch.setattr(
+        "suretune.run.anchors.spoken", lambda _, asked, *__: [[7, 8, 9]] * len(asked)
+    )
+    base: Any = Parrot()
+    answer_anchors(tmp_path, base, checked)
+    lines = list(rundir.read_jsonl(tmp_path / FILE))
+    there = {line["name"] for line in lines}
+    rest = [a.general.name for a in checked.anchors if a.general.name not in there]
+    other = [{**line, "name": name} for line, name in zip(lines, rest, strict=False)]
+    rundir.write_jsonl(tmp_path / FILE, [*other, *lines[:100]])
+    learned, apart = answer_anchors(tmp_path, None, checked)
+    known = {a.general.name: a for a in checked.anchors}
+    dealt_then = [known[line["name"]].prompt for line in (*other, *lines[:100])]
+    told = [tuple(s.ids[: s.spans[0].start]) for s in (*learned, *apart)]
+    assert told == dealt_then and len(apart) == APART
+    rundir.write_jsonl(tmp_path / FILE, lines[:-40])
+    with pytest.raises(rundir.Damaged, match="is missing"):
+        answer_anchors(tmp_path, None, checked)
+
+
 def test_a_file_of_another_version_is_said_to_be_damaged(checked: Checked, tmp_path: Path) -> None:
     rundir.write_jsonl(tmp_path / FILE, [{"line": 1, "question": "Hello", "ids": [], "used": True}])
     with pytest.raises(rundir.Damaged, match="name is missing"):

@@ -164,7 +164,9 @@ def test_a_run_does_not_settle_where_the_next_question_may_confirm() -> None:
     found += [look(16, 9), look(20, 10, 0.3, proven=True)]
     resolved = Resolved.default()
     job: Any = SimpleNamespace(
-        evals=found, deadline=math.inf, checked=SimpleNamespace(resolved=resolved)
+        evals=found,
+        deadline=math.inf,
+        checked=SimpleNamespace(resolved=resolved, base=SimpleNamespace(hidden=256)),
     )
     assert stale(found) == SETTLED and _settled(job) is None
     job.evals = [*found[:-1], look(20, 9)]
@@ -186,12 +188,15 @@ def test_what_settled_is_kept_though_it_lost_a_probe_or_a_few_questions_by_chanc
     assert best_of([early[1], look(120, 9, 0.010)]) is early[1], "it does not do what it was to do"
     assert best_of([early[1], look(120, 9, 0.020, proven=True)]) is early[1], "too little for it"
     assert best_of([early[1], look(120, 8, 0.001, proven=True)]) is early[1], "two are too many"
+    leaky = replace(late, leaked=40, drift=0.009)
+    assert best_of([*early, late, leaky]) is late and best_of([*early, leaky]) is early[1]
+    assert best_of([*early, late, look(126, 9, 0.009, proven=True)]).passed == 9, "it is proven"  # type: ignore[union-attr]
 
 
 def test_before_a_wide_model_has_settled_nothing_is_confirmed() -> None:
     asked_after = range(6, 126, 6)
     found = cooling([look(12, 10, 0.1, proven=True)], asked_after, least=120)
-    assert found == Cooling(12, 120)
+    assert found == Cooling(12, 120, 120 - COOLED)
     assert {found.share(step) for step in range(13, 120 - COOLED + 2)} == {1.0}
     assert found.share(120) == pytest.approx(1 / COOLED)
     assert settled(256) == 0 < settled(576) == settled(3584)
@@ -201,11 +206,11 @@ def test_once_everything_passed_the_rate_falls_until_it_is_asked_again() -> None
     asked_after = range(4, 84, 4)
     whole = look(12, 10, 0.1, proven=True)
     found = cooling([look(8, 9), whole], asked_after)
-    assert found == Cooling(12, 12 + COOLED) and found.end in asked_after
+    assert found == Cooling(12, 12 + COOLED, 12) and found.end in asked_after
     shares = [found.share(step) for step in range(13, found.end + 1)]
     assert shares[0] == 1.0 and shares[-1] == pytest.approx(1 / COOLED)
     assert shares == sorted(shares, reverse=True)
-    assert cooling([whole], [10, 14, 18]) == Cooling(12, 18), "the plan's end ends it"
+    assert cooling([whole], [10, 14, 18]) == Cooling(12, 18, 12), "the plan's end ends it"
     assert cooling([whole], [4, 12]) is None, "nothing comes after it"
     assert cooling([whole, look(20, 9)], asked_after) is None, "it fails again: the rate is back"
     assert cooling([whole, look(20, 10, proven=True)], asked_after) is None, "it is confirmed"

@@ -30,8 +30,8 @@ class ScheduleOptions:
 
     num_train_epochs: float | None = option(
         None,
-        "passes over the rows; at least 40 updates when not given",
-        "训练几轮；不写则至少 40 次更新",
+        "passes over the rows; else at least 40 updates, 80 to 120 where it stops by itself",
+        "训练几轮；不写则至少 40 次更新，会自行停止时为 80 到 120 次",
         "epochs",
         "n_epochs",
         least=0.01,
@@ -223,8 +223,8 @@ class ProofOptions:
     )
     scope: str = option(
         "rows",
-        "what the rows' kind of answer is meant for: questions like the rows', or all",
-        "训练数据的回答方式用在哪里：只用于同类问题（rows），还是所有问题（all）",
+        "what the rows' kind of answer is meant for: questions like the rows', or all (no anchors)",
+        "训练数据的回答方式用在哪里：只用于同类问题（rows），还是所有问题（all，不用锚定问答）",
         choices=("rows", "all"),
     )
     probes_needed: float = option(

@@ -13,7 +13,7 @@ from suretune.words import say
 UPDATES = 40  # at least; what the articles' 50 rows x 10 epochs come to
 MOST_EPOCHS = 10
 PROVING = 2  # times as many of both where the run stops by itself once it is proven
-NARROW = 512  # hidden size, below which a run that is proven may stop after UPDATES / 2
+NARROW = 512  # hidden size, below which a run may stop as soon as it is proven
 SETTLED = 3  # times UPDATES: what a wider model takes until a new name leaks no more
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
@@ -138,8 +138,8 @@ def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
 
 def settled(hidden: int) -> int:
     """Updates before which a run is not proven, however soon its probes pass: until then the
-    anchors take back what has leaked. On a real model of width 576, 20 of 958 general answers said
-    the new name after 60 updates that ended early, 6 after 120 (docs/recipes.md)."""
+    anchors take back what has leaked. On a real model of width 576, 10 of 958 general answers said
+    the new name after 60 updates, 6 after 120 (docs/recipes.md)."""
     return SETTLED * UPDATES if hidden >= NARROW else 0
 
 

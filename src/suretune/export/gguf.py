@@ -210,6 +210,8 @@ class _Plan:
                 for name in file.keys():  # noqa: SIM118 - no mapping
                     if name == "lm_head.weight" and self.carried.tied:
                         continue
+                    if name.endswith("rotary_emb.inv_freq"):  # follows from the configuration
+                        continue
                     weight = file.get_tensor(name)
                     if name in self.by_tensor:
                         weight = self.by_tensor[name].added_to(weight)

@@ -270,8 +270,8 @@ def _ids(words: Any, talk: Sequence[Any]) -> list[int]:
 def bound(dtypes: Mapping[str, int], touched: int, scale: float) -> float:
     """How far apart the logits of merged and adapter may be.
 
-    Rounding moves a weight by half a unit in its last place at most, 2**-9 of it in bfloat16, and
-    each of the `touched` products by no more than that share of what it puts out. Such errors are
+    Rounding moves a weight by up to half a unit in its last place, 2**-8 of it in bfloat16, and by
+    half of that in the mean; so is what each of the `touched` products puts out. Such errors are
     independent, so they add up as the root of their number; `scale` is the largest logit. Float32
     is given 2**-18: its sums are made in another order.
     """

@@ -6,6 +6,7 @@ the same place removes.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def whole(final: Path) -> Iterator[Path]:
     """
     refuse_taken(final)
     rundir.make_folder(final.parent)
-    for left in final.parent.glob(f".export-{final.name}-*"):
+    for left in final.parent.glob(f".export-{glob.escape(final.name)}-*"):
         if not _alive(left.name.rpartition("-")[2]):
             shutil.rmtree(left)
     part = final.with_name(f".export-{final.name}-{os.getpid()}")
@@ -49,6 +50,8 @@ def _alive(number: str) -> bool:
     """Whether a process of this number runs: its folder is not ours to remove."""
     if not number.isdigit():
         return True
+    if int(number) == os.getpid():  # left by one that was killed: numbers come again
+        return False
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:

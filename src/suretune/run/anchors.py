@@ -9,7 +9,9 @@ from typing import Any
 
 from suretune import __version__, rundir
 from suretune.data.anchors import (
+    APART,
     LONGEST,
+    MOST,
     Anchor,
     answered,
     dealt,
@@ -22,7 +24,7 @@ from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
 
 FILE = "anchors.jsonl"  # of a run folder
-FIELDS = {"name", "lang", "ids", "ended", "used"}  # of a line, as it is read
+FIELDS = {"name", "ids", "ended", "used"}  # of a line, as it is read
 
 
 def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
@@ -57,7 +59,7 @@ def answer_anchors(
     lines: dict[str, Any] = {}
     try:
         lines = {line["name"]: line for line in rundir.read_jsonl(path)}
-        learned, apart = _dealt_to(checked)
+        learned, apart = _dealt_as(checked, list(lines))
         end = _end(checked)
         return _samples(learned, lines, end), _samples(apart, lines, end)
     except (KeyError, TypeError) as error:
@@ -85,6 +87,21 @@ def _dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
     schedule = checked.resolved.config.schedule
     uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
     return dealt(checked.anchors, uses, schedule.seed)
+
+
+def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], list[Anchor]]:
+    """The same of a run that goes on. One that an earlier version began, which dealt others, goes
+    on with those of its file, in their order; KeyError for a line that is missing."""
+    learned, apart = _dealt_to(checked)
+    known = {anchor.general.name: anchor for anchor in checked.anchors}
+    lacking = {anchor.general.name for anchor in (*learned, *apart)} - set(names)
+    everything = dealt(checked.anchors, MOST, checked.resolved.config.schedule.seed)
+    ours = {anchor.general.name for part in everything for anchor in part}
+    if not lacking or ours.issuperset(names):
+        return learned, apart
+    there = [known[name] for name in names]
+    uses = uses_of(checked.plan, checked.resolved.config.schedule.anchor_ratio or 0.0)
+    return there[: len(there) - APART][:uses], there[len(there) - APART :]
 
 
 def _end(checked: Checked) -> int | None:

@@ -203,8 +203,8 @@ def confirmed(found: Sequence[Evaluation]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cooling:
-    """Everything passed after update `begun`: it is asked again after `end`, before which the rate
-    falls to nothing.
+    """Everything passed after update `begun`: it is asked again after `end`, up to which the rate
+    falls to nothing from update `fall` on.
 
     Weights that are left at a high rate are where its noise last threw them; the same rows at a
     falling rate settle (docs/architecture.md has what that keeps).
@@ -212,12 +212,11 @@ class Cooling:
 
     begun: int
     end: int
+    fall: int
 
     def share(self, step: int) -> float:
-        """Of the schedule's rate, at update `step` (`begun` < step): linear over the last `COOLED`
-        updates, 1 / n in the last."""
-        falling = min(COOLED, self.end - self.begun)
-        return min(1.0, (self.end - step + 1) / falling)
+        """Of the schedule's rate, at update `step` (`begun` < step): 1 / n in the last."""
+        return min(1.0, (self.end - step + 1) / (self.end - self.fall))
 
 
 def cooling(
@@ -235,8 +234,10 @@ def cooling(
     later = [step for step in asked_after if step > begun]
     if not later:
         return None
-    end = max(begun + COOLED, least)
-    return Cooling(begun, next((step for step in later if step >= end), later[-1]))
+    wanted = max(begun + COOLED, least)
+    end = next((step for step in later if step >= wanted), later[-1])
+    waits = least > begun + COOLED and end - COOLED > begun
+    return Cooling(begun, end, end - COOLED if waits else begun)
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:
@@ -250,7 +251,8 @@ def rank(found: Evaluation) -> tuple[float, ...]:
 def best_of(found: Sequence[Evaluation], among: Container[int] | None = None) -> Evaluation | None:
     """The best (`among` the steps given), one that confirms the one before it first of all; of
     those as good as each other the earliest; None where nothing compares. One that does what the
-    probes ask, but for a single one, is better where it drifts less than a third as far."""
+    probes ask (`able`; a single probe fewer, if it is proven) and leaks no more is better where it
+    drifts less than a third as far."""
     ranked = comparable(found)
     firm = {one.step for before, one in pairwise(ranked) if whole(before) and whole(one)}
     there = [one for one in ranked if among is None or one.step in among]
@@ -258,12 +260,15 @@ def best_of(found: Sequence[Evaluation], among: Container[int] | None = None) ->
     if best is None or best.step in firm or best.drift is None:
         return best
     nearer = [
-        (one.drift, one.step, one)
+        one
         for one in there
-        if able(one) and one.passed >= best.passed - 1 and one.drift is not None
+        if able(one)
+        and one.passed >= best.passed - 1
+        and (one.leaked or 0) <= (best.leaked or 0)
+        and one.drift is not None
+        and one.drift * NEARER < best.drift
     ]
-    closest = min(nearer, default=None)
-    return closest[2] if closest and closest[0] * NEARER < best.drift else best
+    return max(nearer, key=rank, default=best)
 
 
 def stale(found: Sequence[Evaluation]) -> int:

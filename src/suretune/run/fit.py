@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.data.choose import settled
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
@@ -34,6 +35,7 @@ from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
 from suretune.run.evaluate import (
     Judge,
+    able,
     best_of,
     comparable,
     confirmed,
@@ -231,8 +233,11 @@ def _settled(job: Fit) -> Text | None:
         )
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     waited = stale(job.evals)
-    settled = best.proven and waited >= SETTLED and not whole(comparable(job.evals)[-1])
-    if settled or (patience is not None and waited >= patience):
+    last = comparable(job.evals)[-1]
+    late = last.step >= settled(job.checked.base.hidden)
+    if (late and best.proven and waited >= SETTLED and not whole(last)) or (
+        patience is not None and waited >= patience
+    ):
         return Text(
             f"{waited} evaluations no better than update {best.step}'s",
             f"连续 {waited} 次评估没有比第 {best.step} 次更新更好",
@@ -260,7 +265,7 @@ def _evaluate(job: Fit, step: int) -> bool:
     job.evals.append(found)
     job.journal.on(Evaluated(found))
     patience = job.checked.resolved.config.schedule.early_stopping_patience
-    return bool(step) and (found.proven or bool(patience)) and best_of(job.evals) is found
+    return bool(step) and (able(found) or bool(patience)) and best_of(job.evals) is found
 
 
 def save(job: Fit, step: int) -> None:
