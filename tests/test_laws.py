@@ -31,7 +31,7 @@ from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
-from suretune.train import engine as engine_module
+from suretune.train import plain_engine
 from suretune.train.buckets import Size, choose_buckets, up
 from suretune.train.door import Engine
 from suretune.train.engine import Bucket, Fast, size_of
@@ -362,7 +362,7 @@ def test_running_out_of_memory_changes_no_gradient(
     weight = sum(s.loss_weight for s in rows)
     loss, _ = gradient(learner, rows, weight)
     whole = grads(learner)
-    module, name = (fused, "gradient") if fast else (engine_module, "token_losses")
+    module, name = (fused, "gradient") if fast else (plain_engine, "token_losses")
     real = getattr(module, name)
 
     def short_of_memory(model: Any, batch: Any, *rest: Any) -> Any:

@@ -32,6 +32,7 @@ from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 from suretune.run.recovery import disk_stop
 from suretune.train import engine as engine_module
+from suretune.train import plain_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import (
     Applied,
@@ -345,7 +346,7 @@ def test_memory_that_runs_out_amid_training_changes_nothing(
     of the rate, so there the gradients' difference is what is bounded, by the losses that follow.
     """
     whole, log = trained(checked, samples, dtype, 6, fast=fast)
-    module, name = (engine_module.fused, "gradient") if fast else (engine_module, "token_losses")
+    module, name = (engine_module.fused, "gradient") if fast else (plain_engine, "token_losses")
     real, due = getattr(module, name), [False]
 
     def short_of_memory(*words: Any) -> Any:
@@ -372,17 +373,17 @@ def test_smaller_passes_are_told_and_kept_for_a_resume(asked: Resolved, tmp_path
     mine = asked.with_values("flag", model=str(MODEL), learning_rate=1e-3, max_steps=4)
     pid = os.fork()
     if pid == 0:
-        real, calls = engine_module.token_losses, [0]
-
-        def short_of_memory(*words: Any) -> Any:
-            calls[0] += 1
-            if calls[0] == 3:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-            return real(*words)
-
-        engine_module.token_losses = short_of_memory
         status = 1
         try:
+            real, calls = plain_engine.token_losses, [0]
+
+            def short_of_memory(*words: Any) -> Any:
+                calls[0] += 1
+                if calls[0] == 3:
+                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+                return real(*words)
+
+            plain_engine.token_losses = short_of_memory
             child(mine, run, resume=False)
             status = 0
         finally:

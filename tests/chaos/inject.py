@@ -52,9 +52,9 @@ def oom_answers() -> None:
 
 def oom_gradient(number: int) -> None:
     """Memory ends in the `number`th pass, and in every smaller one after it."""
-    from suretune.train import engine
+    from suretune.train import plain_engine
 
-    _nth(engine, "token_losses", number, _no_memory, on=True)
+    _nth(plain_engine, "token_losses", number, _no_memory, on=True)
 
 
 def oom_evaluation(number: int) -> None:
@@ -124,9 +124,9 @@ def kill(number: int) -> None:
 
 def send(signal_number: int, number: int) -> None:
     """A signal in the `number`th update."""
-    from suretune.train import engine
+    from suretune.train import plain_engine
 
-    _nth(engine, "token_losses", number, lambda: os.kill(os.getpid(), signal_number))
+    _nth(plain_engine, "token_losses", number, lambda: os.kill(os.getpid(), signal_number))
 
 
 KINDS: Mapping[str, Callable[..., None]] = {
