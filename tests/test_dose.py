@@ -190,7 +190,7 @@ class Fake:
 
 def job_of(
     run: Path, fake: Fake, *, proven: bool = True, identity: bool = True, probing: bool = True,
-    held_out: tuple[str, ...] = (), given: float | None = None,
+    held_out: tuple[str, ...] = (), given: float | None = None, passed: int = 10,
 ) -> tuple[Any, Path]:  # fmt: skip
     kept = run / "checkpoints" / "step-000008"
     kept.mkdir(parents=True)
@@ -200,7 +200,7 @@ def job_of(
         resolved=resolved, about_identity=identity,
         plan=SimpleNamespace(probe_steps=(8,) if probing else ()),
     )  # fmt: skip
-    evals = [Evaluation(4, None, 2, 10), Evaluation(8, None, 10, 10, leaked=5, proven=proven)]
+    evals = [Evaluation(4, None, 2, 10), Evaluation(8, None, passed, 10, leaked=5, proven=proven)]
     learner = SimpleNamespace(engine=fake.engine, adapters=fake.adapters)
     return SimpleNamespace(
         run=run, checked=checked, evals=evals if probing else [], learner=learner, judge=fake,
@@ -227,10 +227,16 @@ def test_the_kept_checkpoint_is_searched_and_what_was_tried_is_told(tmp_path: Pa
 
 def test_what_is_not_proven_keeps_all_of_its_strength(tmp_path: Path) -> None:
     fake = Fake(0.3)
-    assert chosen_by(tmp_path / "a", fake, proven=False) == Dose()
+    assert chosen_by(tmp_path / "a", fake, proven=False, passed=9) == Dose()
     assert chosen_by(tmp_path / "b", fake, probing=False) == Dose()
     assert chosen_by(tmp_path / "c", fake, given=1.0) == Dose()
     assert not fake.asked and not list(tmp_path.rglob(FILE))
+
+
+def test_what_says_everything_but_costs_too_much_is_tried_with_less(tmp_path: Path) -> None:
+    """General questions that are lost at full strength may hold at less."""
+    fake = Fake(0.3)
+    assert chosen_by(tmp_path, fake, proven=False).value == 0.5 and fake.asked
 
 
 def test_a_dose_that_is_given_is_taken_whatever_comes_of_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from suretune import rundir
 from suretune.cli import main
@@ -71,6 +72,7 @@ def exported(
         status = 70
         try:
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+            torch.set_num_threads(1)  # its pool is made anew, before many ask for it
             with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
                 operations(out, kill_before, out.parent.parent / "counted")
                 words = ["export", str(adapter), "--to", target, "--out", str(out)]

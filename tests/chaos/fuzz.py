@@ -52,7 +52,7 @@ def seeds() -> list[Seed]:
         ("d.json", json.dumps({"version": 1, "data": items}).encode()),
         ("e.csv", sheet.getvalue().encode()),
         ("f.tsv", sheet.getvalue().replace(",", "\t").encode("utf-8-sig")),
-        ("g.jsonl.gz", gzip.compress(lines)),
+        ("g.jsonl.gz", gzip.compress(lines, mtime=0)),
         ("h.jsonl.zst", _zstd(lines)),
         ("i.parquet", _parquet(items)),
         ("j.txt", "One line.\n\n另一行。\n".encode()),

@@ -306,7 +306,7 @@ def written(items: list[Any], chance: random.Random) -> tuple[str, bytes]:
         text = "".join(dumped(item, ascii_only) + "\n" for item in items)
     data = _encoded(text, chance)
     if form == "gz":
-        return ".jsonl.gz", gzip.compress(data)
+        return ".jsonl.gz", gzip.compress(data, mtime=0)
     if form == "zst":
         return ".jsonl.zst", _zstd(data)
     return {"data": ".json"}.get(form, f".{form}"), data
