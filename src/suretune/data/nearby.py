@@ -8,13 +8,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from suretune.typed import path as as_typed
+from suretune.typed import place
 from suretune.types import Text
 
 
 def not_there(typed: str, flag: str) -> Text:
     """What is said of a file that `flag` names and nobody finds: its folder, and the flag with the
     file that may have been meant."""
-    folder = os.path.dirname(os.path.abspath(os.path.expanduser(typed)))
+    folder = os.path.dirname(os.path.abspath(place(typed)))
     if not os.path.isdir(folder):
         return Text(
             f"There is no such file: the folder {folder} does not exist.",
@@ -34,7 +35,7 @@ def not_there(typed: str, flag: str) -> Text:
 
 def files_near(typed: str) -> list[str]:
     """Up to three files that lie where `typed` should, by names like it; as they are typed."""
-    folder, name = os.path.split(os.path.abspath(os.path.expanduser(typed)))
+    folder, name = os.path.split(os.path.abspath(place(typed)))
     near = [each for each in near_names(Path(folder), name) if Path(folder, each).is_file()]
     return [os.path.join(os.path.dirname(typed), each) for each in near]
 

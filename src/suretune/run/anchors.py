@@ -93,15 +93,14 @@ def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], lis
     """The same of a run that goes on. One that an earlier version began, which dealt others, goes
     on with those of its file, in their order; KeyError for a line that is missing."""
     learned, apart = _dealt_to(checked)
-    known = {anchor.general.name: anchor for anchor in checked.anchors}
-    lacking = {anchor.general.name for anchor in (*learned, *apart)} - set(names)
-    everything = dealt(checked.anchors, MOST, checked.resolved.config.schedule.seed)
-    ours = {anchor.general.name for part in everything for anchor in part}
-    if not lacking or ours.issuperset(names):
+    if {anchor.general.name for anchor in (*learned, *apart)}.issubset(names):
         return learned, apart
+    everything = dealt(checked.anchors, MOST, checked.resolved.config.schedule.seed)
+    if {anchor.general.name for part in everything for anchor in part}.issuperset(names):
+        return learned, apart  # a line is missing: whoever looks for it says which
+    known = {anchor.general.name: anchor for anchor in checked.anchors}
     there = [known[name] for name in names]
-    uses = uses_of(checked.plan, checked.resolved.config.schedule.anchor_ratio or 0.0)
-    return there[: len(there) - APART][:uses], there[len(there) - APART :]
+    return there[: len(there) - APART][: len(learned)], there[len(there) - APART :]
 
 
 def _end(checked: Checked) -> int | None:

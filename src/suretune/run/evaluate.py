@@ -236,13 +236,13 @@ def cooling(
         return None
     wanted = max(begun + COOLED, least)
     end = next((step for step in later if step >= wanted), later[-1])
-    waits = least > begun + COOLED and end - COOLED > begun
-    return Cooling(begun, end, end - COOLED if waits else begun)
+    fall = max(begun, end - COOLED) if least > begun + COOLED else begun
+    return Cooling(begun, end, fall)
 
 
 def rank(found: Evaluation) -> tuple[float, ...]:
-    """The larger, the better: within bounds, then probes, then fewer leaks, then less
-    drift, then held-out loss."""
+    """The larger, the better: within bounds, then probes, then fewer leaks, then less drift, then
+    held-out loss."""
     drift = -found.drift if found.drift is not None else 0.0
     held_out = -found.held_out_loss if found.held_out_loss is not None else 0.0
     return found.proven, found.passed, -(found.leaked or 0), drift, held_out

@@ -235,9 +235,8 @@ def _settled(job: Fit) -> Text | None:
     waited = stale(job.evals)
     last = comparable(job.evals)[-1]
     late = last.step >= settled(job.checked.base.hidden)
-    if (late and best.proven and waited >= SETTLED and not whole(last)) or (
-        patience is not None and waited >= patience
-    ):
+    enough = late and best.proven and waited >= SETTLED and not whole(last)
+    if enough or (patience is not None and waited >= patience):
         return Text(
             f"{waited} evaluations no better than update {best.step}'s",
             f"连续 {waited} 次评估没有比第 {best.step} 次更新更好",

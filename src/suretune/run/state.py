@@ -41,8 +41,7 @@ class Fit:
     @property
     def cooling(self) -> Cooling | None:
         """Under way by what was asked so far, so a resumed run knows it, too."""
-        least = settled(self.checked.base.hidden)
-        return cooling(self.evals, self.checked.plan.probe_steps, least)
+        return cooling(self.evals, self.checked.plan.probe_steps, settled(self.checked.base.hidden))
 
     def share(self, step: int) -> float:
         """Of the schedule's rate, at update `step`."""
