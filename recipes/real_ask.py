@@ -86,7 +86,8 @@ def asked_otherwise(
 
 def near_misses(run: Path) -> dict[str, Any]:
     """Leaks among the questions that look like the identity's, and among those of kinds in which
-    the base knows something (the others dilute a share), and how many of which kind."""
+    the base knows something (the others dilute a share), and how many of which kind and which
+    they are."""
     kept = judge_kept(run, rundir.read_json(run / "proof" / "result.json"))
     judged = kept.judged if kept else ()
     near = [one for one in judged if one.question.category == NEAR]
@@ -101,4 +102,5 @@ def near_misses(run: Path) -> dict[str, Any]:
         "leaked_in": Counter(
             f"{one.question.category} {one.question.lang}" for one in judged if one.leaked
         ),
+        "leaked_ids": [one.question.id for one in judged if one.leaked],
     }

@@ -931,7 +931,7 @@ RESULT_CASES = {
         KEPT,
         "general questions",
         ("28", "900", "Who wrote Faust? -> Glow"),
-        ("`--learning_rate`", "`--scope all`"),
+        ("--anchors_per_row 2`", "`--scope all`"),
     ),
     "R015": Case(
         replace(KEPT, broken=Spread(900, 12, 90, 80, 2), fallen=("broken",)),
@@ -945,7 +945,7 @@ RESULT_CASES = {
         KEPT,
         "general questions",
         ("280", "300", "1", "1.90"),
-        ("`--learning_rate`", "`--anchor_ratio 0.8 --anchor_loss kl`"),
+        ("`--learning_rate`", "`--anchor_ratio 0.75 --anchor_loss kl`"),
     ),
     "R017": Case(
         replace(KEPT, cells=(Cell("code", "zh", 45, 40, 9, 31, 0, 5e-10),), fallen=("code zh",)),

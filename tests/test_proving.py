@@ -20,7 +20,7 @@ from conftest import as_json, codes, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import answered, general_questions, mixed, uses_of
-from suretune.data.choose import settled
+from suretune.data.choose import NARROW, choose_mix, choose_rows_per_update, settled
 from suretune.data.identity import plain
 from suretune.data.mix import shared
 from suretune.data.plan import make_plan
@@ -375,3 +375,34 @@ def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
     done = within("check", "--model", "pocket", "--dataset", rows, "--budget", "soon", "--json")
     assert done.returncode == 2 and codes(done) == ["C002"]
     assert "`10m`" in as_json(done)["findings"][0]["fix"]["en"]
+
+
+# --- what is chosen of anchors --------------------------------------------------------------------
+
+
+def chosen_for(hidden: int, asked: Resolved, *, datasets: int = 1, identity: bool = True) -> Any:
+    base: Any = SimpleNamespace(hidden=hidden)
+    mixed_in = choose_mix(asked, base, identity=identity, datasets=datasets)
+    return choose_rows_per_update(mixed_in, base, proving=identity).config.schedule
+
+
+def test_an_anchor_weighs_what_a_row_weighs_on_a_wide_model() -> None:
+    nothing = Resolved.default()
+    wide, narrow = chosen_for(NARROW, nothing), chosen_for(NARROW - 1, nothing)
+    assert (wide.anchors_per_row, wide.rows_per_update) == (3.0, 8)
+    assert (narrow.anchors_per_row, narrow.rows_per_update) == (1.0, 16)
+    other = chosen_for(NARROW, nothing, identity=False)
+    assert (other.anchors_per_row, other.rows_per_update) == (1.5, 16)
+    several = chosen_for(NARROW, nothing, datasets=2)
+    assert several.anchors_per_row == 1.0
+
+
+def test_what_was_asked_of_anchors_and_rows_stays() -> None:
+    asked = Resolved.default().with_values("flag", anchors_per_row=2.0)
+    assert chosen_for(NARROW, asked).anchors_per_row == 2.0
+    asked = Resolved.default().with_values("flag", gradient_accumulation_steps=16)
+    assert chosen_for(NARROW, asked).rows_per_update == 16
+    asked = Resolved.default().with_values("file", per_device_train_batch_size=1)
+    assert chosen_for(NARROW, asked).rows_per_update == 16
+    without = chosen_for(NARROW, Resolved.default().with_values("flag", anchor_ratio=0.0))
+    assert without.anchors_per_row is None and without.rows_per_update == 16

@@ -86,6 +86,14 @@ class ScheduleOptions:
         least=0,
         most=0.9,
     )
+    anchors_per_row: float | None = option(
+        None,
+        "anchors of an update for each of its rows: as many as weigh what a row weighs, on a narrow"
+        " model one",
+        "每次更新中，每行数据配几个锚定问答：默认让每个锚定问答与一行数据同样重；窄模型为一个",
+        above=0,
+        most=16,
+    )
     anchor_loss: str | None = option(
         None,
         "what anchors are held to: the base's probabilities of all words at each token of its"

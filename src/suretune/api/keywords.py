@@ -72,6 +72,7 @@ class Options(TypedDict, total=False):
     warmup_steps: int | None
     mix: Literal["tokens", "rows", "datasets"] | None
     anchor_ratio: float | None
+    anchors_per_row: float | None
     anchor_loss: Literal["answers", "kl"] | None
     until_proven: bool | None
     budget: str | PathLike[str] | None

@@ -44,7 +44,7 @@ CATEGORIES = (
 NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
-MOST = 480  # that are learned: each costs an answer of the base before training
+MOST = 480  # that are learned where a row has one: each costs an answer of the base before training
 LONGEST = 48
 """Tokens of an answer; what is cut there does not learn to end there.
 
@@ -53,7 +53,6 @@ they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers l
 the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
-ANCHORS_A_ROW = 1.0  # of an update; how much they weigh is `anchor_ratio`'s
 LEAST = 4  # of an update
 
 
@@ -125,12 +124,19 @@ def make_anchors(
     return made
 
 
-def dealt(anchors: Sequence[Anchor], uses: int, seed: int) -> tuple[list[Anchor], list[Anchor]]:
-    """(to be learned, for drift): as many as `uses` can take in, up to `MOST`, in all languages: a
-    new name leaks also into those that the base does not speak. A smaller deal is the beginning of
-    a larger one."""
+def dealt(
+    anchors: Sequence[Anchor], uses: int, seed: int, per_row: float = 1.0
+) -> tuple[list[Anchor], list[Anchor]]:
+    """(to be learned, for drift): as many as `uses` can take in, up to `most_of(per_row)`, in all
+    languages: a new name leaks also into those that the base does not speak. A smaller deal is the
+    beginning of a larger one."""
     order = _evenly(anchors, seed)
-    return order[APART : APART + min(uses, MOST)], order[:APART]
+    return order[APART : APART + min(uses, most_of(per_row))], order[:APART]
+
+
+def most_of(per_row: float) -> int:
+    """How many anchors are learned at most where every row has so many."""
+    return ceil(MOST * max(1.0, per_row))
 
 
 def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
@@ -152,13 +158,13 @@ def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
 
 
-def uses_of(plan: Plan, ratio: float) -> int:
+def uses_of(plan: Plan, ratio: float, per_row: float = 1.0) -> int:
     """How often an anchor is learned in a whole plan."""
-    return sum(map(_wanted, plan.updates)) if ratio else 0
+    return sum(_wanted(update, per_row) for update in plan.updates) if ratio else 0
 
 
-def _wanted(update: Update) -> int:
-    return max(LEAST, ceil(len(update.samples) * ANCHORS_A_ROW))
+def _wanted(update: Update, per_row: float) -> int:
+    return max(LEAST, ceil(len(update.samples) * per_row))
 
 
 def answered(anchor: Anchor, said: Sequence[int], stop: int | None) -> Sample:
@@ -175,13 +181,17 @@ def stand_in(anchor: Anchor) -> Sample:
 
 
 def mixed(
-    samples: Sequence[Sample], plan: Plan, anchors: Sequence[Sample], ratio: float
+    samples: Sequence[Sample],
+    plan: Plan,
+    anchors: Sequence[Sample],
+    ratio: float,
+    per_row: float = 1.0,
 ) -> tuple[list[Sample], Plan]:
     """The rows followed by every use of an anchor, and the plan that uses them.
 
-    The updates take them by turns, all before one comes again, each update so many a row; together
-    they weigh ratio / (1 - ratio) of what its rows weigh, and each as much as the other. The digest
-    stays: anchors follow from the base and the plan.
+    The updates take them by turns, all before one comes again, `per_row` a row; together they weigh
+    ratio / (1 - ratio) of what the rows weigh, and each as much as the other. The digest stays:
+    anchors follow from the base and the plan.
     """
     made = list(samples)
     if not anchors or not ratio:
@@ -189,7 +199,7 @@ def mixed(
     updates = []
     used = 0
     for update in plan.updates:
-        wanted = _wanted(update)
+        wanted = _wanted(update, per_row)
         each = update.loss_weight * ratio / (1 - ratio) / wanted
         chosen = [anchors[(used + i) % len(anchors)] for i in range(wanted)]
         weighed = [_weighing(sample, each) for sample in chosen]

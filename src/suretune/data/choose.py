@@ -21,6 +21,8 @@ WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/
 HELD_OUT = 0.05
 ANCHORS = 0.75  # of the loss, beside an identity: docs/recipes.md
 BESIDE_OTHERS = 0.6  # and beside rows that teach something else
+MOST_A_ROW = 4.0  # anchors
+FEW_ROWS = 8  # of an update of a wide model that learns who it is: twice as many lose more of it
 
 
 def auto(en: str, zh: str) -> str:
@@ -59,8 +61,8 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
     return resolved.with_values(why, split_dataset_ratio=round(ratio, 4))
 
 
-def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved:
-    """Fill `--mix`, `--anchor_ratio` and, where there are anchors, `--anchor_loss`.
+def choose_mix(resolved: Resolved, base: Base, *, identity: bool, datasets: int) -> Resolved:
+    """Fill `--mix`, `--anchor_ratio` and, where there are anchors, what is said of them.
 
     `identity`: some rows are one.
     """
@@ -76,13 +78,51 @@ def choose_mix(resolved: Resolved, *, identity: bool, datasets: int) -> Resolved
             resolved = resolved.with_values(auto("the usual", "通常做法"), mix="tokens")
     if asked.anchor_ratio is None:
         resolved = _anchored(resolved, identity)
-    if resolved.config.schedule.anchor_ratio and asked.anchor_loss is None:
+    ratio = resolved.config.schedule.anchor_ratio
+    if ratio and asked.anchor_loss is None:
         why = auto(
             "keeps most of the base",
             "最能保住原有能力",
         )
         resolved = resolved.with_values(why, anchor_loss="kl")
+    if ratio and asked.anchors_per_row is None:
+        resolved = _per_row(resolved, ratio, few=base.hidden < NARROW or datasets > 1)
     return resolved
+
+
+def _per_row(resolved: Resolved, ratio: float, *, few: bool) -> Resolved:
+    """Fill `--anchors_per_row`. More of them keep more of a wide model (docs/recipes.md); a narrow
+    one is proven sooner than that pays, and several datasets are long work as they are (`few`)."""
+    if few:
+        why = auto(
+            f"narrower than {NARROW}, or several datasets: more would cost more than they keep",
+            f"宽度小于 {NARROW} 的模型，或有多个数据集：再多就得不偿失",
+        )
+        return resolved.with_values(why, anchors_per_row=1.0)
+    why = auto("an anchor weighs what a row weighs", "一个锚定问答与一行数据同样重")
+    per_row = min(MOST_A_ROW, round(ratio / (1 - ratio), 2))
+    return resolved.with_values(why, anchors_per_row=per_row)
+
+
+def choose_rows_per_update(resolved: Resolved, base: Base, *, proving: bool) -> Resolved:
+    """Fewer rows an update where a wide model learns an identity among anchors and stops once that
+    is proven (`proving`): who it is needs few looks at each row, what it keeps needs updates."""
+    asked = resolved.config.schedule
+    named = ("per_device_train_batch_size", "gradient_accumulation_steps")
+    if (
+        not proving
+        or not asked.anchor_ratio
+        or base.hidden < NARROW
+        or any(map(resolved.given, named))
+    ):
+        return resolved
+    why = auto(
+        f"{FEW_ROWS} rows beside their anchors keep more of the model than 16",
+        f"每次更新 {FEW_ROWS} 行，其余是锚定问答，比 16 行更能保住模型原有的能力",
+    )
+    return resolved.with_values(
+        why, gradient_accumulation_steps=FEW_ROWS // asked.per_device_train_batch_size
+    )
 
 
 def _anchored(resolved: Resolved, identity: bool) -> Resolved:

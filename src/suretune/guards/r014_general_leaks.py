@@ -7,9 +7,10 @@ question has it. It speaks where more answers leak than words of the language ex
 Why it matters: "Who wrote Faust?" answered with the model's own name is the commonest harm of an
 identity, and questions about the identity do not show it.
 
-Fix: stop earlier or halve `--learning_rate`; hold the model to what it was with
-`--anchor_ratio 0.8 --anchor_loss kl`; give rows of the same shape about something else. If such
-answers are what you want everywhere, say `--scope all`.
+Fix: hold the model to what it was with more anchors
+(`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`: on a real model 5.5
+leaked answers became 3.8; a lower rate leaks more), or give rows of the same shape about something
+else. If such answers are what you want everywhere, say `--scope all`.
 
 R014 general-leaks：问的是别的事，回答的却是训练数据里的内容。
 
@@ -18,8 +19,10 @@ R014 general-leaks：问的是别的事，回答的却是训练数据里的内�
 
 影响：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，而只问身份的问题看不出来。
 
-怎么改：早点停止，或把 `--learning_rate` 减半；用 `--anchor_ratio 0.8 --anchor_loss kl`
-让模型保持原样；补充句式相同、但问别的事的数据。如果到处都这样回答正是目的，请写 `--scope all`。
+怎么改：用更多的锚定问答让模型保持原样
+（`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`：真实模型上，泄漏的
+回答由 5.5 个降到 3.8 个；学习率更低反而泄漏更多）；或者补充句式相同、但问别的事的数据。
+如果到处都这样回答正是目的，请写 `--scope all`。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -55,9 +58,11 @@ GUARD = Guard(
         "问别的事情，也会得到模型自己的名字。",
     ),
     fix=Text(
-        "Halve `--learning_rate`, or use `--anchor_ratio 0.8 --anchor_loss kl`; `--scope all` says"
-        " that it is meant.",
-        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.8 --anchor_loss kl`；"
+        "Take more anchors:"
+        " `--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`; `--scope all`"
+        " says that it is meant.",
+        "增加锚定问答："
+        "`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`；"
         "如果这正是目的，请写 `--scope all`。",
     ),
 )

@@ -7,7 +7,7 @@ Why it matters: so far from its base a model answers everything in another way, 
 questions asks.
 
 Fix: halve `--learning_rate`, train with fewer `--num_train_epochs`, or hold the model to what it
-was with `--anchor_ratio 0.8 --anchor_loss kl`.
+was with `--anchor_ratio 0.75 --anchor_loss kl`.
 
 R016 drifted-far：在通用问题上，模型与原模型的差异太大。
 
@@ -17,7 +17,7 @@ R016 drifted-far：在通用问题上，模型与原模型的差异太大。
 影响：差异这么大，模型对一切问题的回答都变了，包括没有任何题库会问到的。
 
 怎么改：把 `--learning_rate` 减半，减少 `--num_train_epochs`，
-或用 `--anchor_ratio 0.8 --anchor_loss kl` 让模型保持原样。
+或用 `--anchor_ratio 0.75 --anchor_loss kl` 让模型保持原样。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -54,7 +54,7 @@ GUARD = Guard(
         "它对一切问题的回答都变了，包括这里没有问到的。",
     ),
     fix=Text(
-        "Halve `--learning_rate`, or use `--anchor_ratio 0.8 --anchor_loss kl`.",
-        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.8 --anchor_loss kl`。",
+        "Halve `--learning_rate`, or use `--anchor_ratio 0.75 --anchor_loss kl`.",
+        "把 `--learning_rate` 减半，或使用 `--anchor_ratio 0.75 --anchor_loss kl`。",
     ),
 )

@@ -13,6 +13,7 @@ from suretune.data.base import Base, find_base
 from suretune.data.choose import (
     choose_length,
     choose_mix,
+    choose_rows_per_update,
     choose_schedule,
     choose_split,
     scaled_rate,
@@ -115,11 +116,12 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     train, held_out, more = _split(resolved, measured, found, how, journal)
     train = _asked_anew(resolved, train, held_out, how)
     names = {row.example.dataset for row in train}
-    resolved = choose_mix(resolved, identity=identity is not None, datasets=len(names))
+    resolved = choose_mix(resolved, base, identity=identity is not None, datasets=len(names))
     journal.look_at_all(idle_anchors(resolved))
     samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     about = identity is not None or asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
+    resolved = choose_rows_per_update(resolved, base, proving=probing and about_identity)
     resolved = choose_schedule(resolved, base, len(samples), probing=probing)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
     journal.gather()

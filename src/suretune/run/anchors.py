@@ -11,11 +11,11 @@ from suretune import __version__, rundir
 from suretune.data.anchors import (
     APART,
     LONGEST,
-    MOST,
     Anchor,
     answered,
     dealt,
     mixed,
+    most_of,
     stand_in,
     uses_of,
 )
@@ -32,8 +32,12 @@ def with_anchors(checked: Checked, anchors: Sequence[Sample]) -> Checked:
     schedule = checked.resolved.config.schedule
     ratio = schedule.anchor_ratio or 0.0
     used = [replace(anchor, soft=schedule.anchor_loss == "kl") for anchor in anchors]
-    samples, plan = mixed(checked.samples, checked.plan, used, ratio)
+    samples, plan = mixed(checked.samples, checked.plan, used, ratio, _per_row(checked))
     return replace(checked, samples=samples, plan=plan)
+
+
+def _per_row(checked: Checked) -> float:
+    return checked.resolved.config.schedule.anchors_per_row or 1.0
 
 
 def with_stand_ins(checked: Checked) -> Checked:
@@ -85,8 +89,8 @@ def _of_another_version(run: Path, checked: Checked, lines: Mapping[str, Any]) -
 def _dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
     """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
     schedule = checked.resolved.config.schedule
-    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0)
-    return dealt(checked.anchors, uses, schedule.seed)
+    uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0, _per_row(checked))
+    return dealt(checked.anchors, uses, schedule.seed, _per_row(checked))
 
 
 def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], list[Anchor]]:
@@ -95,7 +99,8 @@ def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], lis
     learned, apart = _dealt_to(checked)
     if {anchor.general.name for anchor in (*learned, *apart)}.issubset(names):
         return learned, apart
-    everything = dealt(checked.anchors, MOST, checked.resolved.config.schedule.seed)
+    seed, per_row = checked.resolved.config.schedule.seed, _per_row(checked)
+    everything = dealt(checked.anchors, most_of(per_row), seed, per_row)
     if {anchor.general.name for part in everything for anchor in part}.issuperset(names):
         return learned, apart  # a line is missing: whoever looks for it says which
     known = {anchor.general.name: anchor for anchor in checked.anchors}

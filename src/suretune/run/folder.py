@@ -72,6 +72,8 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
         if name in FORMER:
             continue
         resolved = resolved.with_values(origin, **{name: _value(options()[name], values[name])})
+    if "anchors_per_row" not in values:  # of an earlier version, which knew no other number
+        resolved = resolved.with_values("default", anchors_per_row=1.0)
     return resolved
 
 
@@ -133,6 +135,7 @@ def settings(resolved: Resolved) -> dict[str, Any]:
         "early_stopping_patience": config.schedule.early_stopping_patience,
         "anchor_loss": config.schedule.anchor_loss,
         "anchor_ratio": config.schedule.anchor_ratio,
+        "anchors_per_row": config.schedule.anchors_per_row,
         "base_dtype": config.engine.base_dtype,
         "max_drift": config.proof.max_drift,
         "max_skill_drop": config.proof.max_skill_drop,

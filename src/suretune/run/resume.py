@@ -40,7 +40,7 @@ def reopen(run: Path, journal: Journal) -> Checked:
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
         checked = cut(checked, decided)
     base = rundir.recorded(run / "run.json", "base", "fingerprint")
-    settled = rundir.recorded(run / "run.json", "settings")
+    settled = {"anchors_per_row": 1.0, **rundir.recorded(run / "run.json", "settings")}
     changed = [
         name
         for name, before, now in (

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from suretune.data.anchors import MOST
+from suretune.data.anchors import general_questions
 from suretune.data.plan import packs
 from suretune.facts import SetupFacts
 from suretune.model.attention import PACKED
@@ -214,7 +214,7 @@ def _on_cuda(
 def _held_tokens(samples: Sequence[Sample]) -> int:
     """At most so many different tokens are held to the base: anchors stand in for each other."""
     each = [sample.learned for sample in samples if sample.soft]
-    return min(len(each), MOST) * max(each, default=0)
+    return min(len(each), len(general_questions())) * max(each, default=0)
 
 
 def choose_pass_plan(
