@@ -17,7 +17,7 @@ import pytest
 from draw_screens import SCREENS
 from suretune import glossary, labels, phrases, report_words, words
 from suretune.cli.watch import Watch
-from suretune.events import Evaluated
+from suretune.events import Evaluated, Planned
 from suretune.record import journal
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
@@ -195,6 +195,20 @@ def test_drift_is_explained_once_on_the_way(
     first, second = capsys.readouterr().err.strip().splitlines()
     assert term in first and meaning in first
     assert term in second and meaning not in second
+
+
+@pytest.mark.parametrize(
+    ("updates", "settles", "told"),
+    [(40, 120, ("40 of 120", "leaks")), (40, 0, ("40 of 120",)), (120, 120, ())],
+)
+def test_what_a_budget_cuts_is_told_with_what_it_may_cost(
+    updates: int, settles: int, told: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch = Watch(updates=120, every=1, bar=False)
+    watch.on(Planned(updates, 120, settles))
+    said = capsys.readouterr().err
+    assert bool(said.strip()) == bool(told) and all(part in said for part in told)
+    assert ("leaks" in said) == ("leaks" in told)
 
 
 def test_drift_is_explained_beside_the_verdict() -> None:

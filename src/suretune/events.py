@@ -54,9 +54,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """So many updates are left of the plan, now that a budget has had its say."""
+    """So many updates are left of the plan, now that a budget has had its say. `before`: as many
+    there were; `settles`: as many it takes until a new name leaks no more, 0 if any number does."""
 
     updates: int
+    before: int
+    settles: int = 0
 
 
 @dataclass(frozen=True, slots=True)

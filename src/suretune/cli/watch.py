@@ -46,6 +46,7 @@ class Watch:
                 self._answered(event)
             case Planned():  # a budget may have left fewer than the plan that was shown before
                 self.progress.expect(event.updates)
+                self._cut(event)
             case Updated():
                 self.progress.step(event.record)
             case Evaluated():
@@ -69,6 +70,22 @@ class Watch:
             told = Text(
                 f"· the base answers general questions to be learned along: {event.done:,}",
                 f"· 原模型回答锚定问答：{event.done:,}",
+            )
+        self.progress.note(say(told))
+
+    def _cut(self, plan: Planned) -> None:
+        """What a budget left of the plan, and what that may cost."""
+        if plan.updates >= plan.before:
+            return
+        told = Text(
+            f"· --budget: {plan.updates:,} of {plan.before:,} updates fit",
+            f"· --budget：时间内能完成 {plan.before:,} 次更新中的 {plan.updates:,} 次",
+        )
+        if plan.updates < plan.settles:
+            told = Text(
+                f"{told.en}; a model of this width takes {plan.settles} until a new name no longer"
+                " leaks into other answers",
+                f"{told.zh}；这么宽的模型要 {plan.settles} 次更新，新名字才不再泄漏到别的回答里",
             )
         self.progress.note(say(told))
 

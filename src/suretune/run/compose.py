@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
+from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
@@ -189,8 +190,10 @@ def train_only(
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
     clock["base_answers"] = time.perf_counter()
     journal.on(Staged("train"))
+    asked = checked.plan.schedule.total
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
-    journal.on(Planned(checked.plan.schedule.total))
+    settles = settled(checked.base.hidden) if checked.plan.probe_steps else 0
+    journal.on(Planned(checked.plan.schedule.total, asked, settles))
     proof = checked.resolved.config.proof
     taught = learned_on_the_way(checked, questions, before)
     judge = Judge(checked.tokenizer, on_the_way(questions), way, taught, apart, proof)
