@@ -183,6 +183,20 @@ def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:
     assert change_for(["R018 forgetting-not-measured"], asked, 256, 40, 40) is None
 
 
+def test_what_only_leaked_is_held_by_more_anchors_not_by_a_lower_rate() -> None:
+    asked = Resolved.default().with_values("auto: usual", learning_rate=2e-3, anchor_ratio=0.75)
+    change = change_for(["R014 general-leaks"], asked, 576, 120, 120)
+    assert change and (change.option, change.value) == ("anchors_per_row", 2.0)
+    three = asked.with_values("auto: usual", anchors_per_row=3.0)
+    change = change_for(["R014 general-leaks"], three, 576, 120, 120)
+    assert change and (change.option, change.value) == ("anchors_per_row", 6.0)
+    none = asked.with_values("flag", anchor_ratio=0.0)
+    change = change_for(["R014 general-leaks"], none, 576, 120, 120)
+    assert change and (change.option, change.value) == ("anchor_ratio", 0.75)
+    change = change_for(["R004 skills-lost", "R014 general-leaks"], three, 576, 120, 120)
+    assert change and change.option == "learning_rate"
+
+
 # --- words --------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from suretune import rundir, typed
 from suretune.config import Resolved
-from suretune.data.choose import scaled_rate
+from suretune.data.choose import ANCHORS, scaled_rate
 from suretune.preflight.again import command_of
 from suretune.record.meant import begun_in
 from suretune.run.folder import read_config
@@ -23,6 +23,7 @@ from suretune.types import Text
 TOO_LITTLE = ("R002", "R003", "R006", "R019")  # it did not learn what it should
 TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgot, or spread
 DIVERGED = ("R005", "T001", "T003", "T006")
+LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 
 
@@ -45,6 +46,8 @@ def change_for(
     codes = {reason.partition(" ")[0] for reason in reasons}
     schedule = resolved.config.schedule
     rate = schedule.learning_rate
+    if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
+        return _more_anchors(resolved)
     if rate and codes & {*TOO_MUCH, *DIVERGED}:
         why = Text("with half the learning rate", "学习率减半，再训练一次")
         return Change("learning_rate", float(f"{rate / 2:.2g}"), why)
@@ -68,6 +71,16 @@ def change_for(
         why = Text("with twice the epochs", "轮数加倍，再训练一次")
         return Change("num_train_epochs", 2 * schedule.num_train_epochs, why)
     return None
+
+
+def _more_anchors(resolved: Resolved) -> Change:
+    """For a run whose rows spread into other answers, and that lost nothing else by it."""
+    schedule = resolved.config.schedule
+    if not schedule.anchor_ratio:
+        why = Text("with anchors, which hold the model", "加上锚定问答，再训练一次")
+        return Change("anchor_ratio", ANCHORS, why)
+    why = Text("with twice the anchors", "锚定问答加倍，再训练一次")
+    return Change("anchors_per_row", min(16.0, 2 * (schedule.anchors_per_row or 1.0)), why)
 
 
 def next_commands(
