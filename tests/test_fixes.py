@@ -409,6 +409,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S043": "a network",
     "S044": "a network",
     "S045": "a network",
+    "S052": "test_hub_runs.py::test_an_adapter_is_given_to_a_public_repository_only_where_that_is_said",
     "D026": "an export from elsewhere",
     "D028": "a secret that is revoked where it was issued",
     "D029": "rows of init: test_first_hour.py",

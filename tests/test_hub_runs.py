@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -190,6 +192,33 @@ def test_a_sealed_adapter_is_given_with_its_card_and_loads(
     assert str(trained) not in card and str(Path.home()) not in card
     weights = (trained / "adapter" / "adapter_model.safetensors").read_bytes()
     assert given.files["adapter_model.safetensors"] == weights
+
+
+def test_an_adapter_is_given_to_a_public_repository_only_where_that_is_said(
+    hub: FakeHub, say: Any, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S052, and both commands that it names, typed as they stand there."""
+    monkeypatch.setenv("HF_TOKEN", "writer")
+    old = {"README.md": b"# mine"}
+    hub.repos["model", "me/glow"] = Repository(dict(old))
+    status, told = say("push", trained, "hf::me/glow")
+    assert (status, codes(told)) == (4, ["S052"])
+    assert hub.repos["model", "me/glow"].files == old and not hub.contents
+    commands = re.findall(r"`suretune (push [^`]+)`", told["findings"][0]["fix"]["en"])
+    apart, public = (say(*shlex.split(command)) for command in commands)
+    assert apart[0] == 0 and apart[1]["private"]
+    assert hub.repos["model", "me/glow-private"].private
+    assert public[0] == 0 and not public[1]["private"]
+    assert "adapter_model.safetensors" in hub.repos["model", "me/glow"].files
+
+
+def test_a_private_repository_stays_private_and_is_called_so(
+    hub: FakeHub, say: Any, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "writer")
+    hub.repos["model", "me/glow"] = Repository({}, private="writer")
+    status, told = say("push", trained, "hf::me/glow", "--public")
+    assert status == 0 and told["private"] is True
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.data.elsewhere import trouble
 from suretune.data.folders import LEARNED
-from suretune.facts import FlagFacts
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.hubs.door import HubError, Kind, Repo
 from suretune.hubs.names import HubName, hubs, parse_name, which_hub
 from suretune.hubs.pull import Pulled, pull_dataset, pull_model
-from suretune.hubs.push import push
+from suretune.hubs.push import Given, push
 from suretune.phrases import size
 from suretune.record.journal import OK, UNVERIFIED, Journal
 from suretune.record.meant import not_sealed
@@ -118,7 +120,7 @@ def give(command: Command, journal: Journal) -> int:
 
     try:
         with to_give(found.run, repo.id) as files:
-            page = push(
+            given = push(
                 hubs()[repo.hub],  # type: ignore[arg-type]
                 repo,
                 files,
@@ -127,21 +129,43 @@ def give(command: Command, journal: Journal) -> int:
                 tell=lambda f: begins(f.path, f.size),
             )
     except HubError as error:
-        raise journal.stop(trouble(error, repo)) from error
+        told = _public(error, command, found.run, repo) or trouble(error, repo)
+        raise journal.stop(told) from error
     if command.json:
         tell_json(
             {
                 "status": OK,
-                "page": page,
-                "private": private,
+                "page": given.page,
+                "private": given.private,
                 "sent": sent,
                 "files": [file.path for file in files],
             }
         )
     else:
-        seen = Text("private", "私有") if private else Text("public", "公开")
-        tell(say(Text(f"{page} ({seen.en})", f"{page}（{seen.zh}）")))
+        tell(say(_seen(given, private)))
     return OK if sealed else UNVERIFIED
+
+
+def _public(error: HubError, command: Command, run: Path, repo: Repo) -> SetupFacts | None:
+    """A repository that everybody sees, with the command for another one, and for this one."""
+    if error.trouble != "public":
+        return None
+    also = ("--unverified",) if "unverified" in command.plain else ()
+    again = typed.command("suretune", "push", run, repo.spec, "--public", *also)
+    apart = replace(repo, id=f"{repo.id}-private")
+    other = typed.command("suretune", "push", run, apart.spec, *also)
+    return SetupFacts("hub-public", repo.id, error.found, nearest=other, spare=again)
+
+
+def _seen(given: Given, private: bool) -> Text:
+    """Where it is, and who sees it: what the hub says of it, not what was asked for."""
+    seen = Text("private", "私有") if given.private else Text("public", "公开")
+    if given.private and not private:
+        seen = Text(
+            "private as it was before; who sees it is changed on that page",
+            "仍是私有，因为它原来就是；要公开请在该页面设置",
+        )
+    return Text(f"{given.page} ({seen.en})", f"{given.page}（{seen.zh}）")
 
 
 def switch(command: Command, name: str) -> tuple[bool, list[str]]:

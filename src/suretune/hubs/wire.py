@@ -69,9 +69,10 @@ def asked(
     method: str = "GET",
     data: bytes | IO[bytes] | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
-    """One request, redirects followed. `secret` goes to the host of `url` alone.
+    """One request, redirects followed. `secret` goes to the host of `url` alone, and so does what
+    is sent: a redirect of a POST or PUT to another host, or to another kind of request, is refused.
 
-    Raises what the network raises; any status is an answer.
+    Raises what the network raises, and `HubError` for such a redirect; any status is an answer.
     """
     first = origin(url)
     for _ in range(REDIRECTS):
@@ -87,6 +88,11 @@ def asked(
             return
         response.close()
         url = urljoin(url, target)
+        if data is not None:
+            if origin(url) != first or response.status not in (307, 308):
+                raise HubError("refused", _sent_on(url), first[1])
+            if not isinstance(data, bytes):
+                data.seek(0)
         if urlsplit(url).scheme not in ("http", "https"):
             raise HubError(
                 "unreachable",
@@ -97,6 +103,16 @@ def asked(
         "unreachable",
         Text(f"more than {REDIRECTS} redirects", f"重定向超过 {REDIRECTS} 次"),
         first[1],
+    )
+
+
+def _sent_on(url: str) -> Text:
+    """Where something was to be sent on to, without what a query or a name may hold."""
+    parts = urlsplit(url)
+    there = f"{parts.scheme}://{parts.hostname or ''}"
+    return Text(
+        f"it redirects what is sent to it to {there}; nothing is sent there",
+        f"它把上传的内容转到 {there}；没有往那里发送任何内容",
     )
 
 
@@ -194,18 +210,15 @@ def what_broke(error: BaseException) -> Text:
 def post(
     url: str, secret: Mapping[str, str], told: Any, kind: str = "application/json"
 ) -> tuple[int, Mapping[str, str], Any]:
-    """(status, headers, answer as JSON or None) of something sent once: never twice by itself."""
+    """(status, headers, answer as JSON or None) of something sent; again where the server was busy
+    or the connection broke, for whatever is sent to a hub means the same when it comes twice.
+
+    Raises:
+        HubError: see `get`.
+    """
     data = told if isinstance(told, bytes) else orjson.dumps(told)
-    host = urlsplit(url).netloc
     headers = {"Content-Type": kind, "Accept": kind}
-    try:
-        with asked(url, secret, headers, method="POST", data=data) as response:
-            status, answered = response.status, dict(response.headers.items())
-            body = read_all(response)
-    except BROKEN as error:
-        raise HubError("unreachable", what_broke(error), host) from error
-    if status >= 500:
-        raise HubError("unreachable", f"HTTP {status}", host)
+    status, answered, body = get(url, secret, headers, method="POST", data=data)
     try:
         return status, answered, orjson.loads(body) if body else None
     except ValueError:
