@@ -622,7 +622,12 @@ SETUP_CASES = {
         "`export MODELSCOPE_API_TOKEN=...`",
     ),
     "S044": on_setup(setup("hub-busy", "a/b", "HTTP 429"), "a/b", "`HF_TOKEN`"),
-    "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--hub ms`"),
+    "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--model ms::a/b`"),
+    "S053": on_setup(
+        setup("cache-altered", "a/b:sub", "train.csv", "dataset", "ms"),
+        "a/b",
+        "MODELSCOPE_OFFLINE suretune pull --dataset ms::a/b:sub`",
+    ),
     "S052": on_setup(
         setup(
             "hub-public",
@@ -633,7 +638,7 @@ SETUP_CASES = {
         ),
         "me/x",
         "`suretune push r hf::me/x --public`",
-    ),  # fmt: skip
+    ),
     "S020": on_setup(
         setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline", "model", "hf"),
         "--model",

@@ -134,11 +134,11 @@ def test_a_content_that_the_hub_does_not_take_is_not_taken_for_one_that_is_there
     prefix: str, hub: FakeHub, folder: Path
 ) -> None:
     hub.faults.lfs_errors = 1
-    with pytest.raises(HubError, match="adapter_model.safetensors: 422 no room") as error:
+    with pytest.raises(HubError, match=r"adapter_model\.safetensors: 422 no room") as error:
         give(prefix, folder)
     assert error.value.trouble == "refused" and not hub.repos["model", "me/glow"].files
     hub.faults.unanswered = True
-    with pytest.raises(HubError, match="adapter_model.safetensors"):
+    with pytest.raises(HubError, match=r"adapter_model\.safetensors"):
         give(prefix, folder)
     assert not hub.repos["model", "me/glow"].files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,8 +15,16 @@ from typing import Any
 import pytest
 
 from hub.server import FakeHub, Repository, commit_of, running
+from suretune import pocket, rundir
 from suretune.cli import main
+from suretune.config import Resolved
+from suretune.data.base import find_base
 from suretune.deploy.card import to_give
+from suretune.preflight.check import check
+from suretune.record.journal import Journal, Stopped
+from suretune.refusal import Refusal
+from suretune.run.folder import begin
+from suretune.run.resume import reopen
 
 ZH, EN = "AI-ModelScope/alpaca-gpt4-data-zh", "AI-ModelScope/alpaca-gpt4-data-en"
 
@@ -80,12 +89,143 @@ def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say
     (one,) = json.loads(Path("run/run.json").read_text("utf-8"))["fetched"]
     assert one["commit"] == commit and len(one["files"]["train.csv"]) == 64
     hub.repos["dataset", ZH].files["train.csv"] = csv(60, "Other rows")
-    from suretune.record.journal import Journal
-    from suretune.run.resume import reopen
-
     hub.seen.clear()
     checked = reopen(Path("run"), Journal())
     assert not hub.fetched() and checked.plan.digest in Path("run/plan.json").read_text("utf-8")
+
+
+SHORT = ("--max_steps", 2, "--until_proven", "false", "--general_questions", 20, "--save_steps", 1)
+
+
+def small_model(hub: FakeHub, name: str = "me/small") -> Repository:
+    """The bundled model on a hub."""
+    files = {p.name: p.read_bytes() for p in pocket.MODEL.iterdir() if p.is_file()}
+    hub.repos["model", name] = Repository(files)
+    return hub.repos["model", name]
+
+
+def goes_on(run: Path) -> Any:
+    """What a resume finds before it loads anything."""
+    return reopen(run, Journal())
+
+
+@pytest.mark.parametrize("prefix", ["hf", "ms"])
+def test_a_run_keeps_the_commit_of_its_model_and_goes_on_with_the_same_weights(
+    prefix: str, hub: FakeHub, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = small_model(hub)
+    commit = commit_of(there.files)
+    status, told = say("sft", "--model", "me/small", "--hub", prefix, "--dataset", f"{ZH}#20",
+                       "--output_dir", "run", *SHORT)  # fmt: skip
+    assert status in (0, 6, 8), told
+    [note] = [f for f in told["findings"] if f["code"] == "D044" and "me/small" in f["where"]]
+    assert commit[:12] in note["what"]["en"]
+    pin = f"{prefix}::me/small@{commit}"
+    assert f'model: "{pin}"' in Path("run/config.yaml").read_text("utf-8")
+    about = json.loads(Path("run/run.json").read_text("utf-8"))
+    assert about["base"]["name"] == pin
+    [model] = [one for one in about["fetched"] if one["kind"] == "model"]
+    assert (model["commit"], model["typed"]) == (commit, f"{prefix}::me/small")
+    weights = hashlib.sha256(there.files["model.safetensors"]).hexdigest()
+    assert model["files"]["model.safetensors"] == weights
+    config = json.loads(Path("run/adapter/adapter_config.json").read_text("utf-8"))
+    assert config["base_model_name_or_path"] == "me/small"
+    assert config["revision"] == (commit if prefix == "hf" else None)
+    # The branch moves on, the hub of bare names is another one, and nobody is to be asked.
+    there.files["config.json"] = b"{}"
+    monkeypatch.setenv("USE_MODELSCOPE_HUB" if prefix == "hf" else "USE_HF", "1")
+    hub.seen.clear()
+    for offline in ("0", "1"):
+        monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+        checked = goes_on(Path("run"))
+        assert checked.base.fetched.snapshot.commit == commit and not hub.seen
+    if prefix == "hf":
+        shutil.rmtree("run/checkpoints")
+        ended, again = say("resume", "run")
+        assert ended == status and not hub.seen, again
+        now = json.loads(Path("run/adapter/adapter_config.json").read_text("utf-8"))
+        assert now == config
+
+
+def test_what_was_altered_in_the_cache_is_no_row_of_a_run(
+    hub: FakeHub, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S053, for rows and for weights, whoever fetched them; with a network it is mended."""
+    there = small_model(hub)
+    for prefix in ("hf", "ms"):
+        names = (f"{prefix}::me/small", f"{prefix}::{ZH}")
+        asked = ("check", "--model", names[0], "--dataset", f"{names[1]}#20")
+        status, told = say("pull", names[0], "--dataset", names[1])
+        assert status == 0, told
+        for one, file in zip(told["fetched"], ("model.safetensors", "train.csv"), strict=True):
+            path = Path(one["folder"], file).resolve()
+            right = path.read_bytes()
+            path.write_bytes(bytes(reversed(right)))
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+            hub.seen.clear()
+            if file == "train.csv":
+                status, found = say(*asked)
+                assert (status, codes(found)) == (4, ["S053"]), found
+                assert file in found["findings"][0]["what"]["en"]
+                [command] = re.findall(r"`([^`]+)`", found["findings"][0]["fix"]["en"])
+                words = shlex.split(command)
+                assert words[:6] == ["env", "-u", "HF_HUB_OFFLINE", "-u", "MODELSCOPE_OFFLINE",
+                                     "suretune"]  # fmt: skip
+                pull = words[6:]
+            else:
+                with pytest.raises(Refusal, match="cache-altered"):
+                    find_base(names[0], weights=True)
+                pull = ["pull", names[0]]
+            assert not hub.seen
+            monkeypatch.delenv("HF_HUB_OFFLINE")
+            assert say(*pull)[0] == 0 and path.read_bytes() == right
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+            assert say(*asked)[0] == 0
+            monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert there.files
+
+
+def begin_run(dataset: str) -> None:
+    """A run folder as it is before the first update."""
+    asked = Resolved.default().with_values("flag", model="pocket", dataset=(dataset,))
+    begin(rundir.new_run("run"), check(asked, Journal()))
+
+
+def test_a_run_records_what_it_read_offline_and_a_resume_is_held_to_it(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ModelScope's older client kept no hashes: what they were is known from the run alone."""
+    old = Path("ms/hub/datasets") / ZH
+    old.mkdir(parents=True)
+    rows = csv(60, "What is")
+    (old / "train.csv").write_bytes(rows)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    begin_run(f"ms::{ZH}#20")
+    [one] = json.loads(Path("run/run.json").read_text("utf-8"))["fetched"]
+    assert one["files"] == {"train.csv": hashlib.sha256(rows).hexdigest()}
+    assert goes_on(Path("run")).fetched[0].snapshot.folder == old.absolute()
+    # A row that was not drawn: the plan is the same, and the file is not.
+    changed = rows.replace(b"It is 59 and nothing else.", b"It is 60 and nothing else.")
+    (old / "train.csv").write_bytes(changed)
+    with pytest.raises(Stopped) as stopped:
+        goes_on(Path("run"))
+    assert [f.code for f in stopped.value.findings if f.stops] == ["S013"]
+    assert f"ms::{ZH}/train.csv" in stopped.value.findings[-1].what.en
+
+
+def test_a_command_that_is_advised_names_the_datasets_and_the_model_of_hubs(
+    hub: FakeHub, say: Any
+) -> None:
+    small_model(hub)
+    _, told = say("check", "--model", "ms::me/small", "--dataset", f"ms::{ZH}#20",
+                       "--learning_rate", "0.5")  # fmt: skip
+    [command] = [
+        found
+        for f in told["findings"]
+        for found in re.findall(r"`(suretune check [^`]+)`", f["fix"]["en"])
+    ]
+    assert "--dataset" in command and "--model" in command
+    assert say(*shlex.split(command)[1:])[0] == 0
 
 
 def test_both_hubs_can_be_named(hub: FakeHub, say: Any) -> None:
@@ -98,10 +238,7 @@ def test_both_hubs_can_be_named(hub: FakeHub, say: Any) -> None:
 
 
 def test_a_model_of_a_hub_is_checked_by_its_words(hub: FakeHub, say: Any) -> None:
-    from suretune import pocket
-
-    files = {p.name: p.read_bytes() for p in pocket.MODEL.iterdir() if p.is_file()}
-    hub.repos["model", "me/small"] = Repository(files)
+    small_model(hub)
     status, told = say("check", "--model", "ms::me/small", "--dataset", f"{ZH}#20")
     assert status == 0, told
     assert not any("safetensors" in path for path in hub.fetched())
@@ -194,7 +331,7 @@ def test_a_sealed_adapter_is_given_with_its_card_and_loads(
     assert given.files["adapter_model.safetensors"] == weights
 
 
-def test_an_adapter_is_given_to_a_public_repository_only_where_that_is_said(
+def test_a_public_repository_gets_an_adapter_only_where_that_is_said(
     hub: FakeHub, say: Any, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S052, and both commands that it names, typed as they stand there."""

@@ -16,6 +16,7 @@ _PROBLEMS = {
     "offline": "hub-unreachable",
     "wrong-hash": "hub-damaged",
     "unsafe": "hub-damaged",
+    "altered": "cache-altered",
 }
 _SAID = {
     "missing": Text(
@@ -29,6 +30,10 @@ _SAID = {
     "offline": Text(
         "it is not in the cache, and HF_HUB_OFFLINE or MODELSCOPE_OFFLINE forbids to ask",
         "缓存里没有，而 HF_HUB_OFFLINE 或 MODELSCOPE_OFFLINE 不允许联网",
+    ),
+    "unsafe": Text(
+        "its list of files cannot be used, and nothing of it was fetched",
+        "文件列表不能使用，什么都没有下载",
     ),
 }
 _KINDS = {"model": Text("model", "模型"), "dataset": Text("dataset", "数据集")}
@@ -51,4 +56,5 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
-    return SetupFacts(problem, repo.id, found, repo.kind, repo.hub, hint)
+    name = repo.spec if problem == "cache-altered" else repo.id
+    return SetupFacts(problem, name, found, repo.kind, repo.hub, hint)

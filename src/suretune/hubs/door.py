@@ -21,6 +21,7 @@ Trouble = Literal[
     "offline",  # not in the cache, and asked not to look elsewhere
     "wrong-hash",  # what arrived is not what the hub lists
     "unsafe",  # a listing that would write outside of its folder
+    "altered",  # what lies in the cache is not what was listed, and nobody is to be asked
     "public",  # everybody would see what was to be private
 ]
 NO_JSON = Text("its answer is no JSON", "应答不是 JSON")

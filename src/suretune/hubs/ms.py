@@ -111,7 +111,7 @@ class ModelScope:
         for name in names:
             if re.fullmatch(r"[\w.-]+", name) and (home / "snapshots" / name).is_dir():
                 yield name, home / "snapshots" / name
-        if not repo.revision:
+        if revision == MAIN:  # by which their snapshots are named from now on, too
             owner, _, name = repo.id.partition("/")
             for folder in (
                 _cache() / f"{repo.kind}s" / owner / name.replace(".", "___"),

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from suretune import typed
 from suretune.config import Resolved
+from suretune.data.base import Base
 from suretune.data.elsewhere import trouble
 from suretune.data.sources import Source
 from suretune.facts import SetupFacts
-from suretune.hubs.door import HubError, Kind, Snapshot
+from suretune.hubs.door import HubError, Kind
 from suretune.hubs.names import hubs, parse_name, which_hub
-from suretune.hubs.pull import Pulled, pull_dataset
+from suretune.hubs.pull import Fetched, Pulled, pull_dataset
 from suretune.record.journal import Journal
 from suretune.types import Fault, Text
 
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """One dataset of a hub: as it was typed, as it is named from now on, and what lies here."""
-
-    typed: str
-    spec: str  # with hub and commit
-    snapshot: Snapshot
-
-    def line(self) -> dict[str, Any]:
-        """For the run's own record: what a later run can be compared with."""
-        repo = self.snapshot.repo
-        return {
-            "typed": self.typed,
-            "hub": repo.hub,
-            "id": repo.id,
-            "commit": self.snapshot.commit,
-            "files": dict(self.snapshot.files),
-        }
+NAMED = 3  # files that are named
+SHOWN = 12  # digits of a commit that are
+PINNED = "flag: fetched"  # the origin of names that were asked for and now have their commit
 
 
 def on_its_hub(resolved: Resolved) -> Resolved:
@@ -104,7 +88,7 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
         folder=pulled.snapshot.folder,
         revision=commit,
     )
-    return local, Fetched(source.spec, spec, pulled.snapshot)
+    return local, Fetched(source.spec, spec, pulled.snapshot, why, pulled.offline)
 
 
 def _no_rows(source: Source, pulled: Pulled) -> SetupFacts:
@@ -129,18 +113,29 @@ def _no_rows(source: Source, pulled: Pulled) -> SetupFacts:
 def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
     """What was taken, from where, and why from there."""
     chosen = pulled.chosen
-    names = ", ".join(file.path for file in chosen.files[:3]) if chosen else ""
-    more = len(chosen.files) - 3 if chosen else 0
-    found = names + (f" (+{more})" if more > 0 else "")
+    names = [file.path for file in chosen.files] if chosen else []
     kept = ", ".join(f"{s}: {', '.join(p[:2])}" for s, p in (chosen.kept if chosen else {}).items())
-    return SetupFacts(
-        "hub-fetched",
-        source.typed,
-        found,
-        pulled.snapshot.commit[:12],
-        kept,
-        _reason(hub, why, pulled.offline),
-    )
+    reason = _reason(hub, why, pulled.offline)
+    return _came(source.typed, names, pulled.snapshot.commit, kept, reason)
+
+
+def _came(
+    typed_name: str, files: Sequence[str], commit: str, kept: str, reason: Text
+) -> SetupFacts:
+    more = f" (+{len(files) - NAMED})" if len(files) > NAMED else ""
+    found = ", ".join(files[:NAMED]) + more
+    return SetupFacts("hub-fetched", typed_name, found, commit[:SHOWN], kept, reason)
+
+
+def pinned(resolved: Resolved, base: Base, journal: Journal) -> Resolved:
+    """The model of a hub named by its commit from now on, which is told; the config as it is for a
+    model that lies on this machine."""
+    got = base.fetched
+    if got is None:
+        return resolved
+    reason = _reason(got.snapshot.repo.hub, got.why, got.offline)
+    journal.look(_came(got.typed, list(got.snapshot.files), got.snapshot.commit, "", reason))
+    return resolved.with_values(PINNED, model=got.spec)
 
 
 def _reason(hub: str, why: str, offline: str) -> Text:

@@ -110,7 +110,8 @@ def begin(run: Path, checked: Checked) -> None:
     write_config(run / "config.yaml", checked.resolved)
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
-    base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
+    base = {"name": checked.base.spec, "fingerprint": checked.base.fingerprint()}
+    of_hubs = [*([checked.base.fetched] if checked.base.fetched else []), *checked.fetched]
     about = {
         "base": base,
         "settings": settings(checked.resolved),
@@ -118,7 +119,7 @@ def begin(run: Path, checked: Checked) -> None:
         "run": str(run),
         "day": checked.tokenizer.day,
         "versions": versions(),
-        "fetched": [one.line() for one in checked.fetched],
+        "fetched": [one.line() for one in of_hubs],
     }
     rundir.write_json(run / "run.json", about)
 
@@ -162,7 +163,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
     """
     config, plan = checked.resolved.config, checked.plan
     about = {
-        "base": checked.base.name,
+        "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
         "base_fingerprint": fingerprint,
         "system": checked.system,

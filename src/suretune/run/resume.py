@@ -50,9 +50,32 @@ def reopen(run: Path, journal: Journal) -> Checked:
         )
         if before != now
     ]
+    changed += _other_files(run / "run.json", checked)
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def _other_files(about: Path, checked: Checked) -> list[str]:
+    """Files of hubs that hold something else than when the run was begun: of a cache whose files
+    have no hash of the hub's own, or of a branch where no commit was told."""
+    got = [*([checked.base.fetched] if checked.base.fetched else []), *checked.fetched]
+    told = rundir.read_json(about).get("fetched") or ()
+    try:
+        then = {
+            (one["hub"], one["id"], path, digest)
+            for one in told
+            for path, digest in one["files"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise rundir.Damaged(about, error) from error
+    known = {named[:3] for named in then}
+    now = [
+        (one.snapshot.repo.hub, one.snapshot.repo.id, path, digest)
+        for one in got
+        for path, digest in one.snapshot.files.items()
+    ]
+    return [f"{n[0]}::{n[1]}/{n[2]}" for n in now if n[:3] in known and n not in then]
 
 
 def go_on_in(run: Path) -> Path:
