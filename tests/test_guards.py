@@ -625,7 +625,7 @@ SETUP_CASES = {
     "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--model ms::a/b`"),
     "S053": on_setup(
         setup("cache-altered", "a/b:sub", "train.csv", "dataset", "ms"),
-        "a/b",
+        "a/b:sub",
         "MODELSCOPE_OFFLINE suretune pull --dataset ms::a/b:sub`",
     ),
     "S052": on_setup(

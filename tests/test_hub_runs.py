@@ -308,6 +308,38 @@ def test_what_was_pulled_needs_no_network_later(
     assert "cache" in next(f for f in told["findings"] if f["code"] == "D044")["what"]["en"]
 
 
+@pytest.mark.parametrize("prefix", ["hf", "ms"])
+def test_pull_of_a_dataset_without_rows_is_no_success_and_names_what_has_some(
+    prefix: str, hub: FakeHub, say: Any
+) -> None:
+    files = {"README.md": b"# rows", "zh/train.csv": csv(20, "What is"), "en/train.csv": b"a,b"}
+    hub.repos["dataset", ZH] = Repository(files)
+    status, told = say("pull", "--dataset", f"{prefix}::{ZH}:fr")
+    assert (status, codes(told)) == (3, ["D022"])
+    [found] = told["findings"]
+    [advice] = re.findall(r"`(--dataset [^`]+)`", found["fix"]["en"])
+    assert "`fr`" in found["what"]["en"] and advice == f"--dataset {prefix}::{ZH}:en"
+    status, told = say("pull", *shlex.split(advice))
+    assert status == 0 and list(told["fetched"][0]["files"]) == ["en/train.csv"]
+    hub.repos["dataset", ZH] = Repository({"load.py": b"", "data.zip": b""})
+    status, told = say("pull", "--dataset", f"{prefix}::{ZH}", f"ms::{EN}x")
+    assert status and codes(told) == ["D022", "D043"]
+
+
+def test_rows_to_measure_with_are_pulled_as_such(
+    hub: FakeHub, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a dataset with both, a later check without a network needs what its flag means."""
+    files = {"train.csv": csv(60, "What is"), "validation.csv": csv(20, "Name")}
+    hub.repos["dataset", ZH] = Repository(files)
+    status, told = say("pull", "--dataset", f"ms::{ZH}", "--val_dataset", f"ms::{ZH}")
+    assert [list(one["files"]) for one in told["fetched"]] == [["train.csv"], ["validation.csv"]]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    flags = ("--dataset", f"ms::{ZH}", "--val_dataset", f"ms::{ZH}")
+    status, told = say("check", "--model", "pocket", *flags)
+    assert status == 0, told
+
+
 def test_pull_says_what_is_not_there(hub: FakeHub, say: Any) -> None:
     status, told = say("pull", "ms::me/nothing")
     assert status == 4 and codes(told) == ["S001"]

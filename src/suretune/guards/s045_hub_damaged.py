@@ -18,7 +18,8 @@ S045 hub-damaged：下载到的内容与下载站列出的不一致。
 或者换另一个下载站：`ms::owner/name` 或 `hf::owner/name`。
 """
 
-from suretune import typed
+import shlex
+
 from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import Text
@@ -34,7 +35,7 @@ def check(facts: SetupFacts) -> Values | None:
     about = {
         "wrong": facts.hint or TWICE,
         "mirror": mirror,
-        "instead": typed.command(flag, f"{other}::{bare}"),
+        "instead": shlex.join((flag, f"{other}::{bare}")),
     }
     return values and {**values, **about}
 

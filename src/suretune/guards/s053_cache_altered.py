@@ -19,7 +19,8 @@ S053 cache-altered：下载站缓存里的文件，与下载站列出的不一�
 怎么改：在有网络的地方运行 `suretune pull ID`，只会重新下载不对的文件。
 """
 
-from suretune import typed
+import shlex
+
 from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import Text
@@ -32,7 +33,7 @@ def check(facts: SetupFacts) -> Values | None:
     values = for_setup("cache-altered")(facts)
     bare = facts.detail.removeprefix("hf::").removeprefix("ms::").partition("#")[0]
     what = ("--dataset",) if facts.nearest == "dataset" else ()
-    pull = typed.command(*ASKING, "suretune", "pull", *what, f"{facts.spare}::{bare}")
+    pull = shlex.join((*ASKING, "suretune", "pull", *what, f"{facts.spare}::{bare}"))
     return values and {**values, "pull": pull}
 
 

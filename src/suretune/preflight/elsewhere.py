@@ -73,7 +73,7 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
         journal.look(replace(trouble(error, repo), detail=source.typed))
         return None
     if not pulled.files:
-        journal.look(_no_rows(source, pulled))
+        journal.look(no_rows(source.typed, hub, pulled))
         return None
     commit = pulled.snapshot.commit
     subsets = f":{'/'.join(meant.subsets)}" if meant.subsets else ""
@@ -91,23 +91,26 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
     return local, Fetched(source.spec, spec, pulled.snapshot, why, pulled.offline)
 
 
-def _no_rows(source: Source, pulled: Pulled) -> SetupFacts:
-    """It is there, and nothing in it can be read."""
+def no_rows(name: str, hub: str, pulled: Pulled) -> SetupFacts:
+    """A dataset that is there and in which nothing can be read: why, and which subset could be."""
     chosen = pulled.chosen
     scripts = chosen.scripts if chosen else ()
     others = chosen.others if chosen else ()
-    hint = Text("", "")
+    hint, instead = Text("", ""), ""
     if chosen and chosen.subset and others:
         hint = Text(
             f"It has no subset `{chosen.subset}`, but {', '.join(others[:8])}.",
             f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(others[:8])}。",
         )
+        meant = parse_name(name)
+        at = f"@{meant.revision}" if meant and meant.revision else ""
+        instead = f"{hub}::{meant.id}:{others[0]}{at}" if meant else ""
     elif scripts:
         hint = Text(
             f"Its rows are made by a script ({scripts[0]}), and scripts are not run.",
             f"它的数据由脚本（{scripts[0]}）生成，而脚本不会被执行。",
         )
-    return SetupFacts("hub-dataset", source.typed, "", "dataset", source.hub, hint)
+    return SetupFacts("hub-dataset", name, instead, "dataset", hub, hint)
 
 
 def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
