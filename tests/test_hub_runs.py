@@ -8,7 +8,10 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from suretune.cli import main
 from suretune.config import Resolved
 from suretune.data.base import find_base
 from suretune.deploy.card import to_give
+from suretune.hubs.door import Repo
 from suretune.preflight.check import check
 from suretune.record.journal import Journal, Stopped
 from suretune.refusal import Refusal
@@ -390,32 +394,71 @@ def test_a_private_repository_stays_private_and_is_called_so(
     assert status == 0 and told["private"] is True
 
 
-@pytest.mark.parametrize(
-    ("base", "name", "revision"),
-    [
-        ("/home/me/models/Qwen2.5-0.5B", "Qwen2.5-0.5B", None),
-        ("hf::Qwen/Qwen2.5-0.5B@v1", "Qwen/Qwen2.5-0.5B", "v1"),
-        ("ms::Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B", None),
-    ],
-)
-def test_what_is_given_names_its_base_as_others_find_it(
-    base: str, name: str, revision: str | None, trained: Path, tmp_path: Path
-) -> None:
+def of_base(trained: Path, tmp_path: Path, base: str) -> Path:
+    """The run, as if it had been trained on a base of this name."""
     run = shutil.copytree(trained, tmp_path / "run", symlinks=True)
     named = {"suretune.json": "base", "adapter_config.json": "base_model_name_or_path"}
     for file, key in named.items():
         told = json.loads((run / "adapter" / file).read_text("utf-8"))
         (run / "adapter" / file).write_text(json.dumps({**told, key: base}), "utf-8")
-    with to_give(run, "me/glow") as files:
+    return run
+
+
+@pytest.mark.parametrize("to", ["hf", "ms"])
+@pytest.mark.parametrize(
+    ("base", "name", "revision"),
+    [
+        ("/home/me/models/Qwen2.5-0.5B", "Qwen2.5-0.5B", None),
+        ("hf::Qwen/Qwen2.5-0.5B@v1", "Qwen/Qwen2.5-0.5B", "v1"),
+        ("ms::Qwen/Qwen2.5-0.5B@v1", "Qwen/Qwen2.5-0.5B", None),
+    ],
+)
+def test_what_is_given_names_its_base_as_others_find_it(
+    base: str, name: str, revision: str | None, to: str, trained: Path, tmp_path: Path
+) -> None:
+    run = of_base(trained, tmp_path, base)
+    with to_give(run, Repo(to, "model", "me/glow")) as files:
         given = {file.path: file.file.read_bytes() for file in files}
         assert len(given) == len(files)
     config = json.loads(given["adapter_config.json"])
     assert config["base_model_name_or_path"] == name and config["revision"] == revision
-    assert json.loads(given["suretune.json"])["base"] == name
-    assert not [path for path, body in given.items() if b"/home/me" in body or b"hf::" in body]
+    assert json.loads(given["suretune.json"])["base"] == (base if "::" in base else name)
+    assert not [path for path, body in given.items() if b"/home/me" in body]
     card = given["README.md"].decode()
-    assert (f"base_model: {name}\n" in card) == ("/" in name)
+    assert "::" not in card.partition("## Load")[2]
+    assert (f"base_model: {name}\n" in card) == base.startswith(to), "a link of this hub's own"
     assert ("BASE is where" in card) == ("/" not in name)
+    assert ("modelscope" in card) == (to == "ms" or base.startswith("ms"))
+
+
+@pytest.mark.parametrize("to", ["hf", "ms"])
+def test_the_card_loads_the_adapter_from_the_hub_that_shows_it(
+    to: str, hub: FakeHub, say: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Python as it stands there, with the hubs' real clients, and no other hub to ask."""
+    if to == "ms" and find_spec("modelscope_hub") is None:
+        pytest.skip("modelscope-hub is not installed")
+    there = small_model(hub)
+    run = of_base(trained, tmp_path, f"{to}::me/small@{commit_of(there.files)}")
+    (run / "VERIFIED.json").unlink()
+    for name in ("HF_TOKEN", "MODELSCOPE_API_TOKEN"):
+        monkeypatch.setenv(name, "writer")
+    status, told = say("push", "--unverified", run, f"{to}::me/glow")
+    assert status == 6, told
+    card = hub.repos["model", "me/glow"].files["README.md"].decode()
+    [code] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    (tmp_path / "stub").mkdir()
+    alias = "from modelscope_hub.compat import snapshot_download\n"  # as modelscope itself has it
+    (tmp_path / "stub" / "modelscope.py").write_text(alias)
+    other = {"hf": "MODELSCOPE_ENDPOINT", "ms": "HF_ENDPOINT"}[to]
+    monkeypatch.setenv(other, "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stub'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    loaded = "print(sum(p.numel() for n, p in model.named_parameters() if 'lora' in n) > 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{loaded}"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip().endswith("True"), done.stderr[-3000:]
 
 
 def test_what_was_not_verified_is_given_only_where_that_is_said(

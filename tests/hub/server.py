@@ -273,6 +273,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if repo is None:
                 return
             files = repo.at(revision)
+            if files is None and what == "tree" and repo.at(parts[3]) is not None:
+                return self.tell(404, b"{}", {"X-Error-Code": "EntryNotFound"})  # a folder of it
             if files is None:
                 return self.tell(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
             if what == "revision":

@@ -123,7 +123,7 @@ def give(command: Command, journal: Journal) -> int:
         tell(say(told), err=True)
 
     try:
-        with to_give(found.run, repo.id) as files:
+        with to_give(found.run, repo) as files:
             given = push(
                 hubs()[repo.hub],  # type: ignore[arg-type]
                 repo,
