@@ -51,6 +51,7 @@ class Faults:
     other_host: str = ""  # files are redirected there
     slow: float = 0.0  # seconds between pieces
     lies: int = 0  # how many bodies hold other bytes of the same length
+    lies_about: str = ""  # only of files whose address has this
     busy: int = 0  # how many requests get 429
     retry_after: int = 0
     broken: int = 0  # how many requests get 500
@@ -392,7 +393,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                     return self.tell(416, b"", {"Content-Range": f"bytes */{len(body)}"})
                 status = 200 if faults.quirky_ranges else 206
                 headers = {**headers, "Content-Range": f"bytes {first}-{last}/{len(body)}"}
-            if self.command == "GET" and hub.take("lies"):
+            lies = self.command == "GET" and faults.lies_about in self.path
+            if lies and hub.take("lies"):
                 body = bytes(len(body))
             piece = memoryview(body)[first : last + 1]
             self.send_response(status)

@@ -16,11 +16,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from suretune.hubs.door import File, Hub, HubError, Listing, Snapshot
 from suretune.hubs.held import OURS, content_name, digest_of
-from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
+from suretune.hubs.wire import BROKEN, Patience, asked, host_of, what_broke
 from suretune.types import Text
 
 RANGE = 32 << 20  # bytes asked for at once: a server that ignores ranges sends more, and is read on
@@ -150,7 +149,7 @@ def _download(
 ) -> None:
     """The whole content in `part`, right by its hash."""
     url = hub.address(listing, file)
-    host = urlsplit(url).netloc
+    host = host_of(url)
     for again in (False, True):
         have = part.stat().st_size if part.exists() else 0
         if have > file.size:
@@ -186,7 +185,7 @@ def _more(
 ) -> int:
     """One request's worth of bytes behind the `have` that are here; how many are here then."""
     last = min(file.size, have + RANGE) - 1
-    host = urlsplit(url).netloc
+    host = host_of(url)
     wanted = {"Range": f"bytes={have}-{last}"} if file.size else {}
     before = have
     try:

@@ -28,7 +28,7 @@ from suretune.hubs.door import (
     Repo,
 )
 from suretune.hubs.push import Local, Upload, uploads
-from suretune.hubs.wire import get, origin, post
+from suretune.hubs.wire import get, origin, post, shown
 from suretune.types import Text
 
 NO_COMMIT = Text("no commit in its answer", "应答里没有提交号")
@@ -180,7 +180,7 @@ class HuggingFace:
 
     def page(self, repo: Repo) -> str:
         """The address of the repository for a browser."""
-        return f"{self.endpoint()}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
+        return f"{shown(self.endpoint())}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
 
     def _json(self, url: str) -> object:
         status, told, body = get(url, self.headers())

@@ -29,8 +29,9 @@ from suretune.hubs.door import (
     Listing,
     Repo,
 )
+from suretune.hubs.login import token_of
 from suretune.hubs.push import Local, Upload, uploads
-from suretune.hubs.wire import Patience, get, origin, post
+from suretune.hubs.wire import Patience, get, origin, post, shown
 
 DEFAULT = "https://modelscope.cn"
 MAIN = "master"
@@ -60,8 +61,10 @@ class ModelScope:
         )
 
     def headers(self) -> dict[str, str]:
-        """The token of `MODELSCOPE_API_TOKEN`, as header and, for older routes, as cookie."""
+        """The token of `MODELSCOPE_API_TOKEN`, else of `modelscope login` at this very host, as
+        header and, for older routes, as cookie."""
         token = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
+        token = token or token_of(_home() / "credentials" / "cookies", origin(self.endpoint())[1])
         if not token:
             return {}
         return {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
@@ -182,7 +185,7 @@ class ModelScope:
 
     def page(self, repo: Repo) -> str:
         """The address of the repository for a browser."""
-        return f"{self.endpoint()}/{repo.kind}s/{repo.id}"
+        return f"{shown(self.endpoint())}/{repo.kind}s/{repo.id}"
 
     def _walk(
         self, api: str, revision: str, root: str, depth: int = 0
@@ -295,6 +298,10 @@ def _file(entry: Mapping[str, Any]) -> File | None:
         raise HubError("unsafe", UNSIZED)
     good = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
     return File(path, size, digest if good else "")
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser(os.environ.get("MODELSCOPE_HOME") or "~/.modelscope"))
 
 
 def _cache() -> Path:

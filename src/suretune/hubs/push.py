@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from suretune import rundir
 from suretune.hubs.door import Hub, HubError, Repo, Trouble
-from suretune.hubs.wire import BROKEN, Patience, asked, post, what_broke
+from suretune.hubs.wire import BROKEN, Patience, asked, host_of, post, what_broke
 from suretune.types import Text
 
 SMALL = 1 << 20  # bytes: what is smaller goes with the commit
@@ -116,11 +116,11 @@ def push(
     """
     if not hub.headers():
         none = Text("no token is set", "没有设置令牌")
-        raise HubError("refused", none, urlsplit(hub.endpoint()).netloc)
+        raise HubError("refused", none, host_of(hub.endpoint()))
     hub.create(repo, private=private)
     is_private = hub.is_private(repo)
     if private and not is_private:
-        raise HubError("public", hub.page(repo), urlsplit(hub.endpoint()).netloc)
+        raise HubError("public", hub.page(repo), host_of(hub.endpoint()))
     large = [file for file in files if file.is_large]
     wanted = hub.wanted(repo, large) if large else {}
     for file in large:
@@ -167,7 +167,7 @@ def _unanswered(file: Local) -> Text:
 def _send(hub: Receiver, file: Local, upload: Upload) -> None:
     """One content, whole; a broken connection begins it anew. Where the hub wants to be told that
     it has arrived, it is: what was not verified it may forget."""
-    patience, host = Patience(), urlsplit(upload.href).netloc
+    patience, host = Patience(), host_of(upload.href)
     secret = _secret(hub, upload.href)
     while True:
         after = None
@@ -191,7 +191,7 @@ def _send(hub: Receiver, file: Local, upload: Upload) -> None:
         told = {**_secret(hub, upload.verify), **upload.verify_headers}
         status, _, _ = post(upload.verify, told, about, kind)
         if status >= 300:
-            asked_host = urlsplit(upload.verify).netloc
+            asked_host = host_of(upload.verify)
             raise HubError("refused", f"HTTP {status}: {file.path}", asked_host)
 
 

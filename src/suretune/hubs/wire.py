@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import http.client
 import socket
@@ -12,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import orjson
 
@@ -60,6 +61,26 @@ def origin(url: str) -> tuple[str, str, int]:
     )
 
 
+def host_of(url: str) -> str:
+    """Host and port, for people: without the name and password that an address may have."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def shown(url: str) -> str:
+    """An address as it may be shown."""
+    return _without_user(url)[0]
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """An address without name and password, and the header that says them."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    basic = base64.b64encode(unquote(user).encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {basic}"}
+
+
 @contextmanager
 def asked(
     url: str,
@@ -75,10 +96,11 @@ def asked(
     Raises what the network raises, and `HubError` for such a redirect; any status is an answer.
     """
     first = origin(url)
+    url, user = _without_user(url)
     for _ in range(REDIRECTS):
         told = {"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})}
         if origin(url) == first:
-            told |= secret
+            told |= {**user, **secret}
         request = urllib.request.Request(url, data, told, method=method)
         response: http.client.HTTPResponse = _OPENER.open(request, timeout=TIMEOUT)
         target = response.headers.get("Location", "")
@@ -158,7 +180,7 @@ def get(
         HubError: "unreachable" or "busy" once patience is over; other statuses are the caller's.
     """
     patience = patience or Patience()
-    host = urlsplit(url).netloc
+    host = host_of(url)
     while True:
         try:
             with asked(url, secret, headers, method=method, data=data) as response:
