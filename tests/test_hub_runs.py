@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from suretune.cli import main
 from suretune.config import Resolved
 from suretune.data.base import find_base
 from suretune.deploy.card import to_give
+from suretune.hubs import fetch as fetching
 from suretune.hubs.door import Repo
 from suretune.preflight.check import check
 from suretune.record.journal import Journal, Stopped
@@ -342,6 +344,35 @@ def test_rows_to_measure_with_are_pulled_as_such(
     flags = ("--dataset", f"ms::{ZH}", "--val_dataset", f"ms::{ZH}")
     status, told = say("check", "--model", "pocket", *flags)
     assert status == 0, told
+
+
+@pytest.mark.parametrize("prefix", ["hf", "ms"])
+def test_a_full_disk_is_told_as_the_cache_that_is_full_and_obeyed_it_works(
+    prefix: str, hub: FakeHub, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While rows, a model or a pull of either is fetched."""
+    small_model(hub)
+    real = fetching.os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if str(source).endswith(".part") and "roomy" not in str(source):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, target)
+
+    monkeypatch.setattr("suretune.hubs.fetch.os.replace", full)
+    rows, base = f"{prefix}::{ZH}", f"{prefix}::me/small"
+    for words in (
+        ("check", "--model", "pocket", "--dataset", rows),
+        ("check", "--model", base, "--dataset", rows),
+        ("pull", base),
+        ("pull", "--dataset", rows),
+    ):
+        status, told = say(*words)
+        assert (status, codes(told)) == (4, ["S009"]), told
+        [(name, _)] = re.findall(r"`export (\w+)=([^`]+)`", told["findings"][0]["fix"]["en"])
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv(name, str(Path("roomy").absolute()))
+            assert say(*words)[0] == 0
 
 
 def test_pull_says_what_is_not_there(hub: FakeHub, say: Any) -> None:

@@ -867,6 +867,24 @@ def test_one_folder_for_several_runs_holds_each_of_them_apart(offline: Path) -> 
     assert steps == {"first": {1, 2, 3, 4}, "first-2": {1, 2, 3, 4, 5}}
 
 
+def test_track_goes_on_where_the_run_told_its_tracker(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the run's own --logging_dir, from any folder: the command of a finding names neither."""
+    real("tensorboard")
+    run = a_run(offline)
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", dataset=("rows.jsonl",), logging_dir="logs", run_name="mine"
+    )
+    write_config(run / "config.yaml", asked)
+    rundir.write_json(run / "run.json", {"folder": str(offline)})
+    (offline / "elsewhere").mkdir()
+    monkeypatch.chdir(offline / "elsewhere")
+    assert main(["track", str(run), "--to", "tensorboard"]) == 0
+    assert len(read_folder(offline / "logs" / "mine")["train/loss"]) == UPDATES
+    assert not (run / "trackers" / "tensorboard").exists()
+
+
 def test_another_folder_is_told_everything_although_one_has_it_already(offline: Path) -> None:
     """And so is one that was deleted meanwhile."""
     real("tensorboard")

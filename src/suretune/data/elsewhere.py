@@ -40,7 +40,7 @@ _KINDS = {"model": Text("model", "模型"), "dataset": Text("dataset", "数据�
 
 
 def trouble(error: HubError, repo: Repo) -> SetupFacts:
-    """`detail`: owner/name; `spare`: the prefix of the hub; `nearest`: model or dataset; `hint`: a
+    """`detail`: owner/name, or the folder of the cache that fails; `spare`: the prefix of the hub; `nearest`: model or dataset; `hint`: a
     sentence where the hub's own word says less; `found`: what it said, and who."""
     gone = "model-missing" if repo.kind == "model" else "hub-no-dataset"
     problem = _PROBLEMS.get(error.trouble, gone)
@@ -54,6 +54,9 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     said = error.found if isinstance(error.found, Text) else in_words(error.found)
     host = error.host
     found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
+    if error.trouble == "disk":
+        folder = str(hubs()[repo.hub].home(repo))
+        return SetupFacts("output-not-writable", folder, found, spare=repo.hub)
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
     name = repo.spec if problem == "cache-altered" else repo.id

@@ -22,6 +22,7 @@ Trouble = Literal[
     "wrong-hash",  # what arrived is not what the hub lists
     "unsafe",  # a listing that would write outside of its folder
     "altered",  # what lies in the cache is not what was listed, and nobody is to be asked
+    "disk",  # the cache cannot be read or written
     "public",  # everybody would see what was to be private
 ]
 NO_JSON = Text("its answer is no JSON", "应答不是 JSON")

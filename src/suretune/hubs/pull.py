@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from suretune.because import in_words
 from suretune.hubs.choose import CARD, PARQUET, Chosen, choose, model_files
 from suretune.hubs.door import File, Hub, HubError, Listing, Repo, Snapshot
 from suretune.hubs.fetch import Progress, fetch
@@ -20,6 +22,7 @@ from suretune.hubs.held import OURS, digest_of
 from suretune.hubs.names import hubs
 from suretune.types import Text
 
+NO_MODEL = Text("no config.json, no weights", "没有 config.json，也没有权重")
 CARD_MOST = 4 << 20  # bytes of a card that is read
 
 
@@ -75,16 +78,24 @@ def pull_model(repo: Repo, *, weights: bool) -> Pulled:
     """Config, tokenizer, template and, if asked, the weights of a model.
 
     Raises:
-        HubError, OSError: see `fetch`.
+        HubError: what could not be had; "disk" where the cache does not take it.
     """
     hub = hubs()[repo.hub]
-    listing, offline = _listed(hub, repo)
-    files = model_files(listing.files, weights=weights)
-    if not files:
-        raise HubError(
-            "missing", Text("no config.json, no weights", "没有 config.json，也没有权重")
-        )
-    return Pulled(_fetched(hub, listing, files, offline), (), None, offline)
+    with _on_disk():
+        listing, offline = _listed(hub, repo)
+        files = model_files(listing.files, weights=weights)
+        if not files:
+            raise HubError("missing", NO_MODEL)
+        return Pulled(_fetched(hub, listing, files, offline), (), None, offline)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """What the network raises is `HubError` already: the rest is the cache's."""
+    try:
+        yield
+    except OSError as error:
+        raise HubError("disk", in_words(error)) from error
 
 
 def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
@@ -92,9 +103,13 @@ def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
     those that Hugging Face has converted to parquet. `files` is empty where there is none.
 
     Raises:
-        HubError, OSError: see `fetch`.
+        HubError: see `pull_model`.
     """
-    hub = hubs()[repo.hub]
+    with _on_disk():
+        return _dataset(hubs()[repo.hub], repo, subsets, role)
+
+
+def _dataset(hub: Hub, repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
     listing, offline = _listed(hub, repo)
     chosen = choose(listing.files, lambda: _card(hub, listing, offline), subsets, role)
     if not chosen.files and repo.hub == "hf" and not repo.revision and not offline:

@@ -70,7 +70,8 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
     try:
         pulled = pull_dataset(repo, meant.subsets, role)
     except HubError as error:
-        journal.look(replace(trouble(error, repo), detail=source.typed))
+        told = trouble(error, repo)
+        journal.look(told if error.trouble == "disk" else replace(told, detail=source.typed))
         return None
     if not pulled.files:
         journal.look(no_rows(source.typed, hub, pulled))
