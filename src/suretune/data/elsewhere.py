@@ -40,8 +40,9 @@ _KINDS = {"model": Text("model", "模型"), "dataset": Text("dataset", "数据�
 
 
 def trouble(error: HubError, repo: Repo) -> SetupFacts:
-    """`detail`: owner/name, or the folder of the cache that fails; `spare`: the prefix of the hub; `nearest`: model or dataset; `hint`: a
-    sentence where the hub's own word says less; `found`: what it said, and who."""
+    """`detail`: owner/name, or the folder of the cache that fails; `spare`: the prefix of the hub;
+    `nearest`: model or dataset; `hint`: a sentence where the hub's own word says less; `found`:
+    what it said, and who."""
     gone = "model-missing" if repo.kind == "model" else "hub-no-dataset"
     problem = _PROBLEMS.get(error.trouble, gone)
     hint = _SAID.get(error.trouble)

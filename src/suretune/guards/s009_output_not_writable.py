@@ -10,7 +10,8 @@ Fix: give a folder that you may write to: `--output_dir ~/output`; for a hub's c
 
 S009 output-not-writable：输出文件夹无法写入。
 
-检查内容：加载模型之前，先试着在 `--output_dir` 里新建、写入并改名一个文件；从下载站下载时还有它的缓存。
+检查内容：加载模型之前，先试着在 `--output_dir` 里新建、写入并改名一个文件；
+从下载站下载时还有它的缓存。
 
 影响：如果不先试，要等到保存第一个检查点时才会失败，前面的训练就白跑了。
 

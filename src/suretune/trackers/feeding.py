@@ -40,14 +40,16 @@ def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
     chosen = os.environ.get(tracker.id_variable, "") if tracker.id_variable else ""
     path, place = run / TRACKERS / f"{tracker.name}.json", without_secrets(tracker.place(about))
     given = Given(path, place, chosen, tracker.answers)
-    given.id = given.id or chosen or ("" if tracker.gives_ids else uuid4().hex)
+    made = "" if tracker.gives_ids else uuid4().hex
+    given.told.id = given.told.id or chosen or made
     given.keep()
-    sink = tracker.open(replace(about, id=given.id, told=given.count))
+    sink = tracker.open(replace(about, id=given.told.id, told=given.told.count))
     if sink.is_new:
         given.forget()
-    given.id, given.where = sink.id, without_secrets(sink.where)
+    given.told.id = sink.id
+    given.told.where = without_secrets(sink.where)
     if sink.folder:
-        given.where = given.sent_by(tracker.sync, sink.folder)
+        given.told.where = given.sent_by(tracker.sync, sink.folder)
     given.keep()
     return sink, given
 
@@ -98,7 +100,7 @@ def go_back(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, An
     """Take back what can be; what was told and will be told again is named in a text, and so is
     what a run that is told afterwards had taken back before."""
     step, afterwards = int(message["step"]), bool(message["afterwards"])
-    if afterwards and message["attempt"] in given.backs:
+    if afterwards and message["attempt"] in given.told.backs:
         return
     was_told = given.back(step, int(message["attempt"]))
     last = int(message["last"]) if afterwards and was_told == step else was_told
@@ -109,7 +111,7 @@ def go_back(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, An
         texts = message["texts"][kind]
         text = str(texts["one" if last == step + 1 else "many"]).format(first=step + 1, last=last)
         if tracker.keeps_first and was_told > step:
-            text += str(message["elsewhere"]).format(again=given.again)
+            text += str(message["elsewhere"]).format(again=given.told.again)
         sink.text(f"taken_back/{step + 1}-{last}", step, text)
 
 

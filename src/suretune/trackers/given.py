@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from suretune import rundir, typed
 
-IDENTITY = ("id", "where", "folders", "again", "reached", "backs")
-PROGRESS = ("steps", "texts", "count")
 Spans = list[list[int]]  # [first, last] of steps that were told, in order, apart from each other
 
 
@@ -42,91 +41,105 @@ def forget_after(spans: Spans, step: int) -> None:
     spans[:] = [[first, min(last, step)] for first, last in spans if first <= step]
 
 
+@dataclass(slots=True)
+class Told:
+    """One destination: an entry of the file."""
+
+    id: str = ""
+    where: str = ""
+    folders: list[str] = field(default_factory=list)  # of processes that wrote offline
+    again: int = 0  # how often the run went back
+    reached: dict[str, int] = field(default_factory=dict)  # and from where, at most
+    backs: list[int] = field(default_factory=list)  # which times of the run's own count
+    steps: dict[str, Spans] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    count: int = 0  # of messages with figures
+
+
 class Given:
     """What one destination has. `place`: which it is; `chosen`: the id that the environment names;
     `answers`: whether what was flushed outlives the tracker's process, whatever ends it."""
 
     def __init__(self, path: Path, place: str, chosen: str, answers: bool) -> None:
-        known: dict[str, Any] = rundir.read_json(path) if path.is_file() else {}
-        every: dict[str, Any] = known.get("destinations") or ({place: known} if known else {})
+        known = rundir.read_json(path) if path.is_file() else {}
+        # An earlier version kept one entry, and of each group the last step.
+        every = known.get("destinations") or {place: known}
         mine = every.get(place, {})
-        if chosen and mine.get("id") not in (None, "", chosen):  # another run of the same place
-            place = f"{place} {chosen}"
+        if chosen and mine.get("id") not in (None, "", chosen):
+            place = f"{place} {chosen}"  # another run of the same place
             mine = every.get(place, {})
-        self._path, self._place, self._answers = path, place, answers
-        self._others = {name: one for name, one in every.items() if name != place}
-        self.id = str(mine.get("id", ""))
-        self.where = str(mine.get("where", ""))
-        self.folders: list[str] = list(mine.get("folders", ()))  # of processes that wrote offline
-        self.again = int(mine.get("again", 0))  # how often the run went back
-        self.reached: dict[str, int] = dict(mine.get("reached", {}))  # and from where, at most
-        self.backs: list[int] = list(mine.get("backs", ()))  # which times of the run's own count
-        self.steps = {group: _spans(told) for group, told in mine.get("steps", {}).items()}
-        self.texts: dict[str, str] = dict(mine.get("texts", {}))
-        self.count = int(mine.get("count", 0))  # of messages with figures
-        self._safe = self._progress()
+        for group, told in mine.get("steps", {}).items():
+            mine["steps"][group] = told if isinstance(told, list) else [[0, told]]
+        self.told = Told(**mine)
         self.written = time.monotonic()
+        self._path, self._place, self._answers = path, place, answers
+        self._every = every
+        self._safe = deepcopy(self.told)
 
     def keep(self, *, closed: bool = False) -> None:
         """Write it down. What a package only holds in its process, or has on its way over a
         network, counts as told once the run there was closed: a killed one is told it again."""
         if closed or self._answers:
-            self._safe = self._progress()
-        mine = {name: getattr(self, name) for name in IDENTITY} | self._safe
-        every = {**self._others, self._place: mine}
-        rundir.write_json(self._path, {"last": self._place, "destinations": every})
+            self._safe = deepcopy(self.told)
+        safe = self._safe
+        kept = replace(self.told, steps=safe.steps, texts=safe.texts, count=safe.count)
+        self._every[self._place] = asdict(kept)
+        about = {"last": self._place, "destinations": self._every}
+        rundir.write_json(self._path, about)
         self.written = time.monotonic()
 
     def is_new(self, message: Mapping[str, Any]) -> bool:
         """Whether the tracker has not been told this."""
         if message["kind"] == "text":
-            return bool(self.texts.get(message["name"]) != message["text"])
-        return not holds(self.steps.get(message["group"], []), int(message["step"]))
+            before = self.told.texts.get(message["name"])
+            return before is None or before != message["text"]
+        spans = self.told.steps.get(message["group"], [])
+        return not holds(spans, message["step"])
 
     def mark(self, message: Mapping[str, Any]) -> None:
         """It has taken this."""
         if message["kind"] == "text":
-            self.texts[str(message["name"])] = str(message["text"])
-        else:
-            add(self.steps.setdefault(str(message["group"]), []), int(message["step"]))
-            self.count += 1
+            self.told.texts[message["name"]] = message["text"]
+            return
+        spans = self.told.steps.setdefault(message["group"], [])
+        add(spans, message["step"])
+        self.told.count += 1
 
     def forget(self) -> None:
         """Nothing of it is there any more."""
-        self.steps, self.texts, self.reached, self.backs = {}, {}, {}, []
-        self.again = self.count = 0
-        self._safe = self._progress()
+        self.told = Told(self.told.id)
+        self._safe = Told(self.told.id)
 
     def back(self, step: int, attempt: int) -> int:
         """Updates after `step` are made again, and otherwise; the last of those that were told, or
         `step` where none was. It is written down at once: a figure must not be lost for it."""
-        gone = {g: s[-1][1] for g, s in self.steps.items() if s and s[-1][1] > step}
-        for group, last in gone.items():
-            self.reached[group] = max(last, self.reached.get(group, last))
-        for spans in (*self.steps.values(), *self._safe["steps"].values()):
-            forget_after(spans, step)
-        self.again += bool(gone)
-        if attempt and attempt not in self.backs:
-            self.backs.append(attempt)
+        told, was_told = self.told, step
+        for group, spans in told.steps.items():
+            last = spans[-1][1] if spans else 0
+            if last > step:
+                told.reached[group] = max(last, told.reached.get(group, last))
+                was_told = max(last, was_told) if group == "update" else was_told
+        gone = any(spans and spans[-1][1] > step for spans in told.steps.values())
+        for kept in (told, self._safe):
+            for spans in kept.steps.values():
+                forget_after(spans, step)
+        told.again += gone
+        if attempt and attempt not in told.backs:
+            told.backs.append(attempt)
         self.keep()
-        return gone.get("update", step)
+        return was_told
 
     def named(self, message: Mapping[str, Any]) -> dict[str, float]:
         """The figures of a message, by names that were not used of this step before."""
-        if message["step"] > self.reached.get(message["group"], -1):
-            return dict(message["values"])
-        return {f"again-{self.again}/{name}": v for name, v in message["values"].items()}
+        values = dict(message["values"])
+        if message["step"] > self.told.reached.get(message["group"], -1):
+            return values
+        again = f"again-{self.told.again}"
+        return {f"{again}/{name}": value for name, value in values.items()}
 
     def sent_by(self, command: tuple[str, ...], folder: str) -> str:
         """The command that sends everything that was written offline, this process's part last."""
-        there = [one for one in self.folders if one != folder and Path(one).is_dir()]
-        self.folders = [*there, folder]
-        return typed.command(*command, *self.folders)
-
-    def _progress(self) -> dict[str, Any]:
-        return deepcopy({name: getattr(self, name) for name in PROGRESS})
-
-
-def _spans(told: Any) -> Spans:
-    """As this version writes it, or as an earlier one: the last step."""
-    return [[0, told]] if isinstance(told, int) else [list(map(int, one)) for one in told]
+        before = self.told.folders
+        there = [one for one in before if one != folder and Path(one).is_dir()]
+        self.told.folders = [*there, folder]
+        return typed.command(*command, *self.told.folders)
