@@ -158,7 +158,13 @@ def _public(error: HubError, command: Command, run: Path, repo: Repo) -> SetupFa
     again = typed.command("suretune", "push", run, repo.spec, "--public", *also)
     apart = replace(repo, id=f"{repo.id}-private")
     other = typed.command("suretune", "push", run, apart.spec, *also)
-    return SetupFacts("hub-public", repo.id, error.found, nearest=other, spare=again)
+    return SetupFacts(
+        "hub-public",
+        repo.id,
+        error.found,
+        nearest=other,
+        spare=again,
+    )
 
 
 def _seen(given: Given, private: bool) -> Text:

@@ -126,7 +126,13 @@ def _from_hub(name: str, meant: HubName, weights: bool) -> Base:
         raise Refusal(trouble(error, repo)) from error
     snapshot = pulled.snapshot
     spec = replace(repo, revision=snapshot.commit).spec
-    got = Fetched(name, spec, snapshot, why, pulled.offline)
+    got = Fetched(
+        name,
+        spec,
+        snapshot,
+        why,
+        pulled.offline,
+    )
     return replace(_base(meant.id, snapshot.folder), fetched=got)
 
 

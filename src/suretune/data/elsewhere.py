@@ -61,4 +61,11 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
     name = repo.spec if problem == "cache-altered" else repo.id
-    return SetupFacts(problem, name, found, repo.kind, repo.hub, hint)
+    return SetupFacts(
+        problem,
+        name,
+        found,
+        repo.kind,
+        repo.hub,
+        hint,
+    )

@@ -68,6 +68,13 @@ class BaseName:
     hub: str = ""  # hf, ms
     revision: str = ""
 
+    @property
+    def spec(self) -> str:
+        """As suretune finds it again."""
+        if not self.hub:
+            return self.name
+        return Repo(self.hub, "model", self.name, self.revision).spec
+
 
 @contextmanager
 def to_give(run: Path, repo: Repo) -> Iterator[list[Local]]:
@@ -76,8 +83,7 @@ def to_give(run: Path, repo: Repo) -> Iterator[list[Local]]:
     about = rundir.read_json(run / "adapter" / ABOUT)
     about.pop("base_folder", None)
     base = base_of(about)
-    about["base"] = f"{base.hub}::{base.name}" if base.hub else base.name
-    about["base"] += f"@{base.revision}" if base.revision else ""
+    about["base"] = base.spec
     config = rundir.read_json(run / "adapter" / CONFIG)
     # PEFT asks Hugging Face, where no commit of another hub is known.
     revision = base.revision if base.hub == "hf" else ""

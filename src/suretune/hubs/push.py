@@ -152,8 +152,12 @@ def uploads(told: Any, files: Sequence[Local], host: str) -> dict[str, Upload]:
         actions = entry.get("actions") or {}
         up, verify = actions.get("upload"), actions.get("verify") or {}
         if up:
-            again = (verify.get("href", ""), verify.get("header") or {})
-            found[file.sha256] = Upload(up["href"], up.get("header") or {}, *again)
+            found[file.sha256] = Upload(
+                up["href"],
+                up.get("header") or {},
+                verify.get("href", ""),
+                verify.get("header") or {},
+            )
     return found
 
 

@@ -12,6 +12,7 @@ from suretune.data.base import Base
 from suretune.data.elsewhere import trouble
 from suretune.data.sources import Source
 from suretune.facts import SetupFacts
+from suretune.hubs.choose import Chosen
 from suretune.hubs.door import HubError, Kind
 from suretune.hubs.names import hubs, parse_name, which_hub
 from suretune.hubs.pull import Fetched, Pulled, pull_dataset
@@ -19,6 +20,7 @@ from suretune.record.journal import Journal
 from suretune.types import Fault, Text
 
 NAMED = 3  # files that are named
+MOST_SUBSETS = 8
 SHOWN = 12  # digits of a commit that are
 PINNED = "flag: fetched"  # the origin of names that were asked for and now have their commit
 
@@ -94,41 +96,58 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
 
 def no_rows(name: str, hub: str, pulled: Pulled) -> SetupFacts:
     """A dataset that is there and in which nothing can be read: why, and which subset could be."""
-    chosen = pulled.chosen
-    scripts = chosen.scripts if chosen else ()
-    others = chosen.others if chosen else ()
+    chosen = pulled.chosen or Chosen(())
     hint, instead = Text("", ""), ""
-    if chosen and chosen.subset and others:
+    if chosen.subset and chosen.others:
+        some = chosen.others[:MOST_SUBSETS]
         hint = Text(
-            f"It has no subset `{chosen.subset}`, but {', '.join(others[:8])}.",
-            f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(others[:8])}。",
+            f"It has no subset `{chosen.subset}`, but {', '.join(some)}.",
+            f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(some)}。",
         )
-        meant = parse_name(name)
-        at = f"@{meant.revision}" if meant and meant.revision else ""
-        instead = f"{hub}::{meant.id}:{others[0]}{at}" if meant else ""
-    elif scripts:
+        if meant := parse_name(name):
+            at = f"@{meant.revision}" if meant.revision else ""
+            instead = f"{hub}::{meant.id}:{some[0]}{at}"
+    elif chosen.scripts:
+        script = chosen.scripts[0]
         hint = Text(
-            f"Its rows are made by a script ({scripts[0]}), and scripts are not run.",
-            f"它的数据由脚本（{scripts[0]}）生成，而脚本不会被执行。",
+            f"Its rows are made by a script ({script}), and scripts are not run.",
+            f"它的数据由脚本（{script}）生成，而脚本不会被执行。",
         )
-    return SetupFacts("hub-dataset", name, instead, "dataset", hub, hint)
+    return SetupFacts(
+        "hub-dataset",
+        name,
+        instead,
+        "dataset",
+        hub,
+        hint,
+    )
 
 
 def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
     """What was taken, from where, and why from there."""
-    chosen = pulled.chosen
-    names = [file.path for file in chosen.files] if chosen else []
-    kept = ", ".join(f"{s}: {', '.join(p[:2])}" for s, p in (chosen.kept if chosen else {}).items())
+    names: list[str] = []
+    kept: list[str] = []
+    if pulled.chosen:
+        names = [file.path for file in pulled.chosen.files]
+        for split, paths in pulled.chosen.kept.items():
+            kept.append(f"{split}: {', '.join(paths[:2])}")
     reason = _reason(hub, why, pulled.offline)
-    return _came(source.typed, names, pulled.snapshot.commit, kept, reason)
+    commit = pulled.snapshot.commit
+    return _came(source.typed, names, commit, ", ".join(kept), reason)
 
 
-def _came(
-    typed_name: str, files: Sequence[str], commit: str, kept: str, reason: Text
-) -> SetupFacts:
-    more = f" (+{len(files) - NAMED})" if len(files) > NAMED else ""
-    found = ", ".join(files[:NAMED]) + more
-    return SetupFacts("hub-fetched", typed_name, found, commit[:SHOWN], kept, reason)
+def _came(name: str, files: Sequence[str], commit: str, kept: str, reason: Text) -> SetupFacts:
+    found = ", ".join(files[:NAMED])
+    if len(files) > NAMED:
+        found += f" (+{len(files) - NAMED})"
+    return SetupFacts(
+        "hub-fetched",
+        name,
+        found,
+        commit[:SHOWN],
+        kept,
+        reason,
+    )
 
 
 def pinned(resolved: Resolved, base: Base, journal: Journal) -> Resolved:
@@ -137,8 +156,10 @@ def pinned(resolved: Resolved, base: Base, journal: Journal) -> Resolved:
     got = base.fetched
     if got is None:
         return resolved
-    reason = _reason(got.snapshot.repo.hub, got.why, got.offline)
-    journal.look(_came(got.typed, list(got.snapshot.files), got.snapshot.commit, "", reason))
+    snapshot = got.snapshot
+    reason = _reason(snapshot.repo.hub, got.why, got.offline)
+    files = list(snapshot.files)
+    journal.look(_came(got.typed, files, snapshot.commit, "", reason))
     return resolved.with_values(PINNED, model=got.spec)
 
 

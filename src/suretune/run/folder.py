@@ -16,6 +16,7 @@ from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
+from suretune.hubs.pull import Fetched
 from suretune.options import FORMER
 from suretune.preflight.check import Checked
 from suretune.types import Plan, Text
@@ -111,7 +112,6 @@ def begin(run: Path, checked: Checked) -> None:
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
     base = {"name": checked.base.spec, "fingerprint": checked.base.fingerprint()}
-    of_hubs = [*([checked.base.fetched] if checked.base.fetched else []), *checked.fetched]
     about = {
         "base": base,
         "settings": settings(checked.resolved),
@@ -119,9 +119,16 @@ def begin(run: Path, checked: Checked) -> None:
         "run": str(run),
         "day": checked.tokenizer.day,
         "versions": versions(),
-        "fetched": [one.line() for one in of_hubs],
+        "fetched": [one.line() for one in of_hubs(checked)],
     }
     rundir.write_json(run / "run.json", about)
+
+
+def of_hubs(checked: Checked) -> list[Fetched]:
+    """Everything of this run that was fetched from a hub, the model first."""
+    model = checked.base.fetched
+    rows = list(checked.fetched)
+    return [model, *rows] if model else rows
 
 
 def settings(resolved: Resolved) -> dict[str, Any]:

@@ -36,7 +36,14 @@ def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
     run = Path(told["run"])
     rundir.make_folder(run / TRACKERS)
     folder = Path(told["folder"]) if told["folder"] else None
-    about = TrackedRun(run, "", told["name"], run.name, folder, told["config"])
+    about = TrackedRun(
+        run,
+        "",
+        told["name"],
+        run.name,
+        folder,
+        told["config"],
+    )
     chosen = os.environ.get(tracker.id_variable, "") if tracker.id_variable else ""
     path, place = run / TRACKERS / f"{tracker.name}.json", without_secrets(tracker.place(about))
     given = Given(path, place, chosen, tracker.answers)

@@ -152,7 +152,15 @@ class Following:
         self._said.close()
         later = f"suretune track {typed.path(self._run)} --to {self.name}"
         hint = self.tracker.hint
-        return Refusal(SetupFacts("listener-failed", self.name, found, spare=later, hint=hint))
+        return Refusal(
+            SetupFacts(
+                "listener-failed",
+                self.name,
+                found,
+                spare=later,
+                hint=hint,
+            )
+        )
 
 
 def tell_where(run: Path, name: str) -> str:

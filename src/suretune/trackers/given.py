@@ -82,7 +82,12 @@ class Given:
         if closed or self._answers:
             self._safe = deepcopy(self.told)
         safe = self._safe
-        kept = replace(self.told, steps=safe.steps, texts=safe.texts, count=safe.count)
+        kept = replace(
+            self.told,
+            steps=safe.steps,
+            texts=safe.texts,
+            count=safe.count,
+        )
         self._every[self._place] = asdict(kept)
         about = {"last": self._place, "destinations": self._every}
         rundir.write_json(self._path, about)

@@ -111,4 +111,10 @@ def open_run(about: TrackedRun) -> Sink:
     return EventFiles(about)
 
 
-TRACKER = Tracker("tensorboard", "tensorboard", open_run, place, answers=True)
+TRACKER = Tracker(
+    "tensorboard",
+    "tensorboard",
+    open_run,
+    place,
+    answers=True,
+)
