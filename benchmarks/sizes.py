@@ -120,13 +120,29 @@ def resolved(python: str, wanted: Iterable[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def measured(python: str, asked: list[str], core: set[str]) -> dict[str, Any]:
-    """What an install is: packages, MiB, and the part of it that suretune alone has not."""
+@cache
+def own_wheel(python: str) -> tuple[str, tuple[int, int]]:
+    """(version, sizes) of suretune itself, which is an install's package like any other."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, str(HERE.parent)]
+        subprocess.run(command, check=True, capture_output=True)
+        [wheel] = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as contents:
+            unpacked = sum(item.file_size for item in contents.infolist())
+        return wheel.name.split("-")[1], (wheel.stat().st_size, unpacked)
+
+
+def measured(python: str, asked: list[str], core: set[str], *, ours: bool) -> dict[str, Any]:
+    """What an install is: packages, MiB, and the part of it that suretune alone has not. `ours`:
+    suretune with what it depends on."""
     try:
         found = resolved(python, asked)
     except RuntimeError as error:
         return {"refused": str(error)}
     bytes_of = {name: sizes(url) for name, (_, url) in found.items()}
+    if ours:
+        found[CORE] = (own_wheel(python)[0], "")
+        bytes_of[CORE] = own_wheel(python)[1]
 
     def summed(names: Iterable[str]) -> dict[str, Any]:
         chosen = [bytes_of[name] for name in names]
@@ -162,7 +178,7 @@ def main() -> None:
         if name not in asked.only:
             continue
         core = {one.partition("==")[0] for one in rows.get(CORE, {}).get("versions", "").split()}
-        rows[name] = {"asked": wanted, **measured(asked.pip, wanted, core)}
+        rows[name] = {"asked": wanted, **measured(asked.pip, wanted, core, ours=name not in PEERS)}
         told = {k: v for k, v in rows[name].items() if k not in ("asked", "versions")}
         print(name, json.dumps(told), flush=True)
         about = {

@@ -409,6 +409,8 @@ NOT_TRIED: Mapping[str, str] = {
     "S043": "a network",
     "S044": "a network",
     "S045": "a network",
+    "S053": "test_hub_runs.py::test_what_was_altered_in_the_cache_is_no_row_of_a_run",
+    "S052": "test_hub_runs.py::test_a_public_repository_gets_an_adapter_only_where_that_is_said",
     "D026": "an export from elsewhere",
     "D028": "a secret that is revoked where it was issued",
     "D029": "rows of init: test_first_hour.py",

@@ -622,7 +622,23 @@ SETUP_CASES = {
         "`export MODELSCOPE_API_TOKEN=...`",
     ),
     "S044": on_setup(setup("hub-busy", "a/b", "HTTP 429"), "a/b", "`HF_TOKEN`"),
-    "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--hub ms`"),
+    "S045": on_setup(setup("hub-damaged", "a/b", "x", "model", "hf"), "a/b", "`--model ms::a/b`"),
+    "S053": on_setup(
+        setup("cache-altered", "a/b:sub", "train.csv", "dataset", "ms"),
+        "a/b:sub",
+        "MODELSCOPE_OFFLINE suretune pull --dataset ms::a/b:sub`",
+    ),
+    "S052": on_setup(
+        setup(
+            "hub-public",
+            "me/x",
+            "https://hub/me/x",
+            "suretune push r hf::me/x-private",
+            "suretune push r hf::me/x --public",
+        ),
+        "me/x",
+        "`suretune push r hf::me/x --public`",
+    ),
     "S020": on_setup(
         setup("hub-unreachable", "Qwen/Qwen2.5-7B-Instruct", "offline", "model", "hf"),
         "--model",
@@ -1473,7 +1489,7 @@ def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     others = {"quant_bits", "deepspeed", "use_dora"}  # of other tools, in the page of C016
     others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
-    others |= {"enable-lora", "lora-modules", "chat-template", "to"}
+    others |= {"enable-lora", "lora-modules", "chat-template", "to", "public"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others | FORMER
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.server import FakeHub, running
+from hub.server import FakeHub, Repository, running
 from suretune.hubs.door import HubError, Repo
 from suretune.hubs.names import hubs
 from suretune.hubs.push import Local, is_of, local_files, push
@@ -59,8 +59,9 @@ def give(prefix: str, folder: Path, *, private: bool = True) -> tuple[str, list[
 
     files = local_files(folder, lambda path: not path.startswith("."))
     repo = Repo(prefix, "model", "me/glow")
-    page = push(hubs()[prefix], repo, files, private=private, message="Glow", tell=tell)  # type: ignore[arg-type]
-    return page, sent
+    given = push(hubs()[prefix], repo, files, private=private, message="Glow", tell=tell)  # type: ignore[arg-type]
+    assert given.private is private
+    return given.page, sent
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -92,6 +93,90 @@ def test_a_server_that_fails_once_gets_it_the_next_time(
     hub.faults.broken = 1  # the store of contents
     give(prefix, folder)
     assert hub.repos["model", "me/glow"].files == FILES
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+@pytest.mark.parametrize(("fault", "times"), [("busy", 1), ("busy", 3), ("broken", 3)])
+def test_whatever_is_sent_is_sent_again_to_a_server_that_is_busy_or_fails(
+    prefix: str, fault: str, times: int, hub: FakeHub, folder: Path
+) -> None:
+    """429 and 500 to everything that a push asks: creating, the batch, the content, the commit."""
+    for method in ("POST", "PUT"):
+        hub.repos.clear()
+        hub.contents.clear()
+        setattr(hub.faults, fault, times)
+        give(prefix, folder)
+        assert hub.repos["model", "me/glow"].files == FILES
+        assert getattr(hub.faults, fault) == 0, method
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_a_hub_that_stays_busy_is_called_busy_and_no_refusal_of_the_token(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    hub.faults.busy = 99
+    with pytest.raises(HubError) as error:
+        give(prefix, folder)
+    assert error.value.trouble == "busy" and not hub.repos
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_the_hub_is_told_of_each_content_that_has_arrived(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    hub.faults.must_verify = True
+    give(prefix, folder)
+    assert hub.verified == list(hub.contents) and hub.repos["model", "me/glow"].files == FILES
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_a_content_that_the_hub_does_not_take_is_not_taken_for_one_that_is_there(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    hub.faults.lfs_errors = 1
+    with pytest.raises(HubError, match=r"adapter_model\.safetensors: 422 no room") as error:
+        give(prefix, folder)
+    assert error.value.trouble == "refused" and not hub.repos["model", "me/glow"].files
+    hub.faults.unanswered = True
+    with pytest.raises(HubError, match=r"adapter_model\.safetensors"):
+        give(prefix, folder)
+    assert not hub.repos["model", "me/glow"].files
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_what_is_given_goes_to_no_host_that_a_redirect_names(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    with running() as other:
+        hub.faults.sends_on = other.url
+        with pytest.raises(HubError) as error:
+            give(prefix, folder)
+        assert error.value.trouble == "refused" and not other.seen
+    assert "127.0.0.1" in str(error.value) and not hub.repos["model", "me/glow"].files
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_a_repository_that_everybody_sees_gets_nothing_unless_public_is_asked_for(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    """It was there before, and creating it as private changes nothing of it."""
+    hub.repos["model", "me/glow"] = Repository({"README.md": b"# old"})
+    with pytest.raises(HubError) as error:
+        give(prefix, folder)
+    assert error.value.trouble == "public" and not hub.contents
+    assert hub.repos["model", "me/glow"].files == {"README.md": b"# old"}
+    give(prefix, folder, private=False)
+    assert FILES.items() <= hub.repos["model", "me/glow"].files.items()
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_where_it_is_not_said_who_sees_a_repository_nothing_is_sent(
+    prefix: str, hub: FakeHub, folder: Path
+) -> None:
+    hub.faults.no_visibility = True
+    with pytest.raises(HubError) as error:
+        give(prefix, folder)
+    assert error.value.trouble == "refused" and not hub.contents
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -129,7 +214,9 @@ def test_huggingfaces_client_gives_to_the_hub_as_we_do(hub: FakeHub, folder: Pat
         "api = HfApi()\n"
         "api.create_repo('me/glow', private=True, exist_ok=True)\n"
         f"api.upload_folder(repo_id='me/glow', folder_path={str(folder)!r})\n"
+        "assert api.model_info('me/glow').private\n"
     )
+    assert hub.verified == list(hub.contents)
     assert FILES.items() <= hub.repos["model", "me/glow"].files.items()
 
 

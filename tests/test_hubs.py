@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import fcntl
 import hashlib
 import os
 import random
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from hub.server import FakeHub, Repository, commit_of, running
+from suretune.cli.fetching import Fetching
 from suretune.hubs import fetch as fetching
 from suretune.hubs.choose import choose
 from suretune.hubs.door import File, HubError, Listing, Repo, check_path
 from suretune.hubs.fetch import Progress, fetch
+from suretune.hubs.login import token_of
 from suretune.hubs.names import hubs, parse_name, which_hub
 from suretune.hubs.pull import WATCHING, Pulled, Watching, pull_dataset, pull_model
 from suretune.hubs.wire import Patience
 
 BOTH = ("hf", "ms")
+SLEEP = time.sleep  # the hub's own, which the fixture takes from everybody
 BIG = random.Random(1).randbytes(1_000_000)
 ROWS = b"instruction,input,output\n" + b"Say it,,It\n" * 9000
 MODEL = {
@@ -271,9 +281,19 @@ def test_300_mb_come_whole_from_a_hub_that_cuts_slows_and_lies(
     body = random.Random(3).randbytes(3_000_000) * 100
     hub.repos["model", "o/m"].files["model.safetensors"] = body
     hub.faults.cut_after, hub.faults.cuts = 20_000_000, -1
-    hub.faults.slow, hub.faults.lies = 0.001, 1
+    hub.faults.slow = 0.001
+    hub.faults.lies, hub.faults.lies_about = 1, "model.safetensors"
     told = [killed_at(prefix, most) for most in (100e6, 200e6, 1e12)]
     assert [one.returncode for one in told] == [9, 9, 0], told[-1].stderr
+    assert hub.faults.lies == 0, "the large file was what it lied about"
+    ranges = [h["Range"] for _, p, h in hub.seen if "model.safetensors" in p and "Range" in h]
+    firsts = [int(asked[6:].partition("-")[0]) for asked in ranges]
+    again = [n for n in range(1, len(firsts)) if firsts[n] < firsts[n - 1]]
+    assert len(again) == 1 and firsts[again[0]] == 0, "once anew, for the lie, and never else"
+    for passed in (firsts[: again[0]], firsts[again[0] :]):
+        assert len(passed) >= len(body) // 20_000_000, "every body is cut"
+        steps = [later - earlier for earlier, later in pairwise(passed)]
+        assert max(steps) <= 20_000_000, "and goes on where it was cut"
     folder = Path(told[-1].stdout.strip())
     assert hashlib.sha256((folder / "model.safetensors").read_bytes()).digest() == (
         hashlib.sha256(body).digest()
@@ -294,6 +314,23 @@ def test_two_processes_fetch_one_content_once(prefix: str, hub: FakeHub) -> None
     both = [subprocess.Popen([sys.executable, "-c", script], env=env) for _ in range(2)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert sum("model.safetensors" in path for path in hub.fetched()) == 1
+
+
+def test_where_nobody_watches_a_terminal_a_line_is_told_now_and_then(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repos["model", "o/m"].files["model.safetensors"] = BIG * 4
+    hub.faults.slow = 0.05  # seconds for each of sixty-one pieces
+    monkeypatch.setattr(time, "sleep", SLEEP)
+    monkeypatch.setattr("suretune.cli.fetching.EVERY", 0.7)
+    with watched(Fetching()):
+        model("hf")
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert "model.safetensors" in first and 1 <= len(lines) <= 4
+    assert all(re.fullmatch(r"\S+ \S+ / \S+ \S+  \S+ \S+/s", line) for line in lines), lines
+    with watched(Fetching()):
+        model("hf")
+    assert capsys.readouterr().err == "", "nothing has to be fetched"
 
 
 def test_progress_tells_what_lies_here_and_what_came(hub: FakeHub) -> None:
@@ -325,6 +362,43 @@ def test_a_token_goes_to_the_hub_and_to_no_other_host(
         assert weights(model(prefix)) == BIG
         assert other.seen and all(secret not in str(headers) for _, _, headers in other.seen)
     assert all(secret in str(headers) for _, _, headers in hub.seen)
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_a_password_of_an_endpoint_is_used_there_and_shown_nowhere(
+    prefix: str, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "HF_ENDPOINT" if prefix == "hf" else "MODELSCOPE_ENDPOINT"
+    monkeypatch.setenv(name, hub.url.replace("://", "://me:hunter2@"))
+    assert weights(model(prefix)) == BIG
+    basic = base64.b64encode(b"me:hunter2").decode()
+    assert {headers.get("Authorization") for _, _, headers in hub.seen} == {f"Basic {basic}"}
+    page = hubs()[prefix].page(Repo(prefix, "model", "o/m"))  # type: ignore[attr-defined]
+    hub.faults.forbidden = True
+    with pytest.raises(HubError) as error:
+        model(prefix, "v9")
+    hub.faults.dead = True
+    with pytest.raises(HubError) as other:
+        model(prefix, "v9")
+    assert "hunter2" not in f"{page} {error.value} {other.value}"
+
+
+@pytest.mark.skipif(find_spec("modelscope_hub") is None, reason="modelscope-hub is not installed")
+def test_who_logged_in_with_modelscopes_client_needs_no_variable(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of that host alone, and not after it has run out; the file is never loaded as a pickle."""
+    monkeypatch.setenv("MODELSCOPE_HOME", str(tmp_path / "home"))
+    script = "from modelscope_hub.config import HubConfig\nHubConfig().save_token('right')\n"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    hub.repos["model", "o/m"].private = "right"
+    assert weights(model("ms")) == BIG
+    cookies = tmp_path / "home" / "credentials" / "cookies"
+    assert token_of(cookies, "127.0.0.1") == "right" and token_of(cookies, "evil.cn") == ""
+    monkeypatch.setattr("suretune.hubs.login.time.time", lambda: time.time_ns())
+    assert token_of(cookies, "127.0.0.1") == ""
+    cookies.write_bytes(b"\x80\x04garbage")
+    assert token_of(cookies, "127.0.0.1") == ""
 
 
 @pytest.mark.parametrize("prefix", BOTH)
@@ -395,6 +469,53 @@ def test_whoever_stops_it_does_not_wait_for_the_rest(end: BaseException, hub: Fa
     assert sum(part.stat().st_size for part in parts) < len(BIG)
     hub.faults.slow = 0
     assert weights(model("hf")) == BIG  # and goes on
+
+
+def test_who_waits_for_what_another_process_fetches_can_be_stopped(hub: FakeHub) -> None:
+    """Ctrl-C while the lock is another's: it ends at once, and the other goes on."""
+    place = hubs()["hf"].home(Repo("hf", "model", "o/m")) / ".suretune"
+    place.mkdir(parents=True)
+    lock = place / f"{hashlib.sha256(BIG).hexdigest()}.lock"
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        script = (
+            "from suretune.hubs.door import Repo\n"
+            "from suretune.hubs.pull import pull_model\n"
+            "pull_model(Repo('hf', 'model', 'o/m'), weights=True)\n"
+        )
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        waits = subprocess.Popen([sys.executable, "-c", script], env=env, stderr=subprocess.PIPE)
+        small = place.parent / "snapshots" / commit_of(MODEL) / "tokenizer.json"
+        end = time.monotonic() + 30
+        while not small.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert waits.poll() is None, "it waits"
+        waits.send_signal(signal.SIGINT)
+        _, said = waits.communicate(timeout=10)
+    assert waits.returncode == -signal.SIGINT and b"KeyboardInterrupt" in said
+    assert not any("model.safetensors" in path for path in hub.fetched())
+    assert weights(model("hf")) == BIG
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+def test_weights_are_hashed_once_and_again_when_anything_of_the_file_changed(
+    prefix: str, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that another client left: a file of the right size is not the right file."""
+    monkeypatch.setattr("suretune.hubs.held.LARGE", 1000)
+    path = (model(prefix).snapshot.folder / "model.safetensors").resolve()
+    hashed: list[Path] = []
+    is_right = File.is_right
+    monkeypatch.setattr(File, "is_right", lambda f, p: hashed.append(p) or is_right(f, p))
+    model(prefix)
+    assert path not in hashed
+    about = path.stat()
+    path.write_bytes(BIG[::-1])
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # as if nothing had happened
+    hub.seen.clear()
+    assert weights(model(prefix)) == BIG
+    assert path in hashed and any("model.safetensors" in one for one in hub.fetched())
 
 
 @pytest.mark.parametrize("prefix", BOTH)

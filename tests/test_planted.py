@@ -37,6 +37,8 @@ ELSEWHERE = {
     "S043": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
     "S044": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
     "S045": ("test_hub_runs.py::test_what_a_hub_does_not_give_is_said_as_what_it_is"),
+    "S053": "test_hub_runs.py::test_what_was_altered_in_the_cache_is_no_row_of_a_run",
+    "S052": "test_hub_runs.py::test_a_public_repository_gets_an_adapter_only_where_that_is_said",
     "D044": "test_hub_runs.py::test_an_articles_datasets_are_read_by_their_names",
     # planted in a real run by a test that does more with the fault
     "V010": "test_verify_http.py::test_nobody_listens",

@@ -32,7 +32,7 @@ HANDED = {
 COMPUTED = {
     ("data/elsewhere.py", "problem"): {
         "hub-gated", "hub-refused", "hub-busy", "hub-unreachable", "hub-damaged",
-        "hub-no-dataset", "model-missing",
+        "cache-altered", "hub-no-dataset", "model-missing",
     },  # its table is looked at below
     ("cli/front.py", "problem_of[line.verdict]"): {
         "harmless-no-effect", "not-here", "left-out", "unknown-flag"},

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import sqlite3
 import struct
@@ -35,7 +37,8 @@ from suretune.run.folder import write_config
 from suretune.run.sealed import sealed_names
 from suretune.run.tracking import events_of, followers, track
 from suretune.trackers.figures import messages, proof_figures
-from suretune.trackers.following import Following, without_secrets
+from suretune.trackers.following import Following
+from suretune.trackers.secrets import without_secrets
 from suretune.types import Evaluation, StepRecord
 
 NAMES = ("tensorboard", "wandb", "swanlab", "mlflow", "trackio")
@@ -54,7 +57,7 @@ Text = str
 class Settings:
     def __init__(self, **about): pass
 class Run:
-    url, dir, mode = "http://here/run", "/nowhere/files", "online"
+    url, dir, mode, step = "http://here/run", "/nowhere/files", "online", 0
     def __init__(self): self.summary, self.count = {}, 0
     def log(self, values, step=None):
         self.count += 1
@@ -65,7 +68,14 @@ class Run:
     def finish(self, exit_code=0, **about):
         wrong("finish")
         keep("finish", exit_code)
+HELD = []
 def keep(what, said):
+    HELD.append((what, said))
+    time.sleep(float(os.environ.get("FAKE_HOLDS", 0)))
+    if os.environ.get("FAKE_HOLDS") and what != "finish": return
+    if os.environ.get("FAKE_SAYS"): print("key " + os.environ["FAKE_API_KEY"], flush=True)
+    while HELD: write(*HELD.pop(0))
+def write(what, said):
     with open(os.path.join(KEPT, NAME + ".jsonl"), "a") as file:
         file.write(json.dumps([what, said]) + "\\n")
 def wrong(where):
@@ -362,6 +372,124 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+# --- destinations ---------------------------------------------------------------------------------
+
+
+def test_every_project_is_told_everything_and_each_of_them_once(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    every = list(range(1, UPDATES + 1))
+    for project, told in (("", every), ("other", every * 2), ("", every * 2), ("other", every * 2)):
+        monkeypatch.setenv("WANDB_PROJECT", project)
+        track(run, RunOptions(report_to=("wandb",)), 60)
+        assert steps_told(fakes, "wandb") == told, project
+    first, second, *again = (one["id"] for one in kept(fakes, "wandb", "init"))
+    assert first != second and again == [first, second]
+
+
+def test_another_id_of_the_environment_is_another_run_and_told_everything(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    for chosen in ("one", "two", "one", ""):
+        monkeypatch.setenv("WANDB_RUN_ID", chosen)
+        track(run, RunOptions(report_to=("wandb",)), 60)
+    assert [one["id"] for one in kept(fakes, "wandb", "init")] == ["one", "two", "one", "one"]
+    assert steps_told(fakes, "wandb") == [*range(1, UPDATES + 1)] * 2
+
+
+def test_what_an_earlier_version_kept_of_a_tracker_still_holds(fakes: Path, tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    (run / "trackers").mkdir()
+    before = {"id": "old", "where": "x", "steps": {"update": 3, "evaluation": 2}, "texts": {}}
+    rundir.write_json(run / "trackers" / "wandb.json", {**before, "again": 0, "reached": {}})
+    track(run, RunOptions(report_to=("wandb",)), 60)
+    assert kept(fakes, "wandb", "init")[0]["id"] == "old" and steps_told(fakes, "wandb") == [4, 5]
+
+
+def test_what_one_process_missed_is_made_up_for_although_a_later_one_was_told_more(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails at the third update, the run goes on without it, and with it when it is resumed."""
+    run = a_run(tmp_path, 8)
+    monkeypatch.setenv("FAKE_TRACKIO", "log3:raise")
+    first = patient("trackio")
+    with pytest.raises(Refusal):
+        for event in (began(run), *(Updated(record(n)) for n in range(1, 6)), Ended(130)):
+            first.on(event)
+    monkeypatch.delenv("FAKE_TRACKIO")
+    again = patient("trackio")
+    for event in (began(run, resumed=True), Resumed(5), Updated(record(6)), Ended(130)):
+        again.on(event)
+    track(run, RunOptions(report_to=("trackio",)), 60)
+    assert steps_told(fakes, "trackio") == [1, 2, 6, 3, 4, 5, 7, 8]
+
+
+def test_what_a_killed_package_held_in_its_process_is_not_taken_for_told(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says yes to every figure and has written none of them when it dies."""
+    monkeypatch.setenv("FAKE_HOLDS", "0.9")  # seconds a figure: what was given is noted meanwhile
+    monkeypatch.setenv("FAKE_TRACKIO", "log4:exit")
+    run = a_run(tmp_path)
+    with pytest.raises(Refusal):
+        track(run, RunOptions(report_to=("trackio",)), 60)
+    assert steps_told(fakes, "trackio") == []
+    monkeypatch.delenv("FAKE_TRACKIO")
+    track(run, RunOptions(report_to=("trackio",)), 60)
+    assert steps_told(fakes, "trackio") == [1, 2, 3, 4, 5]
+
+
+def test_updates_that_a_run_took_back_are_named_where_it_is_told_afterwards(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice to the same place, for the run was killed in between; and once of a single update."""
+    monkeypatch.setenv("SURETUNE_LANG", "en")
+    run = a_run(tmp_path)
+    for attempts, step, back in ((1, 5, 2), (1, 5, 2), (2, 5, 3)):
+        line = {"event": "rolled-back", "step": step, "back_to": back, "attempts": attempts}
+        rundir.append(run / "events.jsonl", line)
+    for _ in range(2):
+        track(run, RunOptions(report_to=("trackio",)), 60)
+    told = dict(kept(fakes, "trackio", "alert"))
+    assert told["taken_back/3-4"].startswith("Updates 3 to 4 were taken back once")
+    assert told["taken_back/4-4"].startswith("Update 4 was taken back once")
+    titles = [title for title, _ in kept(fakes, "trackio", "alert") if "taken" in title]
+    assert titles == ["taken_back/3-4", "taken_back/4-4"], "each of them once"
+    assert steps_told(fakes, "trackio") == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_was_told_as_it_went_back_is_not_told_so_again(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    about = {"event": "rolled-back", "step": 5, "back_to": 2, "attempts": 1}
+    rundir.append(run / "events.jsonl", about)
+    one = patient("trackio")
+    told = (*range(1, 5), TakenBack(2, 1, 4), *range(3, 6))
+    for event in (began(run), *told, Ended(0)):
+        one.on(Updated(record(event)) if isinstance(event, int) else event)
+    track(run, RunOptions(report_to=("trackio",)), 60)
+    assert steps_told(fakes, "trackio") == [1, 2, 3, 4, 3, 4, 5]
+    titles = [title for title, _ in kept(fakes, "trackio", "alert") if "taken" in title]
+    assert titles == ["taken_back/3-4"]
+
+
+def test_what_a_packages_process_says_lies_in_no_file_while_it_runs(
+    fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SAYS", "1")
+    one, run = patient("trackio"), tmp_path / "first"
+    one.on(began(run))
+    one.on(Updated(record(1)))
+    until(lambda: bool(kept(fakes, "trackio", "log")))
+    said = b"".join(path.read_bytes() for path in run.rglob("*") if path.is_file())
+    assert b"sk-very-secret" not in said
+    one.on(Ended(0))
+    assert not (run / "trackers" / "trackio.log").exists()
+
+
 # --- a tracker that fails -------------------------------------------------------------------------
 
 
@@ -390,7 +518,10 @@ def test_a_tracker_that_fails_anywhere_is_told_once_and_the_run_goes_on(
     rundir.write_json(run / "plan.json", {"digest": "abc"})
     write_config(run / "config.yaml", Resolved.default())
     track(run, RunOptions(report_to=("trackio",)), 60)
-    assert set(steps_told(fakes, "trackio")) == set(range(1, 7)), "what was missed is made up for"
+    told = steps_told(fakes, "trackio")
+    assert set(told) == set(range(1, 7)), "what was missed is made up for"
+    if how == "raise" and where != "finish":
+        assert told == list(range(1, 7)), "and nothing is told twice"
 
 
 @pytest.mark.parametrize("where", ["import", "log2", "finish"])
@@ -428,6 +559,8 @@ def test_a_secret_is_kept_out_of_what_is_quoted(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MY_PASSWORD", "hunter2hunter2")
     said = "401 for http://me:hunter2hunter2@host/x with 0123456789abcdef"
     assert without_secrets(said) == "401 for http://***@host/x with ***"
+    url = "postgresql://me:pw@db/x?sslmode=on&password=pw&user=me"
+    assert without_secrets(url) == "postgresql://***@db/x?sslmode=on&password=***&user=me"
 
 
 # --- the command line -----------------------------------------------------------------------------
@@ -519,7 +652,7 @@ def test_track_feeds_a_run_afterwards_and_says_where_it_is(fakes: Path, tmp_path
     done = within("track", run, "--to", "wandb", "trackio", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert as_json(done)["trackers"] == {
-        "wandb": "http://here/run", "trackio": 'trackio show --project "suretune"',
+        "wandb": "http://here/run", "trackio": "trackio show --project suretune",
     }  # fmt: skip
     assert steps_told(fakes, "wandb") == list(range(1, UPDATES + 1))
     nobody = within("track", run, "--json")
@@ -581,14 +714,7 @@ Series = dict[str, dict[int, float]]
 
 
 def read_tensorboard(run: Path, _: Path) -> Series:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    found = EventAccumulator(str(run / "trackers" / "tensorboard"), size_guidance={"scalars": 0})
-    found.Reload()
-    return {
-        tag: {point.step: point.value for point in found.Scalars(tag)}
-        for tag in found.Tags()["scalars"]
-    }
+    return read_folder(run / "trackers" / "tensorboard")
 
 
 def mlflow_run(home: Path) -> tuple[Any, Any]:
@@ -711,6 +837,113 @@ def test_the_figures_in_a_real_trackers_store_are_those_of_the_run(
         _, one = mlflow_run(offline)
         assert one.data.params["model"] == "pocket"
         assert one.data.tags["verdict"] == "not-verified, R003 probes-failed"
+
+
+def read_folder(folder: Path) -> Series:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    found.Reload()
+    return {
+        tag: {point.step: point.value for point in found.Scalars(tag)}
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def test_one_folder_for_several_runs_holds_each_of_them_apart(offline: Path) -> None:
+    """Also of runs that are called alike; one that is gone on with finds its own part again."""
+    real("tensorboard")
+    made = []
+    for home, updates in (("one", 3), ("two", 5)):
+        (offline / home).mkdir()
+        made.append(a_run(offline / home, updates))
+    asked = RunOptions(report_to=("tensorboard",), logging_dir=str(offline / "logs"))
+    for run in (*made, made[0]):
+        where = track(run, asked, 240)
+        assert where == {"tensorboard": f"tensorboard --logdir {offline / 'logs'}"}
+    more(made[0], 4, 4)
+    track(made[0], asked, 240)
+    steps = {d.name: set(read_folder(d)["train/loss"]) for d in (offline / "logs").iterdir()}
+    assert steps == {"first": {1, 2, 3, 4}, "first-2": {1, 2, 3, 4, 5}}
+
+
+def test_track_goes_on_where_the_run_told_its_tracker(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the run's own --logging_dir, from any folder: the command of a finding names neither."""
+    real("tensorboard")
+    run = a_run(offline)
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", dataset=("rows.jsonl",), logging_dir="logs", run_name="mine"
+    )
+    write_config(run / "config.yaml", asked)
+    rundir.write_json(run / "run.json", {"folder": str(offline)})
+    (offline / "elsewhere").mkdir()
+    monkeypatch.chdir(offline / "elsewhere")
+    assert main(["track", str(run), "--to", "tensorboard"]) == 0
+    assert len(read_folder(offline / "logs" / "mine")["train/loss"]) == UPDATES
+    assert not (run / "trackers" / "tensorboard").exists()
+
+
+def test_another_folder_is_told_everything_although_one_has_it_already(offline: Path) -> None:
+    """And so is one that was deleted meanwhile."""
+    real("tensorboard")
+    run = a_run(offline)
+    every = set(range(1, UPDATES + 1))
+    for folder in (None, "a", "b", "a"):
+        track(run, RunOptions(report_to=("tensorboard",), logging_dir=folder), 240)
+    for folder in (run / "trackers" / "tensorboard", offline / "a" / "first", offline / "b/first"):
+        assert set(read_folder(folder)["train/loss"]) == every, folder
+    count = len(list((offline / "a" / "first").glob("events*")))
+    shutil.rmtree(offline / "b")
+    track(run, RunOptions(report_to=("tensorboard",), logging_dir="b"), 240)
+    assert set(read_folder(offline / "b" / "first")["train/loss"]) == every and count
+
+
+@pytest.mark.parametrize("name", ["wandb", "swanlab"])
+def test_the_command_that_sends_a_run_later_names_all_that_was_written_offline(
+    name: str, offline: Path
+) -> None:
+    real(name)
+    run = a_run(offline)
+    for last in (UPDATES, UPDATES + 2):
+        if last > UPDATES:
+            more(run, last - 1, last)
+        where = track(run, RunOptions(report_to=(name,)), 240)[name]
+    program, verb, *folders = shlex.split(where)
+    assert (program, verb) == (name, "sync") and len(set(folders)) == len(folders) == 2
+    logs = [log for one in folders for log in Path(one).glob(f"*.{name}")]
+    assert len(logs) == 2, "each of them is one that was written"
+    if name == "wandb":
+        steps = [int(s) for log in logs for s in wandb_steps(log)]
+        assert steps == sorted(set(steps)), "the second goes on behind the first"
+
+
+def wandb_steps(log: Path) -> Iterator[str]:
+    """W&B's own count of each row of a log."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for data in records_of(log, 7):
+        told = Record()
+        told.ParseFromString(data)
+        for item in told.history.item:
+            if (".".join(item.nested_key) or item.key) == "_step":
+                yield item.value_json
+
+
+def test_the_password_of_a_store_is_neither_kept_nor_shown(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real("mlflow")
+    uri = f"sqlite:///{offline / 'mlflow.db'}?password=hunter2"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run = a_run(offline)
+    where = track(run, RunOptions(report_to=("mlflow",)), 240)["mlflow"]
+    assert where == 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
+    told = b"".join(path.read_bytes() for path in (run / "trackers").rglob("*") if path.is_file())
+    assert b"hunter2" not in told and b"password=***" in told
+    track(run, RunOptions(report_to=("mlflow",)), 240)
+    assert len(read_mlflow(run, offline)["train/loss"]) == UPDATES
 
 
 def test_what_a_run_took_back_is_gone_from_tensorboard(offline: Path) -> None:

@@ -111,9 +111,17 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The run went back: what was told of updates after `step` no longer holds."""
+    """The run went back: what was told of updates after `step` no longer holds.
+
+    `attempt`: which time of the run this is, from 1; 0 where nobody counts. `last`: the last update
+    that had been made. `afterwards`: it is told from the run's files, of a run that went on: what
+    is told after it holds, and who heard of this time already need not hear of it again.
+    """
 
     step: int
+    attempt: int = 0
+    last: int = 0
+    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,8 +305,8 @@ class RunOptions:
     )
     logging_dir: str | None = option(
         None,
-        "TensorBoard's folder; in the run folder when not given",
-        "TensorBoard 的文件夹；不写则在运行文件夹里",
+        "TensorBoard's folder, with one of its own for each run; in the run when not given",
+        "TensorBoard 的文件夹，每次运行在其中有自己的一个；不写则在运行文件夹里",
     )
 
 

@@ -51,6 +51,7 @@ class Faults:
     other_host: str = ""  # files are redirected there
     slow: float = 0.0  # seconds between pieces
     lies: int = 0  # how many bodies hold other bytes of the same length
+    lies_about: str = ""  # only of files whose address has this
     busy: int = 0  # how many requests get 429
     retry_after: int = 0
     broken: int = 0  # how many requests get 500
@@ -58,6 +59,11 @@ class Faults:
     forbidden: bool = False  # 403 to everything
     dead: bool = False  # the connection is closed without a word
     small_pages: int = 0  # entries a page of a listing
+    lfs_errors: int = 0  # how many contents of a batch have an error and no action
+    unanswered: bool = False  # a batch's answer has no entry for what was asked
+    must_verify: bool = False  # contents that nobody verified are forgotten
+    sends_on: str = ""  # what is PUT is redirected there
+    no_visibility: bool = False  # it is not said who sees a repository
 
 
 BAD_TOKEN = "Invalid credentials in Authorization header"
@@ -80,6 +86,7 @@ class FakeHub:
     def __init__(self) -> None:
         self.repos: dict[tuple[str, str], Repository] = {}
         self.contents: dict[str, bytes] = {}  # large files, by sha256
+        self.verified: list[str] = []  # of those that clients said have arrived
         self.writer = "writer"  # the token that may write
         self.revoked: set[str] = set()  # tokens that are none any more
         self.faults = Faults()
@@ -134,11 +141,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return
             if hub.faults.forbidden:
                 return self.tell(403, b"{}", {"X-Error-Message": "no"})
-            if hub.take("busy"):
-                wait = str(hub.faults.retry_after)
-                return self.tell(429, b"{}", {"Retry-After": wait})
-            if hub.take("broken"):
-                return self.tell(500, b"{}")
+            if self.amiss():
+                return
             parts = urlsplit(self.path)
             path, query = unquote(parts.path), {k: v[0] for k, v in parse_qs(parts.query).items()}
             if path == "/api/whoami-v2":
@@ -153,11 +157,24 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self.refs(path)
             self.tell(404, b"{}")
 
+        def amiss(self) -> bool:
+            """Whether this request is answered with one of the counted faults."""
+            if hub.take("busy"):
+                self.tell(429, b"{}", {"Retry-After": str(hub.faults.retry_after)})
+            elif hub.take("broken"):
+                self.tell(500, b"{}")
+            else:
+                return False
+            return True
+
         def do_PUT(self) -> None:
             hub.seen.append((self.command, self.path, dict(self.headers.items())))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if hub.take("broken"):
-                return self.tell(500, b"{}")
+            if self.amiss():
+                return
+            if hub.faults.sends_on:
+                there = {"Location": hub.faults.sends_on + self.path}
+                return self.tell(307, b"", there)
             if hashlib.sha256(body).hexdigest() != self.path.rpartition("/")[2]:
                 return self.tell(400, b"{}")
             hub.contents[self.path.rpartition("/")[2]] = body
@@ -166,18 +183,24 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             hub.seen.append((self.command, self.path, dict(self.headers.items())))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.amiss():
+                return
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             if token != hub.writer:
                 return self.tell(401, b"{}", {"X-Error-Message": "Invalid username or password."})
             path = unquote(urlsplit(self.path).path)
             if path == "/api/validate-yaml":
                 return self.json({"errors": [], "warnings": []})
+            if path.startswith("/verify/"):
+                hub.verified.append(json.loads(body)["oid"])
+                return self.json({})
             if path.endswith("/info/lfs/objects/batch"):
                 return self.batch(json.loads(body), modelscope=path.startswith("/api/v1/"))
             if path == "/api/repos/create":
                 told = json.loads(body)
                 name = f"{told.get('organization') or 'me'}/{told['name']}"
-                return self.create(told.get("type", "model"), name, told.get("private"))
+                private = told.get("private") or told.get("visibility") == "private"
+                return self.create(told.get("type", "model"), name, private)
             if path in ("/api/v1/models", "/api/v1/datasets"):
                 told = json.loads(body)
                 name = f"{told['Path']}/{told['Name']}"
@@ -203,14 +226,22 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             objects: list[dict[str, object]] = []
             for entry in told["objects"]:
                 made: dict[str, object] = {"oid": entry["oid"], "size": entry["size"]}
-                if entry["oid"] not in hub.contents:
-                    made["actions"] = {"upload": {"href": f"{hub.url}/store/{entry['oid']}"}}
-                objects.append(made)
+                if hub.take("lfs_errors"):
+                    made["error"] = {"code": 422, "message": "no room for it"}
+                elif entry["oid"] not in hub.contents:
+                    made["actions"] = {
+                        "upload": {"href": f"{hub.url}/store/{entry['oid']}"},
+                        "verify": {"href": f"{hub.url}/verify/{entry['oid']}"},
+                    }
+                if not hub.faults.unanswered:
+                    objects.append(made)
             answer: dict[str, object] = {"transfer": "basic", "objects": objects}
             self.json({"Success": True, "Code": 200, "Data": answer} if modelscope else answer)
 
         def commit(self, path: str, body: bytes) -> None:
             files: dict[str, bytes] = {}
+            if hub.faults.must_verify and set(hub.contents) - set(hub.verified):
+                return self.json({"Success": False, "Message": "not verified"}, status=400)
             if path.startswith("/api/v1/repos/"):
                 kind, _, rest = path.removeprefix("/api/v1/repos/").partition("/")
                 actions = json.loads(body)["actions"]
@@ -243,6 +274,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if repo is None:
                 return
             files = repo.at(revision)
+            if files is None and what == "tree" and repo.at(parts[3]) is not None:
+                return self.tell(404, b"{}", {"X-Error-Code": "EntryNotFound"})  # a folder of it
             if files is None:
                 return self.tell(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
             if what == "revision":
@@ -251,6 +284,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                     "gated": "auto" if repo.gated else False, "disabled": False, "tags": [],
                     "downloads": 0, "likes": 0, "siblings": [{"rfilename": p} for p in files],
                 }  # fmt: skip
+                if hub.faults.no_visibility:
+                    del told["private"]
                 return self.json(told)
             entries = [entry_of(p, files[p]) for p in sorted(files)]
             size = hub.faults.small_pages or 1000
@@ -325,7 +360,10 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 if query.get("FilePath") not in files:
                     return self.tell(500, b"{}")
                 return self.send_file(files[query["FilePath"]], {})
-            about = {"Path": name.partition("/")[0], "Name": name.partition("/")[2]}
+            about = {"Path": name.partition("/")[0], "Name": name.partition("/")[2],
+                     "Visibility": 1 if repo.private else 5}  # fmt: skip
+            if hub.faults.no_visibility:
+                del about["Visibility"]
             self.json({"Code": 200, "Success": True, "Data": {"Id": 1, **about}})
 
         def refs(self, path: str) -> None:
@@ -355,7 +393,8 @@ def handler_of(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                     return self.tell(416, b"", {"Content-Range": f"bytes */{len(body)}"})
                 status = 200 if faults.quirky_ranges else 206
                 headers = {**headers, "Content-Range": f"bytes {first}-{last}/{len(body)}"}
-            if self.command == "GET" and hub.take("lies"):
+            lies = self.command == "GET" and faults.lies_about in self.path
+            if lies and hub.take("lies"):
                 body = bytes(len(body))
             piece = memoryview(body)[first : last + 1]
             self.send_response(status)

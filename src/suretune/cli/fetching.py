@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 from suretune.cli.out import tell
@@ -14,13 +15,15 @@ from suretune.types import Text
 from suretune.words import say
 
 MANY = 6  # files that are named
+EVERY = 10.0  # seconds between two lines where nobody watches a terminal
 
 
 class Fetching(Watching):
-    """Lines for people; on a terminal the last one moves."""
+    """Lines for people; on a terminal the last one moves, in a file there is one now and then."""
 
     def __init__(self) -> None:
         self._moving = sys.stderr.isatty()
+        self._told = 0.0  # seconds since it began after which the last line was written
 
     def chosen(self, listing: Listing, files: Sequence[File]) -> None:
         """The files that are wanted, with sizes; nothing where there is nothing to fetch."""
@@ -37,9 +40,17 @@ class Fetching(Watching):
         tell(say(told), err=True)
 
     def arrived(self, progress: Progress) -> None:
-        """How far and how fast, on one line that moves; silent where nobody watches a terminal."""
-        if not self._moving or not progress.total:
+        """How far and how fast: on one line that moves, or on a new one every so often."""
+        if not progress.total:
             return
         done = progress.here >= progress.total
         line = f"{size(progress.here)} / {size(progress.total)}  {size(int(progress.rate))}/s"
-        tell(f"\r{line:<60}", keep="\r", end="\n" if done else "", err=True)
+        if self._moving:
+            tell(f"\r{line:<60}", keep="\r", end="\n" if done else "", err=True)
+            return
+        seconds = time.monotonic() - progress.began
+        if done:
+            self._told = 0.0
+        elif seconds - self._told >= EVERY:
+            self._told = seconds
+            tell(line, err=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.data.elsewhere import trouble
-from suretune.data.folders import LEARNED
-from suretune.facts import FlagFacts
+from suretune.data.folders import LEARNED, MEASURED
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.hubs.door import HubError, Kind, Repo
 from suretune.hubs.names import HubName, hubs, parse_name, which_hub
 from suretune.hubs.pull import Pulled, pull_dataset, pull_model
-from suretune.hubs.push import push
+from suretune.hubs.push import Given, push
 from suretune.phrases import size
+from suretune.preflight.elsewhere import no_rows
 from suretune.record.journal import OK, UNVERIFIED, Journal
 from suretune.record.meant import not_sealed
 from suretune.types import Text
@@ -25,16 +28,16 @@ from suretune.words import say
 def fetch_ahead(command: Command, journal: Journal) -> int:
     """Everything that is named, into the hubs' own caches; where it lies now."""
     config = command.resolved.config
-    asked: list[tuple[str, Kind]] = [(word, "model") for word in command.words]
-    asked += [(config.model.model, "model")] if config.model.model else []
-    asked += [(word, "dataset") for word in (*config.data.dataset, *config.data.val_dataset)]
     words_only, behind = switch(command, "words_only")
-    asked += [(word, "model") for word in behind]
+    models = [*command.words, *([config.model.model] if config.model.model else []), *behind]
+    asked: list[tuple[str, Kind, str]] = [(word, "model", "") for word in models]
+    asked += [(word, "dataset", LEARNED) for word in config.data.dataset]
+    asked += [(word, "dataset", MEASURED) for word in config.data.val_dataset]
     if not asked:
         typed_so = "suretune pull Qwen/Qwen2.5-7B-Instruct"
         raise journal.stop(FlagFacts("missing-flag", "ID", hint=Text(typed_so, typed_so)))
     weights = not words_only
-    told = [_fetched(name, kind, config.model.hub, weights, journal) for name, kind in asked]
+    told = [_fetched(*one, config.model.hub, weights, journal) for one in asked]
     journal.settle()
     if command.json:
         tell_json({"status": OK, "fetched": told})
@@ -45,7 +48,7 @@ def fetch_ahead(command: Command, journal: Journal) -> int:
 
 
 def _fetched(
-    typed_name: str, kind: Kind, asked: str, weights: bool, journal: Journal
+    typed_name: str, kind: Kind, role: str, asked: str, weights: bool, journal: Journal
 ) -> dict[str, Any]:
     name = typed_name.rpartition("#")[0] or typed_name
     meant = parse_name(name)
@@ -54,9 +57,12 @@ def _fetched(
     hub, why = which_hub(meant, kind, asked)
     repo = meant.repo(kind, hub)
     try:
-        pulled = _pulled(repo, meant, weights)
+        pulled = _pulled(repo, meant, role, weights)
     except HubError as error:
         journal.look(trouble(error, repo))
+        return {"name": typed_name, "folder": ""}
+    if kind == "dataset" and not pulled.files:
+        journal.look(no_rows(name, hub, pulled))
         return {"name": typed_name, "folder": ""}
     return {
         "name": typed_name,
@@ -68,10 +74,10 @@ def _fetched(
     }
 
 
-def _pulled(repo: Repo, meant: HubName, weights: bool) -> Pulled:
+def _pulled(repo: Repo, meant: HubName, role: str, weights: bool) -> Pulled:
     if repo.kind == "model":
         return pull_model(repo, weights=weights)
-    return pull_dataset(repo, meant.subsets, LEARNED)
+    return pull_dataset(repo, meant.subsets, role)
 
 
 def _no_name(word: str) -> FlagFacts:
@@ -117,8 +123,8 @@ def give(command: Command, journal: Journal) -> int:
         tell(say(told), err=True)
 
     try:
-        with to_give(found.run, repo.id) as files:
-            page = push(
+        with to_give(found.run, repo) as files:
+            given = push(
                 hubs()[repo.hub],  # type: ignore[arg-type]
                 repo,
                 files,
@@ -127,21 +133,49 @@ def give(command: Command, journal: Journal) -> int:
                 tell=lambda f: begins(f.path, f.size),
             )
     except HubError as error:
-        raise journal.stop(trouble(error, repo)) from error
+        told = _public(error, command, found.run, repo) or trouble(error, repo)
+        raise journal.stop(told) from error
     if command.json:
         tell_json(
             {
                 "status": OK,
-                "page": page,
-                "private": private,
+                "page": given.page,
+                "private": given.private,
                 "sent": sent,
                 "files": [file.path for file in files],
             }
         )
     else:
-        seen = Text("private", "私有") if private else Text("public", "公开")
-        tell(say(Text(f"{page} ({seen.en})", f"{page}（{seen.zh}）")))
+        tell(say(_seen(given, private)))
     return OK if sealed else UNVERIFIED
+
+
+def _public(error: HubError, command: Command, run: Path, repo: Repo) -> SetupFacts | None:
+    """A repository that everybody sees, with the command for another one, and for this one."""
+    if error.trouble != "public":
+        return None
+    also = ("--unverified",) if "unverified" in command.plain else ()
+    again = typed.command("suretune", "push", run, repo.spec, "--public", *also)
+    apart = replace(repo, id=f"{repo.id}-private")
+    other = typed.command("suretune", "push", run, apart.spec, *also)
+    return SetupFacts(
+        "hub-public",
+        repo.id,
+        error.found,
+        nearest=other,
+        spare=again,
+    )
+
+
+def _seen(given: Given, private: bool) -> Text:
+    """Where it is, and who sees it: what the hub says of it, not what was asked for."""
+    seen = Text("private", "私有") if given.private else Text("public", "公开")
+    if given.private and not private:
+        seen = Text(
+            "private as it was before; who sees it is changed on that page",
+            "仍是私有，因为它原来就是；要公开请在该页面设置",
+        )
+    return Text(f"{given.page} ({seen.en})", f"{given.page}（{seen.zh}）")
 
 
 def switch(command: Command, name: str) -> tuple[bool, list[str]]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from suretune.facts import SetupFacts
 from suretune.families import hub_names
 from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
-from suretune.hubs.pull import pull_model
+from suretune.hubs.pull import Fetched, pull_model
 from suretune.refusal import Refusal
 from suretune.types import Text
 
@@ -34,11 +34,18 @@ PLACES = 16
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model on this machine; `name` is what the user called it."""
+    """A base model on this machine; `name` is what the user called it: of a hub's its id alone, as
+    other programs know it."""
 
     name: str
     folder: Path
     config: Mapping[str, Any]
+    fetched: Fetched | None = None  # of a hub: at which commit, and what lies here
+
+    @property
+    def spec(self) -> str:
+        """What finds the same files again, here and elsewhere."""
+        return self.fetched.spec if self.fetched else self.name
 
     @property
     def context(self) -> int:
@@ -111,13 +118,22 @@ def _nearest(folder: Path) -> str:
 
 def _from_hub(name: str, meant: HubName, weights: bool) -> Base:
     """From the cache, else fetched. What is said of a folder is about the name on the hub."""
-    hub, _ = which_hub(meant, "model")
+    hub, why = which_hub(meant, "model")
     repo = meant.repo("model", hub)
     try:
         pulled = pull_model(repo, weights=weights)
     except HubError as error:
         raise Refusal(trouble(error, repo)) from error
-    return _base(name, pulled.snapshot.folder)
+    snapshot = pulled.snapshot
+    spec = replace(repo, revision=snapshot.commit).spec
+    got = Fetched(
+        name,
+        spec,
+        snapshot,
+        why,
+        pulled.offline,
+    )
+    return replace(_base(meant.id, snapshot.folder), fetched=got)
 
 
 def _base(name: str, folder: Path) -> Base:

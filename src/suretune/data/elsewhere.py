@@ -16,6 +16,7 @@ _PROBLEMS = {
     "offline": "hub-unreachable",
     "wrong-hash": "hub-damaged",
     "unsafe": "hub-damaged",
+    "altered": "cache-altered",
 }
 _SAID = {
     "missing": Text(
@@ -30,13 +31,18 @@ _SAID = {
         "it is not in the cache, and HF_HUB_OFFLINE or MODELSCOPE_OFFLINE forbids to ask",
         "缓存里没有，而 HF_HUB_OFFLINE 或 MODELSCOPE_OFFLINE 不允许联网",
     ),
+    "unsafe": Text(
+        "its list of files cannot be used, and nothing of it was fetched",
+        "文件列表不能使用，什么都没有下载",
+    ),
 }
 _KINDS = {"model": Text("model", "模型"), "dataset": Text("dataset", "数据集")}
 
 
 def trouble(error: HubError, repo: Repo) -> SetupFacts:
-    """`detail`: owner/name; `spare`: the prefix of the hub; `nearest`: model or dataset; `hint`: a
-    sentence where the hub's own word says less; `found`: what it said, and who."""
+    """`detail`: owner/name, or the folder of the cache that fails; `spare`: the prefix of the hub;
+    `nearest`: model or dataset; `hint`: a sentence where the hub's own word says less; `found`:
+    what it said, and who."""
     gone = "model-missing" if repo.kind == "model" else "hub-no-dataset"
     problem = _PROBLEMS.get(error.trouble, gone)
     hint = _SAID.get(error.trouble)
@@ -49,6 +55,17 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     said = error.found if isinstance(error.found, Text) else in_words(error.found)
     host = error.host
     found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
+    if error.trouble == "disk":
+        folder = str(hubs()[repo.hub].home(repo))
+        return SetupFacts("output-not-writable", folder, found, spare=repo.hub)
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
-    return SetupFacts(problem, repo.id, found, repo.kind, repo.hub, hint)
+    name = repo.spec if problem == "cache-altered" else repo.id
+    return SetupFacts(
+        problem,
+        name,
+        found,
+        repo.kind,
+        repo.hub,
+        hint,
+    )

@@ -238,6 +238,8 @@ def _from_page(page: Path) -> str:
 
 def _on_hub(base: Base) -> bool:
     """Whether its name is a hub's: the folder is a cache of what was fetched so far."""
+    if base.fetched:
+        return True
     return parse_name(base.name) is not None and not os.path.isdir(typed.place(base.name))
 
 
@@ -273,6 +275,8 @@ def _broken_file(base: Base, path: Path, why: Text) -> SetupFacts:
 def _incomplete(base: Base, found: str | Text, cure: str = "") -> SetupFacts:
     if not cure and _on_hub(base):
         cure = f"hf download {base.name} --force-download"
+        if base.fetched:  # the hub's own hashes say what is to be fetched anew
+            cure = typed.command("suretune", "pull", base.spec)
     return SetupFacts("model-incomplete", str(base.folder), found=found, nearest=cure)
 
 

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import orjson
 
 from suretune import rundir, typed
 from suretune.data.template import ABOUT
-from suretune.hubs.names import parse_name
+from suretune.hubs.door import Repo
+from suretune.hubs.names import parse_name, which_hub
 from suretune.hubs.push import Local, local_files
 from suretune.reported import Dataset, Report
 
@@ -36,63 +38,87 @@ model = AutoPeftModelForCausalLM.from_pretrained("{id}")
 tokenizer = AutoTokenizer.from_pretrained("{id}")
 ```
 """
-LOAD_ON = """`{base}` lay in a folder: BASE is where that model is on your machine.
-
-```python
-from peft import PeftModel
+# Where base and adapter do not both lie on Hugging Face, each is had from where it is.
+LOAD_APART = """{lay}```python
+{imports}from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), "{id}")
-tokenizer = AutoTokenizer.from_pretrained("{id}")
+adapter = {adapter}
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), adapter)
+tokenizer = AutoTokenizer.from_pretrained(adapter)
 ```
 """
+LAY = "`{base}` lay in a folder: BASE is where that model is on your machine.\n\n"
+FROM_MODELSCOPE = "from modelscope import snapshot_download  # pip install modelscope\n"
 SERVE = """
 ```bash
-vllm serve {base} --enable-lora --lora-modules {name}={id} --max-lora-rank {rank}
+{fetch}{variable}vllm serve {base} --enable-lora --lora-modules {name}={adapter} \
+    --max-lora-rank {rank}
 ```
 """
+FETCH = "modelscope download --model {id} --local_dir {name}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseName:
+    """The base as others find it: its id on a hub and the revision there; without a hub, the name
+    of the folder that it lay in."""
+
+    name: str
+    hub: str = ""  # hf, ms
+    revision: str = ""
+
+    @property
+    def spec(self) -> str:
+        """As suretune finds it again."""
+        if not self.hub:
+            return self.name
+        return Repo(self.hub, "model", self.name, self.revision).spec
 
 
 @contextmanager
-def to_give(run: Path, repo_id: str) -> Iterator[list[Local]]:
+def to_give(run: Path, repo: Repo) -> Iterator[list[Local]]:
     """The files of the run's adapter for a hub, with this card, and without where the base lay."""
     files = local_files(run / "adapter", _is_given)
     about = rundir.read_json(run / "adapter" / ABOUT)
     about.pop("base_folder", None)
-    about["base"], revision = _base(about)
+    base = base_of(about)
+    about["base"] = base.spec
     config = rundir.read_json(run / "adapter" / CONFIG)
-    config |= {"base_model_name_or_path": about["base"], "revision": revision or None}
+    # PEFT asks Hugging Face, where no commit of another hub is known.
+    revision = base.revision if base.hub == "hf" else ""
+    config |= {"base_model_name_or_path": base.name, "revision": revision or None}
     with tempfile.TemporaryDirectory(prefix="suretune-card-") as made:
         folder = Path(made)
-        (folder / CARD).write_text(model_card(run, repo_id), encoding="utf-8")
+        (folder / CARD).write_text(model_card(run, repo), encoding="utf-8")
         (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
         (folder / CONFIG).write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
         yield [*files, *local_files(folder, lambda path: True)]
 
 
-def _base(about: Mapping[str, Any]) -> tuple[str, str]:
-    """(name, revision) of the base for others: owner/name on a hub, else its folder's own name."""
+def base_of(about: Mapping[str, Any]) -> BaseName:
+    """Where `suretune.json` says that the base is from; a name without a hub is looked up."""
     named = str(about.get("base", ""))
     meant = None if os.path.exists(typed.place(named)) else parse_name(named)
-    return (meant.id, meant.revision) if meant else (Path(named).name, "")
+    if meant is None:
+        return BaseName(Path(named).name)
+    return BaseName(meant.id, which_hub(meant, "model")[0], meant.revision)
 
 
 def _is_given(path: str) -> bool:
     return not path.startswith(".") and path not in (CARD, ABOUT, CONFIG, rundir.MANIFEST)
 
 
-def model_card(run: Path, repo_id: str) -> str:
+def model_card(run: Path, repo: Repo) -> str:
     """Markdown with the front matter that hubs read."""
     report = Report.read(run / "report.json")
     about = rundir.read_json(run / "adapter" / ABOUT)
-    (base, _), name = _base(about), repo_id.rpartition("/")[2]
-    on_hub = parse_name(base) is not None
-    head = ["---", *([f"base_model: {base}"] if on_hub else []), "library_name: peft"]
+    of, name = base_of(about), repo.id.rpartition("/")[2]
+    base, here = of.name, of.hub == repo.hub  # a name of another hub would link to another model
+    head = ["---", *([f"base_model: {base}"] if here else []), "library_name: peft"]
     head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
     rank = report.adapter.rank if report.adapter else typed.VLLM_RANKS[-1]
-    known = {"id": repo_id, "base": base, "name": name, "rank": typed.vllm_rank(rank)}
-    load = (LOAD if on_hub else LOAD_ON).format(**known)
-    load += SERVE.format(**known | {"base": base if on_hub else "BASE"})
+    load = _load(of, repo) + _serve(of, repo, typed.vllm_rank(rank))
     return "\n".join(
         [
             *head,
@@ -112,6 +138,36 @@ def model_card(run: Path, repo_id: str) -> str:
             f"It was trained with the system prompt: {_system(about)}.",
             "",
         ]
+    )
+
+
+def _load(of: BaseName, repo: Repo) -> str:
+    """Python that loads adapter and base, each from the hub where it is."""
+    if of.hub == repo.hub == "hf":
+        return LOAD.format(id=repo.id)
+
+    def had(name: str, hub: str, revision: str = "") -> str:
+        at = f', revision="{revision}"' if revision else ""
+        return f'snapshot_download("{name}"{at})' if hub == "ms" else f'"{name}"{at}'
+
+    return LOAD_APART.format(
+        lay="" if of.hub else LAY.format(base=of.name),
+        imports=FROM_MODELSCOPE if "ms" in (of.hub, repo.hub) else "",
+        adapter=had(repo.id, repo.hub),
+        base=had(of.name, of.hub, of.revision) if of.hub else "BASE",
+    )
+
+
+def _serve(of: BaseName, repo: Repo, rank: int) -> str:
+    """A command of vLLM's, which looks for an adapter on Hugging Face or in a folder."""
+    name, fetched = repo.id.rpartition("/")[2], repo.hub == "ms"
+    return SERVE.format(
+        fetch=FETCH.format(id=repo.id, name=name) if fetched else "",
+        variable="VLLM_USE_MODELSCOPE=True " if of.hub == "ms" else "",
+        base=of.name if of.hub else "BASE",
+        name=name,
+        adapter=f"./{name}" if fetched else repo.id,
+        rank=rank,
     )
 
 
@@ -151,7 +207,8 @@ def _datasets(sets: Sequence[Dataset]) -> Sequence[str]:
 
 def _fetched(run: Path) -> Iterator[tuple[str, str]]:
     for one in rundir.read_json(run / "run.json").get("fetched") or ():
-        yield "data", f"{one['hub']}::{one['id']} at commit `{one['commit']}`"
+        kind = "base" if one.get("kind") == "model" else "data"
+        yield kind, f"{one['hub']}::{one['id']} at commit `{one['commit']}`"
 
 
 def _system(about: Mapping[str, Any]) -> str:

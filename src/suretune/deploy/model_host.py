@@ -113,7 +113,7 @@ def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
 
 def base_name(base: Base) -> str:
     """As clients know it: a hub name, or a folder's name without where it lies."""
-    if base.name == "pocket":
+    if base.name == "pocket" or base.fetched:
         return base.name
     meant = None if os.path.isdir(typed.place(base.name)) else parse_name(base.name)
     return meant.id if meant else base.folder.name

@@ -18,15 +18,27 @@ D022 hub-dataset：下载站上的这个数据集里没有能读的数据文件�
 怎么改：写出有文件的子集：`owner/name:SUBSET`；或者自己把数据转成 JSONL，看过之后再给出文件。
 """
 
+import shlex
+
 from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup, sentence
 from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`detail`: as it was typed; `hint`: what there is in place of rows."""
+    """`detail`: as it was typed; `hint`: what there is in place of rows; `found`: a name that has
+    rows, where one is known."""
     values = for_setup("hub-dataset")(facts)
-    return values and {**values, "hint": sentence(facts.hint)}
+    name = facts.found if isinstance(facts.found, str) and facts.found else ""
+    flag = shlex.join(("--dataset", name))
+    subset = Text(f"Name one of them (`{flag}`)", f"写出其中一个（`{flag}`）") if name else ANY
+    return values and {**values, "hint": sentence(facts.hint), "subset": subset}
+
+
+ANY = Text(
+    "Name a subset with files (`owner/name:SUBSET`)",
+    "写出有文件的子集（`owner/name:SUBSET`）",
+)
 
 
 GUARD = Guard(
@@ -45,7 +57,7 @@ GUARD = Guard(
         "数据要在文件里：陌生人的脚本从不执行。",
     ),
     fix=Text(
-        "Name a subset with files (`owner/name:SUBSET`), or turn the rows into JSONL and give it.",
-        "写出有文件的子集（`owner/name:SUBSET`），或把数据转成 JSONL 再给出文件。",
+        "{subset}, or turn the rows into JSONL and give it.",
+        "{subset}，或把数据转成 JSONL 再给出文件。",
     ),
 )

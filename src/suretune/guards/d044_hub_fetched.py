@@ -1,19 +1,19 @@
-"""D044 hub-fetched: these rows came from a hub; this is which, and at what commit.
+"""D044 hub-fetched: this came from a hub; this is which, and at what commit.
 
-What it looks at: the hub, the commit and the files of every dataset that is no local file, and
-whether the network was used.
+What it looks at: the hub, the commit and the files of every dataset and model that does not lie on
+this machine under its name, and whether the network was used.
 
-Why it matters: a name on a hub says nothing about tomorrow's rows. The commit does: the run keeps
-it and goes on with the same rows.
+Why it matters: a name on a hub says nothing about tomorrow's rows or weights. The commit does: the
+run keeps it and goes on with the same ones.
 
 Fix: nothing is wrong. To take another hub or version: `ms::owner/name@revision`.
 
-D044 hub-fetched：这些数据来自下载站；这里说明是哪个站、哪个版本。
+D044 hub-fetched：这些文件来自下载站；这里说明是哪个站、哪个版本。
 
-检查内容：每个不是本地文件的数据集的下载站、提交号和文件，以及有没有联网。
+检查内容：每个不在本机的数据集和模型的下载站、提交号和文件，以及有没有联网。
 
 影响：同一个名字明天的内容可能就变了，提交号不会变：这次运行记下了它，继续训练用的还是
-同样的数据。
+同样的数据和权重。
 
 怎么改：不需要改。想换下载站或版本：`ms::owner/name@revision`。
 """
@@ -38,7 +38,7 @@ def check(facts: SetupFacts) -> Values | None:
 GUARD = Guard(
     code="D044",
     name="hub-fetched",
-    title=Text("rows fetched from a hub", "数据取自下载站"),
+    title=Text("fetched from a hub", "取自下载站"),
     stops=False,
     facts=SetupFacts,
     check=check,
@@ -47,8 +47,8 @@ GUARD = Guard(
         "{detail}：{found}，版本 {commit}。{hint}{kept}",
     ),
     why=Text(
-        "The run keeps this commit: a resume reads the same rows.",
-        "运行记下了这个版本：继续训练时读的是同样的数据。",
+        "The run keeps this commit: a resume reads the same files.",
+        "运行记下了这个版本：继续训练时读的是同样的文件。",
     ),
     fix=Text(
         "Another version is named with `@revision`, another hub with `hf::` or `ms::` in front.",

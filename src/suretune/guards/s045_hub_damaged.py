@@ -5,8 +5,8 @@ listing.
 
 Why it matters: a mirror or a proxy that gives other bytes would be learned from, or loaded.
 
-Fix: fetch from the hub itself: without `HF_ENDPOINT` or a proxy, or from the other hub
-with `--hub`.
+Fix: fetch from the hub itself: without `HF_ENDPOINT` (or `MODELSCOPE_ENDPOINT`) or a proxy, or
+from the other hub, `ms::owner/name` or `hf::owner/name`.
 
 S045 hub-damaged：下载到的内容与下载站列出的不一致。
 
@@ -14,8 +14,11 @@ S045 hub-damaged：下载到的内容与下载站列出的不一致。
 
 影响：镜像或代理给出别的内容，就会被拿去训练或加载。
 
-怎么改：直接从官方站下载：去掉 `HF_ENDPOINT` 或代理；或者用 `--hub` 换另一个下载站。
+怎么改：直接从官方站下载：去掉 `HF_ENDPOINT`（或 `MODELSCOPE_ENDPOINT`）或代理；
+或者换另一个下载站：`ms::owner/name` 或 `hf::owner/name`。
 """
+
+import shlex
 
 from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
@@ -23,8 +26,24 @@ from suretune.types import Text
 
 
 def check(facts: SetupFacts) -> Values | None:
+    """`detail`: the name; `nearest`: model or dataset; `spare`: the hub; `hint`: what is wrong,
+    where it is not the content of a file that `found` names."""
     values = for_setup("hub-damaged")(facts)
-    return values and {**values, "other": "hf" if facts.spare == "ms" else "ms"}
+    bare = facts.detail.removeprefix("hf::").removeprefix("ms::")
+    other, mirror = ("hf", "MODELSCOPE_ENDPOINT") if facts.spare == "ms" else ("ms", "HF_ENDPOINT")
+    flag = "--dataset" if facts.nearest == "dataset" else "--model"
+    about = {
+        "wrong": facts.hint or TWICE,
+        "mirror": mirror,
+        "instead": shlex.join((flag, f"{other}::{bare}")),
+    }
+    return values and {**values, **about}
+
+
+TWICE = Text(
+    "other content arrived than the hub lists, twice",
+    "两次下载的内容都与下载站列出的不一致",
+)
 
 
 GUARD = Guard(
@@ -35,15 +54,16 @@ GUARD = Guard(
     facts=SetupFacts,
     check=check,
     what=Text(
-        "{detail}: other content arrived than the hub lists, twice: {found}.",
-        "{detail}：两次下载的内容都与下载站列出的不一致：{found}。",
+        "{detail}: {wrong}: {found}.",
+        "{detail}：{wrong}：{found}。",
     ),
     why=Text(
         "A mirror or a proxy on the way gives something else; nothing of it was kept.",
         "途中的镜像或代理给出了别的内容；这些内容没有保留。",
     ),
     fix=Text(
-        "Try without `HF_ENDPOINT` and proxies, or the other hub: `--hub {other}`.",
-        "去掉 `HF_ENDPOINT` 和代理再试，或换另一个下载站：`--hub {other}`。",
+        "Try without `{mirror}` and proxies, or the other hub, whose files may be others:"
+        " `{instead}`.",
+        "去掉 `{mirror}` 和代理再试；或换另一个下载站（内容可能不同）：`{instead}`。",
     ),
 )

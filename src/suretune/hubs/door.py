@@ -21,8 +21,14 @@ Trouble = Literal[
     "offline",  # not in the cache, and asked not to look elsewhere
     "wrong-hash",  # what arrived is not what the hub lists
     "unsafe",  # a listing that would write outside of its folder
+    "altered",  # what lies in the cache is not what was listed, and nobody is to be asked
+    "disk",  # the cache cannot be read or written
+    "public",  # everybody would see what was to be private
 ]
 NO_JSON = Text("its answer is no JSON", "应答不是 JSON")
+NO_VISIBILITY = Text(
+    "it does not say whether this repository is private", "没有说明这个仓库是否私有"
+)
 NO_LISTING = Text("its listing is none", "文件列表的格式不对")
 UNSIZED = Text("a listing without paths and sizes", "文件列表里没有路径和大小")
 

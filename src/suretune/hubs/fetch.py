@@ -8,7 +8,6 @@ content wait for each other.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
 import time
@@ -17,16 +16,17 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from suretune import rundir
-from suretune.hubs.door import File, Hub, HubError, Kind, Listing, Snapshot
-from suretune.hubs.wire import BROKEN, Patience, asked, what_broke
+from suretune.hubs.door import File, Hub, HubError, Listing, Snapshot
+from suretune.hubs.held import OURS, content_name, digest_of
+from suretune.hubs.wire import BROKEN, Patience, asked, host_of, what_broke
 from suretune.types import Text
 
 RANGE = 32 << 20  # bytes asked for at once: a server that ignores ranges sends more, and is read on
 PIECE = 1 << 18  # bytes between two writes
 AT_ONCE = 4  # files
+LOOK_AGAIN = 0.2  # seconds between two looks at what another process fetches
+STOPPED = Text("stopped", "已停止")
 
 
 class Progress:
@@ -109,38 +109,38 @@ def _one(
 ) -> str:
     """The file at its place; its sha256."""
     store, shown = hub.place(listing, file)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    content = file.content or hashlib.sha256(f"{listing.commit}/{file.path}".encode()).hexdigest()
-    parts = hub.home(listing.repo) / ".suretune"
-    parts.mkdir(parents=True, exist_ok=True)
-    part = parts / f"{content}.part"
-    with _alone(part.with_suffix(".lock")):
-        if not _is_there(store, file, listing.repo.kind):
-            _download(hub, listing, file, part, progress, patience())
-            os.replace(part, store)
-        else:
-            progress.add(file.size)
+    if digest := digest_of(hub, listing, file, store):
+        progress.add(file.size)
+    else:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        parts = hub.home(listing.repo) / OURS
+        parts.mkdir(parents=True, exist_ok=True)
+        part = parts / f"{content_name(listing, file)}.part"
+        with _alone(part.with_suffix(".lock"), progress):
+            digest = digest_of(hub, listing, file, store)  # another process has fetched it
+            if digest:
+                progress.add(file.size)
+            else:
+                _download(hub, listing, file, part, progress, patience())
+                os.replace(part, store)
+                digest = digest_of(hub, listing, file, store)
     if shown != store:
         _link(shown, store)
-    return file.sha256 or rundir.sha256(store)
-
-
-def _is_there(path: Path, file: File, kind: Kind) -> bool:
-    """Weights that other clients left are believed by their size, as those do: a hash costs a pass
-    over them, and the run's own digest of the base names what was read. Rows are hashed."""
-    try:
-        known = kind == "model" and file.size > RANGE
-        return path.stat().st_size == file.size and (known or file.is_right(path))
-    except FileNotFoundError:
-        return False
+    return digest
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, progress: Progress) -> Iterator[None]:
     """Nobody else fetches this content meanwhile. The lock dies with its process; its file stays,
-    for whoever waits at it."""
+    for whoever waits at it. Who waits can be stopped."""
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if progress.over.wait(LOOK_AGAIN):
+                    raise HubError("unreachable", STOPPED) from None
         yield
 
 
@@ -149,7 +149,7 @@ def _download(
 ) -> None:
     """The whole content in `part`, right by its hash."""
     url = hub.address(listing, file)
-    host = urlsplit(url).netloc
+    host = host_of(url)
     for again in (False, True):
         have = part.stat().st_size if part.exists() else 0
         if have > file.size:
@@ -185,7 +185,7 @@ def _more(
 ) -> int:
     """One request's worth of bytes behind the `have` that are here; how many are here then."""
     last = min(file.size, have + RANGE) - 1
-    host = urlsplit(url).netloc
+    host = host_of(url)
     wanted = {"Range": f"bytes={have}-{last}"} if file.size else {}
     before = have
     try:
@@ -210,7 +210,7 @@ def _more(
                 have = start
                 while piece := response.read(PIECE):
                     if progress.over.is_set():
-                        raise HubError("unreachable", "stopped", host)
+                        raise HubError("unreachable", STOPPED, host)
                     piece = piece[: file.size - have]
                     if not piece:
                         break

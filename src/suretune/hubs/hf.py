@@ -17,9 +17,18 @@ from urllib.parse import quote, urljoin
 
 import orjson
 
-from suretune.hubs.door import NO_JSON, NO_LISTING, UNSIZED, File, HubError, Listing, Repo
-from suretune.hubs.push import Local, Upload
-from suretune.hubs.wire import get, origin, post
+from suretune.hubs.door import (
+    NO_JSON,
+    NO_LISTING,
+    NO_VISIBILITY,
+    UNSIZED,
+    File,
+    HubError,
+    Listing,
+    Repo,
+)
+from suretune.hubs.push import Local, Upload, uploads
+from suretune.hubs.wire import get, origin, post, shown
 from suretune.types import Text
 
 NO_COMMIT = Text("no commit in its answer", "应答里没有提交号")
@@ -124,6 +133,15 @@ class HuggingFace:
                 origin(url)[1],
             )
 
+    def is_private(self, repo: Repo) -> bool:
+        """`private` of the repository."""
+        url = f"{self.endpoint()}/api/{repo.kind}s/{repo.id}"
+        about = self._json(url)
+        private = about.get("private") if isinstance(about, dict) else None
+        if not isinstance(private, bool):
+            raise HubError("refused", NO_VISIBILITY, origin(url)[1])
+        return private
+
     def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
         """Git LFS's batch interface (git-lfs, docs/api/batch.md)."""
         place = "" if repo.kind == "model" else "datasets/"
@@ -134,16 +152,11 @@ class HuggingFace:
             "objects": [{"oid": file.sha256, "size": file.size} for file in files],
             "hash_algo": "sha256",
         }
-        status, _, told = post(url, self.headers(), asked, "application/vnd.git-lfs+json")
+        status, headers, told = post(url, self.headers(), asked, "application/vnd.git-lfs+json")
         if status != 200 or not isinstance(told, dict):
-            raise HubError("refused", f"HTTP {status}", origin(url)[1])
-        return {
-            entry["oid"]: Upload(
-                up["href"], up.get("header") or {}, actions.get("verify", {}).get("href", "")
-            )
-            for entry in told.get("objects", ())
-            if (actions := entry.get("actions") or {}) and (up := actions.get("upload"))
-        }
+            why = headers.get("X-Error-Message", "")
+            raise HubError("refused", f"HTTP {status} {why}".strip(), origin(url)[1])
+        return uploads(told, files, origin(url)[1])
 
     def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
         """One commit as lines of JSON: a header, then a line a file."""
@@ -167,7 +180,7 @@ class HuggingFace:
 
     def page(self, repo: Repo) -> str:
         """The address of the repository for a browser."""
-        return f"{self.endpoint()}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
+        return f"{shown(self.endpoint())}/{'' if repo.kind == 'model' else 'datasets/'}{repo.id}"
 
     def _json(self, url: str) -> object:
         status, told, body = get(url, self.headers())

@@ -19,13 +19,24 @@ from urllib.parse import urlencode
 
 import orjson
 
-from suretune.hubs.door import NO_JSON, NO_LISTING, UNSIZED, File, HubError, Listing, Repo
-from suretune.hubs.push import Local, Upload
-from suretune.hubs.wire import Patience, get, origin, post
+from suretune.hubs.door import (
+    NO_JSON,
+    NO_LISTING,
+    NO_VISIBILITY,
+    UNSIZED,
+    File,
+    HubError,
+    Listing,
+    Repo,
+)
+from suretune.hubs.login import token_of
+from suretune.hubs.push import Local, Upload, uploads
+from suretune.hubs.wire import Patience, get, origin, post, shown
 
 DEFAULT = "https://modelscope.cn"
 MAIN = "master"
 A_PAGE = 200
+PRIVATE, PUBLIC = 1, 5  # and 3, which everybody with an account sees
 PAGES = 2000
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -50,8 +61,10 @@ class ModelScope:
         )
 
     def headers(self) -> dict[str, str]:
-        """The token of `MODELSCOPE_API_TOKEN`, as header and, for older routes, as cookie."""
+        """The token of `MODELSCOPE_API_TOKEN`, else of `modelscope login` at this very host, as
+        header and, for older routes, as cookie."""
         token = os.environ.get("MODELSCOPE_API_TOKEN", "").strip()
+        token = token or token_of(_home() / "credentials" / "cookies", origin(self.endpoint())[1])
         if not token:
             return {}
         return {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
@@ -101,7 +114,7 @@ class ModelScope:
         for name in names:
             if re.fullmatch(r"[\w.-]+", name) and (home / "snapshots" / name).is_dir():
                 yield name, home / "snapshots" / name
-        if not repo.revision:
+        if revision == MAIN:  # by which their snapshots are named from now on, too
             owner, _, name = repo.id.partition("/")
             for folder in (
                 _cache() / f"{repo.kind}s" / owner / name.replace(".", "___"),
@@ -113,9 +126,9 @@ class ModelScope:
                     yield MAIN, folder
 
     def create(self, repo: Repo, *, private: bool) -> None:
-        """Visibility 1 is private, 5 public; a refusal is none where the repository is there."""
+        """A refusal is none where the repository is there."""
         owner, _, name = repo.id.partition("/")
-        asked = {"Path": owner, "Name": name, "Visibility": 1 if private else 5}
+        asked = {"Path": owner, "Name": name, "Visibility": PRIVATE if private else PUBLIC}
         url = f"{self.endpoint()}/api/v1/{repo.kind}s"
         status, _, told = post(url, self.headers(), asked)
         if not _is_good(status, told) and not self._is_there(repo):
@@ -125,6 +138,19 @@ class ModelScope:
         status, _, _ = get(f"{self.endpoint()}/api/v1/{repo.kind}s/{repo.id}", self.headers())
         return status == 200
 
+    def is_private(self, repo: Repo) -> bool:
+        """`Visibility` of the repository."""
+        url = f"{self.endpoint()}/api/v1/{repo.kind}s/{repo.id}"
+        status, _, body = get(url, self.headers())
+        told = _read(body, status, origin(url)[1])
+        if not _is_good(status, told):
+            raise _refused(status, told, origin(url)[1])
+        data = told.get("Data")
+        seen = data.get("Visibility") if isinstance(data, dict) else None
+        if not isinstance(seen, int):
+            raise HubError("refused", NO_VISIBILITY, origin(url)[1])
+        return seen == PRIVATE
+
     def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
         """Git LFS's batch interface, inside an answer of this hub's own shape."""
         api = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}"
@@ -133,11 +159,7 @@ class ModelScope:
         status, _, told = post(url, self.headers(), {"operation": "upload", "objects": objects})
         if not _is_good(status, told):
             raise _refused(status, told, origin(url)[1])
-        found: dict[str, Upload] = {}
-        for entry in (told.get("Data") or {}).get("objects", ()):
-            if href := ((entry.get("actions") or {}).get("upload") or {}).get("href"):
-                found[entry["oid"]] = Upload(href, {})
-        return found
+        return uploads(told.get("Data"), files, origin(url)[1])
 
     def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
         """One commit: each file an action, the large ones by their sha256."""
@@ -163,7 +185,7 @@ class ModelScope:
 
     def page(self, repo: Repo) -> str:
         """The address of the repository for a browser."""
-        return f"{self.endpoint()}/{repo.kind}s/{repo.id}"
+        return f"{shown(self.endpoint())}/{repo.kind}s/{repo.id}"
 
     def _walk(
         self, api: str, revision: str, root: str, depth: int = 0
@@ -276,6 +298,10 @@ def _file(entry: Mapping[str, Any]) -> File | None:
         raise HubError("unsafe", UNSIZED)
     good = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
     return File(path, size, digest if good else "")
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser(os.environ.get("MODELSCOPE_HOME") or "~/.modelscope"))
 
 
 def _cache() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import http.client
 import socket
@@ -12,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import orjson
 
@@ -60,6 +61,26 @@ def origin(url: str) -> tuple[str, str, int]:
     )
 
 
+def host_of(url: str) -> str:
+    """Host and port, for people: without the name and password that an address may have."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def shown(url: str) -> str:
+    """An address as it may be shown."""
+    return _without_user(url)[0]
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """An address without name and password, and the header that says them."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    basic = base64.b64encode(unquote(user).encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {basic}"}
+
+
 @contextmanager
 def asked(
     url: str,
@@ -69,15 +90,17 @@ def asked(
     method: str = "GET",
     data: bytes | IO[bytes] | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
-    """One request, redirects followed. `secret` goes to the host of `url` alone.
+    """One request, redirects followed. `secret` goes to the host of `url` alone, and so does what
+    is sent: a redirect of a POST or PUT to another host, or to another kind of request, is refused.
 
-    Raises what the network raises; any status is an answer.
+    Raises what the network raises, and `HubError` for such a redirect; any status is an answer.
     """
     first = origin(url)
+    url, user = _without_user(url)
     for _ in range(REDIRECTS):
         told = {"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})}
         if origin(url) == first:
-            told |= secret
+            told |= {**user, **secret}
         request = urllib.request.Request(url, data, told, method=method)
         response: http.client.HTTPResponse = _OPENER.open(request, timeout=TIMEOUT)
         target = response.headers.get("Location", "")
@@ -87,6 +110,11 @@ def asked(
             return
         response.close()
         url = urljoin(url, target)
+        if data is not None:
+            if origin(url) != first or response.status not in (307, 308):
+                raise HubError("refused", _sent_on(url), first[1])
+            if not isinstance(data, bytes):
+                data.seek(0)
         if urlsplit(url).scheme not in ("http", "https"):
             raise HubError(
                 "unreachable",
@@ -97,6 +125,16 @@ def asked(
         "unreachable",
         Text(f"more than {REDIRECTS} redirects", f"重定向超过 {REDIRECTS} 次"),
         first[1],
+    )
+
+
+def _sent_on(url: str) -> Text:
+    """Where something was to be sent on to, without what a query or a name may hold."""
+    parts = urlsplit(url)
+    there = f"{parts.scheme}://{parts.hostname or ''}"
+    return Text(
+        f"it redirects what is sent to it to {there}; nothing is sent there",
+        f"它把上传的内容转到 {there}；没有往那里发送任何内容",
     )
 
 
@@ -142,7 +180,7 @@ def get(
         HubError: "unreachable" or "busy" once patience is over; other statuses are the caller's.
     """
     patience = patience or Patience()
-    host = urlsplit(url).netloc
+    host = host_of(url)
     while True:
         try:
             with asked(url, secret, headers, method=method, data=data) as response:
@@ -194,18 +232,15 @@ def what_broke(error: BaseException) -> Text:
 def post(
     url: str, secret: Mapping[str, str], told: Any, kind: str = "application/json"
 ) -> tuple[int, Mapping[str, str], Any]:
-    """(status, headers, answer as JSON or None) of something sent once: never twice by itself."""
+    """(status, headers, answer as JSON or None) of something sent; again where the server was busy
+    or the connection broke, for whatever is sent to a hub means the same when it comes twice.
+
+    Raises:
+        HubError: see `get`.
+    """
     data = told if isinstance(told, bytes) else orjson.dumps(told)
-    host = urlsplit(url).netloc
     headers = {"Content-Type": kind, "Accept": kind}
-    try:
-        with asked(url, secret, headers, method="POST", data=data) as response:
-            status, answered = response.status, dict(response.headers.items())
-            body = read_all(response)
-    except BROKEN as error:
-        raise HubError("unreachable", what_broke(error), host) from error
-    if status >= 500:
-        raise HubError("unreachable", f"HTTP {status}", host)
+    status, answered, body = get(url, secret, headers, method="POST", data=data)
     try:
         return status, answered, orjson.loads(body) if body else None
     except ValueError:

@@ -86,8 +86,16 @@ def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
 SEEDING = threading.Lock()
 
 
-def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int) -> PeftModel:
+def attach(
+    model: PreTrainedModel,
+    asked: LoraOptions,
+    base_name: str,
+    seed: int,
+    revision: str | None = None,
+) -> PeftModel:
     """The base with fresh adapters: A random by the seed, B zero, both float32.
+
+    `base_name`, `revision`: of the base, as PEFT's loaders ask Hugging Face for it.
 
     The random numbers are the process's: runs on several threads draw one after the other.
     """
@@ -103,7 +111,7 @@ def attach(model: PreTrainedModel, asked: LoraOptions, base_name: str, seed: int
     with SEEDING, _quiet():
         torch.manual_seed(seed)
         peft_model = get_peft_model(model, config)
-    config.base_model_name_or_path = base_name
+    config.base_model_name_or_path, config.revision = base_name, revision
     return peft_model
 
 

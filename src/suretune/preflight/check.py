@@ -45,6 +45,7 @@ from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer
 from suretune.facts import FlagFacts, PlanFacts
 from suretune.guards.guard import some
+from suretune.hubs.pull import Fetched
 from suretune.preflight.amiss import all_is_said, look_for_rows, tell_faults
 from suretune.preflight.asked import (
     asked_by_probes,
@@ -56,7 +57,7 @@ from suretune.preflight.asked import (
     system_of,
 )
 from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
-from suretune.preflight.elsewhere import Fetched, fetched, on_its_hub
+from suretune.preflight.elsewhere import PINNED, fetched, on_its_hub, pinned
 from suretune.preflight.flags import all_general, flags_without_effect, idle_anchors, misused_flags
 from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.preflight.machine import missing_trackers
@@ -101,6 +102,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     resolved, how = _rendering(resolved, tokenizer, journal)
+    resolved = pinned(resolved, base, journal)
     resolved, (rows, measured, asked_apart), got = _sources(resolved, journal)
     found = _collect(resolved, rows, how)
     general, apart = _general(resolved, asked_apart, found, how, journal)
@@ -202,9 +204,13 @@ def _plan(
 
 
 def with_weights(checked: Checked, journal: Journal) -> Checked:
-    """The same run with the base's weights at hand: a check of a hub id fetched words only."""
+    """The same run with the base's weights at hand: a check of a hub id fetched words only. They
+    are those of the commit whose words were read."""
+    before = checked.base
     with journal.judging():
-        base = find_base(checked.base.name, weights=True)
+        base = find_base(before.spec, weights=True)
+    if base.fetched and before.fetched:
+        base = replace(base, fetched=replace(base.fetched, typed=before.fetched.typed))
     return replace(checked, base=base)
 
 
@@ -242,7 +248,7 @@ def _sources(
     for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
         if any(word in specs for word in words):
             now = tuple(specs.get(word, word) for word in words)
-            resolved = resolved.with_values("auto: fetched", **{option: now})
+            resolved = resolved.with_values(PINNED, **{option: now})
     return resolved, groups, got
 
 

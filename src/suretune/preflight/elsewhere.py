@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from suretune import typed
 from suretune.config import Resolved
+from suretune.data.base import Base
 from suretune.data.elsewhere import trouble
 from suretune.data.sources import Source
 from suretune.facts import SetupFacts
-from suretune.hubs.door import HubError, Kind, Snapshot
+from suretune.hubs.choose import Chosen
+from suretune.hubs.door import HubError, Kind
 from suretune.hubs.names import hubs, parse_name, which_hub
-from suretune.hubs.pull import Pulled, pull_dataset
+from suretune.hubs.pull import Fetched, Pulled, pull_dataset
 from suretune.record.journal import Journal
 from suretune.types import Fault, Text
 
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """One dataset of a hub: as it was typed, as it is named from now on, and what lies here."""
-
-    typed: str
-    spec: str  # with hub and commit
-    snapshot: Snapshot
-
-    def line(self) -> dict[str, Any]:
-        """For the run's own record: what a later run can be compared with."""
-        repo = self.snapshot.repo
-        return {
-            "typed": self.typed,
-            "hub": repo.hub,
-            "id": repo.id,
-            "commit": self.snapshot.commit,
-            "files": dict(self.snapshot.files),
-        }
+NAMED = 3  # files that are named
+MOST_SUBSETS = 8
+SHOWN = 12  # digits of a commit that are
+PINNED = "flag: fetched"  # the origin of names that were asked for and now have their commit
 
 
 def on_its_hub(resolved: Resolved) -> Resolved:
@@ -86,10 +72,11 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
     try:
         pulled = pull_dataset(repo, meant.subsets, role)
     except HubError as error:
-        journal.look(replace(trouble(error, repo), detail=source.typed))
+        told = trouble(error, repo)
+        journal.look(told if error.trouble == "disk" else replace(told, detail=source.typed))
         return None
     if not pulled.files:
-        journal.look(_no_rows(source, pulled))
+        journal.look(no_rows(source.typed, hub, pulled))
         return None
     commit = pulled.snapshot.commit
     subsets = f":{'/'.join(meant.subsets)}" if meant.subsets else ""
@@ -104,43 +91,76 @@ def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Sourc
         folder=pulled.snapshot.folder,
         revision=commit,
     )
-    return local, Fetched(source.spec, spec, pulled.snapshot)
+    return local, Fetched(source.spec, spec, pulled.snapshot, why, pulled.offline)
 
 
-def _no_rows(source: Source, pulled: Pulled) -> SetupFacts:
-    """It is there, and nothing in it can be read."""
-    chosen = pulled.chosen
-    scripts = chosen.scripts if chosen else ()
-    others = chosen.others if chosen else ()
-    hint = Text("", "")
-    if chosen and chosen.subset and others:
+def no_rows(name: str, hub: str, pulled: Pulled) -> SetupFacts:
+    """A dataset that is there and in which nothing can be read: why, and which subset could be."""
+    chosen = pulled.chosen or Chosen(())
+    hint, instead = Text("", ""), ""
+    if chosen.subset and chosen.others:
+        some = chosen.others[:MOST_SUBSETS]
         hint = Text(
-            f"It has no subset `{chosen.subset}`, but {', '.join(others[:8])}.",
-            f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(others[:8])}。",
+            f"It has no subset `{chosen.subset}`, but {', '.join(some)}.",
+            f"它没有 `{chosen.subset}` 这个子集，有的是 {'、'.join(some)}。",
         )
-    elif scripts:
+        if meant := parse_name(name):
+            at = f"@{meant.revision}" if meant.revision else ""
+            instead = f"{hub}::{meant.id}:{some[0]}{at}"
+    elif chosen.scripts:
+        script = chosen.scripts[0]
         hint = Text(
-            f"Its rows are made by a script ({scripts[0]}), and scripts are not run.",
-            f"它的数据由脚本（{scripts[0]}）生成，而脚本不会被执行。",
+            f"Its rows are made by a script ({script}), and scripts are not run.",
+            f"它的数据由脚本（{script}）生成，而脚本不会被执行。",
         )
-    return SetupFacts("hub-dataset", source.typed, "", "dataset", source.hub, hint)
+    return SetupFacts(
+        "hub-dataset",
+        name,
+        instead,
+        "dataset",
+        hub,
+        hint,
+    )
 
 
 def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
     """What was taken, from where, and why from there."""
-    chosen = pulled.chosen
-    names = ", ".join(file.path for file in chosen.files[:3]) if chosen else ""
-    more = len(chosen.files) - 3 if chosen else 0
-    found = names + (f" (+{more})" if more > 0 else "")
-    kept = ", ".join(f"{s}: {', '.join(p[:2])}" for s, p in (chosen.kept if chosen else {}).items())
+    names: list[str] = []
+    kept: list[str] = []
+    if pulled.chosen:
+        names = [file.path for file in pulled.chosen.files]
+        for split, paths in pulled.chosen.kept.items():
+            kept.append(f"{split}: {', '.join(paths[:2])}")
+    reason = _reason(hub, why, pulled.offline)
+    commit = pulled.snapshot.commit
+    return _came(source.typed, names, commit, ", ".join(kept), reason)
+
+
+def _came(name: str, files: Sequence[str], commit: str, kept: str, reason: Text) -> SetupFacts:
+    found = ", ".join(files[:NAMED])
+    if len(files) > NAMED:
+        found += f" (+{len(files) - NAMED})"
     return SetupFacts(
         "hub-fetched",
-        source.typed,
+        name,
         found,
-        pulled.snapshot.commit[:12],
+        commit[:SHOWN],
         kept,
-        _reason(hub, why, pulled.offline),
+        reason,
     )
+
+
+def pinned(resolved: Resolved, base: Base, journal: Journal) -> Resolved:
+    """The model of a hub named by its commit from now on, which is told; the config as it is for a
+    model that lies on this machine."""
+    got = base.fetched
+    if got is None:
+        return resolved
+    snapshot = got.snapshot
+    reason = _reason(snapshot.repo.hub, got.why, got.offline)
+    files = list(snapshot.files)
+    journal.look(_came(got.typed, files, snapshot.commit, "", reason))
+    return resolved.with_values(PINNED, model=got.spec)
 
 
 def _reason(hub: str, why: str, offline: str) -> Text:

@@ -15,7 +15,7 @@ import orjson
 from suretune import rundir
 from suretune.events import Evaluated, Event, Found, Noted, Resumed, TakenBack, Updated
 
-STEPS, EVALS = "steps.jsonl", "evals.jsonl"
+STEPS, EVALS, EVENTS = "steps.jsonl", "evals.jsonl", "events.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RunRecord:
             case Evaluated(kept=True):
                 rundir.append(self.run / EVALS, event.line())
             case Noted():
-                rundir.append(self.run / "events.jsonl", event.line())
+                rundir.append(self.run / EVENTS, event.line())
             case Found():
                 self._found(event)
             case Resumed():

@@ -105,7 +105,9 @@ def open_base(
 def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> Learner:
     """Adapters attached, engine and optimizer ready."""
     config = checked.resolved.config
-    tuned = attach(model, config.lora, checked.base.name, config.schedule.seed)
+    got = checked.base.fetched
+    commit = got.snapshot.commit if got and got.snapshot.repo.hub == "hf" else None
+    tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
     adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)

@@ -16,6 +16,7 @@ from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
+from suretune.hubs.pull import Fetched
 from suretune.options import FORMER
 from suretune.preflight.check import Checked
 from suretune.types import Plan, Text
@@ -112,7 +113,7 @@ def begin(run: Path, checked: Checked) -> None:
     write_config(run / "config.yaml", checked.resolved)
     rundir.write_jsonl(run / "ledger.jsonl", ledger_lines(checked.entries))
     write_plan(run / "plan.json", checked.plan)
-    base = {"name": checked.base.name, "fingerprint": checked.base.fingerprint()}
+    base = {"name": checked.base.spec, "fingerprint": checked.base.fingerprint()}
     about = {
         "base": base,
         "settings": settings(checked.resolved),
@@ -120,9 +121,16 @@ def begin(run: Path, checked: Checked) -> None:
         "run": str(run),
         "day": checked.tokenizer.day,
         "versions": versions(),
-        "fetched": [one.line() for one in checked.fetched],
+        "fetched": [one.line() for one in of_hubs(checked)],
     }
     rundir.write_json(run / "run.json", about)
+
+
+def of_hubs(checked: Checked) -> list[Fetched]:
+    """Everything of this run that was fetched from a hub, the model first."""
+    model = checked.base.fetched
+    rows = list(checked.fetched)
+    return [model, *rows] if model else rows
 
 
 def settings(resolved: Resolved) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
     """
     config, plan = checked.resolved.config, checked.plan
     about = {
-        "base": checked.base.name,
+        "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
         "base_fingerprint": fingerprint,
         "system": checked.system,

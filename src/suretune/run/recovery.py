@@ -108,19 +108,19 @@ def _back(job: Fit, record: StepRecord) -> int:
     recovery = job.learner.recovery
     about = {"back_to": step, "rate_scale": recovery.rate_scale, "attempts": recovery.attempts}
     _tell(job, _facts("rolled-back", record, **about))
-    forget_after(job, step)
+    forget_after(job, TakenBack(step, recovery.attempts, record.step - 1))
     return step
 
 
-def forget_after(job: Fit, step: int) -> None:
+def forget_after(job: Fit, back: TakenBack) -> None:
     """Take back what the log says about later updates, and their checkpoints: they are made again.
 
     A kill in the midst of it changes nothing: what is resumed from comes to the same refusal.
     Checkpoints go first: one without its evaluations would not know that its rate was falling.
     """
-    job.evals = [found for found in job.evals if found.step <= step]
-    drop_checkpoints(job, step)
-    job.journal.on(TakenBack(step))
+    job.evals = [found for found in job.evals if found.step <= back.step]
+    drop_checkpoints(job, back.step)
+    job.journal.on(back)
 
 
 def _drop_bad(job: Fit, record: StepRecord) -> None:

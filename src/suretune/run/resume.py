@@ -18,7 +18,7 @@ from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
-from suretune.run.folder import read_config, settings
+from suretune.run.folder import of_hubs, read_config, settings
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -50,9 +50,31 @@ def reopen(run: Path, journal: Journal) -> Checked:
         )
         if before != now
     ]
+    changed += _other_files(run / "run.json", checked)
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def _other_files(about: Path, checked: Checked) -> list[str]:
+    """Files of hubs that hold something else than when the run was begun: of a cache whose files
+    have no hash of the hub's own, or of a branch where no commit was told."""
+    then: dict[str, list[str]] = {}
+    try:
+        for one in rundir.read_json(about).get("fetched") or ():
+            for path, digest in one["files"].items():
+                name = f"{one['hub']}::{one['id']}/{path}"
+                then.setdefault(name, []).append(digest)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise rundir.Damaged(about, error) from error
+    changed = []
+    for one in of_hubs(checked):
+        repo = one.snapshot.repo
+        for path, digest in one.snapshot.files.items():
+            name = f"{repo.hub}::{repo.id}/{path}"
+            if digest not in then.get(name, [digest]):
+                changed.append(name)
+    return changed
 
 
 def go_on_in(run: Path) -> Path:

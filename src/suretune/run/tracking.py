@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.events import Began, Concluded, Ended, Evaluated, Event, Found, Updated
+from suretune.events import (
+    Began,
+    Concluded,
+    Ended,
+    Evaluated,
+    Event,
+    Found,
+    TakenBack,
+    Updated,
+)
 from suretune.facts import Finding
 from suretune.options import RunOptions
-from suretune.record.record import EVALS, STEPS
+from suretune.record.record import EVALS, EVENTS, STEPS
 from suretune.run.folder import read_config, told_config
 from suretune.run.resume import evaluation_of
 from suretune.trackers import named_trackers
@@ -44,7 +53,10 @@ def events_of(run: Path) -> Iterator[Event]:
     yield Began(run, config, plan, resumed=False, found=found)
     evals = [evaluation_of(line) for line in rundir.read_jsonl(run / EVALS)]
     yield from (Evaluated(one) for one in evals if not one.step)
+    backs = taken_back(run)
     for line in rundir.read_jsonl(run / STEPS):
+        while backs and backs[0].step < line["step"]:
+            yield backs.pop(0)
         yield _updated(line, run / STEPS)
         yield from (Evaluated(one) for one in evals if one.step == line["step"])
     report = run / "report.json"
@@ -53,6 +65,19 @@ def events_of(run: Path) -> Iterator[Event]:
         yield Ended(1, tuple(told.get("reasons", ())))
         return
     yield Concluded(0, told)
+
+
+def taken_back(run: Path) -> list[TakenBack]:
+    """How often the run went back by itself, by where it went on: each time once, for a run that
+    was killed meanwhile went back to the same place again."""
+    path = run / EVENTS
+    told = rundir.read_jsonl(path) if path.is_file() else ()
+    found = {
+        line["attempts"]: TakenBack(line["back_to"], line["attempts"], line["step"] - 1, True)
+        for line in told
+        if line.get("event") == "rolled-back"
+    }
+    return sorted(found.values(), key=lambda one: one.step)
 
 
 def _updated(line: Mapping[str, Any], path: Path) -> Updated:

@@ -1,7 +1,7 @@
 """In the tracker's own process: messages from a pipe into one tracker, each of them once.
 
-What the tracker has already is kept in the run folder, so that a run that is resumed, or fed again
-afterwards, goes on in the same tracker run and says nothing twice.
+What the tracker has already is kept in the run folder (`given.py`), so that a run that is resumed,
+or fed again afterwards, goes on in the same tracker run and says nothing twice.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
@@ -18,6 +19,8 @@ from uuid import uuid4
 from suretune import rundir
 from suretune.rundir import TRACKERS
 from suretune.trackers import trackers
+from suretune.trackers.given import Given
+from suretune.trackers.secrets import without_secrets
 from suretune.trackers.tracker import Sink, TrackedRun, Tracker
 
 EVERY = 2.0  # seconds, at most, after which what was given is flushed and noted
@@ -25,109 +28,97 @@ EVERY = 2.0  # seconds, at most, after which what was given is flushed and noted
 QUIET = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
-class Given:
-    """What a tracker has of a run: `trackers/NAME.json`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        known: dict[str, Any] = rundir.read_json(path) if path.is_file() else {}
-        self.id = str(known.get("id", ""))
-        self.where = str(known.get("where", ""))
-        self.steps: dict[str, int] = dict(known.get("steps", {}))
-        self.texts: dict[str, str] = dict(known.get("texts", {}))
-        self.again = int(known.get("again", 0))  # how often the run went back
-        self.reached: dict[str, int] = dict(known.get("reached", {}))  # and from where, at most
-        self.written = time.monotonic()
-
-    def keep(self) -> None:
-        """Write it down."""
-        kept = ("id", "where", "steps", "texts", "again", "reached")
-        rundir.write_json(self.path, {name: getattr(self, name) for name in kept})
-        self.written = time.monotonic()
-
-    def is_new(self, message: Mapping[str, Any]) -> bool:
-        """Whether the tracker has not been told this; from now on it has."""
-        if message["kind"] == "text":
-            name, text = str(message["name"]), str(message["text"])
-            before, self.texts[name] = self.texts.get(name), text
-            return before != text
-        group, step = str(message["group"]), int(message["step"])
-        if step <= self.steps.get(group, -1):
-            return False
-        self.steps[group] = step
-        return True
-
-    def back(self, step: int) -> int:
-        """Updates after `step` are made again, and otherwise; the last of those that were told, or
-        `step` where none was. It is written down at once: a figure must not be lost for it."""
-        gone = {group: last for group, last in self.steps.items() if last > step}
-        for group, last in gone.items():
-            self.reached[group] = max(last, self.reached.get(group, last))
-        self.steps |= dict.fromkeys(gone, step)
-        self.again += bool(gone)
-        self.keep()
-        return gone.get("update", step)
-
-    def named(self, message: Mapping[str, Any]) -> dict[str, float]:
-        """The figures of a message, by names that were not used of this step before."""
-        if message["step"] > self.reached.get(message["group"], -1):
-            return dict(message["values"])
-        return {f"again-{self.again}/{name}": v for name, v in message["values"].items()}
-
-
 def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
-    """Open the tracker's run: the one that this run was begun in, or a new one.
+    """Open the tracker's run: the one that this run was begun in there, or a new one.
 
     The id is on the disk before a tracker hears of it, where it is ours to choose.
     """
     run = Path(told["run"])
     rundir.make_folder(run / TRACKERS)
-    given = Given(run / TRACKERS / f"{tracker.name}.json")
+    folder = Path(told["folder"]) if told["folder"] else None
+    about = TrackedRun(
+        run,
+        "",
+        told["name"],
+        run.name,
+        folder,
+        told["config"],
+    )
     chosen = os.environ.get(tracker.id_variable, "") if tracker.id_variable else ""
-    given.id = given.id or chosen or ("" if tracker.gives_ids else uuid4().hex)
+    path, place = run / TRACKERS / f"{tracker.name}.json", without_secrets(tracker.place(about))
+    given = Given(path, place, chosen, tracker.answers)
+    made = "" if tracker.gives_ids else uuid4().hex
+    given.told.id = given.told.id or chosen or made
     given.keep()
-    folder = Path(told["folder"] or run / TRACKERS / tracker.name)
-    about = TrackedRun(run, given.id, told["name"], run.name, folder, told["config"])
-    sink = tracker.open(about)
-    given.id, given.where = sink.id, sink.where
+    sink = tracker.open(replace(about, id=given.told.id, told=given.told.count))
+    if sink.is_new:
+        given.forget()
+    given.told.id = sink.id
+    given.told.where = without_secrets(sink.where)
+    if sink.folder:
+        given.told.where = given.sent_by(tracker.sync, sink.folder)
     given.keep()
     return sink, given
 
 
 def feed(tracker: Tracker, sink: Sink, given: Given, lines: Iterable[str]) -> None:
-    """Give it what comes, until there is nothing more: the sender may have been killed."""
+    """Give it what comes, until there is nothing more: the sender may have been killed.
+
+    Where the tracker raises, what it took before is closed in it and noted; the message in hand is
+    not, so that a later process tells that one first.
+    """
     status = 1
-    for line in lines:
-        message = json.loads(line)
-        kind = message["kind"]
-        if kind == "end":
-            status = message["status"]
-            break
-        if kind == "back":
-            go_back(tracker, sink, given, message)
-        elif given.is_new(message):
-            if kind == "text":
-                sink.text(message["name"], message["step"], message["text"])
-            else:
-                values = given.named(message) if tracker.keeps_first else message["values"]
-                sink.figures(message["step"], values)
-        if time.monotonic() - given.written > EVERY:
-            sink.flush()
-            given.keep()
-    sink.flush()
+    try:
+        for line in lines:
+            message = json.loads(line)
+            if message["kind"] == "end":
+                status = message["status"]
+                break
+            _tell(tracker, sink, given, message)
+            if time.monotonic() - given.written > EVERY:
+                sink.flush()
+                given.keep()
+        sink.flush()
+    except Exception as error:
+        try:
+            sink.close(1)
+        except Exception as also:
+            raise error from also
+        given.keep(closed=True)
+        raise
     sink.close(status)
-    given.keep()
+    given.keep(closed=True)
+
+
+def _tell(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, Any]) -> None:
+    """One message, if it is new."""
+    if message["kind"] == "back":
+        go_back(tracker, sink, given, message)
+    elif given.is_new(message):
+        if message["kind"] == "text":
+            sink.text(message["name"], message["step"], message["text"])
+        else:
+            values = given.named(message) if tracker.keeps_first else message["values"]
+            sink.figures(message["step"], values)
+        given.mark(message)
 
 
 def go_back(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, Any]) -> None:
-    """Take back what can be; what was told and will be told again is named in a text."""
-    step = int(message["step"])
-    last = given.back(step)
-    sink.back(step)
+    """Take back what can be; what was told and will be told again is named in a text, and so is
+    what a run that is told afterwards had taken back before."""
+    step, afterwards = int(message["step"]), bool(message["afterwards"])
+    if afterwards and message["attempt"] in given.told.backs:
+        return
+    was_told = given.back(step, int(message["attempt"]))
+    last = int(message["last"]) if afterwards and was_told == step else was_told
+    if was_told > step:
+        sink.back(step)
     if last > step:
-        text = str(message["text"]).format(first=step + 1, last=last)
-        if tracker.keeps_first:
-            text += str(message["elsewhere"]).format(again=given.again)
+        kind = "again" if was_told > step else "before"
+        texts = message["texts"][kind]
+        text = str(texts["one" if last == step + 1 else "many"]).format(first=step + 1, last=last)
+        if tracker.keeps_first and was_told > step:
+            text += str(message["elsewhere"]).format(again=given.told.again)
         sink.text(f"taken_back/{step + 1}-{last}", step, text)
 
 

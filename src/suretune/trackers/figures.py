@@ -7,6 +7,7 @@ data, for it goes to another process; `step` is the update after which it holds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from suretune.events import Concluded, Ended, Evaluated, Event, Found, TakenBack, Updated
@@ -38,10 +39,27 @@ OF_PROBES = {"passed": "probes/passed", "asked": "probes/asked"}
 OF_GENERAL = ("asked", "before", "after", "lost", "gained", "loss_upper")  # of the report
 AS_TRAINED = "as-trained"  # the probes that decide are asked as the rows were trained
 # What is told of updates that a run took back; which ones is known where they were told.
-AGAIN = Text(
-    "Updates {first} to {last} were taken back; what is told of them from here on was made again.",
-    "第 {first} 至 {last} 次更新被收回；此后这些次数的数据来自重做的更新。",
-)
+AGAIN = {
+    "many": Text(
+        "Updates {first} to {last} were taken back; what is told of them from here on was made"
+        " again.",
+        "第 {first} 至 {last} 次更新被收回；此后这些次数的数据来自重做的更新。",
+    ),
+    "one": Text(
+        "Update {first} was taken back; what is told of it from here on was made again.",
+        "第 {first} 次更新被收回；此后这一次的数据来自重做的更新。",
+    ),
+}
+BEFORE = {
+    "many": Text(
+        "Updates {first} to {last} were taken back once; what is told of them was made again.",
+        "第 {first} 至 {last} 次更新曾被收回；这里的数据来自重做的更新。",
+    ),
+    "one": Text(
+        "Update {first} was taken back once; what is told of it was made again.",
+        "第 {first} 次更新曾被收回；这里的数据来自重做的更新。",
+    ),
+}
 ELSEWHERE = Text(
     " It stands under `again-{again}/`, for the first figure of an update cannot be replaced here.",
     "这里不能替换一次更新已有的数据，所以它们写在 `again-{again}/` 下。",
@@ -64,8 +82,7 @@ def messages(event: Event, step: int) -> Iterator[Message]:
             values = {**_named(line, OF_EVALUATIONS), **probes}
             yield _figures("evaluation", line["step"], values)
         case TakenBack():
-            texts = {"text": say(AGAIN), "elsewhere": say(ELSEWHERE)}
-            yield {"kind": "back", "step": event.step, **texts}
+            yield {"kind": "back", **asdict(event), "texts": _texts(), "elsewhere": say(ELSEWHERE)}
         case Found():
             found = event.finding
             name = f"findings/{found.code}"
@@ -75,6 +92,12 @@ def messages(event: Event, step: int) -> Iterator[Message]:
             yield from _concluded(event.report, step)
         case Ended():
             yield {"kind": "end", "status": event.status}
+
+
+def _texts() -> dict[str, dict[str, str]]:
+    """Of updates that were told and are told again, and of those that were never told."""
+    both = {"again": AGAIN, "before": BEFORE}
+    return {kind: {n: say(text) for n, text in texts.items()} for kind, texts in both.items()}
 
 
 def _concluded(report: Mapping[str, Any], step: int) -> Iterator[Message]:

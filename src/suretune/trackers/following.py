@@ -6,13 +6,13 @@ so that a package that hangs, dies, or has no network costs at most `PATIENCE` a
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import queue
-import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,17 +21,19 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from suretune import rundir, typed
+from suretune.because import in_words
 from suretune.events import Began, Concluded, Ended, Event, Resumed, TakenBack, Updated
 from suretune.facts import SetupFacts
 from suretune.refusal import Refusal
 from suretune.rundir import TRACKERS
 from suretune.trackers.figures import messages
+from suretune.trackers.secrets import without_secrets
 from suretune.trackers.tracker import Tracker
+from suretune.types import Text
 
 PATIENCE = 60.0  # seconds for everything that is left when a run is over
 HURRY = 10.0  # and after Ctrl-C
 SIGNALS = 128  # statuses above it are those of a signal
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 LONGEST = 300  # characters of what a tracker said
 
 
@@ -49,6 +51,7 @@ class Following:
         self._shown, self._folder, self._patience = name, folder, patience
         self._process: subprocess.Popen[str] | None = None
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._said: IO[bytes] = io.BytesIO()
         self._run = Path()
         self._step = 0
 
@@ -79,22 +82,23 @@ class Following:
         rundir.make_folder(event.run / TRACKERS)
         config = {**event.config, "plan": event.plan["digest"]}
         folder = os.path.abspath(os.path.expanduser(self._folder)) if self._folder else None
-        with self._log().open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "suretune.trackers.feeding", self.name],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                errors="backslashreplace",
-                start_new_session=True,
-            )
+        # Without a name on the disk: whatever a package says of its keys is kept by nobody.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "suretune.trackers.feeding", self.name],
+            stdin=subprocess.PIPE,
+            stdout=self._said,
+            stderr=self._said,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            start_new_session=True,
+        )
         threading.Thread(target=self._write, daemon=True).start()
         self._tell({"run": str(event.run), "name": self._shown, "folder": folder, "config": config})
 
     def _log(self) -> Path:
-        """What the tracker's process says; gone once all went well."""
+        """What the tracker's process said, without secrets; only where it failed."""
         return self._run / TRACKERS / f"{self.name}.log"
 
     def _tell(self, message: Mapping[str, Any]) -> None:
@@ -120,41 +124,49 @@ class Following:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            found = f"no end after {patience:g} s"
-            raise self._refusal(found) from None
+            late = Text(f"no end after {patience:g} s", f"{patience:g} 秒后还没有结束")
+            raise self._refusal(late) from None
         if status:
             raise self._failed()
         self._process = None
-        self._log().unlink(missing_ok=True)
+        self._said.close()
+        self._log().unlink(missing_ok=True)  # of an earlier one that failed
 
     def _failed(self) -> Refusal:
         """With its last words."""
-        text = self._log().read_text("utf-8", "replace") if self._log().is_file() else ""
-        said = [line.strip() for line in text.splitlines() if line.strip()]
+        said = [line.strip() for line in self._heard().splitlines() if line.strip()]
+        if said:
+            return self._refusal(in_words(without_secrets(said[-1])[:LONGEST]))
         status = self._process.poll() if self._process else None
-        return self._refusal(said[-1] if said else f"exit status {status}")
+        return self._refusal(Text(f"exit status {status}", f"退出码 {status}"))
 
-    def _refusal(self, found: str) -> Refusal:
+    def _heard(self) -> str:
+        """Everything that its process has said. It is over: both would move one place in the file
+        otherwise."""
+        self._said.seek(0)
+        return self._said.read().decode("utf-8", "replace")
+
+    def _refusal(self, found: Text) -> Refusal:
         self._process = None
-        if self._log().is_file():
-            kept = without_secrets(self._log().read_text("utf-8", "replace"))
-            self._log().write_text(kept, "utf-8")
-        found = without_secrets(found)[:LONGEST]
+        self._log().write_text(without_secrets(self._heard()), "utf-8")
+        self._said.close()
         later = f"suretune track {typed.path(self._run)} --to {self.name}"
         hint = self.tracker.hint
-        return Refusal(SetupFacts("listener-failed", self.name, found, spare=later, hint=hint))
-
-
-def without_secrets(text: str) -> str:
-    """What may be kept of somebody's words: no value of a variable that holds a secret, no password
-    of an address."""
-    for name, value in os.environ.items():
-        if SECRET.search(name) and len(value) >= 6:
-            text = text.replace(value, "***")
-    return re.sub(r"(://)[^/\s@]+@", r"\1***@", text)
+        return Refusal(
+            SetupFacts(
+                "listener-failed",
+                self.name,
+                found,
+                spare=later,
+                hint=hint,
+            )
+        )
 
 
 def tell_where(run: Path, name: str) -> str:
-    """Where a person finds the run in this tracker; empty where that is not known."""
+    """Where a person finds the run in this tracker, as it was told last; empty where that is not
+    known."""
     path = run / TRACKERS / f"{name}.json"
-    return json.loads(path.read_bytes()).get("where", "") if path.is_file() else ""
+    known = rundir.read_json(path) if path.is_file() else {}
+    last = known.get("destinations", {}).get(known.get("last"), known)
+    return str(last.get("where", ""))

@@ -8,7 +8,10 @@ import os
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from suretune import typed
+from suretune.trackers.secrets import without_secrets
 from suretune.trackers.tracker import PROJECT, Sink, TrackedRun, Tracker
 from suretune.types import Text
 
@@ -38,7 +41,8 @@ class MlflowRun:
             told = [Param(k, str(v)[:LONGEST]) for k, v in about.config.items()]
             for begin in range(0, len(told), BATCH):
                 self._client.log_batch(self.id, params=told[begin : begin + BATCH])
-        self.where = f"mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}"
+        self.folder, self.is_new = "", False
+        self.where = _shown(str(mlflow.get_tracking_uri()), self.id, self._client)
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics of this step, in one request."""
@@ -61,6 +65,23 @@ class MlflowRun:
         self._client.set_terminated(self.id, "FAILED" if status else "FINISHED")
 
 
+def _shown(uri: str, run_id: str, client: Any) -> str:
+    """The page of a server, or the command that shows a store; a password stays in its variable."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        experiment = client.get_run(run_id).info.experiment_id
+        return f"{without_secrets(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    secret = without_secrets(uri) != uri and uri == os.environ.get("MLFLOW_TRACKING_URI")
+    store = '"$MLFLOW_TRACKING_URI"' if secret else typed.word(uri)
+    return f"mlflow ui --backend-store-uri {store}"
+
+
+def place(about: TrackedRun) -> str:
+    """The store and the experiment. Stores in files are named from the current folder."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    here = "" if urlsplit(uri).netloc else f" in {os.getcwd()}"
+    return f"{uri or 'the default store'}{here} {os.environ.get('MLFLOW_EXPERIMENT_NAME', PROJECT)}"
+
+
 def open_run(about: TrackedRun) -> Sink:
     """The run of this id, or a new one."""
     return MlflowRun(about)
@@ -70,8 +91,10 @@ TRACKER = Tracker(
     "mlflow",
     "mlflow",
     open_run,
+    place,
     id_variable="MLFLOW_RUN_ID",
     gives_ids=True,
+    answers=True,
     hint=Text(
         "`export MLFLOW_TRACKING_URI=sqlite:///mlflow.db` needs no server.",
         "`export MLFLOW_TRACKING_URI=sqlite:///mlflow.db` 不需要服务器。",

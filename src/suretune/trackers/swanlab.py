@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from suretune.trackers.tracker import PROJECT, Sink, TrackedRun, Tracker
+from suretune.trackers.tracker import PROJECT, Sink, TrackedRun, Tracker, environment
 from suretune.types import Text
 
 PROJECTS = ("SWANLAB_PROJECT", "SWANLAB_PROJ_NAME")
@@ -27,9 +27,10 @@ class SwanlabRun:
             **given, id=about.id, resume="allow", config=dict(about.config)
         )
         self._text = swanlab.Text
-        self.id = about.id
+        self.id, self.is_new = about.id, False
         online = self._run.mode == "online"
-        self.where = str(self._run.url) if online else f"swanlab sync {self._run.dir}"
+        self.where = str(self._run.url) if online else ""
+        self.folder = "" if online else str(self._run.dir)
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """One point a chart."""
@@ -43,7 +44,7 @@ class SwanlabRun:
         """It keeps what it has of an update, and drops what comes later: see `keeps_first`."""
 
     def flush(self) -> None:
-        """It writes what it is given into its own log at once."""
+        """It writes by itself; that it has, is known once the run is closed."""
 
     def close(self, status: int) -> None:
         """A status other than 0 shows as crashed."""
@@ -57,6 +58,13 @@ def _first(names: tuple[str, ...]) -> str:
     return next((found for name in names if (found := os.environ.get(name))), "")
 
 
+def place(about: TrackedRun) -> str:
+    """The project at its server, or on this machine."""
+    mode = os.environ.get("SWANLAB_MODE", "online")
+    names = ("SWANLAB_LOG_DIR", "SWANLAB_API_HOST", "SWANLAB_HOST", "SWANLAB_WORKSPACE")
+    return " ".join((mode, _first(PROJECTS) or PROJECT, *environment(names)))
+
+
 def open_run(about: TrackedRun) -> Sink:
     """The run of this id, begun or gone on with."""
     return SwanlabRun(about)
@@ -66,7 +74,9 @@ TRACKER = Tracker(
     "swanlab",
     "swanlab",
     open_run,
+    place,
     id_variable="SWANLAB_RUN_ID",
+    sync=("swanlab", "sync"),
     keeps_first=True,
     hint=Text(
         "`swanlab login` once, or `export SWANLAB_MODE=offline` and `swanlab sync` later.",

@@ -1,4 +1,5 @@
-"""TensorBoard: event files in the run folder, or in `--logging_dir` or TENSORBOARD_LOGGING_DIR.
+"""TensorBoard: event files in the run folder, or in a folder of the run's own in `--logging_dir` or
+TENSORBOARD_LOGGING_DIR: all files of one folder are one run there.
 
 Numbers are scalars in single precision, as every writer has them; findings and settings stand under
 Text. Where a run goes back, a session begins anew, and TensorBoard forgets what came later.
@@ -10,11 +11,15 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from suretune import typed
+from suretune.rundir import TRACKERS
 from suretune.trackers.tracker import Sink, TrackedRun, Tracker
 
+MARK = "suretune-run.txt"  # holds the id of the run that a shared folder's part is of
 DT_STRING = 7  # of TensorFlow's types
 
 
@@ -26,8 +31,10 @@ class EventFiles:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self._event, self._summary, self._tensor = event_pb2, summary_pb2, tensor_pb2
-        folder = Path(os.environ.get("TENSORBOARD_LOGGING_DIR") or about.folder)
-        self.id, self.where = "", f"tensorboard --logdir {folder}"
+        asked = _asked(about)
+        folder, self.is_new = _own(asked, about) if asked else _inside(about)
+        self.id, self.folder = about.id, ""
+        self.where = typed.command("tensorboard", "--logdir", asked or folder)
         self._writer: Any = EventFileWriter(str(folder))
         settings = (f"{k} | {json.dumps(v, ensure_ascii=False)}" for k, v in about.config.items())
         self.text("settings", 0, "\n".join(("option | value", "--- | ---", *settings)))
@@ -66,9 +73,48 @@ class EventFiles:
         self._writer.add_event(self._event.Event(wall_time=time.time(), step=step, summary=summary))
 
 
+def _asked(about: TrackedRun) -> Path | None:
+    """Where the user wants it; None for the run's own folder."""
+    named = os.environ.get("TENSORBOARD_LOGGING_DIR")
+    return Path(named).expanduser().absolute() if named else about.folder
+
+
+def _inside(about: TrackedRun) -> tuple[Path, bool]:
+    """The run's own folder, and whether it is a new one."""
+    folder = about.run / TRACKERS / TRACKER.name
+    return folder, not folder.is_dir()
+
+
+def _own(asked: Path, about: TrackedRun) -> tuple[Path, bool]:
+    """This run's folder in one that several may share, and whether it is a new one. Which run it is
+    of stands in it, for folders of runs are often called alike."""
+    for number in count(1):
+        name = about.name or about.shown
+        folder = asked / (name if number == 1 else f"{name}-{number}")
+        mark = folder / MARK
+        if mark.is_file() and mark.read_text("utf-8").strip() == about.id:
+            return folder, False
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            mark.write_text(f"{about.id}\n", "utf-8")
+            break
+    return folder, True
+
+
+def place(about: TrackedRun) -> str:
+    """The folder in which the files of the run, or of several, lie."""
+    return str(_asked(about) or "in the run")
+
+
 def open_run(about: TrackedRun) -> Sink:
-    """A new event file; TensorBoard reads all files of a folder as one run."""
+    """A new event file in the run's folder."""
     return EventFiles(about)
 
 
-TRACKER = Tracker("tensorboard", "tensorboard", open_run)
+TRACKER = Tracker(
+    "tensorboard",
+    "tensorboard",
+    open_run,
+    place,
+    answers=True,
+)

@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from suretune.trackers.tracker import PROJECT, Sink, TrackedRun, Tracker
+from suretune import typed
+from suretune.trackers.tracker import PROJECT, Sink, TrackedRun, Tracker, environment
 
 KEPT = 8  # characters of an id that tell runs of one name apart
 
@@ -32,7 +33,8 @@ class TrackioRun:
             auto_log_cpu=False,
         )
         self._inform = trackio.AlertLevel.INFO
-        self.id, self.where = about.id, f'trackio show --project "{project}"'
+        self.id, self.where = about.id, typed.command("trackio", "show", "--project", project)
+        self.folder, self.is_new = "", False
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """One row of the run's metrics."""
@@ -46,11 +48,17 @@ class TrackioRun:
         """It keeps both figures of an update, in the order in which they came."""
 
     def flush(self) -> None:
-        """It writes every half second by itself."""
+        """It writes every half second by itself; that it has, is known once the run is closed."""
 
     def close(self, status: int) -> None:
         """A run has no status there."""
         self._run.finish()
+
+
+def place(about: TrackedRun) -> str:
+    """The project, in the folder or the Space that is named."""
+    names = ("TRACKIO_DIR", "TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
+    return " ".join((os.environ.get("TRACKIO_PROJECT", PROJECT), *environment(names)))
 
 
 def open_run(about: TrackedRun) -> Sink:
@@ -58,4 +66,4 @@ def open_run(about: TrackedRun) -> Sink:
     return TrackioRun(about)
 
 
-TRACKER = Tracker("trackio", "trackio", open_run)
+TRACKER = Tracker("trackio", "trackio", open_run, place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from suretune import rundir
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run
@@ -45,16 +47,21 @@ def _asked(command: Command, run: Path, journal: Journal) -> RunOptions:
     from suretune.run.folder import read_config
 
     words, given = command.plain.get("to"), command.resolved
+    before = read_config(run / "config.yaml").config.run
     if words:
         given, faults = set_value(given, options()["report_to"], words, "flag")
         for fault in faults:
             journal.look(FlagFacts("bad-value", "--to", fault.value, hint=fault.hint))
         journal.settle()
     else:
-        before = read_config(run / "config.yaml").config.run
         given = given.with_values("file", report_to=before.report_to)
-        if given.config.run.run_name is None:
-            given = given.with_values("file", run_name=before.run_name)
+    # What the run told on its way is gone on with at the same place, under the same name.
+    if given.config.run.run_name is None:
+        given = given.with_values("file", run_name=before.run_name)
+    if given.config.run.logging_dir is None and before.logging_dir:
+        begun = rundir.recorded(run / "run.json", "folder")  # where its relative paths start
+        folder = os.path.join(begun, os.path.expanduser(before.logging_dir))
+        given = given.with_values("file", logging_dir=folder)
     if not set(given.config.run.report_to) - {"none"}:
         raise journal.stop(
             FlagFacts(
