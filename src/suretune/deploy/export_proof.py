@@ -35,6 +35,8 @@ from suretune.run.answer import put_on
 from suretune.types import Message, Text
 from suretune.verify.probes import MUST_PASS, PROBE_TOKENS, Probe, from_line
 
+BESIDE = "BF16"  # to which llama.cpp rounds what it multiplies by such weights
+
 
 @dataclass(frozen=True, slots=True)
 class Silent:
@@ -161,15 +163,20 @@ def _compared(
     if heard.logits is None and not any(heard.scores):
         return proof
     reference = adapter_logits(carried, ours[:COMPARED])
+    touched = len([name for name in carried.tensors if ".lora_A." in name])
+    scale = reference.abs().max().item()
     if any(heard.beside):
-        proof = replace(proof, beside=_score_gap(heard.beside, reference))
+        beside = _score_gap(heard.beside, reference)
+        if not beside <= bound({BESIDE: 1}, touched, scale):
+            odd = f"adapter.gguf: scores {beside:.3g} apart"
+            raise Refusal(ExportFacts("export-unlike", target, odd))
+        proof = replace(proof, beside=beside)
     if heard.logits is not None:
         gap = (heard.logits[:COMPARED] - reference).abs().max().item()
         # Of one that computes in a precision of its own it is told, and not judged.
         if not written.types or heard.arithmetic:
             return replace(proof, gap=gap)
-        touched = len([name for name in carried.tensors if ".lora_A." in name])
-        most = bound(written.types, touched, reference.abs().max().item())
+        most = bound(written.types, touched, scale)
         if not gap <= most:
             odd = f"logits {gap:.3g} apart, the bound is {most:.3g}"
             raise Refusal(ExportFacts("export-unlike", target, odd))

@@ -8,6 +8,7 @@ memory. Where there is no room for float32 it computes in the type that the file
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from suretune.model.device import free_memory
 from suretune.refusal import Refusal
 
 PROGRAM = Program("transformers", "suretune.export.plain")
+TYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 TOGETHER = 32  # conversations that are answered at once
 ROOM = 1.2  # of the weights alone: what a model needs beside them
 
@@ -36,7 +38,7 @@ def ask_plain(carried: Carried, folder: Path, conversations: Conversations, toke
         "talks": [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations],
         "tokens": tokens,
         "device": carried.device,
-        "dtype": "float32" if has_room(folder, carried.device) else "auto",
+        "dtype": "float32" if has_room(folder, carried.device) else kind_of(folder),
     }
     heard: Mapping[str, Any] = ask_apart(
         "merged", PROGRAM, request, questions=len(conversations), seconds=carried.seconds
@@ -56,6 +58,15 @@ def has_room(folder: Path, device: str) -> bool:
     return ROOM * 4 * count < free_memory(torch.device(device))
 
 
+def kind_of(folder: Path) -> str:
+    """The type that most of its numbers have."""
+    counts: Counter[str] = Counter()
+    for path in weight_files(folder):
+        for each in header(path).values():
+            counts[each.dtype] += math.prod(each.shape)
+    return TYPES[counts.most_common(1)[0][0]]
+
+
 def main() -> None:
     """In the process of its own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -64,9 +75,12 @@ def main() -> None:
     asked = apart.asked()
     logging.disable_progress_bar()
     local = {"local_files_only": True, "trust_remote_code": False}
-    dtype = torch.float32 if asked["dtype"] == "float32" else "auto"
     model, about = AutoModelForCausalLM.from_pretrained(
-        asked["folder"], dtype=dtype, use_safetensors=True, output_loading_info=True, **local
+        asked["folder"],
+        dtype=asked["dtype"],
+        use_safetensors=True,
+        output_loading_info=True,
+        **local,
     )
     words = AutoTokenizer.from_pretrained(asked["folder"], **local)
     apart.tell_read()
