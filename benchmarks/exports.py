@@ -112,6 +112,10 @@ def general_answers(run: Path, out: Path, name: str, *, ask: bool) -> list[str] 
         return None
     questions = [recorded_question(line) for line in lines]
     said = [""] * len(questions)
+    files = rundir.read_json(out / name / "export.json")["files"]
+    twin = next((o for o in EXPORTS if o != name and _same_model(out, o, files)), None)
+    if twin is not None:  # the very same file was asked already
+        return general_answers(run, out, twin, ask=False)
     for limit in LIMITS:
         mine = [i for i, each in enumerate(questions) if limit_of(each.tokens) == limit]
         talks = [with_system(questions[i].messages, carried.system) for i in mine]
@@ -124,6 +128,14 @@ def general_answers(run: Path, out: Path, name: str, *, ask: bool) -> list[str] 
             said[index] = answer
     kept.write_text(json.dumps(said, ensure_ascii=False, indent=0), encoding="utf-8")
     return said
+
+
+def _same_model(out: Path, other: str, files: Mapping[str, str]) -> bool:
+    """Whether the other export, which was asked, has the same GGUF."""
+    there = out / other / "export.json"
+    if "model.gguf" not in files or not (out / f"{other}.general.json").is_file():
+        return False
+    return bool(rundir.read_json(there)["files"].get("model.gguf") == files["model.gguf"])
 
 
 def right(run: Path, said: list[str] | None = None) -> list[bool]:

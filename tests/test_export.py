@@ -289,8 +289,9 @@ def test_an_architecture_that_gguf_is_not_written_for_names_the_converter(tmp_pa
     carried = replace(carried_of(base, adapter_of(tmp_path, base)), given=("--unverified",))
     facts = TARGETS["gguf"].why_not(carried, "")
     assert facts is not None
-    merged, fetched, converted = facts.nearest.split(" && ")
+    merged, fetched, needed, converted = facts.nearest.split(" && ")
     assert merged.endswith("--to merged --out merged --unverified") and "git clone" in fetched
+    assert needed == "pip install sentencepiece"
     assert converted == "python llama.cpp/convert_hf_to_gguf.py merged --outfile model.gguf"
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from suretune import rundir
+from suretune.data.render import prompt_ids
 from suretune.deploy.export_proof import adapter_logits
 from suretune.export import TARGETS
 from suretune.export.delta import deltas, even
@@ -23,6 +24,7 @@ from suretune.export.door import Carried
 from suretune.export.merged import with_old_names
 from suretune.facts import SetupFacts
 from suretune.pocket import MODEL
+from suretune.types import Message
 from test_export import GGUF, LLAMACPP, adapter_of, base_of, carried_of
 
 BLOCKS = ["q_proj", "v_proj", "down_proj"]
@@ -120,9 +122,6 @@ def test_layers_that_agree_are_left_to_the_last_bit(tmp_path: Path) -> None:
 def test_llama_cpp_computes_the_same_from_the_model_and_from_the_adapter_alone(
     tmp_path: Path, shape: str, tied: bool
 ) -> None:
-    from suretune.data.render import prompt_ids
-    from suretune.types import Message
-
     base = base_of(tmp_path, "llama", tie_word_embeddings=tied)
     adapter = adapter_of(tmp_path, base, target_modules=BLOCKS, **SHAPES[shape])
     carried = carried_of(base, adapter)

@@ -118,8 +118,8 @@ def converted(carried: Carried) -> str:
     """The command by which llama.cpp's own converter makes a GGUF of the merged folder."""
     return (
         f"{export_again(carried, 'merged', '--out', 'merged')}"
-        f" && git clone --depth 1 {LLAMACPP} && python llama.cpp/convert_hf_to_gguf.py merged"
-        " --outfile model.gguf"
+        f" && git clone --depth 1 {LLAMACPP} && pip install sentencepiece"
+        " && python llama.cpp/convert_hf_to_gguf.py merged --outfile model.gguf"
     )
 
 
