@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -61,14 +60,15 @@ def made(run: Path, out: Path, only: list[str]) -> Iterator[tuple[str, Mapping[s
             words += ["--quant", quant] if quant else []
             command = [sys.executable, "-m", "suretune", "export", str(run), *words]
             begun = time.monotonic()
-            done = subprocess.run(command, capture_output=True, text=True)
+            with (out / f"{name}.log").open("wb") as said:
+                process = subprocess.Popen(command, stdout=said, stderr=said)
+                _, ended, used = os.wait4(process.pid, 0)  # with what its own children used
             if not (folder / "export.json").is_file():
-                print(f"{name}: {done.stdout.strip()[-600:]}", file=sys.stderr)
+                print(f"{name} was not made, see {said.name}", file=sys.stderr)
                 continue
-            told = {"seconds": round(time.monotonic() - begun, 1), "status": done.returncode}
-            # Of all processes so far that have ended: the measuring one asks nobody itself before.
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            told |= {"largest_process_mib": round(peak / 1024), **where_and_when()}
+            status = os.waitstatus_to_exitcode(ended)
+            told = {"seconds": round(time.monotonic() - begun, 1), "status": status}
+            told |= {"largest_process_mib": round(used.ru_maxrss / 1024), **where_and_when()}
             kept.write_text(json.dumps(told, indent=1), encoding="utf-8")
         if kept.is_file():
             yield name, json.loads(kept.read_text(encoding="utf-8"))

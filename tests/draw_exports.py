@@ -36,7 +36,6 @@ HEADS = {
             "largest distance",
             "proof",
             "MiB",
-            "memory, MiB",
         ),
         "zh": (
             "目标",
@@ -47,7 +46,6 @@ HEADS = {
             "最大差",
             "验证程度",
             "MiB",
-            "内存，MiB",
         ),
     },
     "servers": {
@@ -129,7 +127,7 @@ def exports(name: str) -> Callable[[str], Iterator[Sequence[str]]]:
         ):
             one = results["proof"][key]
             asked = _asked(one, one["general"], lang)
-            yield _in(lang, title), command, *asked, gap, proof, "-", "-"
+            yield _in(lang, title), command, *asked, gap, proof, "-"
         for target, one in results["exports"].items():
             proof = one["proof"]
             yield (
@@ -139,7 +137,6 @@ def exports(name: str) -> Callable[[str], Iterator[Sequence[str]]]:
                 _gap(proof, lang),
                 _level(proof, lang),
                 f"{one['mib']:g}",
-                f"{one['largest_process_mib']}",
             )
 
     return rows
