@@ -73,7 +73,9 @@ def carry_over(command: Command, journal: Journal) -> int:
     free = next(p for n in range(2, 1000) if not (p := out.with_name(f"{out.name}-{n}")).exists())
     again = ["suretune", "export", str(found.path), "--to", to, "--out", str(free)]
     again += ["--quant", quant] if quant else []
-    wanted = Wanted(found, target, out, quant, unverified, typed.command(*again), seconds)
+    wanted = Wanted(
+        found, target, out, quant, unverified, again=typed.command(*again), seconds=seconds
+    )
     told, status = export(wanted, command.resolved.config, journal)
     if command.json:
         findings = [journal.line(finding) for finding in journal.findings]
