@@ -101,10 +101,14 @@ def general_answers(run: Path, out: Path, name: str, *, ask: bool) -> list[str] 
     kept = out / f"{name}.general.json"
     if kept.is_file():
         return list(json.loads(kept.read_text(encoding="utf-8")))
-    if not ask:
-        return None
     lines = (rundir.read_json(run / "proof" / "result.json").get("general") or {}).get("questions")
     target, quant = EXPORTS[name]
+    files = rundir.read_json(out / name / "export.json")["files"]
+    twin = next((o for o in EXPORTS if o != name and _same_model(out, o, files)), None)
+    if twin is not None:  # the very same file was asked already
+        return general_answers(run, out, twin, ask=False)
+    if not ask:
+        return None
     wanted = Wanted(Meant(run), TARGETS[target], out / name, quant, True, "")
     carried, _ = carry(wanted, Config(), Journal())
     asks = TARGETS[target].asks(carried, out / name)
@@ -112,10 +116,6 @@ def general_answers(run: Path, out: Path, name: str, *, ask: bool) -> list[str] 
         return None
     questions = [recorded_question(line) for line in lines]
     said = [""] * len(questions)
-    files = rundir.read_json(out / name / "export.json")["files"]
-    twin = next((o for o in EXPORTS if o != name and _same_model(out, o, files)), None)
-    if twin is not None:  # the very same file was asked already
-        return general_answers(run, out, twin, ask=False)
     for limit in LIMITS:
         mine = [i for i, each in enumerate(questions) if limit_of(each.tokens) == limit]
         talks = [with_system(questions[i].messages, carried.system) for i in mine]

@@ -331,15 +331,16 @@ print((peak()[0] - before[0]) / 1024)
 """
 
 
+@pytest.mark.parametrize("tied", [False, True])
 def test_what_an_export_is_compared_with_takes_the_memory_of_its_largest_weight(
-    tmp_path: Path,
+    tmp_path: Path, tied: bool
 ) -> None:
     """The same scores to the last bit, with the weights in their files."""
     import torch
 
     base = base_of(
-        tmp_path, "qwen2", num_hidden_layers=24, hidden_size=768, intermediate_size=3072,
-        num_attention_heads=12, num_key_value_heads=4,
+        tmp_path, "qwen2", tie_word_embeddings=tied, num_hidden_layers=24, hidden_size=768,
+        intermediate_size=3072, num_attention_heads=12, num_key_value_heads=4,
     )  # fmt: skip
     adapter = adapter_of(tmp_path, base)
     size = (base / "model.safetensors").stat().st_size / 2**20

@@ -52,6 +52,7 @@ def streamed(base: Base, device: torch.device) -> PreTrainedModel | None:
         model = AutoModelForCausalLM.from_config(
             config, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False
         )
+    model.tie_weights()
     found = _places(model, base.folder, device)
     if found is None:
         return None
