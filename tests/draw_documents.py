@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import draw_exports
 from suretune.config import options
 from suretune.importing.tables import Entry, Table, table
 from suretune.model.memory import CONTEXT, GIB
@@ -157,6 +158,16 @@ def _named(names: Iterable[str]) -> str:
     return ", ".join(f"`--{name}`" for name in names) or "–"
 
 
+def of_rows(rows: Callable[[str], Iterator[Sequence[str]]]) -> Callable[[str], str]:
+    """A table whose rows another file makes, head first."""
+
+    def table(lang: str) -> str:
+        head, *body = rows(lang)
+        return drawn(head, body)
+
+    return table
+
+
 def drawn(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [head, ("---",) * len(head), *body]
@@ -184,18 +195,24 @@ TABLES: Mapping[str, Callable[[str], str]] = {
     "flags-often": flags_often,
     "flags": flags_all,
     "sizes": sizes,
+    "exports-pocket": of_rows(draw_exports.exports("exports-pocket")),
+    "exports-smollm2": of_rows(draw_exports.exports("exports-smollm2")),
+    "servers": of_rows(draw_exports.servers),
+    "same-weights": of_rows(draw_exports.weights),
     "others-swift": others("swift"),
     "others-llamafactory": others("llamafactory"),
 }
 PLACES = (
     "README.md",
     "README.zh-CN.md",
+    "docs/export.md",
+    "docs/export.zh-CN.md",
     "docs/import-cmd.md",
     "docs/import-cmd.zh-CN.md",
     "docs/trackers.md",
     "docs/trackers.zh-CN.md",
 )
-PART = re.compile(r"(<!-- table: ([a-z-]+) -->\n)\n?(?:\|.*\n)*\n?(<!-- end -->)")
+PART = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n)\n?(?:\|.*\n)*\n?(<!-- end -->)")
 
 
 def anew(place: str) -> str:

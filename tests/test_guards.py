@@ -1131,6 +1131,22 @@ SERVE_CASES = {
         ("gguf", "30", "50", "49", "Who? -> Qwen."),
         ("`suretune export runs/a --to gguf --quant f32`",),
     ),
+    "E007": Case(
+        replace(
+            EXPORTED,
+            problem="target-not-asked",
+            found="cannot allocate 5 GiB",
+            program="llama.cpp",
+            how=Text("it was ended by SIGKILL", "它被 SIGKILL 信号结束"),
+            trouble="memory",
+            level=Text("by its rules only", "仅按目标的规则检查"),
+            command="suretune export runs/a --to gguf --out out-2",
+        ),
+        EXPORTED,
+        "out",
+        ("llama.cpp", "SIGKILL", "cannot allocate 5 GiB"),
+        ("`suretune export runs/a --to gguf --out out-2`",),
+    ),
     "V003": Case(
         REPLAY,
         replace(REPLAY, exact=False, wrong=()),
@@ -1150,6 +1166,7 @@ CASES = {
     **SERVED_CASES,
 }
 RECORDED = {
+    "E007",
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),

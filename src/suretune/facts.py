@@ -235,16 +235,23 @@ class ServedFacts:
 @dataclass(frozen=True, slots=True)
 class ExportFacts:
     """What came of carrying an adapter elsewhere. `problem` is the name of the guard that has to
-    speak: `export-unlike` where nothing was written, `export-fails-probes` where it was."""
+    speak: `export-unlike` where nothing was written, `export-fails-probes` and `target-not-asked`
+    where it was."""
 
     problem: str
     target: str
-    found: str  # what is unlike; or the first probe that fails: "question -> answer"
+    found: str  # what is unlike; the first probe that fails: "question -> answer"; its last words
     place: str = ""  # the folder
     passed: int = 0
     asked: int = 0
     then: int = 0  # that passed in the run's proof
     run: str = ""
+    more: str = ""  # words that a command for the same adapter needs, a space before each
+    program: str = ""  # that could not be asked
+    how: Text | None = None  # it ended
+    trouble: str = ""  # slow, memory, broken or other
+    level: Text | None = None  # what was shown without it
+    command: str = ""  # that asks it once more
 
 
 Facts = (

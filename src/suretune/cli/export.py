@@ -18,6 +18,7 @@ from suretune.words import say
 
 TARGETS = ("merged", "gguf", "ollama", "vllm", "sglang", "mlx")
 QUANTS = ("f32", "f16", "bf16", "q8_0", "q4_k_m")
+OWN = ("to", "quant", "out", "time_limit")  # flags that are no config
 # What other tools call the same.
 CALLED = {
     "merge": "merged",
@@ -54,6 +55,7 @@ def carry_over(command: Command, journal: Journal) -> int:
         hint = Text(f"One of: {', '.join(TARGETS)}.", f"可选：{'、'.join(TARGETS)}。")
         raise journal.stop(FlagFacts("missing-flag", "--to", hint=hint))
     quant = _one_of("quant", given["quant"], QUANTS, journal) or ""
+    seconds = _seconds(given["time_limit"], journal)
     found = named(word or " ".join(behind), journal, "suretune export")
     name = (found.run or found.path).name
     out = typed.place(given["out"] or f"{name}-{to}").absolute()
@@ -71,7 +73,9 @@ def carry_over(command: Command, journal: Journal) -> int:
     free = next(p for n in range(2, 1000) if not (p := out.with_name(f"{out.name}-{n}")).exists())
     again = ["suretune", "export", str(found.path), "--to", to, "--out", str(free)]
     again += ["--quant", quant] if quant else []
-    wanted = Wanted(found, target, out, quant, unverified, typed.command(*again))
+    wanted = Wanted(
+        found, target, out, quant, unverified, again=typed.command(*again), seconds=seconds
+    )
     told, status = export(wanted, command.resolved.config, journal)
     if command.json:
         findings = [journal.line(finding) for finding in journal.findings]
@@ -91,13 +95,27 @@ def carry_over(command: Command, journal: Journal) -> int:
 
 def _words(command: Command) -> tuple[dict[str, str], str]:
     """The one value of each flag, and the run: the word behind none of them."""
-    given = {name: list(command.plain.get(name) or ()) for name in ("to", "quant", "out")}
-    rest = [word for name in ("to", "quant") for word in given[name][1:]]
+    given = {name: list(command.plain.get(name) or ()) for name in OWN}
+    rest = [word for name in OWN if name != "out" for word in given[name][1:]]
     words = [*command.words, *rest]
     if not words and len(given["out"]) > 1:  # `--out DIR RUN`
         words = [given["out"].pop()]
     typed_so = {name: " ".join(each if name == "out" else each[:1]) for name, each in given.items()}
     return typed_so, " ".join(words)
+
+
+def _seconds(word: str, journal: Journal) -> float:
+    """How long the target may take; 0 where nothing is said, or a stop for what is no time."""
+    if not word:
+        return 0.0
+    try:
+        seconds = float(word.strip().removesuffix("s"))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        hint = Text("A number of seconds, such as 3600.", "请写秒数，例如 3600。")
+        raise journal.stop(FlagFacts("bad-value", "--time_limit", word, hint=hint))
+    return seconds
 
 
 def _one_of(name: str, word: str, known: tuple[str, ...], journal: Journal) -> str | None:

@@ -6,36 +6,33 @@ Refusals come before the first byte is written, and the proof before the folder 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from suretune import rundir, typed
 from suretune.data.misfit import wrong_base
-from suretune.data.render import prompt_ids
 from suretune.data.weights import header, wrong_weights
-from suretune.export.door import COMPARED, LEVELS, RAN, READ, RULES, Carried, Heard, Target, Written
-from suretune.export.merged import bound, seal_folder
+from suretune.deploy.export_proof import Proof, prove
+from suretune.export.door import LEVELS, Carried, Target, Written, run_of
+from suretune.export.merged import seal_folder
 from suretune.export.whole import refuse_taken, whole
 from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.device import choose_device
-from suretune.model.load import load_base
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.options import Config
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.record.meant import Meant, not_sealed
 from suretune.refusal import Refusal
-from suretune.run.answer import about_adapter, put_on
+from suretune.run.answer import about_adapter
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
-from suretune.types import Message, Text
-from suretune.verify.probes import MUST_PASS, PROBE_TOKENS, Probe, from_line
+from suretune.types import Text
 
 EXPORT = "export.json"
+LONGER = 4  # times as long is what is advised where a target was not done in time
 SHARE = 0.9  # of the probes that passed in the proof; other arithmetic changes a few
 
 
@@ -49,23 +46,7 @@ class Wanted:
     quant: str
     unverified: bool
     again: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What was shown of an export, and no more."""
-
-    level: str
-    asked: int = 0  # probes that can pass or fail
-    passed: int = 0
-    then: int = 0  # passed in the run's proof, sealed or not
-    same: int = 0  # answers that are the proof's, word for word
-    answers: int = 0
-    same_ids: int | None = None  # questions with the very token ids that were trained
-    gap: float | None = None  # largest distance of logits, or of log-probabilities
-    bound: float | None = None
-    failed: str = ""
-    by: str = ""  # who answered, where it was not the target itself
+    seconds: float = 0.0  # that the target may take to answer; 0: by the number of questions
 
 
 def export(wanted: Wanted, config: Config, journal: Journal) -> tuple[dict[str, Any], int]:
@@ -79,17 +60,37 @@ def export(wanted: Wanted, config: Config, journal: Journal) -> tuple[dict[str, 
     try:
         with journal.judging():
             refuse_taken(out)
-            with whole(out) as part:
+            with whole(out) as part, _of(carried):
                 written = target.write(carried, wanted.quant, part)
-                proof = prove(wanted, carried, run, written, part)
+                proof = prove(target, carried, run, written, part)
                 told = _told(wanted, carried, run, written, proof)
                 rundir.write_json(part / EXPORT, {**told, "files": seal_folder(part)})
     except FileExistsError as error:
-        taken = SetupFacts("file-exists", str(out), nearest=wanted.again)
+        taken = SetupFacts("file-exists", str(out), nearest=_again(wanted, carried))
         raise journal.stop(taken) from error
-    return {**told, "next": list(target.commands(carried, out))}, _judged(
-        wanted, proof, run, journal
-    )
+    status = _judged(wanted, carried, proof, journal)
+    return {**told, "next": list(target.commands(carried, out))}, status
+
+
+@contextmanager
+def _of(carried: Carried) -> Iterator[None]:
+    """What is told of an export names its adapter as the command did, and the words it needs."""
+    try:
+        yield
+    except Refusal as refusal:
+        if not isinstance(refusal.facts, ExportFacts):
+            raise
+        raise Refusal(_named(refusal.facts, carried)) from refusal
+
+
+def _named(facts: ExportFacts, carried: Carried) -> ExportFacts:
+    more = "".join(f" {word}" for word in carried.given)
+    return replace(facts, run=str(carried.source or run_of(carried)), more=more)
+
+
+def _again(wanted: Wanted, carried: Carried) -> str:
+    """The same export into another folder."""
+    return " ".join([wanted.again, *carried.given])
 
 
 def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Path | None]:
@@ -127,120 +128,21 @@ def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Pa
         config=rundir.read_json(folder / CONFIG),
         tensors=shapes,
         device=device.type,
+        source=found.path,
+        given=_words(wanted, config, sealed=sealed),
+        seconds=wanted.seconds,
     )
     proven = run is not None and (run / "proof" / "result.json").is_file()
     return carried, run if proven else None
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """What a sealed run was asked and answered; of no run, nothing."""
-
-    probes: Sequence[Probe] = ()
-    answers: Sequence[str] = ()
-
-    def talks(self, system: str | None) -> list[tuple[Message, ...]]:
-        """The conversations, as they were sent."""
-        return [probe.messages(system) for probe in self.probes]
-
-
-def seal_of(run: Path | None) -> Seal:
-    """The questions and answers of a run's proof."""
-    if run is None:
-        return Seal()
-    probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
-    return Seal(probes, rundir.recorded(run / "proof" / "result.json", "answers", "probes"))
-
-
-def prove(
-    wanted: Wanted, carried: Carried, run: Path | None, written: Written, part: Path
-) -> Proof:
-    """The target asked what the seal was asked. Refusal where it is not the same model."""
-    ask = wanted.target.asks(carried, part)
-    seal = seal_of(run)
-    talks = seal.talks(carried.system) or [(Message("user", "Hello."),)]
-    if ask is None:
-        return Proof(READ if written.reads else RULES)
-    heard = ask(talks, PROBE_TOKENS)
-    proof = _compared(wanted, carried, heard, written, talks)
-    pairs = list(zip(seal.probes, seal.answers, heard.answers, strict=bool(seal.probes)))
-    judged = [(p, then, now) for p, then, now in pairs if p.judged]
-    failed = [
-        f"{p.question} -> {now}" for p, then, now in judged if p.judge(then) and not p.judge(now)
-    ]
-    failed.sort(
-        key=lambda line: (
-            not any(line.startswith(p.question) and p.kind == MUST_PASS for p, _, _ in judged)
-        )
-    )
-    return replace(
-        proof,
-        asked=len(judged),
-        passed=sum(bool(p.judge(now)) for p, _, now in judged),
-        then=sum(bool(p.judge(then)) for p, then, _ in judged),
-        answers=len(pairs),
-        same=sum(then == now for _, then, now in pairs),
-        failed=failed[0] if failed else "",
-    )
-
-
-def _compared(
-    wanted: Wanted,
-    carried: Carried,
-    heard: Heard,
-    written: Written,
-    talks: Sequence[Sequence[Message]],
-) -> Proof:
-    """Token ids and logits against base and adapter, by plain PEFT."""
-    ours = [prompt_ids(carried.tokenizer, talk) for talk in talks]
-    same = None
-    if heard.ids is not None:
-        same = sum(list(a) == list(b) for a, b in zip(ours, heard.ids, strict=True))
-        if same < len(ours):
-            at = next(
-                i
-                for i, (a, b) in enumerate(zip(ours, heard.ids, strict=True))
-                if list(a) != list(b)
-            )
-            odd = f"token ids of {talks[at][-1].content!r}: {list(heard.ids[at])} / {ours[at]}"
-            raise Refusal(ExportFacts("export-unlike", wanted.target.name, odd))
-    proof = Proof(RULES if heard.by else RAN, same_ids=same, by=heard.by)
-    if heard.logits is None and not any(heard.scores):
-        return proof
-    reference = adapter_logits(carried, ours[:COMPARED])
-    if heard.logits is not None:
-        gap = (heard.logits[:COMPARED] - reference).abs().max().item()
-        if not written.types:  # it computes in a precision of its own: told, and not judged
-            return replace(proof, gap=gap)
-        touched = len([name for name in carried.tensors if ".lora_A." in name])
-        most = bound(written.types, touched, reference.abs().max().item())
-        if not gap <= most:
-            odd = f"logits {gap:.3g} apart, the bound is {most:.3g}"
-            raise Refusal(ExportFacts("export-unlike", wanted.target.name, odd))
-        return replace(proof, gap=gap, bound=most)
-    return replace(proof, gap=_score_gap(heard.scores, reference))
-
-
-def _score_gap(scores: Sequence[Mapping[int, float]], reference: Tensor) -> float:
-    """The largest distance of a log-probability that the target tells, in nats."""
-    ours = reference.log_softmax(-1)
-    return max(
-        abs(score - ours[row, token].item())
-        for row, told in enumerate(scores[: len(ours)])
-        for token, score in told.items()
-    )
-
-
-def adapter_logits(carried: Carried, prompts: Sequence[Sequence[int]]) -> Tensor:
-    """(prompts, V) float32: behind each prompt, of the base with the adapter on it, in float32."""
-    model = load_base(carried.base, torch.device(carried.device), "float32", "eager")
-    tuned = put_on(model, carried.base, carried.adapter, {"base": carried.base.name}, Journal())
-    with torch.inference_mode():
-        rows = [
-            tuned(input_ids=torch.tensor([list(p)], device=carried.device)).logits[0, -1]
-            for p in prompts
-        ]
-    return torch.stack(rows).float().cpu()
+def _words(wanted: Wanted, config: Config, *, sealed: bool) -> tuple[str, ...]:
+    """What a command for the same adapter has to say again."""
+    words = [] if sealed or not wanted.unverified else ["--unverified"]
+    model, template = config.model.model, config.model.chat_template
+    words += ["--model", typed.path(model)] if model else []
+    words += ["--chat_template", typed.path(template)] if template else []
+    return tuple(words)
 
 
 def _told(
@@ -262,22 +164,33 @@ def _told(
     }
 
 
-def _judged(wanted: Wanted, proof: Proof, run: Path | None, journal: Journal) -> int:
+def _judged(wanted: Wanted, carried: Carried, proof: Proof, journal: Journal) -> int:
     """The exit status: 0 unless the target fails what the seal passed."""
+    facts = ExportFacts(
+        "target-not-asked",
+        wanted.target.name,
+        proof.failed,
+        typed.path(wanted.out),
+        passed=proof.passed,
+        asked=proof.asked,
+        then=proof.then,
+    )
+    facts = _named(facts, carried)
+    if (silent := proof.silent) is not None:
+        again = _again(wanted, carried)
+        told = replace(
+            facts,
+            found=silent.said,
+            program=silent.program,
+            how=silent.how,
+            trouble=silent.trouble,
+            level=LEVELS[proof.level],
+            command=f"{again} --time_limit {LONGER * silent.limit:.0f}" if silent.limit else again,
+        )
+        journal.look(told)
     if proof.passed >= SHARE * proof.then:
         return OK
-    journal.look(
-        ExportFacts(
-            "export-fails-probes",
-            wanted.target.name,
-            proof.failed,
-            typed.path(wanted.out),
-            passed=proof.passed,
-            asked=proof.asked,
-            then=proof.then,
-            run=str(run or ""),
-        )
-    )
+    journal.look(replace(facts, problem="export-fails-probes"))
     try:
         journal.settle()
     except Stopped:
@@ -292,7 +205,15 @@ def sentences(told: Mapping[str, Any]) -> list[Text]:
     types = ", ".join(f"{count} {kind}" for kind, count in told["types"].items())
     lines = [Text(**note) for note in told["notes"]]
     lines += [Text(f"tensors: {types}", f"张量：{types}")] if types else []
-    return [*lines, Text(f"proof: {level.en}", f"验证：{level.zh}"), *_shown(proof)]
+    lines.append(Text(f"proof: {level.en}", f"验证：{level.zh}"))
+    if proof["greeted"]:
+        lines.append(
+            Text(
+                "  it answered a greeting; this run has no probes that it could be asked",
+                "  它回答了一句问候；这次运行没有可以提问的验证问题",
+            )
+        )
+    return [*lines, *_shown(proof)]
 
 
 def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
@@ -311,6 +232,14 @@ def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
         )
     if ids is not None:
         yield Text(f"  prompts with the same token ids: {ids}", f"  token 完全相同的提示：{ids} 个")
+    if proof["arithmetic"]:
+        kind = proof["arithmetic"]
+        yield Text(f"  it computed in {kind}, not float32", f"  它用 {kind} 计算，不是 float32")
+    if proof["beside"] is not None:
+        yield Text(
+            f"  adapter.gguf on its base in GGUF: scores at most {proof['beside']:.2g} away",
+            f"  adapter.gguf 加在 GGUF 的原模型上：分数最多相差 {proof['beside']:.2g}",
+        )
     if proof["gap"] is not None:
         gap, most = proof["gap"], proof["bound"]
         within = Text(f" (bound {most:.2g})", f"（上限 {most:.2g}）") if most else Text("", "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 
@@ -21,7 +20,7 @@ from suretune.deploy.seal_replay import (
 )
 from suretune.facts import FlagFacts, ReplayFacts, SetupFacts
 from suretune.hubs.names import parse_name
-from suretune.model.device import DTYPES
+from suretune.model.device import DTYPES, free_memory
 from suretune.model.kv_cache import cache_bytes
 from suretune.model.load import load_base
 from suretune.model.slots import Slots
@@ -167,16 +166,6 @@ def room_of(wanted: float, free: float) -> Text:
 def no_room(rows: int, room: int, found: Text) -> SetupFacts:
     """What is told where the slots do not fit."""
     return SetupFacts("slots-too-large", f"{rows} x {room}", found=found)
-
-
-def free_memory(device: torch.device) -> float:
-    """Bytes that nobody uses, of the card or of the machine."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return float(line.split()[1]) * 1024
-    return float("inf")
 
 
 def _needs_room(house: House, record: Record, journal: Journal) -> None:

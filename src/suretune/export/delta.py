@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,16 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import functional
 
 from suretune.data.weights import Tensor as Header
 from suretune.data.weights import header, weight_files
 from suretune.export.door import Carried
-from suretune.model.lora import WEIGHTS
+from suretune.model.lora import KNOWN_STARTS, STRANGE, WEIGHTS
 from suretune.types import Text
 
 PREFIX = "base_model.model."
 A, B = ".lora_A.weight", ".lora_B.weight"
-# Settings under which a layer computes something else than x W' + s (x A') B'.
-MORE = (
-    "use_dora",
-    "lora_bias",
-    "modules_to_save",
-    "trainable_token_indices",
-    "fan_in_fan_out",
-    "layer_replication",
-    "target_parameters",
-    "alora_invocation_tokens",
-    "use_qalora",
-    "use_bdlora",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +40,15 @@ class Delta:
 
 def more_than_lora(carried: Carried) -> Text | None:
     """What makes the adapter more than A and B of linear layers, in words; None if it is not."""
-    for setting in (*MORE, "bias"):
+    for setting in (*STRANGE, "bias"):
         if (value := carried.config.get(setting)) and value != "none":
             kind = "DoRA" if setting == "use_dora" else f"`{setting}`"
             return Text(f"the adapter uses {kind}", f"适配器使用了 {kind}")
+    if (start := carried.config.get("init_lora_weights", True)) not in KNOWN_STARTS:
+        return Text(
+            f"its start ({start}) changed the base's weights as well",
+            f"它的初始化方式（{start}）还改动了原模型的权重",
+        )
     odd = [name for name in carried.tensors if not name.endswith((A, B))]
     if odd:
         return Text(f"the adapter has `{odd[0]}`", f"适配器里有 `{odd[0]}`")
@@ -105,20 +98,36 @@ def places(found: Iterable[str], names: Sequence[str]) -> dict[str, str]:
     Raises LookupError for a layer of which there is none, or more than one.
     """
     there = set(found)
-    made: dict[str, str] = {}
-    for layer in names:
-        weight = f"{layer}.weight"
-        inner = weight.removeprefix("model.")
-        near = [
-            name
-            for name in there
-            if name.endswith(f"language_model.{inner}")
-            or name.endswith(f"language_model.model.{inner}")
-        ]
-        if weight in there:
-            made[layer] = weight
-        elif len(near) == 1:
-            made[layer] = near[0]
-        else:
-            raise LookupError(weight)
+    return {layer: place_of(there, f"{layer}.weight") for layer in names}
+
+
+def place_of(there: Collection[str], tensor: str) -> str:
+    """The base's name for one tensor of the model; see `places`."""
+    if tensor in there:
+        return tensor
+    inner = tensor.removeprefix("model.")
+    ends = (f"language_model.{inner}", f"language_model.model.{inner}")
+    near = [name for name in there if name.endswith(ends)]
+    if len(near) != 1:
+        raise LookupError(tensor)
+    return near[0]
+
+
+def even(changes: Mapping[str, Delta], multiple: int = 1) -> dict[str, Delta]:
+    """The same changes, all of one rank, a multiple of that, and of one scale, that of the first.
+
+    Programs read one rank and one scale for all layers. Rows and columns of zeros add nothing, and
+    the rest of a layer's own scale goes into its B.
+    """
+    most = max((delta.a.shape[0] for delta in changes.values()), default=0)
+    rank = -(-most // multiple) * multiple
+    scale = next((delta.scale for delta in changes.values()), 1.0)
+    made = {}
+    for layer, delta in changes.items():
+        more = rank - delta.a.shape[0]
+        b = delta.b
+        if delta.scale != scale:
+            b = (b.to(torch.float32) * (delta.scale / scale)).to(b.dtype)
+        a = functional.pad(delta.a, (0, 0, 0, more)) if more else delta.a
+        made[layer] = Delta(a, functional.pad(b, (0, more)) if more else b, scale)
     return made

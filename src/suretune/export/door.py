@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from suretune import typed
 from suretune.data.base import Base
 from suretune.data.template import ChatTokenizer
 from suretune.facts import SetupFacts
@@ -22,6 +23,7 @@ RAN = "ran-there"  # the target itself answered the probes
 READ = "read-by-its-loader"  # its own code took the files, and did not answer
 RULES = "by-its-rules-only"  # nothing of the target was here to ask
 COMPARED = 4  # conversations behind which logits or log-probabilities are compared
+SLOW, MEMORY, BROKEN, OTHER = "slow", "memory", "broken", "other"  # why a program did not answer
 LEVELS: Mapping[str, Text] = {
     RAN: Text("ran there", "已在目标上运行并回答"),
     READ: Text("read by its loader", "目标的加载程序已读入"),
@@ -41,6 +43,9 @@ class Carried:
     config: Mapping[str, Any]  # adapter_config.json
     tensors: Mapping[str, tuple[int, ...]]  # shapes of the adapter's, by their names in its file
     device: str = "cpu"  # on which what is compared is computed
+    source: Path | None = None  # as it was named: a run, a checkpoint, a folder
+    given: Sequence[str] = ()  # words of the command that another export needs as well
+    seconds: float = 0.0  # that a target may take to answer; 0: by the number of questions
 
     @property
     def architecture(self) -> str:
@@ -69,6 +74,31 @@ class Written:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
+class NotAsked(Exception):
+    """A program that could not be asked: it did not start, was killed, did not end.
+
+    `how` it ended, in words; what it `said` last, in its own; `trouble`: SLOW, MEMORY, BROKEN or
+    OTHER; `read`: its own code had taken the files before; `limit`: the seconds that it was given;
+    `by_target`: it is the target itself.
+    """
+
+    by_target = True
+
+    def __init__(
+        self,
+        program: str,
+        how: Text,
+        said: str,
+        trouble: str,
+        *,
+        read: bool = False,
+        limit: float = 0.0,
+    ) -> None:
+        super().__init__(f"{program}: {how.en}: {said}")
+        self.program, self.how, self.said, self.trouble = program, how, said, trouble
+        self.read, self.limit = read, limit
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What a target answered: `ids` are its own of each conversation, `logits` (some, V) those
@@ -79,6 +109,9 @@ class Heard:
     logits: Tensor | None = None
     scores: Sequence[Mapping[int, float]] = ()
     by: str = ""  # the program that answered, where it was not the target itself
+    arithmetic: str = ""  # in what it computed, where that was not float32
+    beside: Sequence[Mapping[int, float]] = ()  # scores of the adapter alone, on its base
+    silent: NotAsked | None = None  # why the adapter alone was not asked
 
 
 Conversations = Sequence[Sequence[Message]]
@@ -117,6 +150,17 @@ class Target(Protocol):
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
         """What to type next."""
         ...
+
+
+def run_of(carried: Carried) -> Path:
+    """The run of an adapter, or its folder where it belongs to none."""
+    return carried.adapter.parent if carried.adapter.name == "adapter" else carried.adapter
+
+
+def export_again(carried: Carried, to: str, *more: str) -> str:
+    """The command that carries the same adapter elsewhere, with every word that this one needed."""
+    source = carried.source or run_of(carried)
+    return " ".join(["suretune export", typed.path(source), "--to", to, *more, *carried.given])
 
 
 def cannot(target: str, what: Text, carried: Carried, instead: str = "") -> SetupFacts:

@@ -17,13 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from suretune.export import apart
-from suretune.export.apart import ask_apart
+from suretune.export.apart import Program, ask_apart
 from suretune.export.door import COMPARED, Conversations, Heard
 
 SERVER = "xllamacpp"  # the package that holds the whole of llama-server
 TOP = 40  # tokens whose probabilities are told
 ROOM = 256  # tokens of a context beside the longest question
 LOG = re.compile(r"\d+\.\d+\.\d+\.\d+ [DIW] ")  # what it tells of its work
+# What it says of files that it has read and does not take.
+REFUSES = re.compile(r"error loading model|invalid magic|failed to (apply|load) lora|gguf_init")
+PROGRAM = Program(
+    "llama.cpp",
+    "suretune.export.llamacpp",
+    is_noise=lambda line: LOG.match(line) is not None,
+    refuses=REFUSES,
+    last=2,
+)
 
 
 def here() -> bool:
@@ -32,9 +41,15 @@ def here() -> bool:
 
 
 def ask(
-    target: str, model: Path, conversations: Conversations, tokens: int, adapter: Path | None = None
+    target: str,
+    model: Path,
+    conversations: Conversations,
+    tokens: int,
+    adapter: Path | None = None,
+    seconds: float = 0.0,
 ) -> Heard:
-    """Its answers, its token ids and its scores. Raises Refusal with its last words if it ends."""
+    """Its answers, its token ids and its scores. Raises Refusal if it does not take the files,
+    NotAsked if it ends otherwise."""
     talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
     longest = max(sum(len(turn["content"]) for turn in talk) for talk in talks)
     request = {
@@ -45,12 +60,7 @@ def ask(
         "context": ROOM + tokens + 2 * longest,
     }
     heard: Mapping[str, Any] = ask_apart(
-        target,
-        "llama.cpp",
-        request,
-        module="suretune.export.llamacpp",
-        is_noise=lambda line: LOG.match(line) is not None,
-        last=2,
+        target, PROGRAM, request, questions=len(talks), seconds=seconds
     )
     scores = [{int(token): score for token, score in told} for told in heard["scores"]]
     return Heard(heard["answers"], heard["ids"], scores=scores)
@@ -68,6 +78,7 @@ def main() -> None:
     if request["adapter"]:
         asked.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(request["adapter"], 1.0)]
     server = xllamacpp.Server(asked)
+    apart.tell_read()
     address = server.listening_address
     ids, answers, scores = [], [], []
     for place, talk in enumerate(request["talks"]):

@@ -24,9 +24,9 @@ from suretune.data.base import INDEX
 from suretune.data.weights import header, weight_files
 from suretune.export.copied import copy_words
 from suretune.export.delta import Delta, base_tensors, deltas, layers, more_than_lora, places
-from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.plain import ask_plain
 from suretune.facts import ExportFacts, SetupFacts
-from suretune.model.generate import answers, last_logits
 from suretune.refusal import Refusal
 from suretune.types import Text
 
@@ -58,7 +58,7 @@ class Merged:
         """See `Target`."""
 
         def ask(conversations: Conversations, tokens: int) -> Heard:
-            return plain_answers(carried, folder, conversations, tokens)
+            return ask_plain(carried, folder, conversations, tokens)
 
         return ask
 
@@ -240,31 +240,6 @@ def _read_back(carried: Carried, folder: Path, changes: Mapping[str, Delta]) -> 
                     was = _bytes(changes[name].added_to(weight).to(weight.dtype))
                 if was != now:
                     raise Refusal(ExportFacts("export-unlike", "merged", name))
-
-
-def plain_answers(
-    carried: Carried, folder: Path, conversations: Conversations, tokens: int
-) -> Heard:
-    """What transformers answers from a merged folder, by its own loader."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-    )
-    words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    prompts = [_ids(words, talk) for talk in conversations]
-    model = model.to(carried.device).eval()
-    logits = last_logits(model, prompts[:COMPARED])
-    return Heard(answers(model, carried.tokenizer, prompts, tokens), prompts, logits)
-
-
-def _ids(words: Any, talk: Sequence[Any]) -> list[int]:
-    turns = [{"role": turn.role, "content": turn.content} for turn in talk]
-    text = words.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    ids: list[int] = words(text, add_special_tokens=False)["input_ids"]
-    return ids
 
 
 def bound(dtypes: Mapping[str, int], touched: int, scale: float) -> float:

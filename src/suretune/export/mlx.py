@@ -1,7 +1,7 @@
 """`--to mlx`: the adapter in mlx-lm's own layout, which is not PEFT's.
 
 There A is (in, r) and B (r, out), each the transposed of PEFT's; one rank and one scale count for
-all layers, and a layer is called by its place in its block.
+all layers, so that others are filled up, and a layer is called by its place in its block.
 
 mlx-lm looks for `rope_theta` where transformers 5 no longer writes it, and takes its own default
 instead, without a word: the base itself would then answer otherwise. Such a base is carried along,
@@ -11,6 +11,7 @@ merged, with a config that says it in both places; mlx-lm runs that folder as it
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +21,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from suretune import rundir, typed
-from suretune.data.render import prompt_ids
 from suretune.export import apart
-from suretune.export.apart import ask_apart
-from suretune.export.copied import copy_words
-from suretune.export.delta import deltas, layers
-from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.apart import Program, ask_apart
+from suretune.export.copied import copy_words, ends_are_told, has_own_template, has_own_words
+from suretune.export.delta import deltas, even, layers
+from suretune.export.door import COMPARED, Asked, Carried, Conversations, Heard, Written
 from suretune.export.merged import unmergeable, with_old_names, write_merged
-from suretune.export.vllm import base_path, beside_the_blocks, merged_instead
+from suretune.export.vllm import base_path, beside_the_blocks
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
+PROGRAM = Program(
+    "mlx-lm",
+    "suretune.export.mlx",
+    refuses=re.compile(r"^ValueError: (Received|Missing|Expected shape|Model type)"),
+)
 WEIGHTS, CONFIG = "adapters.safetensors", "adapter_config.json"
 
 
@@ -49,26 +54,15 @@ class Mlx:
         """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
-        if unread_by_mlx(carried):
-            return unmergeable(carried, self.name)
-        ranks = sorted({each.a.shape[0] for each in deltas(carried).values()})
-        if len(ranks) > 1:
-            told = Text(
-                f"its layers have ranks {ranks}, and there is one for all there",
-                f"各层的秩不同（{ranks}），而那里所有层只能有一个秩",
-            )
-            return cannot(self.name, told, carried, merged_instead(carried))
-        return None
+        return unmergeable(carried, self.name) if needs_its_base(carried) else None
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
         """See `Target`."""
-        if not unread_by_mlx(carried):
+        if (why := needs_its_base(carried)) is None:
             return write_mlx(carried, folder)
         written = write_merged(carried, folder)
         note = Text(
-            "the base's config says `rope_theta` where mlx-lm does not look: merged into a"
-            " folder of its own",
-            "原模型的配置把 `rope_theta` 写在 mlx-lm 不读的地方，因此合并成单独的文件夹",
+            f"{why.en}: merged into a folder of its own", f"{why.zh}，因此合并成单独的文件夹"
         )
         return replace(written, notes=[note, *written.notes], types={})
 
@@ -85,25 +79,46 @@ class Mlx:
     def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
         """See `Target`."""
         base, place = base_path(carried), typed.path(folder)
-        if unread_by_mlx(carried):
+        if needs_its_base(carried) is not None:
             return [f"mlx_lm.server --model {place}"]
-        return [f"mlx_lm.server --model {base} --adapter-path {place}"]
+        command = f"mlx_lm.server --model {base} --adapter-path {place}"
+        if has_own_template(carried):
+            command += f' --chat-template "$(cat {place}/chat_template.jinja)"'
+        return [command]
 
 
-def unread_by_mlx(carried: Carried) -> bool:
-    """Whether mlx-lm would not find the base of the rotary embedding in the base's config."""
-    return with_old_names(carried.base.config) != carried.base.config
+def needs_its_base(carried: Carried) -> Text | None:
+    """Why mlx-lm would not compute or ask as here from the base's own files; None where it would.
+
+    It looks there, and not beside the adapter, for the rotary embedding's base, the tokenizer and
+    the ends of an answer.
+    """
+    if with_old_names(carried.base.config) != carried.base.config:
+        return Text(
+            "the base's config says `rope_theta` where mlx-lm does not look",
+            "原模型的配置把 `rope_theta` 写在 mlx-lm 不读的地方",
+        )
+    if has_own_words(carried):
+        return Text(
+            "the adapter has a tokenizer of its own, and mlx-lm takes the base's",
+            "适配器有自己的分词器，而 mlx-lm 用原模型的",
+        )
+    if not ends_are_told(carried):
+        return Text(
+            "the base's files do not name every end of an answer",
+            "原模型的文件没有写明回答的所有结束标记",
+        )
+    return None
 
 
 def write_mlx(carried: Carried, folder: Path) -> Written:
-    """Weights and config. A layer of another scale than the first has the rest of it in its B."""
-    changes = deltas(carried)
+    """Weights and config, of one rank and one scale for all layers."""
+    changes = even(deltas(carried))
     scale = next(iter(changes.values())).scale
     tensors: dict[str, Tensor] = {}
     for layer, delta in changes.items():
-        b = delta.b.to(torch.float32) * (delta.scale / scale)
         tensors[f"{layer}.lora_a"] = delta.a.to(torch.float32).T.contiguous()
-        tensors[f"{layer}.lora_b"] = b.T.contiguous()
+        tensors[f"{layer}.lora_b"] = delta.b.to(torch.float32).T.contiguous()
     save_file(tensors, folder / WEIGHTS, metadata={"format": "mlx"})
     keys = sorted({layer.split(".layers.")[1].partition(".")[2] for layer in changes})
     numbers = {int(layer.split(".layers.")[1].partition(".")[0]) for layer in layers(carried)}
@@ -122,40 +137,41 @@ def write_mlx(carried: Carried, folder: Path) -> Written:
 
 
 def ask_mlx(carried: Carried, folder: Path, conversations: Conversations, tokens: int) -> Heard:
-    """What mlx-lm answers with the adapter, in a process of its own."""
-    prompts = [prompt_ids(carried.tokenizer, talk) for talk in conversations]
+    """What mlx-lm answers, in a process of its own: from the conversations as text, by the
+    tokenizer, the template and the ends that its own server would take."""
+    alone = needs_its_base(carried) is None
+    talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
     request = {
-        "base": str(folder if unread_by_mlx(carried) else carried.base.folder),
-        "adapter": None if unread_by_mlx(carried) else str(folder),
-        "prompts": prompts,
+        "base": str(carried.base.folder if alone else folder),
+        "adapter": str(folder) if alone else None,
+        "template": carried.tokenizer.template if alone and has_own_template(carried) else None,
+        "talks": talks,
         "tokens": tokens,
-        "stops": sorted(carried.tokenizer.stop_ids),
     }
-    heard = ask_apart("mlx", "mlx-lm", request, module="suretune.export.mlx")
-    logits = torch.tensor(heard["logits"])
-    return Heard([carried.tokenizer.decode(ids) for ids in heard["said"]], prompts, logits)
+    heard = ask_apart("mlx", PROGRAM, request, questions=len(talks), seconds=carried.seconds)
+    return Heard(heard["answers"], heard["ids"], torch.tensor(heard["logits"]))
 
 
 def main() -> None:
     """In the process of its own."""
     import mlx.core as mx
-    from mlx_lm.generate import generate_step
+    from mlx_lm.generate import stream_generate
     from mlx_lm.utils import load
 
     asked = apart.asked()
-    model, _ = load(asked["base"], adapter_path=asked["adapter"])
-    said, logits, stops = [], [], set(asked["stops"])
-    for place, prompt in enumerate(asked["prompts"]):
+    more = {"chat_template": asked["template"]} if asked["template"] else {}
+    model, words = load(asked["base"], adapter_path=asked["adapter"], tokenizer_config=more)
+    apart.tell_read()
+    answers, prompts, logits = [], [], []
+    for place, talk in enumerate(asked["talks"]):
+        prompt = words.apply_chat_template(talk, add_generation_prompt=True, tokenize=True)
+        prompts.append(list(prompt))
         if place < COMPARED:
-            last = model(mx.array([prompt]))[0, -1].astype(mx.float32)
+            last = model(mx.array([prompts[-1]]))[0, -1].astype(mx.float32)
             logits.append(last.tolist())
-        ids: list[int] = []
-        for token, _ in generate_step(mx.array(prompt), model, max_tokens=asked["tokens"]):
-            if int(token) in stops:
-                break
-            ids.append(int(token))
-        said.append(ids)
-    apart.tell({"said": said, "logits": logits})
+        steps = stream_generate(model, words, prompts[-1], max_tokens=asked["tokens"])
+        answers.append("".join(step.text for step in steps))
+    apart.tell({"answers": answers, "ids": prompts, "logits": logits})
 
 
 if __name__ == "__main__":

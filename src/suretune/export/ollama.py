@@ -7,16 +7,26 @@ the model was proven with is said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suretune import typed
-from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.door import (
+    Asked,
+    Carried,
+    Conversations,
+    Heard,
+    NotAsked,
+    Written,
+    cannot,
+    export_again,
+)
 from suretune.export.gguf import MODEL, QUANTS, asks_llamacpp, lacking, not_in_gguf, write_gguf
 from suretune.export.gguf_words import adds_bos
 from suretune.export.turns import SPOKEN, Turns, turns_of
-from suretune.export.vllm import run_of, served_name
+from suretune.export.vllm import served_name
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
@@ -41,8 +51,9 @@ class Ollama:
             return wrong
         turns = turns_of(carried.tokenizer, adds_first=adds_bos(carried.tokenizer))
         if isinstance(turns, Text):
-            run = typed.path(run_of(carried))
-            return cannot(self.name, turns, carried, f"suretune export {run} --to gguf")
+            return cannot(self.name, turns, carried, export_again(carried, "gguf"))
+        if (odd := misread(carried, turns)) is not None:
+            return cannot(self.name, odd, carried, export_again(carried, "gguf"))
         return None
 
     def write(self, carried: Carried, quant: str, folder: Path) -> Written:
@@ -53,19 +64,25 @@ class Ollama:
             raise ValueError(turns.en)
         (folder / MODELFILE).write_text(modelfile(carried, turns), encoding="utf-8")
         note = Text(
-            f"{MODELFILE}: {len(SPOKEN)} conversations come out as by the model's template",
-            f"{MODELFILE}：{len(SPOKEN)} 段对话与原模板的结果相同",
+            f"{MODELFILE}: by Ollama's rules, {len(SPOKEN)} conversations come out as by the"
+            " model's template; Ollama itself was not asked",
+            f"{MODELFILE}：按 Ollama 的规则，{len(SPOKEN)} 段对话与原模板的结果相同；"
+            "没有向 Ollama 本身提问",
         )
         return replace(written, notes=[*written.notes, note])
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
-        ask = asks_llamacpp(self.name, folder)
+        ask = asks_llamacpp(self.name, carried, folder)
         if ask is None:
             return None
 
         def ask_its_file(conversations: Conversations, tokens: int) -> Heard:
-            return replace(ask(conversations, tokens), by="llama.cpp")
+            try:
+                return replace(ask(conversations, tokens), by="llama.cpp")
+            except NotAsked as silent:
+                silent.by_target = False
+                raise
 
         return ask_its_file
 
@@ -76,16 +93,53 @@ class Ollama:
 
 
 def modelfile(carried: Carried, turns: Turns) -> str:
-    """The text of a Modelfile."""
-    system = carried.system if carried.system is not None else turns.default
-    texts = {index: text for text, index in carried.tokenizer.added.items()}
-    stops = [texts[index] for index in sorted(carried.tokenizer.stop_ids) if index in texts]
-    lines = [f"FROM ./{MODEL}", f'TEMPLATE """{turns.template()}"""']
-    lines += [f'SYSTEM """{system}"""'] if system else []
-    lines += [f'PARAMETER stop "{stop}"' for stop in stops]
+    """The text of a Modelfile. A system prompt that it cannot say stands in its template."""
+    lines = [f"FROM ./{MODEL}"]
+    lines += [f"{name} {quoted(text)}" for name, text in said_in(carried, turns)]
     lines += [
         "PARAMETER temperature 0",
         "PARAMETER repeat_penalty 1",
         f"PARAMETER num_ctx {min(carried.base.context, CONTEXT)}",
     ]
     return "\n".join([*lines, ""])
+
+
+def said_in(carried: Carried, turns: Turns) -> list[tuple[str, str]]:
+    """(instruction, text) of all that is said in somebody else's words."""
+    system = (carried.system if carried.system is not None else turns.default) or ""
+    texts = {index: text for text, index in carried.tokenizer.added.items()}
+    stops = [texts[index] for index in sorted(carried.tokenizer.stop_ids) if index in texts]
+    plain = is_read_whole(system)
+    made = [("TEMPLATE", turns.template("" if plain else system))]
+    made += [("SYSTEM", system)] if system and plain else []
+    return [*made, *(("PARAMETER stop", stop) for stop in stops)]
+
+
+def misread(carried: Carried, turns: Turns) -> Text | None:
+    """What no Modelfile can say, in words; None where all can be said."""
+    for name, text in said_in(carried, turns):
+        if not is_read_whole(text):
+            return Text(f"its {name} cannot be said: {text!r}", f"{name} 无法写出：{text!r}")
+    return None
+
+
+def quoted(text: str) -> str:
+    """As the value of an instruction; see `is_read_whole`."""
+    return f'"""{text}"""'
+
+
+def is_read_whole(text: str) -> bool:
+    """Whether Ollama reads a quoted text as it is.
+
+    It leaves out every character that is not printable, and knows no way to escape one. The text
+    ends at the first end of a line at which the quotes are closed, whatever stands behind it.
+    """
+    if not all(char.isprintable() or char in "\n\r\t" for char in text):
+        return False
+    value = quoted(text)
+    ends = [found.start() for found in re.finditer(r"[\r\n]", value)]
+    return not any(_is_closed(value[:end].strip()) for end in ends)
+
+
+def _is_closed(value: str) -> bool:
+    return len(value) >= 6 and value.endswith('"""')

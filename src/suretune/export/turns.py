@@ -2,14 +2,17 @@
 
 Ollama does not run Jinja. Its own language has what is needed for templates that write something
 before and something behind each turn, whatever the turns around it. Whether a template is such a
-one is not assumed: conversations are rendered by both and have to be equal.
+one is not assumed: conversations are rendered by the model's own template and by our reading of
+Ollama's language, and have to be equal.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Message, Text
@@ -17,10 +20,11 @@ from suretune.types import Message, Text
 ROLES = ("system", "user", "assistant")
 MARK = "\x1a{}\x1a"
 LOOP, CONTENT, ENDS = "{{ range .Messages }}", "{{ .Content }}", "{{ end }}{{ end }}"
-CASE = re.compile(
-    r'\{\{ (?:else )?if eq \.Role "(\w+)" \}\}(.*?)\{\{ \.Content \}\}(.*?)(?=\{\{ else if|\Z)',
-    re.DOTALL,
-)
+# Told where no system prompt was: what `SYSTEM` cannot say is written so.
+UNLESS_SYSTEM = '{{ if or (not .Messages) (ne (index .Messages 0).Role "system") }}'
+ACTION = re.compile(r'\{\{ ((?:"(?:[^"\\]|\\.)*"|[^"{}])*) \}\}')
+LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
+CASE = re.compile(r'(?:else )?if eq \.Role "(\w+)"')
 SPOKEN = (  # conversations that are rendered both ways, `None` in front: no system prompt
     ("Be brief.", "Hi"),
     (None, "Hi"),
@@ -43,23 +47,53 @@ class Turns:
     answer: str
     default: str
 
-    def template(self) -> str:
-        """In Ollama's language; nothing stands between its actions, so that no space is trimmed."""
-        made = ["" if self.adds_first else self.first, LOOP]
+    def template(self, system: str = "") -> str:
+        """In Ollama's language; nothing stands between its actions, so that no space is trimmed.
+        `system`: a system prompt that a Modelfile cannot say by itself."""
+        made = ["" if self.adds_first else in_go(self.first)]
+        if system:
+            before, behind = self.around["system"]
+            made += [UNLESS_SYSTEM, in_go(before + system + behind), "{{ end }}"]
+        made.append(LOOP)
         for place, role in enumerate(ROLES):
-            before, behind = self.around[role]
+            before, behind = map(in_go, self.around[role])
             word = "if" if place == 0 else "else if"
             made.append(f'{{{{ {word} eq .Role "{role}" }}}}{before}{CONTENT}{behind}')
-        return "".join([*made, ENDS, self.answer])
+        return "".join([*made, ENDS, in_go(self.answer)])
+
+
+def in_go(text: str) -> str:
+    """A text in the language of Go's templates and within a Modelfile: what either would read
+    otherwise stands as a string of Go's between braces."""
+    return "".join(
+        f"{{{{ {go_string(piece)} }}}}" if odd else piece
+        for odd, pieces in groupby(text, key=_is_odd)
+        for piece in ["".join(pieces)]
+    )
+
+
+def _is_odd(char: str) -> bool:
+    """Whether it opens an action, ends a text in a Modelfile, or is left out by its reader."""
+    return char in '{"' or not (char.isprintable() or char in "\n\t")
+
+
+def go_string(text: str) -> str:
+    """As a string of Go's, all of it printable."""
+    made = ""
+    for char in text:
+        if char in '"\\':
+            made += f"\\{char}"
+        elif char.isprintable():
+            made += char
+        else:
+            made += f"\\u{ord(char):04x}" if ord(char) < 1 << 16 else f"\\U{ord(char):08x}"
+    return f'"{made}"'
 
 
 def turns_of(tokenizer: ChatTokenizer, *, adds_first: bool) -> Turns | Text:
     """The turns of a template; or why Ollama's language cannot say it, with a conversation."""
     try:
         found = _found(tokenizer, adds_first)
-        pieces = [found.first, found.answer, *(x for pair in found.around.values() for x in pair)]
-        if any("{{" in piece or '"""' in piece for piece in pieces):
-            raise ValueError("it writes signs of Ollama's own language")
     except (TemplateRefused, ValueError) as error:
         return Text(
             f"its template has no plain turns ({error})", f"模板的各轮格式不规则（{error}）"
@@ -117,10 +151,10 @@ def _without(text: str, front: str) -> str:
 
 
 def rendered(template: str, talk: Sequence[Message], turns: Turns) -> str:
-    """What Ollama makes of a conversation: its SYSTEM where none is given, then the template.
-
-    Only what `Turns.template` writes is understood here: a loop over the messages whose body is a
-    choice of the role.
+    """What Ollama makes of a conversation by its rules: its SYSTEM where none is given, then the
+    template. It was not asked; this is our reading of its language, as far as `Turns.template`
+    writes it: texts, strings, one condition on the first message, a loop whose body is a choice of
+    the role.
     """
     if turns.default and talk[0].role != "system":
         talk = [Message("system", turns.default), *talk]
@@ -128,6 +162,41 @@ def rendered(template: str, talk: Sequence[Message], turns: Turns) -> str:
     body, ends, answer = body.partition(ENDS)
     if not loop or not ends:
         raise ValueError("no loop over messages")
-    around = {role: (before, behind) for role, before, behind in CASE.findall(body)}
-    said = "".join(around[m.role][0] + m.content + around[m.role][1] for m in talk)
-    return (turns.first if turns.adds_first else "") + first + said + answer
+    first, only, system = first.partition(UNLESS_SYSTEM)
+    system = system.removesuffix("{{ end }}") if only and talk[0].role != "system" else ""
+    around: dict[str, list[str]] = {}
+    pieces = _pieces(body)
+    for action, text in pieces:
+        if (case := CASE.fullmatch(action)) is not None:
+            around[case[1]] = said = [text]
+        elif action == ".Content":
+            said.append(text)
+        else:
+            said[-1] += _spoken(action) + text
+    turns_said = "".join(around[m.role][0] + m.content + around[m.role][1] for m in talk)
+    front = turns.first if turns.adds_first else ""
+    return front + _plain(first) + _plain(system) + turns_said + _plain(answer)
+
+
+def _pieces(template: str) -> list[tuple[str, str]]:
+    """(an action, the text behind it), from the first action on."""
+    found = [*ACTION.finditer(template)]
+    ends = [each.start() for each in found[1:]] + [len(template)]
+    return [(each[1], template[each.end() : end]) for each, end in zip(found, ends, strict=True)]
+
+
+def _plain(template: str) -> str:
+    """A text whose only actions are strings, as it is written."""
+    return ACTION.sub(lambda found: _spoken(found[1]), template)
+
+
+def _spoken(action: str) -> str:
+    """What a string of Go's says."""
+    if LITERAL.fullmatch(action) is None:
+        raise ValueError(f"{action!r} is no string")
+    said: str = json.loads(re.sub(r"\\U([0-9a-f]{8})", _pair, action))
+    return said
+
+
+def _pair(found: re.Match[str]) -> str:
+    return json.dumps(chr(int(found[1], 16)))[1:-1]

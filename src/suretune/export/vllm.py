@@ -10,22 +10,54 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from suretune import rundir, typed
 from suretune.export import apart
-from suretune.export.apart import ask_apart
-from suretune.export.copied import copy_words
-from suretune.export.delta import PREFIX, base_tensors, layers, more_than_lora, places
-from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
+from suretune.export.apart import Program, ask_apart
+from suretune.export.copied import copy_words, ends_are_told, has_own_words
+from suretune.export.delta import (
+    PREFIX,
+    A,
+    B,
+    base_tensors,
+    deltas,
+    even,
+    layers,
+    more_than_lora,
+    places,
+)
+from suretune.export.door import (
+    Asked,
+    Carried,
+    Conversations,
+    Heard,
+    Written,
+    cannot,
+    export_again,
+    run_of,
+)
 from suretune.facts import SetupFacts
 from suretune.model.lora import CONFIG, WEIGHTS
 from suretune.types import Text
+
+EVEN = 8  # of which a rank is a multiple that kernels take in whole blocks
+PROGRAM = Program(
+    "vLLM",
+    "suretune.export.vllm",
+    env={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"},
+    refuses=re.compile(
+        r"While loading .*expected target|LoRA rank \d+ is greater|does not.* support"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +104,15 @@ class Vllm:
 
 def served_by_vllm(carried: Carried, place: str) -> str:
     """vLLM's own command; `place`: the folder, as a shell reads it."""
-    return (
-        f"vllm serve {base_path(carried)} --enable-lora"
-        f" --max-lora-rank {typed.vllm_rank(carried.rank)}"
-        f" --lora-modules {served_name(carried)}={place}"
-        f" --chat-template {place}/chat_template.jinja"
-    )
+    words = [
+        f"vllm serve {base_path(carried)} --enable-lora",
+        f"--max-lora-rank {typed.vllm_rank(carried.rank)}",
+        f"--lora-modules {served_name(carried)}={place}",
+        f"--chat-template {place}/chat_template.jinja",
+    ]
+    words += [f"--tokenizer {place}"] if has_own_words(carried) else []
+    words += [] if ends_are_told(carried) else [f"--generation-config {place}"]
+    return " ".join(words)
 
 
 def served_name(carried: Carried) -> str:
@@ -95,11 +130,6 @@ def base_path(carried: Carried) -> str:
     )
 
 
-def run_of(carried: Carried) -> Path:
-    """The run of an adapter, or its folder where it belongs to none."""
-    return carried.adapter.parent if carried.adapter.name == "adapter" else carried.adapter
-
-
 def verify_there(carried: Carried, port: int) -> list[str]:
     """The command that asks a server what the seal was asked; none without a seal."""
     run = run_of(carried)
@@ -114,7 +144,7 @@ def verify_there(carried: Carried, port: int) -> list[str]:
 
 def merged_instead(carried: Carried) -> str:
     """The command that works where an adapter of its own cannot be loaded."""
-    return f"suretune export {typed.path(run_of(carried))} --to merged"
+    return export_again(carried, "merged")
 
 
 def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
@@ -133,16 +163,23 @@ def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
 
 
 def write_adapter(
-    carried: Carried, folder: Path, served_by: Callable[[Carried, str], str]
+    carried: Carried, folder: Path, served_by: Callable[[Carried, str], str], *, plain: bool = False
 ) -> Written:
-    """Config and weights under the base's own names, the words, and the command as a script."""
+    """Config and weights under the base's own names, the words, and the command as a script.
+
+    Where layers have ranks or scales of their own, and where it has to be `plain`, all get one: not
+    every program looks for the others.
+    """
     names = places(base_tensors(carried.base.folder), layers(carried))
     renamed = {layer: name.removesuffix(".weight") for layer, name in names.items()}
-    tensors = load_file(carried.adapter / WEIGHTS)
+    tensors, config = load_file(carried.adapter / WEIGHTS), dict(carried.config)
+    if plain or config.get("rank_pattern") or config.get("alpha_pattern"):
+        tensors, more = _as_plain(carried)
+        config |= more
     made = {_renamed(name, renamed): tensor for name, tensor in tensors.items()}
     save_file(made, folder / WEIGHTS, metadata={"format": "pt"})
     base = carried.base.name
-    rundir.write_json(folder / CONFIG, {**carried.config, "base_model_name_or_path": base})
+    rundir.write_json(folder / CONFIG, {**config, "base_model_name_or_path": base})
     copy_words(carried, folder)
     command = served_by(carried, '"$here"')
     script = f'#!/bin/sh\nhere=$(cd "$(dirname "$0")" && pwd)\nexec {command}\n'
@@ -153,6 +190,20 @@ def write_adapter(
         f"{odd} 个层改用了原模型文件里的名字",
     )
     return Written([note] if odd else [], figures={"layers_renamed": odd})
+
+
+def _as_plain(carried: Carried) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same adapter with one rank, a multiple of 8, and one scale alpha / r for all layers."""
+    changes = even(deltas(carried), EVEN)
+    tensors = {}
+    for layer, delta in changes.items():
+        tensors[f"{PREFIX}{layer}{A}"] = delta.a.contiguous()
+        tensors[f"{PREFIX}{layer}{B}"] = delta.b.contiguous()
+    first = next(iter(changes.values()))
+    rank = first.a.shape[0]
+    names = sorted({layer.rpartition(".")[2] for layer in changes})
+    config = {"r": rank, "lora_alpha": first.scale * rank, "use_rslora": False}
+    return tensors, {**config, "rank_pattern": {}, "alpha_pattern": {}, "target_modules": names}
 
 
 def _renamed(name: str, layers_: Mapping[str, str]) -> str:
@@ -170,10 +221,11 @@ def ask_vllm(carried: Carried, folder: Path, conversations: Conversations, token
         "tokens": tokens,
         "rank": typed.vllm_rank(carried.rank),
         "context": min(carried.base.context, 2048),
+        "tokenizer": str(folder) if has_own_words(carried) else None,
+        "ends": "auto" if ends_are_told(carried) else str(folder),
         "template": carried.tokenizer.template,
     }
-    env = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    heard = ask_apart("vllm", "vLLM", request, module="suretune.export.vllm", env=env)
+    heard = ask_apart("vllm", PROGRAM, request, questions=len(talks), seconds=carried.seconds)
     return Heard(heard["answers"], heard["ids"])
 
 
@@ -185,12 +237,14 @@ def main() -> None:
     asked = apart.asked()
     model = LLM(
         asked["base"],
-        tokenizer=asked["adapter"],
+        tokenizer=asked["tokenizer"],
+        generation_config=asked["ends"],
         enable_lora=True,
         max_lora_rank=asked["rank"],
         max_model_len=asked["context"],
         enforce_eager=True,
     )
+    apart.tell_read()
     told = model.chat(
         asked["talks"],
         SamplingParams(temperature=0, max_tokens=asked["tokens"]),

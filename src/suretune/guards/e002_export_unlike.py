@@ -31,7 +31,7 @@ def check(facts: ExportFacts) -> Values | None:
         "where": facts.target,
         "target": facts.target,
         "found": facts.found,
-        "command": f"suretune export {run_path(facts.run)} --to {to}",
+        "command": f"suretune export {run_path(facts.run)} --to {to}{facts.more}",
     }
 
 

@@ -26,7 +26,7 @@ from suretune.types import Text
 def _with_more_bits(facts: ExportFacts) -> str:
     """Of those targets that quantise, the same one; of the others, what loses least."""
     to = facts.target if facts.target in ("gguf", "ollama") else "gguf"
-    return f"suretune export {run_path(facts.run)} --to {to} --quant f32"
+    return f"suretune export {run_path(facts.run)} --to {to} --quant f32{facts.more}"
 
 
 def check(facts: ExportFacts) -> Values | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from suretune.options import EngineOptions
 from suretune.options_input import ModelOptions
 from suretune.refusal import Refusal
 
+CONTAINER = Path("/sys/fs/cgroup")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
@@ -110,3 +112,18 @@ def total_bytes(asked: EngineOptions, device: torch.device) -> float:
     limit = asked.memory_limit and parse_bytes(asked.memory_limit)
     room: float = min(free + CONTEXT, limit) if limit else free + CONTEXT
     return room
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that nobody uses, of the card, or of the machine within what a container allows."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    told = _text(Path("/proc/meminfo"))
+    lines = (line.split() for line in told.splitlines() if line.startswith("MemAvailable:"))
+    free = next((float(words[1]) * 1024 for words in lines), float("inf"))
+    limit, used = (_text(CONTAINER / name) for name in ("memory.max", "memory.current"))
+    return min(free, float(limit) - float(used)) if limit.isdecimal() and used else free
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8").strip() if path.is_file() else ""

@@ -37,6 +37,11 @@ VERB = Verb(
             f"numbers in a GGUF: {QUANTS}; the base's own when not given",
             f"GGUF 里的数值格式：{QUANTS}；不写则与原模型相同",
         ),
+        "time_limit": Text(
+            "seconds that the target may take to answer; 900 and 60 for each question when not"
+            " given",
+            "目标最多用多少秒回答；不写则为 900 秒，再加每个问题 60 秒",
+        ),
         "unverified": Text(
             "an adapter without a seal, too: its files are checked, its answers cannot be",
             "没有验证记录的适配器也导出：只检查文件，无法对照回答",

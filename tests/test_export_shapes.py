@@ -1,0 +1,210 @@
+"""Every shape of adapter and base that a target might not load, tried with each target: the refusal
+names a command that works, or the files compute what PEFT computes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from suretune import rundir
+from suretune.data.render import prompt_ids
+from suretune.deploy.export_proof import adapter_logits
+from suretune.export import TARGETS
+from suretune.export.delta import deltas, even
+from suretune.export.door import Carried
+from suretune.export.merged import with_old_names
+from suretune.facts import SetupFacts
+from suretune.pocket import MODEL
+from suretune.types import Message
+from test_export import GGUF, LLAMACPP, adapter_of, base_of, carried_of
+
+BLOCKS = ["q_proj", "v_proj", "down_proj"]
+SHAPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "rank-5": {"r": 5},
+    "rank-64": {"r": 64},
+    "rslora": {"use_rslora": True, "r": 5},
+    "ranks": {"rank_pattern": {"q_proj": 2, "layers.1.mlp.down_proj": 7}},
+    "alphas": {"alpha_pattern": {"v_proj": 24}},
+    "ranks-and-alphas": {
+        "r": 3, "use_rslora": True,
+        "rank_pattern": {"down_proj": 6}, "alpha_pattern": {"q_proj": 1},
+    },
+}  # fmt: skip
+PEFT_SAYS = "base_model.model."
+
+
+def written(tmp: Path, target: str, carried: Carried) -> Path:
+    """What it writes; it has no reason not to."""
+    out = tmp / f"out-{target}"
+    assert TARGETS[target].why_not(carried, "f32") is None
+    out.mkdir()
+    TARGETS[target].write(carried, "f32" if TARGETS[target].quants else "", out)
+    return out
+
+
+def made_by_peft(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
+    """What PEFT adds to each layer."""
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter
+    )
+    return {
+        name.removeprefix(PEFT_SAYS): module.get_delta_weight("default").detach()
+        for name, module in model.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+def test_an_adapter_of_any_ranks_and_scales_is_the_same_for_programs_that_know_one_of_each(
+    tmp_path: Path, shape: str
+) -> None:
+    """SGLang computes with lora_alpha / r and nothing else, mlx-lm with one rank and one scale."""
+    base = base_of(tmp_path, "qwen2")
+    rundir.write_json(base / "config.json", with_old_names(rundir.read_json(base / "config.json")))
+    adapter = adapter_of(tmp_path, base, target_modules=BLOCKS, **SHAPES[shape])
+    carried, meant = carried_of(base, adapter), made_by_peft(base, adapter)
+    out = written(tmp_path, "sglang", carried)
+    config = rundir.read_json(out / "adapter_config.json")
+    tensors = load_file(out / "adapter_model.safetensors")
+    assert config["r"] % 8 == 0 and not config["use_rslora"] and not config["rank_pattern"]
+    flags = shlex.split((out / "serve.sh").read_text().splitlines()[-1])
+    assert int(flags[flags.index("--max-lora-rank") + 1]) == config["r"]
+    scale = config["lora_alpha"] / config["r"]
+    for layer, delta in meant.items():
+        a, b = (tensors[f"{PEFT_SAYS}{layer}.lora_{part}.weight"] for part in "AB")
+        assert (a.shape[0], b.shape[1]) == (config["r"], config["r"])
+        assert torch.allclose(scale * (b @ a), delta, rtol=1e-5, atol=1e-6), layer
+    if (base / "generation_config.json").is_file():
+        (base / "generation_config.json").unlink()
+    ends = sorted(carried.tokenizer.stop_ids)
+    rundir.write_json(base / "generation_config.json", {"eos_token_id": ends})
+    out = written(tmp_path, "mlx", carried)
+    told = rundir.read_json(out / "adapter_config.json")["lora_parameters"]
+    tensors = load_file(out / "adapters.safetensors")
+    for layer, delta in meant.items():
+        a, b = (tensors[f"{layer}.lora_{part}"] for part in "ab")
+        assert a.shape[1] == b.shape[0] == told["rank"]
+        assert torch.allclose(told["scale"] * (a @ b).T, delta, rtol=1e-5, atol=1e-6), layer
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+def test_an_adapter_for_vllm_is_by_plain_peft_what_it_was(tmp_path: Path, shape: str) -> None:
+    base = base_of(tmp_path, "qwen2")
+    adapter = adapter_of(tmp_path, base, target_modules=BLOCKS, **SHAPES[shape])
+    carried, meant = carried_of(base, adapter), made_by_peft(base, adapter)
+    out = written(tmp_path, "vllm", carried)
+    config = rundir.read_json(out / "adapter_config.json")
+    assert not config["rank_pattern"] and not config["alpha_pattern"]
+    for layer, delta in made_by_peft(base, out).items():
+        assert torch.allclose(delta, meant[layer], rtol=1e-5, atol=1e-6), layer
+
+
+def test_layers_that_agree_are_left_to_the_last_bit(tmp_path: Path) -> None:
+    carried = carried_of(MODEL, adapter_of(tmp_path, MODEL, target_modules=BLOCKS))
+    changes = deltas(carried)
+    for layer, delta in even(changes).items():
+        assert torch.equal(delta.a, changes[layer].a) and torch.equal(delta.b, changes[layer].b)
+
+
+@pytest.mark.skipif(not (GGUF and LLAMACPP), reason="llama.cpp is not installed")
+@pytest.mark.parametrize("shape", ["rslora", "ranks-and-alphas"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_llama_cpp_computes_the_same_from_the_model_and_from_the_adapter_alone(
+    tmp_path: Path, shape: str, tied: bool
+) -> None:
+    base = base_of(tmp_path, "llama", tie_word_embeddings=tied)
+    adapter = adapter_of(tmp_path, base, target_modules=BLOCKS, **SHAPES[shape])
+    carried = carried_of(base, adapter)
+    out = written(tmp_path, "gguf", carried)
+    ask = TARGETS["gguf"].asks(carried, out)
+    assert ask is not None
+    talk = [(Message("user", "Who are you?"),)]
+    heard = ask(talk, 2)
+    ours = adapter_logits(carried, [prompt_ids(carried.tokenizer, talk[0])]).log_softmax(-1)[0]
+    for scores in (heard.scores[0], heard.beside[0]):
+        assert scores and max(abs(score - ours[t].item()) for t, score in scores.items()) < 0.02
+    assert sorted(path.name for path in out.iterdir()) == ["adapter.gguf", "model.gguf"]
+
+
+@pytest.mark.skipif(not GGUF, reason="gguf is not installed")
+@pytest.mark.parametrize("what", ["a number", "the scale", "a tensor"])
+def test_an_adapter_alone_that_is_not_the_adapter_is_seen(tmp_path: Path, what: str) -> None:
+    import gguf
+
+    from suretune.export.gguf_adapter import read_alone_back, write_alone
+    from suretune.export.gguf_file import Plan
+    from suretune.export.gguf_layers import RECIPES
+    from suretune.refusal import Refusal
+
+    base = base_of(tmp_path, "llama")
+    carried = carried_of(base, adapter_of(tmp_path, base, target_modules=["q_proj"]))
+    plan = Plan(carried, RECIPES["llama"], "f32", deltas(carried))
+    path = tmp_path / "adapter.gguf"
+    write_alone(plan, path)
+    read_alone_back(plan, path)
+    data = bytearray(path.read_bytes())
+    if what == "a number":
+        data[-3] ^= 1
+        path.write_bytes(data)
+    elif what == "the scale":
+        field = gguf.GGUFReader(path).fields["adapter.lora.alpha"]
+        at = field.offset + sum(part.nbytes for part in field.parts[:-1])
+        data[at + 3] ^= 1
+        path.write_bytes(data)
+    else:
+        fewer = dict(list(deltas(carried).items())[:-1])
+        write_alone(Plan(carried, RECIPES["llama"], "f32", fewer), path)
+    with pytest.raises(Refusal):
+        read_alone_back(plan, path)
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "dora": {"use_dora": True},
+    "whole-layers": {"modules_to_save": ["norm"]},
+    "whole-head": {"modules_to_save": ["lm_head"]},
+    "biases": {"bias": "lora_only", "lora_bias": True},
+    "tied-head": {"target_modules": ["q_proj", "lm_head"]},
+    "embedding": {"target_modules": ["q_proj", "embed_tokens"]},
+    "new-tokens": {"trainable_token_indices": [5, 6]},
+    "pissa": {"init_lora_weights": "pissa"},
+}
+
+
+@pytest.mark.parametrize("shape", sorted(REFUSED))
+def test_what_no_target_can_load_is_refused_by_each_before_anything_is_written(
+    tmp_path: Path, shape: str
+) -> None:
+    base = base_of(tmp_path, "qwen2", tie_word_embeddings=True)
+    adapter = adapter_of(tmp_path, base, **{"target_modules": ["q_proj"], **REFUSED[shape]})
+    carried = replace(carried_of(base, adapter), given=("--unverified",))
+    for name, target in TARGETS.items():
+        facts = target.why_not(carried, "f32")
+        assert isinstance(facts, SetupFacts) and facts.problem == "target-cannot-load", name
+        assert not facts.nearest or TARGETS["merged"].why_not(carried, "") is None, facts.nearest
+
+
+def test_every_command_that_a_refusal_names_has_the_words_that_this_adapter_needs(
+    tmp_path: Path,
+) -> None:
+    """An adapter of no run needs `--unverified`, and one whose base was named, its base."""
+    base = base_of(tmp_path, "qwen2", tie_word_embeddings=False)
+    adapter = adapter_of(tmp_path, base, target_modules=["q_proj", "lm_head"])
+    more = ("--unverified", "--model", "there")
+    carried = replace(carried_of(base, adapter), given=more, source=adapter)
+    for name in ("vllm", "sglang", "mlx"):
+        facts = TARGETS[name].why_not(carried, "")
+        assert facts is not None
+        words = shlex.split(facts.nearest)
+        assert words == ["suretune", "export", str(adapter), "--to", "merged", *more]
