@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune.data.identity import plain
-from suretune.data.render import prompt_ids, prompts_ahead, with_system
+from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.types import Message, Origin, Plan, Sample, Span, Update
 
@@ -146,7 +146,7 @@ class _Words:
 def _prompts(words: _Words, system: str | None) -> tuple[tuple[int, ...] | None, ...]:
     """The prompt of each general question; None where the template refuses it."""
     talks = [with_system(question.messages, system) for question in general_questions()]
-    prompts_ahead(words.tokenizer, talks)
+    words.tokenizer.render_ahead((talk, (), True) for talk in talks)
     made: list[tuple[int, ...] | None] = []
     for talk in talks:
         try:

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,12 +46,6 @@ Written = tuple[list[int], list[Span], str, list[Answer]]
 def prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
     """What is sent to a model that shall answer: the one place that makes prompts."""
     return tokenizer.encode(tokenizer.render(messages, prompt=True))
-
-
-def prompts_ahead(tokenizer: ChatTokenizer, talks: Iterable[Sequence[Message]]) -> None:
-    """What `prompt_ids` will ask the template about these conversations, asked at once: hundreds of
-    questions wait for one answer across the wall, not for one each."""
-    tokenizer.render_ahead((talk, (), True) for talk in talks)
 
 
 def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:

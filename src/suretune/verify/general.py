@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from suretune import __version__, rundir
 from suretune.battery.items import Question
-from suretune.data.render import prompt_ids, prompts_ahead, with_system
+from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, device_of, spoken
@@ -70,7 +70,7 @@ def askable(
             return False
         return True
 
-    prompts_ahead(tokenizer, (with_system(q.messages, system) for q in questions))
+    tokenizer.render_ahead((with_system(q.messages, system), (), True) for q in questions)
     return [question for question in questions if fits(question)]
 
 
@@ -79,7 +79,7 @@ def prompts_of(
 ) -> list[list[int]]:
     """As training asks: its system prompt, where a question brings none."""
     talks = [with_system(q.messages, system) for q in questions]
-    prompts_ahead(tokenizer, talks)
+    tokenizer.render_ahead((talk, (), True) for talk in talks)
     return [prompt_ids(tokenizer, talk) for talk in talks]
 
 
