@@ -240,7 +240,7 @@ def _sources(
     for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
         if any(word in specs for word in words):
             now = tuple(specs.get(word, word) for word in words)
-            resolved = resolved.with_values("auto: fetched", **{option: now})
+            resolved = resolved.with_values(resolved.origins[option], **{option: now})
     return resolved, groups, got
 
 
