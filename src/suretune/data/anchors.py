@@ -122,13 +122,17 @@ def make_anchors(
         json.dumps(tokenizer.config, sort_keys=True, default=str),
         tokenizer,
     )
-    ask = _prompts.__wrapped__ if tokenizer.timed or not tokenizer.plain else _prompts
-    return [
-        Anchor(question, ids)
-        for question, ids in zip(general_questions(), ask(words, system), strict=True)
-        if ids is not None
-        and not any(m.role == "user" and plain(m.content) in seen for m in question.messages)
-    ]
+    made = []
+    if tokenizer.timed or not tokenizer.plain:
+        prompts = _prompts.__wrapped__(words, system)
+    else:
+        prompts = _prompts(words, system)
+    for question, ids in zip(general_questions(), prompts, strict=True):
+        asked = any(m.role == "user" and plain(m.content) in seen for m in question.messages)
+        if ids is None or asked:
+            continue
+        made.append(Anchor(question, ids))
+    return made
 
 
 @dataclass(frozen=True, slots=True)
