@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import draw_exports
 from suretune.config import options
@@ -20,6 +21,7 @@ from suretune.types import Text
 
 ROOT = Path(__file__).parent.parent
 SIZES = ROOT / "benchmarks" / "results" / "sizes.json"
+ARTICLES = ROOT / "benchmarks" / "results" / "articles_pasted.json"
 CARDS = (8, 12, 16, 24, 48, 80)  # GiB, as people name them
 IN_USE = 0.5 * GIB  # by the driver and whatever else is there
 TOOLS = ("swift", "llamafactory")
@@ -66,6 +68,65 @@ HEADS["sizes"] = {
         "MiB unpacked",
     ),
     "zh": ("让 pip 安装的", "包数", "比 suretune 多出", "多下载 MiB", "解压后 MiB"),
+}
+HEADS["articles"] = {
+    "en": (
+        "article, section, command",
+        "printed",
+        "flattened",
+        "comes to",
+        "updates",
+        "s",
+        "what its screen ends with, typed",
+        "updates",
+        "s",
+    ),
+    "zh": (
+        "文章、章节、命令",
+        "逐行粘贴",
+        "压成一行",
+        "结果",
+        "更新",
+        "秒",
+        "照屏幕最后给出的命令再输入一次",
+        "更新",
+        "秒",
+    ),
+}
+CAME_TO = {
+    "sealed": {"en": "verified", "zh": "验证通过"},
+    "not-verified": {"en": "not verified", "zh": "未通过验证"},
+    "forgetting-not-measured": {"en": "forgetting not measured", "zh": "没有测量遗忘"},
+    "looks 0": {"en": "would start", "zh": "可以开始训练"},
+    "asks 0": {"en": "an answer", "zh": "得到回答"},
+    "asks 4": {
+        "en": "S014: not there, and the run that is",
+        "zh": "S014：没有这个检查点，并给出现有的运行",
+    },
+    "not run": {"en": "not run", "zh": "没有运行"},
+}
+LABELS = {
+    "dry run with comments": "试运行，带注释",
+    "dry run": "试运行",
+    "a plain system prompt": "普通的系统提示词",
+    "a wrapped system prompt": "带角色标记的系统提示词",
+    "named modules": "逐个写出的模块",
+    "batch and epochs": "批大小与轮数",
+    "clipping": "梯度裁剪",
+    "infer on a checkpoint that is not there": "对不存在的检查点推理",
+    "infer on the output folder": "对输出文件夹推理",
+    "a hub dataset, sampled and packed": "魔搭上的数据集，抽样并打包",
+    "the whole template": "完整模板",
+    "the base alone": "只用原模型",
+    "the command": "主命令",
+    "infer": "推理",
+    "mixed data": "混合数据",
+    "inside app.py": "app.py 里的命令",
+    "the template": "模板",
+    "with its comments": "带注释",
+    "without them": "去掉注释",
+    "validate.sh": "validate.sh",
+    "anchored": "加入通用数据",
 }
 NEVER = {"en": "never existed there", "zh": "原工具没有"}
 UNLESS = {"en": "; fine with {values}", "zh": "；取值为 {values} 时没有影响"}
@@ -190,6 +251,50 @@ def sizes(lang: str) -> str:
     return drawn(HEADS["sizes"][lang], body)
 
 
+def articles(lang: str) -> str:
+    """What the articles' commands cost and come to, as tests/draw_articles.py measured it."""
+    body = []
+    for name, one in json.loads(ARTICLES.read_text("utf-8")).items():
+        number, section, what = name.split(" ", 2)
+        label = f"{int(number) + 1} {section} {what if lang == 'en' else LABELS[what]}"
+        end = one["end"]
+        then = end.get("advised") if end else None
+        body.append(
+            (
+                label,
+                *(_cost(one[form]["en"]) for form in ("printed", "flattened")),
+                _came_to(one["kind"], end, lang),
+                *_took(end),
+                _came_to(one["kind"], then, lang) if then else "–",
+                *_took(then),
+            )
+        )
+    return drawn(HEADS["articles"][lang], body)
+
+
+def _cost(told: Mapping[str, Any]) -> str:
+    return f"{told['status']} · {len(told['findings'])} · {told['lines']}"
+
+
+def _took(told: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Updates and seconds of a core."""
+    if not told or "updates" not in told:
+        return "–", "–"
+    return str(told["updates"]), f"{told['cpu_seconds']:.0f}"
+
+
+def _came_to(kind: str, told: Mapping[str, Any] | None, lang: str) -> str:
+    """Exit status and verdict, in words."""
+    if told is None:
+        return CAME_TO["not run"][lang]
+    key = told.get("verdict") or (f"{kind} {told['status']}")
+    codes = [reason.split()[0] for reason in told.get("reasons", ())]
+    said = CAME_TO[key][lang]
+    if codes:
+        said += {"en": ": " + ", ".join(codes), "zh": "：" + "、".join(codes)}[lang]
+    return f"{told['status']}{', ' if lang == 'en' else '，'}{said}"
+
+
 TABLES: Mapping[str, Callable[[str], str]] = {
     "cards": cards,
     "flags-often": flags_often,
@@ -199,6 +304,7 @@ TABLES: Mapping[str, Callable[[str], str]] = {
     "exports-smollm2": of_rows(draw_exports.exports("exports-smollm2")),
     "servers": of_rows(draw_exports.servers),
     "same-weights": of_rows(draw_exports.weights),
+    "articles": articles,
     "others-swift": others("swift"),
     "others-llamafactory": others("llamafactory"),
 }
@@ -207,6 +313,8 @@ PLACES = (
     "README.zh-CN.md",
     "docs/export.md",
     "docs/export.zh-CN.md",
+    "docs/first-hour.md",
+    "docs/first-hour.zh-CN.md",
     "docs/import-cmd.md",
     "docs/import-cmd.zh-CN.md",
     "docs/trackers.md",

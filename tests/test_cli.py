@@ -133,6 +133,32 @@ def test_check_imports_no_torch(identity_file: Path) -> None:
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "infer --adapters nowhere",
+        "ask --adapters nowhere",
+        "resume nowhere",
+        "serve nowhere --port 0",
+        "verify nowhere",
+        "compare nowhere",
+        "export nowhere --to gguf",
+    ],
+)
+def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(typed: str, tmp_path: Path) -> None:
+    """Loading it takes seconds, and minutes on a disk that is far away."""
+    code = (
+        "import sys; from suretune.cli import main;"
+        f"status = main({typed.split()!r});"
+        " print({'torch', 'transformers', 'peft'} & set(sys.modules), status, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == "set() 4", done.stdout + done.stderr
+    assert "S014" in done.stdout
+
+
 def test_the_core_install_has_at_most_52_packages() -> None:
     """Every package that a plain install brings, CUDA builds aside."""
     found: set[str] = set()

@@ -342,7 +342,7 @@ def test_a_signal_ends_after_a_complete_checkpoint(
     command = [
         sys.executable, "-m", "suretune", "sft", "--model", asked.config.model.model,
         "--dataset", *asked.config.data.dataset, "--max_steps", "2000", "--save_steps", "1000",
-        "--until_proven", "false",
+        "--until_proven", "false", "--general_questions", "20",
         "--probes", str(asked.config.proof.probes), "--output_dir", str(run),
     ]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -1,22 +1,29 @@
 """What an article's command costs on the screen when it is pasted: its exit status, its findings,
-its lines; and the last line is the one to type next.
+its lines, and what it comes to; and the last line is the one to type next.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import draw_articles
 from suretune import words
 from suretune.cli import main
 from test_articles import COMMANDS
 from test_typed import FORMS, bash, folder, only_checked, told
 
 LINES, FINDINGS = 45, 12
+FROM_A_HUB = 20  # lines more, where it is told what came from a hub
 TRAINING = [name for name, (command, _, _) in COMMANDS.items() if "swift sft" in command]
 ASKING = [name for name in COMMANDS if name not in TRAINING and COMMANDS[name][1] == 4]
+KEPT: dict[str, dict[str, Any]] = json.loads(draw_articles.RESULTS.read_text("utf-8"))
 __all__ = ["folder"]
 
 
@@ -27,10 +34,89 @@ def screen(typed: list[str], lang: str, capsys: pytest.CaptureFixture[str]) -> t
     return status, capsys.readouterr().out.rstrip()
 
 
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Path, dict[str, str]]]:
+    """The files and the hub that the articles' commands name, and the environment for them."""
+    with tempfile.TemporaryDirectory() as made, draw_articles.world(Path(made)) as env:
+        yield Path(made), env
+
+
+@pytest.mark.parametrize("lang", draw_articles.LANGUAGES)
+@pytest.mark.parametrize("form", draw_articles.FORMS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_pasted_command_costs_what_the_page_says(
+    name: str, form: str, lang: str, place: tuple[Path, dict[str, str]]
+) -> None:
+    """From the paste to what `check` says; a question, to what is said where there is no run."""
+    with draw_articles.typed_in(*place):
+        status, out = draw_articles.screen(draw_articles.looked_at(name, form), lang)
+    costs, kept = draw_articles.counted(status, out), KEPT[name][form][lang]
+    if name in TRAINING:
+        fits_a_screen(out, LINES + FROM_A_HUB * ("D044" in costs["findings"]))
+        assert costs == kept, out
+    else:  # it names the folder in which it was typed, and lines break where they may
+        assert costs["lines"] <= kept["lines"] + 2
+        assert {**costs, "lines": 0} == {**kept, "lines": 0}, out
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_the_command_with_which_a_check_ends_is_that_very_run(
+    name: str, place: tuple[Path, dict[str, str]]
+) -> None:
+    """Pasted in turn: the same plan, and nothing left to be mended."""
+    with draw_articles.typed_in(*place):
+        asked = draw_articles.looked_at(name, "flattened")
+        first = json.loads(draw_articles.screen([*asked, "--json"], "en")[1])
+        _, out = draw_articles.screen(asked, "en")
+        again = bash(out.splitlines()[-1])
+        at = again.index("suretune") + 1
+        status, out = draw_articles.screen([*again[:at][:-1], "check", *again[at + 1 :]], "en")
+        last = json.loads(draw_articles.screen(["check", "--json", *again[at + 1 :]], "en")[1])
+    heads = draw_articles.counted(status, out)["findings"]
+    assert status == 0 and not [code for code in heads if code[0] == "C"], out
+    assert last["plan"] == first["plan"]
+
+
+def test_both_forms_of_a_command_are_one_run(place: tuple[Path, dict[str, str]]) -> None:
+    with draw_articles.typed_in(*place):
+        for name in (TRAINING[0], TRAINING[-1], "3 §3.2 with its comments"):
+            assert draw_articles.same_run(name), name
+
+
+ENDED = [name for name, kept in KEPT.items() if kept["kind"] == "trains" and kept["end"]]
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_pasted_command_comes_to_the_verdict_that_the_page_says(name: str) -> None:
+    """Minutes each: the verdict, and that of the command with which its screen ends."""
+    told, kept = draw_articles.to_the_end(name), KEPT[name]["end"]
+    for was, now in ((kept, told), (kept.get("advised", {}), told.get("advised", {}))):
+        for part in ("status", "verdict", "reasons", "findings"):
+            assert now.get(part) == was.get(part), (name, part)
+
+
+def test_the_page_says_every_command() -> None:
+    assert list(KEPT) == list(COMMANDS)
+    for name, kept in KEPT.items():
+        assert kept["kind"] == draw_articles.kind(name)
+        assert kept["end"] is None or kept["end"]["status"] in (0, 4, 6)
+
+
+def fits_a_screen(out: str, most: int = LINES) -> None:
+    """A screen's lines and findings, what was mended in one note, and the verdict last."""
+    lines = out.splitlines()
+    heads = re.findall(r"^[·✗] \w\d{3}", out, re.MULTILINE)
+    assert len(lines) <= most and len(heads) <= FINDINGS, f"{len(lines)} lines\n{out}"
+    assert sum(head.split()[1] in ("C005", "C015", "C017") for head in heads) <= 1
+    assert re.search(r"(^|\s)(suretune|modelscope|hf) ", lines[-1]), lines[-1]
+    verdict = [index for index, line in enumerate(lines) if line[:1] in ("✓", "✗")][-1]
+    assert not [line for line in lines[verdict:] if line.startswith("·")]  # the verdict is last
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize("form", ["printed", "flattened"])
-@pytest.mark.parametrize("name", TRAINING)
-def test_a_pasted_command_fits_a_screen_and_ends_with_what_to_type(
+@pytest.mark.parametrize("name", [name for name in TRAINING if COMMANDS[name][1]])
+def test_a_pasted_command_whose_hub_is_away_fits_a_screen_and_ends_with_what_to_type(
     name: str, form: str, lang: str, folder: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -38,14 +124,8 @@ def test_a_pasted_command_fits_a_screen_and_ends_with_what_to_type(
     command, expected, _ = COMMANDS[name]
     typed = only_checked(bash(FORMS[form](command.replace("/root/", ""))))
     status, out = screen(typed, lang, capsys)
-    lines = out.splitlines()
-    heads = re.findall(r"^[·✗] \w\d{3}", out, re.MULTILINE)
     assert status == expected
-    assert len(lines) <= LINES and len(heads) <= FINDINGS, f"{len(lines)} lines\n{out}"
-    assert sum(head.split()[1] in ("C005", "C015", "C017") for head in heads) <= 1
-    assert re.search(r"(^|\s)(suretune|modelscope|hf) ", lines[-1]), lines[-1]
-    verdict = [index for index, line in enumerate(lines) if line[:1] in ("✓", "✗")][-1]
-    assert not [line for line in lines[verdict:] if line.startswith("·")]  # the verdict is last
+    fits_a_screen(out)
 
 
 @pytest.mark.parametrize("name", ASKING)

@@ -6,6 +6,7 @@ import io
 import re
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,37 @@ def test_findings_fit_and_line_up(width: int, spoken: str) -> None:
         for row in rows for label in labels if row.lstrip().startswith(f"{label} ")
     }  # fmt: skip
     assert len(starts) == 1
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_many_findings_of_a_kind_are_three_and_the_places_of_the_others(
+    width: int, spoken: str
+) -> None:
+    rows = [a_finding(f"train.jsonl:{row}") for row in range(1, 1001)]
+    other = replace(a_finding("--system", stops=False), code="P002", name="default-system")
+    to = plain(width)
+    show.findings([*rows[:500], other, *rows[500:]], to)
+    text = said(to)
+    heads = re.findall(r"^[·✗] (\w\d{3}) ", text, re.MULTILINE)
+    assert heads == ["D003"] * 3 + ["P002"]
+    flat = " ".join(text.split())
+    assert "997" in flat and "--json" in flat
+    assert [stands(f"train.jsonl:{row}", flat) for row in (1, 3, 4, 11, 12)] == [True] * 4 + [False]
+    for few in (3, 4):  # a line in place of one finding would say no less
+        to = plain(width)
+        show.findings(rows[:few], to)
+        assert said(to).count("✗ D003") == few and "--json" not in said(to)
+
+
+def test_what_advises_something_else_is_told_in_full(spoken: str) -> None:
+    advice = [replace(a_finding(f"a:{n}"), fix=Text(f"Do {n}.", f"做 {n}。")) for n in range(9)]
+    to = plain()
+    show.findings([a_finding("b:1")] * 20 + advice, to)
+    told = re.findall(r"(?:Do|做) (\d)[.。]", said(to))
+    assert told == ["0", "1", "2"] and said(to).count("✗ D003") == 6
+    places = ("b:1", *(f"a:{n}" for n in range(3, 9)))
+    line = f"23 more D003: {', '.join(places)};" if spoken == "en" else "、".join(places)
+    assert line in " ".join(said(to).split())
 
 
 def test_hostile_findings_and_reports_stay_text() -> None:

@@ -156,6 +156,7 @@ def wait(address: str, python: str) -> dict[str, Any]:
     import suretune.sweep.trials
     import suretune.verify.reload  # noqa: F401
 
+    _look_once()
     _lead(python, "suretune.verify.reload", "suretune.sweep.trials")
     mine.append(early(dict(os.environ)))  # libraries add to it, also in a test that loads them
     listening = socket.socket(socket.AF_UNIX)
@@ -180,6 +181,18 @@ def wait(address: str, python: str) -> dict[str, Any]:
         about = _minded(asked, mine)
         asked.close()
         return about
+
+
+def _look_once() -> None:
+    """Make what every command makes first of the bundled model: its forks have it already."""
+    from suretune.data.anchors import make_anchors
+    from suretune.data.template import load_tokenizer
+    from suretune.data.wall import wall_of
+    from suretune.pocket import MODEL
+
+    make_anchors(load_tokenizer(MODEL), "You are a helpful assistant.", ())
+    make_anchors(load_tokenizer(MODEL), None, ())
+    wall_of.cache_clear()  # a fork makes its own
 
 
 def _lead(python: str, *names: str) -> None:

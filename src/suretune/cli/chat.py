@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import say_who_speaks, with_adapter
-from suretune.facts import FlagFacts
+from suretune.cli.which import say_who_speaks
 from suretune.model.generate import NotFinite
 from suretune.record.journal import OK, Journal
 from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
@@ -28,10 +27,6 @@ HINT = Text(
 
 def _speaker(command: Command, journal: Journal) -> Speaker:
     config = command.resolved.config
-    if not config.answer.adapters and not config.model.model:
-        hint = Text("or --model for the base alone", "或用 --model 只加载原模型")
-        raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
-    config = with_adapter(command, journal).resolved.config
     speaker = open_speaker(config, config.data.system, journal)
     say_who_speaks(speaker.adapter, speaker.base)
     return speaker

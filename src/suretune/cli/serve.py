@@ -39,11 +39,12 @@ def listen(command: Command, journal: Journal) -> int:
     reach = Reach(key, origins(config.serve, key, journal), proxies(config.serve, journal))
     listening = bind(config.serve, journal)
     _log()
-    from suretune.deploy.model_host import open_house
-    from suretune.deploy.run_server import serve
 
     with listening:
         named = [named_adapter(run, journal, "suretune serve") for run in runs]
+        from suretune.deploy.model_host import open_house
+        from suretune.deploy.run_server import serve
+
         house = open_house(config, named, journal)
 
         def ready(about: Mapping[str, Any]) -> None:

@@ -58,6 +58,16 @@ def with_adapter(command: Command, journal: Journal) -> Command:
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
 
 
+def to_speak(command: Command, journal: Journal) -> Command:
+    """The same command with what shall speak, an adapter or the base alone; found, or said not to
+    be there, before what computes is loaded."""
+    config = command.resolved.config
+    if not config.answer.adapters and not config.model.model:
+        hint = Text("or --model for the base alone", "或用 --model 只加载原模型")
+        raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
+    return with_adapter(command, journal)
+
+
 def run_of(found: Meant) -> Path:
     """The run of what was named; whoever resolved it has seen that there is one."""
     if found.run is None:

@@ -16,10 +16,12 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cache, lru_cache
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from suretune.data.identity import plain
 from suretune.data.render import prompt_ids, with_system
@@ -112,16 +114,49 @@ def make_anchors(
     """Those that no row asks (`seen`: the rows' questions, plain), as training asks: with its
     system prompt where they bring none. What the template does not take (some know no system
     prompt) is left out."""
+    words = _Words(
+        tokenizer.vocabulary,
+        tokenizer.template,
+        tokenizer.day,
+        json.dumps(tokenizer.config, sort_keys=True, default=str),
+        tokenizer,
+    )
     made = []
-    for question in general_questions():
-        if any(m.role == "user" and plain(m.content) in seen for m in question.messages):
+    if tokenizer.timed or not tokenizer.plain:
+        prompts = _prompts.__wrapped__(words, system)
+    else:
+        prompts = _prompts(words, system)
+    for question, ids in zip(general_questions(), prompts, strict=True):
+        asked = any(m.role == "user" and plain(m.content) in seen for m in question.messages)
+        if ids is None or asked:
             continue
-        try:
-            ids = prompt_ids(tokenizer, with_system(question.messages, system))
-        except TemplateRefused:
-            continue
-        made.append(Anchor(question, tuple(ids)))
+        made.append(Anchor(question, ids))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """All that decides which ids a prompt has, and who makes them of it."""
+
+    vocabulary: Any
+    template: str
+    day: date | None
+    config: str
+    tokenizer: ChatTokenizer = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _prompts(words: _Words, system: str | None) -> tuple[tuple[int, ...] | None, ...]:
+    """The prompt of each general question; None where the template refuses it."""
+    talks = [with_system(question.messages, system) for question in general_questions()]
+    words.tokenizer.render_ahead((talk, (), True) for talk in talks)
+    made: list[tuple[int, ...] | None] = []
+    for talk in talks:
+        try:
+            made.append(tuple(prompt_ids(words.tokenizer, talk)))
+        except TemplateRefused:
+            made.append(None)
+    return tuple(made)
 
 
 def dealt(

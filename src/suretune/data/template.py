@@ -98,6 +98,11 @@ class ChatTokenizer:
         """Its prompts say which day it is."""
         return "strftime_now" in self.template
 
+    @property
+    def timed(self) -> bool:
+        """Its prompts are made of the clock's time: no two are the same."""
+        return self.dated and self.day is None
+
     # --- words ------------------------------------------------------------------------------
 
     def encode(self, text: str) -> list[int]:
@@ -208,8 +213,11 @@ class ChatTokenizer:
     def render_ahead(self, asked: Iterable[Asked]) -> None:
         """Render many conversations at once, for `render` to find; what it cannot, `render` says.
 
-        One at a time each would wait for its answer to cross the wall.
+        One at a time each would wait for its answer to cross the wall. Where a prompt says what
+        time it is, no two requests are the same.
         """
+        if self.timed:
+            return
         requests: dict[bytes, None] = {}  # an answer's end is often the conversation's: once
         for messages, tools, prompt in asked:
             with suppress(TypeError, ValueError, RecursionError):

@@ -9,6 +9,7 @@ Those of nearly all models are made of few known parts whose cost grows with the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,18 +104,35 @@ def open_vocabulary(path: Path, template: str) -> tuple[Vocabulary, Wall | None]
 
     OSError or ValueError where it is none, `Unfit` where it takes more than it may or breaks.
     """
+    at = path.stat()
+    found = _plain_ones(path, (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_size))
+    if found is not None:
+        return found, None
+    wall = Wall(template, path)
+    wall.open()
+    return _vocabulary(path, _told(path)), wall
+
+
+@lru_cache(maxsize=2)
+def _plain_ones(path: Path, state: tuple[int, ...]) -> Vocabulary | None:
+    """A plain one, opened once as long as its file stays as it is; None for others."""
+    told = _told(path)
+    return _vocabulary(path, told) if plain(told) else None
+
+
+def _told(path: Path) -> dict[str, Any]:
     told = orjson.loads(read_bounded(path, MOST_BYTES))
     if not isinstance(told, dict) or not isinstance(told.get("model"), dict):
         raise ValueError("tokenizer.json: no model")
-    wall = None if plain(told) else Wall(template, path)
-    if wall is not None:
-        wall.open()
+    return told
+
+
+def _vocabulary(path: Path, told: dict[str, Any]) -> Vocabulary:
     written = orjson.dumps(told)  # what is loaded is what was looked at: no key stands in it twice
-    del told
     vocabulary: Vocabulary = guarded(path, lambda: Vocabulary.from_buffer(written))
     vocabulary.no_truncation()
     vocabulary.no_padding()
-    return vocabulary, wall
+    return vocabulary
 
 
 def guarded(path: Path, use: Callable[[], Made]) -> Made:

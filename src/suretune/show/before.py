@@ -16,6 +16,7 @@ from suretune import phrases as p
 from suretune.facts import Finding
 from suretune.phrases import Report, several, words
 from suretune.show.console import packed, pairs, put, results, safe, wrapped
+from suretune.show.folded import folded, others
 from suretune.show.noted import note, of_the_command
 from suretune.types import Text
 from suretune.words import say
@@ -38,7 +39,8 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
     if noted and not found:
         put(to, "")
     names = tuple(map(say, (labels.WHAT, labels.WHY, labels.FIX)))
-    for finding in found:
+    told = folded(found)
+    for finding, rest in told:
         stops = finding.stops and not finding.fate
         sign, style = ("✗", "bold red") if stops else ("·", "bold yellow")
         state = labels.severity(True) if stops else p.fate(finding.fate)
@@ -56,7 +58,9 @@ def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool 
         put(to, head, pairs(to, rows))
         for command in broken:
             put(to, safe(f"        {command}", "bold"), wrap=False)
-        if stops or finding is found[-1]:
+        if rest:
+            put(to, safe(f"  {others(rest)}", "dim"))
+        if stops or finding is told[-1][0]:
             put(to, "")
 
 

@@ -70,6 +70,7 @@ def askable(
             return False
         return True
 
+    tokenizer.render_ahead((with_system(q.messages, system), (), True) for q in questions)
     return [question for question in questions if fits(question)]
 
 
@@ -77,7 +78,9 @@ def prompts_of(
     tokenizer: ChatTokenizer, questions: Sequence[Question], system: str | None
 ) -> list[list[int]]:
     """As training asks: its system prompt, where a question brings none."""
-    return [prompt_ids(tokenizer, with_system(q.messages, system)) for q in questions]
+    talks = [with_system(q.messages, system) for q in questions]
+    tokenizer.render_ahead((talk, (), True) for talk in talks)
+    return [prompt_ids(tokenizer, talk) for talk in talks]
 
 
 def limit_of(tokens: int) -> int:

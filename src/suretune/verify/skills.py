@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ class BadSkills(ValueError):
 
 def read_skills(path: Path) -> list[Question]:
     """The items of a skills file; BadSkills, with the line, for one that is none."""
+    at = path.stat()  # a check asks for it more than once
+    return list(_read(path, (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_size)))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, state: tuple[int, ...]) -> list[Question]:
     made: list[Question] = []
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), 1):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from suretune.cli.parse import ANSWER, Command, Verb
+from suretune.cli.which import to_speak
 from suretune.record.journal import Journal
 from suretune.types import Text
 
 
 def infer(command: Command, journal: Journal) -> int:
     """An interactive conversation, or one answer a line when stdin is no terminal."""
+    command = to_speak(command, journal)
     from suretune.cli.chat import converse
 
     return converse(command, journal)

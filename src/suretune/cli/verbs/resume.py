@@ -17,13 +17,13 @@ from suretune.words import say
 
 def resume(command: Command, journal: Journal) -> int:
     """The same run, from its last complete checkpoint, or from the one that is named."""
-    from suretune.api.job import standing_in
-    from suretune.run.resume import go_on_in, reopen, usable
-
     found = named_run(to_resume(command, journal), journal, "suretune resume")
     run = run_of(found)
     if (run / rundir.SEAL).is_file():
         return verdict_of(run, command, journal)
+    from suretune.api.job import standing_in
+    from suretune.run.resume import go_on_in, reopen, usable
+
     if found.checkpoint:
         usable(run, found.checkpoint, journal)
     begun_here = (run / "run.json").is_file()
