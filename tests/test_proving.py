@@ -20,7 +20,7 @@ from conftest import as_json, codes, stands, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.anchors import answered, general_questions, mixed, uses_of
-from suretune.data.choose import NARROW, choose_mix, choose_rows_per_update, settled
+from suretune.data.choose import NARROW, choose_mix, choose_schedule, settled
 from suretune.data.identity import plain
 from suretune.data.mix import shared
 from suretune.data.plan import make_plan
@@ -383,7 +383,8 @@ def test_a_budget_that_is_none_is_refused(tmp_path: Path) -> None:
 def chosen_for(hidden: int, asked: Resolved, *, datasets: int = 1, identity: bool = True) -> Any:
     base: Any = SimpleNamespace(hidden=hidden)
     mixed_in = choose_mix(asked, base, identity=identity, datasets=datasets)
-    return choose_rows_per_update(mixed_in, base, proving=identity).config.schedule
+    done = choose_schedule(mixed_in, base, 60, probing=True, proving=identity)
+    return done.config.schedule
 
 
 def test_an_anchor_weighs_what_a_row_weighs_on_a_wide_model() -> None:

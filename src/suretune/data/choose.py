@@ -104,27 +104,6 @@ def _per_row(resolved: Resolved, ratio: float, *, few: bool) -> Resolved:
     return resolved.with_values(why, anchors_per_row=per_row)
 
 
-def choose_rows_per_update(resolved: Resolved, base: Base, *, proving: bool) -> Resolved:
-    """Fewer rows an update where a wide model learns an identity among anchors and stops once that
-    is proven (`proving`): who it is needs few looks at each row, what it keeps needs updates."""
-    asked = resolved.config.schedule
-    named = ("per_device_train_batch_size", "gradient_accumulation_steps")
-    if (
-        not proving
-        or not asked.anchor_ratio
-        or base.hidden < NARROW
-        or any(map(resolved.given, named))
-    ):
-        return resolved
-    why = auto(
-        f"{FEW_ROWS} rows beside their anchors keep more of the model than 16",
-        f"每次更新 {FEW_ROWS} 行，其余是锚定问答，比 16 行更能保住模型原有的能力",
-    )
-    return resolved.with_values(
-        why, gradient_accumulation_steps=FEW_ROWS // asked.per_device_train_batch_size
-    )
-
-
 def _anchored(resolved: Resolved, identity: bool) -> Resolved:
     """Fill `--anchor_ratio`: by default what the rows do not ask for stays as it was."""
     if resolved.config.proof.scope == "all":
@@ -139,8 +118,13 @@ def _anchored(resolved: Resolved, identity: bool) -> Resolved:
     return resolved.with_values(why, anchor_ratio=ANCHORS if identity else BESIDE_OTHERS)
 
 
-def choose_schedule(resolved: Resolved, base: Base, samples: int, *, probing: bool) -> Resolved:
-    """Fill epochs and learning rate for this many samples. `probing`: it stops when proven."""
+def choose_schedule(
+    resolved: Resolved, base: Base, samples: int, *, probing: bool, proving: bool = False
+) -> Resolved:
+    """Fill rows an update, epochs and learning rate for this many samples. `probing`: it stops when
+    proven; `proving`: and nothing but an identity is learned."""
+    if proving:
+        resolved = _fewer_rows(resolved, base)
     if resolved.config.schedule.num_train_epochs is None:
         times = PROVING if base.hidden < NARROW else SETTLED
         resolved = _epochs(resolved, samples, times if probing else 1)
@@ -155,6 +139,22 @@ def choose_schedule(resolved: Resolved, base: Base, samples: int, *, probing: bo
         rate = scaled_rate(base.hidden, updates)
         resolved = resolved.with_values(why, learning_rate=rate)
     return resolved
+
+
+def _fewer_rows(resolved: Resolved, base: Base) -> Resolved:
+    """Fewer rows an update where a wide model learns who it is among anchors: that needs few looks
+    at each row, what the model keeps needs updates."""
+    asked = resolved.config.schedule
+    named = ("per_device_train_batch_size", "gradient_accumulation_steps")
+    if not asked.anchor_ratio or base.hidden < NARROW or any(map(resolved.given, named)):
+        return resolved
+    why = auto(
+        f"{FEW_ROWS} rows beside their anchors keep more of the model than 16",
+        f"每次更新 {FEW_ROWS} 行，其余是锚定问答，比 16 行更能保住模型原有的能力",
+    )
+    return resolved.with_values(
+        why, gradient_accumulation_steps=FEW_ROWS // asked.per_device_train_batch_size
+    )
 
 
 def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:

@@ -13,7 +13,6 @@ from suretune.data.base import Base, find_base
 from suretune.data.choose import (
     choose_length,
     choose_mix,
-    choose_rows_per_update,
     choose_schedule,
     choose_split,
     scaled_rate,
@@ -123,8 +122,8 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     about = identity is not None or asks_to_judge(resolved)
     probing = resolved.config.schedule.until_proven and about
-    resolved = choose_rows_per_update(resolved, base, proving=probing and about_identity)
-    resolved = choose_schedule(resolved, base, len(samples), probing=probing)
+    proving = probing and about_identity
+    resolved = choose_schedule(resolved, base, len(samples), probing=probing, proving=proving)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
     journal.gather()
     journal.settle()
