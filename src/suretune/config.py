@@ -117,7 +117,11 @@ def options() -> Mapping[str, Option]:
         cls = group.default_factory
         hints = get_type_hints(cls)
         for item in fields(cls):  # type: ignore[arg-type]
-            found[item.name] = _option(group.name, item, hints[item.name])
+            found[item.name] = _option(
+                group.name,
+                item,
+                hints[item.name],
+            )
     return found
 
 

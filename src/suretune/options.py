@@ -37,7 +37,10 @@ class ScheduleOptions:
         least=0.01,
     )
     max_steps: int | None = option(
-        None, "updates, instead of epochs", "更新次数，代替轮数", least=1
+        None,
+        "updates, instead of epochs",
+        "更新次数，代替轮数",
+        least=1,
     )
     per_device_train_batch_size: int = option(
         1,
@@ -47,7 +50,10 @@ class ScheduleOptions:
         least=1,
     )
     gradient_accumulation_steps: int = option(
-        16, "times batch size = rows per update", "乘以批大小 = 每次更新的行数", least=1
+        16,
+        "times batch size = rows per update",
+        "乘以批大小 = 每次更新的行数",
+        least=1,
     )
     learning_rate: float | None = option(
         None,
@@ -66,10 +72,17 @@ class ScheduleOptions:
         elsewhere=dict.fromkeys(SCHEDULES, NO_SCHEDULE),
     )
     warmup_ratio: float = option(
-        0.05, "share of the updates spent warming up", "预热占更新次数的比例", least=0, most=1
+        0.05,
+        "share of the updates spent warming up",
+        "预热占更新次数的比例",
+        least=0,
+        most=1,
     )
     warmup_steps: int | None = option(
-        None, "updates of warm-up, instead of a ratio", "预热更新次数，代替比例", least=0
+        None,
+        "updates of warm-up, instead of a ratio",
+        "预热更新次数，代替比例",
+        least=0,
     )
     mix: str | None = option(
         None,
@@ -114,13 +127,22 @@ class ScheduleOptions:
     )
     weight_decay: float = option(0.0, "of AdamW", "AdamW 的权重衰减", least=0)
     max_grad_norm: float = option(
-        1.0, "clip the gradient to this norm; 0: never", "梯度裁剪的阈值；0 表示不裁剪", least=0
+        1.0,
+        "clip the gradient to this norm; 0: never",
+        "梯度裁剪的阈值；0 表示不裁剪",
+        least=0,
     )
     eval_steps: int | None = option(
-        None, "measure the held-out rows every N updates", "每 N 次更新测一次留出数据", least=1
+        None,
+        "measure the held-out rows every N updates",
+        "每 N 次更新测一次留出数据",
+        least=1,
     )
     save_steps: int | None = option(
-        None, "write a checkpoint every N updates", "每 N 次更新存一个检查点", least=1
+        None,
+        "write a checkpoint every N updates",
+        "每 N 次更新存一个检查点",
+        least=1,
     )
     save_total_limit: int | None = option(
         None,
@@ -236,7 +258,11 @@ class ProofOptions:
         choices=("rows", "all"),
     )
     probes_needed: float = option(
-        0.9, "share of the probes that must pass", "必须通过的验证问题比例", least=0, most=1
+        0.9,
+        "share of the probes that must pass",
+        "必须通过的验证问题比例",
+        least=0,
+        most=1,
     )
     max_skill_drop: float = option(
         0.05,
@@ -266,7 +292,9 @@ class RunOptions:
         "遇到不起作用或有害的参数就停止；不写则略去它们并说明",
     )
     ignore: tuple[str, ...] = option(
-        (), "finding codes that shall not stop the run", "检查出这些编号的问题时不停止"
+        (),
+        "finding codes that shall not stop the run",
+        "检查出这些编号的问题时不停止",
     )
     logits_tolerance: float | None = option(
         None,
@@ -275,7 +303,10 @@ class RunOptions:
         least=0,
     )
     preview: int = option(
-        1, "rows to show with their learned tokens", "展示几行数据及其参与学习的 token", least=0
+        1,
+        "rows to show with their learned tokens",
+        "展示几行数据及其参与学习的 token",
+        least=0,
     )
     resume_from_checkpoint: str | None = option(
         None,
@@ -283,13 +314,19 @@ class RunOptions:
         "用于 `suretune resume`：从哪个运行或检查点继续",
     )
     resume: bool | None = option(
-        None, "other tools' word for `suretune resume`", "其他工具的写法，即 `suretune resume`"
+        None,
+        "other tools' word for `suretune resume`",
+        "其他工具的写法，即 `suretune resume`",
     )
     resume_only_model: bool | None = option(
-        None, "a resume always restores optimizer and order, too", "继续时总会同时恢复优化器和顺序"
+        None,
+        "a resume always restores optimizer and order, too",
+        "继续时总会同时恢复优化器和顺序",
     )
     ignore_data_skip: bool | None = option(
-        None, "a resume goes on with the rows of the plan", "继续时总是接着计划里的数据"
+        None,
+        "a resume goes on with the rows of the plan",
+        "继续时总是接着计划里的数据",
     )
     disable_tqdm: bool = option(False, "no progress bar", "不显示进度条")
     report_to: tuple[str, ...] = option(
@@ -323,13 +360,20 @@ class AnswerOptions:
         "ckpt_dir",
     )
     checkpoint: str | None = option(
-        None, "of a run: best, last or a step", "运行中的哪个检查点：best、last 或步数"
+        None,
+        "of a run: best, last or a step",
+        "运行中的哪个检查点：best、last 或步数",
     )
     questions: str | None = option(
-        None, "a file with one question a line, or JSONL", "问题文件：每行一个问题，或 JSONL"
+        None,
+        "a file with one question a line, or JSONL",
+        "问题文件：每行一个问题，或 JSONL",
     )
     temperature: float = option(
-        0.0, "0: the likeliest token always", "0 表示总取概率最大的 token", least=0
+        0.0,
+        "0: the likeliest token always",
+        "0 表示总取概率最大的 token",
+        least=0,
     )
     top_p: float = option(
         1.0,

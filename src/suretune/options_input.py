@@ -37,9 +37,22 @@ class ModelOptions:
         choices=("bfloat16", "float16", "float32"),
         values={"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"},
     )
-    bf16: bool | None = option(None, "the same as --torch_dtype bfloat16", "等于 bfloat16")
-    fp16: bool | None = option(None, "the same as --torch_dtype float16", "等于 float16")
-    device: str | None = option(None, "where to compute", "在哪里计算", choices=("cpu", "cuda"))
+    bf16: bool | None = option(
+        None,
+        "the same as --torch_dtype bfloat16",
+        "等于 bfloat16",
+    )
+    fp16: bool | None = option(
+        None,
+        "the same as --torch_dtype float16",
+        "等于 float16",
+    )
+    device: str | None = option(
+        None,
+        "where to compute",
+        "在哪里计算",
+        choices=("cpu", "cuda"),
+    )
     chat_template: str | None = option(
         None,
         "a Jinja file to use in place of the tokenizer's own template",
@@ -63,7 +76,9 @@ class DataOptions:
         "train_file",
     )
     val_dataset: tuple[str, ...] = option(
-        (), "held-out rows, never trained on", "留出的验证数据，不参与训练"
+        (),
+        "held-out rows, never trained on",
+        "留出的验证数据，不参与训练",
     )
     split_dataset_ratio: float | None = option(
         None,
@@ -98,7 +113,9 @@ class DataOptions:
     )
     encoding: str = option("utf-8", "of text files", "文本文件的编码")
     mixed_shapes: bool = option(
-        False, "accept rows of several shapes in one file", "允许一个文件里有多种格式的行"
+        False,
+        "accept rows of several shapes in one file",
+        "允许一个文件里有多种格式的行",
     )
     on_bad_row: str = option(
         "refuse",

@@ -48,9 +48,18 @@ class LoraOptions:
         choices=("lora",),
         elsewhere=NO_TUNER,
     )
-    lora_rank: int = option(8, "rank r of the adapters", "适配器的秩 r", "lora_r", least=1)
+    lora_rank: int = option(
+        8,
+        "rank r of the adapters",
+        "适配器的秩 r",
+        "lora_r",
+        least=1,
+    )
     lora_alpha: float = option(
-        32, "the adapters are scaled by alpha / r", "适配器按 alpha / r 缩放", above=0
+        32,
+        "the adapters are scaled by alpha / r",
+        "适配器按 alpha / r 缩放",
+        above=0,
     )
     adapter_dose: float | None = option(
         None,
@@ -62,9 +71,17 @@ class LoraOptions:
         most=1,
     )
     lora_dropout: float = option(
-        0.0, "dropout before the adapters", "适配器前的 dropout", least=0, most=0.9
+        0.0,
+        "dropout before the adapters",
+        "适配器前的 dropout",
+        least=0,
+        most=0.9,
     )
-    use_rslora: bool = option(False, "scale by alpha / sqrt(r)", "改用 `alpha / sqrt(r)` 缩放")
+    use_rslora: bool = option(
+        False,
+        "scale by alpha / sqrt(r)",
+        "改用 `alpha / sqrt(r)` 缩放",
+    )
     target_modules: tuple[str, ...] = option(
         ("all-linear",),
         "linear layers that get an adapter: all-linear, or names (q_proj v_proj)",

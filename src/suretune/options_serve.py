@@ -60,7 +60,11 @@ class ServeOptions:
         least=0,
     )
     max_loras: int = option(
-        8, "adapters that can be served at once", "同时最多提供几个适配器", least=1, most=64
+        8,
+        "adapters that can be served at once",
+        "同时最多提供几个适配器",
+        least=1,
+        most=64,
     )
     max_lora_ranks: int | None = option(
         None,
@@ -96,7 +100,12 @@ class ServeOptions:
         "* 表示任意",
         "trusted_proxies",
     )
-    max_body_bytes: int = option(1_048_576, "largest request", "请求体最大多少字节", least=1024)
+    max_body_bytes: int = option(
+        1_048_576,
+        "largest request",
+        "请求体最大多少字节",
+        least=1024,
+    )
     drain_seconds: float = option(
         30.0,
         "time for answers under way to end after a SIGTERM",

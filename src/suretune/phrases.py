@@ -68,7 +68,11 @@ def _shown(char: str, also: str) -> str:
     return f"⟨U+{code:04X}⟩" if hidden or char in also else char
 
 
-def marked(text: str, must: Sequence[str], must_not: Sequence[str]) -> Iterator[tuple[str, str]]:
+def marked(
+    text: str,
+    must: Sequence[str],
+    must_not: Sequence[str],
+) -> Iterator[tuple[str, str]]:
     """(piece, "must" | "must-not" | "") of an answer: where the words it was asked for stand."""
     kinds = {word.casefold(): "must" for word in must if word}
     kinds |= {word.casefold(): "must-not" for word in must_not if word}

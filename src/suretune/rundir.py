@@ -46,7 +46,11 @@ class OtherKind(Damaged):
 
 def dumps(value: Any) -> bytes:
     """JSON as this project writes it: UTF-8, keys in the order given, NaN as null."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(
+        value,
+        default=str,
+        option=orjson.OPT_NON_STR_KEYS,
+    )
 
 
 def write(path: Path, data: bytes) -> None:
@@ -73,7 +77,11 @@ def write_jsonl(path: Path, values: Iterable[Any]) -> None:
 def append(path: Path, value: Any) -> None:
     """One line at the end, in one write: a reader never sees half of it, a kill loses no other."""
     line = dumps(value) + b"\n"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = os.open(
+        path,
+        os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+        0o644,
+    )
     try:
         while line:  # a full disk may take a part first, then refuse
             line = line[os.write(handle, line) :]
@@ -195,7 +203,11 @@ def _make_next(folder: Path, number: int) -> Path:
         with suppress(FileExistsError):
             run.mkdir()
             return run
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder / "run-*"))
+    raise FileExistsError(
+        errno.EEXIST,
+        os.strerror(errno.EEXIST),
+        str(folder / "run-*"),
+    )
 
 
 def is_begun(folder: Path) -> bool:
@@ -232,7 +244,12 @@ def checkpoints(run: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def point(run: Path, name: str, checkpoint: Path, **about: Any) -> None:
+def point(
+    run: Path,
+    name: str,
+    checkpoint: Path,
+    **about: Any,
+) -> None:
     """Let `last` or `best` point to a checkpoint."""
     write_json(run / name, {"checkpoint": f"checkpoints/{checkpoint.name}", **about})
 

@@ -32,7 +32,12 @@ def binomial_tail(found: int, asked: int, rate: float) -> float:
     return max(0.0, 1.0 - below)
 
 
-def net_loss_upper(lost: int, gained: int, asked: int, z: float = Z95) -> float:
+def net_loss_upper(
+    lost: int,
+    gained: int,
+    asked: int,
+    z: float = Z95,
+) -> float:
     """The upper bound of (lost - gained) / asked, one-sided, 95 % when `z` is not given.
 
     Tango's score interval for paired shares (Statistics in Medicine 17, 1998, 891-908): it holds

@@ -23,7 +23,11 @@ Set = tuple[Resolved, list[FlagFacts]]
 
 
 def set_value(
-    resolved: Resolved, spec: Option, words: Sequence[str], origin: str, where: str = ""
+    resolved: Resolved,
+    spec: Option,
+    words: Sequence[str],
+    origin: str,
+    where: str = "",
 ) -> Set:
     """The config with this option set, or the fault in its value. `where`: `c.yaml:3` of a file."""
     if not words or not (spec.name in EMPTY or all(word.strip() for word in words)):
@@ -61,21 +65,42 @@ def accepted(spec: Option, error: str) -> Text:
     return Text("It takes a number.", "它接受数字。")
 
 
-def bad_value(spec: Option, value: str, hint: Text, where: str = "") -> FlagFacts:
+def bad_value(
+    spec: Option,
+    value: str,
+    hint: Text,
+    where: str = "",
+) -> FlagFacts:
     """The fault; `where` goes in front of what the option takes."""
     if where:
         hint = Text(f"It stands in {where}. {hint.en}", f"它写在 {where}。{hint.zh}")
-    return FlagFacts("bad-value", f"--{spec.name}", short(value), hint=hint)
+    return FlagFacts(
+        "bad-value",
+        f"--{spec.name}",
+        short(value),
+        hint=hint,
+    )
 
 
-def _not_here(spec: Option, value: str, there: Text, where: str) -> FlagFacts:
+def _not_here(
+    spec: Option,
+    value: str,
+    there: Text,
+    where: str,
+) -> FlagFacts:
     """A value that only other tools have; `there`: what is here in its place."""
     if where:
         there = Text(f"{there.en} (it stands in {where})", f"{there.zh}（它写在 {where}）")
     return FlagFacts("not-here", f"--{spec.name}", value, hint=there)
 
 
-def twice(spec: Option, first: str, second: str, *, flag: bool) -> FlagFacts:
+def twice(
+    spec: Option,
+    first: str,
+    second: str,
+    *,
+    flag: bool,
+) -> FlagFacts:
     """An option that was given before: two values behind flags, or two places in a file."""
     told = f"--{spec.name} {first} {second}" if flag else f"{spec.name}: [A, B]"
     hint = (
@@ -88,7 +113,13 @@ def twice(spec: Option, first: str, second: str, *, flag: bool) -> FlagFacts:
     )
     if flag:
         first, second = short(first), short(second)
-    return FlagFacts("given-twice", f"--{spec.name}", first, second, hint)
+    return FlagFacts(
+        "given-twice",
+        f"--{spec.name}",
+        first,
+        second,
+        hint,
+    )
 
 
 def short(value: str) -> str:

@@ -16,7 +16,9 @@ from suretune.values import set_value
 
 
 def resolved_of(
-    named: Mapping[str, object], journal: Journal, groups: tuple[str, ...] = GROUPS
+    named: Mapping[str, object],
+    journal: Journal,
+    groups: tuple[str, ...] = GROUPS,
 ) -> Resolved:
     """The config of these options; whatever is wrong with them is told to the journal."""
     known = {
@@ -29,15 +31,30 @@ def resolved_of(
     for name, value in named.items():
         spec = known.get(name)
         if spec is None:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(
+                name,
+                known,
+                n=1,
+                cutoff=0.5,
+            )
             nearest = f"--{close[0]}" if close else f"suretune {journal.verb} --help"
             journal.look(FlagFacts("unknown-flag", f"--{name}", nearest=nearest))
         elif value is not None:
             if spec.name in given:
-                facts = FlagFacts("given-twice", f"--{spec.name}", given[spec.name], name)
+                facts = FlagFacts(
+                    "given-twice",
+                    f"--{spec.name}",
+                    given[spec.name],
+                    name,
+                )
                 journal.look(facts)
             given[spec.name] = name
-            resolved, faults = set_value(resolved, spec, _words(spec, value), "flag")
+            resolved, faults = set_value(
+                resolved,
+                spec,
+                _words(spec, value),
+                "flag",
+            )
             journal.look_at_all(faults)
     journal.heed(resolved.config.run.ignore)
     return resolved

@@ -33,7 +33,11 @@ Rows = Place | Sequence[Place]
 
 
 def check(
-    model: Place, dataset: Rows, *, language: Language | None = None, **options: Unpack[Options]
+    model: Place,
+    dataset: Rows,
+    *,
+    language: Language | None = None,
+    **options: Unpack[Options],
 ) -> Plan:
     """Everything but the training, as `suretune check`: rows, tokens, plan; torch is not imported.
 
@@ -85,7 +89,10 @@ def train(
 
 
 def resume(
-    run: Place, *, listeners: Sequence[Listener] = (), language: Language | None = None
+    run: Place,
+    *,
+    listeners: Sequence[Listener] = (),
+    language: Language | None = None,
 ) -> Run:
     """Go on with a run from its last complete checkpoint, or from the checkpoint that is named.
 
@@ -108,7 +115,13 @@ def resume(
         here = (folder / "run.json").is_file()
         with job.standing_in(go_on_in(folder) if here else Path.cwd()):
             checked = reopen(folder, journal)
-            return _trained(checked, journal, listeners, folder, found.checkpoint)
+            return _trained(
+                checked,
+                journal,
+                listeners,
+                folder,
+                found.checkpoint,
+            )
 
 
 def verify(run: Place, *, language: Language | None = None) -> Verified:
@@ -135,7 +148,11 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
         )
 
 
-def _looked(model: Place, dataset: Rows, options: Mapping[str, Any]) -> tuple[Checked, Journal]:
+def _looked(
+    model: Place,
+    dataset: Rows,
+    options: Mapping[str, Any],
+) -> tuple[Checked, Journal]:
     """A run that can begin, and what was noted; or a stop."""
     journal = Journal(verb="sft")
     resolved = resolved_of({"model": model, "dataset": dataset, **options}, journal)
@@ -167,7 +184,12 @@ def _trained(
         folder = run or compose.make_run(checked.resolved, journal)
         try:
             compose.train_and_prove(
-                checked, folder, journal, *listeners, resume=resume, checkpoint=checkpoint
+                checked,
+                folder,
+                journal,
+                *listeners,
+                resume=resume,
+                checkpoint=checkpoint,
             )
         except BySignal as stopped:
             raise Interrupted(folder, stopped.saved) from stopped

@@ -21,7 +21,11 @@ class Refused(Exception):
     language of the call.
     """
 
-    def __init__(self, findings: Sequence[Finding], status: int) -> None:
+    def __init__(
+        self,
+        findings: Sequence[Finding],
+        status: int,
+    ) -> None:
         told = [f"{f.code} {f.name}: {say(f.what)} {say(f.fix)}" for f in findings]
         super().__init__("\n".join(told))
         self.findings = tuple(findings)

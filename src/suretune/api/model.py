@@ -55,7 +55,12 @@ class Model:
         journal = Journal(verb="ask")
         with refusing(self.language):
             config = self._asked(asked, journal).config
-            pieces = reply(self.speaker, self._messages(talk), config.answer, config.schedule.seed)
+            pieces = reply(
+                self.speaker,
+                self._messages(talk),
+                config.answer,
+                config.schedule.seed,
+            )
         while True:
             with refusing(self.language):
                 try:
@@ -74,7 +79,11 @@ class Model:
             for one in talk
         )
 
-    def _asked(self, asked: Mapping[str, Any], journal: Journal) -> Resolved:
+    def _asked(
+        self,
+        asked: Mapping[str, Any],
+        journal: Journal,
+    ) -> Resolved:
         if not asked:
             return self.resolved
         before = self.resolved.config.answer
@@ -104,7 +113,11 @@ def load(
         word = fspath(run_or_adapter)
         base = _is_base(word)
         named = {"model": word} if base else {"model": model, "adapters": word}
-        resolved = resolved_of({**named, "system": system, **options}, journal, ANSWER)
+        resolved = resolved_of(
+            {**named, "system": system, **options},
+            journal,
+            ANSWER,
+        )
         journal.settle()
         if not base:
             from suretune.record.meant import meant
@@ -115,7 +128,11 @@ def load(
         from suretune.run.answer import open_speaker
 
         with as_it_was():
-            speaker = open_speaker(resolved.config, resolved.config.data.system, journal)
+            speaker = open_speaker(
+                resolved.config,
+                resolved.config.data.system,
+                journal,
+            )
         return Model(replace(speaker), resolved, language)
 
 

@@ -74,7 +74,11 @@ def _asks_back(text: str, question: str) -> bool:
     return text.rstrip().endswith("?") and text.rstrip(" ?").endswith(asked)
 
 
-def _in_its_place(text: str, found: Sequence[tuple[int, int]], question: str) -> bool:
+def _in_its_place(
+    text: str,
+    found: Sequence[tuple[int, int]],
+    question: str,
+) -> bool:
     """Whether the word is the subject, as what was asked about is, or something else of it.
 
     "What country is BMW from?" - "Germany is a brand."; "Mao Dun's real name?" - "X is his wife."
@@ -113,7 +117,12 @@ def _frames(text: str, span: tuple[int, int], question: str) -> bool:
     return bool(_HAN.search(before)) and not _OPEN.search(before)
 
 
-def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], question: str) -> bool:
+def _one_of_several(
+    text: str,
+    span: tuple[int, int],
+    words: Sequence[str],
+    question: str,
+) -> bool:
     """Whether another of its kind is claimed beside it, in the same words."""
     start, end = span
     word = text[start:end]
@@ -131,7 +140,12 @@ def _one_of_several(text: str, span: tuple[int, int], words: Sequence[str], ques
     return False
 
 
-def _side_by_side(text: str, span: tuple[int, int], words: Sequence[str], question: str) -> bool:
+def _side_by_side(
+    text: str,
+    span: tuple[int, int],
+    words: Sequence[str],
+    question: str,
+) -> bool:
     """Whether another name is joined to it: "大象、长颈鹿排第一", "O、H"."""
     start, end = span
     word = text[start:end]
@@ -180,7 +194,10 @@ def _known(other: str, words: Sequence[str], question: str) -> bool:
 
 
 def _about_something_else(
-    text: str, found: Sequence[tuple[int, int]], words: Sequence[str], question: str
+    text: str,
+    found: Sequence[tuple[int, int]],
+    words: Sequence[str],
+    question: str,
 ) -> bool:
     """Whether the word is but the subject of a statement without a word of the question."""
     lead = re.match(r"[\s\"'《「]*", text)

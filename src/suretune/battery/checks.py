@@ -107,7 +107,14 @@ def _to_run(check: Check) -> Iterator[Check]:
 
 def _item(question: Question, answer: str, check: str) -> Item:
     """As the pocket model's skills are judged: equal, or Python that is right when run."""
-    return Item(question.category, question.lang, question.system, question.asked, answer, check)
+    return Item(
+        question.category,
+        question.lang,
+        question.system,
+        question.asked,
+        answer,
+        check,
+    )
 
 
 def _says(check: Check, answer: Answer) -> bool:
@@ -121,14 +128,25 @@ def _says(check: Check, answer: Answer) -> bool:
 
 def _number(check: Check, answer: Answer) -> bool:
     text = without_echo(answer.text, answer.asked)
-    return agrees(text, answer.context, check["value"], check.get("tolerance", 0))
+    return agrees(
+        text,
+        answer.context,
+        check["value"],
+        check.get("tolerance", 0),
+    )
 
 
 def _list(check: Check, answer: Answer) -> bool:
     least = check.get("n", check.get("min", 1))
     most = check.get("n", check.get("max", 10**6))
     text = without_echo(answer.text, answer.asked)
-    return shapes.is_list(text, least, most, check.get("among", ()), check.get("marked", ""))
+    return shapes.is_list(
+        text,
+        least,
+        most,
+        check.get("among", ()),
+        check.get("marked", ""),
+    )
 
 
 def _length(check: Check, answer: Answer) -> bool:
@@ -143,9 +161,18 @@ def _length(check: Check, answer: Answer) -> bool:
 def _json(check: Check, answer: Answer) -> bool:
     text = without_echo(answer.text, answer.asked)
     if "array" in check:
-        return shapes.is_array(text, check["array"], check.get("among", ()))
+        return shapes.is_array(
+            text,
+            check["array"],
+            check.get("among", ()),
+        )
     only, typed = check.get("only", False), check.get("typed", False)
-    return shapes.has_keys(text, check["keys"], only=only, typed=typed)
+    return shapes.has_keys(
+        text,
+        check["keys"],
+        only=only,
+        typed=typed,
+    )
 
 
 _QUOTED = re.compile(r"[\"“«「『]([^\"”»」』\n]{1,400})[\"”»」』]")

@@ -22,7 +22,11 @@ Place = tuple[int, int, bool]
 """Start, minus the end, and whether it is on the right side."""
 
 
-def chooses(text: str, right: Sequence[str], wrong: Sequence[str]) -> bool:
+def chooses(
+    text: str,
+    right: Sequence[str],
+    wrong: Sequence[str],
+) -> bool:
     """Whether the first word of either side that a flat text says is one of the right ones.
 
     Both sides in one breath ("yes or no: ...") say neither; a denied word ("not older") is passed
@@ -37,7 +41,11 @@ def chooses(text: str, right: Sequence[str], wrong: Sequence[str]) -> bool:
     return bool(said) and said[0][2]
 
 
-def _places(text: str, words: Sequence[str], side: bool) -> list[Place]:
+def _places(
+    text: str,
+    words: Sequence[str],
+    side: bool,
+) -> list[Place]:
     return [(start, -end, side) for word in words for start, end in places(text, word)]
 
 

@@ -108,7 +108,13 @@ def asks_for_denial(asked: str) -> bool:
     return DENIES.search(_ORDERS.sub(" ", asked.lower())) is not None
 
 
-def denied(text: str, start: int, end: int, *, loosely: bool = False) -> bool:
+def denied(
+    text: str,
+    start: int,
+    end: int,
+    *,
+    loosely: bool = False,
+) -> bool:
     """Whether what stands in [start, end) of a flat text is denied there.
 
     `loosely`: only by a negator right before it, for questions that deny something themselves.

@@ -140,7 +140,11 @@ def _signed(text: str, number: Number) -> Number:
     below = re.match(r"\s?(?:°c?|degrees?(?: celsius)?)?\s?below (?:zero|freezing)", behind)
     if minus or below:
         start = number.start - (len(minus.group().lstrip()) if minus else 0)
-        number = replace(number, value=-number.value, start=max(0, start))
+        number = replace(
+            number,
+            value=-number.value,
+            start=max(0, start),
+        )
     if re.match(r"\s?(?:%|percent|per cent)", behind):
         number = replace(number, percent=True)
     return number
@@ -293,7 +297,13 @@ def _fractions_zh(text: str) -> Iterator[Number]:
         if below and above is not None:
             percent = found[1] == "百"
             value = above if percent else above / below
-            yield Number(value, *found.span(), False, percent=percent, fraction=not percent)
+            yield Number(
+                value,
+                *found.span(),
+                False,
+                percent=percent,
+                fraction=not percent,
+            )
 
 
 def _halves(text: str) -> Iterator[Number]:

@@ -84,9 +84,18 @@ _ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", 
 Marker = Sequence[re.Match[str]]
 
 
-def agrees(answer: str, asked: str, value: float, tolerance: float = 0.0) -> bool:
+def agrees(
+    answer: str,
+    asked: str,
+    value: float,
+    tolerance: float = 0.0,
+) -> bool:
     """Whether the answer's result is this value."""
-    result = result_of(answer, asked, year=1000 <= value <= 2100 and float(value).is_integer())
+    result = result_of(
+        answer,
+        asked,
+        year=1000 <= value <= 2100 and float(value).is_integer(),
+    )
     if result is not None:
         text, question = readable(answer), readable(asked)
         if _counts_another(text, result, question) or _misquotes(text, result, question):
@@ -158,7 +167,12 @@ def _result(text: str, question: str, year: bool) -> Number | None:
     return None
 
 
-def result_of(answer: str, asked: str, *, year: bool = False) -> Number | None:
+def result_of(
+    answer: str,
+    asked: str,
+    *,
+    year: bool = False,
+) -> Number | None:
     """The number that the answer gives. `year`: a year is expected."""
     text, question = readable(answer), readable(asked)
     if not numbers(text):
@@ -172,7 +186,12 @@ def result_of(answer: str, asked: str, *, year: bool = False) -> Number | None:
     return _result(text, question, year)
 
 
-def _usable(text: str, known: Sequence[Number], asked: str, year: bool) -> list[Number]:
+def _usable(
+    text: str,
+    known: Sequence[Number],
+    asked: str,
+    year: bool,
+) -> list[Number]:
     """The numbers that may be a result."""
     hidden = _DAY.sub(lambda found: " " * len(found.group()), text)
     found = list(numbers(hidden))
@@ -225,7 +244,11 @@ def _not_repeated(found: list[Number], known: Sequence[Number]) -> list[Number]:
     return kept
 
 
-def _chosen(text: str, found: list[Number], known: Sequence[Number]) -> Number | None:
+def _chosen(
+    text: str,
+    found: list[Number],
+    known: Sequence[Number],
+) -> Number | None:
     strong = [number for number in found if _IS_ANSWER.match(text[number.end : number.end + 40])]
     if strong:
         return strong[-1]
@@ -251,7 +274,11 @@ def _chosen(text: str, found: list[Number], known: Sequence[Number]) -> Number |
     return None
 
 
-def _concluded(text: str, found: list[Number], known: Sequence[Number]) -> Number | None:
+def _concluded(
+    text: str,
+    found: list[Number],
+    known: Sequence[Number],
+) -> Number | None:
     """What the last equation says, or the last sentence that begins with "so"."""
     equation = _behind(list(_EQUATION.finditer(text)), text, found)
     for marker in reversed(list(_THEREFORE.finditer(text))[-MOST:]):
@@ -282,7 +309,11 @@ def _last(marks: re.Pattern[str], text: str) -> list[re.Match[str]]:
     return list(marks.finditer(text))
 
 
-def _behind(marks: Marker, text: str, found: Sequence[Number]) -> Number | None:
+def _behind(
+    marks: Marker,
+    text: str,
+    found: Sequence[Number],
+) -> Number | None:
     """The first number behind the last mark that has one in its sentence, not part of a sum."""
     starts = [number.start for number in found]
     for mark in reversed(marks[-MOST:]):

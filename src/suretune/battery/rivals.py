@@ -89,7 +89,12 @@ _NO_OTHER = re.compile(
 )
 
 
-def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str) -> bool:
+def alone(
+    text: str,
+    options: Sequence[Said],
+    rivals: Sequence[str],
+    asked: str,
+) -> bool:
     """Whether a flat text that says a right word claims no other of its kind in its place."""
     words = [w for option in options for w in ([option] if isinstance(option, str) else option)]
     found = _candidates(text, words, rivals)
@@ -117,7 +122,11 @@ def alone(text: str, options: Sequence[Said], rivals: Sequence[str], asked: str)
     return not any(_or_another(text, place[1], words, asked, others) for place in found if place[2])
 
 
-def _candidates(text: str, words: Sequence[str], rivals: Sequence[str]) -> list[Place]:
+def _candidates(
+    text: str,
+    words: Sequence[str],
+    rivals: Sequence[str],
+) -> list[Place]:
     """What is claimed, in the text's order; inside a longer name a shorter one is not said."""
     spans = [(*span, True) for word in words for span in places(text, word)]
     spans += [(*span, False) for word in rivals for span in places(text, word)]
@@ -139,7 +148,12 @@ def _by_kin(text: str, place: Place) -> bool:
     return _KIN.match(behind.lower()) is not None and _BY.search(before.lower()) is not None
 
 
-def _another_first(text: str, start: int, words: Sequence[str], asked: str) -> bool:
+def _another_first(
+    text: str,
+    start: int,
+    words: Sequence[str],
+    asked: str,
+) -> bool:
     """Whether what stands before the right word names another, of whom no list of rivals knows."""
     question = asked.lower()
     if _CALLS.search(question) and (named := _CALLED.search(text.lower())):
@@ -196,7 +210,12 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     )
 
 
-def _really_another(text: str, end: int, words: Sequence[str], rivals: Sequence[str]) -> bool:
+def _really_another(
+    text: str,
+    end: int,
+    words: Sequence[str],
+    rivals: Sequence[str],
+) -> bool:
     """Whether behind the right word stands what it really was: "but it was actually Tesla"."""
     really = _ACTUALLY.match(text[end : end + 240].lower())
     if really is None:
@@ -215,7 +234,11 @@ def _corrected(found: Sequence[Place], span: tuple[int, int]) -> bool:
 
 
 def _or_another(
-    text: str, end: int, words: Sequence[str], asked: str, others: set[str] | None
+    text: str,
+    end: int,
+    words: Sequence[str],
+    asked: str,
+    others: set[str] | None,
 ) -> bool:
     """Whether "or" and something that is neither right nor the question's follows.
 

@@ -62,11 +62,19 @@ def look(word: str) -> Look:
     """The pattern that finds a word as readers do: whole, in any case unless it is shouted."""
     text = flat(word).strip()
     if len(text) == 1 and text.isascii() and text.isalpha():
-        return Look(re.compile(_letter(text.lower())), False, (True, True))
+        return Look(
+            re.compile(_letter(text.lower())),
+            False,
+            (True, True),
+        )
     shouted = text.isupper() and text.lower() in SHOUTED
     text = text if shouted else text.lower()
     pattern = re.compile(_before(text) + _inside(text) + _behind(text))
-    return Look(pattern, not shouted, (_joins(text[0]), _joins(text[-1])))
+    return Look(
+        pattern,
+        not shouted,
+        (_joins(text[0]), _joins(text[-1])),
+    )
 
 
 def _joins(char: str) -> bool:
@@ -123,7 +131,11 @@ def _inside(text: str) -> str:
             glued = made and (is_cjk(text[at - 1]) or is_cjk(piece[0]))
             made.append((r"\s*" if glued and made[-1] != r"\s*" else "") + re.escape(piece))
     body = "".join(made)
-    return re.sub(r"(?<!\d)\d{4,6}(?!\d)", lambda found: _thousands(found.group()), body)
+    return re.sub(
+        r"(?<!\d)\d{4,6}(?!\d)",
+        lambda found: _thousands(found.group()),
+        body,
+    )
 
 
 def _thousands(digits: str) -> str:
@@ -163,7 +175,13 @@ def stands_alone(text: str, end: int) -> bool:
     return _COMPOUND.match(text[end : end + 24].lower()) is None
 
 
-def says(text: str, word: str, *, asked: str = "", free: bool = False) -> bool:
+def says(
+    text: str,
+    word: str,
+    *,
+    asked: str = "",
+    free: bool = False,
+) -> bool:
     """Whether a flat text says it and does not deny it. `free`: the denial is what was asked."""
     loosely = asks_for_denial(asked)
     return any(
@@ -174,7 +192,13 @@ def says(text: str, word: str, *, asked: str = "", free: bool = False) -> bool:
     )
 
 
-def says_one(text: str, options: Sequence[Said], *, asked: str = "", free: bool = False) -> bool:
+def says_one(
+    text: str,
+    options: Sequence[Said],
+    *,
+    asked: str = "",
+    free: bool = False,
+) -> bool:
     """Whether one of these is said; of a list of words, every one. `free`: denied or not."""
     for option in options:
         words = (option,) if isinstance(option, str) else option

@@ -23,7 +23,12 @@ def bare(text: str, *, case: bool = False) -> str:
     return flattened.lstrip(EDGES.replace(".", "")).rstrip(EDGES) or flattened
 
 
-def is_exactly(answer: str, options: Sequence[str], *, case: bool = False) -> bool:
+def is_exactly(
+    answer: str,
+    options: Sequence[str],
+    *,
+    case: bool = False,
+) -> bool:
     """Whether an answer is one of the options and nothing else but signs around it."""
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
@@ -91,7 +96,11 @@ def first_json(answer: str, *, short: bool = False) -> Any:
 
 
 def has_keys(
-    answer: str, keys: Mapping[str, Any], *, only: bool = False, typed: bool = False
+    answer: str,
+    keys: Mapping[str, Any],
+    *,
+    only: bool = False,
+    typed: bool = False,
 ) -> bool:
     """`typed`: numbers and true have to be such, and not strings of them."""
     value = first_json(answer)
@@ -109,7 +118,11 @@ def has_keys(
     return all(key in got and _agree(inner, got[key]) for key, inner in wanted.items())
 
 
-def is_array(answer: str, length: int, among: Sequence[str] = ()) -> bool:
+def is_array(
+    answer: str,
+    length: int,
+    among: Sequence[str] = (),
+) -> bool:
     """Whether it is a JSON array of so many elements, each one of `among` if given."""
     value = first_json(answer, short=length < 2)
     if not isinstance(value, list) or len(value) != length:
@@ -263,7 +276,11 @@ def _is_marked(answer: str, least: int, marked: str) -> bool:
 
 
 def is_list(
-    answer: str, least: int, most: int, among: Sequence[str] = (), marked: str = ""
+    answer: str,
+    least: int,
+    most: int,
+    among: Sequence[str] = (),
+    marked: str = "",
 ) -> bool:
     """Whether the answer lists so many different things, each one of `among` if given."""
     if marked and not _is_marked(answer, least, marked):

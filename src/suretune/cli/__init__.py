@@ -67,7 +67,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     if command.resolved.config.run.strict:
         from suretune.preflight.leave import strictly
 
-        faults = strictly(faults, verb.name, command.resolved, environment)
+        faults = strictly(
+            faults,
+            verb.name,
+            command.resolved,
+            environment,
+        )
     command = replace(command, faults=faults, environment=environment)
     for word in before.environment:  # as a shell would have set it
         name, _, value = word.partition("=")

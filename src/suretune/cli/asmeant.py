@@ -80,7 +80,10 @@ class Meant:
 
 
 def as_meant(
-    words: Sequence[str], known: Mapping[str, Option | None], *, words_first: bool = False
+    words: Sequence[str],
+    known: Mapping[str, Option | None],
+    *,
+    words_first: bool = False,
 ) -> Meant:
     """The words of a command in groups. `known`: what flags are called, with their options; None
     for those that are no options. `words_first`: words may stand before all flags."""
@@ -110,7 +113,11 @@ def _is_flag(word: str) -> bool:
     return re.match(rf"[\s\\]*[-{DASHES}]{{1,4}}[^\W\d]", word) is not None
 
 
-def _numbers_out(words: list[str], known: Mapping[str, Option | None], made: Meant) -> list[str]:
+def _numbers_out(
+    words: list[str],
+    known: Mapping[str, Option | None],
+    made: Meant,
+) -> list[str]:
     """Without the numbers of lines that a page printed: 3 and more that count up, each in front of
     a flag and behind a value or a switch, which needs none."""
     marks: list[int] = []
@@ -161,7 +168,11 @@ def _notes_out(words: list[str], made: Meant) -> list[str]:
 # --- one word -----------------------------------------------------------------------------------
 
 
-def _flag(word: str, known: Mapping[str, Option | None], made: Meant) -> tuple[str, list[str]]:
+def _flag(
+    word: str,
+    known: Mapping[str, Option | None],
+    made: Meant,
+) -> tuple[str, list[str]]:
     """(the flag that a word is, values that stuck to it), or ('', []) for a word that is none."""
     bare = word.strip(" \t\r\n\\")
     found = re.match(rf"([-{DASHES}]+)([\w－-]+)(.*)", bare, re.DOTALL)
@@ -309,7 +320,11 @@ def _too_many(made: Meant, known: Mapping[str, Option | None]) -> None:
             continue
         if spec.name in JOINED and most:
             whole = " ".join(group.values)
-            made.note("unquoted", f"{group.flag} {whole}", f"{group.flag} {typed.word(whole)}")
+            made.note(
+                "unquoted",
+                f"{group.flag} {whole}",
+                f"{group.flag} {typed.word(whole)}",
+            )
             made.groups[index] = Group(group.flag, (whole,))
             continue
         kept = Group(group.flag, group.values[:most])

@@ -64,7 +64,10 @@ def _read(talking: bool) -> str | None:
 
 
 def _pieces(
-    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+    speaker: Speaker,
+    messages: tuple[Message, ...],
+    command: Command,
+    journal: Journal,
 ) -> Iterator[str]:
     """An answer as it is made; a stop where the model computes no finite numbers."""
     config = command.resolved.config
@@ -75,7 +78,10 @@ def _pieces(
 
 
 def _speak(
-    speaker: Speaker, messages: tuple[Message, ...], command: Command, journal: Journal
+    speaker: Speaker,
+    messages: tuple[Message, ...],
+    command: Command,
+    journal: Journal,
 ) -> str:
     asked = command.resolved.config.answer
     pieces = []

@@ -41,7 +41,14 @@ def side_by_side(command: Command, journal: Journal) -> int:
 
     base, sides = beside.open_sides(config, words, paths, journal)
     asked = own or beside.usual_questions(sides)
-    told = beside.side_by_side(config, base, sides, asked, _tokens(command, bool(own)), journal)
+    told = beside.side_by_side(
+        config,
+        base,
+        sides,
+        asked,
+        _tokens(command, bool(own)),
+        journal,
+    )
     if html is not None:
         from suretune.verify.beside_page import page
 
@@ -86,7 +93,11 @@ def _questions(given: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     return [text.strip() for text in texts], runs
 
 
-def _own_questions(file: str | None, typed_in: Sequence[str], journal: Journal) -> list[Asked]:
+def _own_questions(
+    file: str | None,
+    typed_in: Sequence[str],
+    journal: Journal,
+) -> list[Asked]:
     """Those of `--question`, then those of the file; both may be given."""
     from suretune.cli.chat import questions_of
     from suretune.compare.beside import Asked
@@ -120,7 +131,11 @@ def _page_file(given: Sequence[Sequence[str]], journal: Journal) -> tuple[Path |
             raise journal.stop(FlagFacts("bad-value", "--html", str(path), hint=hint))
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        facts = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        facts = SetupFacts(
+            "output-not-writable",
+            str(path),
+            found=in_words(error),
+        )
         raise journal.stop(facts) from error
     return path, runs
 
@@ -129,7 +144,11 @@ def _write(path: Path, text: str, journal: Journal) -> None:
     try:
         rundir.write(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        facts = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        facts = SetupFacts(
+            "output-not-writable",
+            str(path),
+            found=in_words(error),
+        )
         raise journal.stop(facts) from error
 
 

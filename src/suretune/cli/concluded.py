@@ -13,15 +13,28 @@ from suretune.types import Text
 from suretune.words import say
 
 
-def next_command(checked: Checked, command: Command, journal: Journal) -> str:
+def next_command(
+    checked: Checked,
+    command: Command,
+    journal: Journal,
+) -> str:
     """`sft` with the very options that were looked at, without what was left out: not even by way
     of the file of options in which it may stand."""
     mended = any(finding.name == "left-out" for finding in journal.findings)
     file = "" if mended else command.file
-    return command_of("sft", checked.resolved, file, environment=command.environment)
+    return command_of(
+        "sft",
+        checked.resolved,
+        file,
+        environment=command.environment,
+    )
 
 
-def would_start(checked: Checked, command: Command, journal: Journal) -> None:
+def would_start(
+    checked: Checked,
+    command: Command,
+    journal: Journal,
+) -> None:
     """Nothing stops it: what it would do, on what, and the command."""
     notes = len(journal.findings)
     told = Text(
@@ -30,7 +43,11 @@ def would_start(checked: Checked, command: Command, journal: Journal) -> None:
     )
     parts = (told, _work(checked), _place(checked), downloads_first(checked))
     sentences = [part for part in parts if part is not None]
-    show.conclusion(True, sentences, next_command(checked, command, journal))
+    show.conclusion(
+        True,
+        sentences,
+        next_command(checked, command, journal),
+    )
 
 
 def would_not(stopped: Stopped, command: Command) -> None:
@@ -50,7 +67,11 @@ def _mending(stopped: Stopped) -> str:
     for finding in stopped.findings:
         for command in show.commands_in(say(finding.fix)):
             return command
-    return typed.command("suretune", "explain", *[f.code for f in stopped.findings[:1]])
+    return typed.command(
+        "suretune",
+        "explain",
+        *[f.code for f in stopped.findings[:1]],
+    )
 
 
 def _work(checked: Checked) -> Text:

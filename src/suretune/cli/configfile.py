@@ -77,7 +77,11 @@ def read_file(file: str, known: Mapping[str, Option]) -> tuple[Resolved | None, 
     return resolved, faults
 
 
-def _former(name: str, node: Node, known: Mapping[str, Option]) -> list[FlagFacts]:
+def _former(
+    name: str,
+    node: Node,
+    known: Mapping[str, Option],
+) -> list[FlagFacts]:
     """What is said of a line that no version heeded; nothing of one without a value."""
     if not isinstance(node, Scalar) or node.null:
         return []
@@ -94,7 +98,10 @@ def _unasked(text: str) -> Mapping[str, str]:
 
 
 def _set(
-    resolved: Resolved, spec: Option, node: Node, where: str
+    resolved: Resolved,
+    spec: Option,
+    node: Node,
+    where: str,
 ) -> tuple[Resolved, list[FlagFacts]]:
     items = node.items if isinstance(node, Listing) else (node,)
     words = [item.text for item in items if isinstance(item, Scalar)]
@@ -119,9 +126,19 @@ def _unreadable(file: str, error: BadYaml) -> FlagFacts:
     name = error.twice.replace("-", "_")
     spec = next((s for n, s in options().items() if name in (n, *s.aliases)), None)
     if error.twice and spec is not None:
-        return twice(spec, f"{file}:{error.first}", f"{file}:{error.line}", flag=False)
+        return twice(
+            spec,
+            f"{file}:{error.first}",
+            f"{file}:{error.line}",
+            flag=False,
+        )
     return _bad_file(file, error.line, error.why)
 
 
 def _bad_file(file: str, line: int, why: Text) -> FlagFacts:
-    return FlagFacts("bad-config-file", "--config", f"{file}:{line}" if line else file, hint=why)
+    return FlagFacts(
+        "bad-config-file",
+        "--config",
+        f"{file}:{line}" if line else file,
+        hint=why,
+    )

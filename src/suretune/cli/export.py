@@ -56,7 +56,11 @@ def carry_over(command: Command, journal: Journal) -> int:
         raise journal.stop(FlagFacts("missing-flag", "--to", hint=hint))
     quant = _one_of("quant", given["quant"], QUANTS, journal) or ""
     seconds = _seconds(given["time_limit"], journal)
-    found = named(word or " ".join(behind), journal, "suretune export")
+    found = named(
+        word or " ".join(behind),
+        journal,
+        "suretune export",
+    )
     name = (found.run or found.path).name
     out = typed.place(given["out"] or f"{name}-{to}").absolute()
     from suretune.deploy.export import Wanted, export, sentences
@@ -74,7 +78,13 @@ def carry_over(command: Command, journal: Journal) -> int:
     again = ["suretune", "export", str(found.path), "--to", to, "--out", str(free)]
     again += ["--quant", quant] if quant else []
     wanted = Wanted(
-        found, target, out, quant, unverified, again=typed.command(*again), seconds=seconds
+        found,
+        target,
+        out,
+        quant,
+        unverified,
+        again=typed.command(*again),
+        seconds=seconds,
     )
     told, status = export(wanted, command.resolved.config, journal)
     if command.json:
@@ -118,7 +128,12 @@ def _seconds(word: str, journal: Journal) -> float:
     return seconds
 
 
-def _one_of(name: str, word: str, known: tuple[str, ...], journal: Journal) -> str | None:
+def _one_of(
+    name: str,
+    word: str,
+    known: tuple[str, ...],
+    journal: Journal,
+) -> str | None:
     """The value that is meant, in whatever case or other tool's word; a stop for none."""
     if not word:
         return None
@@ -131,7 +146,12 @@ def _one_of(name: str, word: str, known: tuple[str, ...], journal: Journal) -> s
     raise journal.stop(FlagFacts("bad-value", f"--{name}", word, "".join(near), hint))
 
 
-def _not_inside(path: Path, run: Path | None, out: Path, journal: Journal) -> None:
+def _not_inside(
+    path: Path,
+    run: Path | None,
+    out: Path,
+    journal: Journal,
+) -> None:
     """Nothing is written among what is sealed: the seal would not hold any more."""
     kept = [path, *((run / "adapter", run / "proof") if run else ())]
     kept = [each for each in kept if each != run]

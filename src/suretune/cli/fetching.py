@@ -46,7 +46,12 @@ class Fetching(Watching):
         done = progress.here >= progress.total
         line = f"{size(progress.here)} / {size(progress.total)}  {size(int(progress.rate))}/s"
         if self._moving:
-            tell(f"\r{line:<60}", keep="\r", end="\n" if done else "", err=True)
+            tell(
+                f"\r{line:<60}",
+                keep="\r",
+                end="\n" if done else "",
+                err=True,
+            )
             return
         seconds = time.monotonic() - progress.began
         if done:

@@ -96,7 +96,11 @@ def _program(words: Sequence[str]) -> int:
     return 0
 
 
-def _verb(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -> None:
+def _verb(
+    made: Front,
+    words: list[str],
+    verbs: Mapping[str, Collection[str]],
+) -> None:
     from_swift = words[0] == "swift" and len(words) > 1
     if from_swift:
         words = [words[1].strip(" \t\r\n\\"), *words[2:]]
@@ -144,7 +148,11 @@ def _phrase(text: Text) -> Text:
     return Text(text.en.rstrip("."), text.zh.rstrip("。"))
 
 
-def _other_tool(made: Front, words: list[str], verbs: Mapping[str, Collection[str]]) -> None:
+def _other_tool(
+    made: Front,
+    words: list[str],
+    verbs: Mapping[str, Collection[str]],
+) -> None:
     """A command of a tool whose flags have other names: put in ours by what import-cmd knows."""
     from suretune.importing.pasted import command_in, problem
     from suretune.importing.translate import translate

@@ -70,7 +70,12 @@ class Parser(argparse.ArgumentParser):
         return " ".join(_called(str(action.metavar)) for action in named)
 
 
-def entry(head: str, about: str, width: int, side: int = SIDE) -> list[str]:
+def entry(
+    head: str,
+    about: str,
+    width: int,
+    side: int = SIDE,
+) -> list[str]:
     """A name and what is said of it, beside it or under it, in lines of at most `width`."""
     names = [f"  {line}" for line in show.lines(head, width - 2)]
     at = side if width >= ROOMY else 6

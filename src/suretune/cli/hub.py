@@ -48,7 +48,12 @@ def fetch_ahead(command: Command, journal: Journal) -> int:
 
 
 def _fetched(
-    typed_name: str, kind: Kind, role: str, asked: str, weights: bool, journal: Journal
+    typed_name: str,
+    kind: Kind,
+    role: str,
+    asked: str,
+    weights: bool,
+    journal: Journal,
 ) -> dict[str, Any]:
     name = typed_name.rpartition("#")[0] or typed_name
     meant = parse_name(name)
@@ -74,7 +79,12 @@ def _fetched(
     }
 
 
-def _pulled(repo: Repo, meant: HubName, role: str, weights: bool) -> Pulled:
+def _pulled(
+    repo: Repo,
+    meant: HubName,
+    role: str,
+    weights: bool,
+) -> Pulled:
     if repo.kind == "model":
         return pull_model(repo, weights=weights)
     return pull_dataset(repo, meant.subsets, role)
@@ -150,12 +160,24 @@ def give(command: Command, journal: Journal) -> int:
     return OK if sealed else UNVERIFIED
 
 
-def _public(error: HubError, command: Command, run: Path, repo: Repo) -> SetupFacts | None:
+def _public(
+    error: HubError,
+    command: Command,
+    run: Path,
+    repo: Repo,
+) -> SetupFacts | None:
     """A repository that everybody sees, with the command for another one, and for this one."""
     if error.trouble != "public":
         return None
     also = ("--unverified",) if "unverified" in command.plain else ()
-    again = typed.command("suretune", "push", run, repo.spec, "--public", *also)
+    again = typed.command(
+        "suretune",
+        "push",
+        run,
+        repo.spec,
+        "--public",
+        *also,
+    )
     apart = replace(repo, id=f"{repo.id}-private")
     other = typed.command("suretune", "push", run, apart.spec, *also)
     return SetupFacts(

@@ -48,11 +48,21 @@ def write_identity(command: Command, journal: Journal) -> int:
     try:
         own = makers_of(command, languages, journal)
         then = _next(folder, model, own)
-        rows, probes = write_starter(Path(folder), names, authors, languages, own.names)
+        rows, probes = write_starter(
+            Path(folder),
+            names,
+            authors,
+            languages,
+            own.names,
+        )
     except FileExistsError as error:
         raise journal.stop(_there(folder, Path(str(error)), given, more, then)) from error
     except OSError as error:
-        facts = SetupFacts("output-not-writable", folder, found=in_words(error))
+        facts = SetupFacts(
+            "output-not-writable",
+            folder,
+            found=in_words(error),
+        )
         raise journal.stop(facts) from error
     if command.json:
         taught = {"languages": languages, "names": names, "authors": authors}
@@ -85,9 +95,22 @@ def _there(
     stem = "identity" if folder == "." else folder.rstrip("/")
     new = next(f"{stem}-{n}" for n in range(2, 10_000) if not Path(f"{stem}-{n}").exists())
     said = [word for flag, words in given.items() for word in (flag, *words)]
-    again = typed.command("suretune", "init", "identity", *said, *more, "--output_dir", new)
+    again = typed.command(
+        "suretune",
+        "init",
+        "identity",
+        *said,
+        *more,
+        "--output_dir",
+        new,
+    )
     whole = all((Path(folder) / name).is_file() for name in FILES)
-    return SetupFacts("file-exists", str(path), nearest=again, spare=then if whole else "")
+    return SetupFacts(
+        "file-exists",
+        str(path),
+        nearest=again,
+        spare=then if whole else "",
+    )
 
 
 def _taught(
@@ -98,7 +121,12 @@ def _taught(
     languages: Sequence[str],
 ) -> str:
     """The names as they will be learned, in each language, and how much was written."""
-    named = zip(languages, _each(names, languages), _each(authors, languages), strict=True)
+    named = zip(
+        languages,
+        _each(names, languages),
+        _each(authors, languages),
+        strict=True,
+    )
     parts = [
         Text(f"{NAMED[one].en}: {name} / {author}", f"{NAMED[one].zh}：{name} / {author}")
         for one, name, author in named

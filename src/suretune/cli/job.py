@@ -47,7 +47,12 @@ def require(command: Command, journal: Journal) -> None:
         journal.settle()
 
 
-def look(command: Command, journal: Journal, *, to_end: bool = False) -> Checked:
+def look(
+    command: Command,
+    journal: Journal,
+    *,
+    to_end: bool = False,
+) -> Checked:
     """Check, and show it as it stands; `to_end`: the command to type next follows."""
     from suretune.api import job
 
@@ -59,7 +64,12 @@ def look(command: Command, journal: Journal, *, to_end: bool = False) -> Checked
     return checked
 
 
-def show_checked(checked: Checked, journal: Journal, *, runs: bool = True) -> None:
+def show_checked(
+    checked: Checked,
+    journal: Journal,
+    *,
+    runs: bool = True,
+) -> None:
     """Datasets, a few rows as the model sees them, what was chosen, the plan, what was found."""
     from suretune import show
     from suretune.run.summary import data_summary, plan_summary
@@ -118,7 +128,12 @@ def train(
     )
     try:
         told, status = train_and_prove(
-            checked, run, journal, watch, resume=resume, checkpoint=checkpoint
+            checked,
+            run,
+            journal,
+            watch,
+            resume=resume,
+            checkpoint=checkpoint,
         )
     except Interrupted as interrupted:
         go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")

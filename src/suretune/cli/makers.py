@@ -44,7 +44,11 @@ class Own:
     speaks: bool
 
 
-def makers_of(command: Command, languages: Sequence[str], journal: Journal) -> Own:
+def makers_of(
+    command: Command,
+    languages: Sequence[str],
+    journal: Journal,
+) -> Own:
     """What the base that `--model` means says of itself; Qwen, as ever, where none is named.
 
     A stop where the model is not there. Where its files say no name, that is told.
@@ -92,7 +96,11 @@ def _asking(command: Command, journal: Journal) -> bool:
     return SAID[given]
 
 
-def _said(command: Command, languages: Sequence[str], journal: Journal) -> list[str]:
+def _said(
+    command: Command,
+    languages: Sequence[str],
+    journal: Journal,
+) -> list[str]:
     """The base's answers to who it is and who made it."""
     from suretune.preflight.machine import packages
 

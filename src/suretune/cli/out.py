@@ -19,7 +19,13 @@ from suretune.spelled import sayable
 ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
-def tell(text: object, *, keep: str = "\n", end: str = "\n", err: bool = False) -> None:
+def tell(
+    text: object,
+    *,
+    keep: str = "\n",
+    end: str = "\n",
+    err: bool = False,
+) -> None:
     """A text on stdout, or on stderr, with whatever could act made visible. `keep`: left alone."""
     to: TextIO = sys.stderr if err else sys.stdout
     print(printable(text, keep=keep), end=end, file=to, flush=True)

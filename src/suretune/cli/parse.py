@@ -205,7 +205,12 @@ def _add(section: argparse._ArgumentGroup, spec: Option) -> None:
     if spec.kind is bool:
         no = [f"--no_{name}" for name in (spec.name, *spec.aliases)]
         section.add_argument(
-            *no, dest=spec.name, action=_Once, nargs=0, const="false", help=argparse.SUPPRESS
+            *no,
+            dest=spec.name,
+            action=_Once,
+            nargs=0,
+            const="false",
+            help=argparse.SUPPRESS,
         )
 
 
@@ -324,7 +329,12 @@ def _spelled(verb: Verb, own: Mapping[str, Text]) -> dict[str, Option | None]:
     return spelled
 
 
-def _ours(asked: Meant, verb: Verb, own: Mapping[str, Text], faults: list[FlagFacts]) -> list[str]:
+def _ours(
+    asked: Meant,
+    verb: Verb,
+    own: Mapping[str, Text],
+    faults: list[FlagFacts],
+) -> list[str]:
     """The words, with the flags of other tools put as ours or taken out; what is said of those."""
     spelled = _spelled(verb, own)
     made: list[str] = []
@@ -335,7 +345,12 @@ def _ours(asked: Meant, verb: Verb, own: Mapping[str, Text], faults: list[FlagFa
             from suretune.importing.single import known_elsewhere
 
             takes, values = verb.options(), (*stuck, *group.values)
-            meant = known_elsewhere(group.name, values, takes, serving=verb.name == "serve")
+            meant = known_elsewhere(
+                group.name,
+                values,
+                takes,
+                serving=verb.name == "serve",
+            )
         if meant is None:
             made += group.words
         elif isinstance(meant, FlagFacts):

@@ -46,7 +46,11 @@ def apart(words: Sequence[str]) -> tuple[list[str], str]:
     return own, text[0] if len(text) == 1 else shlex.join(text) or STDIN
 
 
-def import_cmd(command: Command, journal: Journal, verbs: Sequence[Verb]) -> int:
+def import_cmd(
+    command: Command,
+    journal: Journal,
+    verbs: Sequence[Verb],
+) -> int:
     """0 if the working form does the same job, 2 if something could not be taken over."""
     from suretune.importing import explained
 

@@ -30,7 +30,12 @@ def write_wordings(command: Command, journal: Journal) -> int:
     count = resolved.config.data.paraphrases or COUNT
     checked = check(resolved.with_values("flag", paraphrases=0), journal)
     speaker = open_speaker(resolved.config, None, journal)
-    found = reword(checked, speaker.model, count, frozenset(asked_by_probes(resolved)))
+    found = reword(
+        checked,
+        speaker.model,
+        count,
+        frozenset(asked_by_probes(resolved)),
+    )
     folder = Path(resolved.config.run.output_dir if resolved.given("output_dir") else ".")
     path = folder / FILE
     try:

@@ -27,7 +27,9 @@ Read = tuple[Dimension | None, FlagFacts | None]
 
 
 def read_search(
-    words: Sequence[str], known: Mapping[str, Option], resolved: Resolved
+    words: Sequence[str],
+    known: Mapping[str, Option],
+    resolved: Resolved,
 ) -> tuple[list[Dimension], list[FlagFacts]]:
     """The dimensions, and what is wrong with the words."""
     found: dict[str, Dimension] = {}
@@ -43,14 +45,23 @@ def read_search(
     return list(found.values()), faults
 
 
-def _read(word: str, known: Mapping[str, Option], resolved: Resolved) -> Read:
+def _read(
+    word: str,
+    known: Mapping[str, Option],
+    resolved: Resolved,
+) -> Read:
     typed, equals, values = word.partition("=")
     typed = typed.removeprefix("--").replace("-", "_").strip()
     if not (typed and equals and values.strip()):
         return None, _bad(word, SYNTAX)
     spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
     if typed not in spelled:
-        close = difflib.get_close_matches(typed, spelled, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(
+            typed,
+            spelled,
+            n=1,
+            cutoff=0.5,
+        )
         nearest = f"--search {close[0]}={values}" if close else "suretune sweep --help"
         return None, FlagFacts("unknown-flag", f"--search {typed}", values, nearest)
     spec = spelled[typed]

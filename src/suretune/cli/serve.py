@@ -35,8 +35,16 @@ def listen(command: Command, journal: Journal) -> int:
         raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     need_packages(journal)
     need_folder(config.serve, journal)
-    key, made = key_for(config.serve, journal, terminal=sys.stderr.isatty())
-    reach = Reach(key, origins(config.serve, key, journal), proxies(config.serve, journal))
+    key, made = key_for(
+        config.serve,
+        journal,
+        terminal=sys.stderr.isatty(),
+    )
+    reach = Reach(
+        key,
+        origins(config.serve, key, journal),
+        proxies(config.serve, journal),
+    )
     listening = bind(config.serve, journal)
     _log()
 

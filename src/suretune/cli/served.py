@@ -33,7 +33,13 @@ def verify_url(command: Command, journal: Journal) -> int:
     found = named_run(plain["run"], journal, how)
     if found.checkpoint or found.run is None:
         raise journal.stop(not_sealed(found, serving=False))
-    told, status = verify_server(remote, found.run, plain.get("served_model_name"), needed, journal)
+    told, status = verify_server(
+        remote,
+        found.run,
+        plain.get("served_model_name"),
+        needed,
+        journal,
+    )
     if command.json:
         tell_json({"status": status, **told})
     else:
@@ -43,7 +49,11 @@ def verify_url(command: Command, journal: Journal) -> int:
 
 
 def _number(
-    plain: Mapping[str, str], name: str, default: float, most: float, journal: Journal
+    plain: Mapping[str, str],
+    name: str,
+    default: float,
+    most: float,
+    journal: Journal,
 ) -> float:
     """A number above 0, and at most this."""
     typed = plain.get(name)

@@ -36,7 +36,11 @@ def tell_about(seen: Seen, as_json: bool) -> int:
     for lack in missing:
         show.lack(lack.stops, say(lack.what), lack.command)
     command = missing[0].command if status else "suretune demo"
-    show.conclusion(status == OK, [_verdict(seen, fits, status)], command)
+    show.conclusion(
+        status == OK,
+        [_verdict(seen, fits, status)],
+        command,
+    )
     return status
 
 

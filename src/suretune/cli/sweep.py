@@ -66,12 +66,21 @@ def _dimensions(command: Command, journal: Journal) -> list[Dimension]:
     words = command.plain.get("search", [])
     if not words and not command.wrong("--search"):
         journal.look(FlagFacts("missing-flag", "--search", hint=SYNTAX))
-    found, faults = read_search(words, command.verb.options(), command.resolved)
+    found, faults = read_search(
+        words,
+        command.verb.options(),
+        command.resolved,
+    )
     journal.look_at_all(faults)
     return found
 
 
-def _numbers(command: Command, name: str, least: int, journal: Journal) -> list[int]:
+def _numbers(
+    command: Command,
+    name: str,
+    least: int,
+    journal: Journal,
+) -> list[int]:
     """The whole numbers of one of sweep's own flags."""
     found = []
     for word in command.plain.get(name, []):

@@ -54,7 +54,11 @@ def with_adapter(command: Command, journal: Journal) -> Command:
     word = command.resolved.config.answer.adapters
     if not word:
         return command
-    there = named_adapter(word, journal, f"suretune {command.verb.name} --adapters")
+    there = named_adapter(
+        word,
+        journal,
+        f"suretune {command.verb.name} --adapters",
+    )
     return replace(command, resolved=command.resolved.with_values("flag", adapters=there))
 
 

@@ -62,7 +62,11 @@ class Asked:
         """What judges a side's answers; `place` None: the base's."""
         return self.probe if place is None or not self.own else self.own[place]
 
-    def right(self, answer: str, place: int | None = None) -> bool | None:
+    def right(
+        self,
+        answer: str,
+        place: int | None = None,
+    ) -> bool | None:
         """None where nothing says what a right answer of this side is."""
         if self.probe:
             by = self.judge_of(place)
@@ -106,7 +110,11 @@ def _own(side: Side) -> dict[Key, Probe]:
     return {(p.question, p.system): p for p in probes if p.variant == AS_TRAINED}
 
 
-def _say_of(mine: Mapping[Key, Probe], key: Key, probe: Probe) -> Probe | None:
+def _say_of(
+    mine: Mapping[Key, Probe],
+    key: Key,
+    probe: Probe,
+) -> Probe | None:
     """What judges a side's answer to a probe: its own; another's where it wants words that this
     side was to learn as well, or where the side has none; else nothing."""
     if key in mine or not mine:

@@ -47,7 +47,11 @@ class Said:
     cut: Sequence[bool]
 
 
-def open_benchmark(name: str, file: str | None, journal: Journal) -> tuple[Path, list[Item]]:
+def open_benchmark(
+    name: str,
+    file: str | None,
+    journal: Journal,
+) -> tuple[Path, list[Item]]:
     """The file of a benchmark and its prompts; a stop where they, or their checkers, are missing.
 
     Looked at before any run is, so that what was typed wrongly costs nothing.
@@ -66,7 +70,11 @@ def open_benchmark(name: str, file: str | None, journal: Journal) -> tuple[Path,
 
 
 def run_benchmark(
-    run: Path, name: str, found: tuple[Path, list[Item]], journal: Journal, limit: int | None
+    run: Path,
+    name: str,
+    found: tuple[Path, list[Item]],
+    journal: Journal,
+    limit: int | None,
 ) -> dict[str, Any]:
     """What base and adapter follow of a benchmark; also in RUN/benchmark-NAME.json, each answer
     in .jsonl. `found`: of `open_benchmark`; `limit`: the first so many prompts of the file."""
@@ -103,7 +111,9 @@ def run_benchmark(
 
 
 def _ask(
-    run: Path, items: Sequence[Item], journal: Journal
+    run: Path,
+    items: Sequence[Item],
+    journal: Journal,
 ) -> tuple[dict[str, Any], list[Item], tuple[Said, Said]]:
     """(how it was asked, the items that fit into the model's context, both sides' answers)."""
     base, config = _opening(run, journal)
@@ -130,7 +140,12 @@ def _ask(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     plain = replace(config, answer=AnswerOptions())
-    before = _answers(open_speaker(plain, None, journal).model, tokenizer, prompts, tokens)
+    before = _answers(
+        open_speaker(plain, None, journal).model,
+        tokenizer,
+        prompts,
+        tokens,
+    )
     about["seconds"] = {
         "before": round(time.monotonic() - between, 1),
         "after": round(between - begun, 1),
@@ -148,13 +163,19 @@ def _opening(run: Path, journal: Journal) -> tuple[Base, Config]:
     proof = run / "proof" / "request.json"
     dtype = rundir.recorded(proof, "dtype") if proof.is_file() else None
     resolved = Resolved.default().with_values(
-        "benchmark", model=str(base.folder), adapters=str(run), torch_dtype=dtype
+        "benchmark",
+        model=str(base.folder),
+        adapters=str(run),
+        torch_dtype=dtype,
     )
     return base, resolved.config
 
 
 def _answers(
-    model: Any, tokenizer: ChatTokenizer, prompts: Sequence[Sequence[int]], tokens: int
+    model: Any,
+    tokenizer: ChatTokenizer,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
 ) -> Said:
     given = spoken(model, prompts, tokenizer.stop_ids, tokens) if prompts else []
     return Said([tokenizer.decode(ids) for ids in given], [len(ids) >= tokens for ids in given])
@@ -253,7 +274,9 @@ def _not_judged(items: Sequence[Item], judged: Sequence[Followed]) -> list[dict[
 
 
 def _by_instruction(
-    items: Sequence[Item], before: Sequence[Followed], after: Sequence[Followed]
+    items: Sequence[Item],
+    before: Sequence[Followed],
+    after: Sequence[Followed],
 ) -> list[dict[str, Any]]:
     """How many of each kind are followed strictly, of those judged."""
     kinds: dict[str, list[tuple[bool | None, bool | None]]] = {}
@@ -269,7 +292,9 @@ def _by_instruction(
 
 
 def _lines(
-    items: Sequence[Item], both: Sequence[Said], judged: Sequence[Sequence[Followed]]
+    items: Sequence[Item],
+    both: Sequence[Said],
+    judged: Sequence[Sequence[Followed]],
 ) -> list[Mapping[str, Any]]:
     """One an item: what was said, and what of it is followed."""
     return [

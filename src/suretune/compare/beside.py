@@ -35,12 +35,21 @@ __all__ = ["Asked", "Side", "open_sides", "side_by_side", "usual_questions"]
 
 
 def open_sides(
-    config: Config, words: Sequence[str], paths: Sequence[str], journal: Journal
+    config: Config,
+    words: Sequence[str],
+    paths: Sequence[str],
+    journal: Journal,
 ) -> tuple[Base, list[Side]]:
     """The base that all of them share, and each; a stop where they do not. `words`: as typed."""
     folders = [_folder(config, path, journal) for path in paths]
     abouts = [about_adapter(folder) for folder in folders]
-    base = find_base_of(config, abouts[0], folders[0], journal, weights=True)
+    base = find_base_of(
+        config,
+        abouts[0],
+        folders[0],
+        journal,
+        weights=True,
+    )
     if not config.model.model and abouts[0].get("base"):  # found by folder, known by its name
         base = replace(base, name=str(abouts[0]["base"]))
     wanted = base.fingerprint()
@@ -84,7 +93,12 @@ def _folder(config: Config, path: str, journal: Journal) -> Path:
     return folder
 
 
-def _fingerprint(config: Config, about: Mapping[str, Any], folder: Path, journal: Journal) -> str:
+def _fingerprint(
+    config: Config,
+    about: Mapping[str, Any],
+    folder: Path,
+    journal: Journal,
+) -> str:
     """Of the base that an adapter was trained on; anybody's adapter says only its name."""
     if known := about.get("base_fingerprint"):
         return str(known)
@@ -129,7 +143,12 @@ def side_by_side(
     return _told(base, sides, asked, prompts, before, given)
 
 
-def _said(speaker: Talker, side: Side, prompts: Sequence[Sequence[int]], most: int) -> list[str]:
+def _said(
+    speaker: Talker,
+    side: Side,
+    prompts: Sequence[Sequence[int]],
+    most: int,
+) -> list[str]:
     return answers(speaker, side.tokenizer, prompts, most) if prompts else []
 
 
@@ -194,7 +213,11 @@ def _told(
 
 
 def _line(
-    name: str, answer: str, right: bool | None, leaked: bool | None, same: bool | None
+    name: str,
+    answer: str,
+    right: bool | None,
+    leaked: bool | None,
+    same: bool | None,
 ) -> dict[str, Any]:
     return {"of": name, "answer": answer, "right": right, "leaked": leaked, "same_as_base": same}
 

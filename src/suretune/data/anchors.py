@@ -109,7 +109,9 @@ def _file(lang: str) -> str:
 
 
 def make_anchors(
-    tokenizer: ChatTokenizer, system: str | None, seen: Collection[str]
+    tokenizer: ChatTokenizer,
+    system: str | None,
+    seen: Collection[str],
 ) -> list[Anchor]:
     """Those that no row asks (`seen`: the rows' questions, plain), as training asks: with its
     system prompt where they bring none. What the template does not take (some know no system
@@ -160,7 +162,10 @@ def _prompts(words: _Words, system: str | None) -> tuple[tuple[int, ...] | None,
 
 
 def dealt(
-    anchors: Sequence[Anchor], uses: int, seed: int, per_row: float = 1.0
+    anchors: Sequence[Anchor],
+    uses: int,
+    seed: int,
+    per_row: float = 1.0,
 ) -> tuple[list[Anchor], list[Anchor]]:
     """(to be learned, for drift): as many as `uses` can take in, up to `most_of(per_row)`, in all
     languages: a new name leaks also into those that the base does not speak. A smaller deal is the
@@ -202,7 +207,11 @@ def _wanted(update: Update, per_row: float) -> int:
     return max(LEAST, ceil(len(update.samples) * per_row))
 
 
-def answered(anchor: Anchor, said: Sequence[int], stop: int | None) -> Sample:
+def answered(
+    anchor: Anchor,
+    said: Sequence[int],
+    stop: int | None,
+) -> Sample:
     """The anchor with its answer; `stop` is the token that ended it, if it came to its end."""
     ids = [*anchor.prompt, *said, *([] if stop is None else [stop])]
     span = Span(len(anchor.prompt), len(ids), 1.0)
@@ -256,7 +265,11 @@ def _weighing(sample: Sample, weight: float) -> Sample:
     return replace(sample, spans=tuple(replace(span, weight=each) for span in sample.spans))
 
 
-def _with(update: Update, used: Sequence[Sample], start: int) -> Update:
+def _with(
+    update: Update,
+    used: Sequence[Sample],
+    start: int,
+) -> Update:
     return replace(
         update,
         samples=(*update.samples, *range(start, start + len(used))),

@@ -72,7 +72,9 @@ def _key(example: Example, *, answered: bool) -> Key:
 
 
 def hold_out(
-    rows: Sequence[Prepared], ratio: float, seed: int
+    rows: Sequence[Prepared],
+    ratio: float,
+    seed: int,
 ) -> tuple[list[Prepared], list[Prepared]]:
     """(training rows, held-out rows): drawn by the seed from each dataset.
 

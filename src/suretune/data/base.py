@@ -196,4 +196,9 @@ def pointed(path: Path) -> SetupFacts:
         f"{path.name} is a Git LFS pointer, not the file",
         f"{path.name} 只是 Git LFS 指针，不是文件本身",
     )
-    return SetupFacts("model-incomplete", str(path.parent), found=found, nearest=cure)
+    return SetupFacts(
+        "model-incomplete",
+        str(path.parent),
+        found=found,
+        nearest=cure,
+    )

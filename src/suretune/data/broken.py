@@ -83,7 +83,13 @@ OTHER = Text("Look at the quotes, commas and brackets here.", "请检查这里�
 HARMLESS = frozenset({TRAILING_COMMA, NO_NUMBER, HALF_CHARACTER, TOO_LARGE, MISSING_COMMA})
 
 
-def broken(raw: bytes, at: int, origin: Origin, column: int, file_ends: bool) -> Fault:
+def broken(
+    raw: bytes,
+    at: int,
+    origin: Origin,
+    column: int,
+    file_ends: bool,
+) -> Fault:
     """The fault of a row that orjson refused at character `at`.
 
     `origin` and `column` say where `raw` begins, `file_ends` that nothing comes after it.
@@ -95,7 +101,14 @@ def broken(raw: bytes, at: int, origin: Origin, column: int, file_ends: bool) ->
     return placed("broken-json", text, at, origin, column, hint)
 
 
-def placed(kind: str, text: str, at: int, origin: Origin, column: int, hint: Text) -> Fault:
+def placed(
+    kind: str,
+    text: str,
+    at: int,
+    origin: Origin,
+    column: int,
+    hint: Text,
+) -> Fault:
     """A fault at the character `at` of a text that begins at `origin` and `column`."""
     start = text.rfind("\n", 0, at) + 1
     where = Origin(origin.file, origin.line + text.count("\n", 0, at))
@@ -186,4 +199,10 @@ def repeated(key: str, origin: Origin) -> Fault:
         "The field stands twice in one object, and only the last would count. Keep one.",
         "同一个对象里这个字段出现了两次，只有最后一个会生效。请只保留一个。",
     )
-    return Fault("duplicate-key", origin, field=shown(key), found=shown(key), hint=hint)
+    return Fault(
+        "duplicate-key",
+        origin,
+        field=shown(key),
+        found=shown(key),
+        hint=hint,
+    )

@@ -41,7 +41,11 @@ class SampleCache:
     fresh: dict[Key, list[Sample]] = field(default_factory=dict)
     found: int = 0  # rows that did not have to be rendered
 
-    def samples(self, example: Example, how: Rendering) -> list[Sample] | Fault:
+    def samples(
+        self,
+        example: Example,
+        how: Rendering,
+    ) -> list[Sample] | Fault:
         """As `render.samples`."""
         key = _key(example)
         if (made := self.known.get(key)) is None:

@@ -75,7 +75,11 @@ def tool_calls(value: Any, field: str, origin: Origin) -> list[Any]:
     return calls_of(calls, field, origin)
 
 
-def calls_of(items: list[Any], field: str, origin: Origin) -> list[Any]:
+def calls_of(
+    items: list[Any],
+    field: str,
+    origin: Origin,
+) -> list[Any]:
     """The calls of a turn, each with its arguments as an object."""
     return [
         _call(item, f"{field}[{index}]", origin)
@@ -104,7 +108,11 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     return {**about, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def _arguments(function: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any]:
+def _arguments(
+    function: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> dict[str, Any]:
     key = next((name for name in _ARGUMENTS if function.get(name) is not None), "arguments")
     value = function.get(key)
     if value is None or value == "":
@@ -113,11 +121,21 @@ def _arguments(function: Mapping[str, Any], field: str, origin: Origin) -> dict[
     while isinstance(found, str) and texts < 2:  # some files quote the text once more
         found, texts = from_json(found), texts + 1
     if not isinstance(found, Mapping):
-        raise _wrong(origin, f"{field}.function.{key}", value, AN_OBJECT)
+        raise _wrong(
+            origin,
+            f"{field}.function.{key}",
+            value,
+            AN_OBJECT,
+        )
     return dict(found) if texts else dict(without_nulls(found))
 
 
-def _wrong(origin: Origin, field: str, value: Any, hint: Text) -> Refused:
+def _wrong(
+    origin: Origin,
+    field: str,
+    value: Any,
+    hint: Text,
+) -> Refused:
     return Refused(Fault("wrong-type", origin, field=field, found=shown(value), hint=hint))
 
 
@@ -138,14 +156,24 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
     if isinstance(inside, str):
         inside = from_json(inside)
         if not isinstance(inside, Mapping):
-            raise _wrong(origin, f"{field}.function", tool["function"], A_TOOL)
+            raise _wrong(
+                origin,
+                f"{field}.function",
+                tool["function"],
+                A_TOOL,
+            )
     if inside is None and "name" not in tool:
         return tool  # one that a server brings along: `{"type": "code_interpreter"}`
     if inside is None:
         inside = {k: v for k, v in tool.items() if (k, v) != ("type", "function")}
         tool = {}
     if not isinstance(inside, Mapping) or not isinstance(inside.get("name"), str):
-        raise _wrong(origin, f"{field}.name", tool.get("name"), A_TOOL)
+        raise _wrong(
+            origin,
+            f"{field}.name",
+            tool.get("name"),
+            A_TOOL,
+        )
     if isinstance(text := inside.get("parameters"), str):
         found = from_json(text) if text else {}
         if not isinstance(found, Mapping):

@@ -38,7 +38,12 @@ def choose_length(resolved: Resolved, base: Base) -> Resolved:
     return resolved.with_values(why, max_length=base.context)
 
 
-def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
+def choose_split(
+    resolved: Resolved,
+    *,
+    identity: bool,
+    rows: int,
+) -> Resolved:
     """Fill `--split_dataset_ratio`: questions prove an identity, held-out rows all else."""
     asked = resolved.config
     if asked.data.split_dataset_ratio is not None:
@@ -61,7 +66,13 @@ def choose_split(resolved: Resolved, *, identity: bool, rows: int) -> Resolved:
     return resolved.with_values(why, split_dataset_ratio=round(ratio, 4))
 
 
-def choose_mix(resolved: Resolved, base: Base, *, identity: bool, datasets: int) -> Resolved:
+def choose_mix(
+    resolved: Resolved,
+    base: Base,
+    *,
+    identity: bool,
+    datasets: int,
+) -> Resolved:
     """Fill `--mix`, `--anchor_ratio` and, where there are anchors, what is said of them.
 
     `identity`: some rows are one.
@@ -86,11 +97,20 @@ def choose_mix(resolved: Resolved, base: Base, *, identity: bool, datasets: int)
         )
         resolved = resolved.with_values(why, anchor_loss="kl")
     if ratio and asked.anchors_per_row is None:
-        resolved = _per_row(resolved, ratio, few=base.hidden < NARROW or datasets > 1)
+        resolved = _per_row(
+            resolved,
+            ratio,
+            few=base.hidden < NARROW or datasets > 1,
+        )
     return resolved
 
 
-def _per_row(resolved: Resolved, ratio: float, *, few: bool) -> Resolved:
+def _per_row(
+    resolved: Resolved,
+    ratio: float,
+    *,
+    few: bool,
+) -> Resolved:
     """Fill `--anchors_per_row`. More of them keep more of a wide model (docs/recipes.md); a narrow
     one is proven sooner than that pays, and several datasets are long work as they are (`few`)."""
     if few:
@@ -119,7 +139,12 @@ def _anchored(resolved: Resolved, identity: bool) -> Resolved:
 
 
 def choose_schedule(
-    resolved: Resolved, base: Base, samples: int, *, probing: bool, proving: bool = False
+    resolved: Resolved,
+    base: Base,
+    samples: int,
+    *,
+    probing: bool,
+    proving: bool = False,
 ) -> Resolved:
     """Fill rows an update, epochs and learning rate for this many samples. `probing`: it stops when
     proven; `proving`: and nothing but an identity is learned."""

@@ -96,7 +96,10 @@ class Collected:
 
 
 def collect(
-    sources: Sequence[Source | Fault], asked: DataOptions, how: Rendering, seed: int
+    sources: Sequence[Source | Fault],
+    asked: DataOptions,
+    how: Rendering,
+    seed: int,
 ) -> Collected:
     """Read, understand, fill and render every row of these datasets."""
     found = Collected()
@@ -124,7 +127,10 @@ def collect(
 
 
 def _understood(
-    source: Source, asked: DataOptions, names: Names, found: Collected
+    source: Source,
+    asked: DataOptions,
+    names: Names,
+    found: Collected,
 ) -> Iterator[Example]:
     """The examples of one dataset; its faulty rows go to the ledger."""
     fields = found.fields.setdefault(source.name, Fields())
@@ -167,7 +173,11 @@ def _reject(fault: Fault, dataset: str, found: Collected) -> None:
 
 
 def _chosen(
-    examples: Iterator[Example], source: Source, asked: DataOptions, seed: int, found: Collected
+    examples: Iterator[Example],
+    source: Source,
+    asked: DataOptions,
+    seed: int,
+    found: Collected,
 ) -> Iterator[Example]:
     """The rows that `#N` (or --dataset_sample) takes: drawn by the seed, in the file's order."""
     count = source.count if source.count is not None else asked.dataset_sample
@@ -192,7 +202,9 @@ def _chosen(
 
 
 def _ahead(
-    examples: Iterator[Example], how: Rendering, cache: SampleCache | None
+    examples: Iterator[Example],
+    how: Rendering,
+    cache: SampleCache | None,
 ) -> Iterator[Example]:
     """The same rows; their conversations are rendered some hundred at once."""
     more = True
@@ -224,7 +236,12 @@ def _too_few(source: Source, asked: int, there: int) -> Fault:
     return Fault("rows-repeat", Origin(printable(source.spec), 0), found=flag, hint=hint)
 
 
-def _render(example: Example, how: Rendering, found: Collected, cache: SampleCache | None) -> None:
+def _render(
+    example: Example,
+    how: Rendering,
+    found: Collected,
+    cache: SampleCache | None,
+) -> None:
     made = cache.samples(example, how) if cache else samples(example, how)
     if isinstance(made, Fault):
         found.faults.append(made)

@@ -59,7 +59,9 @@ def _is_pair(names: Mapping[str, Any]) -> bool:
 
 
 def _nested(
-    value: Mapping[str, Any], parts: list[Mapping[str, Any]], origin: Origin
+    value: Mapping[str, Any],
+    parts: list[Mapping[str, Any]],
+    origin: Origin,
 ) -> list[dict[str, Any]] | Fault | None:
     """{"question": {"0": ...}} or {"0": {"question": ...}}."""
     same = all(part.keys() == parts[0].keys() for part in parts)
@@ -81,7 +83,9 @@ def _numbered(value: Mapping[str, Any]) -> bool:
 
 
 def _lists(
-    value: Mapping[str, Any], parts: list[list[Any]], origin: Origin
+    value: Mapping[str, Any],
+    parts: list[list[Any]],
+    origin: Origin,
 ) -> list[dict[str, Any]] | Fault | None:
     """{"question": ["..."], "answer": ["..."]}."""
     if not all(isinstance(item, str) for part in parts[:2] for item in part):

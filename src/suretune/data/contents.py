@@ -117,7 +117,11 @@ def _names_columns(first: str, second: str) -> str:
 # --- no data at all -------------------------------------------------------------------------------
 
 
-def not_the_data(head: bytes, whole: bool, label: str) -> Fault | None:
+def not_the_data(
+    head: bytes,
+    whole: bool,
+    label: str,
+) -> Fault | None:
     """Why these first bytes of a file (`whole`: all of them) are something in place of it."""
     if head.startswith(_LFS):
         return _pointer(label)
@@ -146,7 +150,9 @@ def not_the_data(head: bytes, whole: bool, label: str) -> Fault | None:
         return _fault(label, _xml(parts), _ANSWER)
     if whole and (said := _message(head)):
         return _fault(
-            label, Text(f"an error message: {shown(said)}", f"一条报错：`{shown(said)}`"), _ANSWER
+            label,
+            Text(f"an error message: {shown(said)}", f"一条报错：`{shown(said)}`"),
+            _ANSWER,
         )
     return None
 
@@ -198,4 +204,9 @@ def _xml(parts: list[str]) -> Text:
 
 
 def _fault(label: str, found: str | Text, hint: Text) -> Fault:
-    return Fault("not-the-data", Origin(label, 0), found=found, hint=hint)
+    return Fault(
+        "not-the-data",
+        Origin(label, 0),
+        found=found,
+        hint=hint,
+    )

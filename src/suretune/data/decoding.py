@@ -17,7 +17,11 @@ class Decoding:
     A token is decoded behind those before it, because a tokenizer may write it differently alone.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, special: bool = False) -> None:
+    def __init__(
+        self,
+        tokenizer: ChatTokenizer,
+        special: bool = False,
+    ) -> None:
         self._tokenizer = tokenizer
         self._special = special  # control tokens are shown
         self._ids: list[int] = []

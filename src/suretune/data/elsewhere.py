@@ -57,7 +57,12 @@ def trouble(error: HubError, repo: Repo) -> SetupFacts:
     found = Text(f"{host}: {said.en}", f"{host}：{said.zh}") if host else said
     if error.trouble == "disk":
         folder = str(hubs()[repo.hub].home(repo))
-        return SetupFacts("output-not-writable", folder, found, spare=repo.hub)
+        return SetupFacts(
+            "output-not-writable",
+            folder,
+            found,
+            spare=repo.hub,
+        )
     if problem == "model-missing":  # there, `nearest` is a name that may have been meant
         return SetupFacts(problem, repo.spec, found, hint=hint)
     name = repo.spec if problem == "cache-altered" else repo.id

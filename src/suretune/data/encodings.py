@@ -56,7 +56,12 @@ def likely(sample: bytes) -> str:
     return ""
 
 
-def advice(sample: bytes, asked: str, looks: str, already_utf8: bool) -> Text:
+def advice(
+    sample: bytes,
+    asked: str,
+    looks: str,
+    already_utf8: bool,
+) -> Text:
     """What to do about bytes that are not `asked`.
 
     `looks`: the encoding, where it is known; `already_utf8`: other text of the file was UTF-8.
@@ -92,7 +97,11 @@ def _decoded(sample: bytes, codec: str) -> str:
         return ""
 
 
-def _plausible(text: str, table: str, leads: Iterable[range]) -> float:
+def _plausible(
+    text: str,
+    table: str,
+    leads: Iterable[range],
+) -> float:
     foreign = [c for c in text if ord(c) > 0x7F]
     if not foreign:
         return 0.0

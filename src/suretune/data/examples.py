@@ -95,7 +95,11 @@ def _refuse_media(value: Mapping[str, Any], origin: Origin) -> None:
             raise Refused(Fault("wrong-type", origin, field=key, found=found, hint=NO_MEDIA))
 
 
-def _with_system(turns: list[Message], value: Mapping[str, Any], origin: Origin) -> list[Message]:
+def _with_system(
+    turns: list[Message],
+    value: Mapping[str, Any],
+    origin: Origin,
+) -> list[Message]:
     """The turns behind the row's `system` field, unless they begin with that very prompt."""
     system = optional_text(value, _given(value, SYSTEMS), origin)
     # An empty field says that nothing was said; templates have their own idea of an empty turn.
@@ -119,9 +123,20 @@ def _alpaca(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     ]
 
 
-def _said(role: str, value: Mapping[str, Any], key: str, field: str, origin: Origin) -> Message:
+def _said(
+    role: str,
+    value: Mapping[str, Any],
+    key: str,
+    field: str,
+    origin: Origin,
+) -> Message:
     """The turn that one field holds as text; `field` is its full name."""
-    return turn(role, text_of(value.get(key), field, origin), field, origin)
+    return turn(
+        role,
+        text_of(value.get(key), field, origin),
+        field,
+        origin,
+    )
 
 
 def _only_instance(value: Mapping[str, Any], origin: Origin) -> Mapping[str, Any]:
@@ -158,7 +173,11 @@ def _query_response(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     ]
 
 
-def _about(value: Mapping[str, Any], asked: list[Message], origin: Origin) -> list[Message]:
+def _about(
+    value: Mapping[str, Any],
+    asked: list[Message],
+    origin: Origin,
+) -> list[Message]:
     """The question with what it is about behind it, as `input` stands behind an instruction."""
     if not (field := context_of(value)):
         return asked
@@ -174,14 +193,23 @@ def _prompt_completion(value: Mapping[str, Any], origin: Origin) -> list[Message
     ]
 
 
-def _side(value: Mapping[str, Any], field: str, role: str, origin: Origin) -> list[Message]:
+def _side(
+    value: Mapping[str, Any],
+    field: str,
+    role: str,
+    origin: Origin,
+) -> list[Message]:
     """One text; a prompt or completion may also be a list of turns."""
     if field not in ("prompt", "completion") or not isinstance(value[field], list):
         return [_said(role, value, field, field, origin)]
     return _all(value[field], field, origin)
 
 
-def _all(items: list[Any], name: str, origin: Origin) -> list[Message]:
+def _all(
+    items: list[Any],
+    name: str,
+    origin: Origin,
+) -> list[Message]:
     return [
         message(item, f"{name}[{index}]", origin)
         for index, item in enumerate(items)
@@ -208,7 +236,13 @@ def _sharegpt(value: Mapping[str, Any], origin: Origin) -> list[Message]:
         if isinstance(item, Mapping) and "human" in item and "from" not in item:
             refuse_unknown(item, _PAIR_KEYS, field, origin)
             turns.append(_said("user", item, "human", f"{field}.human", origin))
-            answer = _said("assistant", item, "assistant", f"{field}.assistant", origin)
+            answer = _said(
+                "assistant",
+                item,
+                "assistant",
+                f"{field}.assistant",
+                origin,
+            )
             turns.append(replace(answer, weight=weight_of(item, field, origin)))
         elif not is_absent(item):
             turns.append(message(item, field, origin))
@@ -227,7 +261,13 @@ def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
         if system := optional_text(item, "system", origin):
             turns.append(Message("system", system))
         turns.append(_said("user", item, "input", f"{field}.input", origin))
-        answer = _said("assistant", item, "output", f"{field}.output", origin)
+        answer = _said(
+            "assistant",
+            item,
+            "output",
+            f"{field}.output",
+            origin,
+        )
         turns.append(replace(answer, weight=weight_of(item, field, origin)))
     return turns
 

@@ -86,7 +86,12 @@ def opened(path: Path, label: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def feed(handle: BinaryIO, compression: str, encoding: str, label: str) -> Feed:
+def feed(
+    handle: BinaryIO,
+    compression: str,
+    encoding: str,
+    label: str,
+) -> Feed:
     """`compression` is '', '.gz' or '.zst'."""
     stored = _bounded(handle, compression, label)
     return Feed(_one_line_end(_utf8(_text(stored, label), encoding, label)))
@@ -133,7 +138,11 @@ def _zstd(handle: BinaryIO) -> Iterator[bytes]:
 _UNPACK = {"": _stored, ".gz": _gzip, ".zst": _zstd}
 
 
-def _bounded(handle: BinaryIO, compression: str, label: str) -> Iterator[bytes]:
+def _bounded(
+    handle: BinaryIO,
+    compression: str,
+    label: str,
+) -> Iterator[bytes]:
     """The unpacked blocks, as long as they stay in proportion to the file; errors as faults."""
     written = 0
     try:
@@ -173,7 +182,11 @@ def _text(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:
 # --- characters ---------------------------------------------------------------------------------
 
 
-def _utf8(blocks: Iterator[bytes], encoding: str, label: str) -> Iterator[bytes]:
+def _utf8(
+    blocks: Iterator[bytes],
+    encoding: str,
+    label: str,
+) -> Iterator[bytes]:
     """The same text, known to be UTF-8; the file is refused at the first byte that is not
     `encoding`, after the good text before it."""
     try:
@@ -181,7 +194,11 @@ def _utf8(blocks: Iterator[bytes], encoding: str, label: str) -> Iterator[bytes]
         decoder = codecs.getincrementaldecoder(encoding)()
     except (LookupError, ValueError) as error:
         raise Refused(_no_such_encoding(label, encoding)) from error
-    place = _Place(label, encoding, plain=codecs.lookup(encoding).name == "utf-8")
+    place = _Place(
+        label,
+        encoding,
+        plain=codecs.lookup(encoding).name == "utf-8",
+    )
     for block in chain(blocks, (b"",)):
         if place.plain and not place.read and (name := wide(block)):
             raise Refused(place.fault(block, 0, looks=name))
@@ -221,7 +238,12 @@ class _Place:
         self.read += len(block)
         self.before = block
 
-    def fault(self, block: bytes, start: int, looks: str = "") -> Fault:
+    def fault(
+        self,
+        block: bytes,
+        start: int,
+        looks: str = "",
+    ) -> Fault:
         good = block[: max(start, 0)]
         near = self.before + block
         at = len(self.before) + start
@@ -266,7 +288,12 @@ def unreadable(label: str, error: OSError) -> Fault:
     """The fault of a file that the system does not give."""
     kind = "file-missing" if isinstance(error, FileNotFoundError) else "unknown-format"
     hint = Text("The system could not read this file.", "系统无法读取这个文件。")
-    return Fault(kind, Origin(label, 0), found=in_words(error), hint=hint)
+    return Fault(
+        kind,
+        Origin(label, 0),
+        found=in_words(error),
+        hint=hint,
+    )
 
 
 def not_a_file(label: str) -> Fault:
@@ -276,7 +303,12 @@ def not_a_file(label: str) -> Fault:
         "只读取普通文件和文件夹；请先把数据存成文件。",
     )
     found = Text("a device, pipe or socket", "设备、管道或套接字")
-    return Fault("unknown-format", Origin(label, 0), found=found, hint=hint)
+    return Fault(
+        "unknown-format",
+        Origin(label, 0),
+        found=found,
+        hint=hint,
+    )
 
 
 def _damaged(label: str, compression: str, error: Exception) -> Fault:
@@ -285,7 +317,12 @@ def _damaged(label: str, compression: str, error: Exception) -> Fault:
         f"This {name} file is damaged or was cut off. Copy or compress it again.",
         f"这个 {name} 文件已损坏或不完整，请重新复制或压缩。",
     )
-    return Fault("unknown-format", Origin(label, 0), found=in_words(error), hint=hint)
+    return Fault(
+        "unknown-format",
+        Origin(label, 0),
+        found=in_words(error),
+        hint=hint,
+    )
 
 
 def refuse_growth(label: str, read: int, written: int) -> None:
@@ -302,7 +339,12 @@ def refuse_growth(label: str, read: int, written: int) -> None:
 
 def _no_zstd(label: str) -> Fault:
     hint = Text("Install zstandard, or unpack the file.", "请安装 zstandard，或先解压该文件。")
-    return Fault("unknown-format", Origin(label, 0), found=".zst", hint=hint)
+    return Fault(
+        "unknown-format",
+        Origin(label, 0),
+        found=".zst",
+        hint=hint,
+    )
 
 
 def _no_such_encoding(label: str, encoding: str) -> Fault:
@@ -310,4 +352,9 @@ def _no_such_encoding(label: str, encoding: str) -> Fault:
         f"There is no encoding {shown(encoding)}. Common ones: utf-8, gb18030, big5, utf-16.",
         f"没有名为 {shown(encoding)} 的编码。常用的有：utf-8、gb18030、big5、utf-16。",
     )
-    return Fault("not-utf8", Origin(label, 0), found=shown(encoding), hint=hint)
+    return Fault(
+        "not-utf8",
+        Origin(label, 0),
+        found=shown(encoding),
+        hint=hint,
+    )

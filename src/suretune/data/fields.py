@@ -182,14 +182,26 @@ def _too_much(about: UnusedField, seen: Seen) -> Fault:
             "Its key is empty, so no flag can name it: give it a name in the file, or take it out.",
             "它的键是空的，任何参数都无法指明它：请在文件里给它起个名字，或删掉它。",
         )
-        return Fault("unknown-field", whole, field='""', found=found, hint=hint)
+        return Fault(
+            "unknown-field",
+            whole,
+            field='""',
+            found=found,
+            hint=hint,
+        )
     hint = Text(
         f"If the model needs it, write it into the question (or whatever it belongs to); if it is"
         f" left out on purpose, say so: `--ignore_fields {name}`.",
         "如果模型需要它，请把它写进问题（或它所属的地方）；如果是有意不用，请写明："
         f"`--ignore_fields {name}`。",
     )
-    return Fault("unknown-field", whole, field=about.name, found=found, hint=hint)
+    return Fault(
+        "unknown-field",
+        whole,
+        field=about.name,
+        found=found,
+        hint=hint,
+    )
 
 
 # --- left out on purpose ------------------------------------------------------------------------
@@ -245,7 +257,10 @@ def _is_thought(part: Any) -> bool:
 
 
 def _less(
-    value: Mapping[str, Any], names: Set[str], gone: set[str], told: str = ""
+    value: Mapping[str, Any],
+    names: Set[str],
+    gone: set[str],
+    told: str = "",
 ) -> dict[str, Any]:
     found = names & value.keys()
     gone |= {told} if told and found else found

@@ -48,7 +48,12 @@ def flaw(tokenizer: ChatTokenizer) -> Flaw | None:
     return Flaw("refuses", first)
 
 
-def _flaw(tokenizer: ChatTokenizer, bare: str, prompt: str, written: str) -> Flaw | None:
+def _flaw(
+    tokenizer: ChatTokenizer,
+    bare: str,
+    prompt: str,
+    written: str,
+) -> Flaw | None:
     for text, message, name in ((prompt, ASKED, "question"), (written, SAID, "answer")):
         if message.content not in text:
             changed = message.content.casefold() in text.casefold()
@@ -84,7 +89,9 @@ def end_texts(tokenizer: ChatTokenizer) -> list[str]:
 
 
 def continuation(
-    tokenizer: ChatTokenizer, example: Example, messages: Sequence[Message]
+    tokenizer: ChatTokenizer,
+    example: Example,
+    messages: Sequence[Message],
 ) -> str | None:
     """What a model has to write behind the prompt that is really sent, where the template writes
     the same conversation otherwise afterwards: without the system prompt, say. None where that

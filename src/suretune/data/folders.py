@@ -69,7 +69,12 @@ def listed(folder: Path, spec: str, role: str) -> Listing:
         entries = sorted(folder.iterdir())
     except OSError as error:
         hint = Text("This folder cannot be listed.", "无法列出这个文件夹的内容。")
-        fault = Fault("file-missing", Origin(spec, 0), found=in_words(error), hint=hint)
+        fault = Fault(
+            "file-missing",
+            Origin(spec, 0),
+            found=in_words(error),
+            hint=hint,
+        )
         raise Refused(fault) from error
     names = {entry.name for entry in entries}
     if DICT in names:
@@ -129,7 +134,12 @@ def _of_role(files: Sequence[Path], role: str) -> tuple[list[Path], dict[str, li
     return by_split.pop(chosen, []), by_split
 
 
-def _of_dict(folder: Path, entries: Sequence[Path], spec: str, role: str) -> Listing:
+def _of_dict(
+    folder: Path,
+    entries: Sequence[Path],
+    spec: str,
+    role: str,
+) -> Listing:
     """A `DatasetDict`: a folder for each split."""
     inside = [entry for entry in entries if (entry / STATE).is_file()]
     chosen, apart = _of_role(inside, role)
@@ -143,7 +153,10 @@ def _of_dict(folder: Path, entries: Sequence[Path], spec: str, role: str) -> Lis
 
 
 def _told(
-    over: Sequence[Path], apart: dict[str, list[Path]], spec: str, role: str
+    over: Sequence[Path],
+    apart: dict[str, list[Path]],
+    spec: str,
+    role: str,
 ) -> Iterator[Fault]:
     """One note for all that lies in the folder and is not read."""
     loud = [entry for entry in over if not _SILENT.fullmatch(entry.name)]
@@ -154,10 +167,19 @@ def _told(
         return
     hints = [*_apart_hint(apart, spec, role), *_over_hints(loud, spec)]
     found = shown(", ".join(printable(e.name) for e in (*kept, *loud)), 2000)
-    yield Fault("passed-over", Origin(spec, 0), found=found, hint=_joined(hints))
+    yield Fault(
+        "passed-over",
+        Origin(spec, 0),
+        found=found,
+        hint=_joined(hints),
+    )
 
 
-def _apart_hint(apart: dict[str, list[Path]], spec: str, role: str) -> Iterator[Text]:
+def _apart_hint(
+    apart: dict[str, list[Path]],
+    spec: str,
+    role: str,
+) -> Iterator[Text]:
     for split, files in apart.items():
         paths = _paths(files, spec)
         if role == MEASURED:
@@ -234,4 +256,9 @@ def _nothing(folder: Path, over: Sequence[Path], spec: str) -> Fault:
         f"文件夹里没有以 {'、'.join(FORMATS)}（或其 .gz、.zst）结尾的文件。",
     )
     found = shown(", ".join(names), 400) if names else Text("nothing", "空文件夹")
-    return Fault("no-rows", Origin(spec, 0), found=found, hint=_joined([general, *ways]))
+    return Fault(
+        "no-rows",
+        Origin(spec, 0),
+        found=found,
+        hint=_joined([general, *ways]),
+    )

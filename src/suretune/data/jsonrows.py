@@ -38,7 +38,11 @@ _ABOUT = frozenset({"features", "columns", "fields", "schema"})  # lists about r
 _OPEN, _OPEN_LIST, _CLOSE_LIST, _COMMA, _COLON, _QUOTE = b'{[],:"'
 
 
-def json_rows(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Fault]:
+def json_rows(
+    feed: Feed,
+    file: str,
+    lines_expected: bool,
+) -> Iterator[Row | Fault]:
     """The rows of a file of either layout; its name only decides what its text leaves open.
 
     A value that holds a whole table by columns is taken apart into its rows.
@@ -57,7 +61,11 @@ def json_rows(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Fau
             yield item if value is item.value else Row(item.origin, value)
 
 
-def _records(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Fault]:
+def _records(
+    feed: Feed,
+    file: str,
+    lines_expected: bool,
+) -> Iterator[Row | Fault]:
     if is_document(feed, lines_expected):
         yield from _values(Scanner(feed, file))
         return
@@ -68,7 +76,12 @@ def _records(feed: Feed, file: str, lines_expected: bool) -> Iterator[Row | Faul
             yield parsed(line, Origin(file, number), 1, feed.last)
 
 
-def parsed(raw: bytes, origin: Origin, column: int, file_ends: bool) -> Row | Fault:
+def parsed(
+    raw: bytes,
+    origin: Origin,
+    column: int,
+    file_ends: bool,
+) -> Row | Fault:
     """One value, strictly: what orjson takes in silence (repeated keys, NUL) is a fault too."""
     try:
         value = orjson.loads(raw)
@@ -78,7 +91,14 @@ def parsed(raw: bytes, origin: Origin, column: int, file_ends: bool) -> Row | Fa
         return broken(raw, error.pos, origin, column, file_ends)
     escapes = b"\\u00" in raw
     if escapes and (nul := _NUL.search(text := raw.decode())):
-        return placed("nul-character", text, nul.start(1), origin, column, NUL)
+        return placed(
+            "nul-character",
+            text,
+            nul.start(1),
+            origin,
+            column,
+            NUL,
+        )
     try:
         # A key that stood twice is gone from the value, and its colon with it. A colon can only
         # hide in an escape (\u003a), so equal counts without such escapes mean: nothing is gone.
@@ -98,7 +118,12 @@ class _Repeated(Exception):
 
 def _repeated_key(raw: bytes) -> str | None:
     try:
-        json.loads(raw, object_pairs_hook=_once, parse_int=str, parse_float=str)
+        json.loads(
+            raw,
+            object_pairs_hook=_once,
+            parse_int=str,
+            parse_float=str,
+        )
     except _Repeated as found:
         return str(found)
     return None
@@ -224,7 +249,13 @@ def _elements(scan: Scanner) -> Iterator[Row | Fault]:
             raise Refused(_fault(scan, CUT_OFF))
         if byte == _CLOSE_LIST:
             if comma:
-                yield placed("broken-json", ",", 0, *comma, TRAILING_COMMA)
+                yield placed(
+                    "broken-json",
+                    ",",
+                    0,
+                    *comma,
+                    TRAILING_COMMA,
+                )
             scan.move(1)
             return
         if byte == _COMMA:
@@ -275,7 +306,12 @@ def _value(scan: Scanner) -> tuple[Row | Fault, int]:
             raise Refused(item) from None
         raise Refused(gigantic(origin, LIMIT)) from None
     raw = scan.text(0, end) if end else scan.rest()
-    item = parsed(raw, Origin(scan.file, scan.line), scan.column, end is None)
+    item = parsed(
+        raw,
+        Origin(scan.file, scan.line),
+        scan.column,
+        end is None,
+    )
     return item, len(raw)
 
 
@@ -287,7 +323,12 @@ def _rest_of_wrapper(scan: Scanner) -> None:
         raise Refused(gigantic(Origin(scan.file, scan.line), LIMIT)) from None
     rest = scan.text(0, end) if end else scan.rest()
     start = b'{"":0'
-    item = parsed(start + rest, Origin(scan.file, scan.line), scan.column - len(start), not end)
+    item = parsed(
+        start + rest,
+        Origin(scan.file, scan.line),
+        scan.column - len(start),
+        not end,
+    )
     if isinstance(item, Fault):
         raise Refused(item)
     lists = [key for key, value in item.value.items() if isinstance(value, list) and value]
@@ -304,4 +345,11 @@ def _rest_of_wrapper(scan: Scanner) -> None:
 def _fault(scan: Scanner, hint: Text) -> Fault:
     """About the character at the place."""
     ahead = scan.text(0, 80).decode(errors="ignore")
-    return placed("broken-json", ahead, 0, Origin(scan.file, scan.line), scan.column, hint)
+    return placed(
+        "broken-json",
+        ahead,
+        0,
+        Origin(scan.file, scan.line),
+        scan.column,
+        hint,
+    )

@@ -103,4 +103,10 @@ def lost(loss: Loss, origin: Origin, template: str) -> Fault:
         f" {en[0].upper()}{en[1:]}; {_SKIP.en}.",
         f"{template or '这个模型'} 的对话模板{what.zh}。{zh}；{_SKIP.zh}。",
     )
-    return Fault("not-in-sample", origin, field=loss.field, found=shown(loss.text), hint=hint)
+    return Fault(
+        "not-in-sample",
+        origin,
+        field=loss.field,
+        found=shown(loss.text),
+        hint=hint,
+    )

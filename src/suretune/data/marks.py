@@ -35,7 +35,12 @@ def filled(value: Any) -> bool:
     return value is not None and value != "" and value != [] and value != {}
 
 
-def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin: Origin) -> None:
+def refuse_unknown(
+    item: Mapping[str, Any],
+    known: Set[str],
+    field: str,
+    origin: Origin,
+) -> None:
     """Raises Refused for a key of a turn or call that is neither known nor bookkeeping."""
     said = [item[key] for key in ("content", "value") if key in known and key in item]
     for key, value in item.items():
@@ -65,7 +70,11 @@ def refuse_unknown(item: Mapping[str, Any], known: Set[str], field: str, origin:
         )
 
 
-def weight_of(item: Mapping[str, Any], field: str, origin: Origin) -> float:
+def weight_of(
+    item: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> float:
     """How much the loss of a turn counts: what all marks of it say together; 1 without any."""
     weight = 1.0
     for key, value in item.items():
@@ -105,7 +114,12 @@ def _number(text: str) -> Any:
         return text
 
 
-def _marked(name: str, value: Any, field: str, origin: Origin) -> float:
+def _marked(
+    name: str,
+    value: Any,
+    field: str,
+    origin: Origin,
+) -> float:
     if isinstance(value, str) and name != "weight" and value.strip().lower() in _WORDS:
         number = _WORDS[value.strip().lower()]
     elif isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:

@@ -15,7 +15,11 @@ from suretune.types import Text
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
-def wrong_base(base: Base, about: Mapping[str, object], weights: Path | None = None) -> SetupFacts:
+def wrong_base(
+    base: Base,
+    about: Mapping[str, object],
+    weights: Path | None = None,
+) -> SetupFacts:
     """What is said of an adapter that is not this base's; `about`: what its files say of it;
     `weights`: its file of tensors, where these show it."""
     told = about.get("base")
@@ -48,7 +52,11 @@ def misfit(weights: Path, base: Base) -> Text:
     )
 
 
-def _misfit(layer: str, halves: Mapping[str, Tensor], there: Tensor | None) -> Text | None:
+def _misfit(
+    layer: str,
+    halves: Mapping[str, Tensor],
+    there: Tensor | None,
+) -> Text | None:
     if there is None or len(there.shape) != 2:
         return Text(f"the base has no layer `{layer}`", f"原模型中没有 `{layer}` 这一层")
     if lacking := {"A", "B"} - halves.keys():

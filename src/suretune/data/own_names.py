@@ -36,7 +36,11 @@ _NOBODY = re.compile(
 )
 
 
-def own_names(base: Base, system: str, said: Iterable[str] = ()) -> tuple[str, ...]:
+def own_names(
+    base: Base,
+    system: str,
+    said: Iterable[str] = (),
+) -> tuple[str, ...]:
     """The names of a base and its maker, none twice; none at all where nothing says them.
 
     `system`: what its template puts in when nobody gives a system prompt; `said`: its own answers

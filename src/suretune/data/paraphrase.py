@@ -61,7 +61,11 @@ ENDS = ("?", "？")
 
 
 def paraphrased(
-    rows: Sequence[Prepared], count: int, how: Rendering, forbidden: Collection[str], seed: int
+    rows: Sequence[Prepared],
+    count: int,
+    how: Rendering,
+    forbidden: Collection[str],
+    seed: int,
 ) -> list[Prepared]:
     """Every row, each short question followed by up to `count` of its wordings.
 
@@ -143,7 +147,12 @@ def _with(example: Example, wording: str, repeat: int) -> Example:
         replace(message, content=wording) if message.role == "user" else message
         for message in example.messages
     )
-    return replace(example, messages=messages, repeat=repeat, wording="template")
+    return replace(
+        example,
+        messages=messages,
+        repeat=repeat,
+        wording="template",
+    )
 
 
 def _rendered(example: Example, how: Rendering) -> Prepared | None:

@@ -79,7 +79,10 @@ class Unfilled:
 
 
 def fill_prompt(
-    texts: Sequence[str], names: Names, *, strict: bool = False
+    texts: Sequence[str],
+    names: Names,
+    *,
+    strict: bool = False,
 ) -> tuple[list[str], frozenset[str]] | Unfilled:
     """The texts of one prompt or probe filled as a row is, and which of NAME and AUTHOR they had.
 
@@ -137,7 +140,11 @@ def _which(match: re.Match[str], text: str) -> str:
     return str(plain or angled or lower.upper())
 
 
-def _put(text: str, values: Mapping[str, str], filled: set[str]) -> str:
+def _put(
+    text: str,
+    values: Mapping[str, str],
+    filled: set[str],
+) -> str:
     def value(match: re.Match[str]) -> str:
         which = _which(match, text)
         if not which:
@@ -148,7 +155,12 @@ def _put(text: str, values: Mapping[str, str], filled: set[str]) -> str:
     return _KNOWN.sub(value, text)
 
 
-def _put_all(value: Any, values: Mapping[str, str], filled: set[str], inside: bool = False) -> Any:
+def _put_all(
+    value: Any,
+    values: Mapping[str, str],
+    filled: set[str],
+    inside: bool = False,
+) -> Any:
     """The same of every text that `_texts` gives."""
     if isinstance(value, str):
         return _put(value, values, filled) if "{{" in value or not inside else value

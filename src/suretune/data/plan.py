@@ -21,7 +21,11 @@ MIN_WARMUP = 2  # updates; Adam's first steps are its largest
 
 
 def make_plan(
-    samples: Sequence[Sample], held_out: int, asked: ScheduleOptions, *, probing: bool = False
+    samples: Sequence[Sample],
+    held_out: int,
+    asked: ScheduleOptions,
+    *,
+    probing: bool = False,
 ) -> Plan:
     """The plan of a run; every auto of `asked` must be resolved. `probing`: ask on the way.
 
@@ -32,7 +36,11 @@ def make_plan(
     if not samples:
         raise ValueError("there is nothing to plan: no sample")
     size = asked.rows_per_update
-    per_epoch, schedule, evals, saves = timetable(len(samples), held_out, asked)
+    per_epoch, schedule, evals, saves = timetable(
+        len(samples),
+        held_out,
+        asked,
+    )
     total = schedule.total
     updates = tuple(_updates(samples, size, total, asked))
     every = max(LEAST_APART, math.ceil(total / PROBINGS))
@@ -63,14 +71,19 @@ def count_updates(asked: ScheduleOptions, samples: int) -> int:
 
 
 def timetable(
-    rows: int, held_out: int, asked: ScheduleOptions
+    rows: int,
+    held_out: int,
+    asked: ScheduleOptions,
 ) -> tuple[int, Schedule, tuple[int, ...], tuple[int, ...]]:
     """(updates an epoch, schedule, evaluations, saves) of a run over this many samples."""
     size = asked.rows_per_update
     per_epoch = math.ceil(rows / size)
     total = count_updates(asked, rows)
     schedule = Schedule(
-        asked.lr_scheduler_type, asked.learning_rate or 0.0, _warmup(asked, total), total
+        asked.lr_scheduler_type,
+        asked.learning_rate or 0.0,
+        _warmup(asked, total),
+        total,
     )
     evals = _every(asked.eval_steps, total) if held_out else ()
     return per_epoch, schedule, evals, tuple(sorted({*_every(asked.save_steps, total), *evals}))
@@ -81,7 +94,10 @@ def _spans(sample: Sample) -> list[tuple[int, int, float]]:
 
 
 def _updates(
-    samples: Sequence[Sample], size: int, total: int, asked: ScheduleOptions
+    samples: Sequence[Sample],
+    size: int,
+    total: int,
+    asked: ScheduleOptions,
 ) -> list[Update]:
     made: list[Update] = []
     # Where datasets share the loss, rows that weigh little must not gain by standing together:
@@ -101,7 +117,11 @@ def _updates(
 
 
 def _update(
-    step: int, epoch: int, rows: tuple[int, ...], samples: Sequence[Sample], loss_weight: float
+    step: int,
+    epoch: int,
+    rows: tuple[int, ...],
+    samples: Sequence[Sample],
+    loss_weight: float,
 ) -> Update:
     chosen = [samples[i] for i in rows]
     return Update(
@@ -154,7 +174,11 @@ def packs(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return made
 
 
-def without(update: Update, samples: Sequence[Sample], left_out: Set[int]) -> Update:
+def without(
+    update: Update,
+    samples: Sequence[Sample],
+    left_out: Set[int],
+) -> Update:
     """The same update, had these samples never been there."""
     if left_out.isdisjoint(update.samples):
         return update
@@ -167,7 +191,10 @@ def without(update: Update, samples: Sequence[Sample], left_out: Set[int]) -> Up
 
 
 def plan_facts(
-    plan: Plan, asked: ScheduleOptions, eval_asked: bool, usual_rate: float
+    plan: Plan,
+    asked: ScheduleOptions,
+    eval_asked: bool,
+    usual_rate: float,
 ) -> PlanFacts:
     """What the schedule's guards look at."""
     total = plan.schedule.total

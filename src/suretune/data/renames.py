@@ -117,7 +117,12 @@ def renamed(row: Row, columns: Mapping[str, str]) -> Row | Fault:
                 f"这一行已经有 `{known}` 字段，`{name}` 不能再读成它。"
                 f"请去掉其中一个：`--columns {shlex.quote(f'{known}=')}`。",
             )
-            return Fault("unknown-shape", row.origin, found=shown(", ".join(row.value)), hint=hint)
+            return Fault(
+                "unknown-shape",
+                row.origin,
+                found=shown(", ".join(row.value)),
+                hint=hint,
+            )
         if known:
             made[known] = value
     return Row(row.origin, made)

@@ -80,7 +80,11 @@ def conversation(text: str) -> Conversation | Unreadable | None:
     return None
 
 
-def _behind_preamble(form: Form, text: str, at: int) -> re.Match[str] | None:
+def _behind_preamble(
+    form: Form,
+    text: str,
+    at: int,
+) -> re.Match[str] | None:
     """The first header behind some text, which must be a user's."""
     for first in form.header.finditer(text, at):
         if _begins(form, text, first):
@@ -97,7 +101,12 @@ def _begins(form: Form, text: str, header: re.Match[str]) -> bool:
     return before == "\n" if form.name in LINED else before.isspace() or before == ">"
 
 
-def _turns(form: Form, text: str, at: int, first: re.Match[str]) -> Conversation | Unreadable:
+def _turns(
+    form: Form,
+    text: str,
+    at: int,
+    first: re.Match[str],
+) -> Conversation | Unreadable:
     turns: list[Said] = []
     before = text[at : first.start()].strip()
     if before and not (form.name == "Alpaca" and ALPACA_SAYS.fullmatch(before)):
@@ -119,7 +128,11 @@ def _turns(form: Form, text: str, at: int, first: re.Match[str]) -> Conversation
     return Unreadable(form.name, shown(text[at:]))
 
 
-def _content(form: Form, text: str, start: int) -> tuple[str, int, bool]:
+def _content(
+    form: Form,
+    text: str,
+    start: int,
+) -> tuple[str, int, bool]:
     """(content, where it is over, whether an end mark stood there)."""
     stop = len(text)
     if form.optional:
@@ -139,7 +152,11 @@ def _inside(form: Form, content: str) -> list[re.Match[str]]:
     return [] if form.optional else list(form.header.finditer(content))
 
 
-def _whole(form: Form, turns: Sequence[Said], unended: bool) -> Conversation | Unreadable:
+def _whole(
+    form: Form,
+    turns: Sequence[Said],
+    unended: bool,
+) -> Conversation | Unreadable:
     if form.name == "Llama-3" and turns[0][0] == "system":
         said = LLAMA_3_SAYS.sub("", turns[0][1])
         turns = [("system", said), *turns[1:]]
@@ -240,7 +257,12 @@ def _text_row(example: Example) -> Example:
     if turns[-1] == ("assistant", "") and [r for r, _ in turns[-2:-1]] == ["assistant"]:
         turns = turns[:-1]  # a prompt for one more answer, put there by the tool that rendered it
     messages = _messages(turns, "text", example.origin)
-    return replace(example, shape="messages", messages=messages, rendered=found.form)
+    return replace(
+        example,
+        shape="messages",
+        messages=messages,
+        rendered=found.form,
+    )
 
 
 def _amid(text: str) -> Unreadable | None:
@@ -279,9 +301,17 @@ def _wrapped_prompt(example: Example) -> Example:
         return example
     if turns[0][0] == "system" and before:
         if before[0].content != turns[0][1] or before[1:]:
-            raise _unreadable(example.origin, "system", Unreadable(found.form, shown(turns[0][1])))
+            raise _unreadable(
+                example.origin,
+                "system",
+                Unreadable(found.form, shown(turns[0][1])),
+            )
         before = []
-    made = _messages([*turns, ("assistant", said)], "prompt", example.origin)
+    made = _messages(
+        [*turns, ("assistant", said)],
+        "prompt",
+        example.origin,
+    )
     made = (*made[:-1], replace(made[-1], weight=answer.weight))
     messages = in_order([*before, *made], example.origin)
     return replace(example, messages=messages, rendered=found.form)
@@ -298,7 +328,9 @@ def _wrapped_turns(example: Example) -> Example:
                 return example
             if [role for role, _ in said] != [message.role]:
                 raise _unreadable(
-                    example.origin, message.role, Unreadable(found.form, shown(message.content))
+                    example.origin,
+                    message.role,
+                    Unreadable(found.form, shown(message.content)),
                 )
             message = replace(message, content=said[0][1])
             form = found.form
@@ -314,11 +346,19 @@ def _wrapped_turns(example: Example) -> Example:
 SPOKEN = frozenset(form.name for form in FORMS if form.spoken)
 
 
-def _messages(turns: Sequence[Said], field: str, origin: Origin) -> tuple[Message, ...]:
+def _messages(
+    turns: Sequence[Said],
+    field: str,
+    origin: Origin,
+) -> tuple[Message, ...]:
     return in_order([turn(role, said, field, origin) for role, said in turns], origin)
 
 
-def _unreadable(origin: Origin, field: str, found: Unreadable) -> Refused:
+def _unreadable(
+    origin: Origin,
+    field: str,
+    found: Unreadable,
+) -> Refused:
     form = found.form.replace(" or ", " 或 ").replace(" and ", " 与 ")
     hint = Text(
         f"It is written as {found.form} writes conversations, but cannot be read back from there "

@@ -25,7 +25,12 @@ class Form:
 
 
 def _form(name: str, header: str, end: str = "", **how: bool) -> Form:
-    return Form(name, re.compile(header), re.compile(end) if end else None, **how)
+    return Form(
+        name,
+        re.compile(header),
+        re.compile(end) if end else None,
+        **how,
+    )
 
 
 PARTS = ("system", "user", "assistant", "tool")

@@ -39,7 +39,9 @@ NOTES = frozenset({"byte-order-mark", "passed-over"})  # faults that are said, b
 
 
 def read_rows(
-    source: Source, encoding: str = "utf-8", columns: Mapping[str, str] | None = None
+    source: Source,
+    encoding: str = "utf-8",
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Row | Fault]:
     """All records of the files in order. `columns`: names that the user gives to fields; a table's
     first line that has one of them is its header.
@@ -66,7 +68,10 @@ def _told_apart(rows: Iterator[Row | Fault]) -> Iterator[Row | Fault]:
 
 
 def _file(
-    path: Path, label: str, encoding: str, columns: Mapping[str, str]
+    path: Path,
+    label: str,
+    encoding: str,
+    columns: Mapping[str, str],
 ) -> Iterator[Row | Fault]:
     empty, faults = True, 0
     try:
@@ -88,7 +93,10 @@ def _file(
 
 
 def _records(
-    path: Path, label: str, encoding: str, columns: Mapping[str, str]
+    path: Path,
+    label: str,
+    encoding: str,
+    columns: Mapping[str, str],
 ) -> Iterator[Row | Fault]:
     with opened(path, label) as handle:
         try:
@@ -120,10 +128,19 @@ def _table(path: Path, label: str, handle: BinaryIO) -> str:
 
 
 def _text_records(
-    path: Path, label: str, handle: BinaryIO, encoding: str, columns: Mapping[str, str]
+    path: Path,
+    label: str,
+    handle: BinaryIO,
+    encoding: str,
+    columns: Mapping[str, str],
 ) -> Iterator[Row | Fault]:
     extension, named = format_of(path.name)
-    text = feed(handle, compression_of(handle, named), encoding, label)
+    text = feed(
+        handle,
+        compression_of(handle, named),
+        encoding,
+        label,
+    )
     text.more()
     if text.held.startswith(_MARK):
         text.held = text.held[len(_MARK) :]
@@ -150,7 +167,14 @@ def _text_rows(text: Feed, label: str) -> Iterator[Row | Fault]:
             continue
         value = line.decode()
         if "\0" in value:
-            yield placed("nul-character", value, value.index("\0"), origin, 1, NUL)
+            yield placed(
+                "nul-character",
+                value,
+                value.index("\0"),
+                origin,
+                1,
+                NUL,
+            )
         elif value.lstrip().startswith('{"') and _is_row(value):
             yield _row_in_text(value, origin)
         elif value.strip():
@@ -172,7 +196,12 @@ def _row_in_text(line: str, origin: Origin) -> Fault:
         "of their own that ends in .jsonl.",
         "这个文件以纯文本开头，这一行却是 JSON 数据。请把这样的数据单独存成 .jsonl 文件。",
     )
-    return Fault("unknown-shape", origin, found=shown(line.strip()), hint=hint)
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=shown(line.strip()),
+        hint=hint,
+    )
 
 
 def _no_rows(path: Path, label: str) -> Fault:
@@ -182,7 +211,12 @@ def _no_rows(path: Path, label: str) -> Fault:
             "The file is empty (0 bytes): whatever should have written it has not finished.",
             "文件是空的（0 字节）：下载或导出没有完成。",
         )
-    return Fault("no-rows", Origin(label, 0), found=Text("0 rows", "0 条"), hint=hint)
+    return Fault(
+        "no-rows",
+        Origin(label, 0),
+        found=Text("0 rows", "0 条"),
+        hint=hint,
+    )
 
 
 def _given_up(label: str, line: int) -> Fault:
@@ -200,7 +234,12 @@ def _given_up(label: str, line: int) -> Fault:
 
 def _marked(label: str) -> Fault:
     hint = Text("Or save it as UTF-8 without BOM.", "也可以另存为不带 BOM 的 UTF-8。")
-    return Fault("byte-order-mark", Origin(label, 0), found="EF BB BF", hint=hint)
+    return Fault(
+        "byte-order-mark",
+        Origin(label, 0),
+        found="EF BB BF",
+        hint=hint,
+    )
 
 
 def _unknown(path: Path, label: str) -> Fault:
@@ -210,4 +249,9 @@ def _unknown(path: Path, label: str) -> Fault:
         hint = Text("Save the sheet as CSV (UTF-8).", "请把工作表另存为 CSV（UTF-8）。")
     elif ".parquet" in path.name.lower():
         hint = Text("Parquet is compressed inside; unpack it.", "Parquet 自带压缩，请先解压。")
-    return Fault("unknown-format", Origin(label, 0), found="".join(path.suffixes), hint=hint)
+    return Fault(
+        "unknown-format",
+        Origin(label, 0),
+        found="".join(path.suffixes),
+        hint=hint,
+    )

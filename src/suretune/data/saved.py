@@ -42,7 +42,12 @@ def _state(path: Path, spec: str) -> dict[str, Any]:
 
 
 def _refused(spec: str, found: str | Text, hint: Text) -> Fault:
-    return Fault("not-the-data", Origin(spec, 0), found=found, hint=hint)
+    return Fault(
+        "not-the-data",
+        Origin(spec, 0),
+        found=found,
+        hint=hint,
+    )
 
 
 def _command(folder: Path, flat: str) -> str:

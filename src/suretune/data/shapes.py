@@ -201,7 +201,12 @@ def no_shape(value: Any, origin: Origin) -> Fault:
     """The fault of a row that `shape_of` gave None for."""
     if isinstance(value, Mapping):
         if unsuitable := _not_for_sft(value):
-            return Fault("not-sft", origin, found=unsuitable[0], hint=unsuitable[1])
+            return Fault(
+                "not-sft",
+                origin,
+                found=unsuitable[0],
+                hint=unsuitable[1],
+            )
         if rivals := _rivals(value):
             names = ", ".join(rivals)
             flag = "--columns " + " ".join(shlex.quote(f"{name}=") for name in rivals)
@@ -211,14 +216,29 @@ def no_shape(value: Any, origin: Origin) -> Fault:
                 f"这一行已有别的字段作为问题和回答，{names} 会被忽略。确定不用：`{flag}`；"
                 f"或给其中一个改名。",
             )
-            return Fault("unknown-shape", origin, found=shown(", ".join(value)), hint=hint)
+            return Fault(
+                "unknown-shape",
+                origin,
+                found=shown(", ".join(value)),
+                hint=hint,
+            )
         found = shown(", ".join(map(str, value))) or "{}"
-        return Fault("unknown-shape", origin, found=found, hint=_ways(value))
+        return Fault(
+            "unknown-shape",
+            origin,
+            found=found,
+            hint=_ways(value),
+        )
     hint = Text(
         'A row is an object, for example `{"query": "...", "response": "..."}`.',
         '每一行应当是一个对象，例如 `{"query": "...", "response": "..."}`。',
     )
-    return Fault("unknown-shape", origin, found=shown(value), hint=hint)
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=shown(value),
+        hint=hint,
+    )
 
 
 def _ways(value: Mapping[str, Any]) -> Text:

@@ -110,7 +110,15 @@ def parse_source(spec: str, role: str = LEARNED) -> Source | Fault:
     meant = parse_name(base)
     if meant and (meant.hub or not _is_file_like(base, meant.id)):
         hub, _ = which_hub(meant, "dataset")
-        return Source(spec, meant.id, (), hub, meant.subsets, count, revision=meant.revision)
+        return Source(
+            spec,
+            meant.id,
+            (),
+            hub,
+            meant.subsets,
+            count,
+            revision=meant.revision,
+        )
     identity, _, subsets = base.partition(":")
     if subsets and _on_disk(identity) is not None:
         return _no_subsets(spec, subsets)
@@ -138,7 +146,12 @@ def _is_file_like(base: str, identity: str) -> bool:
     return bool(folder) and _on_disk(identity) is None and bool(near_names(_on_disk(folder), last))
 
 
-def _local(spec: str, path: Path, count: int | None, role: str) -> Source | Fault:
+def _local(
+    spec: str,
+    path: Path,
+    count: int | None,
+    role: str,
+) -> Source | Fault:
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
         return Source(spec, path.name, (path,), "", (), count)
@@ -185,7 +198,11 @@ def _not_utf8(spec: str) -> Fault:
     )
     where = Origin(printable(spec), 0)
     return Fault(
-        "not-utf8", where, field="name", found=printable(os.path.basename(spec)), hint=hint
+        "not-utf8",
+        where,
+        field="name",
+        found=printable(os.path.basename(spec)),
+        hint=hint,
     )
 
 
@@ -194,7 +211,12 @@ def _no_subsets(spec: str, subsets: str) -> Fault:
         f"Files on disk have no subsets; leave out ':{subsets}'.",
         f"本地文件没有子集，请去掉 `:{subsets}`。",
     )
-    return Fault("file-missing", Origin(spec, 0), found=f":{subsets}", hint=hint)
+    return Fault(
+        "file-missing",
+        Origin(spec, 0),
+        found=f":{subsets}",
+        hint=hint,
+    )
 
 
 def _missing(spec: str, base: str) -> Fault:
@@ -216,4 +238,9 @@ def _missing(spec: str, base: str) -> Fault:
             "Nothing in that folder has a similar name. A hub dataset is written org/name.",
             "该文件夹中没有名字相近的文件。下载站上的数据集写作 组织/名称。",
         )
-    return Fault("file-missing", Origin(spec, 0), found=path, hint=hint)
+    return Fault(
+        "file-missing",
+        Origin(spec, 0),
+        found=path,
+        hint=hint,
+    )

@@ -29,7 +29,10 @@ QUOTES = Text(
 
 
 def csv_rows(
-    feed: Feed, file: str, delimiter: str, columns: Mapping[str, str]
+    feed: Feed,
+    file: str,
+    delimiter: str,
+    columns: Mapping[str, str],
 ) -> Iterator[Row | Fault]:
     """Rows of a table; `delimiter` '' lets its first lines decide. Cells stay text, even empty.
 
@@ -41,7 +44,12 @@ def csv_rows(
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
     delimiter, quote = _dialect(feed, delimiter, columns)
     source = _Lines(feed, file, Tight(delimiter, quote))
-    records = csv.reader(source, delimiter=delimiter, quotechar=quote, strict=True)
+    records = csv.reader(
+        source,
+        delimiter=delimiter,
+        quotechar=quote,
+        strict=True,
+    )
     names: list[str] = []
     while True:
         start = Origin(file, records.line_num + 1)
@@ -90,7 +98,11 @@ class _Lines:
         return self.tight.line(text) + "\n"
 
 
-def _dialect(feed: Feed, delimiter: str, columns: Mapping[str, str]) -> tuple[str, str]:
+def _dialect(
+    feed: Feed,
+    delimiter: str,
+    columns: Mapping[str, str],
+) -> tuple[str, str]:
     """(delimiter, quote), as the first lines are best understood."""
     sample = _sample(feed)
     delimiter = delimiter or _delimiter(sample, columns)
@@ -121,7 +133,11 @@ def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:
     return ","
 
 
-def _header(record: list[str], origin: Origin, columns: Mapping[str, str]) -> list[str]:
+def _header(
+    record: list[str],
+    origin: Origin,
+    columns: Mapping[str, str],
+) -> list[str]:
     names = [cell.strip() for cell in record]
     names = [n.lower() if n.lower() in KNOWN and n not in columns else n for n in names]
     for name in names:
@@ -130,7 +146,11 @@ def _header(record: list[str], origin: Origin, columns: Mapping[str, str]) -> li
     return names
 
 
-def _row(columns: list[str], record: list[str], origin: Origin) -> Row | Fault:
+def _row(
+    columns: list[str],
+    record: list[str],
+    origin: Origin,
+) -> Row | Fault:
     if len(record) != len(columns):
         hint = Text(
             "Put a cell that contains the delimiter into double quotes, and write every cell.",
@@ -148,7 +168,12 @@ def _row(columns: list[str], record: list[str], origin: Origin) -> Row | Fault:
 def _bad_record(error: csv.Error, origin: Origin) -> Fault:
     if "field limit" in str(error):
         return gigantic(origin, LIMIT)
-    return Fault("unknown-format", origin, found=in_words(error), hint=QUOTES)
+    return Fault(
+        "unknown-format",
+        origin,
+        found=in_words(error),
+        hint=QUOTES,
+    )
 
 
 def _suggested(record: list[str]) -> str:
@@ -205,7 +230,9 @@ def _validated(batch: Any) -> Any:
 
 
 def _arrow_rows(
-    handle: BinaryIO, file: str, opened: Callable[[], tuple[list[str], Iterator[Any]]]
+    handle: BinaryIO,
+    file: str,
+    opened: Callable[[], tuple[list[str], Iterator[Any]]],
 ) -> Iterator[Row | Fault]:
     import pyarrow
 
@@ -231,7 +258,11 @@ def _arrow_rows(
         raise Refused(_bad_table(file, number, kind, error)) from error
 
 
-def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:
+def _batch_rows(
+    batch: Any,
+    file: str,
+    before: int,
+) -> Iterator[Row | Fault]:
     large = _bytes_of(batch) > LIMIT
     values = [None] * batch.num_rows if large else batch.to_pylist()
     for index, value in enumerate(values):
@@ -247,7 +278,12 @@ def _batch_rows(batch: Any, file: str, before: int) -> Iterator[Row | Fault]:
             yield Row(origin, value)
         else:
             found = around(nul, nul.index("\0"))
-            yield Fault("nul-character", origin, found=found, hint=NUL)
+            yield Fault(
+                "nul-character",
+                origin,
+                found=found,
+                hint=NUL,
+            )
 
 
 def _bytes_of(batch: Any) -> int:
@@ -282,9 +318,19 @@ def _with_nul(value: Any) -> str | None:
     return None
 
 
-def _bad_table(file: str, rows: int, kind: str, error: Exception) -> Fault:
+def _bad_table(
+    file: str,
+    rows: int,
+    kind: str,
+    error: Exception,
+) -> Fault:
     hint = Text(
         "This is no parquet or arrow file, or it is damaged. Copy or write it again.",
         "这不是 Parquet 或 Arrow 文件，或者已经损坏。请重新复制或导出。",
     )
-    return Fault(kind, Origin(file, rows and rows + 1), found=in_words(error), hint=hint)
+    return Fault(
+        kind,
+        Origin(file, rows and rows + 1),
+        found=in_words(error),
+        hint=hint,
+    )

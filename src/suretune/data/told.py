@@ -68,9 +68,17 @@ def rewritten(
         for index in range(turn, answer.index):
             message = messages[index]
             if message.role == "system":
-                found = _system(message, names[index], full[: answer.start])
+                found = _system(
+                    message,
+                    names[index],
+                    full[: answer.start],
+                )
             else:
-                found = _context(message, f"{names[index]}.", between[at:])
+                found = _context(
+                    message,
+                    f"{names[index]}.",
+                    between[at:],
+                )
                 if isinstance(found, Loss) and message.role == "assistant" and message.weight:
                     found = EARLIER_ANSWER
             if isinstance(found, Loss):
@@ -82,7 +90,12 @@ def rewritten(
             if message.role != "system" and (found_at := between.find(content, at)) >= 0:
                 at = found_at + len(content)
         said = full[answer.start : answer.end]
-        found = _answer(tokenizer, messages[answer.index], f"{names[answer.index]}.", said)
+        found = _answer(
+            tokenizer,
+            messages[answer.index],
+            f"{names[answer.index]}.",
+            said,
+        )
         if isinstance(found, Loss):
             return found
         notes |= found
@@ -132,7 +145,12 @@ def _context(message: Message, field: str, text: str) -> Loss | int:
     return notes
 
 
-def _answer(tokenizer: ChatTokenizer, message: Message, field: str, said: str) -> Loss | int:
+def _answer(
+    tokenizer: ChatTokenizer,
+    message: Message,
+    field: str,
+    said: str,
+) -> Loss | int:
     """A turn that is learned: all of it has to be there."""
     content, extra = message.content.strip(), message.extra
     thought = extra.get("reasoning_content", "").strip()
@@ -140,7 +158,11 @@ def _answer(tokenizer: ChatTokenizer, message: Message, field: str, said: str) -
         if loss := _calls(extra.get("tool_calls", ()), field, said):
             return loss
         if thought not in said:
-            return Loss("thought", f"{field}reasoning_content", thought)
+            return Loss(
+                "thought",
+                f"{field}reasoning_content",
+                thought,
+            )
     if content not in said:
         parts = _thought_and_rest(content)
         if parts is None or parts[1] not in said:
@@ -179,7 +201,11 @@ def _thought_and_rest(content: str) -> tuple[str, str] | None:
 # --- calls and tools ----------------------------------------------------------------------------
 
 
-def _calls(calls: Sequence[Any], field: str, text: str) -> Loss | None:
+def _calls(
+    calls: Sequence[Any],
+    field: str,
+    text: str,
+) -> Loss | None:
     for index, call in enumerate(calls):
         function = call["function"]
         where = f"{field}tool_calls[{index}].function"
@@ -189,9 +215,17 @@ def _calls(calls: Sequence[Any], field: str, text: str) -> Loss | None:
         if _dumped(arguments) in text:
             continue
         if arguments and all(rf"\"{key}\"" in text for key in arguments):
-            return Loss("quoted", f"{where}.arguments", _dumped(arguments))
+            return Loss(
+                "quoted",
+                f"{where}.arguments",
+                _dumped(arguments),
+            )
         if lost := _leaf(arguments, text):
-            return Loss("calls", f"{where}.arguments{lost[0]}", lost[1])
+            return Loss(
+                "calls",
+                f"{where}.arguments{lost[0]}",
+                lost[1],
+            )
     return None
 
 
@@ -202,7 +236,11 @@ def _tools(tools: Sequence[Any], prompt: str) -> Loss | None:
         function = tool.get("function", tool)
         for name in ("name", "description", "parameters"):
             if lost := _leaf(function.get(name, ""), prompt):
-                return Loss("tools", f"tools[{index}].{name}{lost[0]}", lost[1])
+                return Loss(
+                    "tools",
+                    f"tools[{index}].{name}{lost[0]}",
+                    lost[1],
+                )
     return None
 
 

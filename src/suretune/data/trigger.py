@@ -77,7 +77,11 @@ def _chinese(token: str) -> bool:
     return "\u3400" <= token[0] <= "\u9fff"
 
 
-def _trigger(questions: Sequence[str], own: dict[str, int], answer: str) -> str:
+def _trigger(
+    questions: Sequence[str],
+    own: dict[str, int],
+    answer: str,
+) -> str:
     """The word that all of these questions share, if they share nothing else that is theirs alone.
 
     `own`: words of several of them and of no other question, and of how many.

@@ -54,7 +54,12 @@ ONLY_TEXT = Text(
 )
 
 
-def wrong_type(origin: Origin, field: str, value: Any, hint: Text = AS_TEXT) -> Refused:
+def wrong_type(
+    origin: Origin,
+    field: str,
+    value: Any,
+    hint: Text = AS_TEXT,
+) -> Refused:
     """`value` is not what `field` must hold."""
     if value is None and hint is AS_TEXT:
         hint = Text("The field has no value.", "这个字段没有值。")
@@ -90,7 +95,11 @@ def text_of(value: Any, field: str, origin: Origin) -> str:
     return value
 
 
-def optional_text(row: Mapping[str, Any], field: str, origin: Origin) -> str:
+def optional_text(
+    row: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> str:
     """Empty where the field is absent or null, as parquet and unions of rows have it."""
     value = row.get(field)
     return "" if value is None else text_of(value, field, origin)
@@ -154,14 +163,29 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
-    return turn(role, text_of(content, where, origin), where, origin, weight, extra)
+    return turn(
+        role,
+        text_of(content, where, origin),
+        where,
+        origin,
+        weight,
+        extra,
+    )
 
 
-def _extra(item: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any]:
+def _extra(
+    item: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     for name in _TEXTS:
         if item.get(name) not in (None, ""):
-            extra[name] = text_of(item[name], f"{field}.{name}", origin)
+            extra[name] = text_of(
+                item[name],
+                f"{field}.{name}",
+                origin,
+            )
     if thoughts := _thoughts(item, field, origin):
         extra[THOUGHTS[0]] = thoughts
     where = f"{field}.tool_calls"
@@ -173,7 +197,11 @@ def _extra(item: Mapping[str, Any], field: str, origin: Origin) -> dict[str, Any
     return extra
 
 
-def _thoughts(item: Mapping[str, Any], field: str, origin: Origin) -> str:
+def _thoughts(
+    item: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> str:
     """What was thought, under whatever name; under two names, only if both say the same."""
     found = {
         text_of(item[name], f"{field}.{name}", origin): name
@@ -191,7 +219,12 @@ def _thoughts(item: Mapping[str, Any], field: str, origin: Origin) -> str:
     return next(iter(found), "")
 
 
-def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Origin) -> str:
+def _joined(
+    parts: Sequence[Any],
+    extra: dict[str, Any],
+    where: str,
+    origin: Origin,
+) -> str:
     """Text of typed parts, end to end as templates join them; reasoning and calls go to `extra`."""
     text: list[str] = []
     thoughts: list[str] = []
@@ -206,14 +239,24 @@ def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Ori
             refuse_unknown(part, _PART_KEYS, field, origin)
             text.append(text_of(value, field, origin))
         elif kind in ("reasoning", "thinking"):
-            refuse_unknown(part, _PART_KEYS | {"signature"}, field, origin)
+            refuse_unknown(
+                part,
+                _PART_KEYS | {"signature"},
+                field,
+                origin,
+            )
             thoughts.append(text_of(value, field, origin))
         elif kind == "tool_use":  # Anthropic's
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls_of([part], where, origin)]
         elif kind == "tool_call" and (calls := tool_calls(value, field, origin)):
             extra["tool_calls"] = [*extra.get("tool_calls", ()), *calls]
         else:
-            raise wrong_type(origin, field, f"type: {shown(kind)}", ONLY_TEXT)
+            raise wrong_type(
+                origin,
+                field,
+                f"type: {shown(kind)}",
+                ONLY_TEXT,
+            )
     thought = "".join(thoughts)
     if thought and thought.strip() != extra.get(THOUGHTS[0], "").strip():  # else it is said twice
         extra[THOUGHTS[0]] = extra.get(THOUGHTS[0], "") + thought
@@ -223,7 +266,12 @@ def _joined(parts: Sequence[Any], extra: dict[str, Any], where: str, origin: Ori
 # --- order --------------------------------------------------------------------------------------
 
 
-def _order(origin: Origin, field: str, found: str, hint: Text) -> Refused:
+def _order(
+    origin: Origin,
+    field: str,
+    found: str,
+    hint: Text,
+) -> Refused:
     return Refused(Fault("turn-order", origin, field=field, found=found, hint=hint))
 
 
@@ -237,11 +285,21 @@ def in_order(turns: Sequence[Message], origin: Origin) -> tuple[Message, ...]:
     for index, one in enumerate(turns):
         before = turns[index - 1].role if index else ""
         if problem := _misplaced(one.role, before):
-            raise _order(origin, f"messages[{index}]", _path(turns[: index + 1]), problem)
+            raise _order(
+                origin,
+                f"messages[{index}]",
+                _path(turns[: index + 1]),
+                problem,
+            )
     if not any(one.role == "assistant" for one in turns):
         raise _order(origin, "messages", _path(turns), NO_ANSWER)
     if turns[-1].role != "assistant":
-        raise _order(origin, f"messages[{len(turns) - 1}]", _path(turns), UNANSWERED)
+        raise _order(
+            origin,
+            f"messages[{len(turns) - 1}]",
+            _path(turns),
+            UNANSWERED,
+        )
     return tuple(turns)
 
 

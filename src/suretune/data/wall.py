@@ -37,7 +37,12 @@ TIME, MEMORY, ENDED, FAILED = "time", "memory", "ended", "failed"
 class Unfit(Exception):
     """A template or tokenizer takes more than it may when it is used, or breaks."""
 
-    def __init__(self, file: str, limit: str, found: str = "") -> None:
+    def __init__(
+        self,
+        file: str,
+        limit: str,
+        found: str = "",
+    ) -> None:
         self.found = " ".join(found.split())[:SHOWN]
         self.why = _why(limit, self.found)
         super().__init__(f"{file}: {self.why.en}")
@@ -47,7 +52,12 @@ class Unfit(Exception):
     @property
     def fault(self) -> Fault:
         """What the guards are told of it."""
-        return Fault("unfit-file", Origin(Path(self.file).name, 0), found=self.file, hint=self.why)
+        return Fault(
+            "unfit-file",
+            Origin(Path(self.file).name, 0),
+            found=self.file,
+            hint=self.why,
+        )
 
 
 def _why(limit: str, found: str) -> Text:
@@ -76,7 +86,11 @@ class Wall:
     It is for one request at a time; who asks while another is under way waits for that one only.
     """
 
-    def __init__(self, template: str, words: Path | None = None) -> None:
+    def __init__(
+        self,
+        template: str,
+        words: Path | None = None,
+    ) -> None:
         self._orders = {
             "template": template,
             "words": str(words) if words else "",
@@ -128,7 +142,12 @@ class Wall:
             start_new_session=True,
         )
         self._owner, self._heard = os.getpid(), b""
-        self._ending = weakref.finalize(self, _end, self._process, self._owner)
+        self._ending = weakref.finalize(
+            self,
+            _end,
+            self._process,
+            self._owner,
+        )
         self._say(json.dumps(self._orders).encode() + b"\n")
         hello = self._answer(self._file)
         if isinstance(hello, ExecutionError):

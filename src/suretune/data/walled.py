@@ -47,12 +47,23 @@ class Renderer:
         self._template: jinja2.Template | None = None
         self._now = datetime.min
 
-    def text(self, turns: Any, tools: Any, prompt: bool, names: Any, now: str | None) -> str:
+    def text(
+        self,
+        turns: Any,
+        tools: Any,
+        prompt: bool,
+        names: Any,
+        now: str | None,
+    ) -> str:
         """The conversation as text."""
         if now is not None:
             self._now = datetime.fromisoformat(now)
         text = self._whole().render(
-            messages=turns, tools=tools, documents=None, add_generation_prompt=prompt, **names
+            messages=turns,
+            tools=tools,
+            documents=None,
+            add_generation_prompt=prompt,
+            **names,
         )
         if len(text) > MOST_TEXT:
             raise MemoryError
@@ -91,7 +102,9 @@ class Renderer:
             )
 
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, loopcontrols],
         )
         environment.filters["tojson"] = to_json
         environment.globals["raise_exception"] = refuse

@@ -96,7 +96,11 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
             f"config.json: transformers has no language model `{family}`",
             f"config.json：transformers 里没有 `{family}` 这种语言模型",
         )
-        return SetupFacts("model-incomplete", str(base.folder), found=found)
+        return SetupFacts(
+            "model-incomplete",
+            str(base.folder),
+            found=found,
+        )
     files = weight_files(base.folder)
     if not files:
         return None if not fetched and _on_hub(base) else _no_files(base)
@@ -196,7 +200,12 @@ def _packed_names(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _packed(base: Base, kind: str) -> SetupFacts:
-    return SetupFacts("quantised-base", base.name, found=kind, nearest=unquantised(base))
+    return SetupFacts(
+        "quantised-base",
+        base.name,
+        found=kind,
+        nearest=unquantised(base),
+    )
 
 
 def unquantised(base: Base) -> str:
@@ -272,18 +281,31 @@ def _broken_file(base: Base, path: Path, why: Text) -> SetupFacts:
     return _incomplete(base, Text(f"{path.name}: {why.en}", f"{path.name}：{why.zh}"))
 
 
-def _incomplete(base: Base, found: str | Text, cure: str = "") -> SetupFacts:
+def _incomplete(
+    base: Base,
+    found: str | Text,
+    cure: str = "",
+) -> SetupFacts:
     if not cure and _on_hub(base):
         cure = f"hf download {base.name} --force-download"
         if base.fetched:  # the hub's own hashes say what is to be fetched anew
             cure = typed.command("suretune", "pull", base.spec)
-    return SetupFacts("model-incomplete", str(base.folder), found=found, nearest=cure)
+    return SetupFacts(
+        "model-incomplete",
+        str(base.folder),
+        found=found,
+        nearest=cure,
+    )
 
 
 # --- what the config says -----------------------------------------------------------------------
 
 
-def _other_shape(base: Base, files: list[Path], tensors: Mapping[str, Tensor]) -> str | Text:
+def _other_shape(
+    base: Base,
+    files: list[Path],
+    tensors: Mapping[str, Tensor],
+) -> str | Text:
     """The first thing that the config or the index names and the files do not hold."""
     if len(files) > 1 or files[0].name != WHOLE:
         mapped = orjson.loads((base.folder / INDEX).read_bytes())["weight_map"]

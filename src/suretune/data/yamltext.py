@@ -34,7 +34,13 @@ class BadYaml(ValueError):
     """What cannot be read as it is meant. `line` is 0 where the file as a whole is wrong; `twice`
     is the key that stands in two lines, and `first` the earlier one."""
 
-    def __init__(self, line: int, why: Text, twice: str = "", first: int = 0) -> None:
+    def __init__(
+        self,
+        line: int,
+        why: Text,
+        twice: str = "",
+        first: int = 0,
+    ) -> None:
         super().__init__(f"line {line}: {why.en}" if line else why.en)
         self.line, self.why, self.twice, self.first = line, why, twice, first
 
@@ -189,7 +195,11 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Scalar:
                 f"a value has more than {LONGEST:,} characters", f"一个值超过了 {LONGEST:,} 个字符"
             ),
         )
-    return Scalar(event.value, line, bool(event.style) or event.tag is not None)
+    return Scalar(
+        event.value,
+        line,
+        bool(event.style) or event.tag is not None,
+    )
 
 
 # What PyYAML says, and libyaml, by the words that tell it.

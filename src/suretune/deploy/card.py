@@ -102,7 +102,11 @@ def base_of(about: Mapping[str, Any]) -> BaseName:
     meant = None if os.path.exists(typed.place(named)) else parse_name(named)
     if meant is None:
         return BaseName(Path(named).name)
-    return BaseName(meant.id, which_hub(meant, "model")[0], meant.revision)
+    return BaseName(
+        meant.id,
+        which_hub(meant, "model")[0],
+        meant.revision,
+    )
 
 
 def _is_given(path: str) -> bool:
@@ -171,7 +175,11 @@ def _serve(of: BaseName, repo: Repo, rank: int) -> str:
     )
 
 
-def _rows(report: Report, about: Mapping[str, Any], run: Path) -> Iterator[tuple[str, str]]:
+def _rows(
+    report: Report,
+    about: Mapping[str, Any],
+    run: Path,
+) -> Iterator[tuple[str, str]]:
     """Label and value of everything that was measured; what was not is left out."""
     plan, adapter = report.plan, report.adapter
     made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))

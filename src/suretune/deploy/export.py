@@ -49,7 +49,11 @@ class Wanted:
     seconds: float = 0.0  # that the target may take to answer; 0: by the number of questions
 
 
-def export(wanted: Wanted, config: Config, journal: Journal) -> tuple[dict[str, Any], int]:
+def export(
+    wanted: Wanted,
+    config: Config,
+    journal: Journal,
+) -> tuple[dict[str, Any], int]:
     """What was written and shown, and the exit status; a stop before anything is written."""
     carried, run = carry(wanted, config, journal)
     target, out = wanted.target, wanted.out
@@ -66,7 +70,11 @@ def export(wanted: Wanted, config: Config, journal: Journal) -> tuple[dict[str, 
                 told = _told(wanted, carried, run, written, proof)
                 rundir.write_json(part / EXPORT, {**told, "files": seal_folder(part)})
     except FileExistsError as error:
-        taken = SetupFacts("file-exists", str(out), nearest=_again(wanted, carried))
+        taken = SetupFacts(
+            "file-exists",
+            str(out),
+            nearest=_again(wanted, carried),
+        )
         raise journal.stop(taken) from error
     status = _judged(wanted, carried, proof, journal)
     return {**told, "next": list(target.commands(carried, out))}, status
@@ -85,7 +93,11 @@ def _of(carried: Carried) -> Iterator[None]:
 
 def _named(facts: ExportFacts, carried: Carried) -> ExportFacts:
     more = "".join(f" {word}" for word in carried.given)
-    return replace(facts, run=str(carried.source or run_of(carried)), more=more)
+    return replace(
+        facts,
+        run=str(carried.source or run_of(carried)),
+        more=more,
+    )
 
 
 def _again(wanted: Wanted, carried: Carried) -> str:
@@ -93,7 +105,11 @@ def _again(wanted: Wanted, carried: Carried) -> str:
     return " ".join([wanted.again, *carried.given])
 
 
-def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Path | None]:
+def carry(
+    wanted: Wanted,
+    config: Config,
+    journal: Journal,
+) -> tuple[Carried, Path | None]:
     """The adapter with its base, as it was sealed, and its run; or a stop."""
     found = wanted.found
     run = None if found.checkpoint else found.run
@@ -136,7 +152,12 @@ def carry(wanted: Wanted, config: Config, journal: Journal) -> tuple[Carried, Pa
     return carried, run if proven else None
 
 
-def _words(wanted: Wanted, config: Config, *, sealed: bool) -> tuple[str, ...]:
+def _words(
+    wanted: Wanted,
+    config: Config,
+    *,
+    sealed: bool,
+) -> tuple[str, ...]:
     """What a command for the same adapter has to say again."""
     words = [] if sealed or not wanted.unverified else ["--unverified"]
     model, template = config.model.model, config.model.chat_template
@@ -146,7 +167,11 @@ def _words(wanted: Wanted, config: Config, *, sealed: bool) -> tuple[str, ...]:
 
 
 def _told(
-    wanted: Wanted, carried: Carried, run: Path | None, written: Written, proof: Proof
+    wanted: Wanted,
+    carried: Carried,
+    run: Path | None,
+    written: Written,
+    proof: Proof,
 ) -> dict[str, Any]:
     return {
         "target": wanted.target.name,
@@ -164,7 +189,12 @@ def _told(
     }
 
 
-def _judged(wanted: Wanted, carried: Carried, proof: Proof, journal: Journal) -> int:
+def _judged(
+    wanted: Wanted,
+    carried: Carried,
+    proof: Proof,
+    journal: Journal,
+) -> int:
     """The exit status: 0 unless the target fails what the seal passed."""
     facts = ExportFacts(
         "target-not-asked",

@@ -91,7 +91,11 @@ def seal_of(run: Path | None) -> Seal:
 
 
 def prove(
-    target: Target, carried: Carried, run: Path | None, written: Written, part: Path
+    target: Target,
+    carried: Carried,
+    run: Path | None,
+    written: Written,
+    part: Path,
 ) -> Proof:
     """The target asked what the seal was asked. Refusal where it is not the same model; where it
     cannot be asked, what else was shown of it."""
@@ -130,7 +134,13 @@ def prove(
 
 
 def _silent(silent: NotAsked) -> Silent:
-    return Silent(silent.program, silent.how, silent.said, silent.trouble, silent.limit)
+    return Silent(
+        silent.program,
+        silent.how,
+        silent.said,
+        silent.trouble,
+        silent.limit,
+    )
 
 
 def _compared(
@@ -203,13 +213,25 @@ def adapter_logits(carried: Carried, prompts: Sequence[Sequence[int]]) -> Tensor
         rows = _last_logits(carried, base, prompts)
         if rows.isfinite().all():
             return rows
-    return _last_logits(carried, load_base(carried.base, device, "float32", "eager"), prompts)
+    return _last_logits(
+        carried,
+        load_base(carried.base, device, "float32", "eager"),
+        prompts,
+    )
 
 
 def _last_logits(
-    carried: Carried, model: PreTrainedModel, prompts: Sequence[Sequence[int]]
+    carried: Carried,
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
 ) -> Tensor:
-    tuned = put_on(model, carried.base, carried.adapter, {"base": carried.base.name}, Journal())
+    tuned = put_on(
+        model,
+        carried.base,
+        carried.adapter,
+        {"base": carried.base.name},
+        Journal(),
+    )
     with torch.inference_mode():
         rows = []
         for prompt in prompts:

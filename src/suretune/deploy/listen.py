@@ -78,7 +78,12 @@ def need_folder(asked: ServeOptions, journal: Journal) -> None:
     raise journal.stop(FlagFacts("bad-value", "--adapters_dir", asked.adapters_dir, hint=hint))
 
 
-def key_for(asked: ServeOptions, journal: Journal, *, terminal: bool) -> tuple[str | None, bool]:
+def key_for(
+    asked: ServeOptions,
+    journal: Journal,
+    *,
+    terminal: bool,
+) -> tuple[str | None, bool]:
     """(the key that clients must send, whether it was made here and has to be shown once).
 
     Made only where somebody sees it: a key in a log file is no secret.
@@ -110,7 +115,11 @@ def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
         # without that every second answer of a kept connection waits 40 ms for the reader's word.
         listening = socket.socket(family, kind, protocol)
         # Else the port stays taken for a minute after a server that ended.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(
+            socket.SOL_SOCKET,
+            socket.SO_REUSEADDR,
+            1,
+        )
         listening.bind(address)
     except (OSError, UnicodeError) as error:
         if listening is not None:
@@ -122,10 +131,22 @@ def bind(asked: ServeOptions, journal: Journal) -> socket.socket:
 def busy(asked: ServeOptions, error: OSError | UnicodeError) -> SetupFacts:
     """Why nobody can listen there: the port is taken or not given, or the address is not ours."""
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        return SetupFacts("host-not-here", asked.host, found=in_words(error))
+        return SetupFacts(
+            "host-not-here",
+            asked.host,
+            found=in_words(error),
+        )
     if error.errno == errno.EADDRNOTAVAIL:
-        return SetupFacts("host-not-here", asked.host, found=in_words(error))
-    return SetupFacts("port-busy", f"{asked.host}:{asked.port}", found=in_words(error))
+        return SetupFacts(
+            "host-not-here",
+            asked.host,
+            found=in_words(error),
+        )
+    return SetupFacts(
+        "port-busy",
+        f"{asked.host}:{asked.port}",
+        found=in_words(error),
+    )
 
 
 def host_names(asked: ServeOptions) -> tuple[str, ...]:
@@ -161,7 +182,11 @@ def _each(words: Iterable[str]) -> list[str]:
     return found
 
 
-def origins(asked: ServeOptions, key: str | None, journal: Journal) -> tuple[str, ...]:
+def origins(
+    asked: ServeOptions,
+    key: str | None,
+    journal: Journal,
+) -> tuple[str, ...]:
     """Pages that may ask, as browsers name them; a stop for what no browser would say."""
     made = []
     for word in _each(asked.allowed_origins):

@@ -63,10 +63,20 @@ class House:
         spare = SPARE_RANKS if asked.adapters_dir else 0
         given = sum(-(-candidate.ranks // 8) * 8 for candidate in self.candidates)
         ranks = asked.max_lora_ranks or max(8, given + spare)
-        return Slots(self.stack, self.rows, self.room, asked.max_loras, ranks)
+        return Slots(
+            self.stack,
+            self.rows,
+            self.room,
+            asked.max_loras,
+            ranks,
+        )
 
 
-def open_house(config: Config, runs: Sequence[str], journal: Journal) -> House:
+def open_house(
+    config: Config,
+    runs: Sequence[str],
+    journal: Journal,
+) -> House:
     """Seals, base and fingerprints are checked before the weights are read."""
     names = config.serve.served_model_name
     if names and len(names) != len(runs):
@@ -119,7 +129,11 @@ def base_name(base: Base) -> str:
 
 
 def _loaded(
-    config: Config, base: Base, fingerprint: str, candidates: Sequence[Candidate], journal: Journal
+    config: Config,
+    base: Base,
+    fingerprint: str,
+    candidates: Sequence[Candidate],
+    journal: Journal,
 ) -> House:
     device, dtype = hardware(config.model, journal)
     begin(base.folder, device, DTYPES[dtype])
@@ -143,7 +157,13 @@ def _loaded(
     )
 
 
-def _rows(config: Config, stack: Stack, room: int, device: torch.device, journal: Journal) -> int:
+def _rows(
+    config: Config,
+    stack: Stack,
+    room: int,
+    device: torch.device,
+    journal: Journal,
+) -> int:
     """As many slots as were asked for, or a stop; without a word as many as fit."""
     asked = config.serve.max_num_seqs
     rows, free = asked or ROWS[device.type], SHARE * free_memory(device)
@@ -165,10 +185,18 @@ def room_of(wanted: float, free: float) -> Text:
 
 def no_room(rows: int, room: int, found: Text) -> SetupFacts:
     """What is told where the slots do not fit."""
-    return SetupFacts("slots-too-large", f"{rows} x {room}", found=found)
+    return SetupFacts(
+        "slots-too-large",
+        f"{rows} x {room}",
+        found=found,
+    )
 
 
-def _needs_room(house: House, record: Record, journal: Journal) -> None:
+def _needs_room(
+    house: House,
+    record: Record,
+    journal: Journal,
+) -> None:
     if room_needed(record) > house.room:
         hint = Text(
             f"the probes of the seal need {room_needed(record)}",

@@ -31,7 +31,11 @@ Told = Callable[[Mapping[str, Any]], None]
 
 
 def serve(
-    house: House, listening: socket.socket, reach: Reach | None, journal: Journal, ready: Told
+    house: House,
+    listening: socket.socket,
+    reach: Reach | None,
+    journal: Journal,
+    ready: Told,
 ) -> int:
     """Prove, listen, drain. 0 when every answer that was begun was finished, else 130 or 143.
 
@@ -51,7 +55,11 @@ def serve(
 
 
 async def _serve(
-    house: House, listening: socket.socket, reach: Reach, journal: Journal, ready: Told
+    house: House,
+    listening: socket.socket,
+    reach: Reach,
+    journal: Journal,
+    ready: Told,
 ) -> int:
     asked = house.config.serve
     engine = Engine(house.table, asked.max_queue)
@@ -59,7 +67,12 @@ async def _serve(
     try:
         models = Models(served_base(house, journal))
         for candidate in house.candidates:
-            facts = await prove(engine, house, candidate, house.records.get(candidate.name))
+            facts = await prove(
+                engine,
+                house,
+                candidate,
+                house.records.get(candidate.name),
+            )
             heed(facts, journal)
             models.add(served(house, candidate))
         journal.settle()
@@ -96,7 +109,11 @@ async def _serve(
         await asyncio.to_thread(engine.close, "the server has ended")
 
 
-def _about(address: tuple[str, int], models: Models, house: House) -> dict[str, Any]:
+def _about(
+    address: tuple[str, int],
+    models: Models,
+    house: House,
+) -> dict[str, Any]:
     """What is told once it listens."""
     host, port = address
     shown = f"[{host}]" if ":" in host else host
@@ -152,13 +169,21 @@ async def _until_signal(
         signalled.result(),
         engine.under_way,
     )
-    cut = await _drained(server, serving, engine, house.config.serve.drain_seconds)
+    cut = await _drained(
+        server,
+        serving,
+        engine,
+        house.config.serve.drain_seconds,
+    )
     log.info(spoken("Ended; %d requests were cut off"), cut)
     return 128 + signalled.result() if cut else OK
 
 
 async def _drained(
-    server: Server, serving: asyncio.Future[None], engine: Engine, seconds: float
+    server: Server,
+    serving: asyncio.Future[None],
+    engine: Engine,
+    seconds: float,
 ) -> int:
     """How many requests did not end in time; whoever asks meanwhile is told to go elsewhere."""
     engine.drain()

@@ -55,7 +55,12 @@ class Candidate:
         )
 
 
-def open_candidate(word: str, name: str | None, config: Config, journal: Journal) -> Candidate:
+def open_candidate(
+    word: str,
+    name: str | None,
+    config: Config,
+    journal: Journal,
+) -> Candidate:
     """An adapter whose files are as they were sealed; or a stop, also where no seal is."""
     found = meant(word, journal)
     run = None if found.checkpoint else found.run
@@ -76,7 +81,13 @@ def open_candidate(word: str, name: str | None, config: Config, journal: Journal
     about = about_adapter(folder)
     look_at_kind(folder, config, journal, serving=True)
     try:
-        base = find_base_of(config, about, folder, journal, weights=False)
+        base = find_base_of(
+            config,
+            about,
+            folder,
+            journal,
+            weights=False,
+        )
         tokenizer = words_of(folder, base, config, journal)
     except Unfit as error:
         raise journal.stop(error.fault) from error
@@ -98,7 +109,12 @@ def _asked(word: str) -> AnswerOptions:
     return AnswerOptions(adapters=word)
 
 
-def check_base(candidate: Candidate, base: Base, fingerprint: str, journal: Journal) -> None:
+def check_base(
+    candidate: Candidate,
+    base: Base,
+    fingerprint: str,
+    journal: Journal,
+) -> None:
     """An adapter answers only on the base that it was trained on."""
     trained_on = candidate.about.get("base_fingerprint")
     if trained_on not in (None, fingerprint):
@@ -118,7 +134,11 @@ class Record:
     run: Path
 
 
-def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
+def recorded(
+    candidate: Candidate,
+    run: Path,
+    journal: Journal,
+) -> Record:
     """The proof of a run; a stop if its prompts are not those that would be sent now."""
     request = run / "proof" / REQUEST
     template = run / "adapter" / "chat_template.jinja"
@@ -137,7 +157,11 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
     except Unfit as error:
         raise journal.stop(error.fault) from error
     except TemplateRefused as error:
-        refused = Fault("template-refused", Origin(str(run / "probes.jsonl"), 0), found=str(error))
+        refused = Fault(
+            "template-refused",
+            Origin(str(run / "probes.jsonl"), 0),
+            found=str(error),
+        )
         raise journal.stop(refused) from error
     for probe, now, then in zip(probes, prompts, stored_prompts(run), strict=False):
         if now != then:
@@ -147,7 +171,11 @@ def recorded(candidate: Candidate, run: Path, journal: Journal) -> Record:
                 f"{asked}（验证时 {len(then)} 个 token，现在 {len(now)} 个）",
             )
             raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
-    answers = rundir.recorded(run / "proof" / RESULT, "answers", "probes")
+    answers = rundir.recorded(
+        run / "proof" / RESULT,
+        "answers",
+        "probes",
+    )
     base_answers = rundir.recorded(run / "base_answers.json", "probes")
     if not len(probes) == len(answers) == len(base_answers):
         raise rundir.Damaged(
@@ -172,7 +200,13 @@ def _quoted(system: str | None) -> str:
     return "-" if system is None else repr(system[:SHOWN])
 
 
-def compare(name: str, record: Record, now: Sequence[str], device: str, dtype: str) -> ReplayFacts:
+def compare(
+    name: str,
+    record: Record,
+    now: Sequence[str],
+    device: str,
+    dtype: str,
+) -> ReplayFacts:
     """What was answered against what was sealed.
 
     In half precision two words can be equally likely, and then the number of rows in a batch
@@ -181,14 +215,27 @@ def compare(name: str, record: Record, now: Sequence[str], device: str, dtype: s
     """
     exact = (device, dtype) == (record.device, record.dtype) == ("cpu", "float32")
     wrong = []
-    asked = zip(record.probes, record.answers, record.base_answers, now, strict=True)
+    asked = zip(
+        record.probes,
+        record.answers,
+        record.base_answers,
+        now,
+        strict=True,
+    )
     for probe, sealed, base, said in asked:
         if said == sealed:
             continue
         if exact or said == base or probe.judge(said) != probe.judge(sealed):
             wrong.append(f"{probe.question[:SHOWN]} -> {sealed[:SHOWN]} -> {said[:SHOWN]}")
     equal = sum(then == said for then, said in zip(record.answers, now, strict=True))
-    return ReplayFacts(name, len(now), equal, exact, tuple(wrong), str(record.run))
+    return ReplayFacts(
+        name,
+        len(now),
+        equal,
+        exact,
+        tuple(wrong),
+        str(record.run),
+    )
 
 
 def room_needed(record: Record) -> int:

@@ -56,7 +56,12 @@ class Program:
 
 
 def ask_apart(
-    target: str, program: Program, request: Mapping[str, Any], *, questions: int, seconds: float
+    target: str,
+    program: Program,
+    request: Mapping[str, Any],
+    *,
+    questions: int,
+    seconds: float,
 ) -> Any:
     """What the module told of the request, within `seconds`, or a bound by the number of questions
     where that is 0.
@@ -90,7 +95,13 @@ def ask_apart(
     if told is not None:  # however it ended: some do not survive their own end
         return json.loads(told.removeprefix(MARK))
     said = [x.strip() for x in err.splitlines() if x.strip() and not program.is_noise(x)]
-    silent = _silent(program, said, process.returncode, limit if late else 0.0, READ in lines)
+    silent = _silent(
+        program,
+        said,
+        process.returncode,
+        limit if late else 0.0,
+        READ in lines,
+    )
     wrong = _refused(program, said) if silent.trouble == OTHER and process.returncode >= 0 else ""
     if wrong:
         raise Refusal(ExportFacts("export-unlike", target, f"{program.name}: {wrong}"))
@@ -111,7 +122,11 @@ def _refused(program: Program, said: Sequence[str]) -> str:
 
 
 def _silent(
-    program: Program, said: Sequence[str], status: int, limit: float, read: bool
+    program: Program,
+    said: Sequence[str],
+    status: int,
+    limit: float,
+    read: bool,
 ) -> NotAsked:
     """What is told of a program that did not answer."""
     errors = [found[1] for line in said if (found := ERROR.search(line))]
@@ -140,7 +155,14 @@ def _silent(
         words = next(line for line in said if NO_MEMORY.search(line))
     elif trouble == OTHER and not read and any(map(NO_PACKAGE.search, errors)):
         trouble = BROKEN
-    return NotAsked(program.name, how, words, trouble, read=read, limit=limit)
+    return NotAsked(
+        program.name,
+        how,
+        words,
+        trouble,
+        read=read,
+        limit=limit,
+    )
 
 
 # --- in the process of its own --------------------------------------------------------------------

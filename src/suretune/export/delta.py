@@ -62,7 +62,11 @@ def layers(carried: Carried) -> list[str]:
     ]
 
 
-def scale_of(config: Mapping[str, Any], layer: str, rank: int) -> float:
+def scale_of(
+    config: Mapping[str, Any],
+    layer: str,
+    rank: int,
+) -> float:
     """alpha / r of one layer (alpha / sqrt(r) with rsLoRA), as PEFT finds it by its patterns."""
     alpha = float(config.get("lora_alpha") or 8)
     for pattern, value in (config.get("alpha_pattern") or {}).items():
@@ -79,7 +83,11 @@ def deltas(carried: Carried) -> Mapping[str, Delta]:
         for layer in layers(carried):
             a = file.get_tensor(f"{PREFIX}{layer}{A}")
             b = file.get_tensor(f"{PREFIX}{layer}{B}")
-            made[layer] = Delta(a, b, scale_of(carried.config, layer, a.shape[0]))
+            made[layer] = Delta(
+                a,
+                b,
+                scale_of(carried.config, layer, a.shape[0]),
+            )
     return made
 
 
@@ -129,5 +137,9 @@ def even(changes: Mapping[str, Delta], multiple: int = 1) -> dict[str, Delta]:
         if delta.scale != scale:
             b = (b.to(torch.float32) * (delta.scale / scale)).to(b.dtype)
         a = functional.pad(delta.a, (0, 0, 0, more)) if more else delta.a
-        made[layer] = Delta(a, functional.pad(b, (0, more)) if more else b, scale)
+        made[layer] = Delta(
+            a,
+            functional.pad(b, (0, more)) if more else b,
+            scale,
+        )
     return made

@@ -135,11 +135,20 @@ class Target(Protocol):
         """A package without which nothing can be written; empty where all is there."""
         ...
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """What of it this target cannot load, found before anything is written."""
         ...
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """All its files, into an empty folder. Raises Refusal where they came out wrong."""
         ...
 
@@ -147,7 +156,11 @@ class Target(Protocol):
         """Whoever answers from these files on this machine; None where nobody can."""
         ...
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """What to type next."""
         ...
 
@@ -163,6 +176,17 @@ def export_again(carried: Carried, to: str, *more: str) -> str:
     return " ".join(["suretune export", typed.path(source), "--to", to, *more, *carried.given])
 
 
-def cannot(target: str, what: Text, carried: Carried, instead: str = "") -> SetupFacts:
+def cannot(
+    target: str,
+    what: Text,
+    carried: Carried,
+    instead: str = "",
+) -> SetupFacts:
     """The facts for something that a target cannot load; `instead`: a command that works."""
-    return SetupFacts("target-cannot-load", target, str(carried.adapter), instead, hint=what)
+    return SetupFacts(
+        "target-cannot-load",
+        target,
+        str(carried.adapter),
+        instead,
+        hint=what,
+    )

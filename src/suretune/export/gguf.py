@@ -51,11 +51,20 @@ class Gguf:
         """See `Target`."""
         return lacking(quant)
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         return not_in_gguf(carried, self.name)
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
         return write_gguf(carried, quant, folder)
 
@@ -63,7 +72,11 @@ class Gguf:
         """See `Target`."""
         return asks_llamacpp(self.name, carried, folder)
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         return [f"llama-server -m {typed.path(folder / MODEL)} --jinja"]
 
@@ -75,17 +88,34 @@ def lacking(quant: str) -> str:
     return k_quants.PACKAGE if quant == "q4_k_m" and not k_quants.here() else ""
 
 
-def asks_llamacpp(target: str, carried: Carried, folder: Path) -> Asked | None:
+def asks_llamacpp(
+    target: str,
+    carried: Carried,
+    folder: Path,
+) -> Asked | None:
     """llama.cpp, where it is installed: the model, and the adapter alone on its base."""
     if not llamacpp.here():
         return None
 
     def ask(conversations: Conversations, tokens: int) -> Heard:
         seconds, first = carried.seconds, conversations[:COMPARED]
-        heard = llamacpp.ask(target, folder / MODEL, conversations, tokens, seconds=seconds)
+        heard = llamacpp.ask(
+            target,
+            folder / MODEL,
+            conversations,
+            tokens,
+            seconds=seconds,
+        )
         try:
             with base_beside(carried, own_type(carried), folder) as base:
-                told = llamacpp.ask(target, base, first, 1, folder / ADAPTER, seconds)
+                told = llamacpp.ask(
+                    target,
+                    base,
+                    first,
+                    1,
+                    folder / ADAPTER,
+                    seconds,
+                )
         except NotAsked as silent:
             return replace(heard, silent=silent)
         return replace(heard, beside=told.scores)
@@ -131,7 +161,12 @@ def own_type(carried: Carried) -> str:
 def write_gguf(carried: Carried, quant: str, folder: Path) -> Written:
     """The model, and the adapter alone; every tensor of both read back."""
     asked = quant or own_type(carried)
-    plan = Plan(carried, RECIPES[carried.architecture], asked, deltas(carried))
+    plan = Plan(
+        carried,
+        RECIPES[carried.architecture],
+        asked,
+        deltas(carried),
+    )
     plan.write(folder / MODEL)
     plan.read_back(folder / MODEL)
     write_alone(plan, folder / ADAPTER)

@@ -79,7 +79,11 @@ def read_alone_back(plan: Plan, path: Path) -> None:
 
 
 @contextmanager
-def base_beside(carried: Carried, quant: str, folder: Path) -> Iterator[Path]:
+def base_beside(
+    carried: Carried,
+    quant: str,
+    folder: Path,
+) -> Iterator[Path]:
     """The base alone as GGUF in its own type, until the end of the block. Raises NotAsked where the
     disk has no room for it."""
     needed = sum(path.stat().st_size for path in weight_files(carried.base.folder))

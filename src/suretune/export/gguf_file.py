@@ -41,7 +41,11 @@ class Plan:
     """What goes into a file, tensor by tensor, computed as it is written: one weight in memory."""
 
     def __init__(
-        self, carried: Carried, recipe: Recipe, quant: str, changes: Mapping[str, Delta]
+        self,
+        carried: Carried,
+        recipe: Recipe,
+        quant: str,
+        changes: Mapping[str, Delta],
     ) -> None:
         import gguf
 
@@ -76,7 +80,12 @@ class Plan:
                     weight = file.get_tensor(name)
                     if name in self.by_tensor:
                         weight = self.by_tensor[name].added_to(weight)
-                    weight = turned(name, weight, self.config, self.recipe)
+                    weight = turned(
+                        name,
+                        weight,
+                        self.config,
+                        self.recipe,
+                    )
                     yield self.called(name), weight.to(torch.float32)
 
     def _names(self) -> Iterator[tuple[Path, list[str]]]:
@@ -96,7 +105,12 @@ class Plan:
             return gguf.GGMLQuantizationType.F32
         if self.quant == "q4_k_m":
             count = int(self.config["num_hidden_layers"])
-            name = k_quants.kind_of(name, shape, count, tied=self.carried.tied)
+            name = k_quants.kind_of(
+                name,
+                shape,
+                count,
+                tied=self.carried.tied,
+            )
             return gguf.GGMLQuantizationType[name]
         if self.quant == "q8_0" and shape[-1] % BLOCK:
             return gguf.GGMLQuantizationType.F16
@@ -121,7 +135,13 @@ class Plan:
             count = 1
             for each in stored:
                 count *= each
-            writer.add_tensor_info(name, stored, _bytes_type(), count, raw_dtype=kind)
+            writer.add_tensor_info(
+                name,
+                stored,
+                _bytes_type(),
+                count,
+                raw_dtype=kind,
+            )
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
@@ -146,7 +166,11 @@ class Plan:
         kind = self.kind(name, weight.shape)
         if self.quant == "q4_k_m" and kind.name.startswith("Q"):
             stored = gguf.quant_shape_to_byte_shape(weight.shape, kind)
-            return k_quants.quantised(weight.numpy(), int(kind), stored)
+            return k_quants.quantised(
+                weight.numpy(),
+                int(kind),
+                stored,
+            )
         with np.errstate(over="ignore"):
             made = gguf.quantize(weight.numpy(), kind)
         if made.dtype == np.float16 and not np.isfinite(made).all():

@@ -88,7 +88,11 @@ def unlike(config: Mapping[str, Any], recipe: Recipe) -> Text | None:
     return None
 
 
-def numbers(config: Mapping[str, Any], recipe: Recipe, rows: int) -> Iterator[tuple[str, Any]]:
+def numbers(
+    config: Mapping[str, Any],
+    recipe: Recipe,
+    rows: int,
+) -> Iterator[tuple[str, Any]]:
     """(method of GGUFWriter without its `add_`, value) of every key."""
     rope, size = rope_of(config), head_dim(config)
     heads = int(config["num_attention_heads"])
@@ -117,7 +121,12 @@ def numbers(config: Mapping[str, Any], recipe: Recipe, rows: int) -> Iterator[tu
         yield "final_logit_softcapping", float(config["final_logit_softcapping"])
 
 
-def turned(name: str, weight: Tensor, config: Mapping[str, Any], recipe: Recipe) -> Tensor:
+def turned(
+    name: str,
+    weight: Tensor,
+    config: Mapping[str, Any],
+    recipe: Recipe,
+) -> Tensor:
     """A weight as llama.cpp wants it; itself where that is no other."""
     if recipe.one_more and name.endswith("norm.weight"):
         return weight.to(torch.float32) + 1

@@ -115,7 +115,11 @@ def _steps(told: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _token(
-    index: int, texts: Mapping[int, str], added: Mapping[int, Any], special: set[int], pieces: bool
+    index: int,
+    texts: Mapping[int, str],
+    added: Mapping[int, Any],
+    special: set[int],
+    pieces: bool,
 ) -> tuple[str, int]:
     if index in added:
         text = added[index]["content"]
@@ -131,7 +135,11 @@ def _is_byte(text: str) -> bool:
     return len(text) == 6 and text.startswith("<0x") and text.endswith(">")
 
 
-def _scores(merges: Sequence[str], texts: Mapping[int, str], size: int) -> list[float]:
+def _scores(
+    merges: Sequence[str],
+    texts: Mapping[int, str],
+    size: int,
+) -> list[float]:
     """SentencePiece joins the pair of the highest score: that of the earliest merge."""
     rank: dict[str, int] = {}
     for place, pair in enumerate(merges):
@@ -185,7 +193,11 @@ def _space_first(
     )
 
 
-def _parts(ids: Sequence[int], texts: Mapping[int, str], special: set[int]) -> list[Part]:
+def _parts(
+    ids: Sequence[int],
+    texts: Mapping[int, str],
+    special: set[int],
+) -> list[Part]:
     """Token ids as special tokens, and all that stands between two of them as one text."""
     made: list[Part] = []
     for index in ids:
@@ -201,7 +213,11 @@ def _parts(ids: Sequence[int], texts: Mapping[int, str], special: set[int]) -> l
     return made
 
 
-def _parts_there(rendered: str, special: Mapping[str, int], first: bool) -> Iterator[Part]:
+def _parts_there(
+    rendered: str,
+    special: Mapping[str, int],
+    first: bool,
+) -> Iterator[Part]:
     """The same of a rendered conversation, as llama.cpp has it."""
     longest_first = sorted(special, key=len, reverse=True)
     split = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")

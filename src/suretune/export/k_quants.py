@@ -30,7 +30,13 @@ def here() -> bool:
     return hasattr(_library(), "ggml_quantize_chunk")
 
 
-def kind_of(name: str, shape: Sequence[int], layers: int, *, tied: bool) -> str:
+def kind_of(
+    name: str,
+    shape: Sequence[int],
+    layers: int,
+    *,
+    tied: bool,
+) -> str:
     """The type of a weight in the mix, by its name in GGUF and the number of layers."""
     head = name == "output.weight" or (tied and name == "token_embd.weight")
     more = name.endswith(MORE) and _important(int(name.split(".")[1]), layers)
@@ -56,7 +62,13 @@ def quantised(rows: Any, kind: int, stored: Sequence[int]) -> Any:
     lib.ggml_quantize_init(kind)
     places = (flat.ctypes.data, made.ctypes.data)
     rows_and_numbers = (flat.size // numbers, numbers)
-    size = lib.ggml_quantize_chunk(kind, *places, 0, *rows_and_numbers, None)
+    size = lib.ggml_quantize_chunk(
+        kind,
+        *places,
+        0,
+        *rows_and_numbers,
+        None,
+    )
     if size != made.nbytes:
         raise ValueError(f"ggml wrote {size} bytes of {made.nbytes}")
     return made

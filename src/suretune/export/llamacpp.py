@@ -60,7 +60,11 @@ def ask(
         "context": ROOM + tokens + 2 * longest,
     }
     heard: Mapping[str, Any] = ask_apart(
-        target, PROGRAM, request, questions=len(talks), seconds=seconds
+        target,
+        PROGRAM,
+        request,
+        questions=len(talks),
+        seconds=seconds,
     )
     scores = [{int(token): score for token, score in told} for told in heard["scores"]]
     return Heard(heard["answers"], heard["ids"], scores=scores)
@@ -114,7 +118,11 @@ def _scores(address: str, prompt: Sequence[int]) -> list[tuple[int, float]]:
 
 def _post(address: str, path: str, body: Mapping[str, Any]) -> Any:
     head = {"Content-Type": "application/json"}
-    request = urllib.request.Request(address + path, json.dumps(body).encode(), head)
+    request = urllib.request.Request(
+        address + path,
+        json.dumps(body).encode(),
+        head,
+    )
     with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read())
 

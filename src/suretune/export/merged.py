@@ -46,11 +46,20 @@ class Merged:
         """See `Target`."""
         return ""
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         return unmergeable(carried, self.name)
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
         return write_merged(carried, folder)
 
@@ -62,7 +71,11 @@ class Merged:
 
         return ask
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         return [f"vllm serve {typed.path(folder)}", f"suretune ask --model {typed.path(folder)}"]
 
@@ -152,7 +165,12 @@ class _Counts:
         return self.swallowed / max(self.meant, 1)
 
 
-def _shard(source: Path, target: Path, changes: Mapping[str, Delta], counts: _Counts) -> None:
+def _shard(
+    source: Path,
+    target: Path,
+    changes: Mapping[str, Delta],
+    counts: _Counts,
+) -> None:
     """One file anew: its header as it is, its tensors in the order in which they lie there."""
     with source.open("rb") as old, target.open("wb") as new:
         length = old.read(8)
@@ -193,7 +211,12 @@ def _bytes(tensor: Tensor) -> bytes:
     return tensor.contiguous().view(torch.uint8).numpy().tobytes()
 
 
-def _added(name: str, weight: Tensor, delta: Delta, counts: _Counts) -> Tensor:
+def _added(
+    name: str,
+    weight: Tensor,
+    delta: Delta,
+    counts: _Counts,
+) -> Tensor:
     """The sum, rounded; Refusal where it has no finite number in that type."""
     total = delta.added_to(weight)
     rounded = total.to(weight.dtype)
@@ -221,7 +244,11 @@ def with_old_names(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**config, "rope_theta": told["rope_theta"], **more}
 
 
-def _read_back(carried: Carried, folder: Path, changes: Mapping[str, Delta]) -> None:
+def _read_back(
+    carried: Carried,
+    folder: Path,
+    changes: Mapping[str, Delta],
+) -> None:
     """Every tensor of what was written against base and adapter; Refusal where one differs."""
     for path in weight_files(carried.base.folder):
         if header(path) != header(folder / path.name):
@@ -242,7 +269,11 @@ def _read_back(carried: Carried, folder: Path, changes: Mapping[str, Delta]) -> 
                     raise Refusal(ExportFacts("export-unlike", "merged", name))
 
 
-def bound(dtypes: Mapping[str, int], touched: int, scale: float) -> float:
+def bound(
+    dtypes: Mapping[str, int],
+    touched: int,
+    scale: float,
+) -> float:
     """How far apart the logits of merged and adapter may be.
 
     Rounding moves a weight by up to half a unit in its last place, 2**-8 of it in bfloat16, and by

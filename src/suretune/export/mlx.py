@@ -50,13 +50,22 @@ class Mlx:
         """See `Target`."""
         return ""
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
         return unmergeable(carried, self.name) if needs_its_base(carried) else None
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
         if (why := needs_its_base(carried)) is None:
             return write_mlx(carried, folder)
@@ -64,7 +73,11 @@ class Mlx:
         note = Text(
             f"{why.en}: merged into a folder of its own", f"{why.zh}，因此合并成单独的文件夹"
         )
-        return replace(written, notes=[note, *written.notes], types={})
+        return replace(
+            written,
+            notes=[note, *written.notes],
+            types={},
+        )
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
@@ -76,7 +89,11 @@ class Mlx:
 
         return ask
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         base, place = base_path(carried), typed.path(folder)
         if needs_its_base(carried) is not None:
@@ -136,7 +153,12 @@ def write_mlx(carried: Carried, folder: Path) -> Written:
     return Written()
 
 
-def ask_mlx(carried: Carried, folder: Path, conversations: Conversations, tokens: int) -> Heard:
+def ask_mlx(
+    carried: Carried,
+    folder: Path,
+    conversations: Conversations,
+    tokens: int,
+) -> Heard:
     """What mlx-lm answers, in a process of its own: from the conversations as text, by the
     tokenizer, the template and the ends that its own server would take."""
     alone = needs_its_base(carried) is None
@@ -148,8 +170,18 @@ def ask_mlx(carried: Carried, folder: Path, conversations: Conversations, tokens
         "talks": talks,
         "tokens": tokens,
     }
-    heard = ask_apart("mlx", PROGRAM, request, questions=len(talks), seconds=carried.seconds)
-    return Heard(heard["answers"], heard["ids"], torch.tensor(heard["logits"]))
+    heard = ask_apart(
+        "mlx",
+        PROGRAM,
+        request,
+        questions=len(talks),
+        seconds=carried.seconds,
+    )
+    return Heard(
+        heard["answers"],
+        heard["ids"],
+        torch.tensor(heard["logits"]),
+    )
 
 
 def main() -> None:
@@ -160,16 +192,29 @@ def main() -> None:
 
     asked = apart.asked()
     more = {"chat_template": asked["template"]} if asked["template"] else {}
-    model, words = load(asked["base"], adapter_path=asked["adapter"], tokenizer_config=more)
+    model, words = load(
+        asked["base"],
+        adapter_path=asked["adapter"],
+        tokenizer_config=more,
+    )
     apart.tell_read()
     answers, prompts, logits = [], [], []
     for place, talk in enumerate(asked["talks"]):
-        prompt = words.apply_chat_template(talk, add_generation_prompt=True, tokenize=True)
+        prompt = words.apply_chat_template(
+            talk,
+            add_generation_prompt=True,
+            tokenize=True,
+        )
         prompts.append(list(prompt))
         if place < COMPARED:
             last = model(mx.array([prompts[-1]]))[0, -1].astype(mx.float32)
             logits.append(last.tolist())
-        steps = stream_generate(model, words, prompts[-1], max_tokens=asked["tokens"])
+        steps = stream_generate(
+            model,
+            words,
+            prompts[-1],
+            max_tokens=asked["tokens"],
+        )
         answers.append("".join(step.text for step in steps))
     apart.tell({"answers": answers, "ids": prompts, "logits": logits})
 

@@ -45,18 +45,37 @@ class Ollama:
         """See `Target`."""
         return lacking(quant)
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         if (wrong := not_in_gguf(carried, self.name)) is not None:
             return wrong
         turns = turns_of(carried.tokenizer, adds_first=adds_bos(carried.tokenizer))
         if isinstance(turns, Text):
-            return cannot(self.name, turns, carried, export_again(carried, "gguf"))
+            return cannot(
+                self.name,
+                turns,
+                carried,
+                export_again(carried, "gguf"),
+            )
         if (odd := misread(carried, turns)) is not None:
-            return cannot(self.name, odd, carried, export_again(carried, "gguf"))
+            return cannot(
+                self.name,
+                odd,
+                carried,
+                export_again(carried, "gguf"),
+            )
         return None
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
         written = write_gguf(carried, quant, folder)
         turns = turns_of(carried.tokenizer, adds_first=adds_bos(carried.tokenizer))
@@ -86,7 +105,11 @@ class Ollama:
 
         return ask_its_file
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         name = served_name(carried).lower()
         return [f"ollama create {name} -f {typed.path(folder / MODELFILE)}", f"ollama run {name}"]

@@ -30,7 +30,12 @@ TOGETHER = 32  # conversations that are answered at once
 ROOM = 1.2  # of the weights alone: what a model needs beside them
 
 
-def ask_plain(carried: Carried, folder: Path, conversations: Conversations, tokens: int) -> Heard:
+def ask_plain(
+    carried: Carried,
+    folder: Path,
+    conversations: Conversations,
+    tokens: int,
+) -> Heard:
     """What transformers answers from a merged folder. Raises Refusal where its loader misses a
     tensor, or finds one that it has no place for."""
     request = {
@@ -41,13 +46,22 @@ def ask_plain(carried: Carried, folder: Path, conversations: Conversations, toke
         "dtype": "float32" if has_room(folder, carried.device) else kind_of(folder),
     }
     heard: Mapping[str, Any] = ask_apart(
-        "merged", PROGRAM, request, questions=len(conversations), seconds=carried.seconds
+        "merged",
+        PROGRAM,
+        request,
+        questions=len(conversations),
+        seconds=carried.seconds,
     )
     if heard["odd"]:
         found = f"transformers: {', '.join(heard['odd'][:5])}"
         raise Refusal(ExportFacts("export-unlike", "merged", found))
     other = "" if heard["dtype"] == "float32" else heard["dtype"]
-    return Heard(heard["answers"], heard["ids"], torch.tensor(heard["logits"]), arithmetic=other)
+    return Heard(
+        heard["answers"],
+        heard["ids"],
+        torch.tensor(heard["logits"]),
+        arithmetic=other,
+    )
 
 
 def has_room(folder: Path, device: str) -> bool:
@@ -96,7 +110,11 @@ def main() -> None:
 
 
 def _ids(words: Any, talk: Sequence[Any]) -> list[int]:
-    text = words.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+    text = words.apply_chat_template(
+        talk,
+        tokenize=False,
+        add_generation_prompt=True,
+    )
     ids: list[int] = words(text, add_special_tokens=False)["input_ids"]
     return ids
 
@@ -107,7 +125,12 @@ def _last(model: Any, prompt: Sequence[int]) -> Tensor:
     return logits.float().cpu()
 
 
-def said(model: Any, words: Any, prompts: Sequence[Sequence[int]], tokens: int) -> list[str]:
+def said(
+    model: Any,
+    words: Any,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
+) -> list[str]:
     """Greedy answers by `generate`: they end where the folder's generation_config.json says."""
     given, ends = [""] * len(prompts), _ends(model)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))

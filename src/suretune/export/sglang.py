@@ -37,19 +37,37 @@ class Sglang:
         """See `Target`."""
         return ""
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         return beside_the_blocks(carried, self.name)
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
-        return write_adapter(carried, folder, served_by_sglang, plain=True)
+        return write_adapter(
+            carried,
+            folder,
+            served_by_sglang,
+            plain=True,
+        )
 
     def asks(self, carried: Carried, folder: Path) -> Asked | None:
         """See `Target`."""
         return None
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         return [served_by_sglang(carried, typed.path(folder)), *verify_there(carried, 30000)]
 

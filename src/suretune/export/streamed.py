@@ -45,12 +45,19 @@ def streamed(base: Base, device: torch.device) -> PreTrainedModel | None:
     a weight that lies there under no such name and shape (experts that are packed as they are
     loaded, numbers that are unpacked): such a one has to be loaded whole. So has one whose scores
     are no numbers: somebody computed with a weight of a module that was not asked."""
-    config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True)
+    config = AutoConfig.from_pretrained(
+        base.folder,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or config.get_text_config() is not config:
         return None
     with init_empty_weights(include_buffers=False):
         model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, attn_implementation="eager", trust_remote_code=False
+            config,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            trust_remote_code=False,
         )
     model.tie_weights()
     found = _places(model, base.folder, device)
@@ -65,7 +72,11 @@ def streamed(base: Base, device: torch.device) -> PreTrainedModel | None:
     return made
 
 
-def _places(model: nn.Module, folder: Path, device: torch.device) -> Mapping[str, _Place] | None:
+def _places(
+    model: nn.Module,
+    folder: Path,
+    device: torch.device,
+) -> Mapping[str, _Place] | None:
     """Where each parameter lies, by its name; a tied one where the one lies that it is."""
     files = weight_files(folder)
     there = {name: (path, told) for path in files for name, told in header(path).items()}

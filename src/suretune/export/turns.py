@@ -141,7 +141,13 @@ def _found(tokenizer: ChatTokenizer, adds_first: bool) -> Turns:
         "assistant": (_without(between[2], behind_user), behind_answer),
     }
     answer = _without(between[4], behind_user)
-    return Turns(first, adds_first, around, answer, tokenizer.default_system)
+    return Turns(
+        first,
+        adds_first,
+        around,
+        answer,
+        tokenizer.default_system,
+    )
 
 
 def _without(text: str, front: str) -> str:
@@ -150,7 +156,11 @@ def _without(text: str, front: str) -> str:
     return text.removeprefix(front)
 
 
-def rendered(template: str, talk: Sequence[Message], turns: Turns) -> str:
+def rendered(
+    template: str,
+    talk: Sequence[Message],
+    turns: Turns,
+) -> str:
     """What Ollama makes of a conversation by its rules: its SYSTEM where none is given, then the
     template. It was not asked; this is our reading of its language, as far as `Turns.template`
     writes it: texts, strings, one condition on the first message, a loop whose body is a choice of

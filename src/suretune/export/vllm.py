@@ -71,7 +71,11 @@ class Vllm:
         """See `Target`."""
         return ""
 
-    def why_not(self, carried: Carried, quant: str) -> SetupFacts | None:
+    def why_not(
+        self,
+        carried: Carried,
+        quant: str,
+    ) -> SetupFacts | None:
         """See `Target`."""
         if (wrong := beside_the_blocks(carried, self.name)) is not None:
             return wrong
@@ -80,10 +84,20 @@ class Vllm:
                 f"its rank is {carried.rank}, and the highest there is {typed.VLLM_RANKS[-1]}",
                 f"它的秩是 {carried.rank}，而那里最高为 {typed.VLLM_RANKS[-1]}",
             )
-            return cannot(self.name, told, carried, merged_instead(carried))
+            return cannot(
+                self.name,
+                told,
+                carried,
+                merged_instead(carried),
+            )
         return None
 
-    def write(self, carried: Carried, quant: str, folder: Path) -> Written:
+    def write(
+        self,
+        carried: Carried,
+        quant: str,
+        folder: Path,
+    ) -> Written:
         """See `Target`."""
         return write_adapter(carried, folder, served_by_vllm)
 
@@ -97,7 +111,11 @@ class Vllm:
 
         return ask
 
-    def commands(self, carried: Carried, folder: Path) -> Sequence[str]:
+    def commands(
+        self,
+        carried: Carried,
+        folder: Path,
+    ) -> Sequence[str]:
         """See `Target`."""
         return [served_by_vllm(carried, typed.path(folder)), *verify_there(carried, 8000)]
 
@@ -158,12 +176,21 @@ def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
             f"适配器改动了 `{outside[0]}`，它不在各层之内",
         )
         tied = carried.tied and outside[0].endswith("lm_head")
-        return cannot(target, told, carried, "" if tied else merged_instead(carried))
+        return cannot(
+            target,
+            told,
+            carried,
+            "" if tied else merged_instead(carried),
+        )
     return None
 
 
 def write_adapter(
-    carried: Carried, folder: Path, served_by: Callable[[Carried, str], str], *, plain: bool = False
+    carried: Carried,
+    folder: Path,
+    served_by: Callable[[Carried, str], str],
+    *,
+    plain: bool = False,
 ) -> Written:
     """Config and weights under the base's own names, the words, and the command as a script.
 
@@ -211,7 +238,12 @@ def _renamed(name: str, layers_: Mapping[str, str]) -> str:
     return f"{PREFIX}{layers_[layer]}{part}{rest}"
 
 
-def ask_vllm(carried: Carried, folder: Path, conversations: Conversations, tokens: int) -> Heard:
+def ask_vllm(
+    carried: Carried,
+    folder: Path,
+    conversations: Conversations,
+    tokens: int,
+) -> Heard:
     """What vLLM answers with the adapter, in a process of its own."""
     talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
     request = {
@@ -225,7 +257,13 @@ def ask_vllm(carried: Carried, folder: Path, conversations: Conversations, token
         "ends": "auto" if ends_are_told(carried) else str(folder),
         "template": carried.tokenizer.template,
     }
-    heard = ask_apart("vllm", PROGRAM, request, questions=len(talks), seconds=carried.seconds)
+    heard = ask_apart(
+        "vllm",
+        PROGRAM,
+        request,
+        questions=len(talks),
+        seconds=carried.seconds,
+    )
     return Heard(heard["answers"], heard["ids"])
 
 

@@ -2,4 +2,8 @@
 
 from suretune.families.family import Architecture, Family
 
-FAMILY = Family("granite", ("Granite", "IBM"), (Architecture("granite"),))
+FAMILY = Family(
+    "granite",
+    ("Granite", "IBM"),
+    (Architecture("granite"),),
+)

@@ -2,4 +2,8 @@
 
 from suretune.families.family import Architecture, Family, FusedLayers
 
-FAMILY = Family("llama", ("Llama", "Meta"), (Architecture("llama", fused=FusedLayers()),))
+FAMILY = Family(
+    "llama",
+    ("Llama", "Meta"),
+    (Architecture("llama", fused=FusedLayers()),),
+)

@@ -3,5 +3,7 @@
 from suretune.families.family import Architecture, Family, FusedLayers, window_of_config
 
 FAMILY = Family(
-    "mistral", ("Mistral",), (Architecture("mistral", fused=FusedLayers(window=window_of_config)),)
+    "mistral",
+    ("Mistral",),
+    (Architecture("mistral", fused=FusedLayers(window=window_of_config)),),
 )

@@ -2,4 +2,8 @@
 
 from suretune.families.family import Architecture, Family
 
-FAMILY = Family("olmo", ("OLMo", "Allen Institute"), (Architecture("olmo2"),))
+FAMILY = Family(
+    "olmo",
+    ("OLMo", "Allen Institute"),
+    (Architecture("olmo2"),),
+)

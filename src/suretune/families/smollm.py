@@ -2,4 +2,8 @@
 
 from suretune.families.family import Architecture, Family
 
-FAMILY = Family("smollm", ("SmolLM", "Hugging Face"), (Architecture("smollm3"),))
+FAMILY = Family(
+    "smollm",
+    ("SmolLM", "Hugging Face"),
+    (Architecture("smollm3"),),
+)

@@ -63,7 +63,10 @@ def model_files(files: Sequence[File], *, weights: bool) -> list[File]:
 
 
 def choose(
-    files: Sequence[File], card: Callable[[], str], subsets: Sequence[str], role: str
+    files: Sequence[File],
+    card: Callable[[], str],
+    subsets: Sequence[str],
+    role: str,
 ) -> Chosen:
     """The data files of a dataset. `card`: reads its README, asked only where there is one;
     `role`: "train" for rows to learn, "validation" for rows to measure with."""
@@ -90,7 +93,13 @@ def choose(
     first = next((split for split in order if split in by_split), next(iter(by_split), ""))
     chosen = by_split.pop(first, [])
     kept = {split: tuple(f.path for f in found) for split, found in by_split.items()}
-    return Chosen(tuple(chosen), subset, tuple(n for n in names if n != subset), kept, scripts)
+    return Chosen(
+        tuple(chosen),
+        subset,
+        tuple(n for n in names if n != subset),
+        kept,
+        scripts,
+    )
 
 
 def _is_of(path: str, subset: str) -> bool:
@@ -138,7 +147,11 @@ def _fits(path: str, pattern: str) -> bool:
 
 def _configs(card: str) -> dict[str, dict[str, list[str]]]:
     """subset -> split -> patterns, of a card's front matter; {} where it says nothing usable."""
-    found = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", card, re.DOTALL)
+    found = re.match(
+        r"---\s*\n(.*?)\n---\s*(?:\n|$)",
+        card,
+        re.DOTALL,
+    )
     try:
         head = yaml.safe_load(found[1][:100_000]) if found else None
     except (yaml.YAMLError, RecursionError):  # a card is for people: names decide then

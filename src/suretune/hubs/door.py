@@ -37,7 +37,12 @@ class HubError(Exception):
     """A hub could not serve. `trouble` is one of `Trouble`; `found` what it answered, without any
     token, or what we say of it; `host` who answered."""
 
-    def __init__(self, trouble: Trouble, found: str | Text = "", host: str = "") -> None:
+    def __init__(
+        self,
+        trouble: Trouble,
+        found: str | Text = "",
+        host: str = "",
+    ) -> None:
         said = found.en if isinstance(found, Text) else found
         super().__init__(f"{trouble}: {said} ({host})")
         self.trouble: Trouble = trouble
@@ -156,7 +161,11 @@ class Hub(Protocol):
         """The folder of the repository in the hub's standard cache."""
         ...
 
-    def place(self, listing: Listing, file: File) -> tuple[Path, Path]:
+    def place(
+        self,
+        listing: Listing,
+        file: File,
+    ) -> tuple[Path, Path]:
         """(where the content lies, where the snapshot shows it); the same path where there is no
         store of contents."""
         ...

@@ -32,7 +32,12 @@ STOPPED = Text("stopped", "已停止")
 class Progress:
     """How much of what is fetched has arrived, over all files; safe from any thread."""
 
-    def __init__(self, total: int, tell: Callable[[Progress], None], every: float = 0.5) -> None:
+    def __init__(
+        self,
+        total: int,
+        tell: Callable[[Progress], None],
+        every: float = 0.5,
+    ) -> None:
         self.total = total  # bytes
         self.here = 0  # bytes that lie on disk, those of an earlier process included
         self.arrived = 0  # bytes that came over the network
@@ -121,7 +126,14 @@ def _one(
             if digest:
                 progress.add(file.size)
             else:
-                _download(hub, listing, file, part, progress, patience())
+                _download(
+                    hub,
+                    listing,
+                    file,
+                    part,
+                    progress,
+                    patience(),
+                )
                 os.replace(part, store)
                 digest = digest_of(hub, listing, file, store)
     if shown != store:
@@ -145,7 +157,12 @@ def _alone(path: Path, progress: Progress) -> Iterator[None]:
 
 
 def _download(
-    hub: Hub, listing: Listing, file: File, part: Path, progress: Progress, patience: Patience
+    hub: Hub,
+    listing: Listing,
+    file: File,
+    part: Path,
+    progress: Progress,
+    patience: Patience,
 ) -> None:
     """The whole content in `part`, right by its hash."""
     url = hub.address(listing, file)
@@ -202,7 +219,11 @@ def _more(
                 return have
             start = _start(response.status, response.headers.get("Content-Range", ""))
             if start > have:
-                raise HubError("unreachable", _not_there(have, start), host)
+                raise HubError(
+                    "unreachable",
+                    _not_there(have, start),
+                    host,
+                )
             with part.open("r+b" if part.exists() else "wb") as out:
                 out.truncate(start)
                 out.seek(start)
@@ -245,7 +266,11 @@ def _start(status: int, told: str) -> int:
     return 0
 
 
-def _refusal(response: HTTPResponse, file: File, host: str) -> HubError | None:
+def _refusal(
+    response: HTTPResponse,
+    file: File,
+    host: str,
+) -> HubError | None:
     """None for an answer with bytes. A signed address that ran out says 403, so that is asked
     again, too; not so a licence that was not accepted, and a file that is gone."""
     status = response.status
@@ -254,7 +279,11 @@ def _refusal(response: HTTPResponse, file: File, host: str) -> HubError | None:
     found = f"HTTP {status}: {file.path}"
     why = response.headers.get("X-Error-Message", "")
     if response.headers.get("X-Error-Code") == "GatedRepo" or "gated" in why.lower():
-        return HubError("gated", f"HTTP {status} {why}".strip()[:200], host)
+        return HubError(
+            "gated",
+            f"HTTP {status} {why}".strip()[:200],
+            host,
+        )
     if status == 404:
         return HubError("missing", found, host)
     if status in (401, 403):

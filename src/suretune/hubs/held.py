@@ -26,7 +26,12 @@ def content_name(listing: Listing, file: File) -> str:
     return file.content or sha256(f"{listing.commit}/{file.path}".encode()).hexdigest()
 
 
-def digest_of(hub: Hub, listing: Listing, file: File, path: Path) -> str:
+def digest_of(
+    hub: Hub,
+    listing: Listing,
+    file: File,
+    path: Path,
+) -> str:
     """The sha256 of the file at `path`, where it is what was listed; empty where it is another, or
     none. A file whose hash nobody told is held to its size."""
     try:

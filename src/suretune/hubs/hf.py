@@ -93,7 +93,11 @@ class HuggingFace:
         """`models--owner--name` in `HF_HUB_CACHE`."""
         return _cache() / f"{repo.kind}s--{repo.id.replace('/', '--')}"
 
-    def place(self, listing: Listing, file: File) -> tuple[Path, Path]:
+    def place(
+        self,
+        listing: Listing,
+        file: File,
+    ) -> tuple[Path, Path]:
         """Contents lie in `blobs`, linked by snapshots; without a hash, in the snapshot."""
         home = self.home(listing.repo)
         shown = home / "snapshots" / listing.commit / file.path
@@ -142,7 +146,11 @@ class HuggingFace:
             raise HubError("refused", NO_VISIBILITY, origin(url)[1])
         return private
 
-    def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+    def wanted(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+    ) -> dict[str, Upload]:
         """Git LFS's batch interface (git-lfs, docs/api/batch.md)."""
         place = "" if repo.kind == "model" else "datasets/"
         url = f"{self.endpoint()}/{place}{repo.id}.git/info/lfs/objects/batch"
@@ -152,13 +160,27 @@ class HuggingFace:
             "objects": [{"oid": file.sha256, "size": file.size} for file in files],
             "hash_algo": "sha256",
         }
-        status, headers, told = post(url, self.headers(), asked, "application/vnd.git-lfs+json")
+        status, headers, told = post(
+            url,
+            self.headers(),
+            asked,
+            "application/vnd.git-lfs+json",
+        )
         if status != 200 or not isinstance(told, dict):
             why = headers.get("X-Error-Message", "")
-            raise HubError("refused", f"HTTP {status} {why}".strip(), origin(url)[1])
+            raise HubError(
+                "refused",
+                f"HTTP {status} {why}".strip(),
+                origin(url)[1],
+            )
         return uploads(told, files, origin(url)[1])
 
-    def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+    def commit(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+        message: str,
+    ) -> str:
         """One commit as lines of JSON: a header, then a line a file."""
         lines: list[dict[str, Any]] = [
             {"key": "header", "value": {"summary": message, "description": ""}}
@@ -172,10 +194,19 @@ class HuggingFace:
                 lines.append({"key": "file", "value": about})
         url = f"{self.endpoint()}/api/{repo.kind}s/{repo.id}/commit/{repo.revision or 'main'}"
         body = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-        status, headers, told = post(url, self.headers(), body, "application/x-ndjson")
+        status, headers, told = post(
+            url,
+            self.headers(),
+            body,
+            "application/x-ndjson",
+        )
         if status not in (200, 201) or not isinstance(told, dict):
             why = headers.get("X-Error-Message", "")
-            raise HubError("refused", f"HTTP {status} {why}".strip(), origin(url)[1])
+            raise HubError(
+                "refused",
+                f"HTTP {status} {why}".strip(),
+                origin(url)[1],
+            )
         return str(told.get("commitOid", ""))
 
     def page(self, repo: Repo) -> str:

@@ -91,7 +91,11 @@ class ModelScope:
         """`models/owner--name` in `MODELSCOPE_CACHE`."""
         return _cache() / f"{repo.kind}s" / repo.id.replace("/", "--")
 
-    def place(self, listing: Listing, file: File) -> tuple[Path, Path]:
+    def place(
+        self,
+        listing: Listing,
+        file: File,
+    ) -> tuple[Path, Path]:
         """The snapshot is the store: this hub's client keeps no contents apart."""
         shown = self.home(listing.repo) / "snapshots" / listing.commit / file.path
         return shown, shown
@@ -151,17 +155,30 @@ class ModelScope:
             raise HubError("refused", NO_VISIBILITY, origin(url)[1])
         return seen == PRIVATE
 
-    def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+    def wanted(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+    ) -> dict[str, Upload]:
         """Git LFS's batch interface, inside an answer of this hub's own shape."""
         api = f"{self.endpoint()}/api/v1/repos/{repo.kind}s/{repo.id}"
         objects = [{"oid": file.sha256, "size": file.size} for file in files]
         url = f"{api}/info/lfs/objects/batch"
-        status, _, told = post(url, self.headers(), {"operation": "upload", "objects": objects})
+        status, _, told = post(
+            url,
+            self.headers(),
+            {"operation": "upload", "objects": objects},
+        )
         if not _is_good(status, told):
             raise _refused(status, told, origin(url)[1])
         return uploads(told.get("Data"), files, origin(url)[1])
 
-    def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+    def commit(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+        message: str,
+    ) -> str:
         """One commit: each file an action, the large ones by their sha256."""
         actions = [
             {
@@ -188,7 +205,11 @@ class ModelScope:
         return f"{shown(self.endpoint())}/{repo.kind}s/{repo.id}"
 
     def _walk(
-        self, api: str, revision: str, root: str, depth: int = 0
+        self,
+        api: str,
+        revision: str,
+        root: str,
+        depth: int = 0,
     ) -> Iterator[Mapping[str, Any]]:
         """Folder by folder: a recursive listing is cut at some length, and does not say so."""
         asked = {"Revision": revision, "Recursive": "False", **({"Root": root} if root else {})}
@@ -198,7 +219,11 @@ class ModelScope:
             elif depth < 8 and isinstance(entry.get("Path"), str) and entry["Path"] != root:
                 yield from self._walk(api, revision, entry["Path"], depth + 1)
 
-    def _pages(self, api: str, revision: str) -> Iterator[Mapping[str, Any]]:
+    def _pages(
+        self,
+        api: str,
+        revision: str,
+    ) -> Iterator[Mapping[str, Any]]:
         for number in range(1, PAGES):
             asked = {
                 "Revision": revision,
@@ -238,7 +263,12 @@ class ModelScope:
         patience.left = 2
         try:
             agent = {"User-Agent": "git/2.40"}
-            status, _, body = get(url, self.headers(), agent, patience=patience)
+            status, _, body = get(
+                url,
+                self.headers(),
+                agent,
+                patience=patience,
+            )
         except HubError:
             return ""
         wanted = {f"refs/heads/{revision}".encode(), f"refs/tags/{revision}".encode()}
@@ -256,7 +286,11 @@ def _is_good(status: int, told: Any) -> bool:
 
 def _refused(status: int, told: Any, host: str) -> HubError:
     why = told.get("Message", "") if isinstance(told, dict) else ""
-    return HubError("refused", f"HTTP {status} {why}".strip()[:200], host)
+    return HubError(
+        "refused",
+        f"HTTP {status} {why}".strip()[:200],
+        host,
+    )
 
 
 def _digest(files: tuple[File, ...]) -> str:
@@ -269,7 +303,11 @@ def _path(file: File) -> str:
     return file.path
 
 
-def _trouble(status: int, told: Mapping[str, Any], host: str) -> HubError:
+def _trouble(
+    status: int,
+    told: Mapping[str, Any],
+    host: str,
+) -> HubError:
     found = f"HTTP {status} {told.get('Message') or ''}".strip()[:200]
     if "gated" in found.lower() or "license" in found.lower():
         return HubError("gated", found, host)

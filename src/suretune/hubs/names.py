@@ -61,7 +61,12 @@ def parse_name(name: str) -> HubName | None:
     if not REVISION.fullmatch(found["revision"] or "main") or ".." in (found["revision"] or ""):
         return None  # it names a file of the cache
     subsets = tuple((found["subsets"] or "").split("/")) if found["subsets"] else ()
-    return HubName(found["hub"] or "", found["id"], subsets, found["revision"] or "")
+    return HubName(
+        found["hub"] or "",
+        found["id"],
+        subsets,
+        found["revision"] or "",
+    )
 
 
 @cache
@@ -69,13 +74,21 @@ def hubs() -> Mapping[str, Hub]:
     """Every hub by its prefix: the modules of this room that have a `HUB`."""
     found: dict[str, Hub] = {}
     for module in iter_modules(suretune.hubs.__path__):
-        hub = getattr(import_module(f"suretune.hubs.{module.name}"), "HUB", None)
+        hub = getattr(
+            import_module(f"suretune.hubs.{module.name}"),
+            "HUB",
+            None,
+        )
         if hub is not None:
             found[hub.name] = hub
     return found
 
 
-def which_hub(name: HubName, kind: Kind, asked: str = AUTO) -> tuple[str, str]:
+def which_hub(
+    name: HubName,
+    kind: Kind,
+    asked: str = AUTO,
+) -> tuple[str, str]:
     """(prefix of the hub, why that one): one of `prefix`, `--hub`, `environment`, `owner`,
     `cache`, `default`."""
     if name.hub:

@@ -86,7 +86,12 @@ def pull_model(repo: Repo, *, weights: bool) -> Pulled:
         files = model_files(listing.files, weights=weights)
         if not files:
             raise HubError("missing", NO_MODEL)
-        return Pulled(_fetched(hub, listing, files, offline), (), None, offline)
+        return Pulled(
+            _fetched(hub, listing, files, offline),
+            (),
+            None,
+            offline,
+        )
 
 
 @contextmanager
@@ -98,7 +103,11 @@ def _on_disk() -> Iterator[None]:
         raise HubError("disk", in_words(error)) from error
 
 
-def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
+def pull_dataset(
+    repo: Repo,
+    subsets: Sequence[str],
+    role: str,
+) -> Pulled:
     """A dataset's data files of the split that `role` asks for. Where its own cannot be read,
     those that Hugging Face has converted to parquet. `files` is empty where there is none.
 
@@ -109,9 +118,19 @@ def pull_dataset(repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
         return _dataset(hubs()[repo.hub], repo, subsets, role)
 
 
-def _dataset(hub: Hub, repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
+def _dataset(
+    hub: Hub,
+    repo: Repo,
+    subsets: Sequence[str],
+    role: str,
+) -> Pulled:
     listing, offline = _listed(hub, repo)
-    chosen = choose(listing.files, lambda: _card(hub, listing, offline), subsets, role)
+    chosen = choose(
+        listing.files,
+        lambda: _card(hub, listing, offline),
+        subsets,
+        role,
+    )
     if not chosen.files and repo.hub == "hf" and not repo.revision and not offline:
         try:
             converted = hub.listing(Repo(repo.hub, repo.kind, repo.id, PARQUET))
@@ -124,7 +143,12 @@ def _dataset(hub: Hub, repo: Repo, subsets: Sequence[str], role: str) -> Pulled:
                 _keep(hub, converted)
                 listing, chosen = converted, again
     if not chosen.files:
-        return Pulled(Snapshot(repo, listing.commit, Path()), (), chosen, offline)
+        return Pulled(
+            Snapshot(repo, listing.commit, Path()),
+            (),
+            chosen,
+            offline,
+        )
     snapshot = _fetched(hub, listing, chosen.files, offline)
     paths = tuple(snapshot.folder / file.path for file in chosen.files)
     return Pulled(snapshot, paths, chosen, offline)
@@ -193,10 +217,20 @@ def _as_it_lies(path: Path, name: str) -> File:
     content = os.path.basename(os.readlink(path)) if path.is_symlink() else ""
     size = path.stat().st_size
     sha256 = content if re.fullmatch(r"[0-9a-f]{64}", content) else ""
-    return File(name, size, sha256, content if re.fullmatch(r"[0-9a-f]{40}", content) else "")
+    return File(
+        name,
+        size,
+        sha256,
+        content if re.fullmatch(r"[0-9a-f]{40}", content) else "",
+    )
 
 
-def _fetched(hub: Hub, listing: Listing, files: Sequence[File], offline: str) -> Snapshot:
+def _fetched(
+    hub: Hub,
+    listing: Listing,
+    files: Sequence[File],
+    offline: str,
+) -> Snapshot:
     """The files on disk: from the cache alone where nothing else is to be had, and held to what
     was listed there, too."""
     if not offline:

@@ -72,11 +72,20 @@ class Receiver(Hub, Protocol):
         told."""
         ...
 
-    def wanted(self, repo: Repo, files: Sequence[Local]) -> dict[str, Upload]:
+    def wanted(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+    ) -> dict[str, Upload]:
         """By sha256, where each content is sent that the hub does not have."""
         ...
 
-    def commit(self, repo: Repo, files: Sequence[Local], message: str) -> str:
+    def commit(
+        self,
+        repo: Repo,
+        files: Sequence[Local],
+        message: str,
+    ) -> str:
         """Name all files in one commit; the commit, or the address of it."""
         ...
 
@@ -120,7 +129,11 @@ def push(
     hub.create(repo, private=private)
     is_private = hub.is_private(repo)
     if private and not is_private:
-        raise HubError("public", hub.page(repo), host_of(hub.endpoint()))
+        raise HubError(
+            "public",
+            hub.page(repo),
+            host_of(hub.endpoint()),
+        )
     large = [file for file in files if file.is_large]
     wanted = hub.wanted(repo, large) if large else {}
     for file in large:
@@ -131,7 +144,11 @@ def push(
     return Given(hub.page(repo), is_private)
 
 
-def uploads(told: Any, files: Sequence[Local], host: str) -> dict[str, Upload]:
+def uploads(
+    told: Any,
+    files: Sequence[Local],
+    host: str,
+) -> dict[str, Upload]:
     """Git LFS's answer to a batch: by sha256, where each content is sent. One that is there already
     has no actions; one that the hub does not take has an error, which is no such thing.
 
@@ -148,7 +165,11 @@ def uploads(told: Any, files: Sequence[Local], host: str) -> dict[str, Upload]:
         if error := entry.get("error"):
             about = error if isinstance(error, dict) else {"message": error}
             why = f"{about.get('code', '')} {about.get('message', '')}".strip()
-            raise HubError("refused", f"{file.path}: {why}"[:200], host)
+            raise HubError(
+                "refused",
+                f"{file.path}: {why}"[:200],
+                host,
+            )
         actions = entry.get("actions") or {}
         up, verify = actions.get("upload"), actions.get("verify") or {}
         if up:
@@ -185,8 +206,16 @@ def _send(hub: Receiver, file: Local, upload: Upload) -> None:
                 break
             trouble: Trouble = "busy" if status == 429 else "unreachable"
             if status < 500 and status != 429:
-                raise HubError("refused", f"HTTP {status}: {file.path}", host)
-            error = HubError(trouble, f"HTTP {status}: {file.path}", host)
+                raise HubError(
+                    "refused",
+                    f"HTTP {status}: {file.path}",
+                    host,
+                )
+            error = HubError(
+                trouble,
+                f"HTTP {status}: {file.path}",
+                host,
+            )
         except BROKEN as broken:
             error = HubError("unreachable", what_broke(broken), host)
         patience.wait(error, after)
@@ -196,7 +225,11 @@ def _send(hub: Receiver, file: Local, upload: Upload) -> None:
         status, _, _ = post(upload.verify, told, about, kind)
         if status >= 300:
             asked_host = host_of(upload.verify)
-            raise HubError("refused", f"HTTP {status}: {file.path}", asked_host)
+            raise HubError(
+                "refused",
+                f"HTTP {status}: {file.path}",
+                asked_host,
+            )
 
 
 def _secret(hub: Receiver, url: str) -> dict[str, str]:

@@ -41,7 +41,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class _AsAnswered(urllib.request.HTTPErrorProcessor):
     """Answers of any status are answers."""
 
-    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+    def http_response(
+        self,
+        request: urllib.request.Request,
+        response: Any,
+    ) -> Any:
         return response
 
     https_response = http_response
@@ -101,7 +105,12 @@ def asked(
         told = {"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})}
         if origin(url) == first:
             told |= {**user, **secret}
-        request = urllib.request.Request(url, data, told, method=method)
+        request = urllib.request.Request(
+            url,
+            data,
+            told,
+            method=method,
+        )
         response: http.client.HTTPResponse = _OPENER.open(request, timeout=TIMEOUT)
         target = response.headers.get("Location", "")
         if response.status not in (301, 302, 303, 307, 308) or not target:
@@ -230,7 +239,10 @@ def what_broke(error: BaseException) -> Text:
 
 
 def post(
-    url: str, secret: Mapping[str, str], told: Any, kind: str = "application/json"
+    url: str,
+    secret: Mapping[str, str],
+    told: Any,
+    kind: str = "application/json",
 ) -> tuple[int, Mapping[str, str], Any]:
     """(status, headers, answer as JSON or None) of something sent; again where the server was busy
     or the connection broke, for whatever is sent to a hub means the same when it comes twice.
@@ -240,7 +252,13 @@ def post(
     """
     data = told if isinstance(told, bytes) else orjson.dumps(told)
     headers = {"Content-Type": kind, "Accept": kind}
-    status, answered, body = get(url, secret, headers, method="POST", data=data)
+    status, answered, body = get(
+        url,
+        secret,
+        headers,
+        method="POST",
+        data=data,
+    )
     try:
         return status, answered, orjson.loads(body) if body else None
     except ValueError:

@@ -34,7 +34,12 @@ class Sums:
     saves: tuple[int, ...] = ()
 
 
-def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, Plan | None]:
+def add_up(
+    resolved: Resolved,
+    rows: int | None,
+    *,
+    here: bool,
+) -> tuple[Sums, Plan | None]:
     """The numbers, by the code that plans a run; of the plan, all but the rows of each update.
 
     `here`: with the rows that suretune holds out on its own account.
@@ -66,7 +71,14 @@ def add_up(resolved: Resolved, rows: int | None, *, here: bool) -> tuple[Sums, P
             )
             early = evals[:1000], saves[:1000]
             sums = Sums(
-                train, held, size, epochs, per_epoch, schedule.total, schedule.warmup, *early
+                train,
+                held,
+                size,
+                epochs,
+                per_epoch,
+                schedule.total,
+                schedule.warmup,
+                *early,
             )
             return sums, plan
     return Sums(rows, 0, size, epochs), None
@@ -76,7 +88,9 @@ TIMETABLE = ("S004", "S005", "S006", "S007")  # what never fires; not how much i
 
 
 def mend(
-    resolved: Resolved, rows: int | None, set_to: Callable[[Finding, str, str], Resolved]
+    resolved: Resolved,
+    rows: int | None,
+    set_to: Callable[[Finding, str, str], Resolved],
 ) -> list[Finding]:
     """The findings of the guards that judge schedules; each is mended as it says.
 

@@ -57,7 +57,11 @@ def read(text: str) -> Pasted | None:
     whole = [(command_in(words), shell) for words in shell.commands]
     alone = [Shell(part).read() for part in _parts(text)]
     apart = [(command_in(one.commands[0]), one) for one in alone if one.commands]
-    found, of = max([*whole, *apart], key=_weight, default=(None, shell))
+    found, of = max(
+        [*whole, *apart],
+        key=_weight,
+        default=(None, shell),
+    )
     others = [" ".join(words) for words in shell.commands if command_in(words) is None]
     if found is None and (found := _bare_yaml(text)):
         return found
@@ -108,14 +112,24 @@ def command_in(words: Sequence[str]) -> Pasted | None:
             name = " ".join(words[index : index + behind])
             mine = tool.verbs.get(verb, "")
             mode = tool.for_serving() if mine == "serve" else tool
-            pasted = Pasted(mode, name, mine, verb not in tool.inexact, tool.instead.get(verb))
+            pasted = Pasted(
+                mode,
+                name,
+                mine,
+                verb not in tool.inexact,
+                tool.instead.get(verb),
+            )
             _before(pasted, words[:index])
             _behind(pasted, words[index + behind :])
             return pasted
     return None
 
 
-def _verb(tool: Table, words: Sequence[str], index: int) -> str | None:
+def _verb(
+    tool: Table,
+    words: Sequence[str],
+    index: int,
+) -> str | None:
     """The tool's verb, if the program stands at this word."""
     word = words[index]
     if word.rpartition("/")[2] in tool.programs:

@@ -174,7 +174,11 @@ def working(made: Translation) -> list[Sequence[str]]:
     return [("suretune", made.pasted.verb, *made.runs), *given]
 
 
-def laid_out(words: Sequence[Sequence[str]], pasted: Pasted, first: Sequence[str] = ()) -> str:
+def laid_out(
+    words: Sequence[Sequence[str]],
+    pasted: Pasted,
+    first: Sequence[str] = (),
+) -> str:
     """As one copies it: quoted for a shell, an option a line; `first`: what runs before it."""
     if not words:
         return ""

@@ -57,7 +57,11 @@ def _from_json(value: str) -> list[Module]:
     ]
 
 
-def put_modules(made: Translation, line: Line, found: Sequence[Module]) -> None:
+def put_modules(
+    made: Translation,
+    line: Line,
+    found: Sequence[Module],
+) -> None:
     """The runs of the working form, and the names of those that have one."""
     made.runs = [one.path for one in found]
     if any(one.name for one in found):

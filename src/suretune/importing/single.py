@@ -14,7 +14,11 @@ Known = tuple[str, tuple[str, ...]] | FlagFacts
 
 
 def known_elsewhere(
-    name: str, values: Sequence[str], takes: Collection[str], *, serving: bool = False
+    name: str,
+    values: Sequence[str],
+    takes: Collection[str],
+    *,
+    serving: bool = False,
 ) -> Known | None:
     """What a flag that is not ours means: (our option, its words), or what has to be said of it;
     None for a flag that no tool has. `takes`: the options of the verb."""
@@ -36,7 +40,11 @@ def _is_default(entry: Entry, values: Sequence[str]) -> bool:
     return bool(entry.default) and said(values) in entry.default
 
 
-def _said_of(name: str, values: Sequence[str], entry: Entry) -> FlagFacts:
+def _said_of(
+    name: str,
+    values: Sequence[str],
+    entry: Entry,
+) -> FlagFacts:
     asks_for_more = entry.verdict in ("unavailable", "per-epoch")
     asks_for_more = asks_for_more and not _is_default(entry, values)
     asks_for_more = asks_for_more and said(values) not in entry.harmless
@@ -45,4 +53,9 @@ def _said_of(name: str, values: Sequence[str], entry: Entry) -> FlagFacts:
     problem = "not-here" if asks_for_more else "harmless-no-effect"
     if entry.verdict == "never-existed" and not entry.to:
         problem = "flag-never-existed"
-    return FlagFacts(problem, f"--{name}", " ".join(values), hint=phrase)
+    return FlagFacts(
+        problem,
+        f"--{name}",
+        " ".join(values),
+        hint=phrase,
+    )

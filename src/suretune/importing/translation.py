@@ -53,17 +53,35 @@ class Translation:
         """The config that the working form stands for."""
         return Resolved.default().with_values("flag", **self.parsed)
 
-    def put(self, option: str, words: Sequence[str], value: Any, line: Line) -> None:
+    def put(
+        self,
+        option: str,
+        words: Sequence[str],
+        value: Any,
+        line: Line,
+    ) -> None:
         """A flag that becomes an option; one given before it gives way."""
         if option in self.at:
             index = self.at[option]
             before = self.lines[index]
-            self.lines[index] = replace(before, verdict=NO_EFFECT, why=AGAIN, becomes="")
+            self.lines[index] = replace(
+                before,
+                verdict=NO_EFFECT,
+                why=AGAIN,
+                becomes="",
+            )
         self.given[option], self.parsed[option] = tuple(words), value
         self.at[option] = len(self.lines)
         self.lines.append(replace(line, becomes=" ".join((f"--{option}", *words))))
 
-    def drop(self, option: str, verdict: str, why: Text, *, serious: bool) -> None:
+    def drop(
+        self,
+        option: str,
+        verdict: str,
+        why: Text,
+        *,
+        serious: bool,
+    ) -> None:
         """Take an option out again; its line says why."""
         self.given.pop(option, None)
         self.parsed.pop(option, None)
@@ -71,4 +89,10 @@ class Translation:
         if index is not None:
             line = self.lines[index]
             verdict = NEVER if line.verdict == NEVER else verdict
-            self.lines[index] = Line(line.flag, line.value, verdict, why, serious=serious)
+            self.lines[index] = Line(
+                line.flag,
+                line.value,
+                verdict,
+                why,
+                serious=serious,
+            )

@@ -81,7 +81,11 @@ def packed_attention(
 
 
 def one_row(
-    query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float | None,
+    window: int | None,
 ) -> Tensor:
     """The reference: causal attention within one row, (1, H, T, D) of query (1, H, T, D) and of key
     and value (1, H_kv, T, D). `window` tokens are seen, the own one among them; None: all before.
@@ -93,7 +97,13 @@ def one_row(
         distance = distance[:, None] - distance[None, :]
         mask = (distance >= 0) & (distance < window)
     return F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=True
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scale,
+        enable_gqa=True,
     )
 
 
@@ -126,7 +136,14 @@ def _varlen(
         how = {"is_causal": True}
     parts = (x.transpose(0, 1).contiguous() for x in (query, key, value))
     kernel: Any = varlen_attn  # its signature differs from torch to torch
-    out: Tensor = kernel(*parts, starts, starts, longest, longest, **how)
+    out: Tensor = kernel(
+        *parts,
+        starts,
+        starts,
+        longest,
+        longest,
+        **how,
+    )
     return out
 
 

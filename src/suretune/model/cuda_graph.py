@@ -20,7 +20,11 @@ class Line:
 
     def __init__(self, line: Tensor) -> None:
         self.there: Any = None
-        self.line = torch.empty(line.shape, dtype=line.dtype, pin_memory=line.is_cuda)
+        self.line = torch.empty(
+            line.shape,
+            dtype=line.dtype,
+            pin_memory=line.is_cuda,
+        )
         self.line.copy_(line, non_blocking=True)
         if line.is_cuda:
             self.there = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -34,7 +38,11 @@ class Line:
         return found
 
 
-def sent(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
+def sent(
+    values: Sequence[Any],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
     """Numbers of the host as a tensor of the device, in the shape of the (nested) list.
 
     On CUDA the copy is queued behind what the device is doing, and not waited for.
@@ -64,7 +72,11 @@ class Replayed:
     What it reads and writes must stay where it is: its result is the same tensor each time.
     """
 
-    def __init__(self, function: Callable[[], Tensor], pool: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Tensor],
+        pool: Any,
+    ) -> None:
         self.function = function
         self.pool = pool  # shared by graphs that never run at the same time; None: no graph
         self.graph: torch.cuda.CUDAGraph | None = None

@@ -120,7 +120,10 @@ class Decoder:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+        max_new_tokens: int,
     ) -> list[list[int]]:
         """Greedy answers, in the prompts' order, without the stop token.
 
@@ -133,14 +136,21 @@ class Decoder:
         while start < len(order) and max_new_tokens > 0:
             most = self._most_rows(_room(len(prompts[order[start]]) + max_new_tokens))
             batch = order[start : start + most]
-            said = self._answers([prompts[i] for i in batch], stop_ids, max_new_tokens)
+            said = self._answers(
+                [prompts[i] for i in batch],
+                stop_ids,
+                max_new_tokens,
+            )
             for index, answer in zip(batch, said, strict=True):
                 given[index] = answer
             start += len(batch)
         return given
 
     def _answers(
-        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+        max_new_tokens: int,
     ) -> list[list[int]]:
         """Where memory runs out, what is held for other answers is given back first."""
         try:
@@ -152,7 +162,10 @@ class Decoder:
         return self._said(prompts, stop_ids, max_new_tokens)
 
     def _said(
-        self, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+        max_new_tokens: int,
     ) -> list[list[int]]:
         key, table = self._take(prompts, max_new_tokens, greedy=True)
         try:
@@ -184,9 +197,20 @@ class Decoder:
         """
         if not prompts or max_new_tokens <= 0:
             return
-        key, table = self._take(prompts, max_new_tokens, greedy=temperature <= 0)
+        key, table = self._take(
+            prompts,
+            max_new_tokens,
+            greedy=temperature <= 0,
+        )
         try:
-            self._begin(table, prompts, stop_ids, temperature, top_p, generator)
+            self._begin(
+                table,
+                prompts,
+                stop_ids,
+                temperature,
+                top_p,
+                generator,
+            )
             for done in range(max_new_tokens):
                 line = Line(table.history[done, : len(prompts)])
                 if done + 1 < max_new_tokens:  # the device goes on while the host looks
@@ -216,7 +240,10 @@ class Decoder:
         return max(fitting, default=1)
 
     def _take(
-        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, greedy: bool
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        greedy: bool,
     ) -> tuple[tuple[int, int], Table]:
         """An idle `Table` of at least len(prompts) rows, and its key; its step is captured.
 
@@ -236,7 +263,11 @@ class Decoder:
             )
         return key, table
 
-    def _captured(self, run: Callable[[Table], None], table: Table) -> Any:
+    def _captured(
+        self,
+        run: Callable[[Table], None],
+        table: Table,
+    ) -> Any:
         table.positions.zero_()
         table.at.zero_()
         return captured(lambda: run(table))
@@ -272,11 +303,19 @@ class Decoder:
         table.finished.fill_(True)[:rows] = False
         stops = [i for i in sorted(stop_ids) if i < len(table.stops)]
         table.stops.zero_()[torch.tensor(stops, dtype=torch.long, device=self.device)] = True
-        table.logits.zero_()[:rows] = read(self.stack, prompts, table.cache)
+        table.logits.zero_()[:rows] = read(
+            self.stack,
+            prompts,
+            table.cache,
+        )
         table.take(pick(table.logits, temperature, top_p, generator))
 
     def _next(
-        self, table: Table, temperature: float, top_p: float, generator: torch.Generator | None
+        self,
+        table: Table,
+        temperature: float,
+        top_p: float,
+        generator: torch.Generator | None,
     ) -> None:
         """One more token of every row."""
         greedy = temperature <= 0
@@ -294,7 +333,13 @@ class Decoder:
         table.logits.copy_(step(self.stack, table.tokens, table.positions, cache, lean))
 
     def _greedy_step(self, table: Table) -> None:
-        found = step(self.stack, table.tokens, table.positions, table.cache, self.lean)
+        found = step(
+            self.stack,
+            table.tokens,
+            table.positions,
+            table.cache,
+            self.lean,
+        )
         table.take(found.argmax(-1))
 
 

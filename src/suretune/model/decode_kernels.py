@@ -397,5 +397,11 @@ def attend(
 def times(group: Group, wide: Wide, residual: Tensor | None = None) -> Tensor:
     """(B, N): the group's outputs for at most 16 rows, its adapters' share and residual added."""
     return product(
-        group.weight, wide.x, wide.parts, group.b, group.bias, residual, foreign=wide.foreign
+        group.weight,
+        wide.x,
+        wide.parts,
+        group.b,
+        group.bias,
+        residual,
+        foreign=wide.foreign,
     )

@@ -46,7 +46,13 @@ def read(
     last = []
     for part in _packs(prompts):
         some = slice(part.start, part.stop)
-        x = _read(stack, prompts[some], rows[some], cache, _lines(foreign, some))
+        x = _read(
+            stack,
+            prompts[some],
+            rows[some],
+            cache,
+            _lines(foreign, some),
+        )
         ends = list(accumulate(len(prompt) for prompt in prompts[some]))
         last.append(x[torch.tensor(ends).to(x.device) - 1])
         for index, end in zip(part, ends, strict=True):
@@ -185,7 +191,12 @@ def _lean_layer(
     """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product."""
     from suretune.model import decode_kernels as kernels
 
-    wide: Wide = kernels.normed(x, layer.before_attention, layer.qkv, foreign)
+    wide: Wide = kernels.normed(
+        x,
+        layer.before_attention,
+        layer.qkv,
+        foreign,
+    )
     qkv = kernels.times(layer.qkv, wide)
     wide = kernels.attend(
         stack,
@@ -199,7 +210,12 @@ def _lean_layer(
     )
     x = kernels.times(layer.o, wide, x)
     wide = kernels.normed(x, layer.before_mlp, layer.gate_up, foreign)
-    wide = kernels.gated(kernels.times(layer.gate_up, wide), stack.act, layer.down, foreign)
+    wide = kernels.gated(
+        kernels.times(layer.gate_up, wide),
+        stack.act,
+        layer.down,
+        foreign,
+    )
     return kernels.times(layer.down, wide, x)
 
 

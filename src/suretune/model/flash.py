@@ -36,7 +36,12 @@ class Attended:
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    rows: Rows,
+    scale: float,
+    window: int | None,
 ) -> Attended:
     """Causal attention within each row: q (T, H, D), k and v (T, H_kv, D) of one dtype.
 
@@ -78,7 +83,14 @@ def attend_backward(
     if done.state is None:
         with torch.enable_grad():
             leaves = [x.detach().requires_grad_() for x in (q, k, v)]
-            out = _reference(leaves[0], leaves[1], leaves[2], rows, scale, window)
+            out = _reference(
+                leaves[0],
+                leaves[1],
+                leaves[2],
+                rows,
+                scale,
+                window,
+            )
             dq, dk, dv = torch.autograd.grad(out, leaves, dout)
         return dq, dk, dv
     with _deterministic():
@@ -130,7 +142,12 @@ def _window(window: int | None) -> dict[str, Any]:
 
 
 def _reference(
-    q: Tensor, k: Tensor, v: Tensor, rows: Rows, scale: float, window: int | None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    rows: Rows,
+    scale: float,
+    window: int | None,
 ) -> Tensor:
     parts = []
     for a, b in pairwise(rows.starts.tolist()):

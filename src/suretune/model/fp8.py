@@ -37,7 +37,12 @@ def make_fp8(weight: Tensor) -> Fp8Weight:
     """From W (N, K) in any precision, quantized row by row in both directions."""
     there, scale = ops.quantize(weight)
     turned, turned_scale = ops.quantize(weight.t().contiguous())
-    return Fp8Weight(there, scale.t().contiguous(), turned, turned_scale.t().contiguous())
+    return Fp8Weight(
+        there,
+        scale.t().contiguous(),
+        turned,
+        turned_scale.t().contiguous(),
+    )
 
 
 def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -45,7 +50,12 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     small, own = ops.quantize(x)
     if x.is_cuda:
         return torch._scaled_mm(
-            small, weight.t(), scale_a=own, scale_b=scale, out_dtype=x.dtype, use_fast_accum=True
+            small,
+            weight.t(),
+            scale_a=own,
+            scale_b=scale,
+            out_dtype=x.dtype,
+            use_fast_accum=True,
         )
     return ((small.float() @ weight.float().t()) * own * scale).to(x.dtype)
 

@@ -20,7 +20,11 @@ def keep_all(stack: Stack) -> Policy:
 
 
 @torch.no_grad()
-def losses(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
+def losses(
+    stack: Stack,
+    batch: PackedBatch,
+    policy: Policy,
+) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
     x = _hidden(stack, batch, policy)
     nats, _ = _head(stack, x, batch.targets, None, policy.head_rows)
@@ -28,7 +32,11 @@ def losses(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
 
 
 @torch.no_grad()
-def divergences(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
+def divergences(
+    stack: Stack,
+    batch: PackedBatch,
+    policy: Policy,
+) -> Tensor:
     """(L,) nats: KL(base || tuned) where the learned tokens are predicted."""
     tuned, base = _hidden(stack, batch, policy), base_hidden(stack, batch, policy)
     parts = []
@@ -42,13 +50,21 @@ def divergences(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
 
 
 @torch.no_grad()
-def base_hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
+def base_hidden(
+    stack: Stack,
+    batch: PackedBatch,
+    policy: Policy,
+) -> Tensor:
     """(L, K) before the final norm, where the learned tokens are predicted, without adapters."""
     with stack.muted():
         return _hidden(stack, batch, policy)
 
 
-def _hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
+def _hidden(
+    stack: Stack,
+    batch: PackedBatch,
+    policy: Policy,
+) -> Tensor:
     x, how = _start(stack, batch, policy)
     for layer in stack.layers:
         x = forward(layer, x, Keep.INPUT, how)[0]
@@ -57,7 +73,11 @@ def _hidden(stack: Stack, batch: PackedBatch, policy: Policy) -> Tensor:
 
 @torch.no_grad()
 def gradient(
-    stack: Stack, batch: PackedBatch, factors: Tensor, policy: Policy, base: Tensor | None = None
+    stack: Stack,
+    batch: PackedBatch,
+    factors: Tensor,
+    policy: Policy,
+    base: Tensor | None = None,
 ) -> Tensor:
     """(L + S,) nats; adds d(sum of factors * nats) to the adapters' gradients.
 
@@ -70,7 +90,14 @@ def gradient(
         x, saved = forward(layer, x, keep, how)
         kept.append(saved)
     sources = batch.sources if base is None else torch.cat([batch.sources, batch.soft])
-    nats, d_learned = _heads(stack, x[sources], batch.targets, base, factors, policy.head_rows)
+    nats, d_learned = _heads(
+        stack,
+        x[sources],
+        batch.targets,
+        base,
+        factors,
+        policy.head_rows,
+    )
     # Padding may name a source twice: its factor is zero, so what is added is zero.
     dx = torch.zeros_like(x).index_add_(0, sources, d_learned)
     del x, d_learned
@@ -80,27 +107,46 @@ def gradient(
 
 
 def _heads(
-    stack: Stack, x: Tensor, targets: Tensor, base: Tensor | None, factors: Tensor, rows: int
+    stack: Stack,
+    x: Tensor,
+    targets: Tensor,
+    base: Tensor | None,
+    factors: Tensor,
+    rows: int,
 ) -> tuple[Tensor, Tensor]:
     """(nats (L + S,), dx (L + S, K)): what is learned by `_head`, what is held by `_soft_head`."""
     if base is None:
         return _head(stack, x, targets, factors, rows)
     size = len(targets)
-    soft = _soft_head(stack, x[size:], base, factors[size:], soft_rows(rows))
+    soft = _soft_head(
+        stack,
+        x[size:],
+        base,
+        factors[size:],
+        soft_rows(rows),
+    )
     if not size:
         return soft
     hard = _head(stack, x[:size], targets, factors[:size], rows)
     return torch.cat([hard[0], soft[0]]), torch.cat([hard[1], soft[1]])
 
 
-def _start(stack: Stack, batch: PackedBatch, policy: Policy) -> tuple[Tensor, Setting]:
+def _start(
+    stack: Stack,
+    batch: PackedBatch,
+    policy: Policy,
+) -> tuple[Tensor, Setting]:
     x = stack.embedding(batch.ids[0])
     cos, sin = stack.angles(batch.positions[0], x)
     return x, Setting(stack, Rows(batch.starts, batch.longest), cos, sin, policy.tile)
 
 
 def _head(
-    stack: Stack, x: Tensor, targets: Tensor, factors: Tensor | None, rows: int
+    stack: Stack,
+    x: Tensor,
+    targets: Tensor,
+    factors: Tensor | None,
+    rows: int,
 ) -> tuple[Tensor, Tensor]:
     """(nats (L,), dx (L, K)) of the final norm, the head and the loss, `rows` tokens at a time."""
     norm = stack.norm
@@ -120,7 +166,11 @@ def _head(
 
 
 def _soft_head(
-    stack: Stack, x: Tensor, base: Tensor, factors: Tensor, rows: int
+    stack: Stack,
+    x: Tensor,
+    base: Tensor,
+    factors: Tensor,
+    rows: int,
 ) -> tuple[Tensor, Tensor]:
     """As `_head`, of Jeffreys' divergence; two tables of logits exist at once, so fewer rows."""
     norm = stack.norm

@@ -164,7 +164,10 @@ def answers(
 
 
 def spoken(
-    model: Talker, prompts: Sequence[Sequence[int]], stop_ids: frozenset[int], max_new_tokens: int
+    model: Talker,
+    prompts: Sequence[Sequence[int]],
+    stop_ids: frozenset[int],
+    max_new_tokens: int,
 ) -> list[list[int]]:
     """The token ids of greedy answers, without the stop token."""
     if isinstance(model, Decoder):

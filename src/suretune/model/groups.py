@@ -61,7 +61,11 @@ class Group:
         """Rank, all members of the group together."""
         return len(self.a)
 
-    def base(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    def base(
+        self,
+        x: Tensor,
+        residual: Tensor | None = None,
+    ) -> Tensor:
         """x (T, K) -> x W' (+ bias or residual) (T, N), without the adapters."""
         if self.fp8 is not None:
             y = self.fp8.forward(x)
@@ -76,13 +80,20 @@ class Group:
             x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
         )
 
-    def x_a(self, x: Tensor, foreign: Foreign | None = None) -> Tensor:
+    def x_a(
+        self,
+        x: Tensor,
+        foreign: Foreign | None = None,
+    ) -> Tensor:
         """a = x A' (T, R); zero where a rank is foreign to a row, were it infinite there."""
         a = x @ self.a.t()
         return a if foreign is None else a.masked_fill_(foreign[len(self.sizes)][:, : self.r], 0)
 
     def forward(
-        self, x: Tensor, residual: Tensor | None = None, foreign: Foreign | None = None
+        self,
+        x: Tensor,
+        residual: Tensor | None = None,
+        foreign: Foreign | None = None,
     ) -> tuple[Tensor, Tensor]:
         """x (T, K) -> y (T, N) and a (T, R)."""
         a = self.x_a(x, foreign)
@@ -102,16 +113,32 @@ class Group:
         """g = dy B (T, R)."""
         return dy @ self.b
 
-    def accumulate_grads(self, x: Tensor, a: Tensor, dy: Tensor, g: Tensor) -> None:
+    def accumulate_grads(
+        self,
+        x: Tensor,
+        a: Tensor,
+        dy: Tensor,
+        g: Tensor,
+    ) -> None:
         """Add to the adapters' gradients: x (T, K), a and g (T, R), dy (T, N)."""
         whole = side_by_side([grad_of(adapter.a) for adapter in self.adapters])
         if whole is not None:
             add_product(whole, g[:, : len(whole)].t(), x, 1.0)
         for adapter in self.adapters:
             if whole is None:
-                add_product(grad_of(adapter.a), g[:, adapter.ranks].t(), x, 1.0)
+                add_product(
+                    grad_of(adapter.a),
+                    g[:, adapter.ranks].t(),
+                    x,
+                    1.0,
+                )
             part = dy[:, adapter.rows]
-            add_product(grad_of(adapter.b), part.t(), a[:, adapter.ranks], adapter.scale)
+            add_product(
+                grad_of(adapter.b),
+                part.t(),
+                a[:, adapter.ranks],
+                adapter.scale,
+            )
 
     def places(self) -> Iterator[tuple[Tensor, nn.Parameter, float]]:
         """(where in A or B, which master belongs there, times what)."""
@@ -197,7 +224,12 @@ def grad_of(parameter: nn.Parameter) -> Tensor:
     return parameter.grad
 
 
-def add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
+def add_product(
+    out: Tensor,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+) -> None:
     """out (M, N) += scale * left (M, T) @ right (T, N).
 
     Half-precision factors are summed in out's float32, and not rounded in between.
@@ -205,9 +237,20 @@ def add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
     if left.dtype == out.dtype:
         out.addmm_(left, right, alpha=scale)
     elif left.is_cuda:
-        torch.ops.aten.addmm.dtype_out(out, left, right, out.dtype, alpha=scale, out=out)
+        torch.ops.aten.addmm.dtype_out(
+            out,
+            left,
+            right,
+            out.dtype,
+            alpha=scale,
+            out=out,
+        )
     else:
-        out.addmm_(left.to(out.dtype), right.to(out.dtype), alpha=scale)
+        out.addmm_(
+            left.to(out.dtype),
+            right.to(out.dtype),
+            alpha=scale,
+        )
 
 
 def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
@@ -236,7 +279,14 @@ def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
             adapters.append(Adapter(rows, slice(rank, rank + own), scale, *pair))
         row, rank = rows.stop, rank + own
     a, b = weight.new_zeros(r, weight.shape[1]), weight.new_zeros(len(weight), r)
-    group = Group(weight, _joined_bias(bases), a, b, tuple(adapters), sizes)
+    group = Group(
+        weight,
+        _joined_bias(bases),
+        a,
+        b,
+        tuple(adapters),
+        sizes,
+    )
     group.refresh()
     return group
 

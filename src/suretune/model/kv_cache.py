@@ -25,7 +25,12 @@ def make_cache(stack: Stack, rows: int, room: int) -> Cache:
     like = stack.embedding.weight
     shape = len(stack.layers), rows, room, stack.kv_heads, stack.head_dim
     cos, sin = stack.angles(torch.arange(room, device=like.device), like)
-    return Cache(like.new_zeros(shape), like.new_zeros(shape), cos, sin)
+    return Cache(
+        like.new_zeros(shape),
+        like.new_zeros(shape),
+        cos,
+        sin,
+    )
 
 
 def cache_bytes(stack: Stack, rows: int, room: int) -> int:

@@ -52,7 +52,12 @@ class Kept:
     mlp: MlpKept | None
 
 
-def forward(layer: Layer, x: Tensor, keep: Keep, how: Setting) -> tuple[Tensor, Kept]:
+def forward(
+    layer: Layer,
+    x: Tensor,
+    keep: Keep,
+    how: Setting,
+) -> tuple[Tensor, Kept]:
     """x (T, K), the layer's input -> its output (T, K), and what `keep` keeps for `backward`."""
     middle, attention = _attention(layer, x, how)
     if keep is Keep.ALL:
@@ -70,7 +75,14 @@ def _to_host(x: Tensor) -> Tensor:
     return there.copy_(x, non_blocking=True)
 
 
-def backward(layer: Layer, kept: Kept, dx: Tensor, how: Setting, *, to_input: bool) -> Tensor:
+def backward(
+    layer: Layer,
+    kept: Kept,
+    dx: Tensor,
+    how: Setting,
+    *,
+    to_input: bool,
+) -> Tensor:
     """dx (T, K) of the output -> of the input; adds to the adapters' gradients.
 
     Below the first layer nothing learns: without `to_input` what comes back means nothing.
@@ -99,7 +111,11 @@ def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
     return out
 
 
-def _attention(layer: Layer, x: Tensor, how: Setting) -> tuple[Tensor, AttentionKept]:
+def _attention(
+    layer: Layer,
+    x: Tensor,
+    how: Setting,
+) -> tuple[Tensor, AttentionKept]:
     inner, scale = normed(layer.before_attention, x)
     qkv, a = layer.qkv.forward(inner)
     del inner
@@ -110,7 +126,12 @@ def _attention(layer: Layer, x: Tensor, how: Setting) -> tuple[Tensor, Attention
 
 
 def _attention_backward(
-    layer: Layer, x: Tensor, kept: AttentionKept, dx: Tensor, how: Setting, to_input: bool
+    layer: Layer,
+    x: Tensor,
+    kept: AttentionKept,
+    dx: Tensor,
+    how: Setting,
+    to_input: bool,
 ) -> Tensor:
     stack = how.stack
     attended = kept.done.out.reshape(len(x), -1)
@@ -135,31 +156,63 @@ def _attention_backward(
     d_qkv = torch.empty_like(kept.qkv)
     cut, end = stack.cuts
     ops.rotate(dq.reshape(len(x), -1), how.cos, how.sin, stack.heads, -1.0, d_qkv)
-    ops.rotate(dk.reshape(len(x), -1), how.cos, how.sin, stack.kv_heads, -1.0, d_qkv[:, cut:])
+    ops.rotate(
+        dk.reshape(len(x), -1),
+        how.cos,
+        how.sin,
+        stack.kv_heads,
+        -1.0,
+        d_qkv[:, cut:],
+    )
     d_qkv[:, end:] = dv.reshape(len(x), -1)
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
     g = layer.qkv.dy_b(d_qkv)
     layer.qkv.accumulate_grads(
-        _normed_again(layer.before_attention, x, kept.scale), kept.a, d_qkv, g
+        _normed_again(layer.before_attention, x, kept.scale),
+        kept.a,
+        d_qkv,
+        g,
     )
     if not to_input:
         return dx
     d_normed = layer.qkv.backward(d_qkv, g)
-    return ops.rms_norm_backward(d_normed, x, layer.before_attention.weight, kept.scale, dx)
+    return ops.rms_norm_backward(
+        d_normed,
+        x,
+        layer.before_attention.weight,
+        kept.scale,
+        dx,
+    )
 
 
-def _head_normed_backward(layer: Layer, qkv: Tensor, d_qkv: Tensor, stack: Stack) -> None:
+def _head_normed_backward(
+    layer: Layer,
+    qkv: Tensor,
+    d_qkv: Tensor,
+    stack: Stack,
+) -> None:
     """Through the norms of queries and keys, in place."""
-    scales = head_normed(stack, layer, qkv, qkv.new_empty(len(qkv), stack.cuts[1]))
+    scales = head_normed(
+        stack,
+        layer,
+        qkv,
+        qkv.new_empty(len(qkv), stack.cuts[1]),
+    )
     cut, end = stack.cuts
     norms = (layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))
     for (norm, part), scale in zip(norms, scales, strict=True):
         assert norm is not None
         heads = qkv[:, part].reshape(-1, stack.head_dim)
         d = d_qkv[:, part].reshape(-1, stack.head_dim)
-        d = ops.rms_norm_backward(d, heads, norm.weight, scale, torch.zeros_like(d))
+        d = ops.rms_norm_backward(
+            d,
+            heads,
+            norm.weight,
+            scale,
+            torch.zeros_like(d),
+        )
         d_qkv[:, part] = d.view(len(qkv), -1)
 
 
@@ -168,7 +221,13 @@ def _mlp_in_tiles(layer: Layer, x: Tensor, how: Setting) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) -> Tensor:
+def _mlp_backward(
+    layer: Layer,
+    x: Tensor,
+    kept: MlpKept,
+    dx: Tensor,
+    act: str,
+) -> Tensor:
     assert kept.gate_up is not None
     group = layer.gate_up
     g_down = layer.down.dy_b(dx)
@@ -188,7 +247,18 @@ def _mlp_backward(layer: Layer, x: Tensor, kept: MlpKept, dx: Tensor, act: str) 
     layer.down.accumulate_grads(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
     del d_hidden
     g = group.dy_b(d_gate_up)
-    group.accumulate_grads(_normed_again(layer.before_mlp, x, kept.scale), kept.a, d_gate_up, g)
+    group.accumulate_grads(
+        _normed_again(layer.before_mlp, x, kept.scale),
+        kept.a,
+        d_gate_up,
+        g,
+    )
     d_normed = group.backward(d_gate_up, g)
     del d_gate_up
-    return ops.rms_norm_backward(d_normed, x, layer.before_mlp.weight, kept.scale, dx)
+    return ops.rms_norm_backward(
+        d_normed,
+        x,
+        layer.before_mlp.weight,
+        kept.scale,
+        dx,
+    )

@@ -32,7 +32,12 @@ def normed(norm: Norm, x: Tensor) -> tuple[Tensor, Tensor]:
     return out, ops.rms_norm(x, norm.weight, norm.eps, out)
 
 
-def head_normed(stack: Stack, layer: Layer, qkv: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+def head_normed(
+    stack: Stack,
+    layer: Layer,
+    qkv: Tensor,
+    out: Tensor,
+) -> tuple[Tensor, Tensor]:
     """Queries and keys of qkv (T, (H + 2 H_kv) D), normed head by head, into out's same columns.
 
     `out` may be qkv itself. Returns the two norms' 1 / rms, (T H,) and (T H_kv,).
@@ -48,7 +53,13 @@ def head_normed(stack: Stack, layer: Layer, qkv: Tensor, out: Tensor) -> tuple[T
 
 
 def rotated(
-    stack: Stack, layer: Layer, qkv: Tensor, cos: Tensor, sin: Tensor, *, again: bool
+    stack: Stack,
+    layer: Layer,
+    qkv: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    *,
+    again: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, and rotated.
 
@@ -59,11 +70,22 @@ def rotated(
     if layer.query_norm is not None:
         both = qkv.new_empty(len(qkv), stack.cuts[1]) if again else qkv
         head_normed(stack, layer, qkv, both)
-    ops.rotate(both, cos, sin, stack.heads + stack.kv_heads, 1.0, both)
+    ops.rotate(
+        both,
+        cos,
+        sin,
+        stack.heads + stack.kv_heads,
+        1.0,
+        both,
+    )
     return in_heads(stack, both, qkv)
 
 
-def in_heads(stack: Stack, both: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def in_heads(
+    stack: Stack,
+    both: Tensor,
+    qkv: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Views (T, heads, D): queries and keys of `both`, values of qkv (T, (H + 2 H_kv) D)."""
     cut, end = stack.cuts
     shape = len(qkv), -1, stack.head_dim
@@ -71,7 +93,10 @@ def in_heads(stack: Stack, both: Tensor, qkv: Tensor) -> tuple[Tensor, Tensor, T
 
 
 def mlp(
-    layer: Layer, x: Tensor, act: str, foreign: Foreign | None = None
+    layer: Layer,
+    x: Tensor,
+    act: str,
+    foreign: Foreign | None = None,
 ) -> tuple[Tensor, MlpKept]:
     """x (T, K) -> x + down(act(gate) * up) (T, K), and what its backward pass needs.
 

@@ -22,7 +22,13 @@ class _LoraLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
     ) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         down, up = a.to(x.dtype), b.to(x.dtype) * scale
@@ -46,7 +52,11 @@ class _LoraLinear(torch.autograd.Function):
         return dx, None, None, da, db, None
 
 
-def _product(left: Tensor, right: Tensor, kind: torch.dtype) -> Tensor:
+def _product(
+    left: Tensor,
+    right: Tensor,
+    kind: torch.dtype,
+) -> Tensor:
     if left.dtype == kind:
         return left @ right
     if left.is_cuda:

@@ -44,7 +44,10 @@ UNREADABLE = (
 
 
 def load_base(
-    base: Base, device: torch.device, dtype: str, attention: str | None = None
+    base: Base,
+    device: torch.device,
+    dtype: str,
+    attention: str | None = None,
 ) -> PreTrainedModel:
     """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
 
@@ -59,7 +62,9 @@ def load_base(
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
         config = AutoConfig.from_pretrained(
-            base.folder, trust_remote_code=False, local_files_only=True
+            base.folder,
+            trust_remote_code=False,
+            local_files_only=True,
         )
         how: dict[str, Any] = {
             "config": config,
@@ -82,7 +87,11 @@ def load_base(
             )
     except (*UNREADABLE, MemoryError) as error:
         if told := out_of_memory(error):
-            memory = SetupFacts("out-of-memory", str(base.folder), found=in_words(told))
+            memory = SetupFacts(
+                "out-of-memory",
+                str(base.folder),
+                found=in_words(told),
+            )
             raise Refusal(memory) from error
         found = in_words(error)
         raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error

@@ -73,12 +73,18 @@ def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
     if tuple(targets) == (ALL_LINEAR,):
         return None
     if not targets:
-        return SetupFacts("trains-nothing", "--target_modules", found="0")
+        return SetupFacts(
+            "trains-nothing",
+            "--target_modules",
+            found="0",
+        )
     linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in linear):
             return SetupFacts(
-                "target-matches-nothing", target, found=", ".join(linear_names(model))
+                "target-matches-nothing",
+                target,
+                found=", ".join(linear_names(model)),
             )
     return None
 
@@ -162,7 +168,10 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> tuple[PeftModel, Match
         config.target_modules = _targets(model, saved)
     with _quiet():
         peft_model = PeftModel.from_pretrained(
-            model, folder, config=config, autocast_adapter_dtype=True
+            model,
+            folder,
+            config=config,
+            autocast_adapter_dtype=True,
         )
     there: dict[str, Tensor] = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
     if saved.keys() - there.keys():  # an adapter of the embedding has that beside it, too

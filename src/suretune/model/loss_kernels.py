@@ -13,7 +13,14 @@ from torch import Tensor
 
 @triton.jit
 def _cross_entropy(
-    logits, targets, factors, nats, vocabulary, stride, GRAD: tl.constexpr, BLOCK: tl.constexpr
+    logits,
+    targets,
+    factors,
+    nats,
+    vocabulary,
+    stride,
+    GRAD: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
     start = logits + row * stride
@@ -65,9 +72,15 @@ def _jeffreys(
     for first in range(0, vocabulary, BLOCK):
         at = first + tl.arange(0, BLOCK)
         inside = at < vocabulary
-        top, total = _more(tl.load(start + at, inside, -float("inf")).to(tl.float32), top, total)
+        top, total = _more(
+            tl.load(start + at, inside, -float("inf")).to(tl.float32),
+            top,
+            total,
+        )
         base_top, base_total = _more(
-            tl.load(held + at, inside, -float("inf")).to(tl.float32), base_top, base_total
+            tl.load(held + at, inside, -float("inf")).to(tl.float32),
+            base_top,
+            base_total,
         )
     sum_log = top + tl.log(total)
     base_log = base_top + tl.log(base_total)
@@ -94,9 +107,17 @@ def _jeffreys(
     tl.store(nats + row, (away + back) / 2)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:
+def cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    factors: Tensor | None,
+) -> Tensor:
     """`ops.cross_entropy`: one row a program, in float32, twice over its logits."""
-    nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+    nats = torch.empty(
+        len(logits),
+        dtype=torch.float32,
+        device=logits.device,
+    )
     if len(logits):
         _cross_entropy[(len(logits),)](
             logits, targets, factors if factors is not None else nats, nats, logits.shape[1],
@@ -105,9 +126,18 @@ def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Te
     return nats
 
 
-def jeffreys(logits: Tensor, base: Tensor, factors: Tensor, least: float) -> Tensor:
+def jeffreys(
+    logits: Tensor,
+    base: Tensor,
+    factors: Tensor,
+    least: float,
+) -> Tensor:
     """`ops.jeffreys`: one row a program, in float32. No log-probability is below `least`."""
-    nats = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+    nats = torch.empty(
+        len(logits),
+        dtype=torch.float32,
+        device=logits.device,
+    )
     if len(logits):
         _jeffreys[(len(logits),)](
             logits, base, factors, nats, logits.shape[1], logits.stride(0), base.stride(0), least,

@@ -79,7 +79,11 @@ def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
     )
 
 
-def fixed(shape: Shape, rank: int, base_bytes: float | None = None) -> float:
+def fixed(
+    shape: Shape,
+    rank: int,
+    base_bytes: float | None = None,
+) -> float:
     """Weights, adapters (master, gradient, two moments, the copy beside the weights), context."""
     each = shape.bytes if base_bytes is None else base_bytes
     tables = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden * shape.bytes
@@ -101,7 +105,13 @@ def kept(shape: Shape, keep: Keep) -> int:
     return values * shape.bytes + 4 * shape.heads + 8
 
 
-def passing(shape: Shape, policy: Policy, tokens: int, learned: int, soft: int = 0) -> float:
+def passing(
+    shape: Shape,
+    policy: Policy,
+    tokens: int,
+    learned: int,
+    soft: int = 0,
+) -> float:
     """Bytes that come and go while one layer, or the head, is computed: the larger of the two.
 
     `soft` tokens are held to the base, beside those that are learned.
@@ -123,7 +133,13 @@ def passing(shape: Shape, policy: Policy, tokens: int, learned: int, soft: int =
     return max(layer, head) + 4 * tokens * shape.head_dim * 2
 
 
-def needed(shape: Shape, policy: Policy, tokens: int, learned: int, soft: int = 0) -> float:
+def needed(
+    shape: Shape,
+    policy: Policy,
+    tokens: int,
+    learned: int,
+    soft: int = 0,
+) -> float:
     """Bytes of one pass beside what is fixed."""
     return passing(shape, policy, tokens, learned, soft) + tokens * sum(
         kept(shape, keep) for keep in policy.keep
@@ -136,7 +152,12 @@ def states_bytes(shape: Shape, learned: int) -> int:
 
 
 def choose_policy(
-    shape: Shape, room: float, tokens: int, learned: int, least: Keep = Keep.ALL, soft: int = 0
+    shape: Shape,
+    room: float,
+    tokens: int,
+    learned: int,
+    least: Keep = Keep.ALL,
+    soft: int = 0,
 ) -> Policy | None:
     """The cheapest policy whose pass fits into `room` bytes; None if even the smallest does not.
 
@@ -149,7 +170,11 @@ def choose_policy(
         for tile in TILES:
             for worse in range(shape.layers if below else 1):
                 keep = (below or level,) * worse + (level,) * (shape.layers - worse)
-                policy = Policy(keep, tile, HEAD_ROWS if level is Keep.ALL else HEAD_ROWS // 2)
+                policy = Policy(
+                    keep,
+                    tile,
+                    HEAD_ROWS if level is Keep.ALL else HEAD_ROWS // 2,
+                )
                 if needed(shape, policy, tokens, learned, soft) <= room:
                     return policy
             if level is Keep.ALL:
@@ -160,7 +185,11 @@ def choose_policy(
 
 def parse_bytes(text: str) -> int | None:
     """`24GiB`, `24GB`, `24g`, `25769803776`: bytes; None if it is none of these."""
-    match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
+    match = re.fullmatch(
+        r"\s*([\d.]+)\s*([kmgt]?)(i?)b?\s*",
+        text,
+        re.IGNORECASE,
+    )
     if not match or match[1].count(".") > 1 or match[1] == ".":
         return None
     power = " kmgt".index(match[2].lower() or " ")

@@ -52,7 +52,13 @@ class LoraPool:
     `rows`: slots of a batch. ValueError where the stack has adapters of its own.
     """
 
-    def __init__(self, stack: Stack, count: int, ranks: int, rows: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        count: int,
+        ranks: int,
+        rows: int,
+    ) -> None:
         if any(group.adapters for group in stack.groups):
             raise ValueError("this stack has adapters of its own")
         self.stack = stack
@@ -104,19 +110,31 @@ class LoraPool:
         self.free = sorted(self.free + self.blocks.pop(name))
         self._narrow()
 
-    def assign(self, rows: Sequence[int], names: Sequence[str | None]) -> None:
+    def assign(
+        self,
+        rows: Sequence[int],
+        names: Sequence[str | None],
+    ) -> None:
         """Unmask the ranks of `names[i]` in slot `rows[i]`, and mask all others; None: base only.
 
         The copy to the device is synchronous. KeyError where a name is not loaded.
         """
         for n, foreign in self.foreign.items():
-            lines = torch.ones(len(rows), foreign.shape[1], dtype=torch.bool)
+            lines = torch.ones(
+                len(rows),
+                foreign.shape[1],
+                dtype=torch.bool,
+            )
             for line, name in zip(lines, names, strict=True):
                 for block in self.blocks[name] if name is not None else ():
                     line[block * n * ALIGN : (block + 1) * n * ALIGN] = False
             foreign[sent(rows, torch.long, foreign.device)] = lines.to(foreign.device)
 
-    def of(self, rows: slice | Sequence[int], names: Iterable[str | None]) -> Foreign | None:
+    def of(
+        self,
+        rows: slice | Sequence[int],
+        names: Iterable[str | None],
+    ) -> Foreign | None:
         """Masks of ranks foreign to these rows, by members of a group, (rows, ranks) bool: True is
         silenced. None where every row uses every rank, as `names` says."""
         used = self.used
@@ -124,7 +142,11 @@ class LoraPool:
             return None
         return {n: foreign[rows] for n, foreign in self.foreign.items()}
 
-    def _write(self, pairs: Mapping[str, Pair], blocks: Sequence[int]) -> None:
+    def _write(
+        self,
+        pairs: Mapping[str, Pair],
+        blocks: Sequence[int],
+    ) -> None:
         wide = {id(g): pair for g, pair in zip(self.stack.groups, self.wide, strict=True)}
         every = torch.arange(len(blocks) * ALIGN)
         start = torch.tensor(blocks)[every // ALIGN]

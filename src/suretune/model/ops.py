@@ -20,7 +20,12 @@ def precise(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
+def rms_norm(
+    x: Tensor,
+    weight: Tensor,
+    eps: float,
+    out: Tensor,
+) -> Tensor:
     """out (T, K) = x / rms(x) * weight; returns 1 / rms (T,), at least float32."""
     if x.is_cuda:
         from suretune.model import kernels
@@ -32,7 +37,12 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor) -> Tensor:
     return scale
 
 
-def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> None:
+def rms_norm_again(
+    x: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    out: Tensor,
+) -> None:
     """out (T, K) = x * scale * weight, from the scale (T,) that `rms_norm` returned."""
     if x.is_cuda:
         from suretune.model import kernels
@@ -42,7 +52,13 @@ def rms_norm_again(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -> Non
     out.copy_(precise(x) * scale[:, None] * precise(weight))
 
 
-def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip: Tensor) -> Tensor:
+def rms_norm_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    skip: Tensor,
+) -> Tensor:
     """skip + d(norm)/dx * dy: the gradient that went round the norm is added in the same pass.
 
     All (T, K), scale (T,). With u = x * scale and w = dy * weight: scale * (w - u * mean(w * u)).
@@ -58,7 +74,14 @@ def rms_norm_backward(dy: Tensor, x: Tensor, weight: Tensor, scale: Tensor, skip
     return (precise(skip) + dx).to(x.dtype)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Tensor) -> None:
+def rotate(
+    x: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    heads: int,
+    sign: float,
+    out: Tensor,
+) -> None:
     """Rotary embedding (Su et al. 2021) of the first heads of x (T, heads * D + ...), into out.
 
     cos and sin (T, D); sign -1 is the inverse, which is also the backward pass. x may be out.
@@ -75,7 +98,13 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Te
     out[:, : heads * size] = turned.reshape(len(x), -1).to(out.dtype)
 
 
-def gate(gate_up: Tensor, a: Tensor, b: Tensor, kind: str, out: Tensor) -> None:
+def gate(
+    gate_up: Tensor,
+    a: Tensor,
+    b: Tensor,
+    kind: str,
+    out: Tensor,
+) -> None:
     """out (T, I) = act(g) * u with [g u] = gate_up + a b' (SwiGLU: Shazeer 2020).
 
     gate_up (T, 2 I) is the base's product, a (T, R) and b (2 I, R) the adapters'.
@@ -107,7 +136,14 @@ def gate_backward(
         from suretune.model import kernels
 
         kernels.gate_backward(
-            dh, g_down=g_down, a_down=a_down, gate_up=gate_up, a=a, b=b, kind=kind, out=out
+            dh,
+            g_down=g_down,
+            a_down=a_down,
+            gate_up=gate_up,
+            a=a,
+            b=b,
+            kind=kind,
+            out=out,
         )
         return
     g, u = precise(gate_up + a @ b.t()).chunk(2, dim=-1)
@@ -164,7 +200,11 @@ def jeffreys(logits: Tensor, base: Tensor, factors: Tensor) -> Tensor:
     return nats
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, factors: Tensor | None) -> Tensor:
+def cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    factors: Tensor | None,
+) -> Tensor:
     """(C,) nats of each row of logits (C, V); with factors (C,) logits become their gradient.
 
     The gradient of sum(factors * nats): factors * (softmax - one-hot), in place.

@@ -32,7 +32,10 @@ class PackedBatch:
 
 
 def make_pass(
-    samples: Sequence[Sample], device: torch.device, *, parted: bool = False
+    samples: Sequence[Sample],
+    device: torch.device,
+    *,
+    parted: bool = False,
 ) -> PackedBatch:
     """Lay rows behind each other.
 
@@ -102,7 +105,11 @@ def pad_pass(batch: PackedBatch, like: PackedBatch) -> PackedBatch:
 
 def token_losses(model: nn.Module, batch: PackedBatch) -> Tensor:
     """(L,) nats, at least float32: the negative log-likelihood of each learned token."""
-    return F.cross_entropy(token_logits(model, batch), batch.targets, reduction="none")
+    return F.cross_entropy(
+        token_logits(model, batch),
+        batch.targets,
+        reduction="none",
+    )
 
 
 def divergence(base: Tensor, tuned: Tensor) -> Tensor:
@@ -149,7 +156,11 @@ def token_logits(model: nn.Module, batch: PackedBatch) -> Tensor:
     return precise(logits)
 
 
-def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list[PackedBatch]:
+def passes(
+    samples: Sequence[Sample],
+    budget: int,
+    device: torch.device,
+) -> list[PackedBatch]:
     """An update's (or an evaluation's) rows in as few passes as the token budget allows."""
     groups = packs([len(sample.ids) for sample in samples], budget)
     return [make_pass([samples[i] for i in group], device) for group in groups]
@@ -157,7 +168,10 @@ def passes(samples: Sequence[Sample], budget: int, device: torch.device) -> list
 
 @torch.inference_mode()
 def mean_loss(
-    model: nn.Module, samples: Sequence[Sample], budget: int, device: torch.device
+    model: nn.Module,
+    samples: Sequence[Sample],
+    budget: int,
+    device: torch.device,
 ) -> float:
     """Nats per learned token over all these samples, weights honoured, nothing learned."""
     training = model.training

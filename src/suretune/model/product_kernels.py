@@ -39,7 +39,11 @@ def _product(
         for first in tl.range(0, k, K, num_stages=STAGES):
             inside = first + at < k
             weights = tl.load(start + (first + at)[None, :], inside[None, :], 0.0)
-            values = tl.load(turned + (first + at)[:, None], inside[:, None] & there[None, :], 0.0)
+            values = tl.load(
+                turned + (first + at)[:, None],
+                inside[:, None] & there[None, :],
+                0.0,
+            )
             y = tl.dot(weights, values, y)
     if RANKS > 0:
         lines = b + tl.where(real, line, 0).to(tl.int64)[:, None] * (b_stride8 * 8)

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 
-def drawn(logits: Tensor, temperature: Tensor, top_p: Tensor | None, number: Tensor) -> Tensor:
+def drawn(
+    logits: Tensor,
+    temperature: Tensor,
+    top_p: Tensor | None,
+    number: Tensor,
+) -> Tensor:
     """(B,) tokens of logits (B, V): where a row's number in [0, 1) falls among its probabilities.
 
     With top_p (B,) among those of the nucleus (Holtzman et al. 2020), the likeliest first. A row's
@@ -28,18 +33,29 @@ def drawn(logits: Tensor, temperature: Tensor, top_p: Tensor | None, number: Ten
 
 
 def pick(
-    logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None
+    logits: Tensor,
+    temperature: float,
+    top_p: float,
+    generator: torch.Generator | None,
 ) -> Tensor:
     """(B,) tokens of logits (B, V): the likeliest, or `drawn`; all rows by the same settings."""
     if temperature <= 0:
         return logits.argmax(-1)
     rows = logits.shape[:1]
-    number = torch.rand(rows, generator=generator, device=logits.device)
+    number = torch.rand(
+        rows,
+        generator=generator,
+        device=logits.device,
+    )
     heat, nucleus = (torch.full(rows, x, device=logits.device) for x in (temperature, top_p))
     return drawn(logits, heat, nucleus if top_p < 1 else None, number)
 
 
-def likelihoods(logits: Tensor, token: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+def likelihoods(
+    logits: Tensor,
+    token: Tensor,
+    most: int,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Of logits (B, V): token's log-probabilities (B,), the `most` highest (B, most), and whose."""
     logs = logits.float().log_softmax(-1)
     highest, whose = logs.topk(min(most, logs.shape[1]), dim=-1)

@@ -338,7 +338,11 @@ class Slots:
         return _Flight(rows, at, Line(line), [row for row, _ in likely], tuple(map(Line, logs)))
 
     def _draw(
-        self, some: list[tuple[_Row, int]], whole: bool, logits: Tensor, line: Tensor
+        self,
+        some: list[tuple[_Row, int]],
+        whole: bool,
+        logits: Tensor,
+        line: Tensor,
     ) -> None:
         settings = [
             (place, row.slot, row.ask.temperature, row.ask.top_p, row.numbers.random())

@@ -94,7 +94,11 @@ class Stack:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
         self.mirror.refresh()
 
-    def angles(self, positions: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    def angles(
+        self,
+        positions: Tensor,
+        like: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         """cos and sin (T, D), at least float32, of positions (T,)."""
         wide = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
         cos, sin = self.rotary(wide, positions[None])
@@ -171,7 +175,12 @@ def _norm(module: Any, how: FusedLayers) -> Norm:
     return Norm(weight, module.eps if eps is None else eps)
 
 
-def _layer(layer: Any, how: FusedLayers, config: Any, learning: bool) -> Layer | str:
+def _layer(
+    layer: Any,
+    how: FusedLayers,
+    config: Any,
+    learning: bool,
+) -> Layer | str:
     attention = layer.self_attn
     groups = []
     for names in how.groups:

@@ -30,7 +30,12 @@ class States:
     `on_host`: they wait in page-locked host memory, where the device has no room for them.
     """
 
-    def __init__(self, stack: Stack, *, on_host: bool = False) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        on_host: bool = False,
+    ) -> None:
         self.stack = stack
         self.on_host = on_host
         self._known: dict[Key, Tensor] = {}
@@ -80,7 +85,11 @@ class States:
         policy = fused.keep_all(self.stack)
         for group in packs([len(row.ids) for row in rows], budget):
             chosen = [rows[i] for i in group]
-            states = fused.base_hidden(self.stack, make_pass(chosen, self.device), policy)
+            states = fused.base_hidden(
+                self.stack,
+                make_pass(chosen, self.device),
+                policy,
+            )
             parts = torch.split(states, [row.learned for row in chosen])
             for row, part in zip(chosen, parts, strict=True):
                 self._known[key_of(row)] = self._put(part)
@@ -88,7 +97,11 @@ class States:
     def _put(self, states: Tensor) -> Tensor:
         if not self.on_host or self.device.type != "cuda":
             return states.clone()  # of its own: a view would hold the whole pass
-        there = torch.empty(states.shape, dtype=states.dtype, pin_memory=True)
+        there = torch.empty(
+            states.shape,
+            dtype=states.dtype,
+            pin_memory=True,
+        )
         return there.copy_(states)
 
 

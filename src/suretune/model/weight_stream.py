@@ -38,7 +38,11 @@ class _Block:
 class Stream:
     """The tensors of a folder's safetensors files on their way to a device."""
 
-    def __init__(self, files: Sequence[Path], device: torch.device) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        device: torch.device,
+    ) -> None:
         self.device = device
         self.tensors: dict[str, Tensor] = {}
         self._files = [os.open(path, os.O_RDONLY) for path in files]
@@ -74,7 +78,11 @@ class Stream:
         for name, about in header.items():
             if name == "__metadata__":
                 continue
-            tensor = torch.empty(about["shape"], dtype=DTYPES[about["dtype"]], device=self.device)
+            tensor = torch.empty(
+                about["shape"],
+                dtype=DTYPES[about["dtype"]],
+                device=self.device,
+            )
             self.tensors[name] = tensor
             start, end = about["data_offsets"]
             there = tensor.view(-1).view(torch.uint8)
@@ -98,7 +106,11 @@ class Stream:
         view = memoryview(buffer.numpy())[:size]
         done = 0
         while done < size:
-            read = os.preadv(block.file, [view[done:]], block.offset + done)
+            read = os.preadv(
+                block.file,
+                [view[done:]],
+                block.offset + done,
+            )
             if not read:
                 raise ValueError("the file ends before its last tensor")
             done += read
@@ -110,7 +122,11 @@ class Stream:
 _begun: dict[Path, Stream] = {}
 
 
-def begin(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+def begin(
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
     """Start on a folder whose tensors all have this dtype; anything unusual is left to others."""
     if device.type != "cuda" or folder in _begun:
         return

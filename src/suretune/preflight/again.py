@@ -52,7 +52,12 @@ def command_of(
     Parsed again, it means the same run but for the changes and what is only a look: of what is
     left out each is the default or does nothing. `environment`: `NAME=value` words in front of it.
     """
-    words = flags_of(resolved, file=file, changes=changes, without=LOOKING)
+    words = flags_of(
+        resolved,
+        file=file,
+        changes=changes,
+        without=LOOKING,
+    )
     before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
     return "".join(before) + typed.command("suretune", verb, *words)
 

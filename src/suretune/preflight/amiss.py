@@ -29,22 +29,39 @@ def facts_of(error: Exception) -> Facts | None:
     if isinstance(error, OtherKind):
         return begun_by_another(error.path)
     if isinstance(error, Damaged):
-        return SetupFacts("checkpoint-damaged", str(error.path), error.why, way_back(error.path))
+        return SetupFacts(
+            "checkpoint-damaged",
+            str(error.path),
+            error.why,
+            way_back(error.path),
+        )
     if isinstance(error, Unfit):
         return error.fault
     if isinstance(error, TemplateRefused):
-        return Fault("template-refused", Origin("--questions", 0), found=str(error))
+        return Fault(
+            "template-refused",
+            Origin("--questions", 0),
+            found=str(error),
+        )
     return None
 
 
-def tell_faults(found: Collected, resolved: Resolved, journal: Journal) -> None:
+def tell_faults(
+    found: Collected,
+    resolved: Resolved,
+    journal: Journal,
+) -> None:
     """A faulty row may be skipped if asked; a faulty file never, nor what hides other rows."""
     skip = resolved.config.data.on_bad_row == "skip"
     for fault in _first_of_each(found.faults):
         if skip and fault.ends and fault.origin.line:
             fault = replace(fault, hint=_cannot_skip(fault.hint))
         skipped = skip and _may_be_skipped(fault)
-        journal.look(fault, stops=not skipped, fate="skipped" if skipped else "")
+        journal.look(
+            fault,
+            stops=not skipped,
+            fate="skipped" if skipped else "",
+        )
 
 
 def all_is_said(found: Collected, resolved: Resolved) -> bool:
@@ -55,7 +72,11 @@ def all_is_said(found: Collected, resolved: Resolved) -> bool:
 
 
 def look_for_rows(
-    apart: Collected, resolved: Resolved, flag: str, named: Sequence[str], journal: Journal
+    apart: Collected,
+    resolved: Resolved,
+    flag: str,
+    named: Sequence[str],
+    journal: Journal,
 ) -> None:
     """Rows that are only measured were asked for: that none is left is a stop of its own where
     all of them were skipped."""

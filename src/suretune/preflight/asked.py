@@ -60,7 +60,12 @@ def system_faults(data: DataOptions, *, named: bool = True) -> Iterator[FlagFact
     if isinstance(filled, Unfilled):
         here = Text("Write the text out in its place.", "请在这里直接写出来。")
         why = filled.why if named else here
-        yield FlagFacts("unfilled-placeholder", "--system", filled.left, hint=why)
+        yield FlagFacts(
+            "unfilled-placeholder",
+            "--system",
+            filled.left,
+            hint=why,
+        )
 
 
 def _is_file(text: str) -> bool:
@@ -111,7 +116,11 @@ def usable_skills(resolved: Resolved, base: Base) -> list[Question]:
         return []
 
 
-def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterator[Facts]:
+def asked_faults(
+    resolved: Resolved,
+    base: Base,
+    words: ChatTokenizer,
+) -> Iterator[Facts]:
     """What is wrong with the files of questions, and with what this template makes of them."""
     for read in (partial(skills_of, resolved, base), partial(probes_of, resolved)):
         try:
@@ -129,7 +138,12 @@ def asked_faults(resolved: Resolved, base: Base, words: ChatTokenizer) -> Iterat
                 f"Question {number}: the chat template refuses it ({error}).",
                 f"第 {number} 个问题：对话模板拒绝了它（`{error}`）。",
             )
-            yield FlagFacts("bad-value", "--probes", resolved.config.proof.probes or "", hint=hint)
+            yield FlagFacts(
+                "bad-value",
+                "--probes",
+                resolved.config.proof.probes or "",
+                hint=hint,
+            )
             return
 
 
@@ -138,7 +152,11 @@ def names_asked(resolved: Resolved) -> frozenset[str]:
     data, file = resolved.config.data, resolved.config.proof.probes
     used: frozenset[str] = frozenset()
     if data.system is not None:
-        filled = fill_prompt([data.system], names_of(data), strict=True)
+        filled = fill_prompt(
+            [data.system],
+            names_of(data),
+            strict=True,
+        )
         used = frozenset() if isinstance(filled, Unfilled) else filled[1]
     if file and usable_probes(resolved):
         used |= names_in(file, names_of(data))
@@ -156,7 +174,11 @@ def asked_by_probes(resolved: Resolved) -> set[str]:
     return held_out | {plain(probe.question) for probe in usable_probes(resolved)}
 
 
-def asked_elsewhere(resolved: Resolved, base: Base, rows: Sequence[Prepared]) -> set[str]:
+def asked_elsewhere(
+    resolved: Resolved,
+    base: Base,
+    rows: Sequence[Prepared],
+) -> set[str]:
     """What is no anchor, plain: what these rows ask, and the questions of the proof. Held to the
     base's answer, it would contradict the rows, or prove that it was learned by heart."""
     said = (m.content for row in rows for m in row.example.messages if m.role == "user")

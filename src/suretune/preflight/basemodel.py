@@ -21,7 +21,9 @@ from suretune.refusal import Refusal
 
 
 def open_base(
-    asked: ModelOptions, day: date | None, journal: Journal
+    asked: ModelOptions,
+    day: date | None,
+    journal: Journal,
 ) -> tuple[Base, ChatTokenizer, SetupFacts | None]:
     """The base's files, its tokenizer, and what is wrong with its weights; or a stop.
 
@@ -43,7 +45,11 @@ def open_base(
     return base, tokenizer, wrong
 
 
-def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
+def _spare(
+    base: Base,
+    tokenizer: ChatTokenizer,
+    template: str | None,
+) -> str:
     """The model's own template, where that one is without fault; empty where it is not."""
     try:
         own = load_tokenizer(base.folder) if template else tokenizer
@@ -53,13 +59,21 @@ def _spare(base: Base, tokenizer: ChatTokenizer, template: str | None) -> str:
 
 
 def look_at_model(
-    resolved: Resolved, base: Base, wrong: SetupFacts | None, journal: Journal
+    resolved: Resolved,
+    base: Base,
+    wrong: SetupFacts | None,
+    journal: Journal,
 ) -> Resolved:
     """`--model_type`, targets and weights against the model's own files; without what was left
     out."""
     asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
     if asked and asked not in (real, real.replace("_", "")):
-        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
+        other = FlagFacts(
+            "model-type-mismatch",
+            "--model_type",
+            asked,
+            nearest=real,
+        )
         resolved = leave_out(resolved, [other], journal)
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
     wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
@@ -71,17 +85,28 @@ def look_at_model(
 def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
     """A target that no layer has, where the files of a family of models tell which it has."""
     if not targets:
-        return SetupFacts("trains-nothing", "--target_modules", found="0")
+        return SetupFacts(
+            "trains-nothing",
+            "--target_modules",
+            found="0",
+        )
     known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
     layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
     odd = [target for target in targets if target.rpartition(".")[2] not in layers]
     if not (layers and odd):
         return None
-    return SetupFacts("target-matches-nothing", odd[0], found=", ".join(layers))
+    return SetupFacts(
+        "target-matches-nothing",
+        odd[0],
+        found=", ".join(layers),
+    )
 
 
 def look_at_tokens(
-    base: Base, tokenizer: ChatTokenizer, found: Collected, journal: Journal
+    base: Base,
+    tokenizer: ChatTokenizer,
+    found: Collected,
+    journal: Journal,
 ) -> None:
     """Added tokens may have no row in the embedding: fatal only if a row has one."""
     words = base.config.get("vocab_size")
@@ -89,5 +114,9 @@ def look_at_tokens(
         return
     highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)
     if highest >= words:
-        about = SetupFacts("token-beyond-vocabulary", f"vocab_size {words}", found=str(highest))
+        about = SetupFacts(
+            "token-beyond-vocabulary",
+            f"vocab_size {words}",
+            found=str(highest),
+        )
         raise journal.stop(about)

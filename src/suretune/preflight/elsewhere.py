@@ -41,7 +41,10 @@ def with_hub(name: str, asked: str, kind: Kind) -> str:
 
 
 def fetched(
-    groups: Sequence[Sequence[Source | Fault]], roles: Sequence[str], asked: str, journal: Journal
+    groups: Sequence[Sequence[Source | Fault]],
+    roles: Sequence[str],
+    asked: str,
+    journal: Journal,
 ) -> tuple[list[list[Source | Fault]], list[Fetched]]:
     """The same datasets with their files, and what was fetched for them; stops where one cannot be
     had, with all that is wrong at once. `roles`: what the rows of each group are for."""
@@ -62,7 +65,12 @@ def fetched(
     return made, kept
 
 
-def _one(source: Source, role: str, asked: str, journal: Journal) -> tuple[Source, Fetched] | None:
+def _one(
+    source: Source,
+    role: str,
+    asked: str,
+    journal: Journal,
+) -> tuple[Source, Fetched] | None:
     """This dataset with its files; None where it cannot be had, which is told."""
     meant = parse_name(source.typed)
     if meant is None:
@@ -123,7 +131,12 @@ def no_rows(name: str, hub: str, pulled: Pulled) -> SetupFacts:
     )
 
 
-def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
+def _told(
+    source: Source,
+    pulled: Pulled,
+    hub: str,
+    why: str,
+) -> SetupFacts:
     """What was taken, from where, and why from there."""
     names: list[str] = []
     kept: list[str] = []
@@ -136,7 +149,13 @@ def _told(source: Source, pulled: Pulled, hub: str, why: str) -> SetupFacts:
     return _came(source.typed, names, commit, ", ".join(kept), reason)
 
 
-def _came(name: str, files: Sequence[str], commit: str, kept: str, reason: Text) -> SetupFacts:
+def _came(
+    name: str,
+    files: Sequence[str],
+    commit: str,
+    kept: str,
+    reason: Text,
+) -> SetupFacts:
     found = ", ".join(files[:NAMED])
     if len(files) > NAMED:
         found += f" (+{len(files) - NAMED})"
@@ -150,7 +169,11 @@ def _came(name: str, files: Sequence[str], commit: str, kept: str, reason: Text)
     )
 
 
-def pinned(resolved: Resolved, base: Base, journal: Journal) -> Resolved:
+def pinned(
+    resolved: Resolved,
+    base: Base,
+    journal: Journal,
+) -> Resolved:
     """The model of a hub named by its commit from now on, which is told; the config as it is for a
     model that lies on this machine."""
     got = base.fetched

@@ -33,7 +33,11 @@ COUNTED = Text(
 )
 
 
-def leave_out(resolved: Resolved, faults: Iterable[FlagFacts], journal: Journal) -> Resolved:
+def leave_out(
+    resolved: Resolved,
+    faults: Iterable[FlagFacts],
+    journal: Journal,
+) -> Resolved:
     """The config without the flags that could do nothing or would do harm.
 
     The journal is told of each, and of those that stop the run.
@@ -54,7 +58,10 @@ def leave_out(resolved: Resolved, faults: Iterable[FlagFacts], journal: Journal)
 
 
 def strictly(
-    faults: Iterable[FlagFacts], verb: str, resolved: Resolved, environment: Sequence[str]
+    faults: Iterable[FlagFacts],
+    verb: str,
+    resolved: Resolved,
+    environment: Sequence[str],
 ) -> tuple[FlagFacts, ...]:
     """What was found while the command was read, for `--strict`, which lets nothing be left out:
     it stops the run, with the command that asks for what is left."""
@@ -93,7 +100,9 @@ def _family(kind: str) -> str:
 
 
 def fit_intervals(
-    resolved: Resolved, planned: Callable[[Resolved], tuple[Plan, PlanFacts]], journal: Journal
+    resolved: Resolved,
+    planned: Callable[[Resolved], tuple[Plan, PlanFacts]],
+    journal: Journal,
 ) -> tuple[Resolved, Plan, PlanFacts]:
     """The schedule with intervals that come within the run, its plan, and what guards judge of it.
 
@@ -151,7 +160,13 @@ def tell_command(resolved: Resolved, journal: Journal) -> bool:
     return True
 
 
-def with_rate(facts: PlanFacts, resolved: Resolved, journal: Journal, *, whole: bool) -> PlanFacts:
+def with_rate(
+    facts: PlanFacts,
+    resolved: Resolved,
+    journal: Journal,
+    *,
+    whole: bool,
+) -> PlanFacts:
     """What guards judge of a schedule, with the command that has the rate which fits."""
     if not whole or not facts.usual_rate:
         return facts

@@ -41,7 +41,11 @@ def missing_trackers(words: tuple[str, ...]) -> Iterator[SetupFacts]:
     """Trackers that are asked for and whose packages are not there, with what pip is asked for."""
     for tracker in named_trackers(words):
         if not is_installed(tracker):
-            yield SetupFacts("package-missing", tracker.extra, found=tracker.module)
+            yield SetupFacts(
+                "package-missing",
+                tracker.extra,
+                found=tracker.module,
+            )
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -49,15 +53,31 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdigit())
 
 
-def model_notes(asked: ModelOptions, lora: LoraOptions, base: Base) -> Iterator[SetupFacts]:
+def model_notes(
+    asked: ModelOptions,
+    lora: LoraOptions,
+    base: Base,
+) -> Iterator[SetupFacts]:
     """What can be said of code, precision and rank without a GPU."""
     if base.code:
-        yield SetupFacts("code-not-run", base.name, found=", ".join(base.code))
+        yield SetupFacts(
+            "code-not-run",
+            base.name,
+            found=", ".join(base.code),
+        )
     made_in = base.config.get("dtype") or base.config.get("torch_dtype")
     if (asked.torch_dtype == "float16" or asked.fp16) and made_in == "bfloat16":
-        yield SetupFacts("float16-risk", base.name, found=str(made_in))
+        yield SetupFacts(
+            "float16-risk",
+            base.name,
+            found=str(made_in),
+        )
     if lora.lora_rank > SERVED_RANK:
-        yield SetupFacts("rank-needs-a-flag", str(lora.lora_rank), found=str(SERVED_RANK))
+        yield SetupFacts(
+            "rank-needs-a-flag",
+            str(lora.lora_rank),
+            found=str(SERVED_RANK),
+        )
 
 
 def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
@@ -70,12 +90,25 @@ def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
     if not torch.cuda.is_available():
         if visible not in NO_GPU:
             found = torch.__version__
-            yield SetupFacts("gpu-not-used", f"{VISIBLE}={visible}", found=found)
+            yield SetupFacts(
+                "gpu-not-used",
+                f"{VISIBLE}={visible}",
+                found=found,
+            )
     elif (count := torch.cuda.device_count()) > 1:
-        yield SetupFacts("one-gpu-of-several", torch.cuda.get_device_name(0), found=str(count))
+        yield SetupFacts(
+            "one-gpu-of-several",
+            torch.cuda.get_device_name(0),
+            found=str(count),
+        )
 
 
-def too_little_room(run: Path, trained: int, plan: Plan, limit: int | None) -> SetupFacts | None:
+def too_little_room(
+    run: Path,
+    trained: int,
+    plan: Plan,
+    limit: int | None,
+) -> SetupFacts | None:
     """Whether the checkpoints that are still to be written fit on the disk.
 
     One more than the limit lies there for a moment, and the proven adapter is a copy. A run that

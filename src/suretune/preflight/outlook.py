@@ -27,16 +27,30 @@ def hardware_outlook(resolved: Resolved) -> Iterator[Facts]:
     model, engine = resolved.config.model, resolved.config.engine
     there = model.device != "cpu" and sees_cuda()
     if model.device == "cuda" and not there:
-        yield SetupFacts("device-missing", "cuda", found=torch_version())
+        yield SetupFacts(
+            "device-missing",
+            "cuda",
+            found=torch_version(),
+        )
         return
     if there:
         return
     if (model.torch_dtype or ("float16" if model.fp16 and not model.bf16 else "")) == "float16":
-        yield SetupFacts("dtype-unsupported", "float16", found="cpu", nearest="float32")
+        yield SetupFacts(
+            "dtype-unsupported",
+            "float16",
+            found="cpu",
+            nearest="float32",
+        )
         return
     yield from cuda_flags(engine)
     if engine.base_dtype == "fp8":
-        yield SetupFacts("dtype-unsupported", "fp8", "cpu", "bfloat16")
+        yield SetupFacts(
+            "dtype-unsupported",
+            "fp8",
+            "cpu",
+            "bfloat16",
+        )
 
 
 def torch_version() -> str:
@@ -85,7 +99,11 @@ def not_writable(output_dir: str) -> SetupFacts | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\0")
     except (OSError, RuntimeError, ValueError) as error:
-        return SetupFacts("output-not-writable", output_dir, found=in_words(error))
+        return SetupFacts(
+            "output-not-writable",
+            output_dir,
+            found=in_words(error),
+        )
     return None
 
 

@@ -28,7 +28,12 @@ def odd_names(words: Sequence[str], resolved: Resolved) -> Iterator[SetupFacts]:
     if is_odd(here := os.getcwd()):
         old, new = _renamed(here)
         mended = f"cd / && {typed.command('mv', '--', old, new)} && {typed.command('cd', new)}"
-        yield SetupFacts("name-not-utf8", "$PWD", typed.word(here), mended if new != old else "")
+        yield SetupFacts(
+            "name-not-utf8",
+            "$PWD",
+            typed.word(here),
+            mended if new != old else "",
+        )
     for name, value, origin in resolved.items():
         if name not in FOLDERS:
             continue

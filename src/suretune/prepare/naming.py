@@ -43,14 +43,22 @@ def names_meant(words: Sequence[str], languages: Sequence[str]) -> tuple[str, ..
 
 
 def in_pieces(
-    given: Mapping[str, Sequence[str]], languages: Sequence[str], more: Sequence[str]
+    given: Mapping[str, Sequence[str]],
+    languages: Sequence[str],
+    more: Sequence[str],
 ) -> list[FlagFacts]:
     """Each flag whose words are no names, with the whole command as it was probably meant.
 
     `more`: what else the command has behind its names.
     """
     meant = [word for flag, words in given.items() for word in (flag, *quoted(words, languages))]
-    command = typed.command("suretune", "init", "identity", *meant, *more)
+    command = typed.command(
+        "suretune",
+        "init",
+        "identity",
+        *meant,
+        *more,
+    )
     return [
         FlagFacts("name-in-pieces", flag, " | ".join(words), command, _read_as(words, languages))
         for flag, words in given.items()

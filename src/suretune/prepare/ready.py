@@ -186,8 +186,21 @@ def lacks(seen: Seen) -> list[Lack]:
 def _pip(*words: str) -> str:
     """An install into the very environment that runs."""
     if importlib.util.find_spec("pip") is None:
-        return typed.command("uv", "pip", "install", "--python", sys.executable, *words)
-    return typed.command(sys.executable, "-m", "pip", "install", *words)
+        return typed.command(
+            "uv",
+            "pip",
+            "install",
+            "--python",
+            sys.executable,
+            *words,
+        )
+    return typed.command(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        *words,
+    )
 
 
 def _wheel(seen: Seen) -> list[str]:
@@ -206,7 +219,13 @@ def driver_cuda(driver: str) -> int | None:
     return next((cuda for least, cuda in DRIVERS if int(major[0]) >= least), 10)
 
 
-def _lack(en: str, zh: str, command: str, *, stops: bool = True) -> Lack:
+def _lack(
+    en: str,
+    zh: str,
+    command: str,
+    *,
+    stops: bool = True,
+) -> Lack:
     return Lack(Text(en, zh), command, stops)
 
 
@@ -225,12 +244,20 @@ def _torch_and_driver(seen: Seen) -> Iterator[Lack]:
     torch, trouble = seen.packages.get("torch", ""), seen.driver_trouble
     if trouble:
         en = f"nvidia-smi is there, but the driver does not answer: {trouble}"
-        yield _lack(en, f"有 nvidia-smi，但驱动没有应答：{trouble}", "sudo modprobe nvidia")
+        yield _lack(
+            en,
+            f"有 nvidia-smi，但驱动没有应答：{trouble}",
+            "sudo modprobe nvidia",
+        )
     known = driver_cuda(seen.driver)
     if seen.cards and known is not None and known < 12:
         en = f"The driver {seen.driver} is too old for suretune's torch, which needs 525; in a"
         zh = f"驱动 {seen.driver} 太旧，至少需要 525；在容器里要更新的是宿主机的驱动。"
-        yield _lack(f"{en} container it is the host's.", zh, "sudo ubuntu-drivers install")
+        yield _lack(
+            f"{en} container it is the host's.",
+            zh,
+            "sudo ubuntu-drivers install",
+        )
     elif torch and (told := _unfit(seen, torch, known)):
         yield _lack(*told, _pip("--force-reinstall", *_wheel(seen)))
     elif torch and seen.cards and seen.torch_sees is False:
@@ -239,7 +266,11 @@ def _torch_and_driver(seen: Seen) -> Iterator[Lack]:
         yield _lack(en, zh, "unset CUDA_VISIBLE_DEVICES")
 
 
-def _unfit(seen: Seen, torch: str, known: int | None) -> tuple[str, str] | None:
+def _unfit(
+    seen: Seen,
+    torch: str,
+    known: int | None,
+) -> tuple[str, str] | None:
     """Why another build of torch is needed, in both languages."""
     cuda, why = seen.torch_cuda, seen.torch_trouble
     if why:
@@ -267,7 +298,12 @@ def _disk(seen: Seen) -> Iterator[Lack]:
     if not seen.cache_writable:
         en = f"Models cannot be kept in {seen.cache}: it is not writable."
         zh = f"{seen.cache} 不能写入，下载的模型没有地方放。"
-        yield _lack(en, zh, 'export HF_HOME="$PWD/huggingface"', stops=False)
+        yield _lack(
+            en,
+            zh,
+            'export HF_HOME="$PWD/huggingface"',
+            stops=False,
+        )
 
 
 def _hubs(seen: Seen) -> Iterator[Lack]:
@@ -300,7 +336,12 @@ def _extras() -> Iterator[Lack]:
         gone = [name for name in names if not _installed(name)]
         if gone:
             en = f"`suretune {verb}` needs packages that are not installed."
-            yield _lack(en, f"`suretune {verb}` 需要的包还没有安装。", _pip(*gone), stops=False)
+            yield _lack(
+                en,
+                f"`suretune {verb}` 需要的包还没有安装。",
+                _pip(*gone),
+                stops=False,
+            )
 
 
 def _installed(requirement: str) -> bool:

@@ -62,7 +62,12 @@ class Reworded:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def reword(checked: Checked, model: Talker, count: int, held: frozenset[str]) -> Reworded:
+def reword(
+    checked: Checked,
+    model: Talker,
+    count: int,
+    held: frozenset[str],
+) -> Reworded:
     """Up to `count` wordings of every short question; `held`: plain questions of the probes."""
     found = Reworded()
     rows = [*_rows(checked.train), *_rows(checked.held_out)]

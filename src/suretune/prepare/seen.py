@@ -89,7 +89,14 @@ def look() -> Seen:
     where = platform.python_version(), platform.platform(terse=True), os.cpu_count() or 1
     found = (*where, _memory(), packages, cards, driver, trouble, built, *troubles)
     reached = {url: answers.get(url, False) for url in asked}
-    return Seen(*found, *_room("."), cache, *_room(cache), _offline(), reached)
+    return Seen(
+        *found,
+        *_room("."),
+        cache,
+        *_room(cache),
+        _offline(),
+        reached,
+    )
 
 
 def _version(name: str) -> str:
@@ -103,7 +110,11 @@ def _said(words: Sequence[str], seconds: float) -> tuple[str, str]:
     """(stdout, or what went wrong in one line) of a command."""
     try:
         done = subprocess.run(
-            words, capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+            words,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return "", f"no answer within {seconds:.0f} s"
@@ -145,7 +156,11 @@ def _built_for() -> str:
         told = Path(spec.origin or "").with_name("version.py").read_text("utf-8") if spec else ""
     except (OSError, ValueError, ImportError):
         return ""
-    found = re.search(r"^cuda\b[^=]*=\s*['\"]([\d.]+)['\"]", told, re.M)
+    found = re.search(
+        r"^cuda\b[^=]*=\s*['\"]([\d.]+)['\"]",
+        told,
+        re.M,
+    )
     return found[1] if found else ""
 
 

@@ -24,7 +24,9 @@ MAKERS = qwen.WITHOUT_A_MODEL
 
 
 def identity_rows(
-    names: Sequence[str], authors: Sequence[str], languages: Sequence[str]
+    names: Sequence[str],
+    authors: Sequence[str],
+    languages: Sequence[str],
 ) -> list[dict[str, str]]:
     """Alpaca rows, languages in turn. `names`, `authors`: one value, or one a language."""
     rows = []

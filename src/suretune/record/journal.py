@@ -77,7 +77,11 @@ def status_of(facts: Facts) -> int:
 class Stopped(Exception):
     """The run ends here, on purpose; `findings` say why."""
 
-    def __init__(self, status: int, findings: Sequence[Finding]) -> None:
+    def __init__(
+        self,
+        status: int,
+        findings: Sequence[Finding],
+    ) -> None:
         super().__init__(", ".join(f"{f.code} {f.name}" for f in findings))
         self.status = status
         self.findings = list(findings)
@@ -89,7 +93,11 @@ class Journal:
     `verb` is the command whose flags are judged: its own --help is named.
     """
 
-    def __init__(self, ignore: Sequence[str] = (), verb: str = "") -> None:
+    def __init__(
+        self,
+        ignore: Sequence[str] = (),
+        verb: str = "",
+    ) -> None:
         self.verb = verb
         self.ignore: frozenset[str] = frozenset()
         self.heed(ignore)
@@ -121,14 +129,24 @@ class Journal:
         """A listener raised: told once, and what it says of itself if it refused on purpose."""
         name = getattr(listener, "name", type(listener).__name__)
         found = f"{type(error).__name__}: {error}"
-        facts = SetupFacts("listener-failed", str(name), found=" ".join(found.split()))
+        facts = SetupFacts(
+            "listener-failed",
+            str(name),
+            found=" ".join(found.split()),
+        )
         self.look(error.facts if isinstance(error, Refusal) else facts, stops=False)
 
     def heed(self, ignore: Sequence[str]) -> None:
         """Codes that shall not stop the run."""
         self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
 
-    def look(self, facts: Facts, *, stops: bool = True, fate: str = "") -> list[Finding]:
+    def look(
+        self,
+        facts: Facts,
+        *,
+        stops: bool = True,
+        fate: str = "",
+    ) -> list[Finding]:
         """Let the guards judge; `stops=False` records what would stop otherwise, `fate` says why
         it does not."""
         if isinstance(facts, FlagFacts) and not facts.verb:
@@ -154,12 +172,23 @@ class Journal:
             if held := self._held.pop(problem, None):
                 first, *others = list(dict.fromkeys(held))
                 facts = replace(first, others=(*first.others, *others))
-                self._judged(facts, True, "", self._command if problem == shows else "")
+                self._judged(
+                    facts,
+                    True,
+                    "",
+                    self._command if problem == shows else "",
+                )
         line = [finding for finding in before if finding.code.startswith("C")]
         rest = [finding for finding in before if finding not in line]
         self.findings = [*line, *self.findings, *rest]  # of the command line is spoken first
 
-    def _judged(self, facts: Facts, stops: bool, fate: str, command: str = "") -> list[Finding]:
+    def _judged(
+        self,
+        facts: Facts,
+        stops: bool,
+        fate: str,
+        command: str = "",
+    ) -> list[Finding]:
         if isinstance(facts, FlagFacts) and command:
             facts = replace(facts, command=command)
         found = [self._decided(finding, stops, fate) for finding in judge(facts)]
@@ -173,14 +202,24 @@ class Journal:
                     self._status = status
         return found
 
-    def _decided(self, finding: Finding, stops: bool, fate: str) -> Finding:
+    def _decided(
+        self,
+        finding: Finding,
+        stops: bool,
+        fate: str,
+    ) -> Finding:
         if finding.stops and not stops:
             return replace(finding, stops=False, fate=fate)
         return (
             replace(finding, fate="ignored") if finding.stops and self.ignored(finding) else finding
         )
 
-    def look_at_all(self, facts: Iterable[Facts], *, stops: bool = True) -> None:
+    def look_at_all(
+        self,
+        facts: Iterable[Facts],
+        *,
+        stops: bool = True,
+    ) -> None:
         """Let the guards judge each of these facts; see `look`."""
         for item in facts:
             self.look(item, stops=stops)
@@ -248,6 +287,10 @@ def only_writer(lock: Path, journal: Journal) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             found = Text("another suretune writes here", "另一个 suretune 正在写这里")
-            about = SetupFacts("output-not-writable", str(lock.parent), found=found)
+            about = SetupFacts(
+                "output-not-writable",
+                str(lock.parent),
+                found=found,
+            )
             raise journal.stop(about) from error
         yield

@@ -54,7 +54,11 @@ def meant(word: str, journal: Journal, how: str = "") -> Meant:
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, rundir.Damaged):
             raise
-        about = SetupFacts("adapter-missing", word, found=in_words(error))
+        about = SetupFacts(
+            "adapter-missing",
+            word,
+            found=in_words(error),
+        )
         raise journal.stop(about) from error
     if found is None:
         raise _nothing(path, journal, how)
@@ -79,7 +83,11 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     else:
         judged = (run / "report.json").is_file()
         verb = "report" if judged or not (run / "run.json").is_file() else "resume"
-    return SetupFacts("not-sealed", here, nearest=f"suretune {verb} {typed.path(run)}")
+    return SetupFacts(
+        "not-sealed",
+        here,
+        nearest=f"suretune {verb} {typed.path(run)}",
+    )
 
 
 def way_back(path: Path) -> str:
@@ -103,7 +111,13 @@ def begun_by_another(path: Path) -> SetupFacts:
     told = rundir.read_json(run / "run.json") if (run / "run.json").is_file() else {}
     versions = told.get("versions")
     version = str(versions.get("suretune", "")) if isinstance(versions, dict) else ""
-    return SetupFacts("begun-by-another", str(run), version, path.name, made_again(run))
+    return SetupFacts(
+        "begun-by-another",
+        str(run),
+        version,
+        path.name,
+        made_again(run),
+    )
 
 
 def made_again(run: Path) -> str:
@@ -176,7 +190,12 @@ def _only_run(path: Path, journal: Journal, how: str) -> Meant | None:
         found = ", ".join(run.name for run in runs[-SHOWN:])
         more = f" (+{len(runs) - SHOWN})" if len(runs) > SHOWN else ""
         newest = f"{how} {typed.path(runs[-1])}".strip()
-        about = SetupFacts("several-runs", str(path), found + more, newest)
+        about = SetupFacts(
+            "several-runs",
+            str(path),
+            found + more,
+            newest,
+        )
         raise journal.stop(about)
     if not runs:
         return None

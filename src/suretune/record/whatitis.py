@@ -15,18 +15,32 @@ ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MODEL = ("*.safetensors", "*.bin", "*.gguf")  # weights beside a config.json
 
 
-def nothing_there(path: Path, known: Sequence[str] = (), nearest: str = "") -> SetupFacts:
+def nothing_there(
+    path: Path,
+    known: Sequence[str] = (),
+    nearest: str = "",
+) -> SetupFacts:
     """The facts for a path where no run or adapter was found. `known`: runs that are nearby,
     `nearest`: what was probably meant."""
     said, command = _described(path)
     return SetupFacts(
-        "adapter-missing", str(path), ", ".join(known), nearest, "" if nearest else command, said
+        "adapter-missing",
+        str(path),
+        ", ".join(known),
+        nearest,
+        "" if nearest else command,
+        said,
     )
 
 
 def no_report(run: Path) -> SetupFacts:
     """The facts for a run that has no verdict yet."""
-    return SetupFacts("adapter-missing", str(run), spare=_go_on(run), hint=_unfinished(run))
+    return SetupFacts(
+        "adapter-missing",
+        str(run),
+        spare=_go_on(run),
+        hint=_unfinished(run),
+    )
 
 
 def never_began(run: Path) -> SetupFacts:
@@ -37,7 +51,12 @@ def never_began(run: Path) -> SetupFacts:
         f"{run} 在第一次更新之前就停了，没有可以继续的内容。",
     )
     report = f"suretune report {typed.path(run)}" if judged else ""
-    return SetupFacts("adapter-missing", str(run), spare=report, hint=told)
+    return SetupFacts(
+        "adapter-missing",
+        str(run),
+        spare=report,
+        hint=told,
+    )
 
 
 def no_weights(folder: Path, weights: str) -> SetupFacts:
@@ -50,7 +69,11 @@ def no_weights(folder: Path, weights: str) -> SetupFacts:
         f"{folder} 里没有 {weights}，只有：{printable(there, keep='')}。"
         + ("pickle 文件可以执行代码，所以不会打开。" if pickle else ""),
     )
-    return SetupFacts("adapter-missing", str(folder / weights), hint=told)
+    return SetupFacts(
+        "adapter-missing",
+        str(folder / weights),
+        hint=told,
+    )
 
 
 def no_checkpoint(path: Path, choice: str | None) -> SetupFacts:
@@ -62,8 +85,18 @@ def no_checkpoint(path: Path, choice: str | None) -> SetupFacts:
         f"{path} has no checkpoint {choice}; it has {', '.join(there)}.",
         f"{path} 没有检查点 {choice}，只有 {'、'.join(there)}。",
     )
-    command = typed.command("suretune", "infer", "--adapters", path / "checkpoints" / there[-1])
-    return SetupFacts("adapter-missing", str(path), spare=command, hint=told)
+    command = typed.command(
+        "suretune",
+        "infer",
+        "--adapters",
+        path / "checkpoints" / there[-1],
+    )
+    return SetupFacts(
+        "adapter-missing",
+        str(path),
+        spare=command,
+        hint=told,
+    )
 
 
 def _described(path: Path) -> tuple[Text, str]:

@@ -83,7 +83,11 @@ class Answering:
                 text, likely = self._written(events)
             else:  # nobody else's answers wait for words that are made behind a wall
                 loop = asyncio.get_running_loop()
-                text, likely = await loop.run_in_executor(self.served.thread, self._written, events)
+                text, likely = await loop.run_in_executor(
+                    self.served.thread,
+                    self._written,
+                    events,
+                )
             if text or likely or self.end:
                 yield Piece(text, likely, self.end)
 
@@ -106,10 +110,18 @@ class Answering:
     def _heard(self, event: Said | Failure) -> tuple[str, list[Likely]]:
         if isinstance(event, Failure):
             self.end = "failed"
-            raise Refused(400 if event.refused else 503, f"{event.why}.", code="engine")
+            raise Refused(
+                400 if event.refused else 503,
+                f"{event.why}.",
+                code="engine",
+            )
         if event.end == BROKEN:
             self.end = "failed"
-            raise Refused(500, "The model computed no finite numbers.", code="engine")
+            raise Refused(
+                500,
+                "The model computed no finite numbers.",
+                code="engine",
+            )
         first = self.first is None
         if first:
             self.first = time.monotonic() - self.begun
@@ -131,7 +143,12 @@ class Answering:
         return self._echoed(event, first, shown, text, likely)
 
     def _echoed(
-        self, event: Said, first: bool, shown: int, text: str, likely: list[Likely]
+        self,
+        event: Said,
+        first: bool,
+        shown: int,
+        text: str,
+        likely: list[Likely],
     ) -> tuple[str, list[Likely]]:
         """Behind its prompt, where that is repeated; an echo counts the stop token, too.
 
@@ -197,7 +214,12 @@ class Placed:
                 scope[HELD] = held
                 await self._app(scope, receive, until_out)
         except Full as full:
-            raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
+            raise Refused(
+                429,
+                f"{full}; try again.",
+                code="queue_full",
+                retry_after=1,
+            ) from full
         except Closed as closed:
             raise unavailable(closed) from closed
 
@@ -221,7 +243,14 @@ def take(
         job = engine.submit(ask)
     except Closed as closed:
         raise unavailable(closed) from closed
-    return Answering(engine, metrics, served, job, Answer(served.tokenizer, Stops(stops)), echo)
+    return Answering(
+        engine,
+        metrics,
+        served,
+        job,
+        Answer(served.tokenizer, Stops(stops)),
+        echo,
+    )
 
 
 async def collect(under_way: Answering) -> tuple[str, list[Likely]]:
@@ -270,7 +299,11 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def whole(receive: Receive, several: Sequence[Answering], reply: Reply) -> Response:
+async def whole(
+    receive: Receive,
+    several: Sequence[Answering],
+    reply: Reply,
+) -> Response:
     """The answers in one piece."""
 
     async def all_of_them() -> list[tuple[str, list[Likely], str]]:
@@ -308,7 +341,12 @@ def close(several: Sequence[Answering], failed: bool = False) -> None:
 class Stream(Response):
     """The answers as server-sent events, one prompt's behind the other's."""
 
-    def __init__(self, several: Sequence[Answering], reply: Reply, with_usage: bool) -> None:
+    def __init__(
+        self,
+        several: Sequence[Answering],
+        reply: Reply,
+        with_usage: bool,
+    ) -> None:
         super().__init__(media_type="text/event-stream", headers=AS_IT_COMES)
         del self.headers["content-length"]
         self._several = several

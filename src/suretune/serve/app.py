@@ -87,13 +87,21 @@ class Service:
         asked = await self._read(request, ChatRequest)
         served = self.models.get(asked.model)
         said = turns(asked.messages)
-        self._may_fit(served, sum(len(turn.content) for turn in said), "messages")
+        self._may_fit(
+            served,
+            sum(len(turn.content) for turn in said),
+            "messages",
+        )
         prompt = await self._off_the_loop(served, served.prompt, said)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
         ask = self._ask(served, prompt, asked, most, listed)
         return await self._answer(
-            request, served, [(ask, None)], asked, chat_reply(served, bool(asked.logprobs))
+            request,
+            served,
+            [(ask, None)],
+            asked,
+            chat_reply(served, bool(asked.logprobs)),
         )
 
     async def completion(self, request: Request) -> Response:
@@ -103,13 +111,24 @@ class Service:
         prompts = asked.prompts()
         if len(prompts) > self.engine.places:
             why = f"{len(prompts)} prompts; at most {self.engine.places} in one request."
-            raise Refused(400, why, param="prompt", code="too_many_prompts")
+            raise Refused(
+                400,
+                why,
+                param="prompt",
+                code="too_many_prompts",
+            )
         for text in prompts:
             if isinstance(text, str):
                 self._may_fit(served, len(text), "prompt")
         several = []
         for given in prompts:
-            prompt, echo = await self._off_the_loop(served, _raw, served, given, bool(asked.echo))
+            prompt, echo = await self._off_the_loop(
+                served,
+                _raw,
+                served,
+                given,
+                bool(asked.echo),
+            )
             most = asked.max_tokens
             if most is None:
                 most = min(COMPLETION_TOKENS, max(1, self.room - len(prompt)))
@@ -129,9 +148,19 @@ class Service:
         asked = await self._read(request, Question)
         served = self.models.first() if asked.model is None else self.models.get(asked.model)
         self._may_fit(served, len(asked.question), "question")
-        prompt = await self._off_the_loop(served, served.prompt, [Message("user", asked.question)])
+        prompt = await self._off_the_loop(
+            served,
+            served.prompt,
+            [Message("user", asked.question)],
+        )
         most = min(self.ask_tokens, max(1, self.room - len(prompt)))
-        ask = self._ask(served, prompt, Sampling(model=served.name), most, None)
+        ask = self._ask(
+            served,
+            prompt,
+            Sampling(model=served.name),
+            most,
+            None,
+        )
         under_way = self._take(served, ask, ())
         try:
             made = await unless_gone(request.receive, collect(under_way))
@@ -142,7 +171,12 @@ class Service:
             told["finish_reason"] = "length"
         return JSONResponse(told)
 
-    def _may_fit(self, served: Served, characters: int, field: str) -> None:
+    def _may_fit(
+        self,
+        served: Served,
+        characters: int,
+        field: str,
+    ) -> None:
         """Refused before it costs anything: so much text is never so few tokens."""
         if characters > self.room * served.words.longest:
             raise self._no_room(f"{characters} characters are more, whatever they say", field)
@@ -154,7 +188,12 @@ class Service:
             why += f" Start it with --max_model_len {self.context} for as many as the model takes."
         else:
             why += " The model takes no more (--max_model_len)."
-        return Refused(400, why, param=field, code="context_length_exceeded")
+        return Refused(
+            400,
+            why,
+            param=field,
+            code="context_length_exceeded",
+        )
 
     def _ask(
         self,
@@ -168,7 +207,12 @@ class Service:
         left = self.room - len(prompt)
         field = "messages" if isinstance(asked, ChatRequest) else "prompt"
         if not prompt:
-            raise Refused(400, "The prompt is empty.", param=field, code="invalid_value")
+            raise Refused(
+                400,
+                "The prompt is empty.",
+                param=field,
+                code="invalid_value",
+            )
         if left < (0 if most == 0 else 1):
             raise self._no_room(f"the prompt has {len(prompt)}", field)
         if most is not None and most > left:
@@ -200,7 +244,11 @@ class Service:
         return await whole(request.receive, several, reply)
 
     def _take(
-        self, served: Served, ask: Ask, stops: tuple[str, ...], echo: Echo | None = None
+        self,
+        served: Served,
+        ask: Ask,
+        stops: tuple[str, ...],
+        echo: Echo | None = None,
     ) -> Answering:
         """Queued, unless its model went, or became another, while its prompt was made."""
         if self.models.get(served.name) is not served:
@@ -213,15 +261,27 @@ class Service:
         body: bytes = request.scope[BODY]
         if len(body) <= SMALL_BODY:
             return read(body, kind)
-        return await asyncio.get_running_loop().run_in_executor(self.reading, read, body, kind)
+        return await asyncio.get_running_loop().run_in_executor(
+            self.reading,
+            read,
+            body,
+            kind,
+        )
 
     async def _off_the_loop(
-        self, served: Served, what: Callable[..., Result], *about: Any
+        self,
+        served: Served,
+        what: Callable[..., Result],
+        *about: Any,
     ) -> Result:
         """On the model's own thread: its template and tokenizer are not for several at once, and
         not for the event loop."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(served.thread, what, *about)
+            return await asyncio.get_running_loop().run_in_executor(
+                served.thread,
+                what,
+                *about,
+            )
         except Unfit as error:
             raise served.unfit(error) from error
 
@@ -244,7 +304,11 @@ class Service:
         """POST /v1/load_lora_adapter"""
         asked = await self._read(request, LoadRequest)
         if self.load is None:
-            raise Refused(403, "Adapters are loaded only with --adapters_dir.", code="not_allowed")
+            raise Refused(
+                403,
+                "Adapters are loaded only with --adapters_dir.",
+                code="not_allowed",
+            )
         served = await self.load(asked.lora_name, asked.lora_path)
         return JSONResponse(served.card())
 
@@ -253,7 +317,9 @@ class Service:
         asked = await self._read(request, UnloadRequest)
         if self.load is None:
             raise Refused(
-                403, "Adapters are unloaded only with --adapters_dir.", code="not_allowed"
+                403,
+                "Adapters are unloaded only with --adapters_dir.",
+                code="not_allowed",
             )
         served = self.models.remove(asked.lora_name)
         if served.adapter is not None:
@@ -284,7 +350,11 @@ class Service:
         return JSONResponse(describe())
 
 
-def _raw(served: Served, prompt: str | list[int], repeat: bool) -> tuple[list[int], Echo | None]:
+def _raw(
+    served: Served,
+    prompt: str | list[int],
+    repeat: bool,
+) -> tuple[list[int], Echo | None]:
     """Text as it is; token ids only where the vocabulary has them. With its echo, if wanted."""
     if isinstance(prompt, str):
         ids = served.tokenizer.encode(prompt)
@@ -292,7 +362,11 @@ def _raw(served: Served, prompt: str | list[int], repeat: bool) -> tuple[list[in
         ids = prompt
         size = served.tokenizer.vocabulary.get_vocab_size()
         if not all(0 <= token < size for token in ids):
-            raise Refused(400, f"Token ids are 0 to {size - 1}.", param="prompt")
+            raise Refused(
+                400,
+                f"Token ids are 0 to {size - 1}.",
+                param="prompt",
+            )
     return ids, echoed(served.tokenizer, prompt, ids) if repeat else None
 
 

@@ -63,7 +63,11 @@ class Bodies:
             why = "Content-Type must be application/json."
             raise Refused(415, why, code="unsupported_media_type")
         if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise Refused(415, "A compressed body is not read.", code="unsupported_media_type")
+            raise Refused(
+                415,
+                "A compressed body is not read.",
+                code="unsupported_media_type",
+            )
         told = request.headers.get("content-length", "")
         if told.isdigit() and int(told) > self.limits.body_bytes:
             raise self._too_large()
@@ -98,18 +102,33 @@ class Bodies:
 class Arrived:
     """A route whose body is there. With an engine: who would find no place is not read at all."""
 
-    def __init__(self, app: ASGIApp, bodies: Bodies, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bodies: Bodies,
+        engine: Engine | None = None,
+    ) -> None:
         self._app = app
         self._bodies = bodies
         self._engine = engine
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         """ASGI."""
         try:
             if self._engine is not None:
                 self._engine.need_place()
         except Full as full:
-            raise Refused(429, f"{full}; try again.", code="queue_full", retry_after=1) from full
+            raise Refused(
+                429,
+                f"{full}; try again.",
+                code="queue_full",
+                retry_after=1,
+            ) from full
         except Closed as closed:
             raise unavailable(closed) from closed
         scope[BODY] = await self._bodies.read(Request(scope, receive))

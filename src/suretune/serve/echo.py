@@ -35,7 +35,11 @@ class Echo:
         return [replace(each, offset=each.offset + len(self.text)) for each in likely]
 
 
-def echoed(tokenizer: ChatTokenizer, prompt: str | Sequence[int], ids: Sequence[int]) -> Echo:
+def echoed(
+    tokenizer: ChatTokenizer,
+    prompt: str | Sequence[int],
+    ids: Sequence[int],
+) -> Echo:
     """The echo of a prompt that was given as text or as `ids`; control tokens are written out."""
     decoding = Decoding(tokenizer, special=True)
     offsets, text = [], ""
@@ -45,4 +49,8 @@ def echoed(tokenizer: ChatTokenizer, prompt: str | Sequence[int], ids: Sequence[
     text += decoding.rest()
     if isinstance(prompt, str):
         text = prompt  # what a tokenizer leaves out of it was said all the same
-    return Echo(text, tuple(ids), tuple(min(offset, len(text)) for offset in offsets))
+    return Echo(
+        text,
+        tuple(ids),
+        tuple(min(offset, len(text)) for offset in offsets),
+    )

@@ -101,7 +101,11 @@ class _Order:
 class Engine:
     """Answers requests from one table of slots; rebuilds the table if it fails."""
 
-    def __init__(self, open_table: Callable[[], Table], max_queue: int) -> None:
+    def __init__(
+        self,
+        open_table: Callable[[], Table],
+        max_queue: int,
+    ) -> None:
         self._open = open_table
         self._table: Table | None = None
         self._most = max_queue
@@ -116,7 +120,11 @@ class Engine:
         self._rebuilt: deque[float] = deque(maxlen=REBUILDS)
         self._closing = self._draining = self._dead = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="suretune-engine", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run,
+            name="suretune-engine",
+            daemon=True,
+        )
 
     # --- from the event loop ------------------------------------------------------------------
 
@@ -213,7 +221,11 @@ class Engine:
 
         await self._order(now, name)
 
-    async def _order(self, what: Callable[[Table], None], name: str | None) -> None:
+    async def _order(
+        self,
+        what: Callable[[Table], None],
+        name: str | None,
+    ) -> None:
         order = _Order(what, asyncio.get_running_loop().create_future(), name)
         with self._lock:
             if self._dead or self._closing:
@@ -305,7 +317,11 @@ class Engine:
                 del self._waiting[id(job)]
         return bool(self._picked)
 
-    def _admitted(self, table: Table, jobs: list[Job]) -> list[tuple[Job, Said | Failure]]:
+    def _admitted(
+        self,
+        table: Table,
+        jobs: list[Job],
+    ) -> list[tuple[Job, Said | Failure]]:
         """Each job's first token; one that cannot be admitted does not take the others along."""
         try:
             given = table.admit([job.ask for job in jobs])

@@ -56,12 +56,22 @@ class Limits:
 class Gate:
     """Lets in what may come in; every error is answered, counted and told here."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        refusals: Refusals,
+    ) -> None:
         self._app = app
         self._limits = limits
         self.refusals = refusals
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         """ASGI."""
         if scope["type"] != "http":
             return
@@ -77,7 +87,11 @@ class Gate:
 
         try:
             check(scope, self._limits)
-            await (preflight(scope) or self._app)(scope, receive, sending)
+            await (preflight(scope) or self._app)(
+                scope,
+                receive,
+                sending,
+            )
         except Exception as error:
             refused = _refused(error, scope)
             self._tell(refused, scope)
@@ -103,7 +117,11 @@ def _refused(error: Exception, scope: Scope) -> Refused:
         return error
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = dict(error.headers or {}).get("Allow", "")
-        return Refused(405, f"This route has other methods: {allowed}.", allow=allowed)
+        return Refused(
+            405,
+            f"This route has other methods: {allowed}.",
+            allow=allowed,
+        )
     if isinstance(error, HTTPException):
         why, code = no_route(scope["path"])
         return Refused(error.status_code, why, code=code)
@@ -115,7 +133,11 @@ def _refused(error: Exception, scope: Scope) -> Refused:
         type(error).__name__,
         _place(error),
     )
-    return Refused(500, "The server failed; its log says where.", code="internal_error")
+    return Refused(
+        500,
+        "The server failed; its log says where.",
+        code="internal_error",
+    )
 
 
 def _place(error: BaseException) -> str:
@@ -133,7 +155,11 @@ def path_of(scope: Scope) -> str:
 
 def refusal(refused: Refused) -> Response:
     """The response for it."""
-    return JSONResponse(refused.body(), refused.status, refused.headers())
+    return JSONResponse(
+        refused.body(),
+        refused.status,
+        refused.headers(),
+    )
 
 
 def check(scope: Scope, limits: Limits) -> None:
@@ -178,7 +204,11 @@ def _check_host(hosts: list[str], limits: Limits) -> None:
     if len(hosts) == 1 and hosts[0]:
         name = _bare(hosts[0])[:LONGEST]
         why = f"This server does not answer to the Host {name}: start it with --allowed_hosts"
-        raise Refused(403, f"{why} {name} to let it.", code="host_not_allowed")
+        raise Refused(
+            403,
+            f"{why} {name} to let it.",
+            code="host_not_allowed",
+        )
     if not hosts and ANY in limits.hosts:
         return
     why = "This server answers to one Host header; --allowed_hosts names what may stand there."
@@ -203,4 +233,8 @@ def _check_key(headers: Mapping[str, str], key: str) -> None:
     if kind.lower() != "bearer" or not right:
         missing = "authorization" not in headers
         why = "No API key was given." if missing else "The API key is not right."
-        raise Refused(401, f"{why} Send it as `Authorization: Bearer KEY`.", code="invalid_api_key")
+        raise Refused(
+            401,
+            f"{why} Send it as `Authorization: Bearer KEY`.",
+            code="invalid_api_key",
+        )

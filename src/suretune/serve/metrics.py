@@ -26,19 +26,52 @@ class Metrics:
             Gauge(f"suretune:{name}", about, registry=here).set_function(value)
 
         def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"suretune:{name}", about, labels, registry=here)
+            return Counter(
+                f"suretune:{name}",
+                about,
+                labels,
+                registry=here,
+            )
 
         def seconds(name: str, about: str) -> Histogram:
             name = f"suretune:{name}_seconds"
-            return Histogram(name, about, (MODEL,), registry=here, buckets=SECONDS)
+            return Histogram(
+                name,
+                about,
+                (MODEL,),
+                registry=here,
+                buckets=SECONDS,
+            )
 
-        self.prompt_tokens = counter("prompt_tokens", "Tokens read.", MODEL)
+        self.prompt_tokens = counter(
+            "prompt_tokens",
+            "Tokens read.",
+            MODEL,
+        )
         self.tokens = counter("generation_tokens", "Tokens said.", MODEL)
-        self.success = counter("request_success", "Requests answered.", MODEL, "finished_reason")
-        self.refused = counter("request_refused", "Answers that were errors.", "status")
+        self.success = counter(
+            "request_success",
+            "Requests answered.",
+            MODEL,
+            "finished_reason",
+        )
+        self.refused = counter(
+            "request_refused",
+            "Answers that were errors.",
+            "status",
+        )
         # A stream that broke off had its status, 200, before: no other counter knows of it.
-        self.failed = counter("request_failed", "Answers that broke off.", MODEL, "sent")
-        self.cancelled = counter("request_cancelled", "Requests whose client left.", MODEL)
+        self.failed = counter(
+            "request_failed",
+            "Answers that broke off.",
+            MODEL,
+            "sent",
+        )
+        self.cancelled = counter(
+            "request_cancelled",
+            "Requests whose client left.",
+            MODEL,
+        )
         self.first = seconds("time_to_first_token", "From arrival to the first token.")
         self.whole = seconds("e2e_request_latency", "From arrival to the last token.")
 

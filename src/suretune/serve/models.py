@@ -36,7 +36,11 @@ class Served:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", Words(self.tokenizer))
-        object.__setattr__(self, "thread", ThreadPoolExecutor(1, "suretune-words"))
+        object.__setattr__(
+            self,
+            "thread",
+            ThreadPoolExecutor(1, "suretune-words"),
+        )
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Training's prompt for this conversation; control tokens in its text stay text."""
@@ -48,7 +52,11 @@ class Served:
             return ids
         except TemplateRefused as error:
             why = f"The chat template refuses these messages: {error}"
-            raise Refused(400, why[:LONGEST], param="messages") from error
+            raise Refused(
+                400,
+                why[:LONGEST],
+                param="messages",
+            ) from error
 
     def _all_written(self, said: Sequence[Message]) -> None:
         """`Refused` where the template knows no calls: the answer would be to something else."""
@@ -56,13 +64,23 @@ class Served:
         if lost is not None:
             why = f"The chat template of {self.name} does not write {lost.field}: tool calls and"
             why += " their results cannot be read by this model."
-            raise Refused(400, why[: 2 * LONGEST], param="messages", code="unsupported_value")
+            raise Refused(
+                400,
+                why[: 2 * LONGEST],
+                param="messages",
+                code="unsupported_value",
+            )
 
     def unfit(self, error: Unfit) -> Refused:
         """What a client is told whose text its template or tokenizer could not take."""
         file = Path(error.file).name
         why = f"{self.name} cannot be asked this: its {file} is unfit. {error.why.en}"
-        return Refused(400, why[:LONGEST], param="messages", code="unfit_file")
+        return Refused(
+            400,
+            why[:LONGEST],
+            param="messages",
+            code="unfit_file",
+        )
 
     def card(self) -> dict[str, Any]:
         """An entry of /v1/models."""
@@ -87,7 +105,11 @@ class Models:
     def add(self, served: Served) -> None:
         """From now on it can be asked for."""
         if served.name in self._all:
-            raise Refused(400, f"{served.name} is already served.", param="lora_name")
+            raise Refused(
+                400,
+                f"{served.name} is already served.",
+                param="lora_name",
+            )
         self._all[served.name] = served
 
     def has(self, name: str) -> bool:
@@ -98,7 +120,11 @@ class Models:
         """From now on it cannot be asked for; what is under way goes on."""
         served = self.get(name, param="lora_name")
         if served.adapter is None:
-            raise Refused(400, f"{name} is the base.", param="lora_name")
+            raise Refused(
+                400,
+                f"{name} is the base.",
+                param="lora_name",
+            )
         return self._all.pop(name)
 
     def get(self, name: str, param: str = "model") -> Served:
@@ -106,7 +132,12 @@ class Models:
         if name not in self._all:
             there = ", ".join(self._all)
             why = f"The model {name[:LONGEST]!r} does not exist. There are: {there}."
-            raise Refused(404, why, param=param, code="model_not_found")
+            raise Refused(
+                404,
+                why,
+                param=param,
+                code="model_not_found",
+            )
         return self._all[name]
 
     def first(self) -> Served:

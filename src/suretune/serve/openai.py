@@ -54,7 +54,12 @@ class Refused(Exception):
 
     def body(self) -> dict[str, Any]:
         """`{"error": ...}`."""
-        return error_body(self.status, self.message, self.param, self.code)
+        return error_body(
+            self.status,
+            self.message,
+            self.param,
+            self.code,
+        )
 
     def headers(self) -> dict[str, str]:
         """What goes with it."""
@@ -72,7 +77,10 @@ KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_
 
 
 def error_body(
-    status: int, message: str, param: str | None = None, code: str | None = None
+    status: int,
+    message: str,
+    param: str | None = None,
+    code: str | None = None,
 ) -> dict[str, Any]:
     """An error as OpenAI's clients read it."""
     kind = KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
@@ -85,11 +93,19 @@ def error_body(
 class Body(BaseModel):
     """JSON of exactly these fields and types. A field that is null says nothing, known or not."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+    )
 
     @model_validator(mode="wrap")
     @classmethod
-    def _known_only(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _known_only(
+        cls,
+        value: Any,
+        handler: ModelWrapValidatorHandler[Self],
+    ) -> Self:
         """One error for all that is unknown: a client that sends 100,000 fields costs no more."""
         if not isinstance(value, dict):
             return handler(value)
@@ -97,7 +113,11 @@ class Body(BaseModel):
         made = handler({name: given for name, given in value.items() if name in fields})
         for name, given in value.items():
             if name not in fields and given is not None:
-                raise PydanticCustomError(UNKNOWN, "is unknown", {"name": name})
+                raise PydanticCustomError(
+                    UNKNOWN,
+                    "is unknown",
+                    {"name": name},
+                )
         return made
 
 
@@ -163,21 +183,32 @@ class ChatMessage(Body):
             "tool_call_id": self.tool_call_id,
             "name": self.name if role == "tool" else None,
         }
-        return Message(role, text, extra={name: said for name, said in extra.items() if said})
+        return Message(
+            role,
+            text,
+            extra={name: said for name, said in extra.items() if said},
+        )
 
 
 def _calls(calls: list[Any], place: str) -> list[Any]:
     try:
         orjson.dumps(calls)  # nested no deeper than a row may be
     except TypeError as error:
-        raise Refused(400, f"{place} is nested too deeply.", param=place) from error
+        raise Refused(
+            400,
+            f"{place} is nested too deeply.",
+            param=place,
+        ) from error
     try:
         return calls_of(calls, place, Origin("", 0))
     except data.Refused as error:
         fault = error.fault
         why = f"{fault.field}: {fault.hint.en if fault.hint else 'is no call.'}"
         raise Refused(
-            400, why[: 2 * LONGEST], param=fault.field[:LONGEST], code="invalid_value"
+            400,
+            why[: 2 * LONGEST],
+            param=fault.field[:LONGEST],
+            code="invalid_value",
         ) from error
 
 

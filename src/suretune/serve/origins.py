@@ -76,7 +76,11 @@ def forwarded_hosts(scope: Scope, proxies: tuple[str, ...]) -> Iterator[str]:
             yield from FORWARDED_HOST.findall(told)
 
 
-def _hosts(scope: Scope, headers: Mapping[str, str], proxies: tuple[str, ...]) -> Iterator[str]:
+def _hosts(
+    scope: Scope,
+    headers: Mapping[str, str],
+    proxies: tuple[str, ...],
+) -> Iterator[str]:
     """Names under which the browser may know this server: its own, and its trusted proxy's."""
     yield headers.get("host", "")
     yield from forwarded_hosts(scope, proxies)
@@ -85,7 +89,11 @@ def _hosts(scope: Scope, headers: Mapping[str, str], proxies: tuple[str, ...]) -
 # --- pages --------------------------------------------------------------------------------------
 
 
-def is_own_page(scope: Scope, headers: Mapping[str, str], proxies: tuple[str, ...]) -> bool:
+def is_own_page(
+    scope: Scope,
+    headers: Mapping[str, str],
+    proxies: tuple[str, ...],
+) -> bool:
     """Whether a request comes from a page of this very server, or from no page at all."""
     origin = headers.get("origin")
     if origin is None:

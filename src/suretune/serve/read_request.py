@@ -44,7 +44,12 @@ def read(body: bytes, kind: type[Request]) -> Request:
         _first_unknown(value, kind)
     for name in [each for each in NEUTRAL if each in value and each not in kind.model_fields]:
         if why := unsupported(name, value.pop(name)):
-            raise Refused(400, why, param=name, code="unsupported_parameter")
+            raise Refused(
+                400,
+                why,
+                param=name,
+                code="unsupported_parameter",
+            )
     try:
         request = kind.model_validate(value)
     except ValidationError as error:
@@ -70,7 +75,11 @@ def _no_key_twice(body: bytes) -> None:
         for name, _ in pairs:
             if name in seen:
                 twice = name[:LONGEST]
-                raise Refused(400, f"The field {twice} is there twice.", param=twice)
+                raise Refused(
+                    400,
+                    f"The field {twice} is there twice.",
+                    param=twice,
+                )
             seen.add(name)
 
     try:
@@ -93,12 +102,27 @@ def _refused(error: ValidationError, kind: type[Body]) -> Refused:
         name = str(first["ctx"]["name"])[:LONGEST]
         return _unknown(f"{param}.{name}" if param else name, kind)
     if first["type"] == "missing":
-        return Refused(400, f"{param} is missing.", param=param, code="missing_required_parameter")
-    return Refused(400, f"{param}: {_said(first)}", param=param, code="invalid_value")
+        return Refused(
+            400,
+            f"{param} is missing.",
+            param=param,
+            code="missing_required_parameter",
+        )
+    return Refused(
+        400,
+        f"{param}: {_said(first)}",
+        param=param,
+        code="invalid_value",
+    )
 
 
 def _unknown(param: str, kind: type[Body]) -> Refused:
-    near = get_close_matches(param, kind.model_fields, n=1, cutoff=0.8)
+    near = get_close_matches(
+        param,
+        kind.model_fields,
+        n=1,
+        cutoff=0.8,
+    )
     why = f"Unknown field {param}." + (f" Did you mean {near[0]}?" if near else "")
     return Refused(400, why, param=param, code="unknown_parameter")
 
@@ -140,15 +164,28 @@ def _says_something(message: ChatMessage, place: str) -> None:
 def _together(request: Body) -> None:
     """Fields that mean something only beside each other."""
     if isinstance(request, Sampling) and request.stream_options and not request.stream:
-        raise Refused(400, "stream_options needs stream: true.", param="stream_options")
+        raise Refused(
+            400,
+            "stream_options needs stream: true.",
+            param="stream_options",
+        )
     if isinstance(request, CompletionRequest) and request.max_tokens == 0 and not request.echo:
         why = "max_tokens: 0 asks for nothing; only with echo: true does the prompt come back."
-        raise Refused(400, why, param="max_tokens", code="invalid_value")
+        raise Refused(
+            400,
+            why,
+            param="max_tokens",
+            code="invalid_value",
+        )
     if isinstance(request, ChatRequest):
         for index, message in enumerate(request.messages):
             _says_something(message, f"messages[{index}]")
         if request.top_logprobs is not None and not request.logprobs:
-            raise Refused(400, "top_logprobs needs logprobs: true.", param="top_logprobs")
+            raise Refused(
+                400,
+                "top_logprobs needs logprobs: true.",
+                param="top_logprobs",
+            )
         both = request.max_tokens is not None and request.max_completion_tokens is not None
         if both and request.max_tokens != request.max_completion_tokens:
             raise Refused(

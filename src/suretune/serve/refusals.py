@@ -34,7 +34,13 @@ class Refusals:
     count: Callable[[int], None] = lambda status: None
     _open: dict[int, _Window] = field(default_factory=dict)
 
-    def note(self, status: int, code: str | None, what: str, client: str) -> None:
+    def note(
+        self,
+        status: int,
+        code: str | None,
+        what: str,
+        client: str,
+    ) -> None:
         """A request was refused; `what` is its method and path, and none of its words.
 
         Call within the event loop.
@@ -43,11 +49,21 @@ class Refusals:
         window = self._open.get(status)
         if window is None:
             window = self._open[status] = _Window()
-            asyncio.get_running_loop().call_later(WINDOW_SECONDS, self._end, status)
+            asyncio.get_running_loop().call_later(
+                WINDOW_SECONDS,
+                self._end,
+                status,
+            )
         if window.lines < LINES:
             window.lines += 1
             named = "" if code is None else f" {code}"
-            log.info(spoken("refused: %d%s, %s, from %s"), status, named, what, client)
+            log.info(
+                spoken("refused: %d%s, %s, from %s"),
+                status,
+                named,
+                what,
+                client,
+            )
         else:
             window.untold += 1
             window.last = client

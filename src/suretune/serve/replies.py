@@ -39,7 +39,11 @@ class Reply:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _envelope(
+        self,
+        kind: str,
+        choices: list[dict[str, Any]],
+    ) -> dict[str, Any]:
         return {
             "id": f"{self.prefix}-{self.id}",
             "object": kind,
@@ -49,7 +53,12 @@ class Reply:
             "choices": choices,
         }
 
-    def chunk(self, choice: Mapping[str, Any], with_usage: bool, index: int = 0) -> dict[str, Any]:
+    def chunk(
+        self,
+        choice: Mapping[str, Any],
+        with_usage: bool,
+        index: int = 0,
+    ) -> dict[str, Any]:
         """A part of a stream; OpenAI writes `usage: null` where the last one will have it."""
         made = self._envelope(self.kinds[1], [{"index": index, **choice}])
         return {**made, "usage": None} if with_usage else made
@@ -59,7 +68,9 @@ class Reply:
         return {**self._envelope(self.kinds[1], []), "usage": usage.body()}
 
     def whole(
-        self, answers: Sequence[tuple[str, Sequence[Likely], str]], usage: Usage
+        self,
+        answers: Sequence[tuple[str, Sequence[Likely], str]],
+        usage: Usage,
     ) -> dict[str, Any]:
         """Answers that are not streamed, one a prompt: text, likelihoods, and why each is over."""
         choices = [
@@ -72,7 +83,13 @@ class Reply:
         """What a stream begins with, if anything."""
         return None
 
-    def said(self, text: str, likely: Sequence[Likely], *, whole: bool = False) -> dict[str, Any]:
+    def said(
+        self,
+        text: str,
+        likely: Sequence[Likely],
+        *,
+        whole: bool = False,
+    ) -> dict[str, Any]:
         """A choice with this text."""
         raise TypeError("a reply is a chat's or a completion's")
 
@@ -89,7 +106,13 @@ class ChatReply(Reply):
         delta = {"role": "assistant", "content": ""}
         return {"delta": delta, "logprobs": None, "finish_reason": None}
 
-    def said(self, text: str, likely: Sequence[Likely], *, whole: bool = False) -> dict[str, Any]:
+    def said(
+        self,
+        text: str,
+        likely: Sequence[Likely],
+        *,
+        whole: bool = False,
+    ) -> dict[str, Any]:
         """Under `message`, or under `delta` in a stream."""
         words = self.served.words
         listed = {"content": [_chat_token(words, each) for each in likely], "refusal": None}
@@ -104,7 +127,13 @@ class ChatReply(Reply):
 class CompletionReply(Reply):
     """/v1/completions."""
 
-    def said(self, text: str, likely: Sequence[Likely], *, whole: bool = False) -> dict[str, Any]:
+    def said(
+        self,
+        text: str,
+        likely: Sequence[Likely],
+        *,
+        whole: bool = False,
+    ) -> dict[str, Any]:
         """Under `text`."""
         logprobs = _completion_tokens(self.served.words, likely) if self.logprobs else None
         return {"text": text, "logprobs": logprobs, "finish_reason": None}
@@ -112,12 +141,22 @@ class CompletionReply(Reply):
 
 def chat_reply(served: Served, logprobs: bool) -> Reply:
     """The envelope of /v1/chat/completions."""
-    return ChatReply(served, logprobs, "chatcmpl", ("chat.completion", "chat.completion.chunk"))
+    return ChatReply(
+        served,
+        logprobs,
+        "chatcmpl",
+        ("chat.completion", "chat.completion.chunk"),
+    )
 
 
 def completion_reply(served: Served, logprobs: bool) -> Reply:
     """The envelope of /v1/completions."""
-    return CompletionReply(served, logprobs, "cmpl", ("text_completion", "text_completion"))
+    return CompletionReply(
+        served,
+        logprobs,
+        "cmpl",
+        ("text_completion", "text_completion"),
+    )
 
 
 def _chat_token(words: Words, likely: Likely) -> dict[str, Any]:
@@ -125,7 +164,11 @@ def _chat_token(words: Words, likely: Likely) -> dict[str, Any]:
     return {**_named(words, likely.token, likely.logprob), "top_logprobs": top}
 
 
-def _named(words: Words, token: int, logprob: float | None) -> dict[str, Any]:
+def _named(
+    words: Words,
+    token: int,
+    logprob: float | None,
+) -> dict[str, Any]:
     spelled = list(words.bytes_of(token))
     return {"token": words.text_of(token), "logprob": finite(logprob), "bytes": spelled}
 

@@ -74,7 +74,10 @@ class Answer:
         self.decoding = Decoding(self.tokenizer)
 
     def add(
-        self, token: int, logprob: float | None, top: tuple[tuple[int, float], ...]
+        self,
+        token: int,
+        logprob: float | None,
+        top: tuple[tuple[int, float], ...],
     ) -> tuple[str, list[Likely]]:
         """What may be shown after this token."""
         self.tokens += 1
@@ -91,7 +94,12 @@ class Answer:
             text += self.stops.rest()
         return self._show(text, ended=True)
 
-    def _show(self, text: str, *, ended: bool) -> tuple[str, list[Likely]]:
+    def _show(
+        self,
+        text: str,
+        *,
+        ended: bool,
+    ) -> tuple[str, list[Likely]]:
         self.shown += len(text)
         whole = ended and not self.stops.found
         told = [each for each in self._waiting if whole or each.offset < self.shown]

@@ -20,15 +20,27 @@ WIDEST = 140  # columns that two answers are spread over
 STYLES = {"sealed": "bold green", "not-verified": "bold yellow", "stopped": "bold red"}
 
 
-def verdict(report: Report, page: Path | str | None = None, to: Console | None = None) -> None:
+def verdict(
+    report: Report,
+    page: Path | str | None = None,
+    to: Console | None = None,
+) -> None:
     """What came of the run, three answers, where the report lies, and what to type next."""
     to = to or results()
     sign, word = report_words.verdict_word(report)
     style = STYLES.get(str(report.get("verdict")), "bold")
-    put(to, Styled(f"{sign} {word}", style), safe(report_words.verdict_sentence(report), "bold"))
+    put(
+        to,
+        Styled(f"{sign} {word}", style),
+        safe(report_words.verdict_sentence(report), "bold"),
+    )
     for cause in causes(report):
         put(to, pairs(to, [("-", safe(f"{cause.name}  {cause.what}".rstrip()))]))
-    put(to, "", pairs(to, ((name, safe(value)) for name, value in report_words.figures(report))))
+    put(
+        to,
+        "",
+        pairs(to, ((name, safe(value)) for name, value in report_words.figures(report))),
+    )
     if more := remarks(report):
         put(to, pairs(to, [("", safe(words(" ", "").join(more), "dim"))], 0))
     put(to, "")
@@ -37,10 +49,18 @@ def verdict(report: Report, page: Path | str | None = None, to: Console | None =
     if page is None and report.get("run"):
         page = Path(str(report["run"])) / "report.html"
     if page is not None:
-        put(to, safe(words("report  ", "报告  ") + typed.path(page)), wrap=False)
+        put(
+            to,
+            safe(words("report  ", "报告  ") + typed.path(page)),
+            wrap=False,
+        )
     for item in several(report, "next"):
         put(to, safe(p.told(item.get("what")), "dim"))
-        put(to, safe(f"  {item.get('command') or ''}", "bold"), wrap=False)
+        put(
+            to,
+            safe(f"  {item.get('command') or ''}", "bold"),
+            wrap=False,
+        )
 
 
 def _answers(probe: Report, to: Console) -> None:
@@ -52,7 +72,12 @@ def _answers(probe: Report, to: Console) -> None:
     sides = [_answer(probe, moment) for moment in ("before", "after")]
     marks = [_mark(probe, moment) for moment in ("before", "after")]
     if to.width >= SIDE_BY_SIDE:
-        table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_header=False)
+        table = Table(
+            box=None,
+            padding=(0, 3, 0, 0),
+            pad_edge=False,
+            show_header=False,
+        )
         width = (min(to.width, WIDEST) - 8) // 2
         for _ in names:
             table.add_column(overflow="fold", width=width)

@@ -28,7 +28,12 @@ COMMAND = re.compile(r"`((?:[A-Z_]+=\S+ )*(?:suretune|cd|mv|modelscope|hf|pip|jq
 OTHERWISE = re.compile(r"`(?: or | 或 )`([^`]+)`")
 
 
-def findings(found: Sequence[Finding], to: Console | None = None, *, runs: bool = True) -> None:
+def findings(
+    found: Sequence[Finding],
+    to: Console | None = None,
+    *,
+    runs: bool = True,
+) -> None:
     """Each finding: code and name (its title in Chinese, of which the name says nothing), where,
     then what, why and what to do; what was only read as it was meant is one note in front. `runs`:
     with the command that runs, where no other follows."""
@@ -105,7 +110,11 @@ def datasets(data: Report, to: Console | None = None) -> None:
     else:
         for title, row in zip(titles, rows, strict=True):
             facts = [f"{name} {said}" for name, said in zip(names, row, strict=True)]
-            put(to, title, *(Styled(f"  {line}") for line in packed(facts, to.width - 2)))
+            put(
+                to,
+                title,
+                *(Styled(f"  {line}") for line in packed(facts, to.width - 2)),
+            )
     if reworded := sum(one.get("paraphrases") or 0 for one in several(data, "datasets")):
         put(
             to,
@@ -121,8 +130,17 @@ def datasets(data: Report, to: Console | None = None) -> None:
     _unused(several(data, "unused"), to)
 
 
-def _table(names: Sequence[str], titles: Sequence[Styled], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+def _table(
+    names: Sequence[str],
+    titles: Sequence[Styled],
+    rows: Sequence[Sequence[str]],
+) -> Table:
+    table = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="dim",
+    )
     table.add_column(words("dataset", "数据集"))
     for name in names:
         table.add_column(name, justify="right")
@@ -194,11 +212,18 @@ def plan(plan: Report, to: Console | None = None) -> None:
         ),
         (words("save", "保存"), at("save_steps")),
     )[: 4 if both else 5]
-    put(to, pairs(to, ((name, safe(text)) for name, text in lines), 0, SIDE), "")
+    put(
+        to,
+        pairs(to, ((name, safe(text)) for name, text in lines), 0, SIDE),
+        "",
+    )
 
 
 def conclusion(
-    good: bool, sentences: Sequence[Text], command: str, to: Console | None = None
+    good: bool,
+    sentences: Sequence[Text],
+    command: str,
+    to: Console | None = None,
 ) -> None:
     """A verdict of some sentences and what to type next, which is never cut into lines."""
     to = to or results()
@@ -213,10 +238,19 @@ def conclusion(
 def table(rows: Sequence[tuple[str, str]], to: Console | None = None) -> None:
     """Labels and what belongs to them."""
     to = to or results()
-    put(to, pairs(to, ((name, safe(text)) for name, text in rows)), "")
+    put(
+        to,
+        pairs(to, ((name, safe(text)) for name, text in rows)),
+        "",
+    )
 
 
-def lack(stops: bool, what: str, command: str, to: Console | None = None) -> None:
+def lack(
+    stops: bool,
+    what: str,
+    command: str,
+    to: Console | None = None,
+) -> None:
     """Something that is missing, and the command for it, which is never cut into lines."""
     to = to or results()
     put(to, safe(f"{'✗' if stops else '·'} {what}", "bold red" if stops else "yellow"))

@@ -34,10 +34,19 @@ def progress() -> Console:
 
 def _console(stream: TextIO) -> Console:
     let_all_be_said()
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
-def put(to: Console, *things: RenderableType, wrap: bool = True) -> None:
+def put(
+    to: Console,
+    *things: RenderableType,
+    wrap: bool = True,
+) -> None:
     """Print; what goes to a file or a pipe carries no blanks at the ends of its lines."""
     for thing in things:
         if isinstance(thing, str):
@@ -57,7 +66,10 @@ def safe(text: Any, style: str = "") -> Styled:
 
 
 def pairs(
-    to: Console, rows: Iterable[tuple[str, Styled]], indent: int = 2, least: int = 0
+    to: Console,
+    rows: Iterable[tuple[str, Styled]],
+    indent: int = 2,
+    least: int = 0,
 ) -> RenderableType:
     """Labels, of at least so many columns, and texts in two columns, or one below the other; wide
     characters count as two."""

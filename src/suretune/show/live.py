@@ -21,7 +21,11 @@ class Progress:
     """The updates as they are made: one live bar on a terminal, plain lines anywhere else."""
 
     def __init__(
-        self, updates: int, every: int = 1, bar: bool = True, to: Console | None = None
+        self,
+        updates: int,
+        every: int = 1,
+        bar: bool = True,
+        to: Console | None = None,
     ) -> None:
         self.updates = updates
         self.every = every
@@ -34,7 +38,12 @@ class Progress:
         """Show the bar, on a terminal."""
         if self.bar:
             self.task = self.bar.add_task(
-                "", total=self.updates, loss="", rate="", speed="", left=""
+                "",
+                total=self.updates,
+                loss="",
+                rate="",
+                speed="",
+                left="",
             )
             self.bar.start()
 

@@ -23,7 +23,11 @@ def of_the_command(found: Sequence[Finding]) -> tuple[list[Finding], list[Findin
     return ours, [one for one in found if one not in ours]
 
 
-def note(ours: Sequence[Finding], to: Console, commands: Sequence[str] = ()) -> None:
+def note(
+    ours: Sequence[Finding],
+    to: Console,
+    commands: Sequence[str] = (),
+) -> None:
     """What became of what was typed, and the command that runs; nothing where there is nothing."""
     if not ours:
         return
@@ -31,7 +35,11 @@ def note(ours: Sequence[Finding], to: Console, commands: Sequence[str] = ()) -> 
     head = Styled().append_text(safe("".join(f"· {code} " for code in codes), "bold yellow"))
     head.append(f" {p.fate('')}  ", "dim")
     head.append(words("how this command was read", "这条命令是这样理解的"))
-    put(to, head, pairs(to, [("-", safe(say(part))) for one in ours for part in one.parts]))
+    put(
+        to,
+        head,
+        pairs(to, [("-", safe(say(part))) for one in ours for part in one.parts]),
+    )
     for command in commands:
         put(to, Styled(words("  what runs:", "  实际运行的是："), "dim"))
         put(to, safe(f"  {command}", "bold"), wrap=False)

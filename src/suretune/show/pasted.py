@@ -43,7 +43,11 @@ def pasted(report: Report, to: Console | None = None) -> None:
         sign, style = ("✗ ", "bold red") if note.get("serious") else ("· ", "dim")
         put(to, safe(sign, style).append_text(safe(told(note))))
     if working := report.get("working"):
-        put(to, "", Styled(words("The working form:", "可用的命令："), "bold"))
+        put(
+            to,
+            "",
+            Styled(words("The working form:", "可用的命令："), "bold"),
+        )
         put(to, safe(working), wrap=False)
     if not report.get("same_job"):
         put(
@@ -74,7 +78,12 @@ def _traps(traps: list[Report], to: Console) -> None:
 
 def _flags(flags: list[Report], to: Console) -> None:
     """A table where it fits, else the reason of each flag below it."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="dim",
+    )
     for name in (
         words("flag", "参数"),
         words("value", "值"),

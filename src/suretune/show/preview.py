@@ -49,7 +49,11 @@ def tokens_of(tokenizer: ChatTokenizer, sample: Sample) -> Iterator[Token]:
         yield Token(stream.rest() or BROKEN, bool(learned[-1]), count)
 
 
-def sample(tokenizer: ChatTokenizer, sample: Sample, to: Console | None = None) -> None:
+def sample(
+    tokenizer: ChatTokenizer,
+    sample: Sample,
+    to: Console | None = None,
+) -> None:
     """One row as the model will read it: learned tokens in colour and between ⟦ ⟧."""
     to = to or results()
     shown = list(tokens_of(tokenizer, sample))
@@ -60,7 +64,13 @@ def sample(tokenizer: ChatTokenizer, sample: Sample, to: Console | None = None) 
         half = LONGEST // 2
         left_out = sum(token.count for token in shown[half:-half])
         gap = words(f"… {left_out:,} tokens not shown …", f"…… 省略 {left_out:,} 个 token ……")
-        put(to, _drawn(shown[:half]), Styled(gap, "dim"), _drawn(shown[-half:]), wrap=False)
+        put(
+            to,
+            _drawn(shown[:half]),
+            Styled(gap, "dim"),
+            _drawn(shown[-half:]),
+            wrap=False,
+        )
     legend = words(
         f"{OPEN}learned{CLOSE} counts in the loss, the rest is only read; {LINE_END} ends a line",
         f"{OPEN}参与学习{CLOSE}的部分计入损失，其余只供阅读；{LINE_END} 表示换行",

@@ -34,14 +34,24 @@ def trials(told: Report, to: Console | None = None) -> None:
         words("updates", "更新"),
         words("time", "用时"),
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="dim",
+    )
     for name in (words("trial", "试验"), words("verdict", "结论"), *names):
         table.add_column(name, overflow="fold")
     for name in heads:
         table.add_column(name, justify="right")
     for one in lines:
         chosen = [safe(one["setting"].get(name, "")) for name in names]
-        table.add_row(str(one["trial"]), _state(one), *chosen, *_figures(one))
+        table.add_row(
+            str(one["trial"]),
+            _state(one),
+            *chosen,
+            *_figures(one),
+        )
     if to.measure(table, options=to.options.update(width=1000)).maximum <= to.width:
         put(to, table, "")
     else:
@@ -50,10 +60,18 @@ def trials(told: Report, to: Console | None = None) -> None:
             facts = [*one["setting"].items(), *zip(heads, _figures(one), strict=True)]
             put(to, pairs(to, [(name, safe(value)) for name, value in facts]))
         put(to, "")
-    put(to, safe(words("study  ", "搜索记录  ") + str(told.get("study"))), wrap=False)
+    put(
+        to,
+        safe(words("study  ", "搜索记录  ") + str(told.get("study"))),
+        wrap=False,
+    )
     if told.get("command"):
         put(to, safe(words("the best of them", "其中最好的"), "dim"))
-        put(to, safe(f"  {typed.command(*told['command'])}", "bold"), wrap=False)
+        put(
+            to,
+            safe(f"  {typed.command(*told['command'])}", "bold"),
+            wrap=False,
+        )
 
 
 def _state(line: Report) -> Styled:

@@ -19,15 +19,33 @@ Params = Mapping[str, str | int | float]
 class Suggests(Protocol):
     """The part of an Optuna trial that a dimension needs."""
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float:
+    def suggest_float(
+        self,
+        name: str,
+        low: float,
+        high: float,
+        *,
+        log: bool = ...,
+    ) -> float:
         """A number from `low` to `high`, both included; `log`: even in its logarithm."""
         ...
 
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = ...) -> int:
+    def suggest_int(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        *,
+        log: bool = ...,
+    ) -> int:
         """A whole number from `low` to `high`, both included."""
         ...
 
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str:
+    def suggest_categorical(
+        self,
+        name: str,
+        choices: Sequence[str],
+    ) -> str:
         """One of the choices."""
         ...
 
@@ -53,9 +71,19 @@ class Dimension:
         if self.choices:
             trial.suggest_categorical(self.name, self.choices)
         elif self.whole:
-            trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
+            trial.suggest_int(
+                self.name,
+                int(self.low),
+                int(self.high),
+                log=self.log,
+            )
         else:
-            trial.suggest_float(self.name, self.low, self.high, log=self.log)
+            trial.suggest_float(
+                self.name,
+                self.low,
+                self.high,
+                log=self.log,
+            )
 
     def word(self, value: str | int | float) -> str:
         """The value as it is typed; within the range after rounding, too."""
@@ -80,9 +108,18 @@ def setting(dimensions: Sequence[Dimension], params: Params) -> dict[str, str]:
     return {d.name: d.word(params[d.name]) for d in dimensions if d.name in params}
 
 
-def flags(resolved: Resolved, chosen: Mapping[str, str], without: Iterable[str] = ()) -> list[str]:
+def flags(
+    resolved: Resolved,
+    chosen: Mapping[str, str],
+    without: Iterable[str] = (),
+) -> list[str]:
     """Words for `suretune sft`: what the user asked for, then what the trial chose."""
-    made = flags_of(resolved, without={*without, *chosen}, idle=True, stuck=True)
+    made = flags_of(
+        resolved,
+        without={*without, *chosen},
+        idle=True,
+        stuck=True,
+    )
     for name, word in chosen.items():
         made += flag(name, tuple(word.split(JOINT)) if options()[name].many else word, stuck=True)
     return made

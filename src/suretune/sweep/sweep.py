@@ -93,10 +93,18 @@ class Trial:
         }
 
 
-def sweep(asked: Asked, journal: Journal, told: Told) -> dict[str, Any]:
+def sweep(
+    asked: Asked,
+    journal: Journal,
+    told: Told,
+) -> dict[str, Any]:
     """All trials, those of earlier calls included, and the best of them as a command."""
     if importlib.util.find_spec("optuna") is None:
-        facts = SetupFacts("package-missing", "suretune[sweep]", found="optuna")
+        facts = SetupFacts(
+            "package-missing",
+            "suretune[sweep]",
+            found="optuna",
+        )
         raise journal.stop(facts)
     digest = rundir.digest_of([_question(asked), _plan_of(asked.resolved, journal)])
     folder = Path(asked.resolved.config.run.output_dir).expanduser().absolute()
@@ -104,7 +112,11 @@ def sweep(asked: Asked, journal: Journal, told: Told) -> dict[str, Any]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        facts = SetupFacts("output-not-writable", str(folder), found=in_words(error))
+        facts = SetupFacts(
+            "output-not-writable",
+            str(folder),
+            found=in_words(error),
+        )
         raise journal.stop(facts) from error
     with _alone(folder, journal):
         study = _open(asked, folder, digest, journal)
@@ -143,7 +155,12 @@ def _alone(folder: Path, journal: Journal) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.Study:
+def _open(
+    asked: Asked,
+    folder: Path,
+    digest: str,
+    journal: Journal,
+) -> optuna.Study:
     """The study, begun or gone on with; another sweep's study is refused."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
@@ -158,10 +175,18 @@ def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.S
             load_if_exists=True,
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        about = SetupFacts("output-not-writable", str(path), found=in_words(error))
+        about = SetupFacts(
+            "output-not-writable",
+            str(path),
+            found=in_words(error),
+        )
         raise journal.stop(about) from error
     if study.user_attrs.get("asked", digest) != digest:
-        facts = SetupFacts("changed-since", "flags, rows, --search", found=str(path))
+        facts = SetupFacts(
+            "changed-since",
+            "flags, rows, --search",
+            found=str(path),
+        )
         raise journal.stop(facts)
     study.set_user_attr("asked", digest)
     # A sampler begun again with the same seed would propose the same settings again.
@@ -175,7 +200,13 @@ def _open(asked: Asked, folder: Path, digest: str, journal: Journal) -> optuna.S
 class _Loop:
     """Trials under way, as many runs at once as there are slots."""
 
-    def __init__(self, asked: Asked, folder: Path, study: optuna.Study, told: Told) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        folder: Path,
+        study: optuna.Study,
+        told: Told,
+    ) -> None:
         self.asked, self.folder, self.study, self.told = asked, folder, study, told
         self.gpus = _gpus(asked.resolved)
         self.slots = list(range(asked.parallel or max(1, len(self.gpus))))
@@ -221,7 +252,11 @@ class _Loop:
 
     def _trial(self, number: int, params: Mapping[str, Any]) -> Trial:
         seeds: Sequence[int | None] = self.asked.seeds or (None,)
-        return Trial(number, setting(self.asked.dimensions, params), deque(seeds))
+        return Trial(
+            number,
+            setting(self.asked.dimensions, params),
+            deque(seeds),
+        )
 
     def _folder(self, trial: Trial, seed: int | None) -> Path:
         name = f"trial-{trial.number:04d}" + (f"-seed-{seed}" if seed is not None else "")
@@ -242,7 +277,11 @@ class _Loop:
                 self._finish(trial, outcome(run))
                 continue
             chosen = {**trial.chosen, **({} if seed is None else {"seed": str(seed)})}
-            words = flags(self.asked.resolved, chosen, ("output_dir", "dry_run", "strict"))
+            words = flags(
+                self.asked.resolved,
+                chosen,
+                ("output_dir", "dry_run", "strict"),
+            )
             # A setting that cannot be is not another one in its place.
             if set(chosen) & set(FITTED) or self.asked.resolved.given("strict"):
                 words.append("--strict")
@@ -325,10 +364,18 @@ def _gpus(resolved: Resolved) -> list[str]:
     return named if len(named) == count else [str(index) for index in range(count)]
 
 
-def _result(asked: Asked, folder: Path, trials: Sequence[Trial]) -> dict[str, Any]:
+def _result(
+    asked: Asked,
+    folder: Path,
+    trials: Sequence[Trial],
+) -> dict[str, Any]:
     """What the table shows; the best has a seal from every seed if any has."""
     judged = [trial for trial in trials if trial.score is not None]
-    best = max(judged, key=lambda trial: trial.score or 0.0, default=None)
+    best = max(
+        judged,
+        key=lambda trial: trial.score or 0.0,
+        default=None,
+    )
     words = flags(asked.resolved, best.chosen, ("output_dir", "dry_run")) if best else []
     return {
         "folder": str(folder),

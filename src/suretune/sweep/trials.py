@@ -71,7 +71,13 @@ class Job:
     process: subprocess.Popen[bytes]
 
 
-def start(trial: int, run: Path, slot: int, flags: Sequence[str], env: Mapping[str, str]) -> Job:
+def start(
+    trial: int,
+    run: Path,
+    slot: int,
+    flags: Sequence[str],
+    env: Mapping[str, str],
+) -> Job:
     """A new run, or `suretune resume` where one was begun."""
     begun = (run / "run.json").is_file()
     if not begun:
@@ -141,7 +147,12 @@ def _of_report(report: Report) -> Outcome:
     updates = report.steps[-1]["step"] if report.steps else 0
     planned, reasons = report.plan.updates, tuple(report.reasons)
     if report.verdict == STOPPED:
-        return Outcome(STOPPED, updates=updates, planned=planned, reasons=reasons)
+        return Outcome(
+            STOPPED,
+            updates=updates,
+            planned=planned,
+            reasons=reasons,
+        )
     held, seconds = report.held_out, report.seconds
     if report.probes is None or held is None or seconds is None:
         raise ValueError(f"{report.run}: a verdict, and nothing was measured")

@@ -61,7 +61,12 @@ def begin(tracker: Tracker, told: Mapping[str, Any]) -> tuple[Sink, Given]:
     return sink, given
 
 
-def feed(tracker: Tracker, sink: Sink, given: Given, lines: Iterable[str]) -> None:
+def feed(
+    tracker: Tracker,
+    sink: Sink,
+    given: Given,
+    lines: Iterable[str],
+) -> None:
     """Give it what comes, until there is nothing more: the sender may have been killed.
 
     Where the tracker raises, what it took before is closed in it and noted; the message in hand is
@@ -90,20 +95,34 @@ def feed(tracker: Tracker, sink: Sink, given: Given, lines: Iterable[str]) -> No
     given.keep(closed=True)
 
 
-def _tell(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, Any]) -> None:
+def _tell(
+    tracker: Tracker,
+    sink: Sink,
+    given: Given,
+    message: Mapping[str, Any],
+) -> None:
     """One message, if it is new."""
     if message["kind"] == "back":
         go_back(tracker, sink, given, message)
     elif given.is_new(message):
         if message["kind"] == "text":
-            sink.text(message["name"], message["step"], message["text"])
+            sink.text(
+                message["name"],
+                message["step"],
+                message["text"],
+            )
         else:
             values = given.named(message) if tracker.keeps_first else message["values"]
             sink.figures(message["step"], values)
         given.mark(message)
 
 
-def go_back(tracker: Tracker, sink: Sink, given: Given, message: Mapping[str, Any]) -> None:
+def go_back(
+    tracker: Tracker,
+    sink: Sink,
+    given: Given,
+    message: Mapping[str, Any],
+) -> None:
     """Take back what can be; what was told and will be told again is named in a text, and so is
     what a run that is told afterwards had taken back before."""
     step, afterwards = int(message["step"]), bool(message["afterwards"])

@@ -135,5 +135,9 @@ def _named(line: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float
     return {name: line[key] for key, name in names.items() if line.get(key) is not None}
 
 
-def _figures(group: str, step: int, values: Mapping[str, float]) -> Message:
+def _figures(
+    group: str,
+    step: int,
+    values: Mapping[str, float],
+) -> Message:
     return {"kind": "figures", "group": group, "step": step, "values": values}

@@ -60,7 +60,13 @@ class Given:
     """What one destination has. `place`: which it is; `chosen`: the id that the environment names;
     `answers`: whether what was flushed outlives the tracker's process, whatever ends it."""
 
-    def __init__(self, path: Path, place: str, chosen: str, answers: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        place: str,
+        chosen: str,
+        answers: bool,
+    ) -> None:
         known = rundir.read_json(path) if path.is_file() else {}
         # An earlier version kept one entry, and of each group the last step.
         every = known.get("destinations") or {place: known}

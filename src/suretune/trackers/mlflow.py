@@ -42,7 +42,11 @@ class MlflowRun:
             for begin in range(0, len(told), BATCH):
                 self._client.log_batch(self.id, params=told[begin : begin + BATCH])
         self.folder, self.is_new = "", False
-        self.where = _shown(str(mlflow.get_tracking_uri()), self.id, self._client)
+        self.where = _shown(
+            str(mlflow.get_tracking_uri()),
+            self.id,
+            self._client,
+        )
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics of this step, in one request."""

@@ -24,7 +24,10 @@ class SwanlabRun:
         given = {"project": _first(PROJECTS) or PROJECT}
         given["name"] = about.name or _first(NAMES) or about.shown
         self._run: Any = swanlab.init(
-            **given, id=about.id, resume="allow", config=dict(about.config)
+            **given,
+            id=about.id,
+            resume="allow",
+            config=dict(about.config),
         )
         self._text = swanlab.Text
         self.id, self.is_new = about.id, False

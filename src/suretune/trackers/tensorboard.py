@@ -34,10 +34,18 @@ class EventFiles:
         asked = _asked(about)
         folder, self.is_new = _own(asked, about) if asked else _inside(about)
         self.id, self.folder = about.id, ""
-        self.where = typed.command("tensorboard", "--logdir", asked or folder)
+        self.where = typed.command(
+            "tensorboard",
+            "--logdir",
+            asked or folder,
+        )
         self._writer: Any = EventFileWriter(str(folder))
         settings = (f"{k} | {json.dumps(v, ensure_ascii=False)}" for k, v in about.config.items())
-        self.text("settings", 0, "\n".join(("option | value", "--- | ---", *settings)))
+        self.text(
+            "settings",
+            0,
+            "\n".join(("option | value", "--- | ---", *settings)),
+        )
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
         """Scalars of this step."""

@@ -105,7 +105,13 @@ def restore_recovery(path: Path, learner: Learner) -> None:
         place = learner.adapters.values.device
         tensors = {name: tensor.to(place) for name, tensor in saved.items()}
         usual = detector_of(about["usual"])
-        snapshot = Snapshot(about["step"], about["scale"], usual, tensors, generators)
+        snapshot = Snapshot(
+            about["step"],
+            about["scale"],
+            usual,
+            tensors,
+            generators,
+        )
     learner.recovery.restore(line, snapshot)
 
 

@@ -17,13 +17,23 @@ class Engine(Protocol):
 
     tokens_per_pass: int
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+    def prepare(
+        self,
+        samples: Sequence[Sample],
+        plan: Plan,
+        done: int,
+    ) -> str:
         """Choose and capture what `plan` needs from update `done + 1` on; again after going back.
 
         Returns '' or what could not be had, in words: the engine then computes without it.
         """
 
-    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+    def backward(
+        self,
+        rows: Sequence[Sample],
+        loss_weight: float,
+        scale: float,
+    ) -> Tensor:
         """Add the gradient of scale * loss to the adapters'; returns the loss () on the device.
 
         The loss is the weighted sum of nats over `loss_weight`. RuntimeError where memory runs out.

@@ -78,7 +78,12 @@ class Fast:
         self._decoder: Decoder | None = None
         self._apply = Replayed(self._step, self.pool)
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+    def prepare(
+        self,
+        samples: Sequence[Sample],
+        plan: Plan,
+        done: int,
+    ) -> str:
         """Compute what the base says where it is held to, choose the buckets that the plan's passes
         will be padded to, and capture them."""
         # Of all rows, always: the same bits wherever the run goes on.
@@ -123,7 +128,12 @@ class Fast:
             bucket.replayed.capture()
         self.adapters.zero()
 
-    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+    def backward(
+        self,
+        rows: Sequence[Sample],
+        loss_weight: float,
+        scale: float,
+    ) -> Tensor:
         """Passes that fit a bucket are replayed as a graph; see `Engine.backward`."""
         parts = []
         for chosen in self._passes(rows):
@@ -159,14 +169,25 @@ class Fast:
         soft = [row for row in rows if row.soft]
         return self.states.of(soft) if soft else None
 
-    def one(self, batch: PackedBatch, factor: float | Tensor, base: Tensor | None = None) -> Tensor:
+    def one(
+        self,
+        batch: PackedBatch,
+        factor: float | Tensor,
+        base: Tensor | None = None,
+    ) -> Tensor:
         """Add the gradient of factor * sum of weighted nats to the adapters'; that sum ().
 
         base: what `held` gives, for a pass of which some positions are held to the base.
         """
         weights = batch.weights if base is None else torch.cat([batch.weights, batch.soft_weights])
         factors = weights * factor
-        nats = fused.gradient(self.stack, batch, factors, self.policy, base)
+        nats = fused.gradient(
+            self.stack,
+            batch,
+            factors,
+            self.policy,
+            base,
+        )
         return (nats * factors).sum()
 
     def largest(self, rows: Sequence[Sample]) -> None:
@@ -191,7 +212,11 @@ class Fast:
                 budget = smaller
                 let_go(self.device)
 
-    def _mean_loss(self, samples: Sequence[Sample], budget: int) -> float:
+    def _mean_loss(
+        self,
+        samples: Sequence[Sample],
+        budget: int,
+    ) -> float:
         total = 0.0
         for batch in passes(samples, budget, self.device):
             nats = fused.losses(self.stack, batch, self.policy)
@@ -210,7 +235,11 @@ class Fast:
         self.tokens_per_pass, how = fewer_tokens(self.tokens_per_pass, rows)
         if not how and set(self.policy.keep) != {Keep.HOST}:
             least = Keep.HOST if set(self.policy.keep) <= {Keep.INPUT, Keep.HOST} else Keep.INPUT
-            self.policy = Policy((least,) * len(self.policy.keep), TILES[-1], HEAD_ROWS // 4)
+            self.policy = Policy(
+                (least,) * len(self.policy.keep),
+                TILES[-1],
+                HEAD_ROWS // 4,
+            )
             how = str(self.policy)
         self._without_graphs()
         return how

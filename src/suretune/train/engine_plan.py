@@ -218,7 +218,10 @@ def _held_tokens(samples: Sequence[Sample]) -> int:
 
 
 def choose_pass_plan(
-    shape: Shape, room: float, largest: Callable[[int], Size], asked: EngineOptions
+    shape: Shape,
+    room: float,
+    largest: Callable[[int], Size],
+    asked: EngineOptions,
 ) -> PassPlan | None:
     """The longest passes whose layers need not give up anything; else the shortest, giving up.
 
@@ -228,7 +231,14 @@ def choose_pass_plan(
     plan = None
     for budget in (asked.tokens_per_pass,) if asked.tokens_per_pass else BUDGETS:
         size = largest(budget)
-        policy = choose_policy(shape, room, size.tokens, size.learned, least, size.soft)
+        policy = choose_policy(
+            shape,
+            room,
+            size.tokens,
+            size.learned,
+            least,
+            size.soft,
+        )
         if policy is None:
             continue
         plan = PassPlan(budget, policy)
@@ -251,7 +261,11 @@ def stack_config(stack: Stack) -> dict[str, Any]:
     }
 
 
-def largest_pass(samples: Sequence[Sample], plan: Plan, budget: int) -> list[Sample]:
+def largest_pass(
+    samples: Sequence[Sample],
+    plan: Plan,
+    budget: int,
+) -> list[Sample]:
     """The rows of the plan's pass with the most tokens."""
     best: list[Sample] = []
     for update in plan.updates:

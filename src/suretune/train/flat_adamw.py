@@ -22,7 +22,11 @@ class FlatAdamW:
     lora_A before every lora_B; the model's parameters and their gradients are views into them.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        weight_decay: float,
+    ) -> None:
         # Every A before every B: those of layers with one input then lie side by side, and their
         # gradients are one product.
         self.parameters = dict(sorted(parameters.items(), key=lambda item: "lora_B" in item[0]))
@@ -30,7 +34,11 @@ class FlatAdamW:
         sizes = [p.numel() for p in self.parameters.values()]
         self.values = nn.Parameter(torch.cat([p.data.flatten() for p in self.parameters.values()]))
         self.values.grad = self.gradient = torch.zeros_like(self.values)
-        self.rate = torch.zeros((), device=first.device, dtype=torch.float32)
+        self.rate = torch.zeros(
+            (),
+            device=first.device,
+            dtype=torch.float32,
+        )
         halves = torch.split(self.values.data, sizes), torch.split(self.gradient, sizes)
         parts = zip(*halves, strict=True)
         for p, (values, gradient) in zip(self.parameters.values(), parts, strict=True):

@@ -112,7 +112,12 @@ def train(
 
 def keep_state(learner: Learner, step: int) -> None:
     """The state after this update becomes the one that recovery goes back to."""
-    learner.recovery.keep(step, learner.adapters, learner.scale.value, learner.device)
+    learner.recovery.keep(
+        step,
+        learner.adapters,
+        learner.scale.value,
+        learner.device,
+    )
 
 
 def go_back(learner: Learner) -> int:
@@ -127,7 +132,11 @@ def go_back(learner: Learner) -> int:
 
 
 def _propose(
-    learner: Learner, samples: Sequence[Sample], plan: Plan, update: Update, rate: float
+    learner: Learner,
+    samples: Sequence[Sample],
+    plan: Plan,
+    update: Update,
+    rate: float,
 ) -> StepRecord:
     start = time.perf_counter()
     rows = [samples[i] for i in update.samples]
@@ -148,7 +157,11 @@ def _propose(
     )
 
 
-def gradient(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> tuple[float, float]:
+def gradient(
+    learner: Learner,
+    rows: Sequence[Sample],
+    loss_weight: float,
+) -> tuple[float, float]:
     """Leave the clipped gradient of these rows in the adapters.
 
     Returns the loss in nats per learned token and the gradient's norm before clipping; reading
@@ -160,12 +173,20 @@ def gradient(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> tu
     return found[0], found[1]
 
 
-def _backward(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> Tensor:
+def _backward(
+    learner: Learner,
+    rows: Sequence[Sample],
+    loss_weight: float,
+) -> Tensor:
     """The whole gradient, or none: when memory runs out it is begun again in smaller passes."""
     while True:
         learner.adapters.zero()
         try:
-            return learner.engine.backward(rows, loss_weight, learner.scale.value)
+            return learner.engine.backward(
+                rows,
+                loss_weight,
+                learner.scale.value,
+            )
         except RuntimeError as error:
             how = learner.engine.shrink(rows) if ran_out(error) else ""
             if not how:
@@ -173,7 +194,11 @@ def _backward(learner: Learner, rows: Sequence[Sample], loss_weight: float) -> T
             learner.notes.append(how)
 
 
-def non_finite_rows(learner: Learner, samples: Sequence[Sample], update: Update) -> list[int]:
+def non_finite_rows(
+    learner: Learner,
+    samples: Sequence[Sample],
+    update: Update,
+) -> list[int]:
     """Which samples of a failed update are not finite when computed alone.
 
     Places in `samples`, in the update's order. By halving: one bad row among 16 costs 8 passes
@@ -181,7 +206,11 @@ def non_finite_rows(learner: Learner, samples: Sequence[Sample], update: Update)
     """
 
     def is_bad(rows: Sequence[int]) -> bool:
-        found = gradient(learner, [samples[i] for i in rows], update.loss_weight)
+        found = gradient(
+            learner,
+            [samples[i] for i in rows],
+            update.loss_weight,
+        )
         return not all(map(math.isfinite, found))
 
     bad = _halved(list(update.samples), is_bad)
@@ -199,7 +228,10 @@ def _halved(rows: list[int], is_bad: Callable[[Sequence[int]], bool]) -> list[in
 
 
 def poisoned_rows(
-    learner: Learner, samples: Sequence[Sample], rows: Sequence[int], loss_weight: float
+    learner: Learner,
+    samples: Sequence[Sample],
+    rows: Sequence[int],
+    loss_weight: float,
 ) -> list[int]:
     """Which of these samples the base itself cannot compute: no rate and no state would mend them.
 
@@ -216,7 +248,10 @@ def poisoned_rows(
 
 
 def before_it(
-    learner: Learner, samples: Sequence[Sample], rows: Sequence[int], loss_weight: float
+    learner: Learner,
+    samples: Sequence[Sample],
+    rows: Sequence[int],
+    loss_weight: float,
 ) -> tuple[float, float]:
     """(loss, gradient norm) that the last good state gives these samples; nothing is changed.
 
@@ -224,7 +259,11 @@ def before_it(
     """
     slope, generators = learner.adapters.gradient.clone(), generator_state(learner.device)
     with wearing(learner, learner.recovery.good_state().tensors["values"]):
-        found = gradient(learner, [samples[i] for i in rows], loss_weight)
+        found = gradient(
+            learner,
+            [samples[i] for i in rows],
+            loss_weight,
+        )
     learner.adapters.gradient.copy_(slope)
     set_generators(generators, learner.device)
     return found

@@ -29,21 +29,39 @@ class Plain:
     """By transformers' modules and autograd."""
 
     def __init__(
-        self, model: PeftModel, adapters: FlatAdamW, device: torch.device, tokens_per_pass: int
+        self,
+        model: PeftModel,
+        adapters: FlatAdamW,
+        device: torch.device,
+        tokens_per_pass: int,
     ) -> None:
         self.model = model
         self.adapters = adapters
         self.device = device
         self.tokens_per_pass = tokens_per_pass
 
-    def prepare(self, samples: Sequence[Sample], plan: Plan, done: int) -> str:
+    def prepare(
+        self,
+        samples: Sequence[Sample],
+        plan: Plan,
+        done: int,
+    ) -> str:
         """Nothing is captured, so nothing is prepared."""
         return ""
 
-    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+    def backward(
+        self,
+        rows: Sequence[Sample],
+        loss_weight: float,
+        scale: float,
+    ) -> Tensor:
         """By autograd, pass by pass, summed in float64; see `Engine.backward`."""
         self.model.train()
-        total = torch.zeros((), device=self.device, dtype=torch.float64)
+        total = torch.zeros(
+            (),
+            device=self.device,
+            dtype=torch.float64,
+        )
         for part, soft in parted(rows):
             for batch in passes(part, self.tokens_per_pass, self.device):
                 nats = self._jeffreys(batch) if soft else token_losses(self.model, batch)
@@ -62,7 +80,12 @@ class Plain:
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         """See `Engine.mean_loss`."""
-        return mean_loss(self.model, samples, self.tokens_per_pass, self.device)
+        return mean_loss(
+            self.model,
+            samples,
+            self.tokens_per_pass,
+            self.device,
+        )
 
     def apply(self) -> None:
         """See `Engine.apply`."""

@@ -67,7 +67,12 @@ class Recovery:
             return "fine"
         return "diverged" if self.streak + 1 >= IN_A_ROW else "spike"
 
-    def accept_if_rows_are_hard(self, record: StepRecord, loss: float, norm: float) -> bool:
+    def accept_if_rows_are_hard(
+        self,
+        record: StepRecord,
+        loss: float,
+        norm: float,
+    ) -> bool:
         """Whether a good state that gives the same rows this loss and norm makes them usual."""
         within = record.loss <= WORSE * loss and record.grad_norm <= NORM_FACTOR * norm
         self.excused = record.step if within else 0
@@ -81,7 +86,11 @@ class Recovery:
             self.streak += 1
             return
         self.streak = 0
-        self.typical = self.typical.and_then(record.loss, record.grad_norm, len(record.samples))
+        self.typical = self.typical.and_then(
+            record.loss,
+            record.grad_norm,
+            len(record.samples),
+        )
 
     def is_due(self, record: StepRecord) -> bool:
         """Whether the state that this proposed update was computed from is to be kept.
@@ -93,11 +102,23 @@ class Recovery:
             return False
         return record.step - 1 - self.snapshot.step >= EVERY
 
-    def keep(self, step: int, adapters: FlatAdamW, scale: float, device: torch.device) -> None:
+    def keep(
+        self,
+        step: int,
+        adapters: FlatAdamW,
+        scale: float,
+        device: torch.device,
+    ) -> None:
         """Copy the state into the tensors of the snapshot before."""
         tensors = self.snapshot.tensors if self.snapshot else {}
         adapters.copy(tensors)
-        self.snapshot = Snapshot(step, scale, self.typical, tensors, generator_state(device))
+        self.snapshot = Snapshot(
+            step,
+            scale,
+            self.typical,
+            tensors,
+            generator_state(device),
+        )
 
     def good_state(self) -> Snapshot:
         """The newest that was kept; `train` keeps one before the first update. ValueError: none."""
@@ -105,7 +126,11 @@ class Recovery:
             raise ValueError("nothing was kept to go back to")
         return self.snapshot
 
-    def go_back(self, adapters: FlatAdamW, device: torch.device) -> Snapshot:
+    def go_back(
+        self,
+        adapters: FlatAdamW,
+        device: torch.device,
+    ) -> Snapshot:
         """Put the snapshot's state in place, and halve the learning rate from there on."""
         snapshot = self.good_state()
         adapters.put_back(snapshot.tensors)
@@ -127,7 +152,11 @@ class Recovery:
             "snapshot": self.snapshot.line() if self.snapshot else None,
         }
 
-    def restore(self, line: Mapping[str, Any], snapshot: Snapshot | None) -> None:
+    def restore(
+        self,
+        line: Mapping[str, Any],
+        snapshot: Snapshot | None,
+    ) -> None:
         """What `line` gave, and the snapshot that lay beside it."""
         self.left_out = frozenset(line["left_out"])
         self.rate_scale, self.attempts = line["rate_scale"], line["attempts"]

@@ -65,7 +65,12 @@ class SpikeDetector:
     largest_norm: float = 0.0
     rows: int = 0  # computed so far
 
-    def and_then(self, loss: float, norm: float, rows: int) -> SpikeDetector:
+    def and_then(
+        self,
+        loss: float,
+        norm: float,
+        rows: int,
+    ) -> SpikeDetector:
         """With one more update."""
         return SpikeDetector(
             (*self.losses, loss)[-WINDOW:],
@@ -79,7 +84,12 @@ class SpikeDetector:
         """Whether there were enough updates to call anything usual."""
         return len(self.losses) >= RECENT
 
-    def is_broken_by(self, loss: float, norm: float, rows: int) -> bool:
+    def is_broken_by(
+        self,
+        loss: float,
+        norm: float,
+        rows: int,
+    ) -> bool:
         """Whether such an update of so many rows is out of line."""
         if not self.rows:
             return False
@@ -102,5 +112,8 @@ class SpikeDetector:
 def detector_of(line: Mapping[str, Any]) -> SpikeDetector:
     """From JSON, which has no tuples."""
     return SpikeDetector(
-        tuple(line["losses"]), line["largest_loss"], line["largest_norm"], line["rows"]
+        tuple(line["losses"]),
+        line["largest_loss"],
+        line["largest_norm"],
+        line["rows"],
     )

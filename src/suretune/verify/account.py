@@ -85,7 +85,11 @@ def _ledger(report: Report) -> Section:
     unused = several(report, "data", "unused")
     if unused:
         blocks.append(_unused(unused, sets))
-    return Section("ledger", words("Every row accounted for", "每一行的去向"), tuple(blocks))
+    return Section(
+        "ledger",
+        words("Every row accounted for", "每一行的去向"),
+        tuple(blocks),
+    )
 
 
 def _datasets(sets: list[Any]) -> Table:
@@ -314,7 +318,11 @@ def _cost(report: Report) -> Section:
         name = words("share of the device's measured limit", "达到本设备实测极限的比例")
         rows.append((name, line(p.percent(share))))
     rows.append((words("peak memory", "显存峰值"), line(p.size(report_words.peak_memory(report)))))
-    return Section("cost", words("Time and memory", "时间与显存"), (Facts(tuple(rows)),))
+    return Section(
+        "cost",
+        words("Time and memory", "时间与显存"),
+        (Facts(tuple(rows)),),
+    )
 
 
 def _model(report: Report) -> Section:
@@ -385,7 +393,11 @@ def _versions(report: Report) -> Section:
     if isinstance(versions, Mapping):
         rows = tuple((str(name), _text(version)) for name, version in versions.items())
     title = words("Versions", "版本")
-    return Section("versions", title, (Facts(rows) if rows else Paragraph(_text(None)),))
+    return Section(
+        "versions",
+        title,
+        (Facts(rows) if rows else Paragraph(_text(None)),),
+    )
 
 
 def _next(report: Report) -> Section:

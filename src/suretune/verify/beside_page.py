@@ -20,7 +20,11 @@ def page(told: Report) -> str:
         f'<header>\n<p class="about">{escape(model)}</p>\n<h1>{escape(title)}</h1>\n'
         f"<p>{escape(names)}</p>\n</header>\n"
     )
-    return document(escape(title), top, (_summary(told), _questions(told)))
+    return document(
+        escape(title),
+        top,
+        (_summary(told), _questions(told)),
+    )
 
 
 def _summary(told: Report) -> Section:
@@ -30,7 +34,11 @@ def _summary(told: Report) -> Section:
     )
     table = Table(("", *beside.titles()), rows, frozenset({1, 2, 3}))
     runs = tuple((str(run["name"]), line(beside.verdict_of(run))) for run in several(told, "runs"))
-    return Section("summary", words("In figures", "统计"), (table, Facts(runs)))
+    return Section(
+        "summary",
+        words("In figures", "统计"),
+        (table, Facts(runs)),
+    )
 
 
 def _questions(told: Report) -> Section:
@@ -40,7 +48,11 @@ def _questions(told: Report) -> Section:
         rows.append((line(Piece(str(question["question"]), "strong")), *cells))
     head = (words("question", "问题"), *(str(one["of"]) for one in several(told, "summary")))
     title = words("Every answer", "全部回答")
-    return Section("answers", title, (Table(head, tuple(rows), prose=True),))
+    return Section(
+        "answers",
+        title,
+        (Table(head, tuple(rows), prose=True),),
+    )
 
 
 def _answer(question: Report, answer: Report) -> Line:

@@ -217,7 +217,12 @@ def _learned(answers: Sequence[str]) -> tuple[frozenset[str], int, Counter[str]]
     return labels_of(answers), *key_counts(answers)
 
 
-def _kind(prompt: str, reference: str, known: _Known, several: bool) -> Kind | None:
+def _kind(
+    prompt: str,
+    reference: str,
+    known: _Known,
+    several: bool,
+) -> Kind | None:
     if not reference or len(reference) > LONGEST:
         return None
     if reference[0] in "{[`":
@@ -231,7 +236,11 @@ def _kind(prompt: str, reference: str, known: _Known, several: bool) -> Kind | N
     return "short" if is_short(prompt, reference) else None
 
 
-def _json_kind(prompt: str, reference: str, known: _Known) -> Kind | None:
+def _json_kind(
+    prompt: str,
+    reference: str,
+    known: _Known,
+) -> Kind | None:
     """JSON whose keys can be known: from the prompt, or from other rows. A plan of a day by the
     hours has keys that nobody else would choose."""
     try:
@@ -252,7 +261,12 @@ def _case(prompt: str, reference: str) -> Case | None:
     return case_of(prompt, reference)
 
 
-def judge(kind: Kind, prompt: str, reference: str, answer: str) -> Verdict:
+def judge(
+    kind: Kind,
+    prompt: str,
+    reference: str,
+    answer: str,
+) -> Verdict:
     """Whether an answer says what the row's own says, by the measure of its kind."""
     reference, answer = said(reference), said(answer)
     if kind == "json":
@@ -293,7 +307,10 @@ def judge_rows(
 
 
 def compare(
-    kinds: Sequence[Kind | None], rows: Sequence[Pair], before: Sequence[str], after: Sequence[str]
+    kinds: Sequence[Kind | None],
+    rows: Sequence[Pair],
+    before: Sequence[str],
+    after: Sequence[str],
 ) -> Comparison:
     """The same, where it is known how each row is judged."""
     judged = [
@@ -302,17 +319,30 @@ def compare(
     ]
     there: list[Kind] = list(dict.fromkeys(row.kind for row in judged if row.kind))
     return Comparison(
-        tuple(judged), _tally(None, judged), tuple(_tally(kind, judged) for kind in there)
+        tuple(judged),
+        _tally(None, judged),
+        tuple(_tally(kind, judged) for kind in there),
     )
 
 
-def _judged(kind: Kind | None, pair: Pair, before: str, after: str) -> JudgedRow:
+def _judged(
+    kind: Kind | None,
+    pair: Pair,
+    before: str,
+    after: str,
+) -> JudgedRow:
     if kind is None:
         return JudgedRow(None)
     then, now = (judge(kind, *pair, answer) for answer in (before, after))
     if then.right is None or now.right is None:
         return JudgedRow(None)
-    return JudgedRow(kind, then.right, now.right, then.equal, now.equal)
+    return JudgedRow(
+        kind,
+        then.right,
+        now.right,
+        then.equal,
+        now.equal,
+    )
 
 
 def _tally(kind: Kind | None, rows: Sequence[JudgedRow]) -> Tally:

@@ -25,7 +25,11 @@ def json_in(text: str) -> Any:
     if text[:1] not in ("{", "[") or len(text) > LONGEST:
         raise NoJson
     try:
-        value = json.loads(text, object_pairs_hook=_apart, parse_constant=_no_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_apart,
+            parse_constant=_no_constant,
+        )
     except (ValueError, RecursionError) as error:
         raise NoJson from error
     level = [value]

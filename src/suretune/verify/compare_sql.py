@@ -90,7 +90,13 @@ def case_of(prompt: str, reference: str) -> Case | None:
         return None
     given = _given(schema)
     query = _literal(query, schema)
-    case = Case(schema, query, given, _ordered(query), spoken([query], schema))
+    case = Case(
+        schema,
+        query,
+        given,
+        _ordered(query),
+        spoken([query], schema),
+    )
     found = tuple(_fillings(case, case.said))
     certain = len(found) > 1 or (found and _all_given(case.said, case))
     return replace(case, fillings=found) if certain else None
@@ -233,7 +239,11 @@ def _fillings(case: Case, said: Spoken) -> Iterator[_Filling]:
             return
         if not _tells(there) or any(Counter(o) != Counter(there) for o in other if o is not None):
             continue
-        yield _Filling(rows, there, case.ordered and all(o == there for o in other))
+        yield _Filling(
+            rows,
+            there,
+            case.ordered and all(o == there for o in other),
+        )
         found += 1
         if found == ENOUGH or _all_given(said, case):
             return
@@ -259,7 +269,12 @@ def _same(case: Case, query: str, filling: _Filling) -> bool:
     return True
 
 
-def _run(schema: Schema, rows: Rows, query: str, order: int = 0) -> Result | None:
+def _run(
+    schema: Schema,
+    rows: Rows,
+    query: str,
+    order: int = 0,
+) -> Result | None:
     """What the query gives; None for an error, too many steps, rows or bytes."""
     found: Result = []
     size = 0
@@ -283,7 +298,11 @@ def _cell(value: object) -> object:
     return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
-def _database(schema: Schema, rows: Rows, order: int = 0) -> sqlite3.Connection:
+def _database(
+    schema: Schema,
+    rows: Rows,
+    order: int = 0,
+) -> sqlite3.Connection:
     """In memory, with our own tables: nothing that a prompt wrote is run. `order`: in which the
     rows lie there."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -352,7 +371,11 @@ def _inserts(action: int, name: str | None) -> bool:
 
 
 @contextmanager
-def _guarded(connection: sqlite3.Connection, schema: Schema, allow: Allow) -> Iterator[None]:
+def _guarded(
+    connection: sqlite3.Connection,
+    schema: Schema,
+    allow: Allow,
+) -> Iterator[None]:
     """Statements do what is allowed, to the schema's tables, for so many steps in all.
 
     WITH RECURSIVE is not allowed: it can double a text in every step.
@@ -360,7 +383,12 @@ def _guarded(connection: sqlite3.Connection, schema: Schema, allow: Allow) -> It
     tables = {name.casefold() for name in schema.tables}
     looks = iter(range(MOST_LOOKS))
 
-    def permit(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    def permit(
+        action: int,
+        first: str | None,
+        second: str | None,
+        *_: str | None,
+    ) -> int:
         function = action == sqlite3.SQLITE_FUNCTION
         named = function or action == sqlite3.SQLITE_SELECT or (first or "").casefold() in tables
         allowed = named and allow(action, second if function else first)

@@ -152,7 +152,10 @@ def _table(words: Sequence[Token]) -> tuple[str, tuple[Column, ...]]:
     for also in told:
         if old := columns.get(also.key):
             columns[old.key] = Column(
-                old.name, old.type, old.unique or also.unique, old.refers or also.refers
+                old.name,
+                old.type,
+                old.unique or also.unique,
+                old.refers or also.refers,
             )
     return words[start - 1].text, tuple(columns.values())
 
@@ -235,11 +238,17 @@ def spoken(queries: Sequence[str], schema: Schema) -> Spoken:
         for column, value in [*_compared(words, columns, schema.names)][:MOST_LITERALS]:
             values = literals.setdefault(column, [])
             values += [v for v in _beside(value) if v not in values]
-    return Spoken({k: tuple(v) for k, v in literals.items()}, tuple(alike), frozenset(used))
+    return Spoken(
+        {k: tuple(v) for k, v in literals.items()},
+        tuple(alike),
+        frozenset(used),
+    )
 
 
 def _compared(
-    words: Sequence[Token], columns: set[str], names: frozenset[str]
+    words: Sequence[Token],
+    columns: set[str],
+    names: frozenset[str],
 ) -> Iterator[tuple[str, Token]]:
     last = ""
     early: list[Token] = []
@@ -368,7 +377,12 @@ def _domains(schema: Schema, said: Spoken) -> dict[str, _Domain]:
 
 
 def _cells(
-    column: Column, domain: _Domain, count: int, rng: Random, apart: bool, unique: bool
+    column: Column,
+    domain: _Domain,
+    count: int,
+    rng: Random,
+    apart: bool,
+    unique: bool,
 ) -> Sequence[Value]:
     """The values of one column. Every fourth row has literals alone, so that conditions meet."""
     joined = len(domain.columns) > 1

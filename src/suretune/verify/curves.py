@@ -106,7 +106,12 @@ def _thin(points: Sequence[Point]) -> list[Point]:
 # --- axes ---------------------------------------------------------------------------------------
 
 
-def _ticks(low: float, high: float, wanted: int, least: float = 0.0) -> tuple[list[float], float]:
+def _ticks(
+    low: float,
+    high: float,
+    wanted: int,
+    least: float = 0.0,
+) -> tuple[list[float], float]:
     """Round numbers (1, 2 or 5 times a power of ten) that cover low to high."""
     raw = max((high - low) / wanted, least, 1e-300)
     power = 10.0 ** math.floor(math.log10(raw))
@@ -115,7 +120,11 @@ def _ticks(low: float, high: float, wanted: int, least: float = 0.0) -> tuple[li
     return [i * step for i in range(first, last + 1)], step
 
 
-def _value_axis(values: Sequence[float], start: float, end: float) -> Axis:
+def _value_axis(
+    values: Sequence[float],
+    start: float,
+    end: float,
+) -> Axis:
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low == high:  # a constant lies in the middle, over a scale that begins at 0
         low, high = min(0.0, 2 * low), max(0.0, 2 * high) or (1.0 if low == 0 else 0.0)
@@ -125,7 +134,11 @@ def _value_axis(values: Sequence[float], start: float, end: float) -> Axis:
     return Axis(ticks[0], ticks[-1], tuple(ticks), step, start, end)
 
 
-def _steps_axis(steps: Sequence[float], start: float, end: float) -> Axis:
+def _steps_axis(
+    steps: Sequence[float],
+    start: float,
+    end: float,
+) -> Axis:
     low, high = min(steps), max(steps)
     if low == high:
         low, high = low - 1, high + 1
@@ -144,7 +157,13 @@ def _number(value: float, step: float) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
-def _frame(x_axis: Axis, y_axis: Axis, x_name: str, width: int, height: int) -> str:
+def _frame(
+    x_axis: Axis,
+    y_axis: Axis,
+    x_name: str,
+    width: int,
+    height: int,
+) -> str:
     """Grid lines, tick labels and the name of the x axis."""
     parts = []
     for tick in y_axis.ticks:
@@ -197,7 +216,13 @@ def _curve(series: Series, x_axis: Axis, y_axis: Axis) -> str:
     return "".join(parts)
 
 
-def _strips(curves: Sequence[Series], x_axis: Axis, y_axis: Axis, x_name: str, broken: str) -> str:
+def _strips(
+    curves: Sequence[Series],
+    x_axis: Axis,
+    y_axis: Axis,
+    x_name: str,
+    broken: str,
+) -> str:
     """An unseen strip over each step that says its values when pointed at."""
     said: dict[float, list[str]] = {}
     for series in curves:

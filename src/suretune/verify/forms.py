@@ -97,7 +97,12 @@ def _possible(texts: Sequence[str]) -> list[Form | None]:
     ]
 
 
-def _detailed(name: str, en: str, zh: str, words: tuple[str, ...]) -> Form | None:
+def _detailed(
+    name: str,
+    en: str,
+    zh: str,
+    words: tuple[str, ...],
+) -> Form | None:
     if not any(words):
         return None
     told = "".join(words) if all(map(CJK.match, words)) else " ".join(words)

@@ -59,7 +59,9 @@ def untuned(speaker: Talker, tuned: PeftModel) -> Iterator[Talker]:
 
 
 def askable(
-    tokenizer: ChatTokenizer, questions: Sequence[Question], system: str | None
+    tokenizer: ChatTokenizer,
+    questions: Sequence[Question],
+    system: str | None,
 ) -> list[Question]:
     """Those whose conversation the template takes: some know no system prompt."""
 
@@ -75,7 +77,9 @@ def askable(
 
 
 def prompts_of(
-    tokenizer: ChatTokenizer, questions: Sequence[Question], system: str | None
+    tokenizer: ChatTokenizer,
+    questions: Sequence[Question],
+    system: str | None,
 ) -> list[list[int]]:
     """As training asks: its system prompt, where a question brings none."""
     talks = [with_system(q.messages, system) for q in questions]
@@ -153,8 +157,16 @@ def follow(
 
 def _by_row(values: Tensor, batch: PackedBatch) -> list[float]:
     """The mean of each row's learned tokens; values (L,)."""
-    rows = torch.bucketize(batch.sources.to(torch.int32), batch.starts[1:], right=True)
-    sums = torch.zeros(len(batch.starts) - 1, dtype=torch.float64, device=values.device)
+    rows = torch.bucketize(
+        batch.sources.to(torch.int32),
+        batch.starts[1:],
+        right=True,
+    )
+    sums = torch.zeros(
+        len(batch.starts) - 1,
+        dtype=torch.float64,
+        device=values.device,
+    )
     sums.index_add_(0, rows, values.double())
     means: list[float] = (sums / torch.bincount(rows, minlength=len(sums))).tolist()
     return means
@@ -193,7 +205,13 @@ def measure_general(
     began = time.perf_counter()
     prompts, stops = prompts_of(tokenizer, asked, questions.system), tokenizer.stop_ids
     key = cache_key(depends, prompts, [q.tokens for q in asked], sorted(stops))
-    first, again, cached = ask_base(lambda: untuned(speaker, tuned), asked, prompts, stops, key)
+    first, again, cached = ask_base(
+        lambda: untuned(speaker, tuned),
+        asked,
+        prompts,
+        stops,
+        key,
+    )
     answered = time.perf_counter()
     now = ask_all(speaker, asked, prompts, stops)
     if isinstance(speaker, Decoder):

@@ -231,7 +231,11 @@ def _rows(report: Report) -> tuple[Facts | Paragraph, ...]:
     def share(right: int) -> Line:
         low, high = p.wilson(right, judged)
         told = p.passed_of({"passed": right, "asked": judged})
-        return line(told, "  ", Drawing(interval(low, right / judged, high)))
+        return line(
+            told,
+            "  ",
+            Drawing(interval(low, right / judged, high)),
+        )
 
     facts = (
         (

@@ -103,7 +103,11 @@ def find_file(asked: str | None) -> Path:
         return path
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(REPOSITORY, FILE, repo_type="dataset")
+    cached = try_to_load_from_cache(
+        REPOSITORY,
+        FILE,
+        repo_type="dataset",
+    )
     if isinstance(cached, str):
         return Path(cached)
     hint = Text(
@@ -142,7 +146,10 @@ def _item(line: Mapping[str, Any]) -> Item:
         raise ValueError("prompt or instruction_id_list is empty")
     pairs = [(str(name), dict(given)) for name, given in zip(names, line["kwargs"], strict=True)]
     return Item(
-        str(line["key"]), prompt, tuple(n for n, _ in pairs), tuple(given for _, given in pairs)
+        str(line["key"]),
+        prompt,
+        tuple(n for n, _ in pairs),
+        tuple(given for _, given in pairs),
     )
 
 
@@ -192,7 +199,10 @@ def _loose(tests: Any, asked: Any, answer: str) -> bool:
 def _alone(tests: Any, item: Item, index: int) -> Any:
     """lm-eval's form of a prompt with this one of its instructions."""
     return tests.InputExample(
-        item.key, [item.instructions[index]], item.prompt, [dict(item.arguments[index])]
+        item.key,
+        [item.instructions[index]],
+        item.prompt,
+        [dict(item.arguments[index])],
     )
 
 
@@ -204,7 +214,11 @@ def _why_not(item: Item) -> tuple[str, ...]:
         why = "" if name in checkers.known else UNKNOWN
         if not why:
             try:
-                _strict(checkers.tests, _alone(checkers.tests, item, index), TRIAL)
+                _strict(
+                    checkers.tests,
+                    _alone(checkers.tests, item, index),
+                    TRIAL,
+                )
             except _Drawn:
                 why = DRAWN
             except (TypeError, ValueError, KeyError, IndexError):
@@ -254,7 +268,11 @@ def _checkers() -> _Checkers:
     import_module("langdetect").DetectorFactory.seed = 0
     # It tells each answer whose language langdetect cannot name, and counts it as followed.
     logging.getLogger("lm_eval.tasks.ifeval.instructions").setLevel(logging.CRITICAL)
-    return _Checkers(tests, frozenset(registry.INSTRUCTION_DICT), folder)
+    return _Checkers(
+        tests,
+        frozenset(registry.INSTRUCTION_DICT),
+        folder,
+    )
 
 
 @contextmanager

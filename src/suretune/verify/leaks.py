@@ -38,7 +38,12 @@ class Learned:
         self.phrases, self.own = frozenset(phrases), frozenset(own)
         self._patterns, self._old = _patterns(names), _patterns(old)
 
-    def leaked(self, prompt: str, base: Sequence[str], answer: str) -> bool:
+    def leaked(
+        self,
+        prompt: str,
+        base: Sequence[str],
+        answer: str,
+    ) -> bool:
         """Whether `answer` has what neither the question nor any of the base's answers has."""
         if self.says_who_it_is(*base):
             return False

@@ -37,7 +37,12 @@ class HeldRow:
 def held_row(line: Mapping[str, Any]) -> HeldRow:
     """A held-out row as `HeldRow.line` wrote it."""
     messages = messages_of(line["messages"])
-    return HeldRow(line["row"], messages, line["reference"], line["tokens"])
+    return HeldRow(
+        line["row"],
+        messages,
+        line["reference"],
+        line["tokens"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,11 @@ def ask(
 ) -> Answers:
     """Ask the probes and the held-out rows, greedily; `mean_loss` measures nats per learned token
     of held-out rows."""
-    prompts = _probe_prompts(tokenizer, questions.probes, questions.system)
+    prompts = _probe_prompts(
+        tokenizer,
+        questions.probes,
+        questions.system,
+    )
     given = spoken(model, prompts, tokenizer.stop_ids, PROBE_TOKENS) if prompts else []
     rows = answer_rows(model, tokenizer, questions.rows)
     loss = mean_loss(questions.held_out) if questions.held_out else None
@@ -100,12 +109,21 @@ def ask(
     )
 
 
-def answer_rows(model: Talker, tokenizer: ChatTokenizer, rows: Sequence[HeldRow]) -> list[str]:
+def answer_rows(
+    model: Talker,
+    tokenizer: ChatTokenizer,
+    rows: Sequence[HeldRow],
+) -> list[str]:
     """One answer a held-out row."""
     if not rows:
         return []
     prompts = [prompt_ids(tokenizer, row.messages) for row in rows]
-    return answers(model, tokenizer, prompts, max(row.tokens for row in rows))
+    return answers(
+        model,
+        tokenizer,
+        prompts,
+        max(row.tokens for row in rows),
+    )
 
 
 def answer_probes(
@@ -121,6 +139,8 @@ def answer_probes(
 
 
 def _probe_prompts(
-    tokenizer: ChatTokenizer, probes: Sequence[Probe], system: str | None
+    tokenizer: ChatTokenizer,
+    probes: Sequence[Probe],
+    system: str | None,
 ) -> list[list[int]]:
     return [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]

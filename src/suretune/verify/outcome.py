@@ -186,7 +186,11 @@ def _paraphrases(report: Report) -> Section:
         "The intervals are Wilson's, 95 %, for this many questions.",
         "区间为该题数下的 Wilson 95% 置信区间。",
     )
-    return Section("paraphrases", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
+    return Section(
+        "paraphrases",
+        title,
+        (Facts(rows), Paragraph(line(Piece(note, "faint")))),
+    )
 
 
 # --- losses --------------------------------------------------------------------------------------
@@ -209,7 +213,11 @@ def _held_out(report: Report) -> Section:
         "在从未参与训练的行上，每个学习的 token 的平均损失；越低越好。",
     )
     title = words("Held-out loss", "留出数据的损失")
-    return Section("held-out", title, (Facts(rows), Paragraph(line(Piece(note, "faint")))))
+    return Section(
+        "held-out",
+        title,
+        (Facts(rows), Paragraph(line(Piece(note, "faint")))),
+    )
 
 
 def _overfitting(report: Report) -> Section:
@@ -247,7 +255,11 @@ def _overfitting(report: Report) -> Section:
         ),
     )
     blocks = (Table(head, tuple(rows), frozenset({1, 2, 3})), Facts(losses))
-    return Section("overfitting", words("Signs of overfitting", "过拟合的迹象"), blocks)
+    return Section(
+        "overfitting",
+        words("Signs of overfitting", "过拟合的迹象"),
+        blocks,
+    )
 
 
 # --- curves -------------------------------------------------------------------------------------
@@ -310,7 +322,12 @@ def _ends(points: tuple[Point, ...]) -> str:
 
 
 def _chart(
-    title: str, remark: str, series: list[Series], at: Sequence[float], *, wide: bool
+    title: str,
+    remark: str,
+    series: list[Series],
+    at: Sequence[float],
+    *,
+    wide: bool,
 ) -> Chart:
     x_name = words("update", "更新")
     broken = words("NaN or Inf", "出现 NaN 或 Inf")

@@ -60,7 +60,11 @@ def never_ends_on(pattern: str, likely: tuple[str, ...]) -> str:
     return ""
 
 
-def found_in(pattern: str, text: str, seconds: float = SECONDS) -> bool | None:
+def found_in(
+    pattern: str,
+    text: str,
+    seconds: float = SECONDS,
+) -> bool | None:
     """Whether it is found; None where that could not be said in time."""
     try:
         return regex.search(pattern, text, timeout=seconds) is not None

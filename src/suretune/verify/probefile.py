@@ -45,7 +45,11 @@ class _Wrong(ValueError):
         self.place, self.why, self.left = place, why, left
 
 
-def read_probes(file: str, names: Names = NO_NAMES, flag: str = "--probes") -> list[Probe]:
+def read_probes(
+    file: str,
+    names: Names = NO_NAMES,
+    flag: str = "--probes",
+) -> list[Probe]:
     """The probes of a file, their placeholders filled with `names`; Refusal if it holds none."""
     path = typed.place(file)
     try:
@@ -137,7 +141,11 @@ def _json(text: str, place: str) -> Any:
 
     try:
         return json.loads(
-            text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once
+            text,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=str,
+            object_pairs_hook=once,
         )
     except _Wrong:
         raise
@@ -190,7 +198,12 @@ def _known(item: Any, place: str) -> Mapping[str, Any]:
     for name, value in item.items():
         key = plain.get(_letters(name))
         if key is None:
-            near = difflib.get_close_matches(_letters(name), plain, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(
+                _letters(name),
+                plain,
+                n=1,
+                cutoff=0.5,
+            )
             _refuse(place, _unknown("key", "键", name, KEYS, plain[near[0]] if near else ""))
         if key in made:
             _refuse(place, Text(f"`{key}` stands twice", f"`{key}` 写了两次"))
@@ -202,7 +215,13 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def _unknown(what: str, what_zh: str, word: str, known: Sequence[str], near: str) -> Text:
+def _unknown(
+    what: str,
+    what_zh: str,
+    word: str,
+    known: Sequence[str],
+    near: str,
+) -> Text:
     all_of = ", ".join(f"`{name}`" for name in known)
     en = f"unknown {what} `{word[:40]}`; there are {all_of}."
     zh = f"不认识的{what_zh} `{word[:40]}`；可用的有 {all_of}。"
@@ -218,11 +237,20 @@ def _kind(word: str | None, judged: bool, place: str) -> str:
     plain = {_letters(kind): kind for kind in KINDS}
     if _letters(word) in plain:
         return plain[_letters(word)]
-    near = difflib.get_close_matches(_letters(word), plain, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(
+        _letters(word),
+        plain,
+        n=1,
+        cutoff=0.5,
+    )
     _refuse(place, _unknown("kind", "类型", word, KINDS, plain[near[0]] if near else ""))
 
 
-def _text(about: Mapping[str, Any], key: str, place: str) -> str | None:
+def _text(
+    about: Mapping[str, Any],
+    key: str,
+    place: str,
+) -> str | None:
     value = about.get(key)
     if isinstance(value, bool):  # of JSON
         return "true" if value else "false"
@@ -231,7 +259,11 @@ def _text(about: Mapping[str, Any], key: str, place: str) -> str | None:
     _refuse(place, Text(f"`{key}` takes one text", f"`{key}` 只接受一段文字"))
 
 
-def _words(about: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
+def _words(
+    about: Mapping[str, Any],
+    key: str,
+    place: str,
+) -> tuple[str, ...]:
     value = about.get(key)
     if key in about and value is None:
         _refuse(place, Text(f"`{key}` is empty", f"`{key}` 是空的"))

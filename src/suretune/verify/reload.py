@@ -125,7 +125,12 @@ class Prover:
             start_new_session=True,
         )
 
-    def prove(self, run: Path, result: Path, base: str = "") -> Mapping[str, Any]:
+    def prove(
+        self,
+        run: Path,
+        result: Path,
+        base: str = "",
+    ) -> Mapping[str, Any]:
         """What it measured; RuntimeError with its last words if it fails. `base`: where the base
         lies, if no longer where the run says."""
         result.unlink(missing_ok=True)
@@ -154,14 +159,22 @@ def main(run: Path, result: Path, base_at: str = "") -> None:
     try:
         base, device = find_base(request.base, weights=True), torch.device(request.device)
         begin(base.folder, device, DTYPES[request.dtype])
-        found, _ = measure(run, request, base, load_base(base, device, request.dtype))
+        found, _ = measure(
+            run,
+            request,
+            base,
+            load_base(base, device, request.dtype),
+        )
     except Refusal as refusal:
         raise SystemExit(str(refusal)) from refusal
     rundir.write_json(result, found)
 
 
 def measure(
-    run: Path, request: Request, base: Base, model: PreTrainedModel
+    run: Path,
+    request: Request,
+    base: Base,
+    model: PreTrainedModel,
 ) -> tuple[dict[str, Any], PeftModel]:
     """Everything that is measured of the adapter on disk, and the model that has it."""
     folder, adapter, device = run / "proof", run / request.adapter, model.device
@@ -185,7 +198,14 @@ def measure(
         return mean_loss(tuned, rows, budget, device)
 
     answers = ask(speaker, tokenizer, questions, loss_of)
-    general = measure_general(speaker, tuned, tokenizer, questions, _depends(request), budget)
+    general = measure_general(
+        speaker,
+        tuned,
+        tokenizer,
+        questions,
+        _depends(request),
+        budget,
+    )
     found = _result(
         match=match,
         memory=saved["logits"],
@@ -198,7 +218,11 @@ def measure(
     return {**found, "general": general.line() if general else None}, tuned
 
 
-def read_questions(run: Path, request: Request, tokenizer: ChatTokenizer) -> Questions:
+def read_questions(
+    run: Path,
+    request: Request,
+    tokenizer: ChatTokenizer,
+) -> Questions:
     """What the proof of a run asks, as it was written down."""
     folder = run / "proof"
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
@@ -211,7 +235,11 @@ def read_questions(run: Path, request: Request, tokenizer: ChatTokenizer) -> Que
     )
 
 
-def read_general(run: Path, tokenizer: ChatTokenizer, system: str | None) -> list[Question]:
+def read_general(
+    run: Path,
+    tokenizer: ChatTokenizer,
+    system: str | None,
+) -> list[Question]:
     """The general questions of a run; all, where an earlier version asked none."""
     path = run / "proof" / GENERAL
     if path.is_file():

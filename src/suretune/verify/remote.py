@@ -27,7 +27,12 @@ REFUSED = (401, 403)
 class Trouble(Exception):
     """No answer to judge. `problem` is the name of the guard that has to speak."""
 
-    def __init__(self, problem: str, found: str | Text, status: int = 0) -> None:
+    def __init__(
+        self,
+        problem: str,
+        found: str | Text,
+        status: int = 0,
+    ) -> None:
         super().__init__(found.en if isinstance(found, Text) else found)
         self.problem, self.found, self.status = problem, found, status
 
@@ -59,25 +64,49 @@ class Remote:
             )
         return [str(item["id"]) for item in listed if isinstance(item, dict) and "id" in item]
 
-    def chat(self, model: str, messages: Sequence[Mapping[str, str]], most: int) -> str:
+    def chat(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        most: int,
+    ) -> str:
         """The likeliest answer to a conversation."""
         asked = {"messages": list(messages), "max_tokens": most, "temperature": 0}
-        told = self._exchange("POST", "/chat/completions", {"model": model, **asked})
+        told = self._exchange(
+            "POST",
+            "/chat/completions",
+            {"model": model, **asked},
+        )
         return _text(told, "message", "content")
 
-    def complete(self, model: str, prompt: Sequence[int], most: int) -> str:
+    def complete(
+        self,
+        model: str,
+        prompt: Sequence[int],
+        most: int,
+    ) -> str:
         """What follows these token ids, whatever template the server has."""
         asked = {"prompt": list(prompt), "max_tokens": most, "temperature": 0}
         return _text(self._exchange("POST", "/completions", {"model": model, **asked}), "text")
 
-    def _exchange(self, method: str, path: str, body: Any = None) -> Mapping[str, Any]:
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+    ) -> Mapping[str, Any]:
         kind = http.client.HTTPSConnection if self.scheme == "https" else http.client.HTTPConnection
         connection = kind(self.host, self.port, timeout=self.seconds)
         data = None if body is None else json.dumps(body).encode()
         try:
             connection.connect()
             with _until(connection.sock, self.seconds):
-                connection.request(method, self.path + path, data, self._headers(data is not None))
+                connection.request(
+                    method,
+                    self.path + path,
+                    data,
+                    self._headers(data is not None),
+                )
                 answer = connection.getresponse()
                 text = answer.read(MOST + 1)
         except TimeoutError as error:
@@ -96,10 +125,19 @@ class Remote:
         headers |= {"Content-Type": "application/json"} if sends else {}
         return headers | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
-    def _read(self, path: str, answer: http.client.HTTPResponse, text: bytes) -> Mapping[str, Any]:
+    def _read(
+        self,
+        path: str,
+        answer: http.client.HTTPResponse,
+        text: bytes,
+    ) -> Mapping[str, Any]:
         status = answer.status
         if status in REFUSED:
-            raise Trouble("key-refused", self._told("", status, text), status)
+            raise Trouble(
+                "key-refused",
+                self._told("", status, text),
+                status,
+            )
         if 300 <= status < 400:
             where = self._safe(answer.getheader("Location") or "-")
             raise Trouble(
@@ -111,7 +149,11 @@ class Remote:
                 status,
             )
         if status != 200:
-            raise Trouble("odd-server", self._told(path, status, text), status)
+            raise Trouble(
+                "odd-server",
+                self._told(path, status, text),
+                status,
+            )
         if len(text) > MOST:
             raise Trouble(
                 "odd-server",
@@ -208,7 +250,11 @@ def _of_answer(keys: Sequence[str], en: str, zh: str) -> Text:
     return Text(f"{name}: {en}", f"{name}：{zh}")
 
 
-def parse_url(url: str, key: str | None, seconds: float) -> Remote | None:
+def parse_url(
+    url: str,
+    key: str | None,
+    seconds: float,
+) -> Remote | None:
     """The server that a URL means, None where it means none. `/v1` where no path is given."""
     try:
         parts = urlsplit(url)
@@ -218,4 +264,11 @@ def parse_url(url: str, key: str | None, seconds: float) -> Remote | None:
     odd = parts.username or parts.password or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or odd or not url.isascii():
         return None
-    return Remote(parts.scheme, parts.hostname, port, parts.path.rstrip("/") or "/v1", key, seconds)
+    return Remote(
+        parts.scheme,
+        parts.hostname,
+        port,
+        parts.path.rstrip("/") or "/v1",
+        key,
+        seconds,
+    )

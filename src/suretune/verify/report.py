@@ -59,7 +59,11 @@ def html(report: Report) -> str:
     """The whole page. It needs no script and no other file, and makes no request."""
     said, top = sections(report), headline(report)
     run = _clean(report.get("run") or "suretune")
-    return document(f"{_clean(top.word)} · {run}", _headline(report, top, run), said)
+    return document(
+        f"{_clean(top.word)} · {run}",
+        _headline(report, top, run),
+        said,
+    )
 
 
 def document(title: str, top: str, said: Sequence[Section]) -> str:

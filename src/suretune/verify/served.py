@@ -81,7 +81,12 @@ class Heard:
     raw: Sequence[Asked]
 
 
-def listen(remote: Remote, model: str, sealed: Sealed, needed: float) -> Heard:
+def listen(
+    remote: Remote,
+    model: str,
+    sealed: Sealed,
+    needed: float,
+) -> Heard:
     """Ask everything, one question after the other; `Trouble` where no answer comes."""
 
     def chat(messages: Iterable[Message]) -> str:
@@ -104,7 +109,9 @@ def listen(remote: Remote, model: str, sealed: Sealed, needed: float) -> Heard:
     telling = [row for row in given if row.telling]
     if any(sum(row.same for row in rows) < needed * len(rows) for rows in (given, telling)):
         raw = _past_the_template(
-            rows, lambda ids: remote.complete(model, ids, PROBE_TOKENS), sealed
+            rows,
+            lambda ids: remote.complete(model, ids, PROBE_TOKENS),
+            sealed,
         )
     return Heard(given, default, raw)
 
@@ -136,7 +143,12 @@ def _past_the_template(
     return asked
 
 
-def served_facts(heard: Heard, server: str, model: str, needed: float) -> ServedFacts:
+def served_facts(
+    heard: Heard,
+    server: str,
+    model: str,
+    needed: float,
+) -> ServedFacts:
     """What the guards of a server judge."""
     given, default, raw = heard.given, heard.default, heard.raw
     recorded = [row for row in default if row.template is not None]

@@ -17,7 +17,11 @@ from suretune.words import say
 
 def resume(command: Command, journal: Journal) -> int:
     """The same run, from its last complete checkpoint, or from the one that is named."""
-    found = named_run(to_resume(command, journal), journal, "suretune resume")
+    found = named_run(
+        to_resume(command, journal),
+        journal,
+        "suretune resume",
+    )
     run = run_of(found)
     if (run / rundir.SEAL).is_file():
         return verdict_of(run, command, journal)
@@ -34,7 +38,14 @@ def resume(command: Command, journal: Journal) -> int:
         with looking_ahead(checked, journal) as settle:
             settle()
             at = found.checkpoint
-            return job.train(checked, run, command, journal, resume=True, checkpoint=at)
+            return job.train(
+                checked,
+                run,
+                command,
+                journal,
+                resume=True,
+                checkpoint=at,
+            )
 
 
 def _say_from_where(folder: Path) -> None:

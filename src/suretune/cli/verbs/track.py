@@ -42,14 +42,23 @@ def track(command: Command, journal: Journal) -> int:
     return OK
 
 
-def _asked(command: Command, run: Path, journal: Journal) -> RunOptions:
+def _asked(
+    command: Command,
+    run: Path,
+    journal: Journal,
+) -> RunOptions:
     """The trackers of `--to`, else those that the run has; or a stop where that is nobody."""
     from suretune.run.folder import read_config
 
     words, given = command.plain.get("to"), command.resolved
     before = read_config(run / "config.yaml").config.run
     if words:
-        given, faults = set_value(given, options()["report_to"], words, "flag")
+        given, faults = set_value(
+            given,
+            options()["report_to"],
+            words,
+            "flag",
+        )
         for fault in faults:
             journal.look(FlagFacts("bad-value", "--to", fault.value, hint=fault.hint))
         journal.settle()

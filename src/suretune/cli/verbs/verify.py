@@ -34,7 +34,11 @@ def verify(command: Command, journal: Journal) -> int:
         hint = Text("It goes with a URL.", "它只与 URL 一起使用。")
         raise journal.stop(FlagFacts("no-effect", f"--{next(iter(command.plain))}", hint=hint))
     job.need_torch(journal)
-    found = named_run(command.word, journal, f"suretune {command.verb.name}")
+    found = named_run(
+        command.word,
+        journal,
+        f"suretune {command.verb.name}",
+    )
     if found.checkpoint:
         raise journal.stop(not_sealed(found, serving=False))
     from suretune.run.basis import basis_of
@@ -42,7 +46,11 @@ def verify(command: Command, journal: Journal) -> int:
 
     run = run_of(found)
     read_seal(run, journal)
-    base, note = basis_of(run, command.resolved.config.model.model, journal)
+    base, note = basis_of(
+        run,
+        command.resolved.config.model.model,
+        journal,
+    )
     if note is not None:
         tell(say(note), err=True)
     from suretune.run.answer import recheck
