@@ -88,10 +88,8 @@ class Checked:
 
 
 def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:
-    """Read, render and plan; stops with every finding at once, not with the first.
-
-    `day`: the one that this run's prompts say it is, where it was begun before.
-    """
+    """Read, render and plan; stops with every finding at once, not with the first. `day`: the one
+    that this run's prompts say it is, where it was begun before."""
     resolved = on_its_hub(leave_out(resolved, list(misused_flags(resolved)), journal))
     tell_command(resolved, journal)  # where the model is not here, this much is known
     config = resolved.config
