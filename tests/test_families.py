@@ -41,6 +41,7 @@ MEANT_OTHERWISE = {
     "guards/p001_no_chat_template.py": "names of templates that other tools take",
     "cli/export.py": "llama.cpp is a program",
     "cli/verbs/export.py": "llama.cpp is a program",
+    "guards/e007_target_not_asked.py": "llama.cpp is a program",
     "export/gguf.py": "names that GGUF gives to architectures",
     "export/gguf_layers.py": "names that GGUF gives to architectures and their tensors",
     "export/gguf_words.py": "names that GGUF gives to ways of splitting words",

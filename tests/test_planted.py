@@ -438,7 +438,8 @@ def learns_nothing(tmp: Path) -> tuple[object, ...]:
 
 def breaks_down(tmp: Path) -> tuple[object, ...]:
     """A rate that helps for an update or two, and then destroys the model."""
-    return on(tmp, rows(tmp), "--max_steps", 5, "--eval_steps", 1, *DESTROYS, verb="sft")
+    bounds = ("--max_steps", 5, "--eval_steps", 1, "--max_drift", 0.3)
+    return on(tmp, rows(tmp), *bounds, *DESTROYS, verb="sft")
 
 
 def babbles(tmp: Path) -> tuple[object, ...]:

@@ -391,11 +391,11 @@ def test_an_anchor_weighs_what_a_row_weighs_on_a_wide_model() -> None:
     nothing = Resolved.default()
     wide, narrow = chosen_for(NARROW, nothing), chosen_for(NARROW - 1, nothing)
     assert (wide.anchors_per_row, wide.rows_per_update) == (3.0, 8)
-    assert (narrow.anchors_per_row, narrow.rows_per_update) == (1.0, 16)
+    assert (narrow.anchors_per_row, narrow.rows_per_update) == (None, 16)  # one a row
     other = chosen_for(NARROW, nothing, identity=False)
     assert (other.anchors_per_row, other.rows_per_update) == (1.5, 16)
     several = chosen_for(NARROW, nothing, datasets=2)
-    assert several.anchors_per_row == 1.0
+    assert several.anchors_per_row is None
 
 
 def test_what_was_asked_of_anchors_and_rows_stays() -> None:

@@ -96,29 +96,16 @@ def choose_mix(
             "最能保住原有能力",
         )
         resolved = resolved.with_values(why, anchor_loss="kl")
-    if ratio and asked.anchors_per_row is None:
-        resolved = _per_row(
-            resolved,
-            ratio,
-            few=base.hidden < NARROW or datasets > 1,
-        )
+    wide = base.hidden >= NARROW and datasets == 1
+    if ratio and wide and asked.anchors_per_row is None:
+        resolved = _per_row(resolved, ratio)
     return resolved
 
 
-def _per_row(
-    resolved: Resolved,
-    ratio: float,
-    *,
-    few: bool,
-) -> Resolved:
-    """Fill `--anchors_per_row`. More of them keep more of a wide model (docs/recipes.md); a narrow
-    one is proven sooner than that pays, and several datasets are long work as they are (`few`)."""
-    if few:
-        why = auto(
-            f"narrower than {NARROW}, or several datasets: more would cost more than they keep",
-            f"宽度小于 {NARROW} 的模型，或有多个数据集：再多就得不偿失",
-        )
-        return resolved.with_values(why, anchors_per_row=1.0)
+def _per_row(resolved: Resolved, ratio: float) -> Resolved:
+    """Fill `--anchors_per_row`, for a wide model and one dataset: more of them keep more of it
+    (docs/recipes.md). Left open it is one: a narrow model is proven sooner than more pays, and
+    several datasets are long work as they are."""
     why = auto("an anchor weighs what a row weighs", "一个锚定问答与一行数据同样重")
     per_row = min(MOST_A_ROW, round(ratio / (1 - ratio), 2))
     return resolved.with_values(why, anchors_per_row=per_row)

@@ -56,7 +56,7 @@ from suretune.preflight.asked import (
     system_of,
 )
 from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
-from suretune.preflight.elsewhere import PINNED, fetched, on_its_hub, pinned
+from suretune.preflight.elsewhere import fetched, on_its_hub, pinned
 from suretune.preflight.flags import all_general, flags_without_effect, idle_anchors, misused_flags
 from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.preflight.machine import missing_trackers
@@ -245,7 +245,7 @@ def _sources(
     for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
         if any(word in specs for word in words):
             now = tuple(specs.get(word, word) for word in words)
-            resolved = resolved.with_values(PINNED, **{option: now})
+            resolved = resolved.with_values(resolved.origins.get(option, "flag"), **{option: now})
     return resolved, groups, got
 
 

@@ -22,7 +22,6 @@ from suretune.types import Fault, Text
 NAMED = 3  # files that are named
 MOST_SUBSETS = 8
 SHOWN = 12  # digits of a commit that are
-PINNED = "flag: fetched"  # the origin of names that were asked for and now have their commit
 
 
 def on_its_hub(resolved: Resolved) -> Resolved:
@@ -183,7 +182,7 @@ def pinned(
     reason = _reason(snapshot.repo.hub, got.why, got.offline)
     files = list(snapshot.files)
     journal.look(_came(got.typed, files, snapshot.commit, "", reason))
-    return resolved.with_values(PINNED, model=got.spec)
+    return resolved.with_values(resolved.origins.get("model", "flag"), model=got.spec)
 
 
 def _reason(hub: str, why: str, offline: str) -> Text:
