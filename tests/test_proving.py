@@ -33,6 +33,7 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run.budget import Clock, fitting
 from suretune.run.evaluate import COOLED, Cooling, best_of, confirmed, cooling, stale
 from suretune.run.fit import SETTLED, _settled
+from suretune.run.folder import read_config, write_config
 from suretune.run.resume import reopen
 from suretune.types import Evaluation, Origin, Plan, Sample, Span
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
@@ -407,3 +408,16 @@ def test_what_was_asked_of_anchors_and_rows_stays() -> None:
     assert chosen_for(NARROW, asked).rows_per_update == 16
     without = chosen_for(NARROW, Resolved.default().with_values("flag", anchor_ratio=0.0))
     assert without.anchors_per_row is None and without.rows_per_update == 16
+
+
+def test_a_wide_run_of_an_earlier_version_keeps_its_rows_and_one_anchor_each(
+    tmp_path: Path,
+) -> None:
+    """Its configuration has no line about anchors a row; read again, the plan must be the same."""
+    path = tmp_path / "config.yaml"
+    write_config(path, Resolved.default().with_values("auto: x", num_train_epochs=30.0))
+    assert chosen_for(NARROW, read_config(path)).rows_per_update == 8  # today's has the line
+    lines = path.read_text("utf-8").splitlines(True)
+    path.write_text("".join(x for x in lines if not x.startswith("anchors_per_row")), "utf-8")
+    earlier = chosen_for(NARROW, read_config(path))
+    assert (earlier.anchors_per_row, earlier.rows_per_update) == (1.0, 16)

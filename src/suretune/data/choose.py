@@ -164,9 +164,7 @@ def _fewer_rows(resolved: Resolved, base: Base) -> Resolved:
         f"{FEW_ROWS} rows beside their anchors keep more of the model than 16",
         f"每次更新 {FEW_ROWS} 行，其余是锚定问答，比 16 行更能保住模型原有的能力",
     )
-    return resolved.with_values(
-        why, gradient_accumulation_steps=FEW_ROWS // asked.per_device_train_batch_size
-    )
+    return resolved.with_values(why, gradient_accumulation_steps=FEW_ROWS)
 
 
 def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:

@@ -73,8 +73,10 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
         if name in FORMER:
             continue
         resolved = resolved.with_values(origin, **{name: _value(options()[name], values[name])})
-    if "anchors_per_row" not in values:  # of an earlier version, which knew no other number
+    if "anchors_per_row" not in values:  # of an earlier version: one a row, and its rows stay
+        rows = resolved.config.schedule.gradient_accumulation_steps
         resolved = resolved.with_values("default", anchors_per_row=1.0)
+        resolved = resolved.with_values("file", gradient_accumulation_steps=rows)
     return resolved
 
 
