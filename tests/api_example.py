@@ -5,7 +5,7 @@ mypy checks it strictly; test_api.py runs it.
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import suretune
@@ -43,17 +43,15 @@ def two_runs(rows: Path, folder: Path) -> dict[str, tuple[suretune.Run, list[flo
     """Both at once; what each came to, by its language."""
     plan = suretune.check("pocket", rows, max_steps=2)
     assert plan.updates == 2
-    done: dict[str, tuple[suretune.Run, list[float]]] = {}
 
-    def one(language: suretune.Language) -> None:
+    def one(language: suretune.Language) -> tuple[suretune.Run, list[float]]:
         losses = Losses()
-        done[language] = (teach(rows, folder / language, language, losses), losses.seen)
+        return teach(rows, folder / language, language, losses), losses.seen
 
-    beside = threading.Thread(target=one, args=("zh",))
-    beside.start()
-    one("en")
-    beside.join()
-    return done
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        chinese = beside.submit(one, "zh")
+        english = one("en")
+        return {"en": english, "zh": chinese.result()}
 
 
 def refused(rows: Path) -> tuple[suretune.Refused, ...]:

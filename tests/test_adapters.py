@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,17 @@ def test_an_expression_beside_tensors_of_no_layer_is_refused_unread(
     save_file(tensors, folder / "adapter_model.safetensors")
     with pytest.raises(ValueError, match="no layer is called x"):
         load_adapter(model, folder)
+
+
+def test_threads_that_open_a_model_at_once_get_whole_ones() -> None:
+    """transformers replaces `tie_weights` of the class while it loads: without a lock one of them
+    finds no head, and the class may keep the replacement."""
+    base = find_base("pocket", weights=True)
+    assert isinstance(base, Base)
+    tie = PreTrainedModel.tie_weights
+    with ThreadPoolExecutor(4) as pool:
+        opened = [pool.submit(load_base, base, torch.device("cpu"), "float32") for _ in range(12)]
+        models = [one.result() for one in opened]
+    assert PreTrainedModel.tie_weights is tie
+    for model in models:
+        assert model.lm_head.weight is model.get_input_embeddings().weight

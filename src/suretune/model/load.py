@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ from suretune.types import Text
 # 450 questions in 2.7 s on one thread, in 23 s on two of a machine whose cores have other work.
 SMALL = 50_000_000
 FEW = 64  # layers that are built whatever the weights have: what is missing is told by name
+# While transformers loads a model it replaces `tie_weights` of the class and torch's default dtype:
+# of two threads that load at once, one finds no head in its model, and the other leaves it so.
+LOADING = threading.Lock()
 LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
 # What transformers lets through when a config or a shard is not what it should be.
 UNREADABLE = (
@@ -73,18 +77,8 @@ def load_base(
             "device_map": {"": device},
             "output_loading_info": True,
         }
-        there = weight_stream.take(base.folder)
-        if there is not None:
-            kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-            model, about = kind.from_pretrained(None, state_dict=there, **how)
-        else:
-            model, about = AutoModelForCausalLM.from_pretrained(
-                base.folder,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                **how,
-            )
+        with LOADING:
+            model, about = _loaded(base, config, how)
     except (*UNREADABLE, MemoryError) as error:
         if told := out_of_memory(error):
             memory = SetupFacts(
@@ -103,6 +97,22 @@ def load_base(
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()
+
+
+def _loaded(base: Base, config: PretrainedConfig, how: dict[str, Any]) -> tuple[Any, Any]:
+    there = weight_stream.take(base.folder)
+    if there is not None:
+        kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        model, about = kind.from_pretrained(None, state_dict=there, **how)
+    else:
+        model, about = AutoModelForCausalLM.from_pretrained(
+            base.folder,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            **how,
+        )
+    return model, about
 
 
 def _attention(config: PretrainedConfig, asked: str | None) -> str:
