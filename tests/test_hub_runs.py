@@ -501,7 +501,7 @@ def test_what_was_not_verified_is_given_only_where_that_is_said(
     report = json.loads((run / "report.json").read_text("utf-8"))
     (run / "report.json").write_text(json.dumps({**report, "verdict": "not-verified"}), "utf-8")
     status, told = say("push", run, "hf::me/glow")
-    assert status == 4 and not hub.repos.get(("model", "me/glow"))
+    assert status == 6 and not hub.repos.get(("model", "me/glow"))
     status, told = say("push", "--unverified", run, "hf::me/glow", "--public")
     assert status == 6 and not told["private"]
     assert "NOT verified" in hub.repos["model", "me/glow"].files["README.md"].decode()

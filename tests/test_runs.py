@@ -161,7 +161,7 @@ def test_a_run_without_a_seal_is_said_to_have_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = a_run(tmp_path / "it's", 4)
-    assert main(["verify", str(run), "--json"]) == 4
+    assert main(["verify", str(run), "--json"]) == 6
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["code"] == "V002" and str(run) in finding["what"]["en"]
     assert shlex.split(finding["fix"]["en"].split("`")[1]) == ["suretune", "resume", str(run)]
@@ -170,7 +170,7 @@ def test_a_run_without_a_seal_is_said_to_have_none(
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert shlex.split(finding["fix"]["en"].split("`")[1]) == ["suretune", "report", str(run)]
     rundir.write_json(run / rundir.SEAL, {"files": {}})
-    assert main(["verify", str(run / "checkpoints" / "step-000004"), "--json"]) == 4
+    assert main(["verify", str(run / "checkpoints" / "step-000004"), "--json"]) == 6
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["code"] == "V002"  # the seal is about another folder
     assert shlex.split(finding["fix"]["en"].split("`")[1]) == ["suretune", "verify", str(run)]

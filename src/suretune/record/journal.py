@@ -71,6 +71,8 @@ def status_of(facts: Facts) -> int:
         return NETWORK
     if isinstance(facts, SetupFacts) and facts.problem in ("hub-dataset", "hub-no-dataset"):
         return DATA
+    if isinstance(facts, SetupFacts) and facts.problem == "not-sealed":
+        return UNVERIFIED
     return EXIT[type(facts)]
 
 
