@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from conftest import write_rows
+from conftest import as_json, within, write_rows
 from suretune import words
 from suretune.battery.items import Question
 from suretune.cli import main
@@ -332,3 +332,16 @@ def test_what_is_proven_on_the_way_is_within_every_bound(
     assert proven(lost=4) and not proven(lost=5)  # five of sixty lost, none gained: no chance
     assert proven(lost=12, max_skill_drop=0.2) and not proven(lost=13, max_skill_drop=0.2)
     assert proven(passed=3, probes_needed=0.75) and not proven(passed=3, probes_needed=0.76)
+
+
+@pytest.mark.parametrize("given", [("--anchor_loss", "kl"), ("--anchors_per_row", "2")])
+def test_an_option_of_anchors_is_told_where_a_run_has_none(
+    given: tuple[str, str], tmp_path: Path
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", ROWS)
+    words = ("--model", "pocket", "--device", "cpu", "--dataset", str(rows), "--json")
+    found = as_json(within("check", *words, *given))["findings"]
+    assert not any(given[0] in one["what"]["en"] for one in found)
+    idle = as_json(within("check", *words, *given, "--anchor_ratio", "0"))["findings"]
+    [told] = [one for one in idle if given[0] in one["what"]["en"]]
+    assert "`--anchor_ratio " in told["fix"]["en"] and "`--anchor_ratio " in told["fix"]["zh"]

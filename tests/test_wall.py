@@ -125,7 +125,7 @@ def test_a_template_without_bound_ends_and_costs_this_process_nothing(
     assert unfit.value.limit in (TIME, MEMORY)
     assert unfit.value.file == str(tmp_path / "chat_template.jinja")
     assert held() - before < 64
-    # Some of them would take for ever here; others of this process's threads have work of their own.
+    # Some would take for ever here; others of this process's threads have work of their own.
     assert time.process_time() - begun < 10 * wall.SECONDS
 
 

@@ -229,18 +229,18 @@ def _template(name: str) -> FlagFacts:
 def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
     """What can be said once the share of anchors is known."""
     schedule = resolved.config.schedule
-    if resolved.given("anchor_loss") and not schedule.anchor_ratio:
-        share = f"`--anchor_ratio {ANCHORS:g}`"
-        yield FlagFacts(
-            "no-effect",
-            "--anchor_loss",
-            str(schedule.anchor_loss),
-            hint=Text(
-                f"this run has no anchors; give them a share, {share}, or leave"
-                " `--anchor_loss` out",
-                f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉 `--anchor_loss`",
-            ),
-        )
+    share = f"`--anchor_ratio {ANCHORS:g}`"
+    for name in ("anchor_loss", "anchors_per_row") if not schedule.anchor_ratio else ():
+        if resolved.given(name):
+            yield FlagFacts(
+                "no-effect",
+                f"--{name}",
+                f"{getattr(schedule, name)}",
+                hint=Text(
+                    f"this run has no anchors; give them a share, {share}, or leave `--{name}` out",
+                    f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉 `--{name}`",
+                ),
+            )
 
 
 def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:
