@@ -48,7 +48,8 @@ BEGAN = time.monotonic()
 def named(kind: str) -> frozenset[str]:
     """The tests that `KIND_tests.txt` names, as `file.py::name[member]` or all members of a name.
 
-    long: of `make test-all`, left out by `make test`; slow: left out by `make quick`.
+    long: of `make test-all`, left out by `make test`; hours: of these, left out by `make test-part`
+    as well; slow: left out by `make quick`.
     """
     lines = (ROOT / "tests" / f"{kind}_tests.txt").read_text("utf-8").splitlines()
     return frozenset(line.strip() for line in lines if line.strip() and line[0] != "#")
@@ -74,7 +75,7 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", help="K/N: every Nth test, from the Kth")
+    parser.addoption("--part", help="K/N: every Nth long test, from the Kth")
     parser.addoption("--online", action="store_true", help="tests that need a network, too")
     parser.addoption("--minutes", type=float, help="what has not begun by then is skipped")
     parser.addoption("--quick", action="store_true", help="no torch, no process")
@@ -114,7 +115,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Marks, the part that was asked for, and the long files first, all else in its order."""
     for item in items:
         name = f"{item.path.name}::{item.name}"
-        for kind in ("long", "slow"):
+        for kind in ("long", "hours", "slow"):
             if not {name, name.partition("[")[0]}.isdisjoint(named(kind)):
                 item.add_marker(getattr(pytest.mark, kind))
     if not config.getoption("--online"):
@@ -122,6 +123,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if part := config.getoption("--part"):
         first, every = map(int, part.split("/"))
         long = [item for item in items if item.get_closest_marker("long")]
+        long = [item for item in long if not item.get_closest_marker("hours")]
         items[:] = long[first - 1 :: every]
     last = len(FIRST)
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else last)

@@ -252,7 +252,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("kind", ["long", "slow"])
+@pytest.mark.parametrize("kind", ["long", "hours", "slow"])
 def test_every_long_test_is_there(kind: str) -> None:
     """A name in `long_tests.txt` that no file has would leave a test out that nobody misses."""
     from conftest import named
@@ -261,3 +261,4 @@ def test_every_long_test_is_there(kind: str) -> None:
         file, _, function = name.partition("::")
         text = (Path(__file__).parent / file).read_text("utf-8")
         assert f"def {function.partition('[')[0]}(" in text, name
+    assert named("hours") <= named("long")  # else `make test` would run them
