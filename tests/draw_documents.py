@@ -15,15 +15,17 @@ from typing import Any
 import draw_exports
 from suretune.config import options
 from suretune.importing.tables import Entry, Table, table
-from suretune.model.memory import CONTEXT, GIB
-from suretune.prepare import ready
+from suretune.model.memory import CONTEXT, GIB, least_needed
+from suretune.options_lora import LoraOptions
+from suretune.prepare.cards import IN_USE, ROW, longest_row
+from suretune.prepare.cards import SIZES as MODELS
 from suretune.types import Text
 
 ROOT = Path(__file__).parent.parent
 SIZES = ROOT / "benchmarks" / "results" / "sizes.json"
 ARTICLES = ROOT / "benchmarks" / "results" / "articles_pasted.json"
 CARDS = (8, 12, 16, 24, 48, 80)  # GiB, as people name them
-IN_USE = 0.5 * GIB  # by the driver and whatever else is there
+RANK = LoraOptions().lora_rank
 TOOLS = ("swift", "llamafactory")
 # For the READMEs: where a name differs from ours. All of it stands in import-cmd.
 OFTEN = (
@@ -136,12 +138,14 @@ CARD = {"en": "{size} GB card", "zh": "{size} GB 显卡"}
 def cards(lang: str) -> str:
     """For each model: the least memory, and the longest row on cards of each size."""
     body = []
-    for name, shape in ready.SIZES.items():
-        least = ready._wanted(shape, ready.ROW)
+    for name, shape in MODELS.items():
+        least = least_needed(shape, RANK, ROW, ROW // 2)
         rooms = [size * GIB - IN_USE + CONTEXT for size in CARDS]
         if least > max(rooms):
             continue
-        longest = [f"{ready._longest(shape, room):,}" if least <= room else "–" for room in rooms]
+        longest = [
+            f"{longest_row(shape, RANK, room):,}" if least <= room else "–" for room in rooms
+        ]
         body.append((name, f"{least / GIB:.1f} GiB", *longest))
     return drawn((*HEADS["cards"][lang], *(CARD[lang].format(size=n) for n in CARDS)), body)
 

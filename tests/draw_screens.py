@@ -76,6 +76,8 @@ def screens() -> Mapping[str, Callable[[], None]]:
         "help": said("--help"),
         **{f"help-{verb.name}": said(verb.name, "--help") for verb in VERBS},
         "check": said("check", *LOOK, "--dataset", "own.jsonl"),
+        "plan": said("plan", "--model", "pocket"),
+        "plan-rows": said("plan", *LOOK, "--dataset", "own.jsonl"),
         "check-refused": said("check", *LOOK, "--dataset", "broken.jsonl"),
         **{f"explain-{code}": said("explain", code) for code in ("D003", "S014", "R003")},
         "setup-cpu": machine(BARE),

@@ -146,6 +146,18 @@ def needed(
     )
 
 
+def least_needed(
+    shape: Shape,
+    rank: int,
+    tokens: int,
+    learned: int,
+    base_bytes: float | None = None,
+) -> float:
+    """Bytes of a run whose longest row is this one: every layer's input on the host."""
+    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
+    return fixed(shape, rank, base_bytes) + needed(shape, least, tokens, learned)
+
+
 def states_bytes(shape: Shape, learned: int) -> int:
     """What the base's hidden states of so many tokens take, kept for the whole run."""
     return learned * shape.hidden * shape.bytes

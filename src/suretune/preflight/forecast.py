@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from suretune.data.weights import weight_files
 from suretune.families import fused_layers
-from suretune.model.memory import TILES, fixed, needed, shape_of
-from suretune.model.recompute import Keep, Policy
+from suretune.model.memory import least_needed, shape_of
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
 from suretune.types import Text
@@ -21,13 +20,12 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     shape = shape_of(checked.base.config, bytes_each)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
-    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
     config = checked.resolved.config
     every = tuple(config.lora.target_modules) == ("all-linear",)
     rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
-    wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
+    wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)
     return wanted, str(longest.origin)
 
 

@@ -10,95 +10,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from suretune import typed
-from suretune.model.memory import CONTEXT, GIB, TILES, Shape, fixed, needed
-from suretune.model.recompute import Keep, Policy
+from suretune.model.memory import CONTEXT, GIB, Shape, least_needed
 from suretune.options_lora import LoraOptions
 from suretune.preflight.machine import NEEDS, numbers
+from suretune.prepare.cards import ROW, SIZES, longest_row
 from suretune.prepare.seen import HUBS, Seen
 from suretune.types import Text
 
-ROW = 2048  # tokens of the row that a forecast is about, half of them learned
-MOST = 32_768  # tokens: for longer rows none of SIZES was made
-# Of Qwen2.5, as their config.json have them: the forecast needs no file of theirs.
-SIZES = {
-    "Qwen2.5-0.5B": Shape(
-        layers=24,
-        hidden=896,
-        heads=14,
-        kv_heads=2,
-        head_dim=64,
-        inner=4864,
-        vocabulary=151_936,
-        tied=True,
-        bytes=2,
-    ),
-    "Qwen2.5-1.5B": Shape(
-        layers=28,
-        hidden=1536,
-        heads=12,
-        kv_heads=2,
-        head_dim=128,
-        inner=8960,
-        vocabulary=151_936,
-        tied=True,
-        bytes=2,
-    ),
-    "Qwen2.5-3B": Shape(
-        layers=36,
-        hidden=2048,
-        heads=16,
-        kv_heads=2,
-        head_dim=128,
-        inner=11_008,
-        vocabulary=151_936,
-        tied=True,
-        bytes=2,
-    ),
-    "Qwen2.5-7B": Shape(
-        layers=28,
-        hidden=3584,
-        heads=28,
-        kv_heads=4,
-        head_dim=128,
-        inner=18_944,
-        vocabulary=152_064,
-        tied=False,
-        bytes=2,
-    ),
-    "Qwen2.5-14B": Shape(
-        layers=48,
-        hidden=5120,
-        heads=40,
-        kv_heads=8,
-        head_dim=128,
-        inner=13_824,
-        vocabulary=152_064,
-        tied=False,
-        bytes=2,
-    ),
-    "Qwen2.5-32B": Shape(
-        layers=64,
-        hidden=5120,
-        heads=40,
-        kv_heads=8,
-        head_dim=128,
-        inner=27_648,
-        vocabulary=152_064,
-        tied=False,
-        bytes=2,
-    ),
-    "Qwen2.5-72B": Shape(
-        layers=80,
-        hidden=8192,
-        heads=64,
-        kv_heads=8,
-        head_dim=128,
-        inner=29_568,
-        vocabulary=152_064,
-        tied=False,
-        bytes=2,
-    ),
-}
 MEASURED = (  # docs/benchmarks.md
     Text(
         "Qwen2.5-7B's shape in bfloat16, an H200 limited to 24 GiB: 17,961 tokens/s, longest row "
@@ -148,33 +66,18 @@ def can_train(seen: Seen) -> list[Fits]:
     free = max((room or 0 for room in rooms), default=0)
     room = free + CONTEXT if gpu else (seen.memory or 0)
     dtype = ("float16" if seen.bf16 is False else "bfloat16") if gpu else "float32"
+    rank = LoraOptions().lora_rank
     found = []
     for name, half in SIZES.items():
         shape = half if gpu else _wider(half)
-        least = _wanted(shape, ROW)
+        least = least_needed(shape, rank, ROW, ROW // 2)
         if least <= room:
-            found.append(Fits(name, dtype, least, _longest(shape, room) if gpu else 0))
+            found.append(Fits(name, dtype, least, longest_row(shape, rank, room) if gpu else 0))
     return found
 
 
 def _wider(half: Shape) -> Shape:
     return replace(half, bytes=4)
-
-
-def _wanted(shape: Shape, tokens: int) -> float:
-    """The least that one row of these many tokens takes, half of them learned."""
-    least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
-    rank = LoraOptions().lora_rank
-    return fixed(shape, rank) + needed(shape, least, tokens, tokens // 2)
-
-
-def _longest(shape: Shape, room: float) -> int:
-    """Tokens, a multiple of 1,024."""
-    low, high = ROW // 1024, MOST // 1024
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if _wanted(shape, middle * 1024) <= room else (low, middle - 1)
-    return low * 1024
 
 
 def lacks(seen: Seen) -> list[Lack]:

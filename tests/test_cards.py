@@ -1,0 +1,119 @@
+"""`suretune plan`: what fits which card, by the plan that a run proves before it trains."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import as_json, codes, within, write_rows
+from suretune.data.base import find_base
+from suretune.model.memory import CONTEXT, GIB, least_needed
+from suretune.prepare import cards
+from suretune.prepare.cards import A_ROW, CARDS, IN_USE, SIZES, Card, Job, fits, longest_row
+
+SEVEN = SIZES["Qwen2.5-7B"]
+ROWS = [
+    {"messages": [{"role": "user", "content": f"Who {n}?"}, {"role": "assistant", "content": "I!"}]}
+    for n in range(40)
+]
+
+
+def test_what_fits_grows_with_the_card() -> None:
+    found = list(fits(SEVEN, A_ROW))
+    assert [one.memory for one in found] == sorted(card.memory for card in CARDS)
+    assert [one.fits for one in found] == [False, True, True, True, True]
+    assert all(one.updates_an_hour is None for one in found if not one.fits)
+    assert [one.longest for one in found] == sorted(one.longest for one in found)
+
+
+@pytest.mark.parametrize("memory", [12, 16, 24, 48])
+@pytest.mark.parametrize("name", SIZES)
+def test_the_longest_row_fits_and_a_longer_one_does_not(name: str, memory: int) -> None:
+    shape, room = SIZES[name], memory * GIB - IN_USE + CONTEXT
+    tokens = longest_row(shape, 8, room)
+    assert tokens == 0 or least_needed(shape, 8, tokens, tokens // 2) <= room
+    if tokens < cards.MOST:
+        assert least_needed(shape, 8, tokens + 1024, tokens // 2 + 512) > room
+
+
+def test_a_models_own_length_is_the_limit() -> None:
+    assert {one.longest for one in fits(SIZES["Qwen2.5-0.5B"], A_ROW, most=4000)} == {3072}
+
+
+def test_speed_is_that_which_was_measured_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the shape and the rate it was measured on, within the two digits that are shown; and a
+    card on which layers are computed twice is slower than its rate alone."""
+    monkeypatch.setattr(cards, "CARDS", (Card("the same", 141, cards.MEASURED_ON),))
+    [there] = fits(SEVEN, replace(A_ROW, learned=0))
+    assert there.updates_an_hour == pytest.approx(3600 * cards.MEASURED_TOKENS / 2048, rel=0.03)
+    tight = Card("tight", 16, cards.MEASURED_ON)
+    monkeypatch.setattr(cards, "CARDS", (tight,))
+    [twice] = fits(SEVEN, replace(A_ROW, learned=0))
+    assert twice.updates_an_hour is not None
+    assert twice.updates_an_hour <= 0.7 * there.updates_an_hour  # a second forward pass: 2 / 3
+
+
+def test_what_takes_no_time_has_no_speed() -> None:
+    few = Job(longest=64, longest_learned=8, tokens=64, learned=8, rank=8)
+    assert {one.updates_an_hour for one in fits(SIZES["Qwen2.5-0.5B"], few)} == {None}
+
+
+@pytest.fixture
+def seven(tmp_path: Path) -> Path:
+    """A folder with the words of a model and the sizes of a 7B: no weights are needed."""
+    folder = tmp_path / "seven"
+    folder.mkdir()
+    pocket = find_base("pocket", weights=False).folder
+    for path in pocket.iterdir():
+        if path.suffix != ".safetensors" and path.is_file():
+            (folder / path.name).write_bytes(path.read_bytes())
+    sizes: dict[str, Any] = {
+        "num_hidden_layers": SEVEN.layers, "hidden_size": SEVEN.hidden,
+        "num_attention_heads": SEVEN.heads, "num_key_value_heads": SEVEN.kv_heads,
+        "head_dim": SEVEN.head_dim, "intermediate_size": SEVEN.inner,
+        "tie_word_embeddings": False, "vocab_size": SEVEN.vocabulary,
+    }  # fmt: skip
+    config = json.loads((folder / "config.json").read_text("utf-8")) | sizes
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_plan_tells_of_a_model_alone(seven: Path, lang: str) -> None:
+    said = within("plan", "--model", seven, "--lang", lang)
+    assert said.returncode == 0 and not said.stderr
+    assert {"en": "Forecast, measured on none", "zh": "没有在这些显卡上实测"}[lang] in said.stdout
+    assert said.stdout.count("15.8 GiB") == len(CARDS)
+    assert {"en": "It fits from 16 GB on", "zh": "最小用 16 GB"}[lang] in said.stdout
+
+
+def test_plan_counts_the_rows_that_it_is_given(seven: Path, tmp_path: Path) -> None:
+    """Its least is what `check` says on a card, and the command that it ends with is that check."""
+    rows = write_rows(tmp_path / "rows.jsonl", ROWS)
+    words = ("--model", "pocket", "--dataset", rows, "--gradient_accumulation_steps", "4")
+    told = as_json(within("plan", *words, "--json"))
+    assert told["status"] == 0 and told["rows"]["tokens"] > 4 * told["rows"]["longest"] / 2
+    checked = as_json(within(*shlex.split(told["next"])[1:], "--json"))
+    plan = checked["plan"]
+    assert told["rows"]["longest"] == plan["longest"]
+    assert told["rows"]["tokens"] == pytest.approx(plan["tokens"] / plan["updates"])
+
+
+def test_plan_refuses_what_it_cannot_know(tmp_path: Path, seven: Path) -> None:
+    assert codes(within("plan", "--json")) == ["C008"]
+
+    config = json.loads((seven / "config.json").read_text("utf-8")) | {"model_type": "gemma2"}
+    (seven / "config.json").write_text(json.dumps(config), "utf-8")
+    said = within("plan", "--model", seven, "--json")
+    assert said.returncode == 4 and "gemma2" in said.stdout
+    huge = json.loads((seven / "config.json").read_text("utf-8")) | {
+        "model_type": "qwen2", "num_hidden_layers": 600,
+    }  # fmt: skip
+    (seven / "config.json").write_text(json.dumps(huge), "utf-8")
+    said = within("plan", "--model", seven, "--json")
+    assert said.returncode == 4 and not any(one["fits"] for one in as_json(said)["forecast"])
