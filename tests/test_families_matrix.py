@@ -21,13 +21,15 @@ from transformers import (
     PreTrainedModel,
 )
 
-from conftest import as_json, within, write_rows
+from conftest import as_json, codes, suretune, within, write_rows
+from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.export import TARGETS
 from suretune.families import architectures
 from suretune.model import weight_stream
 from suretune.model.attention import PACKED, attention_for, mixing
+from suretune.model.generate import answering, spoken
 from suretune.model.load import load_base
 from suretune.model.lora import load_adapter, save_adapter, trainable
 from suretune.model.packed_batch import make_pass, token_losses
@@ -170,6 +172,26 @@ def test_it_learns_and_what_is_read_again_is_what_was_learned(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_answers_of_a_batch_are_those_of_each_alone_without_a_cache(
+    name: str, folders: dict[str, Path]
+) -> None:
+    """Prompts of several lengths, of which some end before others."""
+    model = load_base(base_at(folders[name]), CPU, "float32")
+    prompts = [list(range(5, 5 + n)) for n in (3, 11, 17, 4)]
+    alone = []
+    with torch.inference_mode(), answering(model):
+        for prompt in prompts:
+            said = list(prompt)
+            for _ in range(7):
+                logits = model(input_ids=torch.tensor([said]), use_cache=False).logits
+                said.append(int(logits[0, -1].argmax()))
+            alone.append(said[len(prompt) :])
+    stops = frozenset({alone[0][2], alone[1][4]})
+    ended = [next((n for n, t in enumerate(said) if t in stops), 7) for said in alone]
+    assert spoken(model, prompts, stops, 7) == [a[:n] for a, n in zip(alone, ended, strict=True)]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_check_speaks_of_what_stays_frozen_and_of_other_names(
     name: str, folders: dict[str, Path], rows: Path
 ) -> None:
@@ -307,3 +329,29 @@ def test_one_that_nobody_lists_is_known_by_its_modules(kind: str) -> None:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     assert mixing(model) and attention_for(config) == "eager"
+
+
+# --- a whole run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["qwen3_5-wrapped", "gemma4-e2b", "gpt_oss"])
+def test_a_whole_run_ends_in_a_verdict(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    """Of the most unlike. A base of random weights answers nothing right, so what it forgot is not
+    measured and there is no seal; all else of the proof holds in a fresh process."""
+    many = [{"instruction": f"Say {n}.", "output": f"{n}, and no more."} for n in range(12)]
+    (tmp_path / "probes.txt").write_text("Say 3.\n")
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", folders[name], "--dataset", write_rows(tmp_path / "rows.jsonl", many),
+        "--max_steps", 3, "--probes", tmp_path / "probes.txt", "--general_questions", 100,
+        "--output_dir", run, "--json", timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 8, done.stdout[-2000:] + done.stderr[-2000:]
+    wrapped = ["V023"] if name in WRAPPED else []
+    assert sorted(set(codes(done))) == ["R018", "S056", *wrapped]
+    found = rundir.read_json(run / "proof" / "result.json")
+    assert found["tensors_unexpected"] == []
+    assert found["tensors_matched"] == found["tensors_saved"] > 0
+    vllm = rundir.read_json(run / "report.json")["adapter"]["vllm"]
+    assert vllm["loads"] == (name not in WRAPPED)
+    assert name not in WRAPPED or "--to vllm" in vllm["why"]["en"]
