@@ -26,7 +26,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.export import TARGETS
-from suretune.families import architectures
+from suretune.families import architectures, wrappers
 from suretune.model import weight_stream
 from suretune.model.attention import PACKED, attention_for, mixing
 from suretune.model.generate import answering, spoken
@@ -284,6 +284,18 @@ def test_the_export_has_the_names_of_the_checkpoints_own_class(
 
 
 # --- rows that share a pass -----------------------------------------------------------------------
+
+
+def test_every_architecture_and_wrapper_is_in_the_matrix() -> None:
+    assert {tiny.kind for tiny in TINY.values()} == set(architectures())
+    assert {tiny.wrapper for tiny in TINY.values()} - {""} == set(wrappers())
+
+
+def test_dropped_scores_are_computed_row_by_row() -> None:
+    config = TINY["seed_oss"].text_config()
+    assert attention_for(config) == PACKED
+    config.attention_dropout = 0.1
+    assert attention_for(config) == "eager"
 
 
 def test_no_architecture_that_carries_a_state_is_ever_packed() -> None:

@@ -9,7 +9,10 @@ FAMILY = Family(
     (
         Architecture(
             "seed_oss",
-            special=Text("biases of queries, keys and values", "查询、键、值带偏置"),
+            special=Text(
+                "biases of queries, keys and values; row by row where its config has dropout",
+                "查询、键、值带偏置；配置里带 dropout 时逐行计算",
+            ),
         ),
     ),
 )
