@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from conftest import as_json, codes, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
+from suretune.data.parts import is_text
 from suretune.export import TARGETS
 from suretune.families import architectures, wrappers
 from suretune.model import weight_stream
@@ -219,14 +221,22 @@ PREFIX = {  # as older checkpoints are written, and those that came from Mistral
 }
 
 
+@pytest.mark.parametrize("wanted", [weight_stream.everything, is_text])
 @pytest.mark.parametrize("name", WRAPPED)
 def test_weights_that_were_streamed_are_the_text_model_too(
-    name: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    name: str, wanted: Any, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All tensors of the files, as a reader on the card gives them: vision part and all."""
+    """All tensors of the files, or those that a reader on the card leaves of them."""
     base = base_at(folders[name])
     plain = load_base(base, CPU, "float32").state_dict()
-    there = load_file(folders[name] / "model.safetensors")
+    path = folders[name] / "model.safetensors"
+    there = {key: tensor for key, tensor in load_file(path).items() if wanted(key)}
+    assert weight_stream._plain(path, torch.float32, wanted)
+    stream = SimpleNamespace(device=CPU, tensors={}, wanted=wanted)
+    with path.open("rb") as file:
+        blocks = weight_stream.Stream._blocks(stream, file.fileno())  # type: ignore[arg-type]
+    assert {k: t.shape for k, t in stream.tensors.items()} == {k: t.shape for k, t in there.items()}
+    assert sum(len(block.there) for block in blocks) == sum(t.nbytes for t in there.values())
     monkeypatch.setattr(weight_stream, "take", lambda folder: there)
     streamed = load_base(base, CPU, "float32").state_dict()
     assert plain.keys() == streamed.keys()

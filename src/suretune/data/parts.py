@@ -17,6 +17,7 @@ from suretune.types import Text
 
 # In front of a text model's layers in the files of a checkpoint of several parts.
 _TEXT = re.compile(r"^((?:model\.)?language_model\.(?:model\.)?)layers\.\d+\.")
+_OF_TEXT = re.compile(r"^(?:model\.)?language_model\.|^lm_head\.")
 _EXPERTS = re.compile(r"\.experts\.|\.(?:router|gate|shared_expert_gate)\.")
 _COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
 _EXPERTS_SAID = Text("experts and routers", "专家和路由")
@@ -31,6 +32,12 @@ class Frozen:
     share: float
 
 
+def is_text(name: str) -> bool:
+    """Whether a tensor of a checkpoint of several parts belongs to its text model, by the name that
+    it has in the files: of both generations, with the prefix in front of the part or inside it."""
+    return _OF_TEXT.search(name) is not None
+
+
 def frozen_parts(base: Base) -> list[Frozen]:
     """The parts of a base that no adapter is put on, beside embeddings, norms and the like."""
     if not (sizes := _sizes(base)):
@@ -41,7 +48,7 @@ def frozen_parts(base: Base) -> list[Frozen]:
     others = sum(
         size
         for name, size in sizes.items()
-        if wrapped and "language_model." not in name and not name.startswith(("lm_head.", "mtp."))
+        if wrapped and not is_text(name) and not name.startswith("mtp.")
     )
     found = ((_EXPERTS_SAID, experts), (_OTHERS_SAID, others))
     return [Frozen(name, size / whole) for name, size in found if size]

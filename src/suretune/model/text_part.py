@@ -7,18 +7,15 @@ computed, and what a row of text gives is the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from suretune.data.parts import is_text
 from suretune.families import wrappers
 
-# Of the text model's tensors, as checkpoints of both generations have them: in front of the part,
-# or of the part's own `model`.
-TEXT = re.compile(r"^(?:model\.)?language_model\.|^lm_head\.")
-KEYS = {
+KEYS = {  # of the text model's tensors, as checkpoints of both generations have them
     r"^language_model\.lm_head\.": "lm_head.",
     r"^(?:model\.)?language_model\.(?:model\.)?": "model.",
 }
@@ -57,4 +54,4 @@ def of_text(name: str, model: PreTrainedModel) -> bool:
     """Whether a tensor of a checkpoint of several parts belongs to its text model, by the name that
     it has in the file or by the one that it was given."""
     parts = {f"model.{part}." for part, _ in model.base_model.named_children()}
-    return TEXT.search(name) is not None or name.startswith(tuple(parts))
+    return is_text(name) or name.startswith(tuple(parts))
