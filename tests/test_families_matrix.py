@@ -26,7 +26,7 @@ from conftest import as_json, codes, suretune, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
-from suretune.data.parts import is_text
+from suretune.data.parts import file_prefix, frozen_parts, is_text
 from suretune.export import TARGETS
 from suretune.families import architectures, wrappers
 from suretune.model import weight_stream
@@ -201,13 +201,18 @@ def test_check_speaks_of_what_stays_frozen_and_of_other_names(
     done = within("check", "--model", folders[name], "--dataset", rows, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     said = {finding["code"]: finding for finding in as_json(done)["findings"]}
-    experts = name in ("qwen3_moe", "gpt_oss", "gemma4-moe")
+    experts = name in ("qwen3_moe", "qwen3_5_moe-wrapped", "gpt_oss", "gemma4-moe")
     assert ("S056" in said) == (experts or name in WRAPPED)
     assert ("V023" in said) == (name in WRAPPED)
     if experts:
         assert "experts and routers" in said["S056"]["what"]["en"]
         assert "专家和路由" in said["S056"]["what"]["zh"]
-    if name in WRAPPED:
+    if name in WRAPPED:  # before the weights are here, too
+        (folders[name] / "model.safetensors").rename(folders[name] / "away")
+        early = base_at(folders[name])
+        assert file_prefix(early) == NEW
+        assert [part.share for part in frozen_parts(early)] == [0.0] * (1 + experts)
+        (folders[name] / "away").rename(folders[name] / "model.safetensors")
         assert "images" in said["S056"]["what"]["en"] and "图像" in said["S056"]["what"]["zh"]
         assert f"`{PREFIX.get(name, NEW)}layers`" in said["V023"]["what"]["en"]
         assert said["V023"]["fix"]["en"].startswith("After training: `suretune export runs --to v")

@@ -82,6 +82,7 @@ QWEN35 = {
     "linear_num_key_heads": 2, "linear_num_value_heads": 4, "tie_word_embeddings": True,
     "rope_parameters": {**ROPE, "partial_rotary_factor": 0.5, "mrope_section": [1, 1, 0]},
 }  # fmt: skip
+QWEN35_MOE = {**QWEN35, **EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 16}
 QWEN35_VISION = {
     "depth": 1, "num_heads": 2, "out_hidden_size": 32, "patch_size": 4,
     "num_position_embeddings": 16,
@@ -134,6 +135,7 @@ TINY: dict[str, Tiny] = {
     "qwen3": Tiny("qwen3", {}, "Qwen-Qwen3-0.6B"),
     "qwen3_5": Tiny("qwen3_5_text", QWEN35),
     "qwen3_5-wrapped": Tiny("qwen3_5_text", QWEN35, "", "qwen3_5", QWEN35_VISION),
+    "qwen3_5_moe-wrapped": Tiny("qwen3_5_moe_text", QWEN35_MOE, "", "qwen3_5_moe", QWEN35_VISION),
     "qwen3_moe": Tiny("qwen3_moe", {**EXPERTS, "num_experts": 4}, "Qwen-Qwen3-0.6B"),
     "llama3": Tiny("llama", {"rope_parameters": LLAMA3_ROPE}, LLAMA),
     "r1-llama": Tiny("llama", {}, R1),
@@ -179,7 +181,9 @@ def write(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> Path:
         elif weight.dim() > 1:  # the default is so small that no token can be told from another
             weight.data.normal_(0, 0.2)
     model.save_pretrained(folder)
-    if tiny.wrapper == "qwen3_5":  # tokens ahead: their files have these, no class of ours does
+    if tiny.wrapper.startswith(
+        "qwen3_5"
+    ):  # tokens ahead: their files have these, no class of ours does
         path = folder / "model.safetensors"
         ahead = {"mtp.fc.weight": torch.zeros(32, 64), "mtp.norm.weight": torch.zeros(32)}
         save_file({**load_file(path), **ahead}, path, metadata={"format": "pt"})
@@ -197,12 +201,14 @@ _ATTENTION = {f"self_attn.{each}_proj" for each in "qkvo"}
 _MLP = {f"mlp.{each}_proj" for each in ("gate", "up", "down")}
 _DELTA = {f"linear_attn.{each}" for each in ("in_proj_qkv", "in_proj_z", "in_proj_a", "in_proj_b")}
 _MIXED = _ATTENTION | _MLP | _DELTA | {"linear_attn.out_proj"}
+_SHARED = {f"mlp.shared_expert.{each}_proj" for each in ("gate", "up", "down")}
 _MERGED = {"self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"}
 # What `all-linear` is, inside a layer; of those that are not named, the first.
 EXPECTED: dict[str, set[str]] = {
     "": _ATTENTION | _MLP,
     "qwen3_5": _MIXED,
     "qwen3_5-wrapped": _MIXED,
+    "qwen3_5_moe-wrapped": _MIXED - _MLP | _SHARED,
     "qwen3_moe": _ATTENTION,
     "gpt_oss": _ATTENTION,
     "phi": _ATTENTION - {"self_attn.o_proj"} | {"self_attn.dense", "mlp.fc1", "mlp.fc2"},

@@ -17,6 +17,7 @@ from suretune.types import Text
 
 # In front of a text model's layers in the files of a checkpoint of several parts.
 _TEXT = re.compile(r"^((?:model\.)?language_model\.(?:model\.)?)layers\.\d+\.")
+WHOLE = "model.language_model."
 _OF_TEXT = re.compile(r"^(?:model\.)?language_model\.|^lm_head\.")
 _EXPERTS = re.compile(r"\.experts\.|\.(?:router|gate|shared_expert_gate)\.")
 _COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -56,8 +57,11 @@ def frozen_parts(base: Base) -> list[Frozen]:
 
 def file_prefix(base: Base) -> str:
     """What stands in front of `layers.0.` in the base's own files, where its text model by itself
-    has `model.`; empty where the two agree, or the files are not here to tell."""
-    found = {m[1] for name in _sizes(base) if (m := _TEXT.search(name))}
+    has `model.`; empty where the two agree. Before the files are here, as transformers' class of
+    the whole has it."""
+    if not (sizes := _sizes(base)):
+        return WHOLE if base.config.get("model_type") in wrappers() else ""
+    found = {m[1] for name in sizes if (m := _TEXT.search(name))}
     return min(found, default="")
 
 

@@ -38,11 +38,19 @@ FAMILY = Family(
             ),
         ),
         Architecture(
+            "qwen3_5_moe_text",
+            packed=False,
+            special=Text(
+                "as Qwen3.5, with experts (frozen) and one that every token passes",
+                "与 Qwen3.5 相同，另有专家（冻结）和每个词元都经过的共享专家",
+            ),
+        ),
+        Architecture(
             "qwen3_moe",
             special=Text("experts (frozen)", "有专家（冻结）"),
         ),
     ),
-    wrappers=("qwen3_5",),
+    wrappers=("qwen3_5", "qwen3_5_moe"),
     hub_owner="Qwen",
     hub_stems=("qwen2", "qwen3"),
     hub_names=tuple(
