@@ -14,6 +14,8 @@ from typing import Any
 
 import draw_exports
 from suretune.config import options
+from suretune.families import all_families
+from suretune.families.family import Architecture, Family
 from suretune.importing.tables import Entry, Table, table
 from suretune.model.memory import CONTEXT, GIB, least_needed
 from suretune.options_lora import LoraOptions
@@ -60,6 +62,15 @@ HEADS = {
         "en": ("flags", "what happens", "why"),
         "zh": ("参数", "怎么处理", "原因"),
     },
+}
+HEADS["families"] = {
+    "en": ("`model_type`", "also inside", "computed", "what is special"),
+    "zh": ("`model_type`", "也在这些权重里", "计算方式", "特别之处"),
+}
+COMPUTED = {
+    "fast": {"en": "fast engine on CUDA; else packed", "zh": "CUDA 上用快速引擎，否则多行合并"},
+    "packed": {"en": "plain engine, packed", "zh": "普通引擎，多行合并"},
+    "alone": {"en": "plain engine, row by row", "zh": "普通引擎，逐行"},
 }
 HEADS["sizes"] = {
     "en": (
@@ -299,8 +310,46 @@ def _came_to(kind: str, told: Mapping[str, Any] | None, lang: str) -> str:
     return f"{told['status']}{', ' if lang == 'en' else '，'}{said}"
 
 
+def families(lang: str) -> str:
+    """Every architecture that has an entry: how it is computed, and what is special in it."""
+    body = [
+        (
+            f"`{about.model_type}`",
+            _inside(family, about),
+            _computed(about, lang),
+            _special(about, lang),
+        )
+        for family in all_families()
+        for about in family.architectures
+    ]
+    return drawn(HEADS["families"][lang], body)
+
+
+def _inside(family: Family, about: Architecture) -> str:
+    """The checkpoints of several parts in which it is found."""
+    own = [name for name in family.wrappers if about.model_type == f"{name}_text"]
+    named = {f"{name}_text" for name in family.wrappers}
+    any_of_it = [n for n in family.wrappers if f"{n}_text" not in _types(family)]
+    found = own or ([] if about.model_type in named else any_of_it)
+    return ", ".join(f"`{name}`" for name in found) or "–"
+
+
+def _types(family: Family) -> set[str]:
+    return {about.model_type for about in family.architectures}
+
+
+def _computed(about: Architecture, lang: str) -> str:
+    kind = "fast" if about.fused else "packed" if about.packed else "alone"
+    return COMPUTED[kind][lang]
+
+
+def _special(about: Architecture, lang: str) -> str:
+    return _in(lang, about.special) if about.special else "–"
+
+
 TABLES: Mapping[str, Callable[[str], str]] = {
     "cards": cards,
+    "families": families,
     "flags-often": flags_often,
     "flags": flags_all,
     "sizes": sizes,
@@ -321,6 +370,8 @@ PLACES = (
     "docs/first-hour.zh-CN.md",
     "docs/import-cmd.md",
     "docs/import-cmd.zh-CN.md",
+    "docs/models.md",
+    "docs/models.zh-CN.md",
     "docs/trackers.md",
     "docs/trackers.zh-CN.md",
 )

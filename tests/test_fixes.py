@@ -385,6 +385,8 @@ NOT_TRIED: Mapping[str, str] = {
     "S047": "a tracker on the way: test_trackers.py",
     "S031": "another version of the package",
     "S041": "a run of another version: test_planted.py",
+    "S056": "it advises nothing: test_families_matrix.py",
+    "V023": "a finished run: test_families_matrix.py",
     "S037": "a folder of runs: test_fixes_runs.py",
     "S038": "a name of bytes: test_runs.py",
     "S039": "runs of two bases: test_beside.py",

@@ -18,7 +18,7 @@ from suretune.because import in_words
 from suretune.data.elsewhere import trouble
 from suretune.data.vocabulary import MOST_BYTES, read_bounded
 from suretune.facts import SetupFacts
-from suretune.families import hub_names
+from suretune.families import hub_names, text_part
 from suretune.hubs.door import HubError
 from suretune.hubs.names import HubName, parse_name, which_hub
 from suretune.hubs.pull import Fetched, pull_model
@@ -48,14 +48,19 @@ class Base:
         return self.fetched.spec if self.fetched else self.name
 
     @property
+    def text(self) -> Mapping[str, Any]:
+        """What `config` says of the language model, where it describes further parts, too."""
+        return text_part(self.config)
+
+    @property
     def context(self) -> int:
         """Tokens that the model was built for."""
-        return int(self.config.get("max_position_embeddings") or 2048)
+        return int(self.text.get("max_position_embeddings") or 2048)
 
     @property
     def hidden(self) -> int:
         """The model's width, `hidden_size`; 0 where its configuration does not say."""
-        return int(self.config.get("hidden_size") or 0)
+        return int(self.text.get("hidden_size") or 0)
 
     @property
     def code(self) -> list[str]:
@@ -148,9 +153,10 @@ def _base(name: str, folder: Path) -> Base:
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     if not isinstance(config, dict):
         raise Refusal(SetupFacts("model-incomplete", str(folder), found="config.json"))
+    text = text_part(config)
     for size in ("hidden_size", "max_position_embeddings", "vocab_size"):
-        if not isinstance(config.get(size, 1), (int, type(None))):
-            odd = f"config.json: {size} = {config[size]!r}"
+        if not isinstance(text.get(size, 1), (int, type(None))):
+            odd = f"config.json: {size} = {text[size]!r}"
             raise Refusal(SetupFacts("model-incomplete", str(folder), found=odd))
     if wrong := _wrong_index(folder / INDEX):
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=_of(INDEX, wrong)))

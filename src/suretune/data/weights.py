@@ -25,7 +25,7 @@ from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.facts import SetupFacts
-from suretune.families import hub_id
+from suretune.families import hub_id, wrappers
 from suretune.hubs.names import parse_name
 from suretune.types import Text
 
@@ -311,12 +311,12 @@ def _other_shape(
         mapped = orjson.loads((base.folder / INDEX).read_bytes())["weight_map"]
         if gone := [name for name in mapped if name not in tensors]:
             return ", ".join(gone[:5])
-    count = base.config.get("num_hidden_layers")
+    count = base.text.get("num_hidden_layers")
     there = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
     if isinstance(count, int) and there and len(there) < count <= 10_000:
         gap = f"layers.{min(set(range(count)) - there)}"
         return Text(f"{gap} of {count}", f"共 {count} 层，缺少 {gap}")
-    words, size = base.config.get("vocab_size"), base.config.get("hidden_size")
+    words, size = base.text.get("vocab_size"), base.text.get("hidden_size")
     table = tensors.get("model.embed_tokens.weight")
     if table and isinstance(words, int) and isinstance(size, int) and table.shape != (words, size):
         return Text(
@@ -328,7 +328,10 @@ def _other_shape(
 
 def _unknown(base: Base) -> bool:
     known = language_models()
-    return bool(known) and str(base.config.get("model_type")) not in known
+    kinds = [base.config.get("model_type")]
+    if kinds[0] in wrappers():
+        kinds.append(base.text.get("model_type"))
+    return bool(known) and not any(str(kind) in known for kind in kinds)
 
 
 @cache

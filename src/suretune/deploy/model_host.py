@@ -136,7 +136,7 @@ def _loaded(
     journal: Journal,
 ) -> House:
     device, dtype = hardware(config.model, journal)
-    begin(base.folder, device, DTYPES[dtype])
+    begin(base, device, DTYPES[dtype])
     with journal.judging():
         model = load_base(base, device, dtype, "sdpa")
     stack = make_stack(model, learning=False)

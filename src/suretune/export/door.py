@@ -55,7 +55,8 @@ class Carried:
     @property
     def tied(self) -> bool:
         """Whether the head is the embedding."""
-        return self.base.config.get("tie_word_embeddings") is True
+        told = (at.get("tie_word_embeddings") for at in (self.base.config, self.base.text))
+        return True in told
 
     @property
     def rank(self) -> int:

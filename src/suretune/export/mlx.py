@@ -115,6 +115,11 @@ def needs_its_base(carried: Carried) -> Text | None:
             "the base's config says `rope_theta` where mlx-lm does not look",
             "原模型的配置把 `rope_theta` 写在 mlx-lm 不读的地方",
         )
+    if carried.base.text is not carried.base.config:
+        return Text(
+            "the base has further parts, and mlx-lm calls its layers otherwise",
+            "原模型由几部分组成，mlx-lm 里的层名不同",
+        )
     if has_own_words(carried):
         return Text(
             "the adapter has a tokenizer of its own, and mlx-lm takes the base's",

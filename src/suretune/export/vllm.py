@@ -203,6 +203,9 @@ def write_adapter(
     if plain or config.get("rank_pattern") or config.get("alpha_pattern"):
         tensors, more = _as_plain(carried)
         config |= more
+    odd = sum(layer != name for layer, name in renamed.items())
+    if odd and not plain:  # last names alone would mean layers of other parts as well
+        config["target_modules"] = sorted(renamed.values())
     made = {_renamed(name, renamed): tensor for name, tensor in tensors.items()}
     save_file(made, folder / WEIGHTS, metadata={"format": "pt"})
     base = carried.base.name
@@ -211,7 +214,6 @@ def write_adapter(
     command = served_by(carried, '"$here"')
     script = f'#!/bin/sh\nhere=$(cd "$(dirname "$0")" && pwd)\nexec {command}\n'
     (folder / "serve.sh").write_text(script, encoding="utf-8")
-    odd = sum(layer != name for layer, name in renamed.items())
     note = Text(
         f"{odd} layers are called as the base's own files call them",
         f"{odd} 个层改用了原模型文件里的名字",

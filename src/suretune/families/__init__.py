@@ -7,9 +7,11 @@ and how its architectures differ from the layers that the fast engine computes. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from suretune.families.family import Architecture, Family, FusedLayers
 
@@ -51,6 +53,22 @@ def fused_layers(model_type: object) -> FusedLayers | None:
 def fused_types() -> tuple[str, ...]:
     """Every `model_type` that has a fast path, in alphabetical order."""
     return tuple(sorted(name for name, about in architectures().items() if about.fused))
+
+
+@cache
+def wrappers() -> frozenset[str]:
+    """Every `model_type` of a checkpoint of several parts whose text model is known: that part is
+    trained, by itself."""
+    return frozenset(name for family in all_families() for name in family.wrappers)
+
+
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a config.json says of its language model: `text_config` where it describes several
+    parts, else all of it."""
+    text = config.get("text_config")
+    if not isinstance(text, dict) or "num_hidden_layers" in config:
+        return config
+    return text
 
 
 @cache

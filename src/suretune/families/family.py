@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from suretune.types import Text
+
 Config = Any
 Groups = tuple[tuple[str, ...], ...]
 
@@ -81,6 +83,7 @@ class Architecture:
     model_type: str
     packed: bool = True  # attention takes nothing but queries, keys, values, scale and window
     fused: FusedLayers | None = None  # None: transformers' own modules compute it
+    special: Text | None = None  # what its layers have that a plain decoder's have not
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Family:
     name: str  # as a word of a model's name or `model_type`, in small letters
     called: tuple[str, ...]  # its models and their makers, as answers have them
     architectures: tuple[Architecture, ...] = ()
+    wrappers: tuple[str, ...] = ()  # `model_type` of checkpoints that have one of them inside
     hub_owner: str = ""  # whose page on the hubs has these models
     hub_stems: tuple[str, ...] = ()  # what their names there begin with, in small letters
     hub_names: tuple[str, ...] = ()  # some of these names, for somebody who mistypes one

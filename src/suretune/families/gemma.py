@@ -1,7 +1,8 @@
 """Gemma 1: norms of 1 + weight, a GELU gate, head and embedding in one.
 
-Gemma 2 and later have norms behind attention and MLP, too, and soft-capped scores: they are trained
-by the plain engine.
+Gemma 2 and later have norms behind attention and MLP, too: they are trained by the plain engine.
+Gemma 2 caps its scores, so its rows do not share a pass. From Gemma 3 on, the larger checkpoints
+have a text model inside.
 """
 
 from suretune.families.family import (
@@ -11,6 +12,7 @@ from suretune.families.family import (
     FusedLayers,
     activation_named,
 )
+from suretune.types import Text
 
 
 def _activation(config: Config) -> str:
@@ -24,7 +26,32 @@ FAMILY = Family(
     ("Gemma", "Google"),
     (
         Architecture(
-            "gemma", fused=FusedLayers(norm_adds_one=True, activation=_activation, tied=True)
+            "gemma",
+            fused=FusedLayers(norm_adds_one=True, activation=_activation, tied=True),
+            special=Text("norms of 1 + weight, GELU", "归一化乘以 1 + 权重，GELU"),
+        ),
+        Architecture(
+            "gemma2",
+            packed=False,
+            special=Text(
+                "soft-capped scores, four norms a layer", "注意力分数有软上限，每层四个归一化"
+            ),
+        ),
+        Architecture(
+            "gemma3_text",
+            special=Text(
+                "five sliding layers to a full one, two rotary bases, four norms a layer",
+                "每五个滑动窗口层配一个全注意力层，两种旋转基数，每层四个归一化",
+            ),
+        ),
+        Architecture(
+            "gemma4_text",
+            special=Text(
+                "heads of two sizes; the last layers may share keys and values; embeddings of "
+                "each layer; experts beside the MLP in one size",
+                "两种注意力头尺寸；末尾几层可共用 K、V；每层各有嵌入；一种规格在 MLP 旁有专家",
+            ),
         ),
     ),
+    wrappers=("gemma3", "gemma4"),
 )

@@ -7,6 +7,7 @@ elsewhere by one SDPA call a row, which is the reference.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from inspect import signature
 from itertools import pairwise
@@ -14,21 +15,49 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AttentionInterface, PretrainedConfig, PreTrainedModel
 
 from suretune.families import is_packed
 
 PACKED = "suretune_packed"
+ATTENDING = frozenset({"full_attention", "sliding_attention"})  # what `packed_attention` computes
+WIDEST = 256  # of a head, for FlashAttention-2
+# Names of modules, as transformers has them, that carry a state from token to token.
+RECURRENT = re.compile(
+    r"Mamba|DeltaNet|Delta(?:Rule|Attention)|LinearAttention|LightningAttention|ShortConv|Conv1d"
+    r"|Rwkv|RWKV|Recurrent|RgLru|LSTM|SSM|Retention|GatedLinear|KimiDelta|StateSpace"
+)
 
 
 def attention_for(config: PretrainedConfig) -> str:
     """Packed where rows may share a pass; else transformers' eager attention, row by row.
 
-    Soft-capped scores, sinks or convolutions that leak from row to row would be wrong in a pack.
+    Soft-capped scores, sinks, dropout of scores, tokens that see later ones, or layers that leak
+    from row to row would be wrong in a pack: it takes an architecture that is known, and layers
+    that only attend.
     """
     capped = getattr(config, "attn_logit_softcapping", None) is not None
-    return PACKED if is_packed(config.model_type) and not capped else "eager"
+    ahead = getattr(config, "use_bidirectional_attention", None) in (True, "all")
+    kinds = getattr(config, "layer_types", None) or ()
+    dropped = bool(getattr(config, "attention_dropout", 0))
+    odd = capped or ahead or dropped or not ATTENDING.issuperset(kinds)
+    packed: bool = is_packed(config.model_type) and not odd
+    return PACKED if packed else "eager"
+
+
+def mixing(model: torch.nn.Module) -> str:
+    """The first module by which a token hears earlier ones other than by attention; empty if none.
+
+    A convolution along the row, or a state that is carried on: it does not end where a row does.
+    """
+    for name, module in model.named_modules():
+        kind = type(module)
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.RNNBase)) or RECURRENT.search(
+            kind.__name__
+        ):
+            return name or kind.__name__
+    return ""
 
 
 def answering_attention(kind: type[PreTrainedModel]) -> str:
@@ -60,7 +89,8 @@ def packed_attention(
         raise ValueError("packed attention needs cu_seq_lens_q")
     if kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None:
         raise ValueError("packed attention knows neither soft-capped scores nor sinks")
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and has_flash(query.device):
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    if query.is_cuda and half and query.shape[-1] <= WIDEST and has_flash(query.device):
         longest: int = kwargs["max_length_q"]
         out = _varlen(
             query[0],

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from suretune.data.template import ChatTokenizer
-from suretune.model.attention import answering_attention
+from suretune.model.attention import answering_attention, mixing
 from suretune.model.decode import Decoder
 from suretune.model.sampling import pick
 from suretune.model.stack import Stack, make_stack
@@ -108,7 +108,7 @@ def stream(
     stops = torch.tensor(sorted(stop_ids), device=device)
     ids, mask = _left_padded(prompts, device)
     rows = torch.arange(len(prompts), device=device)
-    cache = DynamicCache()
+    cache = _cache_for(model)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     for _ in range(max_new_tokens):
         out = model(
@@ -128,11 +128,28 @@ def stream(
             token, rows, mask, positions = token[keep], rows[keep], mask[keep], positions[keep]
             if not len(keep):
                 return
-            cache.batch_select_indices(keep)
+            _keep_rows(cache, keep)
         yield list(zip(rows.tolist(), token.tolist(), strict=True))
         ids = token[:, None]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         positions = positions[:, -1:] + 1
+
+
+def _cache_for(model: nn.Module) -> DynamicCache:
+    """Layers that carry a state have a place for it only where the cache knows of them."""
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    return DynamicCache(config=inner.config) if mixing(inner) else DynamicCache()
+
+
+def _keep_rows(cache: DynamicCache, rows: Tensor) -> None:
+    """Only these rows (int64) of every layer's keys, values and states."""
+    for layer in cache.layers:
+        if hasattr(
+            layer, "conv_states"
+        ):  # which selects by the way in which beams are put in order
+            layer.reorder_cache(rows)
+        else:
+            layer.batch_select_indices(rows)
 
 
 def _finite(logits: Tensor) -> None:

@@ -11,16 +11,16 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from suretune.because import in_words
 from suretune.data.base import Base
-from suretune.data.weights import weight_files, wrong_weights
+from suretune.data.weights import header, weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
-from suretune.model.attention import answering_attention, attention_for
+from suretune.model.attention import PACKED, answering_attention, attention_for, mixing
 from suretune.model.device import DTYPES, out_of_memory
+from suretune.model.text_part import KEYS, is_wrapped, model_class, of_text, text_config
 from suretune.refusal import Refusal
 from suretune.types import Text
 
@@ -53,7 +53,8 @@ def load_base(
     dtype: str,
     attention: str | None = None,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
+    """The model in evaluation mode, frozen; of a checkpoint of several parts its text model. Only
+    safetensors, never code from the folder.
 
     Without a word about `attention` it gets the one for training; "sdpa" is eager where the
     architecture has none. Raises Refusal for weights that are not whole, and where memory runs out.
@@ -65,17 +66,20 @@ def load_base(
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
-        config = AutoConfig.from_pretrained(
+        whole = AutoConfig.from_pretrained(
             base.folder,
             trust_remote_code=False,
             local_files_only=True,
         )
+        names = {name for path in weight_files(base.folder) for name in header(path)}
+        config, wrapped = text_config(whole, names), is_wrapped(whole)
         how: dict[str, Any] = {
             "config": config,
             "dtype": DTYPES[dtype],
             "attn_implementation": _attention(config, attention),
             "device_map": {"": device},
             "output_loading_info": True,
+            "key_mapping": KEYS if wrapped else None,
         }
         with LOADING:
             model, about = _loaded(base, config, how)
@@ -89,20 +93,22 @@ def load_base(
             raise Refusal(memory) from error
         found = in_words(error)
         raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
-    odd = [*about["missing_keys"], *about["unexpected_keys"], *about["mismatched_keys"]]
+    more = [n for n in about["unexpected_keys"] if not wrapped or of_text(n, model)]
+    odd = [*about["missing_keys"], *more, *about["mismatched_keys"]]
     if odd:
         named = ", ".join(map(str, odd[:5]))
         raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=named))
     if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
+    if how["attn_implementation"] == PACKED and mixing(model):
+        model.set_attn_implementation("eager")  # then rows go one by one
     model.requires_grad_(False)
     return model.eval()
 
 
 def _loaded(base: Base, config: PretrainedConfig, how: dict[str, Any]) -> tuple[Any, Any]:
-    there = weight_stream.take(base.folder)
-    if there is not None:
-        kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    there, kind = weight_stream.take(base.folder), model_class(config)
+    if there is not None and kind is not None:
         model, about = kind.from_pretrained(None, state_dict=there, **how)
     else:
         model, about = AutoModelForCausalLM.from_pretrained(
@@ -116,7 +122,7 @@ def _loaded(base: Base, config: PretrainedConfig, how: dict[str, Any]) -> tuple[
 
 
 def _attention(config: PretrainedConfig, asked: str | None) -> str:
-    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)  # none: told where it is loaded
+    kind = model_class(config)  # none: told where it is loaded
     if asked == "sdpa" and kind is not None:
         return answering_attention(kind)
     return asked or attention_for(config)
@@ -124,7 +130,7 @@ def _attention(config: PretrainedConfig, asked: str | None) -> str:
 
 def _too_deep(base: Base) -> str | Text:
     """More layers than the weights have are not even built: a billion of them take for ever."""
-    asked = base.config.get("num_hidden_layers")
+    asked = base.text.get("num_hidden_layers")
     if not isinstance(asked, int) or asked <= FEW:
         return ""
     there = {0}

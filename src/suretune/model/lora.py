@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -47,6 +48,11 @@ STRANGE = (
     "use_qalora",
     "velora_config",
 )
+BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.\d+\.")
+APART = re.compile(
+    r"(^|\.)(router|gate|shared_expert_gate|vision\w*|visual|audio\w*|embed_(vision|audio)"
+    r"|multi_modal_projector)(\.|$)"
+)
 NAME = re.compile(r"\^?[\w.-]+")  # of a layer, or the end of one
 
 
@@ -78,7 +84,8 @@ def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
             "--target_modules",
             found="0",
         )
-    linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    every = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    linear = [name for name in every if name in _as_peft_reads(model, every)]
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in linear):
             return SetupFacts(
@@ -111,7 +118,7 @@ def attach(
         lora_alpha=asked.lora_alpha,
         lora_dropout=asked.lora_dropout,
         use_rslora=asked.use_rslora,
-        target_modules=ALL_LINEAR if all_linear else list(asked.target_modules),
+        target_modules=_every_linear(model) if all_linear else list(asked.target_modules),
         task_type="CAUSAL_LM",
     )
     with SEEDING, _quiet():
@@ -119,6 +126,36 @@ def attach(
         peft_model = get_peft_model(model, config)
     config.base_model_name_or_path, config.revision = base_name, revision
     return peft_model
+
+
+def adaptable(model: nn.Module) -> list[str]:
+    """Names of the linear layers that adapters go on where all are asked for.
+
+    Those of the blocks, without the head; without routers, whose choice of experts an adapter would
+    change, and towers for images and sound, which no row of text passes; and without what PEFT
+    reads as the names of experts and puts adapters on the experts for: they stay frozen.
+    """
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
+    inside = [name for name in linear if BLOCK.search(name)] or linear
+    left = [name for name in inside if not APART.search(name)]
+    return [name for name in left if name in _as_peft_reads(model, left)]
+
+
+def _as_peft_reads(model: nn.Module, targets: str | list[str]) -> frozenset[str]:
+    """These targets, without those that PEFT takes for parameters of experts."""
+    asked = LoraConfig(target_modules=targets)
+    convert_peft_config_for_transformers(asked, model, None)
+    kept = asked.target_modules
+    return frozenset({kept} if isinstance(kept, str) else kept or ())
+
+
+def _every_linear(model: nn.Module) -> str | list[str]:
+    """What PEFT is asked for: its own word for all of them, where that means the same."""
+    names, head = adaptable(model), getattr(model, "get_output_embeddings", lambda: None)()
+    every = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
+    same = names == every and _as_peft_reads(model, ALL_LINEAR) == {ALL_LINEAR}
+    return ALL_LINEAR if same else names
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ import orjson
 import torch
 from torch import Tensor
 
+from suretune.data.base import Base
+from suretune.data.parts import is_text
 from suretune.data.weights import weight_files
+from suretune.families import wrappers
 from suretune.model.device import ran_out
 
 THREADS = 8
@@ -35,15 +38,22 @@ class _Block:
     there: Tensor  # (bytes,) uint8
 
 
+def everything(name: str) -> bool:
+    """Every tensor."""
+    return True
+
+
 class Stream:
-    """The tensors of a folder's safetensors files on their way to a device."""
+    """The tensors of a folder's safetensors files on their way to a device, of those `wanted`."""
 
     def __init__(
         self,
         files: Sequence[Path],
         device: torch.device,
+        wanted: Callable[[str], bool] = everything,
     ) -> None:
         self.device = device
+        self.wanted = wanted
         self.tensors: dict[str, Tensor] = {}
         self._files = [os.open(path, os.O_RDONLY) for path in files]
         self._local = threading.local()
@@ -76,7 +86,7 @@ class Stream:
         header: dict[str, Any] = orjson.loads(os.pread(file, length, 8))
         blocks = []
         for name, about in header.items():
-            if name == "__metadata__":
+            if name == "__metadata__" or not self.wanted(name):
                 continue
             tensor = torch.empty(
                 about["shape"],
@@ -123,17 +133,20 @@ _begun: dict[Path, Stream] = {}
 
 
 def begin(
-    folder: Path,
+    base: Base,
     device: torch.device,
     dtype: torch.dtype,
 ) -> None:
-    """Start on a folder whose tensors all have this dtype; anything unusual is left to others."""
+    """Start on a base whose tensors all have this dtype; anything unusual is left to others. Of a
+    checkpoint of several parts the text model alone is read."""
+    folder = base.folder
     if device.type != "cuda" or folder in _begun:
         return
+    wanted = is_text if base.config.get("model_type") in wrappers() else everything
     try:
         files = weight_files(folder)
-        if files and all(_plain(path, dtype) for path in files):
-            _begun[folder] = Stream(files, device)
+        if files and all(_plain(path, dtype, wanted) for path in files):
+            _begun[folder] = Stream(files, device, wanted)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not ran_out(error):
             raise
@@ -147,20 +160,20 @@ def drop(folder: Path) -> None:
         begun.stop()
 
 
-def _plain(path: Path, dtype: torch.dtype) -> bool:
-    """Whether a file is whole and holds this dtype only."""
+def _plain(path: Path, dtype: torch.dtype, wanted: Callable[[str], bool]) -> bool:
+    """Whether a file is whole and holds, of what is wanted, this dtype only."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length < 100 << 20:
             return False
         try:
             header = orjson.loads(file.read(length))
-            about = [value for name, value in header.items() if name != "__metadata__"]
-            end = max(value["data_offsets"][1] for value in about)
-            kinds = {DTYPES.get(value["dtype"]) for value in about}
+            about = {name: value for name, value in header.items() if name != "__metadata__"}
+            end = max(value["data_offsets"][1] for value in about.values())
+            kinds = {DTYPES.get(value["dtype"]) for name, value in about.items() if wanted(name)}
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
-    return kinds == {dtype} and path.stat().st_size == 8 + length + end
+    return kinds <= {dtype} and path.stat().st_size == 8 + length + end
 
 
 def take(folder: Path) -> dict[str, Tensor] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.collect import Collected
 from suretune.data.fitness import flaw, with_system_role
+from suretune.data.parts import Frozen, file_prefix, frozen_parts
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.weights import linear_layers, weight_files, wrong_weights
 from suretune.facts import FlagFacts, SetupFacts
@@ -18,6 +19,7 @@ from suretune.preflight.leave import leave_out
 from suretune.preflight.machine import model_notes
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
+from suretune.types import Text
 
 
 def open_base(
@@ -76,10 +78,38 @@ def look_at_model(
         )
         resolved = leave_out(resolved, [other], journal)
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+    if wrong is None:
+        journal.look_at_all(part_notes(base, resolved.config.run.output_dir))
     wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
     if wrong:
         journal.look(wrong)
     return resolved
+
+
+def part_notes(base: Base, run: str) -> Iterator[SetupFacts]:
+    """What of the model stays as it is, and whether others call the rest by other names; `run`:
+    where the adapter will lie, as it was asked."""
+    if parts := frozen_parts(base):
+        yield SetupFacts("parts-frozen", base.name, found=_listed(parts))
+    if prefix := file_prefix(base):
+        names = base.config.get("architectures") or [base.config.get("model_type")]
+        yield SetupFacts(
+            "named-otherwise",
+            base.name,
+            found=str(names[0]),
+            nearest=prefix,
+            spare=run,
+        )
+
+
+def _listed(parts: Sequence[Frozen]) -> Text:
+    """Each part, with its share of the model's numbers where that is known."""
+    shares = [f"{part.share:.1%}" for part in parts]
+    en = [f"{p.name.en} ({s} of its numbers)" for p, s in zip(parts, shares, strict=True)]
+    zh = [f"{p.name.zh}（占参数的 {s}）" for p, s in zip(parts, shares, strict=True)]
+    if not any(part.share for part in parts):
+        en, zh = [part.name.en for part in parts], [part.name.zh for part in parts]
+    return Text("; ".join(en), "；".join(zh))
 
 
 def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
@@ -90,7 +120,7 @@ def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
             "--target_modules",
             found="0",
         )
-    known = fused_layers(base.config.get("model_type")) and weight_files(base.folder)
+    known = fused_layers(base.text.get("model_type")) and weight_files(base.folder)
     layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
     odd = [target for target in targets if target.rpartition(".")[2] not in layers]
     if not (layers and odd):
@@ -109,7 +139,7 @@ def look_at_tokens(
     journal: Journal,
 ) -> None:
     """Added tokens may have no row in the embedding: fatal only if a row has one."""
-    words = base.config.get("vocab_size")
+    words = base.text.get("vocab_size")
     if not isinstance(words, int) or tokenizer.vocabulary.get_vocab_size() <= words:
         return
     highest = max((max(s.ids) for row in found.ready for s in row.samples), default=0)

@@ -15,9 +15,9 @@ HALF = 2  # bytes a value in half precision
 def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     """(the least that the run needs on a GPU, every layer's input on the host; the row that decides
     it), or None for a model whose layers are not known."""
-    if fused_layers(checked.base.config.get("model_type")) is None:
+    if fused_layers(checked.base.text.get("model_type")) is None:
         return None
-    shape = shape_of(checked.base.config, bytes_each)
+    shape = shape_of(checked.base.text, bytes_each)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config

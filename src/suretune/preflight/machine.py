@@ -65,7 +65,8 @@ def model_notes(
             base.name,
             found=", ".join(base.code),
         )
-    made_in = base.config.get("dtype") or base.config.get("torch_dtype")
+    kept = (at.get(key) for at in (base.config, base.text) for key in ("dtype", "torch_dtype"))
+    made_in = next(filter(None, kept), None)
     if (asked.torch_dtype == "float16" or asked.fp16) and made_in == "bfloat16":
         yield SetupFacts(
             "float16-risk",

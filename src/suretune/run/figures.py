@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
+from suretune.data.parts import file_prefix
 from suretune.facts import ProofFacts
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
@@ -159,7 +160,8 @@ def _model(checked: Checked, about: Mapping[str, Any]) -> Base:
 
 def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
     lora = checked.resolved.config.lora
-    loads, why = vllm_loads(lora.lora_rank, about["targets"])
+    named_otherwise = bool(file_prefix(checked.base))
+    loads, why = vllm_loads(lora.lora_rank, about["targets"], named_otherwise)
     return Adapter(
         rank=lora.lora_rank,
         alpha=lora.lora_alpha,
@@ -169,9 +171,18 @@ def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
     )
 
 
-def vllm_loads(rank: int, targets: Sequence[str]) -> tuple[bool, Text]:
+def vllm_loads(
+    rank: int,
+    targets: Sequence[str],
+    named_otherwise: bool = False,
+) -> tuple[bool, Text]:
     """Whether vLLM takes this adapter by its rules (its peft_helper.py and config/lora.py, 0.33);
-    looked up there, not tried."""
+    looked up there, not tried. `named_otherwise`: its layers, in the class that it opens (V023)."""
+    if named_otherwise:
+        return False, Text(
+            "the layers have other names there: `suretune export RUN --to vllm` first",
+            "那里的层名不同：先用 `suretune export RUN --to vllm` 导出",
+        )
     if "lm_head" in targets or "embed_tokens" in targets:
         return False, Text(
             "vLLM has no LoRA for the embeddings of this architecture",

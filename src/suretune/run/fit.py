@@ -194,7 +194,7 @@ def _updates(job: Fit, done: int) -> int | None:
 
 def _share_of_limit(job: Fit, record: StepRecord) -> float | None:
     """Of the device's matrix rate; None where that, or the layers' arithmetic, is not known."""
-    config = job.checked.base.config
+    config = job.checked.base.text
     if not job.rate or not fused_layers(config.get("model_type")):
         return None
     flops = shape_of(config, 2).flops(record.tokens, record.learned)

@@ -158,7 +158,7 @@ def main(run: Path, result: Path, base_at: str = "") -> None:
     request = replace(request, base=base_at or request.base)
     try:
         base, device = find_base(request.base, weights=True), torch.device(request.device)
-        begin(base.folder, device, DTYPES[request.dtype])
+        begin(base, device, DTYPES[request.dtype])
         found, _ = measure(
             run,
             request,

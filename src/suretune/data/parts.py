@@ -1,0 +1,84 @@
+"""Which parts of a checkpoint are not trained, and what its own class calls the others. No torch.
+
+Told by the names and shapes in its files; where those are not here yet, by its config.json.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from suretune.data.base import Base
+from suretune.data.weights import header, weight_files
+from suretune.families import wrappers
+from suretune.types import Text
+
+# In front of a text model's layers in the files of a checkpoint of several parts.
+_TEXT = re.compile(r"^((?:model\.)?language_model\.(?:model\.)?)layers\.\d+\.")
+WHOLE = "model.language_model."
+_OF_TEXT = re.compile(r"^(?:model\.)?language_model\.|^lm_head\.")
+_EXPERTS = re.compile(r"\.experts\.|\.(?:router|gate|shared_expert_gate)\.")
+_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
+_EXPERTS_SAID = Text("experts and routers", "专家和路由")
+_OTHERS_SAID = Text("everything for images and sound", "图像和声音部分")
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A part that stays as it is: its name in words, and its share of all numbers; 0: not known."""
+
+    name: Text
+    share: float
+
+
+def is_text(name: str) -> bool:
+    """Whether a tensor of a checkpoint of several parts belongs to its text model, by the name that
+    it has in the files: of both generations, with the prefix in front of the part or inside it."""
+    return _OF_TEXT.search(name) is not None
+
+
+def frozen_parts(base: Base) -> list[Frozen]:
+    """The parts of a base that no adapter is put on, beside embeddings, norms and the like."""
+    if not (sizes := _sizes(base)):
+        return _by_config(base)
+    whole = sum(sizes.values())
+    wrapped = base.config.get("model_type") in wrappers()
+    experts = sum(size for name, size in sizes.items() if _EXPERTS.search(name))
+    others = sum(
+        size
+        for name, size in sizes.items()
+        if wrapped and not is_text(name) and not name.startswith("mtp.")
+    )
+    found = ((_EXPERTS_SAID, experts), (_OTHERS_SAID, others))
+    return [Frozen(name, size / whole) for name, size in found if size]
+
+
+def file_prefix(base: Base) -> str:
+    """What stands in front of `layers.0.` in the base's own files, where its text model by itself
+    has `model.`; empty where the two agree. Before the files are here, as transformers' class of
+    the whole has it."""
+    if not (sizes := _sizes(base)):
+        return WHOLE if base.config.get("model_type") in wrappers() else ""
+    found = {m[1] for name in sizes if (m := _TEXT.search(name))}
+    return min(found, default="")
+
+
+def _sizes(base: Base) -> Mapping[str, int]:
+    """Numbers in each tensor of the base's files."""
+    return {
+        name: math.prod(tensor.shape)
+        for path in weight_files(base.folder)
+        if path.is_file()
+        for name, tensor in header(path).items()
+    }
+
+
+def _by_config(base: Base) -> list[Frozen]:
+    found = []
+    if any(base.text.get(count) for count in _COUNTS):
+        found.append(Frozen(_EXPERTS_SAID, 0.0))
+    if base.config.get("model_type") in wrappers():
+        found.append(Frozen(_OTHERS_SAID, 0.0))
+    return found
