@@ -16,7 +16,8 @@ from conftest import result_of, shared, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.data.render import Rendering, prompt_ids, samples, with_system, without_role_tokens
+from suretune.data.render import Rendering, prompt_ids, samples, with_system
+from suretune.data.role_tokens import without_role_tokens
 from suretune.data.template import ChatTokenizer, TemplateRefused, load_tokenizer
 from suretune.facts import SetupFacts
 from suretune.pocket import MODEL

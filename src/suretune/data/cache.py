@@ -21,7 +21,16 @@ from pathlib import Path
 
 import orjson
 
-from suretune.data import fitness, render, rendered, template, told, vocabulary, walled
+from suretune.data import (
+    fitness,
+    render,
+    rendered,
+    role_tokens,
+    template,
+    told,
+    vocabulary,
+    walled,
+)
 from suretune.data.render import Rendering
 from suretune.types import Example, Fault, Origin, Sample, Span
 
@@ -121,7 +130,7 @@ def _identity(how: Rendering) -> str:
         ],
         option=orjson.OPT_SORT_KEYS,
     )
-    parts = (render, template, told, fitness, rendered, vocabulary, walled)
+    parts = (render, role_tokens, template, told, fitness, rendered, vocabulary, walled)
     code = [Path(str(module.__file__)) for module in parts]
     digest = hashlib.sha256(settings)
     for path in (tokenizer.folder / "tokenizer.json", *code):

@@ -38,7 +38,8 @@ from suretune.data.mix import shared
 from suretune.data.own_names import own_names
 from suretune.data.paraphrase import paraphrased
 from suretune.data.plan import make_plan, plan_facts
-from suretune.data.render import Rendering, role_tokens
+from suretune.data.render import Rendering
+from suretune.data.role_tokens import role_tokens
 from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer
