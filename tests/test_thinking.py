@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from suretune.data.thinking import (
 )
 from suretune.data.thoughts import as_learned, mode_in, thoughts_in
 from suretune.pocket import MODEL
+from suretune.serve.models import Served
+from suretune.serve.openai import ChatRequest, Refused
+from suretune.serve.read_request import read
 from suretune.types import Example, Fault, Message, Origin, Sample
 from suretune.verify.probes import PROBE_TOKENS, Probe, probe_tokens
 
@@ -201,6 +205,8 @@ def test_every_row_under_every_template(
             for ids in (sample.ids[: span.start], sample.ids[span.start : span.end])
         )
         look_at(words, sample, turns[:index], before)
+        if think == "keep":  # and from the conversation as a client has it
+            look_at(words, sample, messages[:index], before)
         look_at_what_is_learned(message, think, template, before, said)
 
 
@@ -293,6 +299,29 @@ def test_a_thought_has_room(tokenizers: dict[str, ChatTokenizer]) -> None:
     assert probe_tokens(tokenizers["pocket"]) == PROBE_TOKENS == probe_tokens(words, False)
     assert probe_tokens(with_usual(words, False)) == PROBE_TOKENS
     assert probe_tokens(words) == probe_tokens(tokenizers["always"]) > 4 * PROBE_TOKENS
+
+
+def test_a_client_may_ask_in_the_other_mode_where_there_is_one(
+    tokenizers: dict[str, ChatTokenizer],
+) -> None:
+    def served(name: str, mode: bool | None) -> Served:
+        words = with_usual(tokenizers[name], mode)
+        return Served(name, "r", None, None, words, None, 0, {}, "f")
+
+    learned = served("switch", False)
+    for asked, text in ((None, "</think>\n\n"), (False, "</think>\n\n"), (True, "assistant\n")):
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+        if asked is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": asked}
+        request = read(json.dumps(body).encode(), ChatRequest)
+        ids = learned.prompt([Message("user", "Hi")], request.thinking)
+        assert learned.tokenizer.decode(ids, special=True).endswith(text)
+    for name in ("pocket", "always"):
+        with pytest.raises(Refused, match="knows no enable_thinking"):
+            served(name, None).prompt([Message("user", "Hi")], False)
+    other = json.dumps({**body, "chat_template_kwargs": {"tools_in_user_message": True}}).encode()
+    with pytest.raises(Refused, match=r"Unknown field chat_template_kwargs\.tools_in"):
+        read(other, ChatRequest)
 
 
 # --- runs ---------------------------------------------------------------------------------------

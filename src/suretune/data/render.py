@@ -19,7 +19,15 @@ from suretune.data.fitness import continuation, end_texts, why_refused
 from suretune.data.losses import lost
 from suretune.data.role_tokens import cleaned, role_tokens
 from suretune.data.template import Asked, ChatTokenizer, TemplateRefused
-from suretune.data.thinking import DROP, KEEP, as_asked, mode_of, thinking_of, thought_of
+from suretune.data.thinking import (
+    DROP,
+    KEEP,
+    as_asked,
+    mode_of,
+    placed,
+    thinking_of,
+    thought_of,
+)
 from suretune.data.told import Answer, Loss
 from suretune.data.wall import Unfit
 from suretune.types import Example, Fault, Message, Sample, Span
@@ -62,7 +70,8 @@ def prompt_ids(
 ) -> list[int]:
     """What is sent to a model that shall answer: the one place that makes prompts. `thinking`: as
     the template is told, where it is not what was learned."""
-    return tokenizer.encode(tokenizer.render(messages, prompt=True, thinking=thinking))
+    turns = placed(tokenizer, messages)
+    return tokenizer.encode(tokenizer.render(turns, prompt=True, thinking=thinking))
 
 
 def typed_prompt_ids(
@@ -74,6 +83,7 @@ def typed_prompt_ids(
 
     Each is rendered with a mark inside, and what lies between the marks is encoded apart.
     """
+    messages = placed(tokenizer, messages)
     typed = "".join(text for message in messages for text in _texts(message))
     calls = [message.extra["tool_calls"] for message in messages if "tool_calls" in message.extra]
     # Templates write calls as JSON, which would escape a mark.

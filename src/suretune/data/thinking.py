@@ -192,14 +192,30 @@ def _as_asked(message: Message, think: str, template: Thinking) -> Message:
         if think == EMPTY and not (template.adds or template.opened):
             return replace(bare, content=template.empty + bare.content)
         return bare
+    return _placed(message, template)
+
+
+def _placed(message: Message, template: Thinking) -> Message:
+    """The turn with its thought where the template looks for it, if it looks for one."""
+    thought = thought_of(message)
+    if not thought or not template.known:
+        return message
     inside = "reasoning_content" not in message.extra
     bare = without_thought(message)
-    if template.field and inside and thought and "</think>" not in bare.content:
+    if template.field and inside and "</think>" not in bare.content:
         return replace(bare, extra={**bare.extra, "reasoning_content": thought})
-    if inside or template.field or template.opened or not template.known:
+    if inside or template.field or template.opened:
         return message
     before, behind = template.form  # a template that takes thoughts as part of the answer
     return replace(bare, content=before + thought + behind + bare.content)
+
+
+def placed(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> Sequence[Message]:
+    """A conversation that is sent, with thoughts of its turns where rows have theirs."""
+    if not any(message.role == "assistant" and thought_of(message) for message in messages):
+        return messages
+    template = thinking_of(tokenizer)
+    return [_placed(m, template) if m.role == "assistant" else m for m in messages]
 
 
 def mode_of(
