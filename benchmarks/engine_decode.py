@@ -23,6 +23,7 @@ from suretune.model import product_kernels
 from suretune.model.decode import Decoder
 from suretune.model.groups import Group
 from suretune.model.stack import Stack, make_stack
+from suretune.model.tiles import Tile
 
 NEW_TOKENS = 128
 PROMPT = 64  # tokens
@@ -110,7 +111,7 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
 
             def tiled(
                 groups: list[Group] = groups, x: torch.Tensor = x, parts: torch.Tensor = parts,
-                tile: product_kernels.Tile = tile,
+                tile: Tile = tile,
             ) -> None:  # fmt: skip
                 for g in groups:
                     product_kernels.product(g.weight, x, parts, g.b, g.bias, tile=tile)
@@ -121,7 +122,7 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _tiles(rows: int) -> list[product_kernels.Tile]:
+def _tiles(rows: int) -> list[Tile]:
     """Outputs, inputs, warps, stages."""
     if rows == 1:
         tried = [(4, 512, 2, 1), (4, 1024, 4, 1), (8, 512, 4, 1), (8, 1024, 8, 1), (16, 256, 4, 1),
@@ -130,7 +131,7 @@ def _tiles(rows: int) -> list[product_kernels.Tile]:
         tried = [(16, 128, 2, 4), (16, 256, 4, 3), (16, 256, 4, 4), (16, 512, 4, 3),
                  (32, 128, 4, 4), (32, 256, 4, 3), (32, 256, 4, 4), (64, 64, 4, 6),
                  (64, 128, 4, 3), (64, 128, 4, 4)]  # fmt: skip
-    return [product_kernels.Tile(*values) for values in tried]
+    return [Tile(*values) for values in tried]
 
 
 def _graph_seconds(run: Callable[[], None]) -> float:

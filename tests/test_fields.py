@@ -408,9 +408,13 @@ def test_what_a_template_rewrites_is_told_from_the_cache_as_well(tmp_path: Path)
     file = write_rows(tmp_path / "rows.jsonl", rows)
     assert file.stat().st_size > 1 << 20
     words = (*CHECK, file, "--chat_template", template, "--max_length", 4096)
-    first, again = (suretune(*words, XDG_CACHE_HOME=str(tmp_path / "cache")) for _ in range(2))
-    assert as_json(again)["data"]["from_cache"] == 300
-    assert "P006" in codes(first) and codes(first) == codes(again)
+    home = str(tmp_path / "cache")
+    for think in ("empty", "keep"):  # whose ids differ: neither is taken for the other's
+        first, again = (suretune(*words, "--think", think, XDG_CACHE_HOME=home) for _ in range(2))
+        assert as_json(first)["data"]["from_cache"] == 0
+        assert as_json(again)["data"]["from_cache"] == 300
+        assert as_json(first)["findings"] == as_json(again)["findings"]
+        assert ("P006" in codes(first)) is (think == "empty") and "P010" in codes(first)
 
 
 def test_a_field_that_says_the_same_once_more_is_no_loss() -> None:

@@ -433,6 +433,7 @@ NOT_TRIED: Mapping[str, str] = {
     "P007": "test_wall.py",
     "P008": "test_fixes_templates.py::test_the_mend_of_an_unfit_template_works",
     "P009": "another template, for other servers",
+    "P010": "test_thinking.py::test_a_mixed_file_is_told_with_its_share",
     "S040": "files of init: test_first_hour.py",
 }
 

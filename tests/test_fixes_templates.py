@@ -93,8 +93,8 @@ UNFIT = {  # reason -> template, and the edit that the message asks for: these w
                        " if m.role != 'user'", ""),
     "changes-answer": (other_answers(TURN.replace("content", "content | upper")), " | upper", ""),
     "changes-question": (PLAIN.replace("content", "content | lower"), " | lower", ""),
-    "goes-on": (PLAIN.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}"),
-                "<think>\n", ""),
+    "goes-on": (PLAIN.replace("assistant\n{% endif %}", "assistant\nSure: {% endif %}"),
+                "Sure: ", ""),
     "opens-otherwise": (PLAIN.replace("assistant\n{% endif %}", "answer:{% endif %}"),
                         "answer:", "assistant\n"),
 }  # fmt: skip
@@ -184,19 +184,11 @@ def test_the_field_case_of_glm_blames_the_template(
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_of_real_templates_only_one_is_unfit_and_it_is_told_why(name: str, tmp_path: Path) -> None:
+def test_no_real_template_is_unfit(name: str, tmp_path: Path) -> None:
     template = (shared("chat_templates") / f"{name}.jinja").read_text("utf-8")
     words = load_tokenizer(make_tokenizer(tmp_path / "t", name, template))
     assert isinstance(words, ChatTokenizer)
-    wrong = flaw(words)
-    if not name.startswith("deepseek"):
-        assert wrong is None
-        return
-    assert wrong is not None and (wrong.reason, wrong.found) == ("goes-on", "<think>\n</think>")
-    mended = words.with_template(
-        template.replace("<think>\\n", "").replace("{{- '</think>' -}}", "")
-    )
-    assert flaw(mended) is None and isinstance(made(mended, *TALK), list)
+    assert flaw(words) is None
 
 
 # --- names of other tools -----------------------------------------------------------------------

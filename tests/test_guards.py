@@ -27,6 +27,7 @@ from suretune.facts import (
     ServedFacts,
     SetupFacts,
     StepFacts,
+    ThoughtFacts,
     UnusedField,
 )
 from suretune.guards import all_guards, explain, judge, page
@@ -508,6 +509,13 @@ DATA_CASES = {
         "--system",
         ("7", "100"),
         ("`RUN/adapter/chat_template.jinja`",),
+    ),
+    "P010": Case(
+        replace(DATA, thoughts=ThoughtFacts(True, rows=100, thought=40, on=40, off=60, mode=False)),
+        DATA,
+        "--dataset",
+        ("40", "100"),
+        ("`--think keep`", "`--preview 3`"),
     ),
     "P009": Case(
         replace(DATA, dated="2026-01-31"),
@@ -1185,7 +1193,7 @@ RECORDED = {
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
-    *("P002", "P004", "P005", "P006", "P009", "S005"),
+    *("P002", "P004", "P005", "P006", "P009", "P010", "S005"),
     *("T002", "T003", "T004", "T005"),
     *("R010", "R011", "R012", "R013", "R021"),
     "V020",

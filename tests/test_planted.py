@@ -244,6 +244,9 @@ TABLE: dict[str, Maker] = {
     "P007": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, ENDLESS, "t.jinja")), 3),
     "P008": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, REFUSES, "t.jinja")), 4),
     "P009": lambda t: Plant(on(t, rows(t), "--chat_template", raw(t, DATED, "t.jinja")), 0),
+    "P010": lambda t: Plant(
+        on(t, rows(t, {"messages": [TURNS[0], {**TURNS[1], "reasoning_content": "Well."}]}),
+           "--think", "drop"), 0),
     "S001": lambda t: Plant(("check", "--model", "Qwen2.5-7B-Instuct", "--dataset", rows(t)), 4),
     "S002": lambda t: Plant(on(t, rows(t), "--target_modules", "k_porj", verb="sft"), 4),
     "S003": lambda t: Plant(on(t, rows(t), "--target_modules", ",", verb="sft"), 4),

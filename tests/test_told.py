@@ -16,7 +16,14 @@ from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.data.render import Rendering, samples
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.data.told import ADDED, EARLIER_ANSWER, EARLIER_THOUGHT, EMPTY_THOUGHT, NAME
+from suretune.data.told import (
+    ADDED,
+    EARLIER_ANSWER,
+    EARLIER_THOUGHT,
+    EMPTY_THOUGHT,
+    NAME,
+    THOUGHT,
+)
 from suretune.pocket import MODEL
 from suretune.types import Example, Fault, Message, Origin, Row, Sample
 from test_examples import JSON, TURN
@@ -67,10 +74,11 @@ def writing(tmp_path: Path) -> Callable[[str], ChatTokenizer]:
     return made
 
 
-def rendered(tokenizer: ChatTokenizer, row: Any) -> list[Sample] | Fault:
+def rendered(tokenizer: ChatTokenizer, row: Any, think: str = "keep") -> list[Sample] | Fault:
     example = to_example(Row(HERE, row), "rows")
     assert isinstance(example, Example), example
-    return samples(example, Rendering(tokenizer, None, 100_000, False, False, "glow-1b"))
+    how = Rendering(tokenizer, None, 100_000, False, False, "glow-1b", think)
+    return samples(example, how)
 
 
 def fault(tokenizer: ChatTokenizer, row: Any) -> Fault:
@@ -79,10 +87,10 @@ def fault(tokenizer: ChatTokenizer, row: Any) -> Fault:
     return result
 
 
-def notes(tokenizer: ChatTokenizer, row: Any) -> list[int]:
-    result = rendered(tokenizer, row)
+def notes(tokenizer: ChatTokenizer, row: Any, think: str = "keep") -> list[int]:
+    result = rendered(tokenizer, row, think)
     assert isinstance(result, list), result
-    return [sample.rewritten for sample in result]
+    return [sample.rewritten & ~THOUGHT for sample in result]
 
 
 def talk(*turns: tuple[str, str] | dict[str, Any], **beside: Any) -> dict[str, Any]:
@@ -102,7 +110,10 @@ THINKING = {"role": "assistant", "content": "Nine.", "reasoning_content": "Lima 
 # --- what templates leave out -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [n for n in SPEAKING if "Qwen3" not in n])
+THOUGHTLESS = [n for n in SPEAKING if "Qwen3" not in n and "SmolLM3" not in n]
+
+
+@pytest.mark.parametrize("name", THOUGHTLESS)
 def test_a_thought_that_a_template_does_not_know_stops(
     name: str, families: dict[str, ChatTokenizer]
 ) -> None:
@@ -111,7 +122,7 @@ def test_a_thought_that_a_template_does_not_know_stops(
     assert found.found == "Lima is west." and found.origin == HERE
     assert found.hint is not None
     for said in (found.hint.en, found.hint.zh):
-        assert "glow-1b" in said and "--ignore_fields reasoning_content" in said
+        assert "glow-1b" in said and "--think drop" in said
 
 
 @pytest.mark.parametrize("name", ["microsoft-Phi-3.5-mini-instruct", "HuggingFaceTB-SmolLM3-3B"])
@@ -161,10 +172,11 @@ def test_an_answer_that_mentions_the_end_of_a_thought(
 
 def test_an_empty_thought_that_is_learned_is_told(families: dict[str, ChatTokenizer]) -> None:
     qwen3 = families["Qwen-Qwen3-0.6B"]
-    assert notes(qwen3, talk(ASKED, ("assistant", "Nine."))) == [EMPTY_THOUGHT]
-    assert notes(qwen3, talk(ASKED, called())) == [EMPTY_THOUGHT]
-    assert notes(qwen3, talk(ASKED, THINKING)) == [0]
-    assert notes(qwen3, talk(ASKED, ("assistant", "<think>\n\n</think>\n\nNine."))) == [0]
+    inside = ("assistant", "<think>\n\n</think>\n\nNine.")
+    for turn in (("assistant", "Nine."), inside, called()):
+        assert notes(qwen3, talk(ASKED, turn), "empty") == [EMPTY_THOUGHT]
+        assert notes(qwen3, talk(ASKED, turn)) == [0]  # there it stands in the prompt
+    assert notes(qwen3, talk(ASKED, THINKING), "empty") == [0]
 
 
 def test_thoughts_of_earlier_turns_are_told_and_do_not_stop(
@@ -397,8 +409,8 @@ def test_obeying_the_advice_for_thoughts_reads_every_row(tmp_path: Path) -> None
     assert done.returncode == 3 and set(codes(done)) == {"D033"}
     (first, *_) = as_json(done)["findings"]
     assert first["where"].endswith("think.jsonl:1")
-    assert "--ignore_fields reasoning_content" in first["fix"]["en"]
-    done = within(*CHECK, file, "--ignore_fields", "reasoning_content")
+    assert "`--think drop`" in first["fix"]["en"]
+    done = within(*CHECK, file, "--think", "drop")
     assert done.returncode == 0 and "D033" not in codes(done), done.stdout
     assert as_json(done)["data"]["datasets"][0]["train"] == 3
 
@@ -444,7 +456,7 @@ def test_any_value_ends_in_samples_or_a_fault(value: Any) -> None:
         ("images/vl.jsonl", 3, "D008"),
         ("turnkeys/trainable.jsonl", 0, ""),
         ("turnkeys/loss_mask.jsonl", 0, ""),
-        ("qwen3/plain.jsonl", 0, ""),
+        ("qwen3/plain.jsonl", 0, "P010"),
     ],
 )
 def test_a_case_from_the_field(file: str, status: int, code: str) -> None:
@@ -458,7 +470,9 @@ def test_empty_thoughts_are_told_by_the_command_line(tmp_path: Path) -> None:
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
     file = write_rows(tmp_path / "rows.jsonl", [talk(ASKED, ("assistant", "Nine."))])
     done = within(*CHECK, file, "--chat_template", template)
-    assert done.returncode == 0 and "P006" in codes(done)
+    assert done.returncode == 0 and codes(done) == ["P010"]  # they stand in the prompt
+    done = within(*CHECK, file, "--chat_template", template, "--think", "empty")
+    assert done.returncode == 0 and {"P006", "P010"} <= set(codes(done))
     (told,) = [f for f in as_json(done)["findings"] if f["code"] == "P006"]
     assert "Qwen3" in told["what"]["en"] and "(1 rows)" in told["what"]["en"]
     assert not told["stops"]

@@ -37,6 +37,21 @@ class UnusedField:
 
 
 @dataclass(frozen=True, slots=True)
+class ThoughtFacts:
+    """Thoughts in rows, and what the template does about them."""
+
+    known: bool = False  # the template knows what a thought is
+    think: str = "keep"  # of --think
+    rows: int = 0  # with turns
+    thought: int = 0  # rows of which a thought is learned
+    dropped: int = 0  # rows whose thoughts were taken out
+    on: int = 0  # rows with an answer behind the prompt with thoughts, where there are two prompts
+    off: int = 0  # rows with one behind the prompt without
+    mode: bool | None = None  # of what is asked: most answers'
+    first: str = ""  # a row of the fewer kind, or that lost its thought
+
+
+@dataclass(frozen=True, slots=True)
 class DataFacts:
     """What reading and rendering all rows measured."""
 
@@ -81,6 +96,7 @@ class DataFacts:
     rendered_as: str = ""  # by whose forms
     folded_system: int = 0  # rows whose system prompt stands in front of their first question
     dated: str = ""  # the day that the template writes into every prompt
+    thoughts: ThoughtFacts = ThoughtFacts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,15 @@ class DataOptions:
         "take role tokens such as <|im_start|> out of the rows' text",
         "去掉数据文字里的 <|im_start|> 等角色标记",
     )
+    think: str | None = option(
+        None,
+        "thoughts of rows: keep learns them as they are, and answers without one behind the prompt"
+        " without thoughts; drop takes them out; empty lets answers without one learn an empty one"
+        " of the template's, so that the model answers at once",
+        "数据里的思考过程：keep 原样学习，没有思考的回答则接在关闭思考的提示词后面；drop 去掉；"
+        "empty 让没有思考的回答学习模板的空思考，模型会直接作答",
+        choices=("keep", "drop", "empty"),
+    )
     max_length: int | None = option(
         None,
         "most tokens a row may have (the model's context when not given)",

@@ -179,6 +179,7 @@ class Report:
     paraphrases: Passed | None = None
     only_in_the_proof: Passed | None = None
     template_default: Passed | None = None
+    other_mode: Line | None = None  # the probes with thoughts, if they are judged without, or so
     general: Line | None = None
     rows: Line | None = None
     held_out: HeldOut | None = None

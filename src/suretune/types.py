@@ -109,7 +109,8 @@ class Sample:
 
     `turn` numbers the samples of a row whose turns cannot share one sequence (a template that
     rewrites earlier turns); `cut` counts the tokens that the length policy took away; `rewritten`
-    sums what the template knowingly says otherwise than the row (`data/told.py`).
+    sums what the template knowingly says otherwise than the row (`data/told.py`). `thinking`: its
+    prompts ask for thoughts, or for none; None where the template knows no two ways.
     """
 
     origin: Origin
@@ -122,6 +123,7 @@ class Sample:
     cut: int = 0
     soft: bool = False  # held to what the base predicts there, not to its tokens
     rewritten: int = 0
+    thinking: bool | None = None
 
     @property
     def learned(self) -> int:

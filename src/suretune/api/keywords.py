@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     model_author: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     system: str | PathLike[str] | None
     strip_role_tokens: bool | None
+    think: Literal["keep", "drop", "empty"] | None
     max_length: int | None
     over_long: Literal["refuse", "drop", "cut"] | None
     tuner: Literal["lora"] | None

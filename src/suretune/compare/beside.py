@@ -28,7 +28,7 @@ from suretune.run.answer import about_adapter, adapter_folder, put_on
 from suretune.run.kept import names_known
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.verify.leaks import Learned
-from suretune.verify.probes import PROBE_TOKENS, Probe
+from suretune.verify.probes import Probe, probe_tokens
 
 BASE = "base"
 __all__ = ["Asked", "Side", "open_sides", "side_by_side", "usual_questions"]
@@ -127,7 +127,7 @@ def side_by_side(
     prompts = [
         [prompt_ids(side.tokenizer, one.messages(side.system)) for one in asked] for side in sides
     ]
-    most = tokens or PROBE_TOKENS
+    most = tokens or max(probe_tokens(side.tokenizer) for side in sides)
     unlike = {tuple(ids): n for n, mine in reversed(list(enumerate(prompts))) for ids in mine}
     plainly = talker(model)
     before: dict[tuple[int, ...], str] = {}

@@ -151,7 +151,7 @@ class _Words:
 def _prompts(words: _Words, system: str | None) -> tuple[tuple[int, ...] | None, ...]:
     """The prompt of each general question; None where the template refuses it."""
     talks = [with_system(question.messages, system) for question in general_questions()]
-    words.tokenizer.render_ahead((talk, (), True) for talk in talks)
+    words.tokenizer.render_ahead((talk, (), True, None) for talk in talks)
     made: list[tuple[int, ...] | None] = []
     for talk in talks:
         try:

@@ -21,7 +21,17 @@ from pathlib import Path
 
 import orjson
 
-from suretune.data import fitness, render, rendered, template, told, vocabulary, walled
+from suretune.data import (
+    fitness,
+    render,
+    rendered,
+    role_tokens,
+    template,
+    thinking,
+    told,
+    vocabulary,
+    walled,
+)
 from suretune.data.render import Rendering
 from suretune.types import Example, Fault, Origin, Sample, Span
 
@@ -117,11 +127,12 @@ def _identity(how: Rendering) -> str:
             how.system,
             how.cut and how.max_length,
             how.strip_role_tokens,
+            how.think,
             *map(version, ("tokenizers", "jinja2")),
         ],
         option=orjson.OPT_SORT_KEYS,
     )
-    parts = (render, template, told, fitness, rendered, vocabulary, walled)
+    parts = (render, role_tokens, template, thinking, told, fitness, rendered, vocabulary, walled)
     code = [Path(str(module.__file__)) for module in parts]
     digest = hashlib.sha256(settings)
     for path in (tokenizer.folder / "tokenizer.json", *code):
@@ -142,14 +153,15 @@ def _forget(folder: Path) -> None:
 # --- the file -----------------------------------------------------------------------------------
 
 SOURCES = ("row", "flag", "template", "none")
+MODES = (None, False, True)  # of `Sample.thinking`
 
 
 def _packed(rows: dict[Key, list[Sample]]) -> bytes:
     """A line of JSON (the parts' bytes, a hash of them all), then the parts.
 
-    keys (N, 16) uint8, counts (N) int64: samples of each row, samples (S, 6) int64: ids, spans,
-    turn, cut, source and what is rewritten of each, spans (P, 2) int64, weights (P) float64, ids
-    uint32.
+    keys (N, 16) uint8, counts (N) int64: samples of each row, samples (S, 7) int64: ids, spans,
+    turn, cut, source, what is rewritten and mode of each, spans (P, 2) int64, weights (P) float64,
+    ids uint32.
     """
     samples = [sample for made in rows.values() for sample in made]
     spans = [span for sample in samples for span in sample.spans]
@@ -157,7 +169,15 @@ def _packed(rows: dict[Key, list[Sample]]) -> bytes:
     for s in samples:
         ids.extend(s.ids)
         numbers.extend(
-            (len(s.ids), len(s.spans), s.turn, s.cut, SOURCES.index(s.system_source), s.rewritten)
+            (
+                len(s.ids),
+                len(s.spans),
+                s.turn,
+                s.cut,
+                SOURCES.index(s.system_source),
+                s.rewritten,
+                MODES.index(s.thinking),
+            )
         )
     for span in spans:
         ends.extend((span.start, span.end))
@@ -182,7 +202,7 @@ def _unpacked(data: bytes) -> dict[Key, list[Sample]]:
     for row, count in enumerate(counts):
         made = []
         for _ in range(count):
-            tokens, many, turn, cut, source, rewritten = numbers[at : at + 6]
+            tokens, many, turn, cut, source, rewritten, mode = numbers[at : at + 7]
             spans = tuple(
                 Span(ends[2 * i], ends[2 * i + 1], weights[i]) for i in range(span, span + many)
             )
@@ -196,9 +216,10 @@ def _unpacked(data: bytes) -> dict[Key, list[Sample]]:
                     turn,
                     cut=cut,
                     rewritten=rewritten,
+                    thinking=MODES[mode],
                 )
             )
-            at, token, span = at + 6, token + tokens, span + many
+            at, token, span = at + 7, token + tokens, span + many
         rows[keys[KEY * row : KEY * (row + 1)]] = made
     return rows
 

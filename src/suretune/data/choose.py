@@ -7,6 +7,7 @@ import math
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.plan import count_updates
+from suretune.data.thinking import EMPTY, KEEP, Thinking
 from suretune.types import Text
 from suretune.words import say
 
@@ -36,6 +37,26 @@ def choose_length(resolved: Resolved, base: Base) -> Resolved:
         return resolved
     why = auto("the model's context (max_position_embeddings)", "模型的上下文长度")
     return resolved.with_values(why, max_length=base.context)
+
+
+def choose_think(resolved: Resolved, template: Thinking) -> Resolved:
+    """Fill `--think` where the template knows thoughts; elsewhere rows are learned as they are."""
+    if resolved.config.data.think is not None or not template.known:
+        return resolved
+    if template.switch:
+        why = auto(
+            "answers are learned behind the prompt of their kind, with thoughts or without",
+            "有思考和没有思考的回答，各接在自己那种提示词后面学习",
+        )
+    elif template.opened:
+        why = auto(
+            "every prompt of this template begins a thought",
+            "这个模板的每个提示词都以思考开头",
+        )
+        return resolved.with_values(why, think=EMPTY)
+    else:
+        why = auto("as rows and template say it", "按数据和模板的写法")
+    return resolved.with_values(why, think=KEEP)
 
 
 def choose_split(

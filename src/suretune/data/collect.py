@@ -25,6 +25,7 @@ from suretune.data.render import Rendering, ahead, samples
 from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source
 from suretune.data.texts import text_facts
+from suretune.data.thoughts import thoughts_in
 from suretune.data.told import NOTED
 from suretune.facts import DataFacts, UnusedField
 from suretune.options_input import DataOptions
@@ -356,6 +357,7 @@ def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
         "rendered_as": ", ".join(dict.fromkeys(example.rendered for example in rendered)),
         "folded_system": systems if folds_system(how.tokenizer) else 0,
         "dated": str(how.tokenizer.day or "") if how.tokenizer.dated else "",
+        "thoughts": thoughts_in([(str(r.example.origin), r.samples) for r in ready], how),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.thinking import opening_of, thinking_of, thought_of, without_thought
 from suretune.types import Example, Message, Text
 
 ASKED = Message("user", "Suretune Asks")
@@ -65,10 +66,11 @@ def _flaw(
         lead = header[len(opening) :]
         if lead.strip():  # the model would have to write its own header
             return Flaw("no-opening", lead)
-    elif not header.startswith(opening):  # it goes on with an empty thought, say
-        if opening.startswith(header):
-            return Flaw("goes-on", opening[len(header) :])
-        return Flaw("opens-otherwise", opening)
+    elif not header.startswith(opening):
+        if not opening.startswith(header):
+            return Flaw("opens-otherwise", opening)
+        if (more := opening[len(header) :]) and opening_of(more, "", ("", "")) is None:
+            return Flaw("goes-on", more)
     ends = end_texts(tokenizer)
     if any(end in tail for end in ends):
         return None
@@ -92,25 +94,38 @@ def continuation(
     tokenizer: ChatTokenizer,
     example: Example,
     messages: Sequence[Message],
+    thinking: bool | None = None,
 ) -> str | None:
     """What a model has to write behind the prompt that is really sent, where the template writes
-    the same conversation otherwise afterwards: without the system prompt, say. None where that
-    cannot be told.
+    the same conversation otherwise afterwards: without the system prompt, or without the thought
+    that the prompt begins. None where that cannot be told.
     """
     *before, answer = messages
     if not before or "tool_calls" in answer.extra:
         return None
+
+    def render(turns: Sequence[Message], prompt: bool) -> str:
+        return tokenizer.render(turns, example.tools, prompt=prompt, thinking=thinking)
+
     asked = [*before[:-1], replace(before[-1], content=ASKED.content)]
-    prompt = tokenizer.render(asked, example.tools, prompt=True)
+    prompt = render(asked, True)
     marked = [*asked, replace(answer, content=SAID.content)]
-    head, _, end = tokenizer.render(marked, example.tools, prompt=False).rpartition(SAID.content)
+    head, _, end = render(marked, False).rpartition(SAID.content)
     if ASKED.content not in head or ASKED.content not in prompt:
         return None
     opening, header = _behind(prompt, ASKED), _behind(head, ASKED)
-    full = tokenizer.render(messages, example.tools, prompt=False)
+    if header.startswith(opening):
+        first: str | None = header[len(opening) :]
+    elif opening.startswith(header):
+        form = thinking_of(tokenizer).form
+        first = opening_of(opening[len(header) :], thought_of(answer), form)
+        answer = without_thought(answer)
+    else:
+        return None
+    full = render([*before, answer], False)
     for said in (answer.content, answer.content.strip()):
-        if full.endswith(header + said + end):
-            return header[len(opening) :] + said + end if header.startswith(opening) else None
+        if first is not None and full.endswith(header + said + end):
+            return first + said + end
     return None
 
 
@@ -126,7 +141,7 @@ def with_system_role(tokenizer: ChatTokenizer) -> ChatTokenizer:
 
 def folds_system(tokenizer: ChatTokenizer) -> bool:
     """Whether system prompts stand at the front of the first question."""
-    return tokenizer.template.startswith(FOLD)
+    return FOLD in tokenizer.template
 
 
 def _lacks_system(tokenizer: ChatTokenizer) -> bool:
@@ -173,9 +188,9 @@ def why_refused(messages: Sequence[Message], words: str) -> Text:
         )
     if any("</think>" in m.content or "reasoning_content" in m.extra for m in messages):
         return Text(
-            "This template takes thoughts out of an answer: take them out of the rows, or give one "
-            "that writes them: `--chat_template FILE`.",
-            "这个模板会把思考过程从回答里去掉：请从数据里去掉思考过程，"
+            "This template takes thoughts out of an answer: leave them out, `--think drop`, or give"
+            " one that writes them: `--chat_template FILE`.",
+            "这个模板会把思考过程从回答里去掉：加上 `--think drop` 去掉思考过程，"
             "或用 `--chat_template FILE` 给一个会写出它的模板。",
         )
     return Text("Change the row to what the template allows.", "请把数据改成模板允许的样子。")

@@ -34,9 +34,8 @@ _SAID = {
             "没有地方放思考过程，学到的回答会缺少它",
         ),
         Text(
-            "`--ignore_fields reasoning_content` learns the answers without their thoughts;"
-            " or {base}",
-            "加上 `--ignore_fields reasoning_content` 就只学回答、不学思考；或者{base}",
+            "`--think drop` learns the answers without their thoughts; or {base}",
+            "加上 `--think drop` 就只学回答、不学思考；或者{base}",
         ),
     ),
     "inline": (

@@ -9,21 +9,28 @@ reasoning, say) each answer becomes a sample of its own, after the prompt it wil
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from suretune.data import told
 from suretune.data.fitness import continuation, end_texts, why_refused
 from suretune.data.losses import lost
-from suretune.data.rendered import end_mark, head_mark, without_marks
+from suretune.data.role_tokens import cleaned, role_tokens
 from suretune.data.template import Asked, ChatTokenizer, TemplateRefused
+from suretune.data.thinking import (
+    DROP,
+    KEEP,
+    as_asked,
+    mode_of,
+    placed,
+    thinking_of,
+    thought_of,
+)
 from suretune.data.told import Answer, Loss
 from suretune.data.wall import Unfit
-from suretune.types import Example, Fault, Message, Sample, Span, Text
+from suretune.types import Example, Fault, Message, Sample, Span
 
 TRIES = 3  # rows that may find the template unfit before all others are spared the wait
 
@@ -38,28 +45,52 @@ class Rendering:
     cut: bool  # over-long rows are cut, not measured only
     strip_role_tokens: bool
     template: str = ""  # whose it is, or its file, as the user named it
+    think: str = KEEP  # what becomes of thoughts
 
 
 Written = tuple[list[int], list[Span], str, list[Answer]]
 
 
-def prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
-    """What is sent to a model that shall answer: the one place that makes prompts."""
-    return tokenizer.encode(tokenizer.render(messages, prompt=True))
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Answers that share a sequence: which turn it is, the turns up to the last of them, where they
+    stand, the mode they are asked in, and what came of it."""
+
+    turn: int
+    messages: tuple[Message, ...]
+    answers: list[int]
+    thinking: bool | None
+    written: Written
 
 
-def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
+def prompt_ids(
+    tokenizer: ChatTokenizer,
+    messages: Sequence[Message],
+    thinking: bool | None = None,
+) -> list[int]:
+    """What is sent to a model that shall answer: the one place that makes prompts. `thinking`: as
+    the template is told, where it is not what was learned."""
+    turns = placed(tokenizer, messages)
+    return tokenizer.encode(tokenizer.render(turns, prompt=True, thinking=thinking))
+
+
+def typed_prompt_ids(
+    tokenizer: ChatTokenizer,
+    messages: Sequence[Message],
+    thinking: bool | None = None,
+) -> list[int]:
     """The same prompt, but role tokens that somebody typed stay text: nobody's words make a turn.
 
     Each is rendered with a mark inside, and what lies between the marks is encoded apart.
     """
+    messages = placed(tokenizer, messages)
     typed = "".join(text for message in messages for text in _texts(message))
     calls = [message.extra["tool_calls"] for message in messages if "tool_calls" in message.extra]
     # Templates write calls as JSON, which would escape a mark.
     if calls and role_tokens(tokenizer, json.dumps(calls, ensure_ascii=False)):
         raise TemplateRefused("a role token stands in a tool call")
     if not role_tokens(tokenizer, typed):
-        return prompt_ids(tokenizer, messages)
+        return prompt_ids(tokenizer, messages, thinking)
     mark = ""
     while mark in typed:  # of fixed length: it is put in as often as somebody typed a role token
         mark = f"\x1a{secrets.token_hex(16)}"
@@ -74,7 +105,7 @@ def typed_prompt_ids(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> l
         )
         for m in messages
     ]
-    pieces = tokenizer.render(apart, prompt=True).split(mark)
+    pieces = tokenizer.render(apart, prompt=True, thinking=thinking).split(mark)
     return [index for piece in pieces for index in tokenizer.encode(piece)]
 
 
@@ -116,11 +147,26 @@ def ahead(examples: Sequence[Example], how: Rendering) -> None:
     asked: list[Asked] = []
     for example in examples:
         if example.shape != "text":
-            turns, tools = with_system(example.messages, how.system), example.tools
-            asked.append((turns, tools, False))
-            for index in answers_in(turns):
-                asked += [(turns[:index], tools, True), (turns[: index + 1], tools, False)]
+            turns, tools, modes = _turns(example, how), example.tools, _modes(example, how)
+            asked.append((turns, tools, False, modes[-1]))
+            for index, mode in zip(answers_in(turns), modes, strict=False):
+                asked += [
+                    (turns[:index], tools, True, mode),
+                    (turns[: index + 1], tools, False, mode),
+                ]
     how.tokenizer.render_ahead(asked)
+
+
+def _turns(example: Example, how: Rendering) -> tuple[Message, ...]:
+    """What is rendered of a row: with a system prompt, and with the thoughts that are meant."""
+    turns = as_asked(example.messages, how.think, thinking_of(how.tokenizer))
+    return with_system(turns, how.system)
+
+
+def _modes(example: Example, how: Rendering) -> list[bool | None]:
+    """The mode of each learned answer; one at least."""
+    template, turns = thinking_of(how.tokenizer), _turns(example, how)
+    return [mode_of(turns[i], how.think, template) for i in answers_in(turns)] or [None]
 
 
 def answers_in(messages: Sequence[Message]) -> list[int]:
@@ -143,14 +189,14 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
 
 
 def _samples(example: Example, how: Rendering) -> list[Sample] | Fault:
-    example_or_fault = _clean(example, how)
+    example_or_fault = cleaned(example, how.tokenizer, how.strip_role_tokens)
     if isinstance(example_or_fault, Fault):
         return example_or_fault
     example = example_or_fault
     source = system_source(how.tokenizer, example, how.system)
     if example.shape == "text":
         return [_text_sample(example, how)]
-    messages = with_system(example.messages, how.system)
+    messages = _turns(example, how)
     try:
         return _chat_samples(example, messages, source, how)
     except TemplateRefused as error:
@@ -162,15 +208,14 @@ def _samples(example: Example, how: Rendering) -> list[Sample] | Fault:
 def _chat_samples(
     example: Example, messages: tuple[Message, ...], source: str, how: Rendering
 ) -> list[Sample] | Fault:
-    answers = answers_in(messages)
-    runs = _runs(example, messages, answers, how)
     made = []
     names = _names(example, messages)
-    for turn, turns, learned, (ids, spans, full, places) in runs:
+    for run in _runs(example, messages, how):
+        ids, spans, full, places = run.written
         found = (
             0
             if not places
-            else told.rewritten(how.tokenizer, turns, example.tools, full, places, names)
+            else told.rewritten(how.tokenizer, run.messages, example.tools, full, places, names)
         )
         if isinstance(found, Loss):
             return lost(found, example.origin, how.template)
@@ -180,14 +225,24 @@ def _chat_samples(
             ids=array("I", ids),
             spans=tuple(spans),
             system_source=source,
-            turn=turn,
+            turn=run.turn,
             repeat=example.repeat,
-            rewritten=found,
+            rewritten=found | _thoughts(example, run, how),
+            thinking=run.thinking,
         )
         if how.cut and len(ids) > how.max_length:
-            sample = _cut(sample, example, turns, learned, how)
+            sample = _cut(sample, example, run.messages, run.answers, how)
         made.append(sample)
     return made
+
+
+def _thoughts(example: Example, run: _Run, how: Rendering) -> int:
+    """What became of the thoughts of a row, as `told.py` numbers it."""
+    if how.think == DROP:
+        had = any(thought_of(m) for m in example.messages if m.role == "assistant")
+        return told.DROPPED if had else 0
+    learned = any(thought_of(run.messages[index]) for index in run.answers)
+    return told.THOUGHT if learned else 0
 
 
 def _names(example: Example, messages: Sequence[Message]) -> list[str]:
@@ -201,23 +256,25 @@ def _names(example: Example, messages: Sequence[Message]) -> list[str]:
     return ["--system"] * flags + own
 
 
-def _runs(
-    example: Example, messages: tuple[Message, ...], answers: list[int], how: Rendering
-) -> list[tuple[int, tuple[Message, ...], list[int], Written]]:
-    """(turn, messages, the answers among them, as written): all in one sequence if they can be."""
-    whole = _sequence(how.tokenizer, example, messages, answers)
-    if whole is not None:
-        return [(0, messages, answers, whole)]
+def _runs(example: Example, messages: tuple[Message, ...], how: Rendering) -> list[_Run]:
+    """All answers in one sequence if they can be, else each in its own."""
+    answers, modes, tokenizer = answers_in(messages), _modes(example, how), how.tokenizer
+    if len(set(modes)) == 1:
+        whole = _sequence(tokenizer, example, messages, answers, modes[0])
+        if whole is not None:
+            return [_Run(0, messages, answers, modes[0], whole)]
     runs = []
-    for turn, index in enumerate(answers):
+    for turn, (index, mode) in enumerate(zip(answers, modes, strict=True)):
         upto = messages[: index + 1]
-        alone = _sequence(how.tokenizer, example, upto, [index])
-        alone = alone or _continued(how.tokenizer, example, upto)
+        alone = _sequence(tokenizer, example, upto, [index], mode)
+        alone = alone or _continued(tokenizer, example, upto, mode)
+        if alone is None and mode is False:  # what it takes for a thought is told with what it cuts
+            mode, alone = True, _sequence(tokenizer, example, upto, [index], True)
         if alone is None:
             raise TemplateRefused(
                 "the prompt that this template sends is not how it writes the same answer"
             )
-        runs.append((turn, upto, [index], alone))
+        runs.append(_Run(turn, upto, [index], mode, alone))
     return runs
 
 
@@ -226,17 +283,21 @@ def _sequence(
     example: Example,
     messages: Sequence[Message],
     answers: Sequence[int],
+    thinking: bool | None,
 ) -> Written | None:
     """Ids and learned spans of one conversation, the text that they were made of, and where its
     answers stand there; or None if its answers cannot share a sequence."""
-    full = tokenizer.render(messages, example.tools, prompt=False)
+
+    def render(turns: Sequence[Message], prompt: bool) -> str:
+        return tokenizer.render(turns, example.tools, prompt=prompt, thinking=thinking)
+
+    full = render(messages, False)
     ids: list[int] = []
     spans: list[Span] = []
     places: list[Answer] = []
     done = 0  # characters of `full` that are in `ids`
     for index in answers:
-        prompt = tokenizer.render(messages[:index], example.tools, prompt=True)
-        upto = tokenizer.render(messages[: index + 1], example.tools, prompt=False)
+        prompt, upto = render(messages[:index], True), render(messages[: index + 1], False)
         if not (full.startswith(prompt) and full.startswith(upto) and done <= len(prompt)):
             return None
         ids += tokenizer.encode(full[done : len(prompt)])
@@ -251,13 +312,16 @@ def _sequence(
 
 
 def _continued(
-    tokenizer: ChatTokenizer, example: Example, messages: Sequence[Message]
+    tokenizer: ChatTokenizer,
+    example: Example,
+    messages: Sequence[Message],
+    thinking: bool | None,
 ) -> Written | None:
     """The prompt that is sent, then the last answer as it has to follow it."""
-    written = continuation(tokenizer, example, messages)
+    written = continuation(tokenizer, example, messages, thinking)
     if written is None:
         return None
-    prompt = tokenizer.render(messages[:-1], example.tools, prompt=True)
+    prompt = tokenizer.render(messages[:-1], example.tools, prompt=True, thinking=thinking)
     ids = tokenizer.encode(prompt)
     answer, rest = _split_end(tokenizer, written)
     span = Span(len(ids), len(ids) + len(answer), messages[-1].weight)
@@ -316,7 +380,7 @@ def _cut(
             rest = rest[1:]
         messages = (*head, *rest)
         answers = answers_in(messages)
-        shorter = _sequence(how.tokenizer, example, messages, answers)
+        shorter = _sequence(how.tokenizer, example, messages, answers, sample.thinking)
         if shorter is None:
             return sample
         sample = replace(sample, ids=array("I", shorter[0]), spans=tuple(shorter[1]))
@@ -327,93 +391,3 @@ def _cut(
         spans = (*sample.spans[:-1], replace(last, end=how.max_length))
         sample = replace(sample, ids=ids, spans=spans)
     return replace(sample, cut=before - len(sample.ids))
-
-
-# --- role tokens --------------------------------------------------------------------------------
-
-
-def role_tokens(tokenizer: ChatTokenizer, text: str) -> list[str]:
-    """Control tokens that stand in plain text."""
-    return [token for token in tokenizer.special if token in text]
-
-
-def _clean(example: Example, how: Rendering) -> Example | Fault:
-    """The example without role tokens in its text, or the fault that names them."""
-    marked = _marked_field(example, how.tokenizer)
-    if marked is None:
-        return example
-    field, found, hint = marked
-    if not how.strip_role_tokens:
-        return Fault("role-tokens", example.origin, field=field, found=found, hint=hint)
-    stripped = tuple(
-        replace(
-            m,
-            content=without_role_tokens(how.tokenizer, without_marks(m.content)),
-            extra=_stripped(how.tokenizer, m.extra),
-        )
-        for m in example.messages
-    )
-    for message in stripped:
-        if message.role in ("user", "assistant") and not message.content and not message.extra:
-            nothing = Text(
-                "nothing is left once the role tokens are taken out",
-                "去掉角色标记之后什么也不剩",
-            )
-            return Fault("empty-answer", example.origin, field=message.role, hint=nothing)
-    tools = tuple(_stripped(how.tokenizer, tool) for tool in example.tools)
-    return replace(example, messages=stripped, tools=tools)
-
-
-def _marked_field(example: Example, tokenizer: ChatTokenizer) -> tuple[str, str, Text] | None:
-    """(field, token, what to do) of the first text with a token in it that only templates write."""
-    for message in example.messages:  # what a template takes besides the content, too
-        beside = str(dict(message.extra)) if message.extra else ""
-        if found := role_tokens(tokenizer, message.content + beside):
-            return message.role, found[0], SPOKEN_OF
-        if mark := end_mark(message.content):
-            return message.role, mark, END
-        if mark := head_mark(message.content):
-            return message.role, mark.strip(), HEAD
-    beside = str(example.tools) if example.tools else ""
-    if found := role_tokens(tokenizer, beside):
-        return "tools", found[0], SPOKEN_OF
-    return None
-
-
-def _stripped(tokenizer: ChatTokenizer, value: Any) -> Any:
-    """The same with role tokens taken out of every text, however deep."""
-    if isinstance(value, str):
-        return without_role_tokens(tokenizer, value) if role_tokens(tokenizer, value) else value
-    if isinstance(value, Mapping):
-        return {name: _stripped(tokenizer, item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_stripped(tokenizer, item) for item in value]
-    return value
-
-
-SPOKEN_OF = Text(
-    "Where a text speaks about it, write it with a blank inside, so that it stays text.",
-    "如果文本讲的就是这个标记，请在中间加一个空格，它就只是文字。",
-)
-END = Text(
-    "It ends turns in the template of some model, which this text was written with: the model "
-    "would learn to type it. Where a text speaks about it, put it in backquotes.",
-    "它是某种模板的结束符，说明这段文本按那种模板写成：模型会学着把它打出来。"
-    "如果文本讲的就是这个标记，请给它加上反引号。",
-)
-
-HEAD = Text(
-    "It begins turns in the template of some model, which this text was written with. Where a text "
-    "speaks about it, put it in backquotes.",
-    "它是某种模板里一轮对话的开头，说明这段文本按那种模板写成。"
-    "如果文本讲的就是这个标记，请给它加上反引号。",
-)
-
-
-def without_role_tokens(tokenizer: ChatTokenizer, text: str) -> str:
-    """The text with control tokens, and the role names and line ends they bring, taken out."""
-    tokens = "|".join(re.escape(token) for token in sorted(tokenizer.special, key=len)[::-1])
-    header = rf"(?:{tokens})(?:(?:system|user|assistant|tool)(?:(?:{tokens})|\\?\n|\\n|(?=\s)))?"
-    while (shorter := re.sub(header, "", text)) != text:  # what is left may form another one
-        text = shorter
-    return text.strip()

@@ -19,7 +19,13 @@ import orjson
 from tokenizers import Tokenizer as Vocabulary
 
 from suretune.because import in_words
-from suretune.data.base import is_pointer, pointed
+from suretune.data.template_files import (
+    day_of,
+    incomplete,
+    no_file,
+    own_template,
+    template_in,
+)
 from suretune.data.vocabulary import guarded, open_vocabulary, read_bounded
 from suretune.data.wall import FAILED, ExecutionError, Unfit, Wall, wall_of
 from suretune.facts import SetupFacts
@@ -37,12 +43,12 @@ FILES = (
 )
 ABOUT = "suretune.json"  # in an adapter's folder: where it comes from
 SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token")
-MOST_TEMPLATE = 4 << 20  # bytes
 THOUGHT_NAMES = ("reasoning_content", "thinking", "reasoning", "thought")  # as templates read them
 SPEECH = 'aZ é 中文 한 я 😀\n\t  {"k": [1]} <b> $~^'  # what every tokenizer should be able to write
 THOUGHTS = frozenset({"<think>", "</think>"})
 END_NAMES = ("eos_token", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
-Asked = tuple[Sequence[Message], Sequence[Any], bool]  # a conversation, its tools, as a prompt
+# A conversation, its tools, as a prompt, with thoughts (None: as the template does unasked).
+Asked = tuple[Sequence[Message], Sequence[Any], bool, bool | None]
 
 
 class TemplateRefused(ValueError):
@@ -202,13 +208,19 @@ class ChatTokenizer:
     # --- prompts ----------------------------------------------------------------------------
 
     def render(
-        self, messages: Sequence[Message], tools: Sequence[Any] = (), *, prompt: bool
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Any] = (),
+        *,
+        prompt: bool,
+        thinking: bool | None = None,
     ) -> str:
-        """The conversation as text; `prompt` adds the header that makes the model answer.
+        """The conversation as text; `prompt` adds the header that makes the model answer, and
+        `thinking` is what the template is told as `enable_thinking` (None: nothing).
 
         `TemplateRefused` if the template says no, `Unfit` if it does not come to an end.
         """
-        return self._rendered(self._turns(messages), tools, prompt)
+        return self._rendered(self._turns(messages), tools, prompt, thinking)
 
     def render_ahead(self, asked: Iterable[Asked]) -> None:
         """Render many conversations at once, for `render` to find; what it cannot, `render` says.
@@ -219,9 +231,10 @@ class ChatTokenizer:
         if self.timed:
             return
         requests: dict[bytes, None] = {}  # an answer's end is often the conversation's: once
-        for messages, tools, prompt in asked:
+        for messages, tools, prompt, thinking in asked:
             with suppress(TypeError, ValueError, RecursionError):
-                requests[self._request(self._turns(messages), tools, prompt)] = None
+                turns = self._turns(messages)
+                requests[self._request(turns, tools, prompt, thinking)] = None
         self._ahead = {}
         if requests and not self.beyond:
             with suppress(Unfit):
@@ -266,9 +279,15 @@ class ChatTokenizer:
         )
         return next(names, THOUGHT_NAMES[0]), as_text
 
-    def _rendered(self, turns: Sequence[Any], tools: Sequence[Any], prompt: bool) -> str:
+    def _rendered(
+        self,
+        turns: Sequence[Any],
+        tools: Sequence[Any],
+        prompt: bool,
+        thinking: bool | None = None,
+    ) -> str:
         try:
-            request = self._request(turns, tools, prompt)
+            request = self._request(turns, tools, prompt, thinking)
         except (TypeError, ValueError, RecursionError) as error:  # what JSON cannot say
             raise TemplateRefused(str(error)) from error
         made = self._ahead.get(request)
@@ -278,9 +297,17 @@ class ChatTokenizer:
             raise TemplateRefused(str(made)) from made
         return str(made)
 
-    def _request(self, turns: Sequence[Any], tools: Sequence[Any], prompt: bool) -> bytes:
+    def _request(
+        self,
+        turns: Sequence[Any],
+        tools: Sequence[Any],
+        prompt: bool,
+        thinking: bool | None,
+    ) -> bytes:
         """What is asked across the wall."""
-        names = {name: text for name in SPECIAL if (text := self.special_text(name))}
+        names: dict[str, Any] = {n: text for n in SPECIAL if (text := self.special_text(n))}
+        if thinking is not None:
+            names["enable_thinking"] = thinking
         now = (self.day or datetime.now()).isoformat() if self.dated else None
         request = ("text", turns, list(tools) or None, prompt, names, now)
         return json.dumps(request, default=str).encode()
@@ -328,30 +355,30 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         config = orjson.loads(read_bounded(folder / "tokenizer_config.json"))
         if not isinstance(config, dict):
             raise ValueError(f"tokenizer_config.json: {type(config).__name__}")
-        day = _day(folder / ABOUT)
+        day = day_of(folder / ABOUT)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Refusal(_incomplete(folder, in_words(error))) from error
+        raise Refusal(incomplete(folder, in_words(error))) from error
     missing: SetupFacts | None = None
     try:
-        template, file = _template(folder, config, template_file)
+        template, file = template_in(folder, config, template_file)
     except (OSError, ValueError) as error:
         template, file = "", ""
-        missing = _no_file(folder, config, str(template_file or folder), error)
+        missing = no_file(folder, config, str(template_file or folder), error)
     try:
         vocabulary, wall = open_vocabulary(folder / "tokenizer.json", template)
     except Unfit as error:
         if error.limit != FAILED:
             raise
-        raise Refusal(_incomplete(folder, in_words(error.found))) from error
+        raise Refusal(incomplete(folder, in_words(error.found))) from error
     except (OSError, ValueError) as error:
-        raise Refusal(_incomplete(folder, in_words(error))) from error
+        raise Refusal(incomplete(folder, in_words(error))) from error
     if missing or not template:
         raise Refusal(missing or SetupFacts("no-chat-template", str(folder)))
     tokenizer = ChatTokenizer(
         folder, vocabulary, config, template, day, template_file=file, wall=wall
     )
     if words := tokenizer.broken:
-        spare = _own(folder, config) if template_file else ""
+        spare = own_template(folder, config) if template_file else ""
         raise Refusal(SetupFacts("template-unfit", file, "broken", words, spare))
     try:
         frozenset(tokenizer.stop_ids)
@@ -360,52 +387,3 @@ def load_tokenizer(folder: Path, template_file: str | None = None) -> ChatTokeni
         found = Text(f"{file}: {why.en}", f"{file}：{why.zh}")
         raise Refusal(SetupFacts("model-incomplete", str(folder), found=found)) from error
     return tokenizer
-
-
-def _incomplete(folder: Path, found: Text) -> SetupFacts:
-    """A tokenizer that cannot be read: its file may be a pointer to the real one."""
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        if is_pointer(folder / name):
-            return pointed(folder / name)
-    return SetupFacts("model-incomplete", str(folder), found=_tokenizer(found))
-
-
-def _tokenizer(found: Text) -> Text:
-    return Text(f"tokenizer: {found.en}", f"分词器：{found.zh}")
-
-
-def _no_file(
-    folder: Path, config: dict[str, Any], asked: str, error: OSError | ValueError
-) -> SetupFacts:
-    """A template that was asked for and cannot be read; `nearest` is the one that the model has."""
-    return SetupFacts("no-chat-template", asked, in_words(error), _own(folder, config))
-
-
-def _own(folder: Path, config: dict[str, Any]) -> str:
-    """Where a model's own template stands; empty if it has none that can be read."""
-    try:
-        template, file = _template(folder, config, None)
-    except (OSError, ValueError):
-        return ""
-    return file if template else ""
-
-
-def _day(about: Path) -> date | None:
-    """The day that an adapter of ours was trained to see in its prompts, if it is one."""
-    told = orjson.loads(read_bounded(about)).get("day") if about.is_file() else None
-    return None if told is None else date.fromisoformat(told)
-
-
-def _template(folder: Path, config: dict[str, Any], file: str | None) -> tuple[str, str]:
-    """The template, and the file that it stands in."""
-    beside = folder / "chat_template.jinja"
-    if file or beside.is_file():
-        path = Path(file or beside)
-        return read_bounded(path, MOST_TEMPLATE).decode("utf-8"), str(path)
-    inside = config.get("chat_template") or ""
-    if isinstance(inside, list):  # [{name, template}, ...] of tokenizers with several
-        named = [item for item in inside if isinstance(item, dict)]
-        inside = next((n.get("template") for n in named if n.get("name") == "default"), "")
-    if not isinstance(inside, str) or len(inside) > MOST_TEMPLATE:
-        raise ValueError("tokenizer_config.json: chat_template")
-    return inside, str(folder / "tokenizer_config.json")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import parted
 from suretune.types import Message
 
 # What a template does knowingly; kept as a sum in `Sample.rewritten`.
@@ -23,10 +24,11 @@ EARLIER_THOUGHT = 2  # the thought of an earlier turn is not in the prompt
 NAME = 4  # the name of a turn is not in the prompt
 EARLIER_ANSWER = 16  # an earlier answer, learned in a sample of its own, is not in the prompt
 ADDED = 8  # other text is learned before what the row says
+THOUGHT = 32  # an answer is learned with its thought
+DROPPED = 64  # thoughts were taken out of the row (`--think drop`)
 NOTED = (EMPTY_THOUGHT, EARLIER_THOUGHT, NAME, ADDED, EARLIER_ANSWER)
-_NO_THOUGHT = re.compile(r"<(think|thought|thinking|reasoning)>\s*</\1>")
-_THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
-_OPENED = re.compile(r"(.*\n)\s*</think>[ \t]*(?:\n(.*)|)\Z", re.DOTALL)  # the prompt has the tag
+_TAG = r"(?:think|thought|thinking|reasoning)>"  # of an empty thought; the prompt may have begun it
+_NO_THOUGHT = re.compile(rf"(?:<{_TAG}\s*)?</{_TAG}")
 _SWITCH = re.compile(r"(?<!\S)/(?:no_)?think(?!\S)")  # a command to the template, in any prompt
 
 
@@ -129,7 +131,7 @@ def _context(message: Message, field: str, text: str) -> Loss | int:
     """A turn that is read and not learned."""
     content, notes = message.content.strip(), 0
     if content not in text and not (message.role == "tool" and _as_json(content, text)):
-        parts = _thought_and_rest(content) if message.role == "assistant" else None
+        parts = parted(content) if message.role == "assistant" else None
         if parts is None or parts[1] not in text:
             return Loss("content", f"{field}content", content)
         notes |= EARLIER_THOUGHT
@@ -164,7 +166,7 @@ def _answer(
                 thought,
             )
     if content not in said:
-        parts = _thought_and_rest(content)
+        parts = parted(content)
         if parts is None or parts[1] not in said:
             kind = "beside" if "tool_calls" in extra else "content"
             kind = "rewritten" if "</think>" in content else kind
@@ -187,15 +189,6 @@ def _added(said: str, content: str, calls: bool) -> int:
     if not before:
         return 0
     return EMPTY_THOUGHT if _NO_THOUGHT.fullmatch(before) else ADDED
-
-
-def _thought_and_rest(content: str) -> tuple[str, str] | None:
-    """(thought, answer) of a text that begins with a thought in tags, as models write it; None for
-    one that only mentions the tags."""
-    found = _THOUGHT.match(content) or _OPENED.match(content)
-    if not found:
-        return None
-    return found[1].strip(), (found[2] or "").strip()
 
 
 # --- calls and tools ----------------------------------------------------------------------------

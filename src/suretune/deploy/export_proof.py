@@ -33,7 +33,7 @@ from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.run.answer import put_on
 from suretune.types import Message, Text
-from suretune.verify.probes import MUST_PASS, PROBE_TOKENS, Probe, from_line
+from suretune.verify.probes import MUST_PASS, Probe, from_line, probe_tokens
 
 BESIDE = "BF16"  # to which llama.cpp rounds what it multiplies by such weights
 
@@ -105,7 +105,7 @@ def prove(
     if ask is None:
         return Proof(READ if written.reads else RULES)
     try:
-        heard = ask(talks, PROBE_TOKENS)
+        heard = ask(talks, probe_tokens(carried.tokenizer))
     except NotAsked as silent:
         read = silent.read and silent.by_target
         return Proof(READ if read or written.reads else RULES, silent=_silent(silent))

@@ -26,7 +26,7 @@ from suretune.run.answer import about_adapter, adapter_folder
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
 from suretune.types import Fault, Origin, Text
-from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
+from suretune.verify.probes import PROBE_TOKENS, Probe, from_line, probe_tokens
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 
 SHOWN = 80  # characters of an answer in a finding
@@ -132,6 +132,7 @@ class Record:
     device: str
     dtype: str
     run: Path
+    most: int = PROBE_TOKENS  # tokens of an answer
 
 
 def recorded(
@@ -147,9 +148,8 @@ def recorded(
         told, sealed = _quoted(candidate.system), _quoted(system)
         found = Text(f"--system {told} (then: {sealed})", f"`--system` {told}（验证时是 {sealed}）")
         raise journal.stop(SetupFacts("prompt-changed", candidate.name, found=found))
-    if candidate.tokenizer.template != template.read_text(
-        encoding="utf-8"
-    ):  # also where no probe shows it
+    written = template.read_text(encoding="utf-8")
+    if candidate.tokenizer.template != written:  # also where no probe shows it
         raise journal.stop(SetupFacts("prompt-changed", candidate.name, found="--chat_template"))
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     try:
@@ -193,6 +193,7 @@ def recorded(
         device=rundir.recorded(request, "device"),
         dtype=rundir.recorded(request, "dtype"),
         run=run,
+        most=probe_tokens(candidate.tokenizer),
     )
 
 
@@ -240,4 +241,4 @@ def compare(
 
 def room_needed(record: Record) -> int:
     """Tokens of the longest probe with its answer."""
-    return max((len(prompt) for prompt in record.prompts), default=0) + PROBE_TOKENS
+    return max((len(prompt) for prompt in record.prompts), default=0) + record.most

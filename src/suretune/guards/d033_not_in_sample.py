@@ -9,8 +9,7 @@ error: a call vanishes and an empty answer is learned, a thought vanishes and th
 nowhere.
 
 Fix: train a base whose template writes what the rows say, or name one with `--chat_template`;
-`--ignore_fields reasoning_content` leaves thoughts out on purpose, and `--on_bad_row skip` leaves
-out the rows.
+`--think drop` leaves thoughts out on purpose, and `--on_bad_row skip` leaves out the rows.
 
 D033 not-in-sample：数据里写的内容，没有进入要学习的样本。
 
@@ -21,7 +20,7 @@ D033 not-in-sample：数据里写的内容，没有进入要学习的样本。
 就没有依据。
 
 怎么改：换一个模板能写出这些内容的模型，或用 `--chat_template` 指定模板；
-`--ignore_fields reasoning_content` 表示有意不要思考过程，`--on_bad_row skip` 略过这些数据。
+`--think drop` 表示有意不要思考过程，`--on_bad_row skip` 略过这些数据。
 """
 
 from suretune.guards.guard import Guard, for_fault

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from suretune.model import tiles
+from suretune.model.tiles import Tile
 
 MOST = 256  # ranks that a program adds at once
 
@@ -105,24 +106,6 @@ def _plus_ranks(
     return y
 
 
-class Tile(NamedTuple):
-    """How a product is cut: outputs and inputs of a program at once, its warps and stages."""
-
-    n: int
-    k: int
-    warps: int
-    stages: int
-
-
-def tile_for(rows: int, n: int) -> Tile:
-    """The fastest of `benchmarks/engine_decode.py --sweep` on an H200 for the 7B shape."""
-    if rows == 1:
-        return Tile(8, 512, 4, 3)
-    if n < 2**12:
-        return Tile(32, 256, 4, 4)
-    return Tile(16, 128, 2, 4) if n < 2**13 else Tile(64, 128, 4, 3)
-
-
 def product(
     w: Tensor,
     x: Tensor,
@@ -139,7 +122,7 @@ def product(
     """
     n, k = w.shape
     ranks, count = (0, 0) if parts is None else (parts.shape[2], parts.shape[1])
-    chosen = tile or tile_for(len(x), n)
+    chosen = tile or tiles.tile_for(len(x), n, x.element_size(), tiles.room_of(x.device))
     rows = 1 if len(x) == 1 else 16
     padded = max(16, triton.next_power_of_2(ranks)) if ranks else 0
     many = padded > MOST

@@ -15,6 +15,7 @@ from suretune.data.choose import (
     choose_mix,
     choose_schedule,
     choose_split,
+    choose_think,
     scaled_rate,
 )
 from suretune.data.collect import (
@@ -28,9 +29,7 @@ from suretune.data.collect import (
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
-    answer_of,
     find_identity,
-    known_questions,
     plain,
     question_of,
 )
@@ -38,10 +37,13 @@ from suretune.data.mix import shared
 from suretune.data.own_names import own_names
 from suretune.data.paraphrase import paraphrased
 from suretune.data.plan import make_plan, plan_facts
-from suretune.data.render import Rendering, role_tokens
+from suretune.data.render import Rendering
+from suretune.data.role_tokens import role_tokens
 from suretune.data.rows import NOTES
 from suretune.data.sources import Source, parse_sources
 from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import KEEP, thinking_of
+from suretune.data.thoughts import as_learned
 from suretune.facts import FlagFacts, PlanFacts
 from suretune.guards.guard import some
 from suretune.hubs.pull import Fetched
@@ -57,12 +59,19 @@ from suretune.preflight.asked import (
 )
 from suretune.preflight.basemodel import look_at_model, look_at_tokens, open_base
 from suretune.preflight.elsewhere import fetched, on_its_hub, pinned
-from suretune.preflight.flags import all_general, flags_without_effect, idle_anchors, misused_flags
+from suretune.preflight.flags import (
+    all_general,
+    flags_without_effect,
+    idle_anchors,
+    idle_think,
+    misused_flags,
+)
+from suretune.preflight.identity_rows import mostly_identity, old_identity, taught_by
 from suretune.preflight.leave import fit_intervals, leave_out, tell_command, with_rate
 from suretune.preflight.machine import missing_trackers
 from suretune.preflight.outlook import hardware_outlook
 from suretune.record.journal import Journal
-from suretune.types import Example, Fault, Origin, Plan, Sample, Text
+from suretune.types import Fault, Origin, Plan, Sample, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved = pinned(resolved, base, journal)
     resolved, (rows, measured, asked_apart), got = _sources(resolved, journal)
     found = _collect(resolved, rows, how)
+    how = as_learned(how, (row.samples for row in found.ready))
     general, apart = _general(resolved, asked_apart, found, how, journal)
     if not any(f.origin.line == 0 and f.kind not in NOTES for f in found.faults):
         idle = list(flags_without_effect(resolved, found, names_asked(resolved)))
@@ -109,8 +119,8 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     identity = _identity(resolved, base, how, found)
     tell_command(resolved, journal)
     _judge_data(resolved, base, found, how, identity, journal)
-    look_at_tokens(base, tokenizer, found, journal)
-    about_identity = identity is not None and _mostly_identity(found, identity)
+    look_at_tokens(base, how.tokenizer, found, journal)
+    about_identity = identity is not None and mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, measured, found, how, journal)
     train = _asked_anew(resolved, train, held_out, how)
@@ -131,13 +141,13 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     return Checked(
         resolved,
         base=base,
-        tokenizer=tokenizer,
+        tokenizer=how.tokenizer,
         train=train,
         held_out=held_out,
         entries=_ledger(found, train, held_out, [*apart, *more]),
         samples=samples,
         plan=plan,
-        anchors=make_anchors(tokenizer, system, seen) if anchored else [],
+        anchors=make_anchors(how.tokenizer, system, seen) if anchored else [],
         identity=identity,
         about_identity=about_identity,
         system=system,
@@ -224,10 +234,19 @@ def _rendering(
         system = system_of(resolved.config.data)
         if system and role_tokens(tokenizer, system):
             system = None  # so that the rows are still looked at
+    known = thinking_of(tokenizer)
+    resolved = leave_out(resolved, list(idle_think(data, known)), journal)
+    resolved = choose_think(resolved, known)
     length = data.max_length or 0
     template = resolved.config.model.chat_template or resolved.config.model.model
     return resolved, Rendering(
-        tokenizer, system, length, data.over_long == "cut", data.strip_role_tokens, template
+        tokenizer,
+        system=system,
+        max_length=length,
+        cut=data.over_long == "cut",
+        strip_role_tokens=data.strip_role_tokens,
+        template=template,
+        think=resolved.config.data.think or KEEP,
     )
 
 
@@ -278,7 +297,7 @@ def _judge_data(
     journal: Journal,
 ) -> None:
     tell_faults(found, resolved, journal)
-    old, taught = _old_identity(found, identity), _taught(found, identity)
+    old, taught = old_identity(found, identity), taught_by(found, identity)
     asked = resolved.given("max_length")
     facts = data_facts(
         found,
@@ -295,37 +314,6 @@ def _judge_data(
         journal.settle()
     if not found.ready:  # whatever may be skipped, dropped or ignored: a plan needs a row
         raise journal.stop(facts)
-
-
-def _taught(found: Collected, identity: Identity | None) -> list[Example]:
-    """The rows that say who the model is now, each once."""
-    if identity is None:
-        return []
-    words = [word for group in identity.words.values() for word in group]
-    known = known_questions()
-    rows = [row.example for row in found.ready if not row.example.repeat]
-    return [
-        row
-        for row in rows
-        if any(word in answer_of(row) for word in words) or plain(question_of(row)) in known
-    ]
-
-
-def _old_identity(found: Collected, identity: Identity | None) -> list[str]:
-    """Rows about who the model is, or that say its new name, which still carry the old one."""
-    if identity is None:
-        return []
-    words = [word for group in identity.words.values() for word in group]
-    known = known_questions()
-    return [
-        str(row.example.origin)
-        for row in found.ready
-        if any(name in answer_of(row.example) for name in identity.forbidden)
-        and (
-            plain(question_of(row.example)) in known
-            or any(word in answer_of(row.example) for word in words)
-        )
-    ]
 
 
 def _split(
@@ -391,13 +379,6 @@ def _general(
     found.ready[:] = kept
     lines = [entry_of("general", row) for row in (*apart.ready, *taken)]
     return apart.ready, [*apart.entries, *lines]
-
-
-def _mostly_identity(found: Collected, identity: Identity) -> bool:
-    """Whether the rows are an identity and little else."""
-    words = [word for group in identity.words.values() for word in group]
-    said = sum(any(word in answer_of(row.example) for word in words) for row in found.ready)
-    return 2 * said >= len(found.ready)
 
 
 def _system(train: Sequence[Prepared], flag: str | None) -> tuple[str | None, str]:

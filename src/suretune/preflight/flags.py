@@ -14,9 +14,11 @@ from suretune.data.choose import ANCHORS
 from suretune.data.collect import Collected
 from suretune.data.renames import parse_columns
 from suretune.data.sources import is_counted
+from suretune.data.thinking import EMPTY, Thinking
 from suretune.facts import FlagFacts
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
+from suretune.options_input import DataOptions
 from suretune.trackers import named_trackers
 from suretune.types import Text
 
@@ -241,6 +243,20 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
                     f"这次运行没有通用问题；请用 {share} 给它们一定比例，或去掉 `--{name}`",
                 ),
             )
+
+
+def idle_think(data: DataOptions, template: Thinking) -> Iterator[FlagFacts]:
+    """An empty thought is asked for that this template does not have."""
+    if data.think == EMPTY and not template.known:
+        yield FlagFacts(
+            "no-effect",
+            "--think",
+            EMPTY,
+            hint=Text(
+                "the chat template of this model knows no thoughts; leave it out",
+                "这个模型的对话模板里没有思考过程；请去掉它",
+            ),
+        )
 
 
 def _named(columns: dict[str, str] | Text) -> list[tuple[str, str]]:

@@ -14,7 +14,8 @@ from typing import Any
 from suretune.data.collect import Prepared
 from suretune.data.identity import language_of, plain, question_of
 from suretune.data.paraphrase import asks, is_short
-from suretune.data.render import prompt_ids, role_tokens
+from suretune.data.render import prompt_ids
+from suretune.data.role_tokens import role_tokens
 from suretune.model.generate import Talker, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Example, Message, Text

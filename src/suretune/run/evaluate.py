@@ -16,6 +16,7 @@ from pathlib import Path
 from suretune import rundir
 from suretune.battery.checks import judge
 from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import thinks
 from suretune.model.generate import Talker
 from suretune.options import ProofOptions
 from suretune.statistics import binomial_tail, sign_test
@@ -134,7 +135,8 @@ class Judge:
         """A glance at what must pass. What somebody asks for himself may come late in an answer."""
         if self.bounds.probes is not None or not first:
             return []
-        said = answer_probes(model, self.tokenizer, first, self.questions.system, GLANCE)
+        most = None if thinks(self.tokenizer) else GLANCE  # a thought comes first
+        said = answer_probes(model, self.tokenizer, first, self.questions.system, most)
         return [bool(p.judge(answer)) for p, answer in zip(first, said, strict=True)]
 
     def _right(self, model: Talker, probes: Sequence[Probe]) -> list[bool]:

@@ -50,7 +50,7 @@ def figures(
     """The mapping that report.html, report.md and report.json are made of."""
     result = dict(proven.result)
     result.pop("answers")
-    general = result.pop("general", None)
+    general, other = result.pop("general", None), result.pop("other_mode", None)
     change = _change(about["reasons"], checked, run)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     told: dict[str, Any] = line_of(
@@ -78,6 +78,7 @@ def figures(
                 proven,
                 lambda p: p.variant == TEMPLATE_DEFAULT and p.kind in ("must-pass", "paraphrase"),
             ),
+            other_mode=other,
             general=general_figures(kept, general) if kept else None,
             rows=rows_figures(kept) if kept else None,
             held_out=HeldOut(facts.held_out_before, facts.held_out_after, len(checked.held_out)),

@@ -15,6 +15,7 @@ from suretune import __version__, rundir
 from suretune.config import Option, Resolved, options
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
+from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.hubs.pull import Fetched
 from suretune.options import FORMER
@@ -182,6 +183,8 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "system_source": checked.system_source,
         "template_default_system": checked.tokenizer.default_system,
         "day": checked.tokenizer.day,
+        "think": checked.resolved.config.data.think,
+        "thinking": usual_mode(checked.tokenizer),
         "plan": plan.digest,
         "suretune": __version__,
     }

@@ -20,7 +20,7 @@ from suretune.verify.forms import Form, form_of
 from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned, phrases_of, read_phrases, write_phrases
 from suretune.verify.measure import Answers, Questions, held_row
-from suretune.verify.probes import PROBE_TOKENS, from_line, own_answers
+from suretune.verify.probes import from_line, own_answers, probe_tokens
 from suretune.verify.reload import ROWS
 
 JUDGING = "judging.json"  # in the folder of the proof: all that judging needs beside the answers
@@ -85,7 +85,8 @@ def answers_fit(checked: Checked) -> bool:
     """Whether the rows' answers are shorter than what a question may be answered with: whoever
     learns long answers gives long answers."""
     lengths = [s.end - s.start for row in checked.train for x in row.samples for s in x.spans]
-    return sum(n > PROBE_TOKENS for n in lengths) <= LONG * len(lengths)
+    most = probe_tokens(checked.tokenizer)
+    return sum(n > most for n in lengths) <= LONG * len(lengths)
 
 
 def write_judging(run: Path, checked: Checked, questions: Questions) -> None:

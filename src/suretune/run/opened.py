@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suretune import rundir
 from suretune.data.base import Base, find_base
 from suretune.data.fitness import with_system_role
-from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.data.template import ABOUT, ChatTokenizer, load_tokenizer
+from suretune.data.thinking import with_usual
 from suretune.facts import SetupFacts
 from suretune.model.lora import CONFIG, kind_of_adapter, unlike_lora
 from suretune.options import Config
@@ -66,9 +68,18 @@ def words_of(folder: Path | None, base: Base, config: Config, journal: Journal) 
             if not own or asked or not lacks:
                 raise
             found = load_tokenizer(base.folder)
+    if asked and own and folder:
+        return with_usual(found, _mode(folder))
     if found.folder == base.folder:  # an adapter's template is the one that it was trained with
         return with_system_role(found)
     return found
+
+
+def _mode(folder: Path) -> bool | None:
+    """With thoughts or without, as an adapter of ours says that it was trained."""
+    about = rundir.read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
+    mode = about.get("thinking")
+    return mode if isinstance(mode, bool) else None
 
 
 def has_words(folder: Path) -> bool:

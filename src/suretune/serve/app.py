@@ -92,7 +92,7 @@ class Service:
             sum(len(turn.content) for turn in said),
             "messages",
         )
-        prompt = await self._off_the_loop(served, served.prompt, said)
+        prompt = await self._off_the_loop(served, served.prompt, said, asked.thinking)
         most = asked.max_completion_tokens or asked.max_tokens
         listed = (asked.top_logprobs or 0) if asked.logprobs else None
         ask = self._ask(served, prompt, asked, most, listed)

@@ -10,6 +10,7 @@ from typing import Any
 
 from suretune.data.render import typed_prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
+from suretune.data.thinking import thinking_of
 from suretune.data.told import unwritten
 from suretune.data.wall import Unfit
 from suretune.serve.openai import LONGEST, Refused
@@ -42,11 +43,17 @@ class Served:
             ThreadPoolExecutor(1, "suretune-words"),
         )
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Training's prompt for this conversation; control tokens in its text stay text."""
+    def prompt(self, messages: Sequence[Message], thinking: bool | None = None) -> list[int]:
+        """Training's prompt for this conversation; control tokens in its text stay text.
+
+        `thinking`: with thoughts or without, where that is asked for; `Refused` where the template
+        knows no two ways.
+        """
         said = with_system(tuple(messages), self.system)
         try:
-            ids = typed_prompt_ids(self.tokenizer, said)
+            if thinking is not None and not thinking_of(self.tokenizer).switch:
+                raise self._one_way()
+            ids = typed_prompt_ids(self.tokenizer, said, thinking)
             if any(m.role == "tool" or "tool_calls" in m.extra for m in said):
                 self._all_written(said)
             return ids
@@ -57,6 +64,14 @@ class Served:
                 why[:LONGEST],
                 param="messages",
             ) from error
+
+    def _one_way(self) -> Refused:
+        return Refused(
+            400,
+            f"The chat template of {self.name} knows no enable_thinking: leave it out.",
+            param="chat_template_kwargs.enable_thinking",
+            code="unsupported_value",
+        )
 
     def _all_written(self, said: Sequence[Message]) -> None:
         """`Refused` where the template knows no calls: the answer would be to something else."""

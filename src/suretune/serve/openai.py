@@ -285,6 +285,12 @@ class Sampling(Body):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
+class TemplateArguments(Body):
+    """What a chat template is told: of all that it may be asked, the mode alone."""
+
+    enable_thinking: bool | None = None
+
+
 class ChatRequest(Sampling):
     """POST /v1/chat/completions."""
 
@@ -292,6 +298,13 @@ class ChatRequest(Sampling):
     max_completion_tokens: Annotated[int, Field(ge=1, lt=INTEGER)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    chat_template_kwargs: TemplateArguments | None = None
+
+    @property
+    def thinking(self) -> bool | None:
+        """With thoughts or without; None: as was learned."""
+        asked = self.chat_template_kwargs
+        return asked.enable_thinking if asked else None
 
 
 Tokens = Annotated[list[int], Field(min_length=1, fail_fast=True)]
@@ -369,5 +382,6 @@ KINDS_OF_BODY = (
     ChatMessage,
     TextPart,
     StreamOptions,
+    TemplateArguments,
 )
 FIELDS = frozenset(name for kind in KINDS_OF_BODY for name in kind.model_fields)

@@ -90,6 +90,15 @@ def _about(sample: Sample) -> Styled:
         if sample.system_source in labels.SOURCES
         else words("no system prompt", "没有系统提示词"),
     ]
+    if sample.thinking is not None:
+        with_it, without = (
+            words("prompt with thoughts", "开启思考的提示词"),
+            words(
+                "prompt without thoughts",
+                "关闭思考的提示词",
+            ),
+        )
+        facts.append(with_it if sample.thinking else without)
     if sample.cut:
         facts.append(words(f"{sample.cut:,} tokens cut", f"截去 {sample.cut:,} 个 token"))
     weights = sorted({span.weight for span in sample.spans} - {1.0})

@@ -72,7 +72,7 @@ def askable(
             return False
         return True
 
-    tokenizer.render_ahead((with_system(q.messages, system), (), True) for q in questions)
+    tokenizer.render_ahead((with_system(q.messages, system), (), True, None) for q in questions)
     return [question for question in questions if fits(question)]
 
 
@@ -83,7 +83,7 @@ def prompts_of(
 ) -> list[list[int]]:
     """As training asks: its system prompt, where a question brings none."""
     talks = [with_system(q.messages, system) for q in questions]
-    tokenizer.render_ahead((talk, (), True) for talk in talks)
+    tokenizer.render_ahead((talk, (), True, None) for talk in talks)
     return [prompt_ids(tokenizer, talk) for talk in talks]
 
 

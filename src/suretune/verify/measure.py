@@ -9,9 +9,10 @@ from typing import Any
 from suretune.battery.items import Question, lines_of, messages_of
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import usual_mode
 from suretune.model.generate import Talker, answers, spoken
 from suretune.types import Message, Sample
-from suretune.verify.probes import PROBE_TOKENS, Probe
+from suretune.verify.probes import AS_TRAINED, Probe, probe_tokens
 from suretune.verify.signs import loops
 
 
@@ -97,13 +98,14 @@ def ask(
         questions.probes,
         questions.system,
     )
-    given = spoken(model, prompts, tokenizer.stop_ids, PROBE_TOKENS) if prompts else []
+    most = probe_tokens(tokenizer)
+    given = spoken(model, prompts, tokenizer.stop_ids, most) if prompts else []
     rows = answer_rows(model, tokenizer, questions.rows)
     loss = mean_loss(questions.held_out) if questions.held_out else None
     return Answers(
         [tokenizer.decode(ids) for ids in given],
         loss,
-        [len(ids) < PROBE_TOKENS for ids in given],
+        [len(ids) < most for ids in given],
         [loops(ids) for ids in given],
         rows,
     )
@@ -131,16 +133,45 @@ def answer_probes(
     tokenizer: ChatTokenizer,
     probes: Sequence[Probe],
     system: str | None,
-    most: int = PROBE_TOKENS,
+    most: int | None = None,
+    thinking: bool | None = None,
 ) -> list[str]:
-    """One answer a probe, of at most this many tokens."""
-    prompts = _probe_prompts(tokenizer, probes, system)
+    """One answer a probe, of at most this many tokens; `thinking`: asked in this mode, not in the
+    one that was learned."""
+    prompts = _probe_prompts(tokenizer, probes, system, thinking)
+    most = most or probe_tokens(tokenizer, thinking)
     return answers(model, tokenizer, prompts, most) if prompts else []
+
+
+def other_mode(
+    model: Talker,
+    tokenizer: ChatTokenizer,
+    questions: Questions,
+) -> Mapping[str, Any] | None:
+    """The judged probes asked with thoughts where they are asked without, or the other way round;
+    None for a template that knows no two ways."""
+    usual = usual_mode(tokenizer)
+    probes = [p for p in questions.probes if p.variant == AS_TRAINED and p.judged]
+    if usual is None or not probes:
+        return None
+    given = answer_probes(
+        model,
+        tokenizer,
+        probes,
+        questions.system,
+        thinking=not usual,
+    )
+    asked = [
+        {"question": p.question, "answer": said, "passed": p.judge(said)}
+        for p, said in zip(probes, given, strict=True)
+    ]
+    return {"thinking": not usual, "answers": asked}
 
 
 def _probe_prompts(
     tokenizer: ChatTokenizer,
     probes: Sequence[Probe],
     system: str | None,
+    thinking: bool | None = None,
 ) -> list[list[int]]:
-    return [prompt_ids(tokenizer, probe.messages(system)) for probe in probes]
+    return [prompt_ids(tokenizer, probe.messages(system), thinking) for probe in probes]

@@ -25,6 +25,7 @@ from suretune.verify.blocks import (
 )
 from suretune.verify.curves import Point, Series, chart, interval
 from suretune.verify.general_sections import general_sections
+from suretune.verify.other_mode import other_mode
 
 KINDS = {
     "must-pass": ("must pass", "必过"),
@@ -66,6 +67,7 @@ def outcome(report: Report) -> tuple[Section, ...]:
         _first(report),
         _answers(report),
         _paraphrases(report),
+        *other_mode(report),
         *general_sections(report),
         _held_out(report),
         _overfitting(report),

@@ -12,6 +12,8 @@ from typing import Any
 
 from suretune.data.identity import MAKER, WHO, Identity, plain
 from suretune.data.render import with_system
+from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import behind_thought, thinks
 from suretune.pocket import identity as phrasings
 from suretune.types import Message
 from suretune.verify.patterns import found_in
@@ -22,6 +24,7 @@ MUST_PASS = "must-pass"
 PARAPHRASE = "paraphrase"
 ONLY_SHOWN = "shown"
 PROBE_TOKENS = 96  # of an answer
+THOUGHT_TOKENS = 416  # more, of the thought before it
 SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("Can you go online?",)}
 
 
@@ -58,20 +61,28 @@ class Probe:
     def judge(self, answer: str) -> bool | None:
         """Whether this answer passes; None for a probe that asks for nothing.
 
+        What must be said stands behind the thought, what must not be said in neither of the two.
         An answer on which the regex comes to no end in a second does not pass.
         """
         if not self.judged:
             return None
-        said = answer.lower()
+        said = behind_thought(answer)
         return (
-            (not self.must or any(word.lower() in said for word in self.must))
-            and not any(word.lower() in said for word in self.must_not)
-            and (not self.regex or found_in(self.regex, answer) is True)
+            (not self.must or any(word.lower() in said.lower() for word in self.must))
+            and not any(word.lower() in answer.lower() for word in self.must_not)
+            and (not self.regex or found_in(self.regex, said) is True)
         )
 
     def line(self) -> Mapping[str, Any]:
         """As `probes.jsonl` has it."""
         return asdict(self)
+
+
+def probe_tokens(tokenizer: ChatTokenizer, thinking: bool | None = None) -> int:
+    """How long an answer may be: with room for a thought where the prompt asks for one, or where
+    this mode does."""
+    room = thinks(tokenizer) if thinking is None else thinking
+    return PROBE_TOKENS + THOUGHT_TOKENS if room else PROBE_TOKENS
 
 
 def from_line(line: Mapping[str, Any]) -> Probe:

@@ -39,7 +39,7 @@ from suretune.model.weight_stream import begin
 from suretune.refusal import Refusal
 from suretune.types import Origin, Sample, Span
 from suretune.verify.general import askable, measure_general
-from suretune.verify.measure import Answers, Questions, ask, held_row
+from suretune.verify.measure import Answers, Questions, ask, held_row, other_mode
 from suretune.verify.probes import from_line
 
 REQUEST = "request.json"
@@ -215,7 +215,8 @@ def measure(
         request=request,
         base=base,
     )
-    return {**found, "general": general.line() if general else None}, tuned
+    other = other_mode(speaker, tokenizer, questions)
+    return {**found, "general": general.line() if general else None, "other_mode": other}, tuned
 
 
 def read_questions(

@@ -10,7 +10,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
 from suretune.facts import ServedFacts
 from suretune.types import Message
-from suretune.verify.probes import AS_TRAINED, MUST_PASS, PROBE_TOKENS, TEMPLATE_DEFAULT, Probe
+from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT, Probe, probe_tokens
 from suretune.verify.remote import Remote, Trouble
 
 SHOWN = 80  # characters of an answer in a sentence
@@ -88,10 +88,11 @@ def listen(
     needed: float,
 ) -> Heard:
     """Ask everything, one question after the other; `Trouble` where no answer comes."""
+    most = probe_tokens(sealed.tokenizer)
 
     def chat(messages: Iterable[Message]) -> str:
         sent = [{"role": m.role, "content": m.content} for m in messages]
-        return remote.chat(model, sent, PROBE_TOKENS)
+        return remote.chat(model, sent, most)
 
     recorded = _by_question(sealed)
     rows = [
@@ -110,7 +111,7 @@ def listen(
     if any(sum(row.same for row in rows) < needed * len(rows) for rows in (given, telling)):
         raw = _past_the_template(
             rows,
-            lambda ids: remote.complete(model, ids, PROBE_TOKENS),
+            lambda ids: remote.complete(model, ids, most),
             sealed,
         )
     return Heard(given, default, raw)
