@@ -19,12 +19,12 @@ from suretune import rundir
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
+from suretune.deploy.server_check import verify_server
 from suretune.facts import Finding, ReplayFacts, ServedFacts, SetupFacts
 from suretune.guards import judge
 from suretune.pocket import MODEL
 from suretune.preflight import machine
 from suretune.record.journal import Journal, Stopped
-from suretune.run.sealed import verify_server
 from suretune.types import Text
 from suretune.verify.remote import Trouble, parse_url
 from test_guards import CASES
@@ -293,7 +293,7 @@ def test_a_server_that_was_away_is_asked_again_by_the_command(
     def away(*_: object) -> None:
         raise Trouble("server-unreachable", "ConnectionRefusedError")
 
-    monkeypatch.setattr("suretune.run.sealed.listen", away)
+    monkeypatch.setattr("suretune.deploy.server_check.listen", away)
     remote = parse_url("http://127.0.0.1:9/v1", None, 1.0)
     assert remote
     with pytest.raises(Stopped) as stopped:

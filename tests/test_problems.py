@@ -46,7 +46,7 @@ COMPUTED = {
 SELECT = ("for_flag", "for_fault", "for_setup", "for_recovery")
 PASSED_ON = {  # from a place that is checked itself, or from a file of a run
     ("data/broken.py", "kind"), ("data/tables.py", "kind"), ("run/recovery.py", "problem"),
-    ("run/sealed.py", "trouble.problem"),
+    ("deploy/server_check.py", "trouble.problem"),
     ("run/recovery.py", "{**line, **numbers, 'rows': tuple(line['rows'])}"),
 }  # fmt: skip
 

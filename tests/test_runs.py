@@ -627,7 +627,7 @@ def test_a_name_in_a_servers_list_cannot_act_in_a_finding(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from suretune import show
-    from suretune.run.sealed import _no_such
+    from suretune.deploy.server_check import _no_such
 
     show.findings(_no_such("glow", ACTS, Journal()).findings)
     said = capsys.readouterr().out

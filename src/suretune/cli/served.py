@@ -11,10 +11,10 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.which import named_run
 from suretune.deploy.listen import KEY
+from suretune.deploy.server_check import NEEDED, SECONDS, open_remote, verify_server
 from suretune.facts import FlagFacts
 from suretune.record.journal import Journal
 from suretune.record.meant import not_sealed
-from suretune.run.sealed import NEEDED, SECONDS, open_remote, verify_server
 from suretune.types import Text
 from suretune.words import say
 
