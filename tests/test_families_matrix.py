@@ -301,6 +301,22 @@ def test_the_export_has_the_names_of_the_checkpoints_own_class(
 # --- rows that share a pass -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("odd", [
+    {"model_type": ["qwen3_5"]}, {"architectures": {"a": 1}}, {"architectures": []},
+    {"architectures": [None]}, {"text_config": None}, {"text_config": {"vocab_size": "many"}},
+    {"text_config": {"num_hidden_layers": "two", "num_experts": []}},
+])  # fmt: skip
+def test_a_config_of_several_parts_that_is_odd_is_no_traceback(
+    odd: dict[str, Any], folders: dict[str, Path], rows: Path, tmp_path: Path
+) -> None:
+    for path in folders["qwen3_5-wrapped"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    told = rundir.read_json(tmp_path / "config.json")
+    rundir.write_json(tmp_path / "config.json", told | odd)
+    done = within("check", "--model", tmp_path, "--dataset", rows, "--json")
+    assert done.returncode in (0, 4) and "failed" not in done.stderr, done.stderr
+
+
 def test_every_architecture_and_wrapper_is_in_the_matrix() -> None:
     assert {tiny.kind for tiny in TINY.values()} == set(architectures())
     assert {tiny.wrapper for tiny in TINY.values()} - {""} == set(wrappers())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from suretune.data.base import Base
 from suretune.data.weights import header, weight_files
-from suretune.families import wrappers
+from suretune.families import is_wrapper
 from suretune.types import Text
 
 # In front of a text model's layers in the files of a checkpoint of several parts.
@@ -44,7 +44,7 @@ def frozen_parts(base: Base) -> list[Frozen]:
     if not (sizes := _sizes(base)):
         return _by_config(base)
     whole = sum(sizes.values())
-    wrapped = base.config.get("model_type") in wrappers()
+    wrapped = is_wrapper(base.config.get("model_type"))
     experts = sum(size for name, size in sizes.items() if _EXPERTS.search(name))
     others = sum(
         size
@@ -60,7 +60,7 @@ def file_prefix(base: Base) -> str:
     has `model.`; empty where the two agree. Before the files are here, as transformers' class of
     the whole has it."""
     if not (sizes := _sizes(base)):
-        return WHOLE if base.config.get("model_type") in wrappers() else ""
+        return WHOLE if is_wrapper(base.config.get("model_type")) else ""
     found = {m[1] for name in sizes if (m := _TEXT.search(name))}
     return min(found, default="")
 
@@ -79,6 +79,6 @@ def _by_config(base: Base) -> list[Frozen]:
     found = []
     if any(base.text.get(count) for count in _COUNTS):
         found.append(Frozen(_EXPERTS_SAID, 0.0))
-    if base.config.get("model_type") in wrappers():
+    if is_wrapper(base.config.get("model_type")):
         found.append(Frozen(_OTHERS_SAID, 0.0))
     return found

@@ -25,7 +25,7 @@ from suretune.because import in_words
 from suretune.data.base import INDEX, Base, is_pointer, pointed
 from suretune.data.yamltext import BadYaml, parse_yaml, written
 from suretune.facts import SetupFacts
-from suretune.families import hub_id, wrappers
+from suretune.families import hub_id, is_wrapper
 from suretune.hubs.names import parse_name
 from suretune.types import Text
 
@@ -329,7 +329,7 @@ def _other_shape(
 def _unknown(base: Base) -> bool:
     known = language_models()
     kinds = [base.config.get("model_type")]
-    if kinds[0] in wrappers():
+    if is_wrapper(kinds[0]):
         kinds.append(base.text.get("model_type"))
     return bool(known) and not any(str(kind) in known for kind in kinds)
 

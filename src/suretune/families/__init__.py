@@ -62,6 +62,11 @@ def wrappers() -> frozenset[str]:
     return frozenset(name for family in all_families() for name in family.wrappers)
 
 
+def is_wrapper(model_type: object) -> bool:
+    """Whether it is one of `wrappers`, whatever a config.json has there."""
+    return str(model_type) in wrappers()
+
+
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a config.json says of its language model: `text_config` where it describes several
     parts, else all of it."""

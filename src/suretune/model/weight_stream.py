@@ -21,7 +21,7 @@ from torch import Tensor
 from suretune.data.base import Base
 from suretune.data.parts import is_text
 from suretune.data.weights import weight_files
-from suretune.families import wrappers
+from suretune.families import is_wrapper
 from suretune.model.device import ran_out
 
 THREADS = 8
@@ -142,7 +142,7 @@ def begin(
     folder = base.folder
     if device.type != "cuda" or folder in _begun:
         return
-    wanted = is_text if base.config.get("model_type") in wrappers() else everything
+    wanted = is_text if is_wrapper(base.config.get("model_type")) else everything
     try:
         files = weight_files(folder)
         if files and all(_plain(path, dtype, wanted) for path in files):

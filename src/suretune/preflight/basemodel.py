@@ -92,7 +92,8 @@ def part_notes(base: Base, run: str) -> Iterator[SetupFacts]:
     if parts := frozen_parts(base):
         yield SetupFacts("parts-frozen", base.name, found=_listed(parts))
     if prefix := file_prefix(base):
-        names = base.config.get("architectures") or [base.config.get("model_type")]
+        told = base.config.get("architectures")
+        names = told if isinstance(told, list) and told else [base.config.get("model_type")]
         yield SetupFacts(
             "named-otherwise",
             base.name,
