@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
     strip_role_tokens: bool | None
     max_length: int | None
     over_long: Literal["refuse", "drop", "cut"] | None
-    tuner: Literal["lora"] | None
+    tuner: Literal["lora", "qlora"] | None
     lora_rank: int | None
     lora_alpha: float | None
     adapter_dose: float | None

@@ -16,6 +16,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from suretune.model.fp8 import make_fp8
+from suretune.model.nf4 import Nf4, Nf4Linear
 from suretune.model.weight import Dense, Weight
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
@@ -248,32 +249,31 @@ def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
     bases: list[nn.Linear] = []
     for module in members:
         base = module.base_layer if isinstance(module, LoraLayer) else module
-        if type(base) is not nn.Linear:
+        if not isinstance(base, nn.Linear) or type(base) not in (nn.Linear, Nf4Linear):
             return f"{type(base).__name__} in place of a linear layer"
+        if type(base) is not type(bases[0] if bases else base):
+            return "a group of which some layers are packed"
         bases.append(base)
         if isinstance(module, LoraLayer) and (reason := unusual(module, learning)):
             return reason
     sizes = tuple(base.out_features for base in bases)
     ranks = [m.r["default"] if isinstance(m, LoraLayer) else 0 for m in members]
     r = -(-sum(ranks) // ALIGN) * ALIGN
-    weight = bases[0].weight.data
-    if len(bases) > 1:
-        weight = torch.cat([base.weight.data for base in bases])
+    weight = _joined(bases)
     adapters, row, rank = [], 0, 0
     for module, base, own in zip(members, bases, ranks, strict=True):
         rows = slice(row, row + base.out_features)
-        base.weight.data = weight[rows]
         if isinstance(module, LoraLayer):
             pair = module.lora_A["default"].weight, module.lora_B["default"].weight
             scale = module.scaling["default"]
             adapters.append(Adapter(rows, slice(rank, rank + own), scale, *pair))
         row, rank = rows.stop, rank + own
-    a, b = weight.new_zeros(r, weight.shape[1]), weight.new_zeros(len(weight), r)
+    n, k = weight.shape
     group = Group(
-        Dense(weight),
-        _joined_bias(bases),
-        a,
-        b,
+        weight,
+        _joined_bias(bases, weight.like),
+        weight.like.new_zeros(r, k),
+        weight.like.new_zeros(n, r),
         tuple(adapters),
         sizes,
     )
@@ -293,11 +293,28 @@ def unusual(module: LoraLayer, learning: bool) -> str:
     return "a bias in the adapters" if module.lora_bias.get("default") else ""
 
 
-def _joined_bias(bases: Sequence[nn.Linear]) -> Tensor | None:
+def _joined(bases: Sequence[nn.Linear]) -> Weight:
+    """The weights as one; those of plain layers become views into it, packed ones stay apart."""
+    packed = [base for base in bases if isinstance(base, Nf4Linear)]
+    if packed:
+        return Nf4(
+            tuple(base.packed for base in packed),
+            tuple(base.out_features for base in packed),
+            packed[0].in_features,
+            packed[0].nf4.like,
+        )
+    weight = bases[0].weight.data
+    if len(bases) > 1:
+        weight = torch.cat([base.weight.data for base in bases])
+    for base, rows in zip(bases, torch.split(weight, [b.out_features for b in bases]), strict=True):
+        base.weight.data = rows
+    return Dense(weight)
+
+
+def _joined_bias(bases: Sequence[nn.Linear], like: Tensor) -> Tensor | None:
     if all(base.bias is None for base in bases):
         return None
     parts = [
-        base.weight.new_zeros(base.out_features) if base.bias is None else base.bias.data
-        for base in bases
+        like.new_zeros(base.out_features) if base.bias is None else base.bias.data for base in bases
     ]
     return torch.cat(parts)

@@ -21,7 +21,10 @@ from suretune.facts import SetupFacts
 from suretune.model import weight_stream
 from suretune.model.attention import answering_attention, attention_for
 from suretune.model.device import DTYPES, out_of_memory
+from suretune.model.nf4 import parameters_of
+from suretune.model.nf4_loading import Nf4Config, settled
 from suretune.refusal import Refusal
+from suretune.tuning.qlora import NF4
 from suretune.types import Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -55,8 +58,9 @@ def load_base(
 ) -> PreTrainedModel:
     """The model in evaluation mode, frozen. Only safetensors, never code from the folder.
 
-    Without a word about `attention` it gets the one for training; "sdpa" is eager where the
-    architecture has none. Raises Refusal for weights that are not whole, and where memory runs out.
+    Packed as `base.packed` says, weight by weight as they come. Without a word about `attention` it
+    gets the one for training; "sdpa" is eager where the architecture has none. Raises Refusal for
+    weights that are not whole, and where memory runs out.
     """
     if (wrong := wrong_weights(base, fetched=True)) is not None:
         raise Refusal(wrong)
@@ -77,6 +81,8 @@ def load_base(
             "device_map": {"": device},
             "output_loading_info": True,
         }
+        if base.packed == NF4:
+            how["quantization_config"] = Nf4Config()
         with LOADING:
             model, about = _loaded(base, config, how)
     except (*UNREADABLE, MemoryError) as error:
@@ -93,7 +99,8 @@ def load_base(
     if odd:
         named = ", ".join(map(str, odd[:5]))
         raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=named))
-    if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
+    settled(model)
+    if device.type == "cpu" and parameters_of(model) < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     model.requires_grad_(False)
     return model.eval()

@@ -18,6 +18,7 @@ import orjson
 import torch
 from torch import Tensor
 
+from suretune.data.base import Base
 from suretune.data.weights import weight_files
 from suretune.model.device import ran_out
 
@@ -123,12 +124,16 @@ _begun: dict[Path, Stream] = {}
 
 
 def begin(
-    folder: Path,
+    base: Base,
     device: torch.device,
     dtype: torch.dtype,
 ) -> None:
-    """Start on a folder whose tensors all have this dtype; anything unusual is left to others."""
-    if device.type != "cuda" or folder in _begun:
+    """Start on a base whose tensors all have this dtype; anything unusual is left to others.
+
+    So is a packed one: it never lies on the device in full.
+    """
+    folder = base.folder
+    if device.type != "cuda" or base.packed or folder in _begun:
         return
     try:
         files = weight_files(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from suretune.data.weights import weight_files
 from suretune.families import fused_layers
 from suretune.model.memory import TILES, fixed, needed, shape_of
@@ -18,7 +20,7 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     it), or None for a model whose layers are not known."""
     if fused_layers(checked.base.config.get("model_type")) is None:
         return None
-    shape = shape_of(checked.base.config, bytes_each)
+    shape = replace(shape_of(checked.base.config, bytes_each), packed=checked.base.packed)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
@@ -26,7 +28,7 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     every = tuple(config.lora.target_modules) == ("all-linear",)
     rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
-    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
+    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
     return wanted, str(longest.origin)
 

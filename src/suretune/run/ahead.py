@@ -67,7 +67,7 @@ def _look(checked: Checked) -> SetupFacts | None:
     limit_memory(config.engine, device)
     facts = _too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))
     if facts is None:
-        begin(checked.base.folder, device, DTYPES[dtype])
+        begin(checked.base, device, DTYPES[dtype])
     return facts
 
 

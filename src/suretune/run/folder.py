@@ -13,6 +13,7 @@ from typing import Any
 
 from suretune import __version__, rundir
 from suretune.config import Option, Resolved, options
+from suretune.data.base import PACKED
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
@@ -178,6 +179,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
         "base_fingerprint": fingerprint,
+        **({PACKED: checked.base.packed} if checked.base.packed else {}),
         "system": checked.system,
         "system_source": checked.system_source,
         "template_default_system": checked.tokenizer.default_system,
