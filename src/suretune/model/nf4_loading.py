@@ -8,11 +8,12 @@ decoder; embeddings, norms, biases, the head and experts kept as one tensor stay
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.core_model_loading import ConversionOps
 from transformers.quantizers import HfQuantizer, register_quantization_config, register_quantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
@@ -97,6 +98,20 @@ class _Pack(ConversionOps):  # type: ignore[misc]
 
 def _within(name: str, kept: list[str]) -> bool:
     return any(f".{one}." in f".{name}." for one in kept)
+
+
+def packed_layers(folder: Path) -> list[str]:
+    """Names of the layers of a base that are packed, as the model has them; no weight is read."""
+    config = AutoConfig.from_pretrained(
+        folder,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    quantizer = Nf4Quantizer(Nf4Config(), pre_quantized=False)
+    quantizer.preprocess_model(model)
+    return [name for name, module in model.named_modules() if isinstance(module, Nf4Linear)]
 
 
 def settled(model: PreTrainedModel) -> None:
