@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import shutil
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from conftest import codes, suretune
+from suretune import rundir
 from suretune.data.base import find_base
 from suretune.model.attention import PACKED
 from suretune.model.decode import Decoder
@@ -307,3 +312,34 @@ def test_a_decoder_answers_from_a_packed_base_as_transformers_does() -> None:
     assert all(isinstance(group.weight, Nf4) for group in stack.groups)
     said = Decoder(stack).generate([prompt], frozenset(), 8)
     assert said == [out[0, len(prompt) :].tolist()]
+
+
+# --- on the command line --------------------------------------------------------------------------
+
+
+def test_resumed_is_the_run_that_was_never_stopped(tmp_path: Path, identity_file: Path) -> None:
+    """Bit for bit: taken back to the first of two updates; `check` to a proof on the way."""
+    probe = tmp_path / "probe.txt"
+    probe.write_text("你是谁?\n")
+    flags = (
+        "--train_type", "qlora", "--model", "pocket", "--dataset", identity_file, "--max_steps", 2,
+        "--save_steps", 1, "--probes", probe, "--general_questions", 100,
+        "--gradient_accumulation_steps", 4, "--json",
+    )  # fmt: skip
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    done = suretune("sft", *flags, "--output_dir", whole, timeout=600)
+    assert done.returncode in (0, 6), done.stdout[-2000:] + done.stderr[-2000:]
+    assert "S056" in codes(done)
+    result = rundir.read_json(whole / "proof" / "result.json")
+    assert result["same_base"] is True and result["logits_gap"] <= 1e-4
+    assert rundir.read_json(whole / "adapter" / "suretune.json")["base_packed"] == NF4
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "checkpoints" / "step-000002")
+    (cut / rundir.SEAL).unlink(missing_ok=True)
+    done = suretune("resume", cut, timeout=600)
+    assert done.returncode in (0, 6), done.stderr[-2000:]
+    a, b = (load_file(r / "adapter" / "adapter_model.safetensors") for r in (whole, cut))
+    assert a and all(torch.equal(a[name], b[name]) for name in a)
+    assert (
+        rundir.read_json(cut / "run.json")["base"] == rundir.read_json(whole / "run.json")["base"]
+    )

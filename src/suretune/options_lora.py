@@ -17,6 +17,10 @@ NO_VARIANT = Text(
     "The adapters are plain LoRA, or rsLoRA (`--use_rslora true`)",
     "适配器是普通 LoRA，或 rsLoRA（`--use_rslora true`）",
 )
+NO_BITS = Text(
+    "A base can be packed into 4 bits (`--train_type qlora`), and no other number of them",
+    "原模型只能压缩成 4 位（`--train_type qlora`），不能是别的位数",
+)
 FULL = ("full", "freeze", "fullft", "full_finetune", "full_finetuning")
 VARIANTS = (
     *("dora", "rslora", "adalora", "longlora", "lora_ga", "lora+", "loraplus", "pissa", "lokr"),
@@ -26,6 +30,7 @@ VARIANTS = (
 NO_TUNER = {
     **dict.fromkeys(FULL, NO_FULL),
     **dict.fromkeys(VARIANTS, NO_VARIANT),
+    **dict.fromkeys(("2", "3", "8"), NO_BITS),
 }
 
 

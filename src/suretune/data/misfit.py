@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suretune.because import in_words
-from suretune.data.base import Base
+from suretune.data.base import PACKED, Base
 from suretune.data.weights import Tensor, header, weight_files
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
+OTHER_PACKING = Text(
+    "one was packed into 4 bits for it (`--train_type qlora`), the other is as its files have it;"
+    " serve and compare runs of the same `--train_type` together",
+    "一个为训练压缩成了 4 位（`--train_type qlora`），另一个保持文件里的数值；请把同一种"
+    " `--train_type` 的运行放在一起服务或比较",
+)
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
@@ -25,6 +31,8 @@ def wrong_base(
     told = about.get("base")
     found = told if isinstance(told, str) else ""
     hint = None if weights is None else misfit(weights, base)
+    if str(about.get(PACKED) or "") != base.packed:
+        hint = OTHER_PACKING
     return SetupFacts("wrong-base", base.name, found=found, hint=hint)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from suretune.families import fused_layers
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
 from suretune.tuning import packing_bytes
-from suretune.tuning.qlora import AT_ONCE
+from suretune.tuning.qlora import AT_ONCE, NF4
 
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
@@ -104,6 +104,14 @@ def unpacking(shape: Shape) -> float:
     attention = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
     largest = shape.hidden * max(2 * shape.inner, attention)
     return largest * shape.bytes + 6 * min(largest, AT_ONCE)
+
+
+def saved(shape: Shape) -> float:
+    """Bytes that a run would take less, were its base packed; 0 where it is."""
+    if shape.packed:
+        return 0.0
+    each = shape.bytes - packing_bytes(NF4, shape.bytes)
+    return shape.layers * shape.layer_weights * each - unpacking(shape)
 
 
 def kept(shape: Shape, keep: Keep) -> int:

@@ -10,6 +10,7 @@ from suretune.model.memory import TILES, fixed, needed, shape_of
 from suretune.model.recompute import Keep, Policy
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
+from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
 HALF = 2  # bytes a value in half precision
@@ -31,6 +32,19 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = fixed(shape, rank, weight) + needed(shape, least, len(longest.ids), longest.learned)
     return wanted, str(longest.origin)
+
+
+def would_fit_packed(
+    checked: Checked,
+    bytes_each: int,
+    room: float,
+) -> str:
+    """`--train_type qlora`, where that fits and what was asked for does not; else nothing."""
+    if checked.base.packed or checked.resolved.config.engine.base_dtype:
+        return ""
+    packed = replace(checked, base=checked.base.packed_as(QLORA.packed))
+    least = least_bytes(packed, bytes_each)
+    return f"--train_type {QLORA.name}" if least and least[0] <= room else ""
 
 
 def on_gpu(checked: Checked) -> bool:

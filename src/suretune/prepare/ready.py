@@ -15,6 +15,8 @@ from suretune.model.recompute import Keep, Policy
 from suretune.options_lora import LoraOptions
 from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.seen import HUBS, Seen
+from suretune.tuning import TUNERS
+from suretune.tuning.lora import LORA
 from suretune.types import Text
 
 ROW = 2048  # tokens of the row that a forecast is about, half of them learned
@@ -132,6 +134,7 @@ class Fits:
     dtype: str
     bytes: float
     longest: int
+    train_type: str = LORA.name  # the first that fits
 
 
 def on_gpu(seen: Seen) -> bool:
@@ -151,9 +154,13 @@ def can_train(seen: Seen) -> list[Fits]:
     found = []
     for name, half in SIZES.items():
         shape = half if gpu else _wider(half)
-        least = _wanted(shape, ROW)
-        if least <= room:
-            found.append(Fits(name, dtype, least, _longest(shape, room) if gpu else 0))
+        for tuner in TUNERS.values() if gpu else (LORA,):
+            packed = replace(shape, packed=tuner.packed)
+            least = _wanted(packed, ROW)
+            if least <= room:
+                longest = _longest(packed, room) if gpu else 0
+                found.append(Fits(name, dtype, least, longest, tuner.name))
+                break
     return found
 
 

@@ -25,6 +25,7 @@ from suretune.model.memory import (
     Shape,
     choose_policy,
     needed,
+    saved,
     shape_of,
     states_bytes,
 )
@@ -38,7 +39,7 @@ from suretune.train.door import Engine
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
-from suretune.tuning.qlora import NF4
+from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
@@ -204,15 +205,29 @@ def _on_cuda(
             }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()
+    raise Refusal(_too_long(shape, samples, free_bytes(asked, device)))
+
+
+def _too_long(
+    shape: Shape,
+    samples: Sequence[Sample],
+    there: float,
+) -> SetupFacts:
+    """The row that does not fit into the bytes that are there, and a way to train by which it
+    would."""
     longest = max(samples, key=lambda row: len(row.ids))
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
     wanted = needed(shape, least, len(longest.ids), longest.learned)
-    there = free_bytes(asked, device)
     short = Text(
         f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free",
         f"需要 {wanted / GIB:.1f} GiB，空闲 {there / GIB:.1f} GiB",
     )
-    raise Refusal(SetupFacts("out-of-memory", str(longest.origin), found=short))
+    return SetupFacts(
+        "out-of-memory",
+        str(longest.origin),
+        found=short,
+        nearest=f"--train_type {QLORA.name}" if saved(shape) > wanted - there else "",
+    )
 
 
 def _held_tokens(samples: Sequence[Sample]) -> int:
