@@ -6,6 +6,7 @@ import gc
 import hashlib
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,18 @@ from torch import Tensor, nn
 
 from conftest import codes, suretune
 from suretune import rundir
+from suretune.config import Resolved
 from suretune.data.base import find_base
+from suretune.data.misfit import wrong_base
+from suretune.export.delta import Delta
+from suretune.facts import SetupFacts
+from suretune.guards import judge
 from suretune.model.attention import PACKED
 from suretune.model.decode import Decoder
 from suretune.model.fused import keep_all
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
+from suretune.model.memory import GIB, fixed, saved, unpacking
 from suretune.model.nf4 import (
     LEVELS,
     Nf4,
@@ -33,10 +40,14 @@ from suretune.model.nf4 import (
     sizes_of,
     unpack_into,
 )
+from suretune.model.nf4_loading import packed_layers
 from suretune.model.packed_batch import make_pass, token_losses
 from suretune.model.recompute import Keep, Policy
 from suretune.model.stack import make_stack
 from suretune.options_lora import LoraOptions
+from suretune.preflight.flags import misused_flags
+from suretune.prepare.ready import SIZES
+from suretune.refusal import Refusal
 from suretune.tuning import TUNERS, packing_bytes
 from suretune.tuning.qlora import AT_ONCE, BLOCK, NF4, SCALES, nf4_bytes
 from test_fused import FAMILIES, batch, fast, gap, plain, rows, stack_of, tuned
@@ -312,6 +323,59 @@ def test_a_decoder_answers_from_a_packed_base_as_transformers_does() -> None:
     assert all(isinstance(group.weight, Nf4) for group in stack.groups)
     said = Decoder(stack).generate([prompt], frozenset(), 8)
     assert said == [out[0, len(prompt) :].tolist()]
+
+
+# --- opened, exported, refused --------------------------------------------------------------------
+
+
+def test_a_merged_weight_is_the_packed_one_and_what_the_adapter_adds() -> None:
+    weight = matrix(30, 70, torch.bfloat16)
+    a, b = torch.randn(4, 70), torch.randn(30, 4)
+    packed = Delta(a, b, 0.5, packed=True)
+    start = unpacked(pack(weight.float()), weight.float())
+    assert torch.equal(packed.start(weight), start)
+    assert torch.equal(packed.added_to(weight), start + 0.5 * (b @ a))
+    alone = Delta(torch.zeros(0, 70), torch.zeros(30, 0), 1.0, packed=True)
+    assert torch.equal(alone.added_to(weight), start)
+    assert torch.equal(Delta(a, b, 0.5).start(weight), weight.float())
+
+
+def test_the_layers_that_an_export_rounds_are_those_that_loading_packs(pocket: Any) -> None:
+    loaded = [n for n, m in pocket.base_model.model.named_modules() if isinstance(m, Nf4Linear)]
+    named = packed_layers(find_base("pocket", weights=True).folder)
+    assert named == [name.removesuffix(".base_layer") for name in loaded]
+
+
+def test_an_adapter_of_another_packing_is_told_apart() -> None:
+    base = find_base("pocket", weights=True)
+    (found,) = judge(wrong_base(base, {"base": "pocket", "base_packed": NF4}))
+    assert found.code == "S012" and "4 bits" in found.what.en and "--train_type" in found.fix.en
+    (found,) = judge(wrong_base(base.packed_as(NF4), {"base": "pocket"}))
+    assert "4 位" in found.what.zh and "--train_type" in found.fix.zh
+
+
+def test_a_packing_that_is_not_known_is_refused() -> None:
+    with pytest.raises(Refusal, match="base_packed: nf3"):
+        load_base(find_base("pocket", weights=True).packed_as("nf3"), CPU, "float32")
+
+
+def test_two_ways_to_hold_the_base_contradict_each_other() -> None:
+    asked = Resolved.default().with_values("flag", tuner="qlora", base_dtype="fp8")
+    (found,) = misused_flags(asked)
+    assert found.problem == "conflicting-flags" and "--train_type qlora" in found.value
+
+
+def test_where_memory_is_short_the_packed_base_is_offered(tmp_path: Path) -> None:
+    shape = replace(SIZES["Qwen2.5-7B"], packed="")
+    packed = replace(shape, packed=NF4)
+    less = fixed(shape, 8) - fixed(packed, 8)
+    assert less - unpacking(shape) == pytest.approx(saved(shape)) and saved(packed) == 0
+    assert 8.5 < saved(shape) / GIB < 9 and 0.4 * GIB > unpacking(shape) > 2 * 2 * 18944 * 3584
+    facts = SetupFacts("out-of-memory", "a.jsonl:1", "x", nearest="--train_type qlora")
+    (found,) = judge(facts)
+    assert found.code == "S019" and found.fix.en.startswith("`--train_type qlora` fits")
+    (found,) = judge(replace(facts, nearest=""))
+    assert "qlora" not in found.fix.en
 
 
 # --- on the command line --------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from suretune.data.weights import Tensor, header, weight_files
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
+APART = "apart"  # in `nearest`: the base is there, in another packing
 OTHER_PACKING = Text(
-    "one was packed into 4 bits for it (`--train_type qlora`), the other is as its files have it;"
-    " serve and compare runs of the same `--train_type` together",
-    "一个为训练压缩成了 4 位（`--train_type qlora`），另一个保持文件里的数值；请把同一种"
-    " `--train_type` 的运行放在一起服务或比较",
+    "one of the two was packed into 4 bits (`--train_type qlora`), the other is as its files have"
+    " it",
+    "两者之一压缩成了 4 位（`--train_type qlora`），另一个保持文件里的数值",
 )
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
@@ -30,9 +30,9 @@ def wrong_base(
     `weights`: its file of tensors, where these show it."""
     told = about.get("base")
     found = told if isinstance(told, str) else ""
-    hint = None if weights is None else misfit(weights, base)
     if str(about.get(PACKED) or "") != base.packed:
-        hint = OTHER_PACKING
+        return SetupFacts("wrong-base", base.name, found, APART, hint=OTHER_PACKING)
+    hint = None if weights is None else misfit(weights, base)
     return SetupFacts("wrong-base", base.name, found=found, hint=hint)
 
 

@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from suretune.because import in_words
-from suretune.data.base import Base
+from suretune.data.base import PACKED, Base
 from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
@@ -83,6 +83,8 @@ def load_base(
         }
         if base.packed == NF4:
             how["quantization_config"] = Nf4Config()
+        elif base.packed:  # of a later version: without it, the numbers would be others
+            raise ValueError(f"{PACKED}: {base.packed}")
         with LOADING:
             model, about = _loaded(base, config, how)
     except (*UNREADABLE, MemoryError) as error:
