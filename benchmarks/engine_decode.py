@@ -98,9 +98,9 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name, groups in kinds.items():
         first = groups[0]
-        x = torch.randn(rows, first.k, device="cuda", dtype=first.weight.dtype)
+        x = torch.randn(rows, first.k, device="cuda", dtype=first.weight.like.dtype)
         parts = torch.randn(rows, 1, first.r, device="cuda")
-        size = len(groups) * first.weight.numel() * 2
+        size = len(groups) * first.n * first.k * 2
 
         def plain(groups: list[Group] = groups, x: torch.Tensor = x) -> None:
             for group in groups:
@@ -114,7 +114,7 @@ def sweep(stack: Stack, rows: int) -> dict[str, dict[str, float]]:
                 tile: Tile = tile,
             ) -> None:  # fmt: skip
                 for g in groups:
-                    product_kernels.product(g.weight, x, parts, g.b, g.bias, tile=tile)
+                    product_kernels.product(g.weight.like, x, parts, g.b, g.bias, tile=tile)
 
             found[name][str(tuple(tile))] = size / _graph_seconds(tiled) / 1e12
         found[name] = dict(sorted(found[name].items(), key=lambda item: -item[1]))

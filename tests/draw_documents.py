@@ -36,7 +36,7 @@ OFTEN = (
 )  # fmt: skip
 WITHOUT = (
     ("template", "attn_impl", "flash_attn", "use_hf"),
-    ("quant_bits", "load_in_4bit", "quantization_bit", "deepspeed"),
+    ("quant_method", "load_in_8bit", "deepspeed"),
 )  # fmt: skip
 HAPPENS = {
     "en": {

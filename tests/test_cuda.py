@@ -17,6 +17,7 @@ from suretune.model import ops
 from suretune.model.attention import packed_attention
 from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.lora import trainable
+from suretune.model.nf4 import Nf4, pack
 from suretune.model.packed_batch import divergence, make_pass, token_logits
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
@@ -26,6 +27,7 @@ from test_fused import FAMILIES, gap, rows, stack_of, tuned
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
 from test_fused import plain as plain_gradient
+from test_nf4 import matrix, pack_bases, unpacked
 from test_soft import plan_of
 
 pytestmark = [
@@ -302,3 +304,57 @@ def test_a_run_that_cannot_fit_is_refused(tmp_path: Path, identity_file: Path) -
     done = suretune("sft", "--model", "pocket", "--dataset", identity_file, "--memory_limit",
                     "500MiB", "--output_dir", tmp_path / "run", "--json")  # fmt: skip
     assert done.returncode == 4 and "S019" in codes(done) and not (tmp_path / "run").exists()
+
+
+# --- a base in NF4 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_card_packs_and_unpacks_as_the_processor_does(dtype: torch.dtype) -> None:
+    weight = matrix(300, 320, dtype)
+    here, there = pack(weight), pack(weight.cuda())
+    assert torch.equal(there.codes.cpu(), here.codes)
+    assert torch.allclose(there.mean.cpu(), here.mean, rtol=1e-6)  # summed in another order
+    moved = type(here)(*(part.cuda() for part in (here.codes, here.scales, here.steps, here.mean)))
+    assert torch.equal(unpacked(moved, weight.cuda()).cpu(), unpacked(here, weight))
+
+
+def test_a_packed_base_is_captured_and_replayed_bit_for_bit() -> None:
+    """Thirty updates by graphs and by their kernels; the base is unpacked inside the graph."""
+    ends = []
+    for graphs in (True, False):
+        model = pack_bases(on_gpu("Qwen2", torch.bfloat16))
+        for parameter in trainable(model).values():
+            parameter.data = parameter.data.float()
+        adapters = FlatAdamW(trainable(model), 0.0)
+        stack = stack_of(model)
+        assert all(isinstance(group.weight, Nf4) for group in stack.groups)
+        engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
+        samples = rows(*(5 + 7 * i % 90 for i in range(90)))
+        packs = [(3 * i, 3 * i + 1, 3 * i + 2) for i in range(30)]
+        assert engine.prepare(samples, plan_of(samples), 0) == ""
+        if not graphs:
+            engine.pool = engine._apply.pool = None
+            for bucket in engine.buckets:
+                bucket.replayed.pool = bucket.replayed.graph = None
+        for chosen in packs:
+            adapters.zero()
+            engine.backward([samples[i] for i in chosen], 50.0, 1.0)
+            adapters.clip(1.0, 1.0)
+            adapters.set_rate(1e-3)
+            engine.apply()
+        ends.append(adapters.values.detach().clone())
+    assert torch.equal(ends[0], ends[1]) and bool(ends[0].isfinite().all())
+
+
+def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> None:
+    """Check to seal, then the seal again; the base never lay on the card in full."""
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "qlora",
+        "--output_dir", run, "--json", timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
+    assert engine["engine"] == "fused"
+    assert suretune("verify", run, timeout=600).returncode == 0

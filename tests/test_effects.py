@@ -23,7 +23,9 @@ from suretune.config import Resolved
 from suretune.deploy.model_host import open_house
 from suretune.events import Answered, Event, Staged, Updated
 from suretune.model import generate
+from suretune.model.fp8 import Fp8
 from suretune.model.recompute import Keep
+from suretune.model.weight import Dense
 from suretune.options import Config
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal, Stopped
@@ -111,8 +113,8 @@ def test_a_base_in_fp8_is_refused_without_a_card_and_computes_in_it_with_one(
     base = fit.open_base(checked.base, "float32", torch.device("cpu"), ("all-linear",), Journal())
     rough = fit.make_learner(base, replace(checked, resolved=resolved), Journal()).engine
     assert isinstance(exact, Fast) and isinstance(rough, Fast)
-    assert all(group.fp8 is None for group in exact.stack.groups)
-    assert all(group.fp8 is not None for group in rough.stack.groups)
+    assert all(isinstance(group.weight, Dense) for group in exact.stack.groups)
+    assert all(isinstance(group.weight, Fp8) for group in rough.stack.groups)
     samples = list(checked.samples[:4])
     near, same = rough.mean_loss(samples), exact.mean_loss(samples)
     assert near != same and near == pytest.approx(same, rel=0.02)

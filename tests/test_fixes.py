@@ -315,7 +315,7 @@ TRIED: Mapping[str, Try] = {
     "C010": Try(f"{POCKET} --lora_rank 4 ' # my comment'", in_a_file),
     "C010 quotes": Try(f"{POCKET} --output_dir my runs", whole),
     "C015": Try(f"{POCKET} --eval_steps 500 --model_name swift", whole),
-    "C016": Try(f"{POCKET} --quant_bits 4", drop),
+    "C016": Try(f"{POCKET} --load_in_8bit true", drop),
     "C011": Try(broken_config, in_quotes),
     "C012": Try(f"{POCKET} --learning_rate 1e-4 --lr 5e-3", once),
     "C013": Try(f"{POCKET} --system 'You are {{{{NAME}}}}.'", with_name),
@@ -368,6 +368,7 @@ TRIED: Mapping[str, Try] = {
 }  # fmt: skip
 NOT_TRIED: Mapping[str, str] = {
     "C017": "it advises nothing: test_typed.py",
+    "S057": "nothing for suretune; an export after the run: test_nf4.py",
     "S012": "a finished run: test_cli.py::test_another_base_is_refused",
     "S013": "a begun run: test_kill.py",
     "S014": "a finished run: test_cli.py",

@@ -732,6 +732,11 @@ SETUP_CASES = {
         "--model",
         "`suretune export runs/first --to vllm`",
     ),
+    "S057": on_setup(
+        setup("packed-base", "some/model", "q_proj, k_proj"),
+        "--train_type",
+        "`suretune export RUN --to merged`",
+    ),
     "V001": on_setup(
         setup("rank-needs-a-flag", "48", "16"),
         "--lora_rank",
@@ -1189,7 +1194,7 @@ CASES = {
 }
 RECORDED = {
     "E007",
-    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "V001"),
+    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "S057", "V001"),
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),

@@ -43,6 +43,7 @@ FLOORS = {
             "typed",
             "values",
             "families",
+            "tuning",
             "pocket",
             "hubs",
         ),

@@ -193,7 +193,12 @@ def test_patience_gets_evaluations_enough(folder: Path) -> None:
         ("swift infer --adapter_dir out", "adapter_dir", "never-existed", True),
         ("swift infer --adapters out/v0-2/checkpoint-500", "adapters", "changed", True),
         ("swift deploy --adapters out", "adapters", "kept", True),
-        ("llamafactory-cli train --quantization_bit 4", "quantization_bit", "unavailable", False),
+        ("llamafactory-cli train --quantization_bit 4", "quantization_bit", "renamed", True),
+        ("llamafactory-cli train --quantization_bit 8", "quantization_bit", "unavailable", False),
+        ("swift sft --quant_bits 4 --train_type lora", "train_type", "default", True),
+        ("swift sft --train_type lora --quant_bits 4", "quant_bits", "renamed", True),
+        ("swift sft --quant_method hqq", "quant_method", "unavailable", False),
+        ("swift sft --bnb_4bit_quant_type nf4", "bnb_4bit_quant_type", "no-effect", True),
         ("llamafactory-cli train --stage dpo", "stage", "unavailable", False),
         ("llamafactory-cli train --enable_thinking false", "enable_thinking", "renamed", True),
         ("swift sft --enable_thinking false", "enable_thinking", "no-effect", True),
@@ -428,7 +433,8 @@ def test_a_file_of_axolotl(folder: Path) -> None:
     assert value_of(report, "--split_dataset_ratio") == "0.1"
     parses(report)
     report = told(AXOLOTL.format(four="true"))
-    assert flags(report)["load_in_4bit"]["verdict"] == "unavailable" and not report["same_job"]
+    assert flags(report)["load_in_4bit"]["verdict"] == "renamed" and report["same_job"]
+    assert value_of(report, "--tuner") == "qlora"
 
 
 def test_a_file_that_is_not_there(folder: Path) -> None:

@@ -183,7 +183,7 @@ TABLE: dict[str, Maker] = {
     "C019": lambda t: Plant(
         ("python", "-m", "swift.cli.sft", *on(t, rows(t), *NEVER, "--strict")[1:]), 2
     ),
-    "C016": lambda t: Plant(on(t, rows(t), "--load_in_4bit", "true"), 2),
+    "C016": lambda t: Plant(on(t, rows(t), "--load_in_8bit", "true"), 2),
     "C017": lambda t: Plant(on(t, rows(t), "——lora_rank", "4"), 0),
     "C018": lambda t: Plant(("init", "identity", "--name", "Glow", "--author", "Star", "Lab"), 2),
     "D001": lambda t: Plant(on(t, t / "row.jsonl"), 3),
@@ -277,6 +277,7 @@ TABLE: dict[str, Maker] = {
     "S026": lambda t: Plant(one_token_more(t), 4),
     "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
+    "S057": lambda t: Plant(on(t, rows(t), "--train_type", "qlora"), 0),
     "S037": lambda t: Plant(("report", two_runs(t)), 4),
     "S040": lambda t: Plant(
         ("init", "identity", "--name", "Glow", "--author", "Star Lab", "--output_dir",

@@ -18,7 +18,7 @@ from suretune import words
 from suretune.cli.setup import tell_about
 from suretune.model.memory import GIB
 from suretune.prepare import seen as looked
-from suretune.prepare.ready import can_train, driver_cuda, lacks
+from suretune.prepare.ready import Fits, can_train, driver_cuda, lacks
 from suretune.prepare.seen import HUBS, Card, Seen
 
 CPU = Seen(
@@ -97,15 +97,21 @@ def test_offline_is_no_fault_and_a_mirror_that_answers_is_named() -> None:
 
 
 def test_what_fits_is_what_the_memory_plan_says_and_grows_with_the_card() -> None:
+    def fits(gib: int) -> list[Fits]:
+        return can_train(replace(GPU, cards=(Card("x", 0, gib * GIB),)))
+
     def names(gib: int) -> list[str]:
-        return [f.model for f in can_train(replace(GPU, cards=(Card("x", 0, gib * GIB),)))]
+        return [f.model for f in fits(gib) if f.train_type == "lora"]
 
     full = replace(GPU, cards=(Card("x", 80 * GIB, 0),))
     assert can_train(full) == []  # somebody else has all of it
     untold = replace(GPU, cards=(Card("x", 24 * GIB, None),))
-    assert [f.model for f in can_train(untold)] == names(24)
+    assert can_train(untold) == fits(24)
     assert names(1) == [] and names(8)[-1] == "Qwen2.5-3B" and names(24)[-1] == "Qwen2.5-7B"
     assert names(80)[-1] == "Qwen2.5-32B" and names(24) == names(80)[: len(names(24))]
+    packed = {gib: [f.model for f in fits(gib) if f.train_type == "qlora"] for gib in (8, 24, 80)}
+    assert packed == {8: ["Qwen2.5-7B"], 24: ["Qwen2.5-14B", "Qwen2.5-32B"], 80: ["Qwen2.5-72B"]}
+    assert [f.train_type for f in can_train(CPU)] == ["lora"] * len(can_train(CPU))
     (seven,) = [f for f in can_train(GPU) if f.model == "Qwen2.5-7B"]
     assert 14.5 < seven.bytes / GIB < 18 and seven.longest > 30_000 and seven.dtype == "bfloat16"
     assert {f.dtype for f in can_train(replace(GPU, bf16=False))} == {"float16"}

@@ -334,11 +334,13 @@ def test_a_quote_that_was_never_closed_is_called_so(
 @pytest.mark.parametrize(
     ("typed", "code"),
     [
-        (["--quant_bits", "4"], "C016"),
-        (["--load_in_4bit"], "C016"),
-        (["--load-in-4bit=true"], "C016"),
+        (["--quant_bits", "8"], "C016"),
+        (["--load_in_8bit"], "C016"),
+        (["--load-in-8bit=true"], "C016"),
+        (["--quant_bits", "4"], "C017"),
+        (["--load_in_4bit", "true"], "C017"),
         (["--deepspeed", "zero2"], "C016"),
-        (["--quantization_bit", "4"], "C016"),
+        (["--quantization_bit", "8"], "C016"),
         (["--use_dora", "true"], "C016"),
         (["--deepspeed", "none"], "C005"),
         (["--load_in_8bit", "false"], "C005"),
@@ -361,10 +363,10 @@ def test_flags_of_other_tools_are_answered_from_what_is_known_of_them(
 def test_one_finding_for_all_that_is_not_there(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [*POCKET, "--quant_bits", "4", "--deepspeed", "zero2", "--attn_impl", "flash_attn"]
+    asked = [*POCKET, "--load_in_8bit", "true", "--deepspeed", "zero2", "--attn_impl", "flash_attn"]
     status, found = told(asked, capsys)
     what = found["C016"]["what"]["zh"]
-    assert status == 2 and "quant_bits 4" in what and "deepspeed zero2" in what
+    assert status == 2 and "load_in_8bit" in what and "deepspeed zero2" in what
     assert "C005" in found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from suretune.option import option
+from suretune.tuning import TUNERS
 from suretune.types import Text
 
 NO_FULL = Text(
@@ -16,21 +17,20 @@ NO_VARIANT = Text(
     "The adapters are plain LoRA, or rsLoRA (`--use_rslora true`)",
     "适配器是普通 LoRA，或 rsLoRA（`--use_rslora true`）",
 )
-NO_QLORA = Text(
-    "Training on a quantised base (QLoRA) is not there yet; `suretune setup` says what fits as it"
-    " is",
-    "还没有在量化模型上训练（QLoRA）的功能；不量化时能训练什么，见 `suretune setup`",
+NO_BITS = Text(
+    "A base can be packed into 4 bits (`--train_type qlora`), and no other number of them",
+    "原模型只能压缩成 4 位（`--train_type qlora`），不能是别的位数",
 )
 FULL = ("full", "freeze", "fullft", "full_finetune", "full_finetuning")
 VARIANTS = (
     *("dora", "rslora", "adalora", "longlora", "lora_ga", "lora+", "loraplus", "pissa", "lokr"),
     *("loha", "oft", "boft", "vera", "ia3", "galore", "q_galore", "llamapro", "adapter", "reft"),
-    *("fourierft", "bone", "prefix", "prompt", "p_tuning", "ptuning"),
+    *("qdora", "fourierft", "bone", "prefix", "prompt", "p_tuning", "ptuning"),
 )
 NO_TUNER = {
     **dict.fromkeys(FULL, NO_FULL),
     **dict.fromkeys(VARIANTS, NO_VARIANT),
-    **dict.fromkeys(("qlora", "qdora"), NO_QLORA),
+    **dict.fromkeys(("2", "3", "8"), NO_BITS),
 }
 
 
@@ -40,12 +40,12 @@ class LoraOptions:
 
     tuner: str = option(
         "lora",
-        "what is trained",
-        "训练方式",
+        "what is trained: lora, or qlora, whose base is packed into 4 bits (NF4) for less memory",
+        "训练方式：lora；或 qlora，把原模型压缩成 4 位（NF4），更省显存",
         "train_type",
         "tuner_type",
         "finetuning_type",
-        choices=("lora",),
+        choices=tuple(TUNERS),
         elsewhere=NO_TUNER,
     )
     lora_rank: int = option(

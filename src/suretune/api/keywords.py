@@ -56,7 +56,7 @@ class Options(TypedDict, total=False):
     think: Literal["keep", "drop", "empty"] | None
     max_length: int | None
     over_long: Literal["refuse", "drop", "cut"] | None
-    tuner: Literal["lora"] | None
+    tuner: Literal["lora", "qlora"] | None
     lora_rank: int | None
     lora_alpha: float | None
     adapter_dose: float | None

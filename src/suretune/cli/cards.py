@@ -18,9 +18,12 @@ from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
+from suretune.tuning.lora import LORA
+from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
 HALF = 2  # bytes a value in half precision
+NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA"}
 
 
 def tell_cards(command: Command, journal: Journal) -> int:
@@ -32,15 +35,15 @@ def tell_cards(command: Command, journal: Journal) -> int:
         hint = Text("`--model pocket` is here already.", "`--model pocket` 已经在本机。")
         raise journal.stop(FlagFacts("missing-flag", "--model", hint=hint))
     base, job = _asked(command, journal)
-    if fused_layers(base.config.get("model_type")) is None:
-        kind = str(base.config.get("model_type"))
+    if fused_layers(base.text.get("model_type")) is None:
+        kind = str(base.text.get("model_type"))
         about = Text(
             f"The layers of `{kind}` are computed by transformers, whose memory is not planned.",
             f"`{kind}` 的层由 transformers 计算，没有它的显存计划。",
         )
         raise journal.stop(SetupFacts("cannot-fuse", base.name, found=about))
-    shape = shape_of(base.config, HALF)
-    most = int(base.config.get("max_position_embeddings") or MOST)
+    shape = shape_of(base.text, HALF)
+    most = base.context
     found = list(fits(shape, job or A_ROW, min(most, MOST)))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     then = command_of("check", command.resolved, command.file, environment=command.environment)
@@ -119,15 +122,18 @@ def _show(base: Base, shape: Shape, job: Job | None, found: Sequence[Fit]) -> No
 
 
 def _said(one: Fit) -> str:
-    needs = f"{one.needs / GIB:.1f} GiB"
+    name, needs = NAMES[one.train_type], f"{one.needs / GIB:.1f} GiB"
     if not one.fits:
-        return words(f"{one.way}: does not fit, needs {needs}", f"{one.way}：放不下，需要 {needs}")
+        return words(f"{name}: does not fit, needs {needs}", f"{name}：放不下，需要 {needs}")
     rate = one.updates_an_hour
-    soon = words("so small that the card is not what limits", "模型太小，速度不取决于显卡")
-    fast = words(f"about {rate:,} updates an hour", f"每小时约 {rate:,} 次更新") if rate else soon
+    fast = words(f"about {rate:,} updates an hour", f"每小时约 {rate:,} 次更新") if rate else ""
+    if not rate and one.train_type == LORA.name:
+        fast = words("so small that the card is not what limits", "模型太小，速度不取决于显卡")
+    elif not rate:
+        fast = words("its speed was not measured", "速度没有实测过")
     return words(
-        f"{one.way}: fits, from {needs} on; rows up to {one.longest:,} tokens; {fast}",
-        f"{one.way}：放得下，至少 {needs}；一行最长 {one.longest:,} 个 token；{fast}",
+        f"{name}: fits, from {needs} on; rows up to {one.longest:,} tokens; {fast}",
+        f"{name}：放得下，至少 {needs}；一行最长 {one.longest:,} 个 token；{fast}",
     )
 
 
@@ -138,10 +144,10 @@ def _verdict(found: Sequence[Fit], job: Job | None) -> Text:
             "It fits none of these cards: a smaller model, or a shorter `--max_length`.",
             "这些显卡都放不下：请换更小的模型，或减小 `--max_length`。",
         )
-    how = f" (`{' '.join(least.flags)}`)" if least.flags else ""
-    zh_how = f"（`{' '.join(least.flags)}`）" if least.flags else ""
+    name = NAMES[least.train_type]
+    flag = "" if least.train_type == LORA.name else f" (`--train_type {least.train_type}`)"
     what = Text("Your rows fit", "你的数据") if job else Text("It fits", "这个模型")
     return Text(
-        f"{what.en} from {least.memory} GB on, by {least.way}{how} (forecast).",
-        f"{what.zh}最小用 {least.memory} GB 显存就放得下，方式是 {least.way}{zh_how}（预测值）。",
+        f"{what.en} from {least.memory} GB on, by {name}{flag} (forecast).",
+        f"{what.zh}最小用 {least.memory} GB 显存就放得下，方式是 {name}{flag}（预测值）。",
     )

@@ -12,6 +12,7 @@ from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
 from suretune.prepare.seen import Card, Seen
 from suretune.record.journal import ENVIRONMENT, OK
+from suretune.tuning.lora import LORA
 from suretune.types import Text
 from suretune.words import say
 
@@ -128,7 +129,16 @@ def _fit(one: Fits) -> str:
     least = f"{one.bytes / 2**30:.1f} GiB"
     rows = words(f"; rows up to {one.longest:,} tokens", f"；一行最长 {one.longest:,} 个 token")
     said = words(f"{one.dtype}, from {least} on", f"{one.dtype}，至少 {least}")
-    return said + (rows if one.longest else "")
+    packed = "" if one.train_type == LORA.name else f"; `--train_type {one.train_type}`"
+    return said + (rows if one.longest else "") + packed
+
+
+def _largest(fits: Sequence[Fits]) -> str:
+    """The largest model that fits, with the words that it needs."""
+    if not fits:
+        return "pocket"
+    last = fits[-1]
+    return last.model if last.train_type == LORA.name else f"{last.model} (--train_type qlora)"
 
 
 def _verdict(seen: Seen, fits: Sequence[Fits], status: int) -> Text:
@@ -137,7 +147,7 @@ def _verdict(seen: Seen, fits: Sequence[Fits], status: int) -> Text:
             "Not ready: mend what is marked ✗, the first with the command below.",
             "还不能训练：请处理标有 ✗ 的问题，先执行下面的命令。",
         )
-    largest = fits[-1].model if fits else "pocket"
+    largest = _largest(fits)
     if on_gpu(seen):
         name = seen.cards[0].name if seen.cards else "GPU"
         return Text(

@@ -27,6 +27,7 @@ from suretune.options import AnswerOptions, Config
 from suretune.phrases import wilson
 from suretune.record.journal import Journal
 from suretune.run.answer import about_adapter, adapter_folder, conversation, open_speaker
+from suretune.run.opened import packing_of
 from suretune.run.sealed import read_seal
 from suretune.statistics import loss_found, net_loss_upper, sign_test
 from suretune.types import Text
@@ -160,6 +161,7 @@ def _opening(run: Path, journal: Journal) -> tuple[Base, Config]:
     trained = about_adapter(folder)
     with journal.judging():
         base = find_base(trained.get("base_folder") or trained.get("base", ""), weights=True)
+    base = base.packed_as(packing_of(trained))
     proof = run / "proof" / "request.json"
     dtype = rundir.recorded(proof, "dtype") if proof.is_file() else None
     resolved = Resolved.default().with_values(

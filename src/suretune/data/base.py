@@ -25,6 +25,7 @@ from suretune.hubs.pull import Fetched, pull_model
 from suretune.refusal import Refusal
 from suretune.types import Text
 
+PACKED = "base_packed"  # in an adapter's suretune.json: `Base.packed` of what it was trained on
 INDEX = "model.safetensors.index.json"
 CODE = ("auto_map", "_implementation_internal")  # ends of names of fields that point at code
 POINTER = b"version https://git-lfs"
@@ -41,11 +42,16 @@ class Base:
     folder: Path
     config: Mapping[str, Any]
     fetched: Fetched | None = None  # of a hub: at which commit, and what lies here
+    packed: str = ""  # how its linear layers lie in memory: as a train type packs them, or as here
 
     @property
     def spec(self) -> str:
         """What finds the same files again, here and elsewhere."""
         return self.fetched.spec if self.fetched else self.name
+
+    def packed_as(self, packed: str) -> Base:
+        """The same files, to be loaded in this packing."""
+        return replace(self, packed=packed)
 
     @property
     def text(self) -> Mapping[str, Any]:
@@ -79,7 +85,7 @@ class Base:
         return sorted(found)
 
     def fingerprint(self) -> str:
-        """Names these weights: the config, and each shard's size and 17 windows of 1 MiB.
+        """Names these weights: the config, each shard's size and 17 windows of 1 MiB, the packing.
 
         A whole 15 GB base takes 10 s to hash; the windows (head with all names and shapes, then
         evenly spread) take 0.1 s and tell any two trainings of one shape apart.
@@ -92,6 +98,8 @@ class Base:
                 for place in range(PLACES + 1):
                     file.seek(max(0, size - WINDOW) * place // PLACES)
                     digest.update(file.read(WINDOW))
+        if self.packed:  # other numbers: what was trained on the one is no adapter of the other
+            digest.update(f"packed:{self.packed}".encode())
         return digest.hexdigest()
 
 

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suretune.because import in_words
-from suretune.data.base import Base
+from suretune.data.base import PACKED, Base
 from suretune.data.weights import Tensor, header, weight_files
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
+APART = "apart"  # in `nearest`: the base is there, in another packing
+OTHER_PACKING = Text(
+    "one of the two was packed into 4 bits (`--train_type qlora`), the other is as its files have"
+    " it",
+    "两者之一压缩成了 4 位（`--train_type qlora`），另一个保持文件里的数值",
+)
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
@@ -24,6 +30,8 @@ def wrong_base(
     `weights`: its file of tensors, where these show it."""
     told = about.get("base")
     found = told if isinstance(told, str) else ""
+    if str(about.get(PACKED) or "") != base.packed:
+        return SetupFacts("wrong-base", base.name, found, APART, hint=OTHER_PACKING)
     hint = None if weights is None else misfit(weights, base)
     return SetupFacts("wrong-base", base.name, found=found, hint=hint)
 

@@ -32,6 +32,17 @@ from suretune.run.sealed import read_seal
 from suretune.types import Text
 
 EXPORT = "export.json"
+MERGED_PACKED = Text(
+    "merged into the base as it was trained and proven: its linear layers have the numbers of NF4,"
+    " written in the type of the base's files",
+    "合并进训练和验证时的原模型：线性层取 NF4 的数值，按原模型文件的类型写出",
+)
+ALONE_PACKED = Text(
+    "this target puts the adapter on the base's own 16-bit numbers; it was trained and proven on"
+    " them in NF4, so answers differ a little (`--to merged` writes what was proven)",
+    "这个目标把适配器加在原模型自己的 16 位数值上；训练和验证用的是 NF4，所以回答会略有不同"
+    "（`--to merged` 写出的就是验证过的模型）",
+)
 LONGER = 4  # times as long is what is advised where a target was not done in time
 SHARE = 0.9  # of the probes that passed in the proof; other arithmetic changes a few
 
@@ -65,7 +76,7 @@ def export(
         with journal.judging():
             refuse_taken(out)
             with whole(out) as part, _of(carried):
-                written = target.write(carried, wanted.quant, part)
+                written = _with_packing(target.write(carried, wanted.quant, part), carried)
                 proof = prove(target, carried, run, written, part)
                 told = _told(wanted, carried, run, written, proof)
                 rundir.write_json(part / EXPORT, {**told, "files": seal_folder(part)})
@@ -78,6 +89,14 @@ def export(
         raise journal.stop(taken) from error
     status = _judged(wanted, carried, proof, journal)
     return {**told, "next": list(target.commands(carried, out))}, status
+
+
+def _with_packing(written: Written, carried: Carried) -> Written:
+    """What is told beside it where the adapter was trained on a packed base."""
+    if not carried.base.packed:
+        return written
+    told = MERGED_PACKED if written.types else ALONE_PACKED
+    return replace(written, notes=[*written.notes, told])
 
 
 @contextmanager

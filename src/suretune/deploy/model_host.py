@@ -29,7 +29,7 @@ from suretune.model.weight_stream import begin
 from suretune.options import Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
-from suretune.run.opened import base_of
+from suretune.run.opened import base_of, packing_of
 from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
@@ -92,7 +92,7 @@ def open_house(
     ]
     about = candidates[0].about if candidates else {}
     with journal.judging():
-        base = find_base(base_of(config, about), weights=True)
+        base = find_base(base_of(config, about), weights=True).packed_as(packing_of(about))
     if not config.model.model and about.get("base"):  # found by its folder, known by its name
         base = replace(base, name=str(about["base"]))
     fingerprint = base.fingerprint()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from suretune.data.weights import Tensor as Header
 from suretune.data.weights import header, weight_files
 from suretune.export.door import Carried
 from suretune.model.lora import KNOWN_STARTS, STRANGE, WEIGHTS
+from suretune.model.nf4 import pack, unpack_into
+from suretune.model.nf4_loading import packed_layers
 from suretune.types import Text
 
 PREFIX = "base_model.model."
@@ -26,16 +28,29 @@ A, B = ".lora_A.weight", ".lora_B.weight"
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What is added to one weight: scale * b @ a, a (r, in), b (out, r)."""
+    """What is added to one weight: scale * b @ a, a (r, in), b (out, r).
+
+    `packed`: to its numbers in NF4, on which the adapter was trained; r is 0 where it has no part.
+    """
 
     a: Tensor
     b: Tensor
     scale: float
+    packed: bool = False
+
+    def start(self, weight: Tensor) -> Tensor:
+        """(out, in) in float32: to what is added."""
+        wide = weight.to(torch.float32)
+        if not self.packed:
+            return wide
+        out = torch.empty_like(wide)
+        unpack_into(pack(wide), out)
+        return out
 
     def added_to(self, weight: Tensor) -> Tensor:
         """The sum (out, in) in float32; it is rounded by whoever writes it, once."""
         product = self.b.to(torch.float32) @ self.a.to(torch.float32)
-        return weight.to(torch.float32) + self.scale * product
+        return self.start(weight) + self.scale * product
 
 
 def more_than_lora(carried: Carried) -> Text | None:
@@ -88,6 +103,33 @@ def deltas(carried: Carried) -> Mapping[str, Delta]:
                 b,
                 scale_of(carried.config, layer, a.shape[0]),
             )
+    return made
+
+
+def whole_changes(carried: Carried) -> Mapping[str, Delta]:
+    """What makes the model that was proven of the base's files, by layer: what the adapter adds,
+    and, where the base was packed, that every packed layer is rounded as it was."""
+    made = dict(rounded(carried))
+    for layer, delta in deltas(carried).items():
+        made[layer] = replace(delta, packed=layer in made)
+    return made
+
+
+def rounded(carried: Carried) -> Mapping[str, Delta]:
+    """The packed layers of the base, nothing added; none where it is not packed."""
+    if not carried.base.packed:
+        return {}
+    names = packed_layers(carried.base.folder)
+    there = base_tensors(carried.base.folder)
+    made: dict[str, Delta] = {}
+    for layer, name in places(there, names).items():
+        rows, columns = there[name].shape
+        made[layer] = Delta(
+            torch.zeros(0, columns),
+            torch.zeros(rows, 0),
+            1.0,
+            packed=True,
+        )
     return made
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from suretune import typed
 from suretune.export import k_quants, llamacpp
-from suretune.export.delta import base_tensors, deltas
+from suretune.export.delta import base_tensors, whole_changes
 from suretune.export.door import (
     COMPARED,
     Asked,
@@ -165,7 +165,7 @@ def write_gguf(carried: Carried, quant: str, folder: Path) -> Written:
         carried,
         RECIPES[carried.architecture],
         asked,
-        deltas(carried),
+        whole_changes(carried),
     )
     plan.write(folder / MODEL)
     plan.read_back(folder / MODEL)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.weights import weight_files
+from suretune.export.delta import rounded
 from suretune.export.door import OTHER, Carried, NotAsked
 from suretune.export.gguf_file import Plan
 from suretune.export.gguf_layers import RECIPES, turned
@@ -41,13 +42,16 @@ def write_alone(plan: Plan, path: Path) -> None:
 
 def _alpha(plan: Plan) -> float:
     """What llama.cpp divides by the rank of a layer: the largest rank gets the first scale."""
-    return next(iter(plan.changes.values())).scale * plan.carried.rank
+    first = next(delta for delta in plan.changes.values() if delta.a.shape[0])
+    return first.scale * plan.carried.rank
 
 
 def _tensors(plan: Plan) -> Iterator[tuple[str, Tensor]]:
     """(GGUF's name, float32) of each. A layer of another scale has the rest of it in its B."""
     alpha = _alpha(plan)
     for layer, delta in plan.changes.items():
+        if not delta.a.shape[0]:
+            continue  # of the base alone: see `delta.rounded`
         name = plan.called(f"{layer}.weight")
         b = delta.b.to(torch.float32) * (delta.scale * delta.a.shape[0] / alpha)
         if plan.recipe.pairs and layer.endswith(("q_proj", "k_proj")):
@@ -95,7 +99,7 @@ def base_beside(
         raise NotAsked("adapter.gguf", how, "", OTHER)
     base = folder / BASE
     try:
-        Plan(carried, RECIPES[carried.architecture], quant, {}).write(base)
+        Plan(carried, RECIPES[carried.architecture], quant, rounded(carried)).write(base)
         yield base
     finally:
         base.unlink(missing_ok=True)

@@ -23,7 +23,14 @@ from suretune import rundir, typed
 from suretune.data.base import INDEX
 from suretune.data.weights import header, weight_files
 from suretune.export.copied import copy_words
-from suretune.export.delta import Delta, base_tensors, deltas, layers, more_than_lora, places
+from suretune.export.delta import (
+    Delta,
+    base_tensors,
+    layers,
+    more_than_lora,
+    places,
+    whole_changes,
+)
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
 from suretune.export.plain import ask_plain
 from suretune.facts import ExportFacts, SetupFacts
@@ -124,7 +131,7 @@ def _of(layer: str, part: str) -> str:
 
 def write_merged(carried: Carried, folder: Path) -> Written:
     """The whole folder that transformers loads, and what rounding did to the weights."""
-    changes = deltas(carried)
+    changes = whole_changes(carried)
     where = places(base_tensors(carried.base.folder), list(changes))
     by_tensor = {name: changes[layer] for layer, name in where.items()}
     counts = _Counts()
@@ -223,9 +230,10 @@ def _added(
     if not rounded.isfinite().all():
         kind = str(weight.dtype).removeprefix("torch.")
         raise Refusal(ExportFacts("export-unlike", "merged", f"{name}: not finite in {kind}"))
-    meant = total != weight.to(torch.float32)
+    start = delta.start(weight)
+    meant = total != start
     counts.meant += int(meant.sum())
-    counts.swallowed += int((meant & (rounded == weight)).sum())
+    counts.swallowed += int((meant & (rounded == start.to(weight.dtype))).sum())
     return rounded
 
 

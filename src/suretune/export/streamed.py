@@ -45,6 +45,8 @@ def streamed(base: Base, device: torch.device) -> PreTrainedModel | None:
     a weight that lies there under no such name and shape (experts that are packed as they are
     loaded, numbers that are unpacked): such a one has to be loaded whole. So has one whose scores
     are no numbers: somebody computed with a weight of a module that was not asked."""
+    if base.packed:  # its numbers are not those of its files
+        return None
     config = AutoConfig.from_pretrained(
         base.folder,
         trust_remote_code=False,

@@ -31,6 +31,11 @@ COPY = Text(
     "用 `--model` 给出训练它时的原模型；如果就是这个模型，请从训练它的地方重新复制适配器文件夹。",
 )
 
+EACH = Text(
+    "Serve or compare runs of one `--train_type` together, the others by a command of their own.",
+    "同一种 `--train_type` 的运行放在一起服务或比较，其余的另用一条命令。",
+)
+
 
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "wrong-base":
@@ -56,6 +61,8 @@ def check(facts: SetupFacts) -> Values | None:
             f"The adapter was trained on other weights than {base} has.",
             f"训练这个适配器时，{base} 的权重与现在不同。",
         )
+    if facts.nearest == "apart":  # the base is there, in another packing
+        return {"where": "--model", "what": what, "fix": EACH}
     fix = Text(*[f"`--model {shlex.quote(other)}`"] * 2) if other else COPY
     return {"where": "--model", "what": what, "fix": fix}
 

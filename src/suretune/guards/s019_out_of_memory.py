@@ -6,8 +6,8 @@ and what is free on the device.
 Why it matters: the longest row decides, and it may come late in the run. The number of
 accumulation steps does not matter here.
 
-Fix: lower `--max_length`, take a smaller model, or free the device; `nvidia-smi` shows who holds
-it.
+Fix: where the message names `--train_type qlora`, the base in 4 bits fits; else lower
+`--max_length`, take a smaller model, or free the device; `nvidia-smi` shows who holds it.
 
 S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
@@ -15,12 +15,32 @@ S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
 影响：起决定作用的是最长的那条数据，它可能到后面才出现。梯度累积的步数与此无关。
 
-怎么改：调低 `--max_length`，换小一点的模型，或者腾出显卡；`nvidia-smi` 会显示谁占着它。
+怎么改：如果检查结果给出了 `--train_type qlora`，把原模型压缩成 4 位就放得下；否则调低
+`--max_length`，换小一点的模型，或者腾出显卡；`nvidia-smi` 会显示谁占着它。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import Text
+
+SHORTER = Text(
+    "Lower `--max_length`; `nvidia-smi` shows what else holds the device.",
+    "调低 `--max_length`；`nvidia-smi` 会显示还有谁占着显卡。",
+)
+
+
+def check(facts: SetupFacts) -> Values | None:
+    values = for_setup("out-of-memory")(facts)
+    if values is None:
+        return None
+    fix = SHORTER
+    if facts.nearest:  # a way to train that fits, by the same plan
+        fix = Text(
+            f"`{facts.nearest}` fits: the base in 4 bits. Or: {SHORTER.en}",
+            f"`{facts.nearest}` 放得下：原模型压缩成 4 位。或者：{SHORTER.zh}",
+        )
+    return {**values, "fix": fix}
+
 
 GUARD = Guard(
     code="S019",
@@ -28,14 +48,11 @@ GUARD = Guard(
     title=Text("more memory needed than there is", "显存或内存不足"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("out-of-memory"),
+    check=check,
     what=Text("{detail} does not fit into memory: {found}.", "{detail} 放不下：{found}。"),
     why=Text(
         "The longest row decides, and it may come late in the run.",
         "起决定作用的是最长的那条数据，它可能到后面才出现。",
     ),
-    fix=Text(
-        "Lower `--max_length`; `nvidia-smi` shows what else holds the device.",
-        "调低 `--max_length`；`nvidia-smi` 会显示还有谁占着显卡。",
-    ),
+    fix=Text("{fix}", "{fix}"),
 )

@@ -8,9 +8,9 @@ Why it matters: an adapter is trained, and proven, against the weights that it w
 Packed layers are another kind of layer; computing them needs the packages that packed them.
 
 Fix: give the model that it was made from, as its page names it:
-`--model Qwen/Qwen2.5-7B-Instruct`. The adapter can be served on a quantised copy afterwards, but
-what was proven was proven on the plain one. If memory is short, `--recompute layer`, shorter rows
-(`--max_length`) and `--memory_limit` help here.
+`--model Qwen/Qwen2.5-7B-Instruct`. If memory is short, `--train_type qlora` packs it into 4 bits
+(NF4) as it is loaded, and trains and proves on that. The adapter can be served on another
+quantised copy afterwards, but what was proven was proven on the one here.
 
 S033 quantised-base：模型的权重是量化过的。
 
@@ -21,8 +21,8 @@ S033 quantised-base：模型的权重是量化过的。
 计算。
 
 怎么改：改用量化之前的模型，它的页面上会写明：`--model Qwen/Qwen2.5-7B-Instruct`。
-训练好的适配器之后也可以挂到量化版上，但验证是在原版上做的。显存不够时，可以用
-`--recompute layer`、更短的行（`--max_length`）和 `--memory_limit`。
+显存不够时，`--train_type qlora` 会在加载时把它压缩成 4 位（NF4），并在其上训练和验证。训练好的
+适配器之后也可以挂到别的量化版上，但验证是在这里的这一份上做的。
 """
 
 from suretune.facts import SetupFacts
@@ -35,13 +35,16 @@ def check(facts: SetupFacts) -> Values | None:
     values = for_setup("quantised-base", "--model")(facts)
     plain = facts.nearest
     known = Text(
-        f"Train on the model that it was made from: `--model {plain}`.",
-        f"改用量化之前的模型：`--model {plain}`。",
+        f"Train on the model that it was made from: `--model {plain}`; with"
+        " `--train_type qlora` suretune packs it into 4 bits itself.",
+        f"改用量化之前的模型：`--model {plain}`；加上 `--train_type qlora`，"
+        "suretune 会自己把它压缩成 4 位。",
     )
     unknown = Text(
         "Train on the model that it was made from, the one without quantisation: its page names it"
-        " (`base_model`).",
-        "改用量化之前的原模型；它的页面上写有名字（`base_model`）。",
+        " (`base_model`); with `--train_type qlora` suretune packs it into 4 bits itself.",
+        "改用量化之前的原模型；它的页面上写有名字（`base_model`）。加上 `--train_type qlora`，"
+        "suretune 会自己把它压缩成 4 位。",
     )
     return values and {**values, "plain": known if plain else unknown}
 

@@ -16,6 +16,7 @@ from suretune.guards.c007_role_tokens_in_system import TOKEN
 from suretune.guards.guard import meant, sentence
 from suretune.importing.arithmetic import add_up, mend
 from suretune.importing.named import Named, named
+from suretune.importing.packing import packed_already
 from suretune.importing.pasted import Pasted
 from suretune.importing.serving import Module, modules, put_modules, settle_serving
 from suretune.importing.tables import Entry
@@ -348,6 +349,7 @@ def _adapters(made: Translation, line: Line, values: Sequence[str]) -> bool:
 
 
 SPECIAL: Mapping[str, Callable[[Translation, Line, Sequence[str]], bool]] = {
+    "tuner": packed_already,
     "system": _system,
     "model": _model,
     "dataset": _dataset,

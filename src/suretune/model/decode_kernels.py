@@ -22,6 +22,7 @@ from suretune.model.kv_cache import Cache
 from suretune.model.ops import SILU
 from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
+from suretune.model.weight import Dense
 
 KEYS = 2**14  # bytes of keys at once
 SPLIT = 128  # keys of a split, where there are programs to spare
@@ -396,8 +397,9 @@ def attend(
 
 def times(group: Group, wide: Wide, residual: Tensor | None = None) -> Tensor:
     """(B, N): the group's outputs for at most 16 rows, its adapters' share and residual added."""
+    assert isinstance(group.weight, Dense)  # see `decode_layers._narrow`
     return product(
-        group.weight,
+        group.weight.values,
         wide.x,
         wide.parts,
         group.b,

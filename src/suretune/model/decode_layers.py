@@ -20,6 +20,7 @@ from suretune.model.groups import ALIGN, Foreign
 from suretune.model.kv_cache import Cache
 from suretune.model.layer_parts import mlp, normed, rotated
 from suretune.model.stack import Layer, Stack
+from suretune.model.weight import Dense
 
 if TYPE_CHECKING:
     from suretune.model.decode_kernels import Wide
@@ -175,7 +176,7 @@ def _fused_attention(stack: Stack, x: Tensor) -> bool:
 def _narrow(stack: Stack, x: Tensor) -> bool:
     """Few rows in half precision: reading the weights is all the time there is."""
     half = x.dtype in (torch.bfloat16, torch.float16)
-    whole = all(group.fp8 is None and group.k % ALIGN == 0 for group in stack.groups)
+    whole = all(isinstance(group.weight, Dense) and group.k % ALIGN == 0 for group in stack.groups)
     return _fused_attention(stack, x) and half and len(x) <= 16 and whole
 
 

@@ -13,31 +13,51 @@ import torch
 from torch import Tensor
 
 from suretune.model import ops
+from suretune.model.weight import added
 
 
 @dataclass(frozen=True, slots=True)
-class Fp8Weight:
-    """Weights W (N, K) in 8 bits."""
+class Fp8:
+    """W (N, K) in 8 bits, beside the matrix that it was made from: see `Weight`."""
 
+    values: Tensor  # (N, K)
     forward_weight: Tensor  # (N, K) float8_e4m3fn
     forward_scale: Tensor  # (1, N) float32
     backward_weight: Tensor  # (K, N), the transposed
     backward_scale: Tensor  # (1, K)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (T, K) -> x W' (T, N)."""
-        return product(x, self.forward_weight, self.forward_scale)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `Weight`."""
+        n, k = self.values.shape
+        return n, k
+
+    @property
+    def like(self) -> Tensor:
+        """See `Weight`."""
+        return self.values
+
+    def forward(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        """See `Weight`."""
+        y = product(x, self.forward_weight, self.forward_scale)
+        return added(y, (bias, residual))
 
     def backward(self, dy: Tensor) -> Tensor:
-        """dy (T, N) -> dy W (T, K)."""
+        """See `Weight`."""
         return product(dy, self.backward_weight, self.backward_scale)
 
 
-def make_fp8(weight: Tensor) -> Fp8Weight:
+def make_fp8(weight: Tensor) -> Fp8:
     """From W (N, K) in any precision, quantized row by row in both directions."""
     there, scale = ops.quantize(weight)
     turned, turned_scale = ops.quantize(weight.t().contiguous())
-    return Fp8Weight(
+    return Fp8(
+        weight,
         there,
         scale.t().contiguous(),
         turned,

@@ -15,7 +15,9 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from suretune.model.fp8 import Fp8Weight, make_fp8
+from suretune.model.fp8 import make_fp8
+from suretune.model.nf4 import Nf4, Nf4Linear
+from suretune.model.weight import Dense, Weight
 
 ALIGN = 8  # columns; tensor cores read 16 bytes at once
 
@@ -38,18 +40,17 @@ class Adapter:
 class Group:
     """N outputs, K inputs, R ranks (a multiple of 8, or 0)."""
 
-    weight: Tensor  # (N, K)
+    weight: Weight  # (N, K)
     bias: Tensor | None  # (N,)
     a: Tensor  # (R, K)
     b: Tensor  # (N, R), the scale in it
     adapters: tuple[Adapter, ...]
     sizes: tuple[int, ...]  # outputs of each member
-    fp8: Fp8Weight | None = None  # the base in 8 bits, where it was asked for
 
     @property
     def n(self) -> int:
         """Width of the output, all members of the group together."""
-        return len(self.weight)
+        return self.weight.shape[0]
 
     @property
     def k(self) -> int:
@@ -67,18 +68,7 @@ class Group:
         residual: Tensor | None = None,
     ) -> Tensor:
         """x (T, K) -> x W' (+ bias or residual) (T, N), without the adapters."""
-        if self.fp8 is not None:
-            y = self.fp8.forward(x)
-            for more in (self.bias, residual):
-                if more is not None:
-                    y += more
-            return y
-        if residual is not None:
-            y = torch.addmm(residual, x, self.weight.t())
-            return y if self.bias is None else y.add_(self.bias)
-        return (
-            x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
-        )
+        return self.weight.forward(x, self.bias, residual)
 
     def x_a(
         self,
@@ -102,7 +92,7 @@ class Group:
 
     def base_backward(self, dy: Tensor) -> Tensor:
         """dy (T, N) -> dy W (T, K)."""
-        return dy @ self.weight if self.fp8 is None else self.fp8.backward(dy)
+        return self.weight.backward(dy)
 
     def backward(self, dy: Tensor, g: Tensor) -> Tensor:
         """dy (T, N) and g = dy B (T, R) -> dx (T, K)."""
@@ -153,7 +143,8 @@ class Group:
 
     def quantize(self) -> None:
         """From now on compute the base's products in 8 bits."""
-        self.fp8 = make_fp8(self.weight)
+        assert isinstance(self.weight, Dense)  # fewer bits are asked for by one option or another
+        self.weight = make_fp8(self.weight.values)
 
     def zero_b(self) -> None:
         """Zero B: the outputs are the base's until `refresh`."""
@@ -169,7 +160,7 @@ class Mirror:
 
     def refresh(self) -> None:
         """Masters -> A and B of every group."""
-        if not self.groups[0].weight.is_cuda or (self.table is None and not self._are_plain()):
+        if not self.groups[0].weight.like.is_cuda or (self.table is None and not self._are_plain()):
             for group in self.groups:
                 group.refresh()
             return
@@ -177,7 +168,7 @@ class Mirror:
 
         if self.table is None:
             self.table = self._table()
-        kernels.mirror(*self.table, self.groups[0].weight)
+        kernels.mirror(*self.table, self.groups[0].weight.like)
 
     def _are_plain(self) -> bool:
         """Whether the kernel may read the masters: float32, value by value, at raw addresses."""
@@ -190,7 +181,7 @@ class Mirror:
         The masters must have moved into their flat tensor before; they stay there.
         """
         places = [place for group in self.groups for place in group.places()]
-        device = self.groups[0].weight.device
+        device = self.groups[0].weight.like.device
         addresses = [(there.data_ptr(), master.data_ptr()) for there, master, _ in places]
         sizes = [(*master.shape, there.stride(0)) for there, master, _ in places]
         return (
@@ -258,32 +249,31 @@ def make_group(members: Sequence[nn.Module], learning: bool) -> Group | str:
     bases: list[nn.Linear] = []
     for module in members:
         base = module.base_layer if isinstance(module, LoraLayer) else module
-        if type(base) is not nn.Linear:
+        if not isinstance(base, nn.Linear) or type(base) not in (nn.Linear, Nf4Linear):
             return f"{type(base).__name__} in place of a linear layer"
+        if type(base) is not type(bases[0] if bases else base):
+            return "a group of which some layers are packed"
         bases.append(base)
         if isinstance(module, LoraLayer) and (reason := unusual(module, learning)):
             return reason
     sizes = tuple(base.out_features for base in bases)
     ranks = [m.r["default"] if isinstance(m, LoraLayer) else 0 for m in members]
     r = -(-sum(ranks) // ALIGN) * ALIGN
-    weight = bases[0].weight.data
-    if len(bases) > 1:
-        weight = torch.cat([base.weight.data for base in bases])
+    weight = _joined(bases)
     adapters, row, rank = [], 0, 0
     for module, base, own in zip(members, bases, ranks, strict=True):
         rows = slice(row, row + base.out_features)
-        base.weight.data = weight[rows]
         if isinstance(module, LoraLayer):
             pair = module.lora_A["default"].weight, module.lora_B["default"].weight
             scale = module.scaling["default"]
             adapters.append(Adapter(rows, slice(rank, rank + own), scale, *pair))
         row, rank = rows.stop, rank + own
-    a, b = weight.new_zeros(r, weight.shape[1]), weight.new_zeros(len(weight), r)
+    n, k = weight.shape
     group = Group(
         weight,
-        _joined_bias(bases),
-        a,
-        b,
+        _joined_bias(bases, weight.like),
+        weight.like.new_zeros(r, k),
+        weight.like.new_zeros(n, r),
         tuple(adapters),
         sizes,
     )
@@ -303,11 +293,28 @@ def unusual(module: LoraLayer, learning: bool) -> str:
     return "a bias in the adapters" if module.lora_bias.get("default") else ""
 
 
-def _joined_bias(bases: Sequence[nn.Linear]) -> Tensor | None:
+def _joined(bases: Sequence[nn.Linear]) -> Weight:
+    """The weights as one; those of plain layers become views into it, packed ones stay apart."""
+    packed = [base for base in bases if isinstance(base, Nf4Linear)]
+    if packed:
+        return Nf4(
+            tuple(base.packed for base in packed),
+            tuple(base.out_features for base in packed),
+            packed[0].in_features,
+            packed[0].nf4.like,
+        )
+    weight = bases[0].weight.data
+    if len(bases) > 1:
+        weight = torch.cat([base.weight.data for base in bases])
+    for base, rows in zip(bases, torch.split(weight, [b.out_features for b in bases]), strict=True):
+        base.weight.data = rows
+    return Dense(weight)
+
+
+def _joined_bias(bases: Sequence[nn.Linear], like: Tensor) -> Tensor | None:
     if all(base.bias is None for base in bases):
         return None
     parts = [
-        base.weight.new_zeros(base.out_features) if base.bias is None else base.bias.data
-        for base in bases
+        like.new_zeros(base.out_features) if base.bias is None else base.bias.data for base in bases
     ]
     return torch.cat(parts)

@@ -14,14 +14,18 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from transformers.utils import logging as transformers_logging
 
 from suretune.because import in_words
+from suretune.data.base import PACKED as BASE_PACKED
 from suretune.data.base import Base
 from suretune.data.weights import header, weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
 from suretune.model.attention import PACKED, answering_attention, attention_for, mixing
 from suretune.model.device import DTYPES, out_of_memory
+from suretune.model.nf4 import parameters_of
+from suretune.model.nf4_loading import Nf4Config, settled
 from suretune.model.text_part import KEYS, is_wrapped, model_class, of_text, text_config
 from suretune.refusal import Refusal
+from suretune.tuning.qlora import NF4
 from suretune.types import Text
 
 # Below this many parameters a second thread costs more than it brings: the pocket model answers
@@ -56,8 +60,9 @@ def load_base(
     """The model in evaluation mode, frozen; of a checkpoint of several parts its text model. Only
     safetensors, never code from the folder.
 
-    Without a word about `attention` it gets the one for training; "sdpa" is eager where the
-    architecture has none. Raises Refusal for weights that are not whole, and where memory runs out.
+    Packed as `base.packed` says, weight by weight as they come. Without a word about `attention` it
+    gets the one for training; "sdpa" is eager where the architecture has none. Raises Refusal for
+    weights that are not whole, and where memory runs out.
     """
     if (wrong := wrong_weights(base, fetched=True)) is not None:
         raise Refusal(wrong)
@@ -81,6 +86,10 @@ def load_base(
             "output_loading_info": True,
             "key_mapping": KEYS if wrapped else None,
         }
+        if base.packed == NF4:
+            how["quantization_config"] = Nf4Config()
+        elif base.packed:  # of a later version: without it, the numbers would be others
+            raise ValueError(f"{BASE_PACKED}: {base.packed}")
         with LOADING:
             model, about = _loaded(base, config, how)
     except (*UNREADABLE, MemoryError) as error:
@@ -98,7 +107,8 @@ def load_base(
     if odd:
         named = ", ".join(map(str, odd[:5]))
         raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=named))
-    if device.type == "cpu" and model.num_parameters() < SMALL and torch.get_num_threads() > 1:
+    settled(model)
+    if device.type == "cpu" and parameters_of(model) < SMALL and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
     if how["attn_implementation"] == PACKED and mixing(model):
         model.set_attn_implementation("eager")  # then rows go one by one

@@ -14,6 +14,8 @@ from typing import Any
 
 from suretune.families import fused_layers
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
+from suretune.tuning import packing_bytes
+from suretune.tuning.qlora import AT_ONCE, NF4
 
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
@@ -37,6 +39,7 @@ class Shape:
     vocabulary: int
     tied: bool
     bytes: int  # per value
+    packed: str = ""  # how the layers' linear maps lie there: `Base.packed`
 
     @property
     def layer_weights(self) -> int:
@@ -85,13 +88,30 @@ def fixed(
     base_bytes: float | None = None,
 ) -> float:
     """Weights, adapters (master, gradient, two moments, the copy beside the weights), context."""
-    each = shape.bytes if base_bytes is None else base_bytes
+    each = packing_bytes(shape.packed, shape.bytes) if base_bytes is None else base_bytes
     tables = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden * shape.bytes
     lora = shape.layers * shape.lora(rank)
     body = shape.layers * shape.layer_weights * each
     # Value, gradient and two moments in float32; the copies that are computed with, in which the
     # blocks between q, k and v or gate and up are zero: three times the values at most.
     return body + tables + lora * (16 + 3 * shape.bytes) + CONTEXT + SLACK
+
+
+def unpacking(shape: Shape) -> float:
+    """Bytes that come and go where the layers are packed: the matrix of the largest group while it
+    is multiplied with, and beside it codes of 4 bytes and levels of 8 for each pair of values that
+    are looked up together."""
+    attention = (shape.heads + 2 * shape.kv_heads) * shape.head_dim
+    largest = shape.hidden * max(2 * shape.inner, attention)
+    return largest * shape.bytes + 6 * min(largest, AT_ONCE)
+
+
+def saved(shape: Shape) -> float:
+    """Bytes that a run would take less, were its base packed; 0 where it is."""
+    if shape.packed:
+        return 0.0
+    each = shape.bytes - packing_bytes(NF4, shape.bytes)
+    return shape.layers * shape.layer_weights * each - unpacking(shape)
 
 
 def kept(shape: Shape, keep: Keep) -> int:
@@ -130,7 +150,8 @@ def passing(
     rows = max(min(learned, policy.head_rows), 2 * min(soft, soft_rows(policy.head_rows)))
     lines = 4 * learned + 5 * soft  # of a learned token's size; of the base's states one more
     head = rows * shape.vocabulary * shape.bytes + lines * shape.hidden * shape.bytes
-    return max(layer, head) + 4 * tokens * shape.head_dim * 2
+    matrix = unpacking(shape) if shape.packed else 0
+    return max(layer, head) + matrix + 4 * tokens * shape.head_dim * 2
 
 
 def needed(

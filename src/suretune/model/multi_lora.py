@@ -171,7 +171,8 @@ class LoraPool:
 
 def _wide(group: Group, blocks: int) -> tuple[Tensor, Tensor]:
     ranks = blocks * ALIGN * len(group.sizes)
-    return group.weight.new_zeros(ranks, group.k), group.weight.new_zeros(group.n, ranks)
+    like = group.weight.like
+    return like.new_zeros(ranks, group.k), like.new_zeros(group.n, ranks)
 
 
 def read_adapter(stack: Stack, folder: Path) -> tuple[dict[str, Pair], Match]:

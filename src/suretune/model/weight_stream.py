@@ -138,9 +138,12 @@ def begin(
     dtype: torch.dtype,
 ) -> None:
     """Start on a base whose tensors all have this dtype; anything unusual is left to others. Of a
-    checkpoint of several parts the text model alone is read."""
+    checkpoint of several parts the text model alone is read.
+
+    A packed one is left to others, too: it never lies on the device in full.
+    """
     folder = base.folder
-    if device.type != "cuda" or folder in _begun:
+    if device.type != "cuda" or base.packed or folder in _begun:
         return
     wanted = is_text if is_wrapper(base.config.get("model_type")) else everything
     try:

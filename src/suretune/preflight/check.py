@@ -71,6 +71,7 @@ from suretune.preflight.leave import fit_intervals, leave_out, tell_command, wit
 from suretune.preflight.machine import missing_trackers
 from suretune.preflight.outlook import hardware_outlook
 from suretune.record.journal import Journal
+from suretune.tuning import TUNERS
 from suretune.types import Fault, Origin, Plan, Sample, Text
 
 
@@ -103,6 +104,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     tell_command(resolved, journal)  # where the model is not here, this much is known
     config = resolved.config
     base, tokenizer, wrong = open_base(config.model, day, journal)
+    base = base.packed_as(TUNERS[config.lora.tuner].packed)
     resolved = choose_length(resolved, base)
     resolved = look_at_model(resolved, base, wrong, journal)
     journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
@@ -215,7 +217,7 @@ def with_weights(checked: Checked, journal: Journal) -> Checked:
     are those of the commit whose words were read."""
     before = checked.base
     with journal.judging():
-        base = find_base(before.spec, weights=True)
+        base = find_base(before.spec, weights=True).packed_as(before.packed)
     if base.fetched and before.fetched:
         base = replace(base, fetched=replace(base.fetched, typed=before.fetched.typed))
     return replace(checked, base=base)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from suretune.data.weights import weight_files
 from suretune.families import fused_layers
 from suretune.model.memory import least_needed, shape_of
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
+from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
 HALF = 2  # bytes a value in half precision
@@ -17,16 +20,29 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     it), or None for a model whose layers are not known."""
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
-    shape = shape_of(checked.base.text, bytes_each)
+    shape = replace(shape_of(checked.base.text, bytes_each), packed=checked.base.packed)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
     every = tuple(config.lora.target_modules) == ("all-linear",)
     rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
-    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else bytes_each
+    weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)
     return wanted, str(longest.origin)
+
+
+def would_fit_packed(
+    checked: Checked,
+    bytes_each: int,
+    room: float,
+) -> str:
+    """`--train_type qlora`, where that fits and what was asked for does not; else nothing."""
+    if checked.base.packed or checked.resolved.config.engine.base_dtype:
+        return ""
+    packed = replace(checked, base=checked.base.packed_as(QLORA.packed))
+    least = least_bytes(packed, bytes_each)
+    return f"--train_type {QLORA.name}" if least and least[0] <= room else ""
 
 
 def on_gpu(checked: Checked) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from suretune import rundir
 from suretune.data.base import Base
+from suretune.data.weights import linear_layers, weight_files
 from suretune.facts import SetupFacts
 from suretune.options_input import ModelOptions
 from suretune.options_lora import LoraOptions
@@ -72,6 +73,14 @@ def model_notes(
             "float16-risk",
             base.name,
             found=str(made_in),
+        )
+    if base.packed:
+        names = linear_layers(base) if weight_files(base.folder) else []
+        packed = [name for name in names if name != "lm_head"]
+        yield SetupFacts(
+            "packed-base",
+            base.name,
+            found=", ".join(packed) or Text("every linear layer", "所有线性层"),
         )
     if lora.lora_rank > SERVED_RANK:
         yield SetupFacts(

@@ -8,10 +8,12 @@ names for another: no figure here was measured on the card that it stands beside
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suretune.model.memory import CONTEXT, GIB, Shape, choose_policy, fixed, least_needed
 from suretune.model.recompute import Keep
+from suretune.tuning import TUNERS
+from suretune.tuning.door import Tuner
 
 ROW = 2048  # tokens of the row that a forecast is about, half of them learned
 MOST = 32_768  # tokens: for longer rows none of SIZES was made
@@ -130,18 +132,6 @@ CARDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to train: what a value of the base's linear maps takes, bytes; None: as it is."""
-
-    name: str
-    flags: tuple[str, ...]
-    weight: float | None = None
-
-
-WAYS = (Way("LoRA", ()),)
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """What an update of a run computes: tokens of its longest row and of all its rows, and how many
     of each are learned."""
@@ -158,14 +148,13 @@ A_ROW = Job(ROW, ROW // 2, ROW, ROW / 2, 8)  # where no rows are named
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A card, a way, and what follows: bytes at the least, whether that is there, the longest row
-    in tokens (0: not even one of 1,024), updates an hour (None where the
-    card is not what limits)."""
+    """A card, a train type, and what follows: bytes at the least, whether that is there, the
+    longest row in tokens (0: not even one of 1,024), updates an hour: None where the card is not
+    what limits, and for a type whose speed was measured nowhere."""
 
     card: str
     memory: int
-    way: str
-    flags: tuple[str, ...]
+    train_type: str
     needs: float
     fits: bool
     longest: int
@@ -173,24 +162,24 @@ class Fit:
 
 
 def fits(shape: Shape, job: Job, most: int = MOST) -> Iterator[Fit]:
-    """Every way on every card, the smallest card first. most: tokens that the model takes."""
+    """Every train type on every card, the smallest card first. most: tokens the model takes."""
     for card in CARDS:
-        for way in WAYS:
-            yield _fit(shape, job, card, way, most)
+        for tuner in TUNERS.values():
+            yield _fit(replace(shape, packed=tuner.packed), job, card, tuner, most)
 
 
-def _fit(shape: Shape, job: Job, card: Card, way: Way, most: int) -> Fit:
-    needs = least_needed(shape, job.rank, job.longest, job.longest_learned, way.weight)
+def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
+    needs = least_needed(shape, job.rank, job.longest, job.longest_learned)
     there = needs <= card.room
     return Fit(
         card=card.name,
         memory=card.memory,
-        way=way.name,
-        flags=way.flags,
+        train_type=tuner.name,
         needs=needs,
         fits=there,
-        longest=longest_row(shape, job.rank, card.room, most, way.weight),
-        updates_an_hour=_an_hour(shape, job, card, way) if there else None,
+        longest=longest_row(shape, job.rank, card.room, most),
+        # What unpacking costs was not measured.
+        updates_an_hour=_an_hour(shape, job, card) if there and not shape.packed else None,
     )
 
 
@@ -199,20 +188,19 @@ def longest_row(
     rank: int,
     room: float,
     most: int = MOST,
-    weight: float | None = None,
 ) -> int:
     """Tokens of the longest row, half of them learned, that so many bytes take: a multiple of
     1,024, or `most` where that is less."""
     low, high = 0, max(1, most // 1024)
     while low < high:
         middle = (low + high + 1) // 2
-        wanted = least_needed(shape, rank, middle * 1024, middle * 512, weight)
+        wanted = least_needed(shape, rank, middle * 1024, middle * 512)
         low, high = (middle, high) if wanted <= room else (low, middle - 1)
     return min(low * 1024, most)
 
 
-def _an_hour(shape: Shape, job: Job, card: Card, way: Way) -> int | None:
-    room = card.room - fixed(shape, job.rank, way.weight)
+def _an_hour(shape: Shape, job: Job, card: Card) -> int | None:
+    room = card.room - fixed(shape, job.rank)
     policy = choose_policy(shape, room, job.longest, job.longest_learned)
     keeps = policy.keep if policy else (Keep.HOST,) * shape.layers
     again = sum(AGAIN[keep] for keep in keeps) / len(keeps)

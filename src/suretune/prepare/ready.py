@@ -15,6 +15,8 @@ from suretune.options_lora import LoraOptions
 from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.cards import ROW, SIZES, longest_row
 from suretune.prepare.seen import HUBS, Seen
+from suretune.tuning import TUNERS
+from suretune.tuning.lora import LORA
 from suretune.types import Text
 
 MEASURED = (  # docs/benchmarks.md
@@ -50,6 +52,7 @@ class Fits:
     dtype: str
     bytes: float
     longest: int
+    train_type: str = LORA.name  # the first that fits
 
 
 def on_gpu(seen: Seen) -> bool:
@@ -70,9 +73,13 @@ def can_train(seen: Seen) -> list[Fits]:
     found = []
     for name, half in SIZES.items():
         shape = half if gpu else _wider(half)
-        least = least_needed(shape, rank, ROW, ROW // 2)
-        if least <= room:
-            found.append(Fits(name, dtype, least, longest_row(shape, rank, room) if gpu else 0))
+        for tuner in TUNERS.values() if gpu else (LORA,):
+            packed = replace(shape, packed=tuner.packed)
+            least = least_needed(packed, rank, ROW, ROW // 2)
+            if least <= room:
+                longest = longest_row(packed, rank, room) if gpu else 0
+                found.append(Fits(name, dtype, least, longest, tuner.name))
+                break
     return found
 
 

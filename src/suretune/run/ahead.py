@@ -12,7 +12,7 @@ from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_mem
 from suretune.model.memory import GIB
 from suretune.model.weight_stream import begin, drop
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import least_bytes
+from suretune.preflight.forecast import least_bytes, would_fit_packed
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.types import Text
@@ -80,4 +80,5 @@ def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | N
         f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there",
         f"至少需要 {least[0] / GIB:.1f} GiB，共有 {room / GIB:.1f} GiB",
     )
-    return SetupFacts("out-of-memory", least[1], found=found)
+    offer = would_fit_packed(checked, bytes_each, room)
+    return SetupFacts("out-of-memory", least[1], found=found, nearest=offer)

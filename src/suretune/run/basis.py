@@ -27,14 +27,16 @@ def basis_of(run: Path, model: str, journal: Journal) -> tuple[Base, Text | None
     """
     request = run.joinpath(*REQUEST)
     name, wanted = (str(rundir.recorded(request, key)) for key in ("base", "base_fingerprint"))
+    packed = str(rundir.read_json(request).get("packed") or "")  # earlier versions packed none
     try:
-        base = find_base(model or name, weights=True)
+        base = find_base(model or name, weights=True).packed_as(packed)
     except Refusal as refusal:
         facts = refusal.facts
         gone = isinstance(facts, SetupFacts) and facts.problem == "model-missing"
         if model or not gone:
             raise journal.stop(facts) from refusal
-        near = next((one for one in _near(run, name) if one.fingerprint() == wanted), None)
+        around = (one.packed_as(packed) for one in _near(run, name))
+        near = next((one for one in around if one.fingerprint() == wanted), None)
         if near is None:
             raise journal.stop(_elsewhere(run, name)) from refusal
         return near, Text(

@@ -23,6 +23,7 @@ from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
 from suretune.model.generate import counting
+from suretune.model.nf4 import parameters_of
 from suretune.preflight.check import Checked, with_weights
 from suretune.preflight.flags import parse_seconds
 from suretune.preflight.machine import device_notes, too_little_room
@@ -316,7 +317,7 @@ def _about(job: Fit, dose: Dose) -> dict[str, Any]:
         {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in job.learner.adapters.parameters}
     )
     return {
-        "parameters": sum(p.numel() for p in model.parameters()) - trained,
+        "parameters": parameters_of(model) - trained,
         "trainable": trained,
         "targets": targets,
         "tensors": len(job.learner.adapters.parameters),

@@ -13,6 +13,7 @@ from typing import Any
 
 from suretune import __version__, rundir
 from suretune.config import Option, Resolved, options
+from suretune.data.base import PACKED
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.thinking import usual_mode
@@ -36,6 +37,22 @@ rank {rank}, alpha {alpha:g}. System prompt of training: {system}
 """,
     """`{base}` 的 LoRA 适配器，由 suretune {version} 训练：{updates} 次更新，{tokens} 个 token，
 秩 {rank}，alpha {alpha:g}。训练时的系统提示词：{system}
+""",
+)
+
+
+PACKED_CARD = Text(
+    """Trained and proven on the base with its linear layers in NF4 (blocks of 64, double
+quantisation: bitsandbytes' `nf4`); embeddings, norms and `lm_head` are as they were. suretune
+opens it so by itself. On the 16-bit base the answers differ a little: what was proven is written
+by `suretune export --to merged`; transformers and PEFT have the same base with
+`BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)`.
+""",
+    """训练和验证时，原模型的线性层以 NF4 存放（每块 64 个值，双重量化，即 bitsandbytes 的 `nf4`）；
+词嵌入、归一化层和 `lm_head` 不变。suretune 会自动这样打开它。加在 16 位原模型上时回答会略有不同：
+`suretune export --to merged` 写出的就是验证过的模型；transformers 和 PEFT 用
+`BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)`
+可以得到同样的原模型。
 """,
 )
 
@@ -179,6 +196,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
         "base_fingerprint": fingerprint,
+        **({PACKED: checked.base.packed} if checked.base.packed else {}),
         "system": checked.system,
         "system_source": checked.system_source,
         "template_default_system": checked.tokenizer.default_system,
@@ -188,6 +206,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "plan": plan.digest,
         "suretune": __version__,
     }
+    packed = say(PACKED_CARD) if checked.base.packed else ""
     system = checked.system or checked.tokenizer.default_system or say(Text("none", "无"))
 
     def dress(folder: Path, step: int) -> None:
@@ -201,7 +220,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
             alpha=config.lora.lora_alpha,
             system=system,
         )
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / "README.md").write_text(card + packed, encoding="utf-8")
         rundir.write_json(folder / ABOUT, about)
 
     return dress

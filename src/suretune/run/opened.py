@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.data.base import Base, find_base
+from suretune.data.base import PACKED, Base, find_base
 from suretune.data.fitness import with_system_role
 from suretune.data.template import ABOUT, ChatTokenizer, load_tokenizer
 from suretune.data.thinking import with_usual
@@ -50,7 +50,12 @@ def find_base_of(
         raise journal.stop(SetupFacts("model-missing", str(folder / CONFIG), found=found))
     with journal.judging():
         base = find_base(name, weights=weights)
-    return base
+    return base.packed_as(packing_of(about))
+
+
+def packing_of(about: Mapping[str, Any]) -> str:
+    """How the base lies in memory that an adapter was trained on, by what its files say."""
+    return str(about.get(PACKED) or "")
 
 
 def words_of(folder: Path | None, base: Base, config: Config, journal: Journal) -> ChatTokenizer:

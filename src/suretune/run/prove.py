@@ -104,6 +104,7 @@ def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:
         dtype=config.model.torch_dtype or "float32",
         system=questions.system,
         tokens_per_pass=min(job.learner.engine.tokens_per_pass, PLAIN_TOKENS),
+        packed=base.packed,
     )
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
     write_judging(job.run, job.checked, questions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,9 +25,11 @@ from suretune.model.memory import (
     Shape,
     choose_policy,
     needed,
+    saved,
     shape_of,
     states_bytes,
 )
+from suretune.model.nf4 import Nf4, parameters_of
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack, make_stack
 from suretune.options import EngineOptions
@@ -37,6 +39,7 @@ from suretune.train.door import Engine
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
+from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
@@ -138,7 +141,7 @@ def _plain(
         about["fused_linears"], about["not_fused"] = fuse_linears(model)
     again = asked.recompute and asked.recompute != "none"
     if asked.recompute is None:
-        again = device.type == "cuda" and sum(p.numel() for p in model.parameters()) >= BIG
+        again = device.type == "cuda" and parameters_of(model) >= BIG
     if again:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
@@ -158,6 +161,8 @@ def _on_cuda(
 ) -> ChosenEngine:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
     shape = shape_of(stack_config(stack), stack.head.weight.element_size())
+    if any(isinstance(group.weight, Nf4) for group in stack.groups):
+        shape = replace(shape, packed=NF4)
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
     room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
     states = states_bytes(shape, _held_tokens(samples))
@@ -200,15 +205,29 @@ def _on_cuda(
             }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()
+    raise Refusal(_too_long(shape, samples, free_bytes(asked, device)))
+
+
+def _too_long(
+    shape: Shape,
+    samples: Sequence[Sample],
+    there: float,
+) -> SetupFacts:
+    """The row that does not fit into the bytes that are there, and a way to train by which it
+    would."""
     longest = max(samples, key=lambda row: len(row.ids))
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
     wanted = needed(shape, least, len(longest.ids), longest.learned)
-    there = free_bytes(asked, device)
     short = Text(
         f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free",
         f"需要 {wanted / GIB:.1f} GiB，空闲 {there / GIB:.1f} GiB",
     )
-    raise Refusal(SetupFacts("out-of-memory", str(longest.origin), found=short))
+    return SetupFacts(
+        "out-of-memory",
+        str(longest.origin),
+        found=short,
+        nearest=f"--train_type {QLORA.name}" if saved(shape) > wanted - there else "",
+    )
 
 
 def _held_tokens(samples: Sequence[Sample]) -> int:

@@ -65,6 +65,7 @@ class Request:
     system: str | None
     tokens_per_pass: int
     skills: str | None = None  # of a run by an earlier version
+    packed: str = ""  # the base, as `Base.packed`
 
 
 def prepare(
@@ -157,7 +158,8 @@ def main(run: Path, result: Path, base_at: str = "") -> None:
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
     request = replace(request, base=base_at or request.base)
     try:
-        base, device = find_base(request.base, weights=True), torch.device(request.device)
+        device = torch.device(request.device)
+        base = find_base(request.base, weights=True).packed_as(request.packed)
         begin(base, device, DTYPES[request.dtype])
         found, _ = measure(
             run,
