@@ -93,15 +93,7 @@ def load_base(
         with LOADING:
             model, about = _loaded(base, config, how)
     except (*UNREADABLE, MemoryError) as error:
-        if told := out_of_memory(error):
-            memory = SetupFacts(
-                "out-of-memory",
-                str(base.folder),
-                found=in_words(told),
-            )
-            raise Refusal(memory) from error
-        found = in_words(error)
-        raise Refusal(SetupFacts("model-incomplete", str(base.folder), found=found)) from error
+        raise Refusal(_trouble(base, error)) from error
     more = [n for n in about["unexpected_keys"] if not wrapped or of_text(n, model)]
     odd = [*about["missing_keys"], *more, *about["mismatched_keys"]]
     if odd:
@@ -114,6 +106,12 @@ def load_base(
         model.set_attn_implementation("eager")  # then rows go one by one
     model.requires_grad_(False)
     return model.eval()
+
+
+def _trouble(base: Base, error: Exception) -> SetupFacts:
+    if told := out_of_memory(error):
+        return SetupFacts("out-of-memory", str(base.folder), found=in_words(told))
+    return SetupFacts("model-incomplete", str(base.folder), found=in_words(error))
 
 
 def _loaded(base: Base, config: PretrainedConfig, how: dict[str, Any]) -> tuple[Any, Any]:

@@ -105,8 +105,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     config = resolved.config
     base, tokenizer, wrong = open_base(config.model, day, journal)
     base = base.packed_as(TUNERS[config.lora.tuner].packed)
-    resolved = choose_length(resolved, base)
-    resolved = look_at_model(resolved, base, wrong, journal)
+    resolved = look_at_model(choose_length(resolved, base), base, wrong, journal)
     journal.look_at_all((*missing_trackers(config.run.report_to), *hardware_outlook(resolved)))
     journal.look_at_all(asked_faults(resolved, base, tokenizer))
     resolved, how = _rendering(resolved, tokenizer, journal)
