@@ -28,12 +28,15 @@ from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.parts import file_prefix, frozen_parts, is_text
 from suretune.export import TARGETS
+from suretune.export.delta import base_tensors, places
 from suretune.families import architectures, wrappers
 from suretune.model import weight_stream
 from suretune.model.attention import PACKED, attention_for, mixing
 from suretune.model.generate import answering, spoken
 from suretune.model.load import load_base
-from suretune.model.lora import load_adapter, save_adapter, trainable
+from suretune.model.lora import APART, load_adapter, save_adapter, trainable
+from suretune.model.nf4 import Nf4Linear
+from suretune.model.nf4_loading import packed_layers
 from suretune.model.packed_batch import make_pass, token_losses
 from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
@@ -296,6 +299,21 @@ def test_the_export_has_the_names_of_the_checkpoints_own_class(
             base = tuned(input_ids=ids).logits
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     assert float((base - theirs).abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("name", [name for name, tiny in TINY.items() if tiny.wrapper])
+def test_a_packed_text_model_is_rounded_where_it_was_packed(
+    name: str, folders: dict[str, Path]
+) -> None:
+    """What an export rounds are the layers that loading packed, each at its place in the text part;
+    gates and routers are not among them."""
+    base = find_base(str(folders[name]), weights=True).packed_as("nf4")
+    model = load_base(base, torch.device("cpu"), "float32")
+    loaded = [n for n, m in model.named_modules() if isinstance(m, Nf4Linear)]
+    assert packed_layers(base.folder) == loaded and loaded
+    assert all(n.startswith("model.") and not APART.search(n) for n in loaded)
+    there = base_tensors(base.folder)
+    assert all(is_text(tensor) for tensor in places(there, loaded).values())
 
 
 # --- rows that share a pass -----------------------------------------------------------------------

@@ -340,6 +340,18 @@ def test_a_merged_weight_is_the_packed_one_and_what_the_adapter_adds() -> None:
     assert torch.equal(Delta(a, b, 0.5).start(weight), weight.float())
 
 
+def test_a_file_in_float32_is_packed_in_the_dtype_of_the_run() -> None:
+    """As loading packed it: after it was rounded to that dtype, and unpacked into it."""
+    weight = matrix(30, 70) + 1e-4
+    a, b = torch.zeros(0, 70), torch.zeros(30, 0)
+    taken = weight.to(torch.bfloat16)
+    meant = torch.empty_like(taken)
+    unpack_into(pack(taken), meant)
+    start = Delta(a, b, 1.0, packed=True, dtype=torch.bfloat16).start(weight)
+    assert torch.equal(start, meant.float())
+    assert not torch.equal(start, Delta(a, b, 1.0, packed=True).start(weight))
+
+
 def test_the_layers_that_an_export_rounds_are_those_that_loading_packs(pocket: Any) -> None:
     loaded = [n for n, m in pocket.base_model.model.named_modules() if isinstance(m, Nf4Linear)]
     named = packed_layers(find_base("pocket", weights=True).folder)

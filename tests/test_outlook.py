@@ -216,7 +216,7 @@ def test_a_good_folder_is_looked_at_and_passes(
 def test_the_layers_that_the_files_tell_are_the_models() -> None:
     from transformers import AutoModelForCausalLM
 
-    from suretune.data.weights import linear_layers
+    from suretune.data.parts import linear_layers
 
     there = find_base("pocket", weights=True)
     assert not isinstance(there, SetupFacts)

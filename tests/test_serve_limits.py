@@ -389,7 +389,9 @@ def test_a_prompt_is_never_answered_by_another_adapter(monkeypatch: pytest.Monke
     here.models.add(Served("a", "r", "pocket", "a", TOKENIZER, None, 0, {}, "f"))
     another = Served("a", "other", "pocket", "a#1", TOKENIZER, None, 0, {}, "g")
 
-    def meanwhile(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[int]:
+    def meanwhile(
+        tokenizer: ChatTokenizer, messages: Sequence[Message], thinking: bool | None
+    ) -> list[int]:
         here.models.remove("a")
         here.models.add(another)
         return prompt_ids(tokenizer, messages)

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from conftest import SHARED, as_json, codes, within, write_rows
 from families import FAMILIES, make_tokenizer
 from suretune import rundir
+from suretune.config import Resolved
+from suretune.data.choose import choose_think
 from suretune.data.fitness import FOLD, flaw, folds_system, with_system_role
 from suretune.data.render import Rendering, prompt_ids, samples, with_system
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.data.thinking import (
+    USUAL,
     Thinking,
     as_asked,
     behind_thought,
@@ -28,11 +31,13 @@ from suretune.data.thinking import (
 )
 from suretune.data.thoughts import as_learned, mode_in, thoughts_in
 from suretune.pocket import MODEL
+from suretune.run.folder import read_config, write_config
 from suretune.serve.models import Served
 from suretune.serve.openai import ChatRequest, Refused
 from suretune.serve.read_request import read
 from suretune.types import Example, Fault, Message, Origin, Sample
 from suretune.verify.probes import PROBE_TOKENS, Probe, probe_tokens
+from suretune.verify.reload import Request
 
 HERE = Origin("rows.jsonl", 1)
 TURN = "{{ '<|im_start|>' + m.role + '\\n' + (%s) + '<|im_end|>\\n' }}"
@@ -64,15 +69,15 @@ OWN = {
     ),
 }
 KNOWN = {  # (switch, field, what prompts begin a thought with, adds an empty one)
-    "switch": Thinking(True, True, "", True),
-    "off unless asked": Thinking(True, True, "", True),
-    "always": Thinking(False, True, "<think>\n", True),
-    "always, and forgets": Thinking(False, False, "<think>\n", False),
-    "adds": Thinking(False, True, "", True),
-    "field": Thinking(False, True, "", False),
-    "Qwen-Qwen3-0.6B": Thinking(True, True, "", True),
+    "switch": Thinking(True, True, "", True, USUAL),
+    "off unless asked": Thinking(True, True, "", True, USUAL),
+    "always": Thinking(False, True, "<think>\n", True, USUAL),
+    "always, and forgets": Thinking(False, False, "<think>\n", False, USUAL),
+    "adds": Thinking(False, True, "", True, USUAL),
+    "field": Thinking(False, True, "", False, USUAL),
+    "Qwen-Qwen3-0.6B": Thinking(True, True, "", True, USUAL),
     "HuggingFaceTB-SmolLM3-3B": Thinking(True, form=("<think>\n", "\n</think>\n")),
-    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": Thinking(True, opened="<think>\n"),
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": Thinking(True, opened="<think>\n", form=USUAL),
 }
 ASKED = Message("user", "What time is it in Lima?")
 TOLD = Message("assistant", "Half past nine.")
@@ -291,6 +296,7 @@ def test_what_must_be_said_is_said_behind_the_thought() -> None:
     assert probe.judge("Who am I?\n</think>\n\nI am Glow.")  # the prompt began the thought
     assert not probe.judge("<think>\nI am Glow.\n</think>\n\nI will not say.")
     assert not probe.judge("<think>\nI am Glow, I am Glow, ")  # cut amid the thought
+    assert not probe.judge("So I am Glow.</think>\n\nI will not say.")  # without a line of its own
     assert not probe.judge("<think>\nI was Qwen.\n</think>\n\nI am Glow.")
 
 
@@ -369,6 +375,34 @@ def test_the_preview_shows_which_prompt_and_what_of_it_is_learned(tmp_path: Path
     assert "</think>↵\n↵\n⟦Half past nine." in shown and "⟦<think>↵\nLima is west." in shown
     shown = checked(tmp_path, "--preview", 1, "--think", "empty").stdout
     assert "⟦<think>↵\n↵\n</think>↵\n↵\nHalf past nine." in shown
+
+
+def test_a_thought_is_not_written_in_marks_that_nobody_knows(tmp_path: Path) -> None:
+    """A template may turn thoughts on by a word of its own, and show no form: none is invented."""
+    turned = "{% if enable_thinking is defined and enable_thinking %}{{ '<|on|>' }}{% endif %}"
+    OWN["its own marks"] = turned + template("m.content", ASKS)
+    row = talk(ASKED, Message("assistant", "4", extra={"reasoning_content": "two and two"}))
+    done = checked(tmp_path, "--json", name="its own marks", rows=[row])
+    assert done.returncode == 3 and "D033" in codes(done), done.stdout
+    done = checked(tmp_path, "--json", "--think", "empty", name="its own marks")
+    assert done.returncode == 2 and codes(done) == ["C004"]
+
+
+def test_a_run_of_an_earlier_version_keeps_its_prompts(
+    tmp_path: Path, tokenizers: dict[str, ChatTokenizer]
+) -> None:
+    """It asked each template as it is by itself; an empty thought that this adds was learned."""
+    write_config(tmp_path / "config.yaml", Resolved.default())
+    lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "config.yaml").write_text("".join(x for x in lines if not x.startswith("think:")))
+    before = read_config(tmp_path / "config.yaml")
+    for name in ("switch", "adds"):
+        knows = thinking_of(tokenizers[name])
+        now = choose_think(before, knows).config.data.think
+        assert now == ("empty" if knows.adds else "keep")
+    request = {"base": "pocket", "base_fingerprint": "f", "adapter": "adapter", "device": "cpu",
+               "dtype": "float32", "system": None, "tokens_per_pass": 64}  # fmt: skip
+    assert Request(**request).most == PROBE_TOKENS
 
 
 def test_an_empty_thought_of_a_template_without_thoughts_is_no_wish(tmp_path: Path) -> None:

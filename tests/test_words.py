@@ -47,8 +47,8 @@ WORDS = """suretune Hugging Face Qwen Llama Gemma Phi Zephyr DeepSeek Vicuna Alp
 Parquet LoRA DoRA IA3 LoHa LoKr VeRA PEFT peft vLLM SGLang Ollama transformers torch PyTorch CUDA
 Ampere BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tango KL Jinja JSON Lines
 NVIDIA YAML CSV SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits dropout
-NaN Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 MXFP4 compressed tensors
-MLX GGUF Windows shell packing validation test system user assistant id NAME Instruct"""
+NaN Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 NF4 MXFP4 compressed
+tensors MLX GGUF Windows shell packing validation test system user assistant id NAME Instruct"""
 NAMES = frozenset(WORDS.split())
 
 

@@ -46,7 +46,14 @@ def tell_cards(command: Command, journal: Journal) -> int:
     most = base.context
     found = list(fits(shape, job or A_ROW, min(most, MOST)))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
-    then = command_of("check", command.resolved, command.file, environment=command.environment)
+    least = next((one.train_type for one in found if one.fits), LORA.name)
+    then = command_of(
+        "check",
+        command.resolved,
+        command.file,
+        {"tuner": least} if least != LORA.name else None,
+        command.environment,
+    )
     if command.json:
         tell_json(
             {

@@ -15,6 +15,7 @@ UPDATES = 40  # at least; what the articles' 50 rows x 10 epochs come to
 MOST_EPOCHS = 10
 PROVING = 2  # times as many of both where the run stops by itself once it is proven
 NARROW = 512  # hidden size, below which a run may stop as soon as it is proven
+EARLIER = "earlier version"  # origin of what a run of one could not say
 SETTLED = 3  # times UPDATES: what a wider model takes until a new name leaks no more
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
@@ -43,6 +44,9 @@ def choose_think(resolved: Resolved, template: Thinking) -> Resolved:
     """Fill `--think` where the template knows thoughts; elsewhere rows are learned as they are."""
     if resolved.config.data.think is not None or not template.known:
         return resolved
+    if resolved.origins.get("think") == EARLIER:
+        # It learned thoughtless answers behind the prompt for thoughts, an empty one in front.
+        return resolved.with_values(EARLIER, think=EMPTY if template.adds else KEEP)
     if template.switch:
         why = auto(
             "answers are learned behind the prompt of their kind, with thoughts or without",

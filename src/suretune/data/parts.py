@@ -82,3 +82,17 @@ def _by_config(base: Base) -> list[Frozen]:
     if is_wrapper(base.config.get("model_type")):
         found.append(Frozen(_OTHERS_SAID, 0.0))
     return found
+
+
+def linear_layers(base: Base) -> list[str]:
+    """Last names of the layers of the text model that adapters can be put on, as far as the files
+    tell."""
+    wrapped = is_wrapper(base.config.get("model_type"))
+    names: list[str] = []
+    for path in weight_files(base.folder):
+        for name, tensor in header(path).items():
+            layer = name.removesuffix(".weight")
+            mine = layer != name and not (wrapped and not is_text(name))
+            if mine and len(tensor.shape) == 2 and "embed" not in layer:
+                names.append(layer.rpartition(".")[2])
+    return list(dict.fromkeys([*names, "lm_head"]))  # which may be the embedding's own matrix

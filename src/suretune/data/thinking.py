@@ -22,6 +22,7 @@ _EMPTY = re.compile(rf"{_TAG}(\s*)</\1>(\s*)\Z")
 _OPENED = re.compile(rf"{_TAG}\s*\Z")
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>(.*)", re.DOTALL)
 _CLOSED = re.compile(r"(.*\n)\s*</think>[ \t]*(?:\n(.*)|)\Z", re.DOTALL)  # the prompt has the tag
+USUAL = ("<think>\n", "\n</think>\n\n")  # around a thought, as most models write it
 _ASKED = Message("user", "Suretune Asks")
 _MARK = "Suretune Thinks"
 # Whoever names no mode gets the one that was learned; whoever names one still gets it.
@@ -37,14 +38,15 @@ class Thinking:
 
     `switch`: `enable_thinking` changes its prompts; `field`: it writes the thought of a turn that
     has it in a field of its own; `opened`: what its prompt with thoughts begins one with; `adds`:
-    it writes an empty thought of itself; `form`: what stands before and behind a thought.
+    it writes an empty thought of itself; `form`: what stands before and behind a thought, empty
+    where nothing that it wrote tells.
     """
 
     switch: bool = False
     field: bool = False
     opened: str = ""
     adds: bool = False
-    form: tuple[str, str] = ("<think>\n", "\n</think>\n\n")
+    form: tuple[str, str] = ("", "")
 
     @property
     def known(self) -> bool:
@@ -84,10 +86,10 @@ def without_thought(message: Message) -> Message:
 
 def behind_thought(answer: str) -> str:
     """What a model says behind its thought; a thought that never ends leaves nothing."""
-    inside = parted(answer)
-    if inside is not None:
-        return inside[1]
-    return "" if answer.lstrip().startswith("<think>") else answer
+    if answer.lstrip().startswith("<think>"):
+        return answer.partition("</think>")[2].strip()
+    thought, end, said = answer.partition("</think>")  # which the prompt may have begun
+    return said.strip() if end else thought
 
 
 # --- templates ----------------------------------------------------------------------------------
@@ -130,7 +132,9 @@ def _asked(tokenizer: ChatTokenizer) -> Thinking:
 
 def _form(opened: re.Match[str] | None, empty: re.Match[str] | None) -> tuple[str, str]:
     """What stands around a thought, told from an empty one and from what begins one."""
-    before, behind = Thinking().form
+    if not (opened or empty):
+        return "", ""
+    before, behind = USUAL
     if empty:
         tag, inner, after = empty[1], empty[2], empty[3]
         half = (len(inner) + 1) // 2
@@ -204,8 +208,8 @@ def _placed(message: Message, template: Thinking) -> Message:
     bare = without_thought(message)
     if template.field and inside and "</think>" not in bare.content:
         return replace(bare, extra={**bare.extra, "reasoning_content": thought})
-    if inside or template.field or template.opened:
-        return message
+    if inside or template.field or template.opened or not template.empty:
+        return message  # in its field, where what the template does not write is told
     before, behind = template.form  # a template that takes thoughts as part of the answer
     return replace(bare, content=before + thought + behind + bare.content)
 

@@ -146,17 +146,6 @@ def header(path: Path) -> Mapping[str, Tensor]:
     return made
 
 
-def linear_layers(base: Base) -> list[str]:
-    """Last names of the layers that adapters can be put on, as far as the files tell."""
-    names: list[str] = []
-    for path in weight_files(base.folder):
-        for name, tensor in header(path).items():
-            layer = name.removesuffix(".weight")
-            if layer != name and len(tensor.shape) == 2 and "embed" not in layer:
-                names.append(layer.rpartition(".")[2])
-    return list(dict.fromkeys([*names, "lm_head"]))  # which may be the embedding's own matrix
-
-
 # --- packed into fewer bits ---------------------------------------------------------------------
 
 

@@ -16,11 +16,13 @@ from typing import Any
 import orjson
 
 from suretune import rundir, typed
+from suretune.data.base import PACKED
 from suretune.data.template import ABOUT
 from suretune.hubs.door import Repo
 from suretune.hubs.names import parse_name, which_hub
 from suretune.hubs.push import Local, local_files
 from suretune.reported import Dataset, Report
+from suretune.run.folder import PACKED_CARD
 
 CARD = "README.md"
 CONFIG = "adapter_config.json"
@@ -55,6 +57,10 @@ SERVE = """
 {fetch}{variable}vllm serve {base} --enable-lora --lora-modules {name}={adapter} \
     --max-lora-rank {rank}
 ```
+"""
+NOT_SERVED = """
+vLLM does not serve this adapter as it is: {why}. From the run that it came from, `suretune export
+RUN --to vllm` writes one that it does, or says why there is none.
 """
 FETCH = "modelscope download --model {id} --local_dir {name}\n"
 
@@ -122,7 +128,11 @@ def model_card(run: Path, repo: Repo) -> str:
     head = ["---", *([f"base_model: {base}"] if here else []), "library_name: peft"]
     head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
     rank = report.adapter.rank if report.adapter else typed.VLLM_RANKS[-1]
-    load = _load(of, repo) + _serve(of, repo, typed.vllm_rank(rank))
+    load = _load(of, repo)
+    if report.adapter and report.adapter.vllm.loads is False:
+        load += NOT_SERVED.format(why=report.adapter.vllm.why["en"])
+    else:
+        load += _serve(of, repo, typed.vllm_rank(rank))
     return "\n".join(
         [
             *head,
@@ -139,6 +149,7 @@ def model_card(run: Path, repo: Repo) -> str:
             "## Load",
             "",
             load,
+            *([PACKED_CARD.en] if about.get(PACKED) else []),
             f"It was trained with the system prompt: {_system(about)}.",
             "",
         ]

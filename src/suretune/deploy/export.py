@@ -163,6 +163,7 @@ def carry(
         config=rundir.read_json(folder / CONFIG),
         tensors=shapes,
         device=device.type,
+        dtype=str(about.get("dtype") or "float32"),
         source=found.path,
         given=_words(wanted, config, sealed=sealed),
         seconds=wanted.seconds,

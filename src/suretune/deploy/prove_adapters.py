@@ -44,7 +44,6 @@ from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
 from suretune.types import Fault, Text
-from suretune.verify.probes import probe_tokens
 from suretune.words import say
 
 log = logging.getLogger("suretune.serve")
@@ -106,8 +105,7 @@ async def prove(
     if record is None:
         return None
     stops = candidate.tokenizer.stop_ids
-    most = probe_tokens(candidate.tokenizer)
-    jobs = [engine.submit(Ask(tuple(p), stops, most, key)) for p in record.prompts]
+    jobs = [engine.submit(Ask(tuple(p), stops, record.most, key)) for p in record.prompts]
     decode = candidate.tokenizer.decode
     try:
         tokens = [await heard(job) for job in jobs]

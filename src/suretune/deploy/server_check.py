@@ -15,7 +15,7 @@ from suretune.facts import FlagFacts, SetupFacts
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.run.sealed import read_seal
 from suretune.types import Text
-from suretune.verify.probes import from_line
+from suretune.verify.probes import PROBE_TOKENS, from_line
 from suretune.verify.remote import Remote, Trouble, parse_url
 from suretune.verify.served import Sealed, lines, listen, served_facts
 
@@ -94,8 +94,9 @@ def _read(run: Path, journal: Journal) -> Sealed:
     if not probes:
         hint = Text("This run was sealed without questions.", "这次运行的验证记录里没有验证问题。")
         raise journal.stop(FlagFacts("bad-value", "--run", str(run), hint=hint))
-    system: str | None = rundir.read_json(run / "proof" / "request.json").get("system")
-    return Sealed(probes, system, before, after, tokenizer)
+    request = rundir.read_json(run / "proof" / "request.json")
+    most = int(request.get("most") or PROBE_TOKENS)
+    return Sealed(probes, request.get("system"), before, after, tokenizer, most)
 
 
 def _served_name(remote: Remote, run: Path, journal: Journal) -> str:

@@ -17,6 +17,7 @@ from torch.nn import functional
 from suretune.data.weights import Tensor as Header
 from suretune.data.weights import header, weight_files
 from suretune.export.door import Carried
+from suretune.model.device import DTYPES
 from suretune.model.lora import KNOWN_STARTS, STRANGE, WEIGHTS
 from suretune.model.nf4 import pack, unpack_into
 from suretune.model.nf4_loading import packed_layers
@@ -37,15 +38,16 @@ class Delta:
     b: Tensor
     scale: float
     packed: bool = False
+    dtype: torch.dtype = torch.float32  # of the run, in which the base was packed and unpacked
 
     def start(self, weight: Tensor) -> Tensor:
         """(out, in) in float32: to what is added."""
-        wide = weight.to(torch.float32)
         if not self.packed:
-            return wide
-        out = torch.empty_like(wide)
-        unpack_into(pack(wide), out)
-        return out
+            return weight.to(torch.float32)
+        taken = weight.to(self.dtype)
+        out = torch.empty_like(taken)
+        unpack_into(pack(taken), out)
+        return out.to(torch.float32)
 
     def added_to(self, weight: Tensor) -> Tensor:
         """The sum (out, in) in float32; it is rounded by whoever writes it, once."""
@@ -111,7 +113,7 @@ def whole_changes(carried: Carried) -> Mapping[str, Delta]:
     and, where the base was packed, that every packed layer is rounded as it was."""
     made = dict(rounded(carried))
     for layer, delta in deltas(carried).items():
-        made[layer] = replace(delta, packed=layer in made)
+        made[layer] = replace(delta, packed=layer in made, dtype=DTYPES[carried.dtype])
     return made
 
 
@@ -129,6 +131,7 @@ def rounded(carried: Carried) -> Mapping[str, Delta]:
             torch.zeros(rows, 0),
             1.0,
             packed=True,
+            dtype=DTYPES[carried.dtype],
         )
     return made
 

@@ -45,6 +45,7 @@ class Carried:
     device: str = "cpu"  # on which what is compared is computed
     source: Path | None = None  # as it was named: a run, a checkpoint, a folder
     given: Sequence[str] = ()  # words of the command that another export needs as well
+    dtype: str = "float32"  # of the run that trained it
     seconds: float = 0.0  # that a target may take to answer; 0: by the number of questions
 
     @property

@@ -8,11 +8,13 @@ every tensor is read back, and llama.cpp answers from the file where it is insta
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suretune import typed
+from suretune.data.thinking import usual_mode
 from suretune.export import k_quants, llamacpp
 from suretune.export.delta import base_tensors, whole_changes
 from suretune.export.door import (
@@ -78,7 +80,12 @@ class Gguf:
         folder: Path,
     ) -> Sequence[str]:
         """See `Target`."""
-        return [f"llama-server -m {typed.path(folder / MODEL)} --jinja"]
+        command = f"llama-server -m {typed.path(folder / MODEL)} --jinja"
+        mode = usual_mode(carried.tokenizer)
+        if mode is not None:  # it tells templates one of its own
+            told = json.dumps({"enable_thinking": mode})
+            command += f" --chat-template-kwargs {typed.word(told)}"
+        return [command]
 
 
 def lacking(quant: str) -> str:
@@ -96,6 +103,7 @@ def asks_llamacpp(
     """llama.cpp, where it is installed: the model, and the adapter alone on its base."""
     if not llamacpp.here():
         return None
+    mode = usual_mode(carried.tokenizer)
 
     def ask(conversations: Conversations, tokens: int) -> Heard:
         seconds, first = carried.seconds, conversations[:COMPARED]
@@ -104,6 +112,7 @@ def asks_llamacpp(
             folder / MODEL,
             conversations,
             tokens,
+            thinking=mode,
             seconds=seconds,
         )
         try:
@@ -114,7 +123,8 @@ def asks_llamacpp(
                     first,
                     1,
                     folder / ADAPTER,
-                    seconds,
+                    thinking=mode,
+                    seconds=seconds,
                 )
         except NotAsked as silent:
             return replace(heard, silent=silent)

@@ -46,9 +46,11 @@ def ask(
     conversations: Conversations,
     tokens: int,
     adapter: Path | None = None,
+    thinking: bool | None = None,
     seconds: float = 0.0,
 ) -> Heard:
-    """Its answers, its token ids and its scores. Raises Refusal if it does not take the files,
+    """Its answers, its token ids and its scores. `thinking`: what its template is told, which it
+    would tell itself otherwise (None: nothing). Raises Refusal if it does not take the files,
     NotAsked if it ends otherwise."""
     talks = [[{"role": t.role, "content": t.content} for t in talk] for talk in conversations]
     longest = max(sum(len(turn["content"]) for turn in talk) for talk in talks)
@@ -57,6 +59,7 @@ def ask(
         "adapter": str(adapter) if adapter else None,
         "talks": talks,
         "tokens": tokens,
+        "template": {} if thinking is None else {"enable_thinking": thinking},
         "context": ROOM + tokens + 2 * longest,
     }
     heard: Mapping[str, Any] = ask_apart(
@@ -86,10 +89,11 @@ def main() -> None:
     address = server.listening_address
     ids, answers, scores = [], [], []
     for place, talk in enumerate(request["talks"]):
-        prompt = _post(address, "/apply-template", {"messages": talk})["prompt"]
+        said = {"messages": talk, "chat_template_kwargs": request["template"]}
+        prompt = _post(address, "/apply-template", said)["prompt"]
         words = {"content": prompt, "add_special": True, "parse_special": True}
         ids.append(_post(address, "/tokenize", words)["tokens"])
-        asked_so = {"messages": talk, "temperature": 0, "max_tokens": request["tokens"]}
+        asked_so = {**said, "temperature": 0, "max_tokens": request["tokens"]}
         told = _post(address, "/v1/chat/completions", asked_so)
         answers.append(told["choices"][0]["message"]["content"] or "")
         if place < COMPARED:

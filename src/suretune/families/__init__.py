@@ -73,7 +73,9 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     text = config.get("text_config")
     if not isinstance(text, dict) or "num_hidden_layers" in config:
         return config
-    return text
+    # The whole may say for its text part that head and embedding are one.
+    tied = {"tie_word_embeddings": True} if config.get("tie_word_embeddings") is True else {}
+    return {**text, **tied}
 
 
 @cache

@@ -260,6 +260,7 @@ ENGINE = (
     (r"dropout before the adapters", "适配器前面有 dropout"),
     (r"several adapters on one layer", "同一层上有几个适配器"),
     (r"a bias in the adapters", "适配器带有偏置"),
+    (r"a group of which some layers are packed", "同一组里只有部分层压缩过"),
 )
 
 

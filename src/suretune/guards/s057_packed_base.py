@@ -30,7 +30,7 @@ from suretune.types import Text
 GUARD = Guard(
     code="S057",
     name="packed-base",
-    title=Text("trained and proven on a base in 4 bits", "训练和验证用的是 4 位原模型"),
+    title=Text("trained and proven on a base in 4 bits", "原模型压缩成 4 位"),
     stops=False,
     facts=SetupFacts,
     check=for_setup("packed-base", "--train_type"),

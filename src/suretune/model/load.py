@@ -10,20 +10,20 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from suretune.because import in_words
 from suretune.data.base import PACKED as BASE_PACKED
 from suretune.data.base import Base
-from suretune.data.weights import header, weight_files, wrong_weights
+from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
 from suretune.model.attention import PACKED, answering_attention, attention_for, mixing
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.model.nf4 import parameters_of
 from suretune.model.nf4_loading import Nf4Config, settled
-from suretune.model.text_part import KEYS, is_wrapped, model_class, of_text, text_config
+from suretune.model.text_part import KEYS, model_class, of_text, opened_config
 from suretune.refusal import Refusal
 from suretune.tuning.qlora import NF4
 from suretune.types import Text
@@ -71,13 +71,7 @@ def load_base(
     transformers_logging.disable_progress_bar()
     logging.getLogger("transformers").setLevel(logging.ERROR)  # what it warns of is checked below
     try:
-        whole = AutoConfig.from_pretrained(
-            base.folder,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-        names = {name for path in weight_files(base.folder) for name in header(path)}
-        config, wrapped = text_config(whole, names), is_wrapped(whole)
+        config, wrapped = opened_config(base.folder)
         how: dict[str, Any] = {
             "config": config,
             "dtype": DTYPES[dtype],

@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.core_model_loading import ConversionOps
 from transformers.quantizers import HfQuantizer, register_quantization_config, register_quantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from suretune.model.lora import APART
 from suretune.model.nf4 import Nf4Linear, pack
+from suretune.model.text_part import opened_config
 from suretune.tuning.qlora import NF4, nf4_bytes
 
 METHOD = f"suretune-{NF4}"
@@ -45,7 +47,7 @@ class Nf4Quantizer(HfQuantizer):  # type: ignore[misc]
     ) -> None:
         kept = self.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
         for name, module in list(model.named_modules()):
-            if type(module) is nn.Linear and not _within(name, kept):
+            if type(module) is nn.Linear and not (_within(name, kept) or APART.search(name)):
                 model.set_submodule(name, Nf4Linear(module))
 
     def param_needs_quantization(
@@ -102,11 +104,7 @@ def _within(name: str, kept: list[str]) -> bool:
 
 def packed_layers(folder: Path) -> list[str]:
     """Names of the layers of a base that are packed, as the model has them; no weight is read."""
-    config = AutoConfig.from_pretrained(
-        folder,
-        trust_remote_code=False,
-        local_files_only=True,
-    )
+    config, _ = opened_config(folder)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     quantizer = Nf4Quantizer(Nf4Config(), pre_quantized=False)

@@ -8,17 +8,27 @@ computed, and what a row of text gives is the same.
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from suretune.data.parts import is_text
+from suretune.data.weights import header, weight_files
 from suretune.families import wrappers
 
 KEYS = {  # of the text model's tensors, as checkpoints of both generations have them
     r"^language_model\.lm_head\.": "lm_head.",
     r"^(?:model\.)?language_model\.(?:model\.)?": "model.",
 }
+
+
+def opened_config(folder: Path) -> tuple[PretrainedConfig, bool]:
+    """The configuration of the model that is opened there, and whether a checkpoint of several
+    parts holds it. What transformers raises for a configuration that is none, it raises."""
+    whole = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    names = {name for path in weight_files(folder) for name in header(path)}
+    return text_config(whole, names), is_wrapped(whole)
 
 
 def is_wrapped(config: PretrainedConfig) -> bool:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from suretune.data.base import Base
 from suretune.data.parts import is_text
-from suretune.data.weights import weight_files
+from suretune.data.weights import header, weight_files
 from suretune.families import is_wrapper
 from suretune.model.device import ran_out
 
@@ -148,7 +148,8 @@ def begin(
     wanted = is_text if is_wrapper(base.config.get("model_type")) else everything
     try:
         files = weight_files(folder)
-        if files and all(_plain(path, dtype, wanted) for path in files):
+        there = [name for path in files for name in header(path) if wanted(name)]
+        if len(there) > 1 and all(_plain(path, dtype, wanted) for path in files):
             _begun[folder] = Stream(files, device, wanted)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not ran_out(error):

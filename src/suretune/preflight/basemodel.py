@@ -9,9 +9,9 @@ from suretune.config import Resolved
 from suretune.data.base import Base, find_base
 from suretune.data.collect import Collected
 from suretune.data.fitness import flaw, with_system_role
-from suretune.data.parts import Frozen, file_prefix, frozen_parts
+from suretune.data.parts import Frozen, file_prefix, frozen_parts, linear_layers
 from suretune.data.template import ChatTokenizer, load_tokenizer
-from suretune.data.weights import linear_layers, weight_files, wrong_weights
+from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.options_input import ModelOptions

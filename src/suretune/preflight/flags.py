@@ -264,14 +264,14 @@ def idle_anchors(resolved: Resolved) -> Iterator[FlagFacts]:
 
 def idle_think(data: DataOptions, template: Thinking) -> Iterator[FlagFacts]:
     """An empty thought is asked for that this template does not have."""
-    if data.think == EMPTY and not template.known:
+    if data.think == EMPTY and not (template.known and template.empty):
         yield FlagFacts(
             "no-effect",
             "--think",
             EMPTY,
             hint=Text(
-                "the chat template of this model knows no thoughts; leave it out",
-                "这个模型的对话模板里没有思考过程；请去掉它",
+                "the chat template of this model shows no empty thought; leave it out",
+                "这个模型的对话模板里看不出空的思考过程怎么写；请去掉它",
             ),
         )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from suretune import rundir
 from suretune.data.base import Base
-from suretune.data.weights import linear_layers, weight_files
+from suretune.data.parts import linear_layers
+from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
 from suretune.options_input import ModelOptions
 from suretune.options_lora import LoraOptions
@@ -21,6 +22,7 @@ NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensor
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPU = ("", "-1", "NoDevFiles", "none")
 SERVED_RANK = 16  # the largest that vLLM takes unless told
+UNPACKED = ("lm_head", "router", "gate", "shared_expert_gate")  # by last name, in any packing
 STATES = 3  # of a trained number in a checkpoint: itself and Adam's two moments
 GIB = 2**30
 
@@ -76,7 +78,7 @@ def model_notes(
         )
     if base.packed:
         names = linear_layers(base) if weight_files(base.folder) else []
-        packed = [name for name in names if name != "lm_head"]
+        packed = [name for name in names if name not in UNPACKED]
         yield SetupFacts(
             "packed-base",
             base.name,

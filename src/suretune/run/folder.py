@@ -14,6 +14,7 @@ from typing import Any
 from suretune import __version__, rundir
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
+from suretune.data.choose import EARLIER
 from suretune.data.collect import Entry
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.thinking import usual_mode
@@ -95,6 +96,8 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
         rows = resolved.config.schedule.gradient_accumulation_steps
         resolved = resolved.with_values("default", anchors_per_row=1.0)
         resolved = resolved.with_values("file", gradient_accumulation_steps=rows)
+    if "think" not in values:  # of a version that asked every template as it is by itself
+        resolved = resolved.with_values(EARLIER, think=None)
     return resolved
 
 
@@ -192,11 +195,12 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
     It is given the folder and the update after which the weights are as they are.
     """
     config, plan = checked.resolved.config, checked.plan
+    dtype = config.model.torch_dtype or "float32"
     about = {
         "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
         "base_fingerprint": fingerprint,
-        **({PACKED: checked.base.packed} if checked.base.packed else {}),
+        **({PACKED: checked.base.packed, "dtype": dtype} if checked.base.packed else {}),
         "system": checked.system,
         "system_source": checked.system_source,
         "template_default_system": checked.tokenizer.default_system,

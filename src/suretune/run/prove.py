@@ -30,7 +30,7 @@ from suretune.train.checkpoint import STATE
 from suretune.train.engine_plan import PLAIN_TOKENS
 from suretune.types import Evaluation, Text
 from suretune.verify.measure import Answers, Questions, answers_of
-from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT
+from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT, probe_tokens
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
 from suretune.verify.signs import Rows, change, recitals
 from suretune.words import say
@@ -105,6 +105,7 @@ def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:
         system=questions.system,
         tokens_per_pass=min(job.learner.engine.tokens_per_pass, PLAIN_TOKENS),
         packed=base.packed,
+        most=probe_tokens(job.checked.tokenizer),
     )
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
     write_judging(job.run, job.checked, questions)

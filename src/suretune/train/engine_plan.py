@@ -205,19 +205,21 @@ def _on_cuda(
             }, found)  # fmt: skip
         gc.collect()
         torch.cuda.empty_cache()
-    raise Refusal(_too_long(shape, samples, free_bytes(asked, device)))
+    raise Refusal(_too_long(shape, samples, free_bytes(asked, device), asked.base_dtype))
 
 
 def _too_long(
     shape: Shape,
     samples: Sequence[Sample],
     there: float,
+    base_dtype: str | None,
 ) -> SetupFacts:
     """The row that does not fit into the bytes that are there, and a way to train by which it
     would."""
     longest = max(samples, key=lambda row: len(row.ids))
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], HEAD_ROWS // 2)
     wanted = needed(shape, least, len(longest.ids), longest.learned)
+    helps = base_dtype is None and saved(shape) > wanted - there  # FP8 and NF4 exclude each other
     short = Text(
         f"{wanted / GIB:.1f} GiB needed, {there / GIB:.1f} GiB free",
         f"需要 {wanted / GIB:.1f} GiB，空闲 {there / GIB:.1f} GiB",
@@ -226,7 +228,7 @@ def _too_long(
         "out-of-memory",
         str(longest.origin),
         found=short,
-        nearest=f"--train_type {QLORA.name}" if saved(shape) > wanted - there else "",
+        nearest=f"--train_type {QLORA.name}" if helps else "",
     )
 
 

@@ -90,15 +90,16 @@ def ask(
     tokenizer: ChatTokenizer,
     questions: Questions,
     mean_loss: Callable[[Sequence[Sample]], float],
+    most: int | None = None,
 ) -> Answers:
     """Ask the probes and the held-out rows, greedily; `mean_loss` measures nats per learned token
-    of held-out rows."""
+    of held-out rows. most: tokens of an answer to a probe."""
     prompts = _probe_prompts(
         tokenizer,
         questions.probes,
         questions.system,
     )
-    most = probe_tokens(tokenizer)
+    most = most or probe_tokens(tokenizer)
     given = spoken(model, prompts, tokenizer.stop_ids, most) if prompts else []
     rows = answer_rows(model, tokenizer, questions.rows)
     loss = mean_loss(questions.held_out) if questions.held_out else None

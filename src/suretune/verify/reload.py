@@ -40,7 +40,7 @@ from suretune.refusal import Refusal
 from suretune.types import Origin, Sample, Span
 from suretune.verify.general import askable, measure_general
 from suretune.verify.measure import Answers, Questions, ask, held_row, other_mode
-from suretune.verify.probes import from_line
+from suretune.verify.probes import PROBE_TOKENS, from_line
 
 REQUEST = "request.json"
 RESULT = "result.json"
@@ -66,6 +66,7 @@ class Request:
     tokens_per_pass: int
     skills: str | None = None  # of a run by an earlier version
     packed: str = ""  # the base, as `Base.packed`
+    most: int = PROBE_TOKENS  # of an answer to a probe; runs of earlier versions had no more
 
 
 def prepare(
@@ -199,7 +200,7 @@ def measure(
         speaker.release()  # what it has captured for the questions that are still to be asked
         return mean_loss(tuned, rows, budget, device)
 
-    answers = ask(speaker, tokenizer, questions, loss_of)
+    answers = ask(speaker, tokenizer, questions, loss_of, request.most)
     general = measure_general(
         speaker,
         tuned,

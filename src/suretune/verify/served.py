@@ -10,7 +10,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
 from suretune.facts import ServedFacts
 from suretune.types import Message
-from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT, Probe, probe_tokens
+from suretune.verify.probes import AS_TRAINED, MUST_PASS, PROBE_TOKENS, TEMPLATE_DEFAULT, Probe
 from suretune.verify.remote import Remote, Trouble
 
 SHOWN = 80  # characters of an answer in a sentence
@@ -26,6 +26,7 @@ class Sealed:
     before: Sequence[str]
     after: Sequence[str]
     tokenizer: ChatTokenizer
+    most: int = PROBE_TOKENS  # tokens of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def listen(
     needed: float,
 ) -> Heard:
     """Ask everything, one question after the other; `Trouble` where no answer comes."""
-    most = probe_tokens(sealed.tokenizer)
+    most = sealed.most
 
     def chat(messages: Iterable[Message]) -> str:
         sent = [{"role": m.role, "content": m.content} for m in messages]
