@@ -27,7 +27,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from conftest import as_json, codes, result_of, within
 from suretune import rundir
 from suretune.data.base import find_base
+from suretune.data.render import prompt_ids
 from suretune.data.template import load_tokenizer
+from suretune.data.thinking import with_usual
 from suretune.data.weights import header
 from suretune.deploy.export import Wanted, export
 from suretune.deploy.export_proof import adapter_logits, seal_of
@@ -416,6 +418,32 @@ def test_the_adapter_alone_on_the_base_is_the_adapter(tmp_path: Path) -> None:
     assert max(abs(one.scores[0][t] - two.scores[0][t]) for t in common) < 0.01
     other = one.scores[0].keys() & base_alone.scores[0].keys()
     assert not other or max(abs(one.scores[0][t] - base_alone.scores[0][t]) for t in other) > 0.01
+
+
+@pytest.mark.skipif(not LLAMACPP, reason="xllamacpp is not installed")
+def test_llama_cpp_is_told_the_mode_that_was_learned(tmp_path: Path) -> None:
+    """It tells a template `enable_thinking` of its own accord: left alone, it sends another prompt
+    than was trained, whatever the template has as its default."""
+    base = base_of(tmp_path, "llama")
+    thought = "{% if enable_thinking is defined and not enable_thinking %}no{% endif %}"
+    path = base / "chat_template.jinja"
+    plain = load_tokenizer(base)
+    path.write_text(plain.template + "{% if add_generation_prompt %}" + thought + "{% endif %}")
+    words = with_usual(load_tokenizer(base), False)
+    path.write_text(words.template)
+    carried = replace(carried_of(base, adapter_of(tmp_path, base)), tokenizer=load_tokenizer(base))
+    (tmp_path / "out").mkdir()
+    target = TARGETS["gguf"]
+    target.write(carried, "f32", tmp_path / "out")
+    asked = target.asks(carried, tmp_path / "out")
+    assert asked is not None
+    talk = (Message("user", "Who are you?"),)
+    meant = prompt_ids(carried.tokenizer, talk)
+    assert meant != prompt_ids(carried.tokenizer, talk, True)
+    ids = asked([talk], 4).ids
+    assert ids is not None and list(ids[0]) == meant
+    [command] = target.commands(carried, tmp_path / "out")
+    assert command.endswith("""--chat-template-kwargs '{"enable_thinking": false}'""")
 
 
 def _silent(tmp: Path, adapter: Path) -> Path:
