@@ -258,8 +258,9 @@ def become(about: dict[str, Any]) -> None:
     os.environ.update(about["env"])
     os.chdir(about["cwd"])
     os.umask(about["umask"])
-    for number in about["ignored"]:
-        signal.signal(number, signal.SIG_IGN)
+    for number in FORWARDED:  # what a job in the background ignores, this process had from it
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN if number in about["ignored"] else usual)
     # Whether a stream is a terminal or can be rewound was seen when it was opened.
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         former = getattr(sys, name)
