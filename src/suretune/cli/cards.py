@@ -12,17 +12,17 @@ from suretune.cli.parse import Command
 from suretune.data.base import Base, find_base
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.families import fused_layers
-from suretune.model.memory import GIB, Shape, shape_of
+from suretune.model.memory import GIB, shape_of
 from suretune.phrases import words
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
+from suretune.preflight.forecast import HALF
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
-HALF = 2  # bytes a value in half precision
 NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA"}
 
 
@@ -43,8 +43,7 @@ def tell_cards(command: Command, journal: Journal) -> int:
         )
         raise journal.stop(SetupFacts("cannot-fuse", base.name, found=about))
     shape = shape_of(base.text, HALF)
-    most = base.context
-    found = list(fits(shape, job or A_ROW, min(most, MOST)))
+    found = list(fits(shape, job or A_ROW, min(base.context, MOST)))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
     then = command_of(
@@ -65,7 +64,7 @@ def tell_cards(command: Command, journal: Journal) -> int:
             }
         )
         return status
-    _show(base, shape, job, found)
+    _show(base, job, found)
     show.conclusion(status == OK, [_verdict(found, job)], then if job else "")
     return status
 
@@ -98,7 +97,7 @@ def _job(checked: Checked) -> Job:
     )
 
 
-def _show(base: Base, shape: Shape, job: Job | None, found: Sequence[Fit]) -> None:
+def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
     half = words("in half precision", "半精度")
     about = words(f"{base.name}, {half}.", f"{base.name}，{half}。")
     if job is None:

@@ -26,7 +26,7 @@ from suretune.run.answer import about_adapter, adapter_folder
 from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.sealed import read_seal
 from suretune.types import Fault, Origin, Text
-from suretune.verify.probes import PROBE_TOKENS, Probe, from_line
+from suretune.verify.probes import PROBE_TOKENS, Probe, from_line, proven_tokens
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts
 
 SHOWN = 80  # characters of an answer in a finding
@@ -193,7 +193,7 @@ def recorded(
         device=rundir.recorded(request, "device"),
         dtype=rundir.recorded(request, "dtype"),
         run=run,
-        most=int(rundir.read_json(request).get("most") or PROBE_TOKENS),
+        most=proven_tokens(rundir.read_json(request)),
     )
 
 

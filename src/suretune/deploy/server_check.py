@@ -15,7 +15,7 @@ from suretune.facts import FlagFacts, SetupFacts
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.run.sealed import read_seal
 from suretune.types import Text
-from suretune.verify.probes import PROBE_TOKENS, from_line
+from suretune.verify.probes import from_line, proven_tokens
 from suretune.verify.remote import Remote, Trouble, parse_url
 from suretune.verify.served import Sealed, lines, listen, served_facts
 
@@ -95,8 +95,8 @@ def _read(run: Path, journal: Journal) -> Sealed:
         hint = Text("This run was sealed without questions.", "这次运行的验证记录里没有验证问题。")
         raise journal.stop(FlagFacts("bad-value", "--run", str(run), hint=hint))
     request = rundir.read_json(run / "proof" / "request.json")
-    most = int(request.get("most") or PROBE_TOKENS)
-    return Sealed(probes, request.get("system"), before, after, tokenizer, most)
+    system, most = request.get("system"), proven_tokens(request)
+    return Sealed(probes, system, before, after, tokenizer, most)
 
 
 def _served_name(remote: Remote, run: Path, journal: Journal) -> str:

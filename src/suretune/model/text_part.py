@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from suretune.data.parts import is_text
 from suretune.data.weights import header, weight_files
-from suretune.families import wrappers
+from suretune.families import is_wrapper
 
 KEYS = {  # of the text model's tensors, as checkpoints of both generations have them
     r"^language_model\.lm_head\.": "lm_head.",
@@ -27,13 +27,14 @@ def opened_config(folder: Path) -> tuple[PretrainedConfig, bool]:
     """The configuration of the model that is opened there, and whether a checkpoint of several
     parts holds it. What transformers raises for a configuration that is none, it raises."""
     whole = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    names = {name for path in weight_files(folder) for name in header(path)}
-    return text_config(whole, names), is_wrapped(whole)
+    wrapped = is_wrapped(whole)  # else nobody asks for the names
+    names = {name for path in weight_files(folder) for name in header(path)} if wrapped else ()
+    return text_config(whole, names), wrapped
 
 
 def is_wrapped(config: PretrainedConfig) -> bool:
     """Whether this is a checkpoint of several parts whose text model is opened by itself."""
-    return config.model_type in wrappers() and config.get_text_config() is not config
+    return is_wrapper(config.model_type) and config.get_text_config() is not config
 
 
 def text_config(config: PretrainedConfig, names: Collection[str]) -> PretrainedConfig:

@@ -1,7 +1,7 @@
 """The frozen weight of linear layers with one input, however its numbers lie in memory.
 
 A group computes with a `Weight` and asks for nothing else: `Dense` is a matrix as it is, `Fp8`
-(fp8.py) the same one with both products in 8 bits.
+(fp8.py) the same one with both products in 8 bits, `Nf4` (nf4.py) one packed into 4.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from suretune.data.base import Base
 from suretune.data.parts import is_text
-from suretune.data.weights import header, weight_files
+from suretune.data.weights import weight_files
 from suretune.families import is_wrapper
 from suretune.model.device import ran_out
 
@@ -148,8 +148,8 @@ def begin(
     wanted = is_text if is_wrapper(base.config.get("model_type")) else everything
     try:
         files = weight_files(folder)
-        there = [name for path in files for name in header(path) if wanted(name)]
-        if len(there) > 1 and all(_plain(path, dtype, wanted) for path in files):
+        counts = [_plain(path, dtype, wanted) for path in files]
+        if None not in counts and sum(filter(None, counts)) > 1:  # more than a head by itself
             _begun[folder] = Stream(files, device, wanted)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not ran_out(error):
@@ -164,20 +164,22 @@ def drop(folder: Path) -> None:
         begun.stop()
 
 
-def _plain(path: Path, dtype: torch.dtype, wanted: Callable[[str], bool]) -> bool:
-    """Whether a file is whole and holds, of what is wanted, this dtype only."""
+def _plain(path: Path, dtype: torch.dtype, wanted: Callable[[str], bool]) -> int | None:
+    """How many tensors of a file are wanted; None unless it is whole, and all of them have this
+    dtype."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length < 100 << 20:
-            return False
+            return None
         try:
             header = orjson.loads(file.read(length))
             about = {name: value for name, value in header.items() if name != "__metadata__"}
             end = max(value["data_offsets"][1] for value in about.values())
-            kinds = {DTYPES.get(value["dtype"]) for name, value in about.items() if wanted(name)}
+            kinds = [DTYPES.get(value["dtype"]) for name, value in about.items() if wanted(name)]
         except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-    return kinds <= {dtype} and path.stat().st_size == 8 + length + end
+            return None
+    whole = path.stat().st_size == 8 + length + end
+    return len(kinds) if whole and set(kinds) <= {dtype} else None
 
 
 def take(folder: Path) -> dict[str, Tensor] | None:

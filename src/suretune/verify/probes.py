@@ -85,6 +85,12 @@ def probe_tokens(tokenizer: ChatTokenizer, thinking: bool | None = None) -> int:
     return PROBE_TOKENS + THOUGHT_TOKENS if room else PROBE_TOKENS
 
 
+def proven_tokens(request: Mapping[str, Any]) -> int:
+    """How long an answer could be in a proof, by its `request.json`: in one of an earlier version,
+    which does not say, PROBE_TOKENS."""
+    return int(request.get("most") or PROBE_TOKENS)
+
+
 def from_line(line: Mapping[str, Any]) -> Probe:
     """A probe as JSON holds it."""
     lists = {key: tuple(line[key]) for key in ("must", "must_not")}
