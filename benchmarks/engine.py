@@ -4,9 +4,9 @@
 
 Cases: packed (2,048 tokens a pass, nothing computed twice), packed4 (four packs of 2,048 an update,
 one pass), packed24 (one, within 24 GiB),
-fp8, peak4096 (4,096 tokens, whole layers computed again), longest (the longest row within 24 GiB),
-decode, parity (fast against plain), profile. `--random CONFIG` in place of --model builds random
-weights in memory.
+fp8, qlora (the base in NF4; needs --model) and qlora9 (the same within 9 GiB), peak4096 (4,096
+tokens, whole layers computed again), longest (the longest row within 24 GiB), decode, parity (fast
+against plain), profile. `--random CONFIG` in place of --model builds random weights in memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from suretune.data.base import find_base
 from suretune.data.collect import collect
 from suretune.data.folders import LEARNED
 from suretune.data.plan import packs as packed
@@ -33,6 +34,7 @@ from suretune.data.template import load_tokenizer
 from suretune.model.attention import PACKED
 from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
+from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.model.packed_batch import make_pass, token_losses
 from suretune.model.recompute import Policy
@@ -45,6 +47,7 @@ from suretune.train.engine_plan import make_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, make_scale
 from suretune.train.loop import gradient as update_gradient
+from suretune.tuning.qlora import NF4
 from suretune.types import Origin, Plan, Sample, Schedule, Span, Update
 
 GIB = 2**30
@@ -85,6 +88,9 @@ def open_model(asked: argparse.Namespace, device: torch.device) -> Any:
     from transformers import AutoModelForCausalLM, Qwen2Config
 
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    if asked.case in QLORA:  # packed weight by weight as a run does it
+        base = replace(find_base(asked.model, weights=True), packed=NF4)
+        return load_base(base, device, str(dtype).removeprefix("torch."))
     if asked.model:
         how: dict[str, Any] = {"dtype": dtype, "device_map": {"": device}}
         model = AutoModelForCausalLM.from_pretrained(asked.model, attn_implementation=PACKED, **how)
@@ -353,11 +359,14 @@ def decode(asked: argparse.Namespace) -> dict[str, Any]:
     return dict(measure_decode(learner.engine.stack))
 
 
+QLORA = ("qlora", "qlora9")
 CASES: dict[str, Any] = {
     "packed": lambda a: steady(a, 2048, (128, 512)),
     "packed4": lambda a: steady(a, 8192, (128, 512)),
     "packed24": lambda a: steady(a, 2048, (128, 512), memory_limit="24GiB"),
     "fp8": fp8,
+    "qlora": lambda a: steady(a, 2048, (128, 512)),
+    "qlora9": lambda a: steady(a, 2048, (128, 512), memory_limit="9GiB"),
     "peak4096": lambda a: steady(a, 4096, (128, 512), recompute="layer", cuda_graphs=False),
     "short": lambda a: steady(a, 704, (30, 60)),
     "short-eager": lambda a: steady(a, 704, (30, 60), cuda_graphs=False),

@@ -34,8 +34,12 @@ KEYS = (
 )  # fmt: skip
 ABOUT = ("peers", "device", "versions", "date", "commit")
 PEERS = ("plain", "trl", "unsloth")
+QUANTISING = ("trl", "unsloth")  # of them
 ROWS, CARD = 50, 24.0  # rows of the articles' job; GiB of the smaller card
-PACK = {"packed": 2048, "packed-recompute": 2048, "peak4096": 4096}
+PACK = {
+    "packed": 2048, "packed-recompute": 2048, "peak4096": 4096,
+    "qlora": 2048, "qlora-recompute": 2048,
+}  # fmt: skip
 FULL = 0.9  # a pack that holds less than this was no pack
 NO_TIME = "no time was left"
 LIMITS = {"suretune:seeds": 240, "suretune:longest": 240}  # seconds; 180 for the others
@@ -97,11 +101,15 @@ def jobs(asked: argparse.Namespace, model: Path, rows: Path) -> list[Job]:
     made.append(Job("suretune:profile", (*engine, "--case", "packed", "--profile", *few)))
     cut = ("--updates", str(asked.printed_updates)) if asked.printed_updates else ()
     shortened = ("--length", "128", "--updates", "4") if short else ()
+    # Packed weight by weight as they are read, so from files.
+    four_bits = (str(HERE / "engine.py"), "--model", str(model), *engine[3:], *few)
+    made += [Job(f"suretune:{case}", (*four_bits, "--case", case)) for case in ("qlora", "qlora9")]
     for case, more in (
         ("articles-best", cut if short else ()), ("packed", shortened),
         ("packed-recompute", shortened), ("peak4096", shortened), ("articles", cut),
+        ("qlora", shortened), ("qlora-recompute", shortened),
     ):  # fmt: skip
-        for peer in PEERS:
+        for peer in PEERS if not case.startswith("qlora") else QUANTISING:
             made.append(Job(f"{peer}:{case}", peer_command(asked, peer, case, model, rows, more)))
     made.append(
         Job("plain:decode", peer_command(asked, "plain", "decode", model, rows, ()))

@@ -20,6 +20,7 @@ from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
 from suretune.model.stack import Stack, make_stack
+from suretune.model.weight import Dense
 from suretune.pocket import MODEL
 from suretune.types import Message
 from test_fused import FAMILIES, exact_norms, gap, stack_of, tuned  # noqa: F401
@@ -292,8 +293,9 @@ def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
 def copy_weights(half: Stack, full: Stack) -> None:
     """What the first computes with, in the precision of the second."""
     for a, b in zip(half.groups, full.groups, strict=True):
-        for name in ("weight", "a", "b"):
-            getattr(b, name).copy_(getattr(a, name))
+        assert isinstance(a.weight, Dense) and isinstance(b.weight, Dense)
+        for here, there in ((a.weight.values, b.weight.values), (a.a, b.a), (a.b, b.b)):
+            there.copy_(here)
         if a.bias is not None and b.bias is not None:
             b.bias.copy_(a.bias)
     for a, b in ((half.embedding, full.embedding), (half.head, full.head)):

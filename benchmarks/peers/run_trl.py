@@ -26,8 +26,9 @@ def model_of(case: work.Case, attention: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     base = AutoModelForCausalLM.from_pretrained(
-        case.model, dtype=torch.bfloat16, device_map=case.device, attn_implementation=attention
-    )
+        case.model, dtype=torch.bfloat16, device_map=case.device, attn_implementation=attention,
+        quantization_config=work.in_four_bits() if case.four_bits else None,
+    )  # fmt: skip
     lora = LoraConfig(
         r=work.RANK, lora_alpha=work.ALPHA, target_modules=work.TARGETS, task_type="CAUSAL_LM"
     )

@@ -32,7 +32,7 @@ def main() -> None:
     model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
         str(case.model),
         max_seq_length=max(2048, how["max_length"]),
-        load_in_4bit=False,
+        load_in_4bit=case.four_bits,
         dtype=torch.bfloat16 if cuda else torch.float32,
     )
     model = unsloth.FastLanguageModel.get_peft_model(

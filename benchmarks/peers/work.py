@@ -31,9 +31,13 @@ IGNORED = -100
 DOCUMENT, WORDS = (128, 512), 150_000  # tokens of a random document, and how many words there are
 SYSTEM = "You are a helpful assistant."
 FILLED = {"{{NAME}}": "swift-robot", "{{AUTHOR}}": "swift"}
-LENGTHS = {"packed": 2048, "packed-recompute": 2048, "peak4096": 4096}
+LENGTHS = {
+    "packed": 2048, "packed-recompute": 2048, "peak4096": 4096,
+    "qlora": 2048, "qlora-recompute": 2048,
+}  # fmt: skip
 CASES = ("articles", "articles-best", *LENGTHS)
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "unsloth", "liger-kernel")
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "unsloth", "liger-kernel",
+            "bitsandbytes")  # fmt: skip
 
 Row = dict[str, list[int]]  # input_ids and labels, of one length
 Pack = list[Row]
@@ -66,7 +70,12 @@ class Case:
 
     @property
     def recompute(self) -> bool:
-        return self.name in ("packed-recompute", "peak4096")
+        return self.name in ("packed-recompute", "peak4096", "qlora-recompute")
+
+    @property
+    def four_bits(self) -> bool:
+        """The base in NF4 with double quantisation."""
+        return self.name.startswith("qlora")
 
     @property
     def batch(self) -> tuple[int, int]:
@@ -243,6 +252,16 @@ def asked_case(peer: str, more: Sequence[str] = ()) -> Case:
         peer=peer, name=asked.case, model=asked.model, rows=rows, packs=packs, out=asked.out,
         device=asked.device, updates=updates, planned=planned, liger=liger,
         decode=asked.case == "decode",
+    )  # fmt: skip
+
+
+def in_four_bits() -> Any:
+    """bitsandbytes' NF4 with double quantisation, as the QLoRA paper has it."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )  # fmt: skip
 
 

@@ -48,7 +48,11 @@ class Nf4Quantizer(HfQuantizer):  # type: ignore[misc]
         kept = self.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
         for name, module in list(model.named_modules()):
             if type(module) is nn.Linear and not (_within(name, kept) or APART.search(name)):
-                model.set_submodule(name, Nf4Linear(module))
+                layer = Nf4Linear(module)
+                # transformers may cast a weight to the dtype of what stands in its place before it
+                # is packed (5.17 does): that must not be the dtype of the codes.
+                layer.weight = torch.empty_like(module.weight, requires_grad=False)
+                model.set_submodule(name, layer)
 
     def param_needs_quantization(
         self,
@@ -88,6 +92,8 @@ class _Pack(ConversionOps):  # type: ignore[misc]
             module = model.get_submodule(inside)
             if weight.shape != (module.out_features, module.in_features):
                 raise ValueError(f"{name}: {tuple(weight.shape)}")
+            if not weight.is_floating_point():
+                raise ValueError(f"{name}: {weight.dtype}")
             packed = pack(weight)
             made |= {
                 name: packed.codes,
