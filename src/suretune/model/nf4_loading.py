@@ -38,7 +38,16 @@ class Nf4Config(QuantizationConfigMixin):  # type: ignore[misc]
 class Nf4Quantizer(HfQuantizer):  # type: ignore[misc]
     """Puts packed layers in place of linear ones before the weights come, and packs what comes."""
 
-    quantized_element_size = nf4_bytes()
+    def param_element_size(
+        self,
+        model: PreTrainedModel,
+        param_name: str,
+        param: torch.Tensor,
+    ) -> float:
+        """Of transformers, which takes the room for all of them before the first one comes."""
+        if self.param_needs_quantization(model, param_name):
+            return nf4_bytes()
+        return param.element_size()
 
     def _process_model_before_weight_loading(
         self,
