@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import page_more
 from plots import Bar, bars
 
 HERE = Path(__file__).resolve().parent
@@ -145,6 +146,9 @@ COMMANDS = {
     "one peer": "peers/run_trl.py --model FOLDER --rows ROWS --out FOLDER --case packed",
     "the peers' wheels": "peers/wheels.py .whl",
     "servers under load": "serve.py --config CONFIG --tokenizer FOLDER --commit HASH",
+    "QLoRA beside the peers": "latest.py ... --out benchmarks/results/qlora.json --only :qlora :qlora9 :qlora-recompute",
+    "several GPUs": "scaling.py --gpus 1 2 4 --out benchmarks/results/scaling.json",
+    "beside an earlier tree": "two_trees.py --earlier FOLDER --commit HASH --config CONFIG --tokenizer FOLDER --rows ROWS",
     "this page": "page.py",
 }
 
@@ -344,6 +348,9 @@ def page(
     lines += ["## Peers", "", *peers(latest), ""]
     lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
     lines += [*earlier(before), "", "## Serving", "", *serving(served), "", SERVING]
+    lines += ["## QLoRA", "", *page_more.qlora(read("qlora.json")), ""]
+    lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
+    lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]
     lines += [pictures["profile.svg"], ""] if "profile.svg" in pictures else []
     lines += ["## What was tried", "", TRIED]

@@ -1,0 +1,94 @@
+"""Sections of docs/benchmarks.md that have a file of results each: QLoRA, an earlier tree, GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WHO = {
+    "suretune:qlora": "suretune", "suretune:qlora9": "suretune within 9 GiB", "trl:qlora": "TRL",
+    "unsloth:qlora": "Unsloth", "trl:qlora-recompute": "TRL, recomputing",
+    "unsloth:qlora-recompute": "Unsloth, recomputing", "suretune:packed": "suretune, LoRA in bf16",
+}  # fmt: skip
+OF_TREES = {"step_ms": "an update", "train_s": "training", "wall_s": "start to adapter",
+            "command_s": "whole command", "peak_gib": "peak memory"}  # fmt: skip
+KINDS = {"engine": "engine, packs of 2,048", "same-work": "the articles' job, the same work",
+         "defaults": "the articles' job, all defaults"}  # fmt: skip
+MODELLED = (8, 64)
+
+
+def qlora(told: Mapping[str, Any]) -> list[str]:
+    """The 7B shape in NF4, one pack of 2,048 tokens an update, beside the peers."""
+    lines = ["| who | tok/s | an update | peak | reserved |", "|---|---:|---:|---:|---:|"]
+    for name, who in WHO.items():
+        for run in told["runs"].get(name, ()):
+            lines.append(
+                f"| {who} | {run['tok_s']:,.0f} | {run['step_ms']:.0f} ms |"
+                f" {run['peak_gib']:.1f} GiB | {run['reserved_gib']:.1f} GiB |"
+            )
+    lines.append("")
+    for name, why in told["failed"].items():
+        lines.append(f"- {WHO.get(name, name)}: no figure ({why['failed']}).")
+    lines += [f"- {remark}" for remark in told.get("remarks", ())]
+    lines += ["", f"{told['device']}, {told['date']}, commit `{told['commit']}`."]
+    return lines
+
+
+def two_trees(told: Mapping[str, Any]) -> list[str]:
+    """This tree's figures over an earlier one's."""
+    lines = [
+        "| what | runs each | ratios: this tree over the earlier one | when |",
+        "|---|---:|---|---|",
+    ]
+    for kind, found in told.items():
+        ratios = ", ".join(
+            f"{OF_TREES[name]} {ratio:.3f}"
+            for name, ratio in found["ratios"].items()
+            if name in OF_TREES
+        )
+        when = f"{found['device']}, {found['date']}, beside `{found['earlier_commit']}`"
+        lines.append(f"| {KINDS[kind]} | {len(found['runs']['this'])} | {ratios} | {when} |")
+    return lines
+
+
+def scaling(told: Mapping[str, Any]) -> list[str]:
+    """Several GPUs measured, and more of them by a model that is said to be one."""
+    lines = [
+        f"Packed LoRA of the {told['shape']} shape, {told['tokens_per_update']:,} tokens an update,"
+        " medians:",
+        "",
+        "| GPUs | an update | tok/s | times one GPU | sum and copy | uneven shares |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in told["runs"]:
+        lines.append(
+            f"| {run['gpus']} | {run['median_seconds'] * 1e3:,.0f} ms |"
+            f" {run['tokens_per_second']:,.0f} | {run['speedup']:.2f} |"
+            f" {run['exchange_seconds'] * 1e3:.1f} ms | {run['uneven']:.1%} |"
+        )
+    lines += [
+        "",
+        f"{told['device']}, {told['date']}, commit `{told['commit']}`, `{told['command']}`.",
+    ]
+    lines += [f"{told['remark']}"] if told.get("remark") else []
+    lines += ["", *_modelled(told)]
+    return lines
+
+
+def _modelled(told: Mapping[str, Any]) -> list[str]:
+    """Of n GPUs, each with as many tokens of an update as each of the most had: the time that these
+    took, and a sum and copy that grow with the number of doublings."""
+    one, most = told["runs"][0], told["runs"][-1]
+    doublings = most["gpus"].bit_length() - 1
+    step = most["exchange_seconds"] / doublings
+    each = told["tokens_per_update"] // most["gpus"]
+    cells = []
+    for gpus in MODELLED:
+        seconds = most["median_seconds"] + step * (gpus.bit_length() - 1 - doublings)
+        times = gpus / most["gpus"] * one["median_seconds"] / seconds
+        cells.append(f"{gpus} GPUs {times:.1f} times one ({each * gpus:,} tokens an update)")
+    return [
+        f"A model, not a measurement: {'; '.join(cells)}. Each has {each:,} tokens of an update, as"
+        f" each of {most['gpus']} had, and takes their time and {step * 1e3:.2f} ms for each"
+        " doubling of their number. It knows nothing of the network between hosts."
+    ]
