@@ -1,0 +1,206 @@
+"""Several processes train as one: law L3 over ranks, and what happens when one of them is gone.
+
+Two processes of this machine, over gloo. Ports are those that are free.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+
+from suretune.data.deal import cost, deal, share_of
+from suretune.facts import SetupFacts
+from suretune.model.load import load_base
+from suretune.model.lora import attach, trainable
+from suretune.options import EngineOptions
+from suretune.options_lora import LoraOptions
+from suretune.refusal import Refusal
+from suretune.train import muster
+from suretune.train.dealt import Dealt, answers_of
+from suretune.train.engine_plan import make_engine
+from suretune.train.errands import Hold, Ready
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.loop import Applied, Learner, gradient, make_scale, train
+from suretune.train.place import place_of, take_place, visible
+from suretune.train.world import Lost, Ranks
+from suretune.types import Sample
+from test_laws import checked_run, grads, relative
+
+CPU = torch.device("cpu")
+CREW = Path(__file__).parent / "ranks.py"
+
+
+# --- who computes what ----------------------------------------------------------------------------
+
+
+def test_every_row_is_dealt_once_and_its_place_is_kept() -> None:
+    pick = random.Random(1)
+    for size in (1, 2, 3, 8):
+        for rows in (0, 1, 5, 16, 40):
+            lengths = [pick.randint(2, 3000) for _ in range(rows)]
+            shares = deal(lengths, size)
+            assert sorted(place for share in shares for place in share) == list(range(rows))
+            assert all(share == sorted(share) for share in shares) and len(shares) == size
+
+
+def test_no_process_has_more_than_it_must() -> None:
+    """The longest share is the least possible one, or at most a third more (Graham's bound)."""
+    pick = random.Random(2)
+    for size in (2, 4, 8):
+        lengths = [pick.randint(2, 3000) for _ in range(32)]
+        loads = [sum(cost(lengths[i]) for i in share) for share in deal(lengths, size)]
+        least = max(sum(map(cost, lengths)) / size, max(map(cost, lengths)))
+        assert max(loads) <= least * 4 / 3
+    assert deal([5, 5, 5, 5], 2) == [[0, 2], [1, 3]]
+    assert deal([9, 1, 1, 1], 2) == [[0], [1, 2, 3]]
+    assert deal([7], 3) == [[0], [], []]
+
+
+def test_the_places_are_those_that_torchrun_gives() -> None:
+    alone = place_of({})
+    assert (alone.rank, alone.size, alone.leads, alone.environment) == (0, 1, True, None)
+    told = {
+        "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4",
+        "MASTER_ADDR": "node0", "MASTER_PORT": "29500", "TORCHELASTIC_RESTART_COUNT": "0",
+    }  # fmt: skip
+    environment = {**told, "PATH": "/bin", "CUDA_VISIBLE_DEVICES": "2,3,6,7"}
+    place = take_place(environment)
+    assert (place.rank, place.size, place.local, place.beside) == (5, 8, 1, 4)
+    assert not place.leads and place.environment == told
+    assert environment == {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "3"}
+    assert place_of({**told, "RANK": "8"}).size == 1 and place_of({**told, "RANK": "x"}).size == 1
+    assert visible({}, 3) == "3" and visible({"CUDA_VISIBLE_DEVICES": "0"}, 1) == ""
+
+
+# --- the same numbers -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checked(identity_file: Path) -> Any:
+    return checked_run(identity_file)
+
+
+@pytest.fixture(scope="module")
+def samples(checked: Any) -> list[Sample]:
+    """The rows, some of them held to the base as anchors are."""
+    rows = [sample for row in checked.train for sample in row.samples]
+    return [replace(row, soft=i % 5 == 0) for i, row in enumerate(rows)]
+
+
+def tuned_double(checked: Any) -> PeftModel:
+    model = load_base(checked.base, CPU, "float64")
+    tuned = attach(model, LoraOptions(), checked.base.name, 42).double()
+    torch.manual_seed(5)
+    for name, parameter in trainable(tuned).items():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.02)
+    return tuned
+
+
+def learner_of(checked: Any, engine: EngineOptions, plan: Any, rows: Sequence[Sample]) -> Learner:
+    tuned = tuned_double(checked)
+    adapters = FlatAdamW(trainable(tuned), 0.0)
+    made = make_engine(tuned, adapters, engine, CPU, rows, plan).engine
+    return Learner(tuned, adapters, made, make_scale("float32"), CPU, 1.0)
+
+
+@contextmanager
+def started(size: int = 2, **env: str) -> Iterator[Ranks]:
+    """So many processes, this one leading; the others compute in float64."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(muster, "FOLLOWER", (str(CREW),))
+        world = muster.start(size, {**os.environ, **env}, gpus=False)
+    with closing(world):
+        yield world
+
+
+def hold_of(checked: Any, engine: EngineOptions, rows: Sequence[Sample], base: str = "") -> Hold:
+    return Hold(
+        base=checked.base, fingerprint=base or checked.base.fingerprint(), device="cpu",
+        dtype="float64", lora=LoraOptions(), seed=42, commit=None, engine=engine, samples=rows,
+        plan=checked.plan, before=None,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "fast"])
+def both(
+    request: pytest.FixtureRequest,
+    checked: Any,
+    samples: list[Sample],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Learner, Learner, Path]]:
+    """A learner alone, one of two processes, and the file of `TOKENS`; by either engine."""
+    engine = EngineOptions(fused=request.param)
+    most = tmp_path_factory.mktemp("crew") / "tokens"
+    with started(TOKENS=str(most)) as world:
+        world.tell([hold_of(checked, engine, samples)])
+        alone, led = (learner_of(checked, engine, checked.plan, samples) for _ in range(2))
+        answers_of(world, Ready)
+        world.open(CPU)
+        answers_of(world, Ready)
+        dealt = Dealt(led.engine, led.adapters, world, draws=False)
+        yield alone, replace(led, engine=dealt), most
+
+
+def test_l3_two_processes_give_one_gradient(
+    both: tuple[Learner, Learner, Path], samples: list[Sample]
+) -> None:
+    alone, led, _ = both
+    for rows in (samples[:16], samples[:1]):  # of one row, nothing is dealt to the other
+        weight = sum(row.loss_weight for row in rows)
+        loss, norm = gradient(alone, rows, weight)
+        again, same = gradient(led, rows, weight)
+        assert abs(loss - again) <= 1e-10 * abs(loss) and abs(norm - same) <= 1e-10 * norm
+        assert relative(grads(led), grads(alone)) <= 1e-10
+    assert share_of(samples[:16], 0, 2) and share_of(samples[:16], 1, 2)
+
+
+def test_memory_that_runs_out_in_one_process_shrinks_the_passes_of_all(
+    both: tuple[Learner, Learner, Path], samples: list[Sample]
+) -> None:
+    """Above 300 tokens a pass "memory runs out" in the other process alone: the same gradient."""
+    alone, led, most = both
+    rows = [row for row in samples if not row.soft][:16]
+    weight = sum(row.loss_weight for row in rows)
+    loss, _ = gradient(alone, rows, weight)
+    most.write_text("300")
+    again, _ = gradient(led, rows, weight)
+    most.unlink()
+    assert led.notes and led.engine.tokens_per_pass <= 300
+    assert abs(loss - again) <= 1e-10 * abs(loss)
+    assert relative(grads(led), grads(alone)) <= 1e-10
+
+
+def test_two_processes_are_trained_as_one(
+    both: tuple[Learner, Learner, Path], checked: Any, samples: list[Sample]
+) -> None:
+    alone, led, _ = both
+    ends = [trained(alone, samples, checked), trained(led, samples, checked)]
+    # Adam divides by the square root of what is nearly nothing: it makes more of the last bits.
+    assert float((ends[0] - ends[1]).norm() / ends[0].norm()) <= 1e-8
+
+
+def trained(learner: Learner, samples: Sequence[Sample], checked: Any) -> torch.Tensor:
+    for event in train(learner, samples, checked.plan, 0):
+        if isinstance(event, Applied) and event.record.step == 4:
+            break
+    return learner.adapters.values.detach().clone()
+
+
+def test_another_base_in_another_process_is_refused(checked: Any, samples: list[Sample]) -> None:
+    with started() as world:
+        world.tell([hold_of(checked, EngineOptions(fused=False), samples, "another")])
+        with pytest.raises(Refusal) as refused:
+            answers_of(world, Ready)
+    facts = refused.value.facts
+    assert isinstance(facts, SetupFacts) and facts.problem == "processes-differ"
+    assert not isinstance(refused.value, Lost)
