@@ -18,6 +18,7 @@ from suretune.model.device import DTYPES
 from suretune.train import follower, plain_engine
 from suretune.train.place import place_of
 
+CREW = Path(__file__)  # importing it here makes float64 a precision there is
 DTYPES["float64"] = torch.float64
 
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 from peft import PeftModel
 
+from ranks import CREW
 from suretune.data.deal import cost, deal, share_of
 from suretune.facts import SetupFacts
 from suretune.model.load import load_base
@@ -36,7 +37,6 @@ from suretune.types import Sample
 from test_laws import checked_run, grads, relative
 
 CPU = torch.device("cpu")
-CREW = Path(__file__).parent / "ranks.py"
 
 
 # --- who computes what ----------------------------------------------------------------------------
