@@ -18,7 +18,7 @@ from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
-from suretune.run.folder import of_hubs, read_config, settings
+from suretune.run.folder import of_hubs, read_config, settings, write_config
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -38,6 +38,7 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     asked = read_config(run / "config.yaml")
     if processes is not None:
         asked = asked.with_values("flag", num_gpus=processes)
+        write_config(run / "config.yaml", asked)
     journal.heed([*journal.ignore, *asked.config.run.ignore])
     checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     then = rundir.recorded(run / "plan.json", "digest")
