@@ -27,6 +27,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.deal import cost, deal, share_of
 from suretune.facts import SetupFacts
+from suretune.guards import judge
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.options import EngineOptions
@@ -218,7 +219,7 @@ def test_another_base_in_another_process_is_refused(checked: Any, samples: list[
         with pytest.raises(Refusal) as refused:
             answers_of(world, Ready)
     facts = refused.value.facts
-    assert isinstance(facts, SetupFacts) and facts.problem == "processes-differ"
+    assert isinstance(facts, SetupFacts) and [found.code for found in judge(facts)] == ["S068"]
     assert not isinstance(refused.value, Lost)
 
 

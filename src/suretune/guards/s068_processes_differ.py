@@ -6,7 +6,7 @@ the first one uses.
 Why it matters: the sum of gradients of two different models trains neither.
 
 Fix: put the base where all machines see the same files, or download the same commit on each:
-`suretune pull --model ID@COMMIT`.
+`suretune pull ID@COMMIT`.
 
 S068 processes-differ：各进程读到的原模型不一样。
 
@@ -15,7 +15,7 @@ S068 processes-differ：各进程读到的原模型不一样。
 影响：两个不同模型的梯度加在一起，哪一个也训练不好。
 
 怎么改：把原模型放在所有机器都能看到的同一个地方；或在每台机器上下载同一个提交：
-`suretune pull --model ID@COMMIT`。
+`suretune pull ID@COMMIT`。
 """
 
 from suretune.facts import SetupFacts
@@ -45,7 +45,8 @@ GUARD = Guard(
         "两个模型的梯度相加，哪一个也训练不好。",
     ),
     fix=Text(
-        "Put the base where all machines see the same files, or fetch the same commit on each.",
-        "把原模型放在所有机器都能看到的地方，或在每台机器上下载同一个提交。",
+        "Put the base where all machines see the same files, or fetch the same commit on each:"
+        " `suretune pull ID@COMMIT`.",
+        "把原模型放在所有机器都能看到的地方，或在每台机器上下载同一个提交：`suretune pull ID@COMMIT`。",
     ),
 )
