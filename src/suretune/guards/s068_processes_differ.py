@@ -47,6 +47,7 @@ GUARD = Guard(
     fix=Text(
         "Put the base where all machines see the same files, or fetch the same commit on each:"
         " `suretune pull ID@COMMIT`.",
-        "把原模型放在所有机器都能看到的地方，或在每台机器上下载同一个提交：`suretune pull ID@COMMIT`。",
+        "把原模型放在所有机器都能看到的地方，或在每台机器上下载同一个提交："
+        "`suretune pull ID@COMMIT`。",
     ),
 )
