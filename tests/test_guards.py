@@ -849,6 +849,21 @@ SETUP_CASES = {
         "wandb",
         "`suretune track /runs/first --to wandb`",
     ),
+    "S066": on_setup(setup("too-few-gpus", "8", "4"), "--num_gpus", "`--device cpu`"),
+    "S067": on_setup(
+        setup(
+            "process-lost",
+            "1 (node0, pid 4711)",
+            Text("ended by SIGKILL", "被 SIGKILL 结束"),
+            nearest="2",
+            spare="/runs/first",
+        ),
+        "1 (node0, pid 4711)",
+        "`suretune resume /runs/first`",
+    ),
+    "S068": on_setup(
+        setup("processes-differ", "1", "0123", "4567"), "--model", "`suretune pull ID@COMMIT`"
+    ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", Text("a reason", "原因")),
         "--fused true",

@@ -51,6 +51,8 @@ ELSEWHERE = {
     "V015": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V016": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V017": "test_verify_http.py::test_where_base_and_tuned_answer_alike_nothing_is_verified",
+    "S067": "test_ranks.py::test_a_killed_process_ends_all_and_one_process_goes_on",
+    "S068": "test_ranks.py::test_another_base_in_another_process_is_refused",
     "S047": "test_events.py::test_a_listener_that_raises_ends_no_run_and_is_told_once",
     "S030": "test_sweep.py::test_without_optuna_the_installation_is_named",
     "S029": "test_proving.py::test_a_budget_that_holds_no_update_is_refused",
@@ -287,6 +289,7 @@ TABLE: dict[str, Maker] = {
     "V018": lambda t: Plant(
         ("ask", "--model", no_numbers(t), "--questions", raw(t, "Hi\n", "q.txt")), 4),
     "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
+    "S066": lambda t: Plant(on(t, rows(t), "--num_gpus", 64), 4),
     # These three are shown by the run in which they are planted together.
     "R002": lambda t: Plant(learns_nothing(t), 6, frozenset({"R003", "S024", "S027"}),
                             {"CUDA_VISIBLE_DEVICES": "99"}),

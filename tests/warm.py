@@ -32,7 +32,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-MODULES = ("suretune", "suretune.verify.reload")
+MODULES = ("suretune", "suretune.verify.reload", "suretune.train.follower")
 # What the interpreter and its libraries read once, while they are loaded.
 READ_EARLY = (
     "PYTHON", "LC_", "LANG", "HF_", "HUGGINGFACE", "TRANSFORMERS", "TORCH", "OMP_", "MKL_", "KMP_",
@@ -154,10 +154,11 @@ def wait(address: str, python: str) -> dict[str, Any]:
     import suretune.cli.verbs
     import suretune.run.compose
     import suretune.sweep.trials
+    import suretune.train.follower
     import suretune.verify.reload  # noqa: F401
 
     _look_once()
-    _lead(python, "suretune.verify.reload", "suretune.sweep.trials")
+    _lead(python, "suretune.verify.reload", "suretune.sweep.trials", "suretune.train.muster")
     mine.append(early(dict(os.environ)))  # libraries add to it, also in a test that loads them
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)

@@ -23,7 +23,7 @@ STATUSES: Mapping[int, Text] = {
     4: Text("machine, model or disk do not allow it", "机器、模型或磁盘不满足要求"),
     5: Text("stopped in training to prevent damage", "训练途中出错，已及时停止"),
     6: Text("trained, not verified", "已训练，没有通过验证"),
-    7: Text("a hub or server cannot be reached", "下载站或服务器连不上"),
+    7: Text("a hub, a server or a process of the run is gone", "下载站、服务器或一个进程连不上"),
     8: Text("learned; what was forgotten is not measured", "学会了；忘掉了什么没有测量"),
     129: Text("the terminal went away; what was done is saved", "终端断开；已完成的部分已保存"),
     130: Text("ended by Ctrl-C; what was done is saved", "按 Ctrl-C 停止；已完成的部分已保存"),

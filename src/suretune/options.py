@@ -215,6 +215,12 @@ class EngineOptions:
         "use no more of the card than this (24GiB)",
         "最多使用多少显存（24GiB）",
     )
+    num_gpus: int = option(
+        1,
+        "GPUs of this machine, each with a process of its own; with --device cpu so many processes",
+        "用本机几块 GPU，每块一个进程；加 --device cpu 则是几个 CPU 进程",
+        least=1,
+    )
     base_dtype: str | None = option(
         None,
         "multiply by the frozen base in 8 bits, for speed; its weights take twice the memory"

@@ -91,6 +91,7 @@ class Options(TypedDict, total=False):
     gradient_checkpointing: bool | None
     tokens_per_pass: int | None
     memory_limit: str | PathLike[str] | None
+    num_gpus: int | None
     base_dtype: Literal["fp8"] | None
     probes: str | PathLike[str] | None
     skills: str | PathLike[str] | None

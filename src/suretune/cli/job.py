@@ -12,6 +12,7 @@ from suretune.facts import FlagFacts
 from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
+from suretune.train.place import here
 from suretune.types import Text
 from suretune.words import say
 
@@ -25,6 +26,13 @@ def need_torch(journal: Journal) -> None:
 
     journal.look_at_all(packages())
     journal.settle()
+
+
+def follow() -> int:
+    """Of several processes that torchrun started: compute what the first one says."""
+    from suretune.train.follower import begin
+
+    return begin(here())
 
 
 def require(command: Command, journal: Journal) -> None:

@@ -47,6 +47,7 @@ class Verb:
     help: Text
     groups: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # single options of other groups
+    crew: bool = False  # several processes of it, as torchrun starts them, are one
     _: KW_ONLY
     do: Callable[[Command, Journal], int]  # returns the exit status
     place: int  # in the help: smaller numbers stand first

@@ -92,8 +92,8 @@ def model_notes(
         )
 
 
-def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
-    """Whether the GPUs that were asked for, or that are there, are used."""
+def device_notes(asked: ModelOptions, used: int = 1) -> Iterator[SetupFacts]:
+    """Whether the GPUs that were asked for, or that are there, are used; `used`: by processes."""
     import torch
 
     visible = os.environ.get(VISIBLE, "")
@@ -107,7 +107,7 @@ def device_notes(asked: ModelOptions) -> Iterator[SetupFacts]:
                 f"{VISIBLE}={visible}",
                 found=found,
             )
-    elif (count := torch.cuda.device_count()) > 1:
+    elif (count := torch.cuda.device_count()) > 1 and used == 1:
         yield SetupFacts(
             "one-gpu-of-several",
             torch.cuda.get_device_name(0),

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from suretune.because import in_words
 from suretune.config import Resolved
-from suretune.facts import Facts, SetupFacts
+from suretune.facts import Facts, FlagFacts, SetupFacts
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.machine import NO_GPU, VISIBLE
+from suretune.train.place import here
+from suretune.types import Text
 
 CUDA_LIBRARIES = ("libtorch_cuda.so", "libtorch_hip.so", "c10_cuda.dll", "torch_cuda.dll")
 
@@ -33,6 +35,7 @@ def hardware_outlook(resolved: Resolved) -> Iterator[Facts]:
             found=torch_version(),
         )
         return
+    yield from processes_outlook(resolved)
     if there:
         return
     if (model.torch_dtype or ("float16" if model.fp16 and not model.bf16 else "")) == "float16":
@@ -51,6 +54,24 @@ def hardware_outlook(resolved: Resolved) -> Iterator[Facts]:
             "cpu",
             "bfloat16",
         )
+
+
+def processes_outlook(resolved: Resolved) -> Iterator[Facts]:
+    """Whether as many processes can be started as are asked for."""
+    asked, place = resolved.config.engine.num_gpus, here()
+    if place.size > 1:  # torchrun has started them, on as many machines as it was told
+        if resolved.given("num_gpus") and asked != place.size:
+            hint = Text(
+                f"torchrun has started {place.size} processes; leave `--num_gpus` out",
+                f"torchrun 已启动 {place.size} 个进程；请去掉 `--num_gpus`",
+            )
+            yield FlagFacts("bad-value", "--num_gpus", str(asked), hint=hint)
+        return
+    if asked == 1 or resolved.config.model.device == "cpu":
+        return
+    there = _driver_counts() if sees_cuda() else 0
+    if there < asked:
+        yield SetupFacts("too-few-gpus", str(asked), found=str(there))
 
 
 def torch_version() -> str:

@@ -59,6 +59,7 @@ ELSEWHERE = (
     "hub-unreachable",
     "hub-busy",
     "hub-damaged",
+    "process-lost",
     "server-unreachable",
     "key-refused",
     "odd-server",

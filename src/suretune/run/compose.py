@@ -31,6 +31,7 @@ from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, 
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
+from suretune.run.crew import counted, crew, give_out
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
@@ -60,6 +61,7 @@ from suretune.run.tracking import followers
 from suretune.train.checkpoint import restore
 from suretune.train.door import Engine
 from suretune.train.loop import Learner
+from suretune.train.world import Alone, World
 from suretune.types import Sample
 from suretune.verify.measure import Answers, Questions, answers_of, ask
 from suretune.verify.reload import Prover
@@ -101,6 +103,7 @@ def train_and_prove(
     `listeners` are told what happens, from `Began` to `Ended`, however it ends. `checkpoint`: from
     which a resume goes on; else from the newest.
     """
+    checked = replace(checked, resolved=counted(checked.resolved))
     with only_writer(run / "run.lock", journal):
         if journal.run is None:
             journal.open(run)
@@ -126,8 +129,11 @@ def _stages(
     checked: Checked, run: Path, journal: Journal, resume: bool, checkpoint: Path | None
 ) -> tuple[dict[str, Any], int]:
     try:
-        with closing(Prover()) as prover:
-            trained = train_only(checked, run, journal, resume=resume, checkpoint=checkpoint)
+        with closing(Prover()) as prover, crew(checked, run, journal) as world:
+            trained = train_only(
+                checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
+            )
+            world.close()  # the cards of the others are free while this one proves
             return _prove(trained, journal, prover)
     except Stopped as stopped:
         try:
@@ -160,16 +166,19 @@ def train_only(
     *listeners: Listener,
     resume: bool = False,
     checkpoint: Path | None = None,
+    world: World | None = None,
 ) -> Trained:
     """The base's answers, then the updates of the plan that are not done yet.
 
-    The journal is open in `run`; `listeners` are told what happens.
+    The journal is open in `run`; `listeners` are told what happens; `world`: the processes that
+    compute, None for this one alone.
     """
     journal.join(*listeners)
     now = time.perf_counter()
     process = now - _process_age() if journal.began is None else journal.began
     clock = {"process": process, "startup": now}
-    journal.look_at_all(device_notes(checked.resolved.config.model))
+    config = checked.resolved.config
+    journal.look_at_all(device_notes(config.model, config.engine.num_gpus))
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)
     if not resume:
@@ -182,8 +191,10 @@ def train_only(
     journal.on(Staged("base"))
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"
+    world = world or Alone()
+    give_out(world, checked, journal)
     model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
-    learner = make_learner(model, checked, journal)
+    learner = make_learner(model, checked, journal, world)
     trained = sum(p.numel() for p in learner.adapters.parameters.values())
     if full := too_little_room(run, trained, checked.plan, config.schedule.save_total_limit):
         raise journal.stop(full)

@@ -33,6 +33,13 @@ from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
+from suretune.run.crew import (
+    ENGINE,
+    come_together,
+    commit_of,
+    in_step,
+    pass_plan_before,
+)
 from suretune.run.evaluate import (
     Judge,
     able,
@@ -44,12 +51,16 @@ from suretune.run.evaluate import (
     whole,
 )
 from suretune.run.folder import dresser
-from suretune.run.recovery import ENGINE, again_from, disk_stop, within_memory
+from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
-from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
+from suretune.train.engine_plan import (
+    make_engine,
+    pass_plan_of_engine,
+)
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.world import Alone, World
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -102,16 +113,18 @@ def open_base(
     return model
 
 
-def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> Learner:
-    """Adapters attached, engine and optimizer ready."""
-    config = checked.resolved.config
-    got = checked.base.fetched
-    commit = got.snapshot.commit if got and got.snapshot.repo.hub == "hf" else None
+def make_learner(
+    model: PreTrainedModel, checked: Checked, journal: Journal, world: World | None = None
+) -> Learner:
+    """Adapters attached, engine and optimizer ready, in all processes of the `world`."""
+    config, world = checked.resolved.config, world or Alone()
+    commit = commit_of(checked.base)
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
     adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     with journal.judging():
+        come_together(world, model.device)
         started = make_engine(
             model=tuned,
             adapters=adapters,
@@ -119,25 +132,18 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
             device=model.device,
             samples=largest.samples,
             plan=largest.plan,
-            before=_pass_plan_before(journal),
+            before=pass_plan_before(journal),
         )
+        engine = in_step(world, started, adapters, config.lora.lora_dropout, journal)
     if started.pass_plan and journal.run:
-        rundir.write_json(journal.run / ENGINE, started.pass_plan.line())
+        rundir.write_json(journal.run / ENGINE, pass_plan_of_engine(started.engine).line())
     asked = config.engine.fused is False
     if model.device.type == "cuda" and started.about["engine"] == "plain" and not asked:
         about = SetupFacts("plain-engine", checked.base.name, found=started.about["why"])
         journal.look(about, stops=False)
     journal.event("engine", **started.about)
     scale = make_scale(config.model.torch_dtype or "float32")
-    return Learner(
-        tuned, adapters, started.engine, scale, model.device, config.schedule.max_grad_norm
-    )
-
-
-def _pass_plan_before(journal: Journal) -> PassPlan | None:
-    """What the run chose before it was stopped: the card may have other room now."""
-    path = journal.run / ENGINE if journal.run else None
-    return pass_plan_of(rundir.read_json(path)) if path and path.is_file() else None
+    return Learner(tuned, adapters, engine, scale, model.device, config.schedule.max_grad_norm)
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:

@@ -21,6 +21,7 @@ from suretune.facts import RecoveryFacts, SetupFacts, StepFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
+from suretune.run.crew import ENGINE
 from suretune.run.evaluate import point_best
 from suretune.run.state import Fit
 from suretune.train import loop
@@ -29,7 +30,6 @@ from suretune.train.loop import Applied, Proposed
 from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, StepRecord, Text
 
-ENGINE = "engine.json"  # of a run folder
 FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")
 MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请提高上限：`ulimit -n 4096`")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

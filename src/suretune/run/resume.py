@@ -18,21 +18,27 @@ from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
-from suretune.run.folder import of_hubs, read_config, settings
+from suretune.run.folder import of_hubs, read_config, settings, write_config
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
 from suretune.types import Evaluation, Text
 
 
-def reopen(run: Path, journal: Journal) -> Checked:
-    """The run as it was asked for; stops if rows, flags or base would now give another plan."""
+def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked:
+    """The run as it was asked for; stops if rows, flags or base would now give another plan.
+
+    `processes`: that shall go on with it, None for as many as before; the plan is the same.
+    """
     if not (run / "run.json").is_file():
         raise journal.stop(never_began(run))
     for _, path in rundir.checkpoints(run):  # before anything of it is read, or deleted
         if (found := checkpoint.foreign_format(path)) is not None:
             raise journal.stop(another_version(path, found, run / "run.json"))
     asked = read_config(run / "config.yaml")
+    if processes is not None:
+        asked = asked.with_values("flag", num_gpus=processes)
+        write_config(run / "config.yaml", asked)
     journal.heed([*journal.ignore, *asked.config.run.ignore])
     checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     then = rundir.recorded(run / "plan.json", "digest")

@@ -96,7 +96,7 @@ class Fast:
         if not self.buckets or self.planned != plan.digest:
             self.planned = plan.digest
             if not self._captured(given) and not (self._silenced() and self._captured(given)):
-                self._without_graphs()
+                self.without_graphs()
                 return "no CUDA graphs: there is no room for them"
         self.coming = iter(updates[done + 1 :])
         return ""
@@ -241,11 +241,11 @@ class Fast:
                 HEAD_ROWS // 4,
             )
             how = str(self.policy)
-        self._without_graphs()
+        self.without_graphs()
         return how
 
-    def _without_graphs(self) -> None:
-        """Captured passes hold the memory of the largest one."""
+    def without_graphs(self) -> None:
+        """Let go of what was captured: it holds the memory of the largest pass."""
         self.buckets, self.pool, self.coming = [], None, iter(())
         self._apply = Replayed(self._step, None)
         let_go(self.device)

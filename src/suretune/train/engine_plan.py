@@ -67,7 +67,8 @@ class PassPlan:
 
 def pass_plan_of_engine(engine: Engine) -> PassPlan:
     """As it computes now: memory may have run out since it was started."""
-    policy = engine.policy if isinstance(engine, Fast) else Policy(())
+    computes = getattr(engine, "own", engine)  # of several processes, that of this one
+    policy = computes.policy if isinstance(computes, Fast) else Policy(())
     return PassPlan(engine.tokens_per_pass, policy)
 
 
@@ -75,6 +76,27 @@ def pass_plan_of(line: Mapping[str, Any]) -> PassPlan:
     """What `PassPlan.line` wrote."""
     keep = tuple(Keep(value) for value in line["keep"])
     return PassPlan(line["tokens_per_pass"], Policy(keep, line["tile"], line["head_rows"]))
+
+
+def least_plan(plans: Sequence[PassPlan]) -> PassPlan:
+    """Of several processes' plans the one that takes least memory: all can do with it."""
+    given = list(Keep)  # from everything kept to nothing
+
+    def size(plan: PassPlan) -> tuple[int, int, int, int]:
+        again = sum(given.index(keep) for keep in plan.policy.keep)
+        return plan.tokens_per_pass, -again, plan.policy.tile, plan.policy.head_rows
+
+    return min(plans, key=size)
+
+
+def adopt(engine: Engine, plan: PassPlan) -> None:
+    """Compute by this plan from now on."""
+    if plan == pass_plan_of_engine(engine):
+        return
+    engine.tokens_per_pass = plan.tokens_per_pass
+    if isinstance(engine, Fast):
+        engine.policy = plan.policy
+        engine.without_graphs()
 
 
 @dataclass(frozen=True, slots=True)

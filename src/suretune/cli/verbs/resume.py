@@ -32,7 +32,7 @@ def resume(command: Command, journal: Journal) -> int:
         usable(run, found.checkpoint, journal)
     begun_here = (run / "run.json").is_file()
     with standing_in(go_on_in(run) if begun_here else Path.cwd(), _say_from_where):
-        checked = reopen(run, journal)
+        checked = reopen(run, journal, _processes(command))
         from suretune.run.ahead import looking_ahead
 
         with looking_ahead(checked, journal) as settle:
@@ -48,6 +48,12 @@ def resume(command: Command, journal: Journal) -> int:
             )
 
 
+def _processes(command: Command) -> int | None:
+    """As many as are asked for now; None: as many as before."""
+    resolved = command.resolved
+    return resolved.config.engine.num_gpus if resolved.given("num_gpus") else None
+
+
 def _say_from_where(folder: Path) -> None:
     told = Text(
         f"Relative paths are read from {folder}, where the run was begun.",
@@ -59,9 +65,10 @@ def _say_from_where(folder: Path) -> None:
 VERB = Verb(
     "resume",
     Text("go on with a run that was stopped", "继续一个中断的运行"),
-    extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "ignore"),
+    extra=("resume_from_checkpoint", "resume_only_model", "ignore_data_skip", "ignore", "num_gpus"),
     positional="RUN",
     torch=True,
+    crew=True,
     do=resume,
     place=60,
 )

@@ -31,6 +31,7 @@ VERB = Verb(
     TRAIN,
     aliases=("train",),
     torch=True,
+    crew=True,
     gathers=True,
     do=sft,
     place=40,

@@ -1,0 +1,154 @@
+"""The processes of a run: called in, told what to hold, and brought to one plan of passes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from suretune import rundir, show, typed
+from suretune.config import Resolved
+from suretune.data.base import Base
+from suretune.facts import SetupFacts
+from suretune.preflight.check import Checked
+from suretune.record.journal import Journal, status_of
+from suretune.refusal import Refusal
+from suretune.run.anchors import with_stand_ins
+from suretune.train.dealt import Dealt, answers_of
+from suretune.train.door import Engine
+from suretune.train.engine_plan import (
+    ChosenEngine,
+    PassPlan,
+    adopt,
+    least_plan,
+    pass_plan_of,
+    pass_plan_of_engine,
+)
+from suretune.train.errands import Adopt, Done, Hold, Ready
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.muster import join, start
+from suretune.train.place import here
+from suretune.train.world import Alone, World
+from suretune.words import language
+
+ENGINE = "engine.json"  # of a run folder
+
+
+def counted(resolved: Resolved) -> Resolved:
+    """The config with as many processes as torchrun has started, if it has."""
+    size = here().size
+    if size == 1:
+        return resolved
+    return resolved.with_values("torchrun: WORLD_SIZE", num_gpus=size)
+
+
+@contextmanager
+def crew(checked: Checked, run: Path, journal: Journal) -> Iterator[World]:
+    """The processes that train together, if there are several; whatever happens, they end."""
+    try:
+        with closing(call_in(checked, run, journal)) as world:
+            yield world
+    except Refusal as refusal:
+        facts = refusal.facts
+        if isinstance(facts, SetupFacts):
+            facts = about_loss(facts, run)
+        raise journal.stop(facts) from refusal
+
+
+def call_in(checked: Checked, run: Path, journal: Journal) -> World:
+    """The processes of this run, all there. Raises Refusal where one does not come."""
+    size, place = checked.resolved.config.engine.num_gpus, here()
+    if size == 1:
+        return Alone()
+    if place.size > 1:
+        world = join(place)
+    else:
+        env = {**os.environ, "SURETUNE_LANG": language()}
+        world = start(size, env, gpus=checked.resolved.config.model.device != "cpu")
+
+    def ended(facts: SetupFacts) -> None:
+        """Amid work that takes longer than a loss may take to be told."""
+        stopped = journal.stop(about_loss(facts, run))
+        show.findings(stopped.findings, show.progress())
+
+    world.lost, world.status = ended, status_of(SetupFacts("process-lost"))
+    return world
+
+
+def commit_of(base: Base) -> str | None:
+    """At which the base was fetched, if from a hub whose commits adapters name."""
+    got = base.fetched
+    return got.snapshot.commit if got and got.snapshot.repo.hub == "hf" else None
+
+
+def pass_plan_before(journal: Journal) -> PassPlan | None:
+    """What the run chose before it was stopped: the card may have other room now."""
+    path = journal.run / ENGINE if journal.run else None
+    return pass_plan_of(rundir.read_json(path)) if path and path.is_file() else None
+
+
+def about_loss(facts: SetupFacts, run: Path) -> SetupFacts:
+    """With the run to go on with, where a process was lost."""
+    return replace(facts, spare=typed.path(run)) if facts.problem == "process-lost" else facts
+
+
+def give_out(
+    world: World,
+    checked: Checked,
+    journal: Journal,
+) -> None:
+    """Tell the others what to hold; they load while this process does."""
+    if world.size == 1:
+        return
+    config, largest = checked.resolved.config, with_stand_ins(checked)
+    hold = Hold(
+        base=checked.base,
+        fingerprint=checked.base.fingerprint(),
+        device=config.model.device or "cpu",
+        dtype=config.model.torch_dtype or "float32",
+        lora=config.lora,
+        seed=config.schedule.seed,
+        commit=commit_of(checked.base),
+        engine=config.engine,
+        samples=largest.samples,
+        plan=largest.plan,
+        before=pass_plan_before(journal),
+    )
+    world.tell([hold] * (world.size - 1))
+
+
+def come_together(world: World, device: torch.device) -> None:
+    """All have loaded the base, and can sum. Raises Refusal where one cannot."""
+    if world.size > 1:
+        answers_of(world, Ready)
+        world.open(device)
+
+
+def in_step(
+    world: World,
+    started: ChosenEngine,
+    adapters: FlatAdamW,
+    dropout: float,
+    journal: Journal,
+) -> Engine:
+    """The engine of all processes, each with the least of the memory plans; alone, its own.
+
+    Raises Refusal where a process cannot make one.
+    """
+    if world.size == 1:
+        return started.engine
+    told = answers_of(world, Ready)
+    plans = [pass_plan_of_engine(started.engine), *(one.plan for one in told if one.plan)]
+    least = least_plan(plans)
+    world.tell([Adopt(least)] * len(told))
+    adopt(started.engine, least)
+    answers_of(world, Done)
+    cuda = adapters.values.is_cuda
+    own = torch.cuda.get_device_name(adapters.values.device) if cuda else "cpu"
+    devices = [own, *(one.device for one in told)]
+    journal.event("processes", size=world.size, devices=devices)
+    return Dealt(started.engine, adapters, world, draws=dropout > 0)

@@ -1,0 +1,114 @@
+"""How the processes of a run come together: started here, or by torchrun."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import AuthenticationError
+from typing import Any
+
+from suretune.train.line import BEAT, Line, Who, meet, myself
+from suretune.train.place import KEY, VISIBLE, Place, visible
+from suretune.train.world import JOIN, Lost, Ranks, facts_of_loss, make_store
+from suretune.types import Text
+
+ADDRESS = "suretune/line"
+FOLLOWER = ("-m", "suretune.train.follower")
+HERE = "127.0.0.1"
+
+
+def start(size: int, env: Mapping[str, str], *, gpus: bool) -> Ranks:
+    """Start `size` - 1 followers on this machine, and lead. Raises Lost where one does not come."""
+    place = Place(0, size, 0, size, {"MASTER_ADDR": HERE, "MASTER_PORT": "0"})
+    store, port = make_store(place)
+    key = secrets.token_hex(32)
+    children = []
+    for rank in range(1, size):
+        told = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
+        told |= {"MASTER_ADDR": HERE, "MASTER_PORT": str(port), KEY: key}
+        if gpus:
+            told[VISIBLE] = visible(env, rank)
+        children.append(
+            subprocess.Popen(
+                [sys.executable, *FOLLOWER],
+                env={**env, **told},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+            )
+        )
+    return _lead(place, store, key.encode(), children)
+
+
+def join(place: Place, *, device: str = "", seconds: float = JOIN) -> Ranks:
+    """Take the place that torchrun, or `start`, gave this process. Raises Lost.
+
+    Who leads waits until all have come; who follows until there is one who leads.
+    """
+    store, _ = make_store(place, seconds=seconds)
+    if place.leads:
+        return _lead(place, store, secrets.token_hex(32).encode(), ())
+    host, port, key = store.get(ADDRESS).decode().rsplit(" ", 2)
+    key = (place.environment or {}).get(KEY) or key
+    line = meet(
+        socket.create_connection((host, int(port)), timeout=seconds),
+        key.encode(),
+        myself(place.rank, device),
+        calls=True,
+    )
+    return Ranks(place, [line], store)
+
+
+def _lead(
+    place: Place,
+    store: Any,
+    key: bytes,
+    children: Sequence[subprocess.Popen[bytes]],
+) -> Ranks:
+    """Listen until all followers have come."""
+    host = (place.environment or {})["MASTER_ADDR"]
+    try:
+        door = socket.create_server((host, 0))
+    except OSError:  # the address by which others reach this machine is none of its own
+        door = socket.create_server(("", 0))
+    with door:
+        door.settimeout(BEAT)
+        shown = "-" if children else key.decode()  # theirs came with their environment
+        store.set(ADDRESS, f"{host} {door.getsockname()[1]} {shown}")
+        lines: dict[int, Line] = {}
+        me, until = myself(0), time.monotonic() + JOIN
+        try:
+            while len(lines) < place.size - 1:
+                _missing(children, place.size, lines, time.monotonic() > until)
+                with suppress(TimeoutError, AuthenticationError, EOFError, OSError):
+                    line = meet(door.accept()[0], key, me, calls=False)
+                    lines[line.peer.rank] = line
+        except BaseException:
+            for child in children:
+                child.kill()
+            raise
+    return Ranks(place, [lines[rank] for rank in sorted(lines)], store, children)
+
+
+def _missing(
+    children: Sequence[subprocess.Popen[bytes]],
+    size: int,
+    lines: Mapping[int, Line],
+    late: bool,
+) -> None:
+    """Lost, where a process ended before it came, or does not come."""
+    for rank, child in enumerate(children, 1):
+        if child.poll() is not None and rank not in lines:
+            why = f"{child.returncode}"
+            ended = Text(f"ended with status {why} at its start", f"刚启动就以退出码 {why} 结束")
+            raise Lost(
+                facts_of_loss(size, Who(rank, child.pid, "", socket.gethostname(), ""), ended)
+            )
+    if late:
+        rank = min(set(range(1, size)) - set(lines))
+        never = Text(f"it did not come within {JOIN:.0f} s", f"{JOIN:.0f} 秒内没有出现")
+        raise Lost(facts_of_loss(size, Who(rank, 0, "", "?", ""), never))
