@@ -254,6 +254,9 @@ def test_what_is_more_than_lora_is_refused_before_anything_is_written(
 ) -> None:
     adapter = adapter_of(tmp_path, MODEL, **{"target_modules": ["q_proj"], **settings})
     facts = TARGETS[target].why_not(carried_of(MODEL, adapter), "")
+    if target == "merged" and "use_dora" in settings:  # test_export_shapes.py holds what it writes
+        assert facts is None
+        return
     assert isinstance(facts, SetupFacts) and facts.problem == "target-cannot-load"  # E001
     assert facts.hint and facts.hint.en and facts.hint.zh
 

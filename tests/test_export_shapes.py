@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from suretune import rundir
@@ -116,6 +116,35 @@ def test_layers_that_agree_are_left_to_the_last_bit(tmp_path: Path) -> None:
         assert torch.equal(delta.a, changes[layer].a) and torch.equal(delta.b, changes[layer].b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dora_merged_has_the_weights_that_peft_makes_of_it(tmp_path: Path, dtype: str) -> None:
+    """Each row with the length that was learned; rounded once, where PEFT may round twice."""
+    base = base_of(tmp_path, "qwen2")
+    adapter = adapter_of(tmp_path, base, target_modules=BLOCKS, use_dora=True, use_rslora=True)
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    torch.manual_seed(5)
+    for name in tensors:
+        if "magnitude" in name:
+            tensors[name] *= 1 + 0.2 * torch.randn_like(tensors[name])
+    save_file(tensors, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
+    if dtype == "bfloat16":
+        path = base / "model.safetensors"
+        halves = {name: t.to(torch.bfloat16) for name, t in load_file(path).items()}
+        save_file(halves, path, metadata={"format": "pt"})
+    out = written(tmp_path, "merged", carried_of(base, adapter))
+    kind = getattr(torch, dtype)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=kind)
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    meant = PeftModel.from_pretrained(model, adapter).merge_and_unload().state_dict()
+    found = AutoModelForCausalLM.from_pretrained(out, dtype=kind).state_dict()
+    changed = [name for name in meant if not torch.equal(meant[name], before[name])]
+    assert len(changed) == 3 * 2 and all(name.endswith("_proj.weight") for name in changed)
+    close = 1e-6 if dtype == "float32" else 2**-7
+    for name, weight in meant.items():
+        assert torch.allclose(found[name], weight, rtol=close, atol=close * 1e-2), name
+        assert name in changed or torch.equal(found[name], weight)
+
+
 @pytest.mark.skipif(not (GGUF and LLAMACPP), reason="llama.cpp is not installed")
 @pytest.mark.parametrize("shape", ["rslora", "ranks-and-alphas"])
 @pytest.mark.parametrize("tied", [True, False])
@@ -171,7 +200,8 @@ def test_an_adapter_alone_that_is_not_the_adapter_is_seen(tmp_path: Path, what: 
 # --- refusals -------------------------------------------------------------------------------------
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "dora": {"use_dora": True},
+    "dora": {"use_dora": True},  # by all but merged
+    "dora-and-more": {"use_dora": True, "modules_to_save": ["norm"]},
     "whole-layers": {"modules_to_save": ["norm"]},
     "whole-head": {"modules_to_save": ["lm_head"]},
     "biases": {"bias": "lora_only", "lora_bias": True},
@@ -191,8 +221,12 @@ def test_what_no_target_can_load_is_refused_by_each_before_anything_is_written(
     carried = replace(carried_of(base, adapter), given=("--unverified",))
     for name, target in TARGETS.items():
         facts = target.why_not(carried, "f32")
+        if (name, shape) == ("merged", "dora"):
+            assert facts is None
+            continue
         assert isinstance(facts, SetupFacts) and facts.problem == "target-cannot-load", name
         assert not facts.nearest or TARGETS["merged"].why_not(carried, "") is None, facts.nearest
+        assert shape != "dora" or facts.nearest.endswith("--to merged --unverified")
 
 
 def test_every_command_that_a_refusal_names_has_the_words_that_this_adapter_needs(

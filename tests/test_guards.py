@@ -743,6 +743,11 @@ SETUP_CASES = {
         "`--max-lora-rank 64`",
         "`--lora_rank 16`",
     ),
+    "V027": on_setup(
+        setup("served-merged-only", "--use_dora true", "DoRA"),
+        "--use_dora",
+        "`suretune export RUN --to merged`",
+    ),
     "E001": Case(
         SetupFacts(
             "target-cannot-load",
@@ -1218,6 +1223,7 @@ RECORDED = {
     *("R010", "R011", "R012", "R013", "R021"),
     "V020",
     "V023",
+    "V027",
 }
 GUARDS = {guard.code: guard for guard in all_guards()}
 HOME = Path(guards.__file__).parent
@@ -1546,7 +1552,7 @@ def test_a_guard_imports_nothing_but_its_nouns(guard: Guard) -> None:
 @every_guard
 def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     real = {name for o in options().values() for name in (o.name, *o.aliases)}
-    others = {"quant_bits", "deepspeed", "use_dora"}  # of other tools, in the page of C016
+    others = {"quant_bits", "deepspeed", "lora_bias"}  # of other tools, in the page of C016
     others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
     others |= {"enable-lora", "lora-modules", "chat-template", "to", "public"}

@@ -288,6 +288,7 @@ TABLE: dict[str, Maker] = {
         ("check", "--model", "pocket", "--dataset", os.fsdecode(b"\xd1\xb5\xc1\xb7.jsonl")), 4),
     "V018": lambda t: Plant(
         ("ask", "--model", no_numbers(t), "--questions", raw(t, "Hi\n", "q.txt")), 4),
+    "V027": lambda t: Plant(on(t, rows(t), "--use_dora", "true"), 0),
     "V001": lambda t: Plant(on(t, rows(t), "--lora_rank", 48), 0),
     "S066": lambda t: Plant(on(t, rows(t), "--num_gpus", 64), 4),
     # These three are shown by the run in which they are planted together.

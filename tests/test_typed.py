@@ -341,7 +341,7 @@ def test_a_quote_that_was_never_closed_is_called_so(
         (["--load_in_4bit", "true"], "C017"),
         (["--deepspeed", "zero2"], "C016"),
         (["--quantization_bit", "8"], "C016"),
-        (["--use_dora", "true"], "C016"),
+        (["--lora_bias", "all"], "C016"),
         (["--deepspeed", "none"], "C005"),
         (["--load_in_8bit", "false"], "C005"),
         (["--logging_dir", "runs/tb"], "C005"),

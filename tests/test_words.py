@@ -44,11 +44,12 @@ OLD = {
 }  # fmt: skip
 # Names: of tools, models, formats, methods, signs and units that Chinese writes as they are.
 WORDS = """suretune Hugging Face Qwen Llama Gemma Phi Zephyr DeepSeek Vicuna Alpaca Mistral ChatML
-Parquet LoRA DoRA IA3 LoHa LoKr VeRA PEFT peft vLLM SGLang Ollama transformers torch PyTorch CUDA
-Ampere BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tango KL Jinja JSON Lines
-NVIDIA YAML CSV SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits dropout
-NaN Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 NF4 MXFP4 compressed
-tensors MLX GGUF Windows shell packing validation test system user assistant id NAME Instruct"""
+Parquet LoRA DoRA PiSSA IA3 LoHa LoKr VeRA PEFT peft vLLM SGLang Ollama transformers torch PyTorch
+CUDA Ampere BatchNorm Adam OpenAI Optuna Axolotl swift ms LLaMA Factory Holm Tango KL Jinja JSON
+Lines NVIDIA YAML CSV SQL UTF BOM GBK Shift JIS Latin NUL Python Git LFS GPU CPU GB token logits
+dropout NaN Inf float16 float32 bfloat16 SHA safetensors GPTQ AWQ bitsandbytes FP8 NF4 MXFP4
+compressed tensors MLX GGUF Windows shell packing validation test system user assistant id NAME
+Instruct"""
 NAMES = frozenset(WORDS.split())
 
 

@@ -36,6 +36,7 @@ class Option:
     once: bool
     values: Mapping[str, str]
     elsewhere: Mapping[str, Text]
+    pattern: str
 
     def parse(self, word: str) -> Any:
         """One word of a command line or YAML as a value; ValueError when it cannot be one."""
@@ -58,7 +59,7 @@ class Option:
         """A choice is a word of a program: capitals, hyphens and blanks around it mean nothing."""
         written = _plain(word)
         choice = self.values.get(written, written)
-        if choice not in self.choices:
+        if choice not in self.choices and not (self.pattern and re.fullmatch(self.pattern, choice)):
             raise ValueError(" | ".join(self.choices))
         return choice
 
@@ -144,6 +145,7 @@ def _option(group: str, item: Field[Any], hint: Any) -> Option:
         once=item.metadata["once"],
         values=item.metadata["values"],
         elsewhere=item.metadata["elsewhere"],
+        pattern=item.metadata["pattern"],
     )
 
 

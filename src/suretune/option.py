@@ -21,12 +21,14 @@ def option(
     once: bool = False,
     values: Mapping[str, str] | None = None,
     elsewhere: Mapping[str, Text] | None = None,
+    pattern: str = "",
 ) -> Any:
     """A dataclass field with its help in two languages.
 
     `least` is the smallest number allowed, `above` one that is itself too small, `choices` the
     words allowed, `values` other tools' words for them, `elsewhere` those that only other tools
-    have, with what there is here. `once`: a list that may not be given in pieces.
+    have, with what there is here; `pattern`: of words that are taken beside the choices. `once`: a
+    list that may not be given in pieces.
     """
     about = {
         "help": Text(en, zh),
@@ -37,5 +39,5 @@ def option(
         "above": above,
         "once": once,
     }
-    words = {"values": values or {}, "elsewhere": elsewhere or {}}
+    words = {"values": values or {}, "elsewhere": elsewhere or {}, "pattern": pattern}
     return field(default=default, metadata={**about, **words})

@@ -14,8 +14,16 @@ NO_FULL = Text(
     "目前只有 LoRA，不能训练原模型自身的全部或部分权重；想让它学得更多，可用 `--lora_rank 64`",
 )
 NO_VARIANT = Text(
-    "The adapters are plain LoRA, or rsLoRA (`--use_rslora true`)",
-    "适配器是普通 LoRA，或 rsLoRA（`--use_rslora true`）",
+    "The adapters are LoRA; of its variants there are rsLoRA (`--use_rslora true`), DoRA"
+    " (`--use_dora true`), LoRA+ (`--lorap_lr_ratio 16`) and PiSSA (`--init_weights pissa`)",
+    "适配器是 LoRA；它的变体有 rsLoRA（`--use_rslora true`）、DoRA（`--use_dora true`）、"
+    "LoRA+（`--lorap_lr_ratio 16`）和 PiSSA（`--init_weights pissa`）",
+)
+NO_START = Text(
+    "An adapter starts with a change of nothing, A random, or from the base's largest components"
+    " (`pissa`, or `pissa_niter_16`, which finds them faster)",
+    "适配器要么从零改动、A 随机开始，要么从原模型最大的奇异分量开始"
+    "（`pissa`，或更快的 `pissa_niter_16`）",
 )
 NO_BITS = Text(
     "A base can be packed into 4 bits (`--train_type qlora`), and no other number of them",
@@ -27,6 +35,8 @@ VARIANTS = (
     *("loha", "oft", "boft", "vera", "ia3", "galore", "q_galore", "llamapro", "adapter", "reft"),
     *("qdora", "fourierft", "bone", "prefix", "prompt", "p_tuning", "ptuning"),
 )
+USUAL, PISSA = "true", "pissa"
+STARTS = ("gaussian", "orthogonal", "olora", "eva", "corda", "loftq", "lora_ga", "mica", "false")
 NO_TUNER = {
     **dict.fromkeys(FULL, NO_FULL),
     **dict.fromkeys(VARIANTS, NO_VARIANT),
@@ -82,6 +92,29 @@ class LoraOptions:
         "scale by alpha / sqrt(r)",
         "改用 `alpha / sqrt(r)` 缩放",
     )
+    use_dora: bool = option(
+        False,
+        "DoRA: each row of a matrix has its length learned apart from its direction; slower",
+        "DoRA：矩阵每一行的长度与方向分开学习；更慢",
+    )
+    lorap_lr_ratio: float | None = option(
+        None,
+        "LoRA+: B learns at this many times the rate of A, e.g. 16; at the same when not given",
+        "LoRA+：B 的学习率是 A 的几倍，例如 16；不写则相同",
+        "loraplus_lr_ratio",
+        above=0,
+    )
+    init_weights: str = option(
+        USUAL,
+        "how the adapters start: true (A random, B zero), or from the base's largest components by"
+        " pissa or pissa_niter_N (N steps of a faster search); these are saved with twice the rank",
+        "适配器如何开始：true（A 随机、B 为零）；pissa 或 pissa_niter_N 则取原模型最大的奇异分量"
+        "（后者用 N 步近似，更快），保存时秩加倍",
+        "init_lora_weights",
+        choices=(USUAL, PISSA, "pissa_niter_16"),
+        pattern=r"pissa_niter_[1-9]\d?",
+        elsewhere=dict.fromkeys(STARTS, NO_START),
+    )
     target_modules: tuple[str, ...] = option(
         ("all-linear",),
         "linear layers that get an adapter: all-linear, or names (q_proj v_proj)",
@@ -90,3 +123,20 @@ class LoraOptions:
         "lora_target_modules",
         once=True,
     )
+
+    @property
+    def from_base(self) -> bool:
+        """Whether the adapters start from the base's own components (PiSSA)."""
+        return self.init_weights.startswith(PISSA)
+
+    @property
+    def saved_rank(self) -> int:
+        """The rank that the files have: of what starts from the base, its start taken off again is
+        as much as what is learned."""
+        return 2 * self.lora_rank if self.from_base else self.lora_rank
+
+    @property
+    def saved_alpha(self) -> float:
+        """The alpha that the files have, so that the scale is as it was asked for."""
+        times = (2**0.5 if self.use_rslora else 2) if self.from_base else 1
+        return self.lora_alpha * times

@@ -62,6 +62,9 @@ class Options(TypedDict, total=False):
     adapter_dose: float | None
     lora_dropout: float | None
     use_rslora: bool | None
+    use_dora: bool | None
+    lorap_lr_ratio: float | None
+    init_weights: Literal["true", "pissa", "pissa_niter_16"] | None
     target_modules: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     num_train_epochs: float | None
     max_steps: int | None

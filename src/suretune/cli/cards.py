@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 
 from suretune import show
@@ -42,7 +42,7 @@ def tell_cards(command: Command, journal: Journal) -> int:
             f"`{kind}` 的层由 transformers 计算，没有它的显存计划。",
         )
         raise journal.stop(SetupFacts("cannot-fuse", base.name, found=about))
-    shape = shape_of(base.text, HALF)
+    shape = replace(shape_of(base.text, HALF), lengths=config.lora.use_dora)
     found = list(fits(shape, job or A_ROW, min(base.context, MOST)))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
@@ -93,7 +93,7 @@ def _job(checked: Checked) -> Job:
         longest_learned=longest.learned,
         tokens=checked.plan.tokens / updates,
         learned=checked.plan.learned / updates,
-        rank=checked.resolved.config.lora.lora_rank,
+        rank=checked.resolved.config.lora.saved_rank,
     )
 
 

@@ -174,6 +174,9 @@ def choose_schedule(
             f" 换算到宽度 {base.hidden}、{updates} 次更新",
         )
         rate = scaled_rate(base.hidden, updates)
+        if (more := resolved.config.lora.lorap_lr_ratio or 1.0) > 1:  # of what was measured
+            rate = float(f"{rate / more:.2g}")
+            why += say(Text(f"; A's: B has {more:g} times it", f"；这是 A 的，B 是 {more:g} 倍"))
         resolved = resolved.with_values(why, learning_rate=rate)
     return resolved
 

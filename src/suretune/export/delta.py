@@ -1,4 +1,7 @@
-"""What an adapter adds to each weight: W' = W + s B A, and where W lies in the base's files."""
+"""What an adapter adds to each weight: W' = W + s B A, and where W lies in the base's files.
+
+Of DoRA each row of that sum is given the length that was learned.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from torch.nn import functional
 
 from suretune.data.weights import Tensor as Header
 from suretune.data.weights import header, weight_files
-from suretune.export.door import Carried
+from suretune.export.door import Carried, export_again
 from suretune.model.device import DTYPES
 from suretune.model.lora import KNOWN_STARTS, STRANGE, WEIGHTS
 from suretune.model.nf4 import pack, unpack_into
@@ -25,6 +28,8 @@ from suretune.types import Text
 
 PREFIX = "base_model.model."
 A, B = ".lora_A.weight", ".lora_B.weight"
+MAGNITUDE = ".lora_magnitude_vector"
+DORA = "use_dora"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Delta:
     """What is added to one weight: scale * b @ a, a (r, in), b (out, r).
 
     `packed`: to its numbers in NF4, on which the adapter was trained; r is 0 where it has no part.
+    `magnitude` (out,): the lengths of the sum's rows, where they are learned (DoRA).
     """
 
     a: Tensor
@@ -39,6 +45,7 @@ class Delta:
     scale: float
     packed: bool = False
     dtype: torch.dtype = torch.float32  # of the run, in which the base was packed and unpacked
+    magnitude: Tensor | None = None
 
     def start(self, weight: Tensor) -> Tensor:
         """(out, in) in float32: to what is added."""
@@ -52,24 +59,39 @@ class Delta:
     def added_to(self, weight: Tensor) -> Tensor:
         """The sum (out, in) in float32; it is rounded by whoever writes it, once."""
         product = self.b.to(torch.float32) @ self.a.to(torch.float32)
-        return self.start(weight) + self.scale * product
+        total = self.start(weight) + self.scale * product
+        if self.magnitude is not None:
+            lengths = torch.linalg.vector_norm(total, dim=1)
+            total *= (self.magnitude.to(torch.float32) / lengths)[:, None]
+        return total
 
 
-def more_than_lora(carried: Carried) -> Text | None:
-    """What makes the adapter more than A and B of linear layers, in words; None if it is not."""
+def more_than_lora(carried: Carried, *, dora: bool = False) -> Text | None:
+    """What makes the adapter more than A and B of linear layers, in words; None if it is not.
+
+    dora: the lengths of DoRA's rows are no more than that, either.
+    """
     for setting in (*STRANGE, "bias"):
         if (value := carried.config.get(setting)) and value != "none":
-            kind = "DoRA" if setting == "use_dora" else f"`{setting}`"
+            if dora and setting == DORA:
+                continue
+            kind = "DoRA" if setting == DORA else f"`{setting}`"
             return Text(f"the adapter uses {kind}", f"适配器使用了 {kind}")
     if (start := carried.config.get("init_lora_weights", True)) not in KNOWN_STARTS:
         return Text(
             f"its start ({start}) changed the base's weights as well",
             f"它的初始化方式（{start}）还改动了原模型的权重",
         )
-    odd = [name for name in carried.tensors if not name.endswith((A, B))]
+    known = (A, B, MAGNITUDE) if dora and carried.config.get(DORA) else (A, B)
+    odd = [name for name in carried.tensors if not name.endswith(known)]
     if odd:
         return Text(f"the adapter has `{odd[0]}`", f"适配器里有 `{odd[0]}`")
     return None
+
+
+def where_it_goes(carried: Carried) -> str:
+    """The command that carries what is more than A and B; empty where none does."""
+    return "" if more_than_lora(carried, dora=True) else export_again(carried, "merged")
 
 
 def layers(carried: Carried) -> list[str]:
@@ -100,10 +122,12 @@ def deltas(carried: Carried) -> Mapping[str, Delta]:
         for layer in layers(carried):
             a = file.get_tensor(f"{PREFIX}{layer}{A}")
             b = file.get_tensor(f"{PREFIX}{layer}{B}")
+            length = f"{PREFIX}{layer}{MAGNITUDE}"
             made[layer] = Delta(
                 a,
                 b,
                 scale_of(carried.config, layer, a.shape[0]),
+                magnitude=file.get_tensor(length) if length in carried.tensors else None,
             )
     return made
 

@@ -1,9 +1,9 @@
 """`--to merged`: the base's own files with the adapter added to the weights that it changes.
 
 Shard by shard: every header stays as it is, every tensor that the adapter does not touch is copied
-byte for byte (a vision tower, further heads), and each touched one is W + s B A, summed in float32
-and rounded once to the type that it had. Nothing is loaded as a model, so the memory needed is that
-of one weight.
+byte for byte (a vision tower, further heads), and each touched one is W + s B A, of DoRA with the
+lengths of rows that were learned, summed in float32 and rounded once to the type that it had.
+Nothing is loaded as a model, so the memory needed is that of one weight.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from suretune.export.delta import (
     layers,
     more_than_lora,
     places,
+    where_it_goes,
     whole_changes,
 )
 from suretune.export.door import Asked, Carried, Conversations, Heard, Written, cannot
@@ -59,7 +60,7 @@ class Merged:
         quant: str,
     ) -> SetupFacts | None:
         """See `Target`."""
-        return unmergeable(carried, self.name)
+        return unmergeable(carried, self.name, dora=True)
 
     def write(
         self,
@@ -87,10 +88,16 @@ class Merged:
         return [f"vllm serve {typed.path(folder)}", f"suretune ask --model {typed.path(folder)}"]
 
 
-def unmergeable(carried: Carried, target: str) -> SetupFacts | None:
-    """Why the adapter cannot be added to the base's weights; None if it can."""
-    if (more := more_than_lora(carried)) is not None:
-        return cannot(target, more, carried)
+def unmergeable(
+    carried: Carried,
+    target: str,
+    *,
+    dora: bool = False,
+) -> SetupFacts | None:
+    """Why the adapter cannot be added to the base's weights; None if it can. dora: what is written
+    is the sum alone, which can have other lengths."""
+    if (more := more_than_lora(carried, dora=dora)) is not None:
+        return cannot(target, more, carried, "" if dora else where_it_goes(carried))
     head = [layer for layer in layers(carried) if layer.rpartition(".")[2] == HEAD]
     if head and carried.tied:
         told = Text(

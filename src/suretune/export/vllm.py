@@ -34,6 +34,7 @@ from suretune.export.delta import (
     layers,
     more_than_lora,
     places,
+    where_it_goes,
 )
 from suretune.export.door import (
     Asked,
@@ -168,7 +169,7 @@ def merged_instead(carried: Carried) -> str:
 def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
     """What is more than A and B of the blocks' linear layers."""
     if (more := more_than_lora(carried)) is not None:
-        return cannot(target, more, carried)
+        return cannot(target, more, carried, where_it_goes(carried))
     outside = [layer for layer in layers(carried) if ".layers." not in layer]
     if outside:
         told = Text(

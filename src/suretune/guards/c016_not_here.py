@@ -1,7 +1,7 @@
 """C016 not-here: flags or commands of other tools that ask for what suretune does not do.
 
 What it looks at: flags of ms-swift, LLaMA-Factory, Axolotl and vLLM that suretune knows of and has
-nothing for: `--quant_bits 4`, `--deepspeed zero2`, `--use_dora true`; and their commands, such as
+nothing for: `--quant_bits 4`, `--deepspeed zero2`, `--lora_bias all`; and their commands, such as
 `swift rlhf`.
 
 Why it matters: without them the run would mean something else: the base in other numbers, one GPU
@@ -13,7 +13,7 @@ place.
 C016 not-here：其他工具有、suretune 没有的功能。
 
 检查内容：ms-swift、LLaMA-Factory、Axolotl 和 vLLM 的参数里，suretune 认识但没有对应功能的：
-`--quant_bits 4`、`--deepspeed zero2`、`--use_dora true`；以及它们的命令，例如 `swift rlhf`。
+`--quant_bits 4`、`--deepspeed zero2`、`--lora_bias all`；以及它们的命令，例如 `swift rlhf`。
 
 影响：没有这些参数，训练就是另一回事：原模型的精度不同、用一块 GPU 代替多块，或者换了一种适配器。
 

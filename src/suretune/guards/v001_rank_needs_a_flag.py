@@ -1,7 +1,7 @@
 """V001 rank-needs-a-flag: vLLM refuses an adapter of this rank unless it is told.
 
-What it looks at: `--lora_rank` against 16, the largest rank that vLLM takes by default, and 512,
-the largest that it takes at all.
+What it looks at: `--lora_rank`, of which PiSSA's files have twice as much, against 16, the largest
+rank that vLLM takes by default, and 512, the largest that it takes at all.
 
 Why it matters: the refusal comes when the adapter is loaded, long after training.
 
@@ -10,7 +10,8 @@ Fix: serve with `--max-lora-rank` and the rank, rounded up to one that vLLM know
 
 V001 rank-needs-a-flag：这个秩的适配器，vLLM 默认拒绝加载。
 
-检查内容：`--lora_rank` 与 16（vLLM 默认接受的最大秩）和 512（vLLM 接受的上限）相比。
+检查内容：`--lora_rank`（PiSSA 保存的秩是它的两倍）与 16（vLLM 默认接受的最大秩）和 512（vLLM 接受的
+上限）相比。
 
 影响：拒绝发生在加载适配器的时候，训练早已结束。
 
@@ -30,13 +31,14 @@ def check(facts: SetupFacts) -> Values | None:
     if values is None:
         return None
     enough = next((rank for rank in RANKS if rank >= int(facts.detail)), None)
+    rank = int(facts.nearest or 16)  # half of it where files have twice the rank (PiSSA)
     serve = Text(
-        f"Serve with `--max-lora-rank {enough}`, or train with `--lora_rank 16`.",
-        f"启动服务时加 `--max-lora-rank {enough}`，或者用 `--lora_rank 16` 训练。",
+        f"Serve with `--max-lora-rank {enough}`, or train with `--lora_rank {rank}`.",
+        f"启动服务时加 `--max-lora-rank {enough}`，或者用 `--lora_rank {rank}` 训练。",
     )
     never = Text(
-        "No flag of vLLM helps here: `--lora_rank 512` is its limit.",
-        "vLLM 没有参数能解决：它的上限是 `--lora_rank 512`。",
+        f"No flag of vLLM helps here: `--lora_rank {32 * rank}` is its limit.",
+        f"vLLM 没有参数能解决：它的上限是 `--lora_rank {32 * rank}`。",
     )
     return {**values, "way": serve if enough else never}
 

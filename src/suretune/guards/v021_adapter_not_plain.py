@@ -8,8 +8,9 @@ embedding, and other variants.
 Why it matters: the adapters of a server share one batch, and so each may only add to products that
 all of them compute. Anything else would be left out, and answered wrongly.
 
-Fix: `suretune infer --adapters FOLDER` answers with it, one conversation at a time. To serve it,
-train it again as plain LoRA.
+Fix: `suretune infer --adapters FOLDER` answers with it, one conversation at a time. To serve DoRA,
+`suretune export FOLDER --to merged` makes a model of its own; train anything else again as plain
+LoRA.
 
 V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不只是各层线性层上的 LoRA。
 
@@ -19,7 +20,8 @@ V021 adapter-not-plain：服务引擎无法计算这个适配器，因为它不�
 影响：服务中的多个适配器共用一个批次，每个适配器只能在大家都要算的乘积上做加法。其余的改动会被漏
 掉，回答就错了。
 
-怎么改：`suretune infer --adapters 文件夹` 可以用它逐个对话回答。要部署服务，请重新训练成普通 LoRA。
+怎么改：`suretune infer --adapters 文件夹` 可以用它逐个对话回答。要部署服务，DoRA 可以用
+`suretune export 文件夹 --to merged` 写成完整的模型，其他的请重新训练成普通 LoRA。
 """
 
 import shlex
@@ -43,6 +45,14 @@ KNOWN = {
 }
 
 
+PLAIN = Text("train it as plain LoRA", "请训练成普通 LoRA")
+
+
+def _merged(folder: str) -> Text:
+    command = f"`suretune export {shlex.quote(folder)} --to merged`"
+    return Text(f"{command} makes a model of its own", f"用 {command} 写成完整的模型")
+
+
 def check(facts: SetupFacts) -> Values | None:
     if facts.problem != "adapter-not-plain":
         return None
@@ -56,6 +66,7 @@ def check(facts: SetupFacts) -> Values | None:
         "detail": facts.detail,
         "reason": KNOWN.get(name, place),
         "command": f"suretune infer --adapters {shlex.quote(facts.detail)}{model}",
+        "way": _merged(facts.detail) if name == "use_dora" else PLAIN,
     }
 
 
@@ -72,7 +83,7 @@ GUARD = Guard(
         "多个适配器共用一个批次，每个只能是各层线性层上的 LoRA。",
     ),
     fix=Text(
-        "`{command}` answers with it; to serve it, train it as plain LoRA.",
-        "可以用 `{command}` 提问；要部署服务，请训练成普通 LoRA。",
+        "`{command}` answers with it; to serve it, {way}.",
+        "可以用 `{command}` 提问；要部署服务，{way}。",
     ),
 )

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from suretune import rundir
 from suretune.facts import SetupFacts
+from suretune.model import variants
 from suretune.options_lora import LoraOptions
 from suretune.types import Text
 
@@ -106,7 +107,8 @@ def attach(
     seed: int,
     revision: str | None = None,
 ) -> PeftModel:
-    """The base with fresh adapters: A random by the seed, B zero, both float32.
+    """The base with fresh adapters, float32: A random by the seed and B zero, or as their variant
+    begins (`variants`). They add nothing yet, and the base's own weights are as they were.
 
     `base_name`, `revision`: of the base, as PEFT's loaders ask Hugging Face for it.
 
@@ -114,16 +116,18 @@ def attach(
     """
     all_linear = tuple(asked.target_modules) == (ALL_LINEAR,)
     config = LoraConfig(
-        r=asked.lora_rank,
-        lora_alpha=asked.lora_alpha,
+        r=asked.saved_rank,
+        lora_alpha=asked.saved_alpha,
         lora_dropout=asked.lora_dropout,
         use_rslora=asked.use_rslora,
+        use_dora=asked.use_dora,
         target_modules=_every_linear(model) if all_linear else list(asked.target_modules),
         task_type="CAUSAL_LM",
     )
     with SEEDING, _quiet():
         torch.manual_seed(seed)
         peft_model = get_peft_model(model, config)
+        variants.begin(peft_model, asked)
     config.base_model_name_or_path, config.revision = base_name, revision
     return peft_model
 

@@ -40,6 +40,7 @@ class Shape:
     tied: bool
     bytes: int  # per value
     packed: str = ""  # how the layers' linear maps lie there: `Base.packed`
+    lengths: bool = False  # DoRA: whether the lengths of their rows are measured at every pass
 
     @property
     def layer_weights(self) -> int:
@@ -106,6 +107,15 @@ def unpacking(shape: Shape) -> float:
     return largest * shape.bytes + 6 * min(largest, AT_ONCE)
 
 
+def measuring(shape: Shape) -> float:
+    """Bytes that come and go while PEFT measures the rows of DoRA's largest matrix, all in float32:
+    the matrix (a copy, where the base is in less), B A, its multiple, the sum, and the identity
+    that B A is made with."""
+    inner, hidden = shape.inner, shape.hidden
+    copies = 3 if shape.bytes == 4 else 4
+    return 4.0 * max(inner**2 + copies * inner * hidden, hidden**2 + copies * inner * hidden)
+
+
 def saved(shape: Shape) -> float:
     """Bytes that a run would take less, were its base packed; 0 where it is."""
     if shape.packed:
@@ -151,6 +161,7 @@ def passing(
     lines = 4 * learned + 5 * soft  # of a learned token's size; of the base's states one more
     head = rows * shape.vocabulary * shape.bytes + lines * shape.hidden * shape.bytes
     matrix = unpacking(shape) if shape.packed else 0
+    matrix += measuring(shape) if shape.lengths else 0
     return max(layer, head) + matrix + 4 * tokens * shape.head_dim * 2
 
 

@@ -19,8 +19,8 @@ from suretune.facts import FlagFacts
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import DataOptions
+from suretune.preflight.variants import of_variants
 from suretune.trackers import named_trackers
-from suretune.tuning import TUNERS
 from suretune.types import Text
 
 OFF = ("false", "none", "null", "no", "")  # no checkpoint, in the words of YAML files
@@ -64,7 +64,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 f"同时要求了 {wish} 和 {model.torch_dtype}",
             ),
         )
-    yield from _packed_twice(config.lora.tuner, config.engine.base_dtype)
+    yield from of_variants(config.lora, config.engine)
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
@@ -95,21 +95,6 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "它接受一个值，或两个：先中文，后英文；由几个词组成的名字要加引号"))  # fmt: skip
     if template := config.model.template:
         yield _template(template)
-
-
-def _packed_twice(tuner: str, base_dtype: str | None) -> Iterator[FlagFacts]:
-    """Two ways to hold the base."""
-    if TUNERS[tuner].packed and base_dtype:
-        yield FlagFacts(
-            "conflicting-flags",
-            "--base_dtype",
-            f"--train_type {tuner}",
-            hint=Text(
-                f"the base is multiplied by in 8 bits ({base_dtype}) for speed, or packed into 4"
-                " for memory",
-                f"要么为了速度用 8 位（{base_dtype}）相乘，要么为了省显存压缩成 4 位",
-            ),
-        )
 
 
 def idle_tracking(resolved: Resolved) -> Iterator[FlagFacts]:

@@ -20,12 +20,14 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     it), or None for a model whose layers are not known."""
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
-    shape = replace(shape_of(checked.base.text, bytes_each), packed=checked.base.packed)
+    lora = checked.resolved.config.lora
+    shape = shape_of(checked.base.text, bytes_each)
+    shape = replace(shape, packed=checked.base.packed, lengths=lora.use_dora)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
-    every = tuple(config.lora.target_modules) == ("all-linear",)
-    rank = config.lora.lora_rank if every else 0  # of some layers: the least is what matters
+    every = tuple(lora.target_modules) == ("all-linear",)
+    rank = lora.saved_rank if every else 0  # of some layers: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)

@@ -15,13 +15,13 @@ from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
 from suretune.options_input import ModelOptions
 from suretune.options_lora import LoraOptions
+from suretune.preflight.variants import served_notes
 from suretune.trackers import is_installed, named_trackers
 from suretune.types import Plan, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPU = ("", "-1", "NoDevFiles", "none")
-SERVED_RANK = 16  # the largest that vLLM takes unless told
 UNPACKED = ("lm_head", "router", "gate", "shared_expert_gate")  # by last name, in any packing
 STATES = 3  # of a trained number in a checkpoint: itself and Adam's two moments
 GIB = 2**30
@@ -84,12 +84,7 @@ def model_notes(
             base.name,
             found=", ".join(packed) or Text("every linear layer", "所有线性层"),
         )
-    if lora.lora_rank > SERVED_RANK:
-        yield SetupFacts(
-            "rank-needs-a-flag",
-            str(lora.lora_rank),
-            found=str(SERVED_RANK),
-        )
+    yield from served_notes(lora)
 
 
 def device_notes(asked: ModelOptions, used: int = 1) -> Iterator[SetupFacts]:

@@ -165,12 +165,15 @@ def fits(shape: Shape, job: Job, most: int = MOST) -> Iterator[Fit]:
     """Every train type on every card, the smallest card first. most: tokens the model takes."""
     for card in CARDS:
         for tuner in TUNERS.values():
+            if tuner.packed and shape.lengths:  # C006
+                continue
             yield _fit(replace(shape, packed=tuner.packed), job, card, tuner, most)
 
 
 def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
     needs = least_needed(shape, job.rank, job.longest, job.longest_learned)
     there = needs <= card.room
+    known = not (shape.packed or shape.lengths)  # what either costs was not measured
     return Fit(
         card=card.name,
         memory=card.memory,
@@ -178,8 +181,7 @@ def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
         needs=needs,
         fits=there,
         longest=longest_row(shape, job.rank, card.room, most),
-        # What unpacking costs was not measured.
-        updates_an_hour=_an_hour(shape, job, card) if there and not shape.packed else None,
+        updates_an_hour=_an_hour(shape, job, card) if there and known else None,
     )
 
 

@@ -329,7 +329,7 @@ def _about(job: Fit, dose: Dose) -> dict[str, Any]:
     )
     return {
         "parameters": parameters_of(model) - trained,
-        "trainable": trained,
+        "trainable": job.learner.adapters.learned,
         "targets": targets,
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,

@@ -3,7 +3,8 @@
 What training stops at passes with more strength than it takes, and all of it costs the base
 something. So the finished adapter is asked again at lower doses, on the way's questions alone: the
 proof's must not choose what it judges. Checkpoints keep full strength; lora_B of what is published
-carries the dose, so that alpha stays as it was and every engine loads it.
+(of DoRA, its magnitudes as well) carries the dose, so that alpha stays as it was and every engine
+loads it.
 """
 
 from __future__ import annotations

@@ -162,14 +162,22 @@ def _model(checked: Checked, about: Mapping[str, Any]) -> Base:
 def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
     lora = checked.resolved.config.lora
     named_otherwise = bool(file_prefix(checked.base))
-    loads, why = vllm_loads(lora.lora_rank, about["targets"], named_otherwise)
+    loads, why = vllm_loads(lora.saved_rank, about["targets"], named_otherwise)
+    if lora.use_dora:
+        loads, why = False, DORA_THERE
     return Adapter(
-        rank=lora.lora_rank,
-        alpha=lora.lora_alpha,
+        rank=lora.saved_rank,
+        alpha=lora.saved_alpha,
         targets=about["targets"],
         tensors=about["tensors"],
         vllm=Loads(loads, asdict(why)),
     )
+
+
+DORA_THERE = Text(
+    "vLLM takes no DoRA beside its base: `suretune export RUN --to merged` first",
+    "vLLM 不能在原模型旁边加载 DoRA：先用 `suretune export RUN --to merged` 合并",
+)
 
 
 def vllm_loads(

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,6 +29,7 @@ from suretune.model.fp8 import why_no_fp8
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import shape_of
+from suretune.model.variants import dosed, still
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
@@ -120,7 +122,13 @@ def make_learner(
     config, world = checked.resolved.config, world or Alone()
     commit = commit_of(checked.base)
     tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
-    adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
+    adapters = FlatAdamW(
+        trainable(tuned),
+        config.schedule.weight_decay,
+        ratio=config.lora.lorap_lr_ratio,
+        still=still(tuned, config.lora),
+        other_dosed=partial(dosed, tuned),
+    )
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     with journal.judging():

@@ -42,6 +42,22 @@ rank {rank}, alpha {alpha:g}. System prompt of training: {system}
 )
 
 
+DORA_CARD = Text(
+    """It is DoRA: PEFT loads it beside the base; servers take it merged
+(`suretune export --to merged`).
+""",
+    """这是 DoRA 适配器：PEFT 可以在原模型旁边加载；部署服务要先合并
+（`suretune export --to merged`）。
+""",
+)
+PISSA_CARD = Text(
+    """It began from the base's {rank} largest components (PiSSA); the file is plain LoRA of twice
+that rank, for the base as it is.
+""",
+    """它从原模型最大的 {rank} 个奇异分量开始（PiSSA）；文件是秩加倍的普通 LoRA，
+用在原来的原模型上。
+""",
+)
 PACKED_CARD = Text(
     """Trained and proven on the base with its linear layers in NF4 (blocks of 64, double
 quantisation: bitsandbytes' `nf4`); embeddings, norms and `lm_head` are as they were. suretune
@@ -211,6 +227,8 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "suretune": __version__,
     }
     packed = say(PACKED_CARD) if checked.base.packed else ""
+    variant = say(DORA_CARD) if config.lora.use_dora else ""
+    variant += say(PISSA_CARD).format(rank=config.lora.lora_rank) if config.lora.from_base else ""
     system = checked.system or checked.tokenizer.default_system or say(Text("none", "无"))
 
     def dress(folder: Path, step: int) -> None:
@@ -220,11 +238,11 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
             version=__version__,
             updates=step,
             tokens=sum(update.tokens for update in plan.updates[:step]),
-            rank=config.lora.lora_rank,
-            alpha=config.lora.lora_alpha,
+            rank=config.lora.saved_rank,
+            alpha=config.lora.saved_alpha,
             system=system,
         )
-        (folder / "README.md").write_text(card + packed, encoding="utf-8")
+        (folder / "README.md").write_text(card + variant + packed, encoding="utf-8")
         rundir.write_json(folder / ABOUT, about)
 
     return dress

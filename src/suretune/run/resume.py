@@ -13,6 +13,7 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
+from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
@@ -46,7 +47,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
         checked = cut(checked, decided)
     base = rundir.recorded(run / "run.json", "base", "fingerprint")
-    settled = {"anchors_per_row": 1.0, **rundir.recorded(run / "run.json", "settings")}
+    begun = rundir.recorded(run / "run.json", "settings")
+    settled = {"anchors_per_row": 1.0, **_younger(), **begun}
     changed = [
         name
         for name, before, now in (
@@ -60,6 +62,12 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def _younger() -> dict[str, Any]:
+    """Settings that runs of earlier versions do not tell, as those trained."""
+    usual = LoraOptions()
+    return {name: getattr(usual, name) for name in ("use_dora", "lorap_lr_ratio", "init_weights")}
 
 
 def _other_files(about: Path, checked: Checked) -> list[str]:

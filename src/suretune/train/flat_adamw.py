@@ -7,29 +7,41 @@ are views into it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+MAGNITUDE = "lora_magnitude_vector"  # of DoRA
+FASTER = "faster/"  # of what learns at a rate of its own, in a copy of the state
 
 
 class FlatAdamW:
     """The trained parameters of a model, N values in all, and what AdamW knows of them.
 
     `values` and `gradient` are (N,), in the parameters' own dtype (LoRA's masters: float32), every
-    lora_A before every lora_B; the model's parameters and their gradients are views into them.
+    lora_A before every lora_B and before DoRA's magnitudes; the model's parameters and their
+    gradients are views into them. Decay pulls neither magnitudes, whose zero is no layer at all,
+    nor what stays still.
+
+    ratio: what comes after lora_A learns at so many times the rate (LoRA+: Hayou et al. 2024, arXiv
+    2402.12354). still: True for numbers that never move, by name, in their parameter's shape.
+    other_dosed: parameters at a dose, by name, where that is more than lora_B times it.
     """
 
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
         weight_decay: float,
+        *,
+        ratio: float | None = None,
+        still: Mapping[str, Tensor] | None = None,
+        other_dosed: Callable[[float], Mapping[str, Tensor]] = lambda dose: {},
     ) -> None:
         # Every A before every B: those of layers with one input then lie side by side, and their
         # gradients are one product.
-        self.parameters = dict(sorted(parameters.items(), key=lambda item: "lora_B" in item[0]))
+        self.parameters = dict(sorted(parameters.items(), key=lambda item: _is_late(item[0])))
         first = next(iter(self.parameters.values()))
         sizes = [p.numel() for p in self.parameters.values()]
         self.values = nn.Parameter(torch.cat([p.data.flatten() for p in self.parameters.values()]))
@@ -43,17 +55,62 @@ class FlatAdamW:
         parts = zip(*halves, strict=True)
         for p, (values, gradient) in zip(self.parameters.values(), parts, strict=True):
             p.data, p.grad = values.view(p.shape), gradient.view(p.shape)
+        self.magnitudes = {n: p.data.clone() for n, p in self.parameters.items() if MAGNITUDE in n}
+        self.still = self._flat(still) if still else None
+        self.other_dosed = other_dosed
+        early = sum(p.numel() for name, p in self.parameters.items() if not _is_late(name))
+        self.times = (1.0,) if ratio in (None, 1) else (1.0, float(ratio))
+        self.moved = self._cut(early)
+        self.rates = [self.rate, *(torch.zeros_like(self.rate) for _ in self.times[1:])]
+        self.pull = self._pull(weight_decay, early)
         # Adam with decoupled decay (Loshchilov & Hutter 2019). On CUDA rate and step count live on
         # the device, so that a captured update reads them anew each time.
         cuda = first.is_cuda
+        rates = zip(self.moved, self.rates, strict=True)
         self.optimizer = torch.optim.AdamW(
-            [self.values],
-            lr=self.rate if cuda else 0.0,
+            [{"params": [part], "lr": rate if cuda else 0.0} for part, rate in rates],
             betas=(0.9, 0.999),
-            weight_decay=weight_decay,
+            weight_decay=weight_decay if self.pull is None else 0.0,
             fused=cuda,
             capturable=cuda,
         )
+
+    def _flat(self, given: Mapping[str, Tensor]) -> Tensor:
+        """(N,): these, and zeros for parameters that are not among them."""
+        parts = (
+            given[n] if n in given else torch.zeros_like(p, dtype=torch.bool)
+            for n, p in self.parameters.items()
+        )
+        return torch.cat([part.flatten() for part in parts])
+
+    def _cut(self, early: int) -> list[nn.Parameter]:
+        """What the optimizer moves: all values, or views of the early ones and of the late ones."""
+        if len(self.times) == 1:
+            return [self.values]
+        parts = [nn.Parameter(part) for part in self.values.data.tensor_split([early])]
+        for part, slope in zip(parts, self.gradient.tensor_split([early]), strict=True):
+            part.grad = slope
+        return parts
+
+    def _pull(
+        self,
+        weight_decay: float,
+        early: int,
+    ) -> Tensor | None:
+        """(N,) the decay of each value, where not all have one; None where the optimizer's does."""
+        free = {n: torch.ones_like(p, dtype=torch.bool) for n, p in self.magnitudes.items()}
+        if not weight_decay or (self.still is None and not free):
+            return None
+        pull = torch.full_like(self.values.data, weight_decay)
+        pull[early:] *= self.times[-1]
+        pull.masked_fill_(self._flat(free), 0.0)
+        return pull if self.still is None else pull.masked_fill_(self.still, 0.0)
+
+    @property
+    def learned(self) -> int:
+        """How many of the N move."""
+        stays = 0 if self.still is None else int(self.still.sum())
+        return self.values.numel() - stays
 
     def zero(self) -> None:
         """Forget the gradient."""
@@ -64,6 +121,8 @@ class FlatAdamW:
 
         Returns its norm () before it was shortened, on the device.
         """
+        if self.still is not None:
+            self.gradient.masked_fill_(self.still, 0.0)
         if scale != 1:
             self.gradient /= scale
         norm: Tensor = torch.linalg.vector_norm(self.gradient)
@@ -74,23 +133,37 @@ class FlatAdamW:
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the next update, also of one that is captured in a graph."""
-        self.rate.fill_(rate)
-        if not self.values.is_cuda:
-            self.optimizer.param_groups[0]["lr"] = rate
+        for at, times in enumerate(self.times):
+            self.rates[at].fill_(rate * times)
+            if not self.values.is_cuda:
+                self.optimizer.param_groups[at]["lr"] = rate * times
 
     def step(self) -> None:
         """Apply the gradient; it stays as it is."""
+        if self.pull is not None:
+            self.values.data.mul_(1 - self.rate * self.pull)
         self.optimizer.step()
 
     def dosed(self, dose: float) -> Tensor:
-        """The values (N,), a copy, with every lora_B times `dose`, in their own precision.
+        """The values (N,), a copy, with every lora_B times `dose`, in their own precision, or what
+        a variant has in its place.
 
         What the adapters add to an output is then `dose` times what it was.
         """
-        values = self.values.detach().clone()
+        values, other = self.values.detach().clone(), self.other_dosed(dose)
         for name, part in zip(self.parameters, self._parts(values), strict=True):
-            if "lora_B" in name:
+            if name in other:
+                part.copy_(other[name])
+            elif "lora_B" in name:
                 part.mul_(dose)
+        return values
+
+    def silent(self) -> Tensor:
+        """Values (N,) with which the adapters add nothing: zeros, and the base's own magnitudes."""
+        values = torch.zeros_like(self.values)
+        for name, part in zip(self.parameters, self._parts(values), strict=True):
+            if name in self.magnitudes:
+                part.copy_(self.magnitudes[name])
         return values
 
     def copy(self, into: dict[str, Tensor]) -> None:
@@ -113,19 +186,24 @@ class FlatAdamW:
                 tensor.zero_()
 
     def _changing(self) -> dict[str, Tensor]:
-        return {"values": self.values.data, **self.optimizer.state.get(self.values, {})}
+        found = {"values": self.values.data}
+        for prefix, part in zip(("", FASTER), self.moved, strict=False):
+            state = self.optimizer.state.get(part, {})
+            found.update({f"{prefix}{name}": tensor for name, tensor in state.items()})
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """The optimizer's, on the CPU; empty before the first update.
 
         `step` (), and of each parameter NAME `NAME/exp_avg` and `NAME/exp_avg_sq` in its shape.
         """
-        state = self.optimizer.state[self.values]
-        if not state:
+        states = [self.optimizer.state[part] for part in self.moved]
+        if not states[0]:
             return {}
-        found = {"step": state["step"].detach().cpu()}
+        found = {"step": states[0]["step"].detach().cpu()}
         for moment in MOMENTS:
-            for name, part in zip(self.parameters, self._parts(state[moment]), strict=True):
+            flat = torch.cat([state[moment] for state in states])
+            for name, part in zip(self.parameters, self._parts(flat), strict=True):
                 found[f"{name}/{moment}"] = part.detach().cpu().contiguous()
         return found
 
@@ -134,18 +212,27 @@ class FlatAdamW:
         if not saved:
             return
         device = self.values.device
-        state = self.optimizer.state[self.values]
-        loaded = {"step": saved["step"].to(device if device.type == "cuda" else "cpu").clone()}
+        sizes = [part.numel() for part in self.moved]
+        flat = {}
         for moment in MOMENTS:
             parts = [saved[f"{name}/{moment}"].to(device).flatten() for name in self.parameters]
-            loaded[moment] = torch.cat(parts)
-        if state:  # a captured update reads the tensors that it was captured with
-            for name, tensor in loaded.items():
-                state[name].copy_(tensor)
-        else:
-            state.update(loaded)
+            flat[moment] = torch.split(torch.cat(parts), sizes)
+        for at, part in enumerate(self.moved):
+            step = saved["step"].to(device if device.type == "cuda" else "cpu").clone()
+            loaded = {"step": step, **{moment: flat[moment][at].clone() for moment in MOMENTS}}
+            state = self.optimizer.state[part]
+            if state:  # a captured update reads the tensors that it was captured with
+                for name, tensor in loaded.items():
+                    state[name].copy_(tensor)
+            else:
+                state.update(loaded)
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         owners = list(self.parameters.values())
         parts = torch.split(flat, [p.numel() for p in owners])
         return [part.view(p.shape) for p, part in zip(owners, parts, strict=True)]
+
+
+def _is_late(name: str) -> bool:
+    """Whether a parameter lies behind every lora_A."""
+    return "lora_B" in name or MAGNITUDE in name

@@ -237,7 +237,7 @@ def poisoned_rows(
 
     The adapters are silent meanwhile; what an activation that is not finite touches stays so.
     """
-    with wearing(learner, torch.zeros_like(learner.adapters.values)):
+    with wearing(learner, learner.adapters.silent()):
         found = [
             i
             for i in rows
