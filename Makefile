@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Files in the order that tests/conftest.py gives them, the long ones first.
 BY_FILE := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-part quick chaos load clients zoo recipes install clean
+.PHONY: demo test test-all test-part test-oldest quick chaos load clients zoo recipes install clean
 
 demo: .venv/installed
 	$(BIN)/suretune demo
@@ -26,6 +26,15 @@ test-all: .venv/tested
 
 test-part: .venv/tested
 	$(BIN)/pytest -n auto --dist worksteal --part $(PART) --minutes $(MINUTES) -rs
+
+# What depends most on the libraries' inside, with the oldest of them that pyproject.toml allows: a
+# version that reads weights in another way may learn wrongly without a word.
+OLDEST := transformers==5.17.0 huggingface-hub==1.5.0 tokenizers==0.23.1 peft==0.21.0
+test-oldest: .venv/tested
+	rm -rf .venv/oldest
+	$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --target .venv/oldest $(OLDEST)
+	PYTHONPATH=.venv/oldest $(BIN)/pytest $(BY_FILE) -m "not long" tests/test_families_matrix.py \
+		tests/test_nf4.py tests/test_variants.py tests/test_adapters.py
 
 # What needs neither torch nor a process of its own, for in between.
 quick: .venv/tested

@@ -263,3 +263,16 @@ def test_every_long_test_is_there(kind: str) -> None:
         text = (Path(__file__).parent / file).read_text("utf-8")
         assert f"def {function.partition('[')[0]}(" in text, name
     assert named("hours") <= named("long")  # else `make test` would run them
+
+
+def test_the_oldest_libraries_that_are_tried_are_the_oldest_that_are_allowed() -> None:
+    root = Path(__file__).parent.parent
+    line = re.search(r"^OLDEST := (.*)$", (root / "Makefile").read_text("utf-8"), re.M)
+    assert line is not None
+    tried = dict(one.split("==") for one in line[1].split())
+    allowed = dict(
+        re.findall(r'"([\w-]+)>=([\d.]+)"', (root / "pyproject.toml").read_text("utf-8"))
+    )
+    assert tried.keys() == {"transformers", "huggingface-hub", "tokenizers", "peft"}
+    for name, version in tried.items():
+        assert version.startswith(allowed[name]), name
