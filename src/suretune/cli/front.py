@@ -20,7 +20,7 @@ AROUND = ("nohup", "sudo", "time", "env", "exec", "suretune", "!")
 TRUTH = ("true", "false")
 OURS = {"--json": TRUTH, "--strict": TRUTH, "--lang": ("en", "zh")}  # and values behind them
 PROCESSES = "NPROC_PER_NODE"
-ONE = Text("a run is one process, on one GPU or the CPU", "一次运行只有一个进程，用一块 GPU 或 CPU")
+ONE = Text("processes on several GPUs are `--num_gpus N`", "多块 GPU 上的多个进程用 `--num_gpus N`")
 
 
 @dataclass(slots=True)

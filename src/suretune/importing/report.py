@@ -21,8 +21,8 @@ from suretune.importing.translation import (
 from suretune.types import Text
 
 OWN_PROCESS = Text(
-    "suretune starts itself: one process, one GPU or the CPU.",
-    "suretune 自己启动：一个进程，一块 GPU 或 CPU。",
+    "suretune starts its processes itself: `--num_gpus N`; without it one, on one GPU or the CPU.",
+    "suretune 自己启动进程：`--num_gpus N`；不写就是一个，用一块 GPU 或 CPU。",
 )
 ENVIRONMENT = Text("Kept as environment of the command.", "作为命令的环境变量保留。")
 NOT_EVALUATED = Text(
