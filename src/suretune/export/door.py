@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from suretune import typed
 from suretune.data.base import Base
 from suretune.data.template import ChatTokenizer
 from suretune.facts import SetupFacts
 from suretune.types import Message, Text
+
+if TYPE_CHECKING:  # a program that is asked apart need not wait for it
+    from torch import Tensor
 
 RAN = "ran-there"  # the target itself answered the probes
 READ = "read-by-its-loader"  # its own code took the files, and did not answer
