@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 
-GROUPS = ("model", "data", "lora", "schedule", "engine", "proof", "run")
+GROUPS = ("model", "data", "lora", "full", "schedule", "engine", "proof", "run")
 # Named in the calls, or of the command line alone: what it shows, and its other ways to a verb.
 APART = (
     "model",

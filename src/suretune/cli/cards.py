@@ -16,14 +16,15 @@ from suretune.model.memory import GIB, shape_of
 from suretune.phrases import words
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import HALF
+from suretune.preflight.forecast import HALF, learned_share
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
+from suretune.tuning.full import FULL
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
-NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA"}
+NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA", FULL.name: "full"}
 
 
 def tell_cards(command: Command, journal: Journal) -> int:
@@ -43,7 +44,9 @@ def tell_cards(command: Command, journal: Journal) -> int:
         )
         raise journal.stop(SetupFacts("cannot-fuse", base.name, found=about))
     shape = shape_of(base.text, HALF)
-    found = list(fits(shape, job or A_ROW, min(base.context, MOST)))
+    full = command.resolved.with_values("flag", tuner=FULL.name)
+    share = learned_share(full, base)
+    found = list(fits(shape, job or A_ROW, min(base.context, MOST), share))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
     then = command_of(

@@ -19,6 +19,7 @@ from suretune.facts import FlagFacts
 from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import DataOptions
+from suretune.preflight.whole import whole_flags
 from suretune.trackers import named_trackers
 from suretune.tuning import TUNERS
 from suretune.types import Text
@@ -64,7 +65,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 f"同时要求了 {wish} 和 {model.torch_dtype}",
             ),
         )
-    yield from _packed_twice(config.lora.tuner, config.engine.base_dtype)
+    yield from (*_packed_twice(resolved), *whole_flags(resolved))
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)
@@ -97,8 +98,9 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield _template(template)
 
 
-def _packed_twice(tuner: str, base_dtype: str | None) -> Iterator[FlagFacts]:
+def _packed_twice(resolved: Resolved) -> Iterator[FlagFacts]:
     """Two ways to hold the base."""
+    tuner, base_dtype = resolved.config.lora.tuner, resolved.config.engine.base_dtype
     if TUNERS[tuner].packed and base_dtype:
         yield FlagFacts(
             "conflicting-flags",

@@ -161,11 +161,18 @@ class Fit:
     updates_an_hour: int | None
 
 
-def fits(shape: Shape, job: Job, most: int = MOST) -> Iterator[Fit]:
-    """Every train type on every card, the smallest card first. most: tokens the model takes."""
+def fits(
+    shape: Shape,
+    job: Job,
+    most: int = MOST,
+    learned: float = 1.0,
+) -> Iterator[Fit]:
+    """Every train type on every card, the smallest card first. most: tokens the model takes;
+    learned: the share of its own values that learns where they do."""
     for card in CARDS:
         for tuner in TUNERS.values():
-            yield _fit(replace(shape, packed=tuner.packed), job, card, tuner, most)
+            held = replace(shape, packed=tuner.packed, learned=learned if tuner.whole else 0.0)
+            yield _fit(held, job, card, tuner, most)
 
 
 def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
@@ -178,8 +185,10 @@ def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
         needs=needs,
         fits=there,
         longest=longest_row(shape, job.rank, card.room, most),
-        # What unpacking costs was not measured.
-        updates_an_hour=_an_hour(shape, job, card) if there and not shape.packed else None,
+        # What unpacking costs was not measured, nor the plain engine on a card.
+        updates_an_hour=_an_hour(shape, job, card)
+        if there and not (shape.packed or shape.learned)
+        else None,
     )
 
 

@@ -3,7 +3,8 @@
 What training stops at passes with more strength than it takes, and all of it costs the base
 something. So the finished adapter is asked again at lower doses, on the way's questions alone: the
 proof's must not choose what it judges. Checkpoints keep full strength; lora_B of what is published
-carries the dose, so that alpha stays as it was and every engine loads it.
+carries the dose, so that alpha stays as it was and every engine loads it. Of a base whose own
+weights learned, it is the share of their difference to what they were.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.events import Evaluated
-from suretune.model.lora import WEIGHTS
+from suretune.model.tuned import trained_files
 from suretune.preflight.check import Checked
 from suretune.run.evaluate import able
 from suretune.run.resume import evaluation_of
@@ -84,7 +85,7 @@ def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
 
     `begins` is called before anything is asked. What was chosen once stays chosen.
     """
-    path, weights = job.run / FILE, rundir.sha256(kept / WEIGHTS)
+    path, weights = job.run / FILE, _digest(kept)
     if (known := _known(path, weights)) is not None:
         return known
     dose = _asked_for(job, kept, begins)
@@ -93,6 +94,12 @@ def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
     else:
         rundir.write_json(path, {"weights": weights, **dose.line()})
     return dose
+
+
+def _digest(kept: Path) -> str:
+    """Of what a checkpoint has learned."""
+    each = [rundir.sha256(path) for path in trained_files(kept)]
+    return each[0] if len(each) == 1 else rundir.digest_of(each)
 
 
 def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
@@ -140,7 +147,7 @@ def _look(job: Fit, step: int, dose: float, judge: Look, most: float | None) -> 
 
 
 def fold(learner: Learner, dose: float) -> None:
-    """From now on the learner's adapters are those of this dose: what is saved, bit for bit."""
+    """From now on what the learner holds is of this dose: what is saved, bit for bit."""
     if dose != 1:
         learner.adapters.values.data.copy_(learner.adapters.dosed(dose))
         learner.engine.restored()

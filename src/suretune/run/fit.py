@@ -20,14 +20,17 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.choose import settled
+from suretune.data.learning import Learning, learning_of
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
+from suretune.model.full import begin_whole
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import shape_of
+from suretune.model.tuned import Tuned
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
@@ -50,6 +53,8 @@ from suretune.train import checkpoint
 from suretune.train.engine_plan import PassPlan, make_engine, pass_plan_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.whole_adamw import WholeAdamW
+from suretune.tuning import TUNERS
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -92,12 +97,16 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
 
 
 def open_base(
-    base: Base, dtype: str, device: torch.device, targets: Sequence[str], journal: Journal
+    base: Base,
+    dtype: str,
+    device: torch.device,
+    targets: Sequence[str],
+    journal: Journal,
 ) -> PreTrainedModel:
-    """The frozen base, with targets that all name something, or a stop."""
+    """The frozen base, with targets (of adapters) that all name something, or a stop."""
     with journal.judging():
         model = load_base(base, device, dtype)
-    if wrong := unmatched(model, targets):
+    if targets and (wrong := unmatched(model, targets)):
         raise journal.stop(wrong)
     return model
 
@@ -107,8 +116,14 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     config = checked.resolved.config
     got = checked.base.fetched
     commit = got.snapshot.commit if got and got.snapshot.repo.hub == "hf" else None
-    tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
-    adapters = FlatAdamW(trainable(tuned), config.schedule.weight_decay)
+    decay = config.schedule.weight_decay
+    tuned: Tuned
+    if TUNERS[config.lora.tuner].whole:
+        tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
+        adapters: FlatAdamW = WholeAdamW(tuned, decay)
+    else:
+        tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
+        adapters = FlatAdamW(trainable(tuned), decay)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     with journal.judging():
@@ -132,6 +147,14 @@ def make_learner(model: PreTrainedModel, checked: Checked, journal: Journal) -> 
     return Learner(
         tuned, adapters, started.engine, scale, model.device, config.schedule.max_grad_norm
     )
+
+
+def learning(checked: Checked, journal: Journal) -> Learning:
+    """Which of the base's weights learn, or a stop."""
+    found = learning_of(checked.base, checked.resolved.config.full)
+    if isinstance(found, SetupFacts):
+        raise journal.stop(found)
+    return found
 
 
 def _pass_plan_before(journal: Journal) -> PassPlan | None:

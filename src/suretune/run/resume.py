@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
+from suretune.options_full import FullOptions
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
@@ -40,7 +41,8 @@ def reopen(run: Path, journal: Journal) -> Checked:
     if asked.config.schedule.budget and decided < checked.plan.schedule.total:
         checked = cut(checked, decided)
     base = rundir.recorded(run / "run.json", "base", "fingerprint")
-    settled = {"anchors_per_row": 1.0, **rundir.recorded(run / "run.json", "settings")}
+    earlier = {name: _json(value) for name, value in asdict(FullOptions()).items()}
+    settled = {"anchors_per_row": 1.0, **earlier, **rundir.recorded(run / "run.json", "settings")}
     changed = [
         name
         for name, before, now in (
@@ -54,6 +56,10 @@ def reopen(run: Path, journal: Journal) -> Checked:
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
     return checked
+
+
+def _json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _other_files(about: Path, checked: Checked) -> list[str]:

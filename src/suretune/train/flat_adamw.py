@@ -93,6 +93,17 @@ class FlatAdamW:
                 part.mul_(dose)
         return values
 
+    def silent(self) -> Tensor:
+        """The values (N,) with which the model is its base."""
+        return torch.zeros_like(self.values)
+
+    def aside(self) -> Tensor:
+        """A copy of the values (N,)."""
+        return self.values.detach().clone()
+
+    def show(self) -> None:
+        """Told that the values changed: what is computed with are the values themselves."""
+
     def copy(self, into: dict[str, Tensor]) -> None:
         """All that an update changes into `into`: `values` and the moments (N,), `step` ().
 
