@@ -57,6 +57,8 @@ class Delta:
 
 def more_than_lora(carried: Carried) -> Text | None:
     """What makes the adapter more than A and B of linear layers, in words; None if it is not."""
+    if carried.whole:
+        return None
     for setting in (*STRANGE, "bias"):
         if (value := carried.config.get(setting)) and value != "none":
             kind = "DoRA" if setting == "use_dora" else f"`{setting}`"
@@ -96,6 +98,8 @@ def scale_of(
 def deltas(carried: Carried) -> Mapping[str, Delta]:
     """What is added, by the layer that it belongs to."""
     made: dict[str, Delta] = {}
+    if carried.whole:
+        return made
     with safe_open(carried.adapter / WEIGHTS, "pt") as file:
         for layer in layers(carried):
             a = file.get_tensor(f"{PREFIX}{layer}{A}")

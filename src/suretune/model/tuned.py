@@ -79,6 +79,12 @@ def layer_names(model: Tuned, parameters: Iterable[str]) -> list[str]:
     return sorted({name.rpartition(".")[2] for name in ends})
 
 
+def trained_digest(folder: Path) -> str:
+    """SHA-256 of what was learned; of several files, of their digests."""
+    each = [rundir.sha256(path) for path in trained_files(folder)]
+    return each[0] if len(each) == 1 else rundir.digest_of(each)
+
+
 def base_numbers(model: Tuned) -> int:
     """Numbers of the base, each once."""
     if isinstance(model, Whole):

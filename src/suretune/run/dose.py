@@ -16,7 +16,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.events import Evaluated
-from suretune.model.tuned import trained_files
+from suretune.model.tuned import trained_digest
 from suretune.preflight.check import Checked
 from suretune.run.evaluate import able
 from suretune.run.resume import evaluation_of
@@ -85,7 +85,7 @@ def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
 
     `begins` is called before anything is asked. What was chosen once stays chosen.
     """
-    path, weights = job.run / FILE, _digest(kept)
+    path, weights = job.run / FILE, trained_digest(kept)
     if (known := _known(path, weights)) is not None:
         return known
     dose = _asked_for(job, kept, begins)
@@ -94,12 +94,6 @@ def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
     else:
         rundir.write_json(path, {"weights": weights, **dose.line()})
     return dose
-
-
-def _digest(kept: Path) -> str:
-    """Of what a checkpoint has learned."""
-    each = [rundir.sha256(path) for path in trained_files(kept)]
-    return each[0] if len(each) == 1 else rundir.digest_of(each)
 
 
 def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:

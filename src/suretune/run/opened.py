@@ -42,10 +42,11 @@ def find_base_of(
     journal: Journal,
     *,
     weights: bool,
+    itself: bool = True,
 ) -> Base:
     """Its files, or a stop. Of a model whose own weights were trained: the base that it was, where
-    one is named, else the model itself, which needs none."""
-    whole = folder is not None and rundir.is_whole(folder)
+    one is named, else the model `itself`, which needs none."""
+    whole = itself and folder is not None and rundir.is_whole(folder)
     name = str(folder) if whole and not config.model.model else base_of(config, about)
     if folder is not None and not name:
         found = "base_model_name_or_path = ''"
