@@ -56,13 +56,16 @@ class Options(TypedDict, total=False):
     think: Literal["keep", "drop", "empty"] | None
     max_length: int | None
     over_long: Literal["refuse", "drop", "cut"] | None
-    tuner: Literal["lora", "qlora"] | None
+    tuner: Literal["lora", "qlora", "full"] | None
     lora_rank: int | None
     lora_alpha: float | None
     adapter_dose: float | None
     lora_dropout: float | None
     use_rslora: bool | None
     target_modules: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    freeze_parameters_ratio: float | None
+    freeze_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    trainable_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     num_train_epochs: float | None
     max_steps: int | None
     per_device_train_batch_size: int | None

@@ -115,10 +115,11 @@ def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
         )
     told = words(
         "Forecast, measured on none of these cards. Memory by the plan that a run proves before it"
-        " trains; 0.5 GiB of each card in use. Speed by the maker's rate for the card; general"
-        " questions that are learned along come on top.",
-        "以下都是预测，没有在这些显卡上实测。显存按训练前会验证的显存计划计算，每张卡已占用"
-        " 0.5 GiB；速度按厂商公布的算力折算，一起学习的通用问题要另算。",
+        " trains (full: by the shapes alone); 0.5 GiB of each card in use. Speed by the maker's"
+        " rate for the card; general questions that are learned along come on top.",
+        "以下都是预测，没有在这些显卡上实测。显存按训练前会验证的显存计划计算"
+        "（full 只按结构计算），每张卡已占用 0.5 GiB；速度按厂商公布的算力折算，"
+        "一起学习的通用问题要另算。",
     )
     width = show.columns()
     tell("\n".join(show.lines(about, width)))
