@@ -47,19 +47,32 @@ def test_a_base_in_four_bits_fits_where_half_precision_does_not() -> None:
     assert by_type["qlora"].updates_an_hour is None  # nobody has measured it
 
 
+def test_a_base_whose_own_weights_learn_takes_eighteen_bytes_a_value() -> None:
+    """Two to compute with, and a master, a gradient and two moments in float32; what is frozen has
+    the two alone."""
+    three = SIZES["Qwen2.5-3B"]
+    found = [one for one in fits(three, A_ROW) if one.train_type == "full"]
+    assert [one.fits for one in found] == [False] * 4 + [True]  # 80 GB, as the field needs
+    assert all(one.updates_an_hour is None for one in found)  # nobody has measured it
+    assert 18 * three.values < found[0].needs < 20 * three.values
+    half = next(one for one in fits(three, A_ROW, learned=0.5) if one.train_type == "full")
+    assert found[0].needs - half.needs == pytest.approx(8 * three.values)
+
+
 def test_a_models_own_length_is_the_limit() -> None:
-    assert {one.longest for one in fits(SIZES["Qwen2.5-0.5B"], A_ROW, most=4000)} == {3072}
+    found = [one for one in fits(SIZES["Qwen2.5-0.5B"], A_ROW, most=4000) if one.memory > 12]
+    assert {one.longest for one in found} == {3072}
 
 
 def test_speed_is_that_which_was_measured_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the shape and the rate it was measured on, within the two digits that are shown; and a
     card on which layers are computed twice is slower than its rate alone."""
     monkeypatch.setattr(cards, "CARDS", (Card("the same", 141, cards.MEASURED_ON),))
-    there, _ = fits(SEVEN, replace(A_ROW, learned=0))
+    there, *_ = fits(SEVEN, replace(A_ROW, learned=0))
     assert there.updates_an_hour == pytest.approx(3600 * cards.MEASURED_TOKENS / 2048, rel=0.03)
     tight = Card("tight", 16, cards.MEASURED_ON)
     monkeypatch.setattr(cards, "CARDS", (tight,))
-    twice, _ = fits(SEVEN, replace(A_ROW, learned=0))
+    twice, *_ = fits(SEVEN, replace(A_ROW, learned=0))
     assert twice.updates_an_hour is not None
     assert twice.updates_an_hour <= 0.7 * there.updates_an_hour  # a second forward pass: 2 / 3
 

@@ -61,7 +61,7 @@ def test_flags_are_read(words: tuple[str, ...], expected: dict[str, object]) -> 
         (("--learning_rate", "nan"), "bad-value"),
         (("--learning_rate", "-1"), "bad-value"),
         (("--max_grad_norm", "inf"), "bad-value"),
-        (("--train_type", "full"), "not-here"),
+        (("--train_type", "freeze"), "not-here"),
         (("--bf16", "maybe"), "bad-value"),
         (("--model",), "bad-value"),
         (("--dataset",), "bad-value"),

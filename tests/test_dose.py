@@ -170,7 +170,9 @@ class Fake:
         self.asked: list[float] = []
         self.measured: list[float] = []
         values = torch.ones(1)
-        self.adapters = SimpleNamespace(values=SimpleNamespace(data=values), dosed=values.mul)
+        self.adapters = SimpleNamespace(
+            values=SimpleNamespace(data=values), dosed=values.mul, aside=values.clone
+        )
         self.engine = SimpleNamespace(restored=self.restored, mean_loss=self.mean_loss)
 
     def restored(self) -> None:

@@ -369,6 +369,8 @@ TRIED: Mapping[str, Try] = {
 NOT_TRIED: Mapping[str, str] = {
     "C017": "it advises nothing: test_typed.py",
     "V027": "nothing for suretune; an export after the run: test_variants.py",
+    "S061": "it advises nothing: test_full.py",
+    "S062": "names of its list are taken: test_full.py",
     "S057": "nothing for suretune; an export after the run: test_nf4.py",
     "S012": "a finished run: test_cli.py::test_another_base_is_refused",
     "S013": "a begun run: test_kill.py",

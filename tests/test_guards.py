@@ -737,6 +737,16 @@ SETUP_CASES = {
         "--train_type",
         "`suretune export RUN --to merged`",
     ),
+    "S061": on_setup(
+        setup("weights-frozen", "some/model", Text("5 of 10 learn", "10 个中训练 5 个")),
+        "--train_type",
+        "`--trainable_parameters`",
+    ),
+    "S062": on_setup(
+        setup("weights-match-nothing", "--freeze_parameters model.layer.0", "model.layers.0"),
+        "--freeze_parameters model.layer.0",
+        "`--freeze_parameters model.layers.0`",
+    ),
     "V001": on_setup(
         setup("rank-needs-a-flag", "48", "16"),
         "--lora_rank",
@@ -1214,7 +1224,8 @@ CASES = {
 }
 RECORDED = {
     "E007",
-    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "S057", "V001"),
+    *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "S057", "S061"),
+    "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),

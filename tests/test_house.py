@@ -38,6 +38,7 @@ FLOORS = {
             "rundir",
             "phrases",
             "report_words",
+            "options_full",
             "options_lora",
             "beside",
             "typed",

@@ -55,7 +55,7 @@ def said(question: str, answer: str) -> Example:
 
 
 @pytest.mark.parametrize("flag", ["--tuner", "--train_type", "--tuner_type", "--finetuning_type"])
-@pytest.mark.parametrize("value", ["full", "Freeze", "dora", "qdora", "rsLoRA", "llamapro"])
+@pytest.mark.parametrize("value", ["Freeze", "dora", "qdora", "rsLoRA", "llamapro"])
 def test_another_way_to_train_is_told_of_as_it_was_typed_with_the_command_without_it(
     flag: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

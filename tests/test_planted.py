@@ -279,6 +279,10 @@ TABLE: dict[str, Maker] = {
     "S026": lambda t: Plant(one_token_more(t), 4),
     "S033": lambda t: Plant(packed(t), 4),
     "S032": lambda t: Plant(points_at_code(t), 0),
+    "S061": lambda t: Plant(
+        on(t, rows(t), "--train_type", "full", "--freeze_parameters_ratio", "0.5"), 0),
+    "S062": lambda t: Plant(
+        on(t, rows(t), "--train_type", "full", "--freeze_parameters", "model.layer.0"), 4),
     "S057": lambda t: Plant(on(t, rows(t), "--train_type", "qlora"), 0),
     "S037": lambda t: Plant(("report", two_runs(t)), 4),
     "S040": lambda t: Plant(

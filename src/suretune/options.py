@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from suretune.option import option
+from suretune.options_full import FullOptions
 from suretune.options_input import DataOptions, ModelOptions
 from suretune.options_lora import LoraOptions
 from suretune.options_serve import ServeOptions
@@ -412,6 +413,7 @@ class Config:
     model: ModelOptions = field(default_factory=ModelOptions)
     data: DataOptions = field(default_factory=DataOptions)
     lora: LoraOptions = field(default_factory=LoraOptions)
+    full: FullOptions = field(default_factory=FullOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     proof: ProofOptions = field(default_factory=ProofOptions)

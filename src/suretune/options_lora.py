@@ -8,10 +8,11 @@ from suretune.option import option
 from suretune.tuning import TUNERS
 from suretune.types import Text
 
-NO_FULL = Text(
-    "There is LoRA, and no training of all or some of the base's own weights; for more room to"
-    " learn: `--lora_rank 64`",
-    "目前只有 LoRA，不能训练原模型自身的全部或部分权重；想让它学得更多，可用 `--lora_rank 64`",
+AS_FULL = Text(
+    "Some of the base's own weights: `--train_type full` with `--freeze_parameters_ratio 0.8`, or"
+    " with their names behind `--freeze_parameters` and `--trainable_parameters`",
+    "训练原模型自身的一部分权重：`--train_type full` 加 `--freeze_parameters_ratio 0.8`，或者用"
+    " `--freeze_parameters` 和 `--trainable_parameters` 写明名字",
 )
 NO_VARIANT = Text(
     "The adapters are LoRA; of its variants there are rsLoRA (`--use_rslora true`), DoRA"
@@ -29,7 +30,7 @@ NO_BITS = Text(
     "A base can be packed into 4 bits (`--train_type qlora`), and no other number of them",
     "原模型只能压缩成 4 位（`--train_type qlora`），不能是别的位数",
 )
-FULL = ("full", "freeze", "fullft", "full_finetune", "full_finetuning")
+FULL = dict.fromkeys(("fullft", "full_finetune", "full_finetuning"), "full")
 VARIANTS = (
     *("dora", "rslora", "adalora", "longlora", "lora_ga", "lora+", "loraplus", "pissa", "lokr"),
     *("loha", "oft", "boft", "vera", "ia3", "galore", "q_galore", "llamapro", "adapter", "reft"),
@@ -38,7 +39,7 @@ VARIANTS = (
 USUAL, PISSA = "true", "pissa"
 STARTS = ("gaussian", "orthogonal", "olora", "eva", "corda", "loftq", "lora_ga", "mica", "false")
 NO_TUNER = {
-    **dict.fromkeys(FULL, NO_FULL),
+    "freeze": AS_FULL,
     **dict.fromkeys(VARIANTS, NO_VARIANT),
     **dict.fromkeys(("2", "3", "8"), NO_BITS),
 }
@@ -50,12 +51,14 @@ class LoraOptions:
 
     tuner: str = option(
         "lora",
-        "what is trained: lora, or qlora, whose base is packed into 4 bits (NF4) for less memory",
-        "训练方式：lora；或 qlora，把原模型压缩成 4 位（NF4），更省显存",
+        "what is trained: lora; qlora, whose base is packed into 4 bits (NF4) for less memory; or"
+        " full, the base's own weights",
+        "训练方式：lora；qlora，把原模型压缩成 4 位（NF4），更省显存；full，训练原模型自身的权重",
         "train_type",
         "tuner_type",
         "finetuning_type",
         choices=tuple(TUNERS),
+        values=FULL,
         elsewhere=NO_TUNER,
     )
     lora_rank: int = option(

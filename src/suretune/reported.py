@@ -45,8 +45,8 @@ class Loads:
 class Adapter:
     """What was trained."""
 
-    rank: int
-    alpha: float
+    rank: int | None  # None where the base's own weights learned
+    alpha: float | None
     targets: list[str]
     tensors: int
     vllm: Loads

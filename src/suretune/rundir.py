@@ -29,6 +29,7 @@ from suretune.types import Text
 SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
+ADAPTER, MODEL = "adapter", "model"  # of a run: what it made, of one kind or the other
 TRACKERS = "trackers"  # what trackers keep of a run, which may be fed after its seal
 
 
@@ -336,16 +337,34 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=False)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a model whose own weights a run trained lies there; an adapter's folder is none."""
+    names = ("config.json", "suretune.json")
+    whole = all((path / name).is_file() for name in names)
+    return whole and not (path / "adapter_config.json").is_file()
+
+
+def is_trained(path: Path) -> bool:
+    """Whether an adapter, or a model that a run trained, lies there."""
+    return (path / "adapter_config.json").is_file() or is_whole(path)
+
+
+def published(run: Path) -> Path:
+    """Where a run lays what it proved: an adapter, or the model that full training makes."""
+    return run / MODEL if (run / MODEL).is_dir() else run / ADAPTER
+
+
 def find_adapter(path: Path, choice: str | None = None) -> Path | None:
-    """The adapter folder that a run, a checkpoint or an adapter folder means.
+    """The folder of an adapter, or of a trained model, that a run, a checkpoint or such a folder
+    means.
 
     `choice` is best, last or a step; without it a run gives its proven adapter, else its best
     checkpoint, else its last.
     """
-    if (path / "adapter_config.json").is_file() and choice is None:
+    if choice is None and is_trained(path):
         return path
-    if choice is None and (path / "adapter" / "adapter_config.json").is_file():
-        return path / "adapter"
+    if choice is None and is_trained(published(path)):
+        return published(path)
     if choice in ("best", "last"):
         found = pointed(path, choice)
     elif choice is not None:

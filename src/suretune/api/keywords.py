@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 
-GROUPS = ("model", "data", "lora", "schedule", "engine", "proof", "run")
+GROUPS = ("model", "data", "lora", "full", "schedule", "engine", "proof", "run")
 # Named in the calls, or of the command line alone: what it shows, and its other ways to a verb.
 APART = (
     "model",
@@ -56,7 +56,7 @@ class Options(TypedDict, total=False):
     think: Literal["keep", "drop", "empty"] | None
     max_length: int | None
     over_long: Literal["refuse", "drop", "cut"] | None
-    tuner: Literal["lora", "qlora"] | None
+    tuner: Literal["lora", "qlora", "full"] | None
     lora_rank: int | None
     lora_alpha: float | None
     adapter_dose: float | None
@@ -66,6 +66,9 @@ class Options(TypedDict, total=False):
     lorap_lr_ratio: float | None
     init_weights: Literal["true", "pissa", "pissa_niter_16"] | None
     target_modules: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    freeze_parameters_ratio: float | None
+    freeze_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    trainable_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     num_train_epochs: float | None
     max_steps: int | None
     per_device_train_batch_size: int | None

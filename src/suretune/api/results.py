@@ -45,7 +45,7 @@ class Run:
     @property
     def adapter(self) -> Path:
         """The folder that PEFT and vLLM load; a run that was stopped has none."""
-        return self.path / "adapter"
+        return rundir.published(self.path)
 
     @property
     def steps(self) -> tuple[Mapping[str, Any], ...]:

@@ -16,14 +16,15 @@ from suretune.model.memory import GIB, shape_of
 from suretune.phrases import words
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import HALF
+from suretune.preflight.forecast import HALF, learned_share
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
+from suretune.tuning.full import FULL
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
-NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA"}
+NAMES = {LORA.name: "LoRA", QLORA.name: "QLoRA", FULL.name: "full"}
 
 
 def tell_cards(command: Command, journal: Journal) -> int:
@@ -43,7 +44,9 @@ def tell_cards(command: Command, journal: Journal) -> int:
         )
         raise journal.stop(SetupFacts("cannot-fuse", base.name, found=about))
     shape = replace(shape_of(base.text, HALF), lengths=config.lora.use_dora)
-    found = list(fits(shape, job or A_ROW, min(base.context, MOST)))
+    full = command.resolved.with_values("flag", tuner=FULL.name)
+    share = learned_share(full, base)
+    found = list(fits(shape, job or A_ROW, min(base.context, MOST), share))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
     then = command_of(
@@ -112,10 +115,11 @@ def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
         )
     told = words(
         "Forecast, measured on none of these cards. Memory by the plan that a run proves before it"
-        " trains; 0.5 GiB of each card in use. Speed by the maker's rate for the card; general"
-        " questions that are learned along come on top.",
-        "以下都是预测，没有在这些显卡上实测。显存按训练前会验证的显存计划计算，每张卡已占用"
-        " 0.5 GiB；速度按厂商公布的算力折算，一起学习的通用问题要另算。",
+        " trains (full: by the shapes alone); 0.5 GiB of each card in use. Speed by the maker's"
+        " rate for the card; general questions that are learned along come on top.",
+        "以下都是预测，没有在这些显卡上实测。显存按训练前会验证的显存计划计算"
+        "（full 只按结构计算），每张卡已占用 0.5 GiB；速度按厂商公布的算力折算，"
+        "一起学习的通用问题要另算。",
     )
     width = show.columns()
     tell("\n".join(show.lines(about, width)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from suretune import phrases, show, typed
 from suretune.cli.parse import Command
+from suretune.data.learning import Learning, learning_of
 from suretune.model.memory import GIB
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
 from suretune.preflight.forecast import HALF, downloads_first, least_bytes, on_gpu
+from suretune.preflight.whole import is_whole, learns
 from suretune.record.journal import Journal, Stopped
 from suretune.types import Text
 from suretune.words import say
@@ -79,12 +81,24 @@ def _work(checked: Checked) -> Text:
     rows, held, updates = (phrases.count(n) for n in (plan.rows, plan.held_out, len(plan.updates)))
     bound = bool(plan.probe_steps)  # it ends by itself once the answers are right
     kept = Text(f" ({held} held out)", f"（另留出 {held} 行）") if plan.held_out else Text("", "")
+    own = _own(checked)
     return Text(
         f"It trains on {rows} rows{kept.en} in {'at most ' if bound else ''}{updates} updates,"
-        " then proves the result.",
+        f" then proves the result.{own.en}",
         f"将用 {rows} 行数据{kept.zh}训练{'最多 ' if bound else ' '}{updates} 次更新，"
-        "然后验证结果。",
+        f"然后验证结果。{own.zh}",
     )
+
+
+def _own(checked: Checked) -> Text:
+    """How many of the base's own weights learn, where they do and are here to be counted."""
+    if not is_whole(checked.resolved):
+        return Text("", "")
+    found = learning_of(checked.base, checked.resolved.config.full)
+    if not isinstance(found, Learning) or not found.count:
+        return Text("", "")
+    told = learns(found)
+    return Text(f" Of the base, {told.en}.", f"原模型的{told.zh}。")
 
 
 def _place(checked: Checked) -> Text | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from suretune import typed
+from suretune import rundir, typed
 from suretune.cli.hub import switch
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
@@ -153,7 +153,7 @@ def _not_inside(
     journal: Journal,
 ) -> None:
     """Nothing is written among what is sealed: the seal would not hold any more."""
-    kept = [path, *((run / "adapter", run / "proof") if run else ())]
+    kept = [path, *((rundir.published(run), run / "proof") if run else ())]
     kept = [each for each in kept if each != run]
     if any(out.is_relative_to(each) for each in kept):
         hint = Text(

@@ -17,6 +17,7 @@ TITLES = {
     "Model": Text("Model", "模型"),
     "Data": Text("Data", "数据"),
     "LoRA": Text("LoRA", "LoRA"),
+    "Full": Text("Full fine-tuning (--train_type full)", "全参数微调（--train_type full）"),
     "Schedule": Text("Schedule", "训练安排"),
     "Engine": Text("Engine", "计算"),
     "Proof": Text("Proof", "验证"),

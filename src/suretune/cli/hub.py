@@ -116,7 +116,7 @@ def give(command: Command, journal: Journal) -> int:
     sealed = found.run is not None and (found.run / rundir.SEAL).is_file()
     if found.run is None or not (sealed or unverified):
         raise journal.stop(not_sealed(found, serving=False))
-    if not (found.run / "adapter" / rundir.MANIFEST).is_file():
+    if not (rundir.published(found.run) / rundir.MANIFEST).is_file():
         raise journal.stop(not_sealed(found, serving=False))
     repo = Repo(target.hub, "model", target.id, target.revision)
     from suretune.deploy.card import to_give

@@ -21,7 +21,7 @@ from suretune.words import known_language, say
 if TYPE_CHECKING:
     from suretune.record.journal import Journal
 
-TRAIN = ("model", "data", "lora", "schedule", "engine", "proof", "run")
+TRAIN = ("model", "data", "lora", "full", "schedule", "engine", "proof", "run")
 ANSWER = ("model", "answer")
 BARE = {True: "true", False: "\0"}  # what a flag without a value means: on, or a mistake
 _NEGATIVE = re.compile(r"-[0-9.][0-9._]*(?:[eE][+-]?[0-9]+)?|-(?:inf|nan)")

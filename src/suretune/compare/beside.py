@@ -19,6 +19,7 @@ from suretune.data.base import Base
 from suretune.data.identity import known_questions, plain
 from suretune.data.render import prompt_ids
 from suretune.facts import SetupFacts
+from suretune.model.full import open_whole
 from suretune.model.generate import Talker, answers, talker
 from suretune.model.load import load_base
 from suretune.options import Config
@@ -49,6 +50,7 @@ def open_sides(
         folders[0],
         journal,
         weights=True,
+        itself=False,
     )
     if not config.model.model and abouts[0].get("base"):  # found by folder, known by its name
         base = replace(base, name=str(abouts[0]["base"]))
@@ -102,7 +104,8 @@ def _fingerprint(
     """Of the base that an adapter was trained on; anybody's adapter says only its name."""
     if known := about.get("base_fingerprint"):
         return str(known)
-    return find_base_of(config, about, folder, journal, weights=True).fingerprint()
+    found = find_base_of(config, about, folder, journal, weights=True, itself=False)
+    return found.fingerprint()
 
 
 def _run_of(folder: Path) -> Path | None:
@@ -137,6 +140,13 @@ def side_by_side(
     del plainly
     given = []
     for side, mine in zip(sides, prompts, strict=True):
+        if rundir.is_whole(side.folder):
+            with journal.judging():
+                whole, _ = open_whole(model, side.folder, base, dtype)
+            given.append(_said(talker(whole), side, mine, most))
+            del whole
+            model.to(device)
+            continue
         tuned = put_on(model, base, side.folder, side.about, journal)
         given.append(_said(talker(tuned), side, mine, most))
         _take_off(tuned)

@@ -8,6 +8,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.plan import count_updates
 from suretune.data.thinking import EMPTY, KEEP, Thinking
+from suretune.tuning import TUNERS
 from suretune.types import Text
 from suretune.words import say
 
@@ -19,6 +20,9 @@ EARLIER = "earlier version"  # origin of what a run of one could not say
 SETTLED = 3  # times UPDATES: what a wider model takes until a new name leaks no more
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
+# Of that, where the base's own weights learn: the field's tenth (ms-swift 1e-5, Tinker), and on the
+# pocket model as well (docs/recipes.md): adapters start at nothing, weights are what they are.
+WHOLE_RATE = 0.1
 WIDTH_POWER = 1.135  # 2e-3 at hidden 256, measured on the pocket model: pocket/README.md
 HELD_OUT = 0.05
 ANCHORS = 0.75  # of the loss, beside an identity: docs/recipes.md
@@ -167,13 +171,14 @@ def choose_schedule(
         resolved = _epochs(resolved, samples, times if probing else 1)
     if resolved.config.schedule.learning_rate is None:
         updates = count_updates(resolved.config.schedule, samples)
+        at = REFERENCE_RATE * share_of_rate(resolved)
         why = auto(
-            f"{REFERENCE_RATE:g} at hidden size {REFERENCE_HIDDEN} and {UPDATES} updates,"
+            f"{at:g} at hidden size {REFERENCE_HIDDEN} and {UPDATES} updates,"
             f" scaled to {base.hidden} and {updates}",
-            f"由宽度 {REFERENCE_HIDDEN}、{UPDATES} 次更新时的 {REFERENCE_RATE:g}"
+            f"由宽度 {REFERENCE_HIDDEN}、{UPDATES} 次更新时的 {at:g}"
             f" 换算到宽度 {base.hidden}、{updates} 次更新",
         )
-        rate = scaled_rate(base.hidden, updates)
+        rate = usual_rate(resolved, base.hidden, updates)
         if (more := resolved.config.lora.lorap_lr_ratio or 1.0) > 1:  # of what was measured
             rate = float(f"{rate / more:.2g}")
             why += say(Text(f"; A's: B has {more:g} times it", f"；这是 A 的，B 是 {more:g} 倍"))
@@ -219,6 +224,21 @@ def settled(hidden: int) -> int:
     anchors take back what has leaked. On a real model of width 576, 10 of 958 general answers said
     the new name after 60 updates, 6 after 120 (docs/recipes.md)."""
     return SETTLED * UPDATES if hidden >= NARROW else 0
+
+
+def share_of_rate(resolved: Resolved) -> float:
+    """Of the rate of adapters, what the way to train of this run takes."""
+    return WHOLE_RATE if TUNERS[resolved.config.lora.tuner].whole else 1.0
+
+
+def usual_rate(
+    resolved: Resolved,
+    hidden: int,
+    updates: int,
+) -> float:
+    """The rate that this run takes unless it is told another; 0 where the width is not known."""
+    rate = share_of_rate(resolved) * scaled_rate(hidden, updates) if hidden else 0.0
+    return float(f"{rate:.2g}")
 
 
 def scaled_rate(hidden: int, updates: int) -> float:

@@ -19,6 +19,10 @@ from suretune.types import Text
 _TEXT = re.compile(r"^((?:model\.)?language_model\.(?:model\.)?)layers\.\d+\.")
 WHOLE = "model.language_model."
 _OF_TEXT = re.compile(r"^(?:model\.)?language_model\.|^lm_head\.")
+KEYS = {  # of the text model's tensors, as checkpoints of both generations have them
+    r"^language_model\.lm_head\.": "lm_head.",
+    r"^(?:model\.)?language_model\.(?:model\.)?": "model.",
+}
 _EXPERTS = re.compile(r"\.experts\.|\.(?:router|gate|shared_expert_gate)\.")
 _COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
 _EXPERTS_SAID = Text("experts and routers", "专家和路由")
@@ -37,6 +41,18 @@ def is_text(name: str) -> bool:
     """Whether a tensor of a checkpoint of several parts belongs to its text model, by the name that
     it has in the files: of both generations, with the prefix in front of the part or inside it."""
     return _OF_TEXT.search(name) is not None
+
+
+def model_name(name: str) -> str:
+    """What the text model by itself calls a tensor of a checkpoint of several parts."""
+    for pattern, short in KEYS.items():
+        name = re.sub(pattern, short, name)
+    return name
+
+
+def is_expert(name: str) -> bool:
+    """Whether a tensor belongs to experts, or to what chooses among them."""
+    return _EXPERTS.search(name) is not None
 
 
 def frozen_parts(base: Base) -> list[Frozen]:

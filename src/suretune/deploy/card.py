@@ -127,7 +127,7 @@ def model_card(run: Path, repo: Repo) -> str:
     base, here = of.name, of.hub == repo.hub  # a name of another hub would link to another model
     head = ["---", *([f"base_model: {base}"] if here else []), "library_name: peft"]
     head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
-    rank = report.adapter.rank if report.adapter else typed.VLLM_RANKS[-1]
+    rank = (report.adapter and report.adapter.rank) or typed.VLLM_RANKS[-1]
     load = _load(of, repo)
     if report.adapter and report.adapter.vllm.loads is False:
         load += NOT_SERVED.format(why=report.adapter.vllm.why["en"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir, typed
+from suretune.data.base import Base, find_base
 from suretune.data.misfit import wrong_base
 from suretune.data.weights import header, wrong_weights
 from suretune.deploy.export_proof import Proof, prove
@@ -22,6 +23,7 @@ from suretune.export.whole import refuse_taken, whole
 from suretune.facts import ExportFacts, SetupFacts
 from suretune.model.device import choose_device
 from suretune.model.lora import CONFIG, WEIGHTS
+from suretune.model.tuned import trained_digest, trained_files
 from suretune.options import Config
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.record.meant import Meant, not_sealed
@@ -138,20 +140,24 @@ def carry(
     folder = found.path
     if run is not None and sealed:
         read_seal(run, journal)
-        folder = run / "adapter"
+        folder = rundir.published(run)
     elif run is not None and not found.part:
-        folder = rundir.find_adapter(run) or run / "adapter"
-    if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
+        folder = rundir.find_adapter(run) or run / rundir.ADAPTER
+    whole = rundir.is_whole(folder)
+    if not whole and not ((folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()):
         raise journal.stop(SetupFacts("adapter-missing", str(folder)))
     about = about_adapter(folder)
     look_at_kind(folder, config, journal, serving=False)
     base = find_base_of(config, about, folder, journal, weights=True)
-    if about.get("base_fingerprint") not in (None, base.fingerprint()):
+    if whole:
+        base = replace(_itself(folder, journal), name=str(about.get("base") or folder.name))
+    elif about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(wrong_base(base, about))
     if (wrong := wrong_weights(base, fetched=True)) is not None:
         raise journal.stop(wrong)
     tokenizer = words_of(folder, base, config, journal)
-    shapes = {name: each.shape for name, each in header(folder / WEIGHTS).items()}
+    files = trained_files(folder)
+    shapes = {name: each.shape for path in files for name, each in header(path).items()}
     with journal.judging():
         device = choose_device(config.model.device)
     carried = Carried(
@@ -160,7 +166,7 @@ def carry(
         base=base,
         tokenizer=tokenizer,
         system=about.get("system"),
-        config=rundir.read_json(folder / CONFIG),
+        config={} if whole else rundir.read_json(folder / CONFIG),
         tensors=shapes,
         device=device.type,
         dtype=str(about.get("dtype") or "float32"),
@@ -170,6 +176,12 @@ def carry(
     )
     proven = run is not None and (run / "proof" / "result.json").is_file()
     return carried, run if proven else None
+
+
+def _itself(folder: Path, journal: Journal) -> Base:
+    """A trained model as the base that it is to whoever opens it."""
+    with journal.judging():
+        return find_base(str(folder), weights=True)
 
 
 def _words(
@@ -198,7 +210,7 @@ def _told(
         "folder": str(wanted.out),
         "quant": wanted.quant,
         "run": run.name if run else None,
-        "adapter_sha256": rundir.sha256(carried.adapter / WEIGHTS),
+        "adapter_sha256": trained_digest(carried.adapter),
         "base": carried.base.name,
         "base_fingerprint": carried.base.fingerprint(),
         "system": carried.system,

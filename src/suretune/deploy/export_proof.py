@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -173,7 +174,7 @@ def _compared(
     if heard.logits is None and not any(heard.scores):
         return proof
     reference = adapter_logits(carried, ours[:COMPARED])
-    touched = len([name for name in carried.tensors if ".lora_A." in name])
+    touched = len([name for name in carried.tensors if ".lora_A." in name or carried.whole])
     scale = reference.abs().max().item()
     if any(heard.beside):
         beside = _score_gap(heard.beside, reference)
@@ -225,13 +226,15 @@ def _last_logits(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
 ) -> Tensor:
-    tuned = put_on(
-        model,
-        carried.base,
-        carried.adapter,
-        {"base": carried.base.name},
-        Journal(),
-    )
+    tuned: Any = model
+    if not carried.whole:
+        tuned = put_on(
+            model,
+            carried.base,
+            carried.adapter,
+            {"base": carried.base.name},
+            Journal(),
+        )
     with torch.inference_mode():
         rows = []
         for prompt in prompts:

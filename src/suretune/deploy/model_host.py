@@ -41,7 +41,8 @@ GIB = 2**30
 
 @dataclass(slots=True)
 class House:
-    """A base that is loaded, and what it may be used for."""
+    """A base that is loaded, and what it may be used for. `whole`: the one candidate that it is
+    itself, a model whose own weights were trained."""
 
     config: Config
     base: Base
@@ -54,6 +55,7 @@ class House:
     candidates: Sequence[Candidate]
     records: dict[str, Record] = field(default_factory=dict)  # by name of the model
     proofs: dict[str, ReplayFacts] = field(default_factory=dict)
+    whole: Candidate | None = None
 
     def table(self) -> Slots:
         """Slots without adapters: the engine loads those."""
@@ -91,13 +93,15 @@ def open_house(
         open_candidate(run, name, config, journal) for run, name in zip(runs, given, strict=True)
     ]
     about = candidates[0].about if candidates else {}
+    whole = _alone(runs, candidates, journal)
+    named = str(whole.folder) if whole else base_of(config, about)
     with journal.judging():
-        base = find_base(base_of(config, about), weights=True).packed_as(packing_of(about))
+        base = find_base(named, weights=True).packed_as(packing_of(about))
     if not config.model.model and about.get("base"):  # found by its folder, known by its name
         base = replace(base, name=str(about["base"]))
     fingerprint = base.fingerprint()
-    taken = {base_name(base)}
-    for candidate in candidates:
+    taken = set() if whole else {base_name(base)}
+    for candidate in () if whole else candidates:
         check_base(candidate, base, fingerprint, journal)
         if candidate.name in taken:
             hint = Text("two models have this name", "有两个模型同名")
@@ -114,10 +118,31 @@ def open_house(
     # An adapter that comes later is read as one of this base, whatever it calls it.
     config = replace(config, model=replace(config.model, model=str(base.folder)))
     house = _loaded(config, base, fingerprint, candidates, journal)
-    house.records = records
+    house.records, house.whole = records, whole
     for record in records.values():
         _needs_room(house, record, journal)
     return house
+
+
+def _alone(
+    runs: Sequence[str],
+    candidates: Sequence[Candidate],
+    journal: Journal,
+) -> Candidate | None:
+    """The model that is served by itself; a stop where others were asked for beside it."""
+    whole = [(run, one) for run, one in zip(runs, candidates, strict=True) if one.whole]
+    if not whole:
+        return None
+    run, one = whole[0]
+    if len(candidates) > 1:
+        hint = Text(
+            f"{run} trained the base's own weights: it is a model by itself, and no adapter can"
+            " share its base. Serve it by a command of its own",
+            f"{run} 训练的是原模型自身的权重，它自己就是一个模型，不能和适配器共用原模型；"
+            "请单独用一条命令部署它",
+        )
+        raise journal.stop(FlagFacts("bad-value", "serve", " ".join(runs), hint=hint))
+    return one
 
 
 def base_name(base: Base) -> str:

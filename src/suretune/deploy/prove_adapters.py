@@ -97,15 +97,16 @@ async def prove(
     house.proofs.pop(candidate.name, None)  # of another adapter that had this name
     key = key or candidate.name
     try:
-        await engine.load(key, bringer(candidate, key))
+        if not candidate.whole:
+            await engine.load(key, bringer(candidate, key))
     except Misfit:
         return misfitting(candidate, house.base)
     except UNREADABLE as error:
         return SetupFacts("cannot-serve", candidate.name, found=in_words(error))
     if record is None:
         return None
-    stops = candidate.tokenizer.stop_ids
-    jobs = [engine.submit(Ask(tuple(p), stops, record.most, key)) for p in record.prompts]
+    stops, name = candidate.tokenizer.stop_ids, None if candidate.whole else key
+    jobs = [engine.submit(Ask(tuple(p), stops, record.most, name)) for p in record.prompts]
     decode = candidate.tokenizer.decode
     try:
         tokens = [await heard(job) for job in jobs]
@@ -129,11 +130,12 @@ def served(house: House, candidate: Candidate, key: str | None = None) -> Served
     """How an adapter is listed; `key` as in `prove`."""
     proof = house.proofs.get(candidate.name)
     checkpoint = _checkpoint(candidate.folder)
+    whole = candidate.whole
     return Served(
         candidate.name,
         root=candidate.folder.parent.name,
-        parent=base_name(house.base),
-        adapter=key or candidate.name,
+        parent=None if whole else base_name(house.base),
+        adapter=None if whole else key or candidate.name,
         tokenizer=candidate.tokenizer,
         system=candidate.system,
         created=int(time.time()),

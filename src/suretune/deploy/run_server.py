@@ -65,8 +65,8 @@ async def _serve(
     engine = Engine(house.table, asked.max_queue)
     engine.start()
     try:
-        models = Models(served_base(house, journal))
-        for candidate in house.candidates:
+        models = await _first(engine, house, journal)
+        for candidate in () if house.whole else house.candidates:
             facts = await prove(
                 engine,
                 house,
@@ -107,6 +107,19 @@ async def _serve(
         )
     finally:
         await asyncio.to_thread(engine.close, "the server has ended")
+
+
+async def _first(
+    engine: Engine,
+    house: House,
+    journal: Journal,
+) -> Models:
+    """The base under its own name; or the model that a run trained, once it is proven."""
+    own = house.whole
+    if own is None:
+        return Models(served_base(house, journal))
+    heed(await prove(engine, house, own, house.records.get(own.name)), journal)
+    return Models(served(house, own))
 
 
 def _about(

@@ -18,7 +18,9 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.data.wall import Unfit
 from suretune.facts import ReplayFacts, SetupFacts
+from suretune.model.full import CONFIG as MODEL_CONFIG
 from suretune.model.lora import CONFIG, WEIGHTS
+from suretune.model.tuned import trained_digest, trained_files
 from suretune.options import AnswerOptions, Config
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, not_sealed
@@ -47,8 +49,15 @@ class Candidate:
     system: str | None
 
     @property
+    def whole(self) -> bool:
+        """Whether it is a model whose own weights were trained, and no adapter."""
+        return rundir.is_whole(self.folder)
+
+    @property
     def ranks(self) -> int:
-        """The largest rank of any of its layers."""
+        """The largest rank of any of its layers; 0 where there is none."""
+        if self.whole:
+            return 0
         config = rundir.read_json(self.folder / CONFIG)
         return max(
             [int(config.get("r") or 0), *map(int, (config.get("rank_pattern") or {}).values())]
@@ -66,14 +75,16 @@ def open_candidate(
     run = None if found.checkpoint else found.run
     sealed = run is not None and (run / rundir.SEAL).is_file()
     files: Mapping[str, str] = read_seal(run, journal)["files"] if run and sealed else {}
-    for needed in (WEIGHTS, CONFIG) if sealed else ():
-        if f"adapter/{needed}" not in files:
+    folder = rundir.published(run) if run and sealed else adapter_folder(_asked(word), journal)
+    whole = folder is not None and rundir.is_whole(folder)
+    needed_files = [p.name for p in trained_files(folder)] if whole and folder else [WEIGHTS]
+    for needed in (*needed_files, MODEL_CONFIG if whole else CONFIG) if sealed else ():
+        if f"{rundir.MODEL if whole else rundir.ADAPTER}/{needed}" not in files:
             raise journal.stop(
                 SetupFacts(
                     "checkpoint-damaged", rundir.SEAL, found=rundir.named(needed, rundir.GONE)
                 )
             )
-    folder = run / "adapter" if run and sealed else adapter_folder(_asked(word), journal)
     if folder is None:
         raise journal.stop(SetupFacts("adapter-missing", word))
     if not sealed and not config.serve.allow_unverified:
@@ -97,8 +108,9 @@ def open_candidate(
         folder=folder,
         run=run if sealed else None,
         about=about,
-        digest=files.get(f"adapter/{WEIGHTS}") or rundir.sha256(folder / WEIGHTS),
-        config_digest=files.get(f"adapter/{CONFIG}") or rundir.sha256(folder / CONFIG),
+        digest=files.get(f"adapter/{WEIGHTS}") or trained_digest(folder),
+        config_digest=files.get(f"adapter/{CONFIG}")
+        or rundir.sha256(folder / (MODEL_CONFIG if whole else CONFIG)),
         data=files.get("ledger.jsonl"),
         tokenizer=tokenizer,
         system=system,
@@ -142,7 +154,7 @@ def recorded(
 ) -> Record:
     """The proof of a run; a stop if its prompts are not those that would be sent now."""
     request = run / "proof" / REQUEST
-    template = run / "adapter" / "chat_template.jinja"
+    template = rundir.published(run) / "chat_template.jinja"
     system = rundir.recorded(request, "system")
     if candidate.system != system:
         told, sealed = _quoted(candidate.system), _quoted(system)

@@ -79,7 +79,7 @@ def verify_server(
 
 def _read(run: Path, journal: Journal) -> Sealed:
     with journal.judging():
-        tokenizer = load_tokenizer(run / "adapter")
+        tokenizer = load_tokenizer(rundir.published(run))
     probes = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     before: list[str] = rundir.recorded(run / "base_answers.json", "probes")
     after: list[str] = rundir.recorded(run / "proof" / "result.json", "answers", "probes")

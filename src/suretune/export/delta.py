@@ -71,6 +71,8 @@ def more_than_lora(carried: Carried, *, dora: bool = False) -> Text | None:
 
     dora: the lengths of DoRA's rows are no more than that, either.
     """
+    if carried.whole:
+        return None
     for setting in (*STRANGE, "bias"):
         if (value := carried.config.get(setting)) and value != "none":
             if dora and setting == DORA:
@@ -118,6 +120,8 @@ def scale_of(
 def deltas(carried: Carried) -> Mapping[str, Delta]:
     """What is added, by the layer that it belongs to."""
     made: dict[str, Delta] = {}
+    if carried.whole:
+        return made
     with safe_open(carried.adapter / WEIGHTS, "pt") as file:
         for layer in layers(carried):
             a = file.get_tensor(f"{PREFIX}{layer}{A}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from suretune import typed
+from suretune import rundir, typed
 from suretune.data.base import Base
 from suretune.data.template import ChatTokenizer
 from suretune.facts import SetupFacts
@@ -48,6 +48,11 @@ class Carried:
     given: Sequence[str] = ()  # words of the command that another export needs as well
     dtype: str = "float32"  # of the run that trained it
     seconds: float = 0.0  # that a target may take to answer; 0: by the number of questions
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a model whose own weights were trained: base and adapter are one folder."""
+        return self.adapter == self.base.folder
 
     @property
     def architecture(self) -> str:
@@ -170,7 +175,8 @@ class Target(Protocol):
 
 def run_of(carried: Carried) -> Path:
     """The run of an adapter, or its folder where it belongs to none."""
-    return carried.adapter.parent if carried.adapter.name == "adapter" else carried.adapter
+    made = carried.adapter.name in (rundir.ADAPTER, rundir.MODEL)
+    return carried.adapter.parent if made else carried.adapter
 
 
 def export_again(carried: Carried, to: str, *more: str) -> str:

@@ -115,6 +115,8 @@ def asks_llamacpp(
             thinking=mode,
             seconds=seconds,
         )
+        if carried.whole:
+            return heard
         try:
             with base_beside(carried, own_type(carried), folder) as base:
                 told = llamacpp.ask(
@@ -179,15 +181,17 @@ def write_gguf(carried: Carried, quant: str, folder: Path) -> Written:
     )
     plan.write(folder / MODEL)
     plan.read_back(folder / MODEL)
-    write_alone(plan, folder / ADAPTER)
-    read_alone_back(plan, folder / ADAPTER)
+    notes = [Text(f"{MODEL} is {asked}", f"{MODEL} 为 {asked}")]
+    if not carried.whole:
+        write_alone(plan, folder / ADAPTER)
+        read_alone_back(plan, folder / ADAPTER)
+        notes = [
+            Text(
+                f"{MODEL} is {asked}; {ADAPTER} (f32) is the adapter alone, for a base in GGUF",
+                f"{MODEL} 为 {asked}；{ADAPTER} 是单独的适配器（f32），用于 GGUF 的原模型",
+            )
+        ]
     types = types_of(folder / MODEL)
-    notes = [
-        Text(
-            f"{MODEL} is {asked}; {ADAPTER} (f32) is the adapter alone, for a base in GGUF",
-            f"{MODEL} 为 {asked}；{ADAPTER} 是单独的适配器（f32），用于 GGUF 的原模型",
-        )
-    ]
     if asked == "q8_0" and types.get("F16"):
         notes.append(
             Text(

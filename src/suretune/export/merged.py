@@ -149,6 +149,12 @@ def write_merged(carried: Carried, folder: Path) -> Written:
         shutil.copyfile(carried.base.folder / INDEX, folder / INDEX)
     rundir.write_json(folder / "config.json", with_old_names(carried.base.config))
     _read_back(carried, folder, by_tensor)
+    if carried.whole:
+        told = Text(
+            f"{counts.copied} tensors copied byte for byte: the model that was trained",
+            f"逐字节复制了 {counts.copied} 个张量：就是训练好的模型",
+        )
+        return Written([told], dict(counts.types), figures={"tensors_copied": counts.copied})
     said = Text(
         f"{counts.touched} tensors changed, {counts.copied} copied byte for byte; of"
         f" {counts.meant:,} weights that the adapter changes, rounding left {counts.swallowed:,}"

@@ -166,8 +166,21 @@ def merged_instead(carried: Carried) -> str:
     return export_again(carried, "merged")
 
 
+def no_adapter(carried: Carried, target: str) -> SetupFacts:
+    """A model whose own weights were trained, to a target that puts an adapter on its base."""
+    told = Text(
+        "this run trained the base's own weights (`--train_type full`), and this target takes an"
+        " adapter beside a base; the folder that `merged` writes is served as any model",
+        "这次运行训练的是原模型自身的权重（`--train_type full`），"
+        "而这个目标只接受原模型旁的适配器；`merged` 写出的文件夹可以像任何模型一样部署",
+    )
+    return cannot(target, told, carried, merged_instead(carried))
+
+
 def beside_the_blocks(carried: Carried, target: str) -> SetupFacts | None:
     """What is more than A and B of the blocks' linear layers."""
+    if carried.whole:
+        return no_adapter(carried, target)
     if (more := more_than_lora(carried)) is not None:
         return cannot(target, more, carried, where_it_goes(carried))
     outside = [layer for layer in layers(carried) if ".layers." not in layer]

@@ -27,6 +27,8 @@ SHORTER = Text(
     "Lower `--max_length`; `nvidia-smi` shows what else holds the device.",
     "调低 `--max_length`；`nvidia-smi` 会显示还有谁占着显卡。",
 )
+PACKED = Text("the base in 4 bits", "原模型压缩成 4 位")
+BESIDE = Text("adapters beside the frozen base", "在冻结的原模型旁训练适配器")
 
 
 def check(facts: SetupFacts) -> Values | None:
@@ -35,9 +37,11 @@ def check(facts: SetupFacts) -> Values | None:
         return None
     fix = SHORTER
     if facts.nearest:  # a way to train that fits, by the same plan
+        packed = facts.nearest.endswith("qlora")
+        how = PACKED if packed else BESIDE
         fix = Text(
-            f"`{facts.nearest}` fits: the base in 4 bits. Or: {SHORTER.en}",
-            f"`{facts.nearest}` 放得下：原模型压缩成 4 位。或者：{SHORTER.zh}",
+            f"`{facts.nearest}` fits: {how.en}. Or: {SHORTER.en}",
+            f"`{facts.nearest}` 放得下：{how.zh}。或者：{SHORTER.zh}",
         )
     return {**values, "fix": fix}
 

@@ -107,11 +107,11 @@ def settle_serving(made: Translation) -> None:
 
 def _is_unsealed(path: Path) -> bool:
     try:
-        run = path.parent if path.name == "adapter" else path
+        run = path.parent if path.name in (rundir.ADAPTER, rundir.MODEL) else path
         return (
             path.is_dir()
             and not (run / rundir.SEAL).is_file()
-            and (rundir.is_run(path) or (path / "adapter_config.json").is_file())
+            and (rundir.is_run(path) or rundir.is_trained(path))
         )
     except OSError:  # a name too long: nothing lies there
         return False

@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import DynamicCache
 
@@ -22,6 +21,7 @@ from suretune.model.attention import answering_attention, mixing
 from suretune.model.decode import Decoder
 from suretune.model.sampling import pick
 from suretune.model.stack import Stack, make_stack
+from suretune.model.tuned import inner
 
 BATCH = 128  # prompts that are answered at once
 
@@ -51,8 +51,7 @@ def talker(model: nn.Module) -> Talker:
     """
     if next(model.parameters()).device.type != "cuda":
         return model
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
-    stack = make_stack(inner, learning=False)
+    stack = make_stack(inner(model), learning=False)
     return Decoder(stack) if isinstance(stack, Stack) else model
 
 
@@ -72,8 +71,7 @@ def answering(model: Talker) -> Iterator[None]:
         return
     config: Any = model.config
     attention, training = config._attn_implementation, model.training
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
-    model.set_attn_implementation(answering_attention(type(inner)))  # type: ignore[operator]
+    model.set_attn_implementation(answering_attention(type(inner(model))))  # type: ignore[operator]
     model.eval()
     try:
         yield
@@ -137,8 +135,8 @@ def stream(
 
 def _cache_for(model: nn.Module) -> DynamicCache:
     """Layers that carry a state have a place for it only where the cache knows of them."""
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
-    return DynamicCache(config=inner.config) if mixing(inner) else DynamicCache()
+    own = inner(model)
+    return DynamicCache(config=own.config) if mixing(own) else DynamicCache()
 
 
 def _keep_rows(cache: DynamicCache, rows: Tensor) -> None:

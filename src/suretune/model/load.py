@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from suretune.because import in_words
 from suretune.data.base import PACKED as BASE_PACKED
 from suretune.data.base import Base
+from suretune.data.parts import KEYS
 from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import SetupFacts
 from suretune.model import weight_stream
@@ -23,7 +24,7 @@ from suretune.model.attention import PACKED, answering_attention, attention_for,
 from suretune.model.device import DTYPES, out_of_memory
 from suretune.model.nf4 import parameters_of
 from suretune.model.nf4_loading import Nf4Config, settled
-from suretune.model.text_part import KEYS, model_class, of_text, opened_config
+from suretune.model.text_part import model_class, of_text, opened_config
 from suretune.refusal import Refusal
 from suretune.tuning.qlora import NF4
 from suretune.types import Text

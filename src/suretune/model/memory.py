@@ -15,6 +15,7 @@ from typing import Any
 from suretune.families import fused_layers
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
 from suretune.tuning import packing_bytes
+from suretune.tuning.full import learned_bytes
 from suretune.tuning.qlora import AT_ONCE, NF4
 
 GIB = 2**30
@@ -41,12 +42,19 @@ class Shape:
     bytes: int  # per value
     packed: str = ""  # how the layers' linear maps lie there: `Base.packed`
     lengths: bool = False  # DoRA: whether the lengths of their rows are measured at every pass
+    learned: float = 0.0  # share of the base's own values that learn; 0: adapters do
 
     @property
     def layer_weights(self) -> int:
         """Values in one layer's linear maps."""
         attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         return attention + 3 * self.hidden * self.inner
+
+    @property
+    def values(self) -> int:
+        """All of them, but for norms and biases."""
+        tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
+        return tables + self.layers * self.layer_weights
 
     def flops(self, tokens: int, learned: int) -> float:
         """Of the base's matrix products in one update: forward, and back to the inputs.
@@ -88,7 +96,14 @@ def fixed(
     rank: int,
     base_bytes: float | None = None,
 ) -> float:
-    """Weights, adapters (master, gradient, two moments, the copy beside the weights), context."""
+    """Weights, adapters (master, gradient, two moments, the copy beside the weights), context. Of a
+    base whose own values learn: masters, gradients and moments of those that do."""
+    if shape.learned:
+        return (
+            shape.values * (shape.bytes + learned_bytes(shape.bytes) * shape.learned)
+            + CONTEXT
+            + SLACK
+        )
     each = packing_bytes(shape.packed, shape.bytes) if base_bytes is None else base_bytes
     tables = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden * shape.bytes
     lora = shape.layers * shape.lora(rank)
@@ -185,9 +200,26 @@ def least_needed(
     learned: int,
     base_bytes: float | None = None,
 ) -> float:
-    """Bytes of a run whose longest row is this one: every layer's input on the host."""
+    """Bytes of a run whose longest row is this one: every layer's input on the host, or, where the
+    base's own values learn, on the card."""
+    if shape.learned:
+        return fixed(shape, rank) + plain_needed(shape, tokens, learned)
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
     return fixed(shape, rank, base_bytes) + needed(shape, least, tokens, learned)
+
+
+def plain_needed(
+    shape: Shape,
+    tokens: int,
+    learned: int,
+) -> float:
+    """Bytes of one pass by transformers' own layers, each computed a second time: their inputs, one
+    layer in full, and of the head every word's score of each learned token: in the run's dtype, in
+    float32, their log-likelihoods and the gradient of both; the gradient of the largest table."""
+    inputs = Policy((Keep.INPUT,) * shape.layers, max(tokens, 1), HEAD_ROWS)
+    layers = needed(shape, inputs, tokens, 0)
+    scores = learned * shape.vocabulary * (2 * shape.bytes + 3 * 4)
+    return layers + scores + shape.vocabulary * shape.hidden * shape.bytes
 
 
 def states_bytes(shape: Shape, learned: int) -> int:

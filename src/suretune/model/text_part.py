@@ -17,11 +17,6 @@ from suretune.data.parts import is_text
 from suretune.data.weights import header, weight_files
 from suretune.families import is_wrapper
 
-KEYS = {  # of the text model's tensors, as checkpoints of both generations have them
-    r"^language_model\.lm_head\.": "lm_head.",
-    r"^(?:model\.)?language_model\.(?:model\.)?": "model.",
-}
-
 
 def opened_config(folder: Path) -> tuple[PretrainedConfig, bool]:
     """The configuration of the model that is opened there, and whether a checkpoint of several

@@ -17,6 +17,7 @@ from suretune.families import fused_layers
 from suretune.options_input import ModelOptions
 from suretune.preflight.leave import leave_out
 from suretune.preflight.machine import model_notes
+from suretune.preflight.whole import is_whole, whole_notes
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.types import Text
@@ -78,9 +79,12 @@ def look_at_model(
         )
         resolved = leave_out(resolved, [other], journal)
     journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
-    if wrong is None:
-        journal.look_at_all(part_notes(base, resolved.config.run.output_dir))
-    wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
+    if is_whole(resolved):
+        journal.look_at_all(whole_notes(resolved, base) if wrong is None else ())
+    else:
+        if wrong is None:
+            journal.look_at_all(part_notes(base, resolved.config.run.output_dir))
+        wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
     if wrong:
         journal.look(wrong)
     return resolved

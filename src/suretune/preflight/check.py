@@ -16,7 +16,7 @@ from suretune.data.choose import (
     choose_schedule,
     choose_split,
     choose_think,
-    scaled_rate,
+    usual_rate,
 )
 from suretune.data.collect import (
     Collected,
@@ -199,7 +199,7 @@ def _plan(
     def planned(asked: Resolved) -> tuple[Plan, PlanFacts]:
         made = make_plan(samples, held, asked.config.schedule, probing=probing)
         wanted = asked.given("eval_steps") or asked.given("early_stopping_patience")
-        usual = scaled_rate(base.hidden, made.schedule.total) if base.hidden else 0.0
+        usual = usual_rate(asked, base.hidden, made.schedule.total)
         return made, plan_facts(made, asked.config.schedule, wanted, usual)
 
     schedule = resolved.config.schedule

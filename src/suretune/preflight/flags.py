@@ -20,6 +20,7 @@ from suretune.model.memory import parse_bytes
 from suretune.options import EngineOptions
 from suretune.options_input import DataOptions
 from suretune.preflight.variants import of_variants
+from suretune.preflight.whole import whole_flags
 from suretune.trackers import named_trackers
 from suretune.types import Text
 
@@ -65,6 +66,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
             ),
         )
     yield from of_variants(config.lora, config.engine)
+    yield from whole_flags(resolved)
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)

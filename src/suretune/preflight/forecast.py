@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from suretune.config import Resolved
+from suretune.data.base import Base
+from suretune.data.learning import Learning, learning_of
 from suretune.data.weights import weight_files
 from suretune.families import fused_layers
 from suretune.model.memory import least_needed, shape_of
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
+from suretune.preflight.whole import is_whole
+from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
@@ -21,8 +26,12 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
     lora = checked.resolved.config.lora
-    shape = shape_of(checked.base.text, bytes_each)
-    shape = replace(shape, packed=checked.base.packed, lengths=lora.use_dora)
+    shape = replace(
+        shape_of(checked.base.text, bytes_each),
+        packed=checked.base.packed,
+        learned=learned_share(checked.resolved, checked.base),
+        lengths=lora.use_dora,
+    )
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
@@ -39,12 +48,27 @@ def would_fit_packed(
     bytes_each: int,
     room: float,
 ) -> str:
-    """`--train_type qlora`, where that fits and what was asked for does not; else nothing."""
+    """`--train_type lora` or `qlora`, the first that fits where what was asked for does not; else
+    nothing."""
     if checked.base.packed or checked.resolved.config.engine.base_dtype:
         return ""
-    packed = replace(checked, base=checked.base.packed_as(QLORA.packed))
-    least = least_bytes(packed, bytes_each)
-    return f"--train_type {QLORA.name}" if least and least[0] <= room else ""
+    asked = checked.resolved.config.lora.tuner
+    for tuner in (LORA, QLORA):
+        other = checked.resolved.with_values("flag", tuner=tuner.name)
+        there = replace(checked, resolved=other, base=checked.base.packed_as(tuner.packed))
+        least = least_bytes(there, bytes_each)
+        if tuner.name != asked and least and least[0] <= room:
+            return f"--train_type {tuner.name}"
+    return ""
+
+
+def learned_share(resolved: Resolved, base: Base) -> float:
+    """Of the base's own weights, the share that learns; 0 where adapters do. Of a base whose
+    weights are not here yet, all of them."""
+    if not is_whole(resolved):
+        return 0.0
+    found = learning_of(base, resolved.config.full)
+    return found.share if isinstance(found, Learning) and found.count else 1.0
 
 
 def on_gpu(checked: Checked) -> bool:

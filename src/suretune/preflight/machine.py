@@ -17,6 +17,7 @@ from suretune.options_input import ModelOptions
 from suretune.options_lora import LoraOptions
 from suretune.preflight.variants import served_notes
 from suretune.trackers import is_installed, named_trackers
+from suretune.tuning import TUNERS
 from suretune.types import Plan, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
@@ -84,7 +85,8 @@ def model_notes(
             base.name,
             found=", ".join(packed) or Text("every linear layer", "所有线性层"),
         )
-    yield from served_notes(lora)
+    if not TUNERS[lora.tuner].whole:
+        yield from served_notes(lora)
 
 
 def device_notes(asked: ModelOptions, used: int = 1) -> Iterator[SetupFacts]:
@@ -115,8 +117,10 @@ def too_little_room(
     trained: int,
     plan: Plan,
     limit: int | None,
+    model_bytes: int = 0,
 ) -> SetupFacts | None:
-    """Whether the checkpoints that are still to be written fit on the disk.
+    """Whether the checkpoints that are still to be written fit on the disk. `model_bytes`: of the
+    files of a base whose own weights learn; each holds them, and what recovery goes back to.
 
     One more than the limit lies there for a moment, and the proven adapter is a copy. A run that
     stops by itself has one that passed and one that confirmed it.
@@ -124,7 +128,10 @@ def too_little_room(
     there = len(rundir.checkpoints(run))
     saves = max(len(plan.save_steps), 2 if plan.probe_steps else 0)
     saves = min(saves, limit + 1) if limit else saves
-    wanted = 4 * trained * (STATES * max(1, saves - there) + 1)
+    each, once = 4 * trained * STATES, 4 * trained
+    if model_bytes:
+        each, once = 2 * each + model_bytes, model_bytes
+    wanted = each * max(1, saves - there) + once
     free = shutil.disk_usage(run).free
     if wanted <= free:
         return None

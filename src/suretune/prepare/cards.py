@@ -161,19 +161,29 @@ class Fit:
     updates_an_hour: int | None
 
 
-def fits(shape: Shape, job: Job, most: int = MOST) -> Iterator[Fit]:
-    """Every train type on every card, the smallest card first. most: tokens the model takes."""
+def fits(
+    shape: Shape,
+    job: Job,
+    most: int = MOST,
+    learned: float = 1.0,
+) -> Iterator[Fit]:
+    """Every train type on every card, the smallest card first. most: tokens the model takes;
+    learned: the share of its own values that learns where they do."""
     for card in CARDS:
         for tuner in TUNERS.values():
             if tuner.packed and shape.lengths:  # C006
                 continue
-            yield _fit(replace(shape, packed=tuner.packed), job, card, tuner, most)
+            held = replace(shape, packed=tuner.packed, learned=learned if tuner.whole else 0.0)
+            if tuner.whole:
+                held = replace(held, lengths=False)
+            yield _fit(held, job, card, tuner, most)
 
 
 def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
     needs = least_needed(shape, job.rank, job.longest, job.longest_learned)
     there = needs <= card.room
-    known = not (shape.packed or shape.lengths)  # what either costs was not measured
+    # What unpacking or lengths cost was not measured, nor the plain engine on a card.
+    known = not (shape.packed or shape.lengths or shape.learned)
     return Fit(
         card=card.name,
         memory=card.memory,

@@ -15,8 +15,8 @@ from suretune.options_lora import LoraOptions
 from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.cards import ROW, SIZES, longest_row
 from suretune.prepare.seen import HUBS, Seen
-from suretune.tuning import TUNERS
 from suretune.tuning.lora import LORA
+from suretune.tuning.qlora import QLORA
 from suretune.types import Text
 
 MEASURED = (  # docs/benchmarks.md
@@ -73,7 +73,7 @@ def can_train(seen: Seen) -> list[Fits]:
     found = []
     for name, half in SIZES.items():
         shape = half if gpu else _wider(half)
-        for tuner in TUNERS.values() if gpu else (LORA,):
+        for tuner in (LORA, QLORA) if gpu else (LORA,):
             packed = replace(shape, packed=tuner.packed)
             least = least_needed(packed, rank, ROW, ROW // 2)
             if least <= room:

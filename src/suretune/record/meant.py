@@ -1,8 +1,9 @@
 """What a word means where a run is wanted: one law for every verb.
 
-A folder that is a run means that run, whatever runs lie in it. Its `adapter`, a checkpoint of it,
-`best` and `last` mean these, and the run that they belong to. Anybody's adapter folder means
-itself. A folder that only holds runs means the one in it; of several one has to be named.
+A folder that is a run means that run, whatever runs lie in it. Its `adapter` or `model`, a
+checkpoint of it, `best` and `last` mean these, and the run that they belong to. Anybody's adapter
+folder means itself. A folder that only holds runs means the one in it; of several one has to be
+named.
 """
 
 from __future__ import annotations
@@ -164,13 +165,13 @@ def _itself(path: Path) -> Meant | None:
         return _of_that_number(path)
     if rundir.is_run(path):
         return Meant(path)
-    if path.name == "adapter" and rundir.is_run(path.parent):
+    if path.name in (rundir.ADAPTER, rundir.MODEL) and rundir.is_run(path.parent):
         return Meant(path.parent, path)
     if path.name == "checkpoints" and rundir.is_run(path.parent):
         return Meant(path.parent)
     if path.parent.name == "checkpoints" and rundir.is_run(path.parent.parent):
         return Meant(path.parent.parent, path)
-    return Meant(None, path) if (path / "adapter_config.json").is_file() else None
+    return Meant(None, path) if rundir.is_trained(path) else None
 
 
 def _of_that_number(path: Path) -> Meant | None:

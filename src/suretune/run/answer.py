@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from suretune import rundir, typed
 from suretune.because import in_words
-from suretune.data.base import Base
+from suretune.data.base import Base, find_base
 from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids, with_system
@@ -68,10 +68,16 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     if folder is not None:
         look_at_kind(folder, config, journal, serving=False)
     base = find_base_of(config, about, folder, journal, weights=True)
-    if about.get("base_fingerprint") not in (None, base.fingerprint()):
+    itself = folder is not None and base.folder == folder.absolute()
+    if not itself and about.get("base_fingerprint") not in (None, base.fingerprint()):
         raise journal.stop(wrong_base(base, about))
     tokenizer = words_of(folder, base, config, journal)
-    model = _load(config, base, folder, about, journal)
+    if folder is not None and rundir.is_whole(folder):
+        with journal.judging():
+            own = find_base(str(folder), weights=True)
+        model = _load(config, own, None, about, journal)
+    else:
+        model = _load(config, base, folder, about, journal)
     chosen = about.get("system") if system is None else system
     return Speaker(model, tokenizer, chosen, base.name, folder)
 
@@ -84,7 +90,8 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     folder = rundir.find_adapter(path, asked.checkpoint)
     if folder is None:
         raise journal.stop(no_checkpoint(path, asked.checkpoint))
-    if not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
+    whole = rundir.is_whole(folder)
+    if not whole and not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
         raise journal.stop(no_weights(folder, WEIGHTS))
     if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))

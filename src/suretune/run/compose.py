@@ -19,14 +19,16 @@ from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.choose import settled
+from suretune.data.weights import weight_files
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
 from suretune.model.generate import counting
-from suretune.model.nf4 import parameters_of
+from suretune.model.tuned import base_numbers, layer_names
 from suretune.preflight.check import Checked, with_weights
 from suretune.preflight.flags import parse_seconds
 from suretune.preflight.machine import device_notes, too_little_room
+from suretune.preflight.whole import is_whole
 from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
@@ -193,10 +195,18 @@ def train_only(
     dtype = config.model.torch_dtype or "float32"
     world = world or Alone()
     give_out(world, checked, journal)
-    model = open_base(checked.base, dtype, device, config.lora.target_modules, journal)
+    targets = () if is_whole(resolved) else config.lora.target_modules
+    model = open_base(checked.base, dtype, device, targets, journal)
     learner = make_learner(model, checked, journal, world)
     trained = sum(p.numel() for p in learner.adapters.parameters.values())
-    if full := too_little_room(run, trained, checked.plan, config.schedule.save_total_limit):
+    files = weight_files(checked.base.folder) if is_whole(resolved) else []
+    if full := too_little_room(
+        run,
+        trained,
+        checked.plan,
+        config.schedule.save_total_limit,
+        sum(path.stat().st_size for path in files),
+    ):
         raise journal.stop(full)
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
@@ -323,14 +333,10 @@ def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str
 
 def _about(job: Fit, dose: Dose) -> dict[str, Any]:
     model = job.learner.model
-    trained = sum(p.numel() for p in job.learner.adapters.parameters.values())
-    targets = sorted(
-        {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in job.learner.adapters.parameters}
-    )
     return {
-        "parameters": parameters_of(model) - trained,
+        "parameters": base_numbers(model),
         "trainable": job.learner.adapters.learned,
-        "targets": targets,
+        "targets": layer_names(model, job.learner.adapters.parameters),
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": asdict(job.stopped_early) if job.stopped_early else None,
@@ -349,7 +355,7 @@ def _kept(job: Fit, dose: Dose) -> dict[str, Any] | None:
 
 def _kept_step(run: Path) -> int:
     """Which update's weights were published."""
-    name: str = rundir.recorded(run / "adapter" / rundir.MANIFEST, "checkpoint")
+    name: str = rundir.recorded(rundir.published(run) / rundir.MANIFEST, "checkpoint")
     return int(name.rpartition("-")[2])
 
 

@@ -4,7 +4,8 @@ What training stops at passes with more strength than it takes, and all of it co
 something. So the finished adapter is asked again at lower doses, on the way's questions alone: the
 proof's must not choose what it judges. Checkpoints keep full strength; lora_B of what is published
 (of DoRA, its magnitudes as well) carries the dose, so that alpha stays as it was and every engine
-loads it.
+loads it. Of a base whose own weights learned, it is the share of their difference to what they
+were.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.events import Evaluated
-from suretune.model.lora import WEIGHTS
+from suretune.model.tuned import trained_digest
 from suretune.preflight.check import Checked
 from suretune.run.evaluate import able
 from suretune.run.resume import evaluation_of
@@ -85,7 +86,7 @@ def choose_dose(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
 
     `begins` is called before anything is asked. What was chosen once stays chosen.
     """
-    path, weights = job.run / FILE, rundir.sha256(kept / WEIGHTS)
+    path, weights = job.run / FILE, trained_digest(kept)
     if (known := _known(path, weights)) is not None:
         return known
     dose = _asked_for(job, kept, begins)
@@ -141,7 +142,7 @@ def _look(job: Fit, step: int, dose: float, judge: Look, most: float | None) -> 
 
 
 def fold(learner: Learner, dose: float) -> None:
-    """From now on the learner's adapters are those of this dose: what is saved, bit for bit."""
+    """From now on what the learner holds is of this dose: what is saved, bit for bit."""
     if dose != 1:
         learner.adapters.values.data.copy_(learner.adapters.dosed(dose))
         learner.engine.restored()

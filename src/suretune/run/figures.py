@@ -31,9 +31,14 @@ from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
 from suretune.run.summary import data_of, plan_of
+from suretune.tuning import TUNERS
 from suretune.types import Text
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way
 
+WHOLE_LOADS = Text(
+    "a model's folder, with the names and shapes of its base's",
+    "完整的模型文件夹，名字和形状与原模型相同",
+)
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -161,6 +166,14 @@ def _model(checked: Checked, about: Mapping[str, Any]) -> Base:
 
 def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
     lora = checked.resolved.config.lora
+    if TUNERS[lora.tuner].whole:
+        return Adapter(
+            rank=None,
+            alpha=None,
+            targets=about["targets"],
+            tensors=about["tensors"],
+            vllm=Loads(True, asdict(WHOLE_LOADS)),
+        )
     named_otherwise = bool(file_prefix(checked.base))
     loads, why = vllm_loads(lora.saved_rank, about["targets"], named_otherwise)
     if lora.use_dora:
@@ -234,8 +247,9 @@ def _count(proven: Proven, counts: Callable[[Probe], bool]) -> Passed:
 
 
 def _hashes(run: Path) -> dict[str, str]:
-    files = rundir.read_json(run / "adapter" / rundir.MANIFEST)["files"]
-    return {f"adapter/{name}": about["sha256"] for name, about in files.items()}
+    folder = rundir.published(run)
+    files = rundir.read_json(folder / rundir.MANIFEST)["files"]
+    return {f"{folder.name}/{name}": about["sha256"] for name, about in files.items()}
 
 
 def settings_of(checked: Checked) -> list[Setting]:

@@ -21,14 +21,17 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.choose import settled
+from suretune.data.learning import Learning, learning_of
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
+from suretune.model.full import begin_whole
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable, unmatched
 from suretune.model.memory import shape_of
+from suretune.model.tuned import Tuned
 from suretune.model.variants import dosed, still
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
@@ -62,7 +65,9 @@ from suretune.train.engine_plan import (
 )
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
+from suretune.tuning import TUNERS
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -105,12 +110,16 @@ def choose_hardware(resolved: Resolved, journal: Journal) -> tuple[Resolved, tor
 
 
 def open_base(
-    base: Base, dtype: str, device: torch.device, targets: Sequence[str], journal: Journal
+    base: Base,
+    dtype: str,
+    device: torch.device,
+    targets: Sequence[str],
+    journal: Journal,
 ) -> PreTrainedModel:
-    """The frozen base, with targets that all name something, or a stop."""
+    """The frozen base, with targets (of adapters) that all name something, or a stop."""
     with journal.judging():
         model = load_base(base, device, dtype)
-    if wrong := unmatched(model, targets):
+    if targets and (wrong := unmatched(model, targets)):
         raise journal.stop(wrong)
     return model
 
@@ -118,17 +127,23 @@ def open_base(
 def make_learner(
     model: PreTrainedModel, checked: Checked, journal: Journal, world: World | None = None
 ) -> Learner:
-    """Adapters attached, engine and optimizer ready, in all processes of the `world`."""
+    """What learns is attached, engine and optimizer ready, in all processes of the `world`."""
     config, world = checked.resolved.config, world or Alone()
-    commit = commit_of(checked.base)
-    tuned = attach(model, config.lora, checked.base.name, config.schedule.seed, commit)
-    adapters = FlatAdamW(
-        trainable(tuned),
-        config.schedule.weight_decay,
-        ratio=config.lora.lorap_lr_ratio,
-        still=still(tuned, config.lora),
-        other_dosed=partial(dosed, tuned),
-    )
+    tuned: Tuned
+    if TUNERS[config.lora.tuner].whole:
+        tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
+        adapters: FlatAdamW = WholeAdamW(tuned, config.schedule.weight_decay)
+    else:
+        tuned = attach(
+            model, config.lora, checked.base.name, config.schedule.seed, commit_of(checked.base)
+        )
+        adapters = FlatAdamW(
+            trainable(tuned),
+            config.schedule.weight_decay,
+            ratio=config.lora.lorap_lr_ratio,
+            still=still(tuned, config.lora),
+            other_dosed=partial(dosed, tuned),
+        )
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     with journal.judging():
@@ -152,6 +167,14 @@ def make_learner(
     journal.event("engine", **started.about)
     scale = make_scale(config.model.torch_dtype or "float32")
     return Learner(tuned, adapters, engine, scale, model.device, config.schedule.max_grad_norm)
+
+
+def learning(checked: Checked, journal: Journal) -> Learning:
+    """Which of the base's weights learn, or a stop."""
+    found = learning_of(checked.base, checked.resolved.config.full)
+    if isinstance(found, SetupFacts):
+        raise journal.stop(found)
+    return found
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:

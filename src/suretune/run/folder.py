@@ -16,12 +16,14 @@ from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
 from suretune.data.choose import EARLIER
 from suretune.data.collect import Entry
+from suretune.data.learning import Learning, learning_of
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.hubs.pull import Fetched
 from suretune.options import FORMER
 from suretune.preflight.check import Checked
+from suretune.tuning import TUNERS
 from suretune.types import Plan, Text
 from suretune.words import say
 
@@ -56,6 +58,21 @@ that rank, for the base as it is.
 """,
     """它从原模型最大的 {rank} 个奇异分量开始（PiSSA）；文件是秩加倍的普通 LoRA，
 用在原来的原模型上。
+""",
+)
+WHOLE_FRONT = """---
+base_model: {base}
+library_name: transformers
+pipeline_tag: text-generation
+tags: [sft, suretune]
+---
+"""
+WHOLE_CARD = Text(
+    """`{base}` with its own weights trained by suretune {version} (full fine-tuning): {updates}
+updates, {tokens} tokens; {share:.1%} of its numbers learned. System prompt of training: {system}
+""",
+    """`{base}`，由 suretune {version} 训练其自身的权重（全参数微调）：{updates} 次更新，
+{tokens} 个 token；参与训练的参数占 {share:.1%}。训练时的系统提示词：{system}
 """,
 )
 PACKED_CARD = Text(
@@ -177,6 +194,7 @@ def settings(resolved: Resolved) -> dict[str, Any]:
     config = resolved.config
     return {
         **{name: _plain(value) for name, value in asdict(config.lora).items()},
+        **{name: _plain(value) for name, value in asdict(config.full).items()},
         "weight_decay": config.schedule.weight_decay,
         "max_grad_norm": config.schedule.max_grad_norm,
         "early_stopping_patience": config.schedule.early_stopping_patience,
@@ -206,12 +224,14 @@ def versions() -> dict[str, str]:
 
 
 def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
-    """A function that makes an adapter folder self-contained: words, template, card, origin.
+    """A function that makes a trained folder self-contained: words, template, card, origin.
 
     It is given the folder and the update after which the weights are as they are.
     """
     config, plan = checked.resolved.config, checked.plan
-    dtype = config.model.torch_dtype or "float32"
+    dtype, tuner = config.model.torch_dtype or "float32", TUNERS[config.lora.tuner]
+    found = learning_of(checked.base, config.full) if tuner.whole else None
+    share = found.share if isinstance(found, Learning) else 0.0
     about = {
         "base": checked.base.spec,
         "base_folder": str(checked.base.folder),
@@ -225,7 +245,9 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         "thinking": usual_mode(checked.tokenizer),
         "plan": plan.digest,
         "suretune": __version__,
+        **({"train_type": tuner.name, "dtype": dtype} if tuner.whole else {}),
     }
+    front = WHOLE_FRONT + say(WHOLE_CARD) if tuner.whole else FRONT + say(CARD)
     packed = say(PACKED_CARD) if checked.base.packed else ""
     variant = say(DORA_CARD) if config.lora.use_dora else ""
     variant += say(PISSA_CARD).format(rank=config.lora.lora_rank) if config.lora.from_base else ""
@@ -233,13 +255,14 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
 
     def dress(folder: Path, step: int) -> None:
         copy_words(checked.tokenizer, folder)
-        card = (FRONT + say(CARD)).format(
+        card = front.format(
             base=checked.base.name,
             version=__version__,
             updates=step,
             tokens=sum(update.tokens for update in plan.updates[:step]),
             rank=config.lora.saved_rank,
             alpha=config.lora.saved_alpha,
+            share=share,
             system=system,
         )
         (folder / "README.md").write_text(card + variant + packed, encoding="utf-8")

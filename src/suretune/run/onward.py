@@ -14,8 +14,9 @@ from typing import Any
 
 from suretune import rundir, typed
 from suretune.config import Resolved
-from suretune.data.choose import ANCHORS, scaled_rate
+from suretune.data.choose import ANCHORS, usual_rate
 from suretune.preflight.again import command_of
+from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
 from suretune.run.folder import read_config
 from suretune.types import Text
@@ -53,7 +54,7 @@ def change_for(
         return Change("learning_rate", float(f"{rate / 2:.2g}"), why)
     if not codes & set(TOO_LITTLE):
         return None
-    usual = scaled_rate(hidden, planned) if hidden else 0.0
+    usual = usual_rate(resolved, hidden, planned)
     if rate and usual > FAR * rate:
         why = Text(
             f"with the usual learning rate of this model: {rate:g} is {usual / rate:.0f} times too"
@@ -61,7 +62,8 @@ def change_for(
             f"用这个模型通常的学习率再训练一次：{rate:g} 小了 {usual / rate:.0f} 倍",
         )
         return Change("learning_rate", usual, why)
-    if made < planned:  # it had ended by itself, no better than before: more of it is no help
+    # It had ended by itself, no better than before: more of it is no help.
+    if made < planned and not is_whole(resolved):
         why = Text("with twice the rank", "把秩加倍，再训练一次")
         return Change("lora_rank", 2 * resolved.config.lora.lora_rank, why)
     if schedule.max_steps:

@@ -42,9 +42,12 @@ def find_base_of(
     journal: Journal,
     *,
     weights: bool,
+    itself: bool = True,
 ) -> Base:
-    """Its files, or a stop."""
-    name = base_of(config, about)
+    """Its files, or a stop. Of a model whose own weights were trained: the base that it was, where
+    one is named, else the model `itself`, which needs none."""
+    whole = itself and folder is not None and rundir.is_whole(folder)
+    name = str(folder) if whole and not config.model.model else base_of(config, about)
     if folder is not None and not name:
         found = "base_model_name_or_path = ''"
         raise journal.stop(SetupFacts("model-missing", str(folder / CONFIG), found=found))
@@ -93,7 +96,9 @@ def has_words(folder: Path) -> bool:
 
 
 def look_at_kind(folder: Path, config: Config, journal: Journal, *, serving: bool) -> None:
-    """A stop for what is no LoRA, and for what shall be served and is more than that."""
+    """A stop for an adapter that is no LoRA, and for one that shall be served and is more."""
+    if rundir.is_whole(folder):
+        return
     kind = kind_of_adapter(folder)
     if kind != "LORA":
         raise journal.stop(SetupFacts("not-lora", str(folder), found=kind))

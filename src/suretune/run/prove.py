@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
@@ -19,7 +17,7 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ABOUT
 from suretune.facts import Change, ProofFacts, SetupFacts
 from suretune.model.generate import last_logits
-from suretune.model.lora import save_weights
+from suretune.model.tuned import Tuned, folder_name, save_weights
 from suretune.preflight.check import Checked
 from suretune.record.journal import UNVERIFIED, Journal, Stopped
 from suretune.run.dose import Dose
@@ -48,8 +46,10 @@ def kept_checkpoint(job: Fit) -> Path:
 
 
 def publish_adapter(job: Fit, kept: Path, dose: Dose) -> None:
-    """The kept checkpoint's adapter as `adapter/`; of a smaller dose, as the learner holds it."""
-    temporary = job.run / f".tmp-adapter-{os.getpid()}"
+    """What the kept checkpoint has learned, as `adapter/` or, of full training, as `model/`; of a
+    smaller dose, as the learner holds it."""
+    name = folder_name(job.learner.model)
+    temporary = job.run / f".tmp-{name}-{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     for path in kept.iterdir():
@@ -59,12 +59,12 @@ def publish_adapter(job: Fit, kept: Path, dose: Dose) -> None:
     if dose.value != 1:
         about["dose"] = dose.value
         save_weights(job.learner.model, temporary)
-        _tell_dose(temporary, dose)
+        _tell_dose(temporary, dose, whole=name == rundir.MODEL)
     rundir.write_manifest(temporary, **about)
-    rundir.publish(temporary, job.run / "adapter")
+    rundir.publish(temporary, job.run / name)
 
 
-def _tell_dose(folder: Path, dose: Dose) -> None:
+def _tell_dose(folder: Path, dose: Dose, *, whole: bool) -> None:
     """In the adapter's card and in what it says of its origin."""
     rundir.write_json(folder / ABOUT, {**rundir.read_json(folder / ABOUT), "dose": dose.value})
     asked = [one for one in dose.tried if one.asked]
@@ -72,6 +72,12 @@ def _tell_dose(folder: Path, dose: Dose) -> None:
         f"Dose {dose.value:g} of the trained adapter, in lora_B; checkpoints have all of it.",
         f"适配器强度：训练所得的 {dose.value:g}，已乘进 lora_B；检查点仍保留全部强度。",
     )
+    if whole:
+        said = Text(
+            f"Dose {dose.value:g} of what was learned beside the base's weights; checkpoints have"
+            " all of it.",
+            f"在原模型权重之上取训练所得变化的 {dose.value:g}；检查点仍保留全部变化。",
+        )
     if asked:
         en, zh = (
             ", ".join(_tried(one).en for one in asked),
@@ -91,7 +97,7 @@ def _tried(found: Evaluation) -> Text:
     return Text(f"{en})", f"{zh}）")
 
 
-def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:
+def ready_proof(job: Fit, questions: Questions, model: Tuned) -> None:
     """Write down what the fresh process shall measure, and this process's logits."""
     config = job.checked.resolved.config
     prompts = _logit_prompts(job, questions)
@@ -99,7 +105,7 @@ def ready_proof(job: Fit, questions: Questions, model: nn.Module) -> None:
     request = Request(
         base=base.name if base.name == "pocket" else str(base.folder),
         base_fingerprint=job.fingerprint,
-        adapter="adapter",
+        adapter=folder_name(model),
         device=config.model.device or "cpu",
         dtype=config.model.torch_dtype or "float32",
         system=questions.system,

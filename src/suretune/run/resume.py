@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
+from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
@@ -67,7 +68,13 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
 def _younger() -> dict[str, Any]:
     """Settings that runs of earlier versions do not tell, as those trained."""
     usual = LoraOptions()
-    return {name: getattr(usual, name) for name in ("use_dora", "lorap_lr_ratio", "init_weights")}
+    variants = ("use_dora", "lorap_lr_ratio", "init_weights")
+    whole = {name: _json(value) for name, value in asdict(FullOptions()).items()}
+    return {**{name: getattr(usual, name) for name in variants}, **whole}
+
+
+def _json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _other_files(about: Path, checked: Checked) -> list[str]:

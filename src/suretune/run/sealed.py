@@ -14,7 +14,7 @@ from suretune.types import Text
 
 # A seal that does not name these proves nothing.
 WITHOUT_WHICH = ("probes.jsonl", "proof/request.json", "proof/result.json", "base_answers.json")
-# Beside `adapter/` and `proof/`: what a run writes about itself.
+# Beside `adapter/` or `model/`, and `proof/`: what a run writes about itself.
 READ = (
     "run.json",
     "config.yaml",
@@ -113,7 +113,7 @@ def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
 def _added(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     """What somebody put where files of a run are read: generation_config.json says where answers
     end. A note beside them is nobody's business."""
-    for folder in ("adapter", "proof"):
+    for folder in (rundir.ADAPTER, rundir.MODEL, "proof"):
         for path in sorted((run / folder).rglob("*")):
             name = path.relative_to(run).as_posix()
             if name not in files and (path.is_symlink() or not path.is_dir()):

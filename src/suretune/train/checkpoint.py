@@ -1,9 +1,9 @@
 """The exact state of a run, on disk whole or not at all, and back.
 
-A checkpoint is also an adapter folder that plain PEFT loads. Its state is safetensors: Adam's
-moments and the random generators. The manifest has what recovery decided; the state that it would
-go back to lies beside it, unless training ends here. All else (order of rows, learning rate) is
-the plan's.
+A checkpoint is also an adapter folder that plain PEFT loads, or a model's that transformers loads.
+Its state is safetensors: Adam's moments and the random generators. The manifest has what recovery
+decided; the state that it would go back to lies beside it, unless training ends here. All else
+(order of rows, learning rate) is the plan's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from suretune import rundir
-from suretune.model.lora import load_weights, save_adapter
+from suretune.model import tuned
 from suretune.train.loop import Learner
 from suretune.train.rollback import Snapshot, generator_state, set_generators
 from suretune.train.spikes import detector_of
@@ -49,7 +49,7 @@ def save(
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     temporary.mkdir()
     try:
-        save_adapter(learner.model, temporary)
+        tuned.save(learner.model, temporary)
         dress(temporary, step)
         save_file(learner.adapters.state(), temporary / OPTIMIZER)
         save_file(generator_state(learner.device), temporary / GENERATORS)
@@ -86,7 +86,7 @@ def foreign_format(folder: Path) -> str | None:
 def restore(path: Path, learner: Learner) -> int:
     """Put a checkpoint's state into a learner; the step it was written after."""
     manifest = rundir.read_json(path / rundir.MANIFEST)
-    load_weights(learner.model, path)
+    tuned.load_weights(learner.model, path)
     learner.adapters.load_state(load_file(path / OPTIMIZER))
     learner.engine.restored()
     set_generators(load_file(path / GENERATORS), learner.device)

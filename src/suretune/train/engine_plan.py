@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from peft import PeftModel
 
 from suretune.data.anchors import general_questions
 from suretune.data.plan import packs
@@ -16,6 +15,7 @@ from suretune.facts import SetupFacts
 from suretune.model.attention import PACKED
 from suretune.model.device import free_bytes, ran_out
 from suretune.model.flash import has_kernel
+from suretune.model.full import Whole
 from suretune.model.linear import fuse_linears
 from suretune.model.memory import (
     GIB,
@@ -32,6 +32,7 @@ from suretune.model.memory import (
 from suretune.model.nf4 import Nf4, parameters_of
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack, make_stack
+from suretune.model.tuned import Tuned, inner
 from suretune.options import EngineOptions
 from suretune.refusal import Refusal
 from suretune.train.buckets import Size
@@ -39,6 +40,7 @@ from suretune.train.door import Engine
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
+from suretune.tuning.full import FULL
 from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
 
@@ -109,7 +111,7 @@ class ChosenEngine:
 
 
 def make_engine(
-    model: PeftModel,
+    model: Tuned,
     adapters: FlatAdamW,
     asked: EngineOptions,
     device: torch.device,
@@ -123,7 +125,7 @@ def make_engine(
     for and cannot be, or memory does not do.
     """
     wanted = device.type == "cuda" if asked.fused is None else asked.fused
-    stack = make_stack(model.base_model.model) if wanted else "not asked for"
+    stack = _stack(model) if wanted else "not asked for"
     if isinstance(stack, str):
         if asked.fused or asked.base_dtype:
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
@@ -149,8 +151,15 @@ def make_engine(
     )
 
 
+def _stack(model: Tuned) -> Stack | str:
+    """The fast engine's layers, or why it has none."""
+    if isinstance(model, Whole):
+        return f"--train_type {FULL.name}: the base's own weights learn, not adapters beside them"
+    return make_stack(inner(model))
+
+
 def _plain(
-    model: PeftModel,
+    model: Tuned,
     adapters: FlatAdamW,
     asked: EngineOptions,
     device: torch.device,
@@ -159,14 +168,16 @@ def _plain(
 ) -> ChosenEngine:
     """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
     about: dict[str, Any] = {"engine": "plain", "why": why}
-    if asked.fused or (asked.fused is None and device.type == "cuda"):
+    adapted = not isinstance(model, Whole)
+    if adapted and (asked.fused or (asked.fused is None and device.type == "cuda")):
         about["fused_linears"], about["not_fused"] = fuse_linears(model)
     again = asked.recompute and asked.recompute != "none"
     if asked.recompute is None:
         again = device.type == "cuda" and parameters_of(model) >= BIG
     if again:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
+        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+        if adapted:
+            inner(model).enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
     engine = Plain(model, adapters, device, budget if packed else 1)

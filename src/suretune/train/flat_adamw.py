@@ -159,12 +159,19 @@ class FlatAdamW:
         return values
 
     def silent(self) -> Tensor:
-        """Values (N,) with which the adapters add nothing: zeros, and the base's own magnitudes."""
+        """The values (N,) with which the model is its base: zeros; the base's own magnitudes."""
         values = torch.zeros_like(self.values)
         for name, part in zip(self.parameters, self._parts(values), strict=True):
             if name in self.magnitudes:
                 part.copy_(self.magnitudes[name])
         return values
+
+    def aside(self) -> Tensor:
+        """A copy of the values (N,)."""
+        return self.values.detach().clone()
+
+    def show(self) -> None:
+        """Told that the values changed: what is computed with are the values themselves."""
 
     def copy(self, into: dict[str, Tensor]) -> None:
         """All that an update changes into `into`: `values` and the moments (N,), `step` ().

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
+from suretune.model.tuned import Tuned
 from suretune.train.door import Engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.rollback import Recovery, generator_state, set_generators
@@ -68,9 +68,9 @@ def make_scale(dtype: str) -> LossScale:
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """What an update needs: a model with adapters, what of it moves, and how."""
+    """What an update needs: a model that learns, what of it moves, and how."""
 
-    model: PeftModel
+    model: Tuned
     adapters: FlatAdamW
     engine: Engine
     scale: LossScale
@@ -277,7 +277,7 @@ def wearing(learner: Learner, values: Tensor) -> Iterator[None]:
     left in `adapters.gradient`.
     """
     worn = learner.adapters.values.data
-    before = worn.clone()
+    before = learner.adapters.aside()
     worn.copy_(values)
     learner.engine.restored()
     try:

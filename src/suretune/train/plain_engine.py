@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from suretune.data.plan import packs
+from suretune.model.full import Whole
 from suretune.model.generate import Talker
 from suretune.model.packed_batch import (
     PackedBatch,
@@ -21,6 +21,7 @@ from suretune.model.packed_batch import (
     token_logits,
     token_losses,
 )
+from suretune.model.tuned import Tuned, without
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.types import Plan, Sample
 
@@ -30,7 +31,7 @@ class Plain:
 
     def __init__(
         self,
-        model: PeftModel,
+        model: Tuned,
         adapters: FlatAdamW,
         device: torch.device,
         tokens_per_pass: int,
@@ -63,20 +64,41 @@ class Plain:
             dtype=torch.float64,
         )
         for part, soft in parted(rows):
-            for batch in passes(part, self.tokens_per_pass, self.device):
-                nats = self._jeffreys(batch) if soft else token_losses(self.model, batch)
+            batches = passes(part, self.tokens_per_pass, self.device)
+            for nats, batch in zip(self._nats(batches, soft=soft), batches, strict=True):
                 loss = (nats * batch.weights).sum() / loss_weight
                 (loss * scale).backward()  # type: ignore[no-untyped-call]
                 total = total + loss.detach()
         return total
 
-    def _jeffreys(self, batch: PackedBatch) -> Tensor:
-        """(L,) nats: half of Jeffreys' divergence from the base, to be learned."""
-        self.model.eval()  # the base as it answers
-        with torch.no_grad(), self.model.disable_adapter():
-            base = token_logits(self.model, batch)
+    def _nats(self, batches: Sequence[PackedBatch], *, soft: bool) -> Iterator[Tensor]:
+        """(L,) nats of each pass, to be learned: of its tokens, or half of Jeffreys' divergence
+        from the base."""
+        if not soft or not batches:
+            yield from (token_losses(self.model, batch) for batch in batches)
+            return
+        for base, batch in zip(self._of_base(batches), batches, strict=True):
+            yield jeffreys(base, token_logits(self.model, batch))
+
+    def _of_base(self, batches: Sequence[PackedBatch]) -> Iterator[Tensor]:
+        """(L, V) logits of each pass, of the base as it answers.
+
+        Adapters are left out pass by pass. Weights are exchanged for those of all passes together,
+        whose logits wait on the CPU: going there and back costs more than computing does.
+        """
+        if not isinstance(self.model, Whole):
+            for batch in batches:
+                self.model.eval()
+                with torch.no_grad(), without(self.model):
+                    base = token_logits(self.model, batch)
+                self.model.train()
+                yield base
+            return
+        self.model.eval()
+        with torch.no_grad(), without(self.model):
+            kept = [token_logits(self.model, batch).cpu() for batch in batches]
         self.model.train()
-        return jeffreys(base, token_logits(self.model, batch))
+        yield from (base.to(self.device) for base in kept)
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         """See `Engine.mean_loss`."""
@@ -90,6 +112,7 @@ class Plain:
     def apply(self) -> None:
         """See `Engine.apply`."""
         self.adapters.step()
+        self.adapters.show()
 
     def shrink(self, rows: Sequence[Sample]) -> str:
         """Fewer tokens a pass; see `Engine.shrink`."""
@@ -98,12 +121,13 @@ class Plain:
         return how
 
     def restored(self) -> None:
-        """The modules read the adapters themselves."""
+        """The modules read adapters themselves; weights of fewer bits are rounded anew."""
+        self.adapters.show()
 
     @contextmanager
     def base(self) -> Iterator[Talker]:
-        """PEFT's own way to leave the adapter out; see `Engine.base`."""
-        with self.model.disable_adapter():
+        """What was learned is left out; see `Engine.base`."""
+        with without(self.model):
             yield self.model
 
     @contextmanager
@@ -114,12 +138,11 @@ class Plain:
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
         """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
-        self.model.eval()
         total = 0.0
-        for batch in passes(samples, self.tokens_per_pass, self.device):
-            tuned = token_logits(self.model, batch)
-            with self.model.disable_adapter():
-                total += float(divergence(token_logits(self.model, batch), tuned).sum())
+        batches = passes(samples, self.tokens_per_pass, self.device)
+        for base, batch in zip(self._of_base(batches), batches, strict=True):
+            self.model.eval()
+            total += float(divergence(base, token_logits(self.model, batch)).sum())
         return total / sum(sample.learned for sample in samples)
 
 

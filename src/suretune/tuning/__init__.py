@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from suretune.tuning.door import Tuner
+from suretune.tuning.full import FULL
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 
-TUNERS: Mapping[str, Tuner] = {one.name: one for one in (LORA, QLORA)}
+TUNERS: Mapping[str, Tuner] = {one.name: one for one in (LORA, QLORA, FULL)}
 
 
 def packing_bytes(packed: str, bytes_each: float) -> float:

@@ -18,3 +18,9 @@ class Tuner:
     name: str
     packed: str
     weight_bytes: Callable[[float], float]
+    learned_bytes: Callable[[float], float] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the base's own weights learn, and what comes of it is a model, no adapter."""
+        return self.learned_bytes is not None

@@ -19,7 +19,6 @@ from typing import Any
 
 import orjson
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 
 from suretune import __version__, rundir
@@ -27,8 +26,10 @@ from suretune.battery.items import Question
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.model.decode import Decoder
+from suretune.model.full import Whole
 from suretune.model.generate import Talker, device_of, spoken
 from suretune.model.packed_batch import PackedBatch, divergence, passes, token_logits
+from suretune.model.tuned import Tuned, without
 from suretune.types import Origin, Sample, Span
 from suretune.verify.kept import General
 from suretune.verify.measure import Questions
@@ -48,13 +49,14 @@ class Said:
 
 
 @contextmanager
-def untuned(speaker: Talker, tuned: PeftModel) -> Iterator[Talker]:
-    """Whoever answers for the tuned model, its adapters off."""
-    if isinstance(speaker, Decoder):
+def untuned(speaker: Talker, tuned: Tuned) -> Iterator[Talker]:
+    """Whoever answers for the tuned model, without what it learned. A decoder has no adapters to
+    silence where the base's own weights learned: then the model itself answers."""
+    if isinstance(speaker, Decoder) and not isinstance(tuned, Whole):
         with speaker.stack.muted():
             yield speaker
         return
-    with tuned.disable_adapter():
+    with without(tuned):
         yield tuned
 
 
@@ -188,7 +190,7 @@ def answers_followed(
 
 def measure_general(
     speaker: Talker,
-    tuned: PeftModel,
+    tuned: Tuned,
     tokenizer: ChatTokenizer,
     questions: Questions,
     depends: Sequence[str],
@@ -219,7 +221,7 @@ def measure_general(
     told = time.perf_counter()
     chosen, samples = answers_followed(prompts, first)
     device = device_of(tuned)
-    led, apart = follow(tuned, tuned.disable_adapter, samples, budget, device)
+    led, apart = follow(tuned, lambda: without(tuned), samples, budget, device)
     before, otherwise, after = (
         [tokenizer.decode(ids) for ids in said.ids] for said in (first, again, now)
     )

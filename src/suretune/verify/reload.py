@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -31,10 +30,12 @@ from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
+from suretune.model.full import open_whole
 from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.packed_batch import mean_loss
+from suretune.model.tuned import Tuned
 from suretune.model.weight_stream import begin
 from suretune.refusal import Refusal
 from suretune.types import Origin, Sample, Span
@@ -178,14 +179,14 @@ def measure(
     request: Request,
     base: Base,
     model: PreTrainedModel,
-) -> tuple[dict[str, Any], PeftModel]:
+) -> tuple[dict[str, Any], Tuned]:
     """Everything that is measured of the adapter on disk, and the model that has it."""
     folder, adapter, device = run / "proof", run / request.adapter, model.device
     tokenizer = load_tokenizer(adapter)
     saved = load_file(folder / LOGITS)
     prompts = _prompts(saved)
     plain = last_logits(model, prompts)
-    tuned, match = load_adapter(model, adapter)
+    tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
     speaker = talker(tuned)
@@ -220,6 +221,18 @@ def measure(
     )
     other = other_mode(speaker, tokenizer, questions)
     return {**found, "general": general.line() if general else None, "other_mode": other}, tuned
+
+
+def _opened(
+    model: PreTrainedModel,
+    folder: Path,
+    base: Base,
+    dtype: str,
+) -> tuple[Tuned, Match]:
+    """What was learned, beside or in place of the base that is given loaded."""
+    if rundir.is_whole(folder):
+        return open_whole(model, folder, base, dtype)
+    return load_adapter(model, folder)
 
 
 def read_questions(
