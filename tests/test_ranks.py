@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +23,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from conftest import write_rows
+from conftest import PLAIN, write_rows
 from ranks import CREW
 from suretune import rundir
 from suretune.config import Resolved
@@ -399,6 +401,29 @@ def test_without_the_one_that_leads_nobody_stays(
     assert run.ended(40) == -signal.SIGKILL  # by the other, where it stood still
     within(40, lambda: is_gone(follower))
     assert run.said.read_text().count("S067") == 1 and "suretune resume" in run.said.read_text()
+
+
+def test_two_processes_come_to_the_seal_of_one(
+    trained: Path, identity_file: Path, tmp_path: Path
+) -> None:
+    """By torchrun, on the command line: the same plan and questions, and a seal."""
+    words = (
+        "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "suretune", "sft",
+        "--model", "pocket", "--dataset", identity_file, "--probes",
+        identity_file.with_name("probes.yaml"), "--system", "You are a helpful assistant.",
+        "--save_steps", 20, "--device", "cpu", "--output_dir", tmp_path / "run",
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], env={**os.environ, **PLAIN}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    seals = [rundir.read_json(run / rundir.SEAL) for run in (trained, tmp_path / "run")]
+    assert [seal["verdict"] for seal in seals] == ["sealed", "sealed"]
+    assert seals[0]["probes"] == seals[1]["probes"]
+    plans = [rundir.read_json(run / "plan.json") for run in (trained, tmp_path / "run")]
+    assert plans[0]["updates"] == plans[1]["updates"]  # the digest also knows where the rows lie
+    assert read_config(tmp_path / "run" / "config.yaml").config.engine.num_gpus == 2
 
 
 def test_a_run_of_one_process_has_the_engine_that_it_had(asked: Resolved) -> None:

@@ -77,10 +77,12 @@ def train(
 
     `dataset` and `language` as for `check`; a `budget` counts from this call. `listeners`: each
     has `on(event)`, called on this thread with what happens (suretune.events); one that raises
-    hears nothing more, and the run goes on. Raises Refused for
+    hears nothing more, and the run goes on. With torchrun all processes call it, and the first one
+    alone comes back: in the others it ends with SystemExit. Raises Refused for
     what cannot begin, or cannot go on for want of memory or disk; Interrupted after a signal. A
     run that a guard ended, or whose proof did not hold, is a Run: its verdict says so.
     """
+    job.follow_if_told()
     began = time.perf_counter()
     with refusing(language):
         checked, journal = _looked(model, dataset, options)
@@ -100,6 +102,7 @@ def resume(
     another folder are read from there: while it goes on, that is the process's folder. Raises
     Refused if rows, options or base would now give another plan.
     """
+    job.follow_if_told()
     from suretune.run.resume import go_on_in, reopen, usable
 
     began = time.perf_counter()

@@ -13,6 +13,7 @@ from suretune.preflight.check import Checked
 from suretune.preflight.machine import packages
 from suretune.preflight.outlook import not_writable
 from suretune.record.journal import Journal
+from suretune.train.place import here
 
 
 def look(resolved: Resolved, journal: Journal) -> Checked:
@@ -21,6 +22,15 @@ def look(resolved: Resolved, journal: Journal) -> Checked:
     if (wrong := not_writable(resolved.config.run.output_dir)) is not None:
         journal.look(wrong)
     return checking.check(resolved, journal)
+
+
+def follow_if_told() -> None:
+    """Of several processes that torchrun started all but the first compute what that one says, and
+    then end: SystemExit."""
+    if not here().leads:
+        from suretune.train.follower import begin
+
+        raise SystemExit(begin(here()))
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -32,7 +34,7 @@ from suretune.train.errands import Adopt, Done, Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.muster import join, start
 from suretune.train.place import here
-from suretune.train.world import Alone, World
+from suretune.train.world import Alone, Lost, World
 from suretune.words import language
 
 ENGINE = "engine.json"  # of a run folder
@@ -54,6 +56,8 @@ def crew(checked: Checked, run: Path, journal: Journal) -> Iterator[World]:
             yield world
     except Refusal as refusal:
         facts = refusal.facts
+        if isinstance(refusal, Lost) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, for the same reason
         if isinstance(facts, SetupFacts):
             facts = about_loss(facts, run)
         raise journal.stop(facts) from refusal

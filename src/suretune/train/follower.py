@@ -212,7 +212,7 @@ def _tell(facts: Facts) -> None:
 def _end_with_parent() -> None:
     while os.read(0, 1):  # not by sys.stdin, whose lock would be held at the end
         pass
-    time.sleep(END)  # who has come to the others already says first that their leader is gone
+    time.sleep(3 * END)  # who has come to the others already says first that their leader is gone
     os._exit(7)
 
 

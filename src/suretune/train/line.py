@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 BEAT = 1.0  # seconds from one to the next
-SILENT = 6.0  # seconds without one after which a process that stands still on this machine is lost
+SILENT = 4.0  # seconds without one after which a process that stands still on this machine is lost
 FAR = 30.0  # the same of a process on another machine, or of which the system does not say
 HELD = 120.0  # of one that runs: a library may keep the interpreter to itself while it loads
 HANDSHAKE = 10  # seconds for a stranger to prove that it is none

@@ -191,8 +191,10 @@ class Ranks:
         self._closed.set()
         for line in self.lines:
             line.part()
-        if dist.is_initialized() and self._missed is None:
-            dist.destroy_process_group()
+        if dist.is_initialized() and self._missed is None:  # else it would wait for who is gone
+            ending = threading.Thread(target=dist.destroy_process_group, daemon=True)
+            ending.start()
+            ending.join(END)
         until = time.monotonic() + END
         for child in self._children:
             try:
@@ -290,20 +292,21 @@ class Ranks:
             self._missed = who, facts_of_loss(self.size, who, why)
 
     def _end(self, who: Who, facts: SetupFacts) -> None:
-        """Nobody stays: who stands still holds the memory of a device."""
+        """Nobody stays: who stands still holds the memory of a device. But first it is told: where
+        one ends, torchrun ends the others."""
+        for line in self.lines:
+            line.cut() if line.peer is who else line.part()
+        handled = self._closed.wait(GRACE) or self._seen
+        if not handled:
+            self.lost(facts)
         for line in self.lines:
             if line.peer is who:
                 line.kill()
-                line.cut()
-            else:
-                line.part()
         for child in self._children:
             if child.pid == who.pid:
                 child.kill()
-        if self._closed.wait(GRACE) or self._seen:
-            return
-        self.lost(facts)
-        os._exit(self.status)
+        if not handled:
+            os._exit(self.status)
 
     def _why(self, line: Line) -> Text:
         """How it ended, if it is a child of this process."""
