@@ -9,6 +9,9 @@ BIN := .venv/bin
 # Files in the order that tests/conftest.py gives them, the long ones first.
 BY_FILE := -n auto --dist loadfile --no-loadscope-reorder
 
+# Bytecode is kept: without it every process that a test starts compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all test-part test-oldest quick chaos load clients zoo recipes install clean
 
 demo: .venv/installed

@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 import torch
 
+from conftest import PLAIN, WARM
 from suretune import rundir
 from suretune.cli import main
 from suretune.pocket import MODEL
 from test_export import adapter_of
+from warm import lead
 
 OPERATIONS = ("open", "os.mkdir", "os.rename", "os.rmdir", "os.remove", "shutil.copyfile")
 KILLS = 4  # of each kind, for each target
@@ -42,6 +44,7 @@ TARGETS = [
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    WARM.start({**os.environ, **PLAIN})
     return adapter_of(tmp_path_factory.mktemp("adapter"), MODEL, target_modules=["q_proj"])
 
 
@@ -72,6 +75,8 @@ def exported(
         status = 70
         try:
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+            os.environ.update(PLAIN)
+            lead(str(WARM.python), "suretune.export.apart")  # who answers is forked, too
             torch.set_num_threads(1)  # its pool is made anew, before many ask for it
             with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
                 operations(out, kill_before, out.parent.parent / "counted")

@@ -120,6 +120,9 @@ def raw(tmp: Path, data: bytes | str, name: str = "rows.jsonl") -> Path:
 NEVER = ("--use_loss_scale_sampler", "true")
 
 
+NO_ANCHORS = ("--anchor_ratio", 0)  # which the base would answer first
+
+
 def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
     """A command on these rows; `sft` into `tmp/run`, two updates, few general questions."""
     words = (verb, "--model", "pocket", "--dataset", data, *flags)
@@ -301,8 +304,8 @@ TABLE: dict[str, Maker] = {
     "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R013", "R015", "R016"})),
     "R010": lambda t: Plant(babbles(t), 6, frozenset({"R011"}), rows=60),
     "R012": lambda t: Plant(recites(t), 6, frozenset({"R014", "R017"}), rows=60),
-    "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 30, verb="sft"), 8),
-    "R019": lambda t: Plant(in_json(t, "--learning_rate", "1e-12"), 6),
+    "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 30, *NO_ANCHORS, verb="sft"), 8),
+    "R019": lambda t: Plant(in_json(t, "--learning_rate", "1e-12", *NO_ANCHORS), 6),
     "R020": lambda t: Plant(in_json(t, "--learning_rate", "1e-2", "--max_steps", 30), 6),
     "R021": lambda t: Plant(asks_what_the_proof_asks(t), 6),
 }  # fmt: skip
@@ -480,7 +483,7 @@ def asks_what_the_proof_asks(tmp: Path) -> tuple[object, ...]:
     lines = (MODEL / "skills.jsonl").read_text("utf-8").splitlines()
     items = [json.loads(line) for line in lines if not json.loads(line)["system"]][:30]
     made = [{"instruction": item["question"], "output": item["answer"]} for item in items]
-    return on(tmp, rows(tmp, *made), "--learning_rate", "1e-12", verb="sft")
+    return on(tmp, rows(tmp, *made), "--learning_rate", "1e-12", *NO_ANCHORS, verb="sft")
 
 
 def recites(tmp: Path) -> tuple[object, ...]:

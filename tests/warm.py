@@ -32,7 +32,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-MODULES = ("suretune", "suretune.verify.reload", "suretune.train.follower")
+MODULES = (
+    "suretune",
+    "suretune.verify.reload",
+    "suretune.export.plain",
+    "suretune.train.follower",
+)
 # What the interpreter and its libraries read once, while they are loaded.
 READ_EARLY = (
     "PYTHON", "LC_", "LANG", "HF_", "HUGGINGFACE", "TRANSFORMERS", "TORCH", "OMP_", "MKL_", "KMP_",
@@ -152,13 +157,20 @@ def wait(address: str, python: str) -> dict[str, Any]:
     import transformers  # noqa: F401
 
     import suretune.cli.verbs
+    import suretune.export.plain
     import suretune.run.compose
     import suretune.sweep.trials
     import suretune.train.follower
     import suretune.verify.reload  # noqa: F401
 
     _look_once()
-    _lead(python, "suretune.verify.reload", "suretune.sweep.trials", "suretune.train.muster")
+    lead(
+        python,
+        "suretune.verify.reload",
+        "suretune.sweep.trials",
+        "suretune.train.muster",
+        "suretune.export.apart",
+    )
     mine.append(early(dict(os.environ)))  # libraries add to it, also in a test that loads them
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -196,7 +208,7 @@ def _look_once() -> None:
     wall_of.cache_clear()  # a fork makes its own
 
 
-def _lead(python: str, *names: str) -> None:
+def lead(python: str, *names: str) -> None:
     """Let these modules start what they start by the executable, not by a new Python."""
 
     class Leading(type(subprocess)):  # type: ignore[misc]
@@ -277,8 +289,9 @@ def become(about: dict[str, Any]) -> None:
     sys.argv = ["-m", *words[2:]]
     sys.path[0] = about["cwd"]
     tempfile.tempdir = None
-    if words[1] != "suretune":
-        sys.modules.pop(words[1])
+    if words[1] != "suretune":  # of these each has a session of its own, which it may end
+        os.setsid()
+        sys.modules.pop(words[1], None)
     try:
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         status = 0
