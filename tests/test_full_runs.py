@@ -16,6 +16,8 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import find_base
 from suretune.data.learning import Learning, learning_of
+from suretune.deploy.card import to_give
+from suretune.hubs.door import Repo
 from suretune.options_full import FullOptions
 from suretune.pocket import MODEL
 from suretune.prepare.starter import identity_rows
@@ -91,6 +93,18 @@ def test_it_is_carried_as_it_is_and_no_adapter_is_made_of_it(short: Path, tmp_pa
         assert "E001" in told and "--to merged" in told, target
 
 
+def test_a_hub_gets_the_model_with_a_card_that_loads_it(short: Path) -> None:
+    with to_give(short, Repo("hf", "model", "me/glow", "")) as files:
+        there = {one.path: one.file for one in files}
+        assert {WEIGHTS, "config.json", "tokenizer.json", "README.md", "suretune.json"} <= set(
+            there
+        )
+        card, about = there["README.md"].read_text(), rundir.read_json(there["suretune.json"])
+    assert 'AutoModelForCausalLM.from_pretrained("me/glow")' in card and "peft" not in card
+    assert "vllm serve me/glow" in card and "rank" not in card
+    assert about["train_type"] == "full" and "base_folder" not in about
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     """Six updates of four rows, a checkpoint after every one; half the weights learn."""
@@ -138,12 +152,12 @@ def test_a_small_job_is_sealed(more: tuple[Any, ...], tmp_path: Path, identity_f
     run = tmp_path / "run"
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "full",
-        "--output_dir", run, *more,
+        "--output_dir", run, *more, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     general = rundir.read_json(run / "report.json")["general"]
     assert general["loss_upper"] < 0.03 and general["drift"] < 0.2
-    again = suretune("verify", run)
+    again = suretune("verify", run, timeout=900)
     assert again.returncode == 0, again.stderr
     with (run / "model" / WEIGHTS).open("r+b") as file:
         file.seek(-4, 2)

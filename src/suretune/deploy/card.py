@@ -50,6 +50,20 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), 
 tokenizer = AutoTokenizer.from_pretrained(adapter)
 ```
 """
+# A model whose own weights were trained needs nothing beside itself.
+WHOLE_LOAD = """```python
+from {library} import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("{id}")
+tokenizer = AutoTokenizer.from_pretrained("{id}")
+```
+"""
+WHOLE_SERVE = """
+```bash
+{variable}vllm serve {id}
+```
+"""
+MADE = ("LoRA adapter of `{base}`", "`{base}` with its own weights trained (full fine-tuning)")
 LAY = "`{base}` lay in a folder: BASE is where that model is on your machine.\n\n"
 FROM_MODELSCOPE = "from modelscope import snapshot_download  # pip install modelscope\n"
 SERVE = """
@@ -84,21 +98,24 @@ class BaseName:
 
 @contextmanager
 def to_give(run: Path, repo: Repo) -> Iterator[list[Local]]:
-    """The files of the run's adapter for a hub, with this card, and without where the base lay."""
-    files = local_files(run / "adapter", _is_given)
-    about = rundir.read_json(run / "adapter" / ABOUT)
+    """The files of the run's adapter or model for a hub, with this card, and without where the base
+    lay."""
+    lies = rundir.published(run)
+    files = local_files(lies, _is_given)
+    about = rundir.read_json(lies / ABOUT)
     about.pop("base_folder", None)
     base = base_of(about)
     about["base"] = base.spec
-    config = rundir.read_json(run / "adapter" / CONFIG)
-    # PEFT asks Hugging Face, where no commit of another hub is known.
-    revision = base.revision if base.hub == "hf" else ""
-    config |= {"base_model_name_or_path": base.name, "revision": revision or None}
     with tempfile.TemporaryDirectory(prefix="suretune-card-") as made:
         folder = Path(made)
         (folder / CARD).write_text(model_card(run, repo), encoding="utf-8")
         (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
-        (folder / CONFIG).write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        if lies.name == rundir.ADAPTER:
+            config = rundir.read_json(lies / CONFIG)
+            # PEFT asks Hugging Face, where no commit of another hub is known.
+            revision = base.revision if base.hub == "hf" else ""
+            config |= {"base_model_name_or_path": base.name, "revision": revision or None}
+            (folder / CONFIG).write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
         yield [*files, *local_files(folder, lambda path: True)]
 
 
@@ -122,21 +139,28 @@ def _is_given(path: str) -> bool:
 def model_card(run: Path, repo: Repo) -> str:
     """Markdown with the front matter that hubs read."""
     report = Report.read(run / "report.json")
-    about = rundir.read_json(run / "adapter" / ABOUT)
+    about = rundir.read_json(rundir.published(run) / ABOUT)
+    whole = rundir.published(run).name == rundir.MODEL
     of, name = base_of(about), repo.id.rpartition("/")[2]
     base, here = of.name, of.hub == repo.hub  # a name of another hub would link to another model
-    head = ["---", *([f"base_model: {base}"] if here else []), "library_name: peft"]
-    head += ["pipeline_tag: text-generation", "tags: [lora, sft, suretune]", "---", f"# {name}", ""]
+    head = ["---", *([f"base_model: {base}"] if here else [])]
+    head += [
+        f"library_name: {'transformers' if whole else 'peft'}",
+        "pipeline_tag: text-generation",
+    ]
+    head += [f"tags: [{'' if whole else 'lora, '}sft, suretune]", "---", f"# {name}", ""]
     rank = (report.adapter and report.adapter.rank) or typed.VLLM_RANKS[-1]
-    load = _load(of, repo)
-    if report.adapter and report.adapter.vllm.loads is False:
+    load = WHOLE_LOAD.format(**_of_itself(repo)) if whole else _load(of, repo)
+    if whole:
+        load += WHOLE_SERVE.format(**_of_itself(repo))
+    elif report.adapter and report.adapter.vllm.loads is False:
         load += NOT_SERVED.format(why=report.adapter.vllm.why["en"])
     else:
         load += _serve(of, repo, typed.vllm_rank(rank))
     return "\n".join(
         [
             *head,
-            f"LoRA adapter of `{base}`, trained and measured by suretune "
+            f"{MADE[whole].format(base=base)}, trained and measured by suretune "
             f"{about.get('suretune', '')}.",
             "",
             f"**{VERDICTS.get(report.verdict, 'NOT verified')}**",
@@ -173,6 +197,15 @@ def _load(of: BaseName, repo: Repo) -> str:
     )
 
 
+def _of_itself(repo: Repo) -> Mapping[str, str]:
+    """A model by its own name, and how vLLM is told of another hub."""
+    return {
+        "id": repo.id,
+        "library": "modelscope" if repo.hub == "ms" else "transformers",
+        "variable": "VLLM_USE_MODELSCOPE=True " if repo.hub == "ms" else "",
+    }
+
+
 def _serve(of: BaseName, repo: Repo, rank: int) -> str:
     """A command of vLLM's, which looks for an adapter on Hugging Face or in a folder."""
     name, fetched = repo.id.rpartition("/")[2], repo.hub == "ms"
@@ -198,7 +231,11 @@ def _rows(
     yield "learning rate", f"{plan.learning_rate} ({plan.schedule})"
     if adapter:
         targets = ", ".join(adapter.targets)
-        yield "rank, alpha, targets", f"{adapter.rank}, {adapter.alpha}, {targets}"
+        model = report.model
+        if adapter.rank is None and model:
+            yield "numbers that learned", f"{model.trainable:,} of {model.parameters:,}"
+        else:
+            yield "rank, alpha, targets", f"{adapter.rank}, {adapter.alpha}, {targets}"
     yield "rows", "; ".join(_datasets(report.data.datasets))
     yield from _fetched(run)
     yield "ledger of rows (sha256)", f"`{rundir.sha256(run / 'ledger.jsonl')}`"
