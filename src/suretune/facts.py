@@ -116,7 +116,7 @@ class PlanFacts:
     warmup_asked: int
     eval_asked: bool
     learning_rate: float
-    usual_rate: float  # for adapters on a model of this width, 0 where it is not known
+    usual_rate: float  # of this train type and width, 0 where it is not known
     by_steps: bool = False  # updates were asked for, not epochs
     command: str = ""  # as typed, with the usual rate
 

@@ -83,9 +83,18 @@ def verdict_sentence(report: Report) -> str:
         return words("This run has reached no verdict.", "这次运行没有得出结论。")
     ignored = sorted({str(f.get("code")) for f in several(report, "findings") if f.get("ignored")})
     found = f"{verdict}, with findings ignored" if ignored else verdict
-    sentence = say(SENTENCES.get(found, SENTENCES[verdict])) + _got_over(report)
+    sentence = say(SENTENCES.get(found, SENTENCES[verdict]))
+    if is_whole(report):
+        sentence = sentence.replace(words("adapter", "适配器"), words("model", "模型"))
+    sentence += _got_over(report)
     names = ", ".join(ignored)
     return sentence + (words(f" Ignored: {names}.", f"已忽略：{names}。") if ignored else "")
+
+
+def is_whole(report: Report) -> bool:
+    """Whether the base's own weights learned, and what was made is a model, no adapter."""
+    made = report.get("adapter")
+    return isinstance(made, Mapping) and bool(made.get("tensors")) and made.get("rank") is None
 
 
 def on_the_way(report: Report) -> list[Report]:

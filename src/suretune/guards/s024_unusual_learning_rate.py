@@ -1,7 +1,8 @@
-"""S024 unusual-learning-rate: the learning rate is far from what adapters are trained with.
+"""S024 unusual-learning-rate: the learning rate is far from what the train type takes.
 
 What it looks at: `--learning_rate` against the rate that suretune would choose for a model of
-this width and a run of this length. It speaks where the rate is 6 times less or more than 6 times
+this width, this train type (full fine-tuning takes a tenth of adapters' rate) and a run of this
+length. It speaks where the rate is 6 times less or more than 6 times
 what the width alone would take.
 
 Why it matters: Adam moves a weight by about the rate, so that a narrow model needs a higher one.
@@ -11,7 +12,7 @@ as 1e-6, are too small for adapters on any model.
 
 Fix: leave `--learning_rate` out, or give the rate that the message names.
 
-S024 unusual-learning-rate：学习率与训练适配器常用的值相差太远。
+S024 unusual-learning-rate：学习率与这种训练方式常用的值相差太远。
 
 检查内容：`--learning_rate` 与 suretune 为这个宽度的模型、这样长度的训练选择的学习率相比；不到它的
 六分之一，或超过按宽度换算的六倍时报告。
@@ -51,8 +52,8 @@ def check(facts: PlanFacts) -> Values | None:
             f"{times} times {'less' if low else 'more'}", f"{'小' if low else '大'}了 {times} 倍"
         ),
         "comes": Text(
-            "The adapters would hardly move, and the model would answer as before.",
-            "适配器几乎不动，训练完模型的回答还和原来一样。",
+            "What learns would hardly move, and the model would answer as before.",
+            "参与训练的权重几乎不动，训练完模型的回答还和原来一样。",
         )
         if low
         else Text(
@@ -71,9 +72,9 @@ GUARD = Guard(
     facts=PlanFacts,
     check=check,
     what=Text(
-        "The learning rate is {rate:g}; adapters on a model of this width take about {usual:g}. "
+        "The learning rate is {rate:g}; trained so, a model of this width takes about {usual:g}. "
         "That is {how_far}.",
-        "学习率是 {rate:g}；这个宽度的模型训练适配器一般用 {usual:g} 左右，{how_far}。",
+        "学习率是 {rate:g}；这个宽度的模型、这种训练方式一般用 {usual:g} 左右，{how_far}。",
     ),
     why=Text("{comes}", "{comes}"),
     fix=Text(

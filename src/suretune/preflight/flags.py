@@ -65,8 +65,7 @@ def misused_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 f"同时要求了 {wish} 和 {model.torch_dtype}",
             ),
         )
-    yield from of_variants(config.lora, config.engine)
-    yield from whole_flags(resolved)
+    yield from (*of_variants(config.lora, config.engine), *whole_flags(resolved))
     columns = parse_columns(config.data.columns)
     if isinstance(columns, Text):
         yield FlagFacts("bad-value", "--columns", " ".join(config.data.columns), hint=columns)

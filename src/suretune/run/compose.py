@@ -198,15 +198,7 @@ def train_only(
     targets = () if is_whole(resolved) else config.lora.target_modules
     model = open_base(checked.base, dtype, device, targets, journal)
     learner = make_learner(model, checked, journal, world)
-    trained = sum(p.numel() for p in learner.adapters.parameters.values())
-    files = weight_files(checked.base.folder) if is_whole(resolved) else []
-    if full := too_little_room(
-        run,
-        trained,
-        checked.plan,
-        config.schedule.save_total_limit,
-        sum(path.stat().st_size for path in files),
-    ):
+    if full := _no_room(checked, run, learner):
         raise journal.stop(full)
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
@@ -224,6 +216,18 @@ def train_only(
     fit(job, continue_from(job, checkpoint) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, before, clock)
+
+
+def _no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
+    """Whether the disk has too little room for what this run will write."""
+    files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
+    return too_little_room(
+        run,
+        sum(p.numel() for p in learner.adapters.parameters.values()),
+        checked.plan,
+        checked.resolved.config.schedule.save_total_limit,
+        sum(path.stat().st_size for path in files),
+    )
 
 
 def _within_budget(

@@ -340,6 +340,8 @@ def _model(report: Report) -> Section:
             f"rank {adapter.rank}, alpha {adapter.alpha}",
             f"秩 {adapter.rank}，alpha {adapter.alpha}",
         )
+    elif report_words.is_whole(report):
+        shape = words("none: the base's own weights learned", "无：训练的是原模型自身的权重")
     rows = (
         (words("base", "原模型"), _text(model.name)),
         (words("type", "类型"), _text(model.type)),
