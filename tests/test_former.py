@@ -9,7 +9,7 @@ import pytest
 from suretune.cli import VERBS
 from suretune.cli.parse import Command, parse
 from suretune.config import Resolved, options
-from suretune.options import FORMER
+from suretune.option import FORMER
 from suretune.run.folder import read_config, write_config
 
 (CHECK,) = (verb for verb in VERBS if verb.name == "check")

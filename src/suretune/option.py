@@ -41,3 +41,16 @@ def option(
     }
     words = {"values": values or {}, "elsewhere": elsewhere or {}, "pattern": pattern}
     return field(default=default, metadata={**about, **words})
+
+
+# Names that were options of earlier versions and never did anything: the config.yaml of a run may
+# have them still. On a command line they are what other tools' tables say (importing).
+FORMER = frozenset(
+    (
+        "packing",
+        "padding_free",
+        "dataloader_num_workers",
+        "per_device_eval_batch_size",
+        "use_loss_scale_sampler",
+    )
+)

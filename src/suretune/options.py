@@ -393,19 +393,6 @@ class AnswerOptions:
     stream: bool = option(True, "print the answer while it is made", "边生成边显示")
 
 
-# Names that were options of earlier versions and never did anything: the config.yaml of a run may
-# have them still. On a command line they are what other tools' tables say (importing).
-FORMER = frozenset(
-    [
-        "packing",
-        "padding_free",
-        "dataloader_num_workers",
-        "per_device_eval_batch_size",
-        "use_loss_scale_sampler",
-    ]
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """Every option, grouped by the stage that reads it."""

@@ -15,7 +15,8 @@ _before: list[tuple[int, int]] = []
 @contextmanager
 def as_it_was() -> Iterator[None]:
     """torch's number of threads and transformers' log level: a small model on a CPU sets the
-    first, loading the second. With several runs at once they come back after the last one."""
+    first, loading the second. With several runs at once the level comes back after the last one;
+    the number is the thread's own, and nobody else can put it back."""
     import torch
 
     global _running
@@ -29,7 +30,8 @@ def as_it_was() -> Iterator[None]:
     finally:
         with _LOCK:
             _running -= 1
+            threads, level = _before[0]
+            torch.set_num_threads(threads)
             if not _running:
-                threads, level = _before.pop()
-                torch.set_num_threads(threads)
+                _before.clear()
                 log.setLevel(level)

@@ -12,7 +12,7 @@ from suretune.config import Option, Resolved, options
 from suretune.data.nearby import files_near, not_there
 from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, Table, read_yaml
 from suretune.facts import FlagFacts
-from suretune.options import FORMER
+from suretune.option import FORMER
 from suretune.types import Text
 from suretune.values import bad_value, set_value, twice, value_of
 

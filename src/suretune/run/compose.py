@@ -19,7 +19,6 @@ from suretune import rundir
 from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.data.choose import settled
-from suretune.data.weights import weight_files
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
 from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
@@ -27,7 +26,7 @@ from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
 from suretune.preflight.check import Checked, with_weights
 from suretune.preflight.flags import parse_seconds
-from suretune.preflight.machine import device_notes, too_little_room
+from suretune.preflight.machine import device_notes
 from suretune.preflight.whole import is_whole
 from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run import folder
@@ -43,6 +42,7 @@ from suretune.run.fit import (
     fit,
     make_fit,
     make_learner,
+    no_room,
     open_base,
 )
 from suretune.run.kept import judge_kept, learned_on_the_way, names_of
@@ -198,7 +198,7 @@ def train_only(
     targets = () if is_whole(resolved) else config.lora.target_modules
     model = open_base(checked.base, dtype, device, targets, journal)
     learner = make_learner(model, checked, journal, world)
-    if full := _no_room(checked, run, learner):
+    if full := no_room(checked, run, learner):
         raise journal.stop(full)
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
@@ -216,18 +216,6 @@ def train_only(
     fit(job, continue_from(job, checkpoint) if resume else 0)
     clock["train"] = time.perf_counter()
     return Trained(job, questions, before, clock)
-
-
-def _no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
-    """Whether the disk has too little room for what this run will write."""
-    files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
-    return too_little_room(
-        run,
-        sum(p.numel() for p in learner.adapters.parameters.values()),
-        checked.plan,
-        checked.resolved.config.schedule.save_total_limit,
-        sum(path.stat().st_size for path in files),
-    )
 
 
 def _within_budget(

@@ -22,6 +22,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.choose import settled
 from suretune.data.learning import Learning, learning_of
+from suretune.data.weights import weight_files
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
@@ -36,6 +37,8 @@ from suretune.model.variants import dosed, still
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
+from suretune.preflight.machine import too_little_room
+from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
 from suretune.run.crew import (
@@ -175,6 +178,18 @@ def learning(checked: Checked, journal: Journal) -> Learning:
     if isinstance(found, SetupFacts):
         raise journal.stop(found)
     return found
+
+
+def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
+    """Whether the disk has too little room for what this run will write."""
+    files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
+    return too_little_room(
+        run,
+        sum(p.numel() for p in learner.adapters.parameters.values()),
+        checked.plan,
+        checked.resolved.config.schedule.save_total_limit,
+        sum(path.stat().st_size for path in files),
+    )
 
 
 def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, judge: Judge) -> Fit:

@@ -21,7 +21,7 @@ from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.hubs.pull import Fetched
-from suretune.options import FORMER
+from suretune.option import FORMER
 from suretune.preflight.check import Checked
 from suretune.tuning import TUNERS
 from suretune.types import Plan, Text
