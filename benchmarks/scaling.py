@@ -123,7 +123,7 @@ def engine_of(
     world.tell([Adopt(least)] * len(told))
     adopt(made.engine, least)
     answers_of(world, Done)
-    return Dealt(made.engine, adapters, world, draws=False)
+    return Dealt(made.engine, adapters, world)
 
 
 def one(asked: argparse.Namespace) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from suretune.cli.verbs import OWN
 from suretune.config import options
 from suretune.guards import all_guards
 from suretune.importing.tables import TOOLS, table
-from suretune.options import FORMER
+from suretune.option import FORMER
 from suretune.prepare.ready import DRIVERS, WHEELS
 from suretune.show.pasted import VERDICTS
 

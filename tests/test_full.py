@@ -28,6 +28,7 @@ from suretune.preflight.check import Checked, check
 from suretune.preflight.forecast import least_bytes
 from suretune.record.journal import Journal
 from suretune.run import ahead
+from suretune.run.folder import dresser
 from suretune.train import checkpoint
 from suretune.train.loop import Applied, Learner, gradient, make_scale, train, wearing
 from suretune.train.plain_engine import Plain
@@ -190,6 +191,43 @@ def test_reloaded_is_what_was_in_memory(
     assert torch.equal(last_logits(again, PROMPTS), last_logits(model, PROMPTS))
     with again.without(), model.without():
         assert same(bits(again.model), bits(model.model))
+
+
+def test_memory_that_runs_out_amid_an_exchange_mixes_nothing(
+    checked: Checked, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = whole_learner(TOP)
+    learn(learner, samples, checked)
+    tuned = learner.model
+    assert isinstance(tuned, Whole)
+    before, real = bits(tuned), torch.empty
+
+    def full(*size: Any, **how: Any) -> Tensor:
+        if how.get("dtype") == torch.uint8:
+            raise RuntimeError("not enough memory")
+        return real(*size, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "empty", full)
+        with pytest.raises(RuntimeError, match="not enough memory"), tuned.without():
+            pass
+    tuned._without = 0
+    assert same(before, bits(tuned))
+
+
+def test_silent_it_is_the_base_also_where_what_was_learned_is_no_number() -> None:
+    learner = whole_learner(TOP)
+    base = learner.adapters.values.detach().clone()
+    learner.adapters.values.data.fill_(torch.nan)
+    assert torch.equal(learner.adapters.silent(), base)
+
+
+def test_its_card_speaks_of_no_adapter(checked: Checked, tmp_path: Path) -> None:
+    given = {"tuner": "full", "use_dora": True, "init_weights": "pissa"}
+    whole = replace(checked, resolved=checked.resolved.with_values("flag", **given))
+    dresser(whole, "")(tmp_path, 1)
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "full fine-tuning" in card and "DoRA" not in card and "PiSSA" not in card
 
 
 def test_a_tied_head_learns_once_and_is_called_by_either_name() -> None:

@@ -42,6 +42,13 @@ def short(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path
     return folder / "run"
 
 
+def test_a_resume_that_is_refused_leaves_the_run_as_it_was(short: Path) -> None:
+    before = (short / "config.yaml").read_bytes()
+    done = suretune("resume", short, "--num_gpus", 2)
+    assert done.returncode not in (0, 6) and "--num_gpus" in done.stderr, done.stderr[-2000:]
+    assert (short / "config.yaml").read_bytes() == before
+
+
 def test_what_is_published_is_a_models_folder_that_transformers_opens(short: Path) -> None:
     """Frozen weights have the base's bits and types; the rest is what the proof found in memory."""
     assert not (short / "adapter").exists()

@@ -32,7 +32,7 @@ from suretune.facts import (
 )
 from suretune.guards import all_guards, explain, judge, page
 from suretune.guards.guard import Guard
-from suretune.options import FORMER
+from suretune.option import FORMER
 from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
 from suretune.types import Fault, Origin, Text
 

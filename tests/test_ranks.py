@@ -50,12 +50,23 @@ from suretune.train.engine_plan import ChosenEngine, make_engine
 from suretune.train.errands import Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, gradient, make_scale, train
-from suretune.train.place import place_of, take_place, visible
-from suretune.train.world import Alone, Lost, Ranks
+from suretune.train.place import Place, place_of, take_place, visible
+from suretune.train.world import Alone, Lost, Ranks, make_store
 from suretune.types import Sample
 from test_laws import checked_run, grads, relative
 
 CPU = torch.device("cpu")
+
+
+def test_only_this_machine_reaches_the_processes_that_it_starts() -> None:
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    store, port = make_store(Place(0, 2, 0, 2, told))
+    listens = set()
+    for table in filter(Path.exists, map(Path, ("/proc/net/tcp", "/proc/net/tcp6"))):
+        lines = [line.split() for line in table.read_text().splitlines()[1:]]
+        listens |= {line[1] for line in lines if line[3] == "0A"}
+    assert [one for one in listens if one.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+    del store
 
 
 # --- who computes what ----------------------------------------------------------------------------
@@ -166,7 +177,7 @@ def both(
         answers_of(world, Ready)
         world.open(CPU)
         answers_of(world, Ready)
-        dealt = Dealt(led.engine, led.adapters, world, draws=False)
+        dealt = Dealt(led.engine, led.adapters, world)
         yield alone, replace(led, engine=dealt), most
 
 
@@ -430,7 +441,7 @@ def test_a_run_of_one_process_has_the_engine_that_it_had(asked: Resolved) -> Non
     """No layer between: what is computed alone is what it was, bit for bit."""
     engine: Any = object()
     journal = Journal()
-    made = in_step(Alone(), ChosenEngine(engine, {}), FlatAdamW(ONE, 0.0), 0.1, journal)
+    made = in_step(Alone(), ChosenEngine(engine, {}), FlatAdamW(ONE, 0.0), journal)
     assert made is engine
 
 

@@ -511,6 +511,20 @@ def test_rows_that_were_hard_before_are_no_divergence() -> None:
     assert recovery.streak == 1 and recovery.typical.largest_loss == 2.0
 
 
+@pytest.mark.parametrize("losses", [(2.68, 5.76, 6.19, 9.3), (2.0, 3.6, 4.0, 4.2)])
+def test_a_divergence_before_there_were_rows_enough_goes_back(losses: tuple[float, ...]) -> None:
+    """Eight rows an update: each is within what so few rows may vary by, and no three are."""
+    recovery, judged = Recovery(), []
+    for step, loss in enumerate(losses, 1):
+        record = StepRecord(step, 0.1, loss, 1.0, 1e-3, 1, 1, 0.1, 0, tuple(range(8)))
+        judged.append(recovery.judge(record))
+        if judged[-1] != "fine":
+            assert not recovery.accept_if_rows_are_hard(record, losses[0], 1.0)
+        recovery.applied(record)
+    assert judged[:2] == ["fine", "doubted"] and judged[3] == "diverged"
+    assert recovery.typical.largest_loss == losses[0]
+
+
 def test_easy_rows_before_hard_ones_are_no_divergence(tmp_path: Path) -> None:
     """What the base knows by heart, then what it does not know: 0.001 nats, then 3."""
     known = [json.loads(line) for line in (MODEL / "skills.jsonl").read_text().splitlines()[:4]]
@@ -610,6 +624,23 @@ def test_a_clean_curve_never_diverges(rows: int) -> None:
             else:
                 usual, streak = usual.and_then(loss, norm, rows), 0
     assert alone <= 60, "two in a thousand updates"
+
+
+@pytest.mark.parametrize("rows", [1, 4, 8, 16])
+def test_a_clean_curve_does_not_go_back_for_a_doubt(rows: int) -> None:
+    """A good state finds a clean update's rows as hard as the update did, give or take a tenth."""
+    asked = 0
+    for seed in range(200):
+        recovery, noise = Recovery(), random.Random(-seed)
+        for step, (loss, norm) in enumerate(curve(seed, 40, rows), 1):
+            record = StepRecord(step, 0.1, loss, norm, 1e-3, 1, 1, 0.1, 0, tuple(range(rows)))
+            judged = recovery.judge(record)
+            assert judged != "diverged", f"seed {seed}"
+            if judged != "fine":
+                asked += 1
+                recovery.accept_if_rows_are_hard(record, loss * noise.uniform(0.9, 1.1), norm)
+            recovery.applied(record)
+    assert asked <= 300, "three in two runs"
 
 
 @pytest.mark.parametrize("rows", [4, 16])

@@ -237,3 +237,12 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_fil
     other = suretune(*typed, "--lora_rank", 4, "--study", sweep / "sweep.db")
     (finding,) = as_json(other)["findings"]
     assert other.returncode == 4 and finding["code"] == "S013"
+
+
+def test_a_trial_has_one_gpu(identity_file: Path, tmp_path: Path) -> None:
+    done = suretune(
+        "sweep", "--model", "pocket", "--dataset", identity_file, "--search", "lora_rank=4,8",
+        "--num_gpus", 2, "--device", "cpu", "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 2 and "--parallel" in done.stdout, done.stdout[-2000:]
+    assert not (tmp_path / "out").exists()

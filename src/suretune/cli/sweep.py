@@ -28,6 +28,12 @@ def search(command: Command, journal: Journal) -> int:
     seeds = _numbers(command, "seeds", 0, journal)
     trials = _numbers(command, "trials", 1, journal) or [TRIALS]
     parallel = _numbers(command, "parallel", 1, journal)
+    if (gpus := command.resolved.config.engine.num_gpus) > 1:
+        hint = Text(
+            "a trial has one GPU; several trials run side by side: `--parallel`",
+            "每次试验用一块 GPU；多个试验可以同时进行：`--parallel`",
+        )
+        journal.look(FlagFacts("conflicting-flags", f"--num_gpus {gpus}", "sweep", hint=hint))
     require(command, journal)
     journal.settle()
     how_it_was_read(journal)

@@ -85,10 +85,14 @@ class Whole(nn.Module):
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        for name, parameter in self.learned().items():
+        learned = self.learned()
+        most = max((min(p.nbytes, AT_ONCE * p.itemsize) for p in learned.values()), default=0)
+        aside = torch.empty(most, dtype=torch.uint8)  # at once: amid it memory must not run out
+        for name, parameter in learned.items():
             both = parameter.data.view(-1), self.base[name].view(-1)
             for mine, kept in zip(*(torch.split(one, AT_ONCE) for one in both), strict=True):
-                before = mine.to(device="cpu", copy=True)
+                before = aside[: mine.nbytes].view(mine.dtype)
+                before.copy_(mine)
                 mine.copy_(kept)
                 kept.copy_(before)
 

@@ -30,7 +30,7 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
         shape_of(checked.base.text, bytes_each),
         packed=checked.base.packed,
         learned=learned_share(checked.resolved, checked.base),
-        lengths=lora.use_dora,
+        lengths=lora.use_dora and not is_whole(checked.resolved),
     )
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))

@@ -136,7 +136,6 @@ def in_step(
     world: World,
     started: ChosenEngine,
     adapters: FlatAdamW,
-    dropout: float,
     journal: Journal,
 ) -> Engine:
     """The engine of all processes, each with the least of the memory plans; alone, its own.
@@ -155,4 +154,4 @@ def in_step(
     own = torch.cuda.get_device_name(adapters.values.device) if cuda else "cpu"
     devices = [own, *(one.device for one in told)]
     journal.event("processes", size=world.size, devices=devices)
-    return Dealt(started.engine, adapters, world, draws=dropout > 0)
+    return Dealt(started.engine, adapters, world)

@@ -30,7 +30,7 @@ from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
 from suretune.model.full import begin_whole
 from suretune.model.load import load_base
-from suretune.model.lora import attach, trainable, unmatched
+from suretune.model.lora import SEEDING, attach, trainable, unmatched
 from suretune.model.memory import shape_of
 from suretune.model.tuned import Tuned
 from suretune.model.variants import dosed, still
@@ -134,6 +134,8 @@ def make_learner(
     config, world = checked.resolved.config, world or Alone()
     tuned: Tuned
     if TUNERS[config.lora.tuner].whole:
+        with SEEDING:
+            torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
         tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
         adapters: FlatAdamW = WholeAdamW(tuned, config.schedule.weight_decay)
     else:
@@ -160,7 +162,7 @@ def make_learner(
             plan=largest.plan,
             before=pass_plan_before(journal),
         )
-        engine = in_step(world, started, adapters, config.lora.lora_dropout, journal)
+        engine = in_step(world, started, adapters, journal)
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, pass_plan_of_engine(started.engine).line())
     asked = config.engine.fused is False

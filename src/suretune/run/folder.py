@@ -22,6 +22,7 @@ from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.hubs.pull import Fetched
 from suretune.option import FORMER
+from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked
 from suretune.tuning import TUNERS
 from suretune.types import Plan, Text
@@ -249,8 +250,7 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
     }
     front = WHOLE_FRONT + say(WHOLE_CARD) if tuner.whole else FRONT + say(CARD)
     packed = say(PACKED_CARD) if checked.base.packed else ""
-    variant = say(DORA_CARD) if config.lora.use_dora else ""
-    variant += say(PISSA_CARD).format(rank=config.lora.lora_rank) if config.lora.from_base else ""
+    variant = "" if tuner.whole else _variant(config.lora)
     system = checked.system or checked.tokenizer.default_system or say(Text("none", "无"))
 
     def dress(folder: Path, step: int) -> None:
@@ -269,6 +269,12 @@ def dresser(checked: Checked, fingerprint: str) -> Callable[[Path, int], None]:
         rundir.write_json(folder / ABOUT, about)
 
     return dress
+
+
+def _variant(lora: LoraOptions) -> str:
+    """What the card says of an adapter that is no plain LoRA."""
+    said = say(DORA_CARD) if lora.use_dora else ""
+    return said + (say(PISSA_CARD).format(rank=lora.lora_rank) if lora.from_base else "")
 
 
 def copy_words(tokenizer: ChatTokenizer, folder: Path) -> None:

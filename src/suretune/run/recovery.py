@@ -52,6 +52,8 @@ def again_from(job: Fit, record: StepRecord) -> int | None:
         if recovery.typical.is_steady:
             _tell(job, _facts("loss-spike", record, rows=_names(job, record.samples)))
         return None
+    if judged == "doubted":
+        return None
     if judged == "diverged":
         if recovery.attempts == ATTEMPTS:
             facts = _facts("diverged", record, attempts=recovery.attempts)

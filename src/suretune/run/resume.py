@@ -24,6 +24,7 @@ from suretune.run.folder import of_hubs, read_config, settings, write_config
 from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
+from suretune.train.place import here
 from suretune.types import Evaluation, Text
 
 
@@ -40,7 +41,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     asked = read_config(run / "config.yaml")
     if processes is not None:
         asked = asked.with_values("flag", num_gpus=processes)
-        write_config(run / "config.yaml", asked)
+    elif here().size > 1:  # whatever began it
+        asked = asked.with_values("torchrun: WORLD_SIZE", num_gpus=here().size)
     journal.heed([*journal.ignore, *asked.config.run.ignore])
     checked = with_weights(check(asked, journal, _day(run / "run.json")), journal)
     then = rundir.recorded(run / "plan.json", "digest")
@@ -62,6 +64,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     changed += _other_files(run / "run.json", checked)
     if changed:
         raise journal.stop(SetupFacts("changed-since", ", ".join(changed), found=str(run)))
+    if processes is not None:  # it can go on so: a later resume does, too
+        write_config(run / "config.yaml", asked)
     return checked
 
 

@@ -102,7 +102,7 @@ def restore_recovery(path: Path, learner: Learner) -> None:
         about, saved = line["snapshot"], load_file(path / SNAPSHOT)
         drawn = [name for name in saved if name.startswith(DRAWN)]
         generators = {name.removeprefix(DRAWN): saved.pop(name) for name in drawn}
-        place = learner.adapters.values.device
+        place = learner.adapters.resting
         tensors = {name: tensor.to(place) for name, tensor in saved.items()}
         usual = detector_of(about["usual"])
         snapshot = Snapshot(

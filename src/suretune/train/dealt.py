@@ -41,13 +41,12 @@ T = TypeVar("T")
 
 
 class Dealt:
-    """An engine and those of the other processes. `draws`: there is dropout."""
+    """An engine and those of the other processes."""
 
-    def __init__(self, own: Engine, adapters: FlatAdamW, world: World, *, draws: bool) -> None:
+    def __init__(self, own: Engine, adapters: FlatAdamW, world: World) -> None:
         self.own = own
         self.adapters = adapters
         self.world = world
-        self.draws = draws
         self._samples: Sequence[Sample] = ()
         self._plan: Plan | None = None
         self._places: dict[int, int] = {}  # of a sample among those that all were given, by its id
@@ -77,7 +76,7 @@ class Dealt:
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """The sum of all processes' gradients, here alone; see `Engine.backward`."""
         shares = self._shares(rows)
-        seed = int(torch.randint(2**62, ())) if self.draws else None
+        seed = int(torch.randint(2**62, ()))  # also a base may have dropout of its own
         self._tell(
             [
                 Backward(self._named(share), loss_weight, scale, self._stale, seed)

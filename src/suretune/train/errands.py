@@ -47,14 +47,14 @@ class Backward:
     """See `Engine.backward`: rows by their places among the samples, or themselves.
 
     `fresh`: the adapters' values are shared first. `seed`: of the generators that dropout draws
-    from, None where nothing is drawn.
+    from.
     """
 
     rows: Sequence[int | Sample]
     loss_weight: float
     scale: float
     fresh: bool
-    seed: int | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)

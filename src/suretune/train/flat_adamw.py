@@ -7,7 +7,7 @@ are views into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -166,9 +166,14 @@ class FlatAdamW:
                 part.copy_(self.magnitudes[name])
         return values
 
+    @property
+    def resting(self) -> torch.device:
+        """Where copies of the values lie."""
+        return self.values.device
+
     def aside(self) -> Tensor:
         """A copy of the values (N,)."""
-        return self.values.detach().clone()
+        return self.values.detach().to(self.resting, copy=True)
 
     def show(self) -> None:
         """Told that the values changed: what is computed with are the values themselves."""
@@ -204,35 +209,44 @@ class FlatAdamW:
 
         `step` (), and of each parameter NAME `NAME/exp_avg` and `NAME/exp_avg_sq` in its shape.
         """
-        states = [self.optimizer.state[part] for part in self.moved]
-        if not states[0]:
+        first = self.optimizer.state[self.moved[0]]
+        if not first:
             return {}
-        found = {"step": states[0]["step"].detach().cpu()}
+        found = {"step": first["step"].detach().cpu()}
         for moment in MOMENTS:
-            flat = torch.cat([state[moment] for state in states])
-            for name, part in zip(self.parameters, self._parts(flat), strict=True):
-                found[f"{name}/{moment}"] = part.detach().cpu().contiguous()
+            for name, part in self._moments(moment):
+                found[f"{name}/{moment}"] = part.detach().to("cpu", copy=True).contiguous()
         return found
+
+    def _moments(self, moment: str) -> Iterator[tuple[str, Tensor]]:
+        """Each parameter's part of a moment, in its shape: views, for a copy of all of them may
+        find no room."""
+        left = iter(self.parameters.items())
+        for part in self.moved:
+            flat, at = self.optimizer.state[part][moment], 0
+            while at < flat.numel():
+                name, parameter = next(left)
+                size = parameter.numel()
+                yield name, flat[at : at + size].view(parameter.shape)
+                at += size
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
         """Put in place what `state` gave; KeyError where a parameter is missing."""
         if not saved:
             return
-        device = self.values.device
-        sizes = [part.numel() for part in self.moved]
-        flat = {}
-        for moment in MOMENTS:
-            parts = [saved[f"{name}/{moment}"].to(device).flatten() for name in self.parameters]
-            flat[moment] = torch.split(torch.cat(parts), sizes)
-        for at, part in enumerate(self.moved):
-            step = saved["step"].to(device if device.type == "cuda" else "cpu").clone()
-            loaded = {"step": step, **{moment: flat[moment][at].clone() for moment in MOMENTS}}
+        names = [f"{name}/{moment}" for name in self.parameters for moment in MOMENTS]
+        if missing := next((name for name in ("step", *names) if name not in saved), ""):
+            raise KeyError(missing)
+        for part in self.moved:
             state = self.optimizer.state[part]
-            if state:  # a captured update reads the tensors that it was captured with
-                for name, tensor in loaded.items():
-                    state[name].copy_(tensor)
-            else:
-                state.update(loaded)
+            if not state:  # else a captured update reads the tensors that it was captured with
+                place = self.values.device if self.values.is_cuda else torch.device("cpu")
+                state["step"] = torch.zeros_like(saved["step"], device=place)
+                state.update({moment: torch.zeros_like(part.data) for moment in MOMENTS})
+            state["step"].copy_(saved["step"])
+        for moment in MOMENTS:
+            for name, there in self._moments(moment):
+                there.copy_(saved[f"{name}/{moment}"])
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         owners = list(self.parameters.values())

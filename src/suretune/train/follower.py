@@ -161,8 +161,7 @@ class Hand:
         if told.fresh:
             self.world.share_(self.adapters.values.data)
             self.engine.restored()
-        if told.seed is not None:
-            torch.manual_seed((told.seed + self.world.rank) % 2**63)
+        torch.manual_seed((told.seed + self.world.rank) % 2**63)
         self.adapters.zero()
         rows, answer = self._rows(told.rows), Done()
         try:
@@ -188,9 +187,10 @@ def heedless() -> None:
 
 def begin(place: Place) -> int:
     """Come where the others are, and follow; the exit status."""
-    heedless()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        world = join(place)
+        world = join(place)  # until then SIGTERM ends it: there may be nobody who leads
+        heedless()
     except (Refusal, RuntimeError, OSError) as error:
         print(f"suretune, process {place.rank}: {error}", file=sys.stderr)
         return 7

@@ -123,7 +123,7 @@ class Line:
         while True:
             try:
                 message = self._connection.recv()
-            except (EOFError, OSError):
+            except Exception:  # closed, or in words that this version cannot read
                 self.gone = True
                 self.inbox.put(None)
                 return

@@ -257,7 +257,8 @@ def before_it(
 
     It tells whether an update is out of line because of its rows or because of the state.
     """
-    slope, generators = learner.adapters.gradient.clone(), generator_state(learner.device)
+    slope = learner.adapters.gradient.to(learner.adapters.resting, copy=True)
+    generators = generator_state(learner.device)
     with wearing(learner, learner.recovery.good_state().tensors["values"]):
         found = gradient(
             learner,

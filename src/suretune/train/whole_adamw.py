@@ -43,7 +43,10 @@ class WholeAdamW(FlatAdamW):
 
     def silent(self) -> Tensor:
         """The values (N,) with which the model is its base."""
-        return self.dosed(0.0)
+        values = self.aside()  # copied, not mixed: what was learned may be no number
+        for name, part in zip(self.parameters, self._parts(values), strict=True):
+            part.copy_(self.base[name])
+        return values
 
     def dosed(self, dose: float) -> Tensor:
         """The values (N,), a copy: the base's, and `dose` times what was learned beside them.
@@ -56,9 +59,10 @@ class WholeAdamW(FlatAdamW):
             part.copy_(self.base[name].to(part.dtype).lerp(part, dose))
         return values
 
-    def aside(self) -> Tensor:
-        """A copy of the values (N,), on the CPU, where there is room for a second one."""
-        return self.values.detach().to("cpu", copy=True)
+    @property
+    def resting(self) -> torch.device:
+        """The CPU, where there is room for a second one."""
+        return torch.device("cpu")
 
     def copy(self, into: dict[str, Tensor]) -> None:
         """As of adapters; the copy lies on the CPU."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -35,6 +36,7 @@ from suretune.types import Text
 JOIN = 1800.0  # seconds for all processes to come: each imports torch, maybe from a slow disk
 WORK = 3600.0  # for one piece of work: a process that beats, and is never done, hangs on its device
 GRACE = 2.0  # from a loss until the process is ended where it stands
+HERE = "127.0.0.1"
 END = 10.0  # for a follower to end by itself
 stores: Any = dist  # whose stores torch has without types
 
@@ -43,6 +45,7 @@ def make_store(place: Place, *, seconds: float = JOIN) -> tuple[Any, int]:
     """Where the processes find each other, and its port. It lies with whoever leads, or with
     torchrun; port 0: any that is free."""
     told = place.environment or {}
+    here = told["MASTER_ADDR"] == HERE and place.leads
     agent = told.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     store = stores.TCPStore(
         told["MASTER_ADDR"],
@@ -51,9 +54,16 @@ def make_store(place: Place, *, seconds: float = JOIN) -> tuple[Any, int]:
         is_master=place.leads and not agent,
         timeout=timedelta(seconds=seconds),
         wait_for_workers=False,
+        # Else torch listens to the whole network.
+        master_listen_fd=_listening(int(told["MASTER_PORT"])) if here and not agent else None,
     )
     again = told.get("TORCHELASTIC_RESTART_COUNT", "0")
     return stores.PrefixStore(again, store), store.port
+
+
+def _listening(port: int) -> int:
+    """A socket that only this machine reaches; port 0: any that is free."""
+    return socket.create_server((HERE, port)).detach()
 
 
 class World(Protocol):

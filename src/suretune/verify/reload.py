@@ -30,7 +30,7 @@ from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
-from suretune.model.full import open_whole
+from suretune.model.full import Whole, open_whole
 from suretune.model.generate import last_logits, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
@@ -189,7 +189,8 @@ def measure(
     tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
-    speaker = talker(tuned)
+    # Base and tuned are answered for by the same code; a decoder's base cannot be exchanged.
+    speaker = tuned if isinstance(tuned, Whole) else talker(tuned)
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
@@ -207,7 +208,7 @@ def measure(
         tuned,
         tokenizer,
         questions,
-        _depends(request),
+        (*_depends(request), type(speaker).__name__),
         budget,
     )
     found = _result(
