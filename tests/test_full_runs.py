@@ -45,7 +45,7 @@ def short(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path
 def test_a_resume_that_is_refused_leaves_the_run_as_it_was(short: Path) -> None:
     before = (short / "config.yaml").read_bytes()
     done = suretune("resume", short, "--num_gpus", 2)
-    assert done.returncode not in (0, 6) and "--num_gpus" in done.stderr, done.stderr[-2000:]
+    assert done.returncode not in (0, 6) and "--num_gpus" in done.stdout, done.stdout[-2000:]
     assert (short / "config.yaml").read_bytes() == before
 
 

@@ -11,7 +11,7 @@ CPU: slow, and good for a try.
 
 S066 too-few-gpus：要的 GPU 比实际有的多。
 
-检查内容：`--num_gpus`（或 torchrun 在本机启动的进程数）与实际的 GPU 数，后者由驱动数出，并且
+检查内容：`--num_gpus`（或 `torchrun` 在本机启动的进程数）与实际的 GPU 数，后者由驱动数出，并且
 CUDA_VISIBLE_DEVICES 允许看到。
 
 影响：每个进程独占一块 GPU。两个进程挤在一块上只能轮流计算，而且各放一份完整的原模型。

@@ -42,7 +42,7 @@ GUARD = Guard(
     check=check,
     what=Text(
         "Process {detail} of {size} is gone: {found}.",
-        "{size} 个进程中的第 {detail} 个没有了：{found}。",
+        "共 {size} 个进程，其中一个没有了：编号 {detail}，{found}。",
     ),
     why=Text(
         "An update is the sum of what all of them compute, so all are ended.",

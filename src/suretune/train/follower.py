@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from suretune.because import in_words
 from suretune.data.deal import plan_share
 from suretune.facts import Facts, SetupFacts
 from suretune.guards import judge
@@ -68,7 +69,7 @@ def follow(world: Ranks) -> int:
         return _failed(world, _of(world, refusal.facts))
     except Exception as error:
         traceback.print_exc()
-        last = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        last = in_words(error)
         me = str(myself(world.rank))
         return _failed(world, SetupFacts("process-lost", me, found=last, nearest=str(world.size)))
     finally:
