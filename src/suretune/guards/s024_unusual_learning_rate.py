@@ -1,7 +1,7 @@
 """S024 unusual-learning-rate: the learning rate is far from what the train type takes.
 
 What it looks at: `--learning_rate` against the rate that suretune would choose for a model of
-this width, this train type (full fine-tuning takes a tenth of adapters' rate) and a run of this
+this width, this train type (full fine-tuning takes a quarter of adapters' rate) and a run of this
 length. It speaks where the rate is 6 times less or more than 6 times
 what the width alone would take.
 
