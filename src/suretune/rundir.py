@@ -30,6 +30,7 @@ SEAL = "VERIFIED.json"
 MANIFEST = "MANIFEST.json"
 NEWEST = "newest"  # in a folder of runs
 ADAPTER, MODEL = "adapter", "model"  # of a run: what it made, of one kind or the other
+MADE = (ADAPTER, MODEL)
 TRACKERS = "trackers"  # what trackers keep of a run, which may be fed after its seal
 
 

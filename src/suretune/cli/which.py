@@ -90,12 +90,12 @@ def _who(adapter: Path | None, base: str) -> Text:
     above = (adapter.parent, adapter.parent.parent)
     run = next((each for each in above if rundir.is_begun(each)), None)
     made = adapter.name
-    if made in (rundir.ADAPTER, rundir.MODEL) and run and (adapter / rundir.MANIFEST).is_file():
+    if made in rundir.MADE and run and (adapter / rundir.MANIFEST).is_file():
         made = str(rundir.read_json(adapter / rundir.MANIFEST).get("checkpoint"))
     number = made.rpartition("-")[2].lstrip("0")
     if run is None:
         en, zh = "an adapter that no run here made", "不是这里训练的适配器"
-    elif (run / rundir.SEAL).is_file() and adapter.name in (rundir.ADAPTER, rundir.MODEL):
+    elif (run / rundir.SEAL).is_file() and adapter.name in rundir.MADE:
         en, zh = "sealed", "已通过验证"
     else:
         en, zh = "not sealed", "没有验证记录"

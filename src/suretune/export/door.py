@@ -175,7 +175,7 @@ class Target(Protocol):
 
 def run_of(carried: Carried) -> Path:
     """The run of an adapter, or its folder where it belongs to none."""
-    made = carried.adapter.name in (rundir.ADAPTER, rundir.MODEL)
+    made = carried.adapter.name in rundir.MADE
     return carried.adapter.parent if made else carried.adapter
 
 

@@ -165,7 +165,7 @@ def _itself(path: Path) -> Meant | None:
         return _of_that_number(path)
     if rundir.is_run(path):
         return Meant(path)
-    if path.name in (rundir.ADAPTER, rundir.MODEL) and rundir.is_run(path.parent):
+    if path.name in rundir.MADE and rundir.is_run(path.parent):
         return Meant(path.parent, path)
     if path.name == "checkpoints" and rundir.is_run(path.parent):
         return Meant(path.parent)

@@ -70,7 +70,6 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
-from suretune.tuning import TUNERS
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -133,7 +132,7 @@ def make_learner(
     """What learns is attached, engine and optimizer ready, in all processes of the `world`."""
     config, world = checked.resolved.config, world or Alone()
     tuned: Tuned
-    if TUNERS[config.lora.tuner].whole:
+    if is_whole(checked.resolved):
         with SEEDING:
             torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
         tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
