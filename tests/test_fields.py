@@ -106,6 +106,9 @@ def test_a_mark_of_a_row_counts_for_its_answers(mark: dict[str, Any], weight: fl
         ({"masked": 0.5}, "wrong-type"),
         ({"images": ["a.png"]}, "wrong-type"),
         ({"reasoning": "x", "thinking": "y"}, "unknown-field"),
+        ({"value": "another answer"}, "unknown-field"),
+        ({"value": "\u202e"}, "unknown-field"),
+        ({"from": "system"}, "unknown-field"),
     ],
 )
 def test_a_key_of_a_turn_that_nobody_knows_is_refused_by_name(
@@ -119,6 +122,17 @@ def test_a_key_of_a_turn_that_nobody_knows_is_refused_by_name(
         assert found.hint is not None and f"--ignore_fields {key}" in found.hint.en
         left = without(talk(**mark), frozenset((key,)), gone := set())
         assert (gone, example(left).messages[1].content) == ({key}, "a")
+
+
+def test_of_two_names_of_one_thing_only_one_may_speak() -> None:
+    for same in ({"value": "a"}, {"value": ""}, {"from": "gpt"}, {"from": "Ada"}):
+        assert example(talk(**same)).messages[1].content == "a"
+    assert example(talk(content="", value="said here")).messages[1].content == "said here"
+    parts = [{"type": "text", "text": "a", "value": "b"}]
+    found = fault(talk(content=parts))
+    assert (found.kind, found.field) == ("unknown-field", "messages[1].content[0].value")
+    left = without(talk(content=parts), frozenset(("value",)), gone := set())
+    assert (gone, example(left).messages[1].content) == ({"value"}, "a")
 
 
 @pytest.mark.parametrize("row", [{"loss_mask": [0, 1]}, {"images": ["a.png"]}, {"video": "a.mp4"}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from suretune.data.calls import calls_of, from_json, tool_calls
 from suretune.data.key_names import is_about, is_mark
@@ -151,9 +151,10 @@ def message(item: Any, field: str, origin: Origin) -> Message:
             "Roles are: system, user, assistant, tool.", "角色只有：system、user、assistant、tool。"
         )
         raise _order(origin, f"{field}.{key}", shown(written), hint)
+    _same_role(item, role, field, origin)
     extra = _extra(item, field, origin)
-    where = f"{field}.{'content' if 'content' in item else 'value'}"
-    content = item["content"] if "content" in item else item.get("value")
+    name, content = _one_of(("content", "value"), item, field, origin)
+    where = f"{field}.{name}"
     if role == _CALL:
         role, content = "assistant", text_of(content, where, origin)
         if calls := tool_calls(content, where, origin):
@@ -202,21 +203,49 @@ def _thoughts(
     field: str,
     origin: Origin,
 ) -> str:
-    """What was thought, under whatever name; under two names, only if both say the same."""
-    found = {
-        text_of(item[name], f"{field}.{name}", origin): name
-        for name in reversed(THOUGHTS)
-        if item.get(name) not in (None, "", [])
-    }
-    if len(found) > 1:
-        last, *_ = found.values()
-        hint = Text(
-            f"Another field of this turn holds another thought; `--ignore_fields {last}` reads the"
-            " turns without this one.",
-            f"这一轮另有字段写着不同的思考；加上 `--ignore_fields {last}` 就不读这一个。",
-        )
-        raise Refused(Fault("unknown-field", origin, field=f"{field}.{last}", hint=hint))
-    return next(iter(found), "")
+    """What was thought, under whatever name."""
+    name, value = _one_of(THOUGHTS, item, field, origin)
+    return text_of(value, f"{field}.{name}", origin) if filled(value) else ""
+
+
+def _one_of(
+    names: Sequence[str],
+    item: Mapping[str, Any],
+    field: str,
+    origin: Origin,
+) -> tuple[str, Any]:
+    """(name, value): what one of these names of the same thing holds, None where none is there;
+    under two names only if both say the same."""
+    there = [name for name in names if filled(item.get(name))]
+    if not there:
+        there = [name for name in names if name in item] or [names[-1]]
+    first, *others = there
+    for other in others:
+        if item[other] != item[first]:
+            _refuse_second(other, item[other], field, origin)
+    return first, item.get(first)
+
+
+def _same_role(
+    item: Mapping[str, Any],
+    role: str,
+    field: str,
+    origin: Origin,
+) -> None:
+    """Raises Refused where `from` names another role than `role`; a name of a person is a note."""
+    other = item.get("from")
+    if isinstance(other, str) and ROLES.get(other.strip().lower(), role) != role:
+        _refuse_second("from", other, field, origin)
+
+
+def _refuse_second(name: str, value: Any, field: str, origin: Origin) -> NoReturn:
+    hint = Text(
+        f"Another field of this turn says something else; `--ignore_fields {name}` reads the turns"
+        " without this one.",
+        f"这一轮另有字段写着不同的内容；加上 `--ignore_fields {name}` 就不读这一个。",
+    )
+    found = shown(value, 40)
+    raise Refused(Fault("unknown-field", origin, field=f"{field}.{name}", found=found, hint=hint))
 
 
 def _joined(
@@ -233,8 +262,7 @@ def _joined(
         if not isinstance(part, Mapping):
             raise wrong_type(origin, field, part, ONLY_TEXT)
         kind = part.get("type", "text")
-        values = (part.get(name) for name in ("text", "value", *THOUGHTS))
-        value = next((value for value in values if value is not None), None)
+        _, value = _one_of(("text", "value", *THOUGHTS), part, field, origin)
         if kind in ("text", "input_text", "output_text"):
             refuse_unknown(part, _PART_KEYS, field, origin)
             text.append(text_of(value, field, origin))
