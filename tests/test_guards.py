@@ -877,7 +877,14 @@ SETUP_CASES = {
         "`suretune resume /runs/first`",
     ),
     "S068": on_setup(
-        setup("processes-differ", "1", "0123", "4567"), "--model", "`suretune pull ID@COMMIT`"
+        setup(
+            "processes-differ",
+            "1 (node0, pid 4711)",
+            Text("base 0123", "原模型 0123"),
+            nearest="4567",
+        ),
+        "--model",
+        "`suretune pull ID@COMMIT`",
     ),
     "S022": on_setup(
         setup("cannot-fuse", "--fused true", Text("a reason", "原因")),

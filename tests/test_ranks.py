@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ from suretune.run.crew import crew, in_step
 from suretune.run.fit import Interrupted
 from suretune.run.folder import read_config
 from suretune.run.resume import reopen
-from suretune.train import muster
+from suretune.train import line, muster
 from suretune.train.dealt import Dealt, answers_of
 from suretune.train.engine_plan import ChosenEngine, make_engine
 from suretune.train.errands import Hold, Ready
@@ -264,7 +265,13 @@ class Child:
     """A run in a fork of this process: the one that leads."""
 
     def __init__(
-        self, asked: Resolved, run: Path, *, resume: bool = False, processes: int | None = None
+        self,
+        asked: Resolved,
+        run: Path,
+        *,
+        resume: bool = False,
+        processes: int | None = None,
+        again: bool = False,
     ) -> None:
         self.run, self.said = run, run.with_suffix(".err")
         self.pid = os.fork()
@@ -273,6 +280,8 @@ class Child:
             try:
                 os.dup2(os.open(self.said, os.O_WRONLY | os.O_CREAT), 2)
                 status = train_in(asked, run, resume, processes)
+                if again:
+                    status = status == 7 and train_in(asked, run, True, processes)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -390,6 +399,17 @@ def test_a_killed_process_ends_all_and_one_process_goes_on(asked: Resolved, tmp_
         assert abs(mine["loss"] - theirs["loss"]) <= 1e-4 * mine["loss"]
 
 
+def test_who_has_lost_a_process_trains_with_several_again(asked: Resolved, tmp_path: Path) -> None:
+    whole = Child(asked, tmp_path / "whole")
+    assert whole.ended() == 0
+    run = Child(asked, tmp_path / "run", again=True)
+    run.until(2)
+    os.kill(run.follower(), signal.SIGKILL)
+    assert run.ended() == 0, run.said.read_text()
+    ends = weights(whole.run), weights(run.run)
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def test_a_process_that_stands_still_ends_all(asked: Resolved, tmp_path: Path) -> None:
     run = Child(asked.with_values("flag", max_steps=100, save_steps=50), tmp_path / "run")
     run.until(2)
@@ -412,6 +432,54 @@ def test_without_the_one_that_leads_nobody_stays(
     assert run.ended(40) == -signal.SIGKILL  # by the other, where it stood still
     within(40, lambda: is_gone(follower))
     assert run.said.read_text().count("S067") == 1 and "suretune resume" in run.said.read_text()
+
+
+def test_other_versions_beside_it_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suretune.train.line.LIBRARIES", ("suretune", "numpy"))
+    line._versions.cache_clear()
+    try:
+        with pytest.raises(Refusal) as refused, started():
+            pass
+    finally:
+        line._versions.cache_clear()
+    facts = refused.value.facts
+    assert isinstance(facts, SetupFacts) and [found.code for found in judge(facts)] == ["S068"]
+    assert "torch" in str(facts.found) and "numpy" in facts.nearest
+
+
+@pytest.mark.parametrize("agent", [True, False])
+def test_where_the_first_one_trains_nothing_nobody_waits_for_it(
+    agent: bool, tmp_path: Path
+) -> None:
+    """By torchrun a refusal ends all anyway; a script that catches it ends well."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import suretune\n"
+        "try:\n    suretune.train(model='pocket', dataset='nowhere.jsonl', device='cpu')\n"
+        "except suretune.Refused:\n    print('refused')\n"
+    )
+    env = {**os.environ, **PLAIN}
+    begin = time.monotonic()
+    if agent:
+        words = ("-m", "torch.distributed.run", "--nproc_per_node", "2", str(script))
+        done = [subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)]
+    else:
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = str(free.getsockname()[1])
+        env |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        both = [
+            subprocess.Popen(
+                [sys.executable, str(script)], env={**env, "RANK": str(rank)}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for rank in range(2)
+        ]  # fmt: skip
+        done = [
+            subprocess.CompletedProcess(one.args, one.wait(90), *one.communicate()) for one in both
+        ]
+    assert [one.returncode for one in done] == [0] * len(done), done
+    assert sum(one.stdout.count("refused") for one in done) == 1, done
+    assert time.monotonic() - begin < 90
 
 
 def test_two_processes_come_to_the_seal_of_one(

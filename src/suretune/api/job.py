@@ -13,6 +13,7 @@ from suretune.preflight.check import Checked
 from suretune.preflight.machine import packages
 from suretune.preflight.outlook import not_writable
 from suretune.record.journal import Journal
+from suretune.train.parting import let_go_at_end
 from suretune.train.place import here
 
 
@@ -31,6 +32,7 @@ def follow_if_told() -> None:
         from suretune.train.follower import begin
 
         raise SystemExit(begin(here()))
+    let_go_at_end()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from suretune.cli.verbs import VERBS, run_verb
 from suretune.facts import FlagFacts
 from suretune.prepare.names import odd_names
 from suretune.record.journal import INTERNAL, OK, USAGE, Journal, Stopped
+from suretune.train.parting import let_go_at_end
 from suretune.train.place import here
 from suretune.typed import command as shown_command
 from suretune.types import Text
@@ -58,10 +59,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     if verb is None:
         _name_the_languages("--lang" if wish else words.VARIABLE, wish or words.wish())
         return _top(rest, before)
-    if verb.crew and not here().leads:
-        from suretune.cli.job import follow
+    if verb.crew:
+        if not here().leads:
+            from suretune.cli.job import follow
 
-        return follow()
+            return follow()
+        let_go_at_end()
     text = ""
     if verb.apart:  # what was pasted is not ours to parse
         rest, text = verb.apart(rest)

@@ -49,7 +49,7 @@ from suretune.train.line import Bye, myself
 from suretune.train.muster import join
 from suretune.train.place import KEY, Place, place_of
 from suretune.train.world import END, LetGo, Lost, Ranks
-from suretune.types import Sample
+from suretune.types import Sample, Text
 
 
 def follow(world: Ranks) -> int:
@@ -105,8 +105,8 @@ class Hand:
             raise Refusal(
                 SetupFacts(
                     "processes-differ",
-                    str(world.rank),
-                    found=there[:12],
+                    str(myself(world.rank)),
+                    found=Text(f"base {there[:12]}", f"原模型 {there[:12]}"),
                     nearest=hold.fingerprint[:12],
                 )
             )
@@ -192,6 +192,8 @@ def begin(place: Place) -> int:
     try:
         world = join(place)  # until then SIGTERM ends it: there may be nobody who leads
         heedless()
+    except LetGo:
+        return 0
     except (Refusal, RuntimeError, OSError) as error:
         print(f"suretune, process {place.rank}: {error}", file=sys.stderr)
         return 7

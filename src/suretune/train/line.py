@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,6 +25,7 @@ SILENT = 4.0  # seconds without one after which a process that stands still on t
 FAR = 30.0  # the same of a process on another machine, or of which the system does not say
 HELD = 120.0  # of one that runs: a library may keep the interpreter to itself while it loads
 HANDSHAKE = 10  # seconds for a stranger to prove that it is none
+LIBRARIES = ("suretune", "torch", "transformers", "peft")
 STILL = frozenset("TtZX")  # of /proc: stopped, traced, a zombie, dead
 
 
@@ -37,6 +39,7 @@ class Who:
     host: str
     boot: str  # which machine that is, whatever it is called
     device: str = ""
+    versions: str = ""  # of what decides how it computes
 
     def __str__(self) -> str:
         return f"{self.rank} ({self.host}, pid {self.pid})"
@@ -45,7 +48,15 @@ class Who:
 def myself(rank: int, device: str = "") -> Who:
     """This process."""
     pid = os.getpid()
-    return Who(rank, pid, _stat(pid)[1], socket.gethostname(), _boot(), device)
+    return Who(
+        rank,
+        pid,
+        born=_stat(pid)[1],
+        host=socket.gethostname(),
+        boot=_boot(),
+        device=device,
+        versions=_versions(),
+    )
 
 
 class Beat:
@@ -174,6 +185,12 @@ def _stat(pid: int) -> tuple[str, str]:
         return words[0], words[19]
     except (OSError, IndexError):
         return "", ""
+
+
+@cache
+def _versions() -> str:
+    """Of suretune and the libraries that compute with it."""
+    return ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
 
 
 @cache

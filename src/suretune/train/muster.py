@@ -12,12 +12,26 @@ from contextlib import suppress
 from multiprocessing import AuthenticationError
 from typing import Any
 
+from suretune.facts import SetupFacts
+from suretune.refusal import Refusal
 from suretune.train.line import BEAT, Line, Who, meet, myself
-from suretune.train.place import KEY, VISIBLE, Place, visible
-from suretune.train.world import HERE, JOIN, Lost, Ranks, facts_of_loss, make_store
+from suretune.train.place import CALLED, KEY, VISIBLE, Place, here, visible
+from suretune.train.world import (
+    AGENT,
+    END,
+    HERE,
+    JOIN,
+    LetGo,
+    Lost,
+    Ranks,
+    facts_of_loss,
+    make_store,
+)
 from suretune.types import Text
 
 ADDRESS = "suretune/line"
+NOBODY = "-"  # in its place, where the first process ends without having called the others
+HEARD = "suretune/heard"  # how many have read that
 FOLLOWER = ("-m", "suretune.train.follower")
 
 
@@ -44,14 +58,19 @@ def start(size: int, env: Mapping[str, str], *, gpus: bool) -> Ranks:
 
 
 def join(place: Place, *, device: str = "", seconds: float = JOIN) -> Ranks:
-    """Take the place that torchrun, or `start`, gave this process. Raises Lost.
+    """Take the place that torchrun, or `start`, gave this process. Raises Lost, or LetGo where
+    there is nothing to do together.
 
     Who leads waits until all have come; who follows until there is one who leads.
     """
     store, _ = make_store(place, seconds=seconds)
     if place.leads:
         return _lead(place, store, secrets.token_hex(32).encode(), ())
-    host, port, key = store.get(ADDRESS).decode().rsplit(" ", 2)
+    told = store.get(ADDRESS).decode()
+    if told == NOBODY:
+        store.add(HEARD, 1)
+        raise LetGo
+    host, port, key = told.rsplit(" ", 2)
     key = (place.environment or {}).get(KEY) or key
     line = meet(
         socket.create_connection((host, int(port)), timeout=seconds),
@@ -78,6 +97,7 @@ def _lead(
         door.settimeout(BEAT)
         shown = "-" if children else key.decode()  # theirs came with their environment
         store.set(ADDRESS, f"{host} {door.getsockname()[1]} {shown}")
+        CALLED.set()
         lines: dict[int, Line] = {}
         me, until = myself(0), time.monotonic() + JOIN
         try:
@@ -86,11 +106,36 @@ def _lead(
                 with suppress(TimeoutError, AuthenticationError, EOFError, OSError):
                     line = meet(door.accept()[0], key, me, calls=False)
                     lines[line.peer.rank] = line
+                    _same_versions(me, line.peer)
         except BaseException:
             for child in children:
                 child.kill()
             raise
     return Ranks(place, [lines[rank] for rank in sorted(lines)], store, children)
+
+
+def let_go() -> None:
+    """Tell those who wait for this process that it ends, and has not called them."""
+    place = here()
+    store, _ = make_store(place, seconds=END)
+    store.set(ADDRESS, NOBODY)
+    if (place.environment or {}).get(AGENT) != "True":  # the store ends with this process
+        until = time.monotonic() + END
+        while store.add(HEARD, 0) < place.size - 1 and time.monotonic() < until:
+            time.sleep(BEAT / 10)
+
+
+def _same_versions(first: Who, other: Who) -> None:
+    """Refusal where the processes would not compute the same."""
+    if other.versions != first.versions:
+        raise Refusal(
+            SetupFacts(
+                "processes-differ",
+                str(other),
+                found=Text(other.versions, other.versions),
+                nearest=first.versions,
+            )
+        )
 
 
 def _missing(

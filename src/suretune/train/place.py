@@ -11,11 +11,14 @@ import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
+from threading import Event
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 KEY = "SURETUNE_CREW_KEY"  # a secret of the crew: who does not know it is not listened to
 TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", KEY)
 MORE = ("LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE")
+
+CALLED = Event()  # once this process has said where the others shall come
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,10 @@ JOIN = 1800.0  # seconds for all processes to come: each imports torch, maybe fr
 WORK = 3600.0  # for one piece of work: a process that beats, and is never done, hangs on its device
 GRACE = 2.0  # from a loss until the process is ended where it stands
 HERE = "127.0.0.1"
+AGENT = "TORCHELASTIC_USE_AGENT_STORE"  # "True" where torchrun keeps the store
 END = 10.0  # for a follower to end by itself
 stores: Any = dist  # whose stores torch has without types
+distributed: Any = dist.distributed_c10d
 
 
 def make_store(place: Place, *, seconds: float = JOIN) -> tuple[Any, int]:
@@ -46,7 +48,7 @@ def make_store(place: Place, *, seconds: float = JOIN) -> tuple[Any, int]:
     torchrun; port 0: any that is free."""
     told = place.environment or {}
     here = told["MASTER_ADDR"] == HERE and place.leads
-    agent = told.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    agent = told.get(AGENT) == "True"
     store = stores.TCPStore(
         told["MASTER_ADDR"],
         int(told["MASTER_PORT"]),
@@ -201,10 +203,11 @@ class Ranks:
         self._closed.set()
         for line in self.lines:
             line.part()
-        if dist.is_initialized() and self._missed is None:  # else it would wait for who is gone
-            ending = threading.Thread(target=dist.destroy_process_group, daemon=True)
+        if dist.is_initialized():
+            whole = self._missed is None
+            ending = threading.Thread(target=_end_group, args=(whole,), daemon=True)
             ending.start()
-            ending.join(END)
+            ending.join(END if whole else GRACE)
         until = time.monotonic() + END
         for child in self._children:
             try:
@@ -337,6 +340,14 @@ class Ranks:
                 )
             return Text(f"ended by {name}{more.en}", f"被 {name} 结束{more.zh}")
         return Text(f"ended with status {status}", f"以退出码 {status} 结束")
+
+
+def _end_group(whole: bool) -> None:
+    """Out of the group, so that this process can be in another; NCCL would wait for who is gone."""
+    if whole or dist.get_backend() != "nccl":
+        dist.destroy_process_group()
+    else:
+        distributed._abort_process_group()
 
 
 def facts_of_loss(size: int, who: Who, why: Text) -> SetupFacts:
