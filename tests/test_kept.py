@@ -183,6 +183,17 @@ def test_what_runs_on_hides_nothing_that_broke() -> None:
     assert "broken" in facts.fallen
 
 
+@pytest.mark.parametrize(("new", "mended", "fires"), [(142, 55, False), (65, 26, False),
+                                                      (240, 40, True), (150, 0, True)])  # fmt: skip
+def test_answers_may_become_longer_and_not_endless(new: int, mended: int, fires: bool) -> None:
+    """958 answers of a real model, of which the limit cut 573; the first two: null adapters."""
+    then = [False] * 573 + [True] * 385
+    now = [True] * mended + [False] * (573 - mended) + [False] * new + [True] * (385 - new)
+    _, facts = judged(["It is ice."] * 958, base_ended=then, tuned_ended=now)
+    assert (facts.unended.gained, facts.unended.lost) == (new, mended)
+    assert ("unended" in facts.fallen) == fires and ("R015" in fired(facts)) == fires
+
+
 def test_rows_with_long_answers_may_run_on() -> None:
     longer = replace(BOUNDS, judge_length=False)
     _, facts = judged(["It is ice."] * 400, bounds=longer, tuned_ended=[False] * 400)

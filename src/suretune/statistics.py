@@ -7,7 +7,7 @@ say anything (right before and wrong now: lost; the other way round: gained).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import comb, sqrt
+from math import comb, erfc, sqrt
 
 Z95 = 1.6448536269514722  # one-sided, 95 %
 Z90 = 1.2815515655446004  # one-sided, 90 %
@@ -53,6 +53,17 @@ def net_loss_upper(
         else:
             high = middle
     return high
+
+
+def net_loss_above(
+    lost: int,
+    gained: int,
+    asked: int,
+    margin: float,
+) -> float:
+    """How likely so large a net loss is where (lost - gained) / asked is `margin`, by the same
+    score: small where more than the margin was lost."""
+    return 0.5 * erfc(_score(lost, gained, asked, margin) / sqrt(2)) if asked > 0 else 1.0
 
 
 def _score(lost: int, gained: int, asked: int, delta: float) -> float:

@@ -2,7 +2,8 @@
 
 What it looks at: general answers that go round in circles, are empty, are in another language than
 the question, or have no end of turn (only where the rows' own answers are short), beside the same
-of the base. It speaks when more answers broke than were mended, beyond chance.
+of the base. It speaks when more answers broke than were mended, beyond chance; of the end of the
+turn, when there are more than a fifth more than before: an answer may become longer.
 
 Why it matters: a model that babbles passes every probe that looks for a word.
 
@@ -12,7 +13,8 @@ Fix: halve `--learning_rate`, or train with fewer `--num_train_epochs`; see with
 R015 speech-broken：训练后，有更多通用回答异常。
 
 检查内容：对通用问题的回答里，复读、空白、换了语言或停不下来的有多少，与原模型相比（停不下来只在训练
-数据的回答都很短时才看）。变坏的比变好的多、且超出偶然时才会报告。
+数据的回答都很短时才看）。变坏的比变好的多、且超出偶然时才会报告；停不下来的，要比训练前多出五分之一
+以上才算，因为回答可以变长。
 
 影响：胡言乱语的模型照样能通过每一个只查词语的验证问题。
 

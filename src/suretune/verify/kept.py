@@ -20,6 +20,7 @@ from suretune.statistics import (
     binomial_tail,
     loss_found,
     margin_supported,
+    net_loss_above,
     net_loss_upper,
     rejected,
     sign_test,
@@ -33,6 +34,9 @@ ENOUGH = 60  # and all together
 UNENDED = "no end"
 ALL = "all"  # categories, or languages
 TOLERATED = 0.0015  # share of answers that may have the name by chance: a word of the language
+# So many times what the limit cut before, it may cut more: length is no fault yet. Of null adapters
+# of a base of which it cut 573 answers, it cut 604 to 660.
+LONGER = 0.2
 ERROR = 0.01  # of all tests beside the first, together
 SHOWN = 80  # characters of an answer in a finding
 OWN_LANGUAGE = frozenset({"translation", "code"})  # answered in another one than asked in
@@ -191,7 +195,7 @@ def retention_facts(
     formed = _spread([(r.formed_before, r.formed_after) for r in rows]) if form else None
     drifted = sum(nats > bounds.max_drift for nats in said.drift)
     p_values = {f"{c.category} {c.lang}": c.p for c in cells if c.p is not None}
-    p_values |= {"broken": _worse(broken), "unended": _worse(unended)}
+    p_values |= {"broken": _worse(broken), "unended": _endless(unended)}
     if said.drift:
         p_values["drift"] = binomial_tail(drifted, len(said.drift), 0.5)
     if bounds.scope == "rows":
@@ -247,6 +251,12 @@ def _likelihood(rows: Sequence[Judged], said: General) -> float | None:
 def _worse(found: Spread) -> float:
     """How likely so many new faults are where none is."""
     return sign_test(found.gained, found.lost)
+
+
+def _endless(found: Spread) -> float:
+    """The same of answers without an end; some may have become longer than the limit."""
+    margin = LONGER * found.before / found.asked if found.asked else 0.0
+    return max(_worse(found), net_loss_above(found.gained, found.lost, found.asked, margin))
 
 
 def _is_broken(sign: str) -> bool:
