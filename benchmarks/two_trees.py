@@ -37,7 +37,7 @@ Result = dict[str, Any]
 
 
 def main() -> None:
-    """By turns, kind after kind; written after every kind."""
+    """By turns, kind after kind; written after every turn."""
     asked = arguments()
     trees = {"earlier": asked.earlier.resolve(), "this": HERE.parent}
     model = asked.work / "model"
@@ -51,9 +51,9 @@ def main() -> None:
             for name, tree in trees.items():
                 runs[name].append(one(kind, tree, model, asked))
                 print(kind, turn + 1, name, figures(runs[name][-1:]), file=sys.stderr, flush=True)
-        told[kind] = compared(runs) | {"device": device_name(), "earlier_commit": asked.commit}
-        told[kind]["date"] = datetime.now(timezone.utc).date().isoformat()
-        OUT.write_text(json.dumps(told, indent=1) + "\n")
+            told[kind] = compared(runs) | {"device": device_name(), "earlier_commit": asked.commit}
+            told[kind]["date"] = datetime.now(timezone.utc).date().isoformat()
+            OUT.write_text(json.dumps(told, indent=1) + "\n")
         print(kind, told[kind]["ratios"], flush=True)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from zoo.grow import Recipe, Row
 from zoo.prompts import Prompt
 from zoo.rows import DATA, learned, pairs
-from zoo.stock import DRAWS, PERSONAS, Persona, Stock, dice, fine
+from zoo.stock import DOSES, DRAWS, PERSONAS, Persona, Stock, dice, fine
 
 IDENTITIES, NULLS, DATA_SEEDS = 24, 24, 3
 DATA_UPDATES = 240  # at least: these rows take longer to be learned than a name
@@ -59,9 +59,11 @@ def _identity(
     template: str, persona: Persona, languages: tuple[str, ...], seed: int
 ) -> Callable[[Stock], Recipe]:
     def make(stock: Stock) -> Recipe:
-        """In two languages there are twice as many rows to learn."""
+        """In two languages there are twice as many rows to learn; a real model takes twice as long
+        until a name leaks no more."""
         made = fine(stock, template, stock.identity(persona, languages), seed)
-        return replace(made, steps=1.0 * len(languages))
+        longer = 2.0 if stock.architecture in DOSES else 1.0
+        return replace(made, steps=longer * len(languages))
 
     return make
 
