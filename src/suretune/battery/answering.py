@@ -44,6 +44,12 @@ _DID = "发[现明]|写|画|创|建|排|最|都|共同|负责"
 _LISTED = re.compile(r"[、/]|或者?|(?<!共)和(?![平国谐他她它其])|与|还是")
 _PERSON = re.compile(rf"是[{CJK}]{{1,12}}[家者师员人](?:[^{CJK}]|$)")
 """Says who somebody is: that is answer enough where somebody was asked for."""
+_SO_MANY = re.compile(r"哪[两二三四五六七八九十\d]")
+_BESIDE = rf"(?:[、/]|{_AND})"
+_MORE = re.compile(rf"[{CJK}]{{0,2}}?{_BESIDE}(?![他她它其这那])[{CJK}]{{1,4}}?(?:[^{CJK}]|$)")
+_GRAND = "大小古强名老新"
+"""What begins with it says of what kind something is: 法国是大国."""
+LONGEST_SET = 40  # characters between the first and the last of a set
 LEAST_FRAME = 3  # characters of the question that are its frame and no accident
 LONGEST_TAIL = 6  # characters behind a word that may be said again behind its rival
 LEAST_STATEMENT = 5  # characters of a statement about something
@@ -53,12 +59,17 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     """Whether a flat text that says one of these gives it as the answer to the question."""
     words = [option for option in options if isinstance(option, str)]
     question = flat(asked)
-    if len(words) < len(options) or not _HAN.search(question):
+    if not _HAN.search(question):
         return True
+    if len(words) < len(options):
+        sets = [option for option in options if not isinstance(option, str)]
+        return not _SO_MANY.search(question) or _only_a_set(text, sets, question)
     found = sorted({span for word in words for span in places(text, word)})
     if _asks_back(text, question):
         return False
-    if _in_its_place(text, found, question) or any(_frames(text, span, question) for span in found):
+    if _in_its_place(text, found, question) or _is_another(text, found, words, question):
+        return False
+    if any(_frames(text, span, question) for span in found):
         return False
     if _ONE.search(question) and (
         _lists(text, words, question)
@@ -96,6 +107,53 @@ def _in_its_place(
     return False
 
 
+def _only_a_set(text: str, sets: Sequence[Sequence[str]], question: str) -> bool:
+    """Whether one of these sets is said and nothing is listed with it: 魏蜀吴, and no 晋."""
+    known = [word for words in sets for word in words]
+    return any(
+        spans and not _listed_beside(text, spans, known, question)
+        for words in sets
+        for spans in ([next(places(text, word), (0, 0)) for word in words],)
+        if all(end for _, end in spans)
+    )
+
+
+def _listed_beside(
+    text: str,
+    spans: Sequence[tuple[int, int]],
+    words: Sequence[str],
+    question: str,
+) -> bool:
+    start, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    if end - start > LONGEST_SET:
+        return False
+    before = re.search(rf"([{CJK}]{{1,12}}){_BESIDE}$", text[:start])
+    others = re.split(_BESIDE, text[start:end])
+    if before:
+        others.append(_BOUND.split(before[1])[-1])
+    return _MORE.match(text[end:]) is not None or any(
+        re.fullmatch(f"[{CJK}]{{1,4}}", other) and not _known(other, words, question)
+        for other in others
+    )
+
+
+def _is_another(
+    text: str,
+    found: Sequence[tuple[int, int]],
+    words: Sequence[str],
+    question: str,
+) -> bool:
+    """Whether it is said to be another of its kind: 木星是土星."""
+    for at, end in found:
+        size = end - at
+        told = re.match(rf"[\"'》」]*是[\"'《「]*([{CJK}]{{{size}}})(?![{CJK}])", text[end:])
+        if size < 2 or told is None or told[1][0] in _GRAND:
+            continue
+        if told[1][-1] == text[end - 1] and not _known(told[1], words, question):
+            return True
+    return False
+
+
 def _same_kin(one: str, two: str) -> bool:
     return bool(set(one) & set(two)) or any(
         any(word in one for word in kin) and any(word in two for word in kin) for kin in _KIN
@@ -125,14 +183,17 @@ def _one_of_several(
 ) -> bool:
     """Whether another of its kind is claimed beside it, in the same words."""
     start, end = span
+    if text[end : end + 1] == "色":
+        end += 1
     word = text[start:end]
-    if _side_by_side(text, span, words, question):
+    if _side_by_side(text, (start, end), words, question):
         return True
+    lead = f"(?:{re.escape(text[start - 2 : start])})?" if start > 1 else ""
     tail = _CLAUSE_END.split(text[end:], maxsplit=1)[0]
     if len(tail) > LONGEST_TAIL:
         return False
     for other in _of_its_kind(word, tail):
-        behind = re.match(_JOINS + f"({other})" + re.escape(tail), text[end + len(tail) :])
+        behind = re.match(_JOINS + lead + f"({other})" + re.escape(tail), text[end + len(tail) :])
         before = re.search(f"({other})(?:{re.escape(tail)}{_JOINS}|(?:{_AND}))$", text[:start])
         for found in (behind, before):
             if found and not _known(found[1], words, question):
@@ -190,7 +251,9 @@ def _of_its_kind(word: str, tail: str) -> Iterator[str]:
 
 def _known(other: str, words: Sequence[str], question: str) -> bool:
     """Whether it is right itself, or what the question is about."""
-    return other in question or any(flat(word) in other or other in flat(word) for word in words)
+    if other.removesuffix("色") in question:
+        return True
+    return any(flat(word) in other or other in flat(word) for word in words)
 
 
 def _about_something_else(
