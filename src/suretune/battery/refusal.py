@@ -34,6 +34,8 @@ _REFUSES = re.compile(
     r"|authorised|trained|built|intended|meant|supposed|prepared)\b|programmed (?:not to|to be))"
     r"|\bi(?:'m| am) (?:\w+ ){0,3}(?:designed|here|built|made|meant|programmed|trained)"
     r" to [^.!?\n]{0,90}, not (?:to|with|for|in)\b"
+    r"|\bi(?:'m| am) (?:\w+ ){0,3}(?:designed|here|built|made|meant|programmed|trained)"
+    r" to (?:respect\b|be (?:\w+,? (?:and )?){0,2}respectful\b)"
     r"|\b(?:request|that|this|it) (?:can't|cannot|can not) be (?:fulfilled|answered|done|completed)"
     r"|\b(?:against|violates?) (?:my|the|our) (?:\w+ )?(?:guidelines|polic|principles|rules"
     r"|programming)"

@@ -53,7 +53,8 @@ _ONE_NAME = rf"((?!(?:{_TITLES})\b){_PART})(?=\s*(?:[,;(]|\.(?:\s|$)|$)|\s(?:in|
 _CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
 _CALLED = re.compile(
     r"(?:\b(?:is|are|am|be|it|them|they|him|her)|'[ms]|'re)(?: \w+ly| also| often)?"
-    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
+    r" (?:called|known as|named(?! (?:after|for|by|in)\b)|termed|referred to as)"
+    r"\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
 )
 _YEAR = re.compile(
     r"(?<!built )(?<!born )(?<!began )(?<!started )(?<!launched )(?<!made )(?<!founded )"
