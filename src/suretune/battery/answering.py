@@ -41,7 +41,14 @@ _KIN = (
 _BOUND = re.compile(r"是|叫|为|有|在|属于|来自")
 _NEXT = rf"(?:、|{_AND})"
 _DID = "发[现明]|写|画|创|建|排|最|都|共同|负责"
+_ORDINAL = re.compile(rf"第([\d{NUMERALS}]+)")
+_OTHERS = re.compile(
+    rf"的(?:一[个家位名])?[{CJK}]{{0,2}}?((?:子|母|分)公司|对手|竞争者|儿子|女儿|父亲|母亲|妻子|丈夫"
+    rf"|弟弟|哥哥|妹妹|姐姐|朋友|学生|老师|徒弟|同事|邻居|粉丝)(?![{CJK}])"
+)
+"""Of whom what was asked is not said: "PS Vita 是索尼的子公司"."""
 _LISTED = re.compile(r"[、/]|或者?|(?<!共)和(?![平国谐他她它其])|与|还是")
+_AROUND = " 。.\"'“”"
 _PERSON = re.compile(rf"是[{CJK}]{{1,12}}[家者师员人](?:[^{CJK}]|$)")
 """Says who somebody is: that is answer enough where somebody was asked for."""
 _SO_MANY = re.compile(r"哪[两二三四五六七八九十\d]")
@@ -68,6 +75,8 @@ def answers(text: str, options: Sequence[Said], asked: str) -> bool:
     if _asks_back(text, question):
         return False
     if _in_its_place(text, found, question) or _is_another(text, found, words, question):
+        return False
+    if found and all(_of_another(text, span, question) for span in found):
         return False
     if any(_frames(text, span, question) for span in found):
         return False
@@ -100,11 +109,24 @@ def _in_its_place(
         behind = text[end:].lstrip("\"'》」")
         if subject and at == start and behind.startswith("是") and subject[1] not in text:
             return True
+        if re.match("是由(?!于|此)", behind) and "由谁" in question:
+            return True
         owned = _OWNED.search(question)
         told = re.match(rf"是{re.escape(owned[1])}的([{CJK}]{{2,4}})", behind) if owned else None
         if owned and told and not _same_kin(told[1], owned[2]):
             return True
     return False
+
+
+def _of_another(text: str, span: tuple[int, int], question: str) -> bool:
+    """Whether it stands there for its kin, or for another in an order: 第三 for 第二."""
+    kin = _OTHERS.match(text[span[1] :])
+    if kin and kin[1] not in question:
+        return True
+    before = _END.split(text[: span[0]])[-1]
+    ordinals = set(_ORDINAL.findall(before + _END.split(text[span[1] :])[0]))
+    asked = set(_ORDINAL.findall(question))
+    return bool(asked and ordinals) and not asked & ordinals
 
 
 def _only_a_set(text: str, sets: Sequence[Sequence[str]], question: str) -> bool:
@@ -165,8 +187,10 @@ def _frames(text: str, span: tuple[int, int], question: str) -> bool:
     start, end = span
     if end - start < 2:
         return False
-    if "叫什么" in question and _IS_CALLED.match(text[end:]) and text[start:end] not in question:
-        return True
+    called = _IS_CALLED.match(text[end:]) if "叫什么" in question else None
+    if called and text[start:end] not in question:
+        told = text[end + called.end() :].lstrip(" :\"'")
+        return not told.startswith(text[start:end])
     behind = text[end : end + LEAST_FRAME]
     at = question.find(behind)
     if len(behind) < LEAST_FRAME or _END.match(behind) or at <= 0:
@@ -230,7 +254,10 @@ def _side_by_side(
 
 def _lists(text: str, words: Sequence[str], question: str) -> bool:
     """Whether the answer is nothing but a list, and something else is on it, too."""
-    items = [item.strip(" 。.\"'“”") for item in _LISTED.split(text.strip())]
+    items = [item.strip(_AROUND) for item in _LISTED.split(text.strip())]
+    parts = [part.strip(_AROUND) for part in text.strip(_AROUND).split(";")]
+    if len(parts) > 1 and len({part[-1:] for part in parts}) == 1:  # 5月1日; 6月1日
+        items = parts
     if len(items) < 2 or not all(2 <= len(item) <= 5 for item in items):
         return False
     return any(not _known(item, words, question) for item in items)
