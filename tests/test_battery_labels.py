@@ -4,18 +4,19 @@ One reader made each label from a sheet of questions and answers, without check 
 not bend it afterwards; no checker was changed after these labels were made. `DIFFER` publishes on
 how many of them checker and reader differ; a checker that changes has to publish its new figure.
 Earlier samples of 200 are not kept here, as what they showed was mended: they differed on 10, 13,
-15, 12 and 6 (English, the first of 199) and on 10, 17 and 13 (Chinese).
+15, 12, 6, 5 and 6 (English, the first of 199) and on 10, 17, 13, 6 and 11 (Chinese). Every fresh
+sample showed kinds that none before it had shown: mending them has not brought the figure down.
 
-The English answers are SmolLM2-135M's, sampled from the base or greedy from tuned ones. The
-Chinese answers are Gemma 3 270M's, the pocket model's and, for code, SmolLM2's; Gemma is no chat
-model, it was shown examples and often a hint, so that some answers are right. Up to half of each
-category passed the checkers when they were drawn, less where right answers had run out: of forms,
-system prompts and conversations the figures tell little but that wrong answers are refused.
+The English answers are SmolLM2-135M's, sampled from the base at temperatures from 0.3 to 0.8. The
+Chinese answers are Gemma 3 270M's and, for code, SmolLM2's, at 0.3 to 0.9; Gemma is no chat model,
+it was shown examples and often a hint, so that some answers are right (an answer that said the hint
+again as such was left out). Up to half of each category passed the checkers when they were drawn,
+less where right answers had run out: of forms, system prompts and conversations the figures tell
+little but that wrong answers are refused.
 
 What the figures are worth: the reader had mended checks before and knew the battery; answers of the
-same models to the same questions were labelled before, some much like these, and some of the
-Chinese ones were at hand, unlabelled, when the checkers were written; and a reader's judgement of
-half-right nonsense varies by some answers in a hundred.
+same models to the same questions were labelled before, some much like these; and a reader's
+judgement of half-right nonsense varies by some answers in a hundred.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from suretune.battery.checks import judge
 from suretune.battery.items import Question, proof_questions
 
 LABELS = Path(__file__).parent / "labels"
-DIFFER = {"en": (5, 200), "zh": (6, 200)}  # labels that the checker contradicts, of how many
+DIFFER = {"en": (10, 200), "zh": (7, 200)}  # labels that the checker contradicts, of how many
 LEAST_LABELS = 200
 LEAST_OF_EACH = 40  # of the labels, and of the checker's verdicts
 

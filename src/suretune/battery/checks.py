@@ -16,7 +16,7 @@ from suretune.battery import shapes
 from suretune.battery.answering import answers as gives
 from suretune.battery.choosing import chooses
 from suretune.battery.clocks import tells
-from suretune.battery.codes import python_of
+from suretune.battery.codes import like, python_of
 from suretune.battery.folding import flat, without_echo
 from suretune.battery.forms import validate
 from suretune.battery.items import Question
@@ -91,7 +91,8 @@ def _ran(questions: Sequence[Question], answers: Sequence[str]) -> dict[int, lis
                 continue
             spec = {"function": check["function"], "cases": check["cases"]}
             items.append(_item(question, "", json.dumps(spec)))
-            texts.append(python_of(answer, check["function"]) or "raise")
+            code = python_of(answer, check["function"])
+            texts.append(like(code, check["function"], check["cases"][0][1]) if code else "raise")
     made: dict[int, list[bool]] = {}
     for number, good in zip(owners, correct(items, texts), strict=True):
         made.setdefault(number, []).append(good)

@@ -21,6 +21,13 @@ _BEGINS = re.compile(
 )
 _GOES_ON = re.compile(r"\s|$|def |from |import |@|#|[A-Za-z_][\w.]* ?(?:[-+*/]?=|\()|if __name__")
 _PROMPT = re.compile(r"^(?:>>>|\.\.\.) ?", re.MULTILINE)
+_WHOLE = """
+_made = {name}
+def {name}(*given):
+    got = _made(*given)
+    return {worth} if got.__class__ is {kind} else got
+"""
+"""[2.0] is equal to [2], so 2.0 is to 2; True is not."""
 CUTS = 40  # lines that may be taken off the end until the rest is Python
 
 PROLOGUE = """
@@ -68,6 +75,16 @@ def python_of(answer: str, function: str) -> str | None:
         if tree is not None and function in _defined(tree):
             return PROLOGUE + ast.unparse(_bare(tree, function))
     return None
+
+
+def like(code: str, function: str, wanted: object) -> str:
+    """The same code, whose function gives a whole number as what is wanted: 2 or 2.0."""
+    if isinstance(wanted, float):
+        return code + _WHOLE.format(name=function, kind="int", worth="float(got)")
+    if type(wanted) is not int:
+        return code
+    worth = "int(got) if got % 1 == 0 else got"
+    return code + _WHOLE.format(name=function, kind="float", worth=worth)
 
 
 def _pieces(answer: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 WORDS = 6  # of a text with blanks between words, before it is said to be in a language
 SIGN = 3  # Latin letters that say as much as one Chinese sign
 SHARE, LEAD = 0.12, 1.5  # function words among all words; ahead of the next language
+FOREIGN = 4  # times that Latin letters must outweigh Chinese signs among them, if not in brackets
 LEAST = 1.3  # what the function words must come to: one of a language alone, one of two or three
 
 SCRIPTS = {
@@ -18,6 +19,7 @@ SCRIPTS = {
     "cyrillic": re.compile("[\u0400-\u052f]"),
     "arabic": re.compile("[\u0620-\u064a\u066e-\u06d3]"),
 }
+_EAST = re.compile("|".join(SCRIPTS[name].pattern for name in ("han", "kana", "hangul")))
 LATIN = {
     "en": "the of and to in is that it was for are with as his they be at this have from or had by"
     " but what were we when your can there an which she do how their if will about then them these"
@@ -56,6 +58,7 @@ _CODE_LINE = re.compile(
 )
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+|(?<!\S)\S{1,64}@\S+")
 _QUOTED = re.compile('[“"「『][^”"」』]{0,40}[”"」』]')
+_ASIDE = re.compile("[(（][^()（）]{0,40}[)）]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -148,6 +151,8 @@ def fits(text: str, lang: str, *, told: bool = False) -> bool:
         return False
     if lang not in LATIN:
         return True
+    if FOREIGN * SIGN * len(_EAST.findall(_QUOTED.sub(" ", _ASIDE.sub(" ", text)))) > share:
+        return False
     words = _WORD.findall(_prose(text))
     scores = latin_scores(words)
     if told and len(words) >= WORDS and scores[lang] < 2 * SHARE / 3 * len(words):

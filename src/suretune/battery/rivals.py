@@ -35,7 +35,7 @@ _YET = re.compile(
 )
 _JOINS = re.compile(
     r"[\"')]*(?:\s*\([^()]{0,40}\))?(?:\s*[,/&;]|,?\s*\b(?:and|or|and/or|nor|but|as well as"
-    r"|along with|together with|to|through|until|till)\b|\s*-\s|\s*[、和或与及到至]"
+    r"|along with|together with|to|through|until|till)\b|\s*-|\s*[、和或与及到至]"
     r"|\s*或者|\s*还是)+"
     r"(?:\s*\b(?:also|even|possibly|perhaps|maybe|sometimes|the|an?|by|in|of|to|my|your|then)\b)*"
     r"\s*[\"'(]*"
@@ -48,10 +48,13 @@ _PARTICIPLES = {"wrote": "written", "author": "written", "built": "built"}
 _DONE = re.compile(r"\b(wrote|author|built|[a-z]{4,}ed)\b")
 _PART = r"[A-Z](?:[\w'-]+|(?:\.[A-Z])*\.)"
 _NAME = rf"((?:{_PART}\s+){{1,3}}{_PART})"
+_TITLES = "Pharaoh|King|Queen|Emperor|Sir|Dr|Professor|President|Saint|St"
+_ONE_NAME = rf"((?!(?:{_TITLES})\b){_PART})(?=\s*(?:[,;(]|\.(?:\s|$)|$)|\s(?:in|on|at|during)\b)"
 _CALLS = re.compile(r"\bcall(?:ed)?\b|\bname of\b")
 _CALLED = re.compile(
     r"(?:\b(?:is|are|am|be|it|them|they|him|her)|'[ms]|'re)(?: \w+ly| also| often)?"
-    r" (?:called|known as|named|termed|referred to as)\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
+    r" (?:called|known as|named(?! (?:after|for|by|in)\b)|termed|referred to as)"
+    r"\s+(?:an?\s|the\s)?\W?([^.!?,;\n]{1,60})"
 )
 _YEAR = re.compile(
     r"(?<!built )(?<!born )(?<!began )(?<!started )(?<!launched )(?<!made )(?<!founded )"
@@ -111,7 +114,7 @@ def alone(
         return False
     if any(not place[2] and _done_by(text, place, asked) for place in found):
         return False
-    if any(place[2] and _by_kin(text, place) for place in found):
+    if any(place[2] and _by_kin(text, place, asked, place is found[0]) for place in found):
         return False
     if any(_corrected(found, span.span()) for span in _CORRECTS.finditer(text.lower())):
         return False
@@ -142,10 +145,26 @@ def _candidates(
     return sorted(place for place in whole if _claimed(text, place))
 
 
-def _by_kin(text: str, place: Place) -> bool:
-    """ "By Mozart's sister" names another than Mozart."""
-    before, behind = text[max(0, place[0] - 40) : place[0]], text[place[1] : place[1] + 40]
-    return _KIN.match(behind.lower()) is not None and _BY.search(before.lower()) is not None
+def _by_kin(
+    text: str,
+    place: Place,
+    asked: str,
+    first: bool,
+) -> bool:
+    """ "By Mozart's sister" names another than Mozart.
+
+    Behind a first "by Mozart", only where that is said of what was asked: he may be "inspired by
+    Mozart's sister".
+    """
+    before = text[max(0, place[0] - 60) : place[0]].lower()
+    if not _KIN.match(text[place[1] : place[1] + 40].lower()) or not _BY.search(before[-40:]):
+        return False
+    verb = _DONE.search(asked.lower())
+    return first or verb is None or _participle(verb) in before
+
+
+def _participle(verb: re.Match[str]) -> str:
+    return _PARTICIPLES.get(verb[1], verb[1])
 
 
 def _another_first(
@@ -165,14 +184,15 @@ def _another_first(
     verb = _DONE.search(question)
     if verb is None:
         return False
-    done = _PARTICIPLES.get(verb[1], verb[1])
-    person = re.search(
-        rf"\b(?:{done} by|attributed to|credited to|named)\s+(?:[\w'-]+\s+){{0,5}}?{_NAME}", text
-    )
-    if person is None or person.start() >= start:
-        return False
-    known = says_one(person[1], words, free=True)
-    return not known and not any(word in question for word in person[1].lower().split())
+    by = rf"\b(?:{_participle(verb)} by|attributed to|credited to"
+    for pattern in (rf"{by})\s+{_ONE_NAME}", rf"{by}|named)\s+(?:[\w'-]+\s+){{0,5}}?{_NAME}"):
+        person = re.search(pattern, text)
+        if person is None or person.start() >= start:
+            continue
+        known = says_one(person[1], words, free=True)
+        if not known and not any(word in question for word in person[1].lower().split()):
+            return True
+    return False
 
 
 def _done_by(text: str, place: Place, asked: str) -> bool:
@@ -180,9 +200,8 @@ def _done_by(text: str, place: Place, asked: str) -> bool:
     verb = _DONE.search(asked.lower())
     if verb is None:
         return False
-    done = _PARTICIPLES.get(verb[1], verb[1])
     before = text[max(0, place[0] - 60) : place[0]].lower()
-    return re.search(rf"\b{done} by (?:[\w\s,]{{0,32}}[\s,])?$", before) is not None
+    return re.search(rf"\b{_participle(verb)} by (?:[\w\s,]{{0,32}}[\s,])?$", before) is not None
 
 
 def _claimed(text: str, place: Place) -> bool:

@@ -170,6 +170,19 @@ _COMPOUND = re.compile(
 _OPERAND = re.compile(r"\b(?:multipl|divid)\w*\b[^.!?\n]{0,40}\bby\s*$|[*×/÷]\s*$", re.IGNORECASE)
 
 
+_MEASURE = re.compile(
+    r"\b(length|width|height|depth|radius|area|size|volume)s?(?: of| is)?\s*$", re.IGNORECASE
+)
+
+
+def _is_part(text: str, start: int, asked: str) -> bool:
+    """Whether a number belongs to a sum, or is a size that nobody asked for: "of length 3"."""
+    if _OPERAND.search(text[max(0, start - 60) : start]):
+        return True
+    found = _MEASURE.search(text[max(0, start - 24) : start])
+    return found is not None and found[1].lower() not in asked.lower()
+
+
 def stands_alone(text: str, end: int) -> bool:
     """Whether what ends here is no part of a compound of another thing: "snow-covered"."""
     return _COMPOUND.match(text[end : end + 24].lower()) is None
@@ -186,7 +199,7 @@ def says(
     loosely = asks_for_denial(asked)
     return any(
         stands_alone(text, end)
-        and not (text[start].isdigit() and _OPERAND.search(text[max(0, start - 60) : start]))
+        and not (text[start].isdigit() and _is_part(text, start, asked))
         and (free or not denied(text, start, end, loosely=loosely))
         for start, end in places(text, word)
     )
