@@ -62,6 +62,7 @@ from suretune.run.folder import dresser
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
+from suretune.train.adamw_8bit import WholeAdamW8
 from suretune.train.engine_plan import (
     make_engine,
     pass_plan_of_engine,
@@ -70,6 +71,7 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
+from suretune.tuning.full import ADAMW_8BIT
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -136,7 +138,8 @@ def make_learner(
         with SEEDING:
             torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
         tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
-        adapters: FlatAdamW = WholeAdamW(tuned, config.schedule.weight_decay)
+        whole = WholeAdamW8 if config.full.optim == ADAMW_8BIT else WholeAdamW
+        adapters: FlatAdamW = whole(tuned, config.schedule.weight_decay)
     else:
         tuned = attach(
             model, config.lora, checked.base.name, config.schedule.seed, commit_of(checked.base)
