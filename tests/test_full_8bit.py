@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,32 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
+from conftest import codes, suretune
+from suretune import rundir
 from suretune.model.attention import PACKED
 from suretune.model.full import begin_whole
 from suretune.model.load import load_base
+from suretune.model.memory import GIB
 from suretune.model.packed_batch import passes
 from suretune.model.tensor_file import Coming, write_tensors
 from suretune.options_full import FullOptions
 from suretune.preflight.check import Checked
+from suretune.preflight.forecast import host_bytes
+from suretune.prepare.cards import A_ROW, SIZES, fits
+from suretune.record.journal import Journal, Stopped
+from suretune.run import moments
+from suretune.run.moments import with_moments
 from suretune.train import adamw_8bit, checkpoint
 from suretune.train.adamw_8bit import BlockwiseAdamW, WholeAdamW8
 from suretune.train.blockwise import BLOCK, Blockwise, levels
-from suretune.train.loop import Applied, Learner, gradient, make_scale, train
+from suretune.train.loop import Applied, Learner, gradient, keep_state, make_scale, train
 from suretune.train.plain_engine import Plain
-from suretune.tuning.full import FEW, has_8bit_moments
+from suretune.tuning.full import ADAMW, ADAMW_8BIT, FEW, has_8bit_moments
 from suretune.types import Sample
 from test_full import POCKET, TOP, bits, checked, learn, learning, same, samples, whole_learner
-from test_laws import CPU, grads, relative
+from test_laws import CPU, checked_run, grads, relative
 
 __all__ = ["checked", "samples"]  # fixtures
 
@@ -242,3 +252,94 @@ def test_a_file_written_tensor_by_tensor_is_safetensors_own(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="wide"):
         other = {"wide": Coming(torch.float32, (5, 3), lambda: tensors["wide"])}
         write_tensors(other, tmp_path / "b")
+
+
+def test_moments_are_in_8_bits_where_only_these_fit(
+    identity_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the memory that there is; as asked where something is asked; a stop, with the number,
+    where not even these fit; and nothing of it where adapters are trained."""
+    asked = checked_run(identity_file, tuner="full")
+    wide, narrow = (host_bytes(asked, 4, optim, on_card=False) for optim in (ADAMW, ADAMW_8BIT))
+    numbers = learning(FullOptions()).count
+    assert 4 * numbers < wide - narrow < 12 * numbers  # 6 in the optimizer, 6 to go back to
+
+    def settled(room: float, checked: Checked, **more: str) -> tuple[str | None, str]:
+        monkeypatch.setattr(moments, "free_memory", lambda device: room)
+        checked = replace(checked, resolved=checked.resolved.with_values("flag", **more))
+        made = with_moments(checked, CPU, Journal()).resolved
+        return made.config.full.optim, made.origins.get("optim", "default").partition(":")[0]
+
+    assert settled(wide, asked) == (ADAMW, "auto")
+    assert settled(wide - 1, asked) == settled(narrow, asked) == (ADAMW_8BIT, "auto")
+    assert settled(wide, asked, optim=ADAMW_8BIT) == (ADAMW_8BIT, "flag")
+    assert settled(0, checked_run(identity_file)) == (None, "default")
+    for room, more, fix in (
+        (narrow - 1, {}, "--freeze_parameters_ratio"),
+        (narrow, {"optim": ADAMW}, "`--optim adamw_8bit` fits"),
+    ):
+        with pytest.raises(Stopped) as stopped:
+            settled(room, asked, **more)
+        (finding,) = stopped.value.findings
+        assert finding.code == "S019" and fix in finding.fix.en
+        needed = narrow if not more else wide
+        assert f"{needed / GIB:.1f} GiB of this machine's own memory" in finding.what.en
+
+
+def test_a_run_settles_it_and_keeps_to_it(identity_file: Path, tmp_path: Path) -> None:
+    """What was chosen stands in config.yaml with its reason; another choice is another run, and so
+    is none, for then moments were in float32."""
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 1, "--train_type",
+        "full", "--freeze_parameters_ratio", 0.8, "--general_questions", 100, "--optim",
+        "adamw_bnb_8bit", "--output_dir", run,
+    )  # fmt: skip
+    assert done.returncode in (0, 6), done.stderr[-2000:]
+    assert 'optim: "adamw_8bit"  # flag' in (run / "config.yaml").read_text()
+    last = rundir.pointed(run, "last")
+    assert last is not None
+    kinds = {t.dtype for t in load_file(last / checkpoint.OPTIMIZER).values()}
+    assert kinds == {torch.uint8, torch.float32}
+    lines = (run / "config.yaml").read_text().splitlines(keepends=True)
+    for line in ('optim: "adamw_torch"  # flag\n', ""):
+        kept = [line if each.startswith("optim:") else each for each in lines]
+        (run / "config.yaml").write_text("".join(kept))
+        assert "S013" in codes(suretune("resume", run, "--json"))
+
+
+def test_other_tools_words_for_it(identity_file: Path) -> None:
+    """Beside adapters it changes nothing, and is said so; optimizers that are none are refused."""
+    look = ("check", "--model", "pocket", "--dataset", identity_file, "--json")
+    assert not {"C005", "C016"} & set(codes(suretune(*look, "--optim", "adamw_torch_fused")))
+    assert "C005" in codes(suretune(*look, "--optim", "paged_adamw_8bit"))
+    done = suretune(*look, "--optim", "adafactor")
+    assert done.returncode == 2 and "AdamW" in done.stdout
+
+
+def test_plan_tells_which_moments_fit_a_card() -> None:
+    found = [one for one in fits(SIZES["Qwen2.5-3B"], A_ROW) if one.train_type == "full"]
+    by_card = {one.memory: (one.optim, one.fits) for one in found}
+    assert by_card[80] == (ADAMW, True) and by_card[48] == (ADAMW_8BIT, True)
+    assert not by_card[24][1]
+    wide = [
+        one for one in fits(SIZES["Qwen2.5-3B"], A_ROW, optim=ADAMW) if one.train_type == "full"
+    ]
+    assert {one.memory for one in wide if one.fits} == {80}
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_checkpoint_takes_no_second_copy(narrow: bool, tmp_path: Path) -> None:
+    """What a save allocates, whatever lies there already, is the base's file, which is mapped: two
+    bytes a number. Weights, masters, moments and the state to go back to are 22, or 14."""
+    learner = learner_8bit(dtype="bfloat16") if narrow else whole_learner(dtype="bfloat16")
+    masters = learner.adapters
+    masters.gradient.fill_(1e-3)
+    masters.set_rate(1e-4)
+    masters.step()
+    masters.show()
+    keep_state(learner, 1)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        checkpoint.save(tmp_path, 1, learner, lambda folder, step: None, {})
+    given = sum(max(0, event.self_cpu_memory_usage) for event in seen.events())
+    assert given < 2.1 * masters.values.numel()
