@@ -71,7 +71,7 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
-from suretune.tuning.full import ADAMW_8BIT
+from suretune.tuning.full import ADAMW, ADAMW_8BIT, moments_bytes
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -187,12 +187,14 @@ def learning(checked: Checked, journal: Journal) -> Learning:
 def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
     """Whether the disk has too little room for what this run will write."""
     files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
+    sizes = {name: p.numel() for name, p in learner.adapters.parameters.items()}
     return too_little_room(
         run,
-        sum(p.numel() for p in learner.adapters.parameters.values()),
+        sum(sizes.values()),
         checked.plan,
         checked.resolved.config.schedule.save_total_limit,
         sum(path.stat().st_size for path in files),
+        moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes),
     )
 
 
