@@ -25,14 +25,14 @@ from suretune.model.memory import GIB, shape_of
 from suretune.model.packed_batch import make_pass, passes, token_losses
 from suretune.options_full import FullOptions
 from suretune.preflight.check import Checked, check
-from suretune.preflight.forecast import least_bytes
+from suretune.preflight.forecast import least_bytes, too_small
 from suretune.record.journal import Journal
-from suretune.run import ahead
 from suretune.run.folder import dresser
 from suretune.train import checkpoint
 from suretune.train.loop import Applied, Learner, gradient, make_scale, train, wearing
 from suretune.train.plain_engine import Plain
 from suretune.train.whole_adamw import WholeAdamW
+from suretune.tuning.full import ADAMW, has_8bit_moments
 from suretune.types import Sample
 from test_laws import CPU, checked_run, grads, relative
 
@@ -365,17 +365,25 @@ def test_its_rate_is_its_own(checked: Checked, identity_file: Path) -> None:
 def test_a_base_that_does_not_fit_is_refused_with_the_number(identity_file: Path) -> None:
     """With the least that it needs, by the arithmetic of `plan`; and with what would fit."""
     checked = checked_run(identity_file, tuner="full")
-    least = least_bytes(checked, 2)
-    assert least is not None
+    wide, least = least_bytes(checked, 2, ADAMW), least_bytes(checked, 2)
+    assert wide is not None and least is not None
     beside = least_bytes(checked_run(identity_file), 2)
     assert beside is not None and beside[0] < least[0]
     shape = replace(shape_of(POCKET.text, 2), learned=1.0)
-    assert least[0] > shape.values * 18  # bfloat16, and four numbers of float32
-    facts = ahead._too_small(checked, 2, beside[0])
+    assert wide[0] > shape.values * 18  # bfloat16, and four numbers of float32
+    packed = sum(n for name, n in learning(FullOptions()).learned.items()
+                 if has_8bit_moments(name, n))  # fmt: skip
+    assert wide[0] - least[0] == pytest.approx(
+        packed / learning(FullOptions()).count * shape.values * 5.96875
+    )
+    facts = too_small(checked, 2, beside[0])
     assert facts is not None and facts.problem == "out-of-memory"
     assert f"{least[0] / GIB:.1f} GiB needed" in facts.found.en
     assert facts.nearest == "--train_type lora"
-    assert ahead._too_small(checked, 2, least[0]) is None
+    assert too_small(checked, 2, least[0]) is None
+    facts = too_small(checked, 2, least[0], ADAMW)
+    assert facts is not None and facts.nearest == "--optim adamw_8bit"
+    assert f"{wide[0] / GIB:.1f} GiB needed" in facts.found.en
     half = checked_run(identity_file, tuner="full", freeze_parameters_ratio=0.5)
     less = least_bytes(half, 2)
     assert less is not None and beside[0] < less[0] < least[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,3 +95,26 @@ def test_what_learns_is_told_by_the_files_as_the_model_has_it(
     fixed = dict(model.named_buffers())  # Gemma 4 keeps a number of each layer so, in its files
     assert {n: count for n, count in found.learned.items() if n not in fixed} == learned
     assert is_tied(base) is (model.config.tie_word_embeddings is True)
+
+
+def test_a_file_is_read_once_until_it_is_another(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a run asks what learns; written anew with as many bytes, it is read again."""
+    file = tmp_path / FILE
+    for path in folders["qwen2"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    opened, real = [], Path.open
+
+    def noting(path: Path, *how: Any, **more: Any) -> Any:
+        opened.append(path)
+        return real(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", noting)
+    base = base_at(tmp_path)
+    found = [learning_of(base, FullOptions()) for _ in range(5)]
+    assert opened.count(file) == 1 and all(one == found[0] for one in found)
+    data = file.read_bytes().replace(b"model.norm.weight", b"model.form.weight")
+    file.write_bytes(data)
+    again = learning_of(base, FullOptions())
+    assert isinstance(again, Learning) and "model.form.weight" in again.learned

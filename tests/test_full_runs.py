@@ -153,7 +153,9 @@ def test_killed_and_resumed_is_never_stopped(asked: Resolved, tmp_path: Path, dt
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("more", [(), ("--freeze_parameters_ratio", 0.5)])
+@pytest.mark.parametrize(
+    "more", [(), ("--freeze_parameters_ratio", 0.5), ("--optim", "adamw_8bit")]
+)
 def test_a_small_job_is_sealed(more: tuple[Any, ...], tmp_path: Path, identity_file: Path) -> None:
     """With no rate given; then verified, and refused once a shard was touched."""
     run = tmp_path / "run"

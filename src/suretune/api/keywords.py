@@ -69,6 +69,7 @@ class Options(TypedDict, total=False):
     freeze_parameters_ratio: float | None
     freeze_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     trainable_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    optim: Literal["adamw_torch", "adamw_8bit"] | None
     num_train_epochs: float | None
     max_steps: int | None
     per_device_train_batch_size: int | None

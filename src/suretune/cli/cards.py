@@ -19,7 +19,7 @@ from suretune.preflight.check import Checked
 from suretune.preflight.forecast import HALF, learned_share
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
-from suretune.tuning.full import FULL
+from suretune.tuning.full import ADAMW_8BIT, FULL
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
@@ -46,7 +46,7 @@ def tell_cards(command: Command, journal: Journal) -> int:
     shape = replace(shape_of(base.text, HALF), lengths=config.lora.use_dora)
     full = command.resolved.with_values("flag", tuner=FULL.name)
     share = learned_share(full, base)
-    found = list(fits(shape, job or A_ROW, min(base.context, MOST), share))
+    found = list(fits(shape, job or A_ROW, min(base.context, MOST), share, config.full.optim))
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
     then = command_of(
@@ -133,6 +133,8 @@ def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
 
 def _said(one: Fit) -> str:
     name, needs = NAMES[one.train_type], f"{one.needs / GIB:.1f} GiB"
+    if one.optim == ADAMW_8BIT:
+        name += words(", moments in 8 bits", "，8 位动量")
     if not one.fits:
         return words(f"{name}: does not fit, needs {needs}", f"{name}：放不下，需要 {needs}")
     rate = one.updates_an_hour

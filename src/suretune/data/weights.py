@@ -14,8 +14,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -122,8 +123,19 @@ def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
 
 
 def header(path: Path) -> Mapping[str, Tensor]:
-    """What a safetensors file says it holds; ValueError unless the file is as long as that."""
-    size = path.stat().st_size
+    """What a safetensors file says it holds; ValueError unless the file is as long as that, OSError
+    where it cannot be read. A run asks many times, and a file that is as it was is read once."""
+    about = path.stat()
+    return _header(path, about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns)
+
+
+@lru_cache(maxsize=256)
+def _header(
+    path: Path,
+    size: int,
+    *written: int,
+) -> Mapping[str, Tensor]:
+    """`header` of a file that is so long, and was written then."""
     with path.open("rb") as file:
         first = file.read(8)
         length = int.from_bytes(first, "little")
@@ -143,7 +155,7 @@ def header(path: Path) -> Mapping[str, Tensor]:
             raise ValueError(f"{name}: {error}") from error
     if size != 8 + length + end:
         raise ValueError(f"{size:,} bytes of {8 + length + end:,}")
-    return made
+    return MappingProxyType(made)
 
 
 # --- packed into fewer bits ---------------------------------------------------------------------

@@ -6,8 +6,10 @@ and what is free on the device.
 Why it matters: the longest row decides, and it may come late in the run. The number of
 accumulation steps does not matter here.
 
-Fix: where the message names `--train_type qlora`, the base in 4 bits fits; else lower
-`--max_length`, take a smaller model, or free the device; `nvidia-smi` shows who holds it.
+Fix: where the message names `--train_type qlora`, the base in 4 bits fits, where it names
+`--optim adamw_8bit`, moments in 8 bits do; else lower `--max_length`, take a smaller model, or free
+the device; `nvidia-smi` shows who holds it. A base whose own weights learn also needs the machine's
+own memory: for what they were, and for the state that a run goes back to.
 
 S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
@@ -15,8 +17,10 @@ S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
 影响：起决定作用的是最长的那条数据，它可能到后面才出现。梯度累积的步数与此无关。
 
-怎么改：如果检查结果给出了 `--train_type qlora`，把原模型压缩成 4 位就放得下；否则调低
-`--max_length`，换小一点的模型，或者腾出显卡；`nvidia-smi` 会显示谁占着它。
+怎么改：如果检查结果给出了 `--train_type qlora`，把原模型压缩成 4 位就放得下；给出了
+`--optim adamw_8bit`，用 8 位动量就放得下；否则调低 `--max_length`，换小一点的模型，或者腾出显卡；
+`nvidia-smi` 会显示谁占着它。训练原模型自身的权重时还要占用内存：保存它们原来的数值，
+以及出错时退回的状态。
 """
 
 from suretune.facts import SetupFacts
@@ -28,6 +32,13 @@ SHORTER = Text(
     "调低 `--max_length`；`nvidia-smi` 会显示还有谁占着显卡。",
 )
 PACKED = Text("the base in 4 bits", "原模型压缩成 4 位")
+NARROW = Text("the optimizer's moments in 8 bits", "优化器的动量用 8 位存放")
+LESS = Text(
+    "Let less of the base learn: `--freeze_parameters_ratio 0.5`; or train adapters beside it:"
+    " `--train_type lora`.",
+    "少训练一些原模型的权重：`--freeze_parameters_ratio 0.5`；或在它旁边训练适配器："
+    "`--train_type lora`。",
+)
 BESIDE = Text("adapters beside the frozen base", "在冻结的原模型旁训练适配器")
 
 
@@ -35,13 +46,13 @@ def check(facts: SetupFacts) -> Values | None:
     values = for_setup("out-of-memory")(facts)
     if values is None:
         return None
-    fix = SHORTER
+    fix = other = LESS if facts.spare == "host" else SHORTER
     if facts.nearest:  # a way to train that fits, by the same plan
-        packed = facts.nearest.endswith("qlora")
-        how = PACKED if packed else BESIDE
+        ways = {"qlora": PACKED, "adamw_8bit": NARROW}
+        how = ways.get(facts.nearest.rpartition(" ")[2], BESIDE)
         fix = Text(
-            f"`{facts.nearest}` fits: {how.en}. Or: {SHORTER.en}",
-            f"`{facts.nearest}` 放得下：{how.zh}。或者：{SHORTER.zh}",
+            f"`{facts.nearest}` fits: {how.en}. Or: {other.en}",
+            f"`{facts.nearest}` 放得下：{how.zh}。或者：{other.zh}",
         )
     return {**values, "fix": fix}
 

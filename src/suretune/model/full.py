@@ -11,12 +11,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -27,6 +27,7 @@ from suretune.data.weights import header, weight_files
 from suretune.families import is_wrapper
 from suretune.model.load import load_base
 from suretune.model.lora import Match
+from suretune.model.tensor_file import DTYPES, Coming, write_tensors
 
 CONFIG = "config.json"
 # Of a checkpoint of several parts: what its other parts are fed by.
@@ -158,22 +159,26 @@ def _tell_type(config: dict[str, Any], kind: str) -> None:
 
 @torch.no_grad()
 def save_whole_weights(model: Whole, folder: Path) -> None:
-    """The base's files anew, learned tensors in place of its own; one file in memory at a time."""
+    """The base's files anew, learned tensors in place of its own; a slice in memory at a time."""
     named, learned = _named(model.model), {id(p) for p in model.learned().values()}
     called = in_files(model.source)
     sizes = 0
     for path in weight_files(model.source):
-        tensors = {}
+        tensors: dict[str, Tensor | Coming] = {}
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {"format": "pt"}
-            for name in list(file.keys()):
+            for name, there in header(path).items():
                 mine = named.get(called.get(name, ""))
                 if mine is not None and id(mine) in learned:
-                    tensors[name] = mine.detach().to("cpu", copy=True).contiguous()
+                    tensors[name] = mine.detach()
                 else:
-                    tensors[name] = file.get_tensor(name)
-        sizes += sum(tensor.nbytes for tensor in tensors.values())
-        save_file(tensors, folder / path.name, metadata=metadata)
+                    read = partial(file.get_tensor, name)
+                    tensors[name] = Coming(DTYPES[there.dtype], there.shape, read)
+            sizes += sum(tensor.nbytes for tensor in tensors.values())
+            write_tensors(
+                tensors,
+                folder / path.name,
+                file.metadata() or {"format": "pt"},
+            )
     if (model.source / INDEX).is_file():
         index = rundir.read_json(model.source / INDEX)
         index["metadata"] = {**(index.get("metadata") or {}), "total_size": sizes}

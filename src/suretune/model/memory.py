@@ -15,12 +15,13 @@ from typing import Any
 from suretune.families import fused_layers
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy, soft_rows
 from suretune.tuning import packing_bytes
-from suretune.tuning.full import learned_bytes
+from suretune.tuning.full import FEW, MASTER, MOMENTS, MOMENTS_8BIT, learned_bytes
 from suretune.tuning.qlora import AT_ONCE, NF4
 
 GIB = 2**30
 CONTEXT = 0.6 * GIB  # CUDA's own, the libraries' kernels and work space
 SLACK = 0.3 * GIB  # what the allocator rounds up and splits
+HOST = 0.3 * GIB  # of the host, by torch and transformers themselves
 SPLITS = 5  # copies of dq that deterministic attention sums on a card of 132 processors
 TILES = (1024, 512)  # tokens at once of an MLP that keeps nothing
 STATES = 1 / 16  # of the room: what the base's kept states may take on the card
@@ -43,6 +44,7 @@ class Shape:
     packed: str = ""  # how the layers' linear maps lie there: `Base.packed`
     lengths: bool = False  # DoRA: whether the lengths of their rows are measured at every pass
     learned: float = 0.0  # share of the base's own values that learn; 0: adapters do
+    moments: float = MOMENTS  # bytes of a learned value's two moments
 
     @property
     def layer_weights(self) -> int:
@@ -55,6 +57,14 @@ class Shape:
         """All of them, but for norms and biases."""
         tables = (1 if self.tied else 2) * self.vocabulary * self.hidden
         return tables + self.layers * self.layer_weights
+
+    @property
+    def moments_8bit(self) -> float:
+        """Bytes of a value's two moments under `adamw_8bit`, where all values learn: those of the
+        embedding are in float32."""
+        embedding = self.vocabulary * self.hidden
+        packed = 0 if self.hidden**2 < FEW else self.values - embedding
+        return MOMENTS + packed / self.values * (MOMENTS_8BIT - MOMENTS)
 
     def flops(self, tokens: int, learned: int) -> float:
         """Of the base's matrix products in one update: forward, and back to the inputs.
@@ -100,7 +110,7 @@ def fixed(
     base whose own values learn: masters, gradients and moments of those that do."""
     if shape.learned:
         return (
-            shape.values * (shape.bytes + learned_bytes(shape.bytes) * shape.learned)
+            shape.values * (shape.bytes + learned_bytes(shape.bytes, shape.moments) * shape.learned)
             + CONTEXT
             + SLACK
         )
@@ -111,6 +121,28 @@ def fixed(
     # Value, gradient and two moments in float32; the copies that are computed with, in which the
     # blocks between q, k and v or gate and up are zero: three times the values at most.
     return body + tables + lora * (16 + 3 * shape.bytes) + CONTEXT + SLACK
+
+
+def host_needed(
+    every: int,
+    learned: int,
+    bytes_each: int,
+    moments: float,
+    *,
+    on_card: bool,
+) -> float:
+    """Bytes of the host's own memory for a base of so many values of which so many learn, each with
+    moments of so many bytes.
+
+    Beside a card: what the learned ones were; what recovery goes back to, which is all that an
+    update changes; and values and gradient once more while that state is asked. Without a card the
+    weights themselves, masters, gradient and moments lie there as well. Passes come on top.
+    """
+    beside = bytes_each + MASTER + moments + 2 * MASTER
+    if on_card:
+        return HOST + learned * beside
+    own = learned_bytes(bytes_each, moments)
+    return HOST + every * bytes_each + learned * (own + beside)
 
 
 def unpacking(shape: Shape) -> float:

@@ -8,11 +8,13 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
 from suretune.data.weights import weight_files
+from suretune.facts import SetupFacts
 from suretune.families import fused_layers
-from suretune.model.memory import least_needed, shape_of
+from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_of
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole
+from suretune.tuning.full import ADAMW_8BIT, MOMENTS, moments_bytes
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
@@ -20,18 +22,26 @@ from suretune.types import Text
 HALF = 2  # bytes a value in half precision
 
 
-def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
+def least_bytes(
+    checked: Checked,
+    bytes_each: int,
+    optim: str = "",
+) -> tuple[float, str] | None:
     """(the least that the run needs on a GPU, every layer's input on the host; the row that decides
-    it), or None for a model whose layers are not known."""
+    it), or None for a model whose layers are not known. optim: of a base that learns itself, where
+    not as it was asked; where nothing was asked, its moments are in 8 bits."""
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
     lora = checked.resolved.config.lora
+    optim = optim or checked.resolved.config.full.optim or ADAMW_8BIT
     shape = replace(
         shape_of(checked.base.text, bytes_each),
         packed=checked.base.packed,
         learned=learned_share(checked.resolved, checked.base),
         lengths=lora.use_dora and not is_whole(checked.resolved),
     )
+    if shape.learned:
+        shape = replace(shape, moments=_moments(checked, shape, optim))
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
@@ -43,13 +53,64 @@ def least_bytes(checked: Checked, bytes_each: int) -> tuple[float, str] | None:
     return wanted, str(longest.origin)
 
 
+def _moments(checked: Checked, shape: Shape, optim: str) -> float:
+    """Bytes of a learned value's two moments."""
+    found = learning_of(checked.base, checked.resolved.config.full)
+    if isinstance(found, Learning) and found.count:
+        return moments_bytes(optim, found.learned)
+    return shape.moments_8bit if optim == ADAMW_8BIT else MOMENTS
+
+
+def host_bytes(
+    checked: Checked,
+    bytes_each: int,
+    optim: str,
+    *,
+    on_card: bool,
+) -> float:
+    """The least of the host's own memory that a run needs whose base learns itself; its weights are
+    here."""
+    found = learning_of(checked.base, checked.resolved.config.full)
+    if isinstance(found, SetupFacts):
+        return 0.0
+    return host_needed(
+        found.count + sum(found.frozen.values()),
+        found.count,
+        bytes_each,
+        moments_bytes(optim, found.learned),
+        on_card=on_card,
+    )
+
+
+def too_small(
+    checked: Checked,
+    bytes_each: int,
+    room: float,
+    optim: str = "",
+) -> SetupFacts | None:
+    """The least that the run needs against what the card has."""
+    least = least_bytes(checked, bytes_each, optim)
+    if least is None or least[0] <= room:
+        return None
+    found = Text(
+        f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there",
+        f"至少需要 {least[0] / GIB:.1f} GiB，共有 {room / GIB:.1f} GiB",
+    )
+    offer = would_fit_packed(checked, bytes_each, room)
+    return SetupFacts("out-of-memory", least[1], found=found, nearest=offer)
+
+
 def would_fit_packed(
     checked: Checked,
     bytes_each: int,
     room: float,
 ) -> str:
-    """`--train_type lora` or `qlora`, the first that fits where what was asked for does not; else
-    nothing."""
+    """`--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that fits where what was
+    asked for does not; else nothing."""
+    if is_whole(checked.resolved):
+        least = least_bytes(checked, bytes_each, ADAMW_8BIT)
+        if least and least[0] <= room:
+            return f"--optim {ADAMW_8BIT}"
     if checked.base.packed or checked.resolved.config.engine.base_dtype:
         return ""
     asked = checked.resolved.config.lora.tuner

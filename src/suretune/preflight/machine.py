@@ -18,13 +18,14 @@ from suretune.options_lora import LoraOptions
 from suretune.preflight.variants import served_notes
 from suretune.trackers import is_installed, named_trackers
 from suretune.tuning import TUNERS
+from suretune.tuning.full import MOMENTS
 from suretune.types import Plan, Text
 
 NEEDS = {"torch": (2, 10), "transformers": (5, 17), "peft": (0, 21), "safetensors": (0, 4)}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPU = ("", "-1", "NoDevFiles", "none")
 UNPACKED = ("lm_head", "router", "gate", "shared_expert_gate")  # by last name, in any packing
-STATES = 3  # of a trained number in a checkpoint: itself and Adam's two moments
+VALUE = 4  # bytes of a trained number in a checkpoint, beside its two moments
 GIB = 2**30
 
 
@@ -118,9 +119,11 @@ def too_little_room(
     plan: Plan,
     limit: int | None,
     model_bytes: int = 0,
+    moments: float = MOMENTS,
 ) -> SetupFacts | None:
     """Whether the checkpoints that are still to be written fit on the disk. `model_bytes`: of the
     files of a base whose own weights learn; each holds them, and what recovery goes back to.
+    `moments`: bytes of a trained number's.
 
     One more than the limit lies there for a moment, and the proven adapter is a copy. A run that
     stops by itself has one that passed and one that confirmed it.
@@ -128,7 +131,7 @@ def too_little_room(
     there = len(rundir.checkpoints(run))
     saves = max(len(plan.save_steps), 2 if plan.probe_steps else 0)
     saves = min(saves, limit + 1) if limit else saves
-    each, once = 4 * trained * STATES, 4 * trained
+    each, once = trained * (VALUE + moments), VALUE * trained
     if model_bytes:
         each, once = 2 * each + model_bytes, model_bytes
     wanted = each * max(1, saves - there) + once

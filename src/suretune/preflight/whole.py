@@ -15,6 +15,7 @@ from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
 from suretune.train.place import here
 from suretune.tuning import TUNERS
+from suretune.tuning.full import ADAMW_8BIT
 from suretune.types import Text
 
 BOTH = ("tuner", "adapter_dose")  # of the adapters' options: what full training heeds as well
@@ -26,6 +27,10 @@ FROZEN = Text(
     "beside adapters the whole base is frozen as it is; its own weights learn with"
     " `--train_type full`",
     "训练适配器时整个原模型本来就是冻结的；要训练它自身的权重，请用 `--train_type full`",
+)
+SMALL = Text(
+    "training is by AdamW, and its moments are small beside adapters: they stay in float32",
+    "训练用的是 AdamW；适配器的动量本来就很小，保持 float32",
 )
 
 
@@ -72,7 +77,10 @@ def _without_full(resolved: Resolved) -> Iterator[FlagFacts]:
         if not value or not resolved.given(item.name):  # other tools' 0 means nothing frozen
             continue
         flag, given = f"--{item.name}", _typed(value)
-        if item.name == "trainable_parameters":
+        if item.name == "optim":
+            if value == ADAMW_8BIT:
+                yield FlagFacts("harmless-no-effect", flag, given, hint=SMALL)
+        elif item.name == "trainable_parameters":
             yield FlagFacts("no-effect", flag, given, hint=FROZEN)
         else:
             yield FlagFacts("harmless-no-effect", flag, given, hint=FROZEN)

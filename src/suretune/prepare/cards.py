@@ -14,6 +14,7 @@ from suretune.model.memory import CONTEXT, GIB, Shape, choose_policy, fixed, lea
 from suretune.model.recompute import Keep
 from suretune.tuning import TUNERS
 from suretune.tuning.door import Tuner
+from suretune.tuning.full import ADAMW, ADAMW_8BIT, FULL
 
 ROW = 2048  # tokens of the row that a forecast is about, half of them learned
 MOST = 32_768  # tokens: for longer rows none of SIZES was made
@@ -148,7 +149,8 @@ A_ROW = Job(ROW, ROW // 2, ROW, ROW / 2, 8)  # where no rows are named
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A card, a train type, and what follows: bytes at the least, whether that is there, the
+    """A card, a train type (optim: and what its moments are in, where the base learns itself), and
+    what follows: bytes at the least, whether that is there, the
     longest row in tokens (0: not even one of 1,024), updates an hour: None where the card is not
     what limits, and for a type whose speed was measured nowhere."""
 
@@ -159,6 +161,7 @@ class Fit:
     fits: bool
     longest: int
     updates_an_hour: int | None
+    optim: str = ""
 
 
 def fits(
@@ -166,17 +169,36 @@ def fits(
     job: Job,
     most: int = MOST,
     learned: float = 1.0,
+    optim: str | None = None,
 ) -> Iterator[Fit]:
     """Every train type on every card, the smallest card first. most: tokens the model takes;
-    learned: the share of its own values that learns where they do."""
+    learned: the share of its own values that learns where they do; optim: None for float32 where
+    that fits, else 8 bits."""
     for card in CARDS:
         for tuner in TUNERS.values():
             if tuner.packed and shape.lengths:  # C006
                 continue
             held = replace(shape, packed=tuner.packed, learned=learned if tuner.whole else 0.0)
             if tuner.whole:
-                held = replace(held, lengths=False)
-            yield _fit(held, job, card, tuner, most)
+                yield _whole(replace(held, lengths=False), job, card, most, optim)
+            else:
+                yield _fit(held, job, card, tuner, most)
+
+
+def _whole(
+    shape: Shape,
+    job: Job,
+    card: Card,
+    most: int,
+    optim: str | None,
+) -> Fit:
+    """By the moments that were asked for, else by the widest that fit."""
+    each = {ADAMW: shape.moments, ADAMW_8BIT: shape.moments_8bit}
+    ways = [
+        replace(_fit(replace(shape, moments=each[name]), job, card, FULL, most), optim=name)
+        for name in ((optim,) if optim else each)
+    ]
+    return next((way for way in ways if way.fits), ways[-1])
 
 
 def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:

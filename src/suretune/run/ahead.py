@@ -9,13 +9,11 @@ from contextlib import contextmanager
 
 from suretune.facts import SetupFacts
 from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
-from suretune.model.memory import GIB
 from suretune.model.weight_stream import begin, drop
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import least_bytes, would_fit_packed
+from suretune.preflight.forecast import too_small
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.types import Text
 
 
 @contextmanager
@@ -65,20 +63,7 @@ def _look(checked: Checked) -> SetupFacts | None:
     if not dtype:
         return None
     limit_memory(config.engine, device)
-    facts = _too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))
+    facts = too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))
     if facts is None:
         begin(checked.base, device, DTYPES[dtype])
     return facts
-
-
-def _too_small(checked: Checked, bytes_each: int, room: float) -> SetupFacts | None:
-    """The least that the run needs against what there is."""
-    least = least_bytes(checked, bytes_each)
-    if least is None or least[0] <= room:
-        return None
-    found = Text(
-        f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there",
-        f"至少需要 {least[0] / GIB:.1f} GiB，共有 {room / GIB:.1f} GiB",
-    )
-    offer = would_fit_packed(checked, bytes_each, room)
-    return SetupFacts("out-of-memory", least[1], found=found, nearest=offer)

@@ -46,6 +46,7 @@ from suretune.run.fit import (
     open_base,
 )
 from suretune.run.kept import judge_kept, learned_on_the_way, names_of
+from suretune.run.moments import with_moments
 from suretune.run.prove import (
     Proven,
     kept_checkpoint,
@@ -183,6 +184,8 @@ def train_only(
     journal.look_at_all(device_notes(config.model, config.engine.num_gpus))
     resolved, device = choose_hardware(checked.resolved, journal)
     checked = with_weights(replace(checked, resolved=resolved), journal)
+    checked = with_moments(checked, device, journal)
+    resolved = checked.resolved
     if not resume:
         folder.begin(run, checked)
     plan = {k: v for k, v in asdict(checked.plan).items() if k != "updates"}

@@ -62,6 +62,7 @@ from suretune.run.folder import dresser
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
+from suretune.train.adamw_8bit import WholeAdamW8
 from suretune.train.engine_plan import (
     make_engine,
     pass_plan_of_engine,
@@ -70,6 +71,7 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
+from suretune.tuning.full import ADAMW, ADAMW_8BIT, moments_bytes
 from suretune.types import Evaluation, StepRecord, Text
 from suretune.words import say
 
@@ -136,7 +138,8 @@ def make_learner(
         with SEEDING:
             torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
         tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
-        adapters: FlatAdamW = WholeAdamW(tuned, config.schedule.weight_decay)
+        whole = WholeAdamW8 if config.full.optim == ADAMW_8BIT else WholeAdamW
+        adapters: FlatAdamW = whole(tuned, config.schedule.weight_decay)
     else:
         tuned = attach(
             model, config.lora, checked.base.name, config.schedule.seed, commit_of(checked.base)
@@ -184,12 +187,14 @@ def learning(checked: Checked, journal: Journal) -> Learning:
 def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
     """Whether the disk has too little room for what this run will write."""
     files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
+    sizes = {name: p.numel() for name, p in learner.adapters.parameters.items()}
     return too_little_room(
         run,
-        sum(p.numel() for p in learner.adapters.parameters.values()),
+        sum(sizes.values()),
         checked.plan,
         checked.resolved.config.schedule.save_total_limit,
         sum(path.stat().st_size for path in files),
+        moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes),
     )
 
 

@@ -25,6 +25,7 @@ from suretune.option import FORMER
 from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked
 from suretune.tuning import TUNERS
+from suretune.tuning.full import ADAMW
 from suretune.types import Plan, Text
 from suretune.words import say
 
@@ -132,6 +133,8 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
         resolved = resolved.with_values("file", gradient_accumulation_steps=rows)
     if "think" not in values:  # of a version that asked every template as it is by itself
         resolved = resolved.with_values(EARLIER, think=None)
+    if "optim" not in values:  # of one whose moments were all in float32
+        resolved = resolved.with_values(EARLIER, optim=ADAMW)
     return resolved
 
 

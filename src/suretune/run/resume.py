@@ -25,6 +25,7 @@ from suretune.run.recovery import drop_checkpoints, retell
 from suretune.run.state import Fit
 from suretune.train import checkpoint
 from suretune.train.place import here
+from suretune.tuning.full import ADAMW
 from suretune.types import Evaluation, Text
 
 
@@ -74,7 +75,7 @@ def _younger() -> dict[str, Any]:
     usual = LoraOptions()
     variants = ("use_dora", "lorap_lr_ratio", "init_weights")
     whole = {name: _json(value) for name, value in asdict(FullOptions()).items()}
-    return {**{name: getattr(usual, name) for name in variants}, **whole}
+    return {**{name: getattr(usual, name) for name in variants}, **whole, "optim": ADAMW}
 
 
 def _json(value: Any) -> Any:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from suretune import rundir
 from suretune.model import tuned
+from suretune.model.tensor_file import write_tensors
 from suretune.train.loop import Learner
 from suretune.train.rollback import Snapshot, generator_state, set_generators
 from suretune.train.spikes import detector_of
@@ -51,12 +52,12 @@ def save(
     try:
         tuned.save(learner.model, temporary)
         dress(temporary, step)
-        save_file(learner.adapters.state(), temporary / OPTIMIZER)
-        save_file(generator_state(learner.device), temporary / GENERATORS)
+        write_tensors(learner.adapters.state(), temporary / OPTIMIZER)
+        write_tensors(generator_state(learner.device), temporary / GENERATORS)
         kept = learner.recovery.snapshot
         if kept and not ends:
             generators = {DRAWN + name: t for name, t in kept.generators.items()}
-            save_file({**kept.tensors, **generators}, temporary / SNAPSHOT)
+            write_tensors({**kept.tensors, **generators}, temporary / SNAPSHOT)
         rundir.write_manifest(
             temporary,
             format=FORMAT,

@@ -205,18 +205,17 @@ class FlatAdamW:
         return found
 
     def state(self) -> dict[str, Tensor]:
-        """The optimizer's, on the CPU; empty before the first update.
+        """The optimizer's, as it lies there: the next update changes it. Empty before the first.
 
         `step` (), and of each parameter NAME `NAME/exp_avg` and `NAME/exp_avg_sq` in its shape.
         """
-        first = self.optimizer.state[self.moved[0]]
-        if not first:
-            return {}
-        found = {"step": first["step"].detach().cpu()}
+        return dict(self._kept()) if self.optimizer.state[self.moved[0]] else {}
+
+    def _kept(self) -> Iterator[tuple[str, Tensor]]:
+        yield "step", self.optimizer.state[self.moved[0]]["step"]
         for moment in MOMENTS:
             for name, part in self._moments(moment):
-                found[f"{name}/{moment}"] = part.detach().to("cpu", copy=True).contiguous()
-        return found
+                yield f"{name}/{moment}", part
 
     def _moments(self, moment: str) -> Iterator[tuple[str, Tensor]]:
         """Each parameter's part of a moment, in its shape: views, for a copy of all of them may
@@ -231,22 +230,28 @@ class FlatAdamW:
                 at += size
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
-        """Put in place what `state` gave; KeyError where a parameter is missing."""
+        """Put in place what `state` gave; KeyError where a parameter is missing, or a moment was
+        kept in other numbers."""
         if not saved:
             return
-        names = [f"{name}/{moment}" for name in self.parameters for moment in MOMENTS]
-        if missing := next((name for name in ("step", *names) if name not in saved), ""):
-            raise KeyError(missing)
+        self._fill()
+        kept = dict(self._kept())
+        for name, there in kept.items():
+            if saved[name].dtype != there.dtype:
+                raise KeyError(f"{name}: {saved[name].dtype}")
+        for name, there in kept.items():
+            there.copy_(saved[name])
+        for part in self.moved[1:]:
+            self.optimizer.state[part]["step"].copy_(saved["step"])
+
+    def _fill(self) -> None:
+        """Moments of zero where there was no update yet."""
         for part in self.moved:
             state = self.optimizer.state[part]
             if not state:  # else a captured update reads the tensors that it was captured with
                 place = self.values.device if self.values.is_cuda else torch.device("cpu")
-                state["step"] = torch.zeros_like(saved["step"], device=place)
+                state["step"] = torch.zeros((), device=place)
                 state.update({moment: torch.zeros_like(part.data) for moment in MOMENTS})
-            state["step"].copy_(saved["step"])
-        for moment in MOMENTS:
-            for name, there in self._moments(moment):
-                there.copy_(saved[f"{name}/{moment}"])
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         owners = list(self.parameters.values())

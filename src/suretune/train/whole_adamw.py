@@ -73,16 +73,16 @@ class WholeAdamW(FlatAdamW):
 
     def state(self) -> dict[str, Tensor]:
         """As of adapters, and the masters of what is saved in fewer bits."""
-        masters = {name: self.parameters[name].detach().cpu() for name in self.rounded}
-        kept = {f"{MASTERS}{name}": tensor.contiguous() for name, tensor in masters.items()}
-        return {**super().state(), **kept}
+        masters = {f"{MASTERS}{name}": self.parameters[name].detach() for name in self.rounded}
+        return {**super().state(), **masters}
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
         """Put in place what `state` gave; KeyError where a parameter is missing."""
         with torch.no_grad():
             for name in self.rounded:
                 self.parameters[name].data.copy_(saved[f"{MASTERS}{name}"])
-        super().load_state({n: t for n, t in saved.items() if not n.startswith(MASTERS)})
+        if "step" in saved:  # else there was no update yet
+            super().load_state(saved)
 
 
 def _adder(master: nn.Parameter) -> Callable[[Tensor], None]:
