@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from conftest import start_forks
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import (
@@ -69,7 +70,10 @@ def told(
     checked = check(resolved, journal)
     good, bad = Heard(), Heard(fails_at=4)
     made = make_run(checked.resolved, journal)
-    _, status = train_and_prove(checked, made, journal, bad, good)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HF_HUB_OFFLINE", "1")
+        start_forks(patched)
+        _, status = train_and_prove(checked, made, journal, bad, good)
     return made, good, bad, status
 
 
