@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import codes, suretune, write_rows
+from conftest import codes, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import Event
@@ -324,7 +324,7 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and "S013" in codes(done)
 
 
