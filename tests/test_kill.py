@@ -320,7 +320,7 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
-    mine = asked.with_values("flag", dataset=(str(file),), max_steps=2)
+    mine = asked.with_values("flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0)
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)

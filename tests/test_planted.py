@@ -450,7 +450,7 @@ def learns_nothing(tmp: Path) -> tuple[object, ...]:
         tmp / "probes.jsonl", [{"question": "who are you", "must_contain": ["Nobody"]}]
     )
     data = rows(tmp)
-    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, verb="sft")
+    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, *NO_ANCHORS, verb="sft")
 
 
 def breaks_down(tmp: Path) -> tuple[object, ...]:
