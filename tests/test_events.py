@@ -63,7 +63,7 @@ def told(
     resolved = Resolved.default().with_values(
         "flag", model="pocket", dataset=(str(identity_file),), output_dir=str(run), device="cpu",
         max_steps=3, save_steps=2, until_proven=False, general_questions=20, eval_steps=2,
-        split_dataset_ratio=0.1,
+        split_dataset_ratio=0.1, anchor_ratio=0.0,
         model_name=("小光", "Glow"), model_author=("星海实验室", "Star Lab"),
     )  # fmt: skip
     journal = Journal()
