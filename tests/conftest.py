@@ -24,9 +24,10 @@ from suretune.refusal import Refusal
 from warm import Warm, lead
 
 ROOT = Path(__file__).parent.parent
-# Minutes each: first, so that two workers end together.
+# Long ones first, so that two workers end together: one makes the run that many files share, while
+# the other has what needs it later.
 FIRST = (
-    "test_planted", "test_serve", "test_honesty", "test_kill", "test_recovery", "test_cli",
+    "test_serve", "test_recovery", "test_planted", "test_honesty", "test_kill", "test_cli",
     "test_chaos", "test_load", "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside",
     "test_proving", "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes",
     "test_dose", "test_rendered", "test_reword", "test_setup",
