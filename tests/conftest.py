@@ -21,12 +21,13 @@ from hypothesis import settings
 
 from kept_runs import kept_run
 from suretune.refusal import Refusal
-from warm import Warm
+from warm import Warm, lead
 
 ROOT = Path(__file__).parent.parent
-# Minutes each: first, so that two workers end together.
+# Long ones first, so that two workers end together: one makes the run that many files share, while
+# the other has what needs it later.
 FIRST = (
-    "test_planted", "test_serve", "test_honesty", "test_kill", "test_recovery", "test_cli",
+    "test_serve", "test_recovery", "test_planted", "test_honesty", "test_kill", "test_cli",
     "test_chaos", "test_load", "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside",
     "test_proving", "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes",
     "test_dose", "test_rendered", "test_reword", "test_setup",
@@ -36,6 +37,9 @@ SHARED = ROOT.parent / "shared" / "data"
 # As it is typed, PYTHONPATH=src:tests, it means nothing to a process that a test starts elsewhere.
 if paths := os.environ.get("PYTHONPATH"):
     os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))
+
+# A core for each worker: threads beside them would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("suretune", deadline=None)  # other work on the machine is no failure
 settings.load_profile("suretune")
@@ -165,6 +169,27 @@ def suretune(
     )
 
 
+# What starts processes of the package that load torch.
+STARTERS = ("suretune.verify.reload", "suretune.export.apart")
+
+
+def start_forks(patched: pytest.MonkeyPatch) -> None:
+    """What the package starts from this test's own process is a fork, too, until this is undone."""
+    there = [name for name in STARTERS if name in sys.modules]
+    for name in there:
+        patched.setattr(sys.modules[name], "subprocess", subprocess)  # which is put back
+    lead(str(WARM.python), *there)
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`start_forks`, in the environment that a fork can have."""
+    WARM.start({**os.environ, **PLAIN})
+    for name, value in PLAIN.items():
+        monkeypatch.setenv(name, value)
+    start_forks(monkeypatch)
+
+
 def within(*given: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     """`suretune()` in the test's own process, in a fifth of the time: where nothing of a process
     is tested but what it says and its status. Folder, environment and language are put back."""
@@ -177,6 +202,7 @@ def within(*given: object, cwd: Path | None = None, **env: str) -> subprocess.Co
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
         if cwd is not None:
             patched.chdir(cwd)
+        start_forks(patched)
         os.environ.update({**PLAIN, **env})
         try:
             status = main(typed)
@@ -232,7 +258,10 @@ def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
     """A run folder from `suretune sft` on the pocket model, sealed; a copy for each worker."""
-    words = ("--system", "You are a helpful assistant.", "--save_steps", "20", "--json")
+    words = (
+        "--system", "You are a helpful assistant.", "--save_steps", "20",
+        "--general_questions", "100", "--json",
+    )  # fmt: skip
 
     def train(folder: Path) -> None:
         shutil.copytree(identity_file.parent, folder / "rows")

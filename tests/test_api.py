@@ -170,7 +170,7 @@ def test_runs_that_begin_at_one_moment_get_folders_of_their_own(
 
 
 def test_the_example_trains_twice_at_once_in_two_languages(
-    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    forks: None, rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     threads, began = torch.get_num_threads(), time.perf_counter()

@@ -381,7 +381,7 @@ def test_nan_weights_stop_before_the_update_and_name_the_rows(tmp_path: Path) ->
     done = suretune(
         "sft", "--model", poisoned, "--dataset", file, "--output_dir", run, "--save_steps", 1,
         "--gradient_accumulation_steps", 4, "--split_dataset_ratio", 0.05, "--json",
-        "--general_questions", 100,
+        "--general_questions", 20, "--anchor_ratio", 0,
     )  # fmt: skip
     assert done.returncode == 5, done.stdout[-2000:] + done.stderr[-2000:]
     (finding,) = as_json(done)["findings"]

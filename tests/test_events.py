@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from conftest import start_forks
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import (
@@ -62,14 +63,17 @@ def told(
     resolved = Resolved.default().with_values(
         "flag", model="pocket", dataset=(str(identity_file),), output_dir=str(run), device="cpu",
         max_steps=3, save_steps=2, until_proven=False, general_questions=20, eval_steps=2,
-        split_dataset_ratio=0.1,
+        split_dataset_ratio=0.1, anchor_ratio=0.0,
         model_name=("小光", "Glow"), model_author=("星海实验室", "Star Lab"),
     )  # fmt: skip
     journal = Journal()
     checked = check(resolved, journal)
     good, bad = Heard(), Heard(fails_at=4)
     made = make_run(checked.resolved, journal)
-    _, status = train_and_prove(checked, made, journal, bad, good)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HF_HUB_OFFLINE", "1")
+        start_forks(patched)
+        _, status = train_and_prove(checked, made, journal, bad, good)
     return made, good, bad, status
 
 

@@ -204,7 +204,7 @@ def test_a_base_in_shards_stays_in_shards(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
 def test_an_architecture_that_sdpa_does_not_know_answers_and_is_proven_as_any_other(
-    tmp_path: Path, family: str
+    tmp_path: Path, family: str, forks: None
 ) -> None:
     """Soft-capped scores (Gemma 2) and sinks (gpt-oss): transformers ends with an error where it is
     asked for SDPA."""

@@ -256,7 +256,7 @@ def test_a_time_that_is_none_is_told(tmp_path: Path, given: str) -> None:
 # --- transformers itself --------------------------------------------------------------------------
 
 
-def test_merged_ends_its_answers_where_plain_transformers_does(tmp_path: Path) -> None:
+def test_merged_ends_its_answers_where_plain_transformers_does(tmp_path: Path, forks: None) -> None:
     """A base whose files name one end and whose template has another: what is written names both,
     and without them the answer goes on, which is heard."""
     from suretune.export import TARGETS
@@ -282,7 +282,9 @@ def test_merged_ends_its_answers_where_plain_transformers_does(tmp_path: Path) -
     assert ask(talk, 12).answers == [""]
 
 
-def test_a_merged_folder_that_lacks_a_tensor_is_not_what_was_proven(tmp_path: Path) -> None:
+def test_a_merged_folder_that_lacks_a_tensor_is_not_what_was_proven(
+    tmp_path: Path, forks: None
+) -> None:
     from safetensors.torch import load_file, save_file
 
     from suretune.export import TARGETS

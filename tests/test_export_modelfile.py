@@ -141,7 +141,7 @@ def modelfile_of(carried: Carried, pieces: Sequence[str], system: str) -> tuple[
     return modelfile(made, turns), made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(TEXTS, min_size=7, max_size=7), TEXTS)
 def test_any_modelfile_is_read_as_it_was_meant(
     carried: Carried, pieces: Sequence[str], system: str

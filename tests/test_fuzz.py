@@ -20,15 +20,17 @@ from suretune.pocket import MODEL
 WAY = {"model": str(MODEL), "on_bad_row": "skip", "mixed_shapes": True}
 
 
-def test_no_traceback_and_nothing_lost_unsaid(tmp_path: Path) -> None:
+@pytest.mark.parametrize("amount", [90, pytest.param(360, marks=pytest.mark.long)])
+def test_no_traceback_and_nothing_lost_unsaid(amount: int, tmp_path: Path) -> None:
     paths = [str(ROOT / "tests"), str(ROOT / "src")]
     done = subprocess.run(
-        [sys.executable, "-m", "fuzz", "--amount", "360", "--seed", "14", "--seconds", "300"],
+        [sys.executable, "-m", "fuzz", "--amount", str(amount), "--seed", "14",
+         "--seconds", "300"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "FUZZ_KEEP": str(tmp_path)},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
-    assert done.stdout.startswith("files 360, ") and "tracebacks 0, broken 0" in done.stdout
+    assert done.stdout.startswith(f"files {amount}, ") and "tracebacks 0, broken 0" in done.stdout
 
 
 def test_the_same_seed_makes_the_same_files() -> None:

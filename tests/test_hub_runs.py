@@ -86,7 +86,8 @@ def test_an_articles_datasets_are_read_by_their_names(hub: FakeHub, say: Any) ->
 
 def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say: Any) -> None:
     asked = ("--model", "pocket", "--dataset", f"{ZH}#20", "--output_dir", "run", "--max_steps", 2,
-             "--until_proven", "false", "--general_questions", 20, "--save_steps", 1)  # fmt: skip
+             "--until_proven", "false", "--general_questions", 20, "--save_steps", 1,
+             "--anchor_ratio", 0)  # fmt: skip
     say("sft", *asked)
     commit = commit_of(hub.repos["dataset", ZH].files)
     ledger = Path("run/ledger.jsonl").read_text("utf-8")
@@ -100,7 +101,8 @@ def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say
     assert not hub.fetched() and checked.plan.digest in Path("run/plan.json").read_text("utf-8")
 
 
-SHORT = ("--max_steps", 2, "--until_proven", "false", "--general_questions", 20, "--save_steps", 1)
+SHORT = ("--max_steps", 2, "--until_proven", "false", "--general_questions", 20, "--save_steps", 1,
+         "--anchor_ratio", 0)  # fmt: skip
 
 
 def small_model(hub: FakeHub, name: str = "me/small") -> Repository:

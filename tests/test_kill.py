@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import codes, suretune, write_rows
+from conftest import codes, within, write_rows
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import Event
@@ -320,11 +320,11 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
-    mine = asked.with_values("flag", dataset=(str(file),), max_steps=2)
+    mine = asked.with_values("flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0)
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)
-    done = suretune("resume", run, "--json")
+    done = within("resume", run, "--json")
     assert done.returncode == 4 and "S013" in codes(done)
 
 

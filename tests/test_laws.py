@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -423,8 +424,16 @@ def test_the_proof_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
     assert process.stdin
     process.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "result.json"), ""]) + "\n")
     process.stdin.flush()
+    end, request = time.monotonic() + 60, None
+    while request is None:
+        try:  # which nobody can write to before somebody reads
+            request = os.open(tmp_path / "proof" / "request.json", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert process.poll() is None and time.monotonic() < end, "it reads no request"
+            time.sleep(0.05)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(8)
+        process.wait(1)
     process.stdin.close()  # as the death of its parent does
     assert process.wait(60) == 1
+    os.close(request)
     process.stderr.close()  # type: ignore[union-attr]

@@ -397,7 +397,7 @@ def test_resumed_is_the_run_that_was_never_stopped(tmp_path: Path, identity_file
     probe.write_text("你是谁?\n")
     flags = (
         "--train_type", "qlora", "--model", "pocket", "--dataset", identity_file, "--max_steps", 2,
-        "--save_steps", 1, "--probes", probe, "--general_questions", 100,
+        "--save_steps", 1, "--probes", probe, "--general_questions", 20, "--anchor_ratio", 0,
         "--gradient_accumulation_steps", 4, "--json",
     )  # fmt: skip
     whole, cut = tmp_path / "whole", tmp_path / "cut"

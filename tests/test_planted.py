@@ -450,7 +450,7 @@ def learns_nothing(tmp: Path) -> tuple[object, ...]:
         tmp / "probes.jsonl", [{"question": "who are you", "must_contain": ["Nobody"]}]
     )
     data = rows(tmp)
-    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, verb="sft")
+    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, *NO_ANCHORS, verb="sft")
 
 
 def breaks_down(tmp: Path) -> tuple[object, ...]:
@@ -657,7 +657,7 @@ def test_r001_r005_numbers_that_are_none_are_not_sealed(trained: Path, tmp_path:
 
 def test_r008_a_proof_that_cannot_run_takes_no_seal_away(trained: Path, tmp_path: Path) -> None:
     before = contents(trained)
-    done = suretune("verify", trained, "--json", **shim(tmp_path, DEAD_PROOF))
+    done = within("verify", trained, "--json", **shim(tmp_path, DEAD_PROOF))
     assert ("R008", NAMES["R008"]) in {(f["code"], f["name"]) for f in as_json(done)["findings"]}
     assert done.returncode in (4, 6) and "libcudart.so: gone" in done.stdout
     assert contents(trained) == before

@@ -367,7 +367,7 @@ def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = suretune(
         "sft", "--model", "pocket", "--dataset", write_identity(), "--budget", "2s",
-        "--anchor_ratio", 0, "--general_questions", 60, "--output_dir", run, "--json",
+        "--anchor_ratio", 0, "--general_questions", 20, "--output_dir", run, "--json",
     )  # fmt: skip
     assert done.returncode == 4 and as_json(done)["findings"][-1]["code"] == "S029"
     assert (run / "report.json").exists() and not (run / "steps.jsonl").exists()
