@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from suretune.because import in_words
+from suretune.deploy.held import no_room
 from suretune.deploy.listen import Reach, busy, host_names
-from suretune.deploy.model_host import House, no_room
+from suretune.deploy.model_host import House
 from suretune.deploy.prove_adapters import heed, loader, prove, served, served_base
 from suretune.model.device import out_of_memory, ran_out
 from suretune.record.journal import OK, Journal
 from suretune.serve.app import Service, make_app
-from suretune.serve.engine import Engine
+from suretune.serve.desk import Desk
 from suretune.serve.limits import Limits
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models
@@ -62,9 +63,9 @@ async def _serve(
     ready: Told,
 ) -> int:
     asked = house.config.serve
-    engine = Engine(house.table, asked.max_queue)
-    engine.start()
+    engine = house.desk()
     try:
+        engine.start()
         models = await _first(engine, house, journal)
         for candidate in () if house.whole else house.candidates:
             facts = await prove(
@@ -86,7 +87,7 @@ async def _serve(
         service = Service(
             engine,
             models=models,
-            metrics=Metrics(engine, house.rows),
+            metrics=Metrics(engine, house.rows * house.engines),
             limits=limits,
             room=house.room,
             temperature=house.config.answer.temperature,
@@ -107,10 +108,11 @@ async def _serve(
         )
     finally:
         await asyncio.to_thread(engine.close, "the server has ended")
+        house.close()
 
 
 async def _first(
-    engine: Engine,
+    engine: Desk,
     house: House,
     journal: Journal,
 ) -> Models:
@@ -133,7 +135,8 @@ def _about(
     return {
         "url": f"http://{shown}:{port}/v1",
         "models": models.cards(),
-        "slots": house.rows,
+        "slots": house.rows * house.engines,
+        "engines": house.engines,
         "max_model_len": house.room,
         "context": house.base.context,
         "asked_model_len": house.config.serve.max_model_len,
@@ -145,7 +148,7 @@ def _about(
 async def _until_signal(
     server: Server,
     listening: socket.socket,
-    engine: Engine,
+    engine: Desk,
     house: House,
     journal: Journal,
     ready: Callable[[], None],
@@ -195,7 +198,7 @@ async def _until_signal(
 async def _drained(
     server: Server,
     serving: asyncio.Future[None],
-    engine: Engine,
+    engine: Desk,
     seconds: float,
 ) -> int:
     """How many requests did not end in time; whoever asks meanwhile is told to go elsewhere."""
