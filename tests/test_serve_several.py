@@ -28,12 +28,14 @@ from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.deploy.model_host import open_house
 from suretune.deploy.prove_adapters import prove
+from suretune.deploy.run_server import _proven
 from suretune.deploy.seal_replay import Record
+from suretune.deploy.told import in_full, shortened
 from suretune.facts import ReplayFacts
 from suretune.guards import judge
 from suretune.model.slots import Ask, Said, Slots
 from suretune.pocket import MODEL
-from suretune.record.journal import Journal
+from suretune.record.journal import Journal, Stopped
 from suretune.serve.answering import heard
 from suretune.serve.app import Service, make_app
 from suretune.serve.desk import Closed, Failure, Gone, Table
@@ -393,6 +395,37 @@ def test_the_probes_are_asked_of_every_engine() -> None:
     assert isinstance(right, ReplayFacts) and (right.asked, right.equal) == (1, 1)
     assert wrong.equal == 0 and [finding.code for finding in judge(wrong)] == ["V003"]
     assert one.asked == two.asked == [400, 400]
+
+
+def test_one_that_is_lost_before_the_server_listens_stops_it() -> None:
+    """Told which, and of how many: not as a mistake of ours."""
+    one, two = sources = [Source(), Source()]
+    record = Record([Probe("?", "must-pass")], [[400]], ["a"], ["b"], "cpu", "float32", Path("r"))
+
+    async def go(engines: Engines) -> Stopped:
+        candidate: Any = SimpleNamespace(name="a", whole=True, tokenizer=TOKENIZER)
+        house: Any = SimpleNamespace(
+            engines=2, whole=candidate, records={"a": record}, proofs={}, candidates=(),
+            device=SimpleNamespace(type="cpu"), dtype="float32",
+        )  # fmt: skip
+        engines.start = lambda: None  # type: ignore[method-assign]  # it has begun
+        two.opens, two.fail = False, Gone("killed")
+        with pytest.raises(Stopped) as stopped:
+            await _proven(engines, house, Journal())
+        return stopped.value
+
+    (finding,) = with_engines(sources, go).findings
+    assert finding.code == "S067" and one.asked == [400]
+    assert finding.what.en.startswith("Process 1 of 2 is gone") and "--num_gpus" in finding.fix.en
+
+
+def test_what_a_step_gives_arrives_as_it_was() -> None:
+    step = [Said(0, 5, None), Said(1, None, "stop"), Said(2, 7, "length", -0.5, ((7, -0.5),)),
+            Said(3, None, "stop", stopped=9), Said(4, 1, None, prompt=((-1.0, ()),))]  # fmt: skip
+    short = shortened(step)
+    assert in_full(short) == step and [isinstance(one, Said) for one in short] == [
+        False, False, True, True, True,
+    ]  # fmt: skip
 
 
 # --- real processes -------------------------------------------------------------------------------

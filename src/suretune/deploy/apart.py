@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune.deploy.held import Hold
-from suretune.deploy.told import Answer, Call, Raised, Refused
+from suretune.deploy.told import Answer, Call, Raised, Refused, in_full
 from suretune.facts import SetupFacts
 from suretune.model.slots import Ask, Said
 from suretune.refusal import Refusal
@@ -89,8 +89,7 @@ class Far:
 
     def step(self) -> list[Said]:
         """See `Table.step`."""
-        made: list[Said] = self._said(Call("step"))
-        return made
+        return in_full(self._said(Call("step")))
 
     def drop(self, slot: int) -> None:
         """See `Table.drop`."""

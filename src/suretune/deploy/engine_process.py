@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 
 from suretune.because import in_words
 from suretune.deploy.held import Held, Hold, hold, no_room
-from suretune.deploy.told import Answer, Call, Raised, Refused
+from suretune.deploy.told import Answer, Call, Raised, Refused, shortened
 from suretune.facts import SetupFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.refusal import Refusal
@@ -91,6 +91,7 @@ def _answer(server: Connection, held: Held) -> None:
         except Exception as error:  # whoever called decides what it means
             server.send(_raised(error, table.free))
         else:
+            made = shortened(made) if call.name == "step" else made
             server.send(Answer(made, table.free))
 
 

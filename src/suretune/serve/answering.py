@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suretune.data.wall import Unfit
 from suretune.model.slots import BROKEN, Ask, Said
-from suretune.serve.desk import Closed, Desk, Failure, Full, Job
+from suretune.serve.desk import Closed, Desk, Failure, Full, Gone, Job
 from suretune.serve.echo import Echo
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Served
@@ -265,12 +265,12 @@ async def collect(under_way: Answering) -> tuple[str, list[Likely]]:
 
 
 async def heard(job: Job) -> list[int]:
-    """The tokens of a request of our own."""
+    """The tokens of a request of our own. Raises Gone where the engine failed amid it."""
     tokens: list[int] = []
     while True:
         event = await job.events.get()
         if isinstance(event, Failure):
-            raise RuntimeError(event.why)
+            raise Gone(event.why)
         if event.token is not None:
             tokens.append(event.token)
         if event.end:
