@@ -227,8 +227,8 @@ def process_a_question(asked: argparse.Namespace) -> float:
 # --- all of it ----------------------------------------------------------------------------------
 
 
-def prepare(asked: argparse.Namespace) -> None:
-    """Base, adapter and merged model, made once in the work folder."""
+def prepare(asked: argparse.Namespace, *, peers: bool = True) -> None:
+    """Base, adapter and, for peers, the merged model, made once in the work folder."""
     asked.work.mkdir(parents=True, exist_ok=True)
     base, adapter, merged = (asked.work / name for name in ("model", "adapter", "merged"))
     build = (
@@ -242,7 +242,7 @@ def prepare(asked: argparse.Namespace) -> None:
         (adapter / "adapter_config.json", [made, "adapter", base, adapter]),
         (merged / "tokenizer.json", [made, "merge", base, adapter, merged]),
     ):
-        if not there.exists():
+        if not there.exists() and (peers or there.parent != merged):
             base.mkdir(exist_ok=True)
             words = [sys.executable, *map(str, command)]
             subprocess.run(words, cwd=HERE, env=environment(asked), check=True, stdout=sys.stderr)

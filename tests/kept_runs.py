@@ -8,11 +8,13 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KEPT = 4  # states of the source whose runs stay; a later one pushes the oldest out
+KEPT = 4  # states of the source whose runs stay; a later one pushes the oldest out,
+RECENT = 2 * 3600.0  # unless it was used so many seconds ago: by a suite that is under way
 
 
 def source_digest() -> str:
@@ -44,5 +46,6 @@ def kept_run(*words: str, make: Callable[[Path], None]) -> Path:
     os.utime(state)
     states = sorted(shelf.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for former in states[KEPT:]:
-        shutil.rmtree(former, ignore_errors=True)
+        if time.time() - former.stat().st_mtime > RECENT:
+            shutil.rmtree(former, ignore_errors=True)
     return folder

@@ -28,7 +28,9 @@ from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal
 from suretune.run.compose import make_run, train_only
+from suretune.run.prove import seal
 from suretune.run.resume import reopen
+from test_guards import PROOF
 
 KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
@@ -288,9 +290,6 @@ def test_power_may_fail_at_any_moment(
 
 def test_power_may_fail_after_the_seal(names_given: list[tuple[str, Path]], tmp_path: Path) -> None:
     """All that a seal names is on the disk before the seal is, lines that were appended too."""
-    from suretune.run.prove import seal
-    from test_guards import PROOF
-
     rundir.append(tmp_path / "steps.jsonl", {"step": 1})
     (tmp_path / "proof").mkdir()
     (tmp_path / "proof" / "logits.safetensors").write_bytes(b"1")

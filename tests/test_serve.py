@@ -748,7 +748,7 @@ def test_an_adapter_of_another_kind_is_not_served(copied: Path) -> None:
 
 
 def test_slots_that_do_not_fit_are_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suretune.deploy.model_host.free_memory", lambda device: 5e7)
+    monkeypatch.setattr("suretune.deploy.held.free_memory", lambda device: 5e7)
     assert stops(copied, max_num_seqs=64) == "V008"
     assert open_house(config(), [str(copied)], Journal()).rows == 1  # as many as there is room for
 

@@ -39,7 +39,8 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
 from suretune.serve.answering import Placed, heard
 from suretune.serve.app import Service, make_app
-from suretune.serve.engine import Closed, Engine, Failure, Full
+from suretune.serve.desk import Closed, Failure, Full
+from suretune.serve.engine import Engine
 from suretune.serve.limits import OPEN, Limits
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models, Served

@@ -248,7 +248,7 @@ def test_the_room_is_shown_at_the_start_and_what_was_cut_of_it(
 ) -> None:
     from suretune.cli.serve import _tell
 
-    about = {"url": "http://127.0.0.1:8000/v1", "models": [], "context": 2048}
+    about = {"url": "http://127.0.0.1:8000/v1", "models": [], "context": 2048, "engines": 1}
     for asked, told in ((None, False), (1024, False), (9000, True)):
         room = min(asked or 2048, 2048)
         _tell({**about, "max_model_len": room, "asked_model_len": asked}, as_json=False)

@@ -20,8 +20,10 @@ from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
 from suretune.cli.search import read_search
 from suretune.cli.verbs import OWN
+from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.sweep.search import Dimension, flags, grid, grid_size, setting
+from suretune.sweep.sweep import Asked, _Loop
 from suretune.sweep.trials import FAILED, SEALED, STOPPED, UNPROVEN, Outcome, outcome
 
 SWEEP = next(verb for verb in VERBS if verb.name == "sweep")
@@ -239,10 +241,103 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(tmp_path: Path, identity_fil
     assert other.returncode == 4 and finding["code"] == "S013"
 
 
-def test_a_trial_has_one_gpu(identity_file: Path, tmp_path: Path) -> None:
-    done = suretune(
-        "sweep", "--model", "pocket", "--dataset", identity_file, "--search", "lora_rank=4,8",
-        "--num_gpus", 2, "--device", "cpu", "--output_dir", tmp_path / "out",
-    )  # fmt: skip
-    assert done.returncode == 2 and "--parallel" in done.stdout, done.stdout[-2000:]
-    assert not (tmp_path / "out").exists()
+def asked_of(folder: Path, rows: Path, *more: object) -> list[object]:
+    """Two settings, two updates each."""
+    skills = folder / "skills.jsonl"
+    skills.write_text("\n".join((MODEL / "skills.jsonl").read_text("utf-8").splitlines()[:9]))
+    return [
+        "sweep", "--model", "pocket", "--dataset", rows, "--device", "cpu", "--skills", skills,
+        "--max_steps", 2, "--until_proven", "false", "--search", "lora_rank=4,8",
+        "--output_dir", folder / "runs", "--json", *more,
+    ]  # fmt: skip
+
+
+def came_to(told: dict[str, Any]) -> list[Any]:
+    """Every trial without the time it took."""
+    runs = [{**trial, "runs": [{**run, "seconds": 0} for run in trial["runs"]]}
+            for trial in told["trials"]]  # fmt: skip
+    return [runs, told["best"]["setting"], told["command"]]
+
+
+def test_a_killed_trial_of_several_at_once_is_told_and_tried_again(
+    tmp_path: Path, identity_file: Path
+) -> None:
+    pytest.importorskip("optuna", reason="pip install 'suretune[sweep]'")
+    typed = asked_of(tmp_path, identity_file)
+    command = [sys.executable, "-m", "suretune", *map(str, typed), "--num_gpus", "2"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "SURETUNE_LANG": "en"}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 200
+    while len(both := sorted(tmp_path.glob("runs/sweep-*/trial-000*/steps.jsonl"))) < 2:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    assert not list(tmp_path.glob("runs/sweep-*/*/report.json"))  # at once
+    killed = trial_process(both[1].parent)
+    os.kill(killed, signal.SIGKILL)
+    out, said = process.communicate(timeout=200)
+    told = json.loads(out.decode().splitlines()[-1])
+    assert process.returncode == 6, said.decode()
+    first, second = told["trials"]
+    assert (first["state"], second["state"]) == ("judged", "failed")
+    assert second["runs"][0]["reasons"] == ["signal 9"] and told["best"] == first
+    assert not any("num_gpus" in word for word in told["command"])
+
+    before = (both[0].parent / "report.json").stat().st_mtime_ns
+    again = as_json(suretune(*typed, "--num_gpus", 1))  # the same sweep, with another number
+    assert again["folder"] == told["folder"]
+    assert (both[0].parent / "report.json").stat().st_mtime_ns == before
+    assert [trial["setting"] for trial in again["trials"]] == [
+        trial["setting"] for trial in told["trials"]
+    ]
+    assert again["trials"][0] == first and again["trials"][1]["state"] == "judged"
+
+
+def trial_process(run: Path) -> int:
+    """The process whose folder this is."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"--output_dir={run}".encode() in words:
+            return int(path.parent.name)
+    raise AssertionError(f"nobody writes {run}")
+
+
+def test_trials_side_by_side_come_to_what_they_come_to_one_by_one(
+    tmp_path: Path, identity_file: Path
+) -> None:
+    pytest.importorskip("optuna", reason="pip install 'suretune[sweep]'")
+    told = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        done = suretune(*asked_of(folder, identity_file, "--num_gpus", number))
+        told.append(came_to(as_json(done)))
+        told[-1][-1] = [word.replace(str(folder), "") for word in told[-1][-1]]
+    assert told[0] == told[1]
+
+
+def test_trials_are_dealt_over_so_many_gpus_and_no_more(
+    tmp_path: Path, identity_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+    def loop(device: str | None, parallel: int | None, gpus: int | None) -> list[dict[str, str]]:
+        resolved = Resolved.default().with_values("flag", device=device)
+        asked = Asked(resolved, (), 4, (), None, parallel, gpus=gpus)
+        made = _Loop(asked, tmp_path, None, lambda *_: None)  # type: ignore[arg-type]
+        return [made._environment(slot) for slot in made.slots]
+
+    assert loop("cuda", None, None) == [{"CUDA_VISIBLE_DEVICES": n} for n in "357"]
+    assert loop("cuda", None, 2) == [{"CUDA_VISIBLE_DEVICES": n} for n in "35"]
+    assert loop("cuda", 4, 2) == [{"CUDA_VISIBLE_DEVICES": n} for n in "3535"]
+    assert loop("cuda", None, 1) == [{"CUDA_VISIBLE_DEVICES": "3"}]
+    share = str(max(1, (os.cpu_count() or 1) // 2))
+    assert loop("cpu", None, 2) == [{"OMP_NUM_THREADS": share}] * 2
+    monkeypatch.undo()
+    done = suretune(*asked_of(tmp_path, identity_file)[:5], "--search", "lora_rank=4,8",
+                    "--num_gpus", 99, "--json")  # fmt: skip
+    assert done.returncode == 4 and [f["code"] for f in as_json(done)["findings"]] == ["S066"]

@@ -21,6 +21,7 @@ from suretune.deploy.listen import (
     proxies,
 )
 from suretune.facts import FlagFacts
+from suretune.preflight.outlook import processes_outlook
 from suretune.record.journal import Journal
 from suretune.types import Text
 from suretune.words import say
@@ -35,6 +36,8 @@ def listen(command: Command, journal: Journal) -> int:
         raise journal.stop(FlagFacts("missing-flag", "RUN", hint=hint))
     need_packages(journal)
     need_folder(config.serve, journal)
+    journal.look_at_all(processes_outlook(command.resolved))
+    journal.settle()
     key, made = key_for(
         config.serve,
         journal,
@@ -74,6 +77,8 @@ def _tell(about: Mapping[str, Any], as_json: bool) -> None:
     for model in about["models"]:
         tell(f"  {model['id']}  {say(_standing(model))}", keep="")
     tell(f"  {say(_room(about))}")
+    if about["engines"] > 1:
+        tell(f"  {say(_engines(about))}")
     page = f"{str(about['url']).removesuffix('/v1')}/docs"
     tell(say(Text(f"To try it in a browser: {page}", f"在浏览器里试用：{page}")))
     tell(say(Text("Ctrl-C ends it.", "按 Ctrl-C 结束。")))
@@ -87,6 +92,17 @@ def _room(about: Mapping[str, Any]) -> Text:
     if asked is not None and asked > room:
         return Text(f"{en}, not the {asked} asked for", f"{zh}，达不到要求的 {asked}")
     return Text(en, zh)
+
+
+def _engines(about: Mapping[str, Any]) -> Text:
+    """What each of several has for itself."""
+    count, rows = about["engines"], about["slots"] // about["engines"]
+    return Text(
+        f"{count} engines (--num_gpus), each with a copy of the base and room for {rows} requests"
+        " at once (--max_num_seqs)",
+        f"{count} 个引擎（--num_gpus），每个有一份完整的原模型，各自同时回答 {rows} 个请求"
+        "（--max_num_seqs）",
+    )
 
 
 def _standing(model: Mapping[str, Any]) -> Text:

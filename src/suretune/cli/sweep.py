@@ -11,7 +11,9 @@ from suretune.cli.job import require
 from suretune.cli.out import how_it_was_read, tell, tell_json
 from suretune.cli.parse import Command
 from suretune.cli.search import SYNTAX, read_search
+from suretune.config import Resolved
 from suretune.facts import FlagFacts
+from suretune.preflight.outlook import processes_outlook
 from suretune.record.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.sweep.search import Dimension
 from suretune.types import Text
@@ -28,23 +30,19 @@ def search(command: Command, journal: Journal) -> int:
     seeds = _numbers(command, "seeds", 0, journal)
     trials = _numbers(command, "trials", 1, journal) or [TRIALS]
     parallel = _numbers(command, "parallel", 1, journal)
-    if (gpus := command.resolved.config.engine.num_gpus) > 1:
-        hint = Text(
-            "a trial has one GPU; several trials run side by side: `--parallel`",
-            "每次试验用一块 GPU；多个试验可以同时进行：`--parallel`",
-        )
-        journal.look(FlagFacts("conflicting-flags", f"--num_gpus {gpus}", "sweep", hint=hint))
+    gpus, one = _one_gpu_each(command, journal)
     require(command, journal)
     journal.settle()
     how_it_was_read(journal)
     study = command.plain.get("study")
     asked = Asked(
-        command.resolved,
+        one,
         dimensions,
         trials[-1],
         list(dict.fromkeys(seeds)),
         Path(study[-1]) if study else None,
         parallel[-1] if parallel else None,
+        gpus=gpus,
     )
     try:
         told = sweep(asked, journal, _say)
@@ -62,6 +60,16 @@ def search(command: Command, journal: Journal) -> int:
     if told["best"] is None:
         return GUARD
     return OK if told["best"]["sealed"] else UNVERIFIED
+
+
+def _one_gpu_each(command: Command, journal: Journal) -> tuple[int | None, Resolved]:
+    """(GPUs that trials are dealt over, what each of them is asked): the sweep's number is no
+    trial's, and neither is a sweep another one with another number."""
+    resolved = command.resolved
+    if not resolved.given("num_gpus"):
+        return None, resolved
+    journal.look_at_all(processes_outlook(resolved))
+    return resolved.config.engine.num_gpus, resolved.with_values("default", num_gpus=1)
 
 
 def _say(line: Mapping[str, Any], done: int, of: int) -> None:

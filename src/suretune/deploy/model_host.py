@@ -10,6 +10,8 @@ import torch
 
 from suretune import typed
 from suretune.data.base import Base, find_base
+from suretune.deploy.apart import Apart, begin_all
+from suretune.deploy.held import Held, Hold, hold
 from suretune.deploy.seal_replay import (
     Candidate,
     Record,
@@ -18,25 +20,20 @@ from suretune.deploy.seal_replay import (
     recorded,
     room_needed,
 )
-from suretune.facts import FlagFacts, ReplayFacts, SetupFacts
+from suretune.facts import FlagFacts, ReplayFacts
 from suretune.hubs.names import parse_name
-from suretune.model.device import DTYPES, free_memory
-from suretune.model.kv_cache import cache_bytes
-from suretune.model.load import load_base
 from suretune.model.slots import Slots
-from suretune.model.stack import Stack, make_stack
-from suretune.model.weight_stream import begin
 from suretune.options import Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.run.opened import base_of, packing_of
+from suretune.serve.desk import Desk
+from suretune.serve.engine import Engine
+from suretune.serve.engines import Engines
 from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
-ROWS = {"cuda": 64, "cpu": 8}
 SPARE_RANKS = 64  # for adapters that come later
-SHARE = 0.8  # of what is free, for keys and values
-GIB = 2**30
 
 
 @dataclass(slots=True)
@@ -47,31 +44,46 @@ class House:
     config: Config
     base: Base
     fingerprint: str
-    stack: Stack
+    held: Held | Apart
     device: torch.device
     dtype: str
-    rows: int
-    room: int
     candidates: Sequence[Candidate]
     records: dict[str, Record] = field(default_factory=dict)  # by name of the model
     proofs: dict[str, ReplayFacts] = field(default_factory=dict)
     whole: Candidate | None = None
 
+    @property
+    def rows(self) -> int:
+        """Slots of an engine."""
+        return self.held.rows
+
+    @property
+    def room(self) -> int:
+        """Tokens of a prompt and its answer."""
+        return self.held.asked.room
+
+    @property
+    def engines(self) -> int:
+        """How many there are, each with a copy of the base."""
+        return len(self.held.sources) if isinstance(self.held, Apart) else 1
+
     def table(self) -> Slots:
-        """Slots without adapters: the engine loads those."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()  # what a table before this one had
-        asked = self.config.serve
-        spare = SPARE_RANKS if asked.adapters_dir else 0
-        given = sum(-(-candidate.ranks // 8) * 8 for candidate in self.candidates)
-        ranks = asked.max_lora_ranks or max(8, given + spare)
-        return Slots(
-            self.stack,
-            self.rows,
-            self.room,
-            asked.max_loras,
-            ranks,
-        )
+        """Slots without adapters, in this process: the engine loads those."""
+        if isinstance(self.held, Apart):
+            raise RuntimeError("its tables are in processes of their own")
+        return self.held.table(self.rows)
+
+    def desk(self) -> Desk:
+        """The engine, or all of them."""
+        queue = self.config.serve.max_queue
+        if isinstance(self.held, Apart):
+            return Engines(self.held.sources, queue)
+        return Engine(self.table, queue)
+
+    def close(self) -> None:
+        """Let go of processes, if there are any."""
+        if isinstance(self.held, Apart):
+            self.held.close()
 
 
 def open_house(
@@ -160,60 +172,32 @@ def _loaded(
     candidates: Sequence[Candidate],
     journal: Journal,
 ) -> House:
+    """In this process, or in one for each GPU: then nothing of it is on a device here."""
     device, dtype = hardware(config.model, journal)
-    begin(base, device, DTYPES[dtype])
+    asked, several = config.serve, config.engine.num_gpus
+    spare = SPARE_RANKS if asked.adapters_dir else 0
+    given = sum(-(-candidate.ranks // 8) * 8 for candidate in candidates)
+    wanted = Hold(
+        base=base,
+        fingerprint=fingerprint,
+        device=device.type,
+        dtype=dtype,
+        room=min(asked.max_model_len or min(base.context, MOST_ROOM), base.context),
+        rows=asked.max_num_seqs,
+        max_loras=asked.max_loras,
+        ranks=asked.max_lora_ranks or max(8, given + spare),
+        sharing=several if device.type == "cpu" else 1,
+    )
     with journal.judging():
-        model = load_base(base, device, dtype, "sdpa")
-    stack = make_stack(model, learning=False)
-    if isinstance(stack, str):
-        raise journal.stop(SetupFacts("cannot-serve", base.name, found=stack))
-    room = min(config.serve.max_model_len or min(base.context, MOST_ROOM), base.context)
-    rows = _rows(config, stack, room, device, journal)
+        held = begin_all(wanted, several) if several > 1 else hold(wanted)
     return House(
         config=config,
         base=base,
         fingerprint=fingerprint,
-        stack=stack,
+        held=held,
         device=device,
         dtype=dtype,
-        rows=rows,
-        room=room,
         candidates=candidates,
-    )
-
-
-def _rows(
-    config: Config,
-    stack: Stack,
-    room: int,
-    device: torch.device,
-    journal: Journal,
-) -> int:
-    """As many slots as were asked for, or a stop; without a word as many as fit."""
-    asked = config.serve.max_num_seqs
-    rows, free = asked or ROWS[device.type], SHARE * free_memory(device)
-    while not asked and rows > 1 and cache_bytes(stack, rows, room) > free:
-        rows //= 2
-    wanted = cache_bytes(stack, rows, room)
-    if wanted > free:
-        raise journal.stop(no_room(rows, room, room_of(wanted, free)))
-    return rows
-
-
-def room_of(wanted: float, free: float) -> Text:
-    """Bytes that would be taken, and that are free."""
-    return Text(
-        f"{wanted / GIB:.1f} GiB of {free / GIB:.1f} GiB",
-        f"需要 {wanted / GIB:.1f} GiB，可用 {free / GIB:.1f} GiB",
-    )
-
-
-def no_room(rows: int, room: int, found: Text) -> SetupFacts:
-    """What is told where the slots do not fit."""
-    return SetupFacts(
-        "slots-too-large",
-        f"{rows} x {room}",
-        found=found,
     )
 
 

@@ -12,18 +12,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from suretune.because import in_words
+from suretune.deploy.held import no_room
 from suretune.deploy.listen import Reach, busy, host_names
-from suretune.deploy.model_host import House, no_room
+from suretune.deploy.model_host import House
 from suretune.deploy.prove_adapters import heed, loader, prove, served, served_base
+from suretune.facts import SetupFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.record.journal import OK, Journal
 from suretune.serve.app import Service, make_app
-from suretune.serve.engine import Engine
+from suretune.serve.desk import Desk, Gone
 from suretune.serve.limits import Limits
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Models
 from suretune.serve.spoken import spoken
 from suretune.serve.wire import Server, make_server
+from suretune.types import Text
 
 log = logging.getLogger("suretune.serve")
 SWITCH_SECONDS = 0.0005
@@ -62,20 +65,9 @@ async def _serve(
     ready: Told,
 ) -> int:
     asked = house.config.serve
-    engine = Engine(house.table, asked.max_queue)
-    engine.start()
+    engine = house.desk()
     try:
-        models = await _first(engine, house, journal)
-        for candidate in () if house.whole else house.candidates:
-            facts = await prove(
-                engine,
-                house,
-                candidate,
-                house.records.get(candidate.name),
-            )
-            heed(facts, journal)
-            models.add(served(house, candidate))
-        journal.settle()
+        models = await _proven(engine, house, journal)
         limits = Limits(
             reach.key,
             host_names(asked),
@@ -86,7 +78,7 @@ async def _serve(
         service = Service(
             engine,
             models=models,
-            metrics=Metrics(engine, house.rows),
+            metrics=Metrics(engine, house.rows * house.engines),
             limits=limits,
             room=house.room,
             temperature=house.config.answer.temperature,
@@ -107,10 +99,36 @@ async def _serve(
         )
     finally:
         await asyncio.to_thread(engine.close, "the server has ended")
+        house.close()
+
+
+async def _proven(
+    engine: Desk,
+    house: House,
+    journal: Journal,
+) -> Models:
+    """What is served, once every engine has answered its probes."""
+    try:
+        engine.start()
+        models = await _first(engine, house, journal)
+        for candidate in () if house.whole else house.candidates:
+            record = house.records.get(candidate.name)
+            heed(await prove(engine, house, candidate, record), journal)
+            models.add(served(house, candidate))
+    except Gone as gone:
+        if house.engines == 1:
+            raise
+        away = [n for n, one in enumerate(engine.members) if one.condition != "ready"]
+        told = Text(str(gone), spoken(str(gone)))
+        number, size = ", ".join(map(str, away)) or "?", str(house.engines)
+        facts = SetupFacts("engine-lost", number, found=told, nearest=size)
+        raise journal.stop(facts) from gone
+    journal.settle()
+    return models
 
 
 async def _first(
-    engine: Engine,
+    engine: Desk,
     house: House,
     journal: Journal,
 ) -> Models:
@@ -133,7 +151,8 @@ def _about(
     return {
         "url": f"http://{shown}:{port}/v1",
         "models": models.cards(),
-        "slots": house.rows,
+        "slots": house.rows * house.engines,
+        "engines": house.engines,
         "max_model_len": house.room,
         "context": house.base.context,
         "asked_model_len": house.config.serve.max_model_len,
@@ -145,7 +164,7 @@ def _about(
 async def _until_signal(
     server: Server,
     listening: socket.socket,
-    engine: Engine,
+    engine: Desk,
     house: House,
     journal: Journal,
     ready: Callable[[], None],
@@ -195,7 +214,7 @@ async def _until_signal(
 async def _drained(
     server: Server,
     serving: asyncio.Future[None],
-    engine: Engine,
+    engine: Desk,
     seconds: float,
 ) -> int:
     """How many requests did not end in time; whoever asks meanwhile is told to go elsewhere."""

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suretune.data.wall import Unfit
 from suretune.model.slots import BROKEN, Ask, Said
+from suretune.serve.desk import Closed, Desk, Failure, Full, Gone, Job
 from suretune.serve.echo import Echo
-from suretune.serve.engine import Closed, Engine, Failure, Full, Job
 from suretune.serve.metrics import Metrics
 from suretune.serve.models import Served
 from suretune.serve.openai import Refused
@@ -49,7 +49,7 @@ class Piece:
 class Answering:
     """A request that the engine has taken."""
 
-    engine: Engine
+    engine: Desk
     metrics: Metrics
     served: Served
     job: Job
@@ -195,7 +195,7 @@ class Placed:
     A request that needs more of them finds them in its scope: `held.enter_context(place(n))`.
     """
 
-    def __init__(self, app: ASGIApp, engine: Engine) -> None:
+    def __init__(self, app: ASGIApp, engine: Desk) -> None:
         self._app = app
         self._engine = engine
 
@@ -231,7 +231,7 @@ def unavailable(closed: Closed) -> Refused:
 
 
 def take(
-    engine: Engine,
+    engine: Desk,
     metrics: Metrics,
     served: Served,
     ask: Ask,
@@ -265,12 +265,12 @@ async def collect(under_way: Answering) -> tuple[str, list[Likely]]:
 
 
 async def heard(job: Job) -> list[int]:
-    """The tokens of a request of our own."""
+    """The tokens of a request of our own. Raises Gone where the engine failed amid it."""
     tokens: list[int] = []
     while True:
         event = await job.events.get()
         if isinstance(event, Failure):
-            raise RuntimeError(event.why)
+            raise Gone(event.why)
         if event.token is not None:
             tokens.append(event.token)
         if event.end:

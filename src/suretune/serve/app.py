@@ -30,8 +30,8 @@ from suretune.serve.answering import (
 )
 from suretune.serve.bodies import BODY, Arrived, Bodies
 from suretune.serve.describe import describe
+from suretune.serve.desk import Closed, Desk
 from suretune.serve.echo import Echo, echoed
-from suretune.serve.engine import Closed, Engine
 from suretune.serve.limits import Gate, Limits
 from suretune.serve.metrics import TEXT, Metrics
 from suretune.serve.models import Models, Served
@@ -50,6 +50,7 @@ from suretune.serve.page import page_routes
 from suretune.serve.read_request import read
 from suretune.serve.refusals import Refusals
 from suretune.serve.replies import Reply, chat_reply, completion_reply
+from suretune.serve.spoken import spoken
 from suretune.types import Message
 
 SMALL_BODY = 16 * 1024  # bytes that are read in less than a thousandth of a second
@@ -66,7 +67,7 @@ class Service:
     `load` brings an adapter from a path, proven; None where that was not allowed at the start.
     """
 
-    engine: Engine
+    engine: Desk
     models: Models
     metrics: Metrics
     limits: Limits
@@ -332,9 +333,14 @@ class Service:
     # --- how it is ----------------------------------------------------------------------------
 
     async def health(self, request: Request) -> Response:
-        """GET /health: whether the engine lives."""
-        state = self.engine.state
-        return JSONResponse({"status": state}, 503 if state == "dead" else 200)
+        """GET /health: whether the engine lives; of several, how each is."""
+        state, each = self.engine.state, [one.condition for one in self.engine.members]
+        told: dict[str, Any] = {"status": state}
+        if len(each) > 1:
+            told["engines"] = each
+        if "engines" in told and state != "dead" and (missing := len(each) - each.count("ready")):
+            told["degraded"] = spoken(f"{missing} of {len(each)} engines do not answer.")
+        return JSONResponse(told, 503 if state == "dead" else 200)
 
     async def ready(self, request: Request) -> Response:
         """GET /ready: whether new requests are taken."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from suretune.serve.answering import unavailable
-from suretune.serve.engine import Closed, Engine, Full
+from suretune.serve.desk import Closed, Desk, Full
 from suretune.serve.limits import Limits
 from suretune.serve.openai import Refused
 from suretune.serve.origins import client_of
@@ -106,7 +106,7 @@ class Arrived:
         self,
         app: ASGIApp,
         bodies: Bodies,
-        engine: Engine | None = None,
+        engine: Desk | None = None,
     ) -> None:
         self._app = app
         self._bodies = bodies

@@ -7,86 +7,23 @@ turn: loads and cancellations, then admission in the order of arrival, then one 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from suretune.model.slots import Ask, Said
+from suretune.serve.desk import Closed, Entrance, Failure, Gone, Job, Table
 from suretune.serve.spoken import spoken
 
 log = logging.getLogger("suretune.serve")
 READ_TOKENS = 8192  # of prompts that are read in one turn: all others wait for them
 REBUILDS = 3  # in REBUILD_SECONDS; then the engine stays dead
 REBUILD_SECONDS = 600.0
-
-
-class Table(Protocol):
-    """What the engine needs of `Slots`."""
-
-    @property
-    def free(self) -> int:
-        """How many slots are free."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """How many slots there are."""
-        ...
-
-    def admit(self, asks: Sequence[Ask]) -> list[tuple[int, Said]]:
-        """Give each request a free slot; (slot, first token) of each."""
-        ...
-
-    def step(self) -> list[Said]:
-        """One token for every slot that is taken."""
-        ...
-
-    def drop(self, slot: int) -> None:
-        """Free a slot whose request is over."""
-        ...
-
-    def load(self, name: str, folder: Path) -> object:
-        """Put an adapter beside the others under this name; what was found of it."""
-        ...
-
-    def unload(self, name: str) -> None:
-        """Take an adapter away."""
-        ...
-
-
-class Full(Exception):
-    """The queue has no place."""
-
-
-class Closed(Exception):
-    """The engine takes no more: it drains, or is dead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A request that ends without its answer; `refused`: by its own fault."""
-
-    why: str
-    refused: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """One request under way. `events` are read on the event loop; they end with a Failure or with
-    a Said that has an end."""
-
-    ask: Ask
-    events: asyncio.Queue[Said | Failure] = field(default_factory=asyncio.Queue)
-    slot: int | None = None
-    cancelled: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -98,16 +35,25 @@ class _Order:
     name: str | None = None
 
 
-class Engine:
-    """Answers requests from one table of slots; rebuilds the table if it fails."""
+class Engine(Entrance):
+    """Answers requests from one table of slots; rebuilds the table if it fails.
+
+    `elsewhere` is offered requests that have heard nothing yet, should the table fail, and says
+    which of them others answer now. `let_go` frees what `open_table` holds, and ends a call of the
+    table that does not return.
+    """
 
     def __init__(
         self,
         open_table: Callable[[], Table],
         max_queue: int,
+        *,
+        elsewhere: Callable[[Sequence[Job]], Sequence[Job]] = lambda jobs: (),
+        let_go: Callable[[], None] = lambda: None,
     ) -> None:
-        self._open = open_table
+        self._open, self._elsewhere, self._let_go = open_table, elsewhere, let_go
         self._table: Table | None = None
+        self._missed: object = None  # the table whose process is known to be gone
         self._most = max_queue
         self._lock = threading.Condition()
         self._waiting: dict[int, Job] = {}  # by identity, in the order of arrival
@@ -115,10 +61,10 @@ class Engine:
         self._cancelled: list[Job] = []
         self._orders: list[_Order] = []
         self._adapters: dict[str, Callable[[Table], None]] = {}
-        self._taken = self._rows = 0  # places; slots
+        self._taken = self.rows = 0  # places; slots
         self._picked: list[Job] = []  # taken from the queue in this turn
         self._rebuilt: deque[float] = deque(maxlen=REBUILDS)
-        self._closing = self._draining = self._dead = False
+        self._closing = self._draining = self._dead = self._rebuilding = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(
             target=self._run,
@@ -132,8 +78,13 @@ class Engine:
         """Open the table and begin; call within the event loop that shall hear the answers."""
         self._loop = asyncio.get_running_loop()
         self._table = self._open()
-        self._rows = self._table.rows
+        self.rows = self._table.rows
         self._thread.start()
+
+    @property
+    def members(self) -> tuple[Engine, ...]:
+        """It is the only one."""
+        return (self,)
 
     @property
     def running(self) -> int:
@@ -146,9 +97,9 @@ class Engine:
         return len(self._waiting)
 
     @property
-    def under_way(self) -> int:
-        """Requests that have a place."""
-        return self._taken
+    def held(self) -> int:
+        """Requests that it was given and has not ended."""
+        return len(self._waiting) + len(self._picked) + len(self._live)
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -161,39 +112,41 @@ class Engine:
         return "dead" if self._dead else "draining" if self._draining else "ready"
 
     @property
+    def condition(self) -> str:
+        """ready, rebuilding or dead."""
+        return "dead" if self._dead else "rebuilding" if self._rebuilding else "ready"
+
+    @property
     def places(self) -> int:
         """Requests that can be under way at once."""
-        return self._rows + self._most
+        return self.rows + self._most
 
-    def need_place(self, count: int = 1) -> None:
-        """`Full` or `Closed` where so many requests would find no place now."""
-        if self.state != "ready":
-            raise Closed(self.state)
-        if self._taken + count > self.places:
-            raise Full(f"{self._taken} requests are under way")
+    def submit(self, ask: Ask, *, bound: bool = False) -> Job:
+        """Queue a request; `Closed` where none is answered any more.
 
-    @contextlib.contextmanager
-    def place(self, count: int = 1) -> Iterator[None]:
-        """One client's, from when its body is there until its answer is out.
-
-        `Full` or `Closed` where there is none. What has a place may submit while others drain.
+        `bound`: others are not offered it.
         """
-        self.need_place(count)
-        self._taken += count
-        try:
-            yield
-        finally:
-            self._taken -= count
+        job = Job(ask, bound=bound)
+        if not self.adopt(job):
+            raise Closed(self.state)
+        return job
 
-    def submit(self, ask: Ask) -> Job:
-        """Queue a request; `Closed` where none is answered any more."""
-        job = Job(ask)
+    def adopt(self, job: Job) -> bool:
+        """Queue a request that may have been another engine's; False where none is answered."""
         with self._lock:
             if self._dead or self._closing:
-                raise Closed(self.state)
-            self._waiting[id(job)] = job
+                return False
+            job.slot = None
+            if not job.cancelled:
+                self._waiting[id(job)] = job
+                self._lock.notify()
+        return True
+
+    def miss(self, table: Table) -> None:
+        """What this table is in has ended, whether or not anybody asks; from any thread."""
+        with self._lock:
+            self._missed = table
             self._lock.notify()
-        return job
 
     def cancel(self, job: Job) -> None:
         """Nobody waits for this answer any more; its slot is free before the next step."""
@@ -244,11 +197,14 @@ class Engine:
         with self._lock:
             self._draining = self._closing = True
             self._lock.notify()
+        self._let_go()
         if self._thread.is_alive():
             self._thread.join()
         cut = self.under_way
-        self._fail([*self._live.values(), *self._waiting.values()], Failure(why))
+        left = [*self._live.values(), *self._picked, *self._waiting.values()]
+        self._fail(left, Failure(why))
         self._live.clear()
+        self._picked.clear()
         self._waiting.clear()
         self._refuse_orders()
         return cut
@@ -265,12 +221,13 @@ class Engine:
             try:
                 self._turn()
             except Exception as error:  # whatever it was, others wait for an answer
-                if not self._recovered(error):
+                if self._closing or not self._recovered(error):
                     return
 
     def _work(self) -> bool:
         possible = any(self._ripe(order) for order in self._orders)
-        return bool(self._live or self._waiting or self._cancelled or possible)
+        missed = self._missed is not None and self._missed is self._table
+        return bool(self._live or self._waiting or self._cancelled or possible or missed)
 
     def _ripe(self, order: _Order) -> bool:
         """Whether nobody uses the adapter that it takes away."""
@@ -286,7 +243,8 @@ class Engine:
         with self._lock:
             cancelled, self._cancelled = self._cancelled, []
             orders = [order for order in self._orders if self._ripe(order)]
-            self._orders = [order for order in self._orders if order not in orders]
+        if self._missed is table:
+            raise Gone("its process has ended")
         for job in cancelled:
             if job.slot is not None and self._live.get(job.slot) is job:
                 table.drop(job.slot)
@@ -338,23 +296,27 @@ class Engine:
         return told
 
     def _do(self, order: _Order, table: Table) -> None:
+        with self._lock:
+            self._orders.remove(order)
         try:
             order.what(table)
         except Exception as error:  # whoever gave the order is told
             self._call(_settle, order.done, error)
+            if isinstance(error, Gone):
+                raise
         else:
             self._call(_settle, order.done, None)
 
     def _recovered(self, error: Exception) -> bool:
         """Tell all that were under way, and begin again with a new table, a few times."""
-        with self._lock:
-            under_way = [*self._live.values(), *self._picked]
-            self._live.clear()
-            self._picked.clear()
-        self._fail(under_way, Failure(f"the engine failed ({type(error).__name__}); ask again"))
-        log.error(
-            spoken("The engine failed: %s"), "".join(traceback.format_tb(error.__traceback__)[-2:])
-        )
+        self._rebuilding = True
+        self._break_off(Failure(f"the engine failed ({type(error).__name__}); ask again"))
+        if isinstance(error, Gone):
+            log.error(spoken("An engine is gone, and is started again: %s"), error)
+        else:
+            frames = traceback.format_tb(error.__traceback__)[-2:]
+            frames += getattr(error, "__notes__", ())  # those of another process
+            log.error(spoken("The engine failed: %s"), "".join(frames))
         traceback.clear_frames(error.__traceback__)  # they hold the table, whose memory is needed
         now = time.monotonic()
         often = len(self._rebuilt) == REBUILDS and now - self._rebuilt[0] < REBUILD_SECONDS
@@ -368,14 +330,39 @@ class Engine:
             for bring in self._adapters.values():
                 bring(self._table)
         except Exception:  # nothing is left that could answer; /health says so
+            if self._closing:
+                return False
             log.exception("The engine is dead: it could not be built again.")
             self._die()
             return False
+        self._rebuilding = False
+        log.info(spoken("The engine answers again"))
         return True
+
+    def _break_off(self, failure: Failure) -> None:
+        """End what is under way, but for what others answer now; the queue waits."""
+        with self._lock:
+            given = {id(job): job for job in (*self._live.values(), *self._picked)}
+            unheard = [*self._picked, *self._waiting.values()]
+            self._live.clear()
+            self._picked.clear()
+        moved = self._move(unheard)
+        self._fail([job for key, job in given.items() if key not in moved], failure)
+
+    def _move(self, unheard: Sequence[Job]) -> set[int]:
+        """Which of these requests others have taken."""
+        moved = {id(job) for job in self._elsewhere([job for job in unheard if not job.bound])}
+        with self._lock:
+            for key in moved:
+                self._waiting.pop(key, None)
+        return moved
 
     def _die(self) -> None:
         with self._lock:
             self._dead = True
+            left = list(self._waiting.values())
+        self._move(left)
+        with self._lock:
             left = list(self._waiting.values())
             self._waiting.clear()
         self._fail(left, Failure("the engine is dead"))

@@ -56,6 +56,7 @@ class Asked:
     seeds: Sequence[int]  # none: the seed of the flags
     study: Path | None
     parallel: int | None
+    gpus: int | None = None  # None: all that there are; on a CPU so many runs at once
 
 
 @dataclass(slots=True)
@@ -193,8 +194,14 @@ def _open(
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
     if grid_size(asked.dimensions) <= asked.trials:
         for point in grid(asked.dimensions):
-            study.enqueue_trial(point, skip_if_exists=True)
+            study.enqueue_trial(point, skip_if_exists=not _only_failed(study, point))
     return study
+
+
+def _only_failed(study: optuna.Study, point: Mapping[str, Any]) -> bool:
+    """Whether a setting was tried and its process never ended well: then it is tried again."""
+    states = [one.state.name for one in study.trials if one.params == point]
+    return bool(states) and set(states) == {"FAIL"}
 
 
 class _Loop:
@@ -208,8 +215,9 @@ class _Loop:
         told: Told,
     ) -> None:
         self.asked, self.folder, self.study, self.told = asked, folder, study, told
-        self.gpus = _gpus(asked.resolved)
-        self.slots = list(range(asked.parallel or max(1, len(self.gpus))))
+        self.gpus = _gpus(asked.resolved)[: asked.gpus]
+        self.workers = asked.parallel or asked.gpus or max(1, len(self.gpus))
+        self.slots = list(range(self.workers))
         self.wanted = int(min(asked.trials, grid_size(asked.dimensions)))
         self.done: list[Trial] = []
         self.open: list[Trial] = []
@@ -307,12 +315,11 @@ class _Loop:
 
     def _environment(self, slot: int) -> dict[str, str]:
         """One GPU a process where there are several; one share of the cores on a CPU."""
-        if len(self.gpus) > 1:
+        if len(self.gpus) > 1 or (self.gpus and self.asked.gpus):
             return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
         if self.gpus or "OMP_NUM_THREADS" in os.environ:
             return {}
-        workers = self.asked.parallel or 1
-        return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+        return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.workers))}
 
     def _collect(self) -> None:
         for job in list(self.jobs):

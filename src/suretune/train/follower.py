@@ -132,7 +132,7 @@ class Hand:
 
     def say(self, answer: object) -> None:
         """To the process that leads."""
-        self.world.lines[0].send(answer)
+        self.world.tell([answer])
 
     def do(self, told: object) -> None:
         """One errand, and its answer."""

@@ -7,6 +7,7 @@ no more. A beat comes from a thread of its own, so a process that computes for m
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import threading
@@ -19,6 +20,8 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
+
+from suretune.types import Text
 
 BEAT = 1.0  # seconds from one to the next
 SILENT = 4.0  # seconds without one after which a process that stands still on this machine is lost
@@ -170,6 +173,25 @@ def meet(end: socket.socket, key: bytes, me: Who, *, calls: bool) -> Line:
     return Line(connection, peer)
 
 
+def stands_still(pid: int) -> bool:
+    """Whether a process of this machine is stopped, or has ended and nobody has asked how."""
+    return _stat(pid)[0] in STILL
+
+
+def how_it_ended(status: int) -> Text:
+    """The exit status of a process that is gone, in words."""
+    if status >= 0:
+        return Text(f"ended with status {status}", f"以退出码 {status} 结束")
+    name = signal.Signals(-status).name
+    more = Text("", "")
+    if name == "SIGKILL":
+        more = Text(
+            "; the system does that where memory runs out",
+            "；内存不足时系统会这样做",
+        )
+    return Text(f"ended by {name}{more.en}", f"被 {name} 结束{more.zh}")
+
+
 def _bounded(end: socket.socket, seconds: int) -> None:
     """How long a read or a write may take; 0: as long as it takes."""
     end.setblocking(True)
@@ -204,4 +226,15 @@ def _boot() -> str:
     return " ".join(parts) or socket.gethostname()
 
 
-__all__ = ["BEAT", "Beat", "Bye", "Empty", "Line", "Who", "meet", "myself"]
+__all__ = [
+    "BEAT",
+    "Beat",
+    "Bye",
+    "Empty",
+    "Line",
+    "Who",
+    "how_it_ended",
+    "meet",
+    "myself",
+    "stands_still",
+]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from suretune.facts import SetupFacts
 from suretune.refusal import Refusal
-from suretune.train.line import BEAT, Empty, Line, Who
+from suretune.train.line import BEAT, Empty, Line, Who, how_it_ended
 from suretune.train.place import Place
 from suretune.types import Text
 
@@ -330,16 +329,7 @@ class Ranks:
                 status = child.wait(BEAT)
         if status is None:
             return Text("it has ended", "它已经结束")
-        if status < 0:
-            name = signal.Signals(-status).name
-            more = Text("", "")
-            if name == "SIGKILL":
-                more = Text(
-                    "; the system does that where memory runs out",
-                    "；内存不足时系统会这样做",
-                )
-            return Text(f"ended by {name}{more.en}", f"被 {name} 结束{more.zh}")
-        return Text(f"ended with status {status}", f"以退出码 {status} 结束")
+        return how_it_ended(status)
 
 
 def _end_group(whole: bool) -> None:

@@ -21,7 +21,7 @@ VERB = Verb(
         "通过验证后，以 OpenAI 的接口提供服务（pip install 'suretune[serve]'）",
     ),
     ("model", "serve"),
-    ("adapters", "system", "temperature", "top_p", "max_new_tokens"),
+    ("adapters", "system", "temperature", "top_p", "max_new_tokens", "num_gpus"),
     positional="RUN...",
     several=True,
     aliases=("deploy",),
