@@ -617,7 +617,7 @@ def test_a_servers_model_list_cannot_act(
     assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run)]) == 0
     assert main(["verify", "http://127.0.0.1:9/v1", "--run", str(run), "--json"]) == 0
     about = {"url": "u", "models": [{"id": ACTS, "parent": None, "suretune": {}}]}
-    about |= {"max_model_len": 64, "context": 64, "asked_model_len": None}
+    about |= {"max_model_len": 64, "context": 64, "asked_model_len": None, "engines": 1}
     serve._tell(about, False)
     said = capsys.readouterr()
     assert quiet(said.out + said.err) and said.out.count("red") == 3
