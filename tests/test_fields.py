@@ -135,6 +135,19 @@ def test_of_two_names_of_one_thing_only_one_may_speak() -> None:
     assert (gone, example(left).messages[1].content) == ({"value"}, "a")
 
 
+def test_books_of_an_instance_are_told_as_those_of_a_turn() -> None:
+    note = "A long remark that somebody wrote about it, and that nobody would ever read. " * 3
+    one = {"input": "1 and 1", "output": "two", "conversation": note}
+    row = {"instruction": "Add.", "instances": [one]}
+    for value in (row, {**row, "instances": json.dumps([one])}):
+        seen = Fields()
+        seen.see(value, example(value))
+        [(about, stops)] = seen.facts("d")
+        assert (about.name, stops) == ("instances[].conversation", True)
+    left = without(row, frozenset(("conversation",)), gone := set())
+    assert gone == {"conversation"} and example(left).messages[1].content == "two"
+
+
 @pytest.mark.parametrize("row", [{"loss_mask": [0, 1]}, {"images": ["a.png"]}, {"video": "a.mp4"}])
 def test_a_row_is_refused_by_the_name_of_what_cannot_be_read(row: dict[str, Any]) -> None:
     found = fault({**PAIR, **row})

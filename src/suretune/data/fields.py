@@ -28,6 +28,7 @@ SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
 OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
+OF_INSTANCES = "instances[]."
 _PLAIN = frozenset(("role", "content", "from", "value"))
 
 
@@ -78,6 +79,8 @@ class Fields:
         for name in MESSAGE_LISTS:
             if name in known:
                 self._see_turns(value.get(name), origin)
+        if "instances" in known:
+            self._see_instances(value.get("instances"), origin)
 
     def _see_turns(self, turns: Any, origin: Origin) -> None:
         if isinstance(turns, str):
@@ -91,6 +94,15 @@ class Fields:
             calls = turn.get("tool_calls")
             for call in calls if isinstance(calls, list) else ():
                 self._see_call(call, origin)
+
+    def _see_instances(self, instances: Any, origin: Origin) -> None:
+        """The books that are kept of one: any other key of it was refused."""
+        if isinstance(instances, str):
+            instances = from_json(instances)
+        for one in instances if isinstance(instances, list) else ():
+            for key, item in one.items() if isinstance(one, Mapping) else ():
+                if filled(item) and is_about(str(key)):
+                    self._add(f"{OF_INSTANCES}{key}", item, origin)
 
     def _see_call(self, call: Any, origin: Origin) -> None:
         """The books that are kept of a call: any other key of it was refused."""
@@ -129,7 +141,9 @@ class Fields:
 
 def _key(name: str) -> str:
     """What a field is called where it stands."""
-    return name.removeprefix(OF_CALLS).removeprefix(OF_TURNS)
+    for prefix in (OF_CALLS, OF_TURNS, OF_INSTANCES):
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _is_copy(text: str, said: list[str]) -> bool:
@@ -217,9 +231,9 @@ def without(value: Any, names: Set[str], gone: set[str]) -> Any:
     if not isinstance(value, Mapping):
         return value
     kept = _less(value, names, gone)
-    for name in (*MESSAGE_LISTS, "prompt", "completion"):
+    for name in (*MESSAGE_LISTS, "instances", "prompt", "completion"):
         turns = kept.get(name)
-        if isinstance(turns, str) and name in MESSAGE_LISTS:
+        if isinstance(turns, str) and name not in ("prompt", "completion"):
             turns = from_json(turns)
         if isinstance(turns, list):
             kept[name] = [_turn_without(turn, names, gone) for turn in turns]
