@@ -1968,6 +1968,12 @@ AGAIN = (
         wrong=("A square has sides of length 4.", "It has a width of 4.", "Its area is 4"),
     ),
     Case(
+        {"kind": "says", "any": ["90"]},
+        "How long is the boat tour?",
+        right=("90 minutes.", "The tour has a length of 90 minutes.", "Its length is 90 minutes."),
+        wrong=("It has a width of 90.",),
+    ),
+    Case(
         {"kind": "says", "any": ["9"]},
         "What is the area of a square whose sides have the length 3?",
         right=("9", "The area is 9.", "It has an area of 9."),

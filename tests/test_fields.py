@@ -125,14 +125,28 @@ def test_a_key_of_a_turn_that_nobody_knows_is_refused_by_name(
 
 
 def test_of_two_names_of_one_thing_only_one_may_speak() -> None:
-    for same in ({"value": "a"}, {"value": ""}, {"from": "gpt"}, {"from": "Ada"}):
+    for same in ({"value": "a"}, {"value": ""}, {"from": "gpt"}, {"from": "Ada"}, {"value": "a "}):
         assert example(talk(**same)).messages[1].content == "a"
+    call = {"name": "look", "arguments": "{}"}
+    assert example(talk(content="", function_call=call, **{"from": "function_call"}))
+    empty = [{"type": "text", "text": "", "thinking": None}, {"type": "text", "text": "b"}]
+    assert example(talk(content=empty)).messages[1].content == "b"
     assert example(talk(content="", value="said here")).messages[1].content == "said here"
     parts = [{"type": "text", "text": "a", "value": "b"}]
     found = fault(talk(content=parts))
     assert (found.kind, found.field) == ("unknown-field", "messages[1].content[0].value")
     left = without(talk(content=parts), frozenset(("value",)), gone := set())
     assert (gone, example(left).messages[1].content) == ({"value"}, "a")
+
+
+def test_books_of_a_part_are_told_and_those_of_a_call_are_none() -> None:
+    parts = [{"type": "text", "text": "a", "label": "greeting"}]
+    call = {"type": "tool_use", "id": "c1", "name": "look", "input": {}}
+    for content, told in ((parts, ["messages[].content[].label"]), ([*parts[:0], call], [])):
+        row = talk(content=content)
+        seen = Fields()
+        seen.see(row, example(row))
+        assert [about.name for about, _ in seen.facts("d")] == told
 
 
 def test_books_of_an_instance_are_told_as_those_of_a_turn() -> None:

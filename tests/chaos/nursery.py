@@ -105,13 +105,13 @@ class ForkedProver:
             os._exit(_prove(3))
         os.close(self._listen)
 
-    def prove(self, run: Path, result: Path) -> Mapping[str, Any]:
+    def prove(self, run: Path, result: Path, base: str = "") -> Mapping[str, Any]:
         """As the original."""
         from suretune import rundir
 
         result.unlink(missing_ok=True)
         said = Path(tempfile.gettempdir()) / f"chaos-said-{self._pid}"
-        os.write(self._tell, (json.dumps([str(run), str(result), str(said)]) + "\n").encode())
+        os.write(self._tell, (json.dumps([str(run), str(result), base, str(said)]) + "\n").encode())
         self._end()
         words = said.read_text() if said.exists() else ""
         said.unlink(missing_ok=True)
@@ -140,9 +140,9 @@ def _prove(listen: int) -> int:
         line = told.readline()
     if not line:  # whoever started it is gone
         return 0
-    run, result, said = json.loads(line)
+    run, result, base, said = json.loads(line)
     try:
-        main(Path(run), Path(result))
+        main(Path(run), Path(result), base)
     except SystemExit as ended:
         Path(said).write_text(str(ended.code))
     except BaseException:

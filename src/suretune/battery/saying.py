@@ -170,9 +170,8 @@ _COMPOUND = re.compile(
 _OPERAND = re.compile(r"\b(?:multipl|divid)\w*\b[^.!?\n]{0,40}\bby\s*$|[*×/÷]\s*$", re.IGNORECASE)
 
 
-_MEASURE = re.compile(
-    r"\b(length|width|height|depth|radius|area|size|volume)s?(?: of| is)?\s*$", re.IGNORECASE
-)
+_MEASURE = re.compile(r"\b(length|width|height|depth|radius|area)s?(?: of| is)?\s*$", re.IGNORECASE)
+_ASKS = {"length": "long", "height": "tall|high", "depth": "deep", "width": "wide|broad"}
 
 
 def _is_part(text: str, start: int, asked: str) -> bool:
@@ -180,7 +179,10 @@ def _is_part(text: str, start: int, asked: str) -> bool:
     if _OPERAND.search(text[max(0, start - 60) : start]):
         return True
     found = _MEASURE.search(text[max(0, start - 24) : start])
-    return found is not None and found[1].lower() not in asked.lower()
+    if found is None:
+        return False
+    name = found[1].lower()
+    return re.search(f"{name}|{_ASKS.get(name, name)}", asked.lower()) is None
 
 
 def stands_alone(text: str, end: int) -> bool:

@@ -28,8 +28,10 @@ SHORT = 40  # characters
 AROUND = 300  # characters: "Below is an instruction that describes a task ..."
 OF_TURNS = "messages[]."
 OF_CALLS = f"{OF_TURNS}tool_calls[]."
+OF_PARTS = f"{OF_TURNS}content[]."
 OF_INSTANCES = "instances[]."
 _PLAIN = frozenset(("role", "content", "from", "value"))
+CALLS = ("tool_use", "tool_call")  # types of parts
 
 
 @dataclass(slots=True)
@@ -86,23 +88,32 @@ class Fields:
         if isinstance(turns, str):
             turns = from_json(turns)
         for turn in turns if isinstance(turns, list) else ():
-            if not isinstance(turn, Mapping) or turn.keys() <= _PLAIN:
+            if not isinstance(turn, Mapping):
                 continue
-            for key, item in turn.items():
+            more = () if turn.keys() <= _PLAIN else turn.items()
+            for key, item in more:
                 if filled(item) and _unread(str(key), item, turn):
                     self._add(f"{OF_TURNS}{key}", item, origin)
+            parts = turn.get("content")
+            for part in parts if isinstance(parts, list) else ():
+                self._see_books(part, OF_PARTS, origin)
             calls = turn.get("tool_calls")
             for call in calls if isinstance(calls, list) else ():
                 self._see_call(call, origin)
 
     def _see_instances(self, instances: Any, origin: Origin) -> None:
-        """The books that are kept of one: any other key of it was refused."""
         if isinstance(instances, str):
             instances = from_json(instances)
         for one in instances if isinstance(instances, list) else ():
-            for key, item in one.items() if isinstance(one, Mapping) else ():
-                if filled(item) and is_about(str(key)):
-                    self._add(f"{OF_INSTANCES}{key}", item, origin)
+            self._see_books(one, OF_INSTANCES, origin)
+
+    def _see_books(self, held: Any, where: str, origin: Origin) -> None:
+        """The books that are kept of an instance or a part: any other key of it was refused. What a
+        part is, and the call that it may be, are none."""
+        if isinstance(held, Mapping) and held.get("type") not in CALLS:
+            for key, item in held.items():
+                if key != "type" and filled(item) and is_about(str(key)):
+                    self._add(f"{where}{key}", item, origin)
 
     def _see_call(self, call: Any, origin: Origin) -> None:
         """The books that are kept of a call: any other key of it was refused."""
@@ -141,7 +152,7 @@ class Fields:
 
 def _key(name: str) -> str:
     """What a field is called where it stands."""
-    for prefix in (OF_CALLS, OF_TURNS, OF_INSTANCES):
+    for prefix in (OF_CALLS, OF_PARTS, OF_TURNS, OF_INSTANCES):
         name = name.removeprefix(prefix)
     return name
 

@@ -217,13 +217,21 @@ def _one_of(
     """(name, value): what one of these names of the same thing holds, None where none is there;
     under two names only if both say the same."""
     there = [name for name in names if filled(item.get(name))]
-    if not there:
-        there = [name for name in names if name in item] or [names[-1]]
+    if not there:  # "" says that nothing was said; what is null is not there
+        there = [name for name in names if item.get(name) is not None] or [names[-1]]
+        return there[0], item.get(there[0])
     first, *others = there
     for other in others:
-        if item[other] != item[first]:
+        if not _says_same(item[other], item[first]):
             _refuse_second(other, item[other], field, origin)
-    return first, item.get(first)
+    return first, item[first]
+
+
+def _says_same(one: Any, other: Any) -> bool:
+    """Blanks at the ends are no difference: templates trim them."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.strip() == other.strip()
+    return bool(one == other)
 
 
 def _same_role(
@@ -232,10 +240,14 @@ def _same_role(
     field: str,
     origin: Origin,
 ) -> None:
-    """Raises Refused where `from` names another role than `role`; a name of a person is a note."""
+    """Raises Refused where `from` names another role than `role`; a name of a person is a note,
+    and who called a tool."""
     other = item.get("from")
-    if isinstance(other, str) and ROLES.get(other.strip().lower(), role) != role:
-        _refuse_second("from", other, field, origin)
+    named = ROLES.get(other.strip().lower(), role) if isinstance(other, str) else role
+    calls = filled(item.get("tool_calls")) or filled(item.get("function_call"))
+    if named == role or role == "tool" or (calls and {named, role} == {"assistant", _CALL}):
+        return
+    _refuse_second("from", other, field, origin)
 
 
 def _refuse_second(name: str, value: Any, field: str, origin: Origin) -> NoReturn:

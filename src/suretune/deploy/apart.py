@@ -34,6 +34,7 @@ PROCESS = ("-m", "suretune.deploy.engine_process")
 STILL = 4  # looks, one a BEAT, at a process that is stopped
 STOOD = Text("it stood still", "它停住不动")
 NEVER = Text("it computed and was never done", "它一直没有算完")
+END = 10.0  # seconds for a process that was killed to be gone
 HUNG = 900  # looks during one call; a base may be large, and its disk slow
 
 
@@ -46,7 +47,7 @@ class Far:
         self.number, self.size, self.rows, self.free = number, size, 0, 0
         self._missed = missed
         self._let_go = False
-        self._since = 0  # looks of the watch since the call under way began
+        self._calls = self._open = 0  # so many; the number of the one that is under way
         self._why = ""
         self._ended = threading.Event()
         ours, theirs = socket.socketpair()
@@ -107,8 +108,9 @@ class Far:
         """End it now; a call that waits is over with that."""
         self._let_go = True
         self.process.kill()  # there is nothing in it that anybody needs
-        self.process.wait()
         self._cut()
+        with suppress(subprocess.TimeoutExpired):  # it may hang in its device's driver
+            self.process.wait(END)
 
     def _said(self, message: object) -> Any:
         """A call and its answer."""
@@ -127,26 +129,29 @@ class Far:
         return told.made
 
     def _heard(self) -> Any:
-        self._since = 1
+        self._calls += 1
+        self._open = self._calls
         try:
             return self._line.recv()
         except (EOFError, OSError) as error:
             raise Gone(self._how()) from error
         finally:
-            self._since = 0
+            self._open = 0
 
     def _watch(self) -> None:
         """Until the process ends: a stopped one, and one whose call never ends, is ended."""
-        still = 0
+        still = seen = looks = 0
         while self.process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(BEAT)
                 break
             still = still + 1 if stands_still(self.process.pid) else 0
-            self._since += bool(self._since)
-            if still >= STILL or self._since > HUNG:
+            looks = looks + 1 if seen and seen == self._open else 0
+            seen = self._open
+            if still >= STILL or looks > HUNG:
                 self._why = say(STOOD if still >= STILL else NEVER)
                 self.process.kill()
+                break  # it may hang in its device's driver: nobody waits for that
         self._why = self._why or say(how_it_ended(self.process.wait()))
         self._ended.set()
         self._cut()

@@ -40,7 +40,7 @@ from suretune.record.journal import Journal, Stopped
 from suretune.record.meant import way_back
 from suretune.refusal import Refusal
 from suretune.serve.answering import heard
-from suretune.serve.desk import Closed, Desk, Table
+from suretune.serve.desk import Closed, Desk, Gone, Table
 from suretune.serve.models import Models, Served
 from suretune.serve.openai import Refused
 from suretune.serve.spoken import spoken
@@ -301,7 +301,7 @@ def loader(engine: Desk, house: House, models: Models) -> Callable[[str, str], A
                 raise Refused(503, why, code="unavailable", retry_after=5) from error
             finally:
                 if not models.has(name) and key in engine.adapters:
-                    with contextlib.suppress(Closed):  # its table has gone too
+                    with contextlib.suppress(Closed, Gone):  # its table has gone too
                         await engine.unload(key)
             return made
 

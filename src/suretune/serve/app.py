@@ -30,7 +30,7 @@ from suretune.serve.answering import (
 )
 from suretune.serve.bodies import BODY, Arrived, Bodies
 from suretune.serve.describe import describe
-from suretune.serve.desk import Closed, Desk
+from suretune.serve.desk import Closed, Desk, Gone
 from suretune.serve.echo import Echo, echoed
 from suretune.serve.limits import Gate, Limits
 from suretune.serve.metrics import TEXT, Metrics
@@ -326,6 +326,8 @@ class Service:
         if served.adapter is not None:
             try:
                 await self.engine.unload(served.adapter)
+            except Gone:  # with all that it held; what comes in its place has no such adapter
+                pass
             except Closed as closed:
                 raise unavailable(closed) from closed
         return JSONResponse({"id": served.name, "object": "model", "deleted": True})

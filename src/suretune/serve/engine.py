@@ -152,7 +152,7 @@ class Engine(Entrance):
         """Nobody waits for this answer any more; its slot is free before the next step."""
         with self._lock:
             job.cancelled = True
-            if self._waiting.pop(id(job), None) is None:
+            if self._waiting.pop(id(job), None) is None and not self._dead:
                 self._cancelled.append(job)
             self._lock.notify()
 
@@ -169,8 +169,8 @@ class Engine(Entrance):
         """Give an adapter's place free, once no request uses it."""
 
         def now(table: Table) -> None:
+            del self._adapters[name]  # a table that is rebuilt shall not bring it back
             table.unload(name)
-            del self._adapters[name]
 
         await self._order(now, name)
 

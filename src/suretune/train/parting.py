@@ -1,12 +1,14 @@
-"""Whoever leads lets the others go at its end, whatever that is; no torch before that."""
+"""Whoever leads lets the others go at its end, whatever that is; alone it needs no torch for it."""
 
 from __future__ import annotations
 
 import atexit
+from functools import cache
 
 from suretune.train.place import CALLED, here
 
 
+@cache
 def let_go_at_end() -> None:
     """Where torchrun started others beside this process, they wait until it calls them.
 
@@ -14,11 +16,10 @@ def let_go_at_end() -> None:
     at its end, and end as well.
     """
     if here().size > 1 and here().leads:
-        atexit.register(_let_go)
+        from suretune.train.muster import let_go  # not at the end, when torch cannot be loaded
 
+        def end() -> None:
+            if not CALLED.is_set():
+                let_go()
 
-def _let_go() -> None:
-    if not CALLED.is_set():
-        from suretune.train.muster import let_go
-
-        let_go()
+        atexit.register(end)
