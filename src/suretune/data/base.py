@@ -103,6 +103,13 @@ class Base:
         return digest.hexdigest()
 
 
+def need_same_base(base: Base, fingerprint: str, who: str) -> None:
+    """Refusal where process `who` finds other files at the path of the base than the first one."""
+    if (there := base.fingerprint()) != fingerprint:
+        found = Text(f"base {there[:12]}", f"原模型 {there[:12]}")
+        raise Refusal(SetupFacts("processes-differ", who, found=found, nearest=fingerprint[:12]))
+
+
 def find_base(name: str, *, weights: bool) -> Base:
     """A folder, `pocket`, or a hub id: from the hub's cache, else fetched (words only if asked).
 

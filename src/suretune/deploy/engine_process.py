@@ -22,9 +22,9 @@ import torch
 from safetensors import SafetensorError
 
 from suretune.because import in_words
+from suretune.data.base import need_same_base
 from suretune.deploy.held import Held, Hold, hold, no_room
 from suretune.deploy.told import Answer, Call, Raised, Refused, shortened
-from suretune.facts import SetupFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.refusal import Refusal
 
@@ -50,16 +50,8 @@ def _loaded(server: Connection, asked: Hold) -> Held | None:
     if asked.sharing > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // asked.sharing))
     try:
-        there = asked.base.fingerprint()
-        if there != asked.fingerprint:  # when it is started again, days later
-            raise Refusal(
-                SetupFacts(
-                    "processes-differ",
-                    sys.argv[2],
-                    found=there[:12],
-                    nearest=asked.fingerprint[:12],
-                )
-            )
+        # It may be started again, days later.
+        need_same_base(asked.base, asked.fingerprint, sys.argv[2])
         held = hold(asked)
     except Refusal as refusal:
         server.send(Refused(refusal.facts))

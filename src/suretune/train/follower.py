@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from suretune.because import in_words
+from suretune.data.base import need_same_base
 from suretune.data.deal import plan_share
 from suretune.facts import Facts, SetupFacts
 from suretune.guards import judge
@@ -49,7 +50,7 @@ from suretune.train.line import Bye, myself
 from suretune.train.muster import join
 from suretune.train.place import KEY, Place, place_of
 from suretune.train.world import END, LetGo, Lost, Ranks
-from suretune.types import Sample, Text
+from suretune.types import Sample
 
 
 def follow(world: Ranks) -> int:
@@ -101,15 +102,7 @@ class Hand:
         self.world = world
         self.device = torch.device(hold.device)
         limit_memory(hold.engine, self.device)
-        if (there := hold.base.fingerprint()) != hold.fingerprint:
-            raise Refusal(
-                SetupFacts(
-                    "processes-differ",
-                    str(myself(world.rank)),
-                    found=Text(f"base {there[:12]}", f"原模型 {there[:12]}"),
-                    nearest=hold.fingerprint[:12],
-                )
-            )
+        need_same_base(hold.base, hold.fingerprint, str(myself(world.rank)))
         model = load_base(hold.base, self.device, hold.dtype)
         tuned = attach(model, hold.lora, hold.base.name, hold.seed, hold.commit)
         self.adapters = FlatAdamW(trainable(tuned), 0.0)
