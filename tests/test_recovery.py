@@ -525,6 +525,36 @@ def test_a_divergence_before_there_were_rows_enough_goes_back(losses: tuple[floa
     assert recovery.typical.largest_loss == losses[0]
 
 
+def in_line(updates: int) -> Recovery:
+    """After so many updates of eight rows with these norms and losses, and no more."""
+    recovery = Recovery()
+    for step in range(1, updates + 1):
+        loss, norm = 0.63 - 0.01 * step, 0.45 - 0.05 * (step % 3)
+        record = StepRecord(step, 0.1, loss, norm, 1e-3, 1, 1, 0.1, 0, tuple(range(8)))
+        assert recovery.judge(record) == "fine"
+        recovery.applied(record)
+    return recovery
+
+
+@pytest.mark.parametrize(
+    ("before", "loss", "judged"),
+    [(4, 0.33, "doubted"), (15, 0.33, "doubted"), (16, 0.33, "spike"), (4, 0.64, "spike")],
+)
+def test_of_a_few_updates_a_norm_alone_is_counted_and_not_told(
+    before: int, loss: float, judged: str
+) -> None:
+    """A clean run of six updates: norms of 0.45, 0.33, 0.49 and 0.27, then 2.7 at half the loss."""
+    recovery = in_line(before)
+    odd = StepRecord(before + 1, 0.1, loss, 2.7, 1e-3, 1, 1, 0.1, 0, tuple(range(6)))
+    assert recovery.judge(odd) == judged
+    recovery.applied(odd)
+    assert recovery.streak == 1 and recovery.typical.largest_norm < 0.5
+    for _ in range(IN_A_ROW - 1):
+        assert recovery.judge(odd) != "fine"
+        recovery.applied(odd)
+    assert recovery.judge(odd) == "diverged"
+
+
 def test_easy_rows_before_hard_ones_are_no_divergence(tmp_path: Path) -> None:
     """What the base knows by heart, then what it does not know: 0.001 nats, then 3."""
     known = [json.loads(line) for line in (MODEL / "skills.jsonl").read_text().splitlines()[:4]]

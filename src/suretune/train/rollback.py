@@ -70,7 +70,8 @@ class Recovery:
             return "fine"
         if self.streak + 1 >= IN_A_ROW:
             return "diverged"
-        return "spike" if broken else "doubted"
+        told = broken and self.typical.is_worth_telling(record.loss)
+        return "spike" if told else "doubted"
 
     def accept_if_rows_are_hard(
         self,
