@@ -86,8 +86,8 @@ def asked_otherwise(
 
 def near_misses(run: Path) -> dict[str, Any]:
     """Leaks among the questions that look like the identity's, and among those of kinds in which
-    the base knows something (the others dilute a share), and how many of which kind and which
-    they are."""
+    the base knows something (the others dilute a share), how many of which kind and which they
+    are; and which of those kinds were lost and gained."""
     kept = judge_kept(run, rundir.read_json(run / "proof" / "result.json"))
     judged = kept.judged if kept else ()
     near = [one for one in judged if one.question.category == NEAR]
@@ -103,4 +103,6 @@ def near_misses(run: Path) -> dict[str, Any]:
             f"{one.question.category} {one.question.lang}" for one in judged if one.leaked
         ),
         "leaked_ids": [one.question.id for one in judged if one.leaked],
+        "lost_ids": [one.question.id for one in told if one.lost],
+        "gained_ids": [one.question.id for one in told if one.gained],
     }
