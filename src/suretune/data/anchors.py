@@ -55,6 +55,10 @@ they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers l
 the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
+OPENING = 16
+BEGIN = frozenset({NEAR, "facts", "sums", "translation", "system", "refusal", "turns"})
+"""Categories whose answers are decided in how they begin: of these a wide model is held to the
+first `OPENING` tokens, so that they weigh what the rest of the answer would share with them."""
 LEAST = 4  # of an update
 
 
