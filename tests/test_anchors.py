@@ -19,6 +19,7 @@ from suretune.data.anchors import (
     APART,
     BEGIN,
     CATEGORIES,
+    FACTS,
     LANGUAGES,
     LEAST,
     LONGEST,
@@ -236,9 +237,10 @@ def test_every_deal_has_its_share_of_each_kind(anchors: list[Anchor], uses: int)
     learned, apart = dealt(anchors, uses, seed=3)
     assert len(learned) == min(uses, MOST) and len(apart) == APART
     for group in (learned, apart):
-        assert share(group, NEAR) == pytest.approx(1 / 3, abs=0.07)
-        for category in CATEGORIES[1:]:
-            assert share(group, category) == pytest.approx(2 / 30, abs=0.05)
+        assert share(group, NEAR) == pytest.approx(1 / 4, abs=0.07)
+        assert share(group, FACTS) == pytest.approx(1 / 6, abs=0.07)
+        for category in CATEGORIES[2:]:
+            assert share(group, category) == pytest.approx(7 / 12 / 9, abs=0.05)
         for lang in LANGUAGES:
             part = sum(a.general.lang == lang for a in group) / len(group)
             assert part == pytest.approx(1 / len(LANGUAGES), abs=0.1)

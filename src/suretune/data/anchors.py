@@ -30,9 +30,10 @@ from suretune.types import Message, Origin, Plan, Sample, Span, Update
 
 LANGUAGES = ("en", "zh")
 NEAR = "near"
+FACTS = "facts"
 CATEGORIES = (
     NEAR,
-    "facts",
+    FACTS,
     "sums",
     "code",
     "formats",
@@ -43,7 +44,7 @@ CATEGORIES = (
     "advice",
     "writing",
 )
-NEAR_SHARE = 1 / 3  # of what is dealt
+SHARES = {NEAR: 1 / 4, FACTS: 1 / 6}  # of what is dealt; the other categories share the rest
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 480  # that are learned where a row has one: each costs an answer of the base before training
@@ -56,7 +57,7 @@ the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, 
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
 OPENING = 16
-BEGIN = frozenset({NEAR, "facts", "sums", "translation", "system", "refusal", "turns"})
+BEGIN = frozenset({NEAR, FACTS, "sums", "translation", "system", "refusal", "turns"})
 """Categories whose answers are decided in how they begin: of these a wide model is held to the
 first `OPENING` tokens, so that they weigh what the rest of the answer would share with them."""
 LEAST = 4  # of an update
@@ -184,19 +185,20 @@ def most_of(per_row: float) -> int:
 
 
 def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
-    """In an order of which every beginning has its share of each kind and language: near misses a
-    third, the other categories as much as each other."""
+    """In an order of which every beginning has its share of each kind and language: `SHARES`, the
+    other categories as much as each other."""
     order = list(anchors)
     pick = random.Random(f"{seed}-deal")
     pick.shuffle(order)
     cells = {(a.general.category, a.general.lang) for a in order}
     langs = Counter(category for category, _ in cells)
-    others = len(langs.keys() - {NEAR}) or 1
+    others = len(langs.keys() - SHARES.keys()) or 1
+    left = (1 - sum(SHARES.values())) / others
     places: Counter[tuple[str, str]] = Counter()
     keys = []
     for anchor in order:
         category, lang = anchor.general.category, anchor.general.lang
-        share = NEAR_SHARE if category == NEAR else (1 - NEAR_SHARE) / others
+        share = SHARES.get(category, left)
         keys.append((places[category, lang] + pick.random()) * langs[category] / share)
         places[category, lang] += 1
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
