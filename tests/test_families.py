@@ -21,7 +21,7 @@ from transformers import CONFIG_MAPPING
 
 import suretune
 from suretune import families
-from suretune.families import all_families, architectures, fused_types
+from suretune.families import all_families, architectures, fused_types, text_part
 from suretune.families.family import APART, Family
 from suretune.model.decode import Decoder
 from suretune.model.flash import Rows
@@ -29,9 +29,21 @@ from suretune.model.fused import keep_all, losses
 from suretune.model.layer import Setting, forward
 from suretune.model.lora import trainable
 from suretune.model.memory import kept, shape_of
-from suretune.model.recompute import Keep
+from suretune.model.packed_batch import make_pass
+from suretune.model.recompute import Keep, Policy
 from test_decode import LENGTHS, NOBODY, asked, likely_stops, told
-from test_fused import FAMILIES, batch, exact_norms, fast, gap, plain, stack_of, tuned
+from test_fused import (
+    FAMILIES,
+    batch,
+    exact_norms,
+    fast,
+    gap,
+    plain,
+    rows,
+    shake_norms,
+    stack_of,
+    tuned,
+)
 
 __all__ = ["exact_norms"]  # a fixture
 HOUSE = Path(suretune.__file__).parent
@@ -61,6 +73,23 @@ def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> No
     assert fused.keys() == grads.keys()
     assert max(gap(fused[name], grads[name]) for name in grads) < limit
     assert gap(losses(stack, given, keep_all(stack)), nats) < limit
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_norm_stands_where_it_belongs(family: str) -> None:
+    """Each with weights of its own; whatever is kept, and however the rows are packed."""
+    model = tuned(family)
+    shake_norms(model, 0.2)
+    single: dict[str, Tensor] = {}
+    for length in (20, 9, 14):
+        for name, grad in plain(model, batch(length))[1].items():
+            single[name] = single.get(name, torch.zeros(())) + grad
+    given = make_pass([row for n in (20, 9, 14) for row in rows(n)], torch.device("cpu"))
+    stack = stack_of(model)
+    mixed = (Keep.MLP_AGAIN, Keep.INPUT, Keep.HOST)
+    for policy in (keep_all(stack), Policy(mixed, 7, 5), Policy(mixed[::-1], 64, 64)):
+        fused = fast(model, given, stack, policy)[1]
+        assert max(gap(fused[name], single[name]) for name in single) < 1e-10
 
 
 WINDOWED = [
@@ -125,8 +154,8 @@ def test_the_memory_plan_is_the_bytes_that_lie_there(family: str) -> None:
     assert planned > adapters if merged else planned == adapters
     stack = stack_of(model)
     x = stack.embedding(given.ids[0])
-    cos, sin = stack.angles(given.positions[0], x)
-    how = Setting(stack, Rows(given.starts, given.longest), cos, sin, 64)
+    angles = stack.angles(given.positions[0], x)
+    how = Setting(stack, Rows(given.starts, given.longest), angles, 64)
     ranks = frozenset({"a", "o_a", "down_a"})
     for keep in (Keep.ALL, Keep.MLP_AGAIN, Keep.INPUT):
         with torch.no_grad():
@@ -142,6 +171,23 @@ def test_a_config_that_says_nothing_of_its_tables_means_what_transformers_reads(
     sizes = {"num_attention_heads": 4, "hidden_size": 32, "num_hidden_layers": 2}
     config = sizes | {"intermediate_size": 48, "vocab_size": 61, "model_type": kind}
     assert shape_of(config, 2).tied == CONFIG_MAPPING[kind](**sizes).tie_word_embeddings
+
+
+@pytest.mark.parametrize("kind", [k for k, about in architectures().items() if about.unsaid])
+def test_sizes_that_a_config_of_several_parts_leaves_out_are_what_transformers_reads(
+    kind: str,
+) -> None:
+    about = architectures()[kind]
+    unsaid, there = dict(about.unsaid), CONFIG_MAPPING[kind]()
+    assert unsaid == {name: getattr(there, name) for name in unsaid}
+    told = {"model_type": kind, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3}
+    shape = shape_of(text_part({"model_type": "several", "text_config": told}), 2)
+    assert (shape.layers, shape.hidden, shape.inner) == (3, 64, 96)
+    assert (shape.heads, shape.head_dim, shape.kv_heads, shape.vocabulary) == (
+        there.num_attention_heads, there.head_dim, there.num_key_value_heads, there.vocab_size,
+    )  # fmt: skip
+    more = {"text_config": told | {"head_dim": 16}}
+    assert shape_of(text_part(more), 2).head_dim == 16
 
 
 def test_every_file_is_one_family_with_a_name_of_its_own() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -37,6 +38,19 @@ TINY = {
     "head_dim": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
     "tie_word_embeddings": False,
 }  # fmt: skip
+# What else an architecture needs, so that every kind of layer that it knows is there.
+KINDS = ["sliding_attention", "full_attention", "sliding_attention"]
+MORE: dict[str, dict[str, Any]] = {
+    "Gemma3Text": {
+        "head_dim": 16,  # heads together are wider than the model, as in Gemma 3
+        "query_pre_attn_scalar": 24, "layer_types": KINDS, "sliding_window": 7,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+        },
+    },
+}  # fmt: skip
 
 
 def wide_norm(shift: float) -> Callable[[Any, Tensor], Tensor]:
@@ -53,10 +67,10 @@ def wide_norm(shift: float) -> Callable[[Any, Tensor], Tensor]:
 
 @pytest.fixture(autouse=True)
 def exact_norms(monkeypatch: pytest.MonkeyPatch) -> None:
-    for family, kind in zip(FAMILIES, fused_types(), strict=True):
-        module = getattr(transformers.models, kind)
-        modeling = getattr(module, f"modeling_{kind}")
-        norm = getattr(modeling, f"{family}RMSNorm")
+    for kind in fused_types():
+        config = transformers.CONFIG_MAPPING[kind]
+        modeling = import_module(config.__module__.replace("configuration_", "modeling_"))
+        (norm,) = (c for name, c in vars(modeling).items() if name.endswith("RMSNorm"))
         probe = norm(4)  # asked itself: what the registry says of it is what is being tested
         probe.weight.data.zero_()
         shift = 1.0 if probe(torch.ones(1, 4)).any() else 0.0
@@ -68,7 +82,7 @@ def tuned(
 ) -> Any:
     """A tiny model with adapters whose two halves are both random."""
     torch.manual_seed(0)
-    made = getattr(transformers, f"{family}Config")(**TINY | config)
+    made = getattr(transformers, f"{family}Config")(**TINY | MORE.get(family, {}) | config)
     model = transformers.AutoModelForCausalLM.from_config(
         made, attn_implementation=PACKED, dtype=dtype
     )
@@ -80,7 +94,18 @@ def tuned(
             nn.init.normal_(parameter, std=0.3)
         if "bias" in name:
             nn.init.normal_(parameter, std=0.3)
+    if family in MORE:  # several norms in a row
+        shake_norms(adapted, 0.1)
     return adapted.to(dtype).train()
+
+
+def shake_norms(model: Any, width: float) -> None:
+    """New weights are all one, or all zero: nobody would see which norm has which."""
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data += width * noise.to(parameter.dtype)
 
 
 def rows(*lengths: int) -> list[Sample]:

@@ -137,8 +137,8 @@ def _start(
     policy: Policy,
 ) -> tuple[Tensor, Setting]:
     x = stack.embedding(batch.ids[0])
-    cos, sin = stack.angles(batch.positions[0], x)
-    return x, Setting(stack, Rows(batch.starts, batch.longest), cos, sin, policy.tile)
+    angles = stack.angles(batch.positions[0], x)
+    return x, Setting(stack, Rows(batch.starts, batch.longest), angles, policy.tile)
 
 
 def _head(

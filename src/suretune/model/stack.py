@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from suretune.families import fused_layers, fused_types
 from suretune.families.family import FusedLayers, Groups
 from suretune.model.groups import Group, Mirror, make_group
-from suretune.model.ops import GELU_TANH, SILU
+from suretune.model.ops import GELU_TANH, SILU, precise
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,26 @@ class Norm:
     eps: float
 
 
+Angles = tuple[Tensor, Tensor]
+"""cos and sin (T, D), at least float32."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer."""
+    """One decoder layer; a norm that is None does not stand there."""
 
-    before_attention: Norm
+    before_attention: Norm | None
     qkv: Group
     query_norm: Norm | None
     key_norm: Norm | None
     o: Group
-    before_mlp: Norm
+    behind_attention: Norm | None  # before the sum with the layer's input
+    before_mlp: Norm | None
     gate_up: Group
     down: Group
+    behind_mlp: Norm | None
     window: int | None
+    rope: int  # which of `Stack.ropes` turns its queries and keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Stack:
     layers: tuple[Layer, ...]
     embedding: nn.Embedding
     rotary: nn.Module
+    ropes: tuple[str | None, ...]  # as `rotary` calls them; empty: its only one; None: no turn
     norm: Norm
     head: nn.Linear
     heads: int
@@ -98,10 +106,22 @@ class Stack:
         self,
         positions: Tensor,
         like: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """cos and sin (T, D), at least float32, of positions (T,)."""
+    ) -> tuple[Angles, ...]:
+        """Of positions (T,), by each of `ropes`."""
         wide = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
-        cos, sin = self.rotary(wide, positions[None])
+        return tuple(self._turn(rope, positions, wide) for rope in self.ropes)
+
+    def _turn(
+        self,
+        rope: str | None,
+        positions: Tensor,
+        wide: Tensor,
+    ) -> Angles:
+        """A layer without positions is turned by nothing: so every layer takes the same kernels."""
+        if rope is None:
+            sin = wide.new_zeros(len(positions), self.head_dim)
+            return torch.ones_like(sin), sin
+        cos, sin = self.rotary(wide, positions[None], *([rope] if rope else []))
         return cos[0].contiguous(), sin[0].contiguous()
 
 
@@ -111,12 +131,12 @@ def why_not(model: Any) -> str:
     how = fused_layers(config.model_type)
     if how is None:
         return f"{config.model_type} is not one of {', '.join(fused_types())}"
-    rope = getattr(config, "rope_parameters", None) or {}
-    if (
-        rope.get("rope_type", "default") not in how.ropes
-        or rope.get("partial_rotary_factor", 1) != 1
-    ):
-        return f"rotary embedding of kind {rope.get('rope_type')}"
+    for rope in _ropes_told(config):
+        if (
+            rope.get("rope_type", "default") not in how.ropes
+            or rope.get("partial_rotary_factor", 1) != 1
+        ):
+            return f"rotary embedding of kind {rope.get('rope_type')}"
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head_dim & (head_dim - 1):
         return f"heads of {head_dim}, which is no power of two"
@@ -126,6 +146,13 @@ def why_not(model: Any) -> str:
     if getattr(config, "attention_dropout", 0) or getattr(config, "resid_pdrop", 0):
         return "dropout inside the base"
     return how.why_not(config)
+
+
+def _ropes_told(config: Any) -> list[dict[str, Any]]:
+    """What the config says of its rotary embedding, or of each where kinds of layers have one."""
+    told = getattr(config, "rope_parameters", None) or {}
+    apart = [rope for rope in told.values() if isinstance(rope, dict)]
+    return apart or [told]
 
 
 def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
@@ -142,9 +169,11 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     inner = model.model
     if type(model.lm_head) is not nn.Linear or not isinstance(inner.embed_tokens, nn.Embedding):
         return "adapters on the embedding or the head"
+    turns = [how.rope(config, layer.self_attn) for layer in inner.layers]
+    ropes = tuple(dict.fromkeys(turns))
     layers = []
-    for layer in inner.layers:
-        made = _layer(layer, how, config, learning)
+    for layer, turn in zip(inner.layers, turns, strict=True):
+        made = _layer(layer, how, config, ropes.index(turn), learning=learning)
         if isinstance(made, str):
             return made
         layers.append(made)
@@ -153,6 +182,7 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         layers=tuple(layers),
         embedding=inner.embed_tokens,
         rotary=inner.rotary_emb,
+        ropes=ropes,
         norm=_norm(inner.norm, how),
         head=model.lm_head,
         heads=config.num_attention_heads,
@@ -171,7 +201,7 @@ def _norm(module: Any, how: FusedLayers) -> Norm:
     weight = module.weight.data
     eps = getattr(module, "variance_epsilon", None)
     if how.norm_adds_one:
-        return Norm(weight.float() + 1, module.eps)
+        return Norm(precise(weight) + 1, module.eps)
     return Norm(weight, module.eps if eps is None else eps)
 
 
@@ -179,6 +209,8 @@ def _layer(
     layer: Any,
     how: FusedLayers,
     config: Any,
+    rope: int,
+    *,
     learning: bool,
 ) -> Layer | str:
     attention = layer.self_attn
@@ -188,16 +220,20 @@ def _layer(
         if isinstance(group, str):
             return group
         groups.append(group)
-    norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
-    query_norm, key_norm = (None if n is None else _norm(n, how) for n in norms)
+    heads = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
+    query_norm, key_norm = (None if n is None else _norm(n, how) for n in heads)
+    norms = [_norm(getattr(layer, name), how) if name else None for name in how.norms]
     return Layer(
-        before_attention=_norm(layer.input_layernorm, how),
+        before_attention=norms[0],
         qkv=groups[0],
         query_norm=query_norm,
         key_norm=key_norm,
         o=groups[1],
-        before_mlp=_norm(layer.post_attention_layernorm, how),
+        behind_attention=norms[1],
+        before_mlp=norms[2],
         gate_up=groups[2],
         down=groups[3],
+        behind_mlp=norms[3],
         window=how.window(config, attention),
+        rope=rope,
     )
