@@ -92,6 +92,17 @@ def test_every_norm_stands_where_it_belongs(family: str) -> None:
         assert max(gap(fused[name], single[name]) for name in single) < 1e-10
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_head_and_embedding_in_one(family: str) -> None:
+    model, given = tuned(family, tie_word_embeddings=True), batch(20, 9, 14)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+
+
 WINDOWED = [
     family
     for family, kind in zip(FAMILIES, fused_types(), strict=True)
@@ -162,8 +173,7 @@ def test_the_memory_plan_is_the_bytes_that_lie_there(family: str) -> None:
             _, saved = forward(stack.layers[0], x, keep, how)
         # By the reference there are no sums of FlashAttention: float32, one a head.
         sums = 0 if keep is Keep.INPUT else 4 * shape.heads
-        scales = 4 if keep is Keep.MLP_AGAIN else 0  # of the MLP's norm, which is not kept then
-        assert bytes_of(saved, ranks) == len(x) * (kept(shape, keep) - sums - scales)
+        assert bytes_of(saved, ranks) == len(x) * (kept(shape, keep) - sums)
 
 
 @pytest.mark.parametrize("kind", fused_types())

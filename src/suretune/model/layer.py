@@ -237,8 +237,9 @@ def _head_normed_backward(
     norms = (layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))
     for (norm, part), scale in zip(norms, scales, strict=True):
         assert norm is not None
-        heads = qkv[:, part].reshape(-1, len(norm.weight))
-        d = d_qkv[:, part].reshape(-1, len(norm.weight))
+        # One head, or a norm over all of them: no copy is made, and the kernel knows no strides.
+        heads = qkv[:, part].reshape(-1, len(norm.weight)).contiguous()
+        d = d_qkv[:, part].reshape(-1, len(norm.weight)).contiguous()
         d = ops.rms_norm_backward(
             d,
             heads,

@@ -183,11 +183,9 @@ def kept(shape: Shape, keep: Keep) -> int:
         return shape.hidden * shape.bytes
     attention = shape.head_dim * (2 * shape.heads + 2 * shape.kv_heads)
     values = 2 * shape.hidden + attention + (2 * shape.inner if keep is Keep.ALL else 0)
-    norms = 2 if shape.before else 0
-    if shape.behind:  # what they take, of the MLP's where it is not computed again
-        behind = 2 if keep is Keep.ALL else 1
-        values, norms = values + behind * shape.hidden, norms + behind
-    return values * shape.bytes + 4 * (shape.heads + norms)
+    norms = 2 if keep is Keep.ALL else 1  # attention's, and the MLP's unless it is computed again
+    values += norms * shape.hidden if shape.behind else 0  # what these took
+    return values * shape.bytes + 4 * (shape.heads + norms * (shape.before + shape.behind))
 
 
 def passing(
