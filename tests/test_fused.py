@@ -51,6 +51,14 @@ MORE: dict[str, dict[str, Any]] = {
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
         },
     },
+    "Ministral3": {
+        "sliding_window": None,
+        "rope_parameters": {
+            "rope_type": "yarn", "rope_theta": 1e4, "factor": 16.0, "beta_fast": 32.0,
+            "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.5,
+            "original_max_position_embeddings": 8,
+        },
+    },
     "Olmo2": {},
     "Olmo3": {
         "layer_types": KINDS, "sliding_window": 7,

@@ -62,6 +62,11 @@ def one_rope(config: Config, attention: Any) -> str | None:
     return ""
 
 
+def not_stretched(config: Config) -> tuple[float, int] | None:
+    """Queries are what they are, wherever they stand."""
+    return None
+
+
 def nothing(config: Config) -> str:
     """No reason against the fused layers but those that hold for every architecture."""
     return ""
@@ -85,6 +90,8 @@ class FusedLayers:
     # Of (config, a layer's attention): which of several rotary embeddings turns it, as the model's
     # own module calls that; empty: the only one; None: the layer knows no position.
     rope: Callable[[Config, Any], str | None] = one_rope
+    # Queries of position p times 1 + beta log(1 + floor(p / length)): (beta, length) of a config.
+    stretch: Callable[[Config], tuple[float, int] | None] = not_stretched
     tied: bool = False  # whether head and embedding are one where config.json does not say
     why_not: Callable[[Config], str] = nothing  # this config cannot be computed, and why
 

@@ -360,10 +360,13 @@ def attend(
     splits = max(1, min(triton.cdiv(room, SPLIT), PROGRAMS // (rows * stack.kv_heads)))
     partial = qkv.new_empty(rows, stack.heads, splits, size, dtype=torch.float32)
     sums = qkv.new_empty(rows, stack.heads, splits, dtype=torch.float32)
-    norms, (cos, sin) = (layer.query_norm, layer.key_norm), cache.angles[layer.rope]
+    norms, (cos, sin, stretch) = (layer.query_norm, layer.key_norm), cache.angles[layer.rope]
     if norms[0] is not None and len(norms[0].weight) != size:  # all heads as one
         head_normed(stack, layer, qkv, qkv)
         norms = None, None
+    if stretch is not None:  # before they are turned: that changes nothing, where no norm comes
+        assert norms[0] is None
+        qkv[:, : stack.cuts[0]] *= stretch[positions][:, None]
     first, second = (cos if norm is None else norm.weight for norm in norms)
     _attend[(rows, stack.kv_heads, splits)](
         qkv,

@@ -248,8 +248,7 @@ def _attend(
 ) -> Tensor:
     """(B, H * D): the reference. Over all the room, with a mask: its shapes do not change."""
     keys, values = kept
-    cos, sin = cache.angles[layer.rope]
-    q, k, v = rotated(stack, layer, qkv, (cos[positions], sin[positions]), again=False)
+    q, k, v = rotated(stack, layer, qkv, cache.angles[layer.rope].at(positions), again=False)
     place = torch.arange(len(q), device=q.device), positions
     keys.index_put_(place, k)
     values.index_put_(place, v)

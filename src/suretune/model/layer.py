@@ -187,17 +187,7 @@ def _attention_backward(
         scale=stack.scale,
         window=layer.window,
     )
-    d_qkv = torch.empty_like(kept.qkv)
-    cut, end = stack.cuts
-    ops.rotate(dq.reshape(len(x), -1), *angles, stack.heads, -1.0, d_qkv)
-    ops.rotate(
-        dk.reshape(len(x), -1),
-        *angles,
-        stack.kv_heads,
-        -1.0,
-        d_qkv[:, cut:],
-    )
-    d_qkv[:, end:] = dv.reshape(len(x), -1)
+    d_qkv = _rotated_backward(stack, angles, dq, dk, dv)
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
@@ -218,6 +208,31 @@ def _attention_backward(
         kept.scale,
         dx,
     )
+
+
+def _rotated_backward(
+    stack: Stack,
+    angles: Angles,
+    dq: Tensor,
+    dk: Tensor,
+    dv: Tensor,
+) -> Tensor:
+    """dq (T, H, D), dk and dv (T, H_kv, D) -> d (T, (H + 2 H_kv) D) of what `rotated` took."""
+    tokens, (cut, end) = len(dq), stack.cuts
+    if angles.stretch is not None:
+        dq *= angles.stretch[:, None, None]
+    d_qkv = dq.new_empty(tokens, end + stack.kv_heads * stack.head_dim)
+    ops.rotate(dq.reshape(tokens, -1), angles.cos, angles.sin, stack.heads, -1.0, d_qkv)
+    ops.rotate(
+        dk.reshape(tokens, -1),
+        angles.cos,
+        angles.sin,
+        stack.kv_heads,
+        -1.0,
+        d_qkv[:, cut:],
+    )
+    d_qkv[:, end:] = dv.reshape(tokens, -1)
+    return d_qkv
 
 
 def _head_normed_backward(

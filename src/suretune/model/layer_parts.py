@@ -101,7 +101,8 @@ def rotated(
     *,
     again: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, and rotated.
+    """q (T, H, D), k and v (T, H_kv, D), normed where the layer says so, rotated, and
+    queries stretched where the model does that.
 
     qkv (T, (H + 2 H_kv) D), the layer's own angles. In place, unless the projections are needed
     `again`, by the backward pass of the heads' norms.
@@ -112,11 +113,14 @@ def rotated(
         head_normed(stack, layer, qkv, both)
     ops.rotate(
         both,
-        *angles,
+        angles.cos,
+        angles.sin,
         stack.heads + stack.kv_heads,
         1.0,
         both,
     )
+    if angles.stretch is not None:
+        both[:, : stack.cuts[0]] *= angles.stretch[:, None]
     return in_heads(stack, both, qkv)
 
 

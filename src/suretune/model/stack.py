@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,17 @@ class Norm:
     eps: float
 
 
-Angles = tuple[Tensor, Tensor]
-"""cos and sin (T, D), at least float32."""
+class Angles(NamedTuple):
+    """By which queries and keys of T positions are turned, at least float32."""
+
+    cos: Tensor  # (T, D)
+    sin: Tensor
+    stretch: Tensor | None = None  # (T,), what queries are multiplied with besides
+
+    def at(self, positions: Tensor) -> Angles:
+        """Those of some of the positions."""
+        stretch = None if self.stretch is None else self.stretch[positions]
+        return Angles(self.cos[positions], self.sin[positions], stretch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Stack:
     embedding: nn.Embedding
     rotary: nn.Module
     ropes: tuple[str | None, ...]  # as `rotary` calls them; empty: its only one; None: no turn
+    stretch: tuple[float, int] | None  # of queries: see `FusedLayers`
     norm: Norm
     head: nn.Linear
     heads: int
@@ -109,14 +119,19 @@ class Stack:
     ) -> tuple[Angles, ...]:
         """Of positions (T,), by each of `ropes`."""
         wide = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
-        return tuple(self._turn(rope, positions, wide) for rope in self.ropes)
+        stretch = None
+        if self.stretch is not None:
+            beta, length = self.stretch
+            stretch = (1 + beta * torch.log(1 + torch.floor(positions / length))).to(wide.dtype)
+        turns = (self._turn(rope, positions, wide) for rope in self.ropes)
+        return tuple(Angles(*turn, stretch) for turn in turns)
 
     def _turn(
         self,
         rope: str | None,
         positions: Tensor,
         wide: Tensor,
-    ) -> Angles:
+    ) -> tuple[Tensor, Tensor]:
         """A layer without positions is turned by nothing: so every layer takes the same kernels."""
         if rope is None:
             sin = wide.new_zeros(len(positions), self.head_dim)
@@ -183,6 +198,7 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         embedding=inner.embed_tokens,
         rotary=inner.rotary_emb,
         ropes=ropes,
+        stretch=how.stretch(config),
         norm=_norm(inner.norm, how),
         head=model.lm_head,
         heads=config.num_attention_heads,
