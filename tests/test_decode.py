@@ -296,7 +296,7 @@ def norms_of(stack: Stack) -> list[Norm]:
     for layer in stack.layers:
         heads, outside = (layer.query_norm, layer.key_norm), (layer.before_attention,)
         outside += layer.behind_attention, layer.before_mlp, layer.behind_mlp
-        found += [norm for norm in heads + outside if norm is not None]
+        found += [norm for norm in heads + outside if isinstance(norm, Norm)]
     return found
 
 

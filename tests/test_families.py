@@ -164,7 +164,7 @@ def test_the_memory_plan_is_the_bytes_that_lie_there(family: str) -> None:
     planned = shape.layers * shape.lora(4)
     assert planned > adapters if merged else planned == adapters
     stack = stack_of(model)
-    x = stack.embedding(given.ids[0])
+    x = stack.embed(given.ids[0])
     angles = stack.angles(given.positions[0], x)
     how = Setting(stack, Rows(given.starts, given.longest), angles, 64)
     ranks = frozenset({"a", "o_a", "down_a"})

@@ -51,6 +51,10 @@ MORE: dict[str, dict[str, Any]] = {
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
         },
     },
+    "Granite": {
+        "embedding_multiplier": 1.5, "residual_multiplier": 0.6, "attention_multiplier": 0.3,
+        "logits_scaling": 1.7,
+    },
     "Ministral3": {
         "sliding_window": None,
         "rope_parameters": {
@@ -318,7 +322,7 @@ def test_eight_bits_stay_close() -> None:
     assert float(torch.cosine_similarity(one, other, dim=0)) > 0.98
 
 
-@pytest.mark.parametrize("family", ["Gemma2", "Phi", "Granite"])
+@pytest.mark.parametrize("family", ["Gemma2", "Phi", "Glm4"])
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_fused_linears_for_models_that_the_layers_do_not_know(
     family: str, dtype: torch.dtype, limit: float

@@ -67,6 +67,20 @@ def not_stretched(config: Config) -> tuple[float, int] | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What an architecture multiplies by numbers of its configuration; 1: by none."""
+
+    embedding: float = 1.0
+    residual: float = 1.0  # what attention and MLP give, in their sums
+    logits: float = 1.0
+
+
+def no_factors(config: Config) -> Factors:
+    """Nothing is multiplied."""
+    return Factors()
+
+
 def nothing(config: Config) -> str:
     """No reason against the fused layers but those that hold for every architecture."""
     return ""
@@ -92,6 +106,7 @@ class FusedLayers:
     rope: Callable[[Config, Any], str | None] = one_rope
     # Queries of position p times 1 + beta log(1 + floor(p / length)): (beta, length) of a config.
     stretch: Callable[[Config], tuple[float, int] | None] = not_stretched
+    factors: Callable[[Config], Factors] = no_factors
     tied: bool = False  # whether head and embedding are one where config.json does not say
     why_not: Callable[[Config], str] = nothing  # this config cannot be computed, and why
 

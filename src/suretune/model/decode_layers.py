@@ -93,7 +93,7 @@ def _read(
     place = torch.tensor(rows)[prompt].to(device), positions
     foreign = _lines(foreign, prompt.to(device))  # from here on of each token
     packed = Rows(starts.int().to(device), int(lengths.max()))
-    x = stack.embedding(torch.tensor([i for p in prompts for i in p]).to(device))
+    x = stack.embed(torch.tensor([i for p in prompts for i in p]).to(device))
     angles = stack.angles(positions, x)
     for index, layer in enumerate(stack.layers):
         qkv = layer.qkv.forward(entered(layer.before_attention, x)[0], None, foreign)[0]
@@ -123,7 +123,7 @@ def step(
     Nothing here asks the device for a value, so it can be captured as a CUDA graph. `lean` takes
     the Triton products for few rows where they can be had, else cuBLAS.
     """
-    x = stack.embedding(tokens)
+    x = stack.embed(tokens)
     fused, narrow = _fused_attention(stack, x), lean and _narrow(stack, x)
     for index, layer in enumerate(stack.layers):
         kept = cache.keys[index], cache.values[index]
@@ -229,13 +229,13 @@ def _entered(norm: Norm | None, x: Tensor, group: Group, foreign: Foreign | None
     return wide
 
 
-def _summed(norm: Norm | None, group: Group, wide: Wide, x: Tensor) -> Tensor:
+def _summed(behind: Norm | float | None, group: Group, wide: Wide, x: Tensor) -> Tensor:
     """x + norm(group(wide)) (B, K)."""
     from suretune.model import decode_kernels as kernels
 
-    if norm is None:
+    if behind is None:
         return kernels.times(group, wide, x)
-    return summed(norm, kernels.times(group, wide), x)[0]
+    return summed(behind, kernels.times(group, wide), x)[0]
 
 
 def _attend(

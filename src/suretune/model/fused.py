@@ -136,7 +136,7 @@ def _start(
     batch: PackedBatch,
     policy: Policy,
 ) -> tuple[Tensor, Setting]:
-    x = stack.embedding(batch.ids[0])
+    x = stack.embed(batch.ids[0])
     angles = stack.angles(batch.positions[0], x)
     return x, Setting(stack, Rows(batch.starts, batch.longest), angles, policy.tile)
 

@@ -136,11 +136,13 @@ def _entered_backward(
     return ops.rms_norm_backward(d, x, norm.weight, scale, skip)
 
 
-def _behind_backward(norm: Norm | None, kept: Behind | None, dx: Tensor) -> Tensor:
+def _behind_backward(behind: Norm | float | None, kept: Behind | None, dx: Tensor) -> Tensor:
     """dx (T, K) of a sum -> of what attention or MLP gave into it."""
-    if norm is None or kept is None:
+    if isinstance(behind, float):
+        return dx * behind
+    if behind is None or kept is None:
         return dx
-    return ops.rms_norm_backward(dx, kept.y, norm.weight, kept.scale, torch.zeros_like(dx))
+    return ops.rms_norm_backward(dx, kept.y, behind.weight, kept.scale, torch.zeros_like(dx))
 
 
 def _attention(

@@ -46,30 +46,30 @@ def entered(norm: Norm | None, x: Tensor) -> tuple[Tensor, Tensor | None]:
     return (x, None) if norm is None else normed(norm, x)
 
 
-def summed(norm: Norm | None, y: Tensor, x: Tensor) -> tuple[Tensor, Behind | None]:
-    """x + norm(y), all (T, K), and what its backward pass needs."""
-    if norm is None:
-        return y + x, None
-    out, scale = normed(norm, y)
+def summed(behind: Norm | float, y: Tensor, x: Tensor) -> tuple[Tensor, Behind | None]:
+    """x + norm(y), or x + y times a number, all (T, K), and what its backward pass needs."""
+    if isinstance(behind, float):
+        return torch.add(x, y, alpha=behind), None
+    out, scale = normed(behind, y)
     return out.add_(x), Behind(y, scale)
 
 
 def summed_product(
     group: Group,
-    norm: Norm | None,
+    behind: Norm | float | None,
     inner: Tensor,
     x: Tensor,
     foreign: Foreign | None = None,
 ) -> tuple[Tensor, Tensor, Behind | None]:
     """x + norm(group(inner)) (T, K), the group's a (T, R), and what the norm's backward pass needs.
 
-    Without a norm the product itself adds x.
+    Where nothing stands behind the group, its product itself adds x.
     """
-    if norm is None:
+    if behind is None:
         return *group.forward(inner, x, foreign), None
     y, a = group.forward(inner, None, foreign)
-    out, behind = summed(norm, y, x)
-    return out, a, behind
+    out, kept = summed(behind, y, x)
+    return out, a, kept
 
 
 def head_normed(

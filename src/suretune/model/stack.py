@@ -44,18 +44,21 @@ class Angles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer; a norm that is None does not stand there."""
+    """One decoder layer; a norm that is None does not stand there.
+
+    Behind attention or MLP may be a number instead, which what they give is multiplied with.
+    """
 
     before_attention: Norm | None
     qkv: Group
     query_norm: Norm | None
     key_norm: Norm | None
     o: Group
-    behind_attention: Norm | None  # before the sum with the layer's input
+    behind_attention: Norm | float | None  # before the sum with the layer's input
     before_mlp: Norm | None
     gate_up: Group
     down: Group
-    behind_mlp: Norm | None
+    behind_mlp: Norm | float | None
     window: int | None
     rope: int  # which of `Stack.ropes` turns its queries and keys
 
@@ -66,6 +69,7 @@ class Stack:
 
     layers: tuple[Layer, ...]
     embedding: nn.Embedding
+    embedding_factor: float
     rotary: nn.Module
     ropes: tuple[str | None, ...]  # as `rotary` calls them; empty: its only one; None: no turn
     stretch: tuple[float, int] | None  # of queries: see `FusedLayers`
@@ -111,6 +115,11 @@ class Stack:
     def refresh(self) -> None:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
         self.mirror.refresh()
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids (T,) -> what the first layer takes, (T, K)."""
+        x: Tensor = self.embedding(ids)
+        return x if self.embedding_factor == 1 else x * self.embedding_factor
 
     def angles(
         self,
@@ -192,14 +201,18 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         if isinstance(made, str):
             return made
         layers.append(made)
-    attention = inner.layers[0].self_attn
+    attention, factors = inner.layers[0].self_attn, how.factors(config)
+    norm = _norm(inner.norm, how)
+    if factors.logits != 1:  # the head has no bias: what its input is multiplied with, it is, too
+        norm = Norm(precise(norm.weight) * factors.logits, norm.eps)
     return Stack(
         layers=tuple(layers),
         embedding=inner.embed_tokens,
+        embedding_factor=factors.embedding,
         rotary=inner.rotary_emb,
         ropes=ropes,
         stretch=how.stretch(config),
-        norm=_norm(inner.norm, how),
+        norm=norm,
         head=model.lm_head,
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
@@ -239,17 +252,19 @@ def _layer(
     heads = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
     query_norm, key_norm = (None if n is None else _norm(n, how) for n in heads)
     norms = [_norm(getattr(layer, name), how) if name else None for name in how.norms]
+    share = how.factors(config).residual
+    between = None if share == 1 else share
     return Layer(
         before_attention=norms[0],
         qkv=groups[0],
         query_norm=query_norm,
         key_norm=key_norm,
         o=groups[1],
-        behind_attention=norms[1],
+        behind_attention=norms[1] or between,
         before_mlp=norms[2],
         gate_up=groups[2],
         down=groups[3],
-        behind_mlp=norms[3],
+        behind_mlp=norms[3] or between,
         window=how.window(config, attention),
         rope=rope,
     )

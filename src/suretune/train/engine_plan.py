@@ -31,7 +31,7 @@ from suretune.model.memory import (
 )
 from suretune.model.nf4 import Nf4, parameters_of
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
-from suretune.model.stack import Stack, make_stack
+from suretune.model.stack import Norm, Stack, make_stack
 from suretune.model.tuned import Tuned, inner
 from suretune.options import EngineOptions
 from suretune.refusal import Refusal
@@ -197,7 +197,7 @@ def _on_cuda(
     shape = replace(
         shape_of(stack_config(stack), stack.head.weight.element_size()),
         before=first.before_attention is not None,
-        behind=first.behind_attention is not None,
+        behind=isinstance(first.behind_attention, Norm),
     )
     if any(isinstance(group.weight, Nf4) for group in stack.groups):
         shape = replace(shape, packed=NF4)
