@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 import suretune
 from suretune import families
 from suretune.families import all_families, architectures, fused_types, text_part
 from suretune.families.family import APART, Family
+from suretune.guards.guard import engine_reason
 from suretune.model.decode import Decoder
 from suretune.model.flash import Rows
 from suretune.model.fused import keep_all, losses
@@ -31,9 +32,11 @@ from suretune.model.lora import trainable
 from suretune.model.memory import kept, shape_of
 from suretune.model.packed_batch import make_pass
 from suretune.model.recompute import Keep, Policy
+from suretune.model.stack import why_not
 from test_decode import LENGTHS, NOBODY, asked, likely_stops, told
 from test_fused import (
     FAMILIES,
+    TINY,
     batch,
     exact_norms,
     fast,
@@ -48,6 +51,10 @@ from test_fused import (
 __all__ = ["exact_norms"]  # a fixture
 HOUSE = Path(suretune.__file__).parent
 
+ODD_ROPE = {
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    "full_attention": {"rope_type": "dynamic", "factor": 8.0, "rope_theta": 1e6},
+}
 # Words that are a `model_type` and mean something else where they stand.
 MEANT_OTHERWISE = {
     "guards/p001_no_chat_template.py": "names of templates that other tools take",
@@ -181,6 +188,24 @@ def test_a_config_that_says_nothing_of_its_tables_means_what_transformers_reads(
     sizes = {"num_attention_heads": 4, "hidden_size": 32, "num_hidden_layers": 2}
     config = sizes | {"intermediate_size": 48, "vocab_size": 61, "model_type": kind}
     assert shape_of(config, 2).tied == CONFIG_MAPPING[kind](**sizes).tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"final_logit_softcapping": 30.0}, "soft-capped scores (final_logit_softcapping)"),
+        ({"attn_logit_softcapping": 50.0}, "soft-capped scores (attn_logit_softcapping)"),
+        ({"use_bidirectional_attention": True}, "tokens that see later ones"),
+        ({"rope_parameters": ODD_ROPE}, "rotary embedding of kind dynamic"),
+    ],
+)
+def test_what_a_config_asks_of_gemma_3_and_the_layers_have_not_is_said(
+    config: dict[str, Any], reason: str
+) -> None:
+    with torch.device("meta"):
+        made = CONFIG_MAPPING["gemma3_text"](**TINY | config)
+        assert why_not(AutoModelForCausalLM.from_config(made)) == reason
+    assert engine_reason(reason).zh != reason
 
 
 @pytest.mark.parametrize("kind", [k for k, about in architectures().items() if about.unsaid])
