@@ -44,6 +44,7 @@ from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.run.fit import make_learner, open_base
+from suretune.train.engine import Fast
 from suretune.train.loop import Applied, Learner, gradient, train
 from suretune.types import Sample
 from test_export import carried_of
@@ -51,6 +52,7 @@ from tiny_models import EXPECTED, TINY, write
 
 CPU = torch.device("cpu")
 NAMES = sorted(TINY)
+FAST = [name for name in NAMES if fused_layers(TINY[name].kind)]
 WRAPPED = [name for name in NAMES if TINY[name].wrapper]
 ROWS = [
     {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
@@ -136,7 +138,26 @@ def test_what_is_loaded_is_the_checkpoint(name: str, folders: dict[str, Path]) -
     assert not any("vision" in key or "visual" in key for key, _ in model.named_parameters())
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if fused_layers(TINY[n].kind)])
+@pytest.mark.parametrize("name", [n for n in FAST if n != "phi4-mini"])
+def test_the_fast_engine_learns_what_the_plain_one_learns(
+    name: str, folders: dict[str, Path], rows: Path
+) -> None:
+    """The same updates by either, as a run asks for them."""
+    ends = []
+    for fused in (False, True):
+        checked = checked_of(folders[name], rows, fused=fused)
+        learner = learner_of(checked)
+        assert isinstance(learner.engine, Fast) is fused
+        done = [e for e in train(learner, list(checked.samples), checked.plan, 0)]
+        assert sum(isinstance(e, Applied) for e in done) == 2
+        ends.append({n: p.detach().clone() for n, p in learner.adapters.parameters.items()})
+    plain, fast = ends
+    assert plain.keys() == fast.keys()
+    for key, learned in plain.items():
+        assert float((fast[key] - learned).norm()) <= DEEP * float(learned.norm()), key
+
+
+@pytest.mark.parametrize("name", FAST)
 def test_the_fast_layers_read_the_checkpoint(name: str, folders: dict[str, Path]) -> None:
     """Laid into groups, the text model answers as the whole checkpoint does, at every token."""
     model, prompt = load_base(base_at(folders[name]), CPU, "float32"), list(range(5, 45))
