@@ -29,13 +29,16 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver, jit
 
 from suretune.model import decode_kernels, kernels, loss_kernels, product_kernels, tiles
+from suretune.model.stack import Angles
+from suretune.model.weight import Dense
 
 RESULTS = Path(__file__).resolve().parent / "results" / "kernels_ahead.json"
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 
 
 class Shape(NamedTuple):
-    """Of a model, as its layers have it; `normed`: heads have norms of their own."""
+    """Of a model, as its layers have it; `normed`: heads have norms of their own; `window`: some
+    layers see so many tokens."""
 
     hidden: int
     wide: int
@@ -44,12 +47,14 @@ class Shape(NamedTuple):
     size: int
     words: int
     normed: bool
+    window: int | None = None
 
 
 SHAPES = {  # the articles' model, and others that have more of something
     "Qwen2.5-7B": Shape(3584, 18944, 28, 4, 128, 152064, False),
     "Qwen3-4B": Shape(2560, 9728, 32, 8, 128, 151936, True),
     "Gemma-2-2B": Shape(2304, 9216, 8, 4, 256, 256000, False),
+    "Gemma-3-4B": Shape(2560, 10240, 8, 4, 256, 262208, True, 1024),
 }
 RANKS = (8, 64)
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -165,12 +170,12 @@ def _gate(kind: torch.dtype, shape: Shape, ranks: int) -> None:
 
 def _group(kind: torch.dtype, n: int, k: int, ranks: int) -> Any:
     weight, a, b = (torch.empty(s, dtype=kind) for s in ((n, k), (ranks, k), (n, ranks)))
-    return SimpleNamespace(weight=weight, bias=None, a=a, b=b, n=n, k=k, r=ranks, sizes=(n,))
+    return SimpleNamespace(weight=Dense(weight), bias=None, a=a, b=b, n=n, k=k, r=ranks, sizes=(n,))
 
 
 def _decode(kind: torch.dtype, shape: Shape, rows: int, ranks: int) -> None:
     """The kernels of a decoding step: norm, products, attention, gate and head."""
-    hidden, wide, heads, few, size, words, normed = shape
+    hidden, wide, heads, few, size, words, normed, window = shape
     of: Any = SimpleNamespace  # what the kernels read of a model, and no more
     norm = of(weight=torch.empty(hidden, dtype=kind), eps=1e-6)
     qkv = _group(kind, (heads + 2 * few) * size, hidden, 3 * ranks)
@@ -181,12 +186,13 @@ def _decode(kind: torch.dtype, shape: Shape, rows: int, ranks: int) -> None:
     projected = decode_kernels.times(qkv, taken)
     angles = torch.empty(4096, size, dtype=torch.float32)
     own = of(weight=torch.empty(size, dtype=kind), eps=1e-6) if normed else None
-    layer = of(o=o, query_norm=own, key_norm=own, window=None)
+    layer = of(o=o, query_norm=own, key_norm=own, window=window, rope=0)
     stack = of(heads=heads, kv_heads=few, head_dim=size, scale=0.1)
     keys = torch.empty(rows, 4096, few, size, dtype=kind)
     heard = decode_kernels.attend(
         stack, layer=layer, qkv=projected, positions=torch.empty(rows, dtype=torch.int64),
-        kept=(keys, keys), cache=of(cos=angles, sin=angles), take_in=bool(ranks),
+        kept=(keys, keys), cache=of(angles=(Angles(angles, angles),)),
+        take_in=bool(ranks),
     )  # fmt: skip
     decode_kernels.times(o, heard, x)
     gated: Tensor = decode_kernels.times(up, decode_kernels.normed(x, norm, up))

@@ -23,7 +23,7 @@ from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
-from test_fused import FAMILIES, gap, rows, stack_of, tuned
+from test_fused import FAMILIES, MORE, gap, rows, stack_of, tuned
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
 from test_fused import plain as plain_gradient
@@ -142,7 +142,7 @@ def test_the_kernels_are_as_exact_as_the_plain_path(family: str) -> None:
     assert gap(again.double(), true_nats) < max(0.01, 1.2 * gap(nats.double(), true_nats))
 
 
-@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma"])
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma", *MORE])
 def test_the_kernels_in_float32(family: str) -> None:
     given = make_pass(rows(20, 9, 14), torch.device("cuda"))
     model = on_gpu(family, torch.float32)
@@ -153,15 +153,17 @@ def test_the_kernels_in_float32(family: str) -> None:
     assert max(gap(fused[name], grads[name]) for name in grads) < 1e-4
 
 
-@pytest.mark.parametrize("soft", [False, True])
-def test_replayed_updates_are_the_eager_ones(soft: bool) -> None:
+@pytest.mark.parametrize(
+    ("family", "soft"), [("Qwen2", False), ("Qwen2", True), *((family, False) for family in MORE)]
+)
+def test_replayed_updates_are_the_eager_ones(family: str, soft: bool) -> None:
     """A hundred updates of changing lengths: a graph computes the bits that its kernels compute.
 
     `soft`: many of the rows are held to the base, none of some updates and all of others.
     """
     ends = []
     for graphs in (True, False):
-        model = on_gpu("Qwen2", torch.bfloat16)
+        model = on_gpu(family, torch.bfloat16)
         for parameter in trainable(model).values():
             parameter.data = parameter.data.float()
         adapters = FlatAdamW(trainable(model), 0.0)

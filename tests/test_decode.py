@@ -19,11 +19,11 @@ from suretune.facts import SetupFacts
 from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
-from suretune.model.stack import Stack, make_stack
+from suretune.model.stack import Norm, Stack, make_stack
 from suretune.model.weight import Dense
 from suretune.pocket import MODEL
 from suretune.types import Message
-from test_fused import FAMILIES, exact_norms, gap, stack_of, tuned  # noqa: F401
+from test_fused import FAMILIES, MORE, exact_norms, gap, stack_of, tuned  # noqa: F401
 
 LENGTHS = (5, 1, 33, 12, 12)
 NOBODY: frozenset[int] = frozenset()
@@ -92,8 +92,9 @@ def test_a_stop_token_and_what_follows_it_are_not_given() -> None:
 
 
 @pytest.mark.parametrize("window", [5, 40])
-def test_sliding_window(window: int) -> None:
-    model, prompts = tuned("Mistral", sliding_window=window), asked(60, 3, 41)
+@pytest.mark.parametrize("family", ["Mistral", *MORE])
+def test_sliding_window(family: str, window: int) -> None:
+    model, prompts = tuned(family, sliding_window=window), asked(60, 3, 41)
     plain = told(model, prompts, NOBODY, 60)
     assert Decoder(stack_of(model)).generate(prompts, NOBODY, 60) == plain
 
@@ -290,6 +291,15 @@ def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
     return stack_of(model)
 
 
+def norms_of(stack: Stack) -> list[Norm]:
+    found = [stack.norm]
+    for layer in stack.layers:
+        heads, outside = (layer.query_norm, layer.key_norm), (layer.before_attention,)
+        outside += layer.behind_attention, layer.before_mlp, layer.behind_mlp
+        found += [norm for norm in heads + outside if isinstance(norm, Norm)]
+    return found
+
+
 def copy_weights(half: Stack, full: Stack) -> None:
     """What the first computes with, in the precision of the second."""
     for a, b in zip(half.groups, full.groups, strict=True):
@@ -300,9 +310,13 @@ def copy_weights(half: Stack, full: Stack) -> None:
             b.bias.copy_(a.bias)
     for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
         b.weight.data.copy_(a.weight.data)
+    for here, there in zip(norms_of(half), norms_of(full), strict=True):
+        there.weight.copy_(here.weight)
     # Casting a module casts its frequencies, and position 200 is turned by another angle; a model
     # that is loaded in half precision keeps them.
-    half.rotary.inv_freq = full.rotary.inv_freq.float()
+    for name, buffer in full.rotary.named_buffers():
+        if name.endswith("inv_freq"):
+            setattr(half.rotary, name, buffer.float())
 
 
 ROWS = 128  # over all draws: the mean of their ratios is then known to about 4 %
@@ -372,8 +386,9 @@ def test_a_step_by_kernels_is_as_exact_as_the_reference(
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("lean", [True, False])
-def test_a_replayed_step_is_the_step(dtype: torch.dtype, lean: bool) -> None:
-    stack = on_gpu("Qwen3", dtype)
+@pytest.mark.parametrize("family", ["Qwen3", *MORE])
+def test_a_replayed_step_is_the_step(family: str, dtype: torch.dtype, lean: bool) -> None:
+    stack = on_gpu(family, dtype)
     eager, graphs = Decoder(stack, lean, graphs=False), Decoder(stack, lean)
     for prompts in (asked(7), asked(*LENGTHS), asked(300, 4), asked(*[9] * 40)):
         said = eager.generate(prompts, NOBODY, 40)
@@ -390,13 +405,13 @@ def test_a_replayed_step_is_the_step(dtype: torch.dtype, lean: bool) -> None:
 
 @gpu
 @pytest.mark.gpu
-@pytest.mark.parametrize("window", [None, 20])
-def test_float32_on_cuda_says_what_the_cpu_says(window: int | None) -> None:
+@pytest.mark.parametrize(
+    ("family", "window"), [("Mistral", None), *((family, 20) for family in ("Mistral", *MORE))]
+)
+def test_float32_on_cuda_says_what_the_cpu_says(family: str, window: int | None) -> None:
     prompts = asked(60, 3, 41)
-    plain = told(
-        tuned("Mistral", torch.float32, **WIDE, sliding_window=window), prompts, NOBODY, 40
-    )
-    decoder = Decoder(on_gpu("Mistral", torch.float32, sliding_window=window))
+    plain = told(tuned(family, torch.float32, **WIDE, sliding_window=window), prompts, NOBODY, 40)
+    decoder = Decoder(on_gpu(family, torch.float32, sliding_window=window))
     assert decoder.generate(prompts, NOBODY, 40) == plain
 
 

@@ -17,25 +17,44 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 import suretune
 from suretune import families
-from suretune.families import all_families, architectures, fused_types
+from suretune.families import all_families, architectures, fused_types, text_part
 from suretune.families.family import APART, Family
+from suretune.guards.guard import engine_reason
 from suretune.model.decode import Decoder
 from suretune.model.flash import Rows
 from suretune.model.fused import keep_all, losses
 from suretune.model.layer import Setting, forward
 from suretune.model.lora import trainable
 from suretune.model.memory import kept, shape_of
-from suretune.model.recompute import Keep
+from suretune.model.packed_batch import make_pass
+from suretune.model.recompute import Keep, Policy
+from suretune.model.stack import why_not
 from test_decode import LENGTHS, NOBODY, asked, likely_stops, told
-from test_fused import FAMILIES, batch, exact_norms, fast, gap, plain, stack_of, tuned
+from test_fused import (
+    FAMILIES,
+    TINY,
+    batch,
+    exact_norms,
+    fast,
+    gap,
+    plain,
+    rows,
+    shake_norms,
+    stack_of,
+    tuned,
+)
 
 __all__ = ["exact_norms"]  # a fixture
 HOUSE = Path(suretune.__file__).parent
 
+ODD_ROPE = {
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    "full_attention": {"rope_type": "dynamic", "factor": 8.0, "rope_theta": 1e6},
+}
 # Words that are a `model_type` and mean something else where they stand.
 MEANT_OTHERWISE = {
     "guards/p001_no_chat_template.py": "names of templates that other tools take",
@@ -61,6 +80,34 @@ def test_fused_equals_plain(family: str, dtype: torch.dtype, limit: float) -> No
     assert fused.keys() == grads.keys()
     assert max(gap(fused[name], grads[name]) for name in grads) < limit
     assert gap(losses(stack, given, keep_all(stack)), nats) < limit
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_norm_stands_where_it_belongs(family: str) -> None:
+    """Each with weights of its own; whatever is kept, and however the rows are packed."""
+    model = tuned(family)
+    shake_norms(model, 0.2)
+    single: dict[str, Tensor] = {}
+    for length in (20, 9, 14):
+        for name, grad in plain(model, batch(length))[1].items():
+            single[name] = single.get(name, torch.zeros(())) + grad
+    given = make_pass([row for n in (20, 9, 14) for row in rows(n)], torch.device("cpu"))
+    stack = stack_of(model)
+    mixed = (Keep.MLP_AGAIN, Keep.INPUT, Keep.HOST)
+    for policy in (keep_all(stack), Policy(mixed, 7, 5), Policy(mixed[::-1], 64, 64)):
+        fused = fast(model, given, stack, policy)[1]
+        assert max(gap(fused[name], single[name]) for name in single) < 1e-10
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_head_and_embedding_in_one(family: str) -> None:
+    model, given = tuned(family, tie_word_embeddings=True), batch(20, 9, 14)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    again, fused = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
 
 
 WINDOWED = [
@@ -124,17 +171,16 @@ def test_the_memory_plan_is_the_bytes_that_lie_there(family: str) -> None:
     planned = shape.layers * shape.lora(4)
     assert planned > adapters if merged else planned == adapters
     stack = stack_of(model)
-    x = stack.embedding(given.ids[0])
-    cos, sin = stack.angles(given.positions[0], x)
-    how = Setting(stack, Rows(given.starts, given.longest), cos, sin, 64)
+    x = stack.embed(given.ids[0])
+    angles = stack.angles(given.positions[0], x)
+    how = Setting(stack, Rows(given.starts, given.longest), angles, 64)
     ranks = frozenset({"a", "o_a", "down_a"})
     for keep in (Keep.ALL, Keep.MLP_AGAIN, Keep.INPUT):
         with torch.no_grad():
             _, saved = forward(stack.layers[0], x, keep, how)
         # By the reference there are no sums of FlashAttention: float32, one a head.
         sums = 0 if keep is Keep.INPUT else 4 * shape.heads
-        scales = 4 if keep is Keep.MLP_AGAIN else 0  # of the MLP's norm, which is not kept then
-        assert bytes_of(saved, ranks) == len(x) * (kept(shape, keep) - sums - scales)
+        assert bytes_of(saved, ranks) == len(x) * (kept(shape, keep) - sums)
 
 
 @pytest.mark.parametrize("kind", fused_types())
@@ -142,6 +188,41 @@ def test_a_config_that_says_nothing_of_its_tables_means_what_transformers_reads(
     sizes = {"num_attention_heads": 4, "hidden_size": 32, "num_hidden_layers": 2}
     config = sizes | {"intermediate_size": 48, "vocab_size": 61, "model_type": kind}
     assert shape_of(config, 2).tied == CONFIG_MAPPING[kind](**sizes).tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"final_logit_softcapping": 30.0}, "soft-capped scores (final_logit_softcapping)"),
+        ({"attn_logit_softcapping": 50.0}, "soft-capped scores (attn_logit_softcapping)"),
+        ({"use_bidirectional_attention": True}, "tokens that see later ones"),
+        ({"rope_parameters": ODD_ROPE}, "rotary embedding of kind dynamic"),
+    ],
+)
+def test_what_a_config_asks_of_gemma_3_and_the_layers_have_not_is_said(
+    config: dict[str, Any], reason: str
+) -> None:
+    with torch.device("meta"):
+        made = CONFIG_MAPPING["gemma3_text"](**TINY | config)
+        assert why_not(AutoModelForCausalLM.from_config(made)) == reason
+    assert engine_reason(reason).zh != reason
+
+
+@pytest.mark.parametrize("kind", [k for k, about in architectures().items() if about.unsaid])
+def test_sizes_that_a_config_of_several_parts_leaves_out_are_what_transformers_reads(
+    kind: str,
+) -> None:
+    about = architectures()[kind]
+    unsaid, there = dict(about.unsaid), CONFIG_MAPPING[kind]()
+    assert unsaid == {name: getattr(there, name) for name in unsaid}
+    told = {"model_type": kind, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3}
+    shape = shape_of(text_part({"model_type": "several", "text_config": told}), 2)
+    assert (shape.layers, shape.hidden, shape.inner) == (3, 64, 96)
+    assert (shape.heads, shape.head_dim, shape.kv_heads, shape.vocabulary) == (
+        there.num_attention_heads, there.head_dim, there.num_key_value_heads, there.vocab_size,
+    )  # fmt: skip
+    more = {"text_config": told | {"head_dim": 16}}
+    assert shape_of(text_part(more), 2).head_dim == 16
 
 
 def test_every_file_is_one_family_with_a_name_of_its_own() -> None:

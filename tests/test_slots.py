@@ -36,7 +36,7 @@ from test_decode import (
     likely_stops,
     told,
 )
-from test_fused import FAMILIES, exact_norms, tuned  # noqa: F401
+from test_fused import FAMILIES, MORE, exact_norms, tuned  # noqa: F401
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 LENGTHS = (5, 1, 33, 12, 12, 7, 20, 3, 9)
@@ -649,15 +649,17 @@ def test_a_mixed_step_by_kernels_is_as_exact_as_the_reference(
 @gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("lean", [True, False])
-@pytest.mark.parametrize("rows", [5, 20])
-def test_replayed_steps_are_the_steps(lean: bool, rows: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "rows"), [("Qwen3", 5), ("Qwen3", 20), *((family, 5) for family in MORE)]
+)
+def test_replayed_steps_are_the_steps(family: str, lean: bool, rows: int, tmp_path: Path) -> None:
     """Whatever comes and goes: each graph is captured while others are under way."""
-    folders = [wide_adapter(tmp_path / str(rank), "Qwen3", rank, rank) for rank in (8, 16)]
+    folders = [wide_adapter(tmp_path / str(rank), family, rank, rank) for rank in (8, 16)]
     asks = mixed_asks(40, (None, "0", "1"), True)
     for seed in (None, 1):
         heard = []
         for graphs in (True, False):
-            who = Slots(on_gpu("Qwen3", torch.bfloat16), rows, 256, 2, 32, lean, graphs)
+            who = Slots(on_gpu(family, torch.bfloat16), rows, 256, 2, 32, lean, graphs)
             for index, folder in enumerate(folders):
                 who.load(str(index), folder)
             for _ in range(2):

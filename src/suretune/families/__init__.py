@@ -69,13 +69,14 @@ def is_wrapper(model_type: object) -> bool:
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a config.json says of its language model: `text_config` where it describes several
-    parts, else all of it."""
+    parts, with the sizes that are left out there, else all of it."""
     text = config.get("text_config")
     if not isinstance(text, dict) or "num_hidden_layers" in config:
         return config
     # The whole may say for its text part that head and embedding are one.
     tied = {"tie_word_embeddings": True} if config.get("tie_word_embeddings") is True else {}
-    return {**text, **tied}
+    about = architectures().get(str(text.get("model_type")))
+    return {**(about.unsaid if about else {}), **text, **tied}
 
 
 @cache

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from suretune.types import Text
@@ -29,6 +29,13 @@ MERGED: Groups = (
 )
 """The same of an architecture that has merged them itself."""
 
+Norms = tuple[str, str, str, str]
+BEFORE: Norms = ("input_layernorm", "", "post_attention_layernorm", "")
+"""A layer's norms as transformers names them: before attention and behind it, before the MLP and
+behind it; empty: none stands there."""
+BEHIND: Norms = ("", "post_attention_layernorm", "", "post_feedforward_layernorm")
+"""The same of an architecture that norms what attention and MLP give, and not what they take."""
+
 # Kinds of rotary embedding (`rope_type`) whose angles depend on the position and nothing else.
 ROPES = frozenset({"default", "linear", "llama3", "yarn"})
 
@@ -50,6 +57,30 @@ def window_of_config(config: Config, attention: Any) -> int | None:
     return window
 
 
+def one_rope(config: Config, attention: Any) -> str | None:
+    """Every layer is turned alike, by the only rotary embedding that the model has."""
+    return ""
+
+
+def not_stretched(config: Config) -> tuple[float, int] | None:
+    """Queries are what they are, wherever they stand."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What an architecture multiplies by numbers of its configuration; 1: by none."""
+
+    embedding: float = 1.0
+    residual: float = 1.0  # what attention and MLP give, in their sums
+    logits: float = 1.0
+
+
+def no_factors(config: Config) -> Factors:
+    """Nothing is multiplied."""
+    return Factors()
+
+
 def nothing(config: Config) -> str:
     """No reason against the fused layers but those that hold for every architecture."""
     return ""
@@ -60,15 +91,22 @@ class FusedLayers:
     """How an architecture differs from the decoder layer that the fast engine computes.
 
     That layer is x + o(attention(norm(x))), then x + down(act(gate) * up) of norm(x): RMS norm,
-    rotary attention, gated MLP. An architecture with its norms elsewhere needs a layer of its own
-    in `model/`.
+    rotary attention, gated MLP. Each of its norms may be missing, and another may stand behind
+    attention and MLP, before their sums with x.
     """
 
     groups: Groups = APART  # q k v, o, gate and up, down
+    norms: Norms = BEFORE
     norm_adds_one: bool = False  # RMS norm multiplies by 1 + weight in place of weight
     activation: Callable[[Config], str] = activation_named
     window: Callable[[Config, Any], int | None] = window_of_attention  # of (config, its attention)
     ropes: frozenset[str] = ROPES
+    # Of (config, a layer's attention): which of several rotary embeddings turns it, as the model's
+    # own module calls that; empty: the only one; None: the layer knows no position.
+    rope: Callable[[Config, Any], str | None] = one_rope
+    # Queries of position p times 1 + beta log(1 + floor(p / length)): (beta, length) of a config.
+    stretch: Callable[[Config], tuple[float, int] | None] = not_stretched
+    factors: Callable[[Config], Factors] = no_factors
     tied: bool = False  # whether head and embedding are one where config.json does not say
     why_not: Callable[[Config], str] = nothing  # this config cannot be computed, and why
 
@@ -84,6 +122,7 @@ class Architecture:
     packed: bool = True  # attention takes nothing but queries, keys, values, scale and window
     fused: FusedLayers | None = None  # None: transformers' own modules compute it
     special: Text | None = None  # what its layers have that a plain decoder's have not
+    unsaid: Mapping[str, int] = field(default_factory=dict)  # sizes that config.json may leave out
 
 
 @dataclass(frozen=True, slots=True)

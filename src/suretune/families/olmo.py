@@ -1,9 +1,17 @@
-"""OLMo: rows share a pass; transformers' own modules compute its layers."""
+"""OLMo 2 and 3: norms behind attention and MLP; queries and keys are normed as one vector each."""
 
-from suretune.families.family import Architecture, Family
+from typing import Any
+
+from suretune.families.family import BEHIND, Architecture, Config, Family, FusedLayers
 from suretune.types import Text
 
-BEHIND = Text(
+
+def _rope_of_kind(config: Config, attention: Any) -> str | None:
+    """Sliding and full layers may be turned by other angles."""
+    return str(attention.attention_type)
+
+
+_NORMS = Text(
     "norms behind attention and MLP, queries and keys normed over the whole width",
     "归一化在注意力和 MLP 之后，查询和键按整个宽度归一化",
 )
@@ -11,11 +19,12 @@ FAMILY = Family(
     "olmo",
     ("OLMo", "Allen Institute"),
     (
-        Architecture("olmo2", special=BEHIND),
+        Architecture("olmo2", fused=FusedLayers(norms=BEHIND), special=_NORMS),
         Architecture(
             "olmo3",
+            fused=FusedLayers(norms=BEHIND, rope=_rope_of_kind),
             special=Text(
-                f"{BEHIND.en}; sliding and full layers", f"{BEHIND.zh}；滑动窗口层与全注意力层"
+                f"{_NORMS.en}; sliding and full layers", f"{_NORMS.zh}；滑动窗口层与全注意力层"
             ),
         ),
     ),

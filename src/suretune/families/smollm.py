@@ -1,7 +1,14 @@
-"""SmolLM: rows share a pass; transformers' own modules compute its layers."""
+"""SmolLM3: the plain decoder layer, of which every fourth is turned by no position."""
 
-from suretune.families.family import Architecture, Family
+from typing import Any
+
+from suretune.families.family import Architecture, Config, Family, FusedLayers
 from suretune.types import Text
+
+
+def _rope(config: Config, attention: Any) -> str | None:
+    return "" if attention.use_rope else None
+
 
 FAMILY = Family(
     "smollm",
@@ -9,6 +16,7 @@ FAMILY = Family(
     (
         Architecture(
             "smollm3",
+            fused=FusedLayers(rope=_rope, tied=True),
             special=Text("every fourth layer knows no position", "每四层有一层不用位置编码"),
         ),
     ),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from suretune.model.groups import Foreign, Group
 from suretune.model.kv_cache import Cache
+from suretune.model.layer_parts import head_normed
 from suretune.model.ops import SILU
 from suretune.model.product_kernels import product, stride_of
 from suretune.model.stack import Layer, Norm, Stack
@@ -359,14 +360,20 @@ def attend(
     splits = max(1, min(triton.cdiv(room, SPLIT), PROGRAMS // (rows * stack.kv_heads)))
     partial = qkv.new_empty(rows, stack.heads, splits, size, dtype=torch.float32)
     sums = qkv.new_empty(rows, stack.heads, splits, dtype=torch.float32)
-    norms = layer.query_norm, layer.key_norm
-    first, second = (cache.cos if norm is None else norm.weight for norm in norms)
+    norms, (cos, sin, stretch) = (layer.query_norm, layer.key_norm), cache.angles[layer.rope]
+    if norms[0] is not None and len(norms[0].weight) != size:  # all heads as one
+        head_normed(stack, layer, qkv, qkv)
+        norms = None, None
+    if stretch is not None:  # before they are turned: that changes nothing, where no norm comes
+        assert norms[0] is None
+        qkv[:, : stack.cuts[0]] *= stretch[positions][:, None]
+    first, second = (cos if norm is None else norm.weight for norm in norms)
     _attend[(rows, stack.kv_heads, splits)](
         qkv,
         first,
         second,
-        cache.cos,
-        cache.sin,
+        cos,
+        sin,
         positions,
         *kept,
         partial,

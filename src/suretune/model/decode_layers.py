@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from suretune.model.flash import Rows, attend
-from suretune.model.groups import ALIGN, Foreign
+from suretune.model.groups import ALIGN, Foreign, Group
 from suretune.model.kv_cache import Cache
-from suretune.model.layer_parts import mlp, normed, rotated
-from suretune.model.stack import Layer, Stack
+from suretune.model.layer_parts import entered, mlp, normed, rotated, summed, summed_product
+from suretune.model.stack import Layer, Norm, Stack
 from suretune.model.weight import Dense
 
 if TYPE_CHECKING:
@@ -93,16 +93,17 @@ def _read(
     place = torch.tensor(rows)[prompt].to(device), positions
     foreign = _lines(foreign, prompt.to(device))  # from here on of each token
     packed = Rows(starts.int().to(device), int(lengths.max()))
-    x = stack.embedding(torch.tensor([i for p in prompts for i in p]).to(device))
-    cos, sin = stack.angles(positions, x)
+    x = stack.embed(torch.tensor([i for p in prompts for i in p]).to(device))
+    angles = stack.angles(positions, x)
     for index, layer in enumerate(stack.layers):
-        qkv = layer.qkv.forward(normed(layer.before_attention, x)[0], None, foreign)[0]
-        q, k, v = rotated(stack, layer, qkv, cos, sin, again=False)
+        qkv = layer.qkv.forward(entered(layer.before_attention, x)[0], None, foreign)[0]
+        q, k, v = rotated(stack, layer, qkv, angles[layer.rope], again=False)
         if cache is not None:
             cache.keys[index].index_put_(place, k)
             cache.values[index].index_put_(place, v)
         out = attend(q, k, v, packed, stack.scale, layer.window).out
-        x = layer.o.forward(out.reshape(len(x), -1), x, foreign)[0]
+        out = out.reshape(len(x), -1)
+        x = summed_product(layer.o, layer.behind_attention, out, x, foreign)[0]
         tiles = [slice(start, start + TILE) for start in range(0, len(x), TILE)]
         x = torch.cat([mlp(layer, x[tile], stack.act, _lines(foreign, tile))[0] for tile in tiles])
     whole: Tensor = x
@@ -122,7 +123,7 @@ def step(
     Nothing here asks the device for a value, so it can be captured as a CUDA graph. `lean` takes
     the Triton products for few rows where they can be had, else cuBLAS.
     """
-    x = stack.embedding(tokens)
+    x = stack.embed(tokens)
     fused, narrow = _fused_attention(stack, x), lean and _narrow(stack, x)
     for index, layer in enumerate(stack.layers):
         kept = cache.keys[index], cache.values[index]
@@ -137,7 +138,7 @@ def step(
                 foreign=foreign,
             )
             continue
-        qkv = layer.qkv.forward(normed(layer.before_attention, x)[0], None, foreign)[0]
+        qkv = layer.qkv.forward(entered(layer.before_attention, x)[0], None, foreign)[0]
         if fused:
             from suretune.model import decode_kernels
 
@@ -152,7 +153,7 @@ def step(
             ).x
         else:
             wide = _attend(stack, layer, qkv, positions, kept, cache)
-        x = layer.o.forward(wide, x, foreign)[0]
+        x = summed_product(layer.o, layer.behind_attention, wide, x, foreign)[0]
         x = mlp(layer, x, stack.act, foreign)[0]
     return logits(stack, x, narrow)
 
@@ -189,15 +190,13 @@ def _lean_layer(
     cache: Cache,
     foreign: Foreign | None,
 ) -> Tensor:
-    """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product."""
+    """Nine kernels: norm, product, attention, its sum, product; norm, product, gate, product.
+
+    A norm behind attention or MLP takes two more: itself, and the sum that the product leaves out.
+    """
     from suretune.model import decode_kernels as kernels
 
-    wide: Wide = kernels.normed(
-        x,
-        layer.before_attention,
-        layer.qkv,
-        foreign,
-    )
+    wide = _entered(layer.before_attention, x, layer.qkv, foreign)
     qkv = kernels.times(layer.qkv, wide)
     wide = kernels.attend(
         stack,
@@ -209,15 +208,34 @@ def _lean_layer(
         take_in=True,
         foreign=foreign,
     )
-    x = kernels.times(layer.o, wide, x)
-    wide = kernels.normed(x, layer.before_mlp, layer.gate_up, foreign)
+    x = _summed(layer.behind_attention, layer.o, wide, x)
+    wide = _entered(layer.before_mlp, x, layer.gate_up, foreign)
     wide = kernels.gated(
         kernels.times(layer.gate_up, wide),
         stack.act,
         layer.down,
         foreign,
     )
-    return kernels.times(layer.down, wide, x)
+    return _summed(layer.behind_mlp, layer.down, wide, x)
+
+
+def _entered(norm: Norm | None, x: Tensor, group: Group, foreign: Foreign | None) -> Wide:
+    """x (B, K), normed where a norm is, and what the group's adapters take in."""
+    from suretune.model import decode_kernels as kernels
+
+    if norm is None:
+        return kernels.Wide(x, group.x_a(x, foreign).float()[:, None])
+    wide: Wide = kernels.normed(x, norm, group, foreign)
+    return wide
+
+
+def _summed(behind: Norm | float | None, group: Group, wide: Wide, x: Tensor) -> Tensor:
+    """x + norm(group(wide)) (B, K)."""
+    from suretune.model import decode_kernels as kernels
+
+    if behind is None:
+        return kernels.times(group, wide, x)
+    return summed(behind, kernels.times(group, wide), x)[0]
 
 
 def _attend(
@@ -230,8 +248,7 @@ def _attend(
 ) -> Tensor:
     """(B, H * D): the reference. Over all the room, with a mask: its shapes do not change."""
     keys, values = kept
-    angles = cache.cos[positions], cache.sin[positions]
-    q, k, v = rotated(stack, layer, qkv, *angles, again=False)
+    q, k, v = rotated(stack, layer, qkv, cache.angles[layer.rope].at(positions), again=False)
     place = torch.arange(len(q), device=q.device), positions
     keys.index_put_(place, k)
     values.index_put_(place, v)

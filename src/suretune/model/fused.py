@@ -136,9 +136,9 @@ def _start(
     batch: PackedBatch,
     policy: Policy,
 ) -> tuple[Tensor, Setting]:
-    x = stack.embedding(batch.ids[0])
-    cos, sin = stack.angles(batch.positions[0], x)
-    return x, Setting(stack, Rows(batch.starts, batch.longest), cos, sin, policy.tile)
+    x = stack.embed(batch.ids[0])
+    angles = stack.angles(batch.positions[0], x)
+    return x, Setting(stack, Rows(batch.starts, batch.longest), angles, policy.tile)
 
 
 def _head(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from suretune.model.stack import Stack
+from suretune.model.stack import Angles, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,20 +16,17 @@ class Cache:
 
     keys: Tensor  # (layers, B, room, H_kv, D)
     values: Tensor
-    cos: Tensor  # (room, D), at least float32
-    sin: Tensor
+    angles: tuple[Angles, ...]  # cos and sin (room, D), by each of the stack's `ropes`
 
 
 def make_cache(stack: Stack, rows: int, room: int) -> Cache:
     """Room for `room` tokens in each of `rows` rows, in the precision of the weights."""
     like = stack.embedding.weight
     shape = len(stack.layers), rows, room, stack.kv_heads, stack.head_dim
-    cos, sin = stack.angles(torch.arange(room, device=like.device), like)
     return Cache(
         like.new_zeros(shape),
         like.new_zeros(shape),
-        cos,
-        sin,
+        stack.angles(torch.arange(room, device=like.device), like),
     )
 
 

@@ -1,7 +1,8 @@
 """One decoder layer forward and backward, by hand, so that what is kept is decided here.
 
 Per token and layer a 7B model keeps 107 kB: the input, q k v, the attention's output, the input of
-the MLP, gate and up; a norm's output and act(gate) * up are made again where they are needed.
+the MLP, gate and up; a norm's output and act(gate) * up are made again where they are needed. Of a
+norm behind attention or MLP its input is kept, too: to make that again costs the product before it.
 `Keep.MLP_AGAIN` keeps no gate and up (31 kB), `Keep.INPUT` only the input (7 kB), `Keep.HOST` that
 in the host's memory. Whatever is kept, the same operations on the same numbers give the gradient.
 """
@@ -15,9 +16,18 @@ from torch import Tensor
 
 from suretune.model import ops
 from suretune.model.flash import Attended, Rows, attend, attend_backward
-from suretune.model.layer_parts import MlpKept, head_normed, in_heads, mlp, normed, rotated
+from suretune.model.layer_parts import (
+    Behind,
+    MlpKept,
+    entered,
+    head_normed,
+    in_heads,
+    mlp,
+    rotated,
+    summed_product,
+)
 from suretune.model.recompute import Keep
-from suretune.model.stack import Layer, Norm, Stack
+from suretune.model.stack import Angles, Layer, Norm, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +36,7 @@ class Setting:
 
     stack: Stack
     rows: Rows
-    cos: Tensor  # (T, D)
-    sin: Tensor
+    angles: tuple[Angles, ...]  # by each of the stack's `ropes`
     tile: int  # tokens at once of an MLP that keeps nothing
 
 
@@ -35,11 +44,12 @@ class Setting:
 class AttentionKept:
     """What attention's backward pass needs; x is the layer's input (T, K)."""
 
-    scale: Tensor  # of the norm, (T,)
+    scale: Tensor | None  # of the norm before it, (T,)
     a: Tensor
     qkv: Tensor  # rotated, unless queries and keys are normed: then as projected
     done: Attended
     o_a: Tensor
+    behind: Behind | None
 
 
 @dataclass(slots=True)
@@ -105,10 +115,34 @@ def backward(
     return _attention_backward(layer, x, attention, dx, how, to_input)
 
 
-def _normed_again(norm: Norm, x: Tensor, scale: Tensor) -> Tensor:
+def _entered_again(norm: Norm | None, x: Tensor, scale: Tensor | None) -> Tensor:
+    if norm is None or scale is None:
+        return x
     out = torch.empty_like(x)
     ops.rms_norm_again(x, norm.weight, scale, out)
     return out
+
+
+def _entered_backward(
+    norm: Norm | None,
+    d: Tensor,
+    x: Tensor,
+    scale: Tensor | None,
+    skip: Tensor,
+) -> Tensor:
+    """Through the norm before attention or MLP, d of its output, and `skip` that went round."""
+    if norm is None or scale is None:
+        return d.add_(skip)
+    return ops.rms_norm_backward(d, x, norm.weight, scale, skip)
+
+
+def _behind_backward(behind: Norm | float | None, kept: Behind | None, dx: Tensor) -> Tensor:
+    """dx (T, K) of a sum -> of what attention or MLP gave into it."""
+    if isinstance(behind, float):
+        return dx * behind
+    if behind is None or kept is None:
+        return dx
+    return ops.rms_norm_backward(dx, kept.y, behind.weight, kept.scale, torch.zeros_like(dx))
 
 
 def _attention(
@@ -116,13 +150,14 @@ def _attention(
     x: Tensor,
     how: Setting,
 ) -> tuple[Tensor, AttentionKept]:
-    inner, scale = normed(layer.before_attention, x)
+    inner, scale = entered(layer.before_attention, x)
     qkv, a = layer.qkv.forward(inner)
     del inner
-    q, k, v = rotated(how.stack, layer, qkv, how.cos, how.sin, again=True)
+    q, k, v = rotated(how.stack, layer, qkv, how.angles[layer.rope], again=True)
     done = attend(q, k, v, how.rows, how.stack.scale, layer.window)
-    out, o_a = layer.o.forward(done.out.reshape(len(x), -1), residual=x)
-    return out, AttentionKept(scale, a, qkv, done, o_a)
+    attended = done.out.reshape(len(x), -1)
+    out, o_a, behind = summed_product(layer.o, layer.behind_attention, attended, x)
+    return out, AttentionKept(scale, a, qkv, done, o_a, behind)
 
 
 def _attention_backward(
@@ -133,16 +168,17 @@ def _attention_backward(
     how: Setting,
     to_input: bool,
 ) -> Tensor:
-    stack = how.stack
+    stack, angles = how.stack, how.angles[layer.rope]
     attended = kept.done.out.reshape(len(x), -1)
-    g = layer.o.dy_b(dx)
-    layer.o.accumulate_grads(attended, kept.o_a, dx, g)
-    d_attended = layer.o.backward(dx, g).view_as(kept.done.out)
-    del attended
+    dy = _behind_backward(layer.behind_attention, kept.behind, dx)
+    g = layer.o.dy_b(dy)
+    layer.o.accumulate_grads(attended, kept.o_a, dy, g)
+    d_attended = layer.o.backward(dy, g).view_as(kept.done.out)
+    del attended, dy
     if layer.query_norm is None:
         q, k, v = in_heads(stack, kept.qkv, kept.qkv)
     else:
-        q, k, v = rotated(stack, layer, kept.qkv, how.cos, how.sin, again=True)
+        q, k, v = rotated(stack, layer, kept.qkv, angles, again=True)
     dq, dk, dv = attend_backward(
         d_attended,
         q=q,
@@ -153,38 +189,52 @@ def _attention_backward(
         scale=stack.scale,
         window=layer.window,
     )
-    d_qkv = torch.empty_like(kept.qkv)
-    cut, end = stack.cuts
-    ops.rotate(dq.reshape(len(x), -1), how.cos, how.sin, stack.heads, -1.0, d_qkv)
-    ops.rotate(
-        dk.reshape(len(x), -1),
-        how.cos,
-        how.sin,
-        stack.kv_heads,
-        -1.0,
-        d_qkv[:, cut:],
-    )
-    d_qkv[:, end:] = dv.reshape(len(x), -1)
+    d_qkv = _rotated_backward(stack, angles, dq, dk, dv)
     del dq, dk, dv, q, k, v, d_attended
     if layer.query_norm is not None:
         _head_normed_backward(layer, kept.qkv, d_qkv, stack)
     g = layer.qkv.dy_b(d_qkv)
     layer.qkv.accumulate_grads(
-        _normed_again(layer.before_attention, x, kept.scale),
+        _entered_again(layer.before_attention, x, kept.scale),
         kept.a,
         d_qkv,
         g,
     )
     if not to_input:
         return dx
-    d_normed = layer.qkv.backward(d_qkv, g)
-    return ops.rms_norm_backward(
-        d_normed,
+    d_entered = layer.qkv.backward(d_qkv, g)
+    return _entered_backward(
+        layer.before_attention,
+        d_entered,
         x,
-        layer.before_attention.weight,
         kept.scale,
         dx,
     )
+
+
+def _rotated_backward(
+    stack: Stack,
+    angles: Angles,
+    dq: Tensor,
+    dk: Tensor,
+    dv: Tensor,
+) -> Tensor:
+    """dq (T, H, D), dk and dv (T, H_kv, D) -> d (T, (H + 2 H_kv) D) of what `rotated` took."""
+    tokens, (cut, end) = len(dq), stack.cuts
+    if angles.stretch is not None:
+        dq *= angles.stretch[:, None, None]
+    d_qkv = dq.new_empty(tokens, end + stack.kv_heads * stack.head_dim)
+    ops.rotate(dq.reshape(tokens, -1), angles.cos, angles.sin, stack.heads, -1.0, d_qkv)
+    ops.rotate(
+        dk.reshape(tokens, -1),
+        angles.cos,
+        angles.sin,
+        stack.kv_heads,
+        -1.0,
+        d_qkv[:, cut:],
+    )
+    d_qkv[:, end:] = dv.reshape(tokens, -1)
+    return d_qkv
 
 
 def _head_normed_backward(
@@ -204,8 +254,9 @@ def _head_normed_backward(
     norms = (layer.query_norm, slice(0, cut)), (layer.key_norm, slice(cut, end))
     for (norm, part), scale in zip(norms, scales, strict=True):
         assert norm is not None
-        heads = qkv[:, part].reshape(-1, stack.head_dim)
-        d = d_qkv[:, part].reshape(-1, stack.head_dim)
+        # One head, or a norm over all of them: no copy is made, and the kernel knows no strides.
+        heads = qkv[:, part].reshape(-1, len(norm.weight)).contiguous()
+        d = d_qkv[:, part].reshape(-1, len(norm.weight)).contiguous()
         d = ops.rms_norm_backward(
             d,
             heads,
@@ -230,8 +281,9 @@ def _mlp_backward(
 ) -> Tensor:
     assert kept.gate_up is not None
     group = layer.gate_up
-    g_down = layer.down.dy_b(dx)
-    d_hidden = layer.down.base_backward(dx)
+    dy = _behind_backward(layer.behind_mlp, kept.behind, dx)
+    g_down = layer.down.dy_b(dy)
+    d_hidden = layer.down.base_backward(dy)
     d_gate_up = torch.empty_like(kept.gate_up)
     ops.gate_backward(
         d_hidden,
@@ -244,21 +296,21 @@ def _mlp_backward(
         out=d_gate_up,
     )
     kept.gate_up = None
-    layer.down.accumulate_grads(d_hidden, kept.down_a, dx, g_down)  # by now it holds act(g) * u
-    del d_hidden
+    layer.down.accumulate_grads(d_hidden, kept.down_a, dy, g_down)  # by now it holds act(g) * u
+    del d_hidden, dy
     g = group.dy_b(d_gate_up)
     group.accumulate_grads(
-        _normed_again(layer.before_mlp, x, kept.scale),
+        _entered_again(layer.before_mlp, x, kept.scale),
         kept.a,
         d_gate_up,
         g,
     )
-    d_normed = group.backward(d_gate_up, g)
+    d_entered = group.backward(d_gate_up, g)
     del d_gate_up
-    return ops.rms_norm_backward(
-        d_normed,
+    return _entered_backward(
+        layer.before_mlp,
+        d_entered,
         x,
-        layer.before_mlp.weight,
         kept.scale,
         dx,
     )

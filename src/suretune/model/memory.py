@@ -41,6 +41,8 @@ class Shape:
     vocabulary: int
     tied: bool
     bytes: int  # per value
+    before: bool = True  # whether norms stand before attention and MLP
+    behind: bool = False  # and behind them
     packed: str = ""  # how the layers' linear maps lie there: `Base.packed`
     lengths: bool = False  # DoRA: whether the lengths of their rows are measured at every pass
     learned: float = 0.0  # share of the base's own values that learn; 0: adapters do
@@ -98,6 +100,8 @@ def shape_of(config: Mapping[str, Any], bytes_each: int) -> Shape:
         vocabulary=int(config["vocab_size"]),
         tied=bool(config.get("tie_word_embeddings", layers is not None and layers.tied)),
         bytes=bytes_each,
+        before=layers is None or bool(layers.norms[0]),
+        behind=layers is not None and bool(layers.norms[1]),
     )
 
 
@@ -179,7 +183,9 @@ def kept(shape: Shape, keep: Keep) -> int:
         return shape.hidden * shape.bytes
     attention = shape.head_dim * (2 * shape.heads + 2 * shape.kv_heads)
     values = 2 * shape.hidden + attention + (2 * shape.inner if keep is Keep.ALL else 0)
-    return values * shape.bytes + 4 * shape.heads + 8
+    norms = 2 if keep is Keep.ALL else 1  # attention's, and the MLP's unless it is computed again
+    values += norms * shape.hidden if shape.behind else 0  # what these took
+    return values * shape.bytes + 4 * (shape.heads + norms * (shape.before + shape.behind))
 
 
 def passing(
@@ -194,7 +200,8 @@ def passing(
     `soft` tokens are held to the base, beside those that are learned.
     """
     heads = shape.heads * shape.head_dim
-    attention = 6 * shape.hidden + 8 * heads + 6 * shape.kv_heads * shape.head_dim
+    wide = 8 if shape.behind else 6  # of a token's: two more go through a norm behind
+    attention = wide * shape.hidden + 8 * heads + 6 * shape.kv_heads * shape.head_dim
     sums = 4 * heads * SPLITS
     again = any(keep is not Keep.ALL for keep in policy.keep)
     tile = min(tokens, policy.tile) if again else tokens
@@ -202,7 +209,7 @@ def passing(
     mlp = (5 * tile if again else 0, 3 * whole)
     layer = max(
         tokens * (attention * shape.bytes + sums),
-        max(mlp) * shape.inner * shape.bytes + 6 * tokens * shape.hidden * shape.bytes,
+        max(mlp) * shape.inner * shape.bytes + wide * tokens * shape.hidden * shape.bytes,
     )
     rows = max(min(learned, policy.head_rows), 2 * min(soft, soft_rows(policy.head_rows)))
     lines = 4 * learned + 5 * soft  # of a learned token's size; of the base's states one more

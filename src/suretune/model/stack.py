@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from suretune.families import fused_layers, fused_types
 from suretune.families.family import FusedLayers, Groups
 from suretune.model.groups import Group, Mirror, make_group
-from suretune.model.ops import GELU_TANH, SILU
+from suretune.model.ops import GELU_TANH, SILU, precise
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,38 @@ class Norm:
     eps: float
 
 
+class Angles(NamedTuple):
+    """By which queries and keys of T positions are turned, at least float32."""
+
+    cos: Tensor  # (T, D)
+    sin: Tensor
+    stretch: Tensor | None = None  # (T,), what queries are multiplied with besides
+
+    def at(self, positions: Tensor) -> Angles:
+        """Those of some of the positions."""
+        stretch = None if self.stretch is None else self.stretch[positions]
+        return Angles(self.cos[positions], self.sin[positions], stretch)
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer."""
+    """One decoder layer; a norm that is None does not stand there.
 
-    before_attention: Norm
+    Behind attention or MLP may be a number instead, which what they give is multiplied with.
+    """
+
+    before_attention: Norm | None
     qkv: Group
     query_norm: Norm | None
     key_norm: Norm | None
     o: Group
-    before_mlp: Norm
+    behind_attention: Norm | float | None  # before the sum with the layer's input
+    before_mlp: Norm | None
     gate_up: Group
     down: Group
+    behind_mlp: Norm | float | None
     window: int | None
+    rope: int  # which of `Stack.ropes` turns its queries and keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +69,10 @@ class Stack:
 
     layers: tuple[Layer, ...]
     embedding: nn.Embedding
+    embedding_factor: float
     rotary: nn.Module
+    ropes: tuple[str | None, ...]  # as `rotary` calls them; empty: its only one; None: no turn
+    stretch: tuple[float, int] | None  # of queries: see `FusedLayers`
     norm: Norm
     head: nn.Linear
     heads: int
@@ -94,14 +116,36 @@ class Stack:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
         self.mirror.refresh()
 
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids (T,) -> what the first layer takes, (T, K)."""
+        x: Tensor = self.embedding(ids)
+        return x if self.embedding_factor == 1 else x * self.embedding_factor
+
     def angles(
         self,
         positions: Tensor,
         like: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """cos and sin (T, D), at least float32, of positions (T,)."""
+    ) -> tuple[Angles, ...]:
+        """Of positions (T,), by each of `ropes`."""
         wide = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
-        cos, sin = self.rotary(wide, positions[None])
+        stretch = None
+        if self.stretch is not None:
+            beta, length = self.stretch
+            stretch = (1 + beta * torch.log(1 + torch.floor(positions / length))).to(wide.dtype)
+        turns = (self._turn(rope, positions, wide) for rope in self.ropes)
+        return tuple(Angles(*turn, stretch) for turn in turns)
+
+    def _turn(
+        self,
+        rope: str | None,
+        positions: Tensor,
+        wide: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """A layer without positions is turned by nothing: so every layer takes the same kernels."""
+        if rope is None:
+            sin = wide.new_zeros(len(positions), self.head_dim)
+            return torch.ones_like(sin), sin
+        cos, sin = self.rotary(wide, positions[None], *([rope] if rope else []))
         return cos[0].contiguous(), sin[0].contiguous()
 
 
@@ -111,12 +155,12 @@ def why_not(model: Any) -> str:
     how = fused_layers(config.model_type)
     if how is None:
         return f"{config.model_type} is not one of {', '.join(fused_types())}"
-    rope = getattr(config, "rope_parameters", None) or {}
-    if (
-        rope.get("rope_type", "default") not in how.ropes
-        or rope.get("partial_rotary_factor", 1) != 1
-    ):
-        return f"rotary embedding of kind {rope.get('rope_type')}"
+    for rope in _ropes_told(config):
+        if (
+            rope.get("rope_type", "default") not in how.ropes
+            or rope.get("partial_rotary_factor", 1) != 1
+        ):
+            return f"rotary embedding of kind {rope.get('rope_type')}"
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head_dim & (head_dim - 1):
         return f"heads of {head_dim}, which is no power of two"
@@ -126,6 +170,13 @@ def why_not(model: Any) -> str:
     if getattr(config, "attention_dropout", 0) or getattr(config, "resid_pdrop", 0):
         return "dropout inside the base"
     return how.why_not(config)
+
+
+def _ropes_told(config: Any) -> list[dict[str, Any]]:
+    """What the config says of its rotary embedding, or of each where kinds of layers have one."""
+    told = getattr(config, "rope_parameters", None) or {}
+    apart = [rope for rope in told.values() if isinstance(rope, dict)]
+    return apart or [told]
 
 
 def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
@@ -142,18 +193,26 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     inner = model.model
     if type(model.lm_head) is not nn.Linear or not isinstance(inner.embed_tokens, nn.Embedding):
         return "adapters on the embedding or the head"
+    turns = [how.rope(config, layer.self_attn) for layer in inner.layers]
+    ropes = tuple(dict.fromkeys(turns))
     layers = []
-    for layer in inner.layers:
-        made = _layer(layer, how, config, learning)
+    for layer, turn in zip(inner.layers, turns, strict=True):
+        made = _layer(layer, how, config, ropes.index(turn), learning=learning)
         if isinstance(made, str):
             return made
         layers.append(made)
-    attention = inner.layers[0].self_attn
+    attention, factors = inner.layers[0].self_attn, how.factors(config)
+    norm = _norm(inner.norm, how)
+    if factors.logits != 1:  # the head has no bias: what its input is multiplied with, it is, too
+        norm = Norm(precise(norm.weight) * factors.logits, norm.eps)
     return Stack(
         layers=tuple(layers),
         embedding=inner.embed_tokens,
+        embedding_factor=factors.embedding,
         rotary=inner.rotary_emb,
-        norm=_norm(inner.norm, how),
+        ropes=ropes,
+        stretch=how.stretch(config),
+        norm=norm,
         head=model.lm_head,
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
@@ -171,7 +230,7 @@ def _norm(module: Any, how: FusedLayers) -> Norm:
     weight = module.weight.data
     eps = getattr(module, "variance_epsilon", None)
     if how.norm_adds_one:
-        return Norm(weight.float() + 1, module.eps)
+        return Norm(precise(weight) + 1, module.eps)
     return Norm(weight, module.eps if eps is None else eps)
 
 
@@ -179,6 +238,8 @@ def _layer(
     layer: Any,
     how: FusedLayers,
     config: Any,
+    rope: int,
+    *,
     learning: bool,
 ) -> Layer | str:
     attention = layer.self_attn
@@ -188,16 +249,22 @@ def _layer(
         if isinstance(group, str):
             return group
         groups.append(group)
-    norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
-    query_norm, key_norm = (None if n is None else _norm(n, how) for n in norms)
+    heads = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
+    query_norm, key_norm = (None if n is None else _norm(n, how) for n in heads)
+    norms = [_norm(getattr(layer, name), how) if name else None for name in how.norms]
+    share = how.factors(config).residual
+    between = None if share == 1 else share
     return Layer(
-        before_attention=_norm(layer.input_layernorm, how),
+        before_attention=norms[0],
         qkv=groups[0],
         query_norm=query_norm,
         key_norm=key_norm,
         o=groups[1],
-        before_mlp=_norm(layer.post_attention_layernorm, how),
+        behind_attention=norms[1] or between,
+        before_mlp=norms[2],
         gate_up=groups[2],
         down=groups[3],
+        behind_mlp=norms[3] or between,
         window=how.window(config, attention),
+        rope=rope,
     )

@@ -31,7 +31,7 @@ from suretune.model.memory import (
 )
 from suretune.model.nf4 import Nf4, parameters_of
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
-from suretune.model.stack import Stack, make_stack
+from suretune.model.stack import Norm, Stack, make_stack
 from suretune.model.tuned import Tuned, inner
 from suretune.options import EngineOptions
 from suretune.refusal import Refusal
@@ -193,7 +193,12 @@ def _on_cuda(
     samples: Sequence[Sample], plan: Plan, before: PassPlan | None,
 ) -> ChosenEngine:  # fmt: skip
     """Predict, choose, run the largest pass; give up memory until it really fits."""
-    shape = shape_of(stack_config(stack), stack.head.weight.element_size())
+    first = stack.layers[0]
+    shape = replace(
+        shape_of(stack_config(stack), stack.head.weight.element_size()),
+        before=first.before_attention is not None,
+        behind=isinstance(first.behind_attention, Norm),
+    )
     if any(isinstance(group.weight, Nf4) for group in stack.groups):
         shape = replace(shape, packed=NF4)
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
