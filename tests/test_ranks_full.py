@@ -1,0 +1,222 @@
+"""A base whose own weights learn, in shards of two processes: the laws that one process keeps.
+
+Two processes of this machine, over gloo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from suretune.data.base import find_base
+from suretune.data.learning import Learning, learning_of
+from suretune.model.attention import PACKED
+from suretune.model.full import begin_whole
+from suretune.model.generate import last_logits
+from suretune.model.load import load_base
+from suretune.options import EngineOptions
+from suretune.options_full import FullOptions
+from suretune.options_lora import LoraOptions
+from suretune.train.dealt import answers_of
+from suretune.train.engine_plan import make_engine
+from suretune.train.errands import Hold, Ready
+from suretune.train.loop import (
+    Applied,
+    Learner,
+    before_it,
+    go_back,
+    gradient,
+    keep_state,
+    make_scale,
+    train,
+    wearing,
+)
+from suretune.train.sharded import Led, Sharded
+from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
+from suretune.train.whole_adamw import WholeAdamW
+from suretune.types import Sample
+from test_full import TOP
+from test_laws import CPU, checked_run, relative
+from test_ranks import started
+
+PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
+
+
+@pytest.fixture(scope="module")
+def checked(identity_file: Path) -> Any:
+    return checked_run(identity_file, max_steps=4, learning_rate=1e-4)
+
+
+@pytest.fixture(scope="module")
+def samples(checked: Any) -> list[Sample]:
+    """The rows, some of them held to the base as anchors are."""
+    rows = [sample for row in checked.train for sample in row.samples]
+    return [replace(row, soft=i % 5 == 0) for i, row in enumerate(rows)]
+
+
+def names(checked: Any, asked: FullOptions) -> frozenset[str]:
+    found = learning_of(checked.base, asked)
+    assert isinstance(found, Learning)
+    return frozenset(found.learned)
+
+
+def alone(
+    checked: Any,
+    samples: Sequence[Sample],
+    dtype: str,
+    asked: FullOptions,
+    engine: EngineOptions,
+) -> Learner:
+    model = load_base(checked.base, CPU, dtype, PACKED)
+    tuned = begin_whole(model, names(checked, asked), checked.base)
+    masters = WholeAdamW(tuned, 0.01)
+    made = make_engine(tuned, masters, engine, CPU, samples, checked.plan).engine
+    return Learner(tuned, masters, made, make_scale("float32"), CPU, 1.0)
+
+
+@contextmanager
+def together(
+    checked: Any,
+    samples: Sequence[Sample],
+    dtype: str,
+    asked: FullOptions,
+    engine: EngineOptions,
+    size: int = 2,
+) -> Iterator[Learner]:
+    """The same of so many processes, this one leading."""
+    learned = names(checked, asked)
+    with started(size) as world:
+        hold = Hold(
+            base=checked.base, fingerprint=checked.base.fingerprint(), device="cpu", dtype=dtype,
+            lora=LoraOptions(), seed=42, commit=None, engine=engine, samples=samples,
+            plan=checked.plan, before=None, learned=learned, weight_decay=0.01,
+        )  # fmt: skip
+        world.tell([hold] * (size - 1))
+        model = load_base(checked.base, CPU, dtype, PACKED)
+        whole = begin_whole(model, learned, checked.base)
+        answers_of(world, Ready)
+        world.open(CPU)
+        tuned = ShardedWhole(whole, world)
+        own = ShardAdamW(tuned, 0.01, world)
+        made = make_engine(tuned, own, engine, CPU, samples, checked.plan).engine
+        assert isinstance(made, PlainShard)
+        answers_of(world, Ready)
+        led = Led(own, world)
+        sharded = Sharded(made, led, world)
+        sharded.prepare(samples, checked.plan, 0)
+        yield Learner(tuned, led, sharded, make_scale("float32"), CPU, 1.0)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("float64", FullOptions(), EngineOptions(tokens_per_pass=300)),
+        ("float64", TOP, EngineOptions(recompute="layer")),
+    ],
+    ids=["all", "top"],
+)
+def both(
+    request: pytest.FixtureRequest, checked: Any, samples: list[Sample]
+) -> Iterator[tuple[Learner, Learner]]:
+    one = alone(checked, samples, *request.param)
+    with together(checked, samples, *request.param) as led:
+        yield one, led
+
+
+def slopes(learner: Learner) -> dict[str, Tensor]:
+    """The gradient, whole."""
+    return flat(learner, "gradient")
+
+
+def values(learner: Learner) -> dict[str, Tensor]:
+    return flat(learner, "values")
+
+
+def flat(learner: Learner, source: str) -> dict[str, Tensor]:
+    adapters = learner.adapters
+    if isinstance(adapters, Led):
+        return {n: adapters.all("gather", source, n).clone() for n in adapters.parameters}
+    assert isinstance(adapters, WholeAdamW)
+    chosen = adapters.gradient if source == "gradient" else adapters.values.data
+    parts = adapters._parts(chosen.clone())
+    return dict(zip(adapters.parameters, parts, strict=True))
+
+
+def test_two_processes_give_one_gradient(
+    both: tuple[Learner, Learner], samples: list[Sample]
+) -> None:
+    one, led = both
+    for rows in (samples[:16], samples[1:2], samples[:3]):
+        weight = sum(row.loss_weight for row in rows)
+        loss, norm = gradient(one, rows, weight)
+        again, same = gradient(led, rows, weight)
+        assert abs(loss - again) <= 1e-10 * abs(loss) and abs(norm - same) <= 1e-10 * norm
+        assert relative(slopes(led), slopes(one)) <= 1e-10
+
+
+def test_two_processes_are_trained_as_one(
+    both: tuple[Learner, Learner], samples: list[Sample], checked: Any
+) -> None:
+    one, led = both
+    told = [
+        [event.record.loss for event in train(x, samples, checked.plan, 0) if is_applied(event)]
+        for x in both
+    ]
+    assert all(abs(a - b) <= 1e-8 * a for a, b in zip(*told, strict=True))
+    assert relative(values(led), values(one)) <= 1e-8
+    assert led.adapters.learned == one.adapters.learned
+
+
+def is_applied(event: object) -> bool:
+    return isinstance(event, Applied)
+
+
+def test_what_is_done_to_what_is_learned_is_done_by_all(
+    both: tuple[Learner, Learner], samples: list[Sample]
+) -> None:
+    """Asked as the base and as what it has learned, at a dose, gone back, looked at before it."""
+    rows = list(range(8))
+    weight = sum(samples[i].loss_weight for i in rows)
+    found: list[list[float]] = []
+    for learner in both:
+        engine, adapters = learner.engine, learner.adapters
+        said = []
+        with engine.base() as base:
+            base_logits = last_logits(base, PROMPTS)
+            said.append(engine.mean_loss(samples[:8]))
+        with engine.tuned() as tuned:
+            said += [float(last_logits(tuned, PROMPTS).sum()), engine.mean_loss(samples[:8])]
+        model = load_base_again(learner)
+        assert torch.equal(base_logits, last_logits(model, PROMPTS))
+        said.append(engine.drift([row for row in samples if row.soft][:4]))
+        with wearing(learner, adapters.dosed(0.5)):
+            said.append(engine.mean_loss(samples[:8]))
+            with wearing(learner, adapters.silent()):
+                said.append(engine.mean_loss(samples[:8]))
+            said.append(engine.mean_loss(samples[:8]))
+        keep_state(learner, 1)
+        before = values(learner)
+        said += gradient(learner, [samples[i] for i in rows], weight)
+        slope = slopes(learner)
+        adapters.set_rate(1e-3)
+        engine.apply()
+        assert relative(values(learner), before) > 1e-6
+        said += before_it(learner, samples, rows, weight)
+        assert relative(slopes(learner), slope) == 0
+        go_back(learner)
+        assert relative(values(learner), before) == 0
+        found.append(said)
+    assert all(abs(a - b) <= 1e-8 * abs(a) for a, b in zip(*found, strict=True)), found
+
+
+def load_base_again(learner: Learner) -> Any:
+    model = load_base(find_base("pocket", weights=True), CPU, "float64", PACKED)
+    assert learner.model.config.hidden_size == model.config.hidden_size
+    return model
