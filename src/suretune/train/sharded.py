@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -277,9 +278,20 @@ class Led:
         """What `kept_state` gave, as `copy` copies it."""
         self.all("make_kept", float(saved["step"]) if "step" in saved else None)
         for source in self.own.kept:
-            for name in self.own.model.shapes if source != "step" else ():
-                self.put(f"{KEPT}{source}", name, saved[f"{source}/{name}"])
+            if source != "step":
+                for name, whole in self._each(source, saved):
+                    self.put(f"{KEPT}{source}", name, whole)
         return self.own.kept
+
+    def _each(self, source: str, saved: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Each parameter's part, also of what one process wrote: all of them in one tensor."""
+        shapes = self.own.model.shapes
+        if source not in saved:
+            yield from ((name, saved[f"{source}/{name}"]) for name in shapes)
+            return
+        every = torch.split(saved[source], [prod(shape) for shape in shapes.values()])
+        for (name, shape), part in zip(shapes.items(), every, strict=True):
+            yield name, part.view(shape)
 
     def put(self, source: str, name: str, whole: Tensor) -> None:
         """A whole tensor into everybody's pieces of it."""
