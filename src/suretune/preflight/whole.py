@@ -39,6 +39,11 @@ def is_whole(resolved: Resolved) -> bool:
     return TUNERS[resolved.config.lora.tuner].whole
 
 
+def processes_of(resolved: Resolved) -> int:
+    """How many compute a run: asked for, or started by torchrun."""
+    return max(resolved.config.engine.num_gpus, here().size)
+
+
 def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     """Flags of adapters without any, of full training where there is none, and what excludes it."""
     config, name = resolved.config, resolved.config.lora.tuner
@@ -61,7 +66,7 @@ def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "快速引擎只在冻结的原模型旁计算；全参数微调用普通引擎",
             )
             yield FlagFacts("conflicting-flags", flag, f"--train_type {name}", hint=hint)
-    processes = max(config.engine.num_gpus, here().size)  # of torchrun, too
+    processes = processes_of(resolved)
     if processes > 1 and config.full.optim == ADAMW_8BIT:
         hint = Text(
             "on several GPUs each has a part of the moments, in float32: blocks of 8 bits are not"
