@@ -5,6 +5,9 @@ Two processes of this machine, over gloo.
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,17 +16,21 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.learning import Learning, learning_of
 from suretune.model.attention import PACKED
 from suretune.model.full import begin_whole
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
+from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, least_needed, shape_of
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
+from suretune.train import checkpoint
 from suretune.train.dealt import answers_of
 from suretune.train.engine_plan import make_engine
 from suretune.train.errands import Hold, Ready
@@ -42,16 +49,16 @@ from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.types import Sample
-from test_full import TOP
+from test_full import POCKET, TOP, same
 from test_laws import CPU, checked_run, relative
-from test_ranks import started
+from test_ranks import UPDATES, Child, six_updates, started
 
 PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
 
 
 @pytest.fixture(scope="module")
 def checked(identity_file: Path) -> Any:
-    return checked_run(identity_file, max_steps=4, learning_rate=1e-4)
+    return checked_run(identity_file, max_steps=2, learning_rate=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +160,7 @@ def test_two_processes_give_one_gradient(
     both: tuple[Learner, Learner], samples: list[Sample]
 ) -> None:
     one, led = both
-    for rows in (samples[:16], samples[1:2], samples[:3]):
+    for rows in (samples[:9], samples[1:2]):  # of one row, the other process has none
         weight = sum(row.loss_weight for row in rows)
         loss, norm = gradient(one, rows, weight)
         again, same = gradient(led, rows, weight)
@@ -216,7 +223,96 @@ def test_what_is_done_to_what_is_learned_is_done_by_all(
     assert all(abs(a - b) <= 1e-8 * abs(a) for a, b in zip(*found, strict=True)), found
 
 
+def test_any_number_of_processes_goes_on_with_a_checkpoint(
+    checked: Any, samples: list[Sample], tmp_path: Path
+) -> None:
+    """From two to one, from one to two, and to two again: the same bits, recovery's copy too."""
+    kind = "bfloat16", TOP, EngineOptions()
+    one, two = alone(checked, samples, *kind), tmp_path / "two"
+    with together(checked, samples, *kind) as led:
+        for event in train(led, samples, checked.plan, 0):
+            if is_applied(event) and event.record.step == 1:  # type: ignore[union-attr]
+                keep_state(led, 1)
+        done = checkpoint.save(two, 2, led, nothing, {})
+        ends, kept = values(led), flat(led, "kept/values")
+        resumed(done, one)
+        assert same(values(one), ends)
+        assert same(dict(zip(ends, parts(one), strict=True)), kept)
+        back = checkpoint.save(tmp_path / "one", 2, one, nothing, {})
+        for name in ("model.safetensors", "optimizer.safetensors", "generators.safetensors"):
+            assert (done / name).read_bytes() == (back / name).read_bytes(), name
+        for folder in (back, done):
+            led.adapters.wear(led.adapters.silent())
+            resumed(folder, led)
+            assert same(values(led), ends) and same(flat(led, "kept/values"), kept)
+            again = checkpoint.save(tmp_path / folder.parent.parent.name, 3, led, nothing, {})
+            for path in again.glob("*.safetensors"):
+                assert path.read_bytes() == (done / path.name).read_bytes(), path.name
+
+
+def nothing(folder: Path, step: int) -> None:
+    """No tokenizer, no card."""
+
+
+def resumed(folder: Path, learner: Learner) -> None:
+    assert checkpoint.restore(folder, learner) == 2
+    checkpoint.restore_recovery(folder, learner)
+
+
+def parts(one: Learner) -> list[Tensor]:
+    assert isinstance(one.adapters, WholeAdamW)
+    return one.adapters._parts(one.recovery.good_state().tensors["values"])
+
+
 def load_base_again(learner: Learner) -> Any:
     model = load_base(find_base("pocket", weights=True), CPU, "float64", PACKED)
     assert learner.model.config.hidden_size == model.config.hidden_size
     return model
+
+
+# --- one of them is gone ------------------------------------------------------------------------
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    last = rundir.pointed(run, "last")
+    assert last is not None and last.name == f"step-{UPDATES:06d}"
+    files = ("model.safetensors", "optimizer.safetensors")
+    return {name: tensor for file in files for name, tensor in load_file(last / file).items()}
+
+
+@pytest.mark.long
+def test_a_killed_process_ends_all_and_resumed_is_never_killed_bit_for_bit(tmp_path: Path) -> None:
+    asked = six_updates(tmp_path).with_values("flag", tuner="full", learning_rate=1e-4)
+    whole = Child(asked, tmp_path / "whole")
+    assert whole.ended() == 0, whole.said.read_text()
+    run = Child(asked, tmp_path / "run")
+    run.until(2)
+    os.kill(run.follower(), signal.SIGKILL)
+    assert run.ended(30) == 7  # 10 s on a machine that does nothing else
+    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["code"] == "S067"]
+    assert str(run.run) in found["fix"]["en"]
+    shutil.copytree(run.run, tmp_path / "other")
+    assert Child(asked, run.run, resume=True).ended() == 0, run.said.read_text()
+    ends = weights(whole.run)
+    assert same(weights(run.run), ends)
+    other = Child(asked, tmp_path / "other", resume=True, processes=1)
+    assert other.ended() == 0, other.said.read_text()
+    assert relative(weights(other.run), ends) < 1e-2
+    lines = [list(rundir.read_jsonl(one.run / "steps.jsonl")) for one in (whole, other)]
+    for mine, theirs in zip(*lines, strict=True):
+        assert abs(mine["loss"] - theirs["loss"]) <= 1e-4 * mine["loss"]
+
+
+def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
+    """16 bytes of a learned value are shared by the processes; asked, each holds all in 2."""
+    alone = replace(shape_of(POCKET.text, 2), learned=1.0)
+    assert fixed(alone, 0) - CONTEXT - SLACK == pytest.approx(alone.values * (2 + 4 + 4 + 8))
+    for size in (2, 8):
+        shared = replace(alone, processes=size)
+        assert fixed(shared, 0) - CONTEXT - SLACK == pytest.approx(alone.values * 16 / size)
+        least = least_needed(shared, 0, 64, 32) - fixed(shared, 0)
+        assert least >= alone.values * 2
+    assert least_needed(shared, 0, 64, 32) < least_needed(alone, 0, 64, 32)
+    every, learned = 1000, 1000
+    told = [host_needed(every, learned, 2, 8, n, on_card=True) for n in (1, 4)]
+    assert told[1] - told[0] == 3 * HOST
