@@ -19,9 +19,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ranks import CREW
 from suretune import rundir
 from suretune.data.base import find_base
 from suretune.data.learning import Learning, learning_of
+from suretune.facts import SetupFacts
+from suretune.guards import judge
 from suretune.model.attention import PACKED
 from suretune.model.full import begin_whole
 from suretune.model.generate import last_logits
@@ -30,7 +33,7 @@ from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, leas
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
-from suretune.train import checkpoint
+from suretune.train import checkpoint, muster
 from suretune.train.dealt import answers_of
 from suretune.train.engine_plan import make_engine
 from suretune.train.errands import Hold, Ready
@@ -316,3 +319,18 @@ def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
     every, learned = 1000, 1000
     told = [host_needed(every, learned, 2, 8, n, on_card=True) for n in (1, 4)]
     assert told[1] - told[0] == 3 * HOST
+
+
+@pytest.mark.long
+def test_memory_that_runs_out_in_another_process_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amid a pass that all compute together nobody can begin again in smaller ones."""
+    most = tmp_path / "tokens"
+    most.write_text("8")
+    monkeypatch.setattr(muster, "FOLLOWER", (str(CREW),))
+    monkeypatch.setenv("TOKENS", str(most))
+    run = Child(six_updates(tmp_path).with_values("flag", tuner="full"), tmp_path / "run")
+    assert run.ended(60) == 4, run.said.read_text()
+    codes = [f["code"] for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["stops"]]
+    assert codes == [next(f.code for f in judge(SetupFacts("out-of-memory", "x")))]

@@ -81,6 +81,7 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
     def ended(facts: SetupFacts) -> None:
         """Amid work that takes longer than a loss may take to be told."""
         stopped = journal.stop(about_loss(facts, run))
+        world.status = stopped.status
         show.findings(stopped.findings, show.progress())
 
     world.lost, world.status = ended, status_of(SetupFacts("process-lost"))

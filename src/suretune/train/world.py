@@ -348,14 +348,15 @@ class Ranks:
         if line.parted:
             if self.rank and not self._closed.wait(END / 2):
                 os._exit(0)  # amid work that nobody waits for any more
-        elif line.gone:
+        elif line.gone or line.unheard(now, GRACE):
             self._miss(line.peer, self._why(line))
         elif line.silent(now):
             self._miss(line.peer, _silence(now - line.heard))
 
     def _miss(self, who: Who, why: Text) -> None:
         if self._missed is None and not self._closed.is_set():
-            self._missed = who, facts_of_loss(self.size, who, why)
+            said = next((line.failed for line in self.lines if line.peer is who), None)
+            self._missed = who, said[1] if said else facts_of_loss(self.size, who, why)
 
     def _end(self, who: Who, facts: SetupFacts) -> None:
         """Nobody stays: who stands still holds the memory of a device. But first it is told: where
