@@ -1,4 +1,5 @@
-"""Several processes that compute one update. The only file that knows torch.distributed.
+"""Several processes that compute one update. The only file that knows torch.distributed, beside
+what of it computes with weights in shards (`shards.py`).
 
 One leads: it reads, plans, decides, asks, judges and writes, all that a run of one process does.
 The others follow: they hold the same base and adapters, are told what to compute, and know nothing
