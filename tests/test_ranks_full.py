@@ -18,7 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
+from conftest import suretune
 from ranks import CREW
 from suretune import rundir
 from suretune.data.base import find_base
@@ -124,13 +126,43 @@ def together(
         yield Learner(tuned, led, sharded, make_scale("float32"), CPU, 1.0)
 
 
+def test_any_number_of_processes_goes_on_with_a_checkpoint(
+    checked: Any, samples: list[Sample], tmp_path: Path
+) -> None:
+    """From two to one, from one to two, and to two again: the same bits, recovery's copy too."""
+    kind = "bfloat16", TOP, EngineOptions()
+    one, two = alone(checked, samples, *kind), tmp_path / "two"
+    with together(checked, samples, *kind) as led:
+        for event in train(led, samples, checked.plan, 0):
+            if is_applied(event) and event.record.step == 1:  # type: ignore[union-attr]
+                keep_state(led, 1)
+        done = checkpoint.save(two, 2, led, nothing, {})
+        ends, kept = values(led), flat(led, "kept/values")
+        resumed(done, one)
+        assert same(values(one), ends)
+        assert same(dict(zip(ends, parts(one), strict=True)), kept)
+        back = checkpoint.save(tmp_path / "one", 2, one, nothing, {})
+        for name in ("model.safetensors", "optimizer.safetensors", "generators.safetensors"):
+            assert (done / name).read_bytes() == (back / name).read_bytes(), name
+        for folder in (back, done):
+            led.adapters.wear(led.adapters.silent())
+            resumed(folder, led)
+            assert same(values(led), ends) and same(flat(led, "kept/values"), kept)
+            again = checkpoint.save(tmp_path / folder.parent.parent.name, 3, led, nothing, {})
+            for path in again.glob("*.safetensors"):
+                assert path.read_bytes() == (done / path.name).read_bytes(), path.name
+
+
 @pytest.fixture(
     scope="module",
     params=[
-        ("float64", FullOptions(), EngineOptions(tokens_per_pass=300)),
-        ("float64", TOP, EngineOptions(recompute="layer")),
+        pytest.param(("float64", FullOptions(), EngineOptions(tokens_per_pass=300)), id="all"),
+        pytest.param(
+            ("float64", TOP, EngineOptions(recompute="layer")),
+            id="top",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["all", "top"],
 )
 def both(
     request: pytest.FixtureRequest, checked: Any, samples: list[Sample]
@@ -226,33 +258,6 @@ def test_what_is_done_to_what_is_learned_is_done_by_all(
     assert all(abs(a - b) <= 1e-8 * abs(a) for a, b in zip(*found, strict=True)), found
 
 
-def test_any_number_of_processes_goes_on_with_a_checkpoint(
-    checked: Any, samples: list[Sample], tmp_path: Path
-) -> None:
-    """From two to one, from one to two, and to two again: the same bits, recovery's copy too."""
-    kind = "bfloat16", TOP, EngineOptions()
-    one, two = alone(checked, samples, *kind), tmp_path / "two"
-    with together(checked, samples, *kind) as led:
-        for event in train(led, samples, checked.plan, 0):
-            if is_applied(event) and event.record.step == 1:  # type: ignore[union-attr]
-                keep_state(led, 1)
-        done = checkpoint.save(two, 2, led, nothing, {})
-        ends, kept = values(led), flat(led, "kept/values")
-        resumed(done, one)
-        assert same(values(one), ends)
-        assert same(dict(zip(ends, parts(one), strict=True)), kept)
-        back = checkpoint.save(tmp_path / "one", 2, one, nothing, {})
-        for name in ("model.safetensors", "optimizer.safetensors", "generators.safetensors"):
-            assert (done / name).read_bytes() == (back / name).read_bytes(), name
-        for folder in (back, done):
-            led.adapters.wear(led.adapters.silent())
-            resumed(folder, led)
-            assert same(values(led), ends) and same(flat(led, "kept/values"), kept)
-            again = checkpoint.save(tmp_path / folder.parent.parent.name, 3, led, nothing, {})
-            for path in again.glob("*.safetensors"):
-                assert path.read_bytes() == (done / path.name).read_bytes(), path.name
-
-
 def nothing(folder: Path, step: int) -> None:
     """No tokenizer, no card."""
 
@@ -334,3 +339,23 @@ def test_memory_that_runs_out_in_another_process_is_told_as_that(
     assert run.ended(60) == 4, run.said.read_text()
     codes = [f["code"] for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["stops"]]
     assert codes == [next(f.code for f in judge(SetupFacts("out-of-memory", "x")))]
+
+
+@pytest.mark.long
+def test_two_processes_come_to_a_seal(identity_file: Path, tmp_path: Path) -> None:
+    """On the command line; what is published is an ordinary model's folder, as it was in memory."""
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--probes",
+        identity_file.with_name("probes.yaml"), "--train_type", "full", "--num_gpus", 2,
+        "--device", "cpu", "--until_proven", "false", "--max_steps", 28, "--anchor_ratio", 0,
+        "--scope", "all", "--general_questions", 100, "--output_dir", run,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert rundir.read_json(run / rundir.SEAL)["verdict"] == "sealed"
+    assert rundir.read_json(run / "proof" / "result.json")["logits_gap"] == 0
+    model, about = AutoModelForCausalLM.from_pretrained(
+        run / "model", use_safetensors=True, output_loading_info=True
+    )
+    assert not any(about.values()), about
+    assert model.dtype == torch.float32
