@@ -44,13 +44,13 @@ from suretune.train.world import Alone, World
 from suretune.types import Plan, Sample
 
 
-def begin(model: Any, learned: frozenset[str], base: Any) -> Whole:
+def begin(model: Any, learned: frozenset[str], base: Any, *, keep: bool = True) -> Whole:
     """In the place of `begin_whole`: there are no files."""
     kept = {}
     for name, parameter in model.named_parameters():
         if name in learned:
             parameter.requires_grad_(True)
-            kept[name] = parameter.detach().to("cpu", copy=True)
+            kept[name] = parameter.detach().to("cpu", copy=True) if keep else torch.empty(0)
     return Whole(model, kept, Path())
 
 
@@ -105,7 +105,7 @@ def one(asked: argparse.Namespace) -> dict[str, Any]:
             before=None, learned=learned,
         )  # fmt: skip
         world.tell([hold] * (size - 1))
-        whole = begin(random_model(base, device, dtype), learned, base)
+        whole = begin(random_model(base, device, dtype), learned, base, keep=size == 1)
         learner = learner_of(world, whole, options, (samples, plan))
         seconds, losses = timed(asked, learner, samples, plan)
         training, asking = peak(cuda), time.perf_counter()

@@ -110,8 +110,11 @@ def begin_whole(
     model: PreTrainedModel,
     names: Collection[str],
     base: Base,
+    *,
+    keep: bool = True,
 ) -> Whole:
-    """The base with the weights of these names ready to learn; the others stay frozen.
+    """The base with the weights of these names ready to learn; the others stay frozen. What they
+    were is not kept where it will be in shards.
 
     A name that the model has not (experts that are packed as they are loaded) is passed over.
     """
@@ -121,7 +124,8 @@ def begin_whole(
     for name, parameter in model.named_parameters():
         if id(parameter) in chosen:
             parameter.requires_grad_(True)
-            kept[name] = parameter.detach().to("cpu", copy=True).contiguous()
+            was = parameter.detach() if keep else parameter.new_empty(0)
+            kept[name] = was.to("cpu", copy=True).contiguous()
     return Whole(model, kept, base.folder)
 
 

@@ -23,7 +23,7 @@ from suretune.record.journal import Journal, status_of
 from suretune.refusal import Refusal
 from suretune.run.anchors import with_stand_ins
 from suretune.train.dealt import Dealt, answers_of
-from suretune.train.door import Engine, Trained
+from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import (
     ChosenEngine,
     PassPlan,
@@ -145,7 +145,7 @@ def in_step(
     started: ChosenEngine,
     adapters: FlatAdamW,
     journal: Journal,
-) -> tuple[Engine, Trained]:
+) -> tuple[Engine, Adapters]:
     """The engine of all processes, each with the least of the memory plans, and what learns; alone,
     its own.
 

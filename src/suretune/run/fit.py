@@ -140,7 +140,12 @@ def make_learner(
     if is_whole(checked.resolved):
         with SEEDING:
             torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
-        begun = begin_whole(model, learning(checked, journal).learned, checked.base)
+        begun = begin_whole(
+            model,
+            learning(checked, journal).learned,
+            checked.base,
+            keep=world.size == 1,
+        )
         with journal.judging():
             come_together(world, model.device)
         tuned, adapters = _whole(begun, config, world)

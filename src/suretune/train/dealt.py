@@ -20,7 +20,7 @@ from suretune.data.deal import deal, plan_share
 from suretune.model.device import ran_out
 from suretune.model.generate import Talker
 from suretune.refusal import Refusal
-from suretune.train.door import Engine, Trained
+from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import adopt, least_plan, pass_plan_of_engine
 from suretune.train.errands import (
     Adopt,
@@ -42,7 +42,7 @@ T = TypeVar("T")
 class Dealt:
     """An engine and those of the other processes."""
 
-    def __init__(self, own: Engine, adapters: Trained, world: World) -> None:
+    def __init__(self, own: Engine, adapters: Adapters, world: World) -> None:
         self.own = own
         self.adapters = adapters
         self.world = world

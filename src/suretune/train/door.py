@@ -66,8 +66,9 @@ class Engine(Protocol):
         """Mean KL(base || tuned) over the learned tokens of these, nats a token."""
 
 
-class Trained(Protocol):
-    """What learns, and its optimizer: `FlatAdamW`, or all processes' shards of one."""
+class Adapters(Protocol):
+    """What learns, adapters or the base's own weights, and its optimizer: `FlatAdamW`, or all
+    processes' shards of one."""
 
     @property
     def values(self) -> Tensor:

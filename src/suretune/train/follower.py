@@ -117,7 +117,7 @@ class Hand:
             tuned = attach(model, hold.lora, hold.base.name, hold.seed, hold.commit)
             self.adapters = FlatAdamW(trainable(tuned), 0.0)
         else:
-            tuned = begin_whole(model, hold.learned, hold.base)
+            tuned = begin_whole(model, hold.learned, hold.base, keep=False)
         cuda = self.device.type == "cuda"
         name = torch.cuda.get_device_name(self.device) if cuda else "cpu"
         self.say(Ready(name))

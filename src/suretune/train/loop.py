@@ -21,7 +21,7 @@ from torch import Tensor
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
 from suretune.model.tuned import Tuned
-from suretune.train.door import Engine, Trained
+from suretune.train.door import Adapters, Engine
 from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
@@ -70,7 +70,7 @@ class Learner:
     """What an update needs: a model that learns, what of it moves, and how."""
 
     model: Tuned
-    adapters: Trained
+    adapters: Adapters
     engine: Engine
     scale: LossScale
     device: torch.device

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.train.door import Trained
+from suretune.train.door import Adapters
 from suretune.train.spikes import NORM_FACTOR, SpikeDetector, detector_of
 from suretune.types import StepRecord
 
@@ -110,7 +110,7 @@ class Recovery:
     def keep(
         self,
         step: int,
-        adapters: Trained,
+        adapters: Adapters,
         scale: float,
         device: torch.device,
     ) -> None:
@@ -133,7 +133,7 @@ class Recovery:
 
     def go_back(
         self,
-        adapters: Trained,
+        adapters: Adapters,
         device: torch.device,
     ) -> Snapshot:
         """Put the snapshot's state in place, and halve the learning rate from there on."""

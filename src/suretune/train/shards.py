@@ -46,7 +46,8 @@ class ShardedWhole(Whole):
         self.shapes = {name: tuple(p.shape) for name, p in learned.items()}
         self.kinds = {name: p.dtype for name, p in learned.items()}
         device = next(self.model.parameters()).device
-        _shard(self.model, learned, init_device_mesh(device.type, (world.size,)))
+        self.mesh = init_device_mesh(device.type, (world.size,))
+        _shard(self.model, learned, self.mesh)
         self.putting: Callable[[str, str, Tensor], None] | None = None  # of who leads
         self.sharded = {n: p for n, p in self.model.named_parameters() if n in self.shapes}
         self.pieces = {name: _padded(p, world.size) for name, p in self.sharded.items()}
@@ -56,7 +57,10 @@ class ShardedWhole(Whole):
         }
 
     def bind(self) -> None:
-        """Let FSDP compute with `pieces`, and add up gradients in theirs."""
+        """Let FSDP compute with `pieces`, and add up gradients in theirs; all come here.
+
+        RuntimeError where this version of torch does not: nothing would be learned.
+        """
         for name, parameter in self.sharded.items():
             piece, shape, shard = self.pieces[name], self.shapes[name], _tensor(parameter)
             rows = len(shard._local_tensor)
@@ -69,6 +73,24 @@ class ShardedWhole(Whole):
                 shape=torch.Size(shape),
                 stride=parameter.stride(),
             )
+        self._need_bound()
+
+    @torch.no_grad()
+    def _need_bound(self) -> None:
+        """Another number in a piece must be gathered, of the first tensor that learns."""
+        name, piece = next(iter(self.pieces.items()))
+        modules = self.model.named_modules()
+        owners = [m for n, m in modules if name.startswith(n) and isinstance(m, FSDPModule)]
+        own, was = piece.data.view(-1)[:1], piece.data.view(-1)[:1].clone()
+        own.add_(1)
+        owners[-1].unshard()
+        rows = self.mesh.get_local_rank() * len(piece)
+        whole = dict(self.model.named_parameters())[name]
+        seen = rows >= len(whole) or bool(whole[rows].view(-1)[:1] == own.to(whole.dtype))
+        owners[-1].reshard()
+        own.copy_(was)
+        if not seen:
+            raise RuntimeError(f"torch {torch.__version__}: FSDP2 keeps weights of its own")
 
     def put(self, name: str, saved: Tensor) -> None:
         """Into the shards of all processes; see `Whole.put`."""
