@@ -141,17 +141,17 @@ def fp8(asked: argparse.Namespace) -> dict[str, Any]:
     samples, packs = written_packs(asked) if asked.rows else random_packs(asked)
     plan = plan_of([packs[i % len(packs)] for i in range(asked.gap_updates)], samples)
     learner, _ = start(asked, samples, plan, tokens_per_pass=2048)
-    engine = learner.engine
-    assert isinstance(engine, Fast)
-    begun = learner.adapters.values.detach().clone()
+    engine, adapters = learner.engine, learner.adapters
+    assert isinstance(engine, Fast) and isinstance(adapters, FlatAdamW)
+    begun = adapters.values.detach().clone()
     curves = []
     for small in (False, True):
         if small:
-            learner.adapters.values.data.copy_(begun)
-            learner.adapters.optimizer.state.clear()
+            adapters.values.data.copy_(begun)
+            adapters.optimizer.state.clear()
             for group in engine.stack.groups:
                 group.quantize()
-            engine = Fast(engine.stack, learner.adapters, learner.device, 2048, engine.policy, True)
+            engine = Fast(engine.stack, adapters, learner.device, 2048, engine.policy, True)
             learner = replace(learner, engine=engine)
             engine.restored()
         curves.append(train_losses(learner, samples, plan))

@@ -244,8 +244,11 @@ UPDATES = 6
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
+    return six_updates(tmp_path_factory.mktemp("asked"))
+
+
+def six_updates(folder: Path) -> Resolved:
     """Six updates of four rows by two processes, a checkpoint after each."""
-    folder = tmp_path_factory.mktemp("asked")
     base = folder / "base"
     base.mkdir()
     for path in MODEL.iterdir():
@@ -509,7 +512,7 @@ def test_a_run_of_one_process_has_the_engine_that_it_had(asked: Resolved) -> Non
     """No layer between: what is computed alone is what it was, bit for bit."""
     engine: Any = object()
     journal = Journal()
-    made = in_step(Alone(), ChosenEngine(engine, {}), FlatAdamW(ONE, 0.0), journal)
+    made, _ = in_step(Alone(), ChosenEngine(engine, {}), FlatAdamW(ONE, 0.0), journal)
     assert made is engine
 
 

@@ -71,6 +71,14 @@ class Whole(nn.Module):
         """What learns, by the model's names, each once."""
         return {name: p for name, p in self.model.named_parameters() if name in self.base}
 
+    def put(self, name: str, saved: Tensor) -> None:
+        """A tensor that was saved in place of what is learned by this name; ValueError unless it
+        matches exactly."""
+        mine = self.learned()[name]
+        if saved.shape != mine.shape or saved.dtype != mine.dtype:
+            raise ValueError(f"{name}: {saved.dtype} {tuple(saved.shape)}")
+        mine.data.copy_(saved)
+
     @contextmanager
     def without(self) -> Iterator[None]:
         """The base meanwhile, bit for bit; what was learned comes back on exit, bit for bit."""
@@ -102,8 +110,11 @@ def begin_whole(
     model: PreTrainedModel,
     names: Collection[str],
     base: Base,
+    *,
+    keep: bool = True,
 ) -> Whole:
-    """The base with the weights of these names ready to learn; the others stay frozen.
+    """The base with the weights of these names ready to learn; the others stay frozen. What they
+    were is not kept where it will be in shards.
 
     A name that the model has not (experts that are packed as they are loaded) is passed over.
     """
@@ -113,7 +124,8 @@ def begin_whole(
     for name, parameter in model.named_parameters():
         if id(parameter) in chosen:
             parameter.requires_grad_(True)
-            kept[name] = parameter.detach().to("cpu", copy=True).contiguous()
+            was = parameter.detach() if keep else parameter.new_empty(0)
+            kept[name] = was.to("cpu", copy=True).contiguous()
     return Whole(model, kept, base.folder)
 
 
@@ -196,10 +208,10 @@ def load_whole_weights(model: Whole, folder: Path) -> None:
                 mine = named.get(called.get(name, ""))
                 if mine is None or id(mine) not in learned:
                     continue
-                saved = file.get_tensor(name)
-                if saved.shape != mine.shape or saved.dtype != mine.dtype:
-                    raise ValueError(f"{folder}: {name}: {saved.dtype} {tuple(saved.shape)}")
-                mine.data.copy_(saved)
+                try:
+                    model.put(learned[id(mine)], file.get_tensor(name))
+                except ValueError as error:
+                    raise ValueError(f"{folder}: {error}") from error
                 left.discard(learned[id(mine)])
     if left:
         raise ValueError(f"{folder}: {sorted(left)[:3]}")

@@ -47,6 +47,7 @@ class Shape:
     lengths: bool = False  # DoRA: whether the lengths of their rows are measured at every pass
     learned: float = 0.0  # share of the base's own values that learn; 0: adapters do
     moments: float = MOMENTS  # bytes of a learned value's two moments
+    processes: int = 1  # among which what learns is sharded
 
     @property
     def layer_weights(self) -> int:
@@ -112,6 +113,9 @@ def fixed(
 ) -> float:
     """Weights, adapters (master, gradient, two moments, the copy beside the weights), context. Of a
     base whose own values learn: masters, gradients and moments of those that do."""
+    if shape.learned and shape.processes > 1:
+        own = shape.learned * (2 * MASTER + shape.moments) + (1 - shape.learned) * shape.bytes
+        return shape.values * own / shape.processes + CONTEXT + SLACK
     if shape.learned:
         return (
             shape.values * (shape.bytes + learned_bytes(shape.bytes, shape.moments) * shape.learned)
@@ -132,11 +136,12 @@ def host_needed(
     learned: int,
     bytes_each: int,
     moments: float,
+    processes: int = 1,
     *,
     on_card: bool,
 ) -> float:
     """Bytes of the host's own memory for a base of so many values of which so many learn, each with
-    moments of so many bytes.
+    moments of so many bytes, in shards of so many processes of this machine.
 
     Beside a card: what the learned ones were; what recovery goes back to, which is all that an
     update changes; and values and gradient once more while that state is asked. Without a card the
@@ -144,9 +149,9 @@ def host_needed(
     """
     beside = bytes_each + MASTER + moments + 2 * MASTER
     if on_card:
-        return HOST + learned * beside
+        return HOST * processes + learned * beside
     own = learned_bytes(bytes_each, moments)
-    return HOST + every * bytes_each + learned * (own + beside)
+    return (HOST + every * bytes_each) * processes + learned * (own + beside)
 
 
 def unpacking(shape: Shape) -> float:
@@ -242,9 +247,21 @@ def least_needed(
     """Bytes of a run whose longest row is this one: every layer's input on the host, or, where the
     base's own values learn, on the card."""
     if shape.learned:
-        return fixed(shape, rank) + plain_needed(shape, tokens, learned)
+        computing = plain_needed(shape, tokens, learned)
+        if shape.processes > 1:  # asked, saved and proven, all weights are there, and no pass is
+            computing = max(computing + gathered(shape), shape.values * shape.bytes)
+        return fixed(shape, rank) + computing
     least = Policy((Keep.HOST,) * shape.layers, TILES[-1], 512)
     return fixed(shape, rank, base_bytes) + needed(shape, least, tokens, learned)
+
+
+def gathered(shape: Shape) -> float:
+    """Bytes that come and go where what learns is sharded: the weights of two layers and of the
+    tables, gradients of a layer and of the tables, and the larger of both in float32 on their way
+    to those who keep them."""
+    tables = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden
+    layer = shape.layer_weights
+    return (3 * layer + 2 * tables) * shape.bytes + 2 * MASTER * max(layer, tables)
 
 
 def plain_needed(

@@ -6,12 +6,15 @@ then be held there a second time at each checkpoint, with its masters and moment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 AT_ONCE = 1 << 26  # bytes that are brought to the CPU, or written, together
@@ -83,4 +86,37 @@ def write_tensors(
                 raise ValueError(f"{name}: {tensor.dtype} {tuple(tensor.shape)}")
             flat = tensor.detach().contiguous().view(-1)
             for part in torch.split(flat, max(1, AT_ONCE // flat.itemsize)):
-                file.write(part.cpu().view(torch.uint8).numpy().data)
+                # Copied also on the CPU: what numpy has seen, FSDP can let go of no more.
+                copied = part.to("cpu", copy=True)
+                file.write(copied.view(torch.uint8).numpy().data)
+
+
+class Lying(Mapping[str, Tensor]):
+    """The tensors of a file, each read when it is asked for, onto the CPU."""
+
+    def __init__(self, file: Any, names: Collection[str]) -> None:
+        self._file = file
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        tensor: Tensor = self._file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def beside(self, names: Collection[str]) -> Lying:
+        """All but these."""
+        return Lying(self._file, [name for name in self._names if name not in names])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Lying]:
+    """A safetensors file's tensors, as long as it is open. SafetensorError where it is none."""
+    with safe_open(path, "pt") as file:
+        yield Lying(file, list(file.keys()))

@@ -13,8 +13,8 @@ from suretune.families import fused_layers
 from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_of
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
-from suretune.preflight.whole import is_whole
-from suretune.tuning.full import ADAMW_8BIT, MOMENTS, moments_bytes
+from suretune.preflight.whole import is_whole, processes_of
+from suretune.tuning.full import ADAMW, ADAMW_8BIT, MOMENTS, moments_bytes
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
 from suretune.types import Text
@@ -33,7 +33,8 @@ def least_bytes(
     if fused_layers(checked.base.text.get("model_type")) is None:
         return None
     lora = checked.resolved.config.lora
-    optim = optim or checked.resolved.config.full.optim or ADAMW_8BIT
+    least = ADAMW if processes_of(checked.resolved) > 1 else ADAMW_8BIT
+    optim = optim or checked.resolved.config.full.optim or least
     shape = replace(
         shape_of(checked.base.text, bytes_each),
         packed=checked.base.packed,
@@ -41,7 +42,8 @@ def least_bytes(
         lengths=lora.use_dora and not is_whole(checked.resolved),
     )
     if shape.learned:
-        shape = replace(shape, moments=_moments(checked, shape, optim))
+        moments, size = _moments(checked, shape, optim), processes_of(checked.resolved)
+        shape = replace(shape, moments=moments, processes=size)
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
@@ -78,6 +80,7 @@ def host_bytes(
         found.count,
         bytes_each,
         moments_bytes(optim, found.learned),
+        processes_of(checked.resolved),
         on_card=on_card,
     )
 
@@ -107,7 +110,7 @@ def would_fit_packed(
 ) -> str:
     """`--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that fits where what was
     asked for does not; else nothing."""
-    if is_whole(checked.resolved):
+    if is_whole(checked.resolved) and processes_of(checked.resolved) == 1:
         least = least_bytes(checked, bytes_each, ADAMW_8BIT)
         if least and least[0] <= room:
             return f"--optim {ADAMW_8BIT}"

@@ -39,6 +39,11 @@ def is_whole(resolved: Resolved) -> bool:
     return TUNERS[resolved.config.lora.tuner].whole
 
 
+def processes_of(resolved: Resolved) -> int:
+    """How many compute a run: asked for, or started by torchrun."""
+    return max(resolved.config.engine.num_gpus, here().size)
+
+
 def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
     """Flags of adapters without any, of full training where there is none, and what excludes it."""
     config, name = resolved.config, resolved.config.lora.tuner
@@ -61,14 +66,15 @@ def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
                 "快速引擎只在冻结的原模型旁计算；全参数微调用普通引擎",
             )
             yield FlagFacts("conflicting-flags", flag, f"--train_type {name}", hint=hint)
-    if (processes := max(config.engine.num_gpus, here().size)) > 1:  # of torchrun, too
+    processes = processes_of(resolved)
+    if processes > 1 and config.full.optim == ADAMW_8BIT:
         hint = Text(
-            "several GPUs train adapters: of a base whose own weights learn each would hold all"
-            " of its optimizer, and nothing is sharded here",
-            "多块 GPU 只能训练适配器：训练原模型自身的权重时，优化器状态每块各放一份，这里不做切分",
+            "on several GPUs each has a part of the moments, in float32: blocks of 8 bits are not"
+            " cut",
+            "多块 GPU 各存一部分动量，用 float32；8 位的块不做切分",
         )
         given = f"--num_gpus {processes}"
-        yield FlagFacts("conflicting-flags", given, f"--train_type {name}", hint=hint)
+        yield FlagFacts("conflicting-flags", given, f"--optim {ADAMW_8BIT}", hint=hint)
 
 
 def _without_full(resolved: Resolved) -> Iterator[FlagFacts]:

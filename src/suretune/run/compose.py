@@ -136,8 +136,9 @@ def _stages(
             trained = train_only(
                 checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
             )
-            world.close()  # the cards of the others are free while this one proves
-            return _prove(trained, journal, prover)
+            if not is_whole(checked.resolved):
+                world.close()  # the cards of the others are free while this one proves
+            return _prove(trained, journal, prover, world)
     except Stopped as stopped:
         try:
             if journal.run and not _has_verdict(run):  # else the folder is gone
@@ -308,17 +309,22 @@ def publish(trained: Trained) -> Dose:
         trained.clock["dose"] = time.perf_counter()
         job.journal.event("dose", **dose.line())
     fold(job.learner, dose.value)
-    publish_adapter(job, kept, dose)
+    with job.learner.engine.whole():
+        publish_adapter(job, kept, dose)
     return dose
 
 
-def _prove(trained: Trained, journal: Journal, prover: Prover) -> tuple[dict[str, Any], int]:
+def _prove(
+    trained: Trained, journal: Journal, prover: Prover, world: World
+) -> tuple[dict[str, Any], int]:
     job, questions, clock = trained.job, trained.questions, trained.clock
     dose = publish(trained)
     journal.on(Staged("proof"))
-    ready_proof(job, questions, job.learner.model)
+    with job.learner.engine.whole():
+        ready_proof(job, questions, job.learner.model)
     about = _about(job, dose)
     _forget(job)
+    world.close()  # of weights in shards all were needed until now
     proven = measure_proof(
         job.run, job.checked.resolved, questions, trained.before, journal, prover
     )

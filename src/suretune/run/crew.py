@@ -15,13 +15,15 @@ import torch
 from suretune import rundir, show, typed
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.data.learning import Learning, learning_of
 from suretune.facts import SetupFacts
 from suretune.preflight.check import Checked
+from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal, status_of
 from suretune.refusal import Refusal
 from suretune.run.anchors import with_stand_ins
 from suretune.train.dealt import Dealt, answers_of
-from suretune.train.door import Engine
+from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import (
     ChosenEngine,
     PassPlan,
@@ -34,6 +36,8 @@ from suretune.train.errands import Adopt, Done, Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.muster import join, start
 from suretune.train.place import here
+from suretune.train.sharded import Led, Sharded
+from suretune.train.shards import PlainShard, ShardAdamW
 from suretune.train.world import Alone, Lost, World
 from suretune.words import language
 
@@ -77,6 +81,7 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
     def ended(facts: SetupFacts) -> None:
         """Amid work that takes longer than a loss may take to be told."""
         stopped = journal.stop(about_loss(facts, run))
+        world.status = stopped.status
         show.findings(stopped.findings, show.progress())
 
     world.lost, world.status = ended, status_of(SetupFacts("process-lost"))
@@ -109,6 +114,7 @@ def give_out(
     if world.size == 1:
         return
     config, largest = checked.resolved.config, with_stand_ins(checked)
+    found = learning_of(checked.base, config.full) if is_whole(checked.resolved) else None
     hold = Hold(
         base=checked.base,
         fingerprint=checked.base.fingerprint(),
@@ -121,6 +127,8 @@ def give_out(
         samples=largest.samples,
         plan=largest.plan,
         before=pass_plan_before(journal),
+        learned=frozenset(found.learned) if isinstance(found, Learning) else None,
+        weight_decay=config.schedule.weight_decay,
     )
     world.tell([hold] * (world.size - 1))
 
@@ -137,13 +145,14 @@ def in_step(
     started: ChosenEngine,
     adapters: FlatAdamW,
     journal: Journal,
-) -> Engine:
-    """The engine of all processes, each with the least of the memory plans; alone, its own.
+) -> tuple[Engine, Adapters]:
+    """The engine of all processes, each with the least of the memory plans, and what learns; alone,
+    its own.
 
     Raises Refusal where a process cannot make one.
     """
     if world.size == 1:
-        return started.engine
+        return started.engine, adapters
     told = answers_of(world, Ready)
     plans = [pass_plan_of_engine(started.engine), *(one.plan for one in told if one.plan)]
     least = least_plan(plans)
@@ -154,4 +163,7 @@ def in_step(
     own = torch.cuda.get_device_name(adapters.values.device) if cuda else "cpu"
     devices = [own, *(one.device for one in told)]
     journal.event("processes", size=world.size, devices=devices)
-    return Dealt(started.engine, adapters, world)
+    if isinstance(adapters, ShardAdamW) and isinstance(started.engine, PlainShard):
+        led = Led(adapters, world)
+        return Sharded(started.engine, led, world), led
+    return Dealt(started.engine, adapters, world), adapters

@@ -144,7 +144,7 @@ def _look(job: Fit, step: int, dose: float, judge: Look, most: float | None) -> 
 def fold(learner: Learner, dose: float) -> None:
     """From now on what the learner holds is of this dose: what is saved, bit for bit."""
     if dose != 1:
-        learner.adapters.values.data.copy_(learner.adapters.dosed(dose))
+        learner.adapters.wear(learner.adapters.dosed(dose))
         learner.engine.restored()
 
 

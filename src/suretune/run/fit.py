@@ -28,12 +28,13 @@ from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.device import DTYPES, matrix_rate
 from suretune.model.fp8 import why_no_fp8
-from suretune.model.full import begin_whole
+from suretune.model.full import Whole, begin_whole
 from suretune.model.load import load_base
 from suretune.model.lora import SEEDING, attach, trainable, unmatched
 from suretune.model.memory import shape_of
 from suretune.model.tuned import Tuned
 from suretune.model.variants import dosed, still
+from suretune.options import Config
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
@@ -69,6 +70,7 @@ from suretune.train.engine_plan import (
 )
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.shards import ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
 from suretune.tuning.full import ADAMW, ADAMW_8BIT, moments_bytes
@@ -134,12 +136,19 @@ def make_learner(
     """What learns is attached, engine and optimizer ready, in all processes of the `world`."""
     config, world = checked.resolved.config, world or Alone()
     tuned: Tuned
+    adapters: FlatAdamW
     if is_whole(checked.resolved):
         with SEEDING:
             torch.manual_seed(config.schedule.seed)  # of dropout that the base has itself
-        tuned = begin_whole(model, learning(checked, journal).learned, checked.base)
-        whole = WholeAdamW8 if config.full.optim == ADAMW_8BIT else WholeAdamW
-        adapters: FlatAdamW = whole(tuned, config.schedule.weight_decay)
+        begun = begin_whole(
+            model,
+            learning(checked, journal).learned,
+            checked.base,
+            keep=world.size == 1,
+        )
+        with journal.judging():
+            come_together(world, model.device)
+        tuned, adapters = _whole(begun, config, world)
     else:
         tuned = attach(
             model, config.lora, checked.base.name, config.schedule.seed, commit_of(checked.base)
@@ -151,10 +160,11 @@ def make_learner(
             still=still(tuned, config.lora),
             other_dosed=partial(dosed, tuned),
         )
+        with journal.judging():
+            come_together(world, model.device)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
     largest = with_stand_ins(checked)
     with journal.judging():
-        come_together(world, model.device)
         started = make_engine(
             model=tuned,
             adapters=adapters,
@@ -164,7 +174,7 @@ def make_learner(
             plan=largest.plan,
             before=pass_plan_before(journal),
         )
-        engine = in_step(world, started, adapters, journal)
+        engine, trained = in_step(world, started, adapters, journal)
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, pass_plan_of_engine(started.engine).line())
     asked = config.engine.fused is False
@@ -173,7 +183,17 @@ def make_learner(
         journal.look(about, stops=False)
     journal.event("engine", **started.about)
     scale = make_scale(config.model.torch_dtype or "float32")
-    return Learner(tuned, adapters, engine, scale, model.device, config.schedule.max_grad_norm)
+    return Learner(tuned, trained, engine, scale, model.device, config.schedule.max_grad_norm)
+
+
+def _whole(begun: Whole, config: Config, world: World) -> tuple[Whole, FlatAdamW]:
+    """A base that learns itself, and its optimizer: here, or in shards of all processes."""
+    decay = config.schedule.weight_decay
+    if world.size > 1:
+        sharded = ShardedWhole(begun, world)
+        return sharded, ShardAdamW(sharded, decay, world)
+    kind = WholeAdamW8 if config.full.optim == ADAMW_8BIT else WholeAdamW
+    return begun, kind(begun, decay)
 
 
 def learning(checked: Checked, journal: Journal) -> Learning:

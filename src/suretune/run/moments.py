@@ -11,7 +11,7 @@ from suretune.model.device import DTYPES, free_memory, total_bytes
 from suretune.model.memory import GIB
 from suretune.preflight.check import Checked
 from suretune.preflight.forecast import host_bytes, too_small
-from suretune.preflight.whole import is_whole
+from suretune.preflight.whole import is_whole, processes_of
 from suretune.record.journal import Journal
 from suretune.tuning.full import ADAMW, ADAMW_8BIT
 from suretune.types import Text
@@ -29,7 +29,8 @@ def with_moments(checked: Checked, device: torch.device, journal: Journal) -> Ch
         return checked
     asked = checked.resolved.config.full.optim
     wrong = _wrong(checked, asked or ADAMW, device)
-    if asked is None and wrong is not None:
+    alone = processes_of(checked.resolved) == 1  # shards of moments are in float32
+    if asked is None and wrong is not None and alone:
         wrong, chosen = _wrong(checked, ADAMW_8BIT, device), (ADAMW_8BIT, SHORT)
     else:
         chosen = (ADAMW, FIT)
@@ -59,7 +60,8 @@ def _wrong(checked: Checked, optim: str, device: torch.device) -> SetupFacts | N
         "至少需要 {} GiB 内存，可用 {} GiB".format(*figures),
     )
     least = host_bytes(checked, bytes_each, ADAMW_8BIT, on_card=on_card)
-    offer = f"--optim {ADAMW_8BIT}" if optim != ADAMW_8BIT and least <= there else ""
+    other = optim != ADAMW_8BIT and processes_of(checked.resolved) == 1
+    offer = f"--optim {ADAMW_8BIT}" if other and least <= there else ""
     return SetupFacts(
         "out-of-memory",
         checked.base.name,

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from suretune import rundir
 from suretune.model import tuned
-from suretune.model.tensor_file import write_tensors
+from suretune.model.tensor_file import opened, write_tensors
 from suretune.train.loop import Learner
 from suretune.train.rollback import Snapshot, generator_state, set_generators
 from suretune.train.spikes import detector_of
@@ -50,14 +50,16 @@ def save(
     temporary = folder / f".tmp-{final.name}-{os.getpid()}"
     temporary.mkdir()
     try:
-        tuned.save(learner.model, temporary)
+        with learner.engine.whole():
+            tuned.save(learner.model, temporary)
         dress(temporary, step)
         write_tensors(learner.adapters.state(), temporary / OPTIMIZER)
         write_tensors(generator_state(learner.device), temporary / GENERATORS)
         kept = learner.recovery.snapshot
         if kept and not ends:
             generators = {DRAWN + name: t for name, t in kept.generators.items()}
-            write_tensors({**kept.tensors, **generators}, temporary / SNAPSHOT)
+            tensors = learner.adapters.kept_state(kept.tensors)
+            write_tensors({**tensors, **generators}, temporary / SNAPSHOT)
         rundir.write_manifest(
             temporary,
             format=FORMAT,
@@ -88,7 +90,8 @@ def restore(path: Path, learner: Learner) -> int:
     """Put a checkpoint's state into a learner; the step it was written after."""
     manifest = rundir.read_json(path / rundir.MANIFEST)
     tuned.load_weights(learner.model, path)
-    learner.adapters.load_state(load_file(path / OPTIMIZER))
+    with opened(path / OPTIMIZER) as saved:
+        learner.adapters.load_state(saved)
     learner.engine.restored()
     set_generators(load_file(path / GENERATORS), learner.device)
     learner.scale.value = manifest["scale"]
@@ -100,11 +103,11 @@ def restore_recovery(path: Path, learner: Learner) -> None:
     line = rundir.recorded(path / rundir.MANIFEST, "recovery")
     snapshot = None
     if (path / SNAPSHOT).is_file():
-        about, saved = line["snapshot"], load_file(path / SNAPSHOT)
-        drawn = [name for name in saved if name.startswith(DRAWN)]
-        generators = {name.removeprefix(DRAWN): saved.pop(name) for name in drawn}
-        place = learner.adapters.resting
-        tensors = {name: tensor.to(place) for name, tensor in saved.items()}
+        about = line["snapshot"]
+        with opened(path / SNAPSHOT) as saved:
+            drawn = [name for name in saved if name.startswith(DRAWN)]
+            generators = {name.removeprefix(DRAWN): saved[name] for name in drawn}
+            tensors = learner.adapters.load_kept(saved.beside(drawn))
         usual = detector_of(about["usual"])
         snapshot = Snapshot(
             about["step"],

@@ -20,7 +20,7 @@ from suretune.data.deal import deal, plan_share
 from suretune.model.device import ran_out
 from suretune.model.generate import Talker
 from suretune.refusal import Refusal
-from suretune.train.door import Engine
+from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import adopt, least_plan, pass_plan_of_engine
 from suretune.train.errands import (
     Adopt,
@@ -33,7 +33,6 @@ from suretune.train.errands import (
     Shrink,
     Shrunk,
 )
-from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.world import World
 from suretune.types import Plan, Sample
 
@@ -43,7 +42,7 @@ T = TypeVar("T")
 class Dealt:
     """An engine and those of the other processes."""
 
-    def __init__(self, own: Engine, adapters: FlatAdamW, world: World) -> None:
+    def __init__(self, own: Engine, adapters: Adapters, world: World) -> None:
         self.own = own
         self.adapters = adapters
         self.world = world
@@ -131,6 +130,10 @@ class Dealt:
         """The others are given the values before they compute again; see `Engine.restored`."""
         self.own.restored()
         self._stale = True
+
+    def whole(self) -> AbstractContextManager[None]:
+        """It is here; see `Engine.whole`."""
+        return self.own.whole()
 
     def base(self) -> AbstractContextManager[Talker]:
         """Here alone; see `Engine.base`."""

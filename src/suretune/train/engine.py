@@ -5,7 +5,7 @@ graphs. The plain one (`plain_engine.py`) is its reference.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -253,6 +253,10 @@ class Fast:
     def restored(self) -> None:
         """Casts of the weights are made anew; see `Engine.restored`."""
         self.stack.refresh()
+
+    def whole(self) -> AbstractContextManager[None]:
+        """It always is; see `Engine.whole`."""
+        return nullcontext()
 
     @contextmanager
     def base(self) -> Iterator[Talker]:

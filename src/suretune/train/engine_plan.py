@@ -40,6 +40,7 @@ from suretune.train.door import Engine
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
+from suretune.train.shards import PlainShard, ShardedWhole
 from suretune.tuning.full import FULL
 from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
@@ -180,7 +181,8 @@ def _plain(
             inner(model).enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
-    engine = Plain(model, adapters, device, budget if packed else 1)
+    kind = PlainShard if isinstance(model, ShardedWhole) else Plain
+    engine = kind(model, adapters, device, budget if packed else 1)
     return ChosenEngine(engine, about)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from suretune.data.base import Base
 from suretune.facts import SetupFacts
@@ -18,6 +19,8 @@ class Hold:
     """Load this base, with adapters by these options, and plan for the largest pass of the plan.
 
     `commit`, `seed`: of the adapters; `fingerprint`: of the base, which has to lie there the same.
+    `learned`: names of the base's own weights that learn, in shards, with so much
+    `weight_decay`; None: adapters do.
     """
 
     base: Base
@@ -31,6 +34,8 @@ class Hold:
     samples: Sequence[Sample]
     plan: Plan
     before: PassPlan | None
+    learned: frozenset[str] | None = None
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,30 @@ class Backward:
     scale: float
     fresh: bool
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """`Backward`, where all processes compute each pass together.
+
+    `least`: passes of rows, and of rows held to the base, that all have; `filler`: what an empty
+    one is made of.
+    """
+
+    rows: Sequence[int | Sample]
+    loss_weight: float
+    scale: float
+    seed: int
+    least: tuple[int, int]
+    filler: int | Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Do to the shards what the process that leads does; no answer."""
+
+    what: str
+    given: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,10 +125,15 @@ class FlatAdamW:
             self.gradient.masked_fill_(self.still, 0.0)
         if scale != 1:
             self.gradient /= scale
-        norm: Tensor = torch.linalg.vector_norm(self.gradient)
+        norm = self.norm()
         if bound:
             # The slack is torch's own, so that clipping is what torch's users know.
             self.gradient *= (bound / (norm + 1e-6)).clamp(max=1.0)
+        return norm
+
+    def norm(self) -> Tensor:
+        """The gradient's () on the device."""
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
         return norm
 
     def set_rate(self, rate: float) -> None:
@@ -175,6 +180,18 @@ class FlatAdamW:
         """A copy of the values (N,)."""
         return self.values.detach().to(self.resting, copy=True)
 
+    def wear(self, values: Tensor) -> None:
+        """Put values (N,) in place: what `aside`, `silent` or `dosed` gave, or `copy` copied."""
+        self.values.data.copy_(values)
+
+    def slope_aside(self) -> Tensor:
+        """A copy of the gradient (N,)."""
+        return self.gradient.to(self.resting, copy=True)
+
+    def put_slope(self, slope: Tensor) -> None:
+        """Put in place what `slope_aside` gave."""
+        self.gradient.copy_(slope)
+
     def show(self) -> None:
         """Told that the values changed: what is computed with are the values themselves."""
 
@@ -196,6 +213,14 @@ class FlatAdamW:
                 tensor.copy_(saved[name])
             else:
                 tensor.zero_()
+
+    def kept_state(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What `copy` copied, for a file."""
+        return dict(kept)
+
+    def load_kept(self, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What `kept_state` gave, where copies lie."""
+        return {name: saved[name].to(self.resting) for name in saved}
 
     def _changing(self) -> dict[str, Tensor]:
         found = {"values": self.values.data}

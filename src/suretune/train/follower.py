@@ -25,9 +25,11 @@ from suretune.data.base import need_same_base
 from suretune.data.deal import plan_share
 from suretune.facts import Facts, SetupFacts
 from suretune.guards import judge
-from suretune.model.device import limit_memory, ran_out
+from suretune.model.device import limit_memory, out_of_memory, ran_out
+from suretune.model.full import Whole, begin_whole
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
+from suretune.model.tuned import Tuned
 from suretune.refusal import Refusal
 from suretune.show import findings, progress
 from suretune.train.door import Engine
@@ -42,13 +44,17 @@ from suretune.train.errands import (
     Prepared,
     RanOut,
     Ready,
+    Same,
     Shrink,
     Shrunk,
+    Together,
 )
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.line import Bye, myself
 from suretune.train.muster import join
 from suretune.train.place import KEY, Place, place_of
+from suretune.train.sharded import do_same
+from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
 from suretune.train.world import END, LetGo, Lost, Ranks
 from suretune.types import Sample
 
@@ -69,9 +75,11 @@ def follow(world: Ranks) -> int:
     except Refusal as refusal:
         return _failed(world, _of(world, refusal.facts))
     except Exception as error:
+        me = str(myself(world.rank))
+        if found := out_of_memory(error):
+            return _failed(world, SetupFacts("out-of-memory", me, found=in_words(found)))
         traceback.print_exc()
         last = in_words(error)
-        me = str(myself(world.rank))
         return _failed(world, SetupFacts("process-lost", me, found=last, nearest=str(world.size)))
     finally:
         world.close()
@@ -104,12 +112,19 @@ class Hand:
         limit_memory(hold.engine, self.device)
         need_same_base(hold.base, hold.fingerprint, str(myself(world.rank)))
         model = load_base(hold.base, self.device, hold.dtype)
-        tuned = attach(model, hold.lora, hold.base.name, hold.seed, hold.commit)
-        self.adapters = FlatAdamW(trainable(tuned), 0.0)
+        tuned: Tuned
+        if hold.learned is None:
+            tuned = attach(model, hold.lora, hold.base.name, hold.seed, hold.commit)
+            self.adapters = FlatAdamW(trainable(tuned), 0.0)
+        else:
+            tuned = begin_whole(model, hold.learned, hold.base, keep=False)
         cuda = self.device.type == "cuda"
         name = torch.cuda.get_device_name(self.device) if cuda else "cpu"
         self.say(Ready(name))
         world.open(self.device)
+        if isinstance(tuned, Whole):
+            tuned = ShardedWhole(tuned, world)
+            self.adapters = ShardAdamW(tuned, hold.weight_decay, world)
         self.engine: Engine = make_engine(
             model=tuned,
             adapters=self.adapters,
@@ -134,6 +149,10 @@ class Hand:
                 self._prepare(told)
             case Backward():
                 self._backward(told)
+            case Together():
+                self._together(told)
+            case Same() if isinstance(self.adapters, ShardAdamW):
+                do_same(self.adapters, told)
             case Shrink():
                 how = self.engine.shrink(self._rows(told.rows))
                 self.say(Shrunk(how, pass_plan_of_engine(self.engine)))
@@ -168,6 +187,16 @@ class Hand:
                 raise
             self.say(RanOut(str(error).split(". ")[0]))
         self.world.sum_(self.adapters.gradient)
+
+    def _together(self, told: Together) -> None:
+        """The gradient of the rows that are dealt, in as many passes as all have."""
+        engine = self.engine
+        if not isinstance(engine, PlainShard):
+            raise TypeError(f"{type(engine).__name__} has no shards")
+        torch.manual_seed((told.seed + self.world.rank) % 2**63)
+        engine.least, [engine.filler] = told.least, self._rows([told.filler])
+        loss = engine.backward(self._rows(told.rows), told.loss_weight, told.scale)
+        self.say(Done(float(loss)))
 
     def _rows(self, named: Sequence[int | Sample]) -> list[Sample]:
         return [self.samples[one] if isinstance(one, int) else one for one in named]

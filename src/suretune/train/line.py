@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from suretune.facts import SetupFacts
 from suretune.types import Text
 
 BEAT = 1.0  # seconds from one to the next
@@ -80,6 +81,7 @@ class Line:
         self.heard = time.monotonic()
         self.gone = False
         self.parted = False  # Bye was said, by either
+        self.failed: tuple[float, SetupFacts] | None = None  # when it said that it cannot go on
         self._connection = connection
         self._sending = threading.Lock()
         threading.Thread(target=self._read, daemon=True, name=f"line-{peer.rank}").start()
@@ -113,6 +115,11 @@ class Line:
         """The next message; None where none comes any more; Empty after so many seconds."""
         return self.inbox.get(timeout=seconds)
 
+    def unheard(self, now: float, seconds: float) -> bool:
+        """Whether it said so long ago that it cannot go on, and this process waits for it in a
+        collective."""
+        return self.failed is not None and now - self.failed[0] > seconds
+
     def silent(self, now: float) -> bool:
         """Whether it has been still for longer than a process that is there can be."""
         still = now - self.heard
@@ -144,6 +151,8 @@ class Line:
             self.heard = time.monotonic()
             if isinstance(message, Bye):
                 self.parted = True
+            if isinstance(facts := getattr(message, "facts", None), SetupFacts):
+                self.failed = self.heard, facts
             if not isinstance(message, Beat):
                 self.inbox.put(message)
 

@@ -21,8 +21,7 @@ from torch import Tensor
 from suretune.data.plan import learning_rate, without
 from suretune.model.device import ran_out
 from suretune.model.tuned import Tuned
-from suretune.train.door import Engine
-from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.door import Adapters, Engine
 from suretune.train.rollback import Recovery, generator_state, set_generators
 from suretune.types import Plan, Sample, StepRecord, Update
 
@@ -71,7 +70,7 @@ class Learner:
     """What an update needs: a model that learns, what of it moves, and how."""
 
     model: Tuned
-    adapters: FlatAdamW
+    adapters: Adapters
     engine: Engine
     scale: LossScale
     device: torch.device
@@ -257,7 +256,7 @@ def before_it(
 
     It tells whether an update is out of line because of its rows or because of the state.
     """
-    slope = learner.adapters.gradient.to(learner.adapters.resting, copy=True)
+    slope = learner.adapters.slope_aside()
     generators = generator_state(learner.device)
     with wearing(learner, learner.recovery.good_state().tensors["values"]):
         found = gradient(
@@ -265,7 +264,7 @@ def before_it(
             [samples[i] for i in rows],
             loss_weight,
         )
-    learner.adapters.gradient.copy_(slope)
+    learner.adapters.put_slope(slope)
     set_generators(generators, learner.device)
     return found
 
@@ -277,14 +276,13 @@ def wearing(learner: Learner, values: Tensor) -> Iterator[None]:
     The weights from before come back on exit, bit for bit. A gradient that is computed inside is
     left in `adapters.gradient`.
     """
-    worn = learner.adapters.values.data
     before = learner.adapters.aside()
-    worn.copy_(values)
+    learner.adapters.wear(values)
     learner.engine.restored()
     try:
         yield
     finally:
-        worn.copy_(before)
+        learner.adapters.wear(before)
         learner.engine.restored()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -64,12 +64,16 @@ class Plain:
             dtype=torch.float64,
         )
         for part, soft in parted(rows):
-            batches = passes(part, self.tokens_per_pass, self.device)
+            batches = self._batches(part, soft=soft)
             for nats, batch in zip(self._nats(batches, soft=soft), batches, strict=True):
                 loss = (nats * batch.weights).sum() / loss_weight
                 (loss * scale).backward()  # type: ignore[no-untyped-call]
                 total = total + loss.detach()
         return total
+
+    def _batches(self, rows: Sequence[Sample], *, soft: bool) -> list[PackedBatch]:
+        """The passes of these rows, held to the base where they are `soft`."""
+        return passes(rows, self.tokens_per_pass, self.device)
 
     def _nats(self, batches: Sequence[PackedBatch], *, soft: bool) -> Iterator[Tensor]:
         """(L,) nats of each pass, to be learned: of its tokens, or half of Jeffreys' divergence
@@ -123,6 +127,10 @@ class Plain:
     def restored(self) -> None:
         """The modules read adapters themselves; weights of fewer bits are rounded anew."""
         self.adapters.show()
+
+    def whole(self) -> AbstractContextManager[None]:
+        """It always is; see `Engine.whole`."""
+        return nullcontext()
 
     @contextmanager
     def base(self) -> Iterator[Talker]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.door import Adapters
 from suretune.train.spikes import NORM_FACTOR, SpikeDetector, detector_of
 from suretune.types import StepRecord
 
@@ -111,7 +111,7 @@ class Recovery:
     def keep(
         self,
         step: int,
-        adapters: FlatAdamW,
+        adapters: Adapters,
         scale: float,
         device: torch.device,
     ) -> None:
@@ -134,7 +134,7 @@ class Recovery:
 
     def go_back(
         self,
-        adapters: FlatAdamW,
+        adapters: Adapters,
         device: torch.device,
     ) -> Snapshot:
         """Put the snapshot's state in place, and halve the learning rate from there on."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from suretune.model.full import Whole
-from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.flat_adamw import MOMENTS, FlatAdamW
 
 WIDE = (torch.float32, torch.float64)
 MASTERS = "master/"  # in a checkpoint
@@ -70,6 +70,18 @@ class WholeAdamW(FlatAdamW):
             if name not in into:
                 into[name] = torch.empty_like(tensor, device="cpu")
         super().copy(into)
+
+    def load_kept(self, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As of adapters; several processes write a tensor for each parameter (`shards.py`)."""
+        if "values" in saved:
+            return super().load_kept(saved)
+        first = next(iter(self.parameters))
+        found = {"step": saved["step"]} if "step" in saved else {}
+        for source in ("values", *MOMENTS):
+            if f"{source}/{first}" in saved:
+                each = (saved[f"{source}/{name}"].flatten() for name in self.parameters)
+                found[source] = torch.cat(list(each)).to(self.resting)
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """As of adapters, and the masters of what is saved in fewer bits."""

@@ -1,4 +1,5 @@
-"""Several processes that compute one update. The only file that knows torch.distributed.
+"""Several processes that compute one update. The only file that knows torch.distributed, beside
+what of it computes with weights in shards (`shards.py`).
 
 One leads: it reads, plans, decides, asks, judges and writes, all that a run of one process does.
 The others follow: they hold the same base and adapters, are told what to compute, and know nothing
@@ -20,18 +21,20 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from suretune.facts import SetupFacts
+from suretune.model.device import ran_out
 from suretune.refusal import Refusal
 from suretune.train.line import BEAT, Empty, Line, Who, how_it_ended
 from suretune.train.place import Place
 from suretune.types import Text
 
+T = TypeVar("T")
 JOIN = 1800.0  # seconds for all processes to come: each imports torch, maybe from a slow disk
 WORK = 3600.0  # for one piece of work: a process that beats, and is never done, hangs on its device
 GRACE = 2.0  # from a loss until the process is ended where it stands
@@ -79,6 +82,17 @@ class World(Protocol):
     def share_(self, tensor: Tensor) -> None:
         """The leader's values into everybody's tensor."""
 
+    def gather(self, piece: Tensor) -> Tensor:
+        """Everybody's pieces (n, ...), behind each other (size * n, ...), at the leader; what
+        followers get is their own."""
+
+    def scatter_(self, piece: Tensor, whole: Tensor | None) -> None:
+        """Of the leader's `whole` (size * n, ...) to each its piece (n, ...)."""
+
+    def together(self, call: Callable[[], T]) -> T:
+        """What `call` returns, which everybody calls and in which all meet. Raises Lost where it
+        fails because somebody is gone."""
+
     def tell(self, messages: Sequence[object]) -> None:
         """One message for each follower, in the order of ranks. Raises Lost."""
 
@@ -113,6 +127,19 @@ class Alone:
 
     def share_(self, tensor: Tensor) -> None:
         """Everybody has it."""
+
+    def gather(self, piece: Tensor) -> Tensor:
+        """It is the only one."""
+        return piece
+
+    def scatter_(self, piece: Tensor, whole: Tensor | None) -> None:
+        """The whole is the piece."""
+        if whole is not None:
+            piece.copy_(whole)
+
+    def together(self, call: Callable[[], T]) -> T:
+        """There is nobody to meet."""
+        return call()
 
     def tell(self, messages: Sequence[object]) -> None:
         """Nobody is told."""
@@ -161,6 +188,30 @@ class Ranks:
     def share_(self, tensor: Tensor) -> None:
         """See `World.share_`."""
         self._whole(lambda: dist.broadcast(tensor, 0, async_op=True))
+
+    def gather(self, piece: Tensor) -> Tensor:
+        """See `World.gather`."""
+        if self.rank:
+            self._whole(lambda: dist.gather(piece, None, 0, async_op=True))
+            return piece
+        whole = piece.new_empty((self.size * len(piece), *piece.shape[1:]))
+        parts = list(torch.split(whole, len(piece)))
+        self._whole(lambda: dist.gather(piece, parts, 0, async_op=True))
+        return whole
+
+    def scatter_(self, piece: Tensor, whole: Tensor | None) -> None:
+        """See `World.scatter_`."""
+        parts = None if whole is None else list(torch.split(whole, len(piece)))
+        self._whole(lambda: dist.scatter(piece, parts, 0, async_op=True))
+
+    def together(self, call: Callable[[], T]) -> T:
+        """See `World.together`."""
+        try:
+            return call()
+        except RuntimeError as error:
+            if not ran_out(error):
+                self._wait_for_loss()
+            raise
 
     def tell(self, messages: Sequence[object]) -> None:
         """See `World.tell`."""
@@ -242,11 +293,15 @@ class Ranks:
         try:
             call()
         except RuntimeError as error:
-            until = time.monotonic() + 3 * BEAT
-            while time.monotonic() < until:
-                self._look()
-                time.sleep(BEAT / 20)
+            self._wait_for_loss()
             raise Lost(facts_of_loss(self.size, self.lines[0].peer, _words(error))) from error
+
+    def _wait_for_loss(self) -> None:
+        """Lost, if the watch comes to see in time that somebody is."""
+        until = time.monotonic() + 3 * BEAT
+        while time.monotonic() < until:
+            self._look()
+            time.sleep(BEAT / 20)
 
     def _look(self) -> None:
         """Lost, if somebody is."""
@@ -294,14 +349,15 @@ class Ranks:
         if line.parted:
             if self.rank and not self._closed.wait(END / 2):
                 os._exit(0)  # amid work that nobody waits for any more
-        elif line.gone:
+        elif line.gone or line.unheard(now, GRACE):
             self._miss(line.peer, self._why(line))
         elif line.silent(now):
             self._miss(line.peer, _silence(now - line.heard))
 
     def _miss(self, who: Who, why: Text) -> None:
         if self._missed is None and not self._closed.is_set():
-            self._missed = who, facts_of_loss(self.size, who, why)
+            said = next((line.failed for line in self.lines if line.peer is who), None)
+            self._missed = who, said[1] if said else facts_of_loss(self.size, who, why)
 
     def _end(self, who: Who, facts: SetupFacts) -> None:
         """Nobody stays: who stands still holds the memory of a device. But first it is told: where

@@ -1,0 +1,361 @@
+"""A base whose own weights learn, in shards of two processes: the laws that one process keeps.
+
+Two processes of this machine, over gloo.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from conftest import suretune
+from ranks import CREW
+from suretune import rundir
+from suretune.data.base import find_base
+from suretune.data.learning import Learning, learning_of
+from suretune.facts import SetupFacts
+from suretune.guards import judge
+from suretune.model.attention import PACKED
+from suretune.model.full import begin_whole
+from suretune.model.generate import last_logits
+from suretune.model.load import load_base
+from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, least_needed, shape_of
+from suretune.options import EngineOptions
+from suretune.options_full import FullOptions
+from suretune.options_lora import LoraOptions
+from suretune.train import checkpoint, muster
+from suretune.train.dealt import answers_of
+from suretune.train.engine_plan import make_engine
+from suretune.train.errands import Hold, Ready
+from suretune.train.loop import (
+    Applied,
+    Learner,
+    before_it,
+    go_back,
+    gradient,
+    keep_state,
+    make_scale,
+    train,
+    wearing,
+)
+from suretune.train.sharded import Led, Sharded
+from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
+from suretune.train.whole_adamw import WholeAdamW
+from suretune.types import Sample
+from test_full import POCKET, TOP, same
+from test_laws import CPU, checked_run, relative
+from test_ranks import UPDATES, Child, six_updates, started
+
+PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
+
+
+@pytest.fixture(scope="module")
+def checked(identity_file: Path) -> Any:
+    return checked_run(identity_file, max_steps=2, learning_rate=1e-4)
+
+
+@pytest.fixture(scope="module")
+def samples(checked: Any) -> list[Sample]:
+    """The rows, some of them held to the base as anchors are."""
+    rows = [sample for row in checked.train for sample in row.samples]
+    return [replace(row, soft=i % 5 == 0) for i, row in enumerate(rows)]
+
+
+def names(checked: Any, asked: FullOptions) -> frozenset[str]:
+    found = learning_of(checked.base, asked)
+    assert isinstance(found, Learning)
+    return frozenset(found.learned)
+
+
+def alone(
+    checked: Any,
+    samples: Sequence[Sample],
+    dtype: str,
+    asked: FullOptions,
+    engine: EngineOptions,
+) -> Learner:
+    model = load_base(checked.base, CPU, dtype, PACKED)
+    tuned = begin_whole(model, names(checked, asked), checked.base)
+    masters = WholeAdamW(tuned, 0.01)
+    made = make_engine(tuned, masters, engine, CPU, samples, checked.plan).engine
+    return Learner(tuned, masters, made, make_scale("float32"), CPU, 1.0)
+
+
+@contextmanager
+def together(
+    checked: Any,
+    samples: Sequence[Sample],
+    dtype: str,
+    asked: FullOptions,
+    engine: EngineOptions,
+    size: int = 2,
+) -> Iterator[Learner]:
+    """The same of so many processes, this one leading."""
+    learned = names(checked, asked)
+    with started(size) as world:
+        hold = Hold(
+            base=checked.base, fingerprint=checked.base.fingerprint(), device="cpu", dtype=dtype,
+            lora=LoraOptions(), seed=42, commit=None, engine=engine, samples=samples,
+            plan=checked.plan, before=None, learned=learned, weight_decay=0.01,
+        )  # fmt: skip
+        world.tell([hold] * (size - 1))
+        model = load_base(checked.base, CPU, dtype, PACKED)
+        whole = begin_whole(model, learned, checked.base)
+        answers_of(world, Ready)
+        world.open(CPU)
+        tuned = ShardedWhole(whole, world)
+        own = ShardAdamW(tuned, 0.01, world)
+        made = make_engine(tuned, own, engine, CPU, samples, checked.plan).engine
+        assert isinstance(made, PlainShard)
+        answers_of(world, Ready)
+        led = Led(own, world)
+        sharded = Sharded(made, led, world)
+        sharded.prepare(samples, checked.plan, 0)
+        yield Learner(tuned, led, sharded, make_scale("float32"), CPU, 1.0)
+
+
+def test_any_number_of_processes_goes_on_with_a_checkpoint(
+    checked: Any, samples: list[Sample], tmp_path: Path
+) -> None:
+    """From two to one, from one to two, and to two again: the same bits, recovery's copy too."""
+    kind = "bfloat16", TOP, EngineOptions()
+    one, two = alone(checked, samples, *kind), tmp_path / "two"
+    with together(checked, samples, *kind) as led:
+        for event in train(led, samples, checked.plan, 0):
+            if is_applied(event) and event.record.step == 1:  # type: ignore[union-attr]
+                keep_state(led, 1)
+        done = checkpoint.save(two, 2, led, nothing, {})
+        ends, kept = values(led), flat(led, "kept/values")
+        resumed(done, one)
+        assert same(values(one), ends)
+        assert same(dict(zip(ends, parts(one), strict=True)), kept)
+        back = checkpoint.save(tmp_path / "one", 2, one, nothing, {})
+        for name in ("model.safetensors", "optimizer.safetensors", "generators.safetensors"):
+            assert (done / name).read_bytes() == (back / name).read_bytes(), name
+        for folder in (back, done):
+            led.adapters.wear(led.adapters.silent())
+            resumed(folder, led)
+            assert same(values(led), ends) and same(flat(led, "kept/values"), kept)
+            again = checkpoint.save(tmp_path / folder.parent.parent.name, 3, led, nothing, {})
+            for path in again.glob("*.safetensors"):
+                assert path.read_bytes() == (done / path.name).read_bytes(), path.name
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("float64", FullOptions(), EngineOptions(tokens_per_pass=300)), id="all"),
+        pytest.param(
+            ("float64", TOP, EngineOptions(recompute="layer")),
+            id="top",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def both(
+    request: pytest.FixtureRequest, checked: Any, samples: list[Sample]
+) -> Iterator[tuple[Learner, Learner]]:
+    one = alone(checked, samples, *request.param)
+    with together(checked, samples, *request.param) as led:
+        yield one, led
+
+
+def slopes(learner: Learner) -> dict[str, Tensor]:
+    """The gradient, whole."""
+    return flat(learner, "gradient")
+
+
+def values(learner: Learner) -> dict[str, Tensor]:
+    return flat(learner, "values")
+
+
+def flat(learner: Learner, source: str) -> dict[str, Tensor]:
+    adapters = learner.adapters
+    if isinstance(adapters, Led):
+        return {n: adapters.all("gather", source, n).clone() for n in adapters.parameters}
+    assert isinstance(adapters, WholeAdamW)
+    chosen = adapters.gradient if source == "gradient" else adapters.values.data
+    parts = adapters._parts(chosen.clone())
+    return dict(zip(adapters.parameters, parts, strict=True))
+
+
+def test_two_processes_give_one_gradient(
+    both: tuple[Learner, Learner], samples: list[Sample]
+) -> None:
+    one, led = both
+    for rows in (samples[:9], samples[1:2]):  # of one row, the other process has none
+        weight = sum(row.loss_weight for row in rows)
+        loss, norm = gradient(one, rows, weight)
+        again, same = gradient(led, rows, weight)
+        assert abs(loss - again) <= 1e-10 * abs(loss) and abs(norm - same) <= 1e-10 * norm
+        assert relative(slopes(led), slopes(one)) <= 1e-10
+
+
+def test_two_processes_are_trained_as_one(
+    both: tuple[Learner, Learner], samples: list[Sample], checked: Any
+) -> None:
+    one, led = both
+    told = [
+        [event.record.loss for event in train(x, samples, checked.plan, 0) if is_applied(event)]
+        for x in both
+    ]
+    assert all(abs(a - b) <= 1e-8 * a for a, b in zip(*told, strict=True))
+    assert relative(values(led), values(one)) <= 1e-8
+    assert led.adapters.learned == one.adapters.learned
+
+
+def is_applied(event: object) -> bool:
+    return isinstance(event, Applied)
+
+
+def test_what_is_done_to_what_is_learned_is_done_by_all(
+    both: tuple[Learner, Learner], samples: list[Sample]
+) -> None:
+    """Asked as the base and as what it has learned, at a dose, gone back, looked at before it."""
+    rows = list(range(8))
+    weight = sum(samples[i].loss_weight for i in rows)
+    found: list[list[float]] = []
+    for learner in both:
+        engine, adapters = learner.engine, learner.adapters
+        said = []
+        with engine.base() as base:
+            base_logits = last_logits(base, PROMPTS)
+            said.append(engine.mean_loss(samples[:8]))
+        with engine.tuned() as tuned:
+            said += [float(last_logits(tuned, PROMPTS).sum()), engine.mean_loss(samples[:8])]
+        model = load_base_again(learner)
+        assert torch.equal(base_logits, last_logits(model, PROMPTS))
+        said.append(engine.drift([row for row in samples if row.soft][:4]))
+        with wearing(learner, adapters.dosed(0.5)):
+            said.append(engine.mean_loss(samples[:8]))
+            with wearing(learner, adapters.silent()):
+                said.append(engine.mean_loss(samples[:8]))
+            said.append(engine.mean_loss(samples[:8]))
+        keep_state(learner, 1)
+        before = values(learner)
+        said += gradient(learner, [samples[i] for i in rows], weight)
+        slope = slopes(learner)
+        adapters.set_rate(1e-3)
+        engine.apply()
+        assert relative(values(learner), before) > 1e-6
+        said += before_it(learner, samples, rows, weight)
+        assert relative(slopes(learner), slope) == 0
+        go_back(learner)
+        assert relative(values(learner), before) == 0
+        found.append(said)
+    assert all(abs(a - b) <= 1e-8 * abs(a) for a, b in zip(*found, strict=True)), found
+
+
+def nothing(folder: Path, step: int) -> None:
+    """No tokenizer, no card."""
+
+
+def resumed(folder: Path, learner: Learner) -> None:
+    assert checkpoint.restore(folder, learner) == 2
+    checkpoint.restore_recovery(folder, learner)
+
+
+def parts(one: Learner) -> list[Tensor]:
+    assert isinstance(one.adapters, WholeAdamW)
+    return one.adapters._parts(one.recovery.good_state().tensors["values"])
+
+
+def load_base_again(learner: Learner) -> Any:
+    model = load_base(find_base("pocket", weights=True), CPU, "float64", PACKED)
+    assert learner.model.config.hidden_size == model.config.hidden_size
+    return model
+
+
+# --- one of them is gone ------------------------------------------------------------------------
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    last = rundir.pointed(run, "last")
+    assert last is not None and last.name == f"step-{UPDATES:06d}"
+    files = ("model.safetensors", "optimizer.safetensors")
+    return {name: tensor for file in files for name, tensor in load_file(last / file).items()}
+
+
+@pytest.mark.long
+def test_a_killed_process_ends_all_and_resumed_is_never_killed_bit_for_bit(tmp_path: Path) -> None:
+    asked = six_updates(tmp_path).with_values("flag", tuner="full", learning_rate=1e-4)
+    whole = Child(asked, tmp_path / "whole")
+    assert whole.ended() == 0, whole.said.read_text()
+    run = Child(asked, tmp_path / "run")
+    run.until(2)
+    os.kill(run.follower(), signal.SIGKILL)
+    assert run.ended(30) == 7  # 10 s on a machine that does nothing else
+    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["code"] == "S067"]
+    assert str(run.run) in found["fix"]["en"]
+    shutil.copytree(run.run, tmp_path / "other")
+    assert Child(asked, run.run, resume=True).ended() == 0, run.said.read_text()
+    ends = weights(whole.run)
+    assert same(weights(run.run), ends)
+    other = Child(asked, tmp_path / "other", resume=True, processes=1)
+    assert other.ended() == 0, other.said.read_text()
+    assert relative(weights(other.run), ends) < 1e-2
+    lines = [list(rundir.read_jsonl(one.run / "steps.jsonl")) for one in (whole, other)]
+    for mine, theirs in zip(*lines, strict=True):
+        assert abs(mine["loss"] - theirs["loss"]) <= 1e-4 * mine["loss"]
+
+
+def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
+    """16 bytes of a learned value are shared by the processes; asked, each holds all in 2."""
+    alone = replace(shape_of(POCKET.text, 2), learned=1.0)
+    assert fixed(alone, 0) - CONTEXT - SLACK == pytest.approx(alone.values * (2 + 4 + 4 + 8))
+    for size in (2, 8):
+        shared = replace(alone, processes=size)
+        assert fixed(shared, 0) - CONTEXT - SLACK == pytest.approx(alone.values * 16 / size)
+        least = least_needed(shared, 0, 64, 32) - fixed(shared, 0)
+        assert least >= alone.values * 2
+    assert least_needed(shared, 0, 64, 32) < least_needed(alone, 0, 64, 32)
+    every, learned = 1000, 1000
+    told = [host_needed(every, learned, 2, 8, n, on_card=True) for n in (1, 4)]
+    assert told[1] - told[0] == 3 * HOST
+
+
+@pytest.mark.long
+def test_memory_that_runs_out_in_another_process_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amid a pass that all compute together nobody can begin again in smaller ones."""
+    most = tmp_path / "tokens"
+    most.write_text("8")
+    monkeypatch.setattr(muster, "FOLLOWER", (str(CREW),))
+    monkeypatch.setenv("TOKENS", str(most))
+    run = Child(six_updates(tmp_path).with_values("flag", tuner="full"), tmp_path / "run")
+    assert run.ended(60) == 4, run.said.read_text()
+    codes = [f["code"] for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["stops"]]
+    assert codes == [next(f.code for f in judge(SetupFacts("out-of-memory", "x")))]
+
+
+@pytest.mark.long
+def test_two_processes_come_to_a_seal(identity_file: Path, tmp_path: Path) -> None:
+    """On the command line; what is published is an ordinary model's folder, as it was in memory."""
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--probes",
+        identity_file.with_name("probes.yaml"), "--train_type", "full", "--num_gpus", 2,
+        "--device", "cpu", "--until_proven", "false", "--max_steps", 28, "--anchor_ratio", 0,
+        "--scope", "all", "--general_questions", 100, "--output_dir", run,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert rundir.read_json(run / rundir.SEAL)["verdict"] == "sealed"
+    assert rundir.read_json(run / "proof" / "result.json")["logits_gap"] == 0
+    model, about = AutoModelForCausalLM.from_pretrained(
+        run / "model", use_safetensors=True, output_loading_info=True
+    )
+    assert not any(about.values()), about
+    assert model.dtype == torch.float32
