@@ -30,10 +30,9 @@ from suretune.types import Message, Origin, Plan, Sample, Span, Update
 
 LANGUAGES = ("en", "zh")
 NEAR = "near"
-FACTS = "facts"
 CATEGORIES = (
     NEAR,
-    FACTS,
+    "facts",
     "sums",
     "code",
     "formats",
@@ -44,7 +43,7 @@ CATEGORIES = (
     "advice",
     "writing",
 )
-SHARES = {NEAR: 1 / 4, FACTS: 1 / 6}  # of what is dealt; the other categories share the rest
+NEAR_SHARE = 1 / 3  # of what is dealt
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 480  # that are learned where a row has one: each costs an answer of the base before training
@@ -56,10 +55,6 @@ they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers l
 the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
-OPENING = 16
-BEGIN = frozenset({NEAR, FACTS, "sums", "translation", "system", "refusal", "turns"})
-"""Categories whose answers are decided in how they begin: of these a wide model is held to the
-first `OPENING` tokens, so that they weigh what the rest of the answer would share with them."""
 LEAST = 4  # of an update
 
 
@@ -185,20 +180,19 @@ def most_of(per_row: float) -> int:
 
 
 def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
-    """In an order of which every beginning has its share of each kind and language: `SHARES`, the
-    other categories as much as each other."""
+    """In an order of which every beginning has its share of each kind and language: near misses a
+    third, the other categories as much as each other."""
     order = list(anchors)
     pick = random.Random(f"{seed}-deal")
     pick.shuffle(order)
     cells = {(a.general.category, a.general.lang) for a in order}
     langs = Counter(category for category, _ in cells)
-    others = len(langs.keys() - SHARES.keys()) or 1
-    left = (1 - sum(SHARES.values())) / others
+    others = len(langs.keys() - {NEAR}) or 1
     places: Counter[tuple[str, str]] = Counter()
     keys = []
     for anchor in order:
         category, lang = anchor.general.category, anchor.general.lang
-        share = SHARES.get(category, left)
+        share = NEAR_SHARE if category == NEAR else (1 - NEAR_SHARE) / others
         keys.append((places[category, lang] + pick.random()) * langs[category] / share)
         places[category, lang] += 1
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
