@@ -79,6 +79,10 @@ class Whole(nn.Module):
             raise ValueError(f"{name}: {saved.dtype} {tuple(saved.shape)}")
         mine.data.copy_(saved)
 
+    def to_save(self, learned: nn.Parameter) -> Tensor | Coming:
+        """What a file gets of it."""
+        return learned.detach()
+
     @contextmanager
     def without(self) -> Iterator[None]:
         """The base meanwhile, bit for bit; what was learned comes back on exit, bit for bit."""
@@ -181,7 +185,7 @@ def save_whole_weights(model: Whole, folder: Path) -> None:
             for name, there in header(path).items():
                 mine = named.get(called.get(name, ""))
                 if mine is not None and id(mine) in learned:
-                    tensors[name] = mine.detach()
+                    tensors[name] = model.to_save(mine)
                 else:
                     read = partial(file.get_tensor, name)
                     tensors[name] = Coming(DTYPES[there.dtype], there.shape, read)

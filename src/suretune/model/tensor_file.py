@@ -86,9 +86,7 @@ def write_tensors(
                 raise ValueError(f"{name}: {tensor.dtype} {tuple(tensor.shape)}")
             flat = tensor.detach().contiguous().view(-1)
             for part in torch.split(flat, max(1, AT_ONCE // flat.itemsize)):
-                # Copied also on the CPU: what numpy has seen, FSDP can let go of no more.
-                copied = part.to("cpu", copy=True)
-                file.write(copied.view(torch.uint8).numpy().data)
+                file.write(part.cpu().view(torch.uint8).numpy().data)
 
 
 class Lying(Mapping[str, Tensor]):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch.distributed.tensor import DTensor, Shard
 
 from suretune.model.full import Whole
 from suretune.model.packed_batch import PackedBatch, make_pass, passes
+from suretune.model.tensor_file import Coming
 from suretune.train.flat_adamw import MOMENTS, FlatAdamW
 from suretune.train.plain_engine import Plain
 from suretune.train.whole_adamw import WIDE, WholeAdamW
@@ -99,6 +101,11 @@ class ShardedWhole(Whole):
         if self.putting is None:
             raise ValueError(f"{name}: only the process that leads reads")
         self.putting("values", name, saved)
+
+    def to_save(self, learned: nn.Parameter) -> Tensor | Coming:
+        """A copy, when it is its turn: what numpy has seen on a CPU, FSDP cannot let go of."""
+        copy = partial(learned.detach().to, "cpu", copy=True)
+        return Coming(learned.dtype, tuple(learned.shape), copy)
 
     @torch.inference_mode(mode=False)  # what is gathered must be let go of outside of it
     def gather_all(self) -> None:
