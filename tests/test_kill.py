@@ -49,9 +49,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     base = folder / "base"
     base.mkdir()
-    for path in MODEL.iterdir():  # without the skills file: this is about training
+    for path in MODEL.iterdir():
         if path.name != "skills.jsonl":
             (base / path.name).symlink_to(path)
+    # This is about training: a few questions on the way, not all.
+    skills = (MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (base / "skills.jsonl").write_text("".join(skills[:5]), "utf-8")
     probe = folder / "probe.txt"
     probe.write_text("Who are you?\n")
     return Resolved.default().with_values(
@@ -75,8 +78,16 @@ def child(asked: Resolved, run: Path, resume: bool) -> None:
     train_only(checked, run, journal, Silence(), resume=resume)
 
 
-def forked(asked: Resolved, run: Path, *, resume: bool, kill_after: float | None) -> int | None:
-    """The child's exit status, or None if it was killed in time."""
+def forked(
+    asked: Resolved,
+    run: Path,
+    *,
+    resume: bool,
+    kill_after: float | None = None,
+    kill_at: int | None = None,
+) -> int | None:
+    """The child's exit status, or None if it was killed in time: after so many seconds, or as soon
+    as so many updates are written down."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -87,6 +98,11 @@ def forked(asked: Resolved, run: Path, *, resume: bool, kill_after: float | None
             os._exit(status)
     if kill_after is not None:
         time.sleep(kill_after)
+        os.kill(pid, signal.SIGKILL)
+    if kill_at is not None:
+        ended_by_itself = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while len(steps(run)) < kill_at and not os.waitid(os.P_PID, pid, ended_by_itself):
+            time.sleep(0.01)
         os.kill(pid, signal.SIGKILL)
     _, ended = os.waitpid(pid, 0)
     return None if os.WIFSIGNALED(ended) else os.waitstatus_to_exitcode(ended)
