@@ -170,7 +170,7 @@ def suretune(
 
 
 # What starts processes of the package that load torch.
-STARTERS = ("suretune.verify.reload", "suretune.export.apart")
+STARTERS = ("suretune.verify.reload", "suretune.export.apart", "suretune.train.muster")
 
 
 def start_forks(patched: pytest.MonkeyPatch) -> None:
