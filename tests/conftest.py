@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -195,13 +195,22 @@ def start_forks(patched: pytest.MonkeyPatch) -> None:
     lead(str(WARM.python), *there)
 
 
-@pytest.fixture
-def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def forking() -> Iterator[None]:
     """`start_forks`, in the environment that a fork can have."""
     WARM.start({**os.environ, **PLAIN})
-    for name, value in PLAIN.items():
-        monkeypatch.setenv(name, value)
-    start_forks(monkeypatch)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in PLAIN.items():
+            patched.setenv(name, value)
+        start_forks(patched)
+        yield
+
+
+@pytest.fixture
+def forks() -> Iterator[None]:
+    """Of a whole test."""
+    with forking():
+        yield
 
 
 def within(*given: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
