@@ -287,7 +287,7 @@ def test_power_may_fail_at_any_moment(
     asked: Resolved, names_given: list[tuple[str, Path]], tmp_path: Path
 ) -> None:
     """What has a name is on the disk, and so is the name before anything points to it."""
-    run = tmp_path / "runs" / "run"
+    run, asked = tmp_path / "runs" / "run", asked.with_values("flag", until_proven=False)
     child(asked, run, resume=False)
     child(asked, run, resume=True)
     pointers = [at for at, (what, path) in enumerate(names_given) if path.name in ("last", "best")]
@@ -335,7 +335,9 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
-    mine = asked.with_values("flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0)
+    mine = asked.with_values(
+        "flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0, until_proven=False
+    )
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)
