@@ -32,6 +32,11 @@ def trees() -> Mapping[str, ast.Module]:
     return {str(p.relative_to(HOUSE)): ast.parse(p.read_text("utf-8")) for p in paths}
 
 
+def tree_of(path: Path) -> ast.Module:
+    """The file of the house that lies there."""
+    return trees()[str(path.relative_to(HOUSE))]
+
+
 def room(file: str) -> str:
     """`data` of `data/rows.py`; single files of the ground stand together."""
     return file.partition("/")[0] if "/" in file else "ground"

@@ -141,11 +141,7 @@ def modelfile_of(carried: Carried, pieces: Sequence[str], system: str) -> tuple[
     return modelfile(made, turns), made
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(TEXTS, min_size=7, max_size=7), TEXTS)
-def test_any_modelfile_is_read_as_it_was_meant(
-    carried: Carried, pieces: Sequence[str], system: str
-) -> None:
+def is_read_as_it_was_meant(carried: Carried, pieces: Sequence[str], system: str) -> None:
     text, made = modelfile_of(carried, pieces, system)
     said = dict(read(text))
     assert said["model"] == "./model.gguf" and said["temperature"] == "0"
@@ -154,6 +150,25 @@ def test_any_modelfile_is_read_as_it_was_meant(
     for sent, trained in conversations(system):
         meant = made.tokenizer.render(trained, prompt=True)
         assert rendered(said["template"], sent, turns) == meant
+
+
+ANY = given(st.lists(TEXTS, min_size=7, max_size=7), TEXTS)
+
+
+@settings(max_examples=12)  # each template is rendered by a process of its own
+@ANY
+def test_any_modelfile_is_read_as_it_was_meant(
+    carried: Carried, pieces: Sequence[str], system: str
+) -> None:
+    is_read_as_it_was_meant(carried, pieces, system)
+
+
+@settings(max_examples=60)
+@ANY
+def test_many_modelfiles_are_read_as_they_were_meant(
+    carried: Carried, pieces: Sequence[str], system: str
+) -> None:
+    is_read_as_it_was_meant(carried, pieces, system)
 
 
 def test_quotes_at_the_end_of_a_line_cost_no_system_prompt(carried: Carried) -> None:

@@ -85,7 +85,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def checked_of(folder: Path, rows: Path, journal: Journal | None = None, **more: Any) -> Checked:
     asked = {"model": str(folder), "dataset": (str(rows),), "device": "cpu", **more}
-    values = {"torch_dtype": "float32", "max_steps": 2, "lora_rank": 4, **asked}
+    few = {"max_steps": 2, "lora_rank": 4, "anchor_ratio": 0.0}  # of which these look at none
+    values = {"torch_dtype": "float32", **few, **asked}
     resolved = Resolved.default().with_values("flag", **values)
     return check(resolved, journal or Journal())
 

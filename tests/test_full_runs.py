@@ -37,8 +37,9 @@ def short(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path
     probe.write_text("你是谁?\n")
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 3,
-        "--probes", probe, "--general_questions", 100, "--train_type", "full",
-        "--freeze_parameters_ratio", 0.5, "--output_dir", folder / "run",
+        "--probes", probe, "--general_questions", 20, "--until_proven", "false",
+        "--anchor_ratio", 0, "--train_type", "full", "--freeze_parameters_ratio", 0.5,
+        "--output_dir", folder / "run",
     )  # fmt: skip
     assert done.returncode in (0, 6), done.stderr[-2000:]
     return folder / "run"
@@ -135,7 +136,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
         max_steps=UPDATES, gradient_accumulation_steps=4, tuner="full", save_steps=1,
         freeze_parameters_ratio=0.5, trainable_parameters=("lm_head",), save_total_limit=3,
         eval_steps=2, split_dataset_ratio=0.1, probes=str(probe), device="cpu",
-        learning_rate=1e-4, max_length=512,
+        learning_rate=1e-4, max_length=512, until_proven=False, general_questions=1,
+        anchor_ratio=0.0,
     )  # fmt: skip
 
 
@@ -150,11 +152,11 @@ def test_killed_and_resumed_is_never_stopped(asked: Resolved, tmp_path: Path, dt
     asked = asked.with_values("flag", torch_dtype=dtype)
     assert forked(asked, tmp_path / "whole", resume=False, kill_after=None) == 0
     run, kills = tmp_path / "run", 0
-    for after in (2.5, 1.5):
+    for updates in (1, 4):  # killed as soon as so many are written down
         begun = (run / "run.json").is_file()
-        kills += forked(asked, run, resume=begun, kill_after=after) is None
-    assert forked(asked, run, resume=(run / "run.json").is_file(), kill_after=None) == 0
-    assert kills and same(state(run), state(tmp_path / "whole"))
+        kills += forked(asked, run, resume=begun, kill_at=updates) is None
+    assert forked(asked, run, resume=True, kill_after=None) == 0
+    assert kills == 2 and same(state(run), state(tmp_path / "whole"))
     assert not list(run.rglob(".tmp-*"))
 
 

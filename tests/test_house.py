@@ -80,11 +80,6 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
 def measured() -> dict[str, Any]:
     """All figures of the house: seconds, so once for all who look at one of them."""
     return house.measured()
@@ -100,7 +95,7 @@ def test_imports_go_down_the_stairs(path: Path) -> None:
     room = room_of(path)
     if room == "__init__":
         return
-    for line, module in imports(parsed(path)):
+    for line, module in imports(house.tree_of(path)):
         parts = module.split(".")
         if parts[0] != "suretune" or len(parts) < 2 or parts[1] not in FLOORS or parts[1] == room:
             continue
@@ -113,7 +108,7 @@ def test_imports_go_down_the_stairs(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
 def test_no_torch_below_floor_three(path: Path) -> None:
     if FLOORS.get(room_of(path), 0) < 3 or room_of(path) == "show":
-        heavy = [m for _, m in imports(parsed(path)) if m.split(".")[0] in HEAVY]
+        heavy = [m for _, m in imports(house.tree_of(path)) if m.split(".")[0] in HEAVY]
         assert not heavy, f"{path} imports {heavy}"
 
 
@@ -121,7 +116,7 @@ def test_no_torch_below_floor_three(path: Path) -> None:
 def test_rooms_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 420, "split this file"
-    for node in ast.walk(parsed(path)):
+    for node in ast.walk(house.tree_of(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"
@@ -131,7 +126,7 @@ def test_names_say_something() -> None:
     vague = {"utils", "util", "common", "misc", "helpers", "helper", "manager"}
     for path in FILES:
         assert path.stem.lower() not in vague, path
-        for node in ast.walk(parsed(path)):
+        for node in ast.walk(house.tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 assert not node.name.endswith("Manager"), node.name
 
@@ -161,7 +156,7 @@ def test_what_must_never_stand_in_the_source(pattern: str) -> None:
 def test_no_check_is_an_assert() -> None:
     """`python -O` takes them out. In `model/` they narrow types and check nothing."""
     for path in FILES:
-        tree = parsed(path)
+        tree = house.tree_of(path)
         if room_of(path) != "model":
             assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)], path
 
@@ -181,9 +176,9 @@ def test_a_room_has_the_size_that_it_was_given(room: str) -> None:
 def test_no_new_files_of_a_room_import_each_other_in_a_circle() -> None:
     """Imports inside functions and for types count: they are what a reader has to follow, too."""
     known = [set(group) for group in house.kept()["circles"]]
-    for group in house.circles():
+    for group in measured()["circles"]:
         assert any(set(group) <= one for one in known), f"new or larger: {group}"
-    assert len(house.circles()) == len(known), "one is gone: take it off the list"
+    assert len(measured()["circles"]) == len(known), "one is gone: take it off the list"
 
 
 @pytest.mark.parametrize("count", ["fmt_skip", "crowded_calls", "density", "untold"])
@@ -208,7 +203,7 @@ def test_the_circles_of_a_room_are_seen_whatever_kind_of_import_closes_them(
 
 def test_every_public_module_and_function_says_what_it_is() -> None:
     for path in FILES:
-        tree = parsed(path)
+        tree = house.tree_of(path)
         assert ast.get_docstring(tree), f"{path} has no docstring"
         for node in tree.body:
             public = isinstance(node, ast.ClassDef) and not node.name.startswith("_")

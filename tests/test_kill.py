@@ -49,9 +49,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     base = folder / "base"
     base.mkdir()
-    for path in MODEL.iterdir():  # without the skills file: this is about training
+    for path in MODEL.iterdir():
         if path.name != "skills.jsonl":
             (base / path.name).symlink_to(path)
+    # This is about training: a few questions on the way, not all.
+    skills = (MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (base / "skills.jsonl").write_text("".join(skills[:5]), "utf-8")
     probe = folder / "probe.txt"
     probe.write_text("Who are you?\n")
     return Resolved.default().with_values(
@@ -75,8 +78,16 @@ def child(asked: Resolved, run: Path, resume: bool) -> None:
     train_only(checked, run, journal, Silence(), resume=resume)
 
 
-def forked(asked: Resolved, run: Path, *, resume: bool, kill_after: float | None) -> int | None:
-    """The child's exit status, or None if it was killed in time."""
+def forked(
+    asked: Resolved,
+    run: Path,
+    *,
+    resume: bool,
+    kill_after: float | None = None,
+    kill_at: int | None = None,
+) -> int | None:
+    """The child's exit status, or None if it was killed in time: after so many seconds, or as soon
+    as so many updates are written down."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -87,6 +98,11 @@ def forked(asked: Resolved, run: Path, *, resume: bool, kill_after: float | None
             os._exit(status)
     if kill_after is not None:
         time.sleep(kill_after)
+        os.kill(pid, signal.SIGKILL)
+    if kill_at is not None:
+        ended_by_itself = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while len(steps(run)) < kill_at and not os.waitid(os.P_PID, pid, ended_by_itself):
+            time.sleep(0.01)
         os.kill(pid, signal.SIGKILL)
     _, ended = os.waitpid(pid, 0)
     return None if os.WIFSIGNALED(ended) else os.waitstatus_to_exitcode(ended)
@@ -271,7 +287,7 @@ def test_power_may_fail_at_any_moment(
     asked: Resolved, names_given: list[tuple[str, Path]], tmp_path: Path
 ) -> None:
     """What has a name is on the disk, and so is the name before anything points to it."""
-    run = tmp_path / "runs" / "run"
+    run, asked = tmp_path / "runs" / "run", asked.with_values("flag", until_proven=False)
     child(asked, run, resume=False)
     child(asked, run, resume=True)
     pointers = [at for at, (what, path) in enumerate(names_given) if path.name in ("last", "best")]
@@ -319,7 +335,9 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
     file = write_rows(tmp_path / "rows.jsonl", rows)
     run = tmp_path / "run"
-    mine = asked.with_values("flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0)
+    mine = asked.with_values(
+        "flag", dataset=(str(file),), max_steps=1, anchor_ratio=0.0, until_proven=False
+    )
     assert forked(mine, run, resume=False, kill_after=None) == 0
     rows[3]["output"] += " Really."
     write_rows(file, rows)

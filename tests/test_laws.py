@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import suretune
+from conftest import forking, suretune
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base, find_base
@@ -403,7 +403,9 @@ def test_a_row_too_long_for_memory_is_kept_less_of(
 
 
 def test_the_fresh_process_waits_and_ends_with_whoever_started_it(tmp_path: Path) -> None:
-    lonely, asked = Prover(), Prover()
+    lonely = Prover()
+    with forking():
+        asked = Prover()
     assert lonely._process.stdin is not None
     lonely._process.stdin.close()
     assert lonely._process.wait(timeout=60) == 0

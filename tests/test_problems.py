@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import house
 import suretune
 from suretune.facts import FlagFacts, RecoveryFacts, SetupFacts
 from suretune.guards import all_guards, problems
@@ -53,8 +54,7 @@ PASSED_ON = {  # from a place that is checked itself, or from a file of a run
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
     """(file, its tree) of the whole package."""
-    for path in sorted(HOUSE.rglob("*.py")):
-        yield str(path.relative_to(HOUSE)), ast.parse(path.read_text("utf-8"))
+    yield from house.trees().items()
 
 
 def problem_of(call: ast.Call, at: int) -> list[ast.expr]:
@@ -105,7 +105,7 @@ def test_every_problem_in_the_source_is_known_to_a_guard() -> None:
         if isinstance(word, ast.Constant):
             assert word.value in problems()[NAMING[facts]], f"{file}:{word.lineno} {word.value}"
     for (file, expression), words in COMPUTED.items():
-        tree = ast.parse((HOUSE / file).read_text("utf-8"))
+        tree = house.tree_of(HOUSE / file)
         literals = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
         assert words <= literals, (file, expression)
 
@@ -134,7 +134,7 @@ def test_every_problem_that_is_compared_is_known() -> None:
 def test_a_guard_that_selects_by_name_selects_its_own() -> None:
     for guard in all_guards():
         path = HOUSE / "guards" / f"{guard.code.lower()}_{guard.name.replace('-', '_')}.py"
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(house.tree_of(path)):
             selects = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             if selects and node.func.id in SELECT:
                 word = node.args[0]

@@ -24,7 +24,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from conftest import PLAIN, write_rows
+from conftest import PLAIN, WARM, start_forks, write_rows
 from ranks import CREW
 from suretune import rundir
 from suretune.config import Resolved
@@ -146,10 +146,12 @@ def learner_of(checked: Any, engine: EngineOptions, plan: Any, rows: Sequence[Sa
 
 @contextmanager
 def started(size: int = 2, **env: str) -> Iterator[Ranks]:
-    """So many processes, this one leading; the others compute in float64."""
+    """So many processes, this one leading; the others, which are forks, compute in float64."""
+    WARM.start({**os.environ, **PLAIN})
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(muster, "FOLLOWER", (str(CREW),))
-        world = muster.start(size, {**os.environ, **env}, gpus=False)
+        start_forks(patched)
+        world = muster.start(size, {**os.environ, **PLAIN, **env}, gpus=False)
     with closing(world):
         yield world
 
@@ -265,7 +267,8 @@ def six_updates(folder: Path) -> Resolved:
 
 
 class Child:
-    """A run in a fork of this process: the one that leads."""
+    """A run in a fork of this process: the one that leads. Who follows is a fork, too, where a test
+    has no signal for it."""
 
     def __init__(
         self,
@@ -275,13 +278,19 @@ class Child:
         resume: bool = False,
         processes: int | None = None,
         again: bool = False,
+        forks: bool = False,
     ) -> None:
+        if forks:
+            WARM.start({**os.environ, **PLAIN})
         self.run, self.said = run, run.with_suffix(".err")
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
                 os.dup2(os.open(self.said, os.O_WRONLY | os.O_CREAT), 2)
+                if forks:
+                    os.environ.update(PLAIN)
+                    start_forks(pytest.MonkeyPatch())
                 status = train_in(asked, run, resume, processes)
                 if again:
                     status = status == 7 and train_in(asked, run, True, processes)
@@ -364,7 +373,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped_bit_for_bit(
 ) -> None:
     """With dropout, whose masks are drawn by the state of the process that leads alone."""
     asked = asked.with_values("flag", lora_dropout=0.1)
-    whole = Child(asked, tmp_path / "whole")
+    whole = Child(asked, tmp_path / "whole", forks=True)
     assert whole.ended() == 0
     stopped = Child(asked, tmp_path / "stopped")
     stopped.until(2)
@@ -373,7 +382,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped_bit_for_bit(
     assert stopped.ended() == 143
     within(20, lambda: is_gone(follower))
     assert not rundir.damage(rundir.checkpoints(stopped.run)[-1][1])
-    assert Child(asked, stopped.run, resume=True).ended() == 0
+    assert Child(asked, stopped.run, resume=True, forks=True).ended() == 0
     ends = weights(whole.run), weights(stopped.run)
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
@@ -403,7 +412,7 @@ def test_a_killed_process_ends_all_and_one_process_goes_on(asked: Resolved, tmp_
 
 
 def test_who_has_lost_a_process_trains_with_several_again(asked: Resolved, tmp_path: Path) -> None:
-    whole = Child(asked, tmp_path / "whole")
+    whole = Child(asked, tmp_path / "whole", forks=True)
     assert whole.ended() == 0
     run = Child(asked, tmp_path / "run", again=True)
     run.until(2)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import house
 from draw_screens import SCREENS
 from suretune import glossary, labels, phrases, report_words, words
 from suretune.cli.watch import Watch
@@ -74,7 +75,7 @@ def strings(room: str) -> tuple[tuple[str, bool], ...]:
     there = HOUSE / room
     found = []
     for path in sorted(there.rglob("*.py")) if there.is_dir() else [there]:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = house.tree_of(path)
         told = {
             id(inner)
             for node in ast.walk(tree)
@@ -409,7 +410,7 @@ def test_every_refusal_and_line_of_the_log_has_its_chinese() -> None:
 def _refusals() -> Iterator[str]:
     hosts = (HOUSE / "deploy" / name for name in ("run_server.py", "prove_adapters.py"))
     for path in [*(HOUSE / "serve").glob("*.py"), *hosts]:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(house.tree_of(path)):
             if not isinstance(node, ast.Call):
                 continue
             name = _name(node.func)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import house
 import suretune
 from suretune import because, guards, rundir
 from suretune.data.base import find_base
@@ -194,7 +195,7 @@ PROSE = re.compile(r"\b[a-z]{2,}(?: [a-z]{1,}){1,}\b|\b(missing|damaged|gone|not
 def test_a_fact_that_is_a_sentence_is_said_in_both_languages(path: Path) -> None:
     """What guards quote as `found` is a name, a number or a `Text`, never a bare English sentence,
     whether it is written where the fact is made or a line or two above."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = house.tree_of(path)
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.FunctionDef):
             continue

@@ -38,6 +38,7 @@ MODULES = (
     "suretune.export.plain",
     "suretune.train.follower",
 )
+RANKS = str(Path(__file__).with_name("ranks.py"))  # a script, called by its path
 # What the interpreter and its libraries read once, while they are loaded.
 READ_EARLY = (
     "PYTHON", "LC_", "LANG", "HF_", "HUGGINGFACE", "TRANSFORMERS", "TORCH", "OMP_", "MKL_", "KMP_",
@@ -241,7 +242,8 @@ def _minded(asked: socket.socket, mine: list[dict[str, str]]) -> dict[str, Any]:
         theirs.get(name) in [env.get(name) for env in mine]
         for name in {*theirs, *mine[0], *mine[1]}
     )
-    if words[:1] != ["-m"] or words[1] not in MODULES or not known:
+    ours = words[1] in MODULES if words[:1] == ["-m"] else words[:1] == [RANKS]
+    if not ours or not known:
         asked.sendall(b"\n")
         os._exit(0)
     worker = os.fork()
@@ -286,14 +288,18 @@ def become(about: dict[str, Any]) -> None:
         setattr(sys, f"__{name}__", stream)
     words = about["words"]
     sys.orig_argv = [sys.executable, *words]
-    sys.argv = ["-m", *words[2:]]
+    module = words[1] if words[0] == "-m" else None
+    sys.argv = words if module is None else ["-m", *words[2:]]
     sys.path[0] = about["cwd"]
     tempfile.tempdir = None
-    if words[1] != "suretune":  # of these each has a session of its own, which it may end
+    if module != "suretune":  # of these each has a session of its own, which it may end
         os.setsid()
-        sys.modules.pop(words[1], None)
+        sys.modules.pop(str(module), None)
     try:
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        if module is None:
+            runpy.run_path(words[0], run_name="__main__")
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
