@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from chaos import figures
+import pytest
+
+from chaos import figures, inject
 from chaos.__main__ import SIZES
 from chaos.hostile import HOSTILE
 from chaos.loud import LOUD
@@ -36,6 +39,21 @@ def test_every_part_in_its_short_form(tmp_path: Path) -> None:
 def test_the_page_is_what_the_figures_and_tables_make() -> None:
     text = figures.PAGE.read_text("utf-8")
     assert text == figures.page(figures.read(), text), "run `python -m chaos`, or a part of it"
+
+
+@pytest.mark.parametrize("kind", inject.KINDS)
+def test_what_a_fault_is_put_into_is_there(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long form alone injects most of them: a function that was renamed would be found late."""
+    found: list[str] = []
+
+    def looked_up(owner: object, name: str, *_: object, **__: object) -> None:
+        assert callable(getattr(owner, name))
+        found.append(name)
+
+    monkeypatch.setattr(inject, "_nth", looked_up)
+    wanted = inspect.signature(inject.KINDS[kind]).parameters
+    inject.KINDS[kind](*[1] * len(wanted))
+    assert len(found) == 1
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:

@@ -170,7 +170,7 @@ def test_a_kill_inside_a_checkpoint(
 ) -> None:
     """The same at the three moments that matter most, not left to chance."""
     places = {
-        "after_weights": "suretune.train.checkpoint.save_file",
+        "after_weights": "suretune.train.checkpoint.write_tensors",
         "before_rename": "suretune.rundir.publish",
         "before_pointer": "suretune.run.fit.point_to",
     }
@@ -221,7 +221,7 @@ def test_no_more_handles_stop_a_run_in_words(
             train_and_prove(checked, make_run(checked.resolved, journal), journal, Silence())
         except Stopped as stopped:
             said = [found.what.en for found in stopped.findings if found.code == "S009"]
-            told = any("Too many open files" in what and "ulimit -n" in what for what in said)
+            told = any("too many open files" in what and "ulimit -n" in what for what in said)
             status = stopped.status if told else 2
         finally:
             os._exit(status)

@@ -81,7 +81,7 @@ def disk_full(number: int) -> None:
     """The disk is full from the `number`th checkpoint on."""
     from suretune.train import checkpoint
 
-    _nth(checkpoint, "save_adapter", number, _full)
+    _nth(checkpoint, "save", number, _full)
 
 
 def disk_full_publish() -> None:
@@ -101,7 +101,7 @@ def refuse_write(code: int, number: int) -> None:
 
         os.fsync = refuse  # type: ignore[assignment]
 
-    _nth(checkpoint, "save_adapter", number, arm)
+    _nth(checkpoint, "save", number, arm)
 
 
 def no_handles(number: int) -> None:
@@ -112,14 +112,14 @@ def no_handles(number: int) -> None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
 
-    _nth(checkpoint, "save_adapter", number, arm)
+    _nth(checkpoint, "save", number, arm)
 
 
 def kill(number: int) -> None:
     """SIGKILL in the `number`th checkpoint, when its weights are written."""
     from suretune.train import checkpoint
 
-    _nth(checkpoint, "save_file", 2 * number - 1, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    _nth(checkpoint, "generator_state", number, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def send(signal_number: int, number: int) -> None:
