@@ -171,7 +171,10 @@ class Fake:
         self.measured: list[float] = []
         values = torch.ones(1)
         self.adapters = SimpleNamespace(
-            values=SimpleNamespace(data=values), dosed=values.mul, aside=values.clone
+            values=SimpleNamespace(data=values),
+            dosed=values.mul,
+            aside=values.clone,
+            wear=values.copy_,
         )
         self.engine = SimpleNamespace(restored=self.restored, mean_loss=self.mean_loss)
 
