@@ -62,6 +62,29 @@ def test_a_base_whose_own_weights_learn_takes_eighteen_bytes_a_value() -> None:
     assert found[0].needs - half.needs == pytest.approx(8 * three.values)
 
 
+def test_several_cards_share_what_learns_and_each_hold_what_does_not() -> None:
+    """Sixteen bytes of a learned value are divided, all weights lie once more where they are
+    asked; LoRA takes as much of each card, and is that much faster."""
+    alone = {(o.memory, o.train_type): o for o in fits(SEVEN, A_ROW, optim=ADAMW)}
+    four = {(o.memory, o.train_type): o for o in fits(SEVEN, A_ROW, together=4)}
+    one, shared = alone[80, "full"], four[80, "full"]
+    assert not one.fits and shared.fits and shared.optim == ADAMW
+    assert 4 * SEVEN.values < shared.needs - 2 * SEVEN.values < 5.5 * SEVEN.values
+    both = alone[80, "lora"], four[80, "lora"]
+    assert both[0].needs == both[1].needs and both[0].longest == both[1].longest
+    rates = [one.updates_an_hour or 0 for one in both]
+    assert rates[1] == pytest.approx(4 * cards.TOGETHER * rates[0], rel=0.06)
+
+
+def test_cards_that_are_not_here_can_be_asked_about(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", ROWS)
+    done = within("plan", "--model", "pocket", "--dataset", rows, "--num_gpus", 4, "--json")
+    assert done.returncode == 0, done.stderr
+    told = as_json(done)
+    assert told["num_gpus"] == 4 and "--num_gpus 4" in told["next"]
+    assert "S066" not in done.stdout + done.stderr
+
+
 def test_a_models_own_length_is_the_limit() -> None:
     found = [one for one in fits(SIZES["Qwen2.5-0.5B"], A_ROW, most=4000) if one.memory > 12]
     assert {one.longest for one in found} == {3072}

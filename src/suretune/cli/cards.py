@@ -46,7 +46,17 @@ def tell_cards(command: Command, journal: Journal) -> int:
     shape = replace(shape_of(base.text, HALF), lengths=config.lora.use_dora)
     full = command.resolved.with_values("flag", tuner=FULL.name)
     share = learned_share(full, base)
-    found = list(fits(shape, job or A_ROW, min(base.context, MOST), share, config.full.optim))
+    together = config.engine.num_gpus
+    found = list(
+        fits(
+            shape,
+            job or A_ROW,
+            min(base.context, MOST),
+            share,
+            config.full.optim,
+            together=together,
+        )
+    )
     status = OK if any(one.fits for one in found) else ENVIRONMENT
     least = next((one.train_type for one in found if one.fits), LORA.name)
     then = command_of(
@@ -62,13 +72,14 @@ def tell_cards(command: Command, journal: Journal) -> int:
                 "status": status,
                 "model": base.name,
                 "rows": asdict(job) if job else None,
+                "num_gpus": together,
                 "forecast": [asdict(one) for one in found],
                 "next": then,
             }
         )
         return status
-    _show(base, job, found)
-    show.conclusion(status == OK, [_verdict(found, job)], then if job else "")
+    _show(base, job, found, together)
+    show.conclusion(status == OK, [_verdict(found, job, together)], then if job else "")
     return status
 
 
@@ -81,7 +92,8 @@ def _asked(command: Command, journal: Journal) -> tuple[Base, Job | None]:
             return find_base(config.model.model or "", weights=False), None
     from suretune.api import job
 
-    checked = job.look(command.resolved, journal)
+    # The cards of the forecast need not be here.
+    checked = job.look(command.resolved.with_values("plan", num_gpus=1), journal)
     if not command.json:
         show.findings(journal.findings, runs=False)
         journal.shown()
@@ -100,7 +112,7 @@ def _job(checked: Checked) -> Job:
     )
 
 
-def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
+def _show(base: Base, job: Job | None, found: Sequence[Fit], together: int) -> None:
     half = words("in half precision", "半精度")
     about = words(f"{base.name}, {half}.", f"{base.name}，{half}。")
     if job is None:
@@ -124,8 +136,9 @@ def _show(base: Base, job: Job | None, found: Sequence[Fit]) -> None:
     width = show.columns()
     tell("\n".join(show.lines(about, width)))
     tell("\n".join(show.lines(told, width)))
+    times = f"{together} x " if together > 1 else ""
     rows = [
-        (f"{name}, {memory} GB", "\n".join(map(_said, ways)))
+        (f"{times}{name}, {memory} GB", "\n".join(map(_said, ways)))
         for (name, memory), ways in groupby(found, key=lambda one: (one.card, one.memory))
     ]
     show.table(rows)
@@ -149,7 +162,7 @@ def _said(one: Fit) -> str:
     )
 
 
-def _verdict(found: Sequence[Fit], job: Job | None) -> Text:
+def _verdict(found: Sequence[Fit], job: Job | None, together: int) -> Text:
     least = next((one for one in found if one.fits), None)
     if least is None:
         return Text(
@@ -159,7 +172,12 @@ def _verdict(found: Sequence[Fit], job: Job | None) -> Text:
     name = NAMES[least.train_type]
     flag = "" if least.train_type == LORA.name else f" (`--train_type {least.train_type}`)"
     what = Text("Your rows fit", "你的数据") if job else Text("It fits", "这个模型")
+    each = (
+        Text(f" each ({together} GPUs)", f"（每张卡，共 {together} 张）")
+        if together > 1
+        else Text("", "")
+    )
     return Text(
-        f"{what.en} from {least.memory} GB on, by {name}{flag} (forecast).",
-        f"{what.zh}最小用 {least.memory} GB 显存就放得下，方式是 {name}{flag}（预测值）。",
+        f"{what.en} from {least.memory} GB{each.en} on, by {name}{flag} (forecast).",
+        f"{what.zh}最小用 {least.memory} GB 显存{each.zh}就放得下，方式是 {name}{flag}（预测值）。",
     )

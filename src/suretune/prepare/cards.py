@@ -103,7 +103,7 @@ IN_USE = 0.5 * GIB  # of a card, by the driver and whatever else is there
 AGAIN = {Keep.ALL: 0.0, Keep.MLP_AGAIN: 0.58 / 2, Keep.INPUT: 1 / 2, Keep.HOST: 1 / 2}
 # docs/benchmarks.md: packed rows of the 7B shape in bfloat16 on an H200, whose maker names 989.
 MEASURED_TOKENS, MEASURED_ON = 18_880, 989e12
-
+TOGETHER = 0.96  # of as many cards: 3.85 of four were measured, docs/benchmarks.md
 
 SOON = 0.02  # seconds of an update: below it, what is computed is not what takes the time
 
@@ -170,19 +170,22 @@ def fits(
     most: int = MOST,
     learned: float = 1.0,
     optim: str | None = None,
+    together: int = 1,
 ) -> Iterator[Fit]:
     """Every train type on every card, the smallest card first. most: tokens the model takes;
     learned: the share of its own values that learns where they do; optim: None for float32 where
-    that fits, else 8 bits."""
+    that fits, else 8 bits; together: cards of the kind. What learns of a base is then in shards of
+    them, with moments in float32; of a base that does not, each holds all."""
     for card in CARDS:
         for tuner in TUNERS.values():
             if tuner.packed and shape.lengths:  # C006
                 continue
             held = replace(shape, packed=tuner.packed, learned=learned if tuner.whole else 0.0)
             if tuner.whole:
-                yield _whole(replace(held, lengths=False), job, card, most, optim)
+                held = replace(held, lengths=False, processes=together)
+                yield _whole(held, job, card, most, ADAMW if together > 1 else optim)
             else:
-                yield _fit(held, job, card, tuner, most)
+                yield _fit(held, job, card, tuner, most, together)
 
 
 def _whole(
@@ -201,7 +204,14 @@ def _whole(
     return next((way for way in ways if way.fits), ways[-1])
 
 
-def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
+def _fit(
+    shape: Shape,
+    job: Job,
+    card: Card,
+    tuner: Tuner,
+    most: int,
+    together: int = 1,
+) -> Fit:
     needs = least_needed(shape, job.rank, job.longest, job.longest_learned)
     there = needs <= card.room
     # What unpacking or lengths cost was not measured, nor the plain engine on a card.
@@ -213,7 +223,7 @@ def _fit(shape: Shape, job: Job, card: Card, tuner: Tuner, most: int) -> Fit:
         needs=needs,
         fits=there,
         longest=longest_row(shape, job.rank, card.room, most),
-        updates_an_hour=_an_hour(shape, job, card) if there and known else None,
+        updates_an_hour=_an_hour(shape, job, card, together) if there and known else None,
     )
 
 
@@ -233,13 +243,19 @@ def longest_row(
     return min(low * 1024, most)
 
 
-def _an_hour(shape: Shape, job: Job, card: Card) -> int | None:
+def _an_hour(
+    shape: Shape,
+    job: Job,
+    card: Card,
+    together: int,
+) -> int | None:
     room = card.room - fixed(shape, job.rank)
     policy = choose_policy(shape, room, job.longest, job.longest_learned)
     keeps = policy.keep if policy else (Keep.HOST,) * shape.layers
     again = sum(AGAIN[keep] for keep in keeps) / len(keeps)
     flops = shape.flops(round(job.tokens), round(job.learned)) * (1 + again)
-    seconds = flops / (reached() * card.rate)
+    cards = together * TOGETHER if together > 1 else 1
+    seconds = flops / (reached() * card.rate * cards)
     # In tens below a thousand, in hundreds below ten thousand, ...: it is no measurement.
     return int(float(f"{3600 / seconds:.2g}")) if seconds >= SOON else None
 
