@@ -39,6 +39,10 @@ LESS = Text(
     "少训练一些原模型的权重：`--freeze_parameters_ratio 0.5`；或在它旁边训练适配器："
     "`--train_type lora`。",
 )
+SMALLER = Text(
+    "`suretune resume {run}` goes on with passes of half as many tokens. Or: {other}",
+    "`suretune resume {run}` 会从这里继续，每次计算的 token 减半。或者：{other}",
+)
 BESIDE = Text("adapters beside the frozen base", "在冻结的原模型旁训练适配器")
 
 
@@ -47,6 +51,11 @@ def check(facts: SetupFacts) -> Values | None:
     if values is None:
         return None
     fix = other = LESS if facts.spare == "host" else SHORTER
+    if facts.spare == "smaller":  # and written down for whoever goes on
+        fix = Text(
+            SMALLER.en.format(run=facts.detail, other=other.en),
+            SMALLER.zh.format(run=facts.detail, other=other.zh),
+        )
     if facts.nearest:  # a way to train that fits, by the same plan
         ways = {"qlora": PACKED, "adamw_8bit": NARROW}
         how = ways.get(facts.nearest.rpartition(" ")[2], BESIDE)

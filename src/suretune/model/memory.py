@@ -137,11 +137,12 @@ def host_needed(
     bytes_each: int,
     moments: float,
     processes: int = 1,
+    share: float = 1.0,
     *,
     on_card: bool,
 ) -> float:
     """Bytes of the host's own memory for a base of so many values of which so many learn, each with
-    moments of so many bytes, in shards of so many processes of this machine.
+    moments of so many bytes. `processes` of this machine have so large a `share` of the shards.
 
     Beside a card: what the learned ones were; what recovery goes back to, which is all that an
     update changes; and values and gradient once more while that state is asked. Without a card the
@@ -149,9 +150,9 @@ def host_needed(
     """
     beside = bytes_each + MASTER + moments + 2 * MASTER
     if on_card:
-        return HOST * processes + learned * beside
+        return HOST * processes + learned * beside * share
     own = learned_bytes(bytes_each, moments)
-    return (HOST + every * bytes_each) * processes + learned * (own + beside)
+    return (HOST + every * bytes_each) * processes + learned * (own + beside) * share
 
 
 def unpacking(shape: Shape) -> float:

@@ -14,6 +14,7 @@ from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_o
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole, processes_of
+from suretune.train.place import here
 from suretune.tuning.full import ADAMW, ADAMW_8BIT, MOMENTS, moments_bytes
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
@@ -75,12 +76,15 @@ def host_bytes(
     found = learning_of(checked.base, checked.resolved.config.full)
     if isinstance(found, SetupFacts):
         return 0.0
+    total = processes_of(checked.resolved)
+    beside = min(total, here().beside) if here().size > 1 else total
     return host_needed(
         found.count + sum(found.frozen.values()),
         found.count,
         bytes_each,
         moments_bytes(optim, found.learned),
-        processes_of(checked.resolved),
+        beside,
+        beside / total,
         on_card=on_card,
     )
 

@@ -17,6 +17,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
 from suretune.facts import SetupFacts
+from suretune.model.recompute import Policy
 from suretune.preflight.check import Checked
 from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal, status_of
@@ -25,6 +26,7 @@ from suretune.run.anchors import with_stand_ins
 from suretune.train.dealt import Dealt, answers_of
 from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import (
+    PLAIN_TOKENS,
     ChosenEngine,
     PassPlan,
     adopt,
@@ -41,6 +43,7 @@ from suretune.train.shards import PlainShard, ShardAdamW
 from suretune.train.world import Alone, Lost, World
 from suretune.words import language
 
+SMALLER = "smaller"  # of S019: what `smaller_next` has written down
 ENGINE = "engine.json"  # of a run folder
 
 
@@ -63,7 +66,7 @@ def crew(checked: Checked, run: Path, journal: Journal) -> Iterator[World]:
         if isinstance(refusal, Lost) and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, for the same reason
         if isinstance(facts, SetupFacts):
-            facts = about_loss(facts, run)
+            facts = about_loss(facts, checked, run)
         raise journal.stop(facts) from refusal
 
 
@@ -80,7 +83,7 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
 
     def ended(facts: SetupFacts) -> None:
         """Amid work that takes longer than a loss may take to be told."""
-        stopped = journal.stop(about_loss(facts, run))
+        stopped = journal.stop(about_loss(facts, checked, run))
         world.status = stopped.status
         show.findings(stopped.findings, show.progress())
 
@@ -100,9 +103,29 @@ def pass_plan_before(journal: Journal) -> PassPlan | None:
     return pass_plan_of(rundir.read_json(path)) if path and path.is_file() else None
 
 
-def about_loss(facts: SetupFacts, run: Path) -> SetupFacts:
-    """With the run to go on with, where a process was lost."""
-    return replace(facts, spare=typed.path(run)) if facts.problem == "process-lost" else facts
+def about_loss(facts: SetupFacts, checked: Checked, run: Path) -> SetupFacts:
+    """With the run to go on with, where a process was lost or has no memory for its part."""
+    if facts.problem == "process-lost":
+        return replace(facts, spare=typed.path(run))
+    if facts.problem == "out-of-memory" and smaller_next(checked, run):
+        return replace(facts, detail=str(run), spare=SMALLER)
+    return facts
+
+
+def smaller_next(checked: Checked, run: Path) -> str:
+    """Amid a pass of all processes none can begin a smaller one. So whoever goes on with the run
+    has passes of half as many tokens: SMALLER, or "" where each row is a pass by now."""
+    path, asked = run / ENGINE, checked.resolved.config.engine
+    if asked.num_gpus == 1 or not is_whole(checked.resolved):
+        return ""
+    plan = PassPlan(asked.tokens_per_pass or PLAIN_TOKENS, Policy(()))
+    if path.is_file():
+        plan = pass_plan_of(rundir.read_json(path))
+    if plan.tokens_per_pass <= checked.plan.longest:
+        return ""
+    half = replace(plan, tokens_per_pass=max(1, plan.tokens_per_pass // 2))
+    rundir.write_json(path, half.line())
+    return SMALLER
 
 
 def give_out(

@@ -21,7 +21,7 @@ from suretune.facts import RecoveryFacts, SetupFacts, StepFacts
 from suretune.model.device import out_of_memory, ran_out
 from suretune.record.journal import Journal, Stopped
 from suretune.run import folder
-from suretune.run.crew import ENGINE
+from suretune.run.crew import ENGINE, smaller_next
 from suretune.run.evaluate import point_best
 from suretune.run.state import Fit
 from suretune.train import loop
@@ -214,13 +214,19 @@ def within_memory(job: Fit, events: Iterator[Proposed | Applied]) -> Iterator[Pr
     except RuntimeError as error:
         if not ran_out(error):
             raise
-        raise memory_stop(error, job.run, job.journal) from error
+        spare = smaller_next(job.checked, job.run)
+        raise memory_stop(error, job.run, job.journal, spare) from error
 
 
-def memory_stop(error: BaseException, run: Path, journal: Journal) -> Stopped:
-    """The device's memory does not suffice, whatever was tried."""
-    found = out_of_memory(error)
-    return journal.stop(SetupFacts("out-of-memory", str(run), found=in_words(found)))
+def memory_stop(
+    error: BaseException,
+    run: Path,
+    journal: Journal,
+    spare: str = "",
+) -> Stopped:
+    """The device's memory does not suffice, whatever was tried. `spare`: see `smaller_next`."""
+    found = in_words(out_of_memory(error))
+    return journal.stop(SetupFacts("out-of-memory", str(run), found=found, spare=spare))
 
 
 def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:

@@ -211,7 +211,9 @@ class Led:
         return self._make(self.own.dosed(dose), "wear_dosed", dose)
 
     def wear(self, values: Tensor) -> None:
-        """See `FlatAdamW.wear`."""
+        """See `FlatAdamW.wear`. ValueError while all weights are gathered: they would stay."""
+        if self.own.model.gathered:
+            raise ValueError("weights are gathered: other values would be seen by nobody")
         made = self._made
         if made is not None and values is made[0]:
             self._made = None
@@ -252,7 +254,7 @@ class Led:
         return found | {f"{MASTERS}{name}": self._coming("values", name) for name in narrow}
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
-        """As `WholeAdamW.load_state`."""
+        """As `WholeAdamW.load_state`; KeyError for moments of another kind."""
         for name, kind in self.own.model.kinds.items():
             if kind not in WIDE:
                 self.put("values", name, saved[f"{MASTERS}{name}"])
@@ -261,7 +263,10 @@ class Led:
         self.all("fill", float(saved["step"]))
         for moment in MOMENTS:
             for name in self.own.model.shapes:
-                self.put(moment, name, saved[f"{name}/{moment}"])
+                whole = saved[f"{name}/{moment}"]
+                if whole.dtype != self.own.flat(moment).dtype:
+                    raise KeyError(f"{name}/{moment}: {whole.dtype}")
+                self.put(moment, name, whole)
 
     def kept_state(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor | Coming]:
         """What `copy` copied, for a file: `values` and the moments of each parameter, `step`."""

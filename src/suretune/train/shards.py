@@ -22,14 +22,16 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 
+from suretune.facts import SetupFacts
 from suretune.model.full import Whole
 from suretune.model.packed_batch import PackedBatch, make_pass, passes
 from suretune.model.tensor_file import Coming
+from suretune.refusal import Refusal
 from suretune.train.flat_adamw import MOMENTS, FlatAdamW
 from suretune.train.plain_engine import Plain
 from suretune.train.whole_adamw import WIDE, WholeAdamW
 from suretune.train.world import World
-from suretune.types import Sample
+from suretune.types import Sample, Text
 
 SLOPES = "gradient"  # beside `values` and the moments, what lies there of each parameter
 KEPT = "kept/"  # of the state that recovery would go back to
@@ -44,19 +46,30 @@ class ShardedWhole(Whole):
 
     def __init__(self, whole: Whole, world: World) -> None:
         super().__init__(whole.model, {}, whole.source)
-        learned = whole.learned()
-        self.shapes = {name: tuple(p.shape) for name, p in learned.items()}
-        self.kinds = {name: p.dtype for name, p in learned.items()}
+        self.shapes = {name: tuple(p.shape) for name, p in whole.learned().items()}
+        self.kinds = {name: p.dtype for name, p in whole.learned().items()}
+        self._need_one_kind()
         device = next(self.model.parameters()).device
         self.mesh = init_device_mesh(device.type, (world.size,))
-        _shard(self.model, learned, self.mesh)
+        _shard(self.model, self.kinds, self.mesh)
         self.putting: Callable[[str, str, Tensor], None] | None = None  # of who leads
+        self.gathered = False  # whether all weights are here
         self.sharded = {n: p for n, p in self.model.named_parameters() if n in self.shapes}
         self.pieces = {name: _padded(p, world.size) for name, p in self.sharded.items()}
         self.base = {
             name: piece.detach().to("cpu", self.kinds[name], copy=True)
             for name, piece in self.pieces.items()
         }
+
+    def _need_one_kind(self) -> None:
+        """Refusal where some of what learns is computed in another type: gpt-oss keeps its norms
+        in float32 beside float16, and what FSDP gathers has one type."""
+        if len(set(self.kinds.values())) > 1:
+            found = Text(
+                "a model of which some weights stay in float32, on several GPUs,",
+                "部分权重保持 float32 的模型在多块 GPU 上",
+            )
+            raise Refusal(SetupFacts("dtype-unsupported", "float16", found, "bfloat16"))
 
     def bind(self) -> None:
         """Let FSDP compute with `pieces`, and add up gradients in theirs; all come here.
@@ -110,6 +123,7 @@ class ShardedWhole(Whole):
     @torch.inference_mode(mode=False)  # what is gathered must be let go of outside of it
     def gather_all(self) -> None:
         """Every process has all weights, until `part_all`: one of them may compute by itself."""
+        self.gathered = True
         for module in self._layers():
             module.set_reshard_after_forward(False, recurse=False)
             module.unshard()
@@ -117,6 +131,7 @@ class ShardedWhole(Whole):
     @torch.inference_mode(mode=False)
     def part_all(self) -> None:
         """Each has its shards again."""
+        self.gathered = False
         for module in self._layers():
             module.reshard()
             module.set_reshard_after_forward(True, recurse=False)
@@ -140,26 +155,42 @@ class ShardedWhole(Whole):
             piece.data.copy_(values[name])
 
 
-def _shard(model: Any, learned: Mapping[str, nn.Parameter], mesh: DeviceMesh) -> None:
-    """Every layer by itself, then what is around them: so much is whole at once."""
-    kind = next(iter(learned.values())).dtype
+def _shard(model: Any, learned: Mapping[str, torch.dtype], mesh: DeviceMesh) -> None:
+    """Every layer by itself, then what is around them: so much is whole at once.
+
+    By names, and nothing here holds a tensor: what is sharded is freed. Frozen weights of another
+    type, as routers that stay in float32, would be gathered in what the others are computed in:
+    they are few, and stay whole.
+    """
+    kind = next(iter(learned.values()))
     wide = kind if kind in WIDE else torch.float32
-    chosen = {id(p) for p in learned.values()}
+    called = {module: f"{name}." if name else "" for name, module in model.named_modules()}
     how = MixedPrecisionPolicy(param_dtype=kind, reduce_dtype=wide, cast_forward_inputs=False)
     layers = max((m for m in model.modules() if isinstance(m, nn.ModuleList)), key=len, default=())
     for module in (*layers, model):
-        for parameter in module.parameters():
-            if id(parameter) in chosen:
-                parameter.data = parameter.data.to(wide)
+        whole = {
+            called[module] + name: p
+            for name, p in module.named_parameters()
+            if not isinstance(p, DTensor)
+        }
+        apart = {p for name, p in whole.items() if name not in learned and p.dtype != kind}
+        _widen([p for name, p in whole.items() if name in learned], wide)
+        del whole
         sharded = fully_shard(
             module,
             mesh=mesh,
             reshard_after_forward=True,
             mp_policy=how,
+            ignored_params=apart,
         )
         # The loss is divided by all weights of an update before its rows are dealt: a sum.
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)
+
+
+def _widen(learned: Sequence[nn.Parameter], wide: torch.dtype) -> None:
+    for parameter in learned:
+        parameter.data = parameter.data.to(wide)
 
 
 def _padded(parameter: nn.Parameter, size: int) -> nn.Parameter:
