@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from conftest import as_json, codes, suretune, within, write_rows
@@ -313,6 +314,37 @@ def test_calls_of_other_makers_are_read() -> None:
 def test_a_call_that_is_none_is_refused(call: Any, field: str) -> None:
     found = fault(talk(content="", tool_calls=[call]))
     assert (found.kind, found.field) == ("wrong-type", f"messages[1].tool_calls[0]{field}")
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        ({"function": {"name": "clock", "arguments": {"a": 1}}, "input": 7}, "input"),
+        ({"function": {"name": "clock", "arguments": {"a": 1}}, "name": "dial"}, "name"),
+        ({"name": "clock", "arguments": {"a": 1}, "parameters": {"a": 2}}, "function.parameters"),
+        ({"name": "clock", "arguments": {"a": 2**70}}, "function.arguments"),
+        ({"name": "clock", "arguments": f'{{"a": [{-(2**70)}]}}'}, "function.arguments"),
+    ],
+)
+def test_what_a_call_says_twice_or_in_too_many_digits_is_refused(
+    call: dict[str, Any], field: str
+) -> None:
+    """Read as it was, one of the two would be learned; the number as 1.18e+21."""
+    found = fault(talk(content="", tool_calls=[orjson.loads(json.dumps(call))]))
+    assert (found.kind, found.field) == ("wrong-type", f"messages[1].tool_calls[0].{field}")
+
+
+def test_what_a_call_says_twice_alike_is_read() -> None:
+    call = {**FUNCTION, "name": "clock", "arguments": json.dumps(CALL["arguments"])}
+    turn = example(talk(content=None, tool_calls=[call])).messages[1]
+    assert turn.extra == {"tool_calls": [FUNCTION]}
+
+
+@pytest.mark.parametrize("value", [0, 7, True])
+def test_an_older_call_that_is_none_is_refused(value: object) -> None:
+    found = fault(talk(function_call=value))
+    assert (found.kind, found.field) == ("wrong-type", "messages[1].function_call[0]")
+    assert example(talk(function_call=False)) == example(talk())
 
 
 @pytest.mark.parametrize("depth", [300, 1000, 1020])

@@ -229,6 +229,7 @@ def _content(row: Any, value: Any, found: Any, tokenizer: Any, names: Sequence[s
     told |= {key for note, keys in KNOWINGLY.items() if notes & note for key in keys}
     filled = row.example.origin in found.filled
     value = {"messages": value} if isinstance(value, list) else value
+    value = _as_far_as_learned(row.example, value)
     wrong = []
     for path, text in leaves(value):
         if _no_content(path, told):
@@ -250,6 +251,23 @@ def _content(row: Any, value: Any, found: Any, tokenizer: Any, names: Sequence[s
         if plain(word) not in said and word not in TEMPLATES:
             wrong.append(f"{row.example.origin}: learned, and nobody said it: {word[:60]!r}")
     return wrong
+
+
+def _as_far_as_learned(example: Any, value: Any) -> Any:
+    """The row without answers at its end that it marks as not to be learned: nothing is learned
+    behind them, so nothing would be computed with them."""
+    behind = 0
+    for message in reversed(example.messages):
+        if message.role != "assistant" or message.weight > 0:
+            break
+        behind += 1
+    if not behind or not isinstance(value, dict):
+        return value
+    turns = len(example.messages)
+    return {
+        key: item[:-behind] if isinstance(item, list) and len(item) == turns else item
+        for key, item in value.items()
+    }
 
 
 def _unquoted(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from suretune.data.marks import refuse_unknown
+from suretune.data.marks import filled, refuse_unknown
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
@@ -22,6 +22,14 @@ _STAYS = frozenset(("arguments", "parameters", "properties"))  # although nothin
 AN_OBJECT = Text(
     "The arguments of a call are one JSON object, or the text of one.",
     "调用的参数应当是一个 JSON 对象，或它的文本。",
+)
+ONE_OF_THEM = Text(
+    "The call says something else under another name; keep the one that is meant.",
+    "这次调用在另一个字段里写了不同的内容；请只保留真正要用的那个。",
+)
+ROUNDED = Text(
+    "A number of so many digits is rounded when it is read; write it as text, in quotes.",
+    "位数这么多的数字在读取时会被舍入；请加引号写成文本。",
 )
 A_CALL = Text(
     'A call is `{"type": "function", "function": {"name": "...", "arguments": {...}}}`.',
@@ -97,6 +105,9 @@ def _call(item: Any, field: str, origin: Origin) -> dict[str, Any]:
     inside = from_json(inside) if isinstance(inside, str) else inside
     if isinstance(inside, Mapping):
         refuse_unknown(inside, CALL_KEYS, f"{field}.function", origin)
+        for key in ("name", *_ARGUMENTS):
+            if filled(call.get(key)) and not _says_same(call[key], inside.get(key)):
+                raise _wrong(origin, f"{field}.{key}", call[key], ONE_OF_THEM)
         about = {k: v for k, v in call.items() if v is not None and k in ("id", "type")}
     else:
         inside = call
@@ -115,6 +126,9 @@ def _arguments(
 ) -> dict[str, Any]:
     key = next((name for name in _ARGUMENTS if function.get(name) is not None), "arguments")
     value = function.get(key)
+    for other in _ARGUMENTS:
+        if filled(function.get(other)) and not _says_same(function[other], value):
+            raise _wrong(origin, f"{field}.function.{other}", function[other], ONE_OF_THEM)
     if value is None or value == "":
         return {}
     found, texts = value, 0
@@ -127,7 +141,25 @@ def _arguments(
             value,
             AN_OBJECT,
         )
+    if rounded(found):
+        raise _wrong(origin, f"{field}.function.{key}", value, ROUNDED)
     return dict(found) if texts else dict(without_nulls(found))
+
+
+def _says_same(one: Any, other: Any) -> bool:
+    """Whether both are the same arguments, or one the JSON text of the other."""
+    read = [from_json(value) if isinstance(value, str) else value for value in (one, other)]
+    return bool(one == other or (read[0] is not None and read[0] == read[1]))
+
+
+def rounded(value: Any) -> bool:
+    """Whether a number is in it that 64 bits do not hold: it was read as a float, and would be
+    learned as 1.18e+21."""
+    if isinstance(value, Mapping):
+        return any(map(rounded, value.values()))
+    if isinstance(value, list):
+        return any(map(rounded, value))
+    return isinstance(value, float) and abs(value) >= 2**63
 
 
 def _wrong(
@@ -179,4 +211,6 @@ def _tool(item: Any, field: str, origin: Origin) -> Mapping[str, Any]:
         if not isinstance(found, Mapping):
             raise _wrong(origin, f"{field}.parameters", text, A_TOOL)
         inside = {**inside, "parameters": found}
+    if rounded(inside.get("parameters")):
+        raise _wrong(origin, f"{field}.parameters", inside["parameters"], ROUNDED)
     return {"type": "function", **tool, "function": inside}

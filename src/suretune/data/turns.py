@@ -192,7 +192,7 @@ def _extra(
     where = f"{field}.tool_calls"
     if calls := calls_of(list_of(item.get("tool_calls"), where, origin), where, origin):
         extra["tool_calls"] = calls
-    elif item.get("function_call"):  # OpenAI's older form
+    elif filled(item.get("function_call")) and item["function_call"] is not False:  # the older form
         where, value = f"{field}.function_call", item["function_call"]
         extra["tool_calls"] = tool_calls(value, where, origin) or calls_of([value], where, origin)
     return extra
