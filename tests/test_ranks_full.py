@@ -5,11 +5,9 @@ Two processes of this machine, over gloo.
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import signal
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +16,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
@@ -35,17 +32,14 @@ from suretune.model.full import begin_whole
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
 from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, least_needed, shape_of
-from suretune.model.tensor_file import Coming
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
-from suretune.refusal import Refusal
 from suretune.run.crew import ENGINE
 from suretune.train import checkpoint, muster
 from suretune.train.dealt import answers_of
 from suretune.train.engine_plan import PLAIN_TOKENS, make_engine
 from suretune.train.errands import Hold, Ready
-from suretune.train.flat_adamw import MOMENTS
 from suretune.train.loop import (
     Applied,
     Learner,
@@ -60,7 +54,6 @@ from suretune.train.loop import (
 from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
-from suretune.train.world import Alone
 from suretune.types import Sample
 from test_full import POCKET, TOP, same
 from test_laws import CPU, checked_run, relative
@@ -334,68 +327,6 @@ def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
     assert told[1] - told[0] == 3 * HOST
     half = host_needed(every, learned, 2, 8, 4, 0.5, on_card=True)  # two machines of four each
     assert half - 4 * HOST == (told[1] - 4 * HOST) / 2
-
-
-# --- one process by itself, in the only shard ----------------------------------------------------
-
-
-@pytest.fixture
-def group() -> Iterator[Alone]:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield Alone()
-    dist.destroy_process_group()
-
-
-def test_what_is_sharded_is_freed_and_frozen_weights_of_another_type_stay(
-    checked: Any, group: Alone
-) -> None:
-    """A router in float32 beside bfloat16: gathered in bfloat16 it would choose others."""
-    learned = names(checked, TOP)
-    whole = begin_whole(load_base(checked.base, CPU, "bfloat16", PACKED), learned, checked.base)
-    every = dict(whole.model.named_parameters())
-    frozen = next(name for name in every if name not in learned)
-    router = every[frozen].data.float() + 1e-5
-    every[frozen].data = router
-    old = [weakref.ref(every[name]) for name in learned]
-    del every
-    shards = ShardedWhole(whole, group)
-    gc.collect()
-    assert not [ref for ref in old if ref() is not None]
-    shards.gather_all()
-    now = dict(shards.model.named_parameters())
-    assert now[frozen].dtype == torch.float32 and torch.equal(now[frozen], router)
-    assert {now[name].dtype for name in learned} == {torch.bfloat16}
-    shards.part_all()
-
-
-def test_weights_that_learn_in_two_types_are_refused(checked: Any, group: Alone) -> None:
-    learned = names(checked, FullOptions())
-    whole = begin_whole(load_base(checked.base, CPU, "float16", PACKED), learned, checked.base)
-    norm = next(p for name, p in whole.model.named_parameters() if "norm" in name)
-    norm.data = norm.data.float()
-    with pytest.raises(Refusal) as refused:
-        ShardedWhole(whole, group)
-    [found] = judge(refused.value.facts)
-    assert "several GPUs" in found.what.en and "bfloat16" in found.fix.en and found.stops
-
-
-def test_what_would_be_seen_by_nobody_or_read_wrongly_is_an_error(
-    checked: Any, group: Alone
-) -> None:
-    learned = names(checked, TOP)
-    whole = begin_whole(load_base(checked.base, CPU, "bfloat16", PACKED), learned, checked.base)
-    shards = ShardedWhole(whole, group)
-    led = Led(ShardAdamW(shards, 0.0, group), group)
-    shards.gather_all()
-    with pytest.raises(ValueError, match="gathered"):
-        led.wear(led.silent())
-    shards.part_all()
-    led.wear(led.silent())
-    state = {name: t.read() if isinstance(t, Coming) else t for name, t in led.state().items()}
-    codes = {n: torch.zeros(s, dtype=torch.uint8) for n, s in shards.shapes.items()}
-    narrow = {f"{name}/{moment}": code for name, code in codes.items() for moment in MOMENTS}
-    with pytest.raises(KeyError, match="uint8"):
-        led.load_state({**state, **narrow, "step": torch.tensor(1.0)})
 
 
 @pytest.mark.long
