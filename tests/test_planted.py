@@ -121,6 +121,7 @@ NEVER = ("--use_loss_scale_sampler", "true")
 
 
 NO_ANCHORS = ("--anchor_ratio", 0)  # which the base would answer first
+SIXTY = ("--max_steps", 60)
 
 
 def on(tmp: Path, data: object, *flags: object, verb: str = "check") -> tuple[object, ...]:
@@ -306,7 +307,7 @@ TABLE: dict[str, Maker] = {
     "R012": lambda t: Plant(recites(t), 6, frozenset({"R014", "R017"}), rows=60),
     "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 30, *NO_ANCHORS, verb="sft"), 8),
     "R019": lambda t: Plant(in_json(t, "--learning_rate", "1e-12", *NO_ANCHORS), 6),
-    "R020": lambda t: Plant(in_json(t, "--learning_rate", "5e-3", "--max_steps", 60, *NO_ANCHORS), 6),
+    "R020": lambda t: Plant(in_json(t, "--learning_rate", "5e-3", *SIXTY, *NO_ANCHORS), 6),
     "R021": lambda t: Plant(asks_what_the_proof_asks(t), 6),
 }  # fmt: skip
 TOGETHER = {
