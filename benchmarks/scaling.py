@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,39 +250,60 @@ def told(runs: list[dict[str, Any]], asked: argparse.Namespace) -> dict[str, Any
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gpus", type=int, nargs="+", default=[1, 2])
+def arguments(
+    about: str | None,
+    *,
+    gpus: Sequence[int],
+    warm: int,
+    updates: int,
+    rounds: int,
+) -> argparse.ArgumentParser:
+    """What every such measurement is asked; defaults differ."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--gpus", type=int, nargs="+", default=gpus)
     parser.add_argument("--shape", choices=tuple(SHAPES), default="7b")
     cuda = torch.cuda.is_available()
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if cuda else "cpu")
     parser.add_argument("--tokens", type=int, default=32768, help="an update")
-    parser.add_argument("--warm", type=int, default=3, help="updates before time is taken")
-    parser.add_argument("--updates", type=int, default=8, help="timed, of each process")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--warm", type=int, default=warm, help="updates before time is taken")
+    parser.add_argument("--updates", type=int, default=updates, help="timed, of each process")
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    return parser
+
+
+def by_turns(script: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """The script itself, once a round with each number of GPUs, in a process of its own."""
+    runs = []
+    for _ in range(asked.rounds):
+        for size in asked.gpus:
+            words = [sys.executable, script, *sys.argv[1:], "--one", str(size)]
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+            runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
+            median = statistics.median(runs[-1]["seconds"])
+            print(f"{size} GPUs: {median:.4f} s an update", file=sys.stderr, flush=True)
+    return runs
+
+
+def written(found: dict[str, Any], out: Path | None) -> None:
+    """To the file that was asked for, and printed."""
+    text = json.dumps(found, indent=1) + "\n"
+    if out:
+        out.write_text(text)
+    print(text)
+
+
+def main() -> None:
+    asked = arguments(__doc__, gpus=[1, 2], warm=3, updates=8, rounds=2).parse_args()
     if asked.follow:
         setattr(follower, "load_base", random_model)  # noqa: B010
         raise SystemExit(follower.begin(place_of(os.environ)))
     if asked.one:
         print(json.dumps(one(asked)))
         return
-    runs = []
-    for _ in range(asked.rounds):
-        for size in asked.gpus:
-            words = [sys.executable, __file__, *sys.argv[1:], "--one", str(size)]
-            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-            runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
-            median = statistics.median(runs[-1]["seconds"])
-            print(f"{size} GPUs: {median:.4f} s an update", file=sys.stderr, flush=True)
-    found = told(runs, asked)
-    text = json.dumps(found, indent=1) + "\n"
-    if asked.out:
-        asked.out.write_text(text)
-    print(text)
+    written(told(by_turns(__file__, asked), asked), asked.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scaling import SHAPES, Random, job, random_model, timed
+from scaling import SHAPES, Random, arguments, by_turns, job, random_model, timed, written
 
 from suretune.model.device import limit_memory
 from suretune.model.full import Whole
@@ -161,19 +160,8 @@ def told(runs: list[dict[str, Any]], asked: argparse.Namespace) -> dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gpus", type=int, nargs="+", default=[2])
-    parser.add_argument("--shape", choices=tuple(SHAPES), default="7b")
-    cuda = torch.cuda.is_available()
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if cuda else "cpu")
-    parser.add_argument("--tokens", type=int, default=32768, help="an update")
+    parser = arguments(__doc__, gpus=[2], warm=2, updates=6, rounds=1)
     parser.add_argument("--tokens-per-pass", type=int, default=4096)
-    parser.add_argument("--warm", type=int, default=2, help="updates before time is taken")
-    parser.add_argument("--updates", type=int, default=6, help="timed, of each process")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--follow", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.follow:
         setattr(follower, "load_base", random_model)  # noqa: B010
@@ -182,18 +170,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps(one(asked)))
         return
-    runs = []
-    for _ in range(asked.rounds):
-        for size in asked.gpus:
-            words = [sys.executable, __file__, *sys.argv[1:], "--one", str(size)]
-            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-            runs.append(json.loads(done.stdout.strip().splitlines()[-1]))
-            median = statistics.median(runs[-1]["seconds"])
-            print(f"{size} GPUs: {median:.4f} s an update", file=sys.stderr, flush=True)
-    text = json.dumps(told(runs, asked), indent=1) + "\n"
-    if asked.out:
-        asked.out.write_text(text)
-    print(text)
+    written(told(by_turns(__file__, asked), asked), asked.out)
 
 
 if __name__ == "__main__":
