@@ -432,6 +432,7 @@ NOT_TRIED: Mapping[str, str] = {
     "D038": "test_folders.py::test_a_folder_of_folders_says_what_to_type",
     "D040": "it advises nothing",
     "D041": "it advises nothing here",
+    "D042": "test_told.py::test_what_is_left_out_behind_the_last_learned_answer_is_told",
     "P001": "test_fixes_templates.py::test_names_of_other_tools_are_told_from_files",
     "P003": "test_fixes_templates.py",
     "P004": "it advises nothing",

@@ -510,6 +510,13 @@ DATA_CASES = {
         ("7", "100"),
         ("`RUN/adapter/chat_template.jinja`",),
     ),
+    "D042": Case(
+        replace(DATA, rewritten={128: (3, "train.jsonl:8")}),
+        replace(DATA, rewritten={1: (9, "train.jsonl:4")}),
+        "train.jsonl:8",
+        ("3", "100"),
+        ("`--preview 3`",),
+    ),
     "P010": Case(
         replace(DATA, thoughts=ThoughtFacts(True, rows=100, thought=40, on=40, off=60, mode=False)),
         DATA,
@@ -1234,7 +1241,7 @@ RECORDED = {
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "S057", "S061"),
     "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
-    *("D036", "D038", "D039", "D040", "D041"),
+    *("D036", "D038", "D039", "D040", "D041", "D042"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
     *("P002", "P004", "P005", "P006", "P009", "P010", "S005"),
     *("T002", "T003", "T004", "T005"),

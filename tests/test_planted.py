@@ -236,6 +236,8 @@ TABLE: dict[str, Maker] = {
     "D041": lambda t: Plant(
         (*on(t, rows(t), "--system", "Be brief."), "--chat_template",
          raw(t, NO_SYSTEM, "t.jinja")), 0),
+    "D042": lambda t: Plant(
+        on(t, rows(t, {"messages": [*TURNS, TURNS[0], {**TURNS[1], "weight": 0}]})), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
     "P003": lambda t: Plant(

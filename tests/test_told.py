@@ -466,6 +466,33 @@ def test_a_case_from_the_field(file: str, status: int, code: str) -> None:
     assert found == ({code} if code else set())
 
 
+def test_what_is_left_out_behind_the_last_learned_answer_is_told(tmp_path: Path) -> None:
+    """A mark at the end leaves out turns of every kind: they are told, obeyed, and learned."""
+    end = {"role": "assistant", "content": "Ten."}
+    asked = [{"role": "user", "content": ASKED[1]}, {"role": "assistant", "content": "Nine."}]
+    used = {"role": "tool", "content": "10", "tool_call_id": "1"}
+    called = {"role": "assistant", "content": "", "tool_calls": [{**CALL, "id": "1"}]}
+    ends: list[list[dict[str, Any]]] = [
+        [{"role": "user", "content": "And one more?"}, {**end, "weight": 0}],
+        [
+            {"role": "user", "content": "And one?"},
+            {**called, "train": False},
+            used,
+            {**end, "weight": 0},
+        ],
+        [{"role": "user", "content": "And two?"}, end],
+        [{"role": "user", "content": "And?"}, {**end, "weight": 0}, *asked],  # amid: in a prompt
+    ]
+    file = write_rows(tmp_path / "rows.jsonl", [{"messages": [*asked, *one]} for one in ends])
+    done = within(*CHECK, file)
+    (told,) = [f for f in as_json(done)["findings"] if f["code"] == "D042"]
+    assert done.returncode == 0 and not told["stops"]
+    assert "2 of 4 rows" in told["what"]["en"] and told["where"].endswith("rows.jsonl:1")
+    bare = [{k: v for k, v in m.items() if k not in ("weight", "train")} for m in ends[0]]
+    obeyed = write_rows(tmp_path / "obeyed.jsonl", [{"messages": [*asked, *bare]}])
+    assert "D042" not in codes(within(*CHECK, obeyed))
+
+
 def test_empty_thoughts_are_told_by_the_command_line(tmp_path: Path) -> None:
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
     file = write_rows(tmp_path / "rows.jsonl", [talk(ASKED, ("assistant", "Nine."))])

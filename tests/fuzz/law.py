@@ -27,6 +27,7 @@ from chaos.fuzz import lost
 # Keys whose values are no content: who speaks, of what kind, what counts, which call.
 KEEPS_BOOKS = frozenset(("role", "from", "type", "id", "tool_call_id", "index"))
 MARKS = re.compile("weight|loss|train|mask|learn|supervis|target", re.IGNORECASE)
+BEHIND = 128  # the note of D042: what stands behind the last learned answer is left out
 # Notes that a finding (P006) tells: which keys may be missing from the samples then.
 KNOWINGLY = {1: (), 2: ("reasoning_content", "thinking", "content", "value", "text"), 4: ("name",),
              8: (), 16: ("content", "value", "text")}  # fmt: skip
@@ -223,13 +224,14 @@ def _content(row: Any, value: Any, found: Any, tokenizer: Any, names: Sequence[s
         for span in sample.spans:
             learned += tokenizer.decode(list(sample.ids[span.start : span.end]), special=True) + " "
         notes |= sample.rewritten
+    if notes & BEHIND:
+        whole += _behind(row.example.messages)
     there = plain(whole)
     fields = found.fields.get(row.example.dataset)
     told = {name.rpartition("].")[2] for name in fields.unused} if fields else set()
     told |= {key for note, keys in KNOWINGLY.items() if notes & note for key in keys}
     filled = row.example.origin in found.filled
     value = {"messages": value} if isinstance(value, list) else value
-    value = _as_far_as_learned(row.example, value)
     wrong = []
     for path, text in leaves(value):
         if _no_content(path, told):
@@ -253,21 +255,11 @@ def _content(row: Any, value: Any, found: Any, tokenizer: Any, names: Sequence[s
     return wrong
 
 
-def _as_far_as_learned(example: Any, value: Any) -> Any:
-    """The row without answers at its end that it marks as not to be learned: nothing is learned
-    behind them, so nothing would be computed with them."""
-    behind = 0
-    for message in reversed(example.messages):
-        if message.role != "assistant" or message.weight > 0:
-            break
-        behind += 1
-    if not behind or not isinstance(value, dict):
-        return value
-    turns = len(example.messages)
-    return {
-        key: item[:-behind] if isinstance(item, list) and len(item) == turns else item
-        for key, item in value.items()
-    }
+def _behind(messages: Sequence[Any]) -> str:
+    """What is said behind the last answer that is learned."""
+    last = max(i for i, m in enumerate(messages) if m.role == "assistant" and m.weight > 0)
+    said = [(m.content, dict(m.extra)) for m in messages[last + 1 :]]
+    return json.dumps(said, ensure_ascii=False, default=str) + "\n".join(text for text, _ in said)
 
 
 def _unquoted(value: Any) -> str:

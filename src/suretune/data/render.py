@@ -210,6 +210,8 @@ def _chat_samples(
 ) -> list[Sample] | Fault:
     made = []
     names = _names(example, messages)
+    last = max(answers_in(messages), default=len(messages))
+    behind = told.BEHIND if last < len(messages) - 1 else 0
     for run in _runs(example, messages, how):
         ids, spans, full, places = run.written
         found = (
@@ -227,7 +229,7 @@ def _chat_samples(
             system_source=source,
             turn=run.turn,
             repeat=example.repeat,
-            rewritten=found | _thoughts(example, run, how),
+            rewritten=found | _thoughts(example, run, how) | behind,
             thinking=run.thinking,
         )
         if how.cut and len(ids) > how.max_length:

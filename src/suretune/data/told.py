@@ -18,7 +18,7 @@ from suretune.data.template import ChatTokenizer
 from suretune.data.thinking import parted
 from suretune.types import Message
 
-# What a template does knowingly; kept as a sum in `Sample.rewritten`.
+# What is done knowingly; kept as a sum in `Sample.rewritten`.
 EMPTY_THOUGHT = 1  # an empty thought is learned before an answer that has none
 EARLIER_THOUGHT = 2  # the thought of an earlier turn is not in the prompt
 NAME = 4  # the name of a turn is not in the prompt
@@ -26,7 +26,8 @@ EARLIER_ANSWER = 16  # an earlier answer, learned in a sample of its own, is not
 ADDED = 8  # other text is learned before what the row says
 THOUGHT = 32  # an answer is learned with its thought
 DROPPED = 64  # thoughts were taken out of the row (`--think drop`)
-NOTED = (EMPTY_THOUGHT, EARLIER_THOUGHT, NAME, ADDED, EARLIER_ANSWER)
+BEHIND = 128  # turns behind the last answer that is learned are left out
+NOTED = (EMPTY_THOUGHT, EARLIER_THOUGHT, NAME, ADDED, EARLIER_ANSWER, BEHIND)
 _TAG = r"(?:think|thought|thinking|reasoning)>"  # of an empty thought; the prompt may have begun it
 _NO_THOUGHT = re.compile(rf"(?:<{_TAG}\s*)?</{_TAG}")
 _SWITCH = re.compile(r"(?<!\S)/(?:no_)?think(?!\S)")  # a command to the template, in any prompt

@@ -41,9 +41,9 @@ SAID = {  # as data/told.py numbers them
 
 
 def check(facts: DataFacts) -> Values | None:
-    if not facts.rewritten:
+    found = sorted((note, rows) for note, rows in facts.rewritten.items() if note in SAID)
+    if not found:
         return None
-    found = sorted(facts.rewritten.items())
     return {
         "where": found[0][1][1],
         "template": facts.template or Text("this model", "这个模型"),
