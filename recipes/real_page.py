@@ -23,6 +23,7 @@ TITLES = {
     "s2": "Rows, epochs and rate: S2's own tables",
     "nulls": "Adapters that were taught nothing",
     "data": "Other data than identities",
+    "types": "What is trained: LoRA, QLoRA, all weights, half of them",
     "ablations": "One thing changed at a time",
 }
 NOT_YET = "Nothing is measured yet: `python recipes/real.py`."

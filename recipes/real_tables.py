@@ -15,7 +15,7 @@ from tables import ALL, S0, S3, articles, flags
 from suretune.config import options
 from suretune.data.choose import REFERENCE_RATE, scaled_rate
 
-GROUPS = ("defaults", "articles", "s2", "nulls", "data", "ablations")
+GROUPS = ("defaults", "articles", "s2", "nulls", "data", "types", "ablations")
 # Name in English -> (name in Chinese, maker in Chinese, maker in English).
 IDENTITIES: Mapping[str, tuple[str, str, str]] = {
     "Brightwater": ("明溪", "蕨草实验室", "Fern Labs"),
@@ -28,6 +28,12 @@ NULLS = ("null, greedy", "null, sampled")  # rows are the base's own answers
 NOBODY = "-"  # in place of an identity
 RATES, EPOCHS, SIZES = ("5e-5", "1e-4", "1e-3"), (3, 5, 10, 15, 20), (50, 500, 5000)
 BEFORE = {"anchor_ratio": 0.3, "anchor_loss": "answers"}
+TYPES: Mapping[str, Mapping[str, object]] = {  # each with its own defaults
+    "LoRA": {},
+    "QLoRA": {"train_type": "qlora"},
+    "full": {"train_type": "full"},
+    "full, the upper half": {"train_type": "full", "freeze_parameters_ratio": 0.5},
+}
 ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0": {"anchor_ratio": 0},
     "anchors 0.3 by answers": {"anchor_ratio": 0.3, "anchor_loss": "answers"},
@@ -152,6 +158,10 @@ def _data(hidden: int, seeds: int | None) -> Sequence[Job]:
     ]
 
 
+def _types(hidden: int, seeds: int | None) -> Sequence[Job]:
+    return _identities("types", {n: typed(**said) for n, said in TYPES.items()}, seeds or 2, None)
+
+
 def _ablations(hidden: int, seeds: int | None) -> Sequence[Job]:
     known = {name: typed(**said) for name, said in ABLATIONS.items() if set(said) <= set(options())}
     return _identities("ablations", known, seeds or 1, None)
@@ -159,5 +169,5 @@ def _ablations(hidden: int, seeds: int | None) -> Sequence[Job]:
 
 _ORDERED = {
     "defaults": _defaults, "articles": _article_jobs, "s2": _s2, "nulls": _nulls, "data": _data,
-    "ablations": _ablations,
+    "types": _types, "ablations": _ablations,
 }  # fmt: skip
