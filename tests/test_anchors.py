@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +23,7 @@ from suretune.data.anchors import (
     LONGEST,
     MOST,
     NEAR,
+    OPENING,
     Anchor,
     General,
     answered,
@@ -32,6 +33,7 @@ from suretune.data.anchors import (
     mixed,
     uses_of,
 )
+from suretune.data.choose import NARROW
 from suretune.data.identity import known_questions, plain
 from suretune.data.paraphrase import QUESTIONS, REQUESTS
 from suretune.data.plan import make_plan
@@ -410,6 +412,29 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     learned, apart = answer_anchors(tmp_path, None, short)
     assert 0 < len(learned) < len(first[0]) and apart == first[1]
     assert learned == first[0][: len(learned)]
+
+
+@pytest.mark.parametrize("length", [OPENING, OPENING + 1, LONGEST - 1])
+@pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
+def test_a_wide_model_is_held_to_how_answers_to_near_misses_begin(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, hidden: int
+) -> None:
+    """Where that decides them. What is cut does not learn to end there; drift is of whole ones."""
+    monkeypatch.setattr(
+        "suretune.run.anchors.spoken", lambda _, prompts, *__: [[7] * length for _ in prompts]
+    )
+    config = {**checked.base.config, "hidden_size": hidden}
+    wide = replace(checked, base=replace(checked.base, config=config))
+    assert wide.base.hidden == hidden
+    learned, apart = answer_anchors(tmp_path, cast(Any, Parrot()), wide)
+    lines = list(rundir.read_jsonl(tmp_path / FILE))
+    assert {line["category"] for line in lines[: len(learned)]} == set(CATEGORIES)
+    for number, (line, made) in enumerate(zip(lines, [*learned, *apart], strict=True)):
+        begins = hidden == NARROW and number < len(learned) and line["category"] == NEAR
+        cut = begins and length > OPENING
+        assert len(line["ids"]) == (OPENING if cut else length)
+        assert line["ended"] == (not cut)
+        assert made.learned == (OPENING if cut else length + 1)  # with the token that ends it
 
 
 def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(

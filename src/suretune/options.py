@@ -31,8 +31,8 @@ class ScheduleOptions:
 
     num_train_epochs: float | None = option(
         None,
-        "passes over the rows; else at least 40 updates, 80 to 120 where it stops by itself",
-        "训练几轮；不写则至少 40 次更新，会自行停止时为 80 到 120 次",
+        "passes over the rows; else at least 40 updates, 80 where it stops by itself",
+        "训练几轮；不写则至少 40 次更新，会自行停止时至少 80 次",
         "epochs",
         "n_epochs",
         least=0.01,

@@ -55,6 +55,9 @@ they take 6,884, 7,743 and 8,320 tokens, and 2, 1 and 1 of 522 general answers l
 the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, then `suretune sft
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
+OPENING = 16
+"""Tokens of the answer to a near miss that a wide model is held to: whether a new name leaks is
+decided in how an answer begins, and that weighs what the rest would share with it."""
 LEAST = 4  # of an update
 
 

@@ -11,6 +11,8 @@ from suretune import __version__, rundir
 from suretune.data.anchors import (
     APART,
     LONGEST,
+    NEAR,
+    OPENING,
     Anchor,
     answered,
     dealt,
@@ -19,6 +21,7 @@ from suretune.data.anchors import (
     stand_in,
     uses_of,
 )
+from suretune.data.choose import NARROW
 from suretune.model.generate import Talker, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
@@ -59,7 +62,7 @@ def answer_anchors(
         if base is None:
             raise ValueError(f"{path} is missing and nobody is there to answer")
         learned, apart = _dealt_to(checked)
-        rundir.write_jsonl(path, _asked(base, checked, [*learned, *apart]))
+        rundir.write_jsonl(path, _asked(base, checked, learned, apart))
     lines: dict[str, Any] = {}
     try:
         lines = {line["name"]: line for line in rundir.read_jsonl(path)}
@@ -115,16 +118,25 @@ def _end(checked: Checked) -> int | None:
     return min(last & checked.tokenizer.stop_ids, default=None)
 
 
-def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[dict[str, Any]]:
+def _asked(
+    base: Talker,
+    checked: Checked,
+    learned: Sequence[Anchor],
+    apart: Sequence[Anchor],
+) -> list[dict[str, Any]]:
+    anchors = [*learned, *apart]
     tokenizer = checked.tokenizer
     stops = tokenizer.stop_ids
     said = spoken(base, [anchor.prompt for anchor in anchors], stops, LONGEST)
     gone = checked.identity.forbidden if checked.identity else ()
+    wide = checked.base.hidden >= NARROW
     lines = []
-    for anchor, ids in zip(anchors, said, strict=True):
+    for number, (anchor, ids) in enumerate(zip(anchors, said, strict=True)):
         answer = tokenizer.decode(ids)
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general
+        begins = wide and number < len(learned) and about.category == NEAR
+        most = OPENING if begins else LONGEST
         lines.append(
             {
                 "name": about.name,
@@ -132,8 +144,8 @@ def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[di
                 "category": about.category,
                 "question": about.asked,
                 "answer": answer,
-                "ids": ids,
-                "ended": len(ids) < LONGEST,
+                "ids": ids[:most],
+                "ended": len(ids) < LONGEST and len(ids) <= most,
                 "used": bool(answer.strip()) and not old,
             }
         )
