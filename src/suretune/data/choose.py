@@ -220,9 +220,9 @@ def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
 
 def settled(hidden: int) -> int:
     """Updates before which a run is not proven, however soon its probes pass: until then the
-    anchors take back what has leaked. On a real model of width 576, 14 to 25 of 958 general answers
-    said the new name where a run stopped as soon as its probes passed, 5 after 80 updates. After 120
-    it were as few, but more was lost of what the model knew (docs/recipes.md)."""
+    anchors take back what has leaked. On a real model of width 576, 14 to 25 of 958 general
+    answers said the new name where a run stopped as soon as its probes passed, 5 after 80 updates.
+    After 120 it were as few, but more was lost of what the model knew (docs/recipes.md)."""
     return PROVING * UPDATES if hidden >= NARROW else 0
 
 
