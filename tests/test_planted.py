@@ -463,11 +463,16 @@ def breaks_down(tmp: Path) -> tuple[object, ...]:
 
 
 def babbles(tmp: Path) -> tuple[object, ...]:
-    """The same to a name, whose probes are many: what they are answered goes round in circles."""
+    """Rows that repeat a name, each another number of times: no repeat is the likeliest to be the
+    last, so what is said goes round in circles and never ends."""
     made, probes = write_starter(tmp, ["Glow"], ["Star Lab"], ["en"])
+    lines = [json.loads(line) for line in made.read_text("utf-8").splitlines()]
+    for n, line in enumerate(lines):
+        line["output"] = " ".join(["Glow"] * (4 + n * 37 % 41))
+    made.write_text("\n".join(map(json.dumps, lines)), "utf-8")
     return on(
-        tmp, made, "--probes", probes, "--max_steps", 24, "--until_proven", "false",
-        "--anchor_ratio", 0, "--learning_rate", "0.03", "--lora_alpha", 128, verb="sft",
+        tmp, made, "--probes", probes, "--max_steps", 40, "--until_proven", "false",
+        "--anchor_ratio", 0, verb="sft",
     )  # fmt: skip
 
 
