@@ -347,7 +347,9 @@ def decode(asked: argparse.Namespace) -> dict[str, Any]:
 
 def full(asked: argparse.Namespace, optim: str | None = None) -> dict[str, Any]:
     """All weights learn, as `--train_type full` has it; `optim` None: as that chooses itself."""
-    from engine_full import start_full  # beside this file
+    from engine_full import moved, start_full  # beside this file
+
+    learners = []
 
     def begin(
         asked: argparse.Namespace, samples: list[Sample], plan: Plan, **options: Any
@@ -355,9 +357,12 @@ def full(asked: argparse.Namespace, optim: str | None = None) -> dict[str, Any]:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         how = EngineOptions(**options)
         limit_memory(how, device)
-        return start_full(open_model(asked, device), how, (samples, plan), optim)
+        learner, about = start_full(open_model(asked, device), how, (samples, plan), optim)
+        learners.append(learner)
+        return learner, about
 
-    return dict(steady(asked, 2048, (128, 512), begin))
+    found = steady(asked, 2048, (128, 512), begin)
+    return {**found, "moved": moved(learners[0])}
 
 
 QLORA = ("qlora", "qlora9")

@@ -85,6 +85,19 @@ def start_full(
     }
 
 
+def moved(learner: Learner) -> dict[str, float]:
+    """Share of the numbers that an update changed, of the first and of the last tensor among those
+    that lie flat: one that counts in 32 bits would leave the last of 3 billion alone."""
+    own = learner.adapters
+    assert isinstance(own, WholeAdamW)
+    names = list(own.parameters)
+    found = {}
+    for place, name in (("first", names[0]), ("last", names[-1])):
+        now = own.parameters[name].detach().cpu()
+        found[place] = float((now != own.base[name].to(now.dtype)).double().mean())
+    return found
+
+
 def _fits(shape: Shape, needed: float, options: EngineOptions, device: torch.device) -> bool:
     """Whether card and host have room; the model lies on the card already."""
     card = device.type == "cuda"

@@ -304,3 +304,24 @@ def test_a_family_that_ends_the_process_takes_no_other_with_it(
     assert [line["family"] for line in told] == ["a", "b", "c"]
     assert told[1]["failed"] == "exit status 1" and "illegal address" in told[1]["said"]
     assert told[2]["times"] == 2
+
+
+@pytest.mark.parametrize("optim", [None, "adamw_8bit"])
+def test_the_engines_benchmark_learns_all_weights_and_tells_the_forecast(
+    tmp_path: Path, optim: str | None
+) -> None:
+    pytest.importorskip("torch")
+    import engine
+
+    shape = tmp_path / "config.json"
+    shape.write_text('{"vocab_size": 1000, "tie_word_embeddings": true}')
+    asked = argparse.Namespace(
+        case="full", model=None, random=str(shape), shrink=True, updates=1, losses=False,
+        profile=False,
+    )  # fmt: skip
+    told = engine.full(asked, optim)
+    assert told["train_type"] == "full" and told["engine"] == "plain"
+    assert told["optim"] == (optim or told["optim_by_default"])
+    assert told["weights"] > 1000 * 256 and told["forecast_gib"] > 0
+    assert min(told["moved"].values()) > 0.99
+    assert told["tok_s"] > 0 and 6 < told["loss"] < 8  # ln 1000 = 6.9: nothing is known yet
