@@ -48,12 +48,16 @@ def build(folder: Path, config_file: Path, tokenizer: Path, shrink: bool) -> Non
 
     values = json.loads(config_file.read_text())
     if shrink:
-        values |= {"hidden_size": 112, "num_hidden_layers": 2, "intermediate_size": 256}
+        values |= {"hidden_size": 128, "num_hidden_layers": 2, "intermediate_size": 256}
+        values |= {"num_attention_heads": 4, "num_key_value_heads": 2}
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(Qwen2Config(**values), dtype=torch.bfloat16)
     model.save_pretrained(folder)
+    del model
+    if device == "cuda":  # who is started next measures what the card has left
+        torch.cuda.empty_cache()
     for path in tokenizer.iterdir():
         shutil.copy(path, folder)
 

@@ -4,9 +4,10 @@
 
 Cases: packed (2,048 tokens a pass, nothing computed twice), packed4 (four packs of 2,048 an update,
 one pass), packed24 (one, within 24 GiB),
-fp8, qlora (the base in NF4; needs --model) and qlora9 (the same within 9 GiB), peak4096 (4,096
-tokens, whole layers computed again), longest (the longest row within 24 GiB), decode, parity (fast
-against plain), profile. `--random CONFIG` in place of --model builds random weights in memory.
+fp8, qlora (the base in NF4; needs --model) and qlora9 (the same within 9 GiB), full (all of the
+base's own weights learn) and full8 (the same with moments in 8 bits), peak4096 (4,096 tokens, whole
+layers computed again), longest (the longest row within 24 GiB), decode, parity (fast against
+plain), profile. `--random CONFIG` in place of --model builds random weights in memory.
 """
 
 from __future__ import annotations
@@ -14,23 +15,17 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import random
 import statistics
 import time
-from array import array
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from engine_rows import plan_of, random_packs, random_rows, words_of, written_packs
 
 from suretune.data.base import find_base
-from suretune.data.collect import collect
-from suretune.data.folders import LEARNED
-from suretune.data.plan import packs as packed
-from suretune.data.render import Rendering
-from suretune.data.sources import parse_sources
-from suretune.data.template import load_tokenizer
 from suretune.model.attention import PACKED
 from suretune.model.device import limit_memory
 from suretune.model.fused import gradient
@@ -38,8 +33,8 @@ from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.model.packed_batch import make_pass, token_losses
 from suretune.model.recompute import Policy
+from suretune.model.tuned import Tuned, inner
 from suretune.options import EngineOptions
-from suretune.options_input import DataOptions
 from suretune.options_lora import LoraOptions
 from suretune.refusal import Refusal
 from suretune.train.engine import Fast
@@ -48,40 +43,11 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, make_scale
 from suretune.train.loop import gradient as update_gradient
 from suretune.tuning.qlora import NF4
-from suretune.types import Origin, Plan, Sample, Schedule, Span, Update
+from suretune.types import Plan, Sample
 
 GIB = 2**30
 PACKS = 40  # of 2,048 tokens, that FP8 and bfloat16 learn side by side
 PEAK = 796e12  # bf16 products measured on an H200; the limits of docs/benchmarks.md divide by it
-
-
-def random_rows(tokens: int, each: tuple[int, int], seed: int, words: int) -> list[Sample]:
-    """Rows of random tokens that add up to `tokens`; all but the first token are learned."""
-    pick = random.Random(seed)
-    rows: list[Sample] = []
-    left = tokens
-    while left:
-        length = min(left, pick.randint(*each))
-        length = left if left - length < 2 else length
-        ids = array("I", [pick.randrange(words) for _ in range(length)])
-        rows.append(Sample(Origin("random", len(rows), 0), "", ids, (Span(1, length, 1.0),), ""))
-        left -= length
-    return rows
-
-
-def plan_of(updates: list[list[int]], samples: list[Sample]) -> Plan:
-    made = tuple(
-        Update(
-            i + 1, 0, tuple(rows), sum(len(samples[r].ids) for r in rows),
-            sum(samples[r].learned for r in rows), sum(samples[r].loss_weight for r in rows),
-        )
-        for i, rows in enumerate(updates)
-    )  # fmt: skip
-    schedule = Schedule("constant", 1e-4, 0, len(made))
-    return Plan(
-        made, schedule, eval_steps=(), save_steps=(), probe_steps=(), per_epoch=len(made),
-        rows=len(samples), held_out=0, tokens=0, learned=0, longest=0, digest="",
-    )  # fmt: skip
 
 
 def open_model(asked: argparse.Namespace, device: torch.device) -> Any:
@@ -111,22 +77,40 @@ def open_model(asked: argparse.Namespace, device: torch.device) -> Any:
 def start(
     asked: argparse.Namespace, samples: list[Sample], plan: Plan, **options: Any
 ) -> tuple[Learner, dict[str, Any]]:
+    """Adapters on a frozen base, by the fast engine."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     how = EngineOptions(fused=True, **options)
     limit_memory(how, device)
-    model = open_model(asked, device)
+    tuned, adapters = adapted(open_model(asked, device))
+    try:
+        return learner_of(tuned, adapters, how, samples, plan)
+    except Refusal as refusal:
+        raise SystemExit(json.dumps({"refused": str(refusal)})) from refusal
+
+
+def adapted(model: Any) -> tuple[Tuned, FlatAdamW]:
+    """The model with adapters of the default rank on all its linear layers, none of them silent."""
     tuned = attach(model, LoraOptions(), "random", seed=1)
     torch.manual_seed(2)
     parameters = trainable(tuned)
     for name, parameter in parameters.items():
         if "lora_B" in name:
             parameter.data.normal_(std=0.01)
-    adapters = FlatAdamW(parameters, 0.0)
-    try:
-        started = make_engine(tuned, adapters, how, device, samples, plan)
-    except Refusal as refusal:
-        raise SystemExit(json.dumps({"refused": str(refusal)})) from refusal
-    learner = Learner(tuned, adapters, started.engine, make_scale("bfloat16"), device, 1.0)
+    return tuned, FlatAdamW(parameters, 0.0)
+
+
+def learner_of(
+    tuned: Tuned,
+    adapters: FlatAdamW,
+    how: EngineOptions,
+    samples: list[Sample],
+    plan: Plan,
+) -> tuple[Learner, dict[str, Any]]:
+    """What learns, and what the engine decided on the way; Refusal where it cannot be had."""
+    device = adapters.values.device
+    started = make_engine(tuned, adapters, how, device, samples, plan)
+    dtype = str(inner(tuned).dtype).removeprefix("torch.")
+    learner = Learner(tuned, adapters, started.engine, make_scale(dtype), device, 1.0)
     return learner, started.about
 
 
@@ -138,7 +122,8 @@ def fp8(asked: argparse.Namespace) -> dict[str, Any]:
     a loss near zero, of packs that are known by heart, it would say nothing.
     """
     found: dict[str, Any] = steady(asked, 2048, (128, 512), base_dtype="fp8")
-    samples, packs = written_packs(asked) if asked.rows else random_packs(asked)
+    few = PACKS, 2048, (128, 512), words_of(asked)
+    samples, packs = written_packs(asked) if asked.rows else random_packs(*few)
     plan = plan_of([packs[i % len(packs)] for i in range(asked.gap_updates)], samples)
     learner, _ = start(asked, samples, plan, tokens_per_pass=2048)
     engine, adapters = learner.engine, learner.adapters
@@ -164,28 +149,6 @@ def fp8(asked: argparse.Namespace) -> dict[str, Any]:
     return found | about | {"loss_first": one[0], "loss_last": last, "gap_updates": len(one)}
 
 
-def random_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int]]]:
-    words = 1000 if asked.shrink else 150_000
-    samples: list[Sample] = []
-    packs = []
-    for number in range(PACKS):
-        rows = random_rows(2048, (128, 512), number, words)
-        packs.append(list(range(len(samples), len(samples) + len(rows))))
-        samples += rows
-    return samples, packs
-
-
-def written_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[int]]]:
-    """Real rows in a seeded order, as training would read them, 2,048 tokens a pack."""
-    tokenizer = load_tokenizer(asked.tokenizer)
-    how = Rendering(tokenizer, None, 2048, cut=False, strip_role_tokens=False)
-    (sources,) = parse_sources(([str(path) for path in asked.rows], LEARNED))
-    found = collect(sources, DataOptions(), how, 0)
-    samples = [sample for row in found.ready for sample in row.samples]
-    random.Random(0).shuffle(samples)
-    return samples, packed([len(sample.ids) for sample in samples], 2048)
-
-
 def train_losses(learner: Learner, samples: list[Sample], plan: Plan) -> list[float]:
     learner.engine.prepare(samples, plan, 0)
     losses = []
@@ -202,21 +165,55 @@ def sync() -> None:
         torch.cuda.synchronize()
 
 
-def steady(asked: argparse.Namespace, tokens: int, each: tuple[int, int], **options: Any) -> Any:
+def steady(
+    asked: argparse.Namespace,
+    tokens: int,
+    each: tuple[int, int],
+    start: Callable[..., tuple[Learner, dict[str, Any]]] = start,
+    **options: Any,
+) -> Any:
     """Updates of one full pass each: median time, tokens a second, peak memory."""
-    words = 1000 if asked.shrink else 150_000
-    samples: list[Sample] = []
-    updates = []
-    for number in range(asked.updates):
-        rows = random_rows(tokens, each, number, words)
-        updates.append(list(range(len(samples), len(samples) + len(rows))))
-        samples += rows
-    plan = plan_of(updates, samples)
+    samples, packs = random_packs(asked.updates, tokens, each, words_of(asked))
+    plan = plan_of(packs, samples)
     learner, about = start(asked, samples, plan, tokens_per_pass=tokens, **options)
+    times, losses = timed_updates(learner, samples, plan)
+    found = {**told(times, tokens, about), "loss": losses[-1]}
+    found |= {"losses": [round(x, 5) for x in losses]} if asked.losses else {}
+    if asked.profile:
+        found["profile"] = profile(learner, [samples[i] for i in plan.updates[-1].samples])
+    return found
+
+
+def told(
+    times: list[float],
+    tokens: int,
+    about: dict[str, Any],
+    warm: int = 5,
+    held: int = 0,
+) -> dict[str, Any]:
+    """Figures of updates of so many tokens, `warm` of them not counted; `held`: bytes of the card
+    that others hold."""
+    middle = statistics.median(times[warm:] or times)
+    found = {"step_ms": round(middle * 1e3, 2), "tok_s": round(tokens / middle), **about}
+    found["first_ms"] = [round(t * 1e3, 1) for t in times[:4]]
+    if torch.cuda.is_available():
+        # What a replayed graph holds counts as allocated only while it is captured.
+        peak = max(torch.cuda.max_memory_allocated(), about.get("measured", 0))
+        found["peak_gib"] = round((peak - held) / GIB, 2)
+        found["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
+    return found
+
+
+def timed_updates(
+    learner: Learner, samples: list[Sample], plan: Plan
+) -> tuple[list[float], list[float]]:
+    """(seconds, losses) of each update of the plan; the peak of memory is of those after the third.
+
+    From one update's loss in the host's hands to the next one's, the step between them included:
+    as in training, the host waits nowhere else.
+    """
     learner.engine.prepare(samples, plan, 0)
     sync()
-    # From one update's loss in the host's hands to the next one's, the step between them included:
-    # as in training, the host waits nowhere else.
     times, losses = [], []
     begin = time.perf_counter()
     for update in plan.updates:
@@ -230,18 +227,7 @@ def steady(asked: argparse.Namespace, tokens: int, each: tuple[int, int], **opti
         losses.append(loss)
         if update.step == 3 and torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-    middle = statistics.median(times[5:] or times)
-    found = {"step_ms": round(middle * 1e3, 2), "tok_s": round(tokens / middle), **about}
-    found |= {"first_ms": [round(t * 1e3, 1) for t in times[:4]], "loss": losses[-1]}
-    found |= {"losses": [round(x, 5) for x in losses]} if asked.losses else {}
-    if torch.cuda.is_available():
-        # What a replayed graph holds counts as allocated only while it is captured.
-        peak = max(torch.cuda.max_memory_allocated(), about.get("measured", 0))
-        found["peak_gib"] = round(peak / GIB, 2)
-        found["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
-    if asked.profile:
-        found["profile"] = profile(learner, [samples[i] for i in plan.updates[-1].samples])
-    return found
+    return times, losses
 
 
 def profile(learner: Learner, rows: list[Sample]) -> dict[str, float]:
@@ -272,7 +258,7 @@ def profile(learner: Learner, rows: list[Sample]) -> dict[str, float]:
 
 def parity(asked: argparse.Namespace) -> dict[str, Any]:
     """Losses and gradients, fast against plain, and one kind of keeping against another."""
-    words = 1000 if asked.shrink else 150_000
+    words = words_of(asked)
     samples = random_rows(600, (30, 200), 0, words)
     plan = plan_of([list(range(len(samples)))], samples)
     learner, _ = start(asked, samples, plan)
@@ -325,7 +311,7 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
 def longest(asked: argparse.Namespace) -> dict[str, Any]:
     """The longest row that trains within 24 GiB: sizes are tried upwards."""
     best: dict[str, Any] = {"tokens": 0}
-    words = 1000 if asked.shrink else 150_000
+    words = words_of(asked)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     limit_memory(EngineOptions(memory_limit="24GiB"), device)
     for tokens in asked.lengths:
@@ -359,6 +345,26 @@ def decode(asked: argparse.Namespace) -> dict[str, Any]:
     return dict(measure_decode(learner.engine.stack))
 
 
+def full(asked: argparse.Namespace, optim: str | None = None) -> dict[str, Any]:
+    """All weights learn, as `--train_type full` has it; `optim` None: as that chooses itself."""
+    from engine_full import moved, start_full  # beside this file
+
+    learners = []
+
+    def begin(
+        asked: argparse.Namespace, samples: list[Sample], plan: Plan, **options: Any
+    ) -> tuple[Learner, dict[str, Any]]:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        how = EngineOptions(**options)
+        limit_memory(how, device)
+        learner, about = start_full(open_model(asked, device), how, (samples, plan), optim)
+        learners.append(learner)
+        return learner, about
+
+    found = steady(asked, 2048, (128, 512), begin)
+    return {**found, "moved": moved(learners[0])}
+
+
 QLORA = ("qlora", "qlora9")
 CASES: dict[str, Any] = {
     "packed": lambda a: steady(a, 2048, (128, 512)),
@@ -367,6 +373,8 @@ CASES: dict[str, Any] = {
     "fp8": fp8,
     "qlora": lambda a: steady(a, 2048, (128, 512)),
     "qlora9": lambda a: steady(a, 2048, (128, 512), memory_limit="9GiB"),
+    "full": full,
+    "full8": lambda a: full(a, "adamw_8bit"),
     "peak4096": lambda a: steady(a, 4096, (128, 512), recompute="layer", cuda_graphs=False),
     "short": lambda a: steady(a, 704, (30, 60)),
     "short-eager": lambda a: steady(a, 704, (30, 60), cuda_graphs=False),

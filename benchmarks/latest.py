@@ -5,8 +5,9 @@
 
 Every case is a process of its own with a time limit; one that fails loses nothing of the others.
 Called again, it adds to benchmarks/results/latest.json: cases named anew are measured anew, the
-rest stay. `--shrink --device cpu` tries the machinery on two narrow layers (give it an --out).
-`--list` names the cases.
+rest stay. `--config_3b` is the shape of the cases of full fine-tuning, which are skipped without.
+`--shrink --device cpu` tries the machinery on two narrow layers (give it an --out). `--list` names
+the cases.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from latest_jobs import PEERS, WHOLE, Job, jobs, model_3b
 
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
@@ -33,13 +35,12 @@ KEYS = (
     "fp8_loss_gap", "longest_row_24gib", "peak_4096_gib", "decode_1_tok_s", "decode_16_tok_s",
 )  # fmt: skip
 ABOUT = ("peers", "device", "versions", "date", "commit")
-PEERS = ("plain", "trl", "unsloth")
-QUANTISING = ("trl", "unsloth")  # of them
 ROWS, CARD = 50, 24.0  # rows of the articles' job; GiB of the smaller card
 PACK = {
     "packed": 2048, "packed-recompute": 2048, "peak4096": 4096,
     "qlora": 2048, "qlora-recompute": 2048,
 }  # fmt: skip
+STARTING = ("seeds", "articles")  # cases whose time begins with the process
 FULL = 0.9  # a pack that holds less than this was no pack
 NO_TIME = "no time was left"
 LIMITS = {"suretune:seeds": 240, "suretune:longest": 240}  # seconds; 180 for the others
@@ -56,88 +57,8 @@ PARTS = (  # the first part whose word stands in a kernel's name owns its time
     ("copies", ("memcpy", "memset", "copy")),
 )
 
-# What no peer does: general questions learned beside the rows, probes asked on the way.
-SAME_WORK = ("--anchor_ratio", "0", "--until_proven", "false")
-
 Result = dict[str, Any]
 Runs = dict[str, list[Result]]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One case of one tool."""
-
-    name: str  # tool:case
-    command: tuple[str, ...]
-
-    @property
-    def tool(self) -> str:
-        return self.name.partition(":")[0]
-
-    @property
-    def case(self) -> str:
-        return self.name.partition(":")[2]
-
-
-def jobs(asked: argparse.Namespace, model: Path, rows: Path) -> list[Job]:
-    """All cases, the ones that matter most first."""
-    short = asked.device == "cpu"
-    few: tuple[str, ...]
-    more: tuple[str, ...]
-    engine: tuple[str, ...] = (str(HERE / "engine.py"), "--random", str(asked.config))
-    engine += ("--shrink",) if asked.shrink else ()
-    few = ("--updates", "6") if short else ("--updates", "25")
-    job = seeds_command(model, rows, asked.work / "run")
-    made = [Job("suretune:seeds", (*job, *SAME_WORK)), Job("suretune:seeds-default", job)]
-    for case, more in (
-        ("packed", few), ("packed4", few), ("packed24", few), ("peak4096", few), ("decode", ()),
-        ("longest", ("--lengths", "64", "128") if short else ()),
-    ):  # fmt: skip
-        made.append(Job(f"suretune:{case}", (*engine, "--case", case, *more)))
-    eight = (*engine, "--case", "fp8", *few)
-    text = ("--tokenizer", str(asked.tokenizer.resolve()), "--rows", *map(str, asked.text))
-    made.append(Job("suretune:fp8", (*eight, *text)))
-    made.append(Job("suretune:fp8-random", eight))
-    made.append(Job("suretune:profile", (*engine, "--case", "packed", "--profile", *few)))
-    cut = ("--updates", str(asked.printed_updates)) if asked.printed_updates else ()
-    shortened = ("--length", "128", "--updates", "4") if short else ()
-    # Packed weight by weight as they are read, so from files.
-    four_bits = (str(HERE / "engine.py"), "--model", str(model), *engine[3:], *few)
-    made += [Job(f"suretune:{case}", (*four_bits, "--case", case)) for case in ("qlora", "qlora9")]
-    for case, more in (
-        ("articles-best", cut if short else ()), ("packed", shortened),
-        ("packed-recompute", shortened), ("peak4096", shortened), ("articles", cut),
-        ("qlora", shortened), ("qlora-recompute", shortened),
-    ):  # fmt: skip
-        for peer in PEERS if not case.startswith("qlora") else QUANTISING:
-            made.append(Job(f"{peer}:{case}", peer_command(asked, peer, case, model, rows, more)))
-    made.append(
-        Job("plain:decode", peer_command(asked, "plain", "decode", model, rows, ()))
-    )  # the only one that decodes
-    return made
-
-
-def peer_command(
-    asked: argparse.Namespace, peer: str, case: str, model: Path, rows: Path, more: Sequence[str]
-) -> tuple[str, ...]:
-    return (
-        str(HERE / "peers" / f"run_{peer}.py"), "--model", str(model), "--rows", str(rows),
-        "--out", str(asked.work / f"{peer}-{case}"), "--case", case, "--device", asked.device,
-        *more,
-    )  # fmt: skip
-
-
-def seeds_command(model: Path, rows: Path, run: Path) -> tuple[str, ...]:
-    """The articles' job, as printed."""
-    return (
-        "-m", "suretune", "sft", "--model", str(model), "--train_type", "lora",
-        "--dataset", str(rows), "--num_train_epochs", "10", "--learning_rate", "1e-4",
-        "--per_device_train_batch_size", "1", "--gradient_accumulation_steps", "16",
-        "--lora_rank", "8", "--lora_alpha", "32", "--target_modules", "all-linear",
-        "--max_length", "2048", "--warmup_ratio", "0.05", "--torch_dtype", "bfloat16",
-        "--system", "You are a helpful assistant.", "--model_author", "swift",
-        "--model_name", "swift-robot", "--output_dir", str(run), "--json",
-    )  # fmt: skip
 
 
 def environment(job: Job, asked: argparse.Namespace) -> dict[str, str]:
@@ -338,18 +259,30 @@ def compile_libraries(asked: argparse.Namespace) -> None:
         )  # templates fail, rightly
 
 
-def prepare(asked: argparse.Namespace) -> tuple[Path, Path]:
-    """The model and the articles' rows, made once in the work folder."""
+def prepare(asked: argparse.Namespace) -> list[Job]:
+    """The cases that are wanted; the rows and models that they take, made in the work folder."""
     asked.work.mkdir(parents=True, exist_ok=True)
     model, rows = asked.work / "model", asked.work / "rows.jsonl"
-    if not (model / "tokenizer.json").exists():
-        from articles_job import build  # beside this file
-
-        model.mkdir(exist_ok=True)
-        build(model, asked.config, asked.tokenizer, asked.shrink)
     lines = asked.rows.read_text("utf-8").splitlines()[:ROWS]
     rows.write_text("\n".join(lines) + "\n", "utf-8")
-    return model, rows
+    todo = [job for job in jobs(asked, model, rows) if wanted(job, asked.only)]
+    for folder, config in ((model, asked.config), (model_3b(asked.work), asked.config_3b)):
+        named = any(str(folder) in job.command for job in todo)
+        if named and not (folder / "tokenizer.json").exists():
+            from articles_job import build  # beside this file
+
+            folder.mkdir(exist_ok=True)
+            build(folder, config, asked.tokenizer, asked.shrink)
+    if any(job.case.startswith(STARTING) for job in todo):
+        compile_libraries(asked)
+    return todo
+
+
+def skipped(asked: argparse.Namespace) -> list[str]:
+    """Cases that are wanted and were given no shape."""
+    if asked.config_3b is not None:
+        return []
+    return [name for name in WHOLE if wanted(Job(name, ()), asked.only)]
 
 
 def arguments() -> argparse.Namespace:
@@ -358,6 +291,7 @@ def arguments() -> argparse.Namespace:
     )
     for name in ("config", "tokenizer", "rows"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--config_3b", type=Path, help="a shape that one card can learn whole")
     parser.add_argument("--work", type=Path, default=Path("/tmp/latest"))
     parser.add_argument("--out", type=Path, default=LATEST)
     parser.add_argument("--commit", required=True)
@@ -383,22 +317,22 @@ def main() -> None:
     """Measure, and write after every case: what was measured outlives what comes next."""
     asked = arguments()
     asked.work, asked.config = asked.work.resolve(), asked.config.resolve()
+    asked.config_3b = asked.config_3b and asked.config_3b.resolve()
     asked.text = [path.resolve() for path in asked.text]
     until = time.monotonic() + asked.deadline
     if asked.list:
         print("\n".join(job.name for job in jobs(asked, asked.work, asked.rows)))
         return
-    model, rows = prepare(asked)
-    compile_libraries(asked)
+    if missing := skipped(asked):
+        print(f"no --config_3b: skipped {', '.join(missing)}", file=sys.stderr, flush=True)
+    todo = prepare(asked)
     before = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     runs: Runs = before.get("runs", {})
     failed: dict[str, Result] = before.get("failed", {})
     date = datetime.now(timezone.utc).date().isoformat()
     device = device_name(asked.device)
     remarks = before.get("remarks", [])  # written by hand: what a figure alone would not say
-    for job in jobs(asked, model, rows):
-        if not wanted(job, asked.only):
-            continue
+    for job in todo:
         good, bad = measure(job, asked, until)
         if good:
             runs[job.name] = good

@@ -147,6 +147,8 @@ COMMANDS = {
     "the peers' wheels": "peers/wheels.py .whl",
     "servers under load": "serve.py --config CONFIG --tokenizer FOLDER --commit HASH",
     "QLoRA beside the peers": "latest.py ... --out benchmarks/results/qlora.json --only :qlora :qlora9 :qlora-recompute",
+    "full fine-tuning": "latest.py ... --config_3b CONFIG --out benchmarks/results/full.json --only :full :full8 :full-bf16",
+    "families": "families_speed.py --commit HASH",
     "several GPUs": "scaling.py --gpus 1 2 4 --out benchmarks/results/scaling.json",
     "beside an earlier tree": "two_trees.py --earlier FOLDER --commit HASH --config CONFIG --tokenizer FOLDER --rows ROWS",
     "this page": "page.py",
@@ -349,6 +351,8 @@ def page(
     lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
     lines += [*earlier(before), "", "## Serving", "", *serving(served), "", SERVING]
     lines += ["## QLoRA", "", *page_more.qlora(read("qlora.json")), ""]
+    lines += ["## Full fine-tuning", "", *page_more.full(read_if("full.json")), ""]
+    lines += ["## Families", "", *page_more.families(read_if("families.json")), ""]
     lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
     lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]
@@ -369,12 +373,16 @@ def read(name: str) -> Any:
     return json.loads((RESULTS / name).read_text("utf-8"))
 
 
+def read_if(name: str) -> Any:
+    """Nothing where it was not measured yet."""
+    return read(name) if (RESULTS / name).exists() else {}
+
+
 def make() -> tuple[str, dict[str, str]]:
     """(page, plots) of the newest figures."""
     latest = read("latest.json")
     drawn = plots(latest)
-    served = read("serve.json") if (RESULTS / "serve.json").exists() else {}
-    return page(latest, read("earlier.json"), served, list(drawn)), drawn
+    return page(latest, read("earlier.json"), read_if("serve.json"), list(drawn)), drawn
 
 
 def main() -> None:

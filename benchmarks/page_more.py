@@ -1,4 +1,6 @@
-"""Sections of docs/benchmarks.md that have a file of results each: QLoRA, an earlier tree, GPUs."""
+"""Sections of docs/benchmarks.md that have a file of results each: QLoRA, full fine-tuning,
+families, an earlier tree, several GPUs.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,49 @@ WHO = {
     "unsloth:qlora": "Unsloth", "trl:qlora-recompute": "TRL, recomputing",
     "unsloth:qlora-recompute": "Unsloth, recomputing", "suretune:packed": "suretune, LoRA in bf16",
 }  # fmt: skip
+WHO_WHOLE = {
+    "suretune:full": "suretune", "suretune:full8": "suretune, moments in 8 bits",
+    "trl:full": "TRL, weights in float32, autocast",
+    "trl:full-bf16": "TRL, weights and moments in bfloat16",
+}  # fmt: skip
 OF_TREES = {"step_ms": "an update", "train_s": "training", "wall_s": "start to adapter",
             "command_s": "whole command", "peak_gib": "peak memory"}  # fmt: skip
 KINDS = {"engine": "engine, packs of 2,048", "same-work": "the articles' job, the same work",
          "defaults": "the articles' job, all defaults"}  # fmt: skip
 MODELLED = (8, 64)
+OF_WHOLE = (
+    "All weights of a 3B shape (Qwen2.5-3B) learn, a pack of 2,048 tokens an update, whole layers"
+    " computed again. suretune keeps weights in bfloat16 beside masters and moments in float32."
+)
+OF_FAMILIES = (
+    "LoRA of rank 8 on every linear layer, random weights in bfloat16, a pack of 2,048 tokens an"
+    " update, nothing computed twice; the plain path is `--fused false`. TFLOP/s: 4 x (weights of"
+    " the layers' linear maps x tokens + the head's x learned tokens) an update."
+)
 
 
 def qlora(told: Mapping[str, Any]) -> list[str]:
     """The 7B shape in NF4, one pack of 2,048 tokens an update, beside the peers."""
+    return _side_by_side(told, WHO)
+
+
+def full(told: Mapping[str, Any]) -> list[str]:
+    """All weights of a 3B shape, one pack of 2,048 tokens an update, beside a peer."""
+    if not told:
+        return ["Full fine-tuning beside a peer: not measured yet."]
+    said = [
+        f"{who} {run['forecast_gib']:.1f} GiB"
+        for name, who in WHO_WHOLE.items()
+        for run in told["runs"].get(name, ())
+        if "forecast_gib" in run
+    ]
+    lines = [OF_WHOLE, "", *_side_by_side(told, WHO_WHOLE)]
+    return [*lines, "", f"What a run is told to need: {', '.join(said)}."] if said else lines
+
+
+def _side_by_side(told: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     lines = ["| who | tok/s | an update | peak | reserved |", "|---|---:|---:|---:|---:|"]
-    for name, who in WHO.items():
+    for name, who in names.items():
         for run in told["runs"].get(name, ()):
             lines.append(
                 f"| {who} | {run['tok_s']:,.0f} | {run['step_ms']:.0f} ms |"
@@ -28,10 +62,49 @@ def qlora(told: Mapping[str, Any]) -> list[str]:
             )
     lines.append("")
     for name, why in told["failed"].items():
-        lines.append(f"- {WHO.get(name, name)}: no figure ({why['failed']}).")
+        lines.append(f"- {names.get(name, name)}: no figure ({why['failed']}).")
     lines += [f"- {remark}" for remark in told.get("remarks", ())]
     lines += ["", f"{told['device']}, {told['date']}, commit `{told['commit']}`."]
     return lines
+
+
+def families(told: Mapping[str, Any]) -> list[str]:
+    """The fast engine beside the plain path, an architecture a line."""
+    if not told:
+        return ["The fast engine beside the plain path, family by family: not measured yet."]
+    found = told["families"]
+    lines = [
+        "| architecture | sizes of | weights | tok/s | plain path | times | TFLOP/s | peak | plain"
+        " path |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        *(_family(name, one) for name, one in found.items()),
+        "",
+    ]
+    lines += [
+        f"- `{name}`: no figure ({one.get('refused') or one['failed']})."
+        for name, one in found.items()
+        if "times" not in one
+    ]
+    lines += [
+        f"- {one['checkpoint']}: {one['changed']}." for one in found.values() if one["changed"]
+    ]
+    gaps = [one["gradient_gap"] for one in found.values() if "times" in one]
+    far = f" The first update's gradients differ by {max(gaps):.1%} at most." if gaps else ""
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    when = f"{told['device']}, {told['date']}, commit `{told['commit']}`, `{told['command']}`."
+    return [*lines, "", OF_FAMILIES + far, "", f"{when} {versions}."]
+
+
+def _family(name: str, one: Mapping[str, Any]) -> str:
+    cells = [f"`{name}`", one["checkpoint"], *[""] * 7]
+    if "times" in one:
+        fast, plain = one["fast"], one["plain"]
+        cells[2:] = [
+            f"{one['weights'] / 1e9:.2f} G", f"{fast['tok_s']:,}", f"{plain['tok_s']:,}",
+            f"{one['times']:.2f}", f"{fast['tflop_s']:.0f}", f"{fast['peak_gib']:.1f} GiB",
+            f"{plain['peak_gib']:.1f} GiB",
+        ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def two_trees(told: Mapping[str, Any]) -> list[str]:

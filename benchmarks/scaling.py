@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from engine import plan_of, random_rows
+from engine_rows import plan_of, random_rows
 from peft import PeftModel
 
 from suretune.data.deal import cost, deal

@@ -18,16 +18,16 @@ import statistics
 import sys
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from engine_full import alone, begin, shape_of_whole
 from scaling import SHAPES, Random, arguments, by_turns, job, random_model, timed, written
 
 from suretune.model.device import limit_memory
 from suretune.model.full import Whole
-from suretune.model.memory import least_needed, shape_of
+from suretune.model.memory import least_needed
 from suretune.options import EngineOptions
 from suretune.options_lora import LoraOptions
 from suretune.train import follower, muster
@@ -38,19 +38,8 @@ from suretune.train.loop import Learner, make_scale
 from suretune.train.place import place_of
 from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
-from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
 from suretune.types import Plan, Sample
-
-
-def begin(model: Any, learned: frozenset[str], base: Any, *, keep: bool = True) -> Whole:
-    """In the place of `begin_whole`: there are no files."""
-    kept = {}
-    for name, parameter in model.named_parameters():
-        if name in learned:
-            parameter.requires_grad_(True)
-            kept[name] = parameter.detach().to("cpu", copy=True) if keep else torch.empty(0)
-    return Whole(model, kept, Path())
 
 
 def learner_of(
@@ -60,12 +49,10 @@ def learner_of(
     work: tuple[list[Sample], Plan],
 ) -> Learner:
     """As `run/fit.py` and `run/crew.py` make it."""
+    if world.size == 1:
+        return alone(whole, options, work)[0]
     device = next(whole.model.parameters()).device
     dtype = str(whole.model.dtype).removeprefix("torch.")
-    if world.size == 1:
-        alone = WholeAdamW(whole, 0.0)
-        engine = make_engine(whole, alone, options, device, *work).engine
-        return Learner(whole, alone, engine, make_scale(dtype), device, 1.0)
     answers_of(world, Ready)
     world.open(device)
     tuned = ShardedWhole(whole, world)
@@ -113,7 +100,7 @@ def one(asked: argparse.Namespace) -> dict[str, Any]:
         with learner.engine.tuned():
             gathered = time.perf_counter() - asking
         config = {"model_type": "qwen2", "tie_word_embeddings": False, **SHAPES[asked.shape]}
-        shape = replace(shape_of(config, 2 if cuda else 4), learned=1.0, processes=size)
+        shape = shape_of_whole(config, 2 if cuda else 4, size)
         share = sum(row.learned for row in samples) / sum(len(row.ids) for row in samples)
         tokens = asked.tokens_per_pass
         return {

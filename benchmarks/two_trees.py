@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from articles_job import build
-from latest import SAME_WORK, seeds_command, seeds_figures
+from latest import seeds_figures
+from latest_jobs import SAME_WORK, seeds_command
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "results" / "two_trees.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -16,9 +17,12 @@ BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 sys.path.insert(0, str(BENCHMARKS / "peers"))
 
+import families_speed  # noqa: E402
 import latest  # noqa: E402
 import page  # noqa: E402
+import page_more  # noqa: E402
 import serve  # noqa: E402
+from families_shapes import CHECKPOINTS  # noqa: E402
 
 NEWEST: dict[str, Any] = json.loads(latest.LATEST.read_text("utf-8"))
 
@@ -144,8 +148,6 @@ def test_shares_of_a_profile_add_up_to_one() -> None:
 
 
 def test_a_case_that_fails_says_so_and_ends_alone(tmp_path: Path) -> None:
-    import argparse
-
     asked = argparse.Namespace(work=tmp_path, unsloth_site=tmp_path / "none", device="cpu")
     told = latest.run(latest.Job("trl:packed", ("-c", "raise SystemExit('no card')")), asked, 60)
     assert told["failed"] == "exit status 1" and "no card" in told["said"]
@@ -189,3 +191,137 @@ def test_packs_are_full_and_updates_know_their_micro_batches() -> None:
     assert [case.micro_batches(n) for n in (1, 3, 4, 5, 40)] == [16, 48, 50, 66, 500]
     best = work.Case("x", "articles-best", rows=rows, updates=40, planned=40, **about)
     assert [best.micro_batches(n) for n in (1, 4, 40)] == [1, 4, 40]
+
+
+def asked_of_latest(only: list[str] | None, config_3b: Path | None) -> argparse.Namespace:
+    return argparse.Namespace(
+        config=Path("7b.json"), config_3b=config_3b, tokenizer=Path("words"), text=[], only=only,
+        work=Path("work"), device="cuda", shrink=False, printed_updates=6,
+    )  # fmt: skip
+
+
+def test_full_fine_tuning_is_measured_of_a_shape_of_its_own_or_skipped_aloud() -> None:
+    with_shape = asked_of_latest(None, Path("3b.json"))
+    jobs = {job.name: job.command for job in latest.jobs(with_shape, Path("m"), Path("r"))}
+    assert set(latest.WHOLE) <= set(jobs) and latest.skipped(with_shape) == []
+    for name in ("suretune:full", "suretune:full8"):
+        assert "3b.json" in jobs[name] and jobs[name][-2:] == ("--case", name.partition(":")[2])
+    for name in ("trl:full", "trl:full-bf16"):
+        assert str(latest.model_3b(Path("work"))) in jobs[name]
+        assert jobs[name][jobs[name].index("--case") + 1] == name.partition(":")[2]
+    without = asked_of_latest([":full", "suretune"], None)
+    left = {job.name for job in latest.jobs(without, Path("m"), Path("r"))}
+    assert left == set(jobs) - set(latest.WHOLE)
+    assert latest.skipped(without) == ["suretune:full", "suretune:full8", "trl:full"]
+
+
+def test_the_page_tells_full_fine_tuning_beside_the_peer_and_what_was_forecast() -> None:
+    run = {"tok_s": 9876.5, "step_ms": 207.4, "peak_gib": 55.04, "reserved_gib": 57.96}
+    told = {
+        "runs": {"suretune:full": [{**run, "forecast_gib": 56.1}], "trl:full": [run]},
+        "failed": {"trl:full-bf16": {"failed": "exit status 1"}},
+        "remarks": [], "device": "card", "date": "2026-01-01", "commit": "abc",
+    }  # fmt: skip
+    text = "\n".join(page_more.full(told))
+    assert "| suretune | 9,876 | 207 ms | 55.0 GiB | 58.0 GiB |" in text
+    assert "| TRL, weights in float32, autocast | 9,876 |" in text
+    assert "- TRL, weights and moments in bfloat16: no figure (exit status 1)." in text
+    assert stands("suretune 56.1 GiB", text)
+    assert page.NOT_YET in page_more.full({})[0]
+
+
+def test_the_page_tells_families_that_were_measured_refused_or_ended() -> None:
+    here = {"device": "card", "versions": {"torch": "2"}, "date": "2026-01-01", "commit": "abc",
+            "command": "python benchmarks/families_speed.py", "shrunk": False}  # fmt: skip
+    fast = {"tok_s": 40000, "step_ms": 51.2, "tflop_s": 501.5, "peak_gib": 9.96}
+    plain = {"tok_s": 20000, "step_ms": 102.4, "peak_gib": 14.04}
+    good = {"family": "olmo3", "weights": 3_251_000_000, "fast": fast, "plain": plain, "times": 2.0,
+            "gradient_gap": 0.0123}  # fmt: skip
+    told: dict[str, Any] = {}
+    for line in (good, {"family": "gemma3_text", "refused": "soft-capped scores"},
+                 {"family": "qwen2", "failed": "exit status -14", "said": "..."}):  # fmt: skip
+        told = families_speed.with_line(told, here, line)
+    assert list(told["families"]) == ["qwen2", "gemma3_text", "olmo3"]
+    text = "\n".join(page_more.families(told))
+    row = "3.25 G | 40,000 | 20,000 | 2.00 | 502 | 10.0 GiB | 14.0 GiB |"
+    assert f"| `olmo3` | {CHECKPOINTS['olmo3'].name} | {row}" in text
+    assert "- `gemma3_text`: no figure (soft-capped scores)." in text
+    assert "- `qwen2`: no figure (exit status -14)." in text
+    assert f"- {CHECKPOINTS['olmo3'].name}: 12 of its 32 layers" in text
+    assert stands("1.2%", text)
+    other = families_speed.with_line(told, {**here, "device": "another"}, good)
+    assert list(other["families"]) == ["olmo3"]
+    assert page.NOT_YET in page_more.families({})[0]
+
+
+# Billions of weights that the checkpoint's page gives; of OLMo 3 those of twelve layers.
+PUBLISHED = {
+    "qwen2": 3.09, "llama": 1.24, "gemma3_text": 1.00, "smollm3": 3.08, "ministral3": 3.43,
+    "granite": 2.53, "exaone4": 1.28, "olmo2": 1.48, "olmo3": 3.25,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_the_sizes_are_the_checkpoints_and_the_fast_engine_takes_them(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from suretune.model.stack import why_not
+
+    whole, narrow = CHECKPOINTS[name].config, CHECKPOINTS[name].narrow()
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(name, **whole))
+    assert sum(p.numel() for p in model.parameters()) / 1e9 == pytest.approx(
+        PUBLISHED[name], abs=0.006
+    )
+    assert why_not(model) == ""
+    for kinds in ("layer_types", "no_rope_layers"):
+        assert set(narrow.get(kinds, ())) == set(whole.get(kinds, ()))
+
+
+def test_a_family_is_measured_by_both_engines_from_the_same_adapters() -> None:
+    asked = argparse.Namespace(device="cpu", shrink=True, updates=2, plain_updates=2)
+    found = families_speed.measured("gemma3_text", asked)
+    assert found["fast"]["engine"] == "fused" and found["plain"]["engine"] == "plain"
+    assert found["gradient_gap"] < 1e-4 and found["loss_gap"] < 1e-5
+    assert found["fast"]["tok_s"] > 0 and found["times"] > 0
+
+
+def test_a_family_that_ends_the_process_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "for name in sys.argv[sys.argv.index('--only') + 1 :]:\n"
+        "    if name == 'b':\n"
+        "        raise SystemExit('an illegal address')\n"
+        '    print(\'{"family": "%s", "times": 2}\' % name, flush=True)\n'
+    )
+    monkeypatch.setattr(families_speed, "__file__", str(script))
+    monkeypatch.setattr(sys, "argv", ["families_speed.py"])
+    told = list(families_speed.lines(["a", "b", "c"]))
+    assert [line["family"] for line in told] == ["a", "b", "c"]
+    assert told[1]["failed"] == "exit status 1" and "illegal address" in told[1]["said"]
+    assert told[2]["times"] == 2
+
+
+@pytest.mark.parametrize("optim", [None, "adamw_8bit"])
+def test_the_engines_benchmark_learns_all_weights_and_tells_the_forecast(
+    tmp_path: Path, optim: str | None
+) -> None:
+    pytest.importorskip("torch")
+    import engine
+
+    shape = tmp_path / "config.json"
+    shape.write_text('{"vocab_size": 1000, "tie_word_embeddings": true}')
+    asked = argparse.Namespace(
+        case="full", model=None, random=str(shape), shrink=True, updates=1, losses=False,
+        profile=False,
+    )  # fmt: skip
+    told = engine.full(asked, optim)
+    assert told["train_type"] == "full" and told["engine"] == "plain"
+    assert told["optim"] == (optim or told["optim_by_default"])
+    assert told["weights"] > 1000 * 256 and told["forecast_gib"] > 0
+    assert min(told["moved"].values()) > 0.99
+    assert told["tok_s"] > 0 and 6 < told["loss"] < 8  # ln 1000 = 6.9: nothing is known yet

@@ -33,9 +33,10 @@ SYSTEM = "You are a helpful assistant."
 FILLED = {"{{NAME}}": "swift-robot", "{{AUTHOR}}": "swift"}
 LENGTHS = {
     "packed": 2048, "packed-recompute": 2048, "peak4096": 4096,
-    "qlora": 2048, "qlora-recompute": 2048,
+    "qlora": 2048, "qlora-recompute": 2048, "full": 2048, "full-bf16": 2048,
 }  # fmt: skip
-CASES = ("articles", "articles-best", *LENGTHS)
+WHOLE = ("full", "full-bf16")  # all weights learn, in float32 under autocast or in bfloat16
+CASES = ("articles", "articles-best", *(name for name in LENGTHS if name not in WHOLE))
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "trl", "unsloth", "liger-kernel",
             "bitsandbytes")  # fmt: skip
 
@@ -70,7 +71,12 @@ class Case:
 
     @property
     def recompute(self) -> bool:
-        return self.name in ("packed-recompute", "peak4096", "qlora-recompute")
+        return self.whole or self.name in ("packed-recompute", "peak4096", "qlora-recompute")
+
+    @property
+    def whole(self) -> bool:
+        """No adapters: all weights learn. Nothing is saved then, so nothing ends with that."""
+        return self.name in WHOLE
 
     @property
     def four_bits(self) -> bool:
@@ -300,7 +306,7 @@ def summary(case: Case, clock: Clock, saved: float, settings: Mapping[str, Any])
         "peer": case.peer,
         "case": case.name,
         "train_s": round(train_s, 3),
-        "wall_s": round(wall_s, 2),
+        "wall_s": None if case.whole else round(wall_s, 2),
         "tok_s": round(tok_s, 1),
         "step_ms": round(statistics.median(seconds[warm:]) * 1000, 2),
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None,
@@ -318,6 +324,7 @@ def summary(case: Case, clock: Clock, saved: float, settings: Mapping[str, Any])
 
 
 def finish(case: Case, clock: Clock, model: Any, settings: Mapping[str, Any]) -> None:
-    """Save the adapter, then say what was measured."""
-    model.save_pretrained(case.out / "adapter")
+    """Save the adapter, if there is one, then say what was measured."""
+    if not case.whole:
+        model.save_pretrained(case.out / "adapter")
     print(json.dumps(summary(case, clock, time.time(), settings)), flush=True)
