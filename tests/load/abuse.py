@@ -234,7 +234,7 @@ def page(server: Sequence[dict[str, Any]], files: Sequence[dict[str, Any]]) -> s
     for each in files:
         cost = f"{each['computed']:.1f} s | {each['mib']} MiB"
         lines.append(f"| {each['what']} | {cost} | {each['status']} |")
-    when = f"{date.today().isoformat()}, commit `{commit()}`, two busy CPU cores, the pocket model"
+    when = f"{date.today().isoformat()}, commit `{commit()}`, two CPU cores, the pocket model"
     lines += ["", f"{when}: `python -m load.abuse --write`."]
     return "\n".join(lines)
 
