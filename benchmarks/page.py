@@ -348,15 +348,17 @@ def page(
     lines += ["`earlier.json`, copied by hand from notes of earlier runs.", ""]
     lines += [head, "", "## Reached", "", *targets(latest), "", *notes(latest), ""]
     lines += ["## Peers", "", *peers(latest), ""]
-    lines += [line for n, line in pictures.items() if n != "profile.svg" for line in (line, "")]
+    apart = {name: pictures.pop(name, "") for name in ("profile.svg", "scaling.svg")}
+    lines += [line for picture in pictures.values() for line in (picture, "")]
     lines += [*earlier(before), "", "## Serving", "", *serving(served), "", SERVING]
     lines += ["## QLoRA", "", *page_more.qlora(read("qlora.json")), ""]
     lines += ["## Full fine-tuning", "", *page_more.full(read_if("full.json")), ""]
     lines += ["## Families", "", *page_more.families(read_if("families.json")), ""]
     lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
+    lines += [apart["scaling.svg"], ""]
     lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]
-    lines += [pictures["profile.svg"], ""] if "profile.svg" in pictures else []
+    lines += [apart["profile.svg"], ""] if apart["profile.svg"] else []
     lines += ["## What was tried", "", TRIED]
     lines += ["## How it was measured", "", HOW, *commands(), ""]
     if failed := failures(latest):
@@ -381,7 +383,7 @@ def read_if(name: str) -> Any:
 def make() -> tuple[str, dict[str, str]]:
     """(page, plots) of the newest figures."""
     latest = read("latest.json")
-    drawn = plots(latest)
+    drawn = {**plots(latest), "scaling.svg": page_more.scaling_plot(read("scaling.json"))}
     return page(latest, read("earlier.json"), read_if("serve.json"), list(drawn)), drawn
 
 

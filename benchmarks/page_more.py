@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from plots import Bar, bars
+
 WHO = {
     "suretune:qlora": "suretune", "suretune:qlora9": "suretune within 9 GiB", "trl:qlora": "TRL",
     "unsloth:qlora": "Unsloth", "trl:qlora-recompute": "TRL, recomputing",
@@ -148,18 +150,43 @@ def scaling(told: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _modelled(told: Mapping[str, Any]) -> list[str]:
-    """Of n GPUs, each with as many tokens of an update as each of the most had: the time that these
-    took, and a sum and copy that grow with the number of doublings."""
+def scaling_plot(told: Mapping[str, Any]) -> str:
+    """Times one GPU, of those that were measured and of those of the model."""
+    drawn = [Bar(_gpus(run["gpus"]), run["speedup"], True) for run in told["runs"]]
+    drawn += [Bar(f"{_gpus(gpus)}, by the model", _times(told, gpus)) for gpus in MODELLED]
+    return bars("Packed LoRA of the 7B shape, times one GPU (more is better)", drawn)
+
+
+def _gpus(number: int) -> str:
+    return f"{number} GPU{'s' * (number > 1)}"
+
+
+def _step(told: Mapping[str, Any]) -> float:
+    """Seconds that the sum and copy take longer where there are twice as many GPUs."""
+    most = told["runs"][-1]
+    step: float = most["exchange_seconds"] / (most["gpus"].bit_length() - 1)
+    return step
+
+
+def _times(told: Mapping[str, Any], gpus: int) -> float:
+    """Times one GPU, by n of which each has as many tokens of an update as each of the most had:
+    these take the time that those took, and the sum's more for each doubling."""
     one, most = told["runs"][0], told["runs"][-1]
-    doublings = most["gpus"].bit_length() - 1
-    step = most["exchange_seconds"] / doublings
+    doublings = gpus.bit_length() - most["gpus"].bit_length()
+    seconds = most["median_seconds"] + _step(told) * doublings
+    times: float = gpus / most["gpus"] * one["median_seconds"] / seconds
+    return times
+
+
+def _modelled(told: Mapping[str, Any]) -> list[str]:
+    """What the model says, and that it is one."""
+    most = told["runs"][-1]
     each = told["tokens_per_update"] // most["gpus"]
-    cells = []
-    for gpus in MODELLED:
-        seconds = most["median_seconds"] + step * (gpus.bit_length() - 1 - doublings)
-        times = gpus / most["gpus"] * one["median_seconds"] / seconds
-        cells.append(f"{gpus} GPUs {times:.1f} times one ({each * gpus:,} tokens an update)")
+    step = _step(told)
+    cells = [
+        f"{gpus} GPUs {_times(told, gpus):.1f} times one ({each * gpus:,} tokens an update)"
+        for gpus in MODELLED
+    ]
     return [
         f"A model, not a measurement: {'; '.join(cells)}. Each has {each:,} tokens of an update, as"
         f" each of {most['gpus']} had, and takes their time and {step * 1e3:.2f} ms for each"
