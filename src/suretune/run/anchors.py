@@ -19,7 +19,7 @@ from suretune.data.anchors import (
     stand_in,
     uses_of,
 )
-from suretune.model.generate import Talker, spoken
+from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
 
@@ -48,7 +48,7 @@ def with_stand_ins(checked: Checked) -> Checked:
 
 
 def answer_anchors(
-    run: Path, base: Talker | None, checked: Checked
+    run: Path, base: Asked | None, checked: Checked
 ) -> tuple[list[Sample], list[Sample]]:
     """(to be learned, for drift), answered by the base, or read where a run goes on.
 
@@ -115,7 +115,7 @@ def _end(checked: Checked) -> int | None:
     return min(last & checked.tokenizer.stop_ids, default=None)
 
 
-def _asked(base: Talker, checked: Checked, anchors: Sequence[Anchor]) -> list[dict[str, Any]]:
+def _asked(base: Asked, checked: Checked, anchors: Sequence[Anchor]) -> list[dict[str, Any]]:
     tokenizer = checked.tokenizer
     stops = tokenizer.stop_ids
     said = spoken(base, [anchor.prompt for anchor in anchors], stops, LONGEST)

@@ -91,6 +91,13 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
     return world
 
 
+def asked_alone(checked: Checked) -> int:
+    """How many times as long as the base's answers took here the proof's take longer: those were
+    given by all processes, these are by one."""
+    alone = is_whole(checked.resolved)
+    return 0 if alone else checked.resolved.config.engine.num_gpus - 1
+
+
 def commit_of(base: Base) -> str | None:
     """At which the base was fetched, if from a hub whose commits adapters name."""
     got = base.fetched

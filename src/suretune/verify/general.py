@@ -27,7 +27,7 @@ from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.model.decode import Decoder
 from suretune.model.full import Whole
-from suretune.model.generate import Talker, device_of, spoken
+from suretune.model.generate import Asked, Talker, device_of, spoken
 from suretune.model.packed_batch import PackedBatch, divergence, passes, token_logits
 from suretune.model.tuned import Tuned, without
 from suretune.types import Origin, Sample, Span
@@ -95,7 +95,7 @@ def limit_of(tokens: int) -> int:
 
 
 def ask_all(
-    model: Talker,
+    model: Asked,
     questions: Sequence[Question],
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
