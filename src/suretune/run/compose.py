@@ -32,7 +32,7 @@ from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, 
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
-from suretune.run.crew import asked_alone, counted, crew, give_out
+from suretune.run.crew import asked_alone, counted, crew, give_out, make_prover
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
@@ -132,7 +132,7 @@ def _stages(
     checked: Checked, run: Path, journal: Journal, resume: bool, checkpoint: Path | None
 ) -> tuple[dict[str, Any], int]:
     try:
-        with closing(Prover()) as prover, crew(checked, run, journal) as world:
+        with closing(make_prover(checked)) as prover, crew(checked, run, journal) as world:
             trained = train_only(
                 checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
             )
@@ -319,7 +319,7 @@ def _prove(
     dose = publish(trained)
     journal.on(Staged("proof"))
     with job.learner.engine.whole():
-        ready_proof(job, questions, job.learner.model)
+        ready_proof(job, questions, job.learner.model, prover.parts)
     about = _about(job, dose)
     _forget(job)
     world.close()  # all were asked until now; their cards are free for the proof

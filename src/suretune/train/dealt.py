@@ -85,7 +85,13 @@ class Dealt:
         seed = int(torch.randint(2**62, ()))  # also a base may have dropout of its own
         own, answers, short = self._each(
             [
-                Backward(self._named(share), loss_weight, scale, self._stale, seed)
+                Backward(
+                    self._named(share),
+                    loss_weight,
+                    scale,
+                    fresh=self._stale,
+                    seed=seed,
+                )
                 for share in shares[1:]
             ],
             lambda: self.own.backward(shares[0], loss_weight, scale) if shares[0] else None,
