@@ -184,7 +184,12 @@ def suretune(
 
 
 # What starts processes of the package that load torch.
-STARTERS = ("suretune.verify.reload", "suretune.export.apart", "suretune.train.muster")
+STARTERS = (
+    "suretune.verify.reload",
+    "suretune.verify.shares",
+    "suretune.export.apart",
+    "suretune.train.muster",
+)
 
 
 def start_forks(patched: pytest.MonkeyPatch) -> None:

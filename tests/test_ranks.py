@@ -40,8 +40,9 @@ from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 from suretune.refusal import Refusal
+from suretune.run import crew as crew_of_run
 from suretune.run.compose import make_run, train_only
-from suretune.run.crew import crew, in_step
+from suretune.run.crew import asked_alone, crew, in_step, make_prover
 from suretune.run.fit import Interrupted
 from suretune.run.folder import read_config
 from suretune.run.resume import reopen
@@ -497,12 +498,14 @@ def test_where_the_first_one_trains_nothing_nobody_waits_for_it(
 def test_two_processes_come_to_the_seal_of_one(
     trained: Path, identity_file: Path, tmp_path: Path
 ) -> None:
-    """By torchrun, on the command line: the same plan and questions, and a seal."""
+    """By torchrun, on the command line: the same plan and questions, the same answers of the base,
+    and a seal."""
     words = (
         "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "suretune", "sft",
         "--model", "pocket", "--dataset", identity_file, "--probes",
         identity_file.with_name("probes.yaml"), "--system", "You are a helpful assistant.",
-        "--save_steps", 20, "--device", "cpu", "--output_dir", tmp_path / "run",
+        "--save_steps", 20, "--general_questions", 100, "--max_steps", 40, "--device", "cpu",
+        "--output_dir", tmp_path / "run",
     )  # fmt: skip
     done = subprocess.run(
         [sys.executable, *map(str, words)], env={**os.environ, **PLAIN}, capture_output=True,
@@ -515,6 +518,27 @@ def test_two_processes_come_to_the_seal_of_one(
     plans = [rundir.read_json(run / "plan.json") for run in (trained, tmp_path / "run")]
     assert plans[0]["updates"] == plans[1]["updates"]  # the digest also knows where the rows lie
     assert read_config(tmp_path / "run" / "config.yaml").config.engine.num_gpus == 2
+    told = [rundir.read_json(run / "base_answers.json") for run in (trained, tmp_path / "run")]
+    for one in told:
+        one["way"].pop("loss")  # added up in another order
+    assert told[0] == told[1] and len(told[0]["way"]["said"]) > 50
+    lines = [list(rundir.read_jsonl(run / "anchors.jsonl")) for run in (trained, tmp_path / "run")]
+    assert lines[0] == lines[1]
+
+
+def test_who_starts_the_others_proves_by_as_many(
+    asked: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under torchrun one process proves what all have answered: that takes longer."""
+    three = check(asked.with_values("flag", num_gpus=3), Journal())
+    whole = replace(three, resolved=three.resolved.with_values("flag", tuner="full"))
+    monkeypatch.setattr(crew_of_run, "Prover", lambda cards=(): [*cards])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
+    found = []
+    for place in (Place(), Place(0, 3, 0, 3, {})):
+        monkeypatch.setattr(crew_of_run, "here", lambda place=place: place)
+        found.append((make_prover(three), asked_alone(three), asked_alone(whole)))
+    assert found == [(["5", "7"], 0, 0), ([], 2, 0)]
 
 
 def test_a_run_of_one_process_has_the_engine_that_it_had(asked: Resolved) -> None:

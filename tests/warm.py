@@ -168,6 +168,7 @@ def wait(address: str, python: str) -> dict[str, Any]:
     lead(
         python,
         "suretune.verify.reload",
+        "suretune.verify.shares",
         "suretune.sweep.trials",
         "suretune.train.muster",
         "suretune.export.apart",

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from suretune.data.deal import deal
 from suretune.data.template import ChatTokenizer
 from suretune.model.attention import answering_attention, mixing
 from suretune.model.decode import Decoder
@@ -25,7 +27,41 @@ from suretune.model.tuned import inner
 
 BATCH = 128  # prompts that are answered at once
 
-Talker = nn.Module | Decoder  # whom one can ask
+Talker = nn.Module | Decoder  # who answers in this process
+
+
+Prompts = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """`size` processes that answer as one.
+
+    each: (prompts of every process, stop ids, new tokens at most) -> the answers of every process.
+    """
+
+    size: int
+    each: Callable[[Sequence[Prompts], frozenset[int], int], Sequence[Prompts]]
+
+    def say(
+        self,
+        prompts: Prompts,
+        stop_ids: frozenset[int],
+        most: int,
+    ) -> list[list[int]]:
+        """See `spoken`: every prompt is answered by one process, and none twice."""
+        if not prompts:
+            return []
+        shares = deal([len(prompt) + most for prompt in prompts], self.size)
+        parts = [[prompts[place] for place in share] for share in shares]
+        said: list[list[int]] = [[] for _ in prompts]
+        for share, given in zip(shares, self.each(parts, stop_ids, most), strict=True):
+            for place, ids in zip(share, given, strict=True):
+                said[place] = list(ids)
+        return said
+
+
+Asked = Talker | Many  # whom one can ask
 _hears: ContextVar[Callable[[int], None] | None] = ContextVar("hears", default=None)
 
 
@@ -168,7 +204,7 @@ def _left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tupl
 
 
 def answers(
-    model: Talker,
+    model: Asked,
     tokenizer: ChatTokenizer,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
@@ -179,12 +215,14 @@ def answers(
 
 
 def spoken(
-    model: Talker,
+    model: Asked,
     prompts: Sequence[Sequence[int]],
     stop_ids: frozenset[int],
     max_new_tokens: int,
 ) -> list[list[int]]:
     """The token ids of greedy answers, without the stop token."""
+    if isinstance(model, Many):
+        return model.say(prompts, stop_ids, max_new_tokens)
     if isinstance(model, Decoder):
         return model.generate(prompts, stop_ids, max_new_tokens)
     given: list[list[int]] = [[] for _ in prompts]
@@ -198,13 +236,14 @@ def spoken(
             for step in stream(model, chosen, stop_ids, max_new_tokens):
                 for row, token in step:
                     given[batch[row]].append(token)
-                _count(talking - len(step))
+                count(talking - len(step))
                 talking = len(step)
-            _count(talking)
+            count(talking)
     return given
 
 
-def _count(ended: int) -> None:
+def count(ended: int) -> None:
+    """Tell whoever is `counting` that so many answers have ended."""
     hear = _hears.get()
     if hear is not None:
         hear(ended)

@@ -22,7 +22,7 @@ from suretune.data.anchors import (
     uses_of,
 )
 from suretune.data.choose import NARROW
-from suretune.model.generate import Talker, spoken
+from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
 
@@ -51,7 +51,7 @@ def with_stand_ins(checked: Checked) -> Checked:
 
 
 def answer_anchors(
-    run: Path, base: Talker | None, checked: Checked
+    run: Path, base: Asked | None, checked: Checked
 ) -> tuple[list[Sample], list[Sample]]:
     """(to be learned, for drift), answered by the base, or read where a run goes on.
 
@@ -119,7 +119,7 @@ def _end(checked: Checked) -> int | None:
 
 
 def _asked(
-    base: Talker,
+    base: Asked,
     checked: Checked,
     learned: Sequence[Anchor],
     apart: Sequence[Anchor],

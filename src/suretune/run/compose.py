@@ -32,7 +32,7 @@ from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, 
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
-from suretune.run.crew import counted, crew, give_out
+from suretune.run.crew import asked_alone, counted, crew, give_out, make_prover
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
@@ -132,12 +132,10 @@ def _stages(
     checked: Checked, run: Path, journal: Journal, resume: bool, checkpoint: Path | None
 ) -> tuple[dict[str, Any], int]:
     try:
-        with closing(Prover()) as prover, crew(checked, run, journal) as world:
+        with closing(make_prover(checked)) as prover, crew(checked, run, journal) as world:
             trained = train_only(
                 checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
             )
-            if not is_whole(checked.resolved):
-                world.close()  # the cards of the others are free while this one proves
             return _prove(trained, journal, prover, world)
     except Stopped as stopped:
         try:
@@ -238,7 +236,7 @@ def _within_budget(
         # The fresh process loads and answers as this one did; then logits and the report.
         reserve = clock["base_answers"] - clock["startup"] + 1.0
         looks = looks_ahead(checked, measured=bool(checked.held_out))
-        reserve += looks * answering / 2
+        reserve += (looks / 2 + asked_alone(checked)) * answering
         until = Clock(clock["process"], clock["process"] + seconds)
         deadline = until.end - reserve
         if not is_cut(checked.resolved) and not rundir.checkpoints(run):
@@ -321,10 +319,10 @@ def _prove(
     dose = publish(trained)
     journal.on(Staged("proof"))
     with job.learner.engine.whole():
-        ready_proof(job, questions, job.learner.model)
+        ready_proof(job, questions, job.learner.model, prover.parts)
     about = _about(job, dose)
     _forget(job)
-    world.close()  # of weights in shards all were needed until now
+    world.close()  # all were asked until now; their cards are free for the proof
     proven = measure_proof(
         job.run, job.checked.resolved, questions, trained.before, journal, prover
     )

@@ -37,10 +37,11 @@ from suretune.train.engine_plan import (
 from suretune.train.errands import Adopt, Done, Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.muster import join, start
-from suretune.train.place import here
+from suretune.train.place import here, visible
 from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW
 from suretune.train.world import Alone, Lost, World
+from suretune.verify.reload import Prover
 from suretune.words import language
 
 SMALLER = "smaller"  # of S019: what `smaller_next` has written down
@@ -89,6 +90,23 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
 
     world.lost, world.status = ended, status_of(SetupFacts("process-lost"))
     return world
+
+
+def make_prover(checked: Checked) -> Prover:
+    """The fresh process of the proof, with further ones on the GPUs of the followers that this
+    process starts: they are free again by then. torchrun's end when it sees fit, maybe on other
+    machines."""
+    size = checked.resolved.config.engine.num_gpus
+    if here().size > 1:
+        return Prover()
+    return Prover([visible(os.environ, rank) for rank in range(1, size)])
+
+
+def asked_alone(checked: Checked) -> int:
+    """How many times as long as the base's answers took here the proof's take longer: those were
+    given by all processes, these are by one."""
+    dealt = here().size > 1 and not is_whole(checked.resolved)
+    return checked.resolved.config.engine.num_gpus - 1 if dealt else 0
 
 
 def commit_of(base: Base) -> str | None:

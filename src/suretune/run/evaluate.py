@@ -17,7 +17,7 @@ from suretune import rundir
 from suretune.battery.checks import judge
 from suretune.data.template import ChatTokenizer
 from suretune.data.thinking import thinks
-from suretune.model.generate import Talker
+from suretune.model.generate import Asked
 from suretune.options import ProofOptions
 from suretune.statistics import binomial_tail, sign_test
 from suretune.train.door import Engine
@@ -48,7 +48,7 @@ class WayAnswers:
 
 
 def ask_way(
-    base: Talker, engine: Engine, tokenizer: ChatTokenizer, questions: Questions
+    base: Asked, engine: Engine, tokenizer: ChatTokenizer, questions: Questions
 ) -> WayAnswers:
     """Ask the base; its adapters have to be off meanwhile."""
     prompts = prompts_of(tokenizer, questions.way, questions.system)
@@ -120,7 +120,7 @@ class Judge:
             passed, asked, enough = self._ask(model)
         return Evaluation(step, held_out, passed, asked, proven=enough)
 
-    def _ask(self, model: Talker) -> tuple[int, int, bool]:
+    def _ask(self, model: Asked) -> tuple[int, int, bool]:
         """(probes passed, asked, whether that is enough); first those that all must pass."""
         judged = self.questions.probes
         glance = self._glance(model, [p for p in judged if p.kind == MUST_PASS])
@@ -131,7 +131,7 @@ class Judge:
         passed, needed = sum(right), self.bounds.probes_needed * len(judged)
         return passed, len(judged), firm and passed >= needed
 
-    def _glance(self, model: Talker, first: Sequence[Probe]) -> list[bool]:
+    def _glance(self, model: Asked, first: Sequence[Probe]) -> list[bool]:
         """A glance at what must pass. What somebody asks for himself may come late in an answer."""
         if self.bounds.probes is not None or not first:
             return []
@@ -139,14 +139,14 @@ class Judge:
         said = answer_probes(model, self.tokenizer, first, self.questions.system, most)
         return [bool(p.judge(answer)) for p, answer in zip(first, said, strict=True)]
 
-    def _right(self, model: Talker, probes: Sequence[Probe]) -> list[bool]:
+    def _right(self, model: Asked, probes: Sequence[Probe]) -> list[bool]:
         said = answer_probes(model, self.tokenizer, probes, self.questions.system)
         return [bool(p.judge(answer)) for p, answer in zip(probes, said, strict=True)]
 
     def _prompts(self) -> list[list[int]]:
         return prompts_of(self.tokenizer, self.questions.way, self.questions.system)
 
-    def _general(self, model: Talker) -> list[str]:
+    def _general(self, model: Asked) -> list[str]:
         if self.way is None or not self.questions.way:
             return []
         stops = self.tokenizer.stop_ids

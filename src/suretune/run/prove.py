@@ -97,8 +97,9 @@ def _tried(found: Evaluation) -> Text:
     return Text(f"{en})", f"{zh}）")
 
 
-def ready_proof(job: Fit, questions: Questions, model: Tuned) -> None:
-    """Write down what the fresh process shall measure, and this process's logits."""
+def ready_proof(job: Fit, questions: Questions, model: Tuned, parts: int) -> None:
+    """Write down what the fresh process shall measure, asking in so many parts, and this process's
+    logits."""
     config = job.checked.resolved.config
     prompts = _logit_prompts(job, questions)
     base = job.checked.base
@@ -112,6 +113,7 @@ def ready_proof(job: Fit, questions: Questions, model: Tuned) -> None:
         tokens_per_pass=min(job.learner.engine.tokens_per_pass, PLAIN_TOKENS),
         packed=base.packed,
         most=probe_tokens(job.checked.tokenizer),
+        parts=parts,
     )
     prepare(job.run, request, questions, prompts, last_logits(model, prompts))
     write_judging(job.run, job.checked, questions)

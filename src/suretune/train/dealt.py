@@ -9,29 +9,35 @@ hold different adapters. Reducing and copying move as much as one all_reduce doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from operator import mul
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from suretune.data.deal import deal, plan_share
+from suretune.model.decode import Decoder
 from suretune.model.device import ran_out
-from suretune.model.generate import Talker
+from suretune.model.generate import Asked, Many, Prompts, count, spoken
 from suretune.refusal import Refusal
 from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import adopt, least_plan, pass_plan_of_engine
 from suretune.train.errands import (
     Adopt,
+    Ask,
     Backward,
     Done,
     Failed,
+    Measure,
     Prepare,
     Prepared,
     RanOut,
     Shrink,
     Shrunk,
+    Spoken,
 )
 from suretune.train.world import World
 from suretune.types import Plan, Sample
@@ -50,6 +56,7 @@ class Dealt:
         self._plan: Plan | None = None
         self._places: dict[int, int] = {}  # of a sample among those that all were given, by its id
         self._stale = True  # the others have not the adapters' values
+        self._as_base = False
 
     @property
     def tokens_per_pass(self) -> int:
@@ -76,38 +83,29 @@ class Dealt:
         """The sum of all processes' gradients, here alone; see `Engine.backward`."""
         shares = self._shares(rows)
         seed = int(torch.randint(2**62, ()))  # also a base may have dropout of its own
-        self._tell(
+        own, answers, short = self._each(
             [
-                Backward(self._named(share), loss_weight, scale, self._stale, seed)
+                Backward(
+                    self._named(share),
+                    loss_weight,
+                    scale,
+                    fresh=self._stale,
+                    seed=seed,
+                )
                 for share in shares[1:]
-            ]
+            ],
+            lambda: self.own.backward(shares[0], loss_weight, scale) if shares[0] else None,
         )
-        if self._stale:
-            self.world.share_(self.adapters.values.data)
-            self._stale = False
-        short: Exception | None = None
-        loss = torch.zeros((), device=self.adapters.values.device, dtype=torch.float64)
-        try:
-            if shares[0]:
-                loss = self.own.backward(shares[0], loss_weight, scale)
-        except RuntimeError as error:
-            if not ran_out(error):
-                raise
-            short = error
-        answers = self._answers((Done, RanOut))
         self.world.sum_(self.adapters.gradient)  # also where memory ran out: all come to it
-        for rank, answer in enumerate(answers, 1):
-            if isinstance(answer, RanOut):
-                short = short or torch.OutOfMemoryError(f"{answer.said} (process {rank})")
-            else:
-                loss = loss + answer.loss
         if short is not None:
             raise short
-        return loss
+        loss = torch.zeros((), device=self.adapters.values.device, dtype=torch.float64)
+        return sum((answer.loss for answer in answers), loss if own is None else own)
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
-        """Here alone; see `Engine.mean_loss`."""
-        return self.own.mean_loss(samples)
+        """Of all processes' rows; see `Engine.mean_loss`."""
+        weighty = [row for row in samples if row.loss_weight]
+        return self._mean(weighty, lambda row: row.loss_weight, drift=False)
 
     def apply(self) -> None:
         """Here alone; see `Engine.apply`."""
@@ -135,17 +133,106 @@ class Dealt:
         """It is here; see `Engine.whole`."""
         return self.own.whole()
 
-    def base(self) -> AbstractContextManager[Talker]:
-        """Here alone; see `Engine.base`."""
-        return self.own.base()
+    @contextmanager
+    def base(self) -> Iterator[Asked]:
+        """Each process answers its share; see `Engine.base`."""
+        with self.own.base() as own:
+            self._as_base = True
+            try:
+                yield Many(self.world.size, partial(self._spoken, own))
+            finally:
+                self._as_base = False
 
-    def tuned(self) -> AbstractContextManager[Talker]:
-        """Here alone; see `Engine.tuned`."""
-        return self.own.tuned()
+    @contextmanager
+    def tuned(self) -> Iterator[Asked]:
+        """Each process answers its share; see `Engine.tuned`."""
+        with self.own.tuned() as own:
+            yield Many(self.world.size, partial(self._spoken, own))
 
     def drift(self, samples: Sequence[Sample]) -> float:
-        """Here alone; see `Engine.drift`."""
-        return self.own.drift(samples)
+        """Of all processes' rows; see `Engine.drift`."""
+        return self._mean(samples, lambda row: row.learned, drift=True)
+
+    def _spoken(
+        self,
+        own: Asked,
+        parts: Sequence[Prompts],
+        stop_ids: frozenset[int],
+        most: int,
+    ) -> list[Prompts]:
+        """Each process answers its part, this one the first; see `Many`."""
+        mine, answers, short = self._each(
+            [
+                Ask(
+                    part,
+                    stop_ids,
+                    most,
+                    base=self._as_base,
+                    fresh=self._stale,
+                )
+                for part in parts[1:]
+            ],
+            lambda: spoken(own, parts[0], stop_ids, most),
+        )
+        if short is not None:
+            raise short
+        if not isinstance(own, Decoder):  # which does not tell of its own either
+            count(sum(map(len, parts[1:])))
+        return [mine, *(answer.ids for answer in answers)]
+
+    def _mean(
+        self,
+        rows: Sequence[Sample],
+        weight: Callable[[Sample], float],
+        *,
+        drift: bool,
+    ) -> float:
+        """The mean over all processes' rows, by weight, of what each measures of its own."""
+        shares = self._shares(rows)
+        measure = self.own.drift if drift else self.own.mean_loss
+        own, answers, short = self._each(
+            [
+                Measure(
+                    self._named(share),
+                    drift,
+                    base=self._as_base,
+                    fresh=self._stale,
+                )
+                for share in shares[1:]
+            ],
+            lambda: measure(shares[0]) if shares[0] else 0.0,
+        )
+        if short is not None:
+            raise short
+        weights = [sum(map(weight, share)) for share in shares]
+        means = [own, *(answer.loss for answer in answers)]
+        whole: float = sum(map(mul, means, weights))
+        return whole / sum(weights)
+
+    def _each(
+        self,
+        errands: Sequence[object],
+        own: Callable[[], T],
+    ) -> tuple[Any, list[Any], Exception | None]:
+        """(what `own` gives, the others' answers, what says that memory ran out): all compute at
+        once, with the same values, and all are heard."""
+        self._tell(errands)
+        if self._stale:
+            self.world.share_(self.adapters.values.data)
+            self._stale = False
+        mine: T | None = None
+        short: Exception | None = None
+        try:
+            mine = own()
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            short = error
+        answers = self._answers((Done, Spoken, RanOut))
+        for rank, answer in enumerate(answers, 1):
+            if isinstance(answer, RanOut):
+                short = short or torch.OutOfMemoryError(f"{answer.said} (process {rank})")
+        return mine, answers, short
 
     def _shares(self, rows: Sequence[Sample]) -> list[list[Sample]]:
         shares = deal([len(row.ids) for row in rows], self.world.size)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from suretune.model.generate import Talker
+from suretune.model.generate import Asked
 from suretune.model.tensor_file import Coming
 from suretune.types import Plan, Sample
 
@@ -53,10 +53,10 @@ class Engine(Protocol):
     def restored(self) -> None:
         """Told that the adapters' values were put in place from outside."""
 
-    def base(self) -> AbstractContextManager[Talker]:
+    def base(self) -> AbstractContextManager[Asked]:
         """The model without its adapters, to be asked."""
 
-    def tuned(self) -> AbstractContextManager[Talker]:
+    def tuned(self) -> AbstractContextManager[Asked]:
         """The model with its adapters as they are, to be asked."""
 
     def whole(self) -> AbstractContextManager[None]:

@@ -79,6 +79,30 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Answer these prompts, see `generate.spoken`; as the `base`, or as what was learned so far.
+
+    `fresh`: as of `Backward`.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    stop_ids: frozenset[int]
+    most: int
+    base: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """`Engine.mean_loss` of these rows, or `Engine.drift`; the rest as of `Ask`."""
+
+    rows: Sequence[int | Sample]
+    drift: bool
+    base: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Same:
     """Do to the shards what the process that leads does; no answer."""
 
@@ -113,9 +137,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`loss`: of the rows that were dealt, as a share of the update's."""
+    """`loss`: of the rows that were dealt, as a share of the update's; or what was measured."""
 
     loss: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One answer a prompt, in their order."""
+
+    ids: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)

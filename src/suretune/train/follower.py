@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from suretune.facts import Facts, SetupFacts
 from suretune.guards import judge
 from suretune.model.device import limit_memory, out_of_memory, ran_out
 from suretune.model.full import Whole, begin_whole
+from suretune.model.generate import spoken
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.model.tuned import Tuned
@@ -36,10 +37,12 @@ from suretune.train.door import Engine
 from suretune.train.engine_plan import adopt, make_engine, pass_plan_of_engine
 from suretune.train.errands import (
     Adopt,
+    Ask,
     Backward,
     Done,
     Failed,
     Hold,
+    Measure,
     Prepare,
     Prepared,
     RanOut,
@@ -47,6 +50,7 @@ from suretune.train.errands import (
     Same,
     Shrink,
     Shrunk,
+    Spoken,
     Together,
 )
 from suretune.train.flat_adamw import FlatAdamW
@@ -151,6 +155,12 @@ class Hand:
                 self._backward(told)
             case Together():
                 self._together(told)
+            case Ask():
+                self._renew(told.fresh)
+                self._say_what(lambda: self._asked(told))
+            case Measure():
+                self._renew(told.fresh)
+                self._say_what(lambda: self._measured(told))
             case Same() if isinstance(self.adapters, ShardAdamW):
                 do_same(self.adapters, told)
             case Shrink():
@@ -171,22 +181,47 @@ class Hand:
 
     def _backward(self, told: Backward) -> None:
         """The gradient of the rows that are dealt, then the sum with everybody's."""
-        if told.fresh:
-            self.world.share_(self.adapters.values.data)
-            self.engine.restored()
+        self._renew(told.fresh)
         torch.manual_seed((told.seed + self.world.rank) % 2**63)
         self.adapters.zero()
-        rows, answer = self._rows(told.rows), Done()
+        rows = self._rows(told.rows)
+
+        def computed() -> Done:
+            if not rows:
+                return Done()
+            return Done(float(self.engine.backward(rows, told.loss_weight, told.scale)))
+
+        self._say_what(computed)
+        self.world.sum_(self.adapters.gradient)
+
+    def _renew(self, fresh: bool) -> None:
+        """The values of who leads, where they are others by now."""
+        if fresh:
+            self.world.share_(self.adapters.values.data)
+            self.engine.restored()
+
+    def _say_what(self, compute: Callable[[], object]) -> None:
+        """Its answer, or that memory did not do for it."""
         try:
-            if rows:
-                loss = self.engine.backward(rows, told.loss_weight, told.scale)
-                answer = Done(float(loss))
-            self.say(answer)
+            answer = compute()
         except RuntimeError as error:
             if not ran_out(error):
                 raise
-            self.say(RanOut(str(error).split(". ")[0]))
-        self.world.sum_(self.adapters.gradient)
+            answer = RanOut(str(error).split(". ")[0])
+        self.say(answer)
+
+    def _asked(self, told: Ask) -> Spoken:
+        if not told.prompts:
+            return Spoken([])
+        with self.engine.base() if told.base else self.engine.tuned() as model:
+            return Spoken(spoken(model, told.prompts, told.stop_ids, told.most))
+
+    def _measured(self, told: Measure) -> Done:
+        rows, engine = self._rows(told.rows), self.engine
+        if not rows:
+            return Done()
+        with engine.base() if told.base else nullcontext():
+            return Done(engine.drift(rows) if told.drift else engine.mean_loss(rows))
 
     def _together(self, told: Together) -> None:
         """The gradient of the rows that are dealt, in as many passes as all have."""

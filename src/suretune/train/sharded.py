@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
-from suretune.model.generate import Talker
+from suretune.model.generate import Asked
 from suretune.model.packed_batch import divergence, passes, token_logits
 from suretune.model.tensor_file import Coming
 from suretune.train.dealt import Dealt
@@ -92,7 +92,7 @@ class Sharded(Dealt):
                 self.led.all("part_all")
 
     @contextmanager
-    def base(self) -> Iterator[Talker]:
+    def base(self) -> Iterator[Asked]:
         """See `Engine.base`."""
         before = self.led.aside()
         self.led.wear(self.led.silent())
@@ -103,7 +103,7 @@ class Sharded(Dealt):
             self.led.wear(before)
 
     @contextmanager
-    def tuned(self) -> Iterator[Talker]:
+    def tuned(self) -> Iterator[Asked]:
         """See `Engine.tuned`."""
         with self.whole():
             yield self.shard.model

@@ -27,12 +27,13 @@ from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer, TemplateRefused
 from suretune.model.decode import Decoder
 from suretune.model.full import Whole
-from suretune.model.generate import Talker, device_of, spoken
+from suretune.model.generate import Asked, Talker, device_of, spoken
 from suretune.model.packed_batch import PackedBatch, divergence, passes, token_logits
 from suretune.model.tuned import Tuned, without
 from suretune.types import Origin, Sample, Span
 from suretune.verify.kept import General
 from suretune.verify.measure import Questions
+from suretune.verify.shares import Shares
 from suretune.verify.signs import loops
 
 LIMITS = (32, 64, 96, 256)  # tokens of an answer; questions of one limit are asked together
@@ -50,14 +51,21 @@ class Said:
 
 @contextmanager
 def untuned(speaker: Talker, tuned: Tuned) -> Iterator[Talker]:
-    """Whoever answers for the tuned model, without what it learned. A decoder has no adapters to
-    silence where the base's own weights learned: then the model itself answers."""
+    """Whoever answers here for the tuned model, without what it learned. A decoder has no adapters
+    to silence where the base's own weights learned: then the model itself answers."""
     if isinstance(speaker, Decoder) and not isinstance(tuned, Whole):
         with speaker.stack.muted():
             yield speaker
         return
     with without(tuned):
         yield tuned
+
+
+@contextmanager
+def _base_of(speaker: Talker, tuned: Tuned, shares: Shares) -> Iterator[Asked]:
+    """Everybody who answers, without what was learned."""
+    with untuned(speaker, tuned) as own:
+        yield shares.beside(own, base=True)
 
 
 def askable(
@@ -95,7 +103,7 @@ def limit_of(tokens: int) -> int:
 
 
 def ask_all(
-    model: Talker,
+    model: Asked,
     questions: Sequence[Question],
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
@@ -117,7 +125,7 @@ def ask_all(
 
 
 def ask_base(
-    base: Callable[[], AbstractContextManager[Talker]],
+    base: Callable[[], AbstractContextManager[Asked]],
     questions: Sequence[Question],
     prompts: Sequence[Sequence[int]],
     stops: frozenset[int],
@@ -195,11 +203,12 @@ def measure_general(
     questions: Questions,
     depends: Sequence[str],
     budget: int,
+    shares: Shares,
 ) -> General | None:
     """Everything about the general questions; None where there are none.
 
-    speaker: who answers for `tuned`, whose adapters are on; depends: what the base's answers depend
-    on beside prompts and code; budget: tokens of a pass.
+    speaker: who answers here for `tuned`, whose adapters are on; depends: what the base's answers
+    depend on beside prompts and code; budget: tokens of a pass; shares: who answers as well.
     """
     asked = questions.general
     if not asked:
@@ -208,14 +217,14 @@ def measure_general(
     prompts, stops = prompts_of(tokenizer, asked, questions.system), tokenizer.stop_ids
     key = cache_key(depends, prompts, [q.tokens for q in asked], sorted(stops))
     first, again, cached = ask_base(
-        lambda: untuned(speaker, tuned),
+        lambda: _base_of(speaker, tuned, shares),
         asked,
         prompts,
         stops,
         key,
     )
     answered = time.perf_counter()
-    now = ask_all(speaker, asked, prompts, stops)
+    now = ask_all(shares.beside(speaker), asked, prompts, stops)
     if isinstance(speaker, Decoder):
         speaker.release()
     told = time.perf_counter()

@@ -10,7 +10,7 @@ from suretune.battery.items import Question, lines_of, messages_of
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer
 from suretune.data.thinking import usual_mode
-from suretune.model.generate import Talker, answers, spoken
+from suretune.model.generate import Asked, answers, spoken
 from suretune.types import Message, Sample
 from suretune.verify.probes import AS_TRAINED, Probe, probe_tokens
 from suretune.verify.signs import loops
@@ -86,7 +86,7 @@ def answers_of(line: Mapping[str, Any]) -> Answers:
 
 
 def ask(
-    model: Talker,
+    model: Asked,
     tokenizer: ChatTokenizer,
     questions: Questions,
     mean_loss: Callable[[Sequence[Sample]], float],
@@ -113,7 +113,7 @@ def ask(
 
 
 def answer_rows(
-    model: Talker,
+    model: Asked,
     tokenizer: ChatTokenizer,
     rows: Sequence[HeldRow],
 ) -> list[str]:
@@ -130,7 +130,7 @@ def answer_rows(
 
 
 def answer_probes(
-    model: Talker,
+    model: Asked,
     tokenizer: ChatTokenizer,
     probes: Sequence[Probe],
     system: str | None,
@@ -145,7 +145,7 @@ def answer_probes(
 
 
 def other_mode(
-    model: Talker,
+    model: Asked,
     tokenizer: ChatTokenizer,
     questions: Questions,
 ) -> Mapping[str, Any] | None:

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import threading
 from array import array
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any, TypeVar, cast
 
 import torch
@@ -31,7 +32,7 @@ from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
 from suretune.model.full import Whole, open_whole
-from suretune.model.generate import last_logits, talker
+from suretune.model.generate import Talker, last_logits, spoken, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.packed_batch import mean_loss
@@ -39,9 +40,10 @@ from suretune.model.tuned import Tuned
 from suretune.model.weight_stream import begin
 from suretune.refusal import Refusal
 from suretune.types import Origin, Sample, Span
-from suretune.verify.general import askable, measure_general
+from suretune.verify.general import askable, measure_general, untuned
 from suretune.verify.measure import Answers, Questions, ask, held_row, other_mode
 from suretune.verify.probes import PROBE_TOKENS, from_line
+from suretune.verify.shares import FAILED, SHARE, Shares
 
 REQUEST = "request.json"
 RESULT = "result.json"
@@ -68,6 +70,7 @@ class Request:
     skills: str | None = None  # of a run by an earlier version
     packed: str = ""  # the base, as `Base.packed`
     most: int = PROBE_TOKENS  # of an answer to a probe; runs of earlier versions had no more
+    parts: int = 1  # in which questions are asked, see `Shares`
 
 
 def prepare(
@@ -118,9 +121,12 @@ class Prover:
     is gone: its standard input ends then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cards: Sequence[str] = ()) -> None:
+        """`cards`: further GPUs that it may use then, as CUDA_VISIBLE_DEVICES names them. `parts`:
+        of a request, so that each has one."""
+        self.parts = len(cards) + 1
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suretune.verify.reload"],
+            [sys.executable, "-m", "suretune.verify.reload", *cards],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -155,23 +161,48 @@ class Prover:
         self._process.communicate()
 
 
-def main(run: Path, result: Path, base_at: str = "") -> None:
+def main(
+    run: Path,
+    result: Path,
+    base_at: str = "",
+    shares: Shares | None = None,
+) -> None:
     """In the fresh process."""
-    request = Request(**rundir.read_json(run / "proof" / REQUEST))
-    request = replace(request, base=base_at or request.base)
+    shares = shares or Shares()
+    shares.open(run, base_at)
     try:
-        device = torch.device(request.device)
-        base = find_base(request.base, weights=True).packed_as(request.packed)
-        begin(base, device, DTYPES[request.dtype])
-        found, _ = measure(
-            run,
-            request,
-            base,
-            load_base(base, device, request.dtype),
-        )
+        request, base, model = _loaded(run, base_at)
+        found, _ = measure(run, request, base, model, shares)
     except Refusal as refusal:
         raise SystemExit(str(refusal)) from refusal
     rundir.write_json(result, found)
+
+
+def _loaded(run: Path, base_at: str) -> tuple[Request, Base, PreTrainedModel]:
+    """What is asked for, and the base that it is asked of."""
+    request = Request(**rundir.read_json(run / "proof" / REQUEST))
+    request = replace(request, base=base_at or request.base)
+    device = torch.device(request.device)
+    base = find_base(request.base, weights=True).packed_as(request.packed)
+    begin(base, device, DTYPES[request.dtype])
+    return request, base, load_base(base, device, request.dtype)
+
+
+def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
+    """In a further fresh process, see `Shares`: load what the first thing that is asked says, then
+    answer the others."""
+    run, base_at = next(asked)
+    request, base, model = _loaded(Path(run), base_at)
+    tuned, _ = _opened(model, Path(run) / request.adapter, base, request.dtype)
+    speaker = _speaker(tuned)
+    for as_base, prompts, stops, most in asked:
+        with untuned(speaker, tuned) if as_base else nullcontext(speaker) as own:
+            answer(spoken(own, prompts, frozenset(stops), most))
+
+
+def _speaker(tuned: Tuned) -> Talker:
+    """Base and tuned are answered for by the same code; a decoder's base cannot be exchanged."""
+    return tuned if isinstance(tuned, Whole) else talker(tuned)
 
 
 def measure(
@@ -179,8 +210,12 @@ def measure(
     request: Request,
     base: Base,
     model: PreTrainedModel,
+    shares: Shares | None = None,
 ) -> tuple[dict[str, Any], Tuned]:
-    """Everything that is measured of the adapter on disk, and the model that has it."""
+    """Everything that is measured of the adapter on disk, and the model that has it. `shares`: who
+    answers beside this process."""
+    shares = shares or Shares()
+    shares.parts = request.parts
     folder, adapter, device = run / "proof", run / request.adapter, model.device
     tokenizer = load_tokenizer(adapter)
     saved = load_file(folder / LOGITS)
@@ -189,8 +224,7 @@ def measure(
     tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
-    # Base and tuned are answered for by the same code; a decoder's base cannot be exchanged.
-    speaker = tuned if isinstance(tuned, Whole) else talker(tuned)
+    speaker = _speaker(tuned)
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
@@ -202,14 +236,15 @@ def measure(
         speaker.release()  # what it has captured for the questions that are still to be asked
         return mean_loss(tuned, rows, budget, device)
 
-    answers = ask(speaker, tokenizer, questions, loss_of, request.most)
+    answers = ask(shares.beside(speaker), tokenizer, questions, loss_of, request.most)
     general = measure_general(
         speaker,
         tuned,
         tokenizer,
         questions,
-        (*_depends(request), type(speaker).__name__),
+        (*_depends(request), type(speaker).__name__, *shares.depends),
         budget,
+        shares=shares,
     )
     found = _result(
         match=match,
@@ -220,7 +255,7 @@ def measure(
         request=request,
         base=base,
     )
-    other = other_mode(speaker, tokenizer, questions)
+    other = other_mode(shares.beside(speaker), tokenizer, questions)
     return {**found, "general": general.line() if general else None, "other_mode": other}, tuned
 
 
@@ -314,8 +349,41 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+def _told() -> Iterator[Any]:
+    """What is told, line by line; this process ends with whoever tells, also amid an answer."""
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield json.loads(lines.get())
+
+
+def _share() -> None:
+    """Answers go where this process was to print; what libraries print goes elsewhere."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(said: Any) -> None:
+        print(json.dumps(said), file=answers, flush=True)
+
+    try:
+        share(_told(), answer)
+    except Exception as error:
+        answer({FAILED: f"{type(error).__name__}: {error}".splitlines()[0]})
+        raise
+
+
 if __name__ == "__main__":
+    if SHARE in sys.argv:
+        _share()
+        sys.exit()
+    further = Shares(sys.argv[1:])
     if told := sys.stdin.readline():
         threading.Thread(target=_end_with_parent, daemon=True).start()
         where, into, at = json.loads(told)
-        main(Path(where), Path(into), at)
+        main(Path(where), Path(into), at, further)

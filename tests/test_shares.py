@@ -1,0 +1,112 @@
+"""A proof by several fresh processes: what they say is what one says, and none stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conftest import forking
+from suretune import rundir
+from suretune.model.generate import spoken
+from suretune.verify.reload import REQUEST, RESULT, Prover
+from suretune.verify.shares import Shares
+from test_ranks import is_gone, within
+
+ROUNDED = {"held_out", "likelihood", "drift", "logits_gap", "logits_change", "logits_scale"}
+OWN = {"pid", "seconds", "from_cache"}  # of a process
+
+
+def compare(one: Any, two: Any, name: str = "") -> None:
+    """Equal, but for what sums in another order may round."""
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one.keys() - OWN:
+            compare(one[key], two[key], key)
+    elif name in ROUNDED and one is not None:
+        assert one == pytest.approx(two, rel=1e-4, abs=1e-5)
+    else:
+        assert one == two, name
+
+
+def test_two_processes_prove_what_one_proves(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SURETUNE_CACHE", "off")
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    request = run / "proof" / REQUEST
+    request.write_text(json.dumps({**rundir.read_json(request), "parts": 2}))
+    with closing(Prover(["0"])) as prover:
+        [further] = children_of(prover)
+        found = prover.prove(run, tmp_path / RESULT)
+        within(20, lambda: is_gone(further))
+    compare(rundir.read_json(trained / "proof" / RESULT), found)
+    assert len(found["general"]["questions"]) == 100
+
+
+def test_whoever_asks_again_asks_in_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one process or by three: the same batches, the same answers in the same order."""
+    asked: list[list[list[int]]] = []
+
+    def answer(model: Any, prompts: Any, stops: Any, most: int) -> list[list[int]]:
+        asked.append([list(prompt) for prompt in prompts])
+        return [prompt[:most] for prompt in asked[-1]]
+
+    class Other:
+        def tell(self, told: Any) -> None:
+            self.said = answer(None, *told[1:])
+
+        def hear(self) -> Any:
+            return self.said
+
+    prompts = [[number] * (1 + number * 7 % 5) for number in range(11)]
+    monkeypatch.setattr("suretune.verify.shares.spoken", answer)
+    found = []
+    for further in (0, 1, 2):
+        shares, asked[:] = Shares(), []
+        shares.parts, shares.further = 3, [Other() for _ in range(further)]  # type: ignore[misc]
+        whole = shares.beside(torch.nn.Module())
+        said = spoken(whole, prompts, frozenset({9}), 2)
+        assert said == [prompt[:2] for prompt in prompts]
+        found.append(sorted(asked))
+    assert found[0] == found[1] == found[2] and len(found[0]) == 3
+    assert Shares().beside(own := torch.nn.Module()) is own and Shares().depends == ()
+
+
+def children_of(prover: Prover) -> list[int]:
+    """Its further processes, once they are there."""
+    pid = prover._process.pid
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    within(60, lambda: bool(path.read_text().split()))
+    return [int(word) for word in path.read_text().split()]
+
+
+def test_none_outlives_who_started_it() -> None:
+    prover = Prover(["", ""])
+    within(60, lambda: len(children_of(prover)) == 2)
+    further = children_of(prover)
+    prover.close()
+    within(60, lambda: all(map(is_gone, further)))
+
+
+def test_what_a_further_process_fails_by_is_said(tmp_path: Path) -> None:
+    with forking():
+        shares = Shares(["", ""])
+    shares.open(tmp_path / "no run", "")
+    first, second = shares.further
+    with pytest.raises(RuntimeError, match=r"request\.json"):
+        first.hear()
+    os.kill(second._process.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"ended|request"):
+        second.hear()
+    second.tell([False, [[1]], [], 1])  # who is gone is heard of, not told
+    for one in shares.further:
+        one._process.communicate()
