@@ -283,7 +283,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Pa
     """A run folder from `suretune sft` on the pocket model, sealed; a copy for each worker."""
     words = (
         "--system", "You are a helpful assistant.", "--save_steps", "20",
-        "--general_questions", "100", "--max_steps", "40", "--json",
+        "--general_questions", "100", "--max_steps", "40", "--gradient_accumulation_steps", "8",
+        "--json",
     )  # fmt: skip
 
     def train(folder: Path) -> None:
