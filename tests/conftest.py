@@ -42,6 +42,8 @@ if paths := os.environ.get("PYTHONPATH"):
 # A core for each worker: threads beside them would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+AS_STARTED = dict(os.environ)
+
 settings.register_profile("suretune", deadline=None)  # other work on the machine is no failure
 settings.load_profile("suretune")
 
@@ -187,12 +189,15 @@ def suretune(
 STARTERS = ("suretune.verify.reload", "suretune.export.apart", "suretune.train.muster")
 
 
-def start_forks(patched: pytest.MonkeyPatch) -> None:
-    """What the package starts from this test's own process is a fork, too, until this is undone."""
+def start_forks(patched: pytest.MonkeyPatch, env: dict[str, str] | None = None) -> None:
+    """What the package starts from this test's own process is a fork, too, until this is undone.
+
+    `env`: the environment of what it starts, where that is no part of the test; else its own.
+    """
     there = [name for name in STARTERS if name in sys.modules]
     for name in there:
         patched.setattr(sys.modules[name], "subprocess", subprocess)  # which is put back
-    lead(str(WARM.python), *there)
+    lead(str(WARM.python), *there, env=env)
 
 
 @contextmanager

@@ -23,12 +23,12 @@ Say = Callable[..., tuple[int, Any]]
 def runs(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
     """`short` and `long`, unsealed runs of one base; `begun`, which has only a checkpoint."""
     folder = tmp_path_factory.mktemp("beside")
-    for name, steps, system in (("short", 2, "You are terse."), ("long", 6, "Be kind.")):
+    for name, steps, system in (("short", 2, ("--system", "Be terse.")), ("long", 6, ())):
         done = suretune(
             "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", folder / name,
             "--probes", identity_file.with_name("probes.yaml"), "--max_steps", steps,
-            "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 20,
-            "--system", system, "--learning_rate", "1e-2",
+            "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 1,
+            *system, "--learning_rate", "1e-2",
         )  # fmt: skip
         assert done.returncode in (6, 8), done.stdout[-2000:] + done.stderr[-2000:]
     begun = folder / "begun"
