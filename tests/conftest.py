@@ -77,6 +77,15 @@ def pytest_configure(config: pytest.Config) -> None:
         WARM.start({**os.environ, **PLAIN})
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than cores: a tenth of what workers do is waiting, for a process that hangs
+    on purpose, a server, a signal; nothing that is tested depends on a core of its own."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # as it is told there
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_unconfigure() -> None:
     WARM.close()
 
