@@ -7,9 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -85,12 +83,6 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.module
             for alias in node.names:
                 yield node.lineno, f"{node.module}.{alias.name}"
-
-
-@cache
-def measured() -> dict[str, Any]:
-    """All figures of the house: seconds, so once for all who look at one of them."""
-    return house.measured()
 
 
 def test_every_file_stands_on_a_floor() -> None:
@@ -170,13 +162,13 @@ def test_no_check_is_an_assert() -> None:
 
 
 def test_every_room_has_a_size() -> None:
-    assert set(measured()["sizes"]) == set(house.kept()["sizes"])
+    assert set(house.measured()["sizes"]) == set(house.kept()["sizes"])
 
 
 @pytest.mark.parametrize("room", sorted(house.kept()["sizes"]))
 def test_a_room_has_the_size_that_it_was_given(room: str) -> None:
     """The sizes stand in house.json: more room is a commit of its own, with a reason."""
-    assert measured()["sizes"][room] <= house.kept()["sizes"][room], (
+    assert house.measured()["sizes"][room] <= house.kept()["sizes"][room], (
         "delete something, or say why not"
     )
 
@@ -184,14 +176,14 @@ def test_a_room_has_the_size_that_it_was_given(room: str) -> None:
 def test_no_new_files_of_a_room_import_each_other_in_a_circle() -> None:
     """Imports inside functions and for types count: they are what a reader has to follow, too."""
     known = [set(group) for group in house.kept()["circles"]]
-    for group in measured()["circles"]:
+    for group in house.measured()["circles"]:
         assert any(set(group) <= one for one in known), f"new or larger: {group}"
-    assert len(measured()["circles"]) == len(known), "one is gone: take it off the list"
+    assert len(house.measured()["circles"]) == len(known), "one is gone: take it off the list"
 
 
 @pytest.mark.parametrize("count", ["fmt_skip", "crowded_calls", "density", "untold"])
 def test_what_may_only_become_less_does(count: str) -> None:
-    now, known = measured()[count], house.kept()[count]
+    now, known = house.measured()[count], house.kept()[count]
     assert now <= known, house.untold() if count == "untold" else "see tests/house.py"
 
 
