@@ -32,6 +32,7 @@ def teach(rows: Path, to: Path, language: suretune.Language, losses: Losses) -> 
         max_steps=2,
         until_proven=False,
         general_questions=20,
+        anchor_ratio=0.0,
         learning_rate=1e-3,
         seed=7,
         listeners=[losses],

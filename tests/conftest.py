@@ -28,10 +28,12 @@ ROOT = Path(__file__).parent.parent
 # Long ones first, so that two workers end together: one makes the run that many files share, while
 # the other has what needs it later.
 FIRST = (
-    "test_serve", "test_recovery", "test_planted", "test_honesty", "test_kill", "test_cli",
-    "test_chaos", "test_load", "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside",
-    "test_proving", "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes",
-    "test_dose", "test_rendered", "test_reword", "test_setup",
+    "test_serve", "test_recovery", "test_ranks", "test_serve_several", "test_planted",
+    "test_families_matrix", "test_honesty", "test_kill", "test_cli", "test_chaos", "test_load",
+    "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside", "test_proving",
+    "test_hub_runs", "test_full_8bit", "test_slots", "test_ranks_full", "test_full_runs",
+    "test_told", "test_wall", "test_opened", "test_fixes_templates", "test_recipes", "test_dose",
+    "test_rendered", "test_reword", "test_setup",
 )  # fmt: skip
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -41,6 +43,8 @@ if paths := os.environ.get("PYTHONPATH"):
 
 # A core for each worker: threads beside them would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+AS_STARTED = dict(os.environ)
 
 settings.register_profile("suretune", deadline=None)  # other work on the machine is no failure
 settings.load_profile("suretune")
@@ -73,6 +77,15 @@ def pytest_configure(config: pytest.Config) -> None:
     elif getattr(config.option, "numprocesses", None):
         os.environ["SURETUNE_TESTS_WARM"] = str(WARM.folder)
         WARM.start({**os.environ, **PLAIN})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than cores: a tenth of what workers do is waiting, for a process that hangs
+    on purpose, a server, a signal; nothing that is tested depends on a core of its own."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # as it is told there
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_unconfigure() -> None:
@@ -192,12 +205,15 @@ STARTERS = (
 )
 
 
-def start_forks(patched: pytest.MonkeyPatch) -> None:
-    """What the package starts from this test's own process is a fork, too, until this is undone."""
+def start_forks(patched: pytest.MonkeyPatch, env: dict[str, str] | None = None) -> None:
+    """What the package starts from this test's own process is a fork, too, until this is undone.
+
+    `env`: the environment of what it starts, where that is no part of the test; else its own.
+    """
     there = [name for name in STARTERS if name in sys.modules]
     for name in there:
         patched.setattr(sys.modules[name], "subprocess", subprocess)  # which is put back
-    lead(str(WARM.python), *there)
+    lead(str(WARM.python), *there, env=env)
 
 
 @contextmanager
@@ -288,7 +304,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Pa
     """A run folder from `suretune sft` on the pocket model, sealed; a copy for each worker."""
     words = (
         "--system", "You are a helpful assistant.", "--save_steps", "20",
-        "--general_questions", "100", "--max_steps", "40", "--json",
+        "--general_questions", "100", "--max_steps", "40", "--gradient_accumulation_steps", "8",
+        "--json",
     )  # fmt: skip
 
     def train(folder: Path) -> None:

@@ -154,8 +154,9 @@ def untold() -> list[str]:
     return sorted(found)
 
 
+@cache
 def measured() -> dict[str, Any]:
-    """All of it."""
+    """All of it: seconds, so once."""
     return {
         "sizes": sizes(), "circles": circles(), "fmt_skip": skips(), "density": density(),
         "crowded_calls": crowded_calls(), "untold": len(untold()),

@@ -20,19 +20,19 @@ Say = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, identity_file: Path) -> Path:
-    """`short` and `long`, unsealed runs of one base; `begun`, which has only a checkpoint."""
+def runs(tmp_path_factory: pytest.TempPathFactory, identity_file: Path, trained: Path) -> Path:
+    """`sealed` and `hasty`, which is not, of one base; `begun`, which has only a checkpoint."""
     folder = tmp_path_factory.mktemp("beside")
-    for name, steps, system in (("short", 2, "You are terse."), ("long", 6, "Be kind.")):
-        done = suretune(
-            "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", folder / name,
-            "--probes", identity_file.with_name("probes.yaml"), "--max_steps", steps,
-            "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 20,
-            "--system", system, "--learning_rate", "1e-2",
-        )  # fmt: skip
-        assert done.returncode in (6, 8), done.stdout[-2000:] + done.stderr[-2000:]
+    shutil.copytree(trained, folder / "sealed")
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--output_dir", folder / "hasty",
+        "--probes", identity_file.with_name("probes.yaml"), "--max_steps", 2,
+        "--until_proven", "false", "--anchor_ratio", 0, "--general_questions", 1,
+        "--learning_rate", "1e-2",
+    )  # fmt: skip
+    assert done.returncode in (6, 8), done.stdout[-2000:] + done.stderr[-2000:]
     begun = folder / "begun"
-    shutil.copytree(folder / "long", begun)
+    shutil.copytree(folder / "hasty", begun)
     for name in ("proof", "adapter"):
         shutil.rmtree(begun / name)
     for name in ("probes.jsonl", "report.json", "report.html", "report.md", "base_answers.json"):
@@ -68,27 +68,27 @@ def test_every_answer_is_the_one_that_ask_gives(
     say: Say, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, told = say(
-        "compare", "short", "long", "begun", "--question", PARIS, "--question", WHO,
+        "compare", "sealed", "hasty", "begun", "--question", PARIS, "--question", WHO,
         "--max_new_tokens", 24, "--json",
     )  # fmt: skip
     assert status == 0 and told["base"] == "pocket"
-    verdicts = [rundir.recorded(runs / n / "report.json", "verdict") for n in ("short", "long")]
+    verdicts = [rundir.recorded(runs / n / "report.json", "verdict") for n in ("sealed", "hasty")]
     assert [run["verdict"] for run in told["runs"]] == [*verdicts, None]
-    for name in ("short", "long"):
+    for name in ("sealed", "hasty"):
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{PARIS}\n{WHO}\n"))
         assert main(["ask", "--adapters", name, "--max_new_tokens", "24", "--json"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [json.loads(line)["answer"] for line in lines] == answers(told, name)
-    assert answers(told, "begun") == answers(told, "long") != answers(told, "short")
-    again = say("compare", "long", "--question", PARIS, WHO, "--max_new_tokens", 24, "--json")[1]
-    assert answers(again, "long") == answers(told, "long")  # after others, the base was itself
+    assert answers(told, "begun") == answers(told, "hasty") != answers(told, "sealed")
+    again = say("compare", "hasty", "--question", PARIS, WHO, "--max_new_tokens", 24, "--json")[1]
+    assert answers(again, "hasty") == answers(told, "hasty")  # after others, the base was itself
     for question in again["questions"]:
         base, tuned = question["answers"]
         assert tuned["same_as_base"] == (tuned["answer"] == base["answer"])
 
 
 def test_without_a_question_the_runs_probes_and_general_ones_are_asked(say: Say) -> None:
-    status, told = say("compare", "short", "begun", "--max_new_tokens", 8, "--json")
+    status, told = say("compare", "sealed", "begun", "--max_new_tokens", 8, "--json")
     assert status == 0
     kinds = [question["kind"] for question in told["questions"]]
     assert kinds.count("must-pass") == 4 and "paraphrase" in kinds and kinds.count("near") == 6
@@ -99,9 +99,9 @@ def test_without_a_question_the_runs_probes_and_general_ones_are_asked(say: Say)
             assert (line["right"] is None) == (question["kind"] == "shown")
             known = line["of"] != "base" and question["kind"] in ("near", "facts", "sums")
             assert not known or line["leaked"] is False
-    base, short, begun = told["summary"]
-    assert base["right"]["of"] == short["right"]["of"] == begun["right"]["of"] > 40
-    assert begun["leaked"]["of"] == short["leaked"]["of"] > 0 == base["leaked"]["of"]
+    base, sealed, begun = told["summary"]
+    assert base["right"]["of"] == sealed["right"]["of"] == begun["right"]["of"] > 40
+    assert begun["leaked"]["of"] == sealed["leaked"]["of"] > 0 == base["leaked"]["of"]
 
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "side by side"), ("zh", "并排比较")])
@@ -109,10 +109,10 @@ def test_the_page_and_the_terminal_show_every_answer(
     say: Say, tmp_path: Path, lang: str, title: str
 ) -> None:
     page = tmp_path / "deep" / "page.html"
-    typed = ("compare", "--html", page, "short", "begun", "--question", "What", "is", "2+2?",
+    typed = ("compare", "--html", page, "sealed", "begun", "--question", "What", "is", "2+2?",
              "--max_new_tokens", 8)  # fmt: skip
     status, said = say(*typed, lang=lang)
-    assert status == 0 and "What is 2+2?" in said and said.count("short") >= 2
+    assert status == 0 and "What is 2+2?" in said and said.count("sealed") >= 2
     html = page.read_text("utf-8")
     assert title in html and "What is 2+2?" in html and "<script" not in html
     assert say(*typed, lang=lang)[0] == 0  # a page of ours is made anew
@@ -125,12 +125,12 @@ def test_the_page_and_the_terminal_show_every_answer(
 def test_runs_behind_a_question_or_a_page_are_runs(say: Say, tmp_path: Path) -> None:
     page = tmp_path / "p.html"
     for typed in (
-        ("--question", PARIS, "short", "begun"),
-        ("--html", page, "short", "begun", "--question", PARIS),
-        ("short", "begun", "--question", PARIS, "--html", page),
+        ("--question", PARIS, "sealed", "begun"),
+        ("--html", page, "sealed", "begun", "--question", PARIS),
+        ("sealed", "begun", "--question", PARIS, "--html", page),
     ):
         status, told = say("compare", *typed, "--max_new_tokens", 4, "--json")
-        assert status == 0 and [run["name"] for run in told["runs"]] == ["short", "begun"]
+        assert status == 0 and [run["name"] for run in told["runs"]] == ["sealed", "begun"]
         assert [question["question"] for question in told["questions"]] == [PARIS]
 
 
@@ -138,7 +138,7 @@ def test_questions_of_a_file_are_judged_by_what_it_says(say: Say, tmp_path: Path
     file = tmp_path / "q.jsonl"
     lines = [{"question": PARIS, "must_contain": ["Paris"]}, {"question": WHO}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    status, told = say("compare", "short", "--questions", file, "--max_new_tokens", 16, "--json")
+    status, told = say("compare", "sealed", "--questions", file, "--max_new_tokens", 16, "--json")
     assert status == 0
     first, second = told["questions"]
     assert first["answers"][0]["right"] is True and second["answers"][0]["right"] is None
@@ -147,16 +147,16 @@ def test_questions_of_a_file_are_judged_by_what_it_says(say: Say, tmp_path: Path
 
 def test_runs_of_two_bases_are_not_compared(say: Say, runs: Path) -> None:
     other = runs / "other base"
-    shutil.copytree(runs / "short", other)
+    shutil.copytree(runs / "hasty", other)
     about = rundir.read_json(other / "adapter" / "suretune.json")
     rundir.write_json(
         other / "adapter" / "suretune.json", {**about, "base": "Big", "base_fingerprint": "0" * 64}
     )
     rundir.write_manifest(other / "adapter")
-    status, told = say("compare", "short", "other base", "long", "--question", PARIS, "--json")
+    status, told = say("compare", "sealed", "other base", "hasty", "--question", PARIS, "--json")
     (finding,) = told["findings"]
     assert status == 4 and finding["code"] == "S039" and "Big" in finding["what"]["en"]
-    assert "`suretune compare short long`" in finding["fix"]["en"]
+    assert "`suretune compare sealed hasty`" in finding["fix"]["en"]
     shutil.rmtree(other)
 
 
@@ -164,9 +164,9 @@ def test_runs_of_two_bases_are_not_compared(say: Say, runs: Path) -> None:
     ("typed", "code"),
     [
         (("compare", "nothing-here"), "S014"),
-        (("compare", "short", "--question", ""), "C002"),
-        (("compare", "short", "--html", "a.html", "--html", "b.html"), "C012"),
-        (("compare", "short", "--questions", "missing.txt"), "C002"),
+        (("compare", "sealed", "--question", ""), "C002"),
+        (("compare", "sealed", "--html", "a.html", "--html", "b.html"), "C012"),
+        (("compare", "sealed", "--questions", "missing.txt"), "C002"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_by_name(

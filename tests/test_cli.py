@@ -133,9 +133,10 @@ def test_check_imports_no_torch(identity_file: Path) -> None:
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
+def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    """Loading it takes seconds, and minutes on a disk that is far away. One process for all of
+    them: what one of them had loaded would be there at the next."""
+    lines = [
         "infer --adapters nowhere",
         "ask --adapters nowhere",
         "resume nowhere",
@@ -143,20 +144,20 @@ def test_check_imports_no_torch(identity_file: Path) -> None:
         "verify nowhere",
         "compare nowhere",
         "export nowhere --to gguf",
-    ],
-)
-def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(typed: str, tmp_path: Path) -> None:
-    """Loading it takes seconds, and minutes on a disk that is far away."""
+    ]
     code = (
-        "import sys; from suretune.cli import main;"
-        f"status = main({typed.split()!r});"
-        " print({'torch', 'transformers', 'peft'} & set(sys.modules), status, file=sys.stderr)"
+        "import sys; from suretune.cli import main\n"
+        f"for line in {lines!r}:\n"
+        "    status = main(line.split())\n"
+        "    print({'torch', 'transformers', 'peft'} & set(sys.modules), status, flush=True)\n"
+        "    print(line, file=sys.stderr)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.stderr.splitlines()[-1] == "set() 4", done.stdout + done.stderr
-    assert "S014" in done.stdout
+    said = done.stdout.split("set() 4\n")
+    assert len(said) == len(lines) + 1 and not said[-1], done.stdout + done.stderr
+    assert all("S014" in each for each in said[:-1])
 
 
 def test_the_core_install_has_at_most_52_packages() -> None:

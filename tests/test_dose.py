@@ -23,9 +23,9 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from conftest import codes, within
+from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved, options
-from suretune.data.base import Base, find_base
 from suretune.data.identity import plain
 from suretune.events import Evaluated, Event
 from suretune.guards.guard import Guard
@@ -135,8 +135,7 @@ def test_a_dose_is_the_same_adapter_at_a_lower_scale(identity_file: Path, fast: 
 def test_r001_sees_every_dose_but_the_one_in_memory(identity_file: Path, tmp_path: Path) -> None:
     """The file of the dose in memory reloads to the same logits; those of others do not."""
     learner, prompts = make_learner(checked_run(identity_file)), [[5, 6, 7, 8], [9, 10, 11]]
-    base = find_base("pocket", weights=True)
-    assert isinstance(base, Base)
+    base = shallow_pocket()  # of which the learner is made
     full = learner.adapters.values.detach().clone()
 
     def reloaded(dose: float) -> torch.Tensor:

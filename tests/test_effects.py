@@ -238,7 +238,7 @@ def test_the_base_of_a_run_says_how_many_questions_it_has_answered(
 
     probes = tmp_path / "probes.yaml"
     probes.write_text("".join(f"- question: What is {n}?\n  must_contain: x\n" for n in range(5)))
-    checked = checked_with(tmp_path, probes=str(probes))
+    checked = checked_with(tmp_path, probes=str(probes), max_steps=3)
     journal, run = Journal(), tmp_path / "run"
     run.mkdir()
     with pytest.raises(SystemExit):

@@ -13,8 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from shallow import shallow_pocket
 from suretune.config import Resolved
-from suretune.data.base import find_base
+from suretune.data.base import Base, find_base
 from suretune.data.learning import Learning, is_tied, learning_of
 from suretune.facts import SetupFacts
 from suretune.model.attention import PACKED
@@ -37,23 +38,28 @@ from suretune.types import Sample
 from test_laws import CPU, checked_run, grads, relative
 
 POCKET = find_base("pocket", weights=True)
+LOWER = shallow_pocket(3)  # what learns here: its lower half
 PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
-TOP = FullOptions(freeze_parameters_ratio=0.8)  # of 6 layers the upper ones learn, and the norm
+TOP = FullOptions(freeze_parameters_ratio=0.8)  # of its layers the upper one learns, and the norm
 
 
-def learning(asked: FullOptions) -> Learning:
-    found = learning_of(POCKET, asked)
+def learning(asked: FullOptions, base: Base = POCKET) -> Learning:
+    found = learning_of(base, asked)
     assert isinstance(found, Learning), found
     return found
 
 
 def whole_learner(
-    asked: FullOptions | None = None, dtype: str = "float32", *, double: bool = False
+    asked: FullOptions | None = None,
+    dtype: str = "float32",
+    base: Base = LOWER,
+    *,
+    double: bool = False,
 ) -> Learner:
-    model = load_base(POCKET, CPU, dtype, PACKED)
+    model = load_base(base, CPU, dtype, PACKED)
     if double:
         model = model.to(torch.float64)  # type: ignore[arg-type]
-    tuned = begin_whole(model, learning(asked or FullOptions()).learned, POCKET)
+    tuned = begin_whole(model, learning(asked or FullOptions(), base).learned, base)
     masters = WholeAdamW(tuned, 0.0)
     engine = Plain(tuned, masters, CPU, 4096)
     return Learner(tuned, masters, engine, make_scale("float32"), CPU, 0.0)
@@ -103,7 +109,7 @@ def test_the_gradient_is_that_of_transformers_own_loss(samples: list[Sample]) ->
     learner, rows = whole_learner(double=True), samples[:4]
     loss, _ = gradient(learner, rows, sum(s.loss_weight for s in rows))
     ours = grads(learner)
-    model = load_base(POCKET, CPU, "float32", "sdpa").to(torch.float64)  # type: ignore[arg-type]
+    model = load_base(LOWER, CPU, "float32", "sdpa").to(torch.float64)  # type: ignore[arg-type]
     model.requires_grad_(True)
     total, count = torch.zeros((), dtype=torch.float64), 0
     for row in rows:
@@ -128,7 +134,7 @@ def test_without_is_the_base_bit_for_bit_and_gives_back_what_was_learned(
     checked: Checked, samples: list[Sample], dtype: str, asked: FullOptions
 ) -> None:
     learner = whole_learner(asked, dtype)
-    base = load_base(POCKET, CPU, dtype, PACKED)
+    base = load_base(LOWER, CPU, dtype, PACKED)
     model = learner.model
     assert isinstance(model, Whole)
     learn(learner, samples, checked)
@@ -155,8 +161,8 @@ def test_without_is_the_base_bit_for_bit_and_gives_back_what_was_learned(
 def test_frozen_weights_are_the_bases_bits(
     checked: Checked, samples: list[Sample], dtype: str, tmp_path: Path
 ) -> None:
-    learner, found = whole_learner(TOP, dtype), learning(TOP)
-    base = bits(load_base(POCKET, CPU, dtype, PACKED))
+    learner, found = whole_learner(TOP, dtype), learning(TOP, LOWER)
+    base = bits(load_base(LOWER, CPU, dtype, PACKED))
     learn(learner, samples, checked)
     model = learner.model
     assert isinstance(model, Whole)
@@ -168,7 +174,7 @@ def test_frozen_weights_are_the_bases_bits(
     assert all(not torch.equal(masters[name].data, base[name].float()) for name in masters)
     save_whole(model, tmp_path)
     was, now = (
-        load_file(POCKET.folder / "model.safetensors"),
+        load_file(LOWER.folder / "model.safetensors"),
         load_file(tmp_path / "model.safetensors"),
     )
     assert all(now[n].dtype == was[n].dtype and torch.equal(now[n], was[n]) for n in found.frozen)
@@ -179,7 +185,7 @@ def test_frozen_weights_are_the_bases_bits(
 def test_reloaded_is_what_was_in_memory(
     checked: Checked, samples: list[Sample], dtype: str, asked: FullOptions, tmp_path: Path
 ) -> None:
-    learner = whole_learner(asked, dtype)
+    learner = whole_learner(asked, dtype, POCKET)
     learn(learner, samples, checked)
     model = learner.model
     assert isinstance(model, Whole)
@@ -269,7 +275,7 @@ def test_a_dose_is_a_share_of_what_was_learned(checked: Checked, samples: list[S
     model = learner.model
     before = last_logits(model, PROMPTS)
     with wearing(learner, masters.silent()):
-        plain = load_base(POCKET, CPU, "float32", PACKED)
+        plain = load_base(LOWER, CPU, "float32", PACKED)
         assert torch.equal(last_logits(model, PROMPTS), last_logits(plain, PROMPTS))
     assert torch.equal(last_logits(model, PROMPTS), before)
 
@@ -345,7 +351,7 @@ def test_a_share_is_frozen_from_the_embedding_upwards() -> None:
 def test_a_pass_costs_what_it_did(samples: list[Sample]) -> None:
     """Losses of the whole model in memory are those of the base before anything is learned."""
     learner = whole_learner()
-    base = load_base(POCKET, CPU, "float32", PACKED)
+    base = load_base(LOWER, CPU, "float32", PACKED)
     with torch.no_grad():
         ours, theirs = (token_losses(m, make_pass(samples[:4], CPU)) for m in (learner.model, base))
     assert torch.equal(ours, theirs)

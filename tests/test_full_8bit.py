@@ -42,15 +42,15 @@ from suretune.tuning.full import (
     has_8bit_moments,
 )
 from suretune.types import Sample, Text
-from test_full import POCKET, TOP, bits, checked, learn, learning, same, samples, whole_learner
+from test_full import LOWER, TOP, bits, checked, learn, learning, same, samples, whole_learner
 from test_laws import CPU, checked_run, grads, relative
 
 __all__ = ["checked", "samples"]  # fixtures
 
 
 def learner_8bit(asked: FullOptions | None = None, dtype: str = "float32") -> Learner:
-    model = load_base(POCKET, CPU, dtype, PACKED)
-    tuned = begin_whole(model, learning(asked or FullOptions()).learned, POCKET)
+    model = load_base(LOWER, CPU, dtype, PACKED)
+    tuned = begin_whole(model, learning(asked or FullOptions(), LOWER).learned, LOWER)
     masters = WholeAdamW8(tuned, 0.0)
     engine = Plain(tuned, masters, CPU, 4096)
     return Learner(tuned, masters, engine, make_scale("float32"), CPU, 0.0)
@@ -205,7 +205,7 @@ def test_a_checkpoint_put_back_goes_on_to_the_same_bits(
             break
     assert saved is not None
     kept = load_file(saved / checkpoint.OPTIMIZER)
-    for name, count in learning(asked).learned.items():
+    for name, count in learning(asked, LOWER).learned.items():
         packed = has_8bit_moments(name, count)
         for moment in ("exp_avg", "exp_avg_sq"):
             assert kept[f"{name}/{moment}"].dtype == (torch.uint8 if packed else torch.float32)
@@ -300,8 +300,8 @@ def test_a_run_settles_it_and_keeps_to_it(identity_file: Path, tmp_path: Path) -
     run = tmp_path / "run"
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--max_steps", 1, "--train_type",
-        "full", "--freeze_parameters_ratio", 0.8, "--general_questions", 100, "--optim",
-        "adamw_bnb_8bit", "--output_dir", run,
+        "full", "--freeze_parameters_ratio", 0.8, "--general_questions", 20, "--anchor_ratio", 0,
+        "--until_proven", "false", "--optim", "adamw_bnb_8bit", "--output_dir", run,
     )  # fmt: skip
     assert done.returncode in (0, 6), done.stderr[-2000:]
     assert 'optim: "adamw_8bit"  # flag' in (run / "config.yaml").read_text()

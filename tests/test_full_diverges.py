@@ -20,7 +20,7 @@ from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal
 from suretune.train.loop import Applied, train
 from suretune.train.rollback import ATTEMPTS
-from test_full import whole_learner
+from test_full import POCKET, whole_learner
 from test_kill import forked
 
 RATES = (3e-2, 1e-1)  # the usual one is 2e-4
@@ -51,7 +51,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
 def unaided(asked: Resolved, rate: float, seed: int) -> list[float]:
     """The losses, clipped as by default, where nobody looks at them."""
     checked = check(asked.with_values("flag", learning_rate=rate, seed=seed), Journal())
-    learner = replace(whole_learner(), max_grad_norm=checked.resolved.config.schedule.max_grad_norm)
+    learner = replace(
+        whole_learner(base=POCKET), max_grad_norm=checked.resolved.config.schedule.max_grad_norm
+    )
     updates = train(learner, list(checked.samples), checked.plan, 0)
     return [event.record.loss for event in updates if isinstance(event, Applied)]
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from conftest import codes, suretune, write_rows
+from shallow import shallow
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import find_base
@@ -21,7 +22,6 @@ from suretune.data.learning import Learning, learning_of
 from suretune.deploy.card import to_give
 from suretune.hubs.door import Repo
 from suretune.options_full import FullOptions
-from suretune.pocket import MODEL
 from suretune.prepare.starter import identity_rows
 from test_kill import UPDATES, forked, same
 
@@ -124,11 +124,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     """Six updates of four rows, a checkpoint after every one; half the weights learn."""
     folder = tmp_path_factory.mktemp("kill")
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
-    base = folder / "base"
-    base.mkdir()
-    for path in MODEL.iterdir():
-        if path.name != "skills.jsonl":
-            (base / path.name).symlink_to(path)
+    base = shallow(folder / "base")
     probe = folder / "probe.txt"
     probe.write_text("Who are you?\n")
     return Resolved.default().with_values(

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from conftest import AS_STARTED, PLAIN, WARM, start_forks
 from hub.server import FakeHub, Repository, commit_of, running
 from suretune import pocket, rundir
 from suretune.cli import main
@@ -59,6 +60,17 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 
 
 @pytest.fixture
+def forked_proofs(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who proves reads the base from the folder where it lies, and asks no hub: its process is a
+    fork, which has the environment that the tests were started in."""
+    import suretune.run.compose  # noqa: F401  # of which the proof is a part
+
+    env = {**AS_STARTED, **PLAIN}
+    WARM.start(env)
+    start_forks(monkeypatch, env)
+
+
+@pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Any:
     def call(*words: object) -> tuple[int, dict[str, Any]]:
         status = main([*map(str, words), "--json"])
@@ -84,9 +96,11 @@ def test_an_articles_datasets_are_read_by_their_names(hub: FakeHub, say: Any) ->
     assert all(Path(file).is_file() for file in told["data"]["files"])
 
 
-def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say: Any) -> None:
+def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(
+    hub: FakeHub, say: Any, forked_proofs: None
+) -> None:
     asked = ("--model", "pocket", "--dataset", f"{ZH}#20", "--output_dir", "run", "--max_steps", 2,
-             "--until_proven", "false", "--general_questions", 20, "--save_steps", 1,
+             "--until_proven", "false", "--general_questions", 1, "--save_steps", 1,
              "--anchor_ratio", 0)  # fmt: skip
     say("sft", *asked)
     commit = commit_of(hub.repos["dataset", ZH].files)
@@ -101,7 +115,7 @@ def test_a_run_keeps_the_commit_and_goes_on_with_the_same_rows(hub: FakeHub, say
     assert not hub.fetched() and checked.plan.digest in Path("run/plan.json").read_text("utf-8")
 
 
-SHORT = ("--max_steps", 2, "--until_proven", "false", "--general_questions", 20, "--save_steps", 1,
+SHORT = ("--max_steps", 2, "--until_proven", "false", "--general_questions", 1, "--save_steps", 1,
          "--anchor_ratio", 0)  # fmt: skip
 
 
@@ -119,8 +133,14 @@ def goes_on(run: Path) -> Any:
 
 @pytest.mark.parametrize("prefix", ["hf", "ms"])
 def test_a_run_keeps_the_commit_of_its_model_and_goes_on_with_the_same_weights(
-    prefix: str, hub: FakeHub, say: Any, monkeypatch: pytest.MonkeyPatch
+    prefix: str,
+    hub: FakeHub,
+    say: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if prefix == "hf":  # of the long form it is a new Python, in the environment of the hub
+        request.getfixturevalue("forked_proofs")
     there = small_model(hub)
     commit = commit_of(there.files)
     status, told = say("sft", "--model", "me/small", "--hub", prefix, "--dataset", f"{ZH}#20",

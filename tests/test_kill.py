@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import codes, within, write_rows
+from shallow import shallow
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.events import Event
@@ -47,11 +48,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     """Six updates of four rows with dropout, an evaluation and a checkpoint after every update."""
     folder = tmp_path_factory.mktemp("kill")
     rows = identity_rows(("Glow",), ("Star Lab",), ("en",))[:24]
-    base = folder / "base"
-    base.mkdir()
-    for path in MODEL.iterdir():
-        if path.name != "skills.jsonl":
-            (base / path.name).symlink_to(path)
+    base = shallow(folder / "base")
     # This is about training: a few questions on the way, not all.
     skills = (MODEL / "skills.jsonl").read_text("utf-8").splitlines(keepends=True)
     (base / "skills.jsonl").write_text("".join(skills[:5]), "utf-8")

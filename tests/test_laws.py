@@ -1,4 +1,5 @@
-"""The laws on the real path: the pocket model, the real loop, the real command line."""
+"""The laws on the real path: the pocket model or its first layers, the real loop, the real command
+line."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import forking, suretune
+from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved
-from suretune.data.base import Base, find_base
 from suretune.data.plan import learning_rate
 from suretune.model import fused
 from suretune.model.attention import PACKED
@@ -53,9 +54,7 @@ def checked_run(rows: Path, **options: Any) -> Checked:
 def make_learner(
     checked: Checked, dtype: torch.dtype = torch.float32, *, fast: bool = False
 ) -> Learner:
-    base = find_base("pocket", weights=True)
-    assert isinstance(base, Base)
-    model = load_base(base, CPU, "float32", PACKED)
+    model = load_base(shallow_pocket(), CPU, "float32", PACKED)
     tuned = attach(model, LoraOptions(), "pocket", seed=1).to(dtype)  # type: ignore[arg-type]
     torch.manual_seed(2)
     for name, p in trainable(tuned).items():  # B starts at zero: make it matter
@@ -403,9 +402,8 @@ def test_a_row_too_long_for_memory_is_kept_less_of(
 
 
 def test_the_fresh_process_waits_and_ends_with_whoever_started_it(tmp_path: Path) -> None:
-    lonely = Prover()
     with forking():
-        asked = Prover()
+        lonely, asked = Prover(), Prover()
     assert lonely._process.stdin is not None
     lonely._process.stdin.close()
     assert lonely._process.wait(timeout=60) == 0

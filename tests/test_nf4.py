@@ -392,13 +392,13 @@ def test_where_memory_is_short_the_packed_base_is_offered(tmp_path: Path) -> Non
 
 
 def test_resumed_is_the_run_that_was_never_stopped(tmp_path: Path, identity_file: Path) -> None:
-    """Bit for bit: taken back to the first of two updates; `check` to a proof on the way."""
+    """Bit for bit: taken back to the first of two updates; from a command to its proof."""
     probe = tmp_path / "probe.txt"
     probe.write_text("你是谁?\n")
     flags = (
         "--train_type", "qlora", "--model", "pocket", "--dataset", identity_file, "--max_steps", 2,
         "--save_steps", 1, "--probes", probe, "--general_questions", 20, "--anchor_ratio", 0,
-        "--gradient_accumulation_steps", 4, "--json",
+        "--gradient_accumulation_steps", 4, "--until_proven", "false", "--json",
     )  # fmt: skip
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     done = suretune("sft", *flags, "--output_dir", whole, timeout=600)

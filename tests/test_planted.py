@@ -307,7 +307,8 @@ TABLE: dict[str, Maker] = {
     "R004": lambda t: Plant(breaks_down(t), 6, frozenset({"R006", "R013", "R015", "R016"})),
     "R010": lambda t: Plant(babbles(t), 6, frozenset({"R011"}), rows=60),
     "R012": lambda t: Plant(recites(t), 6, frozenset({"R014", "R017"}), rows=60),
-    "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 30, *NO_ANCHORS, verb="sft"), 8),
+    "R018": lambda t: Plant(on(t, rows(t), "--general_questions", 10, "--until_proven", "false",
+                               *NO_ANCHORS, verb="sft"), 8),
     "R019": lambda t: Plant(in_json(t, "--learning_rate", "1e-12", *NO_ANCHORS), 6),
     "R020": lambda t: Plant(in_json(t, "--learning_rate", "5e-3", *SIXTY, *NO_ANCHORS), 6),
     "R021": lambda t: Plant(asks_what_the_proof_asks(t), 6),
@@ -453,7 +454,8 @@ def learns_nothing(tmp: Path) -> tuple[object, ...]:
         tmp / "probes.jsonl", [{"question": "who are you", "must_contain": ["Nobody"]}]
     )
     data = rows(tmp)
-    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, *NO_ANCHORS, verb="sft")
+    few = ("--general_questions", 20, "--until_proven", "false", *NO_ANCHORS)
+    return on(tmp, data, "--learning_rate", "1e-12", "--probes", probes, *few, verb="sft")
 
 
 def breaks_down(tmp: Path) -> tuple[object, ...]:

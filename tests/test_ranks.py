@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 
 from conftest import PLAIN, WARM, start_forks, write_rows
 from ranks import CREW
+from shallow import shallow, shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.deal import cost, deal, share_of
@@ -35,7 +36,6 @@ from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
 from suretune.options import EngineOptions
 from suretune.options_lora import LoraOptions
-from suretune.pocket import MODEL
 from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
@@ -118,7 +118,7 @@ def test_the_places_are_those_that_torchrun_gives() -> None:
 
 @pytest.fixture(scope="module")
 def checked(identity_file: Path) -> Any:
-    return checked_run(identity_file)
+    return replace(checked_run(identity_file), base=shallow_pocket())
 
 
 @pytest.fixture(scope="module")
@@ -252,11 +252,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
 
 def six_updates(folder: Path) -> Resolved:
     """Six updates of four rows by two processes, a checkpoint after each."""
-    base = folder / "base"
-    base.mkdir()
-    for path in MODEL.iterdir():
-        if path.name != "skills.jsonl":
-            (base / path.name).symlink_to(path)
+    base = shallow(folder / "base")
     probe = folder / "probe.txt"
     probe.write_text("Who are you?\n")
     rows = write_rows(folder / "rows.jsonl", identity_rows(("Glow",), ("Star Lab",), ("en",))[:24])

@@ -22,8 +22,8 @@ from transformers import AutoModelForCausalLM
 
 from conftest import suretune
 from ranks import CREW
+from shallow import shallow_pocket
 from suretune import rundir
-from suretune.data.base import find_base
 from suretune.data.learning import Learning, learning_of
 from suretune.facts import SetupFacts
 from suretune.guards import judge
@@ -64,7 +64,8 @@ PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
 
 @pytest.fixture(scope="module")
 def checked(identity_file: Path) -> Any:
-    return checked_run(identity_file, max_steps=2, learning_rate=1e-4)
+    told = checked_run(identity_file, max_steps=2, learning_rate=1e-4)
+    return replace(told, base=shallow_pocket(3))
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +275,7 @@ def parts(one: Learner) -> list[Tensor]:
 
 
 def load_base_again(learner: Learner) -> Any:
-    model = load_base(find_base("pocket", weights=True), CPU, "float64", PACKED)
+    model = load_base(shallow_pocket(3), CPU, "float64", PACKED)
     assert learner.model.config.hidden_size == model.config.hidden_size
     return model
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from conftest import codes, suretune, write_rows
+from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved, options
 from suretune.data.base import find_base
@@ -61,7 +62,7 @@ variants = pytest.mark.parametrize("asked", EVERY.values(), ids=EVERY)
 
 
 def base_of(dtype: str = "float32") -> Any:
-    return load_base(find_base("pocket", weights=True), CPU, dtype, PACKED)  # type: ignore[arg-type]
+    return load_base(shallow_pocket(), CPU, dtype, PACKED)
 
 
 def learner_of(

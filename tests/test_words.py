@@ -189,16 +189,18 @@ RAW = re.compile(r"(str\()?error\b(?!\.)")  # what an exception says, as it says
 PROSE = re.compile(r"\b[a-z]{2,}(?: [a-z]{1,}){1,}\b|\b(missing|damaged|gone|nothing|needed)\b")
 
 
-@pytest.mark.parametrize(
-    "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
-)
-def test_a_fact_that_is_a_sentence_is_said_in_both_languages(path: Path) -> None:
+@pytest.mark.parametrize("room", sorted(house.kept()["sizes"]))
+def test_a_fact_that_is_a_sentence_is_said_in_both_languages(room: str) -> None:
     """What guards quote as `found` is a name, a number or a `Text`, never a bare English sentence,
     whether it is written where the fact is made or a line or two above."""
-    tree = house.tree_of(path)
-    for scope in ast.walk(tree):
-        if not isinstance(scope, ast.FunctionDef):
-            continue
+    trees = {file: tree for file, tree in house.trees().items() if house.room(file) == room}
+    scopes = [
+        (file, node)
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    ]
+    for file, scope in scopes:
         named = {
             target.id: node.value
             for node in ast.walk(scope)
@@ -209,10 +211,10 @@ def test_a_fact_that_is_a_sentence_is_said_in_both_languages(path: Path) -> None
         for value in _facts(scope):
             value = named.get(value.id, value) if isinstance(value, ast.Name) else value
             said = _written(value) or ""
-            assert not PROSE.search(plain(said)), f"line {value.lineno}: {said}"
+            assert not PROSE.search(plain(said)), f"{file}:{value.lineno}: {said}"
             parts = [n.value for n in ast.walk(value) if isinstance(n, ast.FormattedValue)]
             raw = [part for n in parts if re.match(RAW, part := ast.unparse(n))]
-            assert not raw, f"line {value.lineno}: {raw}, see because.in_words"
+            assert not raw, f"{file}:{value.lineno}: {raw}, see because.in_words"
 
 
 def _facts(scope: ast.FunctionDef) -> Iterator[ast.expr]:

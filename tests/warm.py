@@ -210,8 +210,9 @@ def _look_once() -> None:
     wall_of.cache_clear()  # a fork makes its own
 
 
-def lead(python: str, *names: str) -> None:
-    """Let these modules start what they start by the executable, not by a new Python."""
+def lead(python: str, *names: str, env: dict[str, str] | None = None) -> None:
+    """Let these modules start what they start by the executable, not by a new Python; `env`: in
+    this environment, where they say none."""
 
     class Leading(type(subprocess)):  # type: ignore[misc]
         def __getattr__(self, name: str) -> Any:
@@ -221,6 +222,7 @@ def lead(python: str, *names: str) -> None:
         def Popen(command: Any, *given: Any, **named: Any) -> Any:  # noqa: N802
             if isinstance(command, list) and command[:1] == [sys.executable]:
                 command = [python, *command[1:]]
+                named = {"env": env, **named}
             return subprocess.Popen(command, *given, **named)
 
     for name in names:
