@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -480,6 +482,8 @@ def test_who_waits_for_what_another_process_fetches_can_be_stopped(hub: FakeHub)
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         script = (
+            "import signal\n"  # which a shell ignores in what it starts in the background
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from suretune.hubs.door import Repo\n"
             "from suretune.hubs.pull import pull_model\n"
             "pull_model(Repo('hf', 'model', 'o/m'), weights=True)\n"
@@ -497,6 +501,40 @@ def test_who_waits_for_what_another_process_fetches_can_be_stopped(hub: FakeHub)
     assert waits.returncode == -signal.SIGINT and b"KeyboardInterrupt" in said
     assert not any("model.safetensors" in path for path in hub.fetched())
     assert weights(model("hf")) == BIG
+
+
+def test_who_is_stopped_while_files_are_still_being_dealt_waits_for_nobody(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between two files, of which the first waits for another process."""
+    place = hubs()["hf"].home(Repo("hf", "model", "o/m")) / ".suretune"
+    place.mkdir(parents=True)
+    deal = fetching.ThreadPoolExecutor.submit
+    dealt: list[str] = []
+
+    def submit(pool: Any, *given: Any) -> Any:
+        if "model.safetensors" in dealt:
+            time.sleep(0.3)  # it waits by now
+            raise KeyboardInterrupt
+        dealt.append(given[3].path)
+        return deal(pool, *given)
+
+    monkeypatch.setattr(fetching.ThreadPoolExecutor, "submit", submit)
+    ended: list[type[BaseException]] = []
+
+    def pull() -> None:
+        try:
+            pull_model(Repo("hf", "model", "o/m"), weights=True)
+        except BaseException as stopped:
+            ended.append(type(stopped))
+
+    with (place / f"{hashlib.sha256(BIG).hexdigest()}.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        pulling = threading.Thread(target=pull, daemon=True)
+        pulling.start()
+        pulling.join(20)
+        assert not pulling.is_alive(), "it waits for the lock of another"
+    assert ended == [KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("prefix", BOTH)

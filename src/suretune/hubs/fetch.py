@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
@@ -81,9 +81,11 @@ def fetch(
     """
     progress = Progress(sum(file.size for file in files), tell)
     patience = patience or (lambda: Patience(progress.over.wait))
+    jobs: list[Future[str]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = [pool.submit(_one, hub, listing, file, progress, patience) for file in files]
-        try:
+        try:  # leaving the pool waits for all that has begun, which only `over` ends
+            for file in files:
+                jobs.append(pool.submit(_one, hub, listing, file, progress, patience))
             wait(jobs, return_when=FIRST_EXCEPTION)
             for job in jobs:
                 if job.done():
