@@ -85,7 +85,7 @@ batch 1 with 16 accumulated: 40 updates. It is timed from the first update to th
 and from the start of the process until the adapter's file is on disk; every library's bytecode is
 compiled beforehand, as an ordinary installation leaves it. It is the peers' work and no more:
 `--anchor_ratio 0 --until_proven false`; with suretune's *defaults* the base answers general questions
-first, every row of an update has such an answer beside it, there are 120 updates, and probes are asked up to
+first, every row of an update has such an answer beside it, there were 120 updates (80 since), and probes are asked up to
 twenty times on the way. FP8's losses are of real rows (Alpaca's, zh and en, 180 packs) on the random weights. The packed figures are the
 steady state: updates of four full packs in one pass, or of one, documents of 128 to 512 tokens,
 the first five not counted; the peers' are of one pack each. All updates have the same number of

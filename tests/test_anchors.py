@@ -461,6 +461,32 @@ def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(
         answer_anchors(tmp_path, None, checked)
 
 
+def test_a_wide_run_of_a_version_with_fewer_anchors_goes_on_with_its_own(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was dealt all that there were; another list is shuffled otherwise."""
+    monkeypatch.setattr(
+        "suretune.run.anchors.spoken", lambda _, asked, *__: [[7, 8, 9]] * len(asked)
+    )
+    schedule = replace(checked.resolved.config.schedule, anchors_per_row=3.0)
+    config = replace(checked.resolved.config, schedule=schedule)
+    wide = replace(checked, resolved=replace(checked.resolved, config=config))
+    monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 2880)
+    fewer = replace(wide, anchors=[*checked.anchors[:492], *checked.anchors[536:-44]])
+    assert len(fewer.anchors) == len(wide.anchors) - 88
+    then = answer_anchors(tmp_path, cast(Any, Parrot()), fewer)
+    now = answer_anchors(tmp_path, None, wide)
+    assert [[s.ids for s in part] for part in now] == [[s.ids for s in part] for part in then]
+    lines = list(rundir.read_jsonl(tmp_path / FILE))
+    (tmp_path / "today").mkdir()
+    answer_anchors(tmp_path / "today", cast(Any, Parrot()), wide)
+    today = list(rundir.read_jsonl(tmp_path / "today" / FILE))
+    assert len(today) == len(lines) + 88
+    rundir.write_jsonl(tmp_path / FILE, today[:-40])
+    with pytest.raises(rundir.Damaged, match="is missing"):
+        answer_anchors(tmp_path, None, wide)
+
+
 def test_a_file_of_another_version_is_said_to_be_damaged(checked: Checked, tmp_path: Path) -> None:
     rundir.write_jsonl(tmp_path / FILE, [{"line": 1, "question": "Hello", "ids": [], "used": True}])
     with pytest.raises(rundir.Damaged, match="name is missing"):

@@ -33,7 +33,7 @@ from suretune.record.journal import Journal, Stopped
 from suretune.run.budget import Clock, fitting
 from suretune.run.evaluate import COOLED, Cooling, best_of, confirmed, cooling, stale
 from suretune.run.fit import SETTLED, _settled
-from suretune.run.folder import read_config, write_config
+from suretune.run.folder import read_config, settles, write_config
 from suretune.run.resume import reopen
 from suretune.types import Evaluation, Origin, Plan, Sample, Span
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
@@ -167,7 +167,8 @@ def test_a_run_does_not_settle_where_the_next_question_may_confirm() -> None:
     job: Any = SimpleNamespace(
         evals=found,
         deadline=math.inf,
-        checked=SimpleNamespace(resolved=resolved, base=SimpleNamespace(hidden=256)),
+        settles=0,
+        checked=SimpleNamespace(resolved=resolved),
     )
     assert stale(found) == SETTLED and _settled(job) is None
     job.evals = [*found[:-1], look(20, 9)]
@@ -201,6 +202,16 @@ def test_before_a_wide_model_has_settled_nothing_is_confirmed() -> None:
     assert {found.share(step) for step in range(13, 120 - COOLED + 2)} == {1.0}
     assert found.share(120) == pytest.approx(1 / COOLED)
     assert settled(256) == 0 < settled(576) == settled(3584)
+
+
+@pytest.mark.parametrize(("hidden", "earlier"), [(256, 0), (576, 120)])
+def test_a_run_settles_by_what_it_began_with(tmp_path: Path, hidden: int, earlier: int) -> None:
+    """Earlier versions, which did not write it down, had 120 updates of a wide model."""
+    checked: Any = SimpleNamespace(base=SimpleNamespace(hidden=hidden))
+    rundir.write_json(tmp_path / "run.json", {"versions": {}})
+    assert settles(tmp_path, checked) == earlier
+    rundir.write_json(tmp_path / "run.json", {"settles": 77})
+    assert settles(tmp_path, checked) == 77
 
 
 def test_once_everything_passed_the_rate_falls_until_it_is_asked_again() -> None:

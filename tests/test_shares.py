@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -109,4 +111,44 @@ def test_what_a_further_process_fails_by_is_said(tmp_path: Path) -> None:
         second.hear()
     second.tell([False, [[1]], [], 1])  # who is gone is heard of, not told
     for one in shares.further:
-        one._process.communicate()
+        assert one._process.wait(60)
+
+
+SPEAKS = (  # in place of a further process: to what it is told it says a line, or stops, or half
+    "import os, sys, time\nfor line in sys.stdin:\n    {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("print('[[5]]', flush=True)", ""),
+        ("time.sleep(600)", "said nothing for"),
+        ("print('it could not load', file=sys.stderr); sys.exit(3)", "ended: 3 it could not load"),
+        ("os.write(1, b'[[5, 6'); os.kill(os.getpid(), 9)", "ended: -9"),
+        ("print('a library says hello', flush=True)", "a library says hello"),
+    ],
+)
+def test_the_share_of_one_who_fails_is_answered_by_whoever_deals(
+    does: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = subprocess.Popen
+    monkeypatch.setattr(
+        "suretune.verify.shares.subprocess.Popen",
+        lambda command, **how: started([sys.executable, "-c", SPEAKS.format(does)], **how),
+    )
+    monkeypatch.setattr("suretune.verify.shares.PATIENCE", 5.0)
+    monkeypatch.setattr(
+        "suretune.verify.shares.spoken", lambda _, prompts, *__: [[9] for _ in prompts]
+    )
+    shares = Shares(["0"])
+    [one] = shares.further
+    for _ in range(2):
+        said = spoken(shares.beside(torch.nn.Module()), [[1], [2, 2, 2]], frozenset(), 4)
+        assert sorted(said) == ([[9], [9]] if why else [[5], [9]])
+        assert shares.parts == 2 and len(shares.lost) == bool(why)
+        assert all(why in said for said in shares.lost)
+    assert bool(shares.further) is not bool(why)
+    if why:
+        assert one._process.wait(60)
+    one._process.kill()

@@ -17,7 +17,6 @@ from suretune.data.anchors import (
     answered,
     dealt,
     mixed,
-    most_of,
     stand_in,
     uses_of,
 )
@@ -100,12 +99,10 @@ def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], lis
     """The same of a run that goes on. One that an earlier version began, which dealt others, goes
     on with those of its file, in their order; KeyError for a line that is missing."""
     learned, apart = _dealt_to(checked)
-    if {anchor.general.name for anchor in (*learned, *apart)}.issubset(names):
+    today = [anchor.general.name for anchor in (*learned, *apart)]
+    # In today's order it is today's: if a line is missing, whoever looks for it says which.
+    if set(today).issubset(names) or [name for name in today if name in set(names)] == list(names):
         return learned, apart
-    seed, per_row = checked.resolved.config.schedule.seed, _per_row(checked)
-    everything = dealt(checked.anchors, most_of(per_row), seed, per_row)
-    if {anchor.general.name for part in everything for anchor in part}.issuperset(names):
-        return learned, apart  # a line is missing: whoever looks for it says which
     known = {anchor.general.name: anchor for anchor in checked.anchors}
     there = [known[name] for name in names]
     return there[: len(there) - APART][: len(learned)], there[len(there) - APART :]

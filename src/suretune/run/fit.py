@@ -20,7 +20,6 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.data.choose import settled
 from suretune.data.learning import Learning, learning_of
 from suretune.data.weights import weight_files
 from suretune.events import Evaluated, Saved, Updated
@@ -59,7 +58,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dresser
+from suretune.run.folder import dresser, settles
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -235,6 +234,7 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
         held_out=held_out,
         fingerprint=fingerprint,
         judge=judge,
+        settles=settles(run, checked),
         rate=rate,
     )
 
@@ -314,7 +314,7 @@ def _settled(job: Fit) -> Text | None:
     patience = job.checked.resolved.config.schedule.early_stopping_patience
     waited = stale(job.evals)
     last = comparable(job.evals)[-1]
-    late = last.step >= settled(job.checked.base.hidden)
+    late = last.step >= job.settles
     enough = late and best.proven and waited >= SETTLED and not whole(last)
     if enough or (patience is not None and waited >= patience):
         return Text(

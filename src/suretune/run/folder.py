@@ -14,7 +14,7 @@ from typing import Any
 from suretune import __version__, rundir
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
-from suretune.data.choose import EARLIER
+from suretune.data.choose import EARLIER, settled
 from suretune.data.collect import Entry
 from suretune.data.learning import Learning, learning_of
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
@@ -182,8 +182,18 @@ def begin(run: Path, checked: Checked) -> None:
         "day": checked.tokenizer.day,
         "versions": versions(),
         "fetched": [one.line() for one in of_hubs(checked)],
+        "settles": settled(checked.base.hidden),
     }
     rundir.write_json(run / "run.json", about)
+
+
+def settles(run: Path, checked: Checked) -> int:
+    """Updates before which this run is not proven, see `choose.settled`. Earlier versions did not
+    write it down: with them it were 120 of a wide model."""
+    told = rundir.read_json(run / "run.json").get("settles")
+    if isinstance(told, int):
+        return told
+    return 120 if settled(checked.base.hidden) else 0
 
 
 def of_hubs(checked: Checked) -> list[Fetched]:

@@ -152,6 +152,8 @@ def measure_proof(
         last = str(error).splitlines()[-1]
         stopped = journal.stop(SetupFacts("proof-impossible", str(run), found=in_words(last)))
         raise Stopped(UNVERIFIED, stopped.findings) from error
+    for why in result.get("lost", ()):  # of further processes; the first asked for them
+        journal.event("proof-process-lost", why=why)
     tolerance = resolved.config.run.logits_tolerance
     if tolerance is None:
         exact = resolved.config.model.torch_dtype == "float32"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suretune.data.choose import settled
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.run.evaluate import Cooling, Judge, cooling
@@ -27,6 +26,7 @@ class Fit:
     held_out: Sequence[Sample]
     fingerprint: str
     judge: Judge
+    settles: int = 0  # updates before which it is not proven
     evals: list[Evaluation] = field(default_factory=list)
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Fit:
     @property
     def cooling(self) -> Cooling | None:
         """Under way by what was asked so far, so a resumed run knows it, too."""
-        return cooling(self.evals, self.checked.plan.probe_steps, settled(self.checked.base.hidden))
+        return cooling(self.evals, self.checked.plan.probe_steps, self.settles)
 
     def share(self, step: int) -> float:
         """Of the schedule's rate, at update `step`."""

@@ -121,10 +121,14 @@ class Prover:
     is gone: its standard input ends then.
     """
 
-    def __init__(self, cards: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cards: Sequence[str] = (),
+        parts: int = 0,
+    ) -> None:
         """`cards`: further GPUs that it may use then, as CUDA_VISIBLE_DEVICES names them. `parts`:
-        of a request, so that each has one."""
-        self.parts = len(cards) + 1
+        of a request, as many as there are cards if not given."""
+        self.parts = parts or len(cards) + 1
         self._process = subprocess.Popen(
             [sys.executable, "-m", "suretune.verify.reload", *cards],
             stdin=subprocess.PIPE,
@@ -255,8 +259,11 @@ def measure(
         request=request,
         base=base,
     )
-    other = other_mode(shares.beside(speaker), tokenizer, questions)
-    return {**found, "general": general.line() if general else None, "other_mode": other}, tuned
+    found["other_mode"] = other_mode(shares.beside(speaker), tokenizer, questions)
+    found["general"] = general.line() if general else None
+    if shares.lost:
+        found["lost"] = shares.lost
+    return found, tuned
 
 
 def _opened(
