@@ -525,16 +525,20 @@ def test_two_processes_come_to_the_seal_of_one(
 def test_who_starts_the_others_proves_by_as_many(
     asked: Resolved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under torchrun one process proves what all have answered: that takes longer."""
-    three = check(asked.with_values("flag", num_gpus=3), Journal())
+    """Under torchrun one process proves what all have answered: that takes longer. On a CPU one
+    has all cores as it is."""
+    cpus = check(asked.with_values("flag", num_gpus=3), Journal())
+    three = replace(cpus, resolved=cpus.resolved.with_values("flag", device=None))
     whole = replace(three, resolved=three.resolved.with_values("flag", tuner="full"))
-    monkeypatch.setattr(crew_of_run, "Prover", lambda cards=(): [*cards])
+    monkeypatch.setattr(crew_of_run, "Prover", lambda cards=(), parts=0: [*cards, parts])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
     found = []
     for place in (Place(), Place(0, 3, 0, 3, {})):
         monkeypatch.setattr(crew_of_run, "here", lambda place=place: place)
         found.append((make_prover(three), asked_alone(three), asked_alone(whole)))
-    assert found == [(["5", "7"], 0, 0), ([], 2, 0)]
+    assert found == [(["5", "7", 0], 0, 0), ([0], 2, 0)]
+    monkeypatch.setattr(crew_of_run, "here", Place)
+    assert make_prover(cpus) == [3]  # in as many parts
 
 
 def test_a_run_of_one_process_has_the_engine_that_it_had(asked: Resolved) -> None:
