@@ -501,7 +501,7 @@ def test_two_processes_come_to_the_seal_of_one(
         "--model", "pocket", "--dataset", identity_file, "--probes",
         identity_file.with_name("probes.yaml"), "--system", "You are a helpful assistant.",
         "--save_steps", 20, "--general_questions", 100, "--max_steps", 40, "--device", "cpu",
-        "--output_dir", tmp_path / "run",
+        "--gradient_accumulation_steps", 8, "--output_dir", tmp_path / "run",
     )  # fmt: skip
     done = subprocess.run(
         [sys.executable, *map(str, words)], env={**os.environ, **PLAIN}, capture_output=True,
