@@ -20,25 +20,16 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import torch
-from scaling import SHAPES, Random, arguments, engine_of, job, random_model, written
+from scaling import SHAPES, arguments, job, opened, random_model, written
 
 from suretune.battery.items import proof_questions
-from suretune.model.device import limit_memory
 from suretune.model.generate import spoken
-from suretune.model.lora import attach, trainable
-from suretune.options import EngineOptions
-from suretune.options_lora import LoraOptions
-from suretune.train import follower, muster
+from suretune.train import follower
 from suretune.train.door import Engine
-from suretune.train.errands import Hold
-from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.place import place_of
-from suretune.train.world import Alone, World
 from suretune.verify.general import LIMITS, limit_of
 
 HEAD = 24  # tokens of a template and a system prompt
@@ -67,32 +58,12 @@ def seconds_of(engine: Engine, asked: argparse.Namespace, base: bool) -> tuple[f
 
 def one(asked: argparse.Namespace) -> dict[str, Any]:
     """Everything asked by `--one` GPUs."""
-    size, cuda = asked.one, asked.device == "cuda"
-    options = EngineOptions(fused=True)
-    samples, plan = job(asked)
-    muster.FOLLOWER = (str(Path(__file__).resolve()), "--follow")
-    world: World = Alone()
-    if size > 1:
-        world = muster.start(size, dict(os.environ), gpus=cuda)
-    with closing(world):
-        device = torch.device(asked.device)
-        limit_memory(options, device)
-        dtype = "bfloat16" if cuda else "float32"
-        base: Any = Random(asked.shape)
-        hold = Hold(
-            base=base, fingerprint=base.fingerprint(), device=asked.device, dtype=dtype,
-            lora=LoraOptions(), seed=1, commit=None, engine=options, samples=samples, plan=plan,
-            before=None,
-        )  # fmt: skip
-        world.tell([hold] * (size - 1))
-        model = attach(random_model(base, device, dtype), LoraOptions(), base.name, 1)
-        adapters = FlatAdamW(trainable(model), 0.0)
-        engine = engine_of(world, model, adapters, options, (samples, plan))
-        found: dict[str, Any] = {"gpus": size}
+    with opened(asked, job(asked)) as (_, _, engine):
+        found: dict[str, Any] = {"gpus": asked.one}
         for turn in ("cold", "warm"):
             for who in ("base", "tuned"):
                 found[f"{who}_{turn}"], found["tokens"] = seconds_of(engine, asked, who == "base")
-    found["device"] = torch.cuda.get_device_name() if cuda else "cpu"
+    found["device"] = torch.cuda.get_device_name() if asked.device == "cuda" else "cpu"
     return found
 
 

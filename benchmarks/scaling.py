@@ -18,8 +18,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,11 +127,13 @@ def engine_of(
     return Dealt(made.engine, adapters, world)
 
 
-def one(asked: argparse.Namespace) -> dict[str, Any]:
-    """The job by `--one` GPUs: seconds of each timed update, and what was learned."""
+@contextmanager
+def opened(
+    asked: argparse.Namespace, work: tuple[list[Sample], Plan]
+) -> Iterator[tuple[PeftModel, FlatAdamW, Engine]]:
+    """A model with adapters and its engine, by `--one` GPUs, as long as the block lasts."""
     size, cuda = asked.one, asked.device == "cuda"
-    options = EngineOptions(fused=True)
-    samples, plan = job(asked)
+    options, (samples, plan) = EngineOptions(fused=True), work
     muster.FOLLOWER = (str(Path(__file__).resolve()), "--follow")
     world: World = Alone()
     if size > 1:
@@ -149,7 +151,16 @@ def one(asked: argparse.Namespace) -> dict[str, Any]:
         world.tell([hold] * (size - 1))
         model = attach(random_model(base, device, dtype), LoraOptions(), base.name, 1)
         adapters = FlatAdamW(trainable(model), 0.0)
-        engine = engine_of(world, model, adapters, options, (samples, plan))
+        engine = engine_of(world, model, adapters, options, work)
+        yield model, adapters, engine
+
+
+def one(asked: argparse.Namespace) -> dict[str, Any]:
+    """The job by `--one` GPUs: seconds of each timed update, and what was learned."""
+    size, cuda = asked.one, asked.device == "cuda"
+    samples, plan = job(asked)
+    with opened(asked, (samples, plan)) as (model, adapters, engine):
+        device, dtype = adapters.values.device, "bfloat16" if cuda else "float32"
         learner = Learner(model, adapters, engine, make_scale(dtype), device, 1.0)
         seconds, losses = timed(asked, learner, samples, plan)
         exchange = exchanged(engine, asked, cuda) if size > 1 else 0.0

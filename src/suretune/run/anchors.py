@@ -100,12 +100,13 @@ def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], lis
     on with those of its file, in their order; KeyError for a line that is missing."""
     learned, apart = _dealt_to(checked)
     today = [anchor.general.name for anchor in (*learned, *apart)]
+    there = set(names)
     # In today's order it is today's: if a line is missing, whoever looks for it says which.
-    if set(today).issubset(names) or [name for name in today if name in set(names)] == list(names):
+    if there.issuperset(today) or [name for name in today if name in there] == list(names):
         return learned, apart
     known = {anchor.general.name: anchor for anchor in checked.anchors}
-    there = [known[name] for name in names]
-    return there[: len(there) - APART][: len(learned)], there[len(there) - APART :]
+    then = [known[name] for name in names]
+    return then[: len(then) - APART][: len(learned)], then[len(then) - APART :]
 
 
 def _end(checked: Checked) -> int | None:
