@@ -30,9 +30,9 @@ RATES, EPOCHS, SIZES = ("5e-5", "1e-4", "1e-3"), (3, 5, 10, 15, 20), (50, 500, 5
 BEFORE = {"anchor_ratio": 0.3, "anchor_loss": "answers"}
 TYPES: Mapping[str, Mapping[str, object]] = {  # each with its own defaults
     "LoRA": {},
-    "QLoRA": {"train_type": "qlora"},
-    "full": {"train_type": "full"},
-    "full, the upper half": {"train_type": "full", "freeze_parameters_ratio": 0.5},
+    "QLoRA": {"tuner": "qlora"},
+    "full": {"tuner": "full"},
+    "full, the upper half": {"tuner": "full", "freeze_parameters_ratio": 0.5},
 }
 ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0": {"anchor_ratio": 0},
@@ -69,8 +69,11 @@ class Job:
 
 
 def typed(**given: object) -> tuple[str, ...]:
-    """Flags, without those that this version of suretune does not have."""
-    return flags(**{name: value for name, value in given.items() if name in options()})
+    """`flags`; KeyError for a name that is no option's: what is left out of a setting would be
+    measured under its name all the same."""
+    for name in given:
+        options()[name]
+    return flags(**given)
 
 
 def scale(hidden: int) -> float:
@@ -163,7 +166,7 @@ def _types(hidden: int, seeds: int | None) -> Sequence[Job]:
 
 
 def _ablations(hidden: int, seeds: int | None) -> Sequence[Job]:
-    known = {name: typed(**said) for name, said in ABLATIONS.items() if set(said) <= set(options())}
+    known = {name: typed(**said) for name, said in ABLATIONS.items()}
     return _identities("ablations", known, seeds or 1, None)
 
 

@@ -22,6 +22,7 @@ from suretune.data.choose import REFERENCE_RATE, UPDATES, scaled_rate
 from suretune.data.identity import known_questions, plain
 from suretune.pocket import MODEL
 from suretune.preflight.check import check
+from suretune.preflight.whole import whole_flags
 from suretune.prepare.starter import HELD_OUT, identity_rows, probe_items
 from suretune.record.journal import Journal
 
@@ -291,6 +292,26 @@ def test_other_data_repeats_no_question(kind: str) -> None:
 def test_more_rows_than_there_are_questions_are_refused() -> None:
     with pytest.raises(ValueError, match="there are not"):
         kinds.rows_of("a tone", 1, 10**4)
+
+
+@pytest.mark.parametrize("group", real_tables.GROUPS)
+def test_every_setting_of_a_real_model_is_what_it_is_called(group: str) -> None:
+    """A flag that is left out, or not needed, measures another setting under this one's name."""
+    for said in {job.flags for job in real_tables.jobs_of(group, 576)}:
+        command = parse(SFT, ["--dataset", "rows.jsonl", *said], {})
+        assert not command.faults and not [*whole_flags(command.resolved)], said
+    with pytest.raises(KeyError):
+        real_tables.typed(no_such_option=1)
+
+
+def test_every_train_type_is_trained_as_it_is_called() -> None:
+    made = {job.recipe: job.flags for job in real_tables.jobs_of("types", 576)}
+    asked = {name: parse(SFT, list(said), {}).resolved.config for name, said in made.items()}
+    assert {name: config.lora.tuner for name, config in asked.items()} == {
+        "LoRA": "lora", "QLoRA": "qlora", "full": "full", "full, the upper half": "full",
+    }  # fmt: skip
+    ratios = {name: config.full.freeze_parameters_ratio for name, config in asked.items()}
+    assert [name for name, ratio in ratios.items() if ratio] == ["full, the upper half"]
 
 
 def test_a_run_on_a_real_model_with_a_line_is_not_made_again(tmp_path: Path) -> None:
