@@ -7,6 +7,7 @@ takes is told with the command that was meant, perhaps.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -84,9 +85,11 @@ def as_meant(
     known: Mapping[str, Option | None],
     *,
     words_first: bool = False,
+    words_behind: bool = False,
 ) -> Meant:
     """The words of a command in groups. `known`: what flags are called, with their options; None
-    for those that are no options. `words_first`: words may stand before all flags."""
+    for those that are no options. `words_first`: words may stand before all flags;
+    `words_behind`: and behind the value of one."""
     made = Meant()
     flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
@@ -101,7 +104,7 @@ def as_meant(
         made.groups.append(_values(group, known, made))
     if not words_first:
         _alone(made, known)
-    _too_many(made, known)
+    _too_many(made, known, words_behind)
     _swallowed(made, known)
     return made
 
@@ -311,8 +314,12 @@ def _alone(made: Meant, known: Mapping[str, Option | None]) -> None:
         )
 
 
-def _too_many(made: Meant, known: Mapping[str, Option | None]) -> None:
-    """More words than a flag takes: one text without quotes, or strays."""
+def _too_many(
+    made: Meant,
+    known: Mapping[str, Option | None],
+    words_behind: bool,
+) -> None:
+    """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
         spec = known.get(group.name)
         most = 0 if "=" in group.flag else 1
@@ -328,6 +335,11 @@ def _too_many(made: Meant, known: Mapping[str, Option | None]) -> None:
             made.groups[index] = Group(group.flag, (whole,))
             continue
         kept = Group(group.flag, group.values[:most])
+        if words_behind and not os.path.exists(" ".join(group.values)):
+            first = made.groups[0]
+            made.groups[0] = Group("", (*first.values, *group.values[most:]))
+            made.groups[index] = kept
+            continue
         quoted = Group(group.flag, (" ".join(group.values),))
         whole_words = [
             w for g in (*made.groups[:index], quoted, *made.groups[index + 1 :]) for w in g.words

@@ -33,8 +33,13 @@ def _speaker(command: Command, journal: Journal) -> Speaker:
 
 
 def converse(command: Command, journal: Journal) -> int:
-    """One conversation on a terminal; with stdin from a file, one fresh conversation a line."""
+    """One conversation on a terminal; with stdin from a file, or questions in the command, a fresh
+    conversation for each."""
     speaker = _speaker(command, journal)
+    for text in command.words:
+        _speak(speaker, conversation(speaker, text), command, journal)
+    if command.words:
+        return OK
     talking = sys.stdin.isatty()
     if talking:
         tell(say(HINT), err=True)
@@ -95,8 +100,11 @@ def _speak(
 
 
 def answer_file(command: Command, journal: Journal) -> int:
-    """Each question of --questions (or stdin) answered; judged where it says what must be said."""
-    probes = questions_of(command.resolved.config.answer.questions, journal)
+    """Each question of the command and of --questions (or, without either, of stdin) answered;
+    judged where it says what must be said."""
+    probes = [Probe(text, "shown") for text in command.words]
+    if not probes or command.resolved.given("questions"):
+        probes += questions_of(command.resolved.config.answer.questions, journal)
     speaker = _speaker(command, journal)
     for probe in probes:
         messages = probe.messages(speaker.system)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from suretune import rundir, typed
 from suretune.because import in_words
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
-from suretune.cli.which import named_adapter, named_run
+from suretune.cli.which import apart, named_adapter, named_run
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.phrases import printable
 from suretune.record.journal import OK, Journal
@@ -78,19 +77,15 @@ def _tokens(command: Command, own: bool) -> int | None:
 
 
 def _questions(given: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """(questions, runs) of the words behind `--question`.
-
-    Words without quotes are one question, and several in quotes are several; runs may follow.
-    """
+    """(questions, runs) of the words behind `--question`; runs may follow the questions."""
     texts: list[str] = []
     runs: list[str] = []
     for words in given:
         mine = list(words)
         while len(mine) > 1 and os.path.exists(typed.place(mine[-1])):
             runs.insert(0, mine.pop())
-        apart = all(re.search(r"\s\S|[.?!。？！]$", word) for word in mine)
-        texts += mine if apart else [" ".join(mine)]
-    return [text.strip() for text in texts], runs
+        texts += apart(mine)
+    return texts, runs
 
 
 def _own_questions(

@@ -98,7 +98,12 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     `own`: plain options of this verb that are no config (init's --name, say).
     """
     known = verb.options()
-    asked = as_meant(words, _spelled(verb, own), words_first=bool(verb.positional))
+    asked = as_meant(
+        words,
+        _spelled(verb, own),
+        words_first=bool(verb.positional),
+        words_behind=verb.several,
+    )
     faults = [*asked.faults]
     words = _ours(asked, verb, own, faults)
     faults = [_with_verb(fault, verb) for fault in faults]

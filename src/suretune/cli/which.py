@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from suretune import rundir
+from suretune import rundir, typed
 from suretune.cli.out import tell
 from suretune.cli.parse import Command
 from suretune.config import Resolved
@@ -17,6 +20,7 @@ from suretune.types import Text
 from suretune.words import say
 
 DEMO = "runs/demo"
+WHOLE = re.compile(r"\s\S|[.?!。？！]$")  # what is a question by itself, as it was typed
 
 
 def named_run(word: str, journal: Journal, how: str) -> Meant:
@@ -64,12 +68,26 @@ def with_adapter(command: Command, journal: Journal) -> Command:
 
 def to_speak(command: Command, journal: Journal) -> Command:
     """The same command with what shall speak, an adapter or the base alone; found, or said not to
-    be there, before what computes is loaded."""
+    be there, before what computes is loaded. A run may stand before the questions; the words that
+    are left are these."""
+    if command.words and not command.resolved.config.answer.adapters:
+        first, *others = command.words
+        alone = bool(others) and all(map(WHOLE.search, others)) and not WHOLE.search(first)
+        if alone or os.path.exists(typed.place(first)):
+            resolved = command.resolved.with_values("flag", adapters=first)
+            command = replace(command, resolved=resolved, words=tuple(others))
+    command = replace(command, words=tuple(filter(None, apart(command.words))))
     config = command.resolved.config
     if not config.answer.adapters and not config.model.model:
         hint = Text("or --model for the base alone", "或用 --model 只加载原模型")
         raise journal.stop(FlagFacts("missing-flag", "--adapters", hint=hint))
     return with_adapter(command, journal)
+
+
+def apart(words: Sequence[str]) -> list[str]:
+    """The questions of a command line: words without quotes are one, several in quotes several."""
+    whole = all(map(WHOLE.search, words))
+    return [word.strip() for word in (words if whole else [" ".join(words)])]
 
 
 def run_of(found: Meant) -> Path:

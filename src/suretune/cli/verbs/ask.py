@@ -1,4 +1,4 @@
-"""`ask`: questions of a file, each by itself."""
+"""`ask`: questions of the command line or of a file, each by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from suretune.types import Text
 
 
 def ask(command: Command, journal: Journal) -> int:
-    """Every question of a file, each in a conversation of its own."""
+    """Every question, each in a conversation of its own."""
     command = to_speak(command, journal)
     from suretune.cli.chat import answer_file
 
@@ -21,6 +21,8 @@ VERB = Verb(
     Text("answer questions, each in a fresh conversation", "逐个回答问题，每个都是新的对话"),
     ANSWER,
     ("system", "seed"),
+    positional="[RUN] QUESTION...",
+    several=True,
     torch=True,
     do=ask,
     place=80,

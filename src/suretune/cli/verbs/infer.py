@@ -9,7 +9,8 @@ from suretune.types import Text
 
 
 def infer(command: Command, journal: Journal) -> int:
-    """An interactive conversation, or one answer a line when stdin is no terminal."""
+    """An interactive conversation; or one answer to each question of the command, or to each line
+    where stdin is no terminal."""
     command = to_speak(command, journal)
     from suretune.cli.chat import converse
 
@@ -22,6 +23,8 @@ VERB = Verb(
     ANSWER,
     ("system", "seed"),
     aliases=("chat",),
+    positional="[RUN] QUESTION...",
+    several=True,
     torch=True,
     do=infer,
     place=70,

@@ -1,0 +1,56 @@
+"""Questions in the command line of `ask` and `infer`, and words behind flags of other commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import within
+from suretune.cli import VERBS
+from suretune.cli.parse import parse
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("Who are you?",), ["Who are you?"]),
+        (("Who", "are", "you?"), ["Who are you?"]),
+        (("你是谁？", "谁开发了你？"), ["你是谁？", "谁开发了你？"]),
+    ],
+)
+def test_questions_stand_before_or_behind_the_flags(
+    words: tuple[str, ...], asked: list[str]
+) -> None:
+    for typed in (("--model", "pocket", *words), (*words, "--model", "pocket")):
+        done = within("ask", *typed, "--max_new_tokens", "4", "--json")
+        assert [json.loads(line)["question"] for line in done.stdout.splitlines()] == asked
+
+
+def test_a_run_stands_before_its_questions(trained: Path, tmp_path: Path) -> None:
+    both = [
+        within("ask", *named, "Who are you?", "--json")
+        for named in ((str(trained),), ("--adapters", str(trained)))
+    ]
+    assert both[0].stdout == both[1].stdout and both[0].returncode == 0
+    talked = within("infer", trained, "Who are you?")
+    assert talked.stdout.strip() == json.loads(both[0].stdout)["answer"].strip()
+    gone = within("ask", tmp_path / "nowhere", "Who are you?", "--model", "pocket")
+    assert gone.returncode == 4 and "nowhere" in gone.stdout + gone.stderr
+
+
+@pytest.mark.parametrize("name", [verb.name for verb in VERBS if verb.several])
+def test_words_may_stand_behind_the_value_of_a_flag(name: str, tmp_path: Path) -> None:
+    """`serve --port 8000 RUN` is what people type; a value in two pieces is still told."""
+    (verb,) = (one for one in VERBS if one.name == name)
+    valued = next((one for one in verb.options().values() if one.kind is str), None)
+    if valued is None:
+        return
+    command = parse(verb, [f"--{valued.name}", "x", "one", "two"], verb.own)
+    strays = [fault for fault in command.faults if fault.problem == "stray-argument"]
+    assert not strays and command.words == ("one", "two")
+    (tmp_path / "my model").mkdir()
+    typed = [f"--{valued.name}", *str(tmp_path / "my model").split(" "), "--lang", "en"]
+    (stray,) = parse(verb, typed, verb.own).faults[-1:]
+    assert stray.problem == "stray-argument"
