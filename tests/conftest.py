@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 # Long ones first, so that two workers end together: one makes the run that many files share, while
 # the other has what needs it later.
 FIRST = (
-    "test_serve", "test_recovery", "test_ranks", "test_serve_several", "test_planted",
+    "test_serve", "test_recovery", "test_ranks", "test_ranks_killed", "test_serve_several",
+    "test_planted",
     "test_families_matrix", "test_honesty", "test_kill", "test_cli", "test_chaos", "test_load",
     "test_sweep", "test_typed", "test_laws", "test_runs", "test_beside", "test_proving",
     "test_hub_runs", "test_full_8bit", "test_slots", "test_ranks_full", "test_full_runs",

@@ -387,7 +387,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S029": "measured in a training: test_proving.py",
     "S030": "installs a package",
     "S066": "several GPUs",
-    "S067": "a process that is gone: test_ranks.py",
+    "S067": "a process that is gone: test_ranks_killed.py",
     "S068": "several machines",
     "S047": "a tracker on the way: test_trackers.py",
     "S031": "another version of the package",

@@ -51,7 +51,7 @@ ELSEWHERE = {
     "V015": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V016": "test_verify_http.py::test_another_template_is_told_from_another_model",
     "V017": "test_verify_http.py::test_where_base_and_tuned_answer_alike_nothing_is_verified",
-    "S067": "test_ranks.py::test_a_killed_process_ends_all_and_one_process_goes_on",
+    "S067": "test_ranks_killed.py::test_a_killed_process_ends_all_and_one_process_goes_on",
     "S068": "test_ranks.py::test_another_base_in_another_process_is_refused",
     "S047": "test_events.py::test_a_listener_that_raises_ends_no_run_and_is_told_once",
     "S030": "test_sweep.py::test_without_optuna_the_installation_is_named",

@@ -1,4 +1,4 @@
-"""Several processes train as one: law L3 over ranks, and what happens when one of them is gone.
+"""Several processes train as one: law L3 over ranks. One of them gone: `test_ranks_killed.py`.
 
 Two processes of this machine, over gloo. Ports are those that are free.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +20,11 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
 
-from conftest import PLAIN, WARM, start_forks, write_rows
+from conftest import PLAIN, WARM, start_forks
+from crew_runs import asked
 from ranks import CREW
-from shallow import shallow, shallow_pocket
+from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.deal import cost, deal, share_of
@@ -37,15 +35,11 @@ from suretune.model.lora import attach, trainable
 from suretune.options import EngineOptions
 from suretune.options_lora import LoraOptions
 from suretune.preflight.check import check
-from suretune.prepare.starter import identity_rows
-from suretune.record.journal import Journal, Stopped
+from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.run import crew as crew_of_run
-from suretune.run.compose import make_run, train_only
-from suretune.run.crew import asked_alone, crew, in_step, make_prover
-from suretune.run.fit import Interrupted
+from suretune.run.crew import asked_alone, in_step, make_prover
 from suretune.run.folder import read_config
-from suretune.run.resume import reopen
 from suretune.train import line, muster
 from suretune.train.dealt import Dealt, answers_of
 from suretune.train.engine_plan import ChosenEngine, make_engine
@@ -57,6 +51,7 @@ from suretune.train.world import Alone, Lost, Ranks, make_store
 from suretune.types import Sample
 from test_laws import checked_run, grads, relative
 
+__all__ = ["asked"]  # a fixture
 CPU = torch.device("cpu")
 
 
@@ -240,207 +235,7 @@ def test_another_base_in_another_process_is_refused(checked: Any, samples: list[
     assert not isinstance(refused.value, Lost)
 
 
-# --- one of them is gone --------------------------------------------------------------------------
-
-UPDATES = 6
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
-    return six_updates(tmp_path_factory.mktemp("asked"))
-
-
-def six_updates(folder: Path) -> Resolved:
-    """Six updates of four rows by two processes, a checkpoint after each."""
-    base = shallow(folder / "base")
-    probe = folder / "probe.txt"
-    probe.write_text("Who are you?\n")
-    rows = write_rows(folder / "rows.jsonl", identity_rows(("Glow",), ("Star Lab",), ("en",))[:24])
-    return Resolved.default().with_values(
-        "flag", model=str(base), dataset=(str(rows),), max_steps=UPDATES, save_steps=1,
-        gradient_accumulation_steps=4, probes=str(probe), device="cpu", learning_rate=1e-3,
-        max_length=512, num_gpus=2, until_proven=False, anchor_ratio=0.0, general_questions=1,
-    )  # fmt: skip
-
-
-class Child:
-    """A run in a fork of this process: the one that leads. Who follows is a fork, too, where a test
-    has no signal for it."""
-
-    def __init__(
-        self,
-        asked: Resolved,
-        run: Path,
-        *,
-        resume: bool = False,
-        processes: int | None = None,
-        again: bool = False,
-        forks: bool = False,
-    ) -> None:
-        if forks:
-            WARM.start({**os.environ, **PLAIN})
-        self.run, self.said = run, run.with_suffix(".err")
-        self.pid = os.fork()
-        if self.pid == 0:
-            status = 1
-            try:
-                os.dup2(os.open(self.said, os.O_WRONLY | os.O_CREAT), 2)
-                if forks:
-                    os.environ.update(PLAIN)
-                    start_forks(pytest.MonkeyPatch())
-                status = train_in(asked, run, resume, processes)
-                if again:
-                    status = status == 7 and train_in(asked, run, True, processes)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-
-    def until(self, updates: int) -> None:
-        """Wait until so many were applied."""
-        within(120, lambda: self._updates() >= updates)
-
-    def _updates(self) -> int:
-        path = self.run / "steps.jsonl"
-        return len(path.read_text().splitlines()) if path.is_file() else 0
-
-    def follower(self) -> int:
-        """The other process."""
-        pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        said = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
-        [found] = [pid for pid in pids if b"suretune.train.follower" in said[pid]]
-        return int(found)
-
-    def ended(self, seconds: float = 120) -> int:
-        """Its exit status, or minus the signal."""
-        found: list[int] = []
-
-        def over() -> bool:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            found.extend([os.waitstatus_to_exitcode(status)] if pid else [])
-            return bool(pid)
-
-        within(seconds, over)
-        return found[0]
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def train_in(asked: Resolved, run: Path, resume: bool, processes: int | None) -> int:
-    """As the command line does it, without the proof."""
-    torch.set_num_threads(1)
-    journal = Journal()
-    if resume:
-        checked = reopen(run, journal, processes)
-        journal.open(run)
-    else:
-        checked = check(asked.with_values("flag", output_dir=str(run)), journal)
-        run = make_run(checked.resolved, journal)
-    try:
-        with crew(checked, run, journal) as world:
-            train_only(checked, run, journal, resume=resume, world=world)
-    except Interrupted as stopped:
-        return stopped.status
-    except Stopped as stopped:
-        return stopped.status
-    return 0
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    last = rundir.pointed(run, "last")
-    assert last is not None and last.name == f"step-{UPDATES:06d}"
-    files = ("adapter_model.safetensors", "optimizer.safetensors")
-    return {name: tensor for file in files for name, tensor in load_file(last / file).items()}
-
-
-def test_stopped_by_a_signal_and_resumed_is_never_stopped_bit_for_bit(
-    asked: Resolved, tmp_path: Path
-) -> None:
-    """With dropout, whose masks are drawn by the state of the process that leads alone."""
-    asked = asked.with_values("flag", lora_dropout=0.1)
-    whole = Child(asked, tmp_path / "whole", forks=True)
-    assert whole.ended() == 0
-    stopped = Child(asked, tmp_path / "stopped")
-    stopped.until(2)
-    follower = stopped.follower()
-    os.kill(stopped.pid, signal.SIGTERM)
-    assert stopped.ended() == 143
-    within(20, lambda: is_gone(follower))
-    assert not rundir.damage(rundir.checkpoints(stopped.run)[-1][1])
-    assert Child(asked, stopped.run, resume=True, forks=True).ended() == 0
-    ends = weights(whole.run), weights(stopped.run)
-    assert ends[0].keys() == ends[1].keys()
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    events = list(rundir.read_jsonl(whole.run / "events.jsonl"))
-    assert {"event": "processes", "size": 2, "devices": ["cpu", "cpu"]} in events
-
-
-def test_a_killed_process_ends_all_and_one_process_goes_on(asked: Resolved, tmp_path: Path) -> None:
-    alone = Child(asked.with_values("flag", num_gpus=1), tmp_path / "alone")
-    assert alone.ended() == 0
-    run = Child(asked, tmp_path / "run")
-    run.until(2)
-    os.kill(run.follower(), signal.SIGKILL)
-    assert run.ended(30) == 7  # seconds as a rule
-    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["code"] == "S067"]
-    assert "SIGKILL" in found["what"]["en"] and str(run.run) in found["fix"]["en"]
-    done = rundir.checkpoints(run.run)[-1][0]
-    assert 2 <= done < UPDATES
-    assert Child(asked, run.run, resume=True, processes=1).ended() == 0
-    assert read_config(run.run / "config.yaml").config.engine.num_gpus == 1
-    ends = weights(alone.run), weights(run.run)  # float32, and Adam: the order of sums is seen
-    assert relative(ends[1], ends[0]) < 1e-2
-    lines = [list(rundir.read_jsonl(one.run / "steps.jsonl")) for one in (alone, run)]
-    for mine, theirs in zip(*lines, strict=True):
-        assert mine["step"] == theirs["step"] and mine["tokens"] == theirs["tokens"]
-        assert abs(mine["loss"] - theirs["loss"]) <= 1e-4 * mine["loss"]
-
-
-def test_who_has_lost_a_process_trains_with_several_again(asked: Resolved, tmp_path: Path) -> None:
-    whole = Child(asked, tmp_path / "whole", forks=True)
-    assert whole.ended() == 0
-    run = Child(asked, tmp_path / "run", again=True)
-    run.until(2)
-    os.kill(run.follower(), signal.SIGKILL)
-    assert run.ended() == 0, run.said.read_text()
-    ends = weights(whole.run), weights(run.run)
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-
-
-def test_a_process_that_stands_still_ends_all(asked: Resolved, tmp_path: Path) -> None:
-    run = Child(asked.with_values("flag", max_steps=100, save_steps=50), tmp_path / "run")
-    run.until(2)
-    follower = run.follower()
-    os.kill(follower, signal.SIGSTOP)
-    assert run.ended(40) == 7  # 8 s on a machine that does nothing else
-    within(10, lambda: is_gone(follower))
-    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["code"] == "S067"]
-    assert "no sign of life" in found["what"]["en"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_without_the_one_that_leads_nobody_stays(
-    asked: Resolved, tmp_path: Path, number: int
-) -> None:
-    run = Child(asked.with_values("flag", max_steps=100, save_steps=50), tmp_path / "run")
-    run.until(1)
-    follower = run.follower()
-    os.kill(run.pid, number)
-    assert run.ended(40) == -signal.SIGKILL  # by the other, where it stood still
-    within(40, lambda: is_gone(follower))
-    assert run.said.read_text().count("S067") == 1 and "suretune resume" in run.said.read_text()
+# --- who stands beside whom -----------------------------------------------------------------------
 
 
 def test_other_versions_beside_it_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

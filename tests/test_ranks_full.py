@@ -5,9 +5,6 @@ Two processes of this machine, over gloo.
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,17 +13,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from conftest import suretune
-from ranks import CREW
 from shallow import shallow_pocket
 from suretune import rundir
 from suretune.data.learning import Learning, learning_of
-from suretune.facts import SetupFacts
-from suretune.guards import judge
 from suretune.model.attention import PACKED
 from suretune.model.full import begin_whole
 from suretune.model.generate import last_logits
@@ -35,10 +28,9 @@ from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, leas
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
-from suretune.run.crew import ENGINE
-from suretune.train import checkpoint, muster
+from suretune.train import checkpoint
 from suretune.train.dealt import answers_of
-from suretune.train.engine_plan import PLAIN_TOKENS, make_engine
+from suretune.train.engine_plan import make_engine
 from suretune.train.errands import Hold, Ready
 from suretune.train.loop import (
     Applied,
@@ -57,7 +49,7 @@ from suretune.train.whole_adamw import WholeAdamW
 from suretune.types import Sample
 from test_full import POCKET, TOP, same
 from test_laws import CPU, checked_run, relative
-from test_ranks import UPDATES, Child, six_updates, started
+from test_ranks import started
 
 PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
 
@@ -280,39 +272,6 @@ def load_base_again(learner: Learner) -> Any:
     return model
 
 
-# --- one of them is gone ------------------------------------------------------------------------
-
-
-def weights(run: Path) -> dict[str, Tensor]:
-    last = rundir.pointed(run, "last")
-    assert last is not None and last.name == f"step-{UPDATES:06d}"
-    files = ("model.safetensors", "optimizer.safetensors")
-    return {name: tensor for file in files for name, tensor in load_file(last / file).items()}
-
-
-@pytest.mark.long
-def test_a_killed_process_ends_all_and_resumed_is_never_killed_bit_for_bit(tmp_path: Path) -> None:
-    asked = six_updates(tmp_path).with_values("flag", tuner="full", learning_rate=1e-4)
-    whole = Child(asked, tmp_path / "whole")
-    assert whole.ended() == 0, whole.said.read_text()
-    run = Child(asked, tmp_path / "run")
-    run.until(2)
-    os.kill(run.follower(), signal.SIGKILL)
-    assert run.ended(30) == 7  # 10 s on a machine that does nothing else
-    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["code"] == "S067"]
-    assert str(run.run) in found["fix"]["en"]
-    shutil.copytree(run.run, tmp_path / "other")
-    assert Child(asked, run.run, resume=True).ended() == 0, run.said.read_text()
-    ends = weights(whole.run)
-    assert same(weights(run.run), ends)
-    other = Child(asked, tmp_path / "other", resume=True, processes=1)
-    assert other.ended() == 0, other.said.read_text()
-    assert relative(weights(other.run), ends) < 1e-2
-    lines = [list(rundir.read_jsonl(one.run / "steps.jsonl")) for one in (whole, other)]
-    for mine, theirs in zip(*lines, strict=True):
-        assert abs(mine["loss"] - theirs["loss"]) <= 1e-4 * mine["loss"]
-
-
 def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
     """16 bytes of a learned value are shared by the processes; asked, each holds all in 2."""
     alone = replace(shape_of(POCKET.text, 2), learned=1.0)
@@ -328,27 +287,6 @@ def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
     assert told[1] - told[0] == 3 * HOST
     half = host_needed(every, learned, 2, 8, 4, 0.5, on_card=True)  # two machines of four each
     assert half - 4 * HOST == (told[1] - 4 * HOST) / 2
-
-
-@pytest.mark.long
-def test_memory_that_runs_out_in_another_process_is_told_as_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Amid a pass that all compute together nobody can begin again in smaller ones."""
-    most = tmp_path / "tokens"
-    most.write_text("8")
-    monkeypatch.setattr(muster, "FOLLOWER", (str(CREW),))
-    monkeypatch.setenv("TOKENS", str(most))
-    asked = six_updates(tmp_path).with_values("flag", tuner="full")
-    run = Child(asked, tmp_path / "run")
-    assert run.ended(60) == 4, run.said.read_text()
-    [found] = [f for f in rundir.read_jsonl(run.run / "findings.jsonl") if f["stops"]]
-    assert found["code"] == next(f.code for f in judge(SetupFacts("out-of-memory", "x")))
-    assert f"suretune resume {run.run}" in found["fix"]["en"]
-    assert rundir.read_json(run.run / ENGINE)["tokens_per_pass"] == PLAIN_TOKENS // 2
-    monkeypatch.delenv("TOKENS")
-    assert Child(asked, run.run, resume=True).ended(60) == 0, run.said.read_text()
-    assert rundir.read_json(run.run / ENGINE)["tokens_per_pass"] == PLAIN_TOKENS // 2
 
 
 @pytest.mark.long

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from crew_runs import UPDATES, Child, asked, is_gone, weights, within
 from ranks import CREW
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.train import muster
-from test_ranks import UPDATES, Child, asked, is_gone, weights, within
 
 __all__ = ["asked"]  # a fixture
 

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from conftest import forking
+from crew_runs import is_gone, within
 from suretune import rundir
 from suretune.model.generate import spoken
 from suretune.verify.reload import REQUEST, RESULT, Prover
 from suretune.verify.shares import Shares
-from test_ranks import is_gone, within
 
 ROUNDED = {"held_out", "likelihood", "drift", "logits_gap", "logits_change", "logits_scale"}
 OWN = {"pid", "seconds", "from_cache"}  # of a process
