@@ -274,3 +274,16 @@ def test_the_oldest_libraries_that_are_tried_are_the_oldest_that_are_allowed() -
     assert tried.keys() == {"transformers", "huggingface-hub", "tokenizers", "peft"}
     for name, version in tried.items():
         assert version.startswith(allowed[name]), name
+
+
+def test_nothing_is_imported_from_where_mypy_does_not_look() -> None:
+    """All that comes from there would be of any type, and no mistake with it be seen."""
+    root = Path(__file__).parent.parent
+    text = (root / "pyproject.toml").read_text("utf-8")
+    _, _, below = text.partition('[[tool.mypy.overrides]]\nmodule = [\n    "sympy.*"')
+    passed_over = re.findall(r'"([\w.]+)\.\*"', below.partition("]")[0])
+    assert "torch.fx" in passed_over
+    files = [*FILES, *(root / "benchmarks").glob("*.py"), root / "tests" / "api_example.py"]
+    pattern = "|".join(map(re.escape, passed_over))
+    for path in files:
+        assert not re.search(rf"\b({pattern})\b", path.read_text("utf-8")), path
