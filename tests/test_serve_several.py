@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from conftest import PLAIN, as_json, suretune
+from conftest import PLAIN, WARM, as_json, suretune
 from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -435,28 +436,39 @@ QUESTIONS = ("Who are you?", "What is 2 + 3?", "\u4f60\u597d", "Name a colour.",
 
 @dataclass
 class Running:
-    """`suretune serve --num_gpus 2` on a CPU."""
+    """`suretune serve --num_gpus 2` on a CPU: it and its engines are forks (`warm.py`)."""
 
     process: subprocess.Popen[str]
+    mark: str
     url: str
     told: dict[str, Any]
 
     def children(self) -> list[int]:
-        return engines_of(self.process.pid)
+        return engines_of(self.mark)
 
     def health(self) -> Any:
         return httpx.get(f"{self.url}/health").json()
 
 
-def engines_of(pid: int) -> list[int]:
-    """Processes of its engines."""
+def engines_of(mark: str) -> list[int]:
+    """Processes of the engines of the server that has this in its environment."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"engine_process" in (path.parent / "cmdline").read_bytes():
-                found.append(int(path.parent.name))
+            named = b"engine_process" in (path / "cmdline").read_bytes()
+            if named and mark.encode() in (path / "environ").read_bytes():
+                found.append(int(path.name))
     return sorted(found)
+
+
+def forked_engines() -> set[int]:
+    """Forks in which an engine computes, behind the processes that wait for them."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if path.read_text().strip() == "engine_process":
+                found.add(int(path.parent.name))
+    return found
 
 
 def alive(pid: int) -> bool:
@@ -466,22 +478,27 @@ def alive(pid: int) -> bool:
         return False
 
 
-def begun(*words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "suretune", "serve", "--model", "pocket", "--device", "cpu",
+def begun(python: str | Path, *words: object) -> tuple[subprocess.Popen[str], str]:
+    """A server with two engines, and what marks their environment."""
+    mark = f"SURETUNE_TESTS_SERVER={uuid4()}"
+    process = subprocess.Popen(
+        [python, "-m", "suretune", "serve", "--model", "pocket", "--device", "cpu",
          "--num_gpus", "2", "--port", "0", "--json", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **PLAIN},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **PLAIN, **dict([mark.split("=")])},
     )  # fmt: skip
+    return process, mark
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    process = begun("--max_num_seqs", 4)
+    WARM.start({**os.environ, **PLAIN})
+    process, mark = begun(WARM.python, "--max_num_seqs", 4)
     assert process.stdout
     line = process.stdout.readline()
     assert line.startswith("{"), line + process.communicate()[1]
     told = json.loads(line)
-    yield Running(process, told["url"].removesuffix("/v1"), told)
+    yield Running(process, mark, told["url"].removesuffix("/v1"), told)
     if process.poll() is None:
         process.kill()
     process.communicate()
@@ -534,7 +551,7 @@ def test_two_processes_answer_as_one_engine_does(server: Running) -> None:
 
 def test_a_killed_engine_costs_its_own_requests_and_is_started_again(server: Running) -> None:
     before = server.children()
-    body = {"model": "pocket", "prompt": "Once", "max_tokens": 800, "temperature": 2, "seed": 1,
+    body = {"model": "pocket", "prompt": "Once", "max_tokens": 400, "temperature": 2, "seed": 1,
             "stream": True}  # fmt: skip
     begun = threading.Barrier(3)
 
@@ -568,7 +585,7 @@ def test_a_killed_engine_costs_its_own_requests_and_is_started_again(server: Run
 
 
 def test_a_signal_drains_all_and_leaves_no_process(server: Running) -> None:
-    children = server.children()
+    children, forks = server.children(), forked_engines()
     body = {"model": "pocket", "prompt": "Once", "max_tokens": 200, "temperature": 2, "seed": 1}
 
     def asked() -> int:
@@ -583,12 +600,17 @@ def test_a_signal_drains_all_and_leaves_no_process(server: Running) -> None:
         assert len({one.result() for one in four}) == 1
     assert server.process.wait(30) == 0
     assert len(children) == 2 and not any(map(alive, children))
+    until_then = time.monotonic() + 5
+    while any(map(alive, forks)):
+        assert time.monotonic() < until_then
+        time.sleep(0.01)
 
 
 def test_a_killed_server_leaves_nobody() -> None:
-    process = begun()
+    """Whatever an engine does then; here it is still loading, in a Python of its own."""
+    process, mark = begun(sys.executable)
     until_then = time.monotonic() + 60
-    while len(children := engines_of(process.pid)) < 2:
+    while len(children := engines_of(mark)) < 2:
         assert time.monotonic() < until_then and process.poll() is None
         time.sleep(0.1)
     process.kill()

@@ -37,6 +37,7 @@ MODULES = (
     "suretune.verify.reload",
     "suretune.export.plain",
     "suretune.train.follower",
+    "suretune.deploy.engine_process",
 )
 RANKS = str(Path(__file__).with_name("ranks.py"))  # a script, called by its path
 # What the interpreter and its libraries read once, while they are loaded.
@@ -44,6 +45,7 @@ READ_EARLY = (
     "PYTHON", "LC_", "LANG", "HF_", "HUGGINGFACE", "TRANSFORMERS", "TORCH", "OMP_", "MKL_", "KMP_",
     "USE_", "TOKENIZERS", "XDG_", "HOME", "TMPDIR", "TZ", "LD_", "MALLOC", "TRITON",
 )  # fmt: skip
+LINED = "suretune.deploy.engine_process"  # is told by number which line it has to its server
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -115,6 +117,8 @@ def ask(address: str, python: str, words: list[str]) -> int:
     about["ignored"] = [s for s in FORWARDED if signal.getsignal(s) == signal.SIG_IGN]
     told = json.dumps(about).encode()
     streams = array.array("i", [0, 1, 2])
+    if words[:2] == ["-m", LINED]:
+        streams.append(int(words[2]))
     head = len(told).to_bytes(4, "big")
     asked.sendmsg([head], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
     asked.sendall(told)
@@ -131,7 +135,7 @@ def ask(address: str, python: str, words: list[str]) -> int:
     for number in FORWARDED:
         if number not in about["ignored"]:
             signal.signal(number, forward)
-    for stream in (0, 1, 2):  # whoever reads or writes at the other end waits for the worker alone
+    for stream in streams:  # whoever reads or writes at the other end waits for the worker alone
         os.close(stream)
     ended = os.waitstatus_to_exitcode(int(answer.readline() or 9))
     if ended < 0:  # as it ended, so does this
@@ -158,6 +162,8 @@ def wait(address: str, python: str) -> dict[str, Any]:
     import transformers  # noqa: F401
 
     import suretune.cli.verbs
+    import suretune.deploy.apart
+    import suretune.deploy.engine_process
     import suretune.export.plain
     import suretune.run.compose
     import suretune.sweep.trials
@@ -172,6 +178,7 @@ def wait(address: str, python: str) -> dict[str, Any]:
         "suretune.sweep.trials",
         "suretune.train.muster",
         "suretune.export.apart",
+        "suretune.deploy.apart",
     )
     mine.append(early(dict(os.environ)))  # libraries add to it, also in a test that loads them
     listening = socket.socket(socket.AF_UNIX)
@@ -232,7 +239,7 @@ def lead(python: str, *names: str, env: dict[str, str] | None = None) -> None:
 def _minded(asked: socket.socket, mine: list[dict[str, str]]) -> dict[str, Any]:
     """In a fork: fork once more, and let this one tell how that one ended."""
     streams = array.array("i")
-    head, given, _, _ = asked.recvmsg(4, socket.CMSG_SPACE(3 * streams.itemsize))
+    head, given, _, _ = asked.recvmsg(4, socket.CMSG_SPACE(4 * streams.itemsize))
     for _level, _kind, data in given:
         streams.frombytes(data)
     told = b""
@@ -251,9 +258,11 @@ def _minded(asked: socket.socket, mine: list[dict[str, str]]) -> dict[str, Any]:
         os._exit(0)
     worker = os.fork()
     if worker == 0:
-        for stream, number in enumerate(streams):
+        for stream, number in enumerate(streams[:3]):
             os.dup2(number, stream)
             os.close(number)
+        if len(streams) > 3:
+            words[2] = str(streams[3])
         return about
     for number in (*streams, 0, 1, 2):
         os.close(number)
@@ -295,6 +304,8 @@ def become(about: dict[str, Any]) -> None:
     sys.argv = words if module is None else ["-m", *words[2:]]
     sys.path[0] = about["cwd"]
     tempfile.tempdir = None
+    called = Path(words[0] if module is None else module.rpartition(".")[2]).stem
+    Path("/proc/self/comm").write_text(called)
     if module != "suretune":  # of these each has a session of its own, which it may end
         os.setsid()
         sys.modules.pop(str(module), None)
