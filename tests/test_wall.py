@@ -48,8 +48,8 @@ BOOM = (Message("user", "Hi, boom"),)
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Half a second is enough to see that something does not end."""
-    monkeypatch.setattr(wall, "SECONDS", 0.5)
+    """A fifth of a second of computing is enough to see that something does not end."""
+    monkeypatch.setattr(wall, "SECONDS", 0.2)
     wall_of.cache_clear()
     yield
     wall_of.cache_clear()
@@ -126,7 +126,7 @@ def test_a_template_without_bound_ends_and_costs_this_process_nothing(
     assert unfit.value.file == str(tmp_path / "chat_template.jinja")
     assert held() - before < 64
     # Some would take for ever here; others of this process's threads have work of their own.
-    assert time.process_time() - begun < 10 * wall.SECONDS
+    assert time.process_time() - begun < 5
 
 
 def test_what_a_template_cannot_take_costs_one_conversation(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_a_template_cannot_take_costs_one_conversation(tmp_path: Path) -> N
     expected = words_of(tmp_path).render(HI, prompt=True)
     for _ in range(2):
         assert tokenizer.render(HI, prompt=True) == expected
-        with pytest.raises(Unfit, match=r"0\.5 seconds"):
+        with pytest.raises(Unfit, match=r"0\.2 seconds"):
             tokenizer.render(BOOM, prompt=True)
     assert tokenizer.render(HI, prompt=True) == expected
 
