@@ -419,7 +419,8 @@ def test_the_proof_process_ends_with_whoever_started_it(tmp_path: Path) -> None:
     """Also amid the proof: here it waits for a request that never comes."""
     (tmp_path / "proof").mkdir()
     os.mkfifo(tmp_path / "proof" / "request.json")
-    prover = Prover()
+    with forking():
+        prover = Prover()
     process = prover._process
     assert process.stdin
     process.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "result.json"), ""]) + "\n")
