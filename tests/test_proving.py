@@ -377,8 +377,9 @@ def test_a_budget_on_the_command_line(tmp_path: Path) -> None:
 def test_a_budget_that_holds_no_update_is_refused(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = suretune(
-        "sft", "--model", "pocket", "--dataset", write_identity(), "--budget", "2s",
-        "--anchor_ratio", 0, "--general_questions", 20, "--output_dir", run, "--json",
+        "sft", "--model", "pocket", "--dataset", write_identity(), "--budget", "1s",
+        "--gradient_accumulation_steps", 4, "--anchor_ratio", 0, "--general_questions", 1,
+        "--output_dir", run, "--json",
     )  # fmt: skip
     assert done.returncode == 4 and as_json(done)["findings"][-1]["code"] == "S029"
     assert (run / "report.json").exists() and not (run / "steps.jsonl").exists()
