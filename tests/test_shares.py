@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from crew_runs import is_gone, within
 from suretune import rundir
 from suretune.model.generate import spoken
 from suretune.verify.reload import REQUEST, RESULT, Prover
-from suretune.verify.shares import Shares
+from suretune.verify.shares import SHARE, Shares
 
 ROUNDED = {"held_out", "likelihood", "drift", "logits_gap", "logits_change", "logits_scale"}
 OWN = {"pid", "seconds", "from_cache"}  # of a process
@@ -46,12 +47,28 @@ def test_two_processes_prove_what_one_proves(
     shutil.copytree(trained, run)
     request = run / "proof" / REQUEST
     request.write_text(json.dumps({**rundir.read_json(request), "parts": 2}))
-    with closing(Prover(["0"])) as prover:
-        [further] = children_of(prover)
+    mark = f"SURETUNE_TESTS_PROOF={uuid4()}"
+    monkeypatch.setenv(*mark.split("="))
+    with forking():
+        prover = Prover(["0"])
+    with closing(prover):
+        within(60, lambda: bool(shares_of(mark)))
+        [further] = shares_of(mark)
         found = prover.prove(run, tmp_path / RESULT)
         within(20, lambda: is_gone(further))
     compare(rundir.read_json(trained / "proof" / RESULT), found)
     assert len(found["general"]["questions"]) == 100
+
+
+def shares_of(mark: str) -> list[int]:
+    """Further processes of the proof that has this in its environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_one = (path / "cmdline").read_bytes().endswith(f"\0{SHARE}\0".encode())
+            if is_one and mark.encode() in (path / "environ").read_bytes():
+                found.append(int(path.name))
+    return found
 
 
 def test_whoever_asks_again_asks_in_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:
