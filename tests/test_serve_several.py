@@ -462,12 +462,14 @@ def engines_of(mark: str) -> list[int]:
 
 
 def forked_engines() -> set[int]:
-    """Forks in which an engine computes, behind the processes that wait for them."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/comm"):
+    """Forks in which an engine computes, behind the processes that wait for them; of these tests,
+    where others run beside."""
+    found, ours = set(), str(WARM.folder).encode()
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if path.read_text().strip() == "engine_process":
-                found.add(int(path.parent.name))
+            named = (path / "comm").read_text().strip() == "engine_process"
+            if named and ours in (path / "cmdline").read_bytes():
+                found.add(int(path.name))
     return found
 
 
