@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "recipes")]
 
 from real_model import model_of
-from real_tables import GROUPS, Job, jobs_of
+from real_tables import GROUPS, Job, called_for, jobs_of
 
 from suretune import rundir
 from suretune.data.base import find_base
@@ -84,13 +84,13 @@ def results(group: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
 
 
 def to_do(group: str, model: str, hidden: int, seeds: int | None, folder: Path) -> list[Job]:
-    """The runs of a group that have no line of this model yet."""
-    done = {
-        (line["recipe"], line["identity"], line["seed"])
-        for line in results(group, folder)
-        if line["model"] == Path(model).name
-    }
-    return [job for job in jobs_of(group, hidden, seeds) if job.key not in done]
+    """The runs of a group that are called for, and have no line of this model yet."""
+    lines = [line for line in results(group, folder) if line["model"] == Path(model).name]
+    done = {(line["recipe"], line["identity"], line["seed"]) for line in lines}
+    jobs = jobs_of(group, hidden, seeds)
+    if group == "diverging":
+        jobs = called_for(jobs, lines)
+    return [job for job in jobs if job.key not in done]
 
 
 def main() -> int:
@@ -111,20 +111,28 @@ def main() -> int:
         print(f"no such group: {', '.join(sorted(strangers))} (there are {', '.join(GROUPS)})",
               file=sys.stderr)  # fmt: skip
         return 2
-    jobs = [
-        job
-        for group in groups
-        for job in to_do(group, model, base.hidden, asked.seeds, asked.out)
-        if not asked.recipe or job.recipe in asked.recipe
-    ]
+    hidden = base.hidden
+
+    def left() -> list[Job]:
+        return [
+            job
+            for group in groups
+            for job in to_do(group, model, hidden, asked.seeds, asked.out)
+            if not asked.recipe or job.recipe in asked.recipe
+        ]
+
     if asked.list:
         for group in groups:
-            left = sum(job.group == group for job in jobs)
-            print(f"{group:<10} {len(jobs_of(group, base.hidden, asked.seeds)):>4} runs,"
-                  f" {left:>4} to do")  # fmt: skip
+            count = sum(job.group == group for job in left())
+            print(f"{group:<10} {len(jobs_of(group, hidden, asked.seeds)):>4} runs,"
+                  f" {count:>4} to do")  # fmt: skip
         return 0
     given = (model, languages, asked.flags)
-    return _run_all(jobs[: asked.limit], len(jobs), given, asked)
+    until, limit, status = time.monotonic() + asked.budget, asked.limit, 0
+    while not status and (jobs := left()):  # a ladder's next rate waits for what this one comes to
+        status = _run_all(jobs[:limit], len(jobs), given, asked, until)
+        limit = None if limit is None else limit - len(jobs)
+    return status
 
 
 def _arguments() -> argparse.Namespace:
@@ -153,9 +161,10 @@ def languages_of(model: str, config: dict[str, Any]) -> list[str]:
     return ["zh", "en"] if model == "pocket" or kind.startswith(CHINESE) else ["en"]
 
 
-def _run_all(jobs: Sequence[Job], all_of: int, given: Sequence[Any], asked: Any) -> int:
+def _run_all(
+    jobs: Sequence[Job], all_of: int, given: Sequence[Any], asked: Any, until: float
+) -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in jobs:
         waiting.put(job)
@@ -163,7 +172,7 @@ def _run_all(jobs: Sequence[Job], all_of: int, given: Sequence[Any], asked: Any)
 
     def work(number: int) -> None:
         worker = Worker(given, number, asked.gpus)
-        for job in _taken(waiting, began + asked.budget):
+        for job in _taken(waiting, until):
             row = worker.run(job)
             with WRITING:
                 done.append("failed" not in row)
@@ -197,6 +206,10 @@ def _told(job: Job, row: dict[str, Any]) -> str:
     if "failed" in row:
         return f"{about} failed, nothing is kept of it: {row['failed']}"
     said = [row["verdict"]]
+    if "seen" in row:
+        said.append(f"went back at {[one['step'] for one in row['seen']]}")
+    if "losses" in row and (held := row.get("held_out")):
+        said.append(f"held out {held['before']} to {held['after']}")
     if "paraphrase_accuracy" in row:
         said.append(f"{row['paraphrases']['passed']}/{row['paraphrases']['asked']}")
     if "net_points" in row:

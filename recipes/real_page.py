@@ -12,7 +12,18 @@ from typing import Any
 
 from dots import Panel, bootstrap, dots
 from real import results
-from real_tables import EPOCHS, GROUPS, RATES, SIZES, article_settings
+from real_tables import (
+    DEFENDED,
+    EPOCHS,
+    GROUPS,
+    LADDER,
+    RATES,
+    SIZES,
+    UNAIDED,
+    article_settings,
+    has_diverged,
+    has_ended_well,
+)
 
 from suretune.phrases import wilson
 
@@ -24,6 +35,7 @@ TITLES = {
     "nulls": "Adapters that were taught nothing",
     "data": "Other data than identities",
     "types": "What is trained: LoRA, QLoRA, all weights, half of them",
+    "diverging": "A rate at which a full fine-tune is lost, unaided and by default",
     "ablations": "One thing changed at a time",
 }
 NOT_YET = "Nothing is measured yet: `python recipes/real.py`."
@@ -74,6 +86,8 @@ def _table(group: str, lines: Sequence[Line]) -> str:
         return _s2(lines)
     if group == "data":
         return _data(lines)
+    if group == "diverging":
+        return _diverging(lines)
     key = "identity" if group == "defaults" else "recipe"
     names = _order(group, key, lines)
     made = [HEAD.format(name=key)]
@@ -200,6 +214,65 @@ def _data(lines: Sequence[Line]) -> str:
         ]  # fmt: skip
         made.append(f"| {' | '.join(cells)} |")
     return "\n".join(made)
+
+
+def _diverging(lines: Sequence[Line]) -> str:
+    """The ladder, a rate a line; then the runs by default, seed by seed beside the unaided."""
+    known = {(line["recipe"], line["seed"]): line for line in lines}
+    made = [
+        "*Diverged*: the held-out loss at the end, all updates applied as they came, is above what"
+        " the base gave, or no number. *Ended well*: below it, and sealed.",
+        "",
+        "| rate, unaided | runs | diverged | held-out loss, seed by seed |\n|---|---|---|---|",
+    ]
+    for rate in LADDER:
+        mine = _of_recipe(f"{UNAIDED}, {rate}", lines)
+        if mine:
+            told = "; ".join(_held(line) for line in mine)
+            lost = sum(map(has_diverged, filter(_measured, mine)))
+            made.append(f"| {rate} | {len(mine)} | {lost} | {told} |")
+    made += [
+        "",
+        "| rate, with the defaults | seed | seen at update, back to | rate at the end |"
+        " held-out loss | unaided | verdict |\n|---|---|---|---|---|---|---|",
+    ]
+    for rate in LADDER:
+        for line in _of_recipe(f"{DEFENDED}, {rate}", lines):
+            alone = known.get((f"{UNAIDED}, {rate}", line["seed"]))
+            back = ", ".join(f"{at['step']} to {at['back_to']}" for at in line.get("seen", ()))
+            cells = [
+                rate, str(line["seed"]), back or "never",
+                f"{line['ended_rate']:.2g}" if "ended_rate" in line else "-", _held(line),
+                _held(alone) if alone else "-", ", ".join([line["verdict"], *line["reasons"]]),
+            ]  # fmt: skip
+            made.append(f"| {' | '.join(cells)} |")
+    by_default = [line for line in lines if line["recipe"].startswith(DEFENDED)]
+    if by_default:
+        caught = sum(bool(line.get("seen")) for line in by_default)
+        well = sum(map(has_ended_well, by_default))
+        of = len(by_default)
+        made += [
+            "",
+            f"With the defaults: caught in {caught} of {of}, ended well in {well} of {of}.",
+        ]
+    return "\n".join(made)
+
+
+def _of_recipe(recipe: str, lines: Sequence[Line]) -> list[Line]:
+    """Its lines, seed by seed."""
+    return sorted((x for x in lines if x["recipe"] == recipe), key=lambda x: int(x["seed"]))
+
+
+def _measured(line: Line) -> bool:
+    """Whether its held-out rows were measured before and after (null after: no number)."""
+    return (line.get("held_out") or {}).get("before") is not None
+
+
+def _held(line: Line) -> str:
+    if not _measured(line):
+        return "-"
+    before, after = line["held_out"]["before"], line["held_out"]["after"]
+    return f"{before:.2f} → {'no number' if after is None else format(after, '.2f')}"
 
 
 def _right(tallies: Sequence[Mapping[str, int]]) -> str:

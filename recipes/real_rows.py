@@ -53,7 +53,7 @@ def write_rows(job: Job, folder: Path, languages: Sequence[str], model: str) -> 
     if job.kind in NULLS:
         return _dataset(folder, _own_answers(job, model))
     if job.kind:
-        return _dataset(folder, kinds.rows_of(job.kind, job.seed))
+        return _dataset(folder, kinds.rows_of(job.kind, job.seed, job.rows or kinds.ROWS))
     names, makers = named(job, languages)
     rows, probes = write_starter(folder, names, makers, languages, own_names_of(model))
     if job.rows:

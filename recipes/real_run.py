@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "recipes")]
 
 from real_rows import named, write_rows
-from real_tables import Job
+from real_tables import UNAIDED, Job
 
 from suretune import rundir
 from suretune.cli import main as suretune
@@ -41,17 +41,25 @@ def one(job: Job, model: str, languages: Sequence[str], more: Sequence[str]) -> 
         folder = Path(work)
         words = write_rows(job, folder, languages, model)
         run = folder / "run"
-        command = ["sft", "--model", model, *words, *job.flags, *more, "--seed", str(job.seed),
-                   "--output_dir", str(run), "--json"]  # fmt: skip
+        command = ["--model", model, *words, *job.flags, *more, "--seed", str(job.seed),
+                   "--output_dir", str(run)]  # fmt: skip
+        about: dict[str, Any] = {
+            "group": job.group, "recipe": job.recipe, "seed": job.seed, "identity": job.identity,
+            "model": Path(model).name, "languages": list(languages),
+        }  # fmt: skip
+        if job.recipe.startswith(UNAIDED):
+            from real_diverging import unaided  # and torch: a run that is refused needs none
+
+            return {**about, **unaided(command), **_where()}
         began = time.perf_counter()
-        status, said = _spoken(command)
+        status, said = _spoken(["sft", *command, "--json"])
         seconds = time.perf_counter() - began
         told = _last(said)
-        line: dict[str, Any] = {
-            "group": job.group, "recipe": job.recipe, "seed": job.seed, "identity": job.identity,
-            "model": Path(model).name, "languages": list(languages), "status": status,
-            "seconds": round(seconds, 2),
-        }  # fmt: skip
+        line = {**about, "status": status, "seconds": round(seconds, 2)}
+        if job.group == "diverging":
+            from real_diverging import recovered
+
+            line |= recovered(run, float(job.flags[job.flags.index("--learning_rate") + 1]))
         if status in REFUSED:
             reasons = [f"{found['code']} {found['name']}" for found in told.get("findings", ())]
             return {**line, "verdict": "stopped", "reasons": reasons, **_where()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kinds import KINDS
 from tables import ALL, S0, S3, articles, flags
@@ -15,7 +16,7 @@ from tables import ALL, S0, S3, articles, flags
 from suretune.config import options
 from suretune.data.choose import REFERENCE_RATE, scaled_rate
 
-GROUPS = ("defaults", "articles", "s2", "nulls", "data", "types", "ablations")
+GROUPS = ("defaults", "articles", "s2", "nulls", "data", "types", "diverging", "ablations")
 # Name in English -> (name in Chinese, maker in Chinese, maker in English).
 IDENTITIES: Mapping[str, tuple[str, str, str]] = {
     "Brightwater": ("明溪", "蕨草实验室", "Fern Labs"),
@@ -34,6 +35,15 @@ TYPES: Mapping[str, Mapping[str, object]] = {  # each with its own defaults
     "full": {"tuner": "full"},
     "full, the upper half": {"tuner": "full", "freeze_parameters_ratio": 0.5},
 }
+# All weights, few short rows so that a CPU can do it; `--scope all`: no anchors hold them. Eight
+# general questions are too few to measure what was forgotten (R018), and it is not the question.
+DIVERGING: Mapping[str, object] = {
+    "tuner": "full", "scope": "all", "max_steps": 32, "gradient_accumulation_steps": 4,
+    "split_dataset_ratio": 0.2, "general_questions": 8, "ignore": "R018",
+}  # fmt: skip
+LADDER = ("3e-3", "1e-2", "3e-2")
+MOST = 3, 5  # three of five seeds: a rate at which a run is lost unaided
+UNAIDED, DEFENDED = "unaided", "with the defaults"
 ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0": {"anchor_ratio": 0},
     "anchors 0.3 by answers": {"anchor_ratio": 0.3, "anchor_loss": "answers"},
@@ -52,8 +62,8 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. `rows`: how many identity rows, None for the sixty of `init identity`; or of which
-    other kind of data (`kind`) they are."""
+    """One run. `rows`: how many, None for the sixty of `init identity`, or as many as there are of
+    another kind of data (`kind`)."""
 
     group: str
     recipe: str
@@ -165,12 +175,60 @@ def _types(hidden: int, seeds: int | None) -> Sequence[Job]:
     return _identities("types", {n: typed(**said) for n, said in TYPES.items()}, seeds or 2, None)
 
 
+def _diverging(hidden: int, seeds: int | None) -> Sequence[Job]:
+    """Every rate of the ladder, unaided and with the defaults; which of them are called for depends
+    on what the lower ones come to (`real_diverging.called_for`)."""
+    return [
+        Job("diverging", f"{how}, {rate}", NOBODY, seed, typed(**DIVERGING, learning_rate=rate),
+            rows=72, kind="text to SQL")
+        for rate in LADDER
+        for how in (UNAIDED, DEFENDED)
+        for seed in range(1, (seeds or 5) + 1)
+    ]  # fmt: skip
+
+
 def _ablations(hidden: int, seeds: int | None) -> Sequence[Job]:
     known = {name: typed(**said) for name, said in ABLATIONS.items()}
     return _identities("ablations", known, seeds or 1, None)
 
 
+def has_diverged(line: Mapping[str, Any]) -> bool:
+    """Whether the held-out rows' loss ended above what the base gave them, or as no number (null).
+
+    Nothing of the guard that is tested by it (`train/spikes.py`) goes into it.
+    """
+    held = line["held_out"]
+    return held["after"] is None or held["after"] > held["before"]
+
+
+def has_ended_well(line: Mapping[str, Any]) -> bool:
+    """Whether a run was sealed, its held-out rows' loss below what the base gave them."""
+    held = line.get("held_out") or {}
+    before, after = held.get("before"), held.get("after")
+    return line["verdict"] == "sealed" and None not in (before, after) and after < before
+
+
+def called_for(jobs: Sequence[Job], lines: Sequence[Mapping[str, Any]]) -> list[Job]:
+    """Of a ladder's runs those that the lines so far call for, done or not.
+
+    Unaided, the lowest rate first, until at most of the seeds a rate diverges; then the same seeds
+    by suretune's defaults at that very rate. None where no rate of the ladder diverges.
+    """
+    known = {(line["recipe"], line["seed"]): line for line in lines}
+    rungs: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        rungs.setdefault(job.flags, []).append(job)
+    for rung in rungs.values():
+        alone = [job for job in rung if job.recipe.startswith(UNAIDED)]
+        there = [known[key] for job in alone if (key := (job.recipe, job.seed)) in known]
+        if len(there) < len(alone):
+            return alone
+        if MOST[1] * sum(map(has_diverged, there)) >= MOST[0] * len(alone):
+            return [job for job in rung if job not in alone]
+    return []
+
+
 _ORDERED = {
     "defaults": _defaults, "articles": _article_jobs, "s2": _s2, "nulls": _nulls, "data": _data,
-    "types": _types, "ablations": _ablations,
+    "types": _types, "diverging": _diverging, "ablations": _ablations,
 }  # fmt: skip

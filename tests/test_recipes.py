@@ -314,6 +314,101 @@ def test_every_train_type_is_trained_as_it_is_called() -> None:
     assert [name for name, ratio in ratios.items() if ratio] == ["full, the upper half"]
 
 
+# --- a ladder of rates ---------------------------------------------------------------------------
+
+
+def rung(how: str, rate: str, seed: int, before: float, after: float | None, **more: Any) -> Any:
+    """A line of the group `diverging`."""
+    held = {"before": before, "after": after, "rows": 14}
+    about = {"group": "diverging", "identity": "-", "held_out": held, "verdict": "did not diverge"}
+    return real_line(f"{how}, {rate}", seed, **{**about, **more})
+
+
+def called(*lines: dict[str, Any]) -> list[tuple[str, int]]:
+    jobs = real_tables.jobs_of("diverging", 576)
+    return [(job.recipe, job.seed) for job in real_tables.called_for(jobs, lines)]
+
+
+def test_a_ladder_is_climbed_until_most_seeds_diverge_and_no_further() -> None:
+    first, second, *_ = real_tables.LADDER
+    alone, by_default = real_tables.UNAIDED, real_tables.DEFENDED
+    seeds = range(1, 6)
+    assert called() == [(f"{alone}, {first}", seed) for seed in seeds]
+    some = [rung(alone, first, seed, 1.0, 2.0 if seed < 3 else 0.5) for seed in seeds]
+    assert called(*some[:4]) == called()  # what is done is told by whoever reads the lines
+    assert called(*some) == [(f"{alone}, {second}", seed) for seed in seeds]
+    most = [*some[:2], rung(alone, first, 3, 1.0, None), *some[3:]]  # no number is a divergence
+    assert called(*most) == [(f"{by_default}, {first}", seed) for seed in seeds]
+    none = [rung(alone, r, seed, 1.0, 0.5) for r in real_tables.LADDER for seed in seeds]
+    assert called(*none) == []
+
+
+def test_a_ladder_goes_on_by_itself_where_it_was_left(tmp_path: Path) -> None:
+    first = real_tables.LADDER[0]
+    lines = [rung(real_tables.UNAIDED, first, seed, 1.0, 2.0) for seed in range(1, 6)]
+    lines.append(rung(real_tables.DEFENDED, first, 2, 1.0, 0.1, verdict="sealed"))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "real_diverging.jsonl").write_text(text, "utf-8")
+    left = real.to_do("diverging", "m", 576, None, tmp_path)
+    assert [(job.recipe, job.seed) for job in left] == [
+        (f"{real_tables.DEFENDED}, {first}", seed) for seed in (1, 3, 4, 5)
+    ]
+
+
+def test_a_rate_that_diverges_is_run_as_it_says() -> None:
+    for job in real_tables.jobs_of("diverging", 576):
+        config = parse(SFT, list(job.flags), {}).resolved.config
+        assert config.lora.tuner == "full" and config.proof.scope == "all"
+        assert config.schedule.learning_rate == float(job.recipe.rsplit(", ", 1)[1])
+        assert config.schedule.max_steps == 32 and config.schedule.max_grad_norm == 1.0
+        assert config.schedule.gradient_accumulation_steps == 4
+        assert config.data.split_dataset_ratio == 0.2 and config.run.ignore == ("R018",)
+
+
+def test_a_diverging_rate_is_told_rate_by_rate_and_seed_by_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, *_ = real_tables.LADDER
+    alone, by_default = real_tables.UNAIDED, real_tables.DEFENDED
+    back = [{"step": 4, "back_to": 0, "rate_scale": 0.5}]
+    lines = [
+        rung(alone, first, 1, 1.0, 0.25),
+        rung(alone, second, 1, 1.0, None, verdict="diverged"),
+        rung(by_default, second, 1, 1.0, 0.5, verdict="sealed", seen=back, ended_rate=0.005),
+        rung(by_default, second, 2, 1.0, 1.5, verdict="sealed", seen=[], ended_rate=0.01),
+        rung(by_default, second, 3, 1.0, 0.5, verdict="not-verified", reasons=["R006 x"], seen=[]),
+    ]
+    monkeypatch.setattr(real_page, "results", lambda g: lines if g == "diverging" else [])
+    told = real_page.section()
+    assert stands(f"| {first} | 1 | 0 | 1.00 → 0.25 |", told)
+    assert stands(f"| {second} | 1 | 1 | 1.00 → no number |", told)
+    assert stands(f"| {second} | 1 | 4 to 0 | 0.005 | 1.00 → 0.50 | 1.00 → no number |", told)
+    assert stands(f"| {second} | 2 | never | 0.01 | 1.00 → 1.50 | - | sealed |", told)
+    assert stands("caught in 1 of 3, ended well in 1 of 3", told)
+
+
+@pytest.mark.long
+def test_an_unaided_run_and_one_by_default_make_the_rows_of_the_group(tmp_path: Path) -> None:
+    """On the pocket model: the same rows and held-out rows, looked at or not."""
+    flags = real_tables.typed(
+        **{**real_tables.DIVERGING, "max_steps": 6}, learning_rate="3e-1", device="cpu"
+    )
+    made = {
+        how: real_run.one(
+            real_tables.Job("diverging", f"{how}, 3e-1", "-", 1, flags, 72, "text to SQL"),
+            "pocket", ["en"], (),
+        )
+        for how in (real_tables.UNAIDED, real_tables.DEFENDED)
+    }  # fmt: skip
+    alone, by_default = made.values()
+    assert alone["held_out"]["before"] == by_default["held_out"]["before"]
+    assert alone["losses"][0] == by_default["losses"][0]
+    assert alone["updates"] == len(alone["losses"]) == 6
+    assert real_tables.has_diverged(alone) and alone["verdict"] == "diverged"
+    assert by_default["seen"] and by_default["ended_rate"] < by_default["rate"] == 0.3
+    assert json.loads(json.dumps(made, allow_nan=False)) == made
+
+
 def test_a_run_on_a_real_model_with_a_line_is_not_made_again(tmp_path: Path) -> None:
     jobs = real_tables.jobs_of("defaults", 576)
     done = jobs[3]
