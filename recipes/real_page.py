@@ -231,6 +231,9 @@ def _diverging(lines: Sequence[Line]) -> str:
             told = "; ".join(_held(line) for line in mine)
             lost = sum(map(has_diverged, filter(_measured, mine)))
             made.append(f"| {rate} | {len(mine)} | {lost} | {told} |")
+    by_default = [line for line in lines if line["recipe"].startswith(DEFENDED)]
+    if not by_default:
+        return "\n".join([*made, "", "With the defaults: not measured yet."])
     made += [
         "",
         "| rate, with the defaults | seed | seen at update, back to | rate at the end |"
@@ -246,15 +249,12 @@ def _diverging(lines: Sequence[Line]) -> str:
                 _held(alone) if alone else "-", ", ".join([line["verdict"], *line["reasons"]]),
             ]  # fmt: skip
             made.append(f"| {' | '.join(cells)} |")
-    by_default = [line for line in lines if line["recipe"].startswith(DEFENDED)]
-    if by_default:
-        caught = sum(bool(line.get("seen")) for line in by_default)
-        well = sum(map(has_ended_well, by_default))
-        of = len(by_default)
-        made += [
-            "",
-            f"With the defaults: caught in {caught} of {of}, ended well in {well} of {of}.",
-        ]
+    caught, well = (
+        sum(bool(x.get("seen")) for x in by_default),
+        sum(map(has_ended_well, by_default)),
+    )
+    of = len(by_default)
+    made += ["", f"With the defaults: caught in {caught} of {of}, ended well in {well} of {of}."]
     return "\n".join(made)
 
 
