@@ -7,9 +7,7 @@ nor open another. So tests with a `Child` stand in files whose fixtures hold non
 from __future__ import annotations
 
 import os
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 from conftest import PLAIN, WARM, start_forks, write_rows
+from processes import within
 from shallow import shallow
 from suretune import rundir
 from suretune.config import Resolved
@@ -110,20 +109,6 @@ class Child:
 
         within(seconds, over)
         return found[0]
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.05)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def train_in(asked: Resolved, run: Path, resume: bool, processes: int | None) -> int:

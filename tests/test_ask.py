@@ -9,7 +9,7 @@ import pytest
 
 from conftest import within
 from suretune.cli import VERBS
-from suretune.cli.parse import parse
+from suretune.cli.parse import Verb, parse
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,24 @@ def test_a_run_stands_before_its_questions(trained: Path, tmp_path: Path) -> Non
     assert gone.returncode == 4 and "nowhere" in gone.stdout + gone.stderr
 
 
-@pytest.mark.parametrize("name", [verb.name for verb in VERBS if verb.several])
-def test_words_may_stand_behind_the_value_of_a_flag(name: str, tmp_path: Path) -> None:
+# Of each command that takes several words: an option that takes a text.
+TEXTS = [
+    (verb, texts[0])
+    for verb in VERBS
+    if verb.several
+    and (texts := [name for name, option in verb.options().items() if option.kind is str])
+]
+
+
+@pytest.mark.parametrize(("verb", "option"), TEXTS, ids=[verb.name for verb, _ in TEXTS])
+def test_words_may_stand_behind_the_value_of_a_flag(
+    verb: Verb, option: str, tmp_path: Path
+) -> None:
     """`serve --port 8000 RUN` is what people type; a value in two pieces is still told."""
-    (verb,) = (one for one in VERBS if one.name == name)
-    valued = next((one for one in verb.options().values() if one.kind is str), None)
-    if valued is None:
-        return
-    command = parse(verb, [f"--{valued.name}", "x", "one", "two"], verb.own)
+    command = parse(verb, [f"--{option}", "x", "one", "two"], verb.own)
     strays = [fault for fault in command.faults if fault.problem == "stray-argument"]
     assert not strays and command.words == ("one", "two")
     (tmp_path / "my model").mkdir()
-    typed = [f"--{valued.name}", *str(tmp_path / "my model").split(" "), "--lang", "en"]
+    typed = [f"--{option}", *str(tmp_path / "my model").split(" "), "--lang", "en"]
     (stray,) = parse(verb, typed, verb.own).faults[-1:]
     assert stray.problem == "stray-argument"

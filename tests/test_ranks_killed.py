@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from crew_runs import UPDATES, Child, asked, is_gone, weights, within
+from crew_runs import UPDATES, Child, asked, weights
+from processes import is_gone, within
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.run.folder import read_config

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ import httpx
 import pytest
 
 from conftest import PLAIN, WARM, as_json, suretune
+from processes import is_gone, pids_where
 from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -452,32 +452,24 @@ class Running:
 
 def engines_of(mark: str) -> list[int]:
     """Processes of the engines of the server that has this in its environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            named = b"engine_process" in (path / "cmdline").read_bytes()
-            if named and mark.encode() in (path / "environ").read_bytes():
-                found.append(int(path.name))
-    return sorted(found)
+    return pids_where(
+        lambda one: (
+            b"engine_process" in (one / "cmdline").read_bytes()
+            and mark.encode() in (one / "environ").read_bytes()
+        )
+    )
 
 
-def forked_engines() -> set[int]:
+def forked_engines() -> list[int]:
     """Forks in which an engine computes, behind the processes that wait for them; of these tests,
     where others run beside."""
-    found, ours = set(), str(WARM.folder).encode()
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            named = (path / "comm").read_text().strip() == "engine_process"
-            if named and ours in (path / "cmdline").read_bytes():
-                found.add(int(path.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    ours = str(WARM.folder).encode()
+    return pids_where(
+        lambda one: (
+            (one / "comm").read_text().strip() == "engine_process"
+            and ours in (one / "cmdline").read_bytes()
+        )
+    )
 
 
 def begun(python: str | Path, *words: object) -> tuple[subprocess.Popen[str], str]:
@@ -601,9 +593,9 @@ def test_a_signal_drains_all_and_leaves_no_process(server: Running) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert len({one.result() for one in four}) == 1
     assert server.process.wait(30) == 0
-    assert len(children) == 2 and not any(map(alive, children))
+    assert len(children) == 2 and all(map(is_gone, children))
     until_then = time.monotonic() + 5
-    while any(map(alive, forks)):
+    while not all(map(is_gone, forks)):
         assert time.monotonic() < until_then
         time.sleep(0.01)
 
@@ -617,7 +609,7 @@ def test_a_killed_server_leaves_nobody() -> None:
         time.sleep(0.1)
     process.kill()
     process.communicate()
-    while any(map(alive, children)):
+    while not all(map(is_gone, children)):
         assert time.monotonic() < until_then
         time.sleep(0.1)
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from conftest import forking
-from crew_runs import is_gone, within
+from processes import is_gone, pids_where, within
 from suretune import rundir
 from suretune.model.generate import spoken
 from suretune.verify.reload import REQUEST, RESULT, Prover
@@ -62,13 +62,12 @@ def test_two_processes_prove_what_one_proves(
 
 def shares_of(mark: str) -> list[int]:
     """Further processes of the proof that has this in its environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            is_one = (path / "cmdline").read_bytes().endswith(f"\0{SHARE}\0".encode())
-            if is_one and mark.encode() in (path / "environ").read_bytes():
-                found.append(int(path.name))
-    return found
+    return pids_where(
+        lambda one: (
+            (one / "cmdline").read_bytes().endswith(f"\0{SHARE}\0".encode())
+            and mark.encode() in (one / "environ").read_bytes()
+        )
+    )
 
 
 def test_whoever_asks_again_asks_in_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:

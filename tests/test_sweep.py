@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import as_json, suretune
+from processes import pids_where
 from suretune import rundir, words
 from suretune.cli import VERBS, main
 from suretune.cli.parse import parse
@@ -294,14 +295,10 @@ def test_a_killed_trial_of_several_at_once_is_told_and_tried_again(
 
 def trial_process(run: Path) -> int:
     """The process whose folder this is."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"--output_dir={run}".encode() in words:
-            return int(path.parent.name)
-    raise AssertionError(f"nobody writes {run}")
+    word = f"--output_dir={run}".encode()
+    pids = pids_where(lambda one: word in (one / "cmdline").read_bytes().split(b"\0"))
+    assert pids, f"nobody writes {run}"
+    return pids[0]
 
 
 def test_trials_side_by_side_come_to_what_they_come_to_one_by_one(
