@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -122,10 +123,10 @@ def main() -> int:
         ]
 
     if asked.list:
+        counts = Counter(job.group for job in left())
         for group in groups:
-            count = sum(job.group == group for job in left())
             print(f"{group:<10} {len(jobs_of(group, hidden, asked.seeds)):>4} runs,"
-                  f" {count:>4} to do")  # fmt: skip
+                  f" {counts[group]:>4} to do")  # fmt: skip
         return 0
     given = (model, languages, asked.flags)
     until, limit, status = time.monotonic() + asked.budget, asked.limit, 0

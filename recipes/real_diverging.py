@@ -5,7 +5,6 @@ Which rates and seeds are run, and what *diverged* means, stands in `real_tables
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from real_tables import has_diverged
 from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
+from suretune.phrases import is_number
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
 from suretune.run.fit import choose_hardware, make_learner, open_base
@@ -90,4 +90,4 @@ def recovered(run: Path, peak: float) -> dict[str, Any]:
 
 def finite(value: float | None) -> float | None:
     """A number, or None for what JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None
+    return value if is_number(value) else None

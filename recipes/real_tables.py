@@ -177,7 +177,7 @@ def _types(hidden: int, seeds: int | None) -> Sequence[Job]:
 
 def _diverging(hidden: int, seeds: int | None) -> Sequence[Job]:
     """Every rate of the ladder, unaided and with the defaults; which of them are called for depends
-    on what the lower ones come to (`real_diverging.called_for`)."""
+    on what the lower ones come to (`called_for`)."""
     return [
         Job("diverging", f"{how}, {rate}", NOBODY, seed, typed(**DIVERGING, learning_rate=rate),
             rows=72, kind="text to SQL")

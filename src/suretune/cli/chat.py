@@ -13,7 +13,7 @@ from suretune.record.journal import OK, Journal
 from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.types import Message, Text
 from suretune.verify.probefile import read_probes
-from suretune.verify.probes import Probe
+from suretune.verify.probes import ONLY_SHOWN, Probe
 from suretune.words import say
 
 BYE = ("exit", "quit", "/exit", "/quit")
@@ -102,7 +102,7 @@ def _speak(
 def answer_file(command: Command, journal: Journal) -> int:
     """Each question of the command and of --questions (or, without either, of stdin) answered;
     judged where it says what must be said."""
-    probes = [Probe(text, "shown") for text in command.words]
+    probes = [Probe(text, ONLY_SHOWN) for text in command.words]
     if not probes or command.resolved.given("questions"):
         probes += questions_of(command.resolved.config.answer.questions, journal)
     speaker = _speaker(command, journal)
@@ -120,7 +120,7 @@ def answer_file(command: Command, journal: Journal) -> int:
 def questions_of(file: str | None, journal: Journal) -> list[Probe]:
     """The questions of a file, or of stdin; a stop that says why it holds none."""
     if file is None or file == "-":
-        return [Probe(line.strip(), "shown") for line in sys.stdin if line.strip()]
+        return [Probe(line.strip(), ONLY_SHOWN) for line in sys.stdin if line.strip()]
     with journal.judging():
         probes = read_probes(file, flag="--questions")
     return probes

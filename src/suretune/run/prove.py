@@ -28,7 +28,13 @@ from suretune.train.checkpoint import STATE
 from suretune.train.engine_plan import PLAIN_TOKENS
 from suretune.types import Evaluation, Text
 from suretune.verify.measure import Answers, Questions, answers_of
-from suretune.verify.probes import AS_TRAINED, MUST_PASS, TEMPLATE_DEFAULT, probe_tokens
+from suretune.verify.probes import (
+    AS_TRAINED,
+    MUST_PASS,
+    ONLY_SHOWN,
+    TEMPLATE_DEFAULT,
+    probe_tokens,
+)
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Prover, Request, prepare
 from suretune.verify.signs import Rows, change, recitals
 from suretune.words import say
@@ -226,7 +232,7 @@ def _recited(proven: Proven, kept: Kept | None, checked: Checked) -> Change | No
     pairs = [(question_of(row.example), row.example.messages) for row in checked.train]
     rows = Rows((q, m.content) for q, said in pairs for m in said if m.role == "assistant")
     right = {question_of(row.example): answer_of(row.example) for row in checked.held_out}
-    shown = [(i, p) for i, p in enumerate(proven.questions.probes) if p.kind == "shown"]
+    shown = [(i, p) for i, p in enumerate(proven.questions.probes) if p.kind == ONLY_SHOWN]
     judged = [one for one in kept.judged if not one.own] if kept else []
 
     def found(given: Answers, general: Sequence[tuple[str, str, bool]]) -> list[bool]:

@@ -114,7 +114,7 @@ def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
             Probe(question, kind, must=must, must_not=identity.forbidden)
             for question, kind, must in questions
         ]
-        made += [Probe(question, "shown") for question in SHOWN[lang]]
+        made += [Probe(question, ONLY_SHOWN) for question in SHOWN[lang]]
     return made
 
 
@@ -141,4 +141,4 @@ def own_answers(probes: Sequence[Probe], answers: Sequence[str]) -> list[str]:
 
 def held_out_probes(questions: Sequence[str]) -> list[Probe]:
     """For data that is no identity: held-out questions, shown before and after."""
-    return [Probe(question, "shown") for question in questions]
+    return [Probe(question, ONLY_SHOWN) for question in questions]
