@@ -131,7 +131,7 @@ def test_a_run_diverges_goes_back_and_comes_out_well(undisturbed: tuple[Path, fl
     events = lines(run / "events.jsonl")
     back = [e for e in events if e["event"] == "rolled-back"]
     assert 1 <= len(back) <= ATTEMPTS and [e["attempts"] for e in back] == [1, 2][: len(back)]
-    assert [e["rate_scale"] for e in back] == [0.5, 0.25][: len(back)]
+    assert [e["rate_scale"] for e in back] == [1 / 2, 1 / 8][: len(back)]
     (left_out,) = (e for e in events if e["event"] == "row-quarantined")
     assert [name.rsplit("/", 1)[-1] for name in left_out["rows"]] == ["rows.jsonl:10"]
     steps = lines(run / "steps.jsonl")
@@ -209,12 +209,26 @@ def test_a_checkpoint_amid_a_divergence_knows_where_to_go_back_to(
     agree(run, undisturbed[0])
 
 
-def test_going_back_is_bounded(asked: Resolved, tmp_path: Path) -> None:
-    """A rate that even an eighth of does not mend: three attempts, exit 5, no bad checkpoint."""
+def test_a_rate_far_too_high_ends_well(asked: Resolved, tmp_path: Path) -> None:
+    """An eighth of it is lost as well; rates are mistaken by tens and hundreds, not by twos."""
     run = tmp_path / "run"
     mine = asked.with_values(
-        "flag", learning_rate=1.0, save_steps=1, gradient_accumulation_steps=16, quarantine=3
+        "flag", learning_rate=1.0, gradient_accumulation_steps=16, quarantine=3
     )
+    assert forked(mine, run, resume=False, kill_after=None) == 0
+    back = [e for e in lines(run / "events.jsonl") if e["event"] == "rolled-back"]
+    assert [e["rate_scale"] for e in back] == [1 / 2, 1 / 8, 1 / 64]
+    losses = [step["loss"] for step in lines(run / "steps.jsonl")]
+    assert len(losses) == 12 and max(losses) == losses[0]
+
+
+def test_going_back_is_bounded(asked: Resolved, tmp_path: Path) -> None:
+    """A rate that even a 64th of does not mend: three attempts, exit 5, no bad checkpoint."""
+    run = tmp_path / "run"
+    mine = asked.with_values(
+        "flag", learning_rate=1.0, save_steps=1, gradient_accumulation_steps=16, quarantine=3,
+        lora_alpha=512,
+    )  # fmt: skip
     assert forked(mine, run, resume=False, kill_after=None) == 1  # Stopped went through the child
     attempts = [e["attempts"] for e in lines(run / "events.jsonl") if e["event"] == "rolled-back"]
     assert attempts == [1, 2, 3]

@@ -7,10 +7,10 @@ help: a norm that is NaN spreads to all gradients. Many tools replace the value 
 average, so the curve looks clean.
 
 Fix: the update was not applied, and the last checkpoint is good. Where no row is to blame, the
-run has already gone back to its last good state three times, with half the rate each time: train
-with a tenth of the `--learning_rate`, in `--torch_dtype bfloat16`. Where rows are to blame (the
-base itself, without the adapter, cannot compute them), look at those that the message names, and
-correct them or leave them out with `--quarantine 3`.
+run has already gone back to its last good state three times, with a half, an eighth and a 64th of
+the rate: train with a hundredth of the `--learning_rate`, in `--torch_dtype bfloat16`. Where rows
+are to blame (the base itself, without the adapter, cannot compute them), look at those that the
+message names, and correct them or leave them out with `--quarantine 3`.
 
 T001 non-finite：某次更新的损失或梯度出现 NaN 或 Inf。
 
@@ -20,9 +20,9 @@ T001 non-finite：某次更新的损失或梯度出现 NaN 或 Inf。
 所有梯度。不少工具在日志里用平均值代替它，曲线看起来一切正常。
 
 怎么改：这次更新没有生效，上一个检查点是好的。如果与具体数据无关，程序已经三次退回最近的完好状态，
-每次把学习率减半，仍然不行：请把 `--learning_rate` 降到十分之一，并用 `--torch_dtype bfloat16` 训
-练。如果是某些数据的问题（不带适配器的原模型也会算出 NaN 或 Inf），请查看检查结果里列出的数据，改
-正它们，或用 `--quarantine 3` 跳过它们。
+学习率先后降到二分之一、八分之一和六十四分之一，仍然不行：请把 `--learning_rate` 降到百分之一，并
+用 `--torch_dtype bfloat16` 训练。如果是某些数据的问题（不带适配器的原模型也会算出 NaN 或 Inf），
+请查看检查结果里列出的数据，改正它们，或用 `--quarantine 3` 跳过它们。
 """
 
 import math
@@ -41,14 +41,14 @@ def check(facts: StepFacts) -> Values | None:
         "loss": facts.loss,
         "grad_norm": facts.grad_norm,
         "rows": some(facts.rows),
-        "mend": _leave_out(facts.quarantine) if facts.quarantine else TENTH,
+        "mend": _leave_out(facts.quarantine) if facts.quarantine else HUNDREDTH,
     }
 
 
-TENTH = Text(
-    "Look at those rows, then train with a tenth of the `--learning_rate`, in "
+HUNDREDTH = Text(
+    "Look at those rows, then train with a hundredth of the `--learning_rate`, in "
     "`--torch_dtype bfloat16`.",
-    "先看这些数据，再把 `--learning_rate` 降到十分之一，用 `--torch_dtype bfloat16` 训练。",
+    "先看这些数据，再把 `--learning_rate` 降到百分之一，用 `--torch_dtype bfloat16` 训练。",
 )
 
 

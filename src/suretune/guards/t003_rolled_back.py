@@ -4,10 +4,11 @@ What it looks at: the loss and the norm of the gradient of every update, before 
 finite, and no row to blame; or out of line three times in a row (T005 says what that is).
 
 Why it matters: weights that have diverged do not come back. The last good state, at most some 16
-updates old, was put back in process, and the learning rate is half as high for the rest.
+updates old, was put back in process, and the learning rate is lower for the rest: a half of it the
+first time, an eighth the second, a 64th the third.
 
 Fix: nothing has to be done if the run ends well. Train with a lower `--learning_rate` next time:
-half of it was too much here.
+this one was too much here.
 
 T003 rolled-back：训练出了问题，已从最近的完好状态继续。
 
@@ -15,7 +16,7 @@ T003 rolled-back：训练出了问题，已从最近的完好状态继续。
 续三次突然升高（见 T005）。
 
 影响：发散的权重不会自己回来。程序在进程内恢复了最近的完好状态（最多早 16 次更新左右），之后的学习
-率减半。
+率更低：第一次降到二分之一，第二次降到八分之一，第三次降到六十四分之一。
 
 怎么改：运行最后正常就不用处理。下次请用更低的 `--learning_rate`：这里的学习率太高了。
 """

@@ -120,7 +120,7 @@ def keep_state(learner: Learner, step: int) -> None:
 
 
 def go_back(learner: Learner) -> int:
-    """Put the last good state in place, with half the learning rate; the updates done in it.
+    """Put the last good state in place, with less of the learning rate; the updates done in it.
 
     ValueError if none was kept.
     """
