@@ -176,6 +176,13 @@ def test_after_a_failure_the_next_command_changes_something(
     assert command_of("sft", same) != command_of("sft", asked)
 
 
+def test_after_a_divergence_no_rate_is_offered_that_was_tried() -> None:
+    """The run itself went down to a 64th."""
+    asked = Resolved.default().with_values("flag", learning_rate=0.01)
+    change = change_for(["T006 diverged"], asked, 576, 32, 3)
+    assert change is not None and (change.option, change.value) == ("learning_rate", 1e-4)
+
+
 def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:
     asked = Resolved.default().with_values("flag", learning_rate=1e-5)
     change = change_for(["R003 probes-failed"], asked, 256, 40, 40)

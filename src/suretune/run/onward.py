@@ -24,6 +24,7 @@ from suretune.types import Text
 TOO_LITTLE = ("R002", "R003", "R006", "R019")  # it did not learn what it should
 TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgot, or spread
 DIVERGED = ("R005", "T001", "T003", "T006")
+LOST = "T006"  # at a 64th of the rate, too (train/rollback.py)
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 
@@ -49,6 +50,9 @@ def change_for(
     rate = schedule.learning_rate
     if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
         return _more_anchors(resolved)
+    if rate and LOST in codes:
+        why = Text("with a hundredth of the learning rate", "学习率降到百分之一，再训练一次")
+        return Change("learning_rate", float(f"{rate / 100:.2g}"), why)
     if rate and codes & {*TOO_MUCH, *DIVERGED}:
         why = Text("with half the learning rate", "学习率减半，再训练一次")
         return Change("learning_rate", float(f"{rate / 2:.2g}"), why)
