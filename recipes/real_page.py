@@ -14,6 +14,7 @@ from dots import Panel, bootstrap, dots
 from real import results
 from real_tables import (
     DEFENDED,
+    DIVERGING,
     EPOCHS,
     GROUPS,
     LADDER,
@@ -23,6 +24,7 @@ from real_tables import (
     article_settings,
     has_diverged,
     has_ended_well,
+    typed,
 )
 
 from suretune.phrases import wilson
@@ -75,7 +77,7 @@ def _made_with(model: str, lines: Sequence[Line]) -> str:
     group = lines[0]["group"]
     rights = sorted({line["base_right"] for line in lines if line.get("base_right")})
     known = ""
-    if rights:
+    if rights and group != "diverging":  # of eight that it is asked there
         counted = max(line["counted"] for line in lines if line.get("counted"))
         known = f" The base has {' or '.join(map(str, rights))} of {counted} questions right."
     return f"{model}, {', '.join(cards)}, {when}, `python recipes/real.py --only {group}`.{known}"
@@ -220,7 +222,9 @@ def _diverging(lines: Sequence[Line]) -> str:
     """The ladder, a rate a line; then the runs by default, seed by seed beside the unaided."""
     known = {(line["recipe"], line["seed"]): line for line in lines}
     made = [
-        "*Diverged*: the held-out loss at the end, all updates applied as they came, is above what"
+        f"Every run: `{' '.join(typed(**DIVERGING))}`, so without anchors; all else is as by"
+        " default."
+        " *Diverged*: the held-out loss at the end, all updates applied as they came, is above what"
         " the base gave, or no number. *Ended well*: below it, and sealed.",
         "",
         "| rate, unaided | runs | diverged | held-out loss, seed by seed |\n|---|---|---|---|",
@@ -231,31 +235,37 @@ def _diverging(lines: Sequence[Line]) -> str:
             told = "; ".join(_held(line) for line in mine)
             lost = sum(map(has_diverged, filter(_measured, mine)))
             made.append(f"| {rate} | {len(mine)} | {lost} | {told} |")
-    by_default = [line for line in lines if line["recipe"].startswith(DEFENDED)]
+    by_default = [line for rate in LADDER for line in _of_recipe(f"{DEFENDED}, {rate}", lines)]
     if not by_default:
         return "\n".join([*made, "", "With the defaults: not measured yet."])
     made += [
         "",
         "| rate, with the defaults | seed | seen at update, back to | rate at the end |"
-        " held-out loss | unaided | verdict |\n|---|---|---|---|---|---|---|",
+        " held-out loss | unaided | general answers kept | drift | verdict |\n"
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for rate in LADDER:
-        for line in _of_recipe(f"{DEFENDED}, {rate}", lines):
-            alone = known.get((f"{UNAIDED}, {rate}", line["seed"]))
-            back = ", ".join(f"{at['step']} to {at['back_to']}" for at in line.get("seen", ()))
-            cells = [
-                rate, str(line["seed"]), back or "never",
-                f"{line['ended_rate']:.2g}" if "ended_rate" in line else "-", _held(line),
-                _held(alone) if alone else "-", ", ".join([line["verdict"], *line["reasons"]]),
-            ]  # fmt: skip
-            made.append(f"| {' | '.join(cells)} |")
-    caught, well = (
-        sum(bool(x.get("seen")) for x in by_default),
-        sum(map(has_ended_well, by_default)),
-    )
-    of = len(by_default)
+    for line in by_default:
+        rate = line["recipe"].removeprefix(f"{DEFENDED}, ")
+        alone = known.get((f"{UNAIDED}, {rate}", line["seed"]))
+        back = ", ".join(f"{at['step']} to {at['back_to']}" for at in line.get("seen", ()))
+        cells = [
+            rate, str(line["seed"]), back or "never",
+            f"{line['ended_rate']:.3g}" if "ended_rate" in line else "-", _held(line),
+            _held(alone) if alone else "-", _general(line),
+            _mean(_numbers([line], "drift"), 2), ", ".join([line["verdict"], *line["reasons"]]),
+        ]  # fmt: skip
+        made.append(f"| {' | '.join(cells)} |")
+    caught = sum(bool(line.get("seen")) for line in by_default)
+    well, of = sum(map(has_ended_well, by_default)), len(by_default)
     made += ["", f"With the defaults: caught in {caught} of {of}, ended well in {well} of {of}."]
     return "\n".join(made)
+
+
+def _general(line: Line) -> str:
+    """How many of the general answers that the base has right, in kinds that it can do, stayed."""
+    if not line.get("base_right"):
+        return "-"
+    return f"{line['base_right'] - line['lost']} of {line['base_right']}"
 
 
 def _of_recipe(recipe: str, lines: Sequence[Line]) -> list[Line]:

@@ -320,7 +320,8 @@ def test_every_train_type_is_trained_as_it_is_called() -> None:
 def rung(how: str, rate: str, seed: int, before: float, after: float | None, **more: Any) -> Any:
     """A line of the group `diverging`."""
     held = {"before": before, "after": after, "rows": 14}
-    about = {"group": "diverging", "identity": "-", "held_out": held, "verdict": "did not diverge"}
+    about = {"group": "diverging", "identity": "-", "held_out": held, "lost": 0}
+    about["verdict"] = "did not diverge"
     return real_line(f"{how}, {rate}", seed, **{**about, **more})
 
 
@@ -374,16 +375,21 @@ def test_a_diverging_rate_is_told_rate_by_rate_and_seed_by_seed(
     lines = [
         rung(alone, first, 1, 1.0, 0.25),
         rung(alone, second, 1, 1.0, None, verdict="diverged"),
-        rung(by_default, second, 1, 1.0, 0.5, verdict="sealed", seen=back, ended_rate=0.005),
+        rung(by_default, second, 1, 1.0, 0.5, verdict="sealed", seen=back, ended_rate=0.005,
+             base_right=4, lost=1),
         rung(by_default, second, 2, 1.0, 1.5, verdict="sealed", seen=[], ended_rate=0.01),
         rung(by_default, second, 3, 1.0, 0.5, verdict="not-verified", reasons=["R006 x"], seen=[]),
-    ]
+    ]  # fmt: skip
     monkeypatch.setattr(real_page, "results", lambda g: lines if g == "diverging" else [])
     told = real_page.section()
     assert stands(f"| {first} | 1 | 0 | 1.00 → 0.25 |", told)
     assert stands(f"| {second} | 1 | 1 | 1.00 → no number |", told)
-    assert stands(f"| {second} | 1 | 4 to 0 | 0.005 | 1.00 → 0.50 | 1.00 → no number |", told)
-    assert stands(f"| {second} | 2 | never | 0.01 | 1.00 → 1.50 | - | sealed |", told)
+    assert stands(
+        f"| {second} | 1 | 4 to 0 | 0.005 | 1.00 → 0.50 | 1.00 → no number | 3 of 4 | 0.05 |", told
+    )
+    assert stands(
+        f"| {second} | 2 | never | 0.01 | 1.00 → 1.50 | - | 244 of 244 | 0.05 | sealed |", told
+    )
     assert stands("caught in 1 of 3, ended well in 1 of 3", told)
 
 
