@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from conftest import as_json, codes, suretune
 from suretune import rundir
 from suretune.model import ops
 from suretune.model.attention import packed_attention
+from suretune.model.decode import Decoder
+from suretune.model.full import Whole
 from suretune.model.fused import divergences, keep_all, losses
+from suretune.model.generate import last_logits
 from suretune.model.lora import trainable
 from suretune.model.nf4 import Nf4, pack
 from suretune.model.packed_batch import divergence, make_pass, token_logits
@@ -23,6 +27,8 @@ from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, gradient, make_scale
 from suretune.types import Plan, Schedule, Update
+from test_decode import NOBODY, WIDE
+from test_full_decoder import PROMPTS, laid_out, move
 from test_fused import FAMILIES, MORE, gap, rows, stack_of, tuned
 from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
@@ -360,3 +366,37 @@ def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> 
     engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
     assert engine["engine"] == "fused"
     assert suretune("verify", run, timeout=600).returncode == 0
+
+
+def test_the_whole_job_on_the_models_own_weights(tmp_path: Path, identity_file: Path) -> None:
+    """Asked by a decoder while it learns and by another in the fresh process: the same answers."""
+    run = tmp_path / "run"
+    done = suretune(
+        "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "full",
+        "--output_dir", run, "--json", timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
+    assert (engine["engine"], engine["answers"]) == ("plain", "fused")
+    assert suretune("verify", run, timeout=600).returncode == 0
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Gemma", "Granite"])
+def test_a_replayed_step_hears_weights_that_change_in_place(family: str) -> None:
+    """Biases, norms that are copies, and a head that is the embedding; exchanged, too."""
+    wide = {**WIDE, "tie_word_embeddings": True}
+    model = tuned(family, torch.float32, **wide).unload().to("cuda").to(torch.bfloat16)
+    base = {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+    whole, fresh = Whole(model, base, Path()), deepcopy(model)
+    kept = Decoder(laid_out(model))
+    first, began = kept.generate(PROMPTS, NOBODY, 20), last_logits(kept, PROMPTS)
+    graphs = [table.graphs for table in kept._tables.values()]
+    for seed in range(2):
+        move(whole, seed)
+        fresh.load_state_dict(model.state_dict())
+        want = Decoder(laid_out(deepcopy(fresh)), graphs=False).generate(PROMPTS, NOBODY, 20)
+        assert kept.generate(PROMPTS, NOBODY, 20) == want
+        assert not torch.equal(last_logits(kept, PROMPTS), began)
+        with whole.without():
+            assert kept.generate(PROMPTS, NOBODY, 20) == first
+    assert graphs and graphs == [table.graphs for table in kept._tables.values()]

@@ -19,7 +19,7 @@ from suretune.facts import SetupFacts
 from suretune.model import decode, decode_layers, kv_cache
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, answers, last_logits, stream, talker
-from suretune.model.stack import Norm, Stack, make_stack
+from suretune.model.stack import Stack, make_stack
 from suretune.model.weight import Dense
 from suretune.pocket import MODEL
 from suretune.types import Message
@@ -227,7 +227,7 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
         for name in ("base", "tuned"):
             with getattr(kept, name)() as speaker:
                 said = speaker.generate(prompts, NOBODY, 20)
-            tables.append([id(table) for table in kept._decoder._tables.values()])
+            tables.append([id(table) for table in kept.decoder.decoder._tables.values()])
             if name == "base":
                 for group in fresh.stack.groups:
                     group.zero_b()
@@ -245,7 +245,9 @@ def check_one_decoder(make: Any, device: torch.device, spare: float) -> None:
     assert base[0] == base[1] == base[2] and len({str(said) for said in after}) == 3
     if spare:
         assert all(held == tables[0] and held for held in tables)  # the same ones, not made anew
-        assert kept.shrink(rows(20)) and not kept._decoder._tables and not kept.spare
+        assert (
+            kept.shrink(rows(20)) and not kept.decoder.decoder._tables and not kept.decoder.spare()
+        )
     else:
         assert not any(tables)
 
@@ -291,15 +293,6 @@ def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Stack:
     return stack_of(model)
 
 
-def norms_of(stack: Stack) -> list[Norm]:
-    found = [stack.norm]
-    for layer in stack.layers:
-        heads, outside = (layer.query_norm, layer.key_norm), (layer.before_attention,)
-        outside += layer.behind_attention, layer.before_mlp, layer.behind_mlp
-        found += [norm for norm in heads + outside if isinstance(norm, Norm)]
-    return found
-
-
 def copy_weights(half: Stack, full: Stack) -> None:
     """What the first computes with, in the precision of the second."""
     for a, b in zip(half.groups, full.groups, strict=True):
@@ -310,7 +303,7 @@ def copy_weights(half: Stack, full: Stack) -> None:
             b.bias.copy_(a.bias)
     for a, b in ((half.embedding, full.embedding), (half.head, full.head)):
         b.weight.data.copy_(a.weight.data)
-    for here, there in zip(norms_of(half), norms_of(full), strict=True):
+    for here, there in zip(half.norms, full.norms, strict=True):
         there.weight.copy_(here.weight)
     # Casting a module casts its frequencies, and position 200 is turned by another angle; a model
     # that is loaded in half precision keeps them.

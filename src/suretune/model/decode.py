@@ -74,7 +74,8 @@ def make_table(stack: Stack, rows: int, room: int) -> Table:
 
 
 class Decoder:
-    """Speaks for a stack. `stack.refresh()` after each change of its adapters is the owner's duty.
+    """Speaks for a stack. `stack.refresh()` after each change of its adapters is the owner's duty;
+    a change of the model's own weights, in place, is heard by itself.
 
     lean: Triton's products for at most 16 rows (else cuBLAS); graphs: capture steps on CUDA.
     """
@@ -167,6 +168,7 @@ class Decoder:
         stop_ids: frozenset[int],
         max_new_tokens: int,
     ) -> list[list[int]]:
+        self.stack.reread()
         key, table = self._take(prompts, max_new_tokens, greedy=True)
         try:
             self._begin(table, prompts, stop_ids, 0.0, 1.0, None)
@@ -197,6 +199,7 @@ class Decoder:
         """
         if not prompts or max_new_tokens <= 0:
             return
+        self.stack.reread()
         key, table = self._take(
             prompts,
             max_new_tokens,
@@ -225,6 +228,7 @@ class Decoder:
     @torch.inference_mode()
     def last_logits(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         """(prompts, V) float32 on the CPU: the logits behind each prompt, each computed alone."""
+        self.stack.reread()
         return torch.cat([read(self.stack, [p], None) for p in prompts]).float().cpu()
 
     def release(self, but: float = 0.0) -> None:

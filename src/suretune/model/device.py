@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ OUT_OF_MEMORY = (
 def ran_out(error: BaseException) -> bool:
     """Whether memory ran out, the device's or the CPU's."""
     return bool(out_of_memory(error))
+
+
+def let_go(device: torch.device) -> None:
+    """Give memory that nobody holds any more back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def choose_device(asked: str | None) -> torch.device:

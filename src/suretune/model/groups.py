@@ -312,9 +312,14 @@ def _joined(bases: Sequence[nn.Linear]) -> Weight:
 
 
 def _joined_bias(bases: Sequence[nn.Linear], like: Tensor) -> Tensor | None:
+    """The biases as one, zero where there is none; the layers' own become views into it."""
     if all(base.bias is None for base in bases):
         return None
     parts = [
         like.new_zeros(base.out_features) if base.bias is None else base.bias.data for base in bases
     ]
-    return torch.cat(parts)
+    joined = torch.cat(parts)
+    for base, part in zip(bases, torch.split(joined, [len(part) for part in parts]), strict=True):
+        if base.bias is not None:
+            base.bias.data = part
+    return joined

@@ -23,10 +23,21 @@ from suretune.model.ops import GELU_TANH, SILU, precise
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """RMS norm: weight (K,) as it multiplies."""
+    """RMS norm: weight (K,) as it multiplies.
+
+    The model's own tensor, or a copy: (own + plus) * times, which does not change where `own` does.
+    """
 
     weight: Tensor
     eps: float
+    own: Tensor | None = None  # None: `weight` is the model's own
+    plus: float = 0.0
+    times: float = 1.0
+
+    def reread(self) -> None:
+        """What the copy is of may have changed."""
+        if self.own is not None:
+            self.weight.copy_((precise(self.own) + self.plus) * self.times)
 
 
 class Angles(NamedTuple):
@@ -116,6 +127,20 @@ class Stack:
         """Adapters' masters -> groups; call after every optimizer step and every load."""
         self.mirror.refresh()
 
+    @property
+    def norms(self) -> Iterator[Norm]:
+        """Every norm, layer by layer; the last one stands before the head."""
+        for layer in self.layers:
+            around = layer.before_attention, layer.behind_attention
+            inside = layer.query_norm, layer.key_norm, layer.before_mlp, layer.behind_mlp
+            yield from (norm for norm in (*around, *inside) if isinstance(norm, Norm))
+        yield self.norm
+
+    def reread(self) -> None:
+        """The model's own weights -> what is a copy of them; all else here is a view of them."""
+        for norm in self.norms:
+            norm.reread()
+
     def embed(self, ids: Tensor) -> Tensor:
         """ids (T,) -> what the first layer takes, (T, K)."""
         x: Tensor = self.embedding(ids)
@@ -183,7 +208,8 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     """Lay the model's linear layers into groups, or say why the fast path cannot take it.
 
     `model` is a transformers causal model, with PEFT's LoRA layers or without. Its own modules keep
-    working: their weights are views into the groups. A stack that only answers (not `learning`)
+    working: their weights are views into the groups, so a weight that is changed in place is heard
+    here (after `reread` also where a norm is a copy). A stack that only answers (not `learning`)
     need not know dropout.
     """
     config = model.config
@@ -202,9 +228,6 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
             return made
         layers.append(made)
     attention, factors = inner.layers[0].self_attn, how.factors(config)
-    norm = _norm(inner.norm, how)
-    if factors.logits != 1:  # the head has no bias: what its input is multiplied with, it is, too
-        norm = Norm(precise(norm.weight) * factors.logits, norm.eps)
     return Stack(
         layers=tuple(layers),
         embedding=inner.embed_tokens,
@@ -212,7 +235,8 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         rotary=inner.rotary_emb,
         ropes=ropes,
         stretch=how.stretch(config),
-        norm=norm,
+        # The head has no bias: what its input is multiplied with, it is, too.
+        norm=_norm(inner.norm, how, factors.logits),
         head=model.lm_head,
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
@@ -226,12 +250,15 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
     )
 
 
-def _norm(module: Any, how: FusedLayers) -> Norm:
-    weight = module.weight.data
-    eps = getattr(module, "variance_epsilon", None)
-    if how.norm_adds_one:
-        return Norm(precise(weight) + 1, module.eps)
-    return Norm(weight, module.eps if eps is None else eps)
+def _norm(module: Any, how: FusedLayers, times: float = 1.0) -> Norm:
+    """A module's norm, what it gives multiplied with `times`."""
+    own, eps = module.weight.data, getattr(module, "variance_epsilon", None)
+    eps, plus = module.eps if eps is None else eps, 1.0 if how.norm_adds_one else 0.0
+    if not plus and times == 1:
+        return Norm(own, eps)
+    norm = Norm(torch.empty_like(precise(own)), eps, own, plus, times)
+    norm.reread()
+    return norm
 
 
 def _layer(

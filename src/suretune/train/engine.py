@@ -14,8 +14,7 @@ from torch import Tensor
 from suretune.data.plan import packs
 from suretune.model import fused
 from suretune.model.cuda_graph import Replayed
-from suretune.model.decode import Decoder
-from suretune.model.device import ran_out
+from suretune.model.device import let_go, ran_out
 from suretune.model.generate import Talker
 from suretune.model.memory import TILES
 from suretune.model.packed_batch import (
@@ -29,7 +28,8 @@ from suretune.model.stack import Stack
 from suretune.model.states import States
 from suretune.train.buckets import Size, choose_buckets
 from suretune.train.flat_adamw import FlatAdamW
-from suretune.train.plain_engine import fewer_tokens, let_go
+from suretune.train.plain_engine import fewer_tokens
+from suretune.train.run_decoder import SILENCED, RunDecoder
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
@@ -74,8 +74,7 @@ class Fast:
         self.planned = ""  # the digest of the plan that they are for
         self.coming: Iterator[Sequence[Sample]] = iter(())
         self.states = States(stack, on_host=states_on_host)
-        self.spare = spare
-        self._decoder: Decoder | None = None
+        self.decoder = RunDecoder(stack, lambda: spare)
         self._apply = Replayed(self._step, self.pool)
 
     def prepare(
@@ -95,7 +94,8 @@ class Fast:
         given = [chosen for rows in updates for chosen in self._passes(rows)]
         if not self.buckets or self.planned != plan.digest:
             self.planned = plan.digest
-            if not self._captured(given) and not (self._silenced() and self._captured(given)):
+            first = self._captured(given)
+            if not first and not (self.decoder.silenced() and self._captured(given)):
                 self.without_graphs()
                 return "no CUDA graphs: there is no room for them"
         self.coming = iter(updates[done + 1 :])
@@ -207,7 +207,7 @@ class Fast:
                 if not ran_out(error):
                     raise
                 smaller, how = fewer_tokens(budget, samples)
-                if not self._silenced() and not how:
+                if not self.decoder.silenced() and not how:
                     raise
                 budget = smaller
                 let_go(self.device)
@@ -230,8 +230,8 @@ class Fast:
     def shrink(self, rows: Sequence[Sample]) -> str:
         """What only saves time goes first; then smaller passes; when a row alone is too much, keep
         less of it."""
-        if self._silenced():
-            return "a decoder that is captured anew at each evaluation"
+        if self.decoder.silenced():
+            return SILENCED
         self.tokens_per_pass, how = fewer_tokens(self.tokens_per_pass, rows)
         if not how and set(self.policy.keep) != {Keep.HOST}:
             least = Keep.HOST if set(self.policy.keep) <= {Keep.INPUT, Keep.HOST} else Keep.INPUT
@@ -266,21 +266,9 @@ class Fast:
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:
-        """One decoder for the whole run: what it has captured stays, as far as memory allows."""
-        if self._decoder is None:
-            self._decoder = Decoder(self.stack)
-        self._decoder.look_round()
-        yield self._decoder
-        self._decoder.release(self.spare)
-
-    def _silenced(self) -> bool:
-        """Take back for good what the decoder holds; whether it held anything."""
-        held = self._decoder is not None and self._decoder.held_bytes() > 0
-        if self._decoder is not None and held:
-            self._decoder.release()
-            self.spare = 0.0
-            let_go(self.device)
-        return held
+        """By the run's decoder; see `Engine.tuned`."""
+        with self.decoder.asked() as decoder:
+            yield decoder
 
     def drift(self, samples: Sequence[Sample]) -> float:
         """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""

@@ -41,6 +41,7 @@ from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
 from suretune.train.shards import PlainShard, ShardedWhole
+from suretune.train.whole_adamw import WIDE
 from suretune.tuning.full import FULL
 from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
@@ -181,9 +182,27 @@ def _plain(
             inner(model).enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
-    kind = PlainShard if isinstance(model, ShardedWhole) else Plain
-    engine = kind(model, adapters, device, budget if packed else 1)
-    return ChosenEngine(engine, about)
+    budget = budget if packed else 1
+    if isinstance(model, ShardedWhole):
+        return ChosenEngine(PlainShard(model, adapters, device, budget), about)
+    speaking = None
+    if isinstance(model, Whole) and asked.fused is not False:
+        speaking, about["answers"] = _speaking(model, device)
+    return ChosenEngine(Plain(model, adapters, device, budget, speaking=speaking), about)
+
+
+def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:
+    """The layers by which a model answers whose own weights learn, and who answers otherwise.
+
+    On CUDA, where answers are captured. A weight of float32 is its own master, and lies where the
+    optimizer wants it: layers with one input cannot be laid side by side.
+    """
+    if device.type != "cuda":
+        return None, "transformers: no CUDA device"
+    if any(p.dtype in WIDE for p in model.learned().values()):
+        return None, "transformers: float32 weights"
+    stack = make_stack(inner(model), learning=False)
+    return (None, f"transformers: {stack}") if isinstance(stack, str) else (stack, "fused")
 
 
 def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
+from suretune.model.device import let_go
 from suretune.model.full import Whole
 from suretune.model.generate import Talker
 from suretune.model.packed_batch import (
@@ -21,13 +21,19 @@ from suretune.model.packed_batch import (
     token_logits,
     token_losses,
 )
+from suretune.model.stack import Stack
 from suretune.model.tuned import Tuned, without
 from suretune.train.flat_adamw import FlatAdamW
+from suretune.train.run_decoder import SILENCED, RunDecoder
 from suretune.types import Plan, Sample
 
 
 class Plain:
-    """By transformers' modules and autograd."""
+    """By transformers' modules and autograd.
+
+    speaking: the layers of a model whose own weights learn, laid out to be answered from; None: the
+    modules answer, too.
+    """
 
     def __init__(
         self,
@@ -35,11 +41,15 @@ class Plain:
         adapters: FlatAdamW,
         device: torch.device,
         tokens_per_pass: int,
+        *,
+        speaking: Stack | None = None,
     ) -> None:
         self.model = model
         self.adapters = adapters
         self.device = device
         self.tokens_per_pass = tokens_per_pass
+        self.decoder = None if speaking is None else RunDecoder(speaking, self._spare)
+        self._passed = False  # once passes have taken the memory that they need
 
     def prepare(
         self,
@@ -117,9 +127,18 @@ class Plain:
         """See `Engine.apply`."""
         self.adapters.step()
         self.adapters.show()
+        self._passed = True
+
+    def _spare(self) -> float:
+        """Half of what no pass has taken so far: evaluations need room to compute in, too."""
+        if not self._passed or self.device.type != "cuda":
+            return 0.0
+        return torch.cuda.mem_get_info(self.device)[0] / 2
 
     def shrink(self, rows: Sequence[Sample]) -> str:
-        """Fewer tokens a pass; see `Engine.shrink`."""
+        """What only saves time goes first, then fewer tokens a pass; see `Engine.shrink`."""
+        if self.decoder is not None and self.decoder.silenced():
+            return SILENCED
         self.tokens_per_pass, how = fewer_tokens(self.tokens_per_pass, rows)
         let_go(self.device)
         return how
@@ -135,13 +154,17 @@ class Plain:
     @contextmanager
     def base(self) -> Iterator[Talker]:
         """What was learned is left out; see `Engine.base`."""
-        with without(self.model):
-            yield self.model
+        with without(self.model), self.tuned() as speaker:
+            yield speaker
 
     @contextmanager
     def tuned(self) -> Iterator[Talker]:
         """The model as it is; see `Engine.tuned`."""
-        yield self.model
+        if self.decoder is None:
+            yield self.model
+            return
+        with self.decoder.asked() as speaker:
+            yield speaker
 
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
@@ -171,10 +194,3 @@ def fewer_tokens(budget: int, rows: Sequence[Sample]) -> tuple[int, str]:
         if len(packs(lengths, half)) > before:
             return half, f"{half} tokens a pass"
     return budget, ""
-
-
-def let_go(device: torch.device) -> None:
-    """Give memory that nobody holds any more back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

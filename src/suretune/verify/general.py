@@ -51,14 +51,16 @@ class Said:
 
 @contextmanager
 def untuned(speaker: Talker, tuned: Tuned) -> Iterator[Talker]:
-    """Whoever answers here for the tuned model, without what it learned. A decoder has no adapters
-    to silence where the base's own weights learned: then the model itself answers."""
-    if isinstance(speaker, Decoder) and not isinstance(tuned, Whole):
+    """Whoever answers here for the tuned model, without what it learned."""
+    if isinstance(tuned, Whole):  # a decoder has no adapters to silence, and hears the exchange
+        with without(tuned):
+            yield speaker
+    elif isinstance(speaker, Decoder):
         with speaker.stack.muted():
             yield speaker
-        return
-    with without(tuned):
-        yield tuned
+    else:
+        with without(tuned):
+            yield tuned
 
 
 @contextmanager

@@ -31,8 +31,8 @@ from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
-from suretune.model.full import Whole, open_whole
-from suretune.model.generate import Talker, last_logits, spoken, talker
+from suretune.model.full import open_whole
+from suretune.model.generate import last_logits, spoken, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.packed_batch import mean_loss
@@ -198,15 +198,10 @@ def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
     run, base_at = next(asked)
     request, base, model = _loaded(Path(run), base_at)
     tuned, _ = _opened(model, Path(run) / request.adapter, base, request.dtype)
-    speaker = _speaker(tuned)
+    speaker = talker(tuned)
     for as_base, prompts, stops, most in asked:
         with untuned(speaker, tuned) if as_base else nullcontext(speaker) as own:
             answer(spoken(own, prompts, frozenset(stops), most))
-
-
-def _speaker(tuned: Tuned) -> Talker:
-    """Base and tuned are answered for by the same code; a decoder's base cannot be exchanged."""
-    return tuned if isinstance(tuned, Whole) else talker(tuned)
 
 
 def measure(
@@ -228,7 +223,7 @@ def measure(
     tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
-    speaker = _speaker(tuned)
+    speaker = talker(tuned)
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
