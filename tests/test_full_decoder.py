@@ -37,7 +37,7 @@ def move(model: Whole, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.learned().values():
         noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        parameter.data.add_(noise * 0.1)
+        parameter.data.add_((noise * 0.1).to(parameter.device))
 
 
 @pytest.mark.parametrize(
