@@ -55,6 +55,11 @@ SHAPES: dict[str, dict[str, Any]] = {  # as their config.json says
         "hidden_size": 3584, "num_hidden_layers": 28, "intermediate_size": 18944,
         "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
     },
+    "3b": {
+        "hidden_size": 2048, "num_hidden_layers": 36, "intermediate_size": 11008,
+        "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936,
+        "tie_word_embeddings": True,
+    },
     "0.5b": {
         "hidden_size": 896, "num_hidden_layers": 24, "intermediate_size": 4864,
         "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936,
