@@ -150,6 +150,8 @@ COMMANDS = {
     "full fine-tuning": "latest.py ... --config_3b CONFIG --out benchmarks/results/full.json --only :full :full8 :full-bf16",
     "families": "families_speed.py --commit HASH",
     "several GPUs": "scaling.py --gpus 1 2 4 --out benchmarks/results/scaling.json",
+    "in shards": "scaling_full.py --shape 7b --gpus 2 --out benchmarks/results/scaling_full_7b.json",
+    "served by several GPUs": "serving_gpus.py --config CONFIG --tokenizer FOLDER --commit HASH",
     "beside an earlier tree": "two_trees.py --earlier FOLDER --commit HASH --config CONFIG --tokenizer FOLDER --rows ROWS",
     "this page": "page.py",
 }
@@ -356,6 +358,8 @@ def page(
     lines += ["## Families", "", *page_more.families(read_if("families.json")), ""]
     lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
     lines += [apart["scaling.svg"], ""]
+    lines += [*page_more.scaling_full(read("scaling_full_7b.json")), ""]
+    lines += [*page_more.serving_gpus(read("serving_gpus.json")), ""]
     lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]
     lines += [apart["profile.svg"], ""] if apart["profile.svg"] else []

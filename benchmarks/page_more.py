@@ -9,6 +9,7 @@ from typing import Any
 
 from plots import Bar, bars
 
+GIB = 1 << 30
 WHO = {
     "suretune:qlora": "suretune", "suretune:qlora9": "suretune within 9 GiB", "trl:qlora": "TRL",
     "unsloth:qlora": "Unsloth", "trl:qlora-recompute": "TRL, recomputing",
@@ -148,6 +149,56 @@ def scaling(told: Mapping[str, Any]) -> list[str]:
     lines += [f"{told['remark']}"] if told.get("remark") else []
     lines += ["", *_modelled(told)]
     return lines
+
+
+def scaling_full(told: Mapping[str, Any]) -> list[str]:
+    """Full fine-tuning in shards, speed and what lies on each card."""
+    lines = [
+        f"Full fine-tuning of the {told['shape']} shape in shards (FSDP2),"
+        f" {told['tokens_per_update']:,} tokens an update, medians:",
+        "",
+        "| GPUs | an update | tok/s | peak of a card | while it is asked | forecast |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in told["runs"]:
+        gib = (run[name] / GIB for name in ("peak_bytes", "peak_bytes_asked", "forecast_bytes"))
+        cells = " | ".join(f"{value:.1f} GiB" for value in gib)
+        lines.append(
+            f"| {run['gpus']} | {run['median_seconds'] * 1e3:,.0f} ms |"
+            f" {run['tokens_per_second']:,.0f} | {cells} |"
+        )
+    device = told["runs"][0]["device"]
+    return [
+        *lines,
+        "",
+        f"{device}, {told['date']}, commit `{told['commit']}`, `{told['command']}`.",
+    ]
+
+
+def serving_gpus(told: Mapping[str, Any]) -> list[str]:
+    """One server on one GPU, and one on several, under the same load."""
+    clients = list(told["beside_one"])
+    lines = [
+        f"`suretune serve RUN --num_gpus 2` and on one GPU, {told['tokens']} tokens an answer, streamed:",
+        "",
+        "| GPUs | ready after | " + " | ".join(f"{n} clients, tok/s" for n in clients) + " |",
+        "|---:|---:|" + "---:|" * len(clients),
+    ]
+    for run in told["runs"]:
+        speeds = [
+            f"{told['beside_one'][n][str(run['gpus'])]['tok_s']:,.0f}"
+            f" ({told['beside_one'][n][str(run['gpus'])]['times']:.2f} times)"
+            for n in clients
+        ]
+        lines.append(f"| {run['gpus']} | {run['up_s']:.1f} s | {' | '.join(speeds)} |")
+    shape = told["model"].partition(".config")[0]
+    about = f"{told['device'].split(',')[0]}, {told['date']}, commit `{told['commit']}`"
+    return [
+        *lines,
+        "",
+        f"{about}, `python benchmarks/serving_gpus.py`, {shape}'s shape with random weights. Few"
+        " clients fill neither card: a step reads all weights whatever the number of rows.",
+    ]
 
 
 def scaling_plot(told: Mapping[str, Any]) -> str:

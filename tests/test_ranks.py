@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from conftest import PLAIN, WARM, start_forks
 from crew_runs import asked
 from ranks import CREW
 from shallow import shallow_pocket
-from suretune import rundir
+from suretune import __version__, rundir
 from suretune.config import Resolved
 from suretune.data.deal import cost, deal, share_of
 from suretune.facts import SetupFacts
@@ -238,8 +239,22 @@ def test_another_base_in_another_process_is_refused(checked: Any, samples: list[
 # --- who stands beside whom -----------------------------------------------------------------------
 
 
+def test_versions_are_told_where_suretune_was_never_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From its source alone, as benchmarks run it, there is no package of that name."""
+
+    def installed(name: str) -> str:
+        if name == "suretune":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(line, "version", installed)
+    assert line._versions.__wrapped__().startswith(f"suretune {__version__}, torch 1.0")
+
+
 def test_other_versions_beside_it_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suretune.train.line.LIBRARIES", ("suretune", "numpy"))
+    monkeypatch.setattr("suretune.train.line.LIBRARIES", ("numpy",))
     line._versions.cache_clear()
     try:
         with pytest.raises(Refusal) as refused, started():

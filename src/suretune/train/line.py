@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from suretune import __version__
 from suretune.facts import SetupFacts
 from suretune.types import Text
 
@@ -29,7 +30,7 @@ SILENT = 4.0  # seconds without one after which a process that stands still on t
 FAR = 30.0  # the same of a process on another machine, or of which the system does not say
 HELD = 120.0  # of one that runs: a library may keep the interpreter to itself while it loads
 HANDSHAKE = 10  # seconds for a stranger to prove that it is none
-LIBRARIES = ("suretune", "torch", "transformers", "peft")
+LIBRARIES = ("torch", "transformers", "peft")
 STILL = frozenset("TtZX")  # of /proc: stopped, traced, a zombie, dead
 
 
@@ -221,7 +222,8 @@ def _stat(pid: int) -> tuple[str, str]:
 @cache
 def _versions() -> str:
     """Of suretune and the libraries that compute with it."""
-    return ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    others = (f"{name} {version(name)}" for name in LIBRARIES)
+    return ", ".join((f"suretune {__version__}", *others))  # it may run from its source
 
 
 @cache
