@@ -110,6 +110,14 @@ without that flag, for one client. The client runs beside the server and measure
 the first piece of text.
 """
 
+FORECASTS = """\
+`suretune plan --model FOLDER`, one row of 2,048 tokens, beside what the runs above took: LoRA of the 7B
+shape is forecast from 15.8 GiB on, and its peak at 4,096 tokens, computing again, is 15.8; in 24 GB rows
+of 32,768 tokens (the model's own length), and 49,152 were trained within 24 GiB. QLoRA from 7.2 GiB on, and
+7.7 were taken where 9 were allowed. Full fine-tuning of the 3B shape with moments in 8 bits from 40.6, and
+40.3 were taken. No card of a smaller size was there.
+"""
+
 TRIED = """\
 Each was measured alone on an H200 with the 7B shape, rank 8; a figure is an update's, or one
 product's, before and after.
@@ -355,6 +363,7 @@ def page(
     lines += [*earlier(before), "", "## Serving", "", *serving(served), "", SERVING]
     lines += ["## QLoRA", "", *page_more.qlora(read("qlora.json")), ""]
     lines += ["## Full fine-tuning", "", *page_more.full(read_if("full.json")), ""]
+    lines += [FORECASTS]
     lines += ["## Families", "", *page_more.families(read_if("families.json")), ""]
     lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
     lines += [apart["scaling.svg"], ""]
