@@ -179,7 +179,8 @@ def serving_gpus(told: Mapping[str, Any]) -> list[str]:
     """One server on one GPU, and one on several, under the same load."""
     clients = list(told["beside_one"])
     lines = [
-        f"`suretune serve RUN --num_gpus 2` and on one GPU, {told['tokens']} tokens an answer, streamed:",
+        "`suretune serve RUN --num_gpus 2` beside one GPU,"
+        f" {told['tokens']} tokens an answer, streamed:",
         "",
         "| GPUs | ready after | " + " | ".join(f"{n} clients, tok/s" for n in clients) + " |",
         "|---:|---:|" + "---:|" * len(clients),
