@@ -61,3 +61,32 @@ def test_words_may_stand_behind_the_value_of_a_flag(
     typed = [f"--{option}", *str(tmp_path / "my model").split(" "), "--lang", "en"]
     (stray,) = parse(verb, typed, verb.own).faults[-1:]
     assert stray.problem == "stray-argument"
+
+
+@pytest.mark.parametrize("verb", ["verify", "report", "resume", "track"])
+def test_the_one_word_of_a_command_may_stand_behind_the_value_of_a_flag(
+    verb: str, tmp_path: Path
+) -> None:
+    """A run that is there; what is not there may be half of a value, and is told as that."""
+    found = next(one for one in VERBS if one.name == verb)
+    (tmp_path / "run").mkdir()
+    run = str(tmp_path / "run")
+    for option, value in (("lang", "en"), ("model", "pocket")):
+        if option not in found.options():
+            continue
+        command = parse(found, [f"--{option}", value, run], found.own)
+        assert command.word == run and not command.faults, option
+        for odd in ([value, "nowhere"], [value, run, run]):
+            command = parse(found, [f"--{option}", *odd], found.own)
+            assert command.word == "", option
+            assert command.faults[-1].problem == "stray-argument"
+        twice = parse(found, [run, f"--{option}", value, run], found.own)
+        assert twice.word == run and twice.faults[-1].problem == "stray-argument"
+
+
+def test_a_configuration_is_no_such_word(tmp_path: Path) -> None:
+    """`--output_dir my run` is a value in two pieces, whatever is called like the second."""
+    found = next(one for one in VERBS if one.name == "sweep")
+    (tmp_path / "run").mkdir()
+    command = parse(found, ["--output_dir", "my", str(tmp_path / "run")], found.own)
+    assert command.word == "" and command.faults[-1].problem == "stray-argument"

@@ -85,11 +85,11 @@ def as_meant(
     known: Mapping[str, Option | None],
     *,
     words_first: bool = False,
-    words_behind: bool = False,
+    words_behind: int = 0,
 ) -> Meant:
     """The words of a command in groups. `known`: what flags are called, with their options; None
     for those that are no options. `words_first`: words may stand before all flags;
-    `words_behind`: and behind the value of one."""
+    `words_behind`: so many, and behind the value of one."""
     made = Meant()
     flat = _notes_out(_numbers_out(list(words), known, made), made)
     groups = [Group("")]
@@ -314,10 +314,14 @@ def _alone(made: Meant, known: Mapping[str, Option | None]) -> None:
         )
 
 
+def _is_there(word: str) -> bool:
+    return "://" in word or os.path.exists(word)
+
+
 def _too_many(
     made: Meant,
     known: Mapping[str, Option | None],
-    words_behind: bool,
+    words_behind: int,
 ) -> None:
     """More words than a flag takes: one text without quotes, the command's own words, or strays."""
     for index, group in enumerate(made.groups):
@@ -327,17 +331,16 @@ def _too_many(
             continue
         if spec.name in JOINED and most:
             whole = " ".join(group.values)
-            made.note(
-                "unquoted",
-                f"{group.flag} {whole}",
-                f"{group.flag} {typed.word(whole)}",
-            )
+            made.note("unquoted", f"{group.flag} {whole}", f"{group.flag} {typed.word(whole)}")
             made.groups[index] = Group(group.flag, (whole,))
             continue
-        kept = Group(group.flag, group.values[:most])
-        if words_behind and not os.path.exists(" ".join(group.values)):
-            first = made.groups[0]
-            made.groups[0] = Group("", (*first.values, *group.values[most:]))
+        kept, more = Group(group.flag, group.values[:most]), group.values[most:]
+        first = made.groups[0].values
+        # A command of one word takes what is there alone: anything else may be half of a value.
+        is_own = words_behind > 1 or (not first and all(map(_is_there, more)))
+        room = len(first) + len(more) <= words_behind
+        if room and is_own and not os.path.exists(" ".join(group.values)):
+            made.groups[0] = Group("", (*first, *more))
             made.groups[index] = kept
             continue
         quoted = Group(group.flag, (" ".join(group.values),))
@@ -346,15 +349,12 @@ def _too_many(
         ]
         text = spec.kind is str and not spec.choices and most
         shown = typed.command(quoted.flag, *quoted.values)
-        hint = Text(
-            f"If `{group.flag}` has a value with blanks in it, it needs quotes: `{shown}`",
-            f"如果 `{group.flag}` 的值里有空格，要加英文引号：`{shown}`",
-        )
-        hint = (
-            hint
-            if text
-            else Text(f"`{group.flag}` takes one value.", f"`{group.flag}` 只接受一个值。")
-        )
+        hint = Text(f"`{group.flag}` takes one value.", f"`{group.flag}` 只接受一个值。")
+        if text:
+            hint = Text(
+                f"If `{group.flag}` has a value with blanks in it, it needs quotes: `{shown}`",
+                f"如果 `{group.flag}` 的值里有空格，要加英文引号：`{shown}`",
+            )
         for word in group.values[most:]:
             made.faults.append(
                 FlagFacts("stray-argument", "", word, hint=hint, command=_typed(whole_words, text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,9 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
         words,
         _spelled(verb, own),
         words_first=bool(verb.positional),
-        words_behind=verb.several,
+        words_behind=sys.maxsize
+        if verb.several
+        else int(bool(verb.positional and not verb.groups)),
     )
     faults = [*asked.faults]
     words = _ours(asked, verb, own, faults)

@@ -184,11 +184,24 @@ def _plain(
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
     budget = budget if packed else 1
     if isinstance(model, ShardedWhole):
-        return ChosenEngine(PlainShard(model, adapters, device, budget), about)
+        shard = PlainShard(
+            model,
+            adapters,
+            device,
+            budget,
+        )
+        return ChosenEngine(shard, about)
     speaking = None
     if isinstance(model, Whole) and asked.fused is not False:
         speaking, about["answers"] = _speaking(model, device)
-    return ChosenEngine(Plain(model, adapters, device, budget, speaking=speaking), about)
+    engine = Plain(
+        model,
+        adapters,
+        device,
+        budget,
+        speaking=speaking,
+    )
+    return ChosenEngine(engine, about)
 
 
 def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:
