@@ -29,7 +29,7 @@ def test_stopped_by_a_signal_and_resumed_is_never_stopped_bit_for_bit(
     asked = asked.with_values("flag", lora_dropout=0.1)
     whole = Child(asked, tmp_path / "whole", forks=True)
     assert whole.ended() == 0
-    stopped = Child(asked, tmp_path / "stopped")
+    stopped = Child(asked, tmp_path / "stopped", forks=True)
     stopped.until(2)
     follower = stopped.follower()
     os.kill(stopped.pid, signal.SIGTERM)

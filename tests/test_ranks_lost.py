@@ -104,7 +104,7 @@ def test_a_signal_while_questions_are_asked_is_heard_after_the_last_answer(
     hold.write_text(str(run / "steps.jsonl"))
     whole = Asking(probed, tmp_path / "whole", forks=True)
     assert whole.ended() == 0, whole.said.read_text()
-    stopped = Asking(probed, run)
+    stopped = Asking(probed, run, forks=True)
     stopped.until_asked()
     os.kill(stopped.pid, signal.SIGTERM)
     with pytest.raises(AssertionError):
