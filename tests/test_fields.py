@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from conftest import as_json, codes, suretune, within, write_rows
+from conftest import as_json, codes, within, write_rows
 from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.types import Example, Fault, Origin, Row
@@ -473,19 +473,22 @@ def test_a_name_that_no_row_has_is_no_reason_to_ignore(tmp_path: Path) -> None:
     assert done.returncode == 2 and "C004" in codes(done)
 
 
-def test_what_a_template_rewrites_is_told_from_the_cache_as_well(tmp_path: Path) -> None:
+def test_what_a_template_rewrites_is_told_from_the_cache_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from conftest import shared
+    from suretune.data import cache
 
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
-    rows = [{"query": f"Where is {i}?", "response": f"It is at {i}. " * 300} for i in range(300)]
+    rows = [{"query": f"Where is {i}?", "response": f"It is at {i}. " * 300} for i in range(20)]
     file = write_rows(tmp_path / "rows.jsonl", rows)
-    assert file.stat().st_size > 1 << 20
+    monkeypatch.setattr(cache, "WORTH", file.stat().st_size)  # else fewer are not kept
     words = (*CHECK, file, "--chat_template", template, "--max_length", 4096)
     home = str(tmp_path / "cache")
     for think in ("empty", "keep"):  # whose ids differ: neither is taken for the other's
-        first, again = (suretune(*words, "--think", think, XDG_CACHE_HOME=home) for _ in range(2))
+        first, again = (within(*words, "--think", think, XDG_CACHE_HOME=home) for _ in range(2))
         assert as_json(first)["data"]["from_cache"] == 0
-        assert as_json(again)["data"]["from_cache"] == 300
+        assert as_json(again)["data"]["from_cache"] == 20
         assert as_json(first)["findings"] == as_json(again)["findings"]
         assert ("P006" in codes(first)) is (think == "empty") and "P010" in codes(first)
 
