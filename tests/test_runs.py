@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from conftest import as_json, codes, suretune, within, write_rows
+from conftest import PLAIN, WARM, as_json, codes, suretune, within, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
 from suretune.config import Resolved
@@ -471,9 +470,10 @@ def test_a_path_is_never_taken_for_a_flag() -> None:
 
 def bytes_run(cwd: bytes | Path, *stated: object) -> subprocess.CompletedProcess[str]:
     typed_words = [word if isinstance(word, bytes) else str(word) for word in stated]
-    env = {**os.environ, "SURETUNE_LANG": "en", "HF_HUB_OFFLINE": "1"}
+    WARM.start({**os.environ, **PLAIN})
+    env = {**os.environ, **PLAIN}
     return subprocess.run(
-        [sys.executable, "-m", "suretune", *typed_words], cwd=cwd, env=env, capture_output=True,
+        [WARM.python, "-m", "suretune", *typed_words], cwd=cwd, env=env, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
 
