@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from conftest import as_json, stands, suretune, write_rows
+from shallow import shallow_pocket
 from suretune import battery, data, rundir
 from suretune.config import Resolved
 from suretune.data.plan import without
@@ -57,9 +58,10 @@ CPU = torch.device("cpu")
 
 
 def poisoned_base(folder: Path, rows: list[dict[str, Any]], *, skills: bool = False) -> Path:
-    """The pocket model, whose embedding of a token that no row and no question has is NaN."""
+    """The pocket model, or without skills its first layers, whose embedding of a token that no row
+    and no question has is NaN."""
     base = folder / "base"
-    shutil.copytree(MODEL, base)
+    shutil.copytree(MODEL if skills else shallow_pocket().folder, base)
     asked = [*PROOF_FILES, MODEL / "skills.jsonl", *ANCHORS]
     tokenizer = load_tokenizer(MODEL)
     assert isinstance(tokenizer, ChatTokenizer)
@@ -69,8 +71,6 @@ def poisoned_base(folder: Path, rows: list[dict[str, Any]], *, skills: bool = Fa
     ]
     bad = set(tokenizer.encode(RARE)) - {token for text in said for token in tokenizer.encode(text)}
     assert bad, "a token that only the poisoned rows have"
-    if not skills:
-        (base / "skills.jsonl").unlink()
     weights = load_file(base / "model.safetensors")
     weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
     weights["model.embed_tokens.weight"][sorted(bad)] = math.nan
