@@ -482,7 +482,8 @@ def test_what_a_template_rewrites_is_told_from_the_cache_as_well(
     template = shared("chat_templates") / "Qwen-Qwen3-0.6B.jinja"
     rows = [{"query": f"Where is {i}?", "response": f"It is at {i}. " * 300} for i in range(20)]
     file = write_rows(tmp_path / "rows.jsonl", rows)
-    monkeypatch.setattr(cache, "WORTH", file.stat().st_size)  # else fewer are not kept
+    assert file.stat().st_size < cache.WORTH  # as few are not kept
+    monkeypatch.setattr(cache, "WORTH", file.stat().st_size)
     words = (*CHECK, file, "--chat_template", template, "--max_length", 4096)
     home = str(tmp_path / "cache")
     for think in ("empty", "keep"):  # whose ids differ: neither is taken for the other's
