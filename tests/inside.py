@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 
 import house
@@ -18,16 +19,21 @@ KEPT = Path(__file__).with_name("inside.json")
 PUBLIC = ("suretune", "suretune.api")
 
 
+@cache
+def inside() -> frozenset[str]:
+    """Every module of the package."""
+    return frozenset(house.modules(file) for file in house.trees())
+
+
 def of_the_inside(tree: ast.AST) -> set[str]:
     """Modules below the public one that a file imports, also inside functions."""
     found: set[str] = set()
-    rooms = {house.modules(file) for file in house.trees()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in rooms else node.module for name in inner}
+            found |= {name if name in inside() else node.module for name in inner}
     return {name for name in found if name.startswith("suretune.") and name not in PUBLIC}
 
 
