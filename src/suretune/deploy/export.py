@@ -306,6 +306,6 @@ def _shown(proof: Mapping[str, Any]) -> Iterator[Text]:
         gap, most = proof["gap"], proof["bound"]
         within = Text(f" (bound {most:.2g})", f"（上限 {most:.2g}）") if most else Text("", "")
         yield Text(
-            f"  scores at most {gap:.2g} from adapter on base{within.en}",
-            f"  分数与“原模型加适配器”最多相差 {gap:.2g}{within.zh}",
+            f"  scores at most {gap:.2g} from what the run made{within.en}",
+            f"  分数与这次运行训练的结果最多相差 {gap:.2g}{within.zh}",
         )
