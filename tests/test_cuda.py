@@ -369,7 +369,7 @@ def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> 
 
 
 def test_the_whole_job_on_the_models_own_weights(tmp_path: Path, identity_file: Path) -> None:
-    """Asked by a decoder while it learns and by another in the fresh process: the same answers."""
+    """Asked by a decoder while it learns and by another in the fresh process, who agree."""
     run = tmp_path / "run"
     done = suretune(
         "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "full",
@@ -378,6 +378,9 @@ def test_the_whole_job_on_the_models_own_weights(tmp_path: Path, identity_file: 
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
     assert (engine["engine"], engine["answers"]) == ("plain", "fused")
+    assert rundir.read_json(run / "proof" / "result.json")["speaker"] == "Decoder"
+    report = as_json(done)  # it ended early: the probes passed on the way as in the proof
+    assert report["stopped_early"] and not report["reasons"]
     assert suretune("verify", run, timeout=600).returncode == 0
 
 

@@ -156,7 +156,7 @@ def test_after_a_failure_the_next_command_changes_something(
         "flag", model="pocket", dataset=("r.jsonl",), output_dir="out", num_train_epochs=3.0
     )
     settled = asked.with_values("auto: usual", learning_rate=0.002)
-    change = change_for([f"{code} x"], settled, 256, 40, made)
+    change = change_for([f"{code} x"], settled, 256, 40, made, back=3 * (code == "T001"))
     assert change is not None
     run = tmp_path / "out"
     run.mkdir()
@@ -177,10 +177,16 @@ def test_after_a_failure_the_next_command_changes_something(
 
 
 def test_after_a_divergence_no_rate_is_offered_that_was_tried() -> None:
-    """The run itself went down to a 64th."""
+    """The run itself went down to a 64th; where rows are to blame, it did not."""
     asked = Resolved.default().with_values("flag", learning_rate=0.01)
-    change = change_for(["T006 diverged"], asked, 576, 32, 3)
-    assert change is not None and (change.option, change.value) == ("learning_rate", 1e-4)
+    for code in ("T006 diverged", "T001 non-finite"):
+        change = change_for([code], asked, 576, 32, 3, back=3)
+        assert change is not None and (change.option, change.value) == ("learning_rate", 1e-4)
+    assert change_for(["T001 non-finite"], asked, 576, 32, 3) is None
+    change = change_for(["R016 drifted"], asked, 576, 32, 32, back=2)  # an eighth
+    assert change is not None and (change.option, change.value) == ("learning_rate", 0.0013)
+    change = change_for(["R016 drifted"], asked, 576, 32, 32)
+    assert change is not None and change.value == 0.005
 
 
 def test_a_rate_that_was_far_too_small_is_what_is_changed() -> None:

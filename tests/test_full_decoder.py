@@ -11,13 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from suretune import rundir
 from suretune.model.decode import Decoder
 from suretune.model.full import Whole
 from suretune.model.generate import answers, last_logits
 from suretune.model.stack import Stack, make_stack
 from suretune.options_full import FullOptions
+from suretune.train import plain_engine
+from suretune.train.engine_plan import _speaking
 from suretune.train.plain_engine import Plain
 from suretune.train.run_decoder import SILENCED
+from suretune.verify import reload
 from test_decode import LENGTHS, NOBODY, asked, told
 from test_full import POCKET, TOP, checked, learn, samples, whole_learner
 from test_fused import FAMILIES, exact_norms, tuned
@@ -51,14 +55,18 @@ def test_a_decoder_hears_weights_that_change_in_place(family: str, tied: bool) -
     first, began = told(whole, PROMPTS, NOBODY, 12), last_logits(whole, PROMPTS)
     for seed in range(2):
         move(whole, seed)
-        now = told(whole, PROMPTS, NOBODY, 12)
-        assert decoder.generate(PROMPTS, NOBODY, 12) == now == told(decoder, PROMPTS, NOBODY, 12)
-        here = last_logits(whole, PROMPTS)
+        now, here = told(whole, PROMPTS, NOBODY, 12), last_logits(whole, PROMPTS)
+        # Each is the first to ask after a change: none may hear what another has read anew.
         assert float((last_logits(decoder, PROMPTS) - here).abs().max()) < 1e-5
+        with whole.without():
+            assert told(decoder, PROMPTS, NOBODY, 12) == first
+        assert told(decoder, PROMPTS, NOBODY, 12) == now
+        with whole.without():
+            assert float((last_logits(decoder, PROMPTS) - began).abs().max()) < 1e-5
+        assert decoder.generate(PROMPTS, NOBODY, 12) == now
         assert float((here - began).abs().max()) > 1e-2
         with whole.without():
             assert decoder.generate(PROMPTS, NOBODY, 12) == first
-            assert float((last_logits(decoder, PROMPTS) - began).abs().max()) < 1e-5
         assert decoder.generate(PROMPTS, NOBODY, 12) == now
 
 
@@ -103,6 +111,51 @@ def test_who_is_asked_by_a_decoder_learns_the_same_bits(
     assert engine.shrink(samples) == SILENCED != engine.shrink(samples)
 
 
+@pytest.mark.parametrize(("dtype", "answers"), [("float32", False), ("bfloat16", True)])
+def test_weights_that_are_their_own_masters_stay_where_they_are(dtype: str, answers: bool) -> None:
+    """The optimizer lays float32 weights behind each other: laid out otherwise, they would not
+    hear it."""
+    model = whole_learner(TOP, dtype).model
+    before = {name: p.data_ptr() for name, p in model.model.named_parameters()}
+    stack, _ = _speaking(model, torch.device("cuda"))
+    moved = [n for n, p in model.model.named_parameters() if p.data_ptr() != before[n]]
+    assert (stack is not None, bool(moved)) == (answers, answers)
+    assert _speaking(model, torch.device("cpu"))[0] is None
+
+
+def test_memory_that_runs_out_while_it_is_measured_is_taken_back_from_the_decoder(
+    samples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = whole_learner(TOP, "bfloat16")
+    engine = Plain(
+        learner.model,
+        learner.adapters,
+        learner.device,
+        4096,
+        speaking=laid_out(learner.model.model),
+    )
+    assert engine.decoder is not None
+    engine.decoder.spare = lambda: 1e12
+    held = engine.decoder
+
+    def short(measure: Any) -> Any:
+        def tried(*given: Any) -> Any:
+            if held.decoder is not None and held.decoder.held_bytes():
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return measure(*given)
+
+        return tried
+
+    want = engine.mean_loss(samples), engine.drift(samples)
+    for name in ("mean_loss", "token_logits"):
+        monkeypatch.setattr(plain_engine, name, short(getattr(plain_engine, name)))
+    for value, measure in zip(want, (engine.mean_loss, engine.drift), strict=True):
+        with engine.tuned() as speaker:
+            speaker.generate(PROMPTS, NOBODY, 4)
+        assert held.decoder is not None and held.decoder.held_bytes()
+        assert measure(samples) == value and not held.decoder.held_bytes()
+
+
 def test_what_a_chat_model_says(checked: Any, samples: Any) -> None:
     """The pocket model's own answers, before and after it has learned, by either."""
     learner = whole_learner(None, "bfloat16", POCKET)
@@ -115,3 +168,17 @@ def test_what_a_chat_model_says(checked: Any, samples: Any) -> None:
         same = sum(a == b for a, b in zip(by_decoder, by_layers, strict=True))
         assert same >= 5 and all(by_decoder), (by_decoder, by_layers)
         learn(learner, samples, checked)
+
+
+def test_an_older_proof_is_repeated_by_who_answered_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say who: then a whole model was answered for by its own layers."""
+    tuned, decoder = whole_learner(TOP, "bfloat16").model, object()
+    monkeypatch.setattr(reload, "talker", lambda model: decoder)
+    assert reload._speaker(tuned, tmp_path) is decoder
+    rundir.write_json(tmp_path / reload.RESULT, {"answers": {}})
+    assert reload._speaker(tuned, tmp_path) is tuned
+    assert reload._speaker(tuned.model, tmp_path) is decoder  # as ever where an adapter was
+    rundir.write_json(tmp_path / reload.RESULT, {reload.SPEAKER: "Decoder"})
+    assert reload._speaker(tuned, tmp_path) is decoder

@@ -15,6 +15,10 @@ from suretune.words import say
 UPDATES = 40  # at least; what the articles' 50 rows x 10 epochs come to
 MOST_EPOCHS = 10
 PROVING = 2  # times as many of both where the run stops by itself once it is proven
+# Of the rate, by the first, second and third time that a run goes back: 1/2, 1/8, 1/64 are left.
+# What is lost at a half again is not just too high, and rates are mistaken by tens: halved three
+# times, a full fine-tune at ten times what its model bears was lost at the last eighth, too.
+CUTS = (1 / 2, 1 / 4, 1 / 8)
 NARROW = 512  # hidden size, below which a run may stop as soon as it is proven
 EARLIER = "earlier version"  # origin of what a run of one could not say
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate

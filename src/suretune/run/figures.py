@@ -11,7 +11,7 @@ from typing import Any
 
 from suretune import rundir
 from suretune.data.parts import file_prefix
-from suretune.facts import ProofFacts
+from suretune.facts import Finding, ProofFacts
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.reported import (
@@ -39,6 +39,7 @@ WHOLE_LOADS = Text(
     "a model's folder, with the names and shapes of its base's",
     "完整的模型文件夹，名字和形状与原模型相同",
 )
+WENT_BACK = "T003"
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -56,7 +57,7 @@ def figures(
     result = dict(proven.result)
     result.pop("answers")
     general, other = result.pop("general", None), result.pop("other_mode", None)
-    change = _change(about["reasons"], checked, run)
+    change = _change(about["reasons"], checked, run, journal.findings)
     on_the_way = {id(p) for p in asked_on_the_way(proven.questions.probes)}
     told: dict[str, Any] = line_of(
         Report(
@@ -105,7 +106,7 @@ def figures(
 def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, Any]:
     """The same mapping for a run that was stopped before its proof: what is known, no more."""
     reasons = [f"{f.code} {f.name}" for f in journal.findings if f.stops and not journal.ignored(f)]
-    change = _change(reasons, checked, run)
+    change = _change(reasons, checked, run, journal.findings)
     told: dict[str, Any] = line_of(
         Report(
             verdict="stopped",
@@ -126,11 +127,24 @@ def stopped_figures(checked: Checked, run: Path, journal: Journal) -> dict[str, 
     return told
 
 
-def _change(reasons: Sequence[str], checked: Checked, run: Path) -> dict[str, Any] | None:
+def _change(
+    reasons: Sequence[str],
+    checked: Checked,
+    run: Path,
+    findings: Sequence[Finding],
+) -> dict[str, Any] | None:
     """What another run should have otherwise."""
     made = sum(1 for _ in rundir.read_jsonl(run / "steps.jsonl"))
     planned = checked.plan.schedule.total
-    found = change_for(reasons, checked.resolved, checked.base.hidden, planned, made)
+    back = sum(finding.code == WENT_BACK for finding in findings)
+    found = change_for(
+        reasons,
+        checked.resolved,
+        checked.base.hidden,
+        planned,
+        made,
+        back=back,
+    )
     return asdict(found) if found else None
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from suretune import rundir, typed
 from suretune.config import Resolved
-from suretune.data.choose import ANCHORS, usual_rate
+from suretune.data.choose import ANCHORS, CUTS, usual_rate
 from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
@@ -24,7 +25,7 @@ from suretune.types import Text
 TOO_LITTLE = ("R002", "R003", "R006", "R019")  # it did not learn what it should
 TOO_MUCH = ("R004", "R012", "R014", "R015", "R016", "R017", "R020")  # and forgot, or spread
 DIVERGED = ("R005", "T001", "T003", "T006")
-LOST = "T006"  # at a 64th of the rate, too (train/rollback.py)
+LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, too
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 
@@ -39,20 +40,33 @@ class Change:
 
 
 def change_for(
-    reasons: Sequence[str], resolved: Resolved, hidden: int, planned: int, made: int
+    reasons: Sequence[str],
+    resolved: Resolved,
+    hidden: int,
+    planned: int,
+    made: int,
+    *,
+    back: int = 0,
 ) -> Change | None:
     """What to change after the checks that failed; None where no setting is to blame.
 
-    `reasons` begin with codes. `planned` and `made`: updates.
+    `reasons` begin with codes. `planned` and `made`: updates; `back`: how often the run went back
+    to a lower rate.
     """
     codes = {reason.partition(" ")[0] for reason in reasons}
     schedule = resolved.config.schedule
     rate = schedule.learning_rate
     if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
         return _more_anchors(resolved)
-    if rate and LOST in codes:
+    if "T001" in codes and not back:  # rows are to blame, which no rate mends
+        return None
+    if rate and codes & {*LOST}:
         why = Text("with a hundredth of the learning rate", "学习率降到百分之一，再训练一次")
         return Change("learning_rate", float(f"{rate / 100:.2g}"), why)
+    if rate and back and codes & {*TOO_MUCH, *DIVERGED}:
+        lower = rate * prod(CUTS[:back])
+        why = Text("with the rate that it went back to", "用退回之后的学习率，再训练一次")
+        return Change("learning_rate", float(f"{lower:.2g}"), why)
     if rate and codes & {*TOO_MUCH, *DIVERGED}:
         why = Text("with half the learning rate", "学习率减半，再训练一次")
         return Change("learning_rate", float(f"{rate / 2:.2g}"), why)

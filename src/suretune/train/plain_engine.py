@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
-from suretune.model.device import let_go
+from suretune.model.device import let_go, ran_out
 from suretune.model.full import Whole
 from suretune.model.generate import Talker
 from suretune.model.packed_batch import (
@@ -116,12 +116,23 @@ class Plain:
 
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         """See `Engine.mean_loss`."""
-        return mean_loss(
-            self.model,
-            samples,
-            self.tokens_per_pass,
-            self.device,
+        return self._with_room(
+            lambda: mean_loss(
+                self.model,
+                samples,
+                self.tokens_per_pass,
+                self.device,
+            )
         )
+
+    def _with_room(self, measure: Callable[[], float]) -> float:
+        """Once more without what the decoder holds, where memory runs out."""
+        try:
+            return measure()
+        except RuntimeError as error:
+            if self.decoder is None or not ran_out(error) or not self.decoder.released():
+                raise
+        return measure()
 
     def apply(self) -> None:
         """See `Engine.apply`."""
@@ -169,6 +180,9 @@ class Plain:
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
         """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
+        return self._with_room(lambda: self._drift(samples))
+
+    def _drift(self, samples: Sequence[Sample]) -> float:
         total = 0.0
         batches = passes(samples, self.tokens_per_pass, self.device)
         for base, batch in zip(self._of_base(batches), batches, strict=True):

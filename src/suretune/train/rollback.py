@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from suretune.data.choose import CUTS
 from suretune.train.door import Adapters
 from suretune.train.spikes import NORM_FACTOR, SpikeDetector, detector_of
 from suretune.types import StepRecord
@@ -24,10 +25,6 @@ from suretune.types import StepRecord
 EVERY = 16
 IN_A_ROW = 3  # updates out of line that are a divergence
 ATTEMPTS = 3  # times that a run is taken back
-# Of the learning rate, by the first, the second and the third time: 1/2, 1/8 and 1/64 are left. A
-# rate that is lost at a half again is not just too high, and rates are mistaken by tens: halved
-# three times, a full fine-tune at ten times what its model bears was lost at the last eighth, too.
-CUTS = (1 / 2, 1 / 4, 1 / 8)
 WORSE = 1.25  # times the loss that a good state gives the same rows: less is no sign of a bad state
 
 

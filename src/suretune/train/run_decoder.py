@@ -27,16 +27,24 @@ class RunDecoder:
         if self.decoder is None:
             self.decoder = Decoder(self.stack)
         self.decoder.look_round()
-        yield self.decoder
-        self.decoder.release(self.spare())
+        try:
+            yield self.decoder
+        finally:
+            self.decoder.release(self.spare())
 
-    def silenced(self) -> bool:
-        """Take back for good what is held between evaluations; whether anything was."""
+    def released(self) -> bool:
+        """Take back what is held for the next answer; whether anything was."""
         held = self.decoder is not None and self.decoder.held_bytes() > 0
         if self.decoder is not None and held:
             self.decoder.release()
-            self.spare = lambda: 0.0
             let_go(self.decoder.device)
+        return held
+
+    def silenced(self) -> bool:
+        """Take it back for good; whether anything was held."""
+        held = self.released()
+        if held:
+            self.spare = lambda: 0.0
         return held
 
 

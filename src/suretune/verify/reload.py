@@ -31,8 +31,8 @@ from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
 from suretune.model.decode import Decoder
 from suretune.model.device import DTYPES, ran_out
-from suretune.model.full import open_whole
-from suretune.model.generate import last_logits, spoken, talker
+from suretune.model.full import Whole, open_whole
+from suretune.model.generate import Talker, last_logits, spoken, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
 from suretune.model.packed_batch import mean_loss
@@ -47,6 +47,7 @@ from suretune.verify.shares import FAILED, SHARE, Shares
 
 REQUEST = "request.json"
 RESULT = "result.json"
+SPEAKER = "speaker"  # there: the class of who answered
 LOGITS = "logits.safetensors"
 HELD_OUT = "held_out.jsonl"
 GENERAL = "general.jsonl"
@@ -198,10 +199,19 @@ def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
     run, base_at = next(asked)
     request, base, model = _loaded(Path(run), base_at)
     tuned, _ = _opened(model, Path(run) / request.adapter, base, request.dtype)
-    speaker = talker(tuned)
+    speaker = _speaker(tuned, Path(run) / "proof")
     for as_base, prompts, stops, most in asked:
         with untuned(speaker, tuned) if as_base else nullcontext(speaker) as own:
             answer(spoken(own, prompts, frozenset(stops), most))
+
+
+def _speaker(tuned: Tuned, proof: Path) -> Talker:
+    """Who answers for both. A proof that does not say who did is older than the decoder of a whole
+    model: asked again, it is answered as it was, since another's rounding says other words."""
+    first = proof / RESULT
+    if isinstance(tuned, Whole) and first.is_file() and SPEAKER not in rundir.read_json(first):
+        return tuned
+    return talker(tuned)
 
 
 def measure(
@@ -223,7 +233,7 @@ def measure(
     tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
-    speaker = talker(tuned)
+    speaker = _speaker(tuned, folder)
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
@@ -254,6 +264,7 @@ def measure(
         request=request,
         base=base,
     )
+    found[SPEAKER] = type(speaker).__name__
     found["other_mode"] = other_mode(shares.beside(speaker), tokenizer, questions)
     found["general"] = general.line() if general else None
     if shares.lost:
