@@ -139,7 +139,7 @@ def test_a_run_keeps_the_commit_of_its_model_and_goes_on_with_the_same_weights(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    if prefix == "hf":  # of the long form it is a new Python, in the environment of the hub
+    if prefix == "ms":  # of the long form it is a new Python, in the environment of the hub
         request.getfixturevalue("forked_proofs")
     there = small_model(hub)
     commit = commit_of(there.files)
