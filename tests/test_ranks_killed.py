@@ -91,7 +91,8 @@ def test_a_process_that_stands_still_ends_all(asked: Resolved, tmp_path: Path) -
 def test_without_the_one_that_leads_nobody_stays(
     asked: Resolved, tmp_path: Path, number: int
 ) -> None:
-    run = Child(asked.with_values("flag", max_steps=100, save_steps=50), tmp_path / "run")
+    asked = asked.with_values("flag", max_steps=100, save_steps=50)
+    run = Child(asked, tmp_path / "run", forks=True)
     run.until(1)
     follower = run.follower()
     os.kill(run.pid, number)
