@@ -141,9 +141,10 @@ TURN = st.fixed_dictionaries(
 )
 
 
-@given(JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN))
-@settings(max_examples=300, deadline=None)
-def test_any_value_gives_an_example_or_a_fault(value: Any) -> None:
+VALUES = JSON | st.fixed_dictionaries({"messages": st.lists(TURN)}) | st.lists(TURN)
+
+
+def is_an_example_or_a_fault(value: Any) -> None:
     result = to_example(Row(HERE, value), "set")
     if isinstance(result, Fault):
         fault(value)
@@ -156,6 +157,18 @@ def test_any_value_gives_an_example_or_a_fault(value: Any) -> None:
     for message in result.messages:
         assert isinstance(message.content, str)
         assert message.content.strip() or message.extra or message.role == "system"
+
+
+@given(VALUES)
+@settings(max_examples=100, deadline=None)
+def test_any_value_gives_an_example_or_a_fault(value: Any) -> None:
+    is_an_example_or_a_fault(value)
+
+
+@given(VALUES)
+@settings(max_examples=600, deadline=None)
+def test_many_values_give_an_example_or_a_fault(value: Any) -> None:
+    is_an_example_or_a_fault(value)
 
 
 # --- particular shapes --------------------------------------------------------------------------
