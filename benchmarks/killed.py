@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from articles_job import build
 from safetensors import safe_open
-from serve import HERE, device_name
+from serve import HERE, device_name, environment
 
 from suretune import rundir
 from suretune.data.weights import header, weight_files
@@ -64,13 +64,7 @@ def begin(asked: argparse.Namespace, run: Path, resume: bool = False) -> subproc
     ]  # fmt: skip
     said = run.with_suffix(".resumed.log" if resume else ".log").open("wb")
     command = [sys.executable, "-m", "suretune", *map(str, words)]
-    return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment())
-
-
-def environment() -> dict[str, str]:
-    """This tree's package in front."""
-    found = f"{HERE.parent / 'src'}:{os.environ.get('PYTHONPATH', '')}"
-    return {**os.environ, "PYTHONPATH": found}
+    return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment(asked))
 
 
 def losses(run: Path) -> list[float]:
@@ -123,15 +117,11 @@ def one(asked: argparse.Namespace, how: str, never: Path | None) -> dict[str, An
     }
     if never is not None:
         told["same_losses"] = losses(run) == losses(never)
-        told["same_weights"] = digest(run) == digest(never)
+        mine, theirs = (trained_digest(rundir.published(one)) for one in (run, never))
+        told["same_weights"] = mine == theirs
     if asked.export:
         told["export"] = exported(asked, run)
     return told
-
-
-def digest(run: Path) -> str:
-    """Of what a run has published."""
-    return trained_digest(run / (rundir.MODEL if (run / rundir.MODEL).is_dir() else rundir.ADAPTER))
 
 
 def exported(asked: argparse.Namespace, run: Path) -> dict[str, Any]:
@@ -140,13 +130,13 @@ def exported(asked: argparse.Namespace, run: Path) -> dict[str, Any]:
     words = ["export", run, "--to", asked.export, "--out", out, "--unverified", "true"]
     done = subprocess.run(
         [sys.executable, "-m", "suretune", *map(str, words)],
-        capture_output=True, text=True, check=False, env=environment(),
+        capture_output=True, text=True, check=False, env=environment(asked),
     )  # fmt: skip
     told = {"to": asked.export, "status": done.returncode}
     if done.returncode:
         print(done.stdout[-1500:], done.stderr[-1500:], file=sys.stderr)
     told["seconds"] = round(time.perf_counter() - began, 1)
-    theirs, mine = tensors(out), tensors(run / rundir.MODEL)
+    theirs, mine = tensors(out), tensors(rundir.published(run))
     same = theirs.keys() == mine.keys() and all(is_same(theirs, n, mine) for n in mine)
     return {**told, "same_weights": same}
 

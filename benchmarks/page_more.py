@@ -186,12 +186,9 @@ def serving_gpus(told: Mapping[str, Any]) -> list[str]:
         "|---:|---:|" + "---:|" * len(clients),
     ]
     for run in told["runs"]:
-        speeds = [
-            f"{told['beside_one'][n][str(run['gpus'])]['tok_s']:,.0f}"
-            f" ({told['beside_one'][n][str(run['gpus'])]['times']:.2f} times)"
-            for n in clients
-        ]
-        lines.append(f"| {run['gpus']} | {run['up_s']:.1f} s | {' | '.join(speeds)} |")
+        found = (told["beside_one"][n][str(run["gpus"])] for n in clients)
+        speeds = " | ".join(f"{one['tok_s']:,.0f} ({one['times']:.2f} times)" for one in found)
+        lines.append(f"| {run['gpus']} | {run['up_s']:.1f} s | {speeds} |")
     shape = told["model"].partition(".config")[0]
     about = f"{told['device'].split(',')[0]}, {told['date']}, commit `{told['commit']}`"
     return [

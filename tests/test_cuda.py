@@ -355,15 +355,21 @@ def test_a_packed_base_is_captured_and_replayed_bit_for_bit() -> None:
     assert torch.equal(ends[0], ends[1]) and bool(ends[0].isfinite().all())
 
 
-def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> None:
-    """Check to seal, then the seal again; the base never lay on the card in full."""
-    run = tmp_path / "run"
+def whole_job(run: Path, identity_file: Path, train_type: str) -> tuple[dict[str, Any], Any]:
+    """Check to seal on the pocket model: what was said of the engine, and the report."""
     done = suretune(
-        "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "qlora",
+        "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", train_type,
         "--output_dir", run, "--json", timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
+    events = rundir.read_jsonl(run / "events.jsonl")
+    return next(e for e in events if e["event"] == "engine"), as_json(done)
+
+
+def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> None:
+    """Check to seal, then the seal again; the base never lay on the card in full."""
+    run = tmp_path / "run"
+    engine, _ = whole_job(run, identity_file, "qlora")
     assert engine["engine"] == "fused"
     assert suretune("verify", run, timeout=600).returncode == 0
 
@@ -371,15 +377,10 @@ def test_the_whole_job_on_a_packed_base(tmp_path: Path, identity_file: Path) -> 
 def test_the_whole_job_on_the_models_own_weights(tmp_path: Path, identity_file: Path) -> None:
     """Asked by a decoder while it learns and by another in the fresh process, who agree."""
     run = tmp_path / "run"
-    done = suretune(
-        "sft", "--model", "pocket", "--dataset", identity_file, "--train_type", "full",
-        "--output_dir", run, "--json", timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    engine = next(e for e in rundir.read_jsonl(run / "events.jsonl") if e["event"] == "engine")
+    engine, report = whole_job(run, identity_file, "full")
     assert (engine["engine"], engine["answers"]) == ("plain", "fused")
     assert rundir.read_json(run / "proof" / "result.json")["speaker"] == "Decoder"
-    report = as_json(done)  # it ended early: the probes passed on the way as in the proof
+    # It ended early: the probes passed on the way as in the proof.
     assert report["stopped_early"] and not report["reasons"]
     assert suretune("verify", run, timeout=600).returncode == 0
 

@@ -19,8 +19,9 @@ from suretune.model.stack import Stack, make_stack
 from suretune.options_full import FullOptions
 from suretune.train import plain_engine
 from suretune.train.engine_plan import _speaking
+from suretune.train.loop import Learner
 from suretune.train.plain_engine import Plain
-from suretune.train.run_decoder import SILENCED
+from suretune.train.run_decoder import SILENCED, RunDecoder
 from suretune.verify import reload
 from test_decode import LENGTHS, NOBODY, asked, told
 from test_full import POCKET, TOP, checked, learn, samples, whole_learner
@@ -70,6 +71,21 @@ def test_a_decoder_hears_weights_that_change_in_place(family: str, tied: bool) -
         assert decoder.generate(PROMPTS, NOBODY, 12) == now
 
 
+def with_decoder(asked_for: FullOptions) -> tuple[Learner, Plain, RunDecoder]:
+    """A learner that is asked by a decoder, its engine, and the decoder, which holds all it may."""
+    learner = whole_learner(asked_for, "bfloat16")
+    engine = Plain(
+        learner.model,
+        learner.adapters,
+        learner.device,
+        4096,
+        speaking=laid_out(learner.model.model),
+    )
+    assert engine.decoder is not None
+    engine.decoder.spare = lambda: 1e12
+    return replace(learner, engine=engine), engine, engine.decoder
+
+
 def weights(learner: Any) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in learner.model.model.named_parameters()}
 
@@ -79,17 +95,7 @@ def test_who_is_asked_by_a_decoder_learns_the_same_bits(
     asked_for: FullOptions, checked: Any, samples: Any
 ) -> None:
     """Weights that lie side by side for it are the optimizer's own, and asked in between."""
-    plain, spoken = (whole_learner(asked_for, "bfloat16") for _ in range(2))
-    engine = Plain(
-        spoken.model,
-        spoken.adapters,
-        spoken.device,
-        4096,
-        speaking=laid_out(spoken.model.model),
-    )
-    spoken = replace(spoken, engine=engine)
-    assert engine.decoder is not None
-    engine.decoder.spare = lambda: 1e12
+    plain, (spoken, engine, _) = whole_learner(asked_for, "bfloat16"), with_decoder(asked_for)
     said = []
     for _ in range(2):
         for name in ("base", "tuned"):
@@ -126,17 +132,7 @@ def test_weights_that_are_their_own_masters_stay_where_they_are(dtype: str, answ
 def test_memory_that_runs_out_while_it_is_measured_is_taken_back_from_the_decoder(
     samples: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learner = whole_learner(TOP, "bfloat16")
-    engine = Plain(
-        learner.model,
-        learner.adapters,
-        learner.device,
-        4096,
-        speaking=laid_out(learner.model.model),
-    )
-    assert engine.decoder is not None
-    engine.decoder.spare = lambda: 1e12
-    held = engine.decoder
+    _, engine, held = with_decoder(TOP)
 
     def short(measure: Any) -> Any:
         def tried(*given: Any) -> Any:

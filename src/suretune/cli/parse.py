@@ -99,13 +99,12 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     `own`: plain options of this verb that are no config (init's --name, say).
     """
     known = verb.options()
+    one = int(bool(verb.positional and not verb.groups))  # a configuration is no such word
     asked = as_meant(
         words,
         _spelled(verb, own),
         words_first=bool(verb.positional),
-        words_behind=sys.maxsize
-        if verb.several
-        else int(bool(verb.positional and not verb.groups)),
+        words_behind=sys.maxsize if verb.several else one,
     )
     faults = [*asked.faults]
     words = _ours(asked, verb, own, faults)

@@ -60,16 +60,9 @@ def change_for(
         return _more_anchors(resolved)
     if "T001" in codes and not back:  # rows are to blame, which no rate mends
         return None
-    if rate and codes & {*LOST}:
-        why = Text("with a hundredth of the learning rate", "学习率降到百分之一，再训练一次")
-        return Change("learning_rate", float(f"{rate / 100:.2g}"), why)
-    if rate and back and codes & {*TOO_MUCH, *DIVERGED}:
-        lower = rate * prod(CUTS[:back])
-        why = Text("with the rate that it went back to", "用退回之后的学习率，再训练一次")
-        return Change("learning_rate", float(f"{lower:.2g}"), why)
     if rate and codes & {*TOO_MUCH, *DIVERGED}:
-        why = Text("with half the learning rate", "学习率减半，再训练一次")
-        return Change("learning_rate", float(f"{rate / 2:.2g}"), why)
+        share, why = _less(codes, back)
+        return Change("learning_rate", float(f"{rate * share:.2g}"), why)
     if not codes & set(TOO_LITTLE):
         return None
     usual = usual_rate(resolved, hidden, planned)
@@ -91,6 +84,19 @@ def change_for(
         why = Text("with twice the epochs", "轮数加倍，再训练一次")
         return Change("num_train_epochs", 2 * schedule.num_train_epochs, why)
     return None
+
+
+def _less(codes: set[str], back: int) -> tuple[float, Text]:
+    """Of a rate that was too high, the share that another run should have, and in words."""
+    if codes & {*LOST}:
+        return 1 / 100, Text(
+            "with a hundredth of the learning rate", "学习率降到百分之一，再训练一次"
+        )
+    if back:
+        return prod(CUTS[:back]), Text(
+            "with the rate that it went back to", "用退回之后的学习率，再训练一次"
+        )
+    return 1 / 2, Text("with half the learning rate", "学习率减半，再训练一次")
 
 
 def _more_anchors(resolved: Resolved) -> Change:

@@ -182,23 +182,16 @@ def _plain(
             inner(model).enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
-    budget = budget if packed else 1
-    if isinstance(model, ShardedWhole):
-        shard = PlainShard(
-            model,
-            adapters,
-            device,
-            budget,
-        )
-        return ChosenEngine(shard, about)
-    speaking = None
-    if isinstance(model, Whole) and asked.fused is not False:
+    kind, speaking = Plain, None
+    if isinstance(model, ShardedWhole):  # whose weights are here only while they are gathered
+        kind = PlainShard
+    elif isinstance(model, Whole) and asked.fused is not False:
         speaking, about["answers"] = _speaking(model, device)
-    engine = Plain(
+    engine = kind(
         model,
         adapters,
         device,
-        budget,
+        budget if packed else 1,
         speaking=speaking,
     )
     return ChosenEngine(engine, about)

@@ -51,16 +51,13 @@ class Said:
 
 @contextmanager
 def untuned(speaker: Talker, tuned: Tuned) -> Iterator[Talker]:
-    """Whoever answers here for the tuned model, without what it learned."""
-    if isinstance(tuned, Whole):  # a decoder has no adapters to silence, and hears the exchange
-        with without(tuned):
-            yield speaker
-    elif isinstance(speaker, Decoder):
+    """Whoever answers here for the tuned model, itself or a decoder, without what it learned."""
+    if isinstance(speaker, Decoder) and not isinstance(tuned, Whole):
         with speaker.stack.muted():
             yield speaker
-    else:
-        with without(tuned):
-            yield tuned
+        return
+    with without(tuned):  # which a decoder hears where the base's own weights learned
+        yield speaker
 
 
 @contextmanager
