@@ -102,7 +102,7 @@ def one(asked: argparse.Namespace) -> dict[str, Any]:
         config = {"model_type": "qwen2", "tie_word_embeddings": False, **SHAPES[asked.shape]}
         shape = shape_of_whole(config, 2 if cuda else 4, size)
         share = sum(row.learned for row in samples) / sum(len(row.ids) for row in samples)
-        tokens = asked.tokens_per_pass
+        tokens = learner.engine.tokens_per_pass
         return {
             "gpus": size,
             "seconds": seconds,
@@ -148,7 +148,7 @@ def told(runs: list[dict[str, Any]], asked: argparse.Namespace) -> dict[str, Any
 
 def main() -> None:
     parser = arguments(__doc__, gpus=[2], warm=2, updates=6, rounds=1)
-    parser.add_argument("--tokens-per-pass", type=int, default=4096)
+    parser.add_argument("--tokens-per-pass", type=int, help="what the engine would choose")
     asked = parser.parse_args()
     if asked.follow:
         setattr(follower, "load_base", random_model)  # noqa: B010

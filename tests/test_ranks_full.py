@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
 from conftest import suretune
@@ -21,17 +23,37 @@ from shallow import shallow_pocket
 from suretune import rundir
 from suretune.data.learning import Learning, learning_of
 from suretune.model.attention import PACKED
-from suretune.model.full import begin_whole
+from suretune.model.full import Whole, begin_whole
 from suretune.model.generate import last_logits
 from suretune.model.load import load_base
-from suretune.model.memory import CONTEXT, HOST, SLACK, fixed, host_needed, least_needed, shape_of
+from suretune.model.memory import (
+    CONTEXT,
+    HOST,
+    SLACK,
+    fixed,
+    gathered,
+    host_needed,
+    least_needed,
+    plain_needed,
+    shape_of,
+)
+from suretune.model.packed_batch import token_logits
+from suretune.model.tuned import inner
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
 from suretune.train import checkpoint
 from suretune.train.dealt import answers_of
-from suretune.train.engine_plan import make_engine
-from suretune.train.errands import Hold, Ready
+from suretune.train.engine import size_of
+from suretune.train.engine_plan import (
+    BUDGETS,
+    PLAIN_TOKENS,
+    SOFT,
+    largest_pass,
+    make_engine,
+    roomiest,
+)
+from suretune.train.errands import Done, Hold, Ready, Together
 from suretune.train.loop import (
     Applied,
     Learner,
@@ -51,6 +73,7 @@ from test_full import POCKET, TOP, same
 from test_laws import CPU, checked_run, relative
 from test_ranks import started
 
+PLACES = {"packed_batch": "model.packed_batch", "plain_engine": "train.plain_engine"}
 PROMPTS = [[5, 6, 7, 8], [9, 10, 11], list(range(20, 60))]
 
 
@@ -197,6 +220,66 @@ def test_two_processes_give_one_gradient(
         assert relative(slopes(led), slopes(one)) <= 1e-10
 
 
+def test_weights_that_stay_for_the_next_pass_give_the_same_bits(
+    both: tuple[Learner, Learner], samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of rows held to the base, for which all weights are exchanged on the way."""
+    _, led = both
+    assert isinstance(led.engine, Sharded)
+    rows, gathered = samples[:40], 0
+    weight = sum(row.loss_weight for row in rows)
+    whole = token_logits
+
+    def watched(model: Any, batch: Any) -> Tensor:
+        nonlocal gathered
+        layer = inner(model).model.layers[-1]
+        gathered += not any(isinstance(p, DTensor) for p in layer.parameters())
+        return whole(model, batch)
+
+    for module in ("packed_batch", "plain_engine"):
+        monkeypatch.setattr(f"suretune.{PLACES[module]}.token_logits", watched)
+    found = []
+    for stays in (False, True):
+        monkeypatch.setattr(Sharded, "_has_room", lambda *_, stays=stays: stays)
+        gathered = 0
+        said = gradient(led, rows, weight)
+        assert bool(gathered) == stays
+        found.append((said, {name: one.clone() for name, one in slopes(led).items()}))
+    assert found[0][0] == found[1][0] and same(found[0][1], found[1][1])
+    layer = inner(led.model).model.layers[-1]
+    assert all(isinstance(p, DTensor) for p in layer.parameters())
+
+
+def test_weights_stay_only_where_such_passes_left_room_for_them(
+    both: tuple[Learner, Learner], samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every card; an update with a larger pass shows first what that takes."""
+    _, led = both
+    engine, told = led.engine, []
+    assert isinstance(engine, Sharded)
+    rows = sorted(samples, key=lambda row: len(row.ids))
+    whole, asked = engine.shard.model.whole_bytes, engine.world.tell  # type: ignore[union-attr]
+
+    def watched(messages: Any) -> None:
+        told.extend(one.stays for one in messages if isinstance(one, Together))
+        asked(messages)
+
+    monkeypatch.setattr(engine.world, "tell", watched)
+    monkeypatch.setattr(engine, "_answers", partial(with_room, engine._answers, 2.0 * whole))
+    monkeypatch.setattr("suretune.train.sharded.untaken", lambda _: 2.0 * whole)
+    for many in (rows[:2], rows[:2], rows[-9:], rows[:2], rows[-9:]):
+        gradient(led, many, 1.0)
+    assert told == [False, True, False, True, True]
+    monkeypatch.setattr(engine, "_room", 1.4 * whole)
+    gradient(led, rows[:2], 1.0)
+    assert not told[-1] and engine._room == 2.0 * whole
+
+
+def with_room(answers: Any, room: float, kind: Any) -> Any:
+    """As if the other processes' cards had so much left."""
+    return [replace(one, untaken=room) if isinstance(one, Done) else one for one in answers(kind)]
+
+
 def test_two_processes_are_trained_as_one(
     both: tuple[Learner, Learner], samples: list[Sample], checked: Any
 ) -> None:
@@ -287,6 +370,28 @@ def test_what_learns_is_sharded_and_all_weights_are_there_once() -> None:
     assert told[1] - told[0] == 3 * HOST
     half = host_needed(every, learned, 2, 8, 4, 0.5, on_card=True)  # two machines of four each
     assert half - 4 * HOST == (told[1] - 4 * HOST) / 2
+
+
+def test_passes_are_as_long_as_the_forecast_has_room_for(
+    both: tuple[Learner, Learner], samples: list[Sample], checked: Any
+) -> None:
+    """Of what is there beside weights, masters, gradient and moments; shards are gathered, too."""
+    one, led = both
+    assert isinstance(one.model, Whole) and isinstance(led.model, Whole)
+    rows = list(samples) * 40
+    plan = replace(
+        checked.plan, updates=(replace(checked.plan.updates[0], samples=tuple(range(len(rows)))),)
+    )
+    shape = shape_of(one.model.config.to_dict(), inner(one.model).dtype.itemsize)
+    sizes = {budget: size_of(largest_pass(rows, plan, budget)) for budget in BUDGETS}
+    assert sizes[16384].tokens > 15_000 and sizes[16384].soft
+    for budget in BUDGETS[:-1]:
+        size = sizes[budget]
+        least = plain_needed(shape, size.tokens, size.learned + SOFT * size.soft) + SLACK
+        assert roomiest(one.model, least + 1, rows, plan) == budget
+        assert roomiest(one.model, least - 1, rows, plan) == max(budget // 2, PLAIN_TOKENS)
+        assert roomiest(led.model, least + 1, rows, plan) <= budget
+        assert roomiest(led.model, least + gathered(shape) + 1, rows, plan) == budget
 
 
 @pytest.mark.long

@@ -94,6 +94,15 @@ def free_bytes(asked: EngineOptions, device: torch.device) -> float:
     return min(room, limit - CONTEXT - used) if limit else room
 
 
+def untaken(device: torch.device) -> float:
+    """Bytes of the card that this process has never held and may still take; 0 on a CPU."""
+    if device.type != "cuda":
+        return 0.0
+    free, total = torch.cuda.mem_get_info(device)
+    may = torch.cuda.get_per_process_memory_fraction(device) * total
+    return float(max(0.0, min(free, may - torch.cuda.memory_reserved(device))))
+
+
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float | None:
     """FLOP/s of a large matrix product, measured here and now (20 ms); None on a CPU."""
     if device.type != "cuda":

@@ -24,7 +24,9 @@ from suretune.model.memory import (
     TILES,
     Shape,
     choose_policy,
+    gathered,
     needed,
+    plain_needed,
     saved,
     shape_of,
     states_bytes,
@@ -49,6 +51,7 @@ from suretune.types import Plan, Sample, Text
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
 PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
 BUDGETS = (16384, 8192, 4096, 2048)  # the same, where it is: the first that fits
+SOFT = 3  # times the memory of a learned token, of one that is held to the base by autograd
 LEAST = {"none": Keep.ALL, "mlp": Keep.MLP_AGAIN, "layer": Keep.INPUT}
 
 
@@ -133,7 +136,15 @@ def make_engine(
             flag = "--fused true" if asked.fused else f"--base_dtype {asked.base_dtype}"
             stack = "--fused false" if asked.fused is False else stack
             raise Refusal(SetupFacts("cannot-fuse", flag, found=stack))
-        return _plain(model, adapters, asked, device, stack, before)
+        return _plain(
+            model=model,
+            adapters=adapters,
+            asked=asked,
+            device=device,
+            why=stack,
+            work=(samples, plan),
+            before=before,
+        )
     if asked.base_dtype == "fp8":
         for group in stack.groups:
             group.quantize()
@@ -166,6 +177,7 @@ def _plain(
     asked: EngineOptions,
     device: torch.device,
     why: str,
+    work: tuple[Sequence[Sample], Plan],
     before: PassPlan | None,
 ) -> ChosenEngine:
     """transformers' own layers; on CUDA with fused LoRA linears, unless nothing is to be fused."""
@@ -182,6 +194,10 @@ def _plain(
             inner(model).enable_input_require_grads()
     packed = model.config._attn_implementation == PACKED
     budget = before.tokens_per_pass if before else asked.tokens_per_pass or PLAIN_TOKENS
+    chosen = before is None and not asked.tokens_per_pass and packed and again
+    if chosen and device.type == "cuda" and isinstance(model, Whole):
+        there = free_bytes(asked, device) - 2 * adapters.values.nbytes  # moments are yet to come
+        budget = about["tokens_per_pass"] = roomiest(model, there, *work)
     kind, speaking = Plain, None
     if isinstance(model, ShardedWhole):  # whose weights are here only while they are gathered
         kind = PlainShard
@@ -194,7 +210,34 @@ def _plain(
         budget if packed else 1,
         speaking=speaking,
     )
-    return ChosenEngine(engine, about)
+    plan = PassPlan(budget, Policy(())) if "tokens_per_pass" in about else None
+    return ChosenEngine(engine, about, plan)
+
+
+def roomiest(
+    model: Whole,
+    there: float,
+    samples: Sequence[Sample],
+    plan: Plan,
+) -> int:
+    """The most tokens a pass, up to what BUDGETS has, whose forecast fits into the bytes that are
+    there; PLAIN_TOKENS where even these do not, or the forecast does not know the layers.
+
+    To call a layer takes the host as long for few tokens as for many: of a 3B shape a pass of 4,096
+    tokens hardly takes longer than one of 2,048.
+    """
+    inside = inner(model)
+    try:
+        shape = shape_of(inside.config.to_dict(), inside.dtype.itemsize)
+    except KeyError:
+        return PLAIN_TOKENS
+    room = there - SLACK - (gathered(shape) if isinstance(model, ShardedWhole) else 0.0)
+    for budget in BUDGETS:
+        size = size_of(largest_pass(samples, plan, budget))
+        # Both sides of a divergence are log-probabilities, and probabilities beside them.
+        if plain_needed(shape, size.tokens, size.learned + SOFT * size.soft) <= room:
+            return max(budget, PLAIN_TOKENS)
+    return PLAIN_TOKENS
 
 
 def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:

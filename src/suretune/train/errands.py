@@ -67,7 +67,7 @@ class Together:
     """`Backward`, where all processes compute each pass together.
 
     `least`: passes of rows, and of rows held to the base, that all have; `filler`: what an empty
-    one is made of.
+    one is made of. `stays`: whether weights that were gathered stay for the next pass.
     """
 
     rows: Sequence[int | Sample]
@@ -76,6 +76,7 @@ class Together:
     seed: int
     least: tuple[int, int]
     filler: int | Sample
+    stays: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`loss`: of the rows that were dealt, as a share of the update's; or what was measured."""
+    """`loss`: of the rows that were dealt, as a share of the update's; or what was measured.
+    `untaken`: bytes of the card that no pass has needed so far, where shards are computed with."""
 
     loss: float = 0.0
+    untaken: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

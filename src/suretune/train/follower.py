@@ -25,7 +25,7 @@ from suretune.data.base import need_same_base
 from suretune.data.deal import plan_share
 from suretune.facts import Facts, SetupFacts
 from suretune.guards import judge
-from suretune.model.device import limit_memory, out_of_memory, ran_out
+from suretune.model.device import limit_memory, out_of_memory, ran_out, untaken
 from suretune.model.full import Whole, begin_whole
 from suretune.model.generate import spoken
 from suretune.model.load import load_base
@@ -230,8 +230,9 @@ class Hand:
             raise TypeError(f"{type(engine).__name__} has no shards")
         torch.manual_seed((told.seed + self.world.rank) % 2**63)
         engine.least, [engine.filler] = told.least, self._rows([told.filler])
+        engine.stays = told.stays
         loss = engine.backward(self._rows(told.rows), told.loss_weight, told.scale)
-        self.say(Done(float(loss)))
+        self.say(Done(float(loss), untaken(self.device)))
 
     def _rows(self, named: Sequence[int | Sample]) -> list[Sample]:
         return [self.samples[one] if isinstance(one, int) else one for one in named]

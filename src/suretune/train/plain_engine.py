@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
-from suretune.model.device import let_go, ran_out
+from suretune.model.device import let_go, ran_out, untaken
 from suretune.model.full import Whole
 from suretune.model.generate import Talker
 from suretune.model.packed_batch import (
@@ -142,9 +142,7 @@ class Plain:
 
     def _spare(self) -> float:
         """Half of what no pass has taken so far: evaluations need room to compute in, too."""
-        if not self._passed or self.device.type != "cuda":
-            return 0.0
-        return torch.cuda.mem_get_info(self.device)[0] / 2
+        return untaken(self.device) / 2 if self._passed else 0.0
 
     def shrink(self, rows: Sequence[Sample]) -> str:
         """What only saves time goes first, then fewer tokens a pass; see `Engine.shrink`."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
+from suretune.model.device import untaken
 from suretune.model.generate import Asked
 from suretune.model.packed_batch import divergence, passes, token_logits
 from suretune.model.tensor_file import Coming
@@ -30,6 +31,10 @@ from suretune.train.whole_adamw import MASTERS, WIDE
 from suretune.train.world import World
 from suretune.types import Sample
 
+Passes = list[list[Sample]]
+Sizes = tuple[int, int, int, int]
+ROOM = 1.5  # times what all weights take: they come in pieces, a layer each
+
 
 class Sharded(Dealt):
     """This process's engine and the others', which compute with shards."""
@@ -39,33 +44,57 @@ class Sharded(Dealt):
         self.shard = own
         self.led = adapters
         self._depth = 0  # of `whole`
+        self._room = 0.0  # of the fullest card, that no pass has needed
+        self._seen = (0, 0, 0, 0)  # the largest passes that were measured; see `_largest`
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """Of all processes' rows, each keeps its part of the sum; see `Engine.backward`."""
         shares = self._shares(rows)
-        counts = [self._passes(share) for share in shares]
-        least = max(hard for hard, _ in counts), max(soft for _, soft in counts)
+        made = [self._passes(share) for share in shares]
+        least = max(len(hard) for hard, _ in made), max(len(soft) for _, soft in made)
         filler = min(rows, key=lambda row: len(row.ids))
         seed = int(torch.randint(2**62, ()))
         [named] = self._named([filler])
+        largest = _largest(made)
+        stays = self._has_room(largest)
         self.world.tell(
             [
-                Together(self._named(share), loss_weight, scale, seed, least, named)
+                Together(
+                    rows=self._named(share),
+                    loss_weight=loss_weight,
+                    scale=scale,
+                    seed=seed,
+                    least=least,
+                    filler=named,
+                    stays=stays,
+                )
                 for share in shares[1:]
             ]
         )
-        self.shard.least, self.shard.filler = least, filler
+        self.shard.least, self.shard.filler, self.shard.stays = least, filler, stays
         loss = self.world.together(
             partial(self.shard.backward, shares[0], loss_weight, scale),
         )
-        for answer in self._answers(Done):
-            loss = loss + answer.loss
-        return loss
+        answers = self._answers(Done)
+        if not stays:
+            rooms = [untaken(self.shard.device), *(answer.untaken for answer in answers)]
+            self._room, self._seen = min(rooms), _each_most(self._seen, largest)
+        return sum((answer.loss for answer in answers), loss)
 
-    def _passes(self, rows: Sequence[Sample]) -> tuple[int, int]:
-        tokens = self.tokens_per_pass
-        hard, soft = (len(packs([len(r.ids) for r in part], tokens)) for part, _ in parted(rows))
+    def _passes(self, rows: Sequence[Sample]) -> tuple[Passes, Passes]:
+        """Of rows, and of those held to the base."""
+        hard, soft = (self._packed(part) for part, _ in parted(rows))
         return hard, soft
+
+    def _packed(self, rows: Sequence[Sample]) -> Passes:
+        groups = packs([len(row.ids) for row in rows], self.tokens_per_pass)
+        return [[rows[i] for i in group] for group in groups]
+
+    def _has_room(self, largest: Sizes) -> bool:
+        """Whether weights can stay through an update whose passes are no larger than those that
+        left so much of every card: what they need is known then, and no pass can be begun again."""
+        seen = _each_most(self._seen, largest) == self._seen
+        return seen and self._room > ROOM * self.led.own.model.whole_bytes
 
     def apply(self) -> None:
         """Each its shards; see `Engine.apply`."""
@@ -126,6 +155,22 @@ class Sharded(Dealt):
                 nats = divergence(base.to(self.shard.device), token_logits(model, batch))
                 total += float(nats.sum())
         return total / sum(sample.learned for sample in samples)
+
+
+def _largest(made: Sequence[tuple[Passes, Passes]]) -> Sizes:
+    """Tokens, and learned tokens, of the largest pass; then of the largest held to the base."""
+    found = []
+    for kind in zip(*made, strict=True):
+        every = [rows for passes in kind for rows in passes]
+        found.append(max((sum(len(row.ids) for row in rows) for rows in every), default=0))
+        found.append(max((sum(row.learned for row in rows) for rows in every), default=0))
+    tokens, learned, soft_tokens, soft_learned = found
+    return tokens, learned, soft_tokens, soft_learned
+
+
+def _each_most(one: Sizes, other: Sizes) -> Sizes:
+    a, b, c, d = map(max, one, other)
+    return a, b, c, d
 
 
 class Led:

@@ -54,6 +54,7 @@ class ShardedWhole(Whole):
         _shard(self.model, self.kinds, self.mesh)
         self.putting: Callable[[str, str, Tensor], None] | None = None  # of who leads
         self.gathered = False  # whether all weights are here
+        self.stays = False  # whether a pass leaves here what it has gathered
         self.sharded = {n: p for n, p in self.model.named_parameters() if n in self.shapes}
         self.pieces = {name: _padded(p, world.size) for name, p in self.sharded.items()}
         self.base = {
@@ -140,6 +141,30 @@ class ShardedWhole(Whole):
         return [module for module in self.model.modules() if isinstance(module, FSDPModule)]
 
     @contextmanager
+    def staying(self) -> Iterator[None]:
+        """What a pass gathers meanwhile stays until the end, for the passes behind it."""
+        layers = self._layers()
+        for module in layers:
+            module.set_reshard_after_forward(False, recurse=False)
+            module.set_reshard_after_backward(False, recurse=False)
+        self.stays = True
+        try:
+            yield
+        finally:
+            self.stays = False
+            for module in layers:
+                module.reshard()
+                module.set_reshard_after_forward(True, recurse=False)
+                module.set_reshard_after_backward(True, recurse=False)
+
+    @property
+    def whole_bytes(self) -> int:
+        """Of all weights gathered, as they are computed with."""
+        kind = next(iter(self.kinds.values()))
+        values: int = sum(p.numel() for p in self.model.parameters())
+        return values * kind.itemsize
+
+    @contextmanager
     def without(self) -> Iterator[None]:
         """The base meanwhile, in every process: all come here together."""
         mine = {name: piece.detach().to("cpu", copy=True) for name, piece in self.pieces.items()}
@@ -151,6 +176,9 @@ class ShardedWhole(Whole):
 
     @torch.no_grad()
     def _put(self, values: Mapping[str, Tensor]) -> None:
+        if self.stays:  # what was gathered is no longer what is computed with
+            for module in self._layers():
+                module.reshard()
         for name, piece in self.pieces.items():
             piece.data.copy_(values[name])
 
@@ -313,10 +341,22 @@ class ShardAdamW(WholeAdamW):
 
 
 class PlainShard(Plain):
-    """The plain engine with so many passes an update of rows, and of rows held to the base."""
+    """The plain engine with so many passes an update of rows, and of rows held to the base.
+
+    `stays`: weights are gathered once an update, where there is room for all of them.
+    """
 
     least = (0, 0)
     filler: Sample | None = None
+    stays = False
+
+    def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
+        """This process's part of the sum; see `Plain.backward`."""
+        model = self.model
+        if not self.stays or not isinstance(model, ShardedWhole):
+            return super().backward(rows, loss_weight, scale)
+        with model.staying():
+            return super().backward(rows, loss_weight, scale)
 
     def _batches(self, rows: Sequence[Sample], *, soft: bool) -> list[PackedBatch]:
         made = passes(rows, self.tokens_per_pass, self.device)
