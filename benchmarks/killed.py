@@ -2,12 +2,14 @@
 
     PYTHONPATH=src python benchmarks/killed.py --config CONFIG.json --tokenizer FOLDER --commit HASH
         [--train-type full] [--gpus 2] [--how kill stop] [--beside] [--export merged]
+        [--updates 8 --save 3 --at 5] [--flags --freeze_parameters_ratio 0.75]
 
 Random weights of a model's shape, 64 rows of random words, a checkpoint every three of eight
-updates. Told are the seconds from the signal until the command has ended, its exit status, what the
-run that was resumed came to, and with `--beside` whether its losses and weights are those of a run
-that was never stopped, bit for bit. `--export` carries what was resumed to a target and compares
-its files with the run's. `--shrink --device cpu` tries the script on two narrow layers.
+updates; the signal comes when the fifth is written down. Told are the seconds from the signal until
+the command has ended, its exit status, what the run that was resumed came to, and with `--beside`
+whether its losses and weights are those of a run that was never stopped, bit for bit. `--export`
+carries what was resumed to a target and compares its files with the run's. `--shrink --device cpu`
+tries the script on two narrow layers.
 """
 
 from __future__ import annotations
@@ -35,7 +37,6 @@ from suretune import rundir
 from suretune.data.weights import header, weight_files
 from suretune.model.tuned import trained_digest
 
-UPDATES, SAVE, AT = 8, 3, 5  # of which the last is written down when the signal comes
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 WORDS = ("river", "stone", "lamp", "garden", "window", "engine", "paper", "cloud", "bridge")
 
@@ -57,10 +58,11 @@ def begin(asked: argparse.Namespace, run: Path, resume: bool = False) -> subproc
     words = ["resume", run] if resume else [
         "sft", "--model", asked.work / "model", "--dataset", asked.work / "rows.jsonl",
         "--train_type", asked.train_type, "--num_gpus", asked.gpus, "--output_dir", run,
-        "--max_steps", UPDATES, "--save_steps", SAVE, "--save_total_limit", 1,
-        "--eval_steps", UPDATES, "--per_device_train_batch_size", 8, "--learning_rate", 1e-5,
+        "--max_steps", asked.updates, "--save_steps", asked.save, "--save_total_limit", 1,
+        "--eval_steps", asked.updates, "--per_device_train_batch_size", 8, "--learning_rate", 1e-5,
         "--until_proven", "false",
         "--scope", "all", "--general_questions", 4, "--ignore", "R018", "--device", asked.device,
+        *asked.flags,
     ]  # fmt: skip
     said = run.with_suffix(".resumed.log" if resume else ".log").open("wb")
     command = [sys.executable, "-m", "suretune", *map(str, words)]
@@ -92,7 +94,7 @@ def one(asked: argparse.Namespace, how: str, never: Path | None) -> dict[str, An
     run = asked.work / how
     began = time.perf_counter()
     leader = begin(asked, run)
-    while len(losses(run)) < AT and leader.poll() is None:
+    while len(losses(run)) < asked.at and leader.poll() is None:
         time.sleep(0.02)
     started = time.perf_counter() - began
     chosen = followers(leader.pid)
@@ -162,6 +164,8 @@ def main() -> None:
     parser.add_argument("--commit", required=True)
     parser.add_argument("--train-type", default="full")
     parser.add_argument("--gpus", type=int, default=2)
+    for name, usual in (("updates", 8), ("save", 3), ("at", 5)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--how", nargs="+", choices=SIGNALS, default=list(SIGNALS))
     parser.add_argument("--beside", action="store_true", help="a run that is never stopped, too")
     parser.add_argument("--export", default="")
@@ -169,6 +173,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "killed.json")
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="of `sft`, last")
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     if not (asked.work / "model" / "tokenizer.json").is_file():
@@ -176,7 +181,7 @@ def main() -> None:
         build(asked.work / "model", asked.config, asked.tokenizer, asked.shrink)
     write_rows(asked.work / "rows.jsonl")
     told: dict[str, Any] = {
-        "what": f"{asked.train_type} by {asked.gpus} processes, one lost after update {AT}",
+        "what": f"{asked.train_type} by {asked.gpus} processes, one lost after update {asked.at}",
         "device": device_name(asked.device), "model": asked.config.name, "shrunk": asked.shrink,
         "versions": {name: version(name) for name in ("torch", "transformers")},
         "date": datetime.now(timezone.utc).date().isoformat(), "commit": asked.commit,
