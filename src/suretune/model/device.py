@@ -99,7 +99,7 @@ def untaken(device: torch.device) -> float:
     if device.type != "cuda":
         return 0.0
     free, total = torch.cuda.mem_get_info(device)
-    may = torch.cuda.get_per_process_memory_fraction(device) * total
+    may = torch.cuda.get_per_process_memory_fraction(device.index or 0) * total
     return float(max(0.0, min(free, may - torch.cuda.memory_reserved(device))))
 
 
