@@ -16,10 +16,11 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,6 +33,7 @@ NEWEST = "newest"  # in a folder of runs
 ADAPTER, MODEL = "adapter", "model"  # of a run: what it made, of one kind or the other
 MADE = (ADAPTER, MODEL)
 TRACKERS = "trackers"  # what trackers keep of a run, which may be fed after its seal
+BESIDE = min(4, os.cpu_count() or 1)  # files that are hashed at the same time
 
 
 class Damaged(ValueError):
@@ -161,13 +163,34 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
-def sha256(path: Path) -> str:
-    """The digest of a file, in hexadecimal."""
+class Written(NamedTuple):
+    """What was written into a file: how many bytes, and their digest."""
+
+    size: int
+    sha256: str
+
+
+def sha256(path: Path, stopped: threading.Event | None = None) -> str:
+    """The digest of a file, in hexadecimal; CancelledError when nobody waits for it any more."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    block = memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            if stopped and stopped.is_set():
+                raise CancelledError
+            digest.update(block[:count])
     return digest.hexdigest()
+
+
+def sha256_each(paths: Iterable[Path]) -> Generator[str]:
+    """The digests of files in their order, some of them hashed side by side; what is wrong with a
+    file is raised at its turn."""
+    stopped = threading.Event()
+    with ThreadPoolExecutor(BESIDE) as pool:
+        try:
+            yield from pool.map(lambda path: sha256(path, stopped), paths)
+        finally:
+            stopped.set()
 
 
 def digest_of(value: Any) -> str:
@@ -265,14 +288,31 @@ def pointed(run: Path, name: str) -> Path | None:
     return target if (target / MANIFEST).exists() else None
 
 
-def write_manifest(folder: Path, **about: Any) -> None:
-    """List every file of a folder with its size and hash; with it the folder counts as complete."""
-    files = {
-        path.name: {"size": path.stat().st_size, "sha256": sha256(path)}
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MANIFEST
-    }
-    flush(folder / name for name in files)
+def write_manifest(
+    folder: Path,
+    written: Mapping[str, Written] | None = None,
+    **about: Any,
+) -> None:
+    """List every file of a folder with its size and hash; with it the folder counts as complete.
+
+    Files that were hashed as they were `written` are not read again. OSError where one of these is
+    not there in full.
+    """
+    there = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST]
+    sizes = {path.name: path.stat().st_size for path in there}
+    known = dict(written or {})
+    for name, each in known.items():
+        if sizes.get(name) != each.size:
+            raise OSError(
+                errno.EIO,
+                os.strerror(errno.EIO),
+                str(folder / name),
+            )
+    others = [path for path in there if path.name not in known]
+    for path, digest in zip(others, sha256_each(others), strict=True):
+        known[path.name] = Written(sizes[path.name], digest)
+    flush(there)
+    files = {name: known[name]._asdict() for name in sizes}
     write_json(folder / MANIFEST, {**about, "files": files})
 
 
@@ -292,21 +332,26 @@ def damage(folder: Path) -> Text | None:
         sizes = {name: (each["size"], each["sha256"]) for name, each in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return named(MANIFEST, in_words(error))
-    for name, (size, digest) in sizes.items():
-        path = folder / name
-        if not path.is_file():
-            return named(name, GONE)
-        if path.stat().st_size != size:
-            return named(
-                name,
-                Text(
-                    f"{path.stat().st_size:,} bytes, {size:,} were written",
-                    f"现有 {path.stat().st_size:,} 字节，写入时有 {size:,} 字节",
-                ),
-            )
-        if sha256(path) != digest:
-            return named(name, CHANGED)
-    return None
+    digests, wrong = dict[str, str](), None
+    for name, (size, digest) in sizes.items():  # up to one that need not be read to be told
+        if found := _not_in_full(folder / name, size):
+            wrong = named(name, found)
+            break
+        digests[name] = digest
+    with closing(sha256_each(folder / name for name in digests)) as each_there:
+        for (name, digest), there in zip(digests.items(), each_there, strict=True):
+            if there != digest:
+                return named(name, CHANGED)
+    return wrong
+
+
+def _not_in_full(path: Path, size: int) -> Text | None:
+    if not path.is_file():
+        return GONE
+    there = path.stat().st_size
+    en = f"{there:,} bytes, {size:,} were written"
+    zh = f"现有 {there:,} 字节，写入时有 {size:,} 字节"
+    return Text(en, zh) if there != size else None
 
 
 def publish(temporary: Path, final: Path) -> None:

@@ -152,9 +152,10 @@ def in_files(folder: Path) -> dict[str, str]:
     return found
 
 
-def save_whole(model: Whole, folder: Path) -> None:
-    """The model's folder: what transformers and vLLM load, without words."""
-    save_whole_weights(model, folder)
+def save_whole(model: Whole, folder: Path) -> dict[str, rundir.Written]:
+    """The model's folder: what transformers and vLLM load, without words. What was written into
+    the files of its weights, by their names."""
+    written = save_whole_weights(model, folder)
     config = dict(find_base(str(model.source), weights=True).config)
     kinds = {p.dtype for p in model.learned().values()}
     if len(kinds) == 1:  # a loader that takes the folder's own type gets what was proven
@@ -163,6 +164,7 @@ def save_whole(model: Whole, folder: Path) -> None:
     for name in PROCESSORS:
         if (model.source / name).is_file():
             shutil.copyfile(model.source / name, folder / name)
+    return written
 
 
 def _tell_type(config: dict[str, Any], kind: str) -> None:
@@ -174,11 +176,12 @@ def _tell_type(config: dict[str, Any], kind: str) -> None:
 
 
 @torch.no_grad()
-def save_whole_weights(model: Whole, folder: Path) -> None:
-    """The base's files anew, learned tensors in place of its own; a slice in memory at a time."""
+def save_whole_weights(model: Whole, folder: Path) -> dict[str, rundir.Written]:
+    """The base's files anew, learned tensors in place of its own; a slice in memory at a time. What
+    was written, by the names of the files."""
     named, learned = _named(model.model), {id(p) for p in model.learned().values()}
     called = in_files(model.source)
-    sizes = 0
+    sizes, written = 0, dict[str, rundir.Written]()
     for path in weight_files(model.source):
         tensors: dict[str, Tensor | Coming] = {}
         with safe_open(path, "pt") as file:
@@ -190,7 +193,7 @@ def save_whole_weights(model: Whole, folder: Path) -> None:
                     read = partial(file.get_tensor, name)
                     tensors[name] = Coming(DTYPES[there.dtype], there.shape, read)
             sizes += sum(tensor.nbytes for tensor in tensors.values())
-            write_tensors(
+            written[path.name] = write_tensors(
                 tensors,
                 folder / path.name,
                 file.metadata() or {"format": "pt"},
@@ -199,6 +202,7 @@ def save_whole_weights(model: Whole, folder: Path) -> None:
         index = rundir.read_json(model.source / INDEX)
         index["metadata"] = {**(index.get("metadata") or {}), "total_size": sizes}
         rundir.write_json(folder / INDEX, index)
+    return written
 
 
 @torch.no_grad()

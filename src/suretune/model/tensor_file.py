@@ -7,15 +7,19 @@ then be held there a second time at each checkpoint, with its masters and moment
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import torch
 from safetensors import safe_open
 from torch import Tensor
+
+from suretune.rundir import Written
 
 AT_ONCE = 1 << 26  # bytes that are brought to the CPU, or written, together
 KINDS = {  # as safetensors calls them
@@ -37,7 +41,10 @@ DTYPES = {name: dtype for dtype, name in KINDS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """A tensor that is read when it is its turn: what it will be, and how it is got."""
+    """A tensor that is read when it is its turn: what it will be, and how it is got.
+
+    What was read stays as it is when the next one is: it may still be hashed.
+    """
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -52,12 +59,49 @@ class Coming:
         return count * self.dtype.itemsize
 
 
+class Hashing:
+    """The digest of what is written, made in a thread beside whoever gets and writes the parts.
+
+    One part is hashed at a time, and none waits: no more than two lie in memory.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = sha256()
+        self._thread = ThreadPoolExecutor(1)
+        self._begun: Future[None] | None = None
+
+    def __enter__(self) -> Hashing:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown()
+
+    def write(self, part: bytes | memoryview) -> None:
+        """Into the file. Raises what writing raises, or what hashing the part before raised."""
+        self.catch_up()
+        self._begun = self._thread.submit(self._digest.update, part)
+        self._file.write(part)
+
+    def catch_up(self) -> None:
+        """Wait until all that was written is hashed. Raises what hashing raised."""
+        begun, self._begun = self._begun, None
+        if begun:
+            begun.result()
+
+    def hexdigest(self) -> str:
+        """Of all that was written. Raises what hashing raised."""
+        self.catch_up()
+        return self._digest.hexdigest()
+
+
 def write_tensors(
     tensors: Mapping[str, Tensor | Coming],
     path: Path,
     metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write them as `safetensors.torch.save_file` does, wherever they lie: the same bytes.
+) -> Written:
+    """Write them as `safetensors.torch.save_file` does, wherever they lie: the same bytes. How many
+    these are, and their digest: of what was to be written, whatever the disk made of it.
 
     OSError when the disk refuses; ValueError for a tensor that is not what it was announced to be;
     KeyError for a type of numbers that no file of ours has.
@@ -76,17 +120,23 @@ def write_tensors(
         }
     header = orjson.dumps(about)
     header += b" " * (-len(header) % 8)
-    with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little"))
-        file.write(header)
+    with path.open("wb") as file, Hashing(file) as hashing:
+        hashing.write(len(header).to_bytes(8, "little") + header)
         for name in names:
-            told = tensors[name]
-            tensor = told.read() if isinstance(told, Coming) else told
-            if tensor.dtype != told.dtype or tuple(tensor.shape) != tuple(told.shape):
-                raise ValueError(f"{name}: {tensor.dtype} {tuple(tensor.shape)}")
-            flat = tensor.detach().contiguous().view(-1)
-            for part in torch.split(flat, max(1, AT_ONCE // flat.itemsize)):
-                file.write(part.cpu().view(torch.uint8).numpy().data)
+            _write_one(name, tensors[name], hashing)
+        digest = hashing.hexdigest()
+    return Written(8 + len(header) + end, digest)
+
+
+def _write_one(name: str, told: Tensor | Coming, hashing: Hashing) -> None:
+    tensor = told.read() if isinstance(told, Coming) else told
+    if tensor.dtype != told.dtype or tuple(tensor.shape) != tuple(told.shape):
+        raise ValueError(f"{name}: {tensor.dtype} {tuple(tensor.shape)}")
+    flat = tensor.detach().contiguous().view(-1)
+    for part in torch.split(flat, max(1, AT_ONCE // flat.itemsize)):
+        hashing.write(part.cpu().view(torch.uint8).numpy().data)
+    if flat.nbytes > AT_ONCE:  # else all of it would lie beside the next one
+        hashing.catch_up()
 
 
 class Lying(Mapping[str, Tensor]):

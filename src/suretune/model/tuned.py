@@ -38,20 +38,21 @@ def inner(model: nn.Module) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def save(model: Tuned, folder: Path) -> None:
-    """What was learned, as other programs load it: an adapter's two files, or a model's."""
+def save(model: Tuned, folder: Path) -> dict[str, rundir.Written]:
+    """What was learned, as other programs load it: an adapter's two files, or a model's. What was
+    written into those that were hashed on the way, by their names."""
     if isinstance(model, Whole):
-        save_whole(model, folder)
-    else:
-        lora.save_adapter(model, folder)
+        return save_whole(model, folder)
+    lora.save_adapter(model, folder)
+    return {}
 
 
-def save_weights(model: Tuned, folder: Path) -> None:
-    """The tensors alone, in place of those that lie there."""
+def save_weights(model: Tuned, folder: Path) -> dict[str, rundir.Written]:
+    """The tensors alone, in place of those that lie there; as of `save`."""
     if isinstance(model, Whole):
-        save_whole_weights(model, folder)
-    else:
-        lora.save_weights(model, folder)
+        return save_whole_weights(model, folder)
+    lora.save_weights(model, folder)
+    return {}
 
 
 def load_weights(model: Tuned, folder: Path) -> None:
@@ -81,7 +82,7 @@ def layer_names(model: Tuned, parameters: Iterable[str]) -> list[str]:
 
 def trained_digest(folder: Path) -> str:
     """SHA-256 of what was learned; of several files, of their digests."""
-    each = [rundir.sha256(path) for path in trained_files(folder)]
+    each = list(rundir.sha256_each(trained_files(folder)))
     return each[0] if len(each) == 1 else rundir.digest_of(each)
 
 

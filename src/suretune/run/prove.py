@@ -62,11 +62,12 @@ def publish_adapter(job: Fit, kept: Path, dose: Dose) -> None:
         if path.name not in STATE:
             shutil.copyfile(path, temporary / path.name)
     about: dict[str, Any] = {"checkpoint": kept.name}
+    written: dict[str, rundir.Written] = {}
     if dose.value != 1:
         about["dose"] = dose.value
-        save_weights(job.learner.model, temporary)
+        written = save_weights(job.learner.model, temporary)
         _tell_dose(temporary, dose, whole=name == rundir.MODEL)
-    rundir.write_manifest(temporary, **about)
+    rundir.write_manifest(temporary, written, **about)
     rundir.publish(temporary, job.run / name)
 
 
@@ -262,7 +263,8 @@ def _number(value: float | None) -> float:
 def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, Any]) -> None:
     """Write the seal, last: hashes of everything, the findings, and the codes that were ignored."""
     names = sealed_names(run)
-    rundir.flush(run / name for name in names)
+    files = [run / name for name in names]
+    rundir.flush(files)
     rundir.write_json(
         run / rundir.SEAL,
         {
@@ -276,6 +278,12 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
             "names": rundir.digest_of(sorted(names)),
-            "files": {name: rundir.sha256(run / name) for name in names},
+            "files": dict(
+                zip(
+                    names,
+                    rundir.sha256_each(files),
+                    strict=True,
+                )
+            ),
         },
     )

@@ -96,18 +96,31 @@ def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[s
 
 
 def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
+    wrong = {name: _not_there(run, run / name) for name in files}
+    there = [name for name in files if not wrong[name]]
+    found = dict(
+        zip(
+            there,
+            rundir.sha256_each(run / name for name in there),
+            strict=True,
+        )
+    )
     for name, digest in files.items():
-        path = run / name
-        if any(
-            part.is_symlink()
-            for part in (path, *path.parents)
-            if part.is_relative_to(run) and part != run
-        ):
-            yield name, Text("a link is in its place", "换成了链接")
-        elif not path.is_file():
-            yield name, rundir.GONE
-        elif rundir.sha256(path) != digest:
+        if what := wrong[name]:
+            yield name, what
+        elif found[name] != digest:
             yield name, rundir.CHANGED
+
+
+def _not_there(run: Path, path: Path) -> Text | None:
+    """What is in place of a file of the run; None where it is one, whatever it holds."""
+    inside = (part for part in (path, *path.parents) if part.is_relative_to(run) and part != run)
+    if any(part.is_symlink() for part in inside):
+        return Text(
+            "a link is in its place",
+            "换成了链接",
+        )
+    return None if path.is_file() else rundir.GONE
 
 
 def _added(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:

@@ -51,17 +51,24 @@ def save(
     temporary.mkdir()
     try:
         with learner.engine.whole():
-            tuned.save(learner.model, temporary)
+            written = tuned.save(learner.model, temporary)
         dress(temporary, step)
-        write_tensors(learner.adapters.state(), temporary / OPTIMIZER)
-        write_tensors(generator_state(learner.device), temporary / GENERATORS)
+        for name, state in (
+            (OPTIMIZER, learner.adapters.state()),
+            (GENERATORS, generator_state(learner.device)),
+        ):
+            written[name] = write_tensors(state, temporary / name)
         kept = learner.recovery.snapshot
         if kept and not ends:
             generators = {DRAWN + name: t for name, t in kept.generators.items()}
             tensors = learner.adapters.kept_state(kept.tensors)
-            write_tensors({**tensors, **generators}, temporary / SNAPSHOT)
+            written[SNAPSHOT] = write_tensors(
+                {**tensors, **generators},
+                temporary / SNAPSHOT,
+            )
         rundir.write_manifest(
             temporary,
+            written,
             format=FORMAT,
             step=step,
             scale=learner.scale.value,
