@@ -197,7 +197,11 @@ def _plain(
     chosen = before is None and not asked.tokens_per_pass and packed and again
     if chosen and device.type == "cuda" and isinstance(model, Whole):
         there = free_bytes(asked, device) - 2 * adapters.values.nbytes  # moments are yet to come
-        budget = about["tokens_per_pass"] = roomiest(model, there, *work)
+        budget = about["tokens_per_pass"] = roomiest(
+            model,
+            there,
+            *work,
+        )
     kind, speaking = Plain, None
     if isinstance(model, ShardedWhole):  # whose weights are here only while they are gathered
         kind = PlainShard
@@ -211,7 +215,11 @@ def _plain(
         speaking=speaking,
     )
     plan = PassPlan(budget, Policy(())) if "tokens_per_pass" in about else None
-    return ChosenEngine(engine, about, plan)
+    return ChosenEngine(
+        engine,
+        about,
+        plan,
+    )
 
 
 def roomiest(
@@ -235,7 +243,12 @@ def roomiest(
     for budget in BUDGETS:
         size = size_of(largest_pass(samples, plan, budget))
         # Both sides of a divergence are log-probabilities, and probabilities beside them.
-        if plain_needed(shape, size.tokens, size.learned + SOFT * size.soft) <= room:
+        needs = plain_needed(
+            shape,
+            size.tokens,
+            size.learned + SOFT * size.soft,
+        )
+        if needs <= room:
             return max(budget, PLAIN_TOKENS)
     return PLAIN_TOKENS
 
