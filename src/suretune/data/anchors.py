@@ -43,7 +43,7 @@ CATEGORIES = (
     "advice",
     "writing",
 )
-NEAR_SHARE = 1 / 3  # of what is dealt
+SHARES = {NEAR: 1 / 3}  # of what is dealt; the other categories as much as each other
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 480  # that are learned where a row has one: each costs an answer of the base before training
@@ -183,19 +183,20 @@ def most_of(per_row: float) -> int:
 
 
 def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
-    """In an order of which every beginning has its share of each kind and language: near misses a
-    third, the other categories as much as each other."""
+    """In an order of which every beginning has its share of each kind and language. Where a kind
+    has no more of them, the others go on."""
     order = list(anchors)
     pick = random.Random(f"{seed}-deal")
     pick.shuffle(order)
     cells = {(a.general.category, a.general.lang) for a in order}
     langs = Counter(category for category, _ in cells)
-    others = len(langs.keys() - {NEAR}) or 1
+    shares = {category: SHARES[category] for category in langs.keys() & SHARES.keys()}
+    rest = (1 - sum(shares.values())) / (len(langs.keys() - shares.keys()) or 1)
     places: Counter[tuple[str, str]] = Counter()
     keys = []
     for anchor in order:
         category, lang = anchor.general.category, anchor.general.lang
-        share = NEAR_SHARE if category == NEAR else (1 - NEAR_SHARE) / others
+        share = shares.get(category, rest)
         keys.append((places[category, lang] + pick.random()) * langs[category] / share)
         places[category, lang] += 1
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
