@@ -158,7 +158,8 @@ COMMANDS = {
     "full fine-tuning": "latest.py ... --config_3b CONFIG --out benchmarks/results/full.json --only :full :full8 :full-bf16",
     "families": "families_speed.py --commit HASH",
     "several GPUs": "scaling.py --gpus 1 2 4 --out benchmarks/results/scaling.json",
-    "in shards": "scaling_full.py --shape 7b --gpus 2 --out benchmarks/results/scaling_full_7b.json",
+    "in shards": "scaling_full.py --shape 3b --gpus 1 2 --out benchmarks/results/scaling_full_3b.json",
+    "a lost process": "killed.py --config CONFIG --tokenizer FOLDER --commit HASH --how kill --export merged",
     "served by several GPUs": "serving_gpus.py --config CONFIG --tokenizer FOLDER --commit HASH",
     "beside an earlier tree": "two_trees.py --earlier FOLDER --commit HASH --config CONFIG --tokenizer FOLDER --rows ROWS",
     "this page": "page.py",
@@ -367,7 +368,9 @@ def page(
     lines += ["## Families", "", *page_more.families(read_if("families.json")), ""]
     lines += ["## Several GPUs", "", *page_more.scaling(read("scaling.json")), ""]
     lines += [apart["scaling.svg"], ""]
-    lines += [*page_more.scaling_full(read("scaling_full_7b.json")), ""]
+    for shape in ("3b", "7b"):
+        lines += [*page_more.scaling_full(read(f"scaling_full_{shape}.json")), ""]
+    lines += [*page_more.killed(read("killed.json")), ""]
     lines += [*page_more.serving_gpus(read("serving_gpus.json")), ""]
     lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]

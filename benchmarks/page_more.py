@@ -152,27 +152,48 @@ def scaling(told: Mapping[str, Any]) -> list[str]:
 
 
 def scaling_full(told: Mapping[str, Any]) -> list[str]:
-    """Full fine-tuning in shards, speed and what lies on each card."""
+    """Full fine-tuning in shards, speed and what lies on each card; those of a commit together."""
     lines = [
         f"Full fine-tuning of the {told['shape']} shape in shards (FSDP2),"
         f" {told['tokens_per_update']:,} tokens an update, medians:",
         "",
-        "| GPUs | an update | tok/s | peak of a card | while it is asked | forecast |",
-        "|---:|---:|---:|---:|---:|---:|",
+        "| commit | GPUs | tokens a pass | an update | tok/s | times one GPU | peak of a card |"
+        " while it is asked | forecast |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
+    alone = {r["commit"]: r["median_seconds"] for r in told["runs"] if r["gpus"] == 1}
     for run in told["runs"]:
         gib = (run[name] / GIB for name in ("peak_bytes", "peak_bytes_asked", "forecast_bytes"))
         cells = " | ".join(f"{value:.1f} GiB" for value in gib)
+        one = alone.get(run["commit"])
+        times = f"{one / run['median_seconds']:.2f}" if one else "–"
         lines.append(
-            f"| {run['gpus']} | {run['median_seconds'] * 1e3:,.0f} ms |"
-            f" {run['tokens_per_second']:,.0f} | {cells} |"
+            f"| `{run['commit']}` | {run['gpus']} | {run['tokens_per_pass']:,} |"
+            f" {run['median_seconds'] * 1e3:,.0f} ms |"
+            f" {run['tokens_per_second']:,.0f} | {times} | {cells} |"
         )
     device = told["runs"][0]["device"]
-    return [
-        *lines,
+    return [*lines, "", f"{device}, {told['date']}, `{told['command']}`."]
+
+
+def killed(told: Mapping[str, Any]) -> list[str]:
+    """A process of several that is lost amid an update, and the run that goes on."""
+    lines = [
+        f"A run ({told['what']}; random weights in the shape of `{told['model']}`):",
         "",
-        f"{device}, {told['date']}, commit `{told['commit']}`, `{told['command']}`.",
+        "| signal | the command ended after | exit status | the same run, resumed |"
+        " exported, the same weights |",
+        "|---|---:|---:|---|---|",
     ]
+    for run in told["runs"]:
+        export = run.get("export")
+        made = f"{export['to']}, {'yes' if export['same_weights'] else 'no'}" if export else ""
+        lines.append(
+            f"| {run['how']} | {run['seconds_to_the_end']:.1f} s | {run['status']} |"
+            f" status {run['resumed_status']} after {run['resumed_seconds']:.0f} s,"
+            f" {run['updates']} updates | {made} |"
+        )
+    return [*lines, "", f"Two {told['device']}, {told['date']}, `{told['command']}`."]
 
 
 def serving_gpus(told: Mapping[str, Any]) -> list[str]:

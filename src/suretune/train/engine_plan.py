@@ -51,7 +51,7 @@ from suretune.types import Plan, Sample, Text
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
 PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
 BUDGETS = (16384, 8192, 4096, 2048)  # the same, where it is: the first that fits
-SOFT = 3  # times the memory of a learned token, of one that is held to the base by autograd
+SOFT = 4  # times the memory of a learned token, of one that is held to the base by autograd
 LEAST = {"none": Keep.ALL, "mlp": Keep.MLP_AGAIN, "layer": Keep.INPUT}
 
 
