@@ -38,10 +38,13 @@ from suretune.model.memory import (
     shape_of,
 )
 from suretune.model.packed_batch import token_logits
+from suretune.model.recompute import Policy
 from suretune.model.tuned import inner
 from suretune.options import EngineOptions
 from suretune.options_full import FullOptions
 from suretune.options_lora import LoraOptions
+from suretune.record.journal import Journal
+from suretune.run.crew import ENGINE, pass_plan_before
 from suretune.train import checkpoint
 from suretune.train.dealt import answers_of
 from suretune.train.engine import size_of
@@ -49,6 +52,7 @@ from suretune.train.engine_plan import (
     BUDGETS,
     PLAIN_TOKENS,
     SOFT,
+    PassPlan,
     largest_pass,
     make_engine,
     roomiest,
@@ -392,6 +396,22 @@ def test_passes_are_as_long_as_the_forecast_has_room_for(
         assert roomiest(one.model, least - 1, rows, plan) == max(budget // 2, PLAIN_TOKENS)
         assert roomiest(led.model, least + 1, rows, plan) <= budget
         assert roomiest(led.model, least + gathered(shape) + 1, rows, plan) == budget
+
+
+def test_a_run_goes_on_by_the_passes_that_it_began_with(checked: Any, tmp_path: Path) -> None:
+    """Those of an earlier version are not in its folder: of 4,096 tokens, or what was asked."""
+    journal, run = Journal(), tmp_path / "run"
+    journal.run = run
+    whole = replace(checked, resolved=checked.resolved.with_values("flag", tuner="full"))
+    assert pass_plan_before(journal, whole) is None
+    (run / "checkpoints" / "step-000001").mkdir(parents=True)
+    rundir.write_manifest(run / "checkpoints" / "step-000001")
+    assert pass_plan_before(journal, whole) == PassPlan(PLAIN_TOKENS, Policy(()))
+    asked = whole.resolved.with_values("flag", tokens_per_pass=512)
+    assert pass_plan_before(journal, replace(whole, resolved=asked)) == PassPlan(512, Policy(()))
+    assert pass_plan_before(journal, checked) is None  # adapters: planned by the memory there is
+    rundir.write_json(run / ENGINE, PassPlan(16384, Policy(())).line())
+    assert pass_plan_before(journal, whole) == PassPlan(16384, Policy(()))
 
 
 @pytest.mark.long

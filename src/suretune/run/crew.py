@@ -117,10 +117,18 @@ def commit_of(base: Base) -> str | None:
     return got.snapshot.commit if got and got.snapshot.repo.hub == "hf" else None
 
 
-def pass_plan_before(journal: Journal) -> PassPlan | None:
+def pass_plan_before(journal: Journal, checked: Checked) -> PassPlan | None:
     """What the run chose before it was stopped: the card may have other room now."""
-    path = journal.run / ENGINE if journal.run else None
-    return pass_plan_of(rundir.read_json(path)) if path and path.is_file() else None
+    run = journal.run
+    if run and (run / ENGINE).is_file():
+        return pass_plan_of(rundir.read_json(run / ENGINE))
+    if run and is_whole(checked.resolved) and rundir.checkpoints(run):
+        return _usual_plan(checked)  # of a version that chose nothing
+    return None
+
+
+def _usual_plan(checked: Checked) -> PassPlan:
+    return PassPlan(checked.resolved.config.engine.tokens_per_pass or PLAIN_TOKENS, Policy(()))
 
 
 def about_loss(facts: SetupFacts, checked: Checked, run: Path) -> SetupFacts:
@@ -138,9 +146,7 @@ def smaller_next(checked: Checked, run: Path) -> str:
     path, asked = run / ENGINE, checked.resolved.config.engine
     if asked.num_gpus == 1 or not is_whole(checked.resolved):
         return ""
-    plan = PassPlan(asked.tokens_per_pass or PLAIN_TOKENS, Policy(()))
-    if path.is_file():
-        plan = pass_plan_of(rundir.read_json(path))
+    plan = pass_plan_of(rundir.read_json(path)) if path.is_file() else _usual_plan(checked)
     if plan.tokens_per_pass <= checked.plan.longest:
         return ""
     half = replace(plan, tokens_per_pass=max(1, plan.tokens_per_pass // 2))
@@ -169,7 +175,7 @@ def give_out(
         engine=config.engine,
         samples=largest.samples,
         plan=largest.plan,
-        before=pass_plan_before(journal),
+        before=pass_plan_before(journal, checked),
         learned=frozenset(found.learned) if isinstance(found, Learning) else None,
         weight_decay=config.schedule.weight_decay,
     )

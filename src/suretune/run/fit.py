@@ -171,7 +171,7 @@ def make_learner(
             device=model.device,
             samples=largest.samples,
             plan=largest.plan,
-            before=pass_plan_before(journal),
+            before=pass_plan_before(journal, checked),
         )
         engine, trained = in_step(world, started, adapters, journal)
     if started.pass_plan and journal.run:
