@@ -173,7 +173,9 @@ def scaling_full(told: Mapping[str, Any]) -> list[str]:
             f" {run['tokens_per_second']:,.0f} | {times} | {cells} |"
         )
     device = told["runs"][0]["device"]
-    return [*lines, "", f"{device}, {told['date']}, `{told['command']}`."]
+    made = dict.fromkeys((run["commit"], run["command"]) for run in told["runs"])
+    how = "; ".join(f"`{commit}`: `{command}`" for commit, command in made)
+    return [*lines, "", f"{device}, {told['date']}. {how}."]
 
 
 def killed(told: Mapping[str, Any]) -> list[str]:

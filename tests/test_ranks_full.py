@@ -5,6 +5,7 @@ Two processes of this machine, over gloo.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,16 +48,7 @@ from suretune.record.journal import Journal
 from suretune.run.crew import ENGINE, pass_plan_before
 from suretune.train import checkpoint
 from suretune.train.dealt import answers_of
-from suretune.train.engine import size_of
-from suretune.train.engine_plan import (
-    BUDGETS,
-    PLAIN_TOKENS,
-    SOFT,
-    PassPlan,
-    largest_pass,
-    make_engine,
-    roomiest,
-)
+from suretune.train.engine_plan import PassPlan, make_engine
 from suretune.train.errands import Done, Hold, Ready, Together
 from suretune.train.loop import (
     Applied,
@@ -69,10 +61,12 @@ from suretune.train.loop import (
     train,
     wearing,
 )
-from suretune.train.sharded import Led, Sharded
+from suretune.train.pass_lengths import BUDGETS, SOFT, dearest_pass, roomiest
+from suretune.train.plain_engine import PLAIN_TOKENS
+from suretune.train.sharded import Led, Sharded, _is_within, _largest
 from suretune.train.shards import PlainShard, ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
-from suretune.types import Sample
+from suretune.types import Sample, Span
 from test_full import POCKET, TOP, same
 from test_laws import CPU, checked_run, relative
 from test_ranks import started
@@ -154,9 +148,11 @@ def test_any_number_of_processes_goes_on_with_a_checkpoint(
     kind = "bfloat16", TOP, EngineOptions()
     one, two = alone(checked, samples, *kind), tmp_path / "two"
     with together(checked, samples, *kind) as led:
+        assert isinstance(led.adapters, Led) and not led.adapters.has_moments
         for event in train(led, samples, checked.plan, 0):
             if is_applied(event) and event.record.step == 1:  # type: ignore[union-attr]
                 keep_state(led, 1)
+        assert led.adapters.has_moments
         done = checkpoint.save(two, 2, led, nothing, {})
         ends, kept = values(led), flat(led, "kept/values")
         resumed(done, one)
@@ -257,26 +253,52 @@ def test_weights_that_stay_for_the_next_pass_give_the_same_bits(
 def test_weights_stay_only_where_such_passes_left_room_for_them(
     both: tuple[Learner, Learner], samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of every card; an update with a larger pass shows first what that takes."""
+    """Of every card, with the moments there; a larger pass shows first what that takes."""
     _, led = both
     engine, told = led.engine, []
     assert isinstance(engine, Sharded)
     rows = sorted(samples, key=lambda row: len(row.ids))
-    whole, asked = engine.shard.model.whole_bytes, engine.world.tell  # type: ignore[union-attr]
+    few, many = rows[:2], rows[-9:]
+    whole, tell, answers = engine.led.own.model.whole_bytes, engine.world.tell, engine._answers
 
     def watched(messages: Any) -> None:
         told.extend(one.stays for one in messages if isinstance(one, Together))
-        asked(messages)
+        tell(messages)
+
+    def cards(own: float, others: float) -> None:
+        monkeypatch.setattr("suretune.train.sharded.untaken", lambda _: own * whole)
+        monkeypatch.setattr(engine, "_answers", partial(with_room, answers, others * whole))
+
+    def begun() -> None:
+        monkeypatch.setattr(engine, "_seen", frozenset())
+        monkeypatch.setattr(engine, "_room", float("inf"))
 
     monkeypatch.setattr(engine.world, "tell", watched)
-    monkeypatch.setattr(engine, "_answers", partial(with_room, engine._answers, 2.0 * whole))
-    monkeypatch.setattr("suretune.train.sharded.untaken", lambda _: 2.0 * whole)
-    for many in (rows[:2], rows[:2], rows[-9:], rows[:2], rows[-9:]):
-        gradient(led, many, 1.0)
-    assert told == [False, True, False, True, True]
-    monkeypatch.setattr(engine, "_room", 1.4 * whole)
-    gradient(led, rows[:2], 1.0)
-    assert not told[-1] and engine._room == 2.0 * whole
+    begun()
+    cards(2.0, 2.0)
+    for moments, some in ((False, few), (False, few), (True, few), (True, few)):
+        monkeypatch.setattr(Led, "has_moments", moments)
+        gradient(led, some, 1.0)
+    assert told == [False, False, False, True]
+    for some in (many, few, many):
+        gradient(led, some, 1.0)
+    assert told[4:] == [False, True, True]
+    for own, others in ((2.0, 1.4), (1.4, 2.0)):
+        begun()
+        cards(own, others)
+        gradient(led, few, 1.0)
+        cards(2.0, 2.0)  # what has been needed once may be needed again
+        for _ in range(2):
+            gradient(led, few, 1.0)
+            assert not told[-1]
+
+
+def test_a_pass_is_seen_where_one_as_long_has_learned_as_much() -> None:
+    seen = _largest(frozenset({(False, 16, 1), (False, 8, 7), (False, 8, 6), (True, 4, 4)}))
+    assert seen == {(False, 16, 1), (False, 8, 7), (True, 4, 4)}
+    assert any(_is_within((False, 7, 7), other) for other in seen)
+    for one in ((False, 16, 7), (True, 8, 7), (False, 17, 1)):
+        assert not any(_is_within(one, other) for other in seen)
 
 
 def with_room(answers: Any, room: float, kind: Any) -> Any:
@@ -382,20 +404,41 @@ def test_passes_are_as_long_as_the_forecast_has_room_for(
     """Of what is there beside weights, masters, gradient and moments; shards are gathered, too."""
     one, led = both
     assert isinstance(one.model, Whole) and isinstance(led.model, Whole)
-    rows = list(samples) * 40
-    plan = replace(
-        checked.plan, updates=(replace(checked.plan.updates[0], samples=tuple(range(len(rows)))),)
-    )
+    rows = list(samples) * 80
+    plan = plan_over(checked, rows)
     shape = shape_of(one.model.config.to_dict(), inner(one.model).dtype.itemsize)
-    sizes = {budget: size_of(largest_pass(rows, plan, budget)) for budget in BUDGETS}
-    assert sizes[16384].tokens > 15_000 and sizes[16384].soft
-    for budget in BUDGETS[:-1]:
-        size = sizes[budget]
-        least = plain_needed(shape, size.tokens, size.learned + SOFT * size.soft) + SLACK
-        assert roomiest(one.model, least + 1, rows, plan) == budget
-        assert roomiest(one.model, least - 1, rows, plan) == max(budget // 2, PLAIN_TOKENS)
-        assert roomiest(led.model, least + 1, rows, plan) <= budget
-        assert roomiest(led.model, least + gathered(shape) + 1, rows, plan) == budget
+    for model, size, more in ((one.model, 1, 0.0), (led.model, 2, gathered(shape))):
+        least = {b: dearest_pass(shape, rows, plan, b, size) + SLACK + more for b in BUDGETS}
+        assert least[16384] > 1.5 * least[8192] - SLACK > 2 * SLACK - least[4096]
+        for budget in BUDGETS[:-1]:
+            assert roomiest(model, least[budget] + 1, rows, plan) == budget
+            assert roomiest(model, least[budget] - 1, rows, plan) == max(budget // 2, PLAIN_TOKENS)
+
+
+def test_the_dearest_pass_is_one_that_is_made(checked: Any, samples: list[Sample]) -> None:
+    """Rows held to the base have passes of their own, and learned tokens take more than others."""
+    shape = shape_of(POCKET.text, 2)
+    like = samples[0]
+    long, learned = (of_length(like, 900, 10), of_length(like, 500, 480))
+    for rows, size, tokens, counted in (
+        ([long, learned], 1, 500, 480),
+        ([long, replace(learned, soft=True)], 1, 500, SOFT * 480),
+        ([learned, replace(learned, soft=True)] * 2, 1, 1000, SOFT * 960),
+        ([replace(learned, soft=True)] * 2, 2, 500, SOFT * 480),
+    ):
+        needs = dearest_pass(shape, rows, plan_over(checked, rows), 1024, size)
+        assert needs == plain_needed(shape, tokens, counted)
+
+
+def plan_over(checked: Any, rows: Sequence[Sample]) -> Any:
+    """One update of all of them."""
+    update = replace(checked.plan.updates[0], samples=tuple(range(len(rows))))
+    return replace(checked.plan, updates=(update,))
+
+
+def of_length(like: Sample, tokens: int, learned: int) -> Sample:
+    ids = array("I", [1] * tokens)
+    return replace(like, ids=ids, spans=(Span(tokens - learned, tokens, 1.0),), soft=False)
 
 
 def test_a_run_goes_on_by_the_passes_that_it_began_with(checked: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from suretune.facts import SetupFacts
 from suretune.guards import judge
 from suretune.run.crew import ENGINE
 from suretune.train import muster
-from suretune.train.engine_plan import PLAIN_TOKENS
+from suretune.train.plain_engine import PLAIN_TOKENS
 from test_full import same
 from test_laws import relative
 

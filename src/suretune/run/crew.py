@@ -26,7 +26,6 @@ from suretune.run.anchors import with_stand_ins
 from suretune.train.dealt import Dealt, answers_of
 from suretune.train.door import Adapters, Engine
 from suretune.train.engine_plan import (
-    PLAIN_TOKENS,
     ChosenEngine,
     PassPlan,
     adopt,
@@ -38,6 +37,7 @@ from suretune.train.errands import Adopt, Done, Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.muster import join, start
 from suretune.train.place import here, visible
+from suretune.train.plain_engine import PLAIN_TOKENS
 from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW
 from suretune.train.world import Alone, Lost, World

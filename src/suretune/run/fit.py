@@ -174,6 +174,8 @@ def make_learner(
             before=pass_plan_before(journal, checked),
         )
         engine, trained = in_step(world, started, adapters, journal)
+    if "tokens_per_pass" in started.about:  # of all processes the least
+        started.about["tokens_per_pass"] = engine.tokens_per_pass
     if started.pass_plan and journal.run:
         rundir.write_json(journal.run / ENGINE, pass_plan_of_engine(started.engine).line())
     asked = config.engine.fused is False

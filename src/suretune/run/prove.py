@@ -25,7 +25,7 @@ from suretune.run.kept import Kept, answers_fit, write_judging
 from suretune.run.sealed import sealed_names
 from suretune.run.state import Fit
 from suretune.train.checkpoint import STATE
-from suretune.train.engine_plan import PLAIN_TOKENS
+from suretune.train.plain_engine import PLAIN_TOKENS
 from suretune.types import Evaluation, Text
 from suretune.verify.measure import Answers, Questions, answers_of
 from suretune.verify.probes import (

@@ -24,9 +24,7 @@ from suretune.model.memory import (
     TILES,
     Shape,
     choose_policy,
-    gathered,
     needed,
-    plain_needed,
     saved,
     shape_of,
     states_bytes,
@@ -41,7 +39,8 @@ from suretune.train.buckets import Size
 from suretune.train.door import Engine
 from suretune.train.engine import Fast, size_of
 from suretune.train.flat_adamw import FlatAdamW
-from suretune.train.plain_engine import Plain
+from suretune.train.pass_lengths import BUDGETS, roomiest
+from suretune.train.plain_engine import PLAIN_TOKENS, Plain
 from suretune.train.shards import PlainShard, ShardedWhole
 from suretune.train.whole_adamw import WIDE
 from suretune.tuning.full import FULL
@@ -49,9 +48,6 @@ from suretune.tuning.qlora import NF4, QLORA
 from suretune.types import Plan, Sample, Text
 
 BIG = 1_000_000_000  # parameters from which the plain engine recomputes unless told otherwise
-PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
-BUDGETS = (16384, 8192, 4096, 2048)  # the same, where it is: the first that fits
-SOFT = 4  # times the memory of a learned token, of one that is held to the base by autograd
 LEAST = {"none": Keep.ALL, "mlp": Keep.MLP_AGAIN, "layer": Keep.INPUT}
 
 
@@ -220,37 +216,6 @@ def _plain(
         about,
         plan,
     )
-
-
-def roomiest(
-    model: Whole,
-    there: float,
-    samples: Sequence[Sample],
-    plan: Plan,
-) -> int:
-    """The most tokens a pass, up to what BUDGETS has, whose forecast fits into the bytes that are
-    there; PLAIN_TOKENS where even these do not, or the forecast does not know the layers.
-
-    To call a layer takes the host as long for few tokens as for many: of a 3B shape a pass of 4,096
-    tokens hardly takes longer than one of 2,048.
-    """
-    inside = inner(model)
-    try:
-        shape = shape_of(inside.config.to_dict(), inside.dtype.itemsize)
-    except KeyError:
-        return PLAIN_TOKENS
-    room = there - SLACK - (gathered(shape) if isinstance(model, ShardedWhole) else 0.0)
-    for budget in BUDGETS:
-        size = size_of(largest_pass(samples, plan, budget))
-        # Both sides of a divergence are log-probabilities, and probabilities beside them.
-        needs = plain_needed(
-            shape,
-            size.tokens,
-            size.learned + SOFT * size.soft,
-        )
-        if needs <= room:
-            return max(budget, PLAIN_TOKENS)
-    return PLAIN_TOKENS
 
 
 def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:

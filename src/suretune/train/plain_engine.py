@@ -27,6 +27,8 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.run_decoder import SILENCED, RunDecoder
 from suretune.types import Plan, Sample
 
+PLAIN_TOKENS = 4096  # that share a pass, where memory is not planned
+
 
 class Plain:
     """By transformers' modules and autograd.
@@ -120,10 +122,15 @@ class Plain:
             lambda: mean_loss(
                 self.model,
                 samples,
-                self.tokens_per_pass,
+                self.measured_tokens,
                 self.device,
             )
         )
+
+    @property
+    def measured_tokens(self) -> int:
+        """Of a pass that only measures: its rows are none of those that memory was planned for."""
+        return min(self.tokens_per_pass, PLAIN_TOKENS)
 
     def _with_room(self, measure: Callable[[], float]) -> float:
         """Once more without what the decoder holds, where memory runs out."""
@@ -182,7 +189,7 @@ class Plain:
 
     def _drift(self, samples: Sequence[Sample]) -> float:
         total = 0.0
-        batches = passes(samples, self.tokens_per_pass, self.device)
+        batches = passes(samples, self.measured_tokens, self.device)
         for base, batch in zip(self._of_base(batches), batches, strict=True):
             self.model.eval()
             total += float(divergence(base, token_logits(self.model, batch)).sum())

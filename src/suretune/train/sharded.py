@@ -32,7 +32,7 @@ from suretune.train.world import World
 from suretune.types import Sample
 
 Passes = list[list[Sample]]
-Sizes = tuple[int, int, int, int]
+Size = tuple[bool, int, int]  # of a pass: whether it is held to the base, tokens, learned tokens
 ROOM = 1.5  # times what all weights take: they come in pieces, a layer each
 
 
@@ -44,8 +44,8 @@ class Sharded(Dealt):
         self.shard = own
         self.led = adapters
         self._depth = 0  # of `whole`
-        self._room = 0.0  # of the fullest card, that no pass has needed
-        self._seen = (0, 0, 0, 0)  # the largest passes that were measured; see `_largest`
+        self._room = float("inf")  # of the fullest card, that none of the passes seen has needed
+        self._seen: frozenset[Size] = frozenset()  # the largest of them
 
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """Of all processes' rows, each keeps its part of the sum; see `Engine.backward`."""
@@ -55,8 +55,8 @@ class Sharded(Dealt):
         filler = min(rows, key=lambda row: len(row.ids))
         seed = int(torch.randint(2**62, ()))
         [named] = self._named([filler])
-        largest = _largest(made)
-        stays = self._has_room(largest)
+        sizes = _sizes(made)
+        stays = self._has_room(sizes)
         self.world.tell(
             [
                 Together(
@@ -76,9 +76,9 @@ class Sharded(Dealt):
             partial(self.shard.backward, shares[0], loss_weight, scale),
         )
         answers = self._answers(Done)
-        if not stays:
+        if not stays and self.led.has_moments:  # which take their room with the first update
             rooms = [untaken(self.shard.device), *(answer.untaken for answer in answers)]
-            self._room, self._seen = min(rooms), _each_most(self._seen, largest)
+            self._room, self._seen = min(self._room, *rooms), _largest(self._seen | sizes)
         return sum((answer.loss for answer in answers), loss)
 
     def _passes(self, rows: Sequence[Sample]) -> tuple[Passes, Passes]:
@@ -90,10 +90,10 @@ class Sharded(Dealt):
         groups = packs([len(row.ids) for row in rows], self.tokens_per_pass)
         return [[rows[i] for i in group] for group in groups]
 
-    def _has_room(self, largest: Sizes) -> bool:
-        """Whether weights can stay through an update whose passes are no larger than those that
-        left so much of every card: what they need is known then, and no pass can be begun again."""
-        seen = _each_most(self._seen, largest) == self._seen
+    def _has_room(self, sizes: frozenset[Size]) -> bool:
+        """Whether weights can stay through an update of which no pass is larger than one that was
+        seen: what it needs is known then, and no pass can be begun again."""
+        seen = all(any(_is_within(one, other) for other in self._seen) for one in sizes)
         return seen and self._room > ROOM * self.led.own.model.whole_bytes
 
     def apply(self) -> None:
@@ -145,7 +145,7 @@ class Sharded(Dealt):
     @torch.inference_mode()
     def drift(self, samples: Sequence[Sample]) -> float:
         """Here alone; the base's logits wait on the CPU. See `Engine.drift`."""
-        batches = passes(samples, self.tokens_per_pass, self.shard.device)
+        batches = passes(samples, self.shard.measured_tokens, self.shard.device)
         model = self.shard.model.eval()
         with self.base():
             kept = [token_logits(model, batch).cpu() for batch in batches]
@@ -157,20 +157,28 @@ class Sharded(Dealt):
         return total / sum(sample.learned for sample in samples)
 
 
-def _largest(made: Sequence[tuple[Passes, Passes]]) -> Sizes:
-    """Tokens, and learned tokens, of the largest pass; then of the largest held to the base."""
-    found = []
-    for kind in zip(*made, strict=True):
-        every = [rows for passes in kind for rows in passes]
-        found.append(max((sum(len(row.ids) for row in rows) for rows in every), default=0))
-        found.append(max((sum(row.learned for row in rows) for rows in every), default=0))
-    tokens, learned, soft_tokens, soft_learned = found
-    return tokens, learned, soft_tokens, soft_learned
+def _sizes(made: Sequence[tuple[Passes, Passes]]) -> frozenset[Size]:
+    return frozenset(
+        (
+            soft,
+            sum(len(row.ids) for row in rows),
+            sum(row.learned for row in rows),
+        )
+        for share in made
+        for soft, passes in zip((False, True), share, strict=True)
+        for rows in passes
+    )
 
 
-def _each_most(one: Sizes, other: Sizes) -> Sizes:
-    a, b, c, d = map(max, one, other)
-    return a, b, c, d
+def _largest(sizes: frozenset[Size]) -> frozenset[Size]:
+    """Without those that are within another."""
+    return frozenset(
+        one for one in sizes if not any(one != other and _is_within(one, other) for other in sizes)
+    )
+
+
+def _is_within(one: Size, other: Size) -> bool:
+    return one[0] == other[0] and one[1] <= other[1] and one[2] <= other[2]
 
 
 class Led:
@@ -209,6 +217,11 @@ class Led:
     def learned(self) -> int:
         """How many numbers move."""
         return self.own.learned
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether an update has been made: before, there are none."""
+        return bool(self.own.optimizer.state[self.own.values])
 
     @property
     def resting(self) -> torch.device:
@@ -292,7 +305,7 @@ class Led:
         """As `WholeAdamW.state`, tensors gathered when it is their turn."""
         own, found = self.own, dict[str, Tensor | Coming]()
         names = own.model.shapes
-        if own.optimizer.state[own.values]:
+        if self.has_moments:
             found["step"] = own.optimizer.state[own.values]["step"]
             found |= {f"{n}/{m}": self._coming(m, n) for m in MOMENTS for n in names}
         narrow = [name for name in names if own.model.kinds[name] not in WIDE]
