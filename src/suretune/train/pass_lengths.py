@@ -17,6 +17,7 @@ from suretune.train.plain_engine import PLAIN_TOKENS, parted
 from suretune.train.shards import ShardedWhole
 from suretune.types import Plan, Sample
 
+Size = tuple[bool, int, int]  # of a pass: whether it is held to the base, tokens, learned tokens
 BUDGETS = (16384, 8192, 4096, 2048)  # where memory is planned: the first that fits
 SOFT = 4  # times the memory of a learned token, of one that is held to the base by autograd
 
@@ -63,14 +64,24 @@ def dearest_pass(
     for update in plan.updates:
         rows = [samples[i] for i in update.samples]
         for share in deal([len(row.ids) for row in rows], processes):
-            for part, soft in parted([rows[i] for i in share]):
-                for group in packs([len(row.ids) for row in part], budget):
-                    tokens = sum(len(part[i].ids) for i in group)
-                    learned = sum(part[i].learned for i in group) * (SOFT if soft else 1)
-                    needs = plain_needed(
-                        shape,
-                        tokens,
-                        learned,
-                    )
-                    most = max(most, needs)
+            for soft, tokens, learned in pass_sizes([rows[i] for i in share], budget):
+                needs = plain_needed(
+                    shape,
+                    tokens,
+                    learned * (SOFT if soft else 1),
+                )
+                most = max(most, needs)
     return most
+
+
+def pass_sizes(rows: Sequence[Sample], budget: int) -> list[Size]:
+    """Of the passes in which one process computes these rows of an update."""
+    return [
+        (
+            soft,
+            sum(len(part[i].ids) for i in group),
+            sum(part[i].learned for i in group),
+        )
+        for part, soft in parted(rows)
+        for group in packs([len(row.ids) for row in part], budget)
+    ]

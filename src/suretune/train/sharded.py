@@ -8,16 +8,17 @@ as many passes an update as any other: where one has fewer rows, a row that weig
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from suretune.data.plan import packs
 from suretune.model.device import untaken
 from suretune.model.generate import Asked
 from suretune.model.packed_batch import divergence, passes, token_logits
@@ -25,14 +26,12 @@ from suretune.model.tensor_file import Coming
 from suretune.train.dealt import Dealt
 from suretune.train.errands import Done, Same, Together
 from suretune.train.flat_adamw import MOMENTS
-from suretune.train.plain_engine import parted
+from suretune.train.pass_lengths import Size, pass_sizes
 from suretune.train.shards import KEPT, PlainShard, ShardAdamW
 from suretune.train.whole_adamw import MASTERS, WIDE
 from suretune.train.world import World
 from suretune.types import Sample
 
-Passes = list[list[Sample]]
-Size = tuple[bool, int, int]  # of a pass: whether it is held to the base, tokens, learned tokens
 ROOM = 1.5  # times what all weights take: they come in pieces, a layer each
 
 
@@ -50,12 +49,13 @@ class Sharded(Dealt):
     def backward(self, rows: Sequence[Sample], loss_weight: float, scale: float) -> Tensor:
         """Of all processes' rows, each keeps its part of the sum; see `Engine.backward`."""
         shares = self._shares(rows)
-        made = [self._passes(share) for share in shares]
-        least = max(len(hard) for hard, _ in made), max(len(soft) for _, soft in made)
+        made = [pass_sizes(share, self.tokens_per_pass) for share in shares]
+        counts = [Counter(soft for soft, *_ in sizes) for sizes in made]
+        least = max(count[False] for count in counts), max(count[True] for count in counts)
         filler = min(rows, key=lambda row: len(row.ids))
         seed = int(torch.randint(2**62, ()))
         [named] = self._named([filler])
-        sizes = _sizes(made)
+        sizes = frozenset(chain.from_iterable(made))
         stays = self._has_room(sizes)
         self.world.tell(
             [
@@ -80,15 +80,6 @@ class Sharded(Dealt):
             rooms = [untaken(self.shard.device), *(answer.untaken for answer in answers)]
             self._room, self._seen = min(self._room, *rooms), _largest(self._seen | sizes)
         return sum((answer.loss for answer in answers), loss)
-
-    def _passes(self, rows: Sequence[Sample]) -> tuple[Passes, Passes]:
-        """Of rows, and of those held to the base."""
-        hard, soft = (self._packed(part) for part, _ in parted(rows))
-        return hard, soft
-
-    def _packed(self, rows: Sequence[Sample]) -> Passes:
-        groups = packs([len(row.ids) for row in rows], self.tokens_per_pass)
-        return [[rows[i] for i in group] for group in groups]
 
     def _has_room(self, sizes: frozenset[Size]) -> bool:
         """Whether weights can stay through an update of which no pass is larger than one that was
@@ -155,19 +146,6 @@ class Sharded(Dealt):
                 nats = divergence(base.to(self.shard.device), token_logits(model, batch))
                 total += float(nats.sum())
         return total / sum(sample.learned for sample in samples)
-
-
-def _sizes(made: Sequence[tuple[Passes, Passes]]) -> frozenset[Size]:
-    return frozenset(
-        (
-            soft,
-            sum(len(row.ids) for row in rows),
-            sum(row.learned for row in rows),
-        )
-        for share in made
-        for soft, passes in zip((False, True), share, strict=True)
-        for rows in passes
-    )
 
 
 def _largest(sizes: frozenset[Size]) -> frozenset[Size]:
