@@ -16,7 +16,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -193,6 +193,11 @@ def sha256_each(paths: Iterable[Path]) -> Generator[str]:
             stopped.set()
 
 
+def digests(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """Those of a folder's files, by their names."""
+    return dict(zip(names, sha256_each(folder / name for name in names), strict=True))
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 of a value's canonical JSON."""
     return hashlib.sha256(
@@ -303,14 +308,9 @@ def write_manifest(
     known = dict(written or {})
     for name, each in known.items():
         if sizes.get(name) != each.size:
-            raise OSError(
-                errno.EIO,
-                os.strerror(errno.EIO),
-                str(folder / name),
-            )
-    others = [path for path in there if path.name not in known]
-    for path, digest in zip(others, sha256_each(others), strict=True):
-        known[path.name] = Written(sizes[path.name], digest)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder / name))
+    for name, digest in digests(folder, sizes.keys() - known.keys()).items():
+        known[name] = Written(sizes[name], digest)
     flush(there)
     files = {name: known[name]._asdict() for name in sizes}
     write_json(folder / MANIFEST, {**about, "files": files})

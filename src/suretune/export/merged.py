@@ -309,11 +309,7 @@ def bound(
 def seal_folder(folder: Path) -> Mapping[str, str]:
     """SHA-256 of every file of an export, by its name."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    names = [path.relative_to(folder).as_posix() for path in files]
-    return dict(
-        zip(
-            names,
-            rundir.sha256_each(files),
-            strict=True,
-        )
+    return rundir.digests(
+        folder,
+        [path.relative_to(folder).as_posix() for path in files],
     )

@@ -263,8 +263,7 @@ def _number(value: float | None) -> float:
 def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, Any]) -> None:
     """Write the seal, last: hashes of everything, the findings, and the codes that were ignored."""
     names = sealed_names(run)
-    files = [run / name for name in names]
-    rundir.flush(files)
+    rundir.flush(run / name for name in names)
     rundir.write_json(
         run / rundir.SEAL,
         {
@@ -278,12 +277,9 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
             "names": rundir.digest_of(sorted(names)),
-            "files": dict(
-                zip(
-                    names,
-                    rundir.sha256_each(files),
-                    strict=True,
-                )
+            "files": rundir.digests(
+                run,
+                names,
             ),
         },
     )

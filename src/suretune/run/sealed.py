@@ -97,13 +97,9 @@ def _lost(seal: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[tuple[s
 
 def _changed(run: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Text]]:
     wrong = {name: _not_there(run, run / name) for name in files}
-    there = [name for name in files if not wrong[name]]
-    found = dict(
-        zip(
-            there,
-            rundir.sha256_each(run / name for name in there),
-            strict=True,
-        )
+    found = rundir.digests(
+        run,
+        [name for name in files if not wrong[name]],
     )
     for name, digest in files.items():
         if what := wrong[name]:

@@ -73,7 +73,12 @@ class Sharded(Dealt):
         )
         self.shard.least, self.shard.filler, self.shard.stays = least, filler, stays
         loss = self.world.together(
-            partial(self.shard.backward, shares[0], loss_weight, scale),
+            partial(
+                self.shard.backward,
+                shares[0],
+                loss_weight,
+                scale,
+            ),
         )
         answers = self._answers(Done)
         if not stays and self.led.has_moments:  # which take their room with the first update
