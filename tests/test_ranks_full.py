@@ -175,7 +175,7 @@ def test_any_number_of_processes_goes_on_with_a_checkpoint(
     params=[
         pytest.param(("float64", FullOptions(), EngineOptions(tokens_per_pass=300)), id="all"),
         pytest.param(
-            ("float64", TOP, EngineOptions(recompute="layer")),
+            ("float64", TOP, EngineOptions(recompute="layer", tokens_per_pass=300)),
             id="top",
             marks=pytest.mark.long,
         ),
