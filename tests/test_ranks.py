@@ -10,6 +10,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -47,8 +48,9 @@ from suretune.train.engine_plan import ChosenEngine, make_engine
 from suretune.train.errands import Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, gradient, make_scale, train
+from suretune.train.muster import join
 from suretune.train.place import Place, place_of, take_place, visible
-from suretune.train.world import Alone, Lost, Ranks, make_store
+from suretune.train.world import HERE, JOIN, Alone, LetGo, Lost, Ranks, make_store
 from suretune.types import Sample
 from test_laws import checked_run, grads, relative
 
@@ -294,11 +296,28 @@ def test_where_the_first_one_trains_nothing_nobody_waits_for_it(
             for rank in range(2)
         ]  # fmt: skip
         done = [
-            subprocess.CompletedProcess(one.args, one.wait(90), *one.communicate()) for one in both
+            subprocess.CompletedProcess(one.args, one.wait(JOIN / 2), *one.communicate())
+            for one in both
         ]
     assert [one.returncode for one in done] == [0] * len(done), done
     assert sum(one.stdout.count("refused") for one in done) == 1, done
-    assert time.monotonic() - begin < 90
+    assert time.monotonic() - begin < JOIN / 2
+
+
+def test_who_comes_late_hears_that_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One has loaded torch long after the other has refused: it would wait for half an hour."""
+    with closing(socket.create_server((HERE, 0))) as free:
+        told = {"MASTER_ADDR": HERE, "MASTER_PORT": str(free.getsockname()[1])}
+    monkeypatch.setattr(muster, "here", lambda: Place(0, 2, 0, 2, told))
+    monkeypatch.setattr(muster, "END", 0.2)  # as if it had taken longer than a follower's end may
+    ending = threading.Thread(target=muster.let_go)
+    ending.start()
+    time.sleep(1)
+    assert ending.is_alive()
+    with pytest.raises(LetGo):
+        join(Place(1, 2, 1, 2, told), seconds=30)
+    ending.join(30)
+    assert not ending.is_alive()
 
 
 def test_two_processes_come_to_the_seal_of_one(

@@ -32,6 +32,7 @@ from suretune.types import Text
 ADDRESS = "suretune/line"
 NOBODY = "-"  # in its place, where the first process ends without having called the others
 HEARD = "suretune/heard"  # how many have read that
+LATE = 120.0  # seconds that they may take to come and read it: without it they wait for JOIN
 FOLLOWER = ("-m", "suretune.train.follower")
 
 
@@ -120,7 +121,7 @@ def let_go() -> None:
     store, _ = make_store(place, seconds=END)
     store.set(ADDRESS, NOBODY)
     if (place.environment or {}).get(AGENT) != "True":  # the store ends with this process
-        until = time.monotonic() + END
+        until = time.monotonic() + LATE
         while store.add(HEARD, 0) < place.size - 1 and time.monotonic() < until:
             time.sleep(BEAT / 10)
 
