@@ -348,7 +348,7 @@ def test_who_chooses_the_id_in_the_environment_is_obeyed(
 def test_a_run_that_is_killed_leaves_its_tracker_closed(fakes: Path, tmp_path: Path) -> None:
     """`kill -9`: nobody says that it is over, and what was told is kept."""
     code = f"""
-import os, signal, sys
+import os, signal, sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_trackers import began, patient, record
@@ -356,7 +356,7 @@ from suretune.events import Updated
 one = patient("trackio")
 one.on(began(Path({str(tmp_path / "first")!r})))
 for step in (1, 2, 3): one.on(Updated(record(step)))
-while not one._waiting.empty(): pass
+while not one._waiting.empty(): time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
