@@ -1,22 +1,37 @@
-"""The checkers against labels made by hand: real answers of small chat models, right or not.
+"""The checkers against labels made by hand: real answers of small models, right or not.
 
-One reader made each label from a sheet of questions and answers, without check and verdict, and did
-not bend it afterwards; no checker was changed after these labels were made. `DIFFER` publishes on
-how many of them checker and reader differ; a checker that changes has to publish its new figure.
-Earlier samples of 200 are not kept here, as what they showed was mended: they differed on 10, 13,
-15, 12, 6, 5 and 6 (English, the first of 199) and on 10, 17, 13, 6 and 11 (Chinese). Every fresh
-sample showed kinds that none before it had shown: mending them has not brought the figure down.
+One reader a sample made each label from a sheet of questions and answers, without check and
+verdict, and did not bend it afterwards. Right is what does what was asked and does not take it
+back. Half-right nonsense is wrong. A mistake in what nobody asked for (a year of birth) is none,
+and of code only the code counts. `PUBLISHED` says how often checker and reader differ now, and
+which way; a checker that changes has to publish its new figures. The figures below are the fresh
+ones, before what both samples showed was mended: a refusal taken back in its own words, a work that
+goes to an unknown second name, a price in peaches, "a machine, but not a machine". Three English
+answers of each sample are judged otherwise since.
 
-The English answers are SmolLM2-135M's, sampled from the base at temperatures from 0.3 to 0.8. The
-Chinese answers are Gemma 3 270M's and, for code, SmolLM2's, at 0.3 to 0.9; Gemma is no chat model,
-it was shown examples and often a hint, so that some answers are right (an answer that said the hint
-again as such was left out). Up to half of each category passed the checkers when they were drawn,
-less where right answers had run out: of forms, system prompts and conversations the figures tell
-little but that wrong answers are refused.
+**greedy**: what the proof sees, a model's likeliest answers within the proof's limits of tokens.
+The 200 questions a language were drawn by a seed, in proportion to the categories, before any was
+asked. English: SmolLM2-135M-Instruct, asked as the proof asks. Chinese: Gemma 3 270M, for want of a
+small chat model that speaks Chinese; it is none, and was shown three or four examples of the
+category, no hint. They differ on 10 of 200 (English) and 8 of 200 (Chinese): by chance alone 2.7 to
+9.0 % and 2.0 to 7.7 %. Most of these answers are wrong, and plainly wrong ones are easily refused;
+of those that reader or checker calls right they differ on 10 of 98 and on 8 of 38. Nearly all were
+accepted too easily: a right word in nonsense, a second name beside the right one.
 
-What the figures are worth: the reader had mended checks before and knew the battery; answers of the
-same models to the same questions were labelled before, some much like these; and a reader's
-judgement of half-right nonsense varies by some answers in a hundred.
+**hard**: what checkers find difficult, answers drawn from the models at temperatures. English:
+SmolLM2's, at 0.3 to 0.8. Chinese: Gemma's and, for code, SmolLM2's, at 0.3 to 0.9, with examples
+and often a hint, so that some are right (an answer that said the hint again as such was left out).
+Up to half of each category passed the checkers when they were drawn, less where right answers had
+run out: of forms, system prompts and conversations these figures tell little but that wrong answers
+are refused. They differ on 10 and on 7, of 69 and 51 that one of the two calls right. Earlier hard
+samples of 200 are not kept, as what they showed was mended: they differed on 10, 13, 15, 12, 6, 5
+and 6 (English, the first of 199) and on 10, 17, 13, 6 and 11 (Chinese). Every fresh sample showed
+kinds that none before it had shown: mending them has not brought the figure down.
+
+What the figures are worth: no reader was new to the battery. The hard sample's had mended checks
+and labelled like answers before. The greedy sample's had read labels of the hard one, to keep its
+measure, and before the Chinese sheet also where that sample and the English sheet differ, with the
+checks. A reader's judgement of half-right nonsense varies by some answers in a hundred.
 """
 
 from __future__ import annotations
@@ -32,11 +47,49 @@ from suretune.battery.checks import judge
 from suretune.battery.items import Question, proof_questions
 
 LABELS = Path(__file__).parent / "labels"
-DIFFER = {"en": (10, 200), "zh": (7, 200)}  # labels that the checker contradicts, of how many
 LEAST_LABELS = 200
-LEAST_OF_EACH = 40  # of the labels, and of the checker's verdicts
+LEAST_OF_EACH = 40  # of a hard sample's labels, and of the checker's verdicts on it
+
+
+class Figures(NamedTuple):
+    """Of one sample: how many answers. `right + accepted`: what reader or checker call right."""
+
+    labels: int
+    accepted: int  # by the checker, wrong by the reader
+    refused: int  # by the checker, right by the reader
+    right: int  # by the reader
+
+
+HARD, GREEDY = "hard", "greedy"
+PUBLISHED = {
+    (HARD, "en"): Figures(
+        labels=200,
+        accepted=4,
+        refused=3,
+        right=62,
+    ),
+    (HARD, "zh"): Figures(
+        labels=200,
+        accepted=7,
+        refused=0,
+        right=44,
+    ),
+    (GREEDY, "en"): Figures(
+        labels=200,
+        accepted=7,
+        refused=0,
+        right=88,
+    ),
+    (GREEDY, "zh"): Figures(
+        labels=200,
+        accepted=7,
+        refused=1,
+        right=31,
+    ),
+}
 
 QUESTIONS = {question.id: question for question in proof_questions()}
+Sample = tuple[str, str]
 
 
 class Label(NamedTuple):
@@ -48,50 +101,70 @@ class Label(NamedTuple):
 
 
 @cache
-def labels_of(lang: str) -> tuple[Label, ...]:
-    lines = map(json.loads, (LABELS / f"{lang}.jsonl").read_text("utf-8").splitlines())
+def labels_of(sample: Sample) -> tuple[Label, ...]:
+    lines = map(json.loads, (LABELS / f"{'.'.join(sample)}.jsonl").read_text("utf-8").splitlines())
     return tuple(Label(QUESTIONS[line["id"]], line["answer"], line["right"]) for line in lines)
 
 
 @cache
-def verdicts_of(lang: str) -> tuple[bool | None, ...]:
-    labels = labels_of(lang)
+def verdicts_of(sample: Sample) -> tuple[bool | None, ...]:
+    labels = labels_of(sample)
     return tuple(judge([one.question for one in labels], [one.answer for one in labels]))
 
 
-every_language = pytest.mark.parametrize("lang", DIFFER)
+every_sample = pytest.mark.parametrize("sample", PUBLISHED, ids=".".join)
 
 
-def test_every_file_of_labels_has_a_published_figure() -> None:
-    assert {file.stem for file in LABELS.glob("*.jsonl")} == set(DIFFER)
+def test_every_file_of_labels_has_published_figures() -> None:
+    assert {tuple(file.stem.split(".")) for file in LABELS.glob("*.jsonl")} == set(PUBLISHED)
 
 
-@every_language
-def test_checker_and_reader_differ_exactly_as_often_as_is_published(lang: str) -> None:
-    labels = labels_of(lang)
+@every_sample
+def test_checker_and_reader_differ_exactly_as_often_as_is_published(sample: Sample) -> None:
+    labels, verdicts = labels_of(sample), verdicts_of(sample)
+    both = list(zip(labels, verdicts, strict=True))
     different = [
         f"{label.question.id}: label {label.right}, checker {verdict}"
-        for label, verdict in zip(labels, verdicts_of(lang), strict=True)
+        for label, verdict in both
         if verdict is not label.right
     ]
-    assert (len(different), len(labels)) == DIFFER[lang], "\n".join(different)
+    found = Figures(
+        labels=len(labels),
+        accepted=sum(verdict is True and not label.right for label, verdict in both),
+        refused=sum(verdict is not True and label.right for label, verdict in both),
+        right=sum(label.right for label in labels),
+    )
+    assert found == PUBLISHED[sample], "\n".join(different)
+    assert len(different) == found.accepted + found.refused
 
 
-@every_language
-def test_there_are_enough_labels_each_once_and_of_the_language_of_the_file(lang: str) -> None:
-    labels = labels_of(lang)
+@every_sample
+def test_there_are_enough_labels_each_once_and_of_the_language_of_the_file(sample: Sample) -> None:
+    labels = labels_of(sample)
     assert len(labels) >= LEAST_LABELS
-    assert {label.question.lang for label in labels} == {lang}
+    assert {label.question.lang for label in labels} == {sample[1]}
     assert len({(label.question.id, label.answer) for label in labels}) == len(labels)
 
 
-@every_language
-def test_both_verdicts_occur_often_enough_by_hand_and_by_the_checkers(lang: str) -> None:
-    for said in ([label.right for label in labels_of(lang)], verdicts_of(lang)):
+@pytest.mark.parametrize("sample", [one for one in PUBLISHED if one[0] == HARD], ids=".".join)
+def test_both_verdicts_occur_often_enough_by_hand_and_by_the_checkers(sample: Sample) -> None:
+    for said in ([label.right for label in labels_of(sample)], verdicts_of(sample)):
         assert min(said.count(True), said.count(False)) >= LEAST_OF_EACH
 
 
-@every_language
-def test_every_category_of_the_language_is_labelled(lang: str) -> None:
+@pytest.mark.parametrize("sample", [one for one in PUBLISHED if one[0] == GREEDY], ids=".".join)
+def test_a_greedy_sample_is_drawn_evenly_and_no_question_twice(sample: Sample) -> None:
+    labels = labels_of(sample)
+    assert len({label.question.id for label in labels}) == len(labels)
+    asked = [question.category for question in QUESTIONS.values() if question.lang == sample[1]]
+    drawn = [label.question.category for label in labels]
+    for category in set(asked):
+        share = asked.count(category) / len(asked)
+        assert abs(drawn.count(category) - share * len(drawn)) < 1, category
+
+
+@every_sample
+def test_every_category_of_the_language_is_labelled(sample: Sample) -> None:
+    lang = sample[1]
     asked = {question.category for question in QUESTIONS.values() if question.lang == lang}
-    assert {label.question.category for label in labels_of(lang)} == asked
+    assert {label.question.category for label in labels_of(sample)} == asked

@@ -11,6 +11,7 @@ from suretune.battery.saying import places
 
 _ANSWER = re.compile(r"\banswer(?: is|:)|答案[是为:]|\bi choose\b|我选择?", re.IGNORECASE)
 _BOTH = re.compile(r"\W{0,3}(?:or|/|还是|或者?)\W{0,3}(?:(?:an?|the)\W{1,3})?")
+_BUT = re.compile(r"\W{0,3}but\W{0,3}")
 _CONCEDED = re.compile(
     r"\bsome (?:people |may |might )+(?:argue|say|think|claim|believe|view|see|consider)\b[^.!?;]*$"
 )
@@ -29,8 +30,9 @@ def chooses(
 ) -> bool:
     """Whether the first word of either side that a flat text says is one of the right ones.
 
-    Both sides in one breath ("yes or no: ...") say neither; a denied word ("not older") is passed
-    over, and so is "no" before a noun ("no doubt"). Behind "the answer is" stands what decides.
+    Both sides in one breath ("yes or no: ...", "older, but not older") say neither; a denied word
+    ("not older") is passed over, and so is "no" before a noun ("no doubt"). Behind "the answer is"
+    stands what decides.
     """
     found = sorted(_places(text, right, True) + _places(text, wrong, False))
     said = [place for place in _apart(text, found) if _decides(text, place)]
@@ -57,9 +59,19 @@ def _apart(text: str, found: Sequence[Place]) -> Iterator[Place]:
             clear.append(place)
     paired = set()
     for one, two in pairwise(clear):
-        if one[2] is not two[2] and _BOTH.fullmatch(text[-one[1] : two[0]]):
+        if one[2] is not two[2] and _in_one_breath(text, one, two):
             paired |= {one, two}
     return (place for place in clear if place not in paired)
+
+
+def _in_one_breath(text: str, one: Place, two: Place) -> bool:
+    """Whether nothing but an "or" stands between them, or a "but" and both end in the same word."""
+    between = text[-one[1] : two[0]]
+    if not _BUT.fullmatch(between):
+        return _BOTH.fullmatch(between) is not None
+    first = text[one[0] : -one[1]]
+    second = text[two[0] : -two[1]]
+    return first.lower().split()[-1] == second.lower().split()[-1]
 
 
 def _decides(text: str, place: Place) -> bool:

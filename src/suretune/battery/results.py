@@ -79,6 +79,7 @@ _EVENT = re.compile(
 _ASKED = re.compile(r"[,。.]")
 _EACH = re.compile(r"(每[\u4e00-\u9fff])[\u4e00-\u9fff]{0,4}有?$")
 _FRAME = re.compile(r"([\u4e00-\u9fff]{4})$")
+_PLURAL = re.compile(r"(?<=[a-z](?:ch|sh))es$|(?<=[a-z][sx])es$|(?<=[a-z][^s\W])s$")
 _ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
 
 Marker = Sequence[re.Match[str]]
@@ -118,8 +119,16 @@ def _counts_another(text: str, result: Number, asked: str) -> bool:
     sought = wanted[-1].group()
     if unit in _ANY_UNIT or unit in sought or unit.rstrip("s") in sought:
         return False
-    given = (_COUNTED.match(asked, number.end) for number in numbers(asked))
-    return any(found is not None and found[0].strip() == unit for found in given)
+    for number in numbers(asked):
+        given = _COUNTED.match(asked, number.end)
+        if given is not None and _singular(given[0]) == _singular(unit):
+            return True
+    return False
+
+
+def _singular(unit: str) -> str:
+    """One peach is given, and peaches are counted."""
+    return _PLURAL.sub("", unit.strip())
 
 
 def _misquotes(text: str, result: Number, asked: str) -> bool:

@@ -68,6 +68,11 @@ _ACTUALLY = re.compile(
     r"[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,24}\b(?:actually|in fact|in reality)\b([^.!?\n]*)"
 )
 """Behind a right word: what the answer says it really is."""
+_BELIEVED = re.compile(
+    r"[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,16}\b(?:believed|thought|said|rumou?red|claimed)"
+    r" to (?:be|have been)\b([^.!?\n]*)"
+)
+_MADE = "work|painting|piece|creation|invention|discovery|book|novel|play|poem"
 _CORRECTS = re.compile(
     r"\b(?:however|but|yet|though|in fact|in reality)\b[^.!?\n]*?"
     r"\b(?:actual|actually|real|really|true|truly|in fact|in reality)\b[^.!?\n]*"
@@ -119,6 +124,8 @@ def alone(
     if any(_corrected(found, span.span()) for span in _CORRECTS.finditer(text.lower())):
         return False
     if _really_another(text, found[0][1], words, rivals):
+        return False
+    if _believed_anothers(text, found[0][1], words, asked):
         return False
     kind = {word for rival in rivals for word in rival.lower().split()}
     others = kind if _GLOSS.search(asked.lower()) else None
@@ -244,6 +251,22 @@ def _really_another(
         return False
     named = re.search(r"\b(?!I\b)[A-Z][a-z]+", told)
     return named is not None or says_one(told, rivals, free=True)
+
+
+def _believed_anothers(text: str, end: int, words: Sequence[str], asked: str) -> bool:
+    """Whether behind the right name it goes to another, of whom no list of rivals knows.
+
+    "Attributed to Edison, but believed to be a work of a smith named Olaf Berg".
+    """
+    verb = _DONE.search(asked.lower())
+    believed = _BELIEVED.match(text[end : end + 240].lower())
+    if verb is None or believed is None:
+        return False
+    told = text[end + believed.start(1) : end + believed.end(1)]
+    by = rf"\b(?:{_MADE}|{_participle(verb)}) by\s+(?:[\w'-]+,?\s+){{0,6}}?"
+    of = rf"\b(?:{_MADE}) of an?\s+(?:[\w'-]+\s+){{0,6}}?named\s+"
+    person = re.search(rf"(?:{by}|{of}){_NAME}", told)
+    return person is not None and not says_one(person[1], words, free=True)
 
 
 def _corrected(found: Sequence[Place], span: tuple[int, int]) -> bool:
