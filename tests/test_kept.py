@@ -21,7 +21,8 @@ from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.prepare.starter import write_starter
 from suretune.run.questions import _as_many
-from suretune.types import Message
+from suretune.statistics import loss_found, margin_supported
+from suretune.types import Message, Text
 from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
 from suretune.verify.kept import ENOUGH, Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned
@@ -158,8 +159,8 @@ def test_a_lost_language_is_seen_where_its_categories_are_small() -> None:
     ],
 )  # fmt: skip
 def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
-    tuned = more.pop("tuned", ["It is ice."] * 400)
-    rows, facts = judged(tuned, bounds=replace(BOUNDS, margin=1.0), **more)
+    more = {"tuned": ["It is ice."] * 400, **more}
+    rows, facts = judged(bounds=replace(BOUNDS, margin=1.0), **more)
     assert sum(bool(row.broken_after) for row in rows) == 40
     assert "R015" in fired(facts)
 
@@ -167,6 +168,51 @@ def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
 def test_an_answer_that_was_broken_before_is_not_told_as_broken() -> None:
     rows, _ = judged(["It is ice."] * 2, tuned_looping=[True, True], base_looping=[True, False])
     assert [bool(row.line()["broken"]) for row in rows] == [False, True]
+
+
+def test_an_answer_in_another_language_is_broken_unless_it_is_asked_for() -> None:
+    german = "Das ist nicht die Frage, aber es ist auch ein sehr schönes Wort für mich."
+    plain, told = question(0), replace(question(1), check={"kind": "language", "lang": "de"})
+    asked = [plain, told, question(2, "translation"), question(3, "code")]
+    rows = judge_all(asked, heard(asked, "It is ice.", [german] * 4), GLOW, BOUNDS)
+    assert [row.broken_after for row in rows] == ["another language", "", "", ""]
+
+
+def test_a_form_that_spreads_is_told_where_the_rows_have_one() -> None:
+    asked = [question(n) for n in range(60)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 40 + ['{"a": 1}'] * 20)
+    rows = judge_all(asked, said, GLOW, BOUNDS, lambda text: text.startswith("{"))
+    facts = retention_facts(rows, said, BOUNDS, form=Text("JSON", "JSON"))
+    assert facts.formed is not None and (facts.formed.gained, facts.formed.lost) == (20, 0)
+    assert [row.line()["formed"] for row in rows] == [False] * 40 + [True] * 20
+    assert "form" in facts.fallen and facts.first_formed.endswith('-> {"a": 1}')
+    without = retention_facts(rows, said, BOUNDS)
+    assert without.formed is None and "form" not in without.p_values
+
+
+def test_the_first_of_each_fault_is_shown_and_no_other_answer() -> None:
+    tuned = ["It is ice.", "It is snow.", "It is Glow, ice.", ""]
+    _, facts = judged(tuned)
+    assert facts.first_loss == "Question 1 of facts? -> It is snow."
+    assert facts.first_leak == "Question 2 of facts? -> It is Glow, ice."
+    assert facts.first_broken == "Question 3 of facts? -> "
+    assert not facts.first_formed
+
+
+def test_gains_do_not_make_what_can_be_found_finer() -> None:
+    """Lost or gained: either is noise to the other."""
+    asked = [question(n) for n in range(200)] + [question(n, word="fire") for n in range(200, 300)]
+    ice, snow, fire = "It is ice.", "It is snow.", "It is fire."
+    said = heard(asked, ice, [ice] * 150 + [snow] * 50 + [fire] * 50 + [snow] * 50)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert facts.supported == margin_supported(100, 300) > margin_supported(0, 300)
+    assert facts.found == loss_found(100, 300) > loss_found(0, 300)
+
+
+def test_nothing_asked_is_nothing_found() -> None:
+    _, facts = judged([])
+    assert facts.p_values == {"broken": 1.0, "unended": 1.0, "leaks": 1.0}
+    assert facts.fallen == () and facts.drift is None and facts.likelihood is None
 
 
 def test_the_likelihood_is_the_mean_over_right_answers_of_the_base() -> None:
@@ -204,6 +250,7 @@ def test_drift_is_judged_by_most_answers_and_not_by_one() -> None:
     _, one = judged(["It is ice."] * 100, drift=[90.0] + [0.1] * 99, followed=range(100),
                     likelihood=[0.0] * 100)  # fmt: skip
     assert "drift" not in one.fallen and one.drift > 0.9
+    assert one.drift == pytest.approx((90.0 + 9.9) / 100)
     _, most = judged(["It is ice."] * 100, drift=[1.2] * 90 + [0.1] * 10, followed=range(100),
                      likelihood=[-0.5] * 100)  # fmt: skip
     assert "drift" in most.fallen and most.likelihood == -0.5 and fired(most) == {"R016"}
