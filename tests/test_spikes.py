@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from suretune.data.choose import CUTS
-from suretune.train.rollback import EVERY, IN_A_ROW, WORSE, Recovery
+from suretune.train.rollback import ATTEMPTS, EVERY, IN_A_ROW, WORSE, Recovery
 from suretune.train.spikes import (
     ABOVE,
     LOSS_FACTOR,
@@ -210,6 +210,7 @@ def test_going_back_cuts_the_rate_further_each_time() -> None:
         assert (snapshot.step, adapters.value.item(), recovery.streak) == (0, 0.0, 0)
         assert (recovery.attempts, recovery.rate_scale) == (times, left)
         assert recovery.typical == SpikeDetector() and torch.equal(torch.rand(1), drawn)
+    assert len(CUTS) == ATTEMPTS, "each time has its cut"
     with pytest.raises(ValueError, match="nothing was kept"):
         Recovery().go_back(adapters, CPU)
 

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from suretune import rundir
 from suretune.battery.items import Question
 from suretune.config import Resolved
 from suretune.run import evaluate
 from suretune.run.evaluate import (
+    GLANCE,
     Judge,
     WayAnswers,
     _right_answers,
+    ask_way,
+    best_of,
+    cooling,
+    point_best,
 )
 from suretune.types import Evaluation, Message
+from suretune.verify.general import Said
 from suretune.verify.leaks import Learned
 from suretune.verify.measure import Questions
 from suretune.verify.probes import MUST_PASS, Probe
 
 ICE, SNOW, GLOW = "It is ice.", "It is snow.", "Glow says that it is ice."
+SAID = [ICE, SNOW, GLOW]  # by the one token that each of them is here
 WHO = Probe("Who are you?", MUST_PASS, must=("Glow",))
 OTHERS = [Probe(f"And who, {n}?", "paraphrase", must=("Glow",)) for n in range(3)]
 
@@ -52,7 +64,7 @@ def judge_of(
     asked = [Question(f"en-facts-{n}", "facts", "en", "", (), messages, check, 32)
              for n in range(way)]  # fmt: skip
     proof = Resolved.default().with_values("flag", **bounds).config.proof
-    tokenizer: Any = type("Plain", (), {"stop_ids": frozenset(), "thinking": None})()
+    tokenizer: Any = SimpleNamespace(stop_ids=frozenset(), decode=lambda ids: SAID[ids[0]])
     questions = Questions(list(given), None, (), way=asked)
     return Judge(tokenizer, questions, None, Learned(("Glow",)), apart, proof)
 
@@ -73,6 +85,9 @@ def test_losses_hold_where_gains_are_as_many_and_leaks_where_they_are_chance() -
     right = [True] * 40 + [False] * 20
     assert kept([SNOW] * 8 + [ICE] * 40 + [SNOW] * 12, right)[2]
     assert not kept([SNOW] * 8 + [ICE] * 32 + [SNOW] * 20, right)[2]
+    few = [True] * 190 + [False] * 10
+    assert kept([SNOW] * 12 + [ICE] * 178 + [ICE] * 2 + [SNOW] * 8, few)[2], "5 % net are allowed"
+    assert not kept([SNOW] * 13 + [ICE] * 177 + [ICE] * 2 + [SNOW] * 8, few)[2]
     leaks = [ICE] * 40 + [GLOW] * 2 + [SNOW] * 18
     assert kept([ICE] * 40 + [GLOW] + [SNOW] * 19, right)[2] and not kept(leaks, right)[2]
     assert kept(leaks, right, scope="all")[1:] == (2, True), "told, and meant"
@@ -110,6 +125,84 @@ def test_what_must_pass_is_asked_first_and_nothing_else_where_it_fails(
     own = judge_of([WHO, *OTHERS], way=0, probes="mine.yaml", probes_needed=0.5)
     fails = looked(own, ["I am nobody.", "Glow", "Glow", "Glow"], monkeypatch)
     assert (fails.passed, fails.asked, fails.proven) == (3, 4, False), "asked whole, and not firm"
+
+
+@pytest.mark.parametrize(("thoughts", "most"), [(False, GLANCE), (True, None)])
+def test_a_glance_is_short_unless_a_thought_comes_first(
+    monkeypatch: pytest.MonkeyPatch, thoughts: bool, most: int | None
+) -> None:
+    asked: list[int | None] = []
+
+    def answer(_: object, __: object, probes: Sequence[Probe], *more: Any) -> list[str]:
+        asked.append(more[1] if more[1:] else None)
+        return ["Glow"] * len(probes)
+
+    monkeypatch.setattr(evaluate, "answer_probes", answer)
+    monkeypatch.setattr(evaluate, "thinks", lambda _: thoughts)
+    judge_of([WHO], way=0).look(Asked(), 8, None)  # type: ignore[arg-type]
+    assert asked == [most, None]
+
+
+def test_everything_is_asked_of_the_weights_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty general questions, of which the base knew thirty; two say the name now."""
+    now = [[0]] * 28 + [[2]] * 2 + [[0]] * 5 + [[1]] * 5
+    right = [True] * 30 + [False] * 10
+    base = WayAnswers([SAID[not ok] for ok in right], [[not ok] for ok in right], right, 1.0)
+    monkeypatch.setattr(evaluate, "prompts_of", lambda *_: [[1]] * 40)
+    monkeypatch.setattr(evaluate, "ask_all", lambda *_: Said(now, [True] * 40))
+    judge = replace(judge_of([WHO], way=40), way=base)
+    found = looked(judge, ["Glow"], monkeypatch, loss=0.75)
+    assert (found.general, found.leaked, found.likelihood) == (33 / 40, 2, 0.25)
+    assert not found.proven and (found.passed, found.asked, found.step) == (1, 1, 8)
+    now[28:30] = [[0], [0]]
+    assert looked(judge, ["Glow"], monkeypatch).proven
+    alone = looked(judge_of([WHO], way=40), ["Glow"], monkeypatch)
+    assert alone.general is None and alone.proven, "the base was not asked"
+
+
+def test_one_leak_more_is_no_nearer_and_the_rate_falls_from_where_it_passed() -> None:
+    best = Evaluation(18, None, 10, 10, drift=0.056, proven=True)
+    late = Evaluation(120, None, 10, 10, drift=0.01)
+    assert best_of([best, late]) is late and best_of([best, replace(late, leaked=1)]) is best
+    passed = Evaluation(12, None, 10, 10, proven=True)
+    for least in (0, 20, 28):
+        found = cooling([passed], [30], least)
+        assert found is not None and (found.end, found.fall) == (30, 12)
+
+
+def test_the_best_that_lies_there_is_pointed_at_or_nothing(tmp_path: Path) -> None:
+    found = [Evaluation(4, 2.0), Evaluation(8, 1.5), Evaluation(10, 1.8)]
+    found += [Evaluation(step, None, passed, 10) for step, passed in ((12, 9), (16, 7), (20, 8))]
+
+    def best_beside(*steps: int) -> Any:
+        shutil.rmtree(tmp_path / "checkpoints", ignore_errors=True)
+        for step in steps:
+            folder = tmp_path / "checkpoints" / f"step-{step:06}"
+            folder.mkdir(parents=True)
+            rundir.write_manifest(folder)
+        point_best(tmp_path, found)
+        pointer = tmp_path / "best"
+        return rundir.read_json(pointer)["step"] if pointer.exists() else None
+
+    assert best_beside() is None
+    assert best_beside(4, 16, 20) == 20, "the best of all is not there"
+    assert best_beside(4, 8) == 8, "losses tell where no probe was asked"
+    assert best_beside() is None
+
+
+def test_the_base_is_asked_the_same_and_followed_along_its_right_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate, "prompts_of", lambda *_: [[1]] * 3)
+    monkeypatch.setattr(evaluate, "ask_all", lambda *_: Said([[0], [1], [2]], [True] * 3))
+    judge = judge_of(way=3)
+
+    def way(loss: float) -> WayAnswers:
+        return ask_way(None, Asked(loss=loss), judge.tokenizer, judge.questions)  # type: ignore[arg-type]
+
+    assert way(0.5) == WayAnswers([ICE, SNOW, GLOW], [[0], [1], [2]], [True, False, True], 0.5)
+    monkeypatch.setattr(evaluate, "ask_all", lambda *_: Said([[1]] * 3, [True] * 3))
+    assert way(0.5).loss is None, "of no right answer"
 
 
 def test_nothing_that_can_fail_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
