@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 120  # seconds; a mutant that hangs is noticed
 PATIENCE = 10  # times what its tests take without a change, and seconds on top
 PASSED, NOTICED, UNSEEN, FAULT = 0, 1, 2, 70  # what a fork says
-LOOKS = 20_000  # lines of a test that are looked at: a simulation comes to the same ones again
+LOOKS = 200_000  # lines of a test that are looked at: a simulation comes to the same ones again
 OPTIMIZED = 2  # flag of a function's code, which a module's and a class's do not have
 KEPT = (
     "not changes_nothing and not judges_it_again and not ruined and not odd_and and not fair_sample"

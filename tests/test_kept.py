@@ -199,6 +199,25 @@ def test_the_first_of_each_fault_is_shown_and_no_other_answer() -> None:
     assert not facts.first_formed
 
 
+def test_what_chance_brings_is_no_leak_and_what_it_hardly_brings_is_one() -> None:
+    """Of 400 answers three have the name by chance once in forty times, six once in 20,000."""
+    three, six = (judged(["It is Glow."] * n + ["It is ice."] * (400 - n))[1] for n in (3, 6))
+    assert "leaks" not in three.fallen and "leaks" in six.fallen
+
+
+@pytest.mark.parametrize(("right", "counted"), [(19, 0), (20, 100)])
+def test_a_kind_counts_from_one_right_answer_in_five_on(right: int, counted: int) -> None:
+    asked = [question(n) for n in range(right)]
+    asked += [question(n, word="fire") for n in range(right, 100)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 50 + ["It is fire."] * 50)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert facts.counted == counted
+    [cell] = facts.cells
+    assert (cell.category, cell.lang, cell.asked, cell.before) == ("facts", "en", 100, right)
+    assert (cell.lost, cell.gained, cell.after) == (0, 50, right + 50)
+    assert said.line()["tuned"] == said.tuned
+
+
 def test_gains_do_not_make_what_can_be_found_finer() -> None:
     """Lost or gained: either is noise to the other."""
     asked = [question(n) for n in range(200)] + [question(n, word="fire") for n in range(200, 300)]

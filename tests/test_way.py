@@ -21,6 +21,7 @@ from suretune.run.evaluate import (
     Judge,
     WayAnswers,
     _right_answers,
+    able,
     ask_way,
     best_of,
     cooling,
@@ -158,6 +159,11 @@ def test_everything_is_asked_of_the_weights_of_now(monkeypatch: pytest.MonkeyPat
     assert looked(judge, ["Glow"], monkeypatch).proven
     alone = looked(judge_of([WHO], way=40), ["Glow"], monkeypatch)
     assert alone.general is None and alone.proven, "the base was not asked"
+
+
+def test_a_loss_alone_does_not_say_that_it_does_what_is_asked() -> None:
+    assert able(Evaluation(4, None, 3, 3)) and not able(Evaluation(4, None, 2, 3))
+    assert not able(Evaluation(4, 2.0)), "no probe was asked"
 
 
 def test_one_leak_more_is_no_nearer_and_the_rate_falls_from_where_it_passed() -> None:
