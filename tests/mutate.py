@@ -59,8 +59,8 @@ NAMED: Mapping[str, Sequence[str]] = {
     "train/rollback.py": ("tests/test_recovery.py", "tests/test_spikes.py", "-k",
                           f"{SPIKES} or everything_back[2]"),
     "train/spikes.py": ("tests/test_recovery.py", "tests/test_spikes.py", "-k", SPIKES),
-    "train/loop.py": ("tests/test_laws.py", "tests/test_recovery.py", "-k",
-                      "refused_update or weights_scale or clipping_leaves or halving"
+    "train/loop.py": ("tests/test_laws.py", "tests/test_recovery.py", "tests/test_loop.py", "-k",
+                      "test_loop or refused_update or weights_scale or clipping_leaves or halving"
                       " or all_left_out or everything_back[2] or changes_nothing[False]"),
     "data/plan.py": ("tests/test_plan.py", "tests/test_plan_by_hand.py"),
     "verify/outcome.py": ("tests/test_report.py", "tests/test_reported.py"),
