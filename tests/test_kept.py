@@ -82,6 +82,7 @@ def test_losses_are_net_of_gains_over_all_questions() -> None:
     said = heard(asked, ice, [ice] * 150 + [snow] * 50 + [fire] * 50 + [snow] * 50)
     facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
     assert (facts.before, facts.lost, facts.gained, facts.after) == (200, 50, 50, 200)
+    assert [cell.after for cell in facts.cells] == [200]
     assert facts.p > 0.5 and fired(facts) == {"R004"}  # no loss is found, and 5 points may be
 
 
@@ -109,6 +110,7 @@ def test_where_the_base_contradicts_itself_nothing_is_lost_and_nothing_gained() 
     again = ["It is ice."] * 90 + ["It is snow."] * 10
     rows, facts = judged(["It is ice."] * 85 + ["It is snow."] * 15, again=again)
     assert facts.flips == 10
+    assert facts.gained == 0 and not any(row.gained or (row.tie and row.lost) for row in rows)
     assert facts.lost == 5 and sum(row.tie for row in rows) == 10
 
 
@@ -123,6 +125,9 @@ def test_a_kind_that_the_base_cannot_do_does_not_thin_out_a_loss() -> None:
 
 
 def test_too_few_right_answers_of_the_base_measure_nothing() -> None:
+    for right, measured in ((29, False), (30, True)):
+        [cell] = judged(["It is ice."] * right)[1].cells
+        assert (cell.p is not None) == measured
     assert fired(judged(["It is ice."] * 59)[1]) == {"R018"}
     facts = judged(["It is ice."] * 60)[1]
     assert facts.enough and "R018" not in fired(facts)
