@@ -264,6 +264,25 @@ def test_what_rows_teach_beside_an_identity_is_not_given_up(tmp_path: Path) -> N
     assert chosen_by(tmp_path / "c", unknown, identity=False) == Dose() and not unknown.asked
 
 
+def test_looks_are_counted_before_and_told_as_no_checkpoint_that_is_kept(tmp_path: Path) -> None:
+    def ahead(name: str, measured: bool = True, **about: Any) -> int:
+        return looks_ahead(
+            job_of(tmp_path / name, Fake(0.5), **about)[0].checked, measured=measured
+        )
+
+    assert ahead("a") == ahead("b", measured=False) == 4 and ahead("c", given=0.45) == 1
+    assert ahead("d", given=1.0) == ahead("e", probing=False) == 0
+    assert ahead("f", identity=False) == 4 and ahead("g", measured=False, identity=False) == 0
+    for name, about in (("h", {}), ("i", {"given": 0.45})):
+        job, kept = job_of(tmp_path / name, Fake(0.5), **about)  # type: ignore[arg-type]
+        heard: list[Any] = []
+        job.journal = SimpleNamespace(on=heard.append)
+        begun: list[int] = []
+        found = choose_dose(job, kept, lambda begun=begun: begun.append(1))
+        assert [one.found for one in heard] == list(found.tried[1:]) and len(begun) == 1
+        assert not any(one.kept for one in heard)
+
+
 def test_what_was_chosen_stays_chosen_for_the_same_weights_only(tmp_path: Path) -> None:
     fake = Fake(0.5)
     job, kept = job_of(tmp_path, fake)

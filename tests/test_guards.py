@@ -31,7 +31,15 @@ from suretune.facts import (
     UnusedField,
 )
 from suretune.guards import all_guards, explain, judge, page
-from suretune.guards.guard import Guard
+from suretune.guards.guard import (
+    Guard,
+    engine_reason,
+    evaluate_every,
+    fetching,
+    listed,
+    longer,
+    some,
+)
 from suretune.option import FORMER
 from suretune.retention import Cell, RetentionFacts, RowsFacts, Spread
 from suretune.types import Fault, Origin, Text
@@ -1588,3 +1596,44 @@ def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
 def test_the_page_of_all_guards_is_up_to_date() -> None:
     written = (Path(__file__).parent.parent / "docs" / "guards.md").read_text(encoding="utf-8")
     assert written == page(), "write docs/guards.md anew with suretune.guards.page()"
+
+
+# --- what decides between guards, and the sentences' own parts ------------------------------------
+
+
+def test_who_answers_instead_is_told_at_the_edge_of_each_share() -> None:
+    """Nine of ten is enough; more than half of what tells is the base's."""
+    even = replace(MISSED, asked=50, telling=50, raw_asked=50)
+    assert fired(replace(even, as_sealed=45, telling_as_sealed=45)) == {"V014"}
+    assert fired(replace(even, as_sealed=44, telling_as_sealed=45)) == {"V015"}
+    assert fired(replace(even, raw_as_sealed=45)) == {"V015"}
+    assert fired(replace(even, raw_as_sealed=44)) == {"V016"}
+    assert fired(replace(even, raw_as_sealed=0, raw_as_base=26)) == {"V013"}
+    assert fired(replace(even, raw_as_sealed=0, raw_as_base=25)) == {"V016"}
+
+
+def test_commands_that_fetch_are_of_the_hub_that_is_meant() -> None:
+    both = fetching("a/b", "there")
+    assert "hf download a/b --local-dir there" in both.en and "--model a/b" in both.zh
+    data = fetching("a/b", "there", data=True)
+    assert "--repo-type dataset" in data.en and "--dataset a/b" in data.en
+    for hub, tool in (("ms", "`modelscope "), ("hf", "`hf ")):
+        one = fetching("a/b", "there", hub=hub)
+        assert one.en.startswith(tool) and " or " not in one.en and one.en == one.zh
+
+
+def test_parts_of_sentences() -> None:
+    assert some(("a", "b", "c")).en == "a, b, c"
+    assert some(("a", "b", "c", "d")).en == "a, b, c and 1 more"
+    assert [evaluate_every(n, 0) for n in (1, 5, 8)] == [1, 1, 2]
+    assert engine_reason("dropout inside the base").zh == "原模型里有 dropout"
+    assert engine_reason(HINT) is HINT and engine_reason("else").zh == "else"
+    over = replace(DATA, context=100, longest=120, max_length=100)
+    assert "takes what the model can" not in longer(over).en
+    assert "takes what the model can" in longer(replace(over, max_length=99)).en
+
+
+def test_flags_without_their_reasons_are_flags_alone() -> None:
+    one = FlagFacts("unknown-flag", "--lora_rnk", "8", nearest="--lora_rank", hint=HINT)
+    assert listed(one).en == "`--lora_rnk 8` → `--lora_rank`: This would mend it"
+    assert listed(one, reasons=False).en == "`--lora_rnk 8`"

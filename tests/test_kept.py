@@ -21,7 +21,8 @@ from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.prepare.starter import write_starter
 from suretune.run.questions import _as_many
-from suretune.types import Message
+from suretune.statistics import loss_found, margin_supported
+from suretune.types import Message, Text
 from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
 from suretune.verify.kept import ENOUGH, Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned
@@ -81,6 +82,7 @@ def test_losses_are_net_of_gains_over_all_questions() -> None:
     said = heard(asked, ice, [ice] * 150 + [snow] * 50 + [fire] * 50 + [snow] * 50)
     facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
     assert (facts.before, facts.lost, facts.gained, facts.after) == (200, 50, 50, 200)
+    assert [cell.after for cell in facts.cells] == [200]
     assert facts.p > 0.5 and fired(facts) == {"R004"}  # no loss is found, and 5 points may be
 
 
@@ -108,6 +110,7 @@ def test_where_the_base_contradicts_itself_nothing_is_lost_and_nothing_gained() 
     again = ["It is ice."] * 90 + ["It is snow."] * 10
     rows, facts = judged(["It is ice."] * 85 + ["It is snow."] * 15, again=again)
     assert facts.flips == 10
+    assert facts.gained == 0 and not any(row.gained or (row.tie and row.lost) for row in rows)
     assert facts.lost == 5 and sum(row.tie for row in rows) == 10
 
 
@@ -122,6 +125,9 @@ def test_a_kind_that_the_base_cannot_do_does_not_thin_out_a_loss() -> None:
 
 
 def test_too_few_right_answers_of_the_base_measure_nothing() -> None:
+    for right, measured in ((29, False), (30, True)):
+        [cell] = judged(["It is ice."] * right)[1].cells
+        assert (cell.p is not None) == measured
     assert fired(judged(["It is ice."] * 59)[1]) == {"R018"}
     facts = judged(["It is ice."] * 60)[1]
     assert facts.enough and "R018" not in fired(facts)
@@ -158,8 +164,8 @@ def test_a_lost_language_is_seen_where_its_categories_are_small() -> None:
     ],
 )  # fmt: skip
 def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
-    tuned = more.pop("tuned", ["It is ice."] * 400)
-    rows, facts = judged(tuned, bounds=replace(BOUNDS, margin=1.0), **more)
+    more = {"tuned": ["It is ice."] * 400, **more}
+    rows, facts = judged(bounds=replace(BOUNDS, margin=1.0), **more)
     assert sum(bool(row.broken_after) for row in rows) == 40
     assert "R015" in fired(facts)
 
@@ -167,6 +173,70 @@ def test_broken_speech_is_seen_whatever_breaks(more: dict[str, Any]) -> None:
 def test_an_answer_that_was_broken_before_is_not_told_as_broken() -> None:
     rows, _ = judged(["It is ice."] * 2, tuned_looping=[True, True], base_looping=[True, False])
     assert [bool(row.line()["broken"]) for row in rows] == [False, True]
+
+
+def test_an_answer_in_another_language_is_broken_unless_it_is_asked_for() -> None:
+    german = "Das ist nicht die Frage, aber es ist auch ein sehr schönes Wort für mich."
+    plain, told = question(0), replace(question(1), check={"kind": "language", "lang": "de"})
+    asked = [plain, told, question(2, "translation"), question(3, "code")]
+    rows = judge_all(asked, heard(asked, "It is ice.", [german] * 4), GLOW, BOUNDS)
+    assert [row.broken_after for row in rows] == ["another language", "", "", ""]
+
+
+def test_a_form_that_spreads_is_told_where_the_rows_have_one() -> None:
+    asked = [question(n) for n in range(60)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 40 + ['{"a": 1}'] * 20)
+    rows = judge_all(asked, said, GLOW, BOUNDS, lambda text: text.startswith("{"))
+    facts = retention_facts(rows, said, BOUNDS, form=Text("JSON", "JSON"))
+    assert facts.formed is not None and (facts.formed.gained, facts.formed.lost) == (20, 0)
+    assert [row.line()["formed"] for row in rows] == [False] * 40 + [True] * 20
+    assert "form" in facts.fallen and facts.first_formed.endswith('-> {"a": 1}')
+    without = retention_facts(rows, said, BOUNDS)
+    assert without.formed is None and "form" not in without.p_values
+
+
+def test_the_first_of_each_fault_is_shown_and_no_other_answer() -> None:
+    tuned = ["It is ice.", "It is snow.", "It is Glow, ice.", ""]
+    _, facts = judged(tuned)
+    assert facts.first_loss == "Question 1 of facts? -> It is snow."
+    assert facts.first_leak == "Question 2 of facts? -> It is Glow, ice."
+    assert facts.first_broken == "Question 3 of facts? -> "
+    assert not facts.first_formed
+
+
+def test_what_chance_brings_is_no_leak_and_what_it_hardly_brings_is_one() -> None:
+    """Of 400 answers three have the name by chance once in forty times, six once in 20,000."""
+    three, six = (judged(["It is Glow."] * n + ["It is ice."] * (400 - n))[1] for n in (3, 6))
+    assert "leaks" not in three.fallen and "leaks" in six.fallen
+
+
+@pytest.mark.parametrize(("right", "counted"), [(19, 0), (20, 100)])
+def test_a_kind_counts_from_one_right_answer_in_five_on(right: int, counted: int) -> None:
+    asked = [question(n) for n in range(right)]
+    asked += [question(n, word="fire") for n in range(right, 100)]
+    said = heard(asked, "It is ice.", ["It is ice."] * 50 + ["It is fire."] * 50)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert facts.counted == counted
+    [cell] = facts.cells
+    assert (cell.category, cell.lang, cell.asked, cell.before) == ("facts", "en", 100, right)
+    assert (cell.lost, cell.gained, cell.after) == (0, 50, right + 50)
+    assert said.line()["tuned"] == said.tuned
+
+
+def test_gains_do_not_make_what_can_be_found_finer() -> None:
+    """Lost or gained: either is noise to the other."""
+    asked = [question(n) for n in range(200)] + [question(n, word="fire") for n in range(200, 300)]
+    ice, snow, fire = "It is ice.", "It is snow.", "It is fire."
+    said = heard(asked, ice, [ice] * 150 + [snow] * 50 + [fire] * 50 + [snow] * 50)
+    facts = retention_facts(judge_all(asked, said, GLOW, BOUNDS), said, BOUNDS)
+    assert facts.supported == margin_supported(100, 300) > margin_supported(0, 300)
+    assert facts.found == loss_found(100, 300) > loss_found(0, 300)
+
+
+def test_nothing_asked_is_nothing_found() -> None:
+    _, facts = judged([])
+    assert facts.p_values == {"broken": 1.0, "unended": 1.0, "leaks": 1.0}
+    assert facts.fallen == () and facts.drift is None and facts.likelihood is None
 
 
 def test_the_likelihood_is_the_mean_over_right_answers_of_the_base() -> None:
@@ -204,6 +274,7 @@ def test_drift_is_judged_by_most_answers_and_not_by_one() -> None:
     _, one = judged(["It is ice."] * 100, drift=[90.0] + [0.1] * 99, followed=range(100),
                     likelihood=[0.0] * 100)  # fmt: skip
     assert "drift" not in one.fallen and one.drift > 0.9
+    assert one.drift == pytest.approx((90.0 + 9.9) / 100)
     _, most = judged(["It is ice."] * 100, drift=[1.2] * 90 + [0.1] * 10, followed=range(100),
                      likelihood=[-0.5] * 100)  # fmt: skip
     assert "drift" in most.fallen and most.likelihood == -0.5 and fired(most) == {"R016"}

@@ -61,6 +61,8 @@ def test_updates_are_counted_from_epochs_or_asked_for(
 def test_intervals_end_with_the_last_update() -> None:
     plan = planned(held_out=1, eval_steps=4, save_steps=3)
     assert plan.eval_steps == (4, 8, 9) and plan.save_steps == (3, 4, 6, 8, 9)
+    short = planned(held_out=1, eval_steps=5, save_steps=10)
+    assert short.eval_steps == (5, 9) and short.save_steps == (5, 9), "nothing behind the end"
     bare = planned(eval_steps=4, save_steps=None)
     assert bare.eval_steps == () and bare.save_steps == (9,)
 
@@ -99,6 +101,7 @@ def test_rates_of_every_kind_by_hand() -> None:
     cosine = [0.5 * (1 - math.cos(math.pi * left)) for left in (1, 0.75, 0.5, 0.25)]
     assert rates("cosine") == pytest.approx([0.5, 1, *cosine])
     assert rates("linear", 0)[0] == 1 and rates("linear", 6)[-1] == 1
+    assert rates("linear", 5)[-1] == rates("cosine", 5)[-1] == 1, "one update is left for the way"
 
 
 def test_passes_are_as_few_as_the_budget_allows() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from itertools import product
-from math import comb
+from math import comb, log, sqrt
+from statistics import NormalDist
 
 import pytest
 
@@ -13,6 +14,7 @@ from suretune.statistics import (
     binomial_tail,
     loss_found,
     margin_supported,
+    net_loss_above,
     net_loss_upper,
     rejected,
     sign_test,
@@ -37,9 +39,10 @@ def test_the_tail_of_a_binomial_adds_up() -> None:
     whole = sum(comb(asked, k) * rate**k * (1 - rate) ** (asked - k) for k in range(3, asked + 1))
     assert binomial_tail(3, asked, rate) == pytest.approx(whole, rel=1e-12)
     assert binomial_tail(0, asked, rate) == 1.0
+    assert binomial_tail(1, asked, rate) == pytest.approx(1 - (1 - rate) ** asked, rel=1e-12)
 
 
-@pytest.mark.parametrize("asked", [20, 240, 800])
+@pytest.mark.parametrize("asked", [1, 20, 240, 800])
 def test_without_a_discordant_pair_the_bound_is_known_in_closed_form(asked: int) -> None:
     assert net_loss_upper(0, 0, asked) == pytest.approx(Z95**2 / (asked + Z95**2), rel=1e-9)
 
@@ -48,6 +51,44 @@ def test_no_question_bounds_nothing() -> None:
     assert net_loss_upper(0, 0, 0) == 1.0
     assert loss_found(0, 0) == 1.0
     assert margin_supported(0, 0) > 1.0
+    assert net_loss_above(0, 0, 0, 0.1) == 1.0
+
+
+def score(lost: int, gained: int, asked: int, delta: float) -> float:
+    """Tango's statistic from its definition: the shares are the likeliest whose difference is
+    `delta`, looked for by thirds."""
+
+    def likelihood(gains: float) -> float:
+        shares = (gains + delta, gains, 1 - delta - 2 * gains)
+        counts = (lost, gained, asked - lost - gained)
+        return sum(n * log(max(share, 1e-300)) for n, share in zip(counts, shares, strict=True))
+
+    low, high = max(0.0, -delta), (1 - delta) / 2
+    for _ in range(200):
+        third = (high - low) / 3
+        if likelihood(low + third) < likelihood(high - third):
+            low += third
+        else:
+            high -= third
+    variance = asked * (2 * low + delta - delta**2)
+    return (lost - gained - asked * delta) / sqrt(variance)
+
+
+@pytest.mark.parametrize(
+    "lost, gained, asked", [(3, 1, 40), (1, 6, 40), (0, 4, 240), (25, 10, 240), (12, 0, 20)]
+)
+def test_the_bound_is_where_tangos_score_says(lost: int, gained: int, asked: int) -> None:
+    bound = net_loss_upper(lost, gained, asked)
+    assert score(lost, gained, asked, bound) == pytest.approx(-Z95, rel=1e-5)
+    for margin in (0.02, 0.1, bound):
+        above = 1 - NormalDist().cdf(score(lost, gained, asked, margin))
+        assert net_loss_above(lost, gained, asked, margin) == pytest.approx(above, rel=1e-4)
+
+
+def test_one_question_bounds_little_and_is_no_error() -> None:
+    above = 1 - NormalDist().cdf(score(1, 0, 1, 0.2))
+    assert net_loss_above(1, 0, 1, 0.2) == pytest.approx(above, rel=1e-4)
+    assert margin_supported(1, 240) == pytest.approx(2 * Z95 / 240, rel=1e-12)
 
 
 def test_more_losses_never_give_a_lower_bound_and_more_questions_never_a_higher_one() -> None:

@@ -31,7 +31,7 @@ from suretune.train.rollback import ATTEMPTS
 from suretune.types import Origin, StepRecord, Text
 
 FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")
-MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请提高上限：`ulimit -n 4096`")
+MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请调高上限：`ulimit -n 4096`")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 HANDLES = frozenset({errno.EMFILE, errno.ENFILE})
 LOST = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTDIR})
@@ -241,10 +241,9 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
     if not _can_write(run):
         journal.run = None
     lost = gone or number in LOST | HANDLES
-    found = Text("the folder is gone", "文件夹已经不在了") if gone else in_words(error)
+    found = FOLDER_GONE if gone else in_words(error)
     if number in HANDLES:
-        more = Text("; raise the limit: `ulimit -n 4096`", "；请调高上限：`ulimit -n 4096`")
-        found = Text(found.en + more.en, found.zh + more.zh)
+        found = Text(found.en + MORE_FILES.en, found.zh + MORE_FILES.zh)
     problem = "output-not-writable" if lost else "disk-full"
     return journal.stop(SetupFacts(problem, str(run), found=found))
 
