@@ -155,7 +155,7 @@ def is_read_as_it_was_meant(carried: Carried, pieces: Sequence[str], system: str
 ANY = given(st.lists(TEXTS, min_size=7, max_size=7), TEXTS)
 
 
-@settings(max_examples=12)  # each template is rendered by a process of its own
+@settings(max_examples=6)  # each template is rendered by a process of its own
 @ANY
 def test_any_modelfile_is_read_as_it_was_meant(
     carried: Carried, pieces: Sequence[str], system: str
