@@ -139,7 +139,6 @@ def pytest_collection() -> Iterator[Any]:
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
         gc.freeze()
 
 
