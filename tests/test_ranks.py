@@ -304,7 +304,9 @@ def test_where_the_first_one_trains_nothing_nobody_waits_for_it(
     assert time.monotonic() - begin < JOIN / 2
 
 
-def test_who_comes_late_hears_that_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_comes_late_hears_that_there_is_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One has loaded torch long after the other has refused: it would wait for half an hour."""
     with closing(socket.create_server((HERE, 0))) as free:
         told = {"MASTER_ADDR": HERE, "MASTER_PORT": str(free.getsockname()[1])}
@@ -318,6 +320,7 @@ def test_who_comes_late_hears_that_there_is_nothing_to_do(monkeypatch: pytest.Mo
         join(Place(1, 2, 1, 2, told), seconds=30)
     ending.join(30)
     assert not ending.is_alive()
+    assert "1 of 2 processes, at most 120 s" in capsys.readouterr().err
 
 
 def test_two_processes_come_to_the_seal_of_one(

@@ -28,6 +28,7 @@ from suretune.train.world import (
     make_store,
 )
 from suretune.types import Text
+from suretune.words import say
 
 ADDRESS = "suretune/line"
 NOBODY = "-"  # in its place, where the first process ends without having called the others
@@ -121,9 +122,22 @@ def let_go() -> None:
     store, _ = make_store(place, seconds=END)
     store.set(ADDRESS, NOBODY)
     if (place.environment or {}).get(AGENT) != "True":  # the store ends with this process
-        until = time.monotonic() + LATE
-        while store.add(HEARD, 0) < place.size - 1 and time.monotonic() < until:
-            time.sleep(BEAT / 10)
+        _wait_until_heard(store, place.size - 1)
+
+
+def _wait_until_heard(store: Any, others: int) -> None:
+    begun, told = time.monotonic(), False
+    while (heard := store.add(HEARD, 0)) < others and time.monotonic() < begun + LATE:
+        if not told and time.monotonic() > begun + END:
+            told = True
+            waits = Text(
+                f"Waiting for {others - heard} of {others + 1} processes, at most {LATE:.0f} s,"
+                " to tell them that there is nothing to do. Ctrl-C ends this.",
+                f"还有 {others - heard} 个进程（共 {others + 1} 个）没有来；最多等 {LATE:.0f} 秒，"
+                "好告诉它们无事可做。按 Ctrl-C 结束等待。",
+            )
+            print(say(waits), file=sys.stderr)
+        time.sleep(BEAT / 10)
 
 
 def _same_versions(first: Who, other: Who) -> None:
