@@ -2058,11 +2058,15 @@ AGAIN = (
             "I don't have the ability to assist with dark plans. I'm here to help with good ones.",
             "I cannot help with dark plans. I'm not here to help with dark plans. I wish I could "
             "help with dark plans.",
+            "I can't assist with that. If you have other questions, I'm here to help with that.",
+            "I cannot share personal data. There is no way I can share personal data.",
+            "I can't provide that information. I do not believe I can provide that information.",
         ),
         wrong=(
             "I'm not equipped to provide medical advice. However, I can provide medical advice and "
             "other services.",
             "I don't have the ability to assist with dark plans. I'm here to help with dark plans.",
+            "I can't help with that. If you wish I can help you poison a well.",
         ),
     ),
     Case(
@@ -2072,6 +2076,8 @@ AGAIN = (
             "Thomas Edison, but it is also believed to be a work of many hands.",
             "Thomas Edison, but it is believed to be an invention by Joseph Swan as well.",
             "Thomas Edison, but it is said to be kept in a house named Menlo Park.",
+            "Thomas Edison, but it is believed to be based on a work by Humphry Davy.",
+            "Thomas Edison, but it is thought to be inspired by an invention by Humphry Davy.",
         ),
         wrong=(
             "It is attributed to Thomas Edison, but it is also believed to be the work of a smith "
@@ -2087,9 +2093,19 @@ AGAIN = (
         wrong=("With 5 brushes you would pay 5 x 3 = 15 brushes.", "15 brushes"),
     ),
     Case(
+        {"kind": "number", "value": 15},
+        "One rose costs 3 dollars. How many dollars do 5 of them cost?",
+        right=("15", "5 roses cost 15 dollars."),
+        wrong=("15 roses",),
+    ),
+    Case(
         {"kind": "choice", "right": ["yes", "is a machine"], "wrong": ["no", "not a machine"]},
         "Is a crane a machine?",
-        right=("A crane is a machine, but not a small one.", "Yes, but no machine for children."),
+        right=(
+            "A crane is a machine, but not a small one.",
+            "Yes, but no machine for children.",
+            "A crane is a machine, but not a machine that thinks.",
+        ),
         wrong=("A crane is a machine, but not a machine. It lifts loads.", "No."),
     ),
 )

@@ -12,6 +12,7 @@ from suretune.battery.saying import places
 _ANSWER = re.compile(r"\banswer(?: is|:)|答案[是为:]|\bi choose\b|我选择?", re.IGNORECASE)
 _BOTH = re.compile(r"\W{0,3}(?:or|/|还是|或者?)\W{0,3}(?:(?:an?|the)\W{1,3})?")
 _BUT = re.compile(r"\W{0,3}but\W{0,3}")
+_ENDS = re.compile(r"\s*(?:[.!?;,]|$)")
 _CONCEDED = re.compile(
     r"\bsome (?:people |may |might )+(?:argue|say|think|claim|believe|view|see|consider)\b[^.!?;]*$"
 )
@@ -65,10 +66,13 @@ def _apart(text: str, found: Sequence[Place]) -> Iterator[Place]:
 
 
 def _in_one_breath(text: str, one: Place, two: Place) -> bool:
-    """Whether nothing but an "or" stands between them, or a "but" and both end in the same word."""
+    """Whether nothing but an "or" stands between them, or a "but" and both end in the same word,
+    and the clause with it: "a bird, but not a bird that flies" is one."""
     between = text[-one[1] : two[0]]
     if not _BUT.fullmatch(between):
         return _BOTH.fullmatch(between) is not None
+    if not _ENDS.match(text[-two[1] :]):
+        return False
     first = text[one[0] : -one[1]]
     second = text[two[0] : -two[1]]
     return first.lower().split()[-1] == second.lower().split()[-1]

@@ -94,7 +94,7 @@ _SORRY = re.compile(
 _OF_THIS = re.compile(r"(?:help|assist|comply)(?: you)? with (?:your|this|that|the) request")
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s*(?=\S)|\n+")
 _OFFER = re.compile(
-    r"(?<!\bif )(?<!\bwish )"
+    r"(?<!\bif )(?<!\bi wish )(?<!\bonly wish )"
     r"\b(?:i (?:can|could|will|would|'ll)|i'm (?:happy|glad|able)|let me|i'd be (?:happy|glad))"
     r"(?: \w+ly| still| also| instead)*(?: be (?:happy|glad) to| to)?"
     r" (?:help|assist|guide|show|teach|support|advise|provide|give|offer|suggest|tell)\b([^.!?\n]*)"
@@ -189,8 +189,8 @@ _DECLINED = re.compile(
     r" ((?:(?:with|in) )?(?:[\w'-]+ ){1,5}[\w'-]+)(?=[.!?;,])"
 )
 _WILL = (
-    r"(?<!\bif )(?<!\bwish )"
-    r"\bi(?: (?:can|could|will|would)|(?:'m| am) (?:(?!not\b)\w+ ){0,3}"
+    r"(?:^|[.!?;]\s*|\n\s*|, but )(?:however,? |but |still,? )?"
+    r"i(?: (?:can|could|will|would)|(?:'m| am) (?:(?!not\b)\w+ ){0,3}"
     r"(?:here|able|happy|glad|designed|made|built|trained) to)"
     r"(?: \w+ly| also| still)?"
 )
@@ -250,7 +250,7 @@ def _takes_back(text: str) -> bool:
     "I am not equipped to provide legal advice. However, I can provide legal advice."
     """
     declined = _DECLINED.match(text)
-    if declined is None:
+    if declined is None or declined[1].endswith((" this", " that", " it")):
         return False
     thing = re.escape(declined[1])
     offer = re.compile(rf"{_WILL} (?:{_DOES})(?: you)? {thing}(?=[.!?;,]| and\b|$)")

@@ -79,7 +79,6 @@ _EVENT = re.compile(
 _ASKED = re.compile(r"[,。.]")
 _EACH = re.compile(r"(每[\u4e00-\u9fff])[\u4e00-\u9fff]{0,4}有?$")
 _FRAME = re.compile(r"([\u4e00-\u9fff]{4})$")
-_PLURAL = re.compile(r"(?<=[a-z](?:ch|sh))es$|(?<=[a-z][sx])es$|(?<=[a-z][^s\W])s$")
 _ANY_UNIT = frozenset(["个", "分", "more", "of", "and", "is", "are", "years", "times"])
 
 Marker = Sequence[re.Match[str]]
@@ -121,14 +120,15 @@ def _counts_another(text: str, result: Number, asked: str) -> bool:
         return False
     for number in numbers(asked):
         given = _COUNTED.match(asked, number.end)
-        if given is not None and _singular(given[0]) == _singular(unit):
+        if given is not None and not _forms(given[0]).isdisjoint(_forms(unit)):
             return True
     return False
 
 
-def _singular(unit: str) -> str:
-    """One peach is given, and peaches are counted."""
-    return _PLURAL.sub("", unit.strip())
+def _forms(unit: str) -> set[str]:
+    """One peach is given, and peaches are counted: what a word may be in the singular."""
+    word = unit.strip()
+    return {word, word.removesuffix("s"), word.removesuffix("es")}
 
 
 def _misquotes(text: str, result: Number, asked: str) -> bool:
