@@ -34,6 +34,7 @@ ADDRESS = "suretune/line"
 NOBODY = "-"  # in its place, where the first process ends without having called the others
 HEARD = "suretune/heard"  # how many have read that
 LATE = 120.0  # seconds that they may take to come and read it: without it they wait for JOIN
+SILENT = 5.0  # of these: then it is said why this process does not end
 FOLLOWER = ("-m", "suretune.train.follower")
 
 
@@ -128,7 +129,7 @@ def let_go() -> None:
 def _wait_until_heard(store: Any, others: int) -> None:
     begun, told = time.monotonic(), False
     while (heard := store.add(HEARD, 0)) < others and time.monotonic() < begun + LATE:
-        if not told and time.monotonic() > begun + END:
+        if not told and time.monotonic() > begun + SILENT:
             told = True
             waits = Text(
                 f"Waiting for {others - heard} of {others + 1} processes, at most {LATE:.0f} s,"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import signal
+from contextlib import suppress
 from functools import cache
 
 from suretune.train.place import CALLED, here
@@ -21,7 +21,7 @@ def let_go_at_end() -> None:
 
         def end() -> None:
             if not CALLED.is_set():
-                signal.signal(signal.SIGINT, signal.SIG_DFL)  # who waits no longer needs no trace
-                let_go()
+                with suppress(KeyboardInterrupt):  # nobody has to wait for those who never came
+                    let_go()
 
         atexit.register(end)
