@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 120  # seconds; a mutant that hangs is noticed
 PATIENCE = 10  # times what its tests take without a change, and seconds on top
 PASSED, NOTICED, UNSEEN, FAULT = 0, 1, 2, 70  # what a fork says
+ENDS = (1, 2, 4)  # pytest's, where tests fail, where a file or `conftest.py` cannot be imported
 LOOKS = 200_000  # lines of a test that are looked at: a simulation comes to the same ones again
 OPTIMIZED = 2  # flag of a function's code, which a module's and a class's do not have
 KEPT = (
@@ -248,7 +249,10 @@ def noticed_anew(mutant: Mutant, tests: Sequence[str]) -> bool:
         sys.meta_path.insert(0, Instead(mutant.file, mutant.tree))
         return suite(tests)
 
-    return status_of(act, LONGEST) != PASSED
+    status = status_of(act, LONGEST)
+    if status not in (PASSED, *ENDS):
+        sys.exit(f"{mutant.what}: cannot be tried")
+    return status != PASSED
 
 
 # --- one changed function, among tests that are collected -----------------------------------------
