@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -40,6 +41,16 @@ def edge(factor: float, power: float, *, of: float) -> tuple[float, float]:
     return tuple(of * factor**power * (1 + sign * 1e-6) for sign in (-1, 1))  # type: ignore[return-value]
 
 
+def begins_behind_the_factors(
+    is_out: Callable[[float, float, int], bool], now: int, power: float
+) -> None:
+    """After loss 2 and norm 3, by either of an update of `now` rows."""
+    below, above = edge(LOSS_FACTOR, power, of=2.0)
+    assert not is_out(below, 3.0, now) and is_out(above, 3.0, now)
+    below, above = edge(NORM_FACTOR, power, of=3.0)
+    assert not is_out(2.0, below, now) and is_out(2.0, above, now)
+
+
 # --- the rules ------------------------------------------------------------------------------------
 
 
@@ -50,20 +61,12 @@ def edge(factor: float, power: float, *, of: float) -> tuple[float, float]:
 )  # fmt: skip
 def test_fewer_rows_are_given_more_room(rows: int, now: int, power: float) -> None:
     """One update of `rows` at loss 2 and norm 3, then one of `now` rows."""
-    usual = SpikeDetector().and_then(2.0, 3.0, rows)
-    below, above = edge(LOSS_FACTOR, power, of=2.0)
-    assert not usual.is_broken_by(below, 3.0, now) and usual.is_broken_by(above, 3.0, now)
-    below, above = edge(NORM_FACTOR, power, of=3.0)
-    assert not usual.is_broken_by(2.0, below, now) and usual.is_broken_by(2.0, above, now)
+    begins_behind_the_factors(SpikeDetector().and_then(2.0, 3.0, rows).is_broken_by, now, power)
 
 
 @pytest.mark.parametrize(("rows", "now", "power"), [(4, 4, 1.0), (64, 4, 2.0), (8, 4, 2**0.5)])
 def test_a_doubt_begins_at_the_plain_factors(rows: int, now: int, power: float) -> None:
-    usual = SpikeDetector().and_then(2.0, 3.0, rows)
-    below, above = edge(LOSS_FACTOR, power, of=2.0)
-    assert not usual.is_doubted(below, 3.0, now) and usual.is_doubted(above, 3.0, now)
-    below, above = edge(NORM_FACTOR, power, of=3.0)
-    assert not usual.is_doubted(2.0, below, now) and usual.is_doubted(2.0, above, now)
+    begins_behind_the_factors(SpikeDetector().and_then(2.0, 3.0, rows).is_doubted, now, power)
 
 
 def test_before_the_first_update_nothing_is_out_of_line() -> None:

@@ -263,9 +263,8 @@ def _believed_anothers(text: str, end: int, words: Sequence[str], asked: str) ->
     if verb is None or believed is None:
         return False
     told = text[end + believed.start(1) : end + believed.end(1)]
-    whose = (
-        r"\s*(?:(?:also|actually|really) )?(?:(?:an?|the) )?(?:\w+ )?"  # not "based on a poem by"
-    )
+    # Nothing else stands before it: what is "based on a poem by" another is not his.
+    whose = r"\s*(?:(?:also|actually|really) )?(?:(?:an?|the) )?(?:\w+ )?"
     by = rf"(?:{_MADE}|{_participle(verb)}) by\s+(?:[\w'-]+,?\s+){{0,6}}?"
     of = rf"(?:{_MADE}) of an?\s+(?:[\w'-]+\s+){{0,6}}?named\s+"
     person = re.match(rf"{whose}(?:{by}|{of}){_NAME}", told)
