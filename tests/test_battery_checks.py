@@ -2108,6 +2108,20 @@ AGAIN = (
         ),
         wrong=("A crane is a machine, but not a machine. It lifts loads.", "No."),
     ),
+    Case(
+        {"kind": "says", "any": ["second", "2"], "rivals": ["first floor", "third floor"]},
+        "On which floor are the toilets?",
+        right=(
+            "On the second floor, which is above the first floor.",
+            "They are on the second floor, not the third floor.",
+            "On the second floor; the shop is next to the exit on the first floor.",
+        ),
+        wrong=(
+            "The toilets are on the second floor, which is the third floor.",
+            "On the second floor or third floor.",
+            "On the second floor and the third floor.",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN

@@ -28,6 +28,11 @@ samples of 200 are not kept, as what they showed was mended: they differed on 10
 and 6 (English, the first of 199) and on 10, 17, 13, 6 and 11 (Chinese). Every fresh sample showed
 kinds that none before it had shown: mending them has not brought the figure down.
 
+**rest**: 200 of the English questions that the greedy sample had left, asked in the same way once
+what the others showed had been mended: no better. They differ on 10 (2.7 to 9.0 %), 7 accepted, of
+103 that either calls right; one label is the reader's own slip (code that does not run). Two were
+mended after: "the second floor, which is the third floor", and "eaten" for "ate".
+
 What the figures are worth: no reader was new to the battery. The hard sample's had mended checks
 and labelled like answers before. The greedy sample's had read labels of the hard one, to keep its
 measure, and before the Chinese sheet also where that sample and the English sheet differ, with the
@@ -60,7 +65,7 @@ class Figures(NamedTuple):
     right: int  # by the reader
 
 
-HARD, GREEDY = "hard", "greedy"
+HARD, GREEDY, REST = "hard", "greedy", "rest"
 PUBLISHED = {
     (HARD, "en"): Figures(
         labels=200,
@@ -85,6 +90,12 @@ PUBLISHED = {
         accepted=7,
         refused=1,
         right=31,
+    ),
+    (REST, "en"): Figures(
+        labels=200,
+        accepted=5,
+        refused=3,
+        right=96,
     ),
 }
 

@@ -229,6 +229,8 @@ def _both(text: str, one: Place, two: Place, first: Place) -> bool:
     if one[2] is two[2] or one[1] > two[0]:
         return False
     between = text[one[1] : two[0]].lower()
+    noun = text[two[0] : two[1]].lower().split()[-1]  # "second floor, or third floor"
+    between = re.sub(rf"^\s+{re.escape(noun)}\b", "", between)
     if first not in (one, two) and " or " not in between:
         return False
     return (_JOINS.fullmatch(between) or _WHICH_IS.fullmatch(between)) is not None or (
