@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import as_json, within, write_rows
 from suretune.data.plan import count_updates, learning_rate, make_plan, packs, plan_facts, without
 from suretune.options import ScheduleOptions
 from suretune.types import Origin, Plan, Sample, Schedule, Span, Update
@@ -56,6 +58,20 @@ def test_updates_are_counted_from_epochs_or_asked_for(
 ) -> None:
     asked = replace(ASKED, num_train_epochs=epochs, max_steps=steps)
     assert count_updates(asked, samples) == updates
+
+
+@pytest.mark.parametrize(("rows", "steps", "epochs"), [(1, 20, 20), (60, 20, 5), (60, 3, 0.75)])
+def test_epochs_of_so_many_updates_are_the_passes_that_are_made(
+    rows: int, steps: int, epochs: float, tmp_path: Path
+) -> None:
+    """The last update of a pass has the rows that are left, so one row is 20 passes and not 320."""
+    file = write_rows(
+        tmp_path / "rows.jsonl",
+        [{"query": f"What is {n} + 1?", "response": str(n + 1)} for n in range(rows)],
+    )
+    asked = ("--dataset", file, "--split_dataset_ratio", 0, "--max_steps", steps)
+    plan = as_json(within("check", "--model", "pocket", *asked, "--json"))["plan"]
+    assert (plan["rows"], plan["updates"], plan["epochs"]) == (rows, steps, epochs)
 
 
 def test_intervals_end_with_the_last_update() -> None:

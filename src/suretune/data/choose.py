@@ -206,11 +206,10 @@ def _fewer_rows(resolved: Resolved, base: Base) -> Resolved:
 def _epochs(resolved: Resolved, samples: int, times: int) -> Resolved:
     asked = resolved.config.schedule
     size = asked.rows_per_update
+    per_epoch = max(1, math.ceil(samples / size))
     if asked.max_steps is not None:
         why = auto(f"--max_steps {asked.max_steps}", f"由 --max_steps {asked.max_steps} 决定")
-        epochs = asked.max_steps * size / max(1, samples)
-        return resolved.with_values(why, num_train_epochs=round(epochs, 2))
-    per_epoch = max(1, math.ceil(samples / size))
+        return resolved.with_values(why, num_train_epochs=round(asked.max_steps / per_epoch, 2))
     updates, most = times * UPDATES, times * MOST_EPOCHS
     why = auto(
         f"at least {updates} updates of {size} rows, at most {most} epochs"

@@ -91,7 +91,7 @@ def plan_of(checked: Checked) -> Planned:
     plan, asked = checked.plan, checked.resolved.config.schedule
     return Planned(
         updates=plan.schedule.total,
-        epochs=asked.num_train_epochs,
+        epochs=round(plan.schedule.total / plan.per_epoch, 2),  # a budget may have cut them
         rows_per_update=asked.rows_per_update,
         rows=plan.rows,
         held_out=plan.held_out,
