@@ -487,6 +487,13 @@ def test_a_wide_run_of_a_version_with_fewer_anchors_goes_on_with_its_own(
         answer_anchors(tmp_path, None, wide)
 
 
+def test_a_run_that_goes_on_without_its_anchors_names_them(
+    checked: Checked, tmp_path: Path
+) -> None:
+    with pytest.raises(rundir.Damaged, match=f"{FILE}: is gone"):
+        answer_anchors(tmp_path, None, checked)
+
+
 def test_a_file_of_another_version_is_said_to_be_damaged(checked: Checked, tmp_path: Path) -> None:
     rundir.write_jsonl(tmp_path / FILE, [{"line": 1, "question": "Hello", "ids": [], "used": True}])
     with pytest.raises(rundir.Damaged, match="name is missing"):

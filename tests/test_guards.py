@@ -607,9 +607,14 @@ SETUP_CASES = {
         "`--adapters`",
     ),
     "S015": on_setup(
-        setup("checkpoint-damaged", "state.safetensors", "1,024 of 80,740,352 bytes"),
+        setup(
+            "checkpoint-damaged",
+            "state.safetensors",
+            "1,024 of 80,740,352 bytes",
+            "suretune resume runs/v1",
+        ),
         "state.safetensors",
-        "`suretune resume`",
+        "`suretune resume runs/v1`",
     ),
     "S016": on_setup(
         setup("disk-full", "/out", "0.4 GB free, 3.1 GB needed"), "/out", "`--save_total_limit 1`"

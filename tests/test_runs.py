@@ -24,9 +24,10 @@ from suretune.config import Resolved
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.record.meant import Meant, meant, run_meant, way_back
+from suretune.run.folder import write_config
 from suretune.run.onward import next_commands, where_it_is
 from suretune.run.resume import go_on_in
-from suretune.run.sealed import read_seal
+from suretune.run.sealed import WITHOUT_WHICH, read_seal
 
 
 def a_run(folder: Path, *steps: int, sealed: bool = False) -> Path:
@@ -429,11 +430,52 @@ def test_a_damaged_file_names_the_way_back(tmp_path: Path) -> None:
         "suretune", "resume", str(run)
     ]  # fmt: skip
     assert way_back(tmp_path / "peft") == "" == way_back(run / "config.yaml")
+    assert way_back(run / "plan.json") == "", "what it cannot go on without, nor be made again"
     (run / "config.yaml").write_text("")
+    assert "sft --config" in way_back(run / "plan.json"), "resume would end there again"
     rundir.write_json(run / rundir.SEAL, {})
     assert shlex.split(way_back(run / "adapter")) == [
         "suretune", "sft", "--config", str(run / "config.yaml"), "--output_dir", f"{run}-again"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lost", "advised"),
+    [("config.yaml", ""), ("plan.json", "-again"), ("run.json", "put it back")],
+)
+def test_what_a_run_lost_is_told_and_no_command_that_fails_the_same(
+    lost: str, advised: str, tmp_path: Path
+) -> None:
+    """Not as a failure of suretune's own, nor as a run that never began."""
+    file = write_rows(tmp_path / "rows.jsonl", [{"query": "Hi", "response": "Hello."}] * 2)
+    run = a_run(tmp_path / "run", 3)
+    (run / "steps.jsonl").write_text('{"step":3}\n')
+    asked = Resolved.default().with_values(
+        "flag", model="pocket", dataset=(str(file),), split_dataset_ratio=0.0, device="cpu"
+    )
+    write_config(run / "config.yaml", asked)
+    (run / lost).unlink(missing_ok=True)
+    done = within("resume", run, "--json")
+    (told,) = [found for found in as_json(done)["findings"] if found["code"] in ("S014", "S015")]
+    assert done.returncode == 4, done.stderr
+    assert lost in told["where"] + told["what"]["en"] and lost in told["where"] + told["what"]["zh"]
+    assert "before" not in told["what"]["en"] and "suretune resume" not in told["fix"]["en"]
+    assert advised in told["what"]["en"] + told["fix"]["en"]
+
+
+def test_the_way_back_of_a_seal_is_not_by_a_config_that_changed(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", 4)
+    for name in ("config.yaml", *WITHOUT_WHICH):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("as it was")
+    files = {name: rundir.sha256(run / name) for name in ("config.yaml", *WITHOUT_WHICH)}
+    rundir.write_json(run / rundir.SEAL, {"files": files})
+    (run / "config.yaml").write_text("another")
+    fix = stopped_by(lambda: read_seal(run, Journal())).fix
+    assert "suretune" not in fix.en + fix.zh and "Put it back" in fix.en
+    (run / "config.yaml").write_text("as it was")
+    (run / "probes.jsonl").write_text("another")
+    assert "-again" in stopped_by(lambda: read_seal(run, Journal())).fix.en
 
 
 # --- names of every kind ------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def read_json(path: Path) -> Any:
     """A mapping that `write_json` wrote, or `Damaged`."""
     try:
         value = orjson.loads(path.read_bytes())
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise Damaged(path, error) from error
     if not isinstance(value, dict):
         raise Damaged(

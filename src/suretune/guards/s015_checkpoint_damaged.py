@@ -6,8 +6,8 @@ Why it matters: a file that was cut off by a full disk or a crash may still load
 in the place of what is missing.
 
 Fix: nothing, if an older checkpoint is whole: `suretune resume RUN` continues from the newest one
-that is. What was sealed is either put back as it was, or made again: the message prints the
-command.
+that is. What was sealed, or what a run cannot go on without, is either put back as it was, or made
+again: the message prints the command, unless it was the command (`config.yaml`) that was lost.
 
 S015 checkpoint-damaged：检查点与写入时不一致。
 
@@ -16,21 +16,22 @@ S015 checkpoint-damaged：检查点与写入时不一致。
 影响：磁盘写满或程序崩溃会截断文件；这样的文件有时还能加载，缺的部分全是零。
 
 怎么改：只要还有完好的旧检查点就不用改：`suretune resume 运行文件夹` 会从最新的完好检查点继续。验
-证过的文件，要么原样放回，要么重新训练：检查结果会给出命令。
+证过的文件，或运行继续所必需的文件，要么原样放回，要么重新训练：检查结果会给出命令，除非丢的正是
+记着命令的 `config.yaml`。
 """
 
 from suretune.facts import SetupFacts
 from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import Text
 
-OLDER = Text(
-    "`suretune resume` continues from the newest checkpoint that is whole.",
-    "`suretune resume` 会从最新的完好检查点继续。",
+BY_HAND = Text(
+    "Put it back as it was, or make it again by the command that made it.",
+    "把它原样放回，或用当初的命令重新生成。",
 )
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`nearest`: the command that goes on from what is whole, or makes it again."""
+    """`nearest`: the command that goes on from what is whole, or makes it again; else empty."""
     values = for_setup("checkpoint-damaged")(facts)
     goes_on = Text(
         f"`{facts.nearest}` continues from the newest checkpoint that is whole.",
@@ -41,7 +42,7 @@ def check(facts: SetupFacts) -> Values | None:
         f"把它原样放回，或重新训练：`{facts.nearest}`",
     )
     known = goes_on if facts.nearest.startswith("suretune resume") else anew
-    return values and {**values, "way": known if facts.nearest else OLDER}
+    return values and {**values, "way": known if facts.nearest else BY_HAND}
 
 
 GUARD = Guard(

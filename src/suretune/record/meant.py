@@ -21,6 +21,7 @@ from suretune.record.whatitis import nothing_there
 from suretune.types import Text
 
 SHOWN = 8  # runs of a folder that are listed
+CONFIG = "config.yaml"  # how a run was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,14 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
 def way_back(path: Path) -> str:
     """The command for a file of a run that is damaged; empty where no command helps.
 
-    An unfinished run goes on from what is whole. A sealed one is made again, as it was asked for,
-    in a folder of another name.
+    An unfinished run goes on from what is whole. A sealed one, or one that lost what it cannot go
+    on without, is made again, as it was asked for, in a folder of another name.
     """
     run = next((above for above in (path, *path.parents) if rundir.is_run(above)), None)
-    if run is None or path.name in ("config.yaml", "run.json", "plan.json", "anchors.jsonl"):
+    if run is None or path.name == CONFIG:
         return ""
-    if not (run / rundir.SEAL).is_file():
+    needed = path.name in ("run.json", "plan.json", "anchors.jsonl")
+    if not needed and not (run / rundir.SEAL).is_file():
         return f"suretune resume {typed.path(run)}"
     return made_again(run)
 
@@ -124,7 +126,7 @@ def begun_by_another(path: Path) -> SetupFacts:
 def made_again(run: Path) -> str:
     """The command that makes a run again, as it was asked for, in a folder of another name; empty
     where its folder does not say how."""
-    config = run / "config.yaml"
+    config = run / CONFIG
     again = ["suretune", "sft", "--config", str(config), "--output_dir", f"{run}-again"]
     begun = begun_in(run)
     before = f"cd {typed.path(begun)} && " if begun and begun != Path.cwd() else ""

@@ -59,7 +59,7 @@ def answer_anchors(
     path = run / FILE
     if not path.exists():
         if base is None:
-            raise ValueError(f"{path} is missing and nobody is there to answer")
+            raise rundir.Damaged(path, rundir.GONE)  # what it learned stands nowhere else
         learned, apart = _dealt_to(checked)
         rundir.write_jsonl(path, _asked(base, checked, learned, apart))
     lines: dict[str, Any] = {}

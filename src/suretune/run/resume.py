@@ -168,16 +168,20 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
     if folder.is_dir():
         rundir.sweep(folder)
     rundir.sweep(job.run)  # an adapter half copied
-    done = 0
+    done, goes_on = 0, f"suretune resume {typed.path(job.run)}"
     for step, path in reversed(rundir.checkpoints(job.run)):
         if named is not None and path.name != named.name:
             continue
         if found := rundir.damage(path) or _foreign(path, job):
+            about = SetupFacts(
+                "checkpoint-damaged",
+                str(path),
+                found,
+                goes_on,
+            )
             if named is not None:
-                goes_on = f"suretune resume {typed.path(job.run)}"
-                about = SetupFacts("checkpoint-damaged", str(path), found, goes_on)
                 raise job.journal.stop(about)
-            job.journal.look(SetupFacts("checkpoint-damaged", str(path), found=found), stops=False)
+            job.journal.look(about, stops=False)
             continue
         done = checkpoint.restore(path, job.learner)
         checkpoint.restore_recovery(path, job.learner)
@@ -199,7 +203,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
             f"{len(lost)} of {done} updates are missing, the first is {lost[0]}",
             f"{done} 次更新里缺少 {len(lost)} 次，第一个是第 {lost[0]} 次",
         )
-        log = SetupFacts("checkpoint-damaged", str(job.run / STEPS), found=found)
+        log = SetupFacts("checkpoint-damaged", str(job.run / STEPS), found, goes_on)
         job.journal.look(log, stops=False)
     if not done:
         (job.run / EVALS).unlink(missing_ok=True)

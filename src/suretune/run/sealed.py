@@ -9,7 +9,7 @@ from typing import Any
 from suretune import rundir
 from suretune.facts import SetupFacts
 from suretune.record.journal import Journal
-from suretune.record.meant import Meant, not_sealed, way_back
+from suretune.record.meant import CONFIG, Meant, not_sealed, way_back
 from suretune.types import Text
 
 # A seal that does not name these proves nothing.
@@ -53,7 +53,14 @@ def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
         more = f" (+{len(odd) - 1})" if odd[1:] else ""
         found = rundir.named(name, what)
         found = Text(f"{found.en}{more}", f"{found.zh}{more}")
-        about = SetupFacts("checkpoint-damaged", str(run / rundir.SEAL), found, way_back(run))
+        asked = any(name == CONFIG for name, _ in odd)  # it would be made as that says now
+        way = way_back(run / CONFIG if asked else run)
+        about = SetupFacts(
+            "checkpoint-damaged",
+            str(run / rundir.SEAL),
+            found,
+            way,
+        )
         raise journal.stop(about)
     return seal
 

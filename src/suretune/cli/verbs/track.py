@@ -27,7 +27,7 @@ def track(command: Command, journal: Journal) -> int:
 
     found = named_run(command.word, journal, "suretune track")
     run = found.run
-    if run is None or not (run / "config.yaml").is_file():
+    if run is None or not any((run / name).is_file() for name in ("config.yaml", "run.json")):
         raise journal.stop(never_began(found.path))
     asked = _asked(command, run, journal)
     journal.look_at_all(missing_trackers(asked.report_to))
