@@ -21,6 +21,20 @@ from suretune.config import options
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_one_that_leads_nowhere(closed: str, tmp_path: Path) -> None:
+    """No traceback, nor a status that tells of a failure; lines from nobody are none."""
+    rows = write_rows(tmp_path / "rows.jsonl", [{"query": "Hi", "response": "Hello."}] * 3)
+    told = tmp_path / "told"
+    script = f"exec {{}} -m suretune {{}} >{told} 2>&1 {closed}"
+    for words, status in ((f"check --model pocket --dataset {rows}", 0), ("import-cmd", 2)):
+        line = script.format(sys.executable, words)
+        done = subprocess.run(["sh", "-c", line], timeout=60, check=False, stdin=subprocess.DEVNULL)
+        said = told.read_text("utf-8")
+        assert done.returncode == status, said
+        assert "Traceback" not in said and "itself failed" not in said
+
+
 # --- words in -----------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `suretune` command; returns its exit status."""
+    _open_what_is_closed()
     try:
         return _main(arguments)
     except BrokenPipeError:  # `| head` has seen enough, whatever was being said
@@ -47,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(stream, io.TextIOWrapper):  # nor is there anything to flush at the end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return OK
+
+
+def _open_what_is_closed() -> None:
+    """Started with a stream closed (`<&-`, `>&-`), Python has None in its place: as /dev/null then.
+    In this order each gets its own number, and no file of ours is taken for it by a child."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
 
 
 def _main(arguments: Sequence[str] | None) -> int:
