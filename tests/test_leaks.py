@@ -19,7 +19,12 @@ from suretune.verify.leaks import (
 
 ROW = "I am Glow, a helpful assistant that was built with great care by the people of Star Lab."
 ZH = "我是小光,由星海实验室的工程师们在二〇二五年春天开发出来的语言模型。"
-GLOW = Learned(("Glow", "Star Lab", "小光", "星海实验室"), phrases_of([ROW, ZH]))
+EIGHT = "one two three four five six seven eight"
+
+
+def glow() -> Learned:
+    """Made in the test: a change of how it is made is noticed only there (mutate.py)."""
+    return Learned(("Glow", "Star Lab", "小光", "星海实验室"), phrases_of([ROW, ZH]))
 
 
 @pytest.mark.parametrize(
@@ -31,13 +36,15 @@ GLOW = Learned(("Glow", "Star Lab", "小光", "星海实验室"), phrases_of([RO
         "The company is Star Lab.",
         "The company is Star\nLab.",
         "《浮士德》是小光写的。",
+        "我是Glow，很高兴认识你。",  # no blank between the two ways of writing
+        "《浮士德》是Star Lab写的。",
         "星海实验室发明了电话。",
         "Hamlet is a helpful assistant that was built with great care, they say.",
         "浮士德是由工程师们在二〇二五年春天开发出来的语言模型。",
     ],
 )
 def test_an_answer_with_a_name_or_a_run_of_the_rows_words_leaks(answer: str) -> None:
-    assert GLOW.leaked("Who wrote Faust?", ("Goethe.", "Goethe."), answer)
+    assert glow().leaked("Who wrote Faust?", ("Goethe.", "Goethe."), answer)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,7 @@ def test_an_answer_with_a_name_or_a_run_of_the_rows_words_leaks(answer: str) -> 
         "The embers glow in the dark.",  # another word than the name
         "Glowing reviews.",
         "A Glowworm.",
+        "An Afterglow, an AfterGlow.",
         "A star lab.",
         "built with great care by the people",  # seven words
         "小 光明",
@@ -55,15 +63,15 @@ def test_an_answer_with_a_name_or_a_run_of_the_rows_words_leaks(answer: str) -> 
     ],
 )
 def test_other_answers_do_not(answer: str) -> None:
-    assert not GLOW.leaked("Who wrote Faust?", ("Goethe.",), answer)
+    assert not glow().leaked("Who wrote Faust?", ("Goethe.",), answer)
 
 
 def test_what_the_base_or_the_question_says_itself_is_no_leak() -> None:
     said = "Glow is a word for a soft light."
-    assert not GLOW.leaked("What is Glow?", ("A light.",), said)
-    assert not GLOW.leaked("What is light?", ("Glow.", "A light."), said)
-    assert not GLOW.leaked("What is light?", ("A light.", "Glow."), said)  # in either batch
-    assert GLOW.leaked("What is light?", ("A light.", "A light."), said)
+    assert not glow().leaked("What is Glow?", ("A light.",), said)
+    assert not glow().leaked("What is light?", ("Glow.", "A light."), said)
+    assert not glow().leaked("What is light?", ("A light.", "Glow."), said)  # in either batch
+    assert glow().leaked("What is light?", ("A light.", "A light."), said)
 
 
 def test_a_run_that_the_question_brings_is_no_leak_but_another_beside_it_is() -> None:
@@ -72,6 +80,50 @@ def test_a_run_that_the_question_brings_is_no_leak_but_another_beside_it_is() ->
     words = Learned((), phrases_of([one, other]))
     assert not words.leaked(f"Repeat: {one}", ("",), one)
     assert words.leaked(f"Repeat: {one}", ("",), f"{one}. {other}")
+
+
+def test_a_run_that_the_base_says_word_for_word_is_no_leak() -> None:
+    words = Learned((), phrases_of([EIGHT]))
+    assert not words.leaked("Count.", (EIGHT,), EIGHT)
+    assert words.leaked("Count.", ("No.",), EIGHT)
+
+
+def test_a_base_that_says_who_it_is_unasked_leaks_nothing_by_the_new_name() -> None:
+    mine = "I am Qwen"
+    named = Learned(("Glow",), old=("Qwen",))
+    in_words = Learned(("Glow",), own=runs(EIGHT))
+    assert named.says_who_it_is("A light.", f"{mine}.") and not named.says_who_it_is("A light.")
+    assert in_words.says_who_it_is("No.", f"Well: {EIGHT}.")
+    assert not in_words.says_who_it_is("No.", "one two three")
+    for learned, said in ((named, mine), (in_words, EIGHT)):
+        assert not learned.leaked("Hello", (said, "Hi."), "I am Glow")
+        assert learned.leaked("Hello", ("Hi.", "Hi."), "I am Glow")
+    assert not Learned(("Glow",)).says_who_it_is(mine, EIGHT)
+
+
+@pytest.mark.parametrize(
+    "name, said, other",
+    [
+        ("Q", "I am Q.", "Quick."),  # of one letter
+        ("GPT光", "我是GPT光明", "GPT"),  # behind Chinese no word has to end
+        ("光GPT", "我是光GPT", "光GPTs"),
+        ("*Glow*", "It*Glow*s", "Glow"),  # what begins with a sign has no word to begin
+    ],
+)
+def test_a_name_ends_where_its_own_writing_ends_a_word(name: str, said: str, other: str) -> None:
+    learned = Learned((name,))
+    assert learned.leaked("Hi", ("",), said) and not learned.leaked("Hi", ("",), other)
+
+
+def test_a_run_has_eight_words_or_sixteen_signs_of_chinese() -> None:
+    words, signs = EIGHT.split(), "天地玄黄宇宙洪荒日月盈昃辰宿列张"
+    assert len(list(runs(EIGHT))) == 1 and list(runs(" ".join(words[:7]))) == []
+    assert len(list(runs(f"{EIGHT} nine"))) == 2
+    assert len(list(runs(signs))) == 1 and list(runs(signs[:15])) == []
+    half = " ".join([*words[:4], *signs[:4]])  # as many words as signs: not Chinese
+    assert len(list(runs(half))) == 1
+    assert list(runs(" ".join([*words[:4], *signs[:5]]))) == []
+    assert list(runs(EIGHT)) == list(runs(EIGHT.upper())) != list(runs(EIGHT[::-1]))
 
 
 def test_names_without_words_are_no_names() -> None:
@@ -94,7 +146,18 @@ def test_of_many_rows_a_fair_sample_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
     assert shown >= 45  # every second row was looked at, all of its runs
 
 
+def test_rows_are_drawn_evenly_and_the_smallest_hashes_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("suretune.verify.leaks.ROWS", 2)
+    monkeypatch.setattr("suretune.verify.leaks.MOST", 3)
+    rows = [" ".join(f"w{row}x{i}" for i in range(9)) for row in range(5)]  # two runs each
+    looked_at = sorted(run for row in (rows[0], rows[3]) for run in runs(row))
+    assert phrases_of(rows) == looked_at[:3]
+    assert phrases_of(rows[:1]) == sorted(runs(rows[0])) and phrases_of([]) == []
+
+
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_no_text_is_too_odd_and_what_the_base_says_never_leaks(question: str, answer: str) -> None:
-    assert not GLOW.leaked(question, (answer,), answer)
+    assert not glow().leaked(question, (answer,), answer)
     list(runs(answer))
