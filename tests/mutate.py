@@ -64,13 +64,15 @@ NAMED: Mapping[str, Sequence[str]] = {
                       "test_loop or refused_update or weights_scale or clipping_leaves or halving"
                       " or all_left_out or everything_back[2] or changes_nothing[False]"),
     "data/plan.py": ("tests/test_plan.py", "tests/test_plan_by_hand.py"),
-    "verify/outcome.py": ("tests/test_report.py", "tests/test_reported.py"),
+    "verify/outcome.py": ("tests/test_outcome.py", "tests/test_report.py",
+                          "tests/test_reported.py"),
     "guards/guard.py": ("tests/test_guards.py",),
-    "data/choose.py": ("tests/test_proving.py", "tests/test_anchors.py", "tests/test_soft.py",
-                       "tests/test_thinking.py", "-k", "not drift and not cut and not budget"),
-    "verify/probes.py": ("tests/test_probefile.py", "tests/test_paraphrase.py",
-                         "tests/test_anchors.py", "-k", "not hangs and not in_time"),
+    "data/choose.py": ("tests/test_choose.py",),
+    "verify/probes.py": ("tests/test_probes.py", "tests/test_probefile.py",
+                         "tests/test_paraphrase.py", "tests/test_anchors.py", "-k",
+                         "not hangs and not in_time"),
     "verify/signs.py": ("tests/test_signs.py",),
+    "verify/compare.py": ("tests/test_compare.py",),
 }  # fmt: skip
 FLIPS: Mapping[type[Any], type[Any]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

@@ -20,6 +20,7 @@ PHRASE = [7, 8, 9, 10, 11]
         (PHRASE * 3, True),
         ([1, 2, *PHRASE * 3, 3], True),  # it found an end all the same
         (PHRASE * 2 + PHRASE[:4], False),  # the third time is not complete
+        ([1, 2, *PHRASE * 2, *PHRASE[:4]], False),  # nor behind something else
         ([5] * 12, True),
         ([5] * 11, False),
         ([1, 2] * 6, True),

@@ -1,0 +1,195 @@
+"""Every `auto`, by hand: what is chosen, where, and that what was asked for stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suretune.config import Resolved
+from suretune.data.base import Base
+from suretune.data.choose import (
+    ANCHORS,
+    BESIDE_OTHERS,
+    EARLIER,
+    FEW_ROWS,
+    MOST_A_ROW,
+    NARROW,
+    WHOLE_RATE,
+    choose_length,
+    choose_mix,
+    choose_schedule,
+    choose_split,
+    choose_think,
+    scaled_rate,
+    settled,
+    usual_rate,
+)
+from suretune.data.thinking import EMPTY, KEEP, Thinking
+
+
+def base(hidden: int = 256, **more: Any) -> Base:
+    return Base("a", Path(), {"hidden_size": hidden, **more})
+
+
+def asked(**values: Any) -> Resolved:
+    return Resolved.default().with_values("flag", **values)
+
+
+# --- length, thoughts, held-out rows --------------------------------------------------------------
+
+
+def test_rows_may_be_as_long_as_the_model_reads_unless_told() -> None:
+    wide = base(max_position_embeddings=777)
+    assert choose_length(asked(), wide).config.data.max_length == 777
+    assert choose_length(asked(max_length=5), wide).config.data.max_length == 5
+
+
+@pytest.mark.parametrize(
+    "template, before, think",
+    [
+        (Thinking(), asked(), None),  # knows no thoughts
+        (Thinking(switch=True), asked(), KEEP),
+        (Thinking(switch=True, opened="<think>"), asked(), KEEP),
+        (Thinking(opened="<think>"), asked(), EMPTY),
+        (Thinking(field=True), asked(), KEEP),
+        (Thinking(opened="<think>"), asked(think=KEEP), KEEP),  # as it was asked for
+        (Thinking(adds=True), Resolved.default().with_values(EARLIER, think=None), EMPTY),
+        (Thinking(switch=True), Resolved.default().with_values(EARLIER, think=None), KEEP),
+    ],
+)
+def test_thoughts_are_learned_as_the_template_has_them(
+    template: Thinking, before: Resolved, think: str | None
+) -> None:
+    assert choose_think(before, template).config.data.think == think
+
+
+@pytest.mark.parametrize(
+    "given, identity, rows, ratio",
+    [
+        ({}, True, 100, 0.0),  # questions prove it
+        ({"eval_steps": 5}, True, 100, 0.05),  # but a loss on the way was asked for
+        ({"early_stopping_patience": 2}, True, 100, 0.05),
+        ({}, False, 100, 0.05),
+        ({}, False, 20, 0.1),  # two rows at least
+        ({}, False, 30, 0.0667),
+        ({}, False, 3, 0.5),  # of few, half
+        ({}, False, 0, 0.5),
+        ({"val_dataset": ("x.jsonl",)}, False, 100, 0.0),
+        ({"val_dataset": ("x.jsonl",), "split_dataset_ratio": 0.2}, True, 100, 0.2),
+    ],
+)
+def test_rows_are_held_out_where_they_are_what_proves(
+    given: dict[str, Any], identity: bool, rows: int, ratio: float
+) -> None:
+    chosen = choose_split(asked(**given), identity=identity, rows=rows)
+    assert chosen.config.data.split_dataset_ratio == ratio
+
+
+# --- mixes and anchors ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given, identity, datasets, hidden, chosen",
+    [
+        ({}, True, 1, 256, ("tokens", ANCHORS, "kl", None)),
+        ({}, True, 2, 256, ("datasets", ANCHORS, "kl", None)),
+        ({}, False, 2, 256, ("tokens", BESIDE_OTHERS, "kl", None)),
+        ({"mix": "rows"}, True, 2, 256, ("rows", ANCHORS, "kl", None)),
+        ({"scope": "all"}, True, 1, 4096, ("tokens", 0.0, None, None)),
+        ({"anchor_ratio": 0.5}, True, 1, 256, ("tokens", 0.5, "kl", None)),
+        ({"anchor_loss": "ce"}, True, 1, 256, ("tokens", ANCHORS, "ce", None)),
+        ({"anchor_ratio": 0.0}, True, 1, 4096, ("tokens", 0.0, None, None)),
+        ({}, True, 1, NARROW, ("tokens", ANCHORS, "kl", 3.0)),
+        ({}, False, 1, NARROW, ("tokens", BESIDE_OTHERS, "kl", 1.5)),
+        ({}, True, 1, NARROW - 1, ("tokens", ANCHORS, "kl", None)),
+        ({}, True, 2, NARROW, ("datasets", ANCHORS, "kl", None)),
+        ({"anchors_per_row": 2.0}, True, 1, NARROW, ("tokens", ANCHORS, "kl", 2.0)),
+        ({"anchor_ratio": 0.9}, True, 1, NARROW, ("tokens", 0.9, "kl", MOST_A_ROW)),
+        ({"anchor_ratio": 0.3}, True, 1, NARROW, ("tokens", 0.3, "kl", 0.43)),
+    ],
+)
+def test_a_mix_and_its_anchors_are_chosen_by_what_the_rows_teach_and_the_width(
+    given: dict[str, Any], identity: bool, datasets: int, hidden: int, chosen: tuple[Any, ...]
+) -> None:
+    made = choose_mix(asked(**given), base(hidden), identity=identity, datasets=datasets)
+    plan = made.config.schedule
+    assert (plan.mix, plan.anchor_ratio, plan.anchor_loss, plan.anchors_per_row) == chosen
+
+
+# --- updates, epochs, rate ------------------------------------------------------------------------
+
+
+def schedule(given: dict[str, Any], samples: int, hidden: int = 256, **how: bool) -> Any:
+    made = asked(**given)
+    if "anchor_ratio" not in given:
+        made = made.with_values("auto", anchor_ratio=ANCHORS)
+    found = choose_schedule(made, base(hidden), samples, **{"probing": False, **how})
+    return found.config.schedule
+
+
+@pytest.mark.parametrize(
+    "given, samples, probing, epochs",
+    [
+        ({}, 1600, False, 1.0),  # 100 updates of 16 rows
+        ({}, 160, False, 4.0),
+        ({}, 161, False, 4.0),  # 11 updates an epoch
+        ({}, 150, False, 4.0),
+        ({}, 50, False, 10.0),
+        ({}, 10, False, 10.0),  # at most
+        ({}, 0, False, 10.0),
+        ({}, 160, True, 8.0),  # twice as many of both
+        ({}, 10, True, 20.0),
+        ({"max_steps": 5}, 100, False, 0.8),
+        ({"max_steps": 5}, 0, False, 80.0),
+        ({"num_train_epochs": 3.0}, 100, True, 3.0),
+    ],
+)
+def test_epochs_are_as_many_as_forty_updates_need_up_to_ten(
+    given: dict[str, Any], samples: int, probing: bool, epochs: float
+) -> None:
+    assert schedule(given, samples, probing=probing).num_train_epochs == epochs
+
+
+@pytest.mark.parametrize(
+    "given, hidden, proving, rows",
+    [
+        ({}, NARROW, True, FEW_ROWS),
+        ({}, NARROW, False, 16),
+        ({}, NARROW - 1, True, 16),
+        ({"anchor_ratio": 0.0}, NARROW, True, 16),
+        ({"gradient_accumulation_steps": 16}, NARROW, True, 16),
+        ({"per_device_train_batch_size": 1}, NARROW, True, 16),
+    ],
+)
+def test_a_wide_model_that_learns_who_it_is_among_anchors_takes_fewer_rows(
+    given: dict[str, Any], hidden: int, proving: bool, rows: int
+) -> None:
+    assert schedule(given, 50, hidden, proving=proving).rows_per_update == rows
+
+
+def test_a_rate_falls_with_the_width_and_with_updates_beyond_forty() -> None:
+    assert scaled_rate(3584, 40) == 1e-4 == scaled_rate(3584, 10)
+    assert scaled_rate(3584, 160) == 5e-5
+    assert scaled_rate(256, 40) == 2e-3 and scaled_rate(7168, 40) == 4.6e-5
+    assert scaled_rate(0, 1) == scaled_rate(1, 0) > scaled_rate(2, 40) > 0
+
+
+def test_a_rate_that_is_asked_for_stays_and_another_is_the_usual_one() -> None:
+    assert schedule({"learning_rate": 0.5}, 50).learning_rate == 0.5
+    assert schedule({}, 50).learning_rate == usual_rate(asked(), 256, 40) == 2e-3
+    assert schedule({"max_steps": 160}, 50).learning_rate == 1e-3
+    assert usual_rate(asked(), 0, 40) == 0.0  # of an unknown width
+
+
+def test_whole_layers_take_a_quarter_and_a_faster_b_is_taken_off_the_rate() -> None:
+    assert usual_rate(asked(tuner="full"), 3584, 40) == WHOLE_RATE * 1e-4
+    assert schedule({"tuner": "full"}, 50).learning_rate == WHOLE_RATE * 2e-3
+    for times, rate in ((8.0, 2.5e-4), (1.0, 2e-3), (0.5, 2e-3)):
+        assert schedule({"lorap_lr_ratio": times}, 50).learning_rate == rate
+
+
+@pytest.mark.parametrize("hidden, updates", [(NARROW - 1, 0), (NARROW, 80), (3584, 80)])
+def test_a_wide_model_settles_in_twice_forty_updates(hidden: int, updates: int) -> None:
+    assert settled(hidden) == updates
