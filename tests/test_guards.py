@@ -38,6 +38,7 @@ from suretune.guards.guard import (
     fetching,
     listed,
     longer,
+    one_by_one,
     some,
 )
 from suretune.option import FORMER
@@ -1642,3 +1643,16 @@ def test_flags_without_their_reasons_are_flags_alone() -> None:
     one = FlagFacts("unknown-flag", "--lora_rnk", "8", nearest="--lora_rank", hint=HINT)
     assert listed(one).en == "`--lora_rnk 8` → `--lora_rank`: This would mend it"
     assert listed(one, reasons=False).en == "`--lora_rnk 8`"
+    assert [text.en for text in one_by_one(one)] == [listed(one).en]
+    assert [text.en for text in one_by_one(one, reasons=False)] == ["`--lora_rnk 8`"]
+
+
+@pytest.mark.parametrize("given, told", [((HINT,), (HINT,)), ("none", ()), (None, ())])
+def test_the_parts_of_a_finding_are_those_that_its_check_gives(
+    given: object, told: tuple[Text, ...]
+) -> None:
+    values = {"where": "there"} | ({} if given is None else {"parts": given})
+    empty = Text("", "")
+    guard = Guard("X001", "x", empty, False, FlagFacts, lambda _: values, empty, empty, empty)
+    found = guard.judge(FlagFacts("x", "--x"))
+    assert found and (found.where, found.parts) == ("there", told)
