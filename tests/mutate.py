@@ -73,6 +73,7 @@ NAMED: Mapping[str, Sequence[str]] = {
                          "not hangs and not in_time"),
     "verify/signs.py": ("tests/test_signs.py",),
     "verify/compare.py": ("tests/test_compare.py",),
+    "run/budget.py": ("tests/test_budget.py",),
 }  # fmt: skip
 FLIPS: Mapping[type[Any], type[Any]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
