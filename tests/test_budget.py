@@ -18,6 +18,7 @@ from test_proving import write_identity
 
 START, SLOPE = 1.0, 0.01  # seconds of an update, and of each of its tokens
 PREPARING, FIRST = 2.0, 7.0  # of the engine; more of the first update, which warms up
+BEGUN = 40.0  # of the clock, which began before
 SIZES = (100, 300, 200)
 MEASURED = FIRST + 2 * (START + 300 * SLOPE) + START + 200 * SLOPE
 
@@ -46,7 +47,8 @@ class Machine:
         patch.setattr(budget, "time", SimpleNamespace(perf_counter=lambda: self.now))
         patch.setattr(budget, "gradient", self.gradient)
 
-    def prepare(self, *_: object) -> str:
+    def prepare(self, samples: object, plan: object, done: int) -> str:
+        assert done == 0
         self.now += PREPARING
         return self.lacking
 
@@ -64,10 +66,15 @@ class Machine:
     def fits(
         self, end: float, reserve: float = 0.0, probing: float = 0.0, began: float = 0.0
     ) -> int:
-        self.now, self.asked = 0.0, []
+        self.now, self.asked = BEGUN, []
         self.journal = Journal()
         return fitting(
-            self.checked, self.learner, Clock(began, end), reserve, probing, self.journal
+            self.checked,
+            self.learner,
+            Clock(BEGUN + began, BEGUN + end),
+            reserve,
+            probing,
+            self.journal,
         )
 
 
@@ -138,6 +145,19 @@ def test_not_one_that_fits_is_a_stop(machine: Machine) -> None:
     with pytest.raises(Stopped) as stopped:
         machine.fits(1.0)
     assert "; 0.0 s are left" in str(stopped.value.findings[0].what.en)
+
+
+def test_what_was_measured_is_told_in_tenths_and_an_update_by_its_mean(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(Journal, "event", lambda _, name, **values: told.update(values))
+    machine.checked.plan.tokens += 0.0373  # so that the mean has more digits than are told
+    assert machine.fits(100.06, reserve=1.26, began=-10.0) == 3
+    assert told == {
+        "seconds": 110.1, "left": round(100.06 - PREPARING - MEASURED, 1), "for_proof": 1.3,
+        "seconds_per_update": 3.0001, "fits": 3, "planned": 3,
+    }  # fmt: skip
 
 
 def test_what_the_engine_lacks_is_noted(machine: Machine) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from suretune import words
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.choose import (
     ANCHORS,
     BESIDE_OTHERS,
+    CUTS,
     EARLIER,
     FEW_ROWS,
-    MOST_A_ROW,
     NARROW,
     WHOLE_RATE,
     choose_length,
@@ -106,7 +109,7 @@ def test_rows_are_held_out_where_they_are_what_proves(
         ({}, True, 1, NARROW - 1, ("tokens", ANCHORS, "kl", None)),
         ({}, True, 2, NARROW, ("datasets", ANCHORS, "kl", None)),
         ({"anchors_per_row": 2.0}, True, 1, NARROW, ("tokens", ANCHORS, "kl", 2.0)),
-        ({"anchor_ratio": 0.9}, True, 1, NARROW, ("tokens", 0.9, "kl", MOST_A_ROW)),
+        ({"anchor_ratio": 0.9}, True, 1, NARROW, ("tokens", 0.9, "kl", 4.0)),
         ({"anchor_ratio": 0.3}, True, 1, NARROW, ("tokens", 0.3, "kl", 0.43)),
     ],
 )
@@ -142,6 +145,7 @@ def schedule(given: dict[str, Any], samples: int, hidden: int = 256, **how: bool
         ({}, 160, True, 8.0),  # twice as many of both
         ({}, 10, True, 20.0),
         ({"max_steps": 5}, 100, False, 0.8),
+        ({"max_steps": 5}, 300, False, 0.27),
         ({"max_steps": 5}, 0, False, 80.0),
         ({"num_train_epochs": 3.0}, 100, True, 3.0),
     ],
@@ -167,6 +171,7 @@ def test_a_wide_model_that_learns_who_it_is_among_anchors_takes_fewer_rows(
     given: dict[str, Any], hidden: int, proving: bool, rows: int
 ) -> None:
     assert schedule(given, 50, hidden, proving=proving).rows_per_update == rows
+    assert schedule(given, 50, hidden).rows_per_update == 16  # unless it is told to
 
 
 def test_a_rate_falls_with_the_width_and_with_updates_beyond_forty() -> None:
@@ -186,8 +191,24 @@ def test_a_rate_that_is_asked_for_stays_and_another_is_the_usual_one() -> None:
 def test_whole_layers_take_a_quarter_and_a_faster_b_is_taken_off_the_rate() -> None:
     assert usual_rate(asked(tuner="full"), 3584, 40) == WHOLE_RATE * 1e-4
     assert schedule({"tuner": "full"}, 50).learning_rate == WHOLE_RATE * 2e-3
-    for times, rate in ((8.0, 2.5e-4), (1.0, 2e-3), (0.5, 2e-3)):
+    for times, rate in ((8.0, 2.5e-4), (2.0, 1e-3), (1.0, 2e-3), (0.5, 2e-3)):
         assert schedule({"lorap_lr_ratio": times}, 50).learning_rate == rate
+
+
+@pytest.mark.parametrize("probing", [True, False])
+def test_what_was_chosen_is_told_with_what_it_was_chosen_from(probing: bool) -> None:
+    with words.speaking("en"):
+        made = choose_schedule(asked(tuner="full"), base(), 50, probing=probing)
+    told = made.origins["num_train_epochs"]
+    assert ("it stops where the probes pass" in told) == probing
+    with words.speaking("zh"):
+        made = choose_schedule(asked(tuner="full"), base(), 50, probing=probing)
+    assert ("连续两次全部通过就停止" in made.origins["num_train_epochs"]) == probing
+    assert "2.5e-05" in made.origins["learning_rate"]
+
+
+def test_each_time_that_a_run_goes_back_its_rate_is_cut_more() -> None:
+    assert list(accumulate(CUTS, mul)) == [1 / 2, 1 / 8, 1 / 64]
 
 
 @pytest.mark.parametrize("hidden, updates", [(NARROW - 1, 0), (NARROW, 80), (3584, 80)])

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from suretune import words
+from suretune.phrases import wilson
 from suretune.verify import outcome
-from suretune.verify.blocks import Answer, Charts, Paragraph, Piece, Table
+from suretune.verify.blocks import Answer, Charts, Drawing, Paragraph, Piece, Table
+from suretune.verify.curves import interval
 
 
 def section(report: dict[str, Any], name: str) -> Any:
@@ -69,12 +71,15 @@ def test_every_question_stands_with_its_kind_its_words_and_what_a_failure_means(
     failed = a_probe(before="a", after="b", passed_after=False, must=["x"], if_fails="Ask Ann.")
     passed = a_probe(before="a", after="x", passed_after=True, must=["x"], if_fails="Ask Ann.")
     shown = {"question": "Sky?", "kind": "shown", "before": "a", "after": "b"}
-    table = section({"probes": [failed, passed, shown]}, "questions").blocks[0]
+    others = [{"question": "New?", "kind": "of later"}, {"question": "None?"}]
+    table = section({"probes": [failed, passed, shown, *others]}, "questions").blocks[0]
     assert isinstance(table, Table) and table.prose
     assert [plain(row[0]) for row in table.rows] == [
         "Who are you?\nmust pass\nmust contain x\nAsk Ann.",
         "Who are you?\nmust pass\nmust contain x",
         "Sky?\nshown only",
+        "New?\nof later",  # a kind that this version does not know
+        "None?\n",
     ]
 
 
@@ -98,8 +103,14 @@ def test_a_share_of_paraphrases_is_told_where_some_were_asked(
 ) -> None:
     counts = {"passed": passed, "asked": asked}
     facts = section({"paraphrases": counts}, "paraphrases").blocks[0]
-    line = plain(facts.rows[0][1])
-    assert line.startswith(told) if told else line == "not measured"
+    line = facts.rows[0][1]
+    assert plain(line).startswith(told) if told else plain(line) == "not measured"
+    drawn = [one.svg for one in line if isinstance(one, Drawing)]
+    if told and passed is not None and asked:
+        low, high = wilson(passed, asked)
+        assert drawn == [interval(low, passed / asked, high)]
+    else:
+        assert drawn == []
 
 
 def test_signs_of_overfitting_stand_as_numbers_in_columns() -> None:
@@ -130,6 +141,12 @@ def test_a_curve_tells_its_ends_and_what_was_no_number(
     loss, rate, _ = curves(losses)
     assert loss.remark == said and rate.remark == f"peak {1e-3 * len(losses):.4g}"
     assert loss.wide and not rate.wide
+
+
+def test_what_is_no_record_of_a_step_or_has_no_such_value_is_no_point_of_a_curve() -> None:
+    steps: list[Any] = [{"step": 1, "loss": 3.0}, {"step": 2}, "odd", {"loss": 9.0}, {"step": "3"}]
+    (charts,) = section({"steps": [*steps, {"step": 4, "loss": 2.0}]}, "curves").blocks
+    assert charts.charts[0].remark == "3 → 2 · nats per learned token"
 
 
 @pytest.mark.parametrize(
