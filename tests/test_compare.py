@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 from suretune.data.examples import to_example
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source
-from suretune.types import Example, Row
+from suretune.types import Example, Message, Origin, Row
 from suretune.verify.compare import (
     KINDS,
     Comparison,
     Kind,
     Verdict,
+    compare,
     judge,
     judge_rows,
     kind_of,
     row_of,
 )
+from suretune.verify.compare_text import LONGEST, SHORT
 from suretune.verify.forms import form_of
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -761,3 +763,68 @@ def test_of_published_talk_little_is_judged_and_all_of_it_right_as_itself(
     assert found.judged <= most * found.asked
     assert (found.right_before, found.right_after) == (0, found.judged)
     assert time.process_time() - began < 10
+
+
+# --- edges --------------------------------------------------------------------------------------
+
+
+def example(*turns: Message) -> Example:
+    return Example(Origin("rows", 1, 0), "rows", "messages", turns)
+
+
+def test_a_row_is_its_last_answer_and_all_that_stands_before_it() -> None:
+    system, asked = Message("system", "Be brief."), Message("user", "2 + 2?")
+    first, last = Message("assistant", "4"), Message("assistant", "5")
+    more = Message("user", "And 1?")
+    assert row_of(example(system, asked, first)) == ("Be brief.\n2 + 2?", "4")
+    assert row_of(example(asked, first, more, last)) == ("2 + 2?\n4\nAnd 1?", "5")
+    assert row_of(example(asked, first, more)) == ("2 + 2?", "4")  # what follows is not asked
+    assert row_of(example(asked)) is None and row_of(example(Message("text", "Once."))) is None
+    assert row_of(example(asked, Message("assistant", " \n"))) is None
+    call = Message("assistant", "I look it up.", extra={"tool_calls": [{}]})
+    assert row_of(example(asked, call)) is None
+
+
+def test_every_key_has_to_be_known() -> None:
+    assert kinds(("The name and the age.", '{"name": "Ann", "age": 4}')) == ["json"]
+    assert kinds(("The name.", '{"name": "Ann", "age": 4}')) == [None]
+
+
+def test_an_answer_is_compared_up_to_a_length() -> None:
+    frame = '{"name": ""}'
+    whole = frame.replace('""', f'"{"x" * (LONGEST - len(frame))}"')
+    assert len(whole) == LONGEST
+    assert kinds(("The name.", whole), ("The name.", whole.replace("x", "xx", 1))) == ["json", None]
+
+
+@pytest.mark.parametrize("longer, kind", [(0, None), (1, "short")])
+def test_a_short_question_is_the_same_in_any_case_and_a_long_one_word_for_word(
+    longer: int, kind: Kind | None
+) -> None:
+    ask = "What is the capital of the country that I speak of?"
+    asked = "x" * (SHORT + longer - len(ask) - 1) + "\n" + ask
+    assert kinds((asked, "Rome"), (asked.upper(), "Paris")) == [kind, kind]
+
+
+def test_what_says_a_short_answer_among_other_words_is_right_and_not_equal() -> None:
+    assert judge("short", "How many?", "12", "It is 12.") == KEYS_ONLY
+    assert judge("short", "Capital of Italy?", "Rome", "It is Rome.") == KEYS_ONLY
+    assert judge("short", "Capital of Italy?", "Rome", "rome") == YES
+
+
+def test_a_row_of_which_one_answer_cannot_be_judged_is_unjudged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = {"a": YES, "b": NO, "?": Verdict(None)}
+    monkeypatch.setattr("suretune.verify.compare.judge", lambda *given: told[given[3]])
+    rows = [("q", "r")] * 5
+    found = compare(
+        ["sql"] * 4 + [None], rows, ["?", "a", "?", "b", "a"], ["a", "?", "?", "a", "a"]
+    )
+    assert [row.kind for row in found.rows] == [None, None, None, "sql", None]
+    assert (found.asked, found.judged, found.unjudged, found.gained, found.lost) == (5, 1, 4, 1, 0)
+    assert found.said.en.startswith("Of 5 held-out rows 1 can be compared")
+    assert found.said.en.endswith(" The other 4 cannot be compared and are unjudged.")
+    none = compare([None], rows[:1], ["a"], ["a"]).said
+    assert none.en == "None of 1 held-out rows can be compared; all are unjudged."
+    assert none.zh == "1 条留出数据都无法比对，均未作判断。"
