@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import TRAIN, make_parser, parse
 from suretune.config import options
+from suretune.preflight.amiss import facts_of
+from suretune.record.journal import Journal
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
 
@@ -33,6 +36,38 @@ def test_a_closed_stream_is_one_that_leads_nowhere(closed: str, tmp_path: Path) 
         said = told.read_text("utf-8")
         assert done.returncode == status, said
         assert "Traceback" not in said and "itself failed" not in said
+
+
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_an_output_without_room_is_told_beside_it(more: str, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"query": "Hi", "response": "Hello."}] * 3)
+    words = [sys.executable, "-m", "suretune", "check", "--model", "pocket", "--dataset", rows]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*map(str, words), *more.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert "The disk that the output goes to is full" in done.stderr
+    assert "Traceback" not in done.stderr and "itself failed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded", "/mine/out.gguf"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),  # as safetensors says it
+    ],
+)
+def test_a_disk_that_is_full_has_one_finding_whatever_was_written(error: Exception) -> None:
+    found = facts_of(error)
+    stopped = Journal().stop(found) if found else None
+    assert stopped and [one.code for one in stopped.findings] == ["S016"]
+    assert stopped.status == 4
+    assert (
+        "`--out`" in stopped.findings[0].fix.en and "--output_dir" not in stopped.findings[0].fix.en
+    )
 
 
 # --- words in -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import socket
 
 from suretune.types import Text
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # there is no room for a file
 SYSTEM = {
     errno.EACCES: Text("permission denied", "没有权限"),
     errno.EPERM: Text("not permitted", "系统不允许这样做"),
@@ -127,7 +128,7 @@ MOST = 200  # characters of the error's own text
 def in_words(error: BaseException | str) -> Text:
     """Why something was refused: by its error number or its words, if they are known, with what
     people search for in brackets; else the error's own first line."""
-    number = _number(error)
+    number = number_of(error)
     if number in SYSTEM:
         return _with(SYSTEM[number], errno.errorcode[number])
     raw = _raw(error)
@@ -148,7 +149,7 @@ def _with(words: Text, own: str) -> Text:
     return Text(f"{words.en} ({own})", f"{words.zh}（{own}）")
 
 
-def _number(error: BaseException | str) -> int:
+def number_of(error: BaseException | str) -> int:
     """The system's number, which some libraries tell in words only; 0 where there is none."""
     if isinstance(error, socket.gaierror):  # whose numbers are others
         return 0

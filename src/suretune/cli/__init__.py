@@ -15,15 +15,17 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 from suretune import __version__, labels, spelled, words
+from suretune.because import FULL
 from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb, make_parser, parse
 from suretune.cli.verbs import VERBS, run_verb
 from suretune.facts import FlagFacts
 from suretune.prepare.names import odd_names
-from suretune.record.journal import INTERNAL, OK, USAGE, Journal, Stopped
+from suretune.record.journal import ENVIRONMENT, INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.train.parting import let_go_at_end
 from suretune.train.place import here
 from suretune.typed import command as shown_command
@@ -33,6 +35,10 @@ from suretune.words import say
 ABOUT = Text(
     "Fine-tune a language model in seconds, and prove that it worked.",
     "几秒钟微调一个语言模型，并验证它真的有效。",
+)
+CUT = Text(
+    "The disk that the output goes to is full: what is said there is cut off.",
+    "输出所在的磁盘已满：那里的内容不完整。",
 )
 LONGEST_WISH = 40  # characters
 MORE = Text("  suretune VERB --help", "  各命令的参数：suretune 命令 --help")
@@ -44,10 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _main(arguments)
     except BrokenPipeError:  # `| head` has seen enough, whatever was being said
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # nor is there anything to flush at the end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _lead_nowhere(sys.stdout, sys.stderr)
         return OK
+    except OSError as error:  # `> FILE` on a full disk: neither can a finding be said there
+        if error.errno not in FULL:
+            raise
+        _lead_nowhere(sys.stdout)
+        tell(say(CUT), err=True)
+        return ENVIRONMENT
+
+
+def _lead_nowhere(*streams: TextIO) -> None:
+    """Nothing more goes there, nor is there anything to flush at the end."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_what_is_closed() -> None:

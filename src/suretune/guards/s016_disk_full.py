@@ -5,8 +5,8 @@ and the adapter that are planned.
 
 Why it matters: a disk that fills up during a save leaves the work of the whole run unsaved.
 
-Fix: give a disk with more room with `--output_dir`, or keep fewer checkpoints with
-`--save_total_limit 1`.
+Fix: give a disk with more room with `--output_dir` (an export: `--out`), or keep fewer checkpoints
+with `--save_total_limit 1`.
 
 S016 disk-full：磁盘空间不够写下这次训练的输出。
 
@@ -14,12 +14,34 @@ S016 disk-full：磁盘空间不够写下这次训练的输出。
 
 影响：保存到一半磁盘写满，整次训练的结果就都没有存下来。
 
-怎么改：用 `--output_dir` 换一块更大的磁盘，或者用 `--save_total_limit 1` 少留几个检查点。
+怎么改：用 `--output_dir`（导出时用 `--out`）换一块更大的磁盘，
+或者用 `--save_total_limit 1` 少留几个检查点。
 """
 
 from suretune.facts import SetupFacts
-from suretune.guards.guard import Guard, for_setup
+from suretune.guards.guard import Guard, Values, for_setup
 from suretune.types import Text
+
+SOMEWHERE = Text("The disk that is written to", "正在写入的磁盘")
+OF_A_RUN = Text(
+    "`--output_dir` on a disk with more room, or `--save_total_limit 1`.",
+    "用 `--output_dir` 换一块更大的磁盘，或者加 `--save_total_limit 1`。",
+)
+ELSEWHERE = Text(
+    "Make room there, or write to a disk with more (`--out`, where there is such a flag).",
+    "在那里腾出空间，或者写到更大的磁盘上（有 `--out` 的命令用 `--out`）。",
+)
+
+
+def check(facts: SetupFacts) -> Values | None:
+    """`detail`: the folder of a run; empty where something else was written."""
+    values = for_setup("disk-full")(facts)
+    return values and {
+        **values,
+        "place": facts.detail or SOMEWHERE,
+        "way": OF_A_RUN if facts.detail else ELSEWHERE,
+    }
+
 
 GUARD = Guard(
     code="S016",
@@ -27,14 +49,11 @@ GUARD = Guard(
     title=Text("disk too full", "磁盘空间不足"),
     stops=True,
     facts=SetupFacts,
-    check=for_setup("disk-full"),
-    what=Text("{detail} has too little room: {found}.", "{detail} 的空间不够：{found}。"),
+    check=check,
+    what=Text("{place} has too little room: {found}.", "{place} 的空间不够：{found}。"),
     why=Text(
         "A disk that fills up during a save loses the work of the run.",
         "保存到一半磁盘写满，训练的结果就丢了。",
     ),
-    fix=Text(
-        "`--output_dir` on a disk with more room, or `--save_total_limit 1`.",
-        "用 `--output_dir` 换一块更大的磁盘，或者加 `--save_total_limit 1`。",
-    ),
+    fix=Text("{way}", "{way}"),
 )

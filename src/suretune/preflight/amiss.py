@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from suretune.because import FULL, in_words, number_of
 from suretune.config import Resolved
 from suretune.data.collect import Collected
 from suretune.data.template import TemplateRefused
@@ -23,7 +24,8 @@ MOST_TOLD = 100  # findings of one kind about one field of one file
 
 
 def facts_of(error: Exception) -> Facts | None:
-    """What has a finding of its own wherever it happens: a file of a run, a template; else None."""
+    """What has a finding of its own wherever it happens: a file of a run, a full disk, a template;
+    else None."""
     if isinstance(error, Refusal):
         return error.facts
     if isinstance(error, OtherKind):
@@ -35,6 +37,8 @@ def facts_of(error: Exception) -> Facts | None:
             error.why,
             way_back(error.path),
         )
+    if number_of(error) in FULL:
+        return SetupFacts("disk-full", "", in_words(error))
     if isinstance(error, Unfit):
         return error.fault
     if isinstance(error, TemplateRefused):

@@ -7,14 +7,13 @@ and a stop where the bounds are reached.
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.because import in_words
+from suretune.because import FULL, in_words, number_of
 from suretune.data.plan import without
 from suretune.events import TakenBack
 from suretune.facts import RecoveryFacts, SetupFacts, StepFacts
@@ -32,7 +31,6 @@ from suretune.types import Origin, StepRecord, Text
 
 FOLDER_GONE = Text("the folder is gone", "文件夹已经不在了")
 MORE_FILES = Text("; raise the limit: `ulimit -n 4096`", "；请调高上限：`ulimit -n 4096`")
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 HANDLES = frozenset({errno.EMFILE, errno.ENFILE})
 LOST = frozenset({errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTDIR})
 
@@ -234,7 +232,7 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
 
     What cannot be written any more is still told to whoever waits.
     """
-    number = getattr(error, "errno", None) or _number_in(str(error))
+    number = number_of(error) or None
     gone = not (run / "config.yaml").is_file()
     if not gone and number is not None and number not in FULL | HANDLES | (LOST - {errno.ENOENT}):
         return None
@@ -246,12 +244,6 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
         found = Text(found.en + MORE_FILES.en, found.zh + MORE_FILES.zh)
     problem = "output-not-writable" if lost else "disk-full"
     return journal.stop(SetupFacts(problem, str(run), found=found))
-
-
-def _number_in(words: str) -> int | None:
-    """The error that safetensors tells in words only: `I/O error: ... (os error 24)`."""
-    found = re.search(r"\(os error (\d+)\)", words)
-    return int(found[1]) if found else None
 
 
 def _can_write(run: Path) -> bool:

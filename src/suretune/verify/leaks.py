@@ -79,8 +79,9 @@ def _pattern(name: str) -> re.Pattern[str]:
     """The name as a word of its own, in its own case ("Glow" is no glow). Chinese has no words: a
     name ends where its signs begin ("我是Glow，")."""
     escaped = r"\s*".join(re.escape(part) for part in name.split())
-    before = rf"(?<!{LETTER})" if re.match(r"[^\W_]", name) and not CJK.match(name) else ""
-    after = rf"(?!{LETTER})" if re.search(r"[^\W_]$", name) and not CJK.search(name[-1]) else ""
+    letter = re.compile(LETTER)
+    before = rf"(?<!{LETTER})" if letter.match(name) else ""
+    after = rf"(?!{LETTER})" if letter.match(name[-1]) else ""
     return re.compile(before + escaped + after)
 
 
