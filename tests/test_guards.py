@@ -1594,7 +1594,7 @@ def test_every_flag_that_a_guard_recommends_exists(guard: Guard) -> None:
     others = {"quant_bits", "deepspeed", "lora_bias"}  # of other tools, in the page of C016
     others |= {"help", "config", "upgrade", "local-dir", "local_dir", "repo-type", "max-lora-rank"}
     others |= {"name", "author", "timeout", "api_key", "run", "served_model_name", "same_needed"}
-    others |= {"enable-lora", "lora-modules", "chat-template", "to", "public"}
+    others |= {"enable-lora", "lora-modules", "chat-template", "to", "public", "out"}
     fixes = f"{explain(guard.code)} {guard.fix.en} {guard.fix.zh}"
     assert set(re.findall(r"--([a-z][\w-]*)", fixes)) <= real | others | FORMER
 
