@@ -102,7 +102,7 @@ def test_rows_are_held_out_where_they_are_what_proves(
         ({"mix": "rows"}, True, 2, 256, ("rows", ANCHORS, "kl", None)),
         ({"scope": "all"}, True, 1, 4096, ("tokens", 0.0, None, None)),
         ({"anchor_ratio": 0.5}, True, 1, 256, ("tokens", 0.5, "kl", None)),
-        ({"anchor_loss": "ce"}, True, 1, 256, ("tokens", ANCHORS, "ce", None)),
+        ({"anchor_loss": "answers"}, True, 1, 256, ("tokens", ANCHORS, "answers", None)),
         ({"anchor_ratio": 0.0}, True, 1, 4096, ("tokens", 0.0, None, None)),
         ({}, True, 1, NARROW, ("tokens", ANCHORS, "kl", 3.0)),
         ({}, False, 1, NARROW, ("tokens", BESIDE_OTHERS, "kl", 1.5)),
