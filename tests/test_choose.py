@@ -144,9 +144,9 @@ def schedule(given: dict[str, Any], samples: int, hidden: int = 256, **how: bool
         ({}, 0, False, 10.0),
         ({}, 160, True, 8.0),  # twice as many of both
         ({}, 10, True, 20.0),
-        ({"max_steps": 5}, 100, False, 0.8),
-        ({"max_steps": 5}, 300, False, 0.27),
-        ({"max_steps": 5}, 0, False, 80.0),
+        ({"max_steps": 5}, 100, False, 0.71),  # of seven, the last of four rows
+        ({"max_steps": 5}, 300, False, 0.26),
+        ({"max_steps": 5}, 0, False, 5.0),
         ({"num_train_epochs": 3.0}, 100, True, 3.0),
     ],
 )
