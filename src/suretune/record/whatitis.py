@@ -129,13 +129,16 @@ def _described(path: Path) -> tuple[Text, str]:
 def _unfinished(run: Path) -> Text:
     """How far a run came that has no verdict."""
     done = max((int(line["step"]) for line in rundir.read_jsonl(run / "steps.jsonl")), default=0)
-    if not (run / "run.json").is_file() and done:
+    if not (run / "run.json").is_file():
+        if not done:
+            return Text(
+                f"The run {run} was killed before it began.",
+                f"运行 {run} 还没开始就中断了。",
+            )
         return Text(
             f"The run {run} has lost its run.json, without which nothing goes on: put it back.",
             f"运行 {run} 的 run.json 不见了，没有它就不能继续：请把它放回来。",
         )
-    if not (run / "run.json").is_file():
-        return Text(f"The run {run} was killed before it began.", f"运行 {run} 还没开始就中断了。")
     plan = run / "plan.json"
     planned = rundir.recorded(plan, "schedule", "total") if plan.is_file() else "?"
     return Text(

@@ -232,9 +232,9 @@ def disk_stop(error: Exception, run: Path, journal: Journal) -> Stopped | None:
 
     What cannot be written any more is still told to whoever waits.
     """
-    number = number_of(error) or None
+    number = number_of(error)
     gone = not (run / "config.yaml").is_file()
-    if not gone and number is not None and number not in FULL | HANDLES | (LOST - {errno.ENOENT}):
+    if not gone and number and number not in FULL | HANDLES | (LOST - {errno.ENOENT}):
         return None
     if not _can_write(run):
         journal.run = None

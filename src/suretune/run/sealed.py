@@ -17,7 +17,7 @@ WITHOUT_WHICH = ("probes.jsonl", "proof/request.json", "proof/result.json", "bas
 # Beside `adapter/` or `model/`, and `proof/`: what a run writes about itself.
 READ = (
     "run.json",
-    "config.yaml",
+    CONFIG,
     "plan.json",
     "ledger.jsonl",
     "report.json",

@@ -79,9 +79,8 @@ def _pattern(name: str) -> re.Pattern[str]:
     """The name as a word of its own, in its own case ("Glow" is no glow). Chinese has no words: a
     name ends where its signs begin ("我是Glow，")."""
     escaped = r"\s*".join(re.escape(part) for part in name.split())
-    letter = re.compile(LETTER)
-    before = rf"(?<!{LETTER})" if letter.match(name) else ""
-    after = rf"(?!{LETTER})" if letter.match(name[-1]) else ""
+    before = rf"(?<!{LETTER})" if re.match(LETTER, name) else ""
+    after = rf"(?!{LETTER})" if re.match(LETTER, name[-1]) else ""
     return re.compile(before + escaped + after)
 
 
