@@ -113,17 +113,18 @@ def _family(name: str, one: Mapping[str, Any]) -> str:
 def two_trees(told: Mapping[str, Any]) -> list[str]:
     """This tree's figures over an earlier one's."""
     lines = [
-        "| what | runs each | ratios: this tree over the earlier one | when |",
-        "|---|---:|---|---|",
+        "| what | shape | runs each | ratios: this tree over the earlier one | when |",
+        "|---|---|---:|---|---|",
     ]
-    for kind, found in told.items():
+    for found in told.values():
         ratios = ", ".join(
             f"{OF_TREES[name]} {ratio:.3f}"
             for name, ratio in found["ratios"].items()
             if name in OF_TREES
         )
         when = f"{found['device']}, {found['date']}, beside `{found['earlier_commit']}`"
-        lines.append(f"| {KINDS[kind]} | {len(found['runs']['this'])} | {ratios} | {when} |")
+        what, runs = f"{KINDS[found['kind']]} | {found['shape']}", len(found["runs"]["this"])
+        lines.append(f"| {what} | {runs} | {ratios} | {when} |")
     return lines
 
 

@@ -4,8 +4,8 @@
     python benchmarks/two_trees.py --earlier EARLIER --commit d5e6da7 --config CONFIG.json \
         --tokenizer FOLDER --rows ROWS.jsonl [--only engine,same-work,defaults] [--times 5]
 
-`engine`: one pack of 2,048 tokens an update on random weights of Qwen2.5-7B's shape, ms of a median
-update. `same-work`: the articles' job without anchors and without stopping where it is proven: what
+`engine`: one pack of 2,048 tokens an update on random weights of the shape in `--config` (which is
+named after it: 7b.json), ms of a median update. `same-work`: the articles' job without anchors and without stopping where it is proven: what
 both trees do alike. `defaults`: the articles' job with all that each tree adds by itself. Of jobs:
 seconds of training, from the start to the adapter on disk, and of the whole command. Each figure is
 the median of its runs; a ratio is this tree's over the earlier one's
@@ -52,10 +52,12 @@ def main() -> None:
             for name, tree in trees.items():
                 runs[name].append(one(kind, tree, model, asked))
                 print(kind, turn + 1, name, figures(runs[name][-1:]), file=sys.stderr, flush=True)
-            told[kind] = compared(runs) | {"device": device_name(), "earlier_commit": asked.commit}
-            told[kind]["date"] = datetime.now(timezone.utc).date().isoformat()
+            found = compared(runs) | {"kind": kind, "shape": asked.config.stem}
+            found |= {"device": device_name(), "earlier_commit": asked.commit}
+            found["date"] = datetime.now(timezone.utc).date().isoformat()
+            told[f"{kind} of {asked.config.stem} beside {asked.commit}"] = found
             OUT.write_text(json.dumps(told, indent=1) + "\n")
-        print(kind, told[kind]["ratios"], flush=True)
+        print(kind, found["ratios"], flush=True)
 
 
 def one(kind: str, tree: Path, model: Path, asked: argparse.Namespace) -> Result:
