@@ -4,12 +4,12 @@
     python benchmarks/two_trees.py --earlier EARLIER --commit d5e6da7 --config CONFIG.json \
         --tokenizer FOLDER --rows ROWS.jsonl [--only engine,same-work,defaults] [--times 5]
 
-`engine`: one pack of 2,048 tokens an update on random weights of the shape in `--config` (which is
-named after it: 7b.json), ms of a median update. `same-work`: the articles' job without anchors and without stopping where it is proven: what
-both trees do alike. `defaults`: the articles' job with all that each tree adds by itself. Of jobs:
-seconds of training, from the start to the adapter on disk, and of the whole command. Each figure is
-the median of its runs; a ratio is this tree's over the earlier one's
-(benchmarks/results/two_trees.json).
+`engine`: one pack of 2,048 tokens an update on random weights of the shape in `--config` (its name
+is the shape's: 7b.json), ms of a median update. `same-work`: the articles' job without anchors and
+without stopping where it is proven: what both trees do alike. `defaults`: the articles' job with
+all that each tree adds by itself. Of jobs: seconds of training, from the start to the adapter on
+disk, and of the whole command. Each figure is the median of its runs; a ratio is this tree's over
+the earlier one's (benchmarks/results/two_trees.json).
 """
 
 from __future__ import annotations

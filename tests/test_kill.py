@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
+from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +25,21 @@ from safetensors.torch import load_file
 from conftest import codes, within, write_rows
 from shallow import shallow
 from suretune import rundir
+from suretune.battery.items import proof_questions, way_questions
 from suretune.config import Resolved
-from suretune.events import Event
+from suretune.events import Ended, Event
 from suretune.pocket import MODEL
 from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
-from suretune.record.journal import Journal
+from suretune.record.journal import Journal, Stopped
+from suretune.run import compose
 from suretune.run.compose import make_run, train_only
 from suretune.run.prove import seal
+from suretune.run.questions import keep_questions
 from suretune.run.resume import reopen
+from suretune.types import Origin, Sample, Span
+from suretune.verify.measure import Questions
+from suretune.verify.probes import Probe
 from test_guards import PROOF
 
 KILLS = 20  # the long form of `make chaos` has 500
@@ -340,6 +349,70 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     write_rows(file, rows)
     done = within("resume", run, "--json")
     assert done.returncode == 4 and "S013" in codes(done)
+
+
+def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:
+    """One kind at a time; of a run of an earlier version it is not known which."""
+    probe = Probe("Who are you?", "must-pass", must=("Glow",))
+    general, way = proof_questions()[:3], way_questions()[:2]
+    sample = Sample(Origin("rows", 1), "rows", array("I", [1, 2]), (Span(1, 2, 1.0),), "row")
+    first = Questions([probe], None, [sample], general, way)
+
+    def changed(other: Questions) -> str | None:
+        try:
+            keep_questions(tmp_path, other, ["Glow"], ["Qwen"], Journal())
+        except Stopped as stopped:
+            (finding,) = stopped.findings
+            assert finding.code == "S013"
+            return re.findall(r"has changed: (.*?)\.", finding.what.en)[0]
+        return None
+
+    assert changed(first) is None and changed(first) is None
+    harder = replace(probe, must=("Glow", "Star Lab"))
+    assert changed(replace(first, probes=[harder])) == "probes"
+    assert changed(replace(first, system="Be brief.")) == "probes"
+    assert changed(replace(first, general=general[:2])) == "skills"
+    assert changed(replace(first, way=way[:1])) == "skills"
+    assert changed(replace(first, held_out=[])) == "rows"
+    assert changed(replace(first, probes=[harder], held_out=[])) == "probes, rows"
+    told = rundir.read_json(tmp_path / "questions.json")
+    for parts in ({}, {"parts": 3}):
+        kept = {name: told[name] for name in told if name != "parts"} | parts
+        rundir.write_json(tmp_path / "questions.json", kept)
+        assert changed(replace(first, probes=[harder])) == "probes, skills"
+
+
+def test_ctrl_c_at_once_says_what_is_there(
+    asked: Resolved,
+    undisturbed: tuple[Path, float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second Ctrl-C, or one where no update can be ended first: while the base answers, or in
+    the proof. What ended is told to whoever listens, too."""
+    run = shutil.copytree(undisturbed[0], tmp_path / "run")
+    ends: list[Event] = []
+
+    class Ear:
+        def on(self, event: Event) -> None:
+            ends.extend([event] if isinstance(event, Ended) else [])
+
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compose, "_stages", pressed)
+    newest = rundir.checkpoints(run)[-1][1]
+    done = within("resume", run)
+    assert done.returncode == 130
+    assert f"{newest} is complete" in done.stderr and f"suretune resume {run}" in done.stderr
+    shutil.rmtree(run / "checkpoints")
+    done = within("resume", run)
+    assert done.returncode == 130 and "before a checkpoint was written" in done.stderr
+    assert f"suretune resume {run}" in done.stderr
+    journal = Journal()
+    with pytest.raises(KeyboardInterrupt):
+        compose.train_and_prove(reopen(run, journal), run, journal, Ear(), resume=True)
+    assert [end.status for end in ends] == [130]
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,9 @@ def train(
         )
         tell(say(sentence), err=True)
         return interrupted.status
+    except KeyboardInterrupt:  # a second one, or where no update waits to be ended
+        tell(say(_left(run)), err=True)
+        return 130
     finally:
         watch.close()
     if command.json:
@@ -164,3 +167,22 @@ def train(
         if status:
             tell(labels.status(status), err=True)
     return status
+
+
+def _left(run: Path) -> Text:
+    """What is there of a run that Ctrl-C ended at once, and how to go on with it."""
+    whole = rundir.checkpoints(run)
+    if not whole and not rundir.is_begun(run):
+        return Text("Stopped by Ctrl-C; nothing was begun.", "已停止（Ctrl-C）；还没有开始。")
+    go_on = f"suretune resume {typed.path(run)}"
+    if not whole:
+        return Text(
+            f"Stopped at once by Ctrl-C, before a checkpoint was written. From the start: {go_on}",
+            f"已立即停止（Ctrl-C），还没有写出检查点。从头开始：{go_on}",
+        )
+    saved = printable(whole[-1][1], keep="")
+    return Text(
+        f"Stopped at once by Ctrl-C; {saved} is complete, what came after it is not kept."
+        f" Go on: {go_on}",
+        f"已立即停止（Ctrl-C）；{saved} 已完整保存，之后的没有保留。继续：{go_on}",
+    )

@@ -67,12 +67,22 @@ def keep_questions(
     held_out = [sample.ids.tolist() for sample in questions.held_out]
     probes = [probe.line() for probe in questions.probes]
     asked = [[q.line() for q in group] for group in (questions.general, questions.way)]
+    parts = {
+        "probes": rundir.digest_of([probes, questions.system]),
+        "skills": rundir.digest_of(asked),
+        "rows": rundir.digest_of(held_out),
+    }
     digest = rundir.digest_of([probes, questions.system, asked, held_out])
     path = run / "questions.json"
     if path.exists() and rundir.recorded(path, "digest") != digest:
-        raise journal.stop(SetupFacts("changed-since", "probes, skills", found=str(run)))
+        told = rundir.read_json(path).get("parts")  # runs of earlier versions do not tell
+        known = told if isinstance(told, dict) else {}
+        changed = [name for name, now in parts.items() if known.get(name, now) != now]
+        which = ", ".join(changed or ["probes", "skills"])
+        raise journal.stop(SetupFacts("changed-since", which, found=str(run)))
     named = {"names": list(names), "old": list(old)}
-    rundir.write_json(path, {"digest": digest, "probes": len(probes), "asked": probes, **named})
+    kept = {"digest": digest, "parts": parts, "probes": len(probes), "asked": probes}
+    rundir.write_json(path, kept | named)
 
 
 def _probes(checked: Checked, journal: Journal) -> list[Probe]:
