@@ -408,7 +408,8 @@ def test_a_seal_whose_list_was_changed_is_broken(
     seal = rundir.read_json(run / rundir.SEAL)
     change(run, seal)
     rundir.write_json(run / rundir.SEAL, seal)
-    for stated in (["verify", str(run)], ["serve", str(run), "--port", "0"]):
+    served = ["serve", str(run), "--port", "0"]
+    for stated in (["verify", str(run)], served, ["report", str(run)], ["resume", str(run)]):
         assert main([*stated, "--json"]) == 4
         (finding,) = json.loads(capsys.readouterr().out.splitlines()[-1])["findings"]
         assert finding["code"] == "S015", finding

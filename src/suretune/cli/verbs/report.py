@@ -11,6 +11,7 @@ from suretune.cli.which import named_run, run_of
 from suretune.record.journal import GUARD, OK, UNVERIFIED, Journal
 from suretune.record.whatitis import no_report
 from suretune.run.onward import where_it_is
+from suretune.run.sealed import read_seal
 from suretune.types import Text
 
 
@@ -21,11 +22,16 @@ def report(command: Command, journal: Journal) -> int:
 
 
 def verdict_of(run: Path, command: Command, journal: Journal) -> int:
-    """Show the verdict that stands in the run's folder; its exit status."""
+    """Show the verdict that stands in the run's folder; its exit status.
+
+    One that is sealed is a word about files: it stops where they are not those that were sealed.
+    """
     if not (run / "report.json").is_file():
         raise journal.stop(no_report(run))
     rundir.recorded(run / "report.json", "verdict")
     told = rundir.read_json(run / "report.json")
+    if told["verdict"] == "sealed":  # of files that may have changed since
+        read_seal(run, journal)
     told = where_it_is(told, run)
     if command.json:
         tell_json(told)
