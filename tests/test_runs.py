@@ -169,6 +169,13 @@ def test_a_run_without_a_seal_is_said_to_have_none(
     main(["verify", str(run), "--json"])
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert shlex.split(finding["fix"]["en"].split("`")[1]) == ["suretune", "report", str(run)]
+    # A report that says so stands in for no seal; whoever shows it again is not sent back to it.
+    rundir.write_json(run / "report.json", {"verdict": "sealed"})
+    for verb in ("verify", "report"):
+        assert main([verb, str(run), "--json"]) == 6
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert finding["code"] == "V002"
+        assert shlex.split(finding["fix"]["en"].split("`")[1]) == ["suretune", "resume", str(run)]
     rundir.write_json(run / rundir.SEAL, {"files": {}})
     assert main(["verify", str(run / "checkpoints" / "step-000004"), "--json"]) == 6
     (finding,) = json.loads(capsys.readouterr().out)["findings"]

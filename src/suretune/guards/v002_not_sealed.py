@@ -30,8 +30,8 @@ SERVED = Text(
 WAYS = {
     "report": Text("`{0}` says why it was not given.", "没有通过的原因见 `{0}`。"),
     "resume": Text(
-        "The run is not finished: `{0}` goes on and proves it.",
-        "这个运行还没有完成：`{0}` 会继续训练并验证。",
+        "`{0}` goes on from what is there, and proves it.",
+        "`{0}` 会从已有的部分继续，并进行验证。",
     ),
     "verify": Text(
         "The seal is that of the whole run: `{0}` checks it.",

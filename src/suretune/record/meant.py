@@ -83,8 +83,11 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     if found.checkpoint is not None and (run / rundir.SEAL).is_file():
         verb = "verify"
     else:
-        judged = (run / "report.json").is_file()
-        verb = "report" if judged or not (run / "run.json").is_file() else "resume"
+        report = run / "report.json"
+        said = rundir.recorded(report, "verdict") if report.is_file() else None
+        lost = said == "sealed"  # what a report says does not stand in for the seal
+        judged = said is not None or not (run / "run.json").is_file()
+        verb = "report" if judged and not lost else "resume"
     return SetupFacts(
         "not-sealed",
         here,
