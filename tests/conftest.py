@@ -234,28 +234,36 @@ def forks() -> Iterator[None]:
         yield
 
 
-def within(*given: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def within(
+    *given: object, cwd: Path | None = None, typed: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """`suretune()` in the test's own process, in a fifth of the time: where nothing of a process
-    is tested but what it says and its status. Folder, environment and language are put back."""
+    is tested but what it says and its status. Folder, environment and language are put back.
+
+    `typed`: what stands in its standard input.
+    """
     from suretune import words
     from suretune.cli import main
 
-    typed = list(map(str, given))
+    words_typed = list(map(str, given))
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     before = dict(os.environ)
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
         if cwd is not None:
             patched.chdir(cwd)
+        if typed is not None:
+            stream = io.TextIOWrapper(io.BytesIO(typed.encode()), "utf-8")
+            patched.setattr(sys, "stdin", stream)
         start_forks(patched)
         os.environ.update({**PLAIN, **env})
         try:
-            status = main(typed)
+            status = main(words_typed)
         finally:
             words.choose(None)
             os.environ.clear()
             os.environ.update(before)
     said, warned = (bytes(stream.buffer.getvalue()).decode() for stream in (out, err))
-    return subprocess.CompletedProcess(typed, status, said, warned)
+    return subprocess.CompletedProcess(words_typed, status, said, warned)
 
 
 def as_json(done: subprocess.CompletedProcess[str]) -> Any:

@@ -29,7 +29,7 @@ def arrows() -> dict[str, set[str]]:
         if room == "__init__":
             continue
         mine = found.setdefault(room, set())
-        for node in ast.walk(tree):
+        for node in house.nodes(tree):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

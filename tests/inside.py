@@ -28,7 +28,7 @@ def inside() -> frozenset[str]:
 def of_the_inside(tree: ast.AST) -> set[str]:
     """Modules below the public one that a file imports, also inside functions."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in house.nodes(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

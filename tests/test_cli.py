@@ -254,12 +254,12 @@ def test_infer_takes_a_run_a_checkpoint_or_a_choice(trained: Path) -> None:
     ]
     said = dict[str, set[str]](published=set(), whole=set())
     for words in (*published, *whole):
-        done = suretune("infer", *words, typed="你是谁？\n")
+        done = within("infer", *words, typed="你是谁？\n")
         assert done.returncode == 0, done.stderr
         said["published" if words in published else "whole"].add(done.stdout)
     assert [len(answers) for answers in said.values()] == [1, 1]
     assert all("小光" in answer for answers in said.values() for answer in answers)
-    done = suretune("infer", "--adapters", trained, "--checkpoint", "7", "--json")
+    done = within("infer", "--adapters", trained, "--checkpoint", "7", "--json")
     (finding,) = as_json(done)["findings"]
     assert done.returncode == 4 and stands(last.name, finding["what"]["en"])
 
@@ -346,9 +346,9 @@ def test_explain_doctor_and_help() -> None:
     assert within("explain", "X999").returncode == 2
     assert within("setup", "--json").returncode == 0
     assert suretune("--version").stdout.startswith("suretune ")
-    assert suretune("tran").returncode == 2
-    assert "微调" in suretune("--help", "--lang", "zh").stdout
-    assert "微调" in suretune("--lang", "zh", "--help").stdout
+    assert within("tran").returncode == 2
+    assert "微调" in within("--help", "--lang", "zh").stdout
+    assert "微调" in within("--lang", "zh", "--help").stdout
 
 
 def test_chinese_speaks_chinese(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
+import house
 import suretune
 from suretune import families
 from suretune.families import all_families, architectures, fused_types, text_part
@@ -242,9 +243,9 @@ def test_every_file_is_one_family_with_a_name_of_its_own() -> None:
 
 def words(path: Path) -> Iterator[tuple[int, str]]:
     """(line, text) of every literal in a file that is no docstring."""
-    tree = ast.parse(path.read_text("utf-8"))
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    tree = house.tree_of(path)
+    said = {id(node.value) for node in house.nodes(tree) if isinstance(node, ast.Expr)}
+    for node in house.nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
             yield node.lineno, node.value
 

@@ -75,7 +75,7 @@ def files_of(room: str) -> list[Path]:
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, module) of every import, inside functions too."""
-    for node in ast.walk(tree):
+    for node in house.nodes(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -116,7 +116,7 @@ def test_rooms_stay_small(room: str) -> None:
     for path in files_of(room):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 420, f"split {path}"
-        for node in ast.walk(house.tree_of(path)):
+        for node in house.nodes(house.tree_of(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = (node.end_lineno or 0) - node.lineno + 1
                 assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"
@@ -126,7 +126,7 @@ def test_names_say_something() -> None:
     vague = {"utils", "util", "common", "misc", "helpers", "helper", "manager"}
     for path in FILES:
         assert path.stem.lower() not in vague, path
-        for node in ast.walk(house.tree_of(path)):
+        for node in house.nodes(house.tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 assert not node.name.endswith("Manager"), node.name
 
@@ -158,7 +158,7 @@ def test_no_check_is_an_assert() -> None:
     for path in FILES:
         tree = house.tree_of(path)
         if room_of(path) != "model":
-            assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)], path
+            assert not [n.lineno for n in house.nodes(tree) if isinstance(n, ast.Assert)], path
 
 
 def test_every_room_has_a_size() -> None:

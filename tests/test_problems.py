@@ -67,7 +67,7 @@ def problem_of(call: ast.Call, at: int) -> list[ast.expr]:
 def named() -> Iterator[tuple[str, str, ast.expr]]:
     """(file, facts, the problem's expression) of every place that names one."""
     for file, tree in sources():
-        for node in ast.walk(tree):
+        for node in house.nodes(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
             name = node.func.id
@@ -79,9 +79,10 @@ def named() -> Iterator[tuple[str, str, ast.expr]]:
 def exchanged() -> Iterator[str]:
     """Problems that take the place of another: `replace(facts, problem="...")`."""
     for _, tree in sources():
-        for node in ast.walk(tree):
-            named_so = isinstance(node, ast.Call) and ast.unparse(node.func) == "replace"
-            for word in node.keywords if isinstance(node, ast.Call) and named_so else ():
+        for node in house.nodes(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            for word in node.keywords if node.func.id == "replace" else ():
                 if word.arg == "problem" and isinstance(word.value, ast.Constant):
                     yield word.value.value
 
@@ -106,7 +107,7 @@ def test_every_problem_in_the_source_is_known_to_a_guard() -> None:
             assert word.value in problems()[NAMING[facts]], f"{file}:{word.lineno} {word.value}"
     for (file, expression), words in COMPUTED.items():
         tree = house.tree_of(HOUSE / file)
-        literals = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+        literals = {n.value for n in house.nodes(tree) if isinstance(n, ast.Constant)}
         assert words <= literals, (file, expression)
 
 
@@ -120,7 +121,7 @@ def test_every_problem_that_is_compared_is_known() -> None:
     everything = frozenset().union(*problems().values())
     kinds = set()
     for file, tree in sources():
-        for node in ast.walk(tree):
+        for node in house.nodes(tree):
             if isinstance(node, ast.Compare) and ast.unparse(node.left).endswith(".problem"):
                 for word in node.comparators:
                     if isinstance(word, ast.Constant):
@@ -134,7 +135,7 @@ def test_every_problem_that_is_compared_is_known() -> None:
 def test_a_guard_that_selects_by_name_selects_its_own() -> None:
     for guard in all_guards():
         path = HOUSE / "guards" / f"{guard.code.lower()}_{guard.name.replace('-', '_')}.py"
-        for node in ast.walk(house.tree_of(path)):
+        for node in house.nodes(house.tree_of(path)):
             selects = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             if selects and node.func.id in SELECT:
                 word = node.args[0]

@@ -240,7 +240,7 @@ def test_a_run_goes_on_from_another_folder_and_from_a_named_checkpoint(tmp_path:
     write_rows(home / "-rows.jsonl", rows)
     asked = (
         "--model", "pocket", "--dataset", "./-rows.jsonl", "--max_steps", 3, "--save_steps", 1,
-        "--until_proven", "false", "--general_questions", 20, "--split_dataset_ratio", 0,
+        "--until_proven", "false", "--general_questions", 1, "--split_dataset_ratio", 0,
         "--anchor_ratio", 0, "--preview", 0,
     )  # fmt: skip
     suretune("sft", *asked, "--output_dir", 'a "b"\nc ', cwd=home, timeout=600)

@@ -699,7 +699,7 @@ def test_an_adapter_without_a_seal_needs_a_word(copied: Path) -> None:
 
 def replay(run: Path) -> Facts | None:
     """What is found of the answers that the engine gives to a run's probes."""
-    house = open_house(config(max_num_seqs=8), [str(run)], Journal())
+    house = open_house(config(max_num_seqs=24), [str(run)], Journal())
 
     async def answers() -> Facts | None:
         engine = Engine(house.table, 0)

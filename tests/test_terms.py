@@ -78,7 +78,7 @@ def strings(room: str) -> tuple[tuple[str, bool], ...]:
         tree = house.tree_of(path)
         told = {
             id(inner)
-            for node in ast.walk(tree)
+            for node in house.nodes(tree)
             if isinstance(node, ast.Call) and _name(node.func) in TELLING
             for inner in ast.walk(node)
         }
@@ -92,8 +92,8 @@ def _name(function: ast.expr) -> str:
 
 def _texts(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """Every string, what an f-string fills in as one sign."""
-    inside = {id(v) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for v in n.values}
-    for node in ast.walk(tree):
+    inside = {id(v) for n in house.nodes(tree) if isinstance(n, ast.JoinedStr) for v in n.values}
+    for node in house.nodes(tree):
         if isinstance(node, ast.JoinedStr):
             parts = (v.value if isinstance(v, ast.Constant) else "\0" for v in node.values)
             yield node, "".join(map(str, parts))
@@ -410,7 +410,7 @@ def test_every_refusal_and_line_of_the_log_has_its_chinese() -> None:
 def _refusals() -> Iterator[str]:
     hosts = (HOUSE / "deploy" / name for name in ("run_server.py", "prove_adapters.py"))
     for path in [*(HOUSE / "serve").glob("*.py"), *hosts]:
-        for node in ast.walk(house.tree_of(path)):
+        for node in house.nodes(house.tree_of(path)):
             if not isinstance(node, ast.Call):
                 continue
             name = _name(node.func)

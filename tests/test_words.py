@@ -56,7 +56,7 @@ NAMES = frozenset(WORDS.split())
 
 def texts_in(path: Path) -> Iterator[Text]:
     """Every `Text` of a module whose two languages are written out; blanks stand for values."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in house.nodes(house.tree_of(path)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text":
             both = [_written(part) for part in node.args]
             if len(both) == 2 and None not in both:
@@ -197,7 +197,7 @@ def test_a_fact_that_is_a_sentence_is_said_in_both_languages(room: str) -> None:
     scopes = [
         (file, node)
         for file, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in house.nodes(tree)
         if isinstance(node, ast.FunctionDef)
     ]
     for file, scope in scopes:
