@@ -74,6 +74,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     "verify/signs.py": ("tests/test_signs.py",),
     "verify/compare.py": ("tests/test_compare.py",),
     "run/budget.py": ("tests/test_budget.py",),
+    "verify/general.py": ("tests/test_general.py",),
 }  # fmt: skip
 FLIPS: Mapping[type[Any], type[Any]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
