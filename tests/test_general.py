@@ -456,7 +456,7 @@ def test_a_key_is_of_everything_that_the_answers_depend_on(
     assert keys[0] == cache_key(*given) and len(keys[0]) == 64
     for place, other in ((0, ["base", "gpu"]), (1, [[1], [2, 3]]), (2, [32, 32]), (3, [9, 10])):
         keys.append(cache_key(*(other if i == place else one for i, one in enumerate(given))))
-    for name in ("", "torch."):
+    for name in ("", "torch.", "transformers."):
         with monkeypatch.context() as patched:
             patched.setattr(f"suretune.verify.general.{name}__version__", "0.0.0")
             keys.append(cache_key(*given))

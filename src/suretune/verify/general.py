@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 import torch
+import transformers
 from torch import Tensor, nn
 
 from suretune import __version__, rundir
@@ -261,7 +262,8 @@ def cache_key(*parts: object) -> str:
     """SHA-256 of all that the base's answers depend on."""
     told = orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS)
     code = Path(__file__).parent.parent.glob("model/*.py")  # whose kernels round as they do
-    digest = hashlib.sha256(told + f"{__version__} {torch.__version__}".encode())
+    versions = f"{__version__} {torch.__version__} {transformers.__version__}"
+    digest = hashlib.sha256(told + versions.encode())
     for path in sorted(code):
         digest.update(path.read_bytes())
     return digest.hexdigest()
