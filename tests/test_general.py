@@ -389,7 +389,8 @@ OTHER = {"ids": [[1], [2]], "ended": [True] * 2}
     [b"", b"[", b"null", b"[]", json.dumps([SAID]), json.dumps([SAID] * 3),
      json.dumps([SAID, {**SAID, "more": 1}]), json.dumps([SAID, {"ids": SAID["ids"]}]),
      json.dumps([SAID, OTHER]), json.dumps([OTHER] * 2),
-     json.dumps([SAID, {**SAID, "ended": [True]}]), json.dumps([{**SAID, "ids": [[1]]}, SAID])],
+     json.dumps([SAID, {**SAID, "ended": [True]}]), json.dumps([{**SAID, "ids": [[1]]}, SAID]),
+     json.dumps([SAID, {**SAID, "ids": None}])],
 )  # fmt: skip
 def test_what_is_not_the_answers_that_were_kept_counts_as_none(
     kept: bytes | str, folder: Path

@@ -284,10 +284,10 @@ def _read(key: str, asked: int) -> tuple[Said, Said] | None:
     path = folder / f"{key}.json"
     try:
         first, again = (Said(**said) for said in orjson.loads(path.read_bytes()))
+        lengths = {len(x) for said in (first, again) for x in (said.ids, said.ended)}
         os.utime(path)
     except (OSError, ValueError, TypeError):
         return None
-    lengths = {len(x) for said in (first, again) for x in (said.ids, said.ended)}
     return (first, again) if lengths == {asked} else None
 
 
