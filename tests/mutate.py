@@ -74,6 +74,10 @@ NAMED: Mapping[str, Sequence[str]] = {
     "verify/signs.py": ("tests/test_signs.py",),
     "verify/compare.py": ("tests/test_compare.py",),
     "run/budget.py": ("tests/test_budget.py",),
+    "verify/general.py": ("tests/test_general.py",),
+    "run/fit.py": ("tests/test_fit.py", "tests/test_effects.py", "tests/test_proving.py",
+                   "tests/test_kill.py", "-k", "test_fit or gradient_checkpointing or fp8"
+                   " or does_not_settle or nohup"),
 }  # fmt: skip
 FLIPS: Mapping[type[Any], type[Any]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

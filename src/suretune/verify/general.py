@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 import torch
+import transformers
 from torch import Tensor, nn
 
 from suretune import __version__, rundir
@@ -261,7 +262,8 @@ def cache_key(*parts: object) -> str:
     """SHA-256 of all that the base's answers depend on."""
     told = orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS)
     code = Path(__file__).parent.parent.glob("model/*.py")  # whose kernels round as they do
-    digest = hashlib.sha256(told + f"{__version__} {torch.__version__}".encode())
+    versions = f"{__version__} {torch.__version__} {transformers.__version__}"
+    digest = hashlib.sha256(told + versions.encode())
     for path in sorted(code):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -282,10 +284,10 @@ def _read(key: str, asked: int) -> tuple[Said, Said] | None:
     path = folder / f"{key}.json"
     try:
         first, again = (Said(**said) for said in orjson.loads(path.read_bytes()))
+        lengths = {len(x) for said in (first, again) for x in (said.ids, said.ended)}
         os.utime(path)
     except (OSError, ValueError, TypeError):
         return None
-    lengths = {len(x) for said in (first, again) for x in (said.ids, said.ended)}
     return (first, again) if lengths == {asked} else None
 
 
