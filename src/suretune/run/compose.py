@@ -124,11 +124,8 @@ def _end_of(error: BaseException) -> Ended:
     """What listeners are told of a run that did not come to a verdict."""
     if isinstance(error, Stopped):
         return Ended(error.status, tuple(f"{f.code} {f.name}" for f in error.findings if f.stops))
-    status = INTERNAL
-    if isinstance(error, Interrupted):
-        status = error.status
-    elif isinstance(error, KeyboardInterrupt):  # at once, with nothing saved for it
-        status = 130
+    status = 130 if isinstance(error, KeyboardInterrupt) else INTERNAL
+    status = error.status if isinstance(error, Interrupted) else status
     return Ended(status, (type(error).__name__,))
 
 

@@ -277,16 +277,19 @@ def _folder() -> Path | None:
 
 
 def _read(key: str, asked: int) -> tuple[Said, Said] | None:
-    """What was kept under this key; a file that is not whole counts as none."""
+    """What was kept under this key; a file that is not whole, or not as written, counts as none."""
     folder = _folder()
     if folder is None:
         return None
     path = folder / f"{key}.json"
     try:
-        first, again = (Said(**said) for said in orjson.loads(path.read_bytes()))
+        told = orjson.loads(path.read_bytes())
+        if told["digest"] != rundir.digest_of(told["said"]):
+            return None
+        first, again = (Said(**said) for said in told["said"])
         lengths = {len(x) for said in (first, again) for x in (said.ids, said.ended)}
         os.utime(path)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     return (first, again) if lengths == {asked} else None
 
@@ -298,7 +301,9 @@ def _keep(key: str, first: Said, again: Said) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        rundir.write(folder / f"{key}.json", orjson.dumps([asdict(first), asdict(again)]))
+        said = [asdict(first), asdict(again)]
+        told = {"digest": rundir.digest_of(said), "said": said}
+        rundir.write(folder / f"{key}.json", orjson.dumps(told))
         held = 0
         for path in sorted(folder.glob("*.json"), key=lambda p: -p.stat().st_mtime):
             held += path.stat().st_size
