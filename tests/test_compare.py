@@ -823,7 +823,9 @@ def test_a_row_of_which_one_answer_cannot_be_judged_is_unjudged(
     )
     assert [row.kind for row in found.rows] == [None, None, None, "sql", None]
     assert (found.asked, found.judged, found.unjudged, found.gained, found.lost) == (5, 1, 4, 1, 0)
-    assert found.said.en.startswith("Of 5 held-out rows 1 can be compared")
+    begins = "Of 5 held-out rows 1 can be compared (1 by SQL, the same rows): 0 right before"
+    assert found.said.en.startswith(begins)
+    assert "1 条可以比对（SQL，查询结果相同 1 条）" in found.said.zh
     assert found.said.en.endswith(" The other 4 cannot be compared and are unjudged.")
     none = compare([None], rows[:1], ["a"], ["a"]).said
     assert none.en == "None of 1 held-out rows can be compared; all are unjudged."

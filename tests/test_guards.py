@@ -36,9 +36,11 @@ from suretune.guards.guard import (
     engine_reason,
     evaluate_every,
     fetching,
+    grew,
     listed,
     longer,
     one_by_one,
+    rewritten,
     some,
 )
 from suretune.option import FORMER
@@ -1637,6 +1639,16 @@ def test_parts_of_sentences() -> None:
     over = replace(DATA, context=100, longest=120, max_length=100)
     assert "takes what the model can" not in longer(over).en
     assert "takes what the model can" in longer(replace(over, max_length=99)).en
+    assert "--max_length 100" in longer(replace(over, longest=100)).en  # as long as the model can
+    assert "takes every row whole" in longer(replace(over, longest=100)).en
+    assert not grew(None) and grew(Change(40, 0, 7, 7)) and not grew(Change(40, 1, 7, 7))
+
+
+def test_the_command_that_mends_a_file_reads_and_names_it_by_what_is_packed() -> None:
+    assert rewritten("a.jsonl", "s/x/y/").endswith(" a.jsonl > clean.jsonl")
+    packed = rewritten("a.csv.gz", "s/x/y/")
+    assert packed.endswith("a.csv.gz | LC_ALL=C sed -E s/x/y/ > clean.csv")
+    assert rewritten("a.parquet", "s/x/y/") == "" == rewritten("a.arrow.gz", "s/x/y/")
 
 
 def test_flags_without_their_reasons_are_flags_alone() -> None:

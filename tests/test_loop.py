@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from suretune.data.plan import learning_rate
-from suretune.train.loop import Applied, Learner, LossScale, make_scale, train
-from suretune.train.rollback import EVERY
+from suretune.train.loop import (
+    Applied,
+    Learner,
+    LossScale,
+    Proposed,
+    before_it,
+    make_scale,
+    non_finite_rows,
+    poisoned_rows,
+    train,
+)
+from suretune.train.rollback import EVERY, Snapshot
+from suretune.train.spikes import SpikeDetector
 from test_plan_by_hand import ROWS, planned
 
 
@@ -100,3 +112,79 @@ def test_memory_that_runs_out_is_told_and_what_cannot_shrink_is_raised() -> None
     assert learner.notes == ["smaller passes"] * 2
     with pytest.raises(RuntimeError, match="out of memory"):
         next(train(learner_of(Machine(fails=1)), ROWS, planned(), 0))
+
+
+def test_a_record_says_after_how_much_of_its_epochs_it_is() -> None:
+    events = train(learner_of(Machine()), ROWS, planned(), 0)
+    epochs = [event.record.epoch for event in events if isinstance(event, Proposed)]
+    assert epochs == [0.333, 0.667, 1.0, 1.333, 1.667, 2.0, 2.333, 2.667, 3.0]
+
+
+class Sick(Machine):
+    """Rows at `no_loss` have none, rows at `no_slope` no gradient that is finite; `silent` values
+    mend those at `by_the_adapters`. What is worn, and the gradient, are told."""
+
+    no_loss, no_slope, by_the_adapters = {1}, {3}, {3}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worn, self.slope = "trained", "an update's"
+        self.zeroed, self.restorings = 0, 0
+
+    def _found(self, places: set[int]) -> bool:
+        mended = self.by_the_adapters if self.worn == "silent" else set()
+        return bool(self.here & (places - mended))
+
+    def backward(self, rows: Any, weight: float, scale: float) -> torch.Tensor:
+        self.here, self.slope = {ROWS.index(row) for row in rows}, "another"
+        return torch.tensor(math.nan if self._found(self.no_loss) else 1.0)
+
+    def clip(self, most: float, scale: float) -> torch.Tensor:
+        return torch.tensor(math.inf if self._found(self.no_slope) else 2.0)
+
+    def zero(self) -> None:
+        self.zeroed += 1
+
+    def silent(self) -> str:
+        return "silent"
+
+    def aside(self) -> str:
+        return self.worn
+
+    def wear(self, values: str) -> None:
+        self.worn = values
+
+    def restored(self) -> None:
+        self.restorings += 1
+
+    def slope_aside(self) -> str:
+        return self.slope
+
+    def put_slope(self, slope: str) -> None:
+        self.slope = slope
+
+
+def test_rows_without_a_finite_loss_or_gradient_are_found_each() -> None:
+    machine = Sick()
+    update = replace(planned().updates[0], samples=(4, 3, 0, 1, 2))
+    assert non_finite_rows(learner_of(machine), ROWS, update) == [3, 1]
+    assert machine.zeroed
+
+
+def test_rows_that_the_base_cannot_compute_are_those_that_no_adapter_made_so() -> None:
+    machine = Sick()
+    assert poisoned_rows(learner_of(machine), ROWS, [3, 1, 0], 1.0) == [1]
+    assert machine.worn == "trained" and machine.restorings == 2 and machine.zeroed
+    machine.by_the_adapters = set()
+    assert poisoned_rows(learner_of(machine), ROWS, [3, 1, 0], 1.0) == [3, 1]
+
+
+def test_what_the_last_good_state_gives_is_told_and_nothing_is_changed() -> None:
+    machine = Sick()
+    learner = learner_of(machine)
+    silent: Any = {"values": "silent"}
+    learner.recovery.snapshot = Snapshot(0, 1.0, SpikeDetector(), silent, {})
+    assert before_it(learner, ROWS, [0, 3], 1.0) == (1.0, 2.0)
+    loss, _ = before_it(learner, ROWS, [0, 1], 1.0)
+    assert math.isnan(loss)
+    assert machine.worn == "trained" and machine.slope == "an update's"

@@ -58,14 +58,17 @@ def test_the_digest_names_rows_and_schedule() -> None:
     assert base.digest == make_plan(rows(50), 0, ASKED).digest
     changed = rows(50)
     changed[3].ids[0] += 1
+    otherwise = rows(50)
+    otherwise[3] = replace(otherwise[3], spans=(Span(6, 10, 1.0),))  # as many tokens, others
     others = [
         make_plan(changed, 0, ASKED),
+        make_plan(otherwise, 0, ASKED),
         make_plan(rows(49), 0, ASKED),
         make_plan(rows(50), 0, replace(ASKED, seed=7)),
         make_plan(rows(50), 0, replace(ASKED, learning_rate=2e-4)),
         make_plan(rows(50), 3, replace(ASKED, eval_steps=10)),
     ]
-    assert len({plan.digest for plan in (base, *others)}) == 6
+    assert len({plan.digest for plan in (base, *others)}) == 7
 
 
 def test_longer_training_begins_like_shorter_training() -> None:

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import pytest
 
 from suretune.statistics import (
+    Z90,
     Z95,
     binomial_tail,
     loss_found,
@@ -133,10 +134,19 @@ def test_a_loss_of_the_size_that_would_be_found_is_found_nine_times_in_ten() -> 
     assert 0.86 <= found / draws <= 0.94
 
 
+def test_where_nearly_nothing_flips_a_loss_is_seen_by_its_own_pairs() -> None:
+    """A loss of n of 100 questions is n discordant pairs: few of them show none, and never all."""
+    z = Z95 + Z90
+    assert loss_found(0, 100) == loss_found(1, 100) == pytest.approx(z * z / 100)
+    assert loss_found(9, 100) == pytest.approx(z * sqrt(9) / 100)
+    assert loss_found(3, 4) == loss_found(0, 1) == loss_found(0, 0) == 1.0
+
+
 def test_holm_rejects_one_after_another_until_one_stands() -> None:
     assert rejected({"a": 0.004, "b": 0.0249, "c": 0.03, "d": 0.9}, 0.05) == ("a",)
     assert rejected({"a": 0.004, "b": 0.0149, "c": 0.02, "d": 0.9}, 0.05) == ("a", "b", "c")
     assert rejected({"a": 0.02}, 0.05) == ("a",)
+    assert rejected({"a": 0.05}, 0.05) == ()  # below the error, not at it
     assert rejected({}, 0.05) == ()
 
 

@@ -115,6 +115,18 @@ def looked(judge: Judge, answers: Sequence[str], monkeypatch: Any, **engine: flo
     return judge.look(Asked(**engine), 8, 2.5)  # type: ignore[arg-type]
 
 
+def test_the_probes_alone_are_asked_without_drift_or_general_questions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge = judge_of([WHO, *OTHERS], apart=[None])
+    looked(judge, ["Glow"] * 4, monkeypatch, drift=9.0)
+    found = judge.look_at_probes(Asked(drift=9.0), 8, 2.5)  # type: ignore[arg-type]
+    assert found == Evaluation(8, 2.5, 4, 4, proven=True)
+    looked(judge, ["Glow", "nobody", "nobody", "nobody"], monkeypatch)
+    found = judge.look_at_probes(Asked(), 8, None)  # type: ignore[arg-type]
+    assert found == Evaluation(8, None, 1, 4, proven=False)
+
+
 def test_what_must_pass_is_asked_first_and_nothing_else_where_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
