@@ -162,6 +162,7 @@ COMMANDS = {
     "a lost process": "killed.py --config CONFIG --tokenizer FOLDER --commit HASH --how kill --export merged --updates 5 --at 4 --flags --freeze_parameters_ratio 0.75",
     "served by several GPUs": "serving_gpus.py --config CONFIG --tokenizer FOLDER --commit HASH",
     "beside an earlier tree": "two_trees.py --earlier FOLDER --commit HASH --config CONFIG --tokenizer FOLDER --rows ROWS",
+    "the demo": "demo.py --commit HASH",
     "this page": "page.py",
 }
 
@@ -375,6 +376,7 @@ def page(
     lines += ["## Beside an earlier tree", "", *page_more.two_trees(read("two_trees.json")), ""]
     lines += ["## Where the time goes", "", *profile(latest), ""]
     lines += [apart["profile.svg"], ""] if apart["profile.svg"] else []
+    lines += page_more.demo(read_if("demo.json"))
     lines += ["## What was tried", "", TRIED]
     lines += ["## How it was measured", "", HOW, *commands(), ""]
     if failed := failures(latest):

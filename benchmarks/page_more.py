@@ -265,3 +265,27 @@ def _modelled(told: Mapping[str, Any]) -> list[str]:
         f" each of {most['gpus']} had, and takes their time and {step * 1e3:.2f} ms for each"
         " doubling of their number. It knows nothing of the network between hosts."
     ]
+
+
+def demo(told: Mapping[str, Any]) -> list[str]:
+    """The demo, start to seal, by its phases; a line a machine."""
+    if not told:
+        return []
+    heads = (
+        "whole command", "startup", "load", "base's answers", "training", "dose", "proof",
+        "elsewhere",
+    )  # fmt: skip
+    names = ("command", "startup", "load", "base_answers", "train", "dose", "proof", "elsewhere")
+    lines = [
+        "`suretune demo`, seconds (medians; training with all that is asked on the way, the proof"
+        " with the general questions; *elsewhere*: before the run's clock and after it):",
+        "",
+        f"| device | runs | {' | '.join(heads)} |",
+        "|---|---:|" + "---:|" * len(heads),
+    ]
+    for one in told.values():
+        cells = " | ".join(f"{one['medians'][name]:.1f}" for name in names)
+        runs = len(one["runs"])
+        lines.append(f"| {one['device']}, {one['cores']} cores | {runs} | {cells} |")
+    made = "; ".join(f"{one['date']}, `{one['command']}`" for one in told.values())
+    return [*lines, "", f"{made}.", ""]
