@@ -198,7 +198,7 @@ def suretune(
 
 # What starts processes of the package that load torch.
 STARTERS = (
-    "suretune.verify.reload",
+    "suretune.verify.fresh",
     "suretune.verify.shares",
     "suretune.export.apart",
     "suretune.train.muster",

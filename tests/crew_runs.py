@@ -23,9 +23,10 @@ from suretune.config import Resolved
 from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
-from suretune.run.compose import make_run, train_only
+from suretune.run.compose import train_only
 from suretune.run.crew import crew
 from suretune.run.fit import Interrupted
+from suretune.run.folder import make_run
 from suretune.run.resume import reopen
 
 UPDATES = 6

@@ -46,7 +46,7 @@ def other(folder: Path) -> Path:
 def test_a_base_that_is_gone_is_told_before_anything_is_loaded_and_the_command_works(
     moved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suretune.run.answer.Prover", None)  # no process may be started
+    monkeypatch.setattr("suretune.verify.fresh.Prover", None)  # no process may be started
     assert main(["verify", "runs/first"]) == 4
     said = capsys.readouterr()
     text = said.out + said.err

@@ -32,7 +32,8 @@ from suretune.facts import Finding
 from suretune.preflight.check import check
 from suretune.record.journal import Journal
 from suretune.record.record import RunRecord
-from suretune.run.compose import make_run, train_and_prove
+from suretune.run.compose import train_and_prove
+from suretune.run.folder import make_run
 from suretune.types import Evaluation, StepRecord, Text
 
 

@@ -33,7 +33,8 @@ from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 from suretune.run import compose
-from suretune.run.compose import make_run, train_only
+from suretune.run.compose import train_only
+from suretune.run.folder import make_run
 from suretune.run.prove import seal
 from suretune.run.questions import keep_questions
 from suretune.run.resume import reopen

@@ -41,7 +41,7 @@ from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.train.plain_engine import Plain
 from suretune.types import Sample, Schedule
-from suretune.verify.reload import Prover
+from suretune.verify.fresh import Prover
 
 CPU = torch.device("cpu")
 

@@ -359,7 +359,7 @@ FULL_DISK = (
 A_GPU = "import suretune.preflight.outlook as outlook; outlook.sees_cuda = lambda: True"
 SIX_GIB = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
 DEAD_PROOF = (
-    "import sys\nif 'suretune.verify.reload' in sys.orig_argv: sys.exit('libcudart.so: gone')"
+    "import sys\nif 'suretune.verify.fresh' in sys.orig_argv: sys.exit('libcudart.so: gone')"
 )
 
 

@@ -40,8 +40,10 @@ from suretune.preflight.check import check
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
 from suretune.run import crew as crew_of_run
-from suretune.run.crew import asked_alone, in_step, make_prover
+from suretune.run import prover as prover_of_run
+from suretune.run.crew import asked_alone, in_step
 from suretune.run.folder import read_config
+from suretune.run.prover import make_prover
 from suretune.train import line, muster
 from suretune.train.dealt import Dealt, answers_of
 from suretune.train.engine_plan import ChosenEngine, make_engine
@@ -363,14 +365,15 @@ def test_who_starts_the_others_proves_by_as_many(
     cpus = check(asked.with_values("flag", num_gpus=3), Journal())
     three = replace(cpus, resolved=cpus.resolved.with_values("flag", device=None))
     whole = replace(three, resolved=three.resolved.with_values("flag", tuner="full"))
-    monkeypatch.setattr(crew_of_run, "Prover", lambda cards=(), parts=0: [*cards, parts])
+    monkeypatch.setattr(prover_of_run, "Prover", lambda cards=(), parts=0: [*cards, parts])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
     found = []
     for place in (Place(), Place(0, 3, 0, 3, {})):
         monkeypatch.setattr(crew_of_run, "here", lambda place=place: place)
+        monkeypatch.setattr(prover_of_run, "here", lambda place=place: place)
         found.append((make_prover(three), asked_alone(three), asked_alone(whole)))
     assert found == [(["5", "7", 0], 0, 0), ([0], 2, 0)]
-    monkeypatch.setattr(crew_of_run, "here", Place)
+    monkeypatch.setattr(prover_of_run, "here", Place)
     assert make_prover(cpus) == [3]  # in as many parts
 
 

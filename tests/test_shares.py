@@ -20,7 +20,8 @@ from conftest import forking
 from processes import is_gone, pids_where, within
 from suretune import rundir
 from suretune.model.generate import spoken
-from suretune.verify.reload import REQUEST, RESULT, Prover
+from suretune.verify.fresh import Prover
+from suretune.verify.reload import REQUEST, RESULT
 from suretune.verify.shares import SHARE, Shares
 
 ROUNDED = {"held_out", "likelihood", "drift", "logits_gap", "logits_change", "logits_scale"}

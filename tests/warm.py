@@ -34,7 +34,7 @@ from typing import Any
 
 MODULES = (
     "suretune",
-    "suretune.verify.reload",
+    "suretune.verify.fresh",
     "suretune.export.plain",
     "suretune.train.follower",
     "suretune.deploy.engine_process",
@@ -168,12 +168,13 @@ def wait(address: str, python: str) -> dict[str, Any]:
     import suretune.run.compose
     import suretune.sweep.trials
     import suretune.train.follower
+    import suretune.verify.fresh
     import suretune.verify.reload  # noqa: F401
 
     _look_once()
     lead(
         python,
-        "suretune.verify.reload",
+        "suretune.verify.fresh",
         "suretune.verify.shares",
         "suretune.sweep.trials",
         "suretune.train.muster",

@@ -84,18 +84,20 @@ def warm() -> None:
         importlib.import_module(name)
     import torch
 
-    from suretune.run import answer, compose
+    from suretune.run import prover
+    from suretune.verify import fresh
 
     # In a forked child every new thread sets the number again, and torch's pool is gone there.
     if torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-    compose.Prover = answer.Prover = ForkedProver  # type: ignore[assignment,misc]
+    prover.Prover = fresh.Prover = ForkedProver  # type: ignore[assignment,misc]
 
 
 class ForkedProver:
-    """`suretune.verify.reload.Prover` without a new interpreter."""
+    """`suretune.verify.fresh.Prover` without a new interpreter."""
 
-    def __init__(self) -> None:
+    def __init__(self, cards: Sequence[str] = (), parts: int = 0) -> None:
+        self.parts = parts or len(cards) + 1
         self._listen, self._tell = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:

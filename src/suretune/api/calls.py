@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,9 +138,12 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
         found = run_meant(fspath(run), journal, "suretune verify")
         if found.checkpoint:
             raise journal.stop(not_sealed(found, serving=False))
-        from suretune.run.answer import recheck
+        from suretune.verify.fresh import Prover
 
-        told = recheck(_run_of(found), journal)
+        with closing(Prover()) as prover:
+            from suretune.run.answer import recheck
+
+            told = recheck(_run_of(found), journal, prover)
         return Verified(
             ok=told["verified"],
             files=told["files"],
@@ -180,11 +184,12 @@ def _trained(
     from suretune.api.process import as_it_was
     from suretune.run.ahead import looking_ahead
     from suretune.run.fit import Interrupted as BySignal
+    from suretune.run.folder import make_run
 
     resume = run is not None
-    with as_it_was(), looking_ahead(checked, journal) as settle:
-        settle()
-        folder = run or compose.make_run(checked.resolved, journal)
+    with as_it_was(), looking_ahead(checked, journal) as ahead:
+        ahead.settle()
+        folder = run or make_run(checked.resolved, journal)
         try:
             compose.train_and_prove(
                 checked,
@@ -193,6 +198,7 @@ def _trained(
                 *listeners,
                 resume=resume,
                 checkpoint=checkpoint,
+                prover=ahead.prover,
             )
         except BySignal as stopped:
             raise Interrupted(folder, stopped.saved) from stopped

@@ -18,6 +18,7 @@ from suretune.words import say
 
 if TYPE_CHECKING:
     from suretune.preflight.check import Checked
+    from suretune.run.ahead import Ahead
 
 
 def need_torch(journal: Journal) -> None:
@@ -116,6 +117,7 @@ def train(
     run: Path,
     command: Command,
     journal: Journal,
+    ahead: Ahead,
     *,
     resume: bool = False,
     checkpoint: Path | None = None,
@@ -142,6 +144,7 @@ def train(
             watch,
             resume=resume,
             checkpoint=checkpoint,
+            prover=ahead.prover,
         )
     except Interrupted as interrupted:
         go_on, saved = f"suretune resume {typed.path(run)}", printable(interrupted.saved, keep="")

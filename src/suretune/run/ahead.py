@@ -1,69 +1,50 @@
-"""Before the large libraries are imported: does the run fit? Then fetch the base's weights."""
+"""While the large libraries are imported: the proof's process does the same, the run is held
+against the GPU, and the base's weights are fetched. Torch-free until then."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
-from suretune.facts import SetupFacts
-from suretune.model.device import DTYPES, choose_device, choose_dtype, limit_memory, total_bytes
-from suretune.model.weight_stream import begin, drop
+from suretune.model.lean import lean
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import too_small
 from suretune.record.journal import Journal
-from suretune.refusal import Refusal
+from suretune.run.prover import make_prover
+from suretune.verify.fresh import Prover
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was begun. `settle()`, once all is imported, stops a run that cannot fit (Stopped)."""
+
+    prover: Prover
+    settle: Callable[[], None]
 
 
 @contextmanager
-def looking_ahead(checked: Checked, journal: Journal) -> Iterator[Callable[[], None]]:
-    """Around a whole run: on CUDA, find out whether it fits, and start loading the base.
+def looking_ahead(checked: Checked, journal: Journal) -> Iterator[Ahead]:
+    """Around a whole run: its proof's process, and on CUDA whether it fits and loading the base.
 
-    Waking the GPU takes a second or two, so a thread does it while the large libraries are
-    imported. Call what is yielded after that: it stops a run that cannot fit.
+    The process begins first, so that its imports, which take as long as this one's, are not waited
+    for where training takes seconds. Waking the GPU takes a second or two, so a thread does it.
     """
-    pool = ThreadPoolExecutor(1)
-    found = pool.submit(_look, checked)
-    pool.shutdown(wait=False)
+    with closing(make_prover(checked)) as prover:
+        from suretune.model.weight_stream import drop
+        from suretune.run.room import look
 
-    def settle() -> None:
-        if facts := found.result():
-            raise journal.stop(facts)
+        pool = ThreadPoolExecutor(1)
+        found = pool.submit(look, checked)
+        pool.shutdown(wait=False)
 
-    try:
-        with _without("sklearn"):
-            import suretune.run.compose  # noqa: F401
-        yield settle
-    finally:
-        drop(checked.base.folder)
+        def settle() -> None:
+            if facts := found.result():
+                raise journal.stop(facts)
 
-
-@contextmanager
-def _without(name: str) -> Iterator[None]:
-    """Let a package count as not installed: transformers imports scikit-learn, which takes a
-    second, for one curve that nobody here draws."""
-    if name in sys.modules or "transformers" in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.modules.pop(name, None)
-
-
-def _look(checked: Checked) -> SetupFacts | None:
-    config = checked.resolved.config
-    try:
-        device = choose_device(config.model.device)
-        dtype = choose_dtype(config.model, device) if device.type == "cuda" else ""
-    except Refusal:
-        return None  # what is wrong with it, `choose_hardware` says
-    if not dtype:
-        return None
-    limit_memory(config.engine, device)
-    facts = too_small(checked, DTYPES[dtype].itemsize, total_bytes(config.engine, device))
-    if facts is None:
-        begin(checked.base, device, DTYPES[dtype])
-    return facts
+        try:
+            with lean():
+                import suretune.run.compose  # noqa: F401
+            yield Ahead(prover, settle)
+        finally:
+            drop(checked.base.folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
@@ -38,7 +37,7 @@ from suretune.run.resume import another_version
 from suretune.run.sealed import read_seal
 from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, Text
-from suretune.verify.reload import Prover
+from suretune.verify.fresh import Prover
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +196,12 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     return with_system((Message("user", question),), speaker.system)
 
 
-def recheck(run: Path, journal: Journal, base: str = "") -> dict[str, Any]:
-    """A seal against the files, and the proof once more in a fresh process. `base`: where the base
-    lies, if no longer where the run says."""
+def recheck(run: Path, journal: Journal, prover: Prover, base: str = "") -> dict[str, Any]:
+    """A seal against the files, and the proof once more in the fresh process that is given. `base`:
+    where the base lies, if no longer where the run says."""
     sealed = read_seal(run, journal)
     try:
-        with tempfile.TemporaryDirectory() as folder, closing(Prover()) as prover:
+        with tempfile.TemporaryDirectory() as folder:
             result = prover.prove(run, Path(folder) / "result.json", base)
     except RuntimeError as error:
         last = str(error).splitlines()[-1]

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,8 @@ import torch
 from safetensors import SafetensorError
 
 from suretune import rundir
-from suretune.because import in_words
-from suretune.config import Resolved
 from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
-from suretune.facts import SetupFacts
 from suretune.model.device import ran_out
 from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
@@ -32,7 +29,7 @@ from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, 
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
 from suretune.run.budget import Clock, cut, fitting, is_cut
-from suretune.run.crew import asked_alone, counted, crew, give_out, make_prover
+from suretune.run.crew import asked_alone, counted, crew, give_out
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
 from suretune.run.figures import figures, stopped_figures
@@ -56,6 +53,7 @@ from suretune.run.prove import (
     ready_proof,
     seal,
 )
+from suretune.run.prover import make_prover
 from suretune.run.questions import keep_questions, make_questions
 from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
@@ -66,21 +64,9 @@ from suretune.train.door import Engine
 from suretune.train.loop import Learner
 from suretune.train.world import Alone, World
 from suretune.types import Sample
+from suretune.verify.fresh import Prover
 from suretune.verify.measure import Answers, Questions, answers_of, ask
-from suretune.verify.reload import Prover
 from suretune.verify.report import html, markdown
-
-
-def make_run(resolved: Resolved, journal: Journal) -> Path:
-    """The run folder, or a stop."""
-    try:
-        run = rundir.new_run(resolved.config.run.output_dir)
-    except (OSError, RuntimeError) as error:  # of `~nobody`, too
-        raise journal.stop(
-            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=in_words(error))
-        ) from error
-    journal.open(run)
-    return run
 
 
 @dataclass(slots=True)
@@ -100,11 +86,13 @@ def train_and_prove(
     *listeners: Listener,
     resume: bool = False,
     checkpoint: Path | None = None,
+    prover: Prover | None = None,
 ) -> tuple[dict[str, Any], int]:
     """Everything after the check. Returns the report and the exit status.
 
     `listeners` are told what happens, from `Began` to `Ended`, however it ends. `checkpoint`: from
-    which a resume goes on; else from the newest.
+    which a resume goes on; else from the newest. `prover`: the proof's process, where whoever calls
+    has begun one, and ends it.
     """
     checked = replace(checked, resolved=counted(checked.resolved))
     with only_writer(run / "run.lock", journal):
@@ -112,7 +100,9 @@ def train_and_prove(
             journal.open(run)
         journal.join(*listeners, *followers(checked.resolved.config.run))
         try:
-            report, status = _stages(checked, run, journal, resume, checkpoint)
+            own = nullcontext(prover) if prover else closing(make_prover(checked))
+            with own as prover:
+                report, status = _stages(checked, run, journal, resume, checkpoint, prover)
         except BaseException as error:
             journal.on(_end_of(error))
             raise
@@ -130,10 +120,15 @@ def _end_of(error: BaseException) -> Ended:
 
 
 def _stages(
-    checked: Checked, run: Path, journal: Journal, resume: bool, checkpoint: Path | None
+    checked: Checked,
+    run: Path,
+    journal: Journal,
+    resume: bool,
+    checkpoint: Path | None,
+    prover: Prover,
 ) -> tuple[dict[str, Any], int]:
     try:
-        with closing(make_prover(checked)) as prover, crew(checked, run, journal) as world:
+        with crew(checked, run, journal) as world:
             trained = train_only(
                 checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
             )

@@ -36,12 +36,11 @@ from suretune.train.engine_plan import (
 from suretune.train.errands import Adopt, Done, Hold, Ready
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.muster import join, start
-from suretune.train.place import here, visible
+from suretune.train.place import here
 from suretune.train.plain_engine import PLAIN_TOKENS
 from suretune.train.sharded import Led, Sharded
 from suretune.train.shards import PlainShard, ShardAdamW
 from suretune.train.world import Alone, Lost, World
-from suretune.verify.reload import Prover
 from suretune.words import language
 
 SMALLER = "smaller"  # of S019: what `smaller_next` has written down
@@ -90,18 +89,6 @@ def call_in(checked: Checked, run: Path, journal: Journal) -> World:
 
     world.lost, world.status = ended, status_of(SetupFacts("process-lost"))
     return world
-
-
-def make_prover(checked: Checked) -> Prover:
-    """The fresh process of the proof, with further ones on the GPUs of the followers that this
-    process starts: they are free again by then. torchrun's end when it sees fit, maybe on other
-    machines; on a CPU one has all cores as it is, and asks in as many parts."""
-    size = checked.resolved.config.engine.num_gpus
-    if here().size > 1:
-        return Prover()
-    if checked.resolved.config.model.device == "cpu":
-        return Prover(parts=size)
-    return Prover([visible(os.environ, rank) for rank in range(1, size)])
 
 
 def asked_alone(checked: Checked) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import __version__, rundir
+from suretune.because import in_words
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
 from suretune.data.choose import EARLIER, settled
@@ -20,10 +21,12 @@ from suretune.data.learning import Learning, learning_of
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
 from suretune.data.thinking import usual_mode
 from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
+from suretune.facts import SetupFacts
 from suretune.hubs.pull import Fetched
 from suretune.option import FORMER
 from suretune.options_lora import LoraOptions
 from suretune.preflight.check import Checked
+from suretune.record.journal import Journal
 from suretune.tuning import TUNERS
 from suretune.tuning.full import ADAMW
 from suretune.types import Plan, Text
@@ -91,6 +94,18 @@ by `suretune export --to merged`; transformers and PEFT have the same base with
 可以得到同样的原模型。
 """,
 )
+
+
+def make_run(resolved: Resolved, journal: Journal) -> Path:
+    """The run folder, or a stop."""
+    try:
+        run = rundir.new_run(resolved.config.run.output_dir)
+    except (OSError, RuntimeError) as error:  # of `~nobody`, too
+        raise journal.stop(
+            SetupFacts("output-not-writable", resolved.config.run.output_dir, found=in_words(error))
+        ) from error
+    journal.open(run)
+    return run
 
 
 def write_config(path: Path, resolved: Resolved) -> None:

@@ -1,24 +1,19 @@
 """The proof: a fresh process loads base and adapter from disk and measures them.
 
-Run as `python -m suretune.verify.reload`, it reads one line, `["RUN", "RESULT"]`. It shares
-nothing with the process that trained but the files of `RUN/proof`, and writes what it measured to
-RESULT; it judges nothing.
+It shares nothing with the process that trained but the files of `RUN/proof`, and writes what it
+measured to a file; it judges nothing. `fresh.py` is how it is started and told.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-import threading
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -43,7 +38,7 @@ from suretune.types import Origin, Sample, Span
 from suretune.verify.general import askable, measure_general, untuned
 from suretune.verify.measure import Answers, Questions, ask, held_row, other_mode
 from suretune.verify.probes import PROBE_TOKENS, from_line
-from suretune.verify.shares import FAILED, SHARE, Shares
+from suretune.verify.shares import Shares
 
 REQUEST = "request.json"
 RESULT = "result.json"
@@ -113,57 +108,6 @@ def _held_out(folder: Path) -> list[Sample]:
         )
         for line in rundir.read_jsonl(folder / HELD_OUT)
     ]
-
-
-class Prover:
-    """The fresh process. It imports its libraries while others train, and waits to be told a run.
-
-    Until then it has read nothing; it ends by itself, also amid the proof, when whoever started it
-    is gone: its standard input ends then.
-    """
-
-    def __init__(
-        self,
-        cards: Sequence[str] = (),
-        parts: int = 0,
-    ) -> None:
-        """`cards`: further GPUs that it may use then, as CUDA_VISIBLE_DEVICES names them. `parts`:
-        of a request, as many as there are cards if not given."""
-        self.parts = parts or len(cards) + 1
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "suretune.verify.reload", *cards],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def prove(
-        self,
-        run: Path,
-        result: Path,
-        base: str = "",
-    ) -> Mapping[str, Any]:
-        """What it measured; RuntimeError with its last words if it fails. `base`: where the base
-        lies, if no longer where the run says."""
-        result.unlink(missing_ok=True)
-        told, says = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stderr)
-        with suppress(BrokenPipeError):  # it is gone already; what it said tells why
-            told.write(json.dumps([str(run), str(result), base]) + "\n")
-            told.flush()
-        said = says.read()
-        self._process.wait()
-        if self._process.returncode or not result.exists():
-            raise RuntimeError(said.strip()[-2000:] or f"exit status {self._process.returncode}")
-        measured: Mapping[str, Any] = rundir.read_json(result)
-        return measured
-
-    def close(self) -> None:
-        """It is not needed, or done."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
 
 
 def main(
@@ -355,48 +299,3 @@ def stored_prompts(run: Path) -> list[list[int]]:
 def _prompts(saved: Mapping[str, Tensor]) -> list[list[int]]:
     parts = torch.split(saved["prompts"], saved["lengths"].tolist())
     return [part.tolist() for part in parts]
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
-
-
-def _told() -> Iterator[Any]:
-    """What is told, line by line; this process ends with whoever tells, also amid an answer."""
-    lines: SimpleQueue[str] = SimpleQueue()
-
-    def listen() -> None:
-        for line in sys.stdin:
-            lines.put(line)
-        os._exit(1)
-
-    threading.Thread(target=listen, daemon=True).start()
-    while True:
-        yield json.loads(lines.get())
-
-
-def _share() -> None:
-    """Answers go where this process was to print; what libraries print goes elsewhere."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-
-    def answer(said: Any) -> None:
-        print(json.dumps(said), file=answers, flush=True)
-
-    try:
-        share(_told(), answer)
-    except Exception as error:
-        answer({FAILED: f"{type(error).__name__}: {error}".splitlines()[0]})
-        raise
-
-
-if __name__ == "__main__":
-    if SHARE in sys.argv:
-        _share()
-        sys.exit()
-    further = Shares(sys.argv[1:])
-    if told := sys.stdin.readline():
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        where, into, at = json.loads(told)
-        main(Path(where), Path(into), at, further)

@@ -22,7 +22,7 @@ from typing import IO, Any, cast
 
 from suretune.model.generate import Asked, Many, Prompts, Talker, spoken
 
-SHARE = "--share"  # of reload.py: be one of these
+SHARE = "--share"  # of fresh.py: be one of these
 FAILED = "failed"
 PATIENCE = 3600.0  # seconds for one share, as for one piece of work of those that train
 
@@ -34,7 +34,7 @@ class Further:
     def __init__(self, card: str) -> None:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - it is gone with this object
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "suretune.verify.reload", SHARE],
+            [sys.executable, "-m", "suretune.verify.fresh", SHARE],
             env={**os.environ, "CUDA_VISIBLE_DEVICES": card},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -19,7 +19,8 @@ def demo(command: Command, journal: Journal) -> int:
     """The main job on the pocket model, from generated rows to a seal."""
     from suretune.preflight.check import check as look
     from suretune.prepare.starter import identity_rows
-    from suretune.run.compose import make_run
+    from suretune.run.ahead import looking_ahead
+    from suretune.run.folder import make_run
 
     given = command.resolved.given("output_dir")
     folder = command.resolved.config.run.output_dir if given else DEMO
@@ -39,7 +40,9 @@ def demo(command: Command, journal: Journal) -> int:
     checked = look(resolved, journal)
     if not command.json:
         job.show_checked(checked, journal)
-    return job.train(checked, run, command, journal)
+    with looking_ahead(checked, journal) as ahead:
+        ahead.settle()
+        return job.train(checked, run, command, journal, ahead)
 
 
 def _short(path: Path) -> str:

@@ -35,14 +35,15 @@ def resume(command: Command, journal: Journal) -> int:
         checked = reopen(run, journal, _processes(command))
         from suretune.run.ahead import looking_ahead
 
-        with looking_ahead(checked, journal) as settle:
-            settle()
+        with looking_ahead(checked, journal) as ahead:
+            ahead.settle()
             at = found.checkpoint
             return job.train(
                 checked,
                 run,
                 command,
                 journal,
+                ahead,
                 resume=True,
                 checkpoint=at,
             )

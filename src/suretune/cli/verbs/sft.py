@@ -15,14 +15,13 @@ def sft(command: Command, journal: Journal) -> int:
         return check(command, journal)
     checked = job.look(command, journal)
     from suretune.run.ahead import looking_ahead
+    from suretune.run.folder import make_run
 
-    with looking_ahead(checked, journal) as settle:
-        from suretune.run.compose import make_run
-
-        settle()
+    with looking_ahead(checked, journal) as ahead:
+        ahead.settle()
         run = make_run(checked.resolved, journal)
         job.say_where(run, checked.resolved.config.run.output_dir)
-        return job.train(checked, run, command, journal)
+        return job.train(checked, run, command, journal, ahead)
 
 
 VERB = Verb(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from suretune.cli import job
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
@@ -53,9 +55,13 @@ def verify(command: Command, journal: Journal) -> int:
     )
     if note is not None:
         tell(say(note), err=True)
-    from suretune.run.answer import recheck
+    from suretune.model.lean import lean
+    from suretune.verify.fresh import Prover
 
-    told = recheck(run, journal, base.name)
+    with closing(Prover()) as prover:  # it imports its libraries while this process does
+        with lean():
+            from suretune.run.answer import recheck
+        told = recheck(run, journal, prover, base.name)
     if command.json:
         tell_json(told)
     else:

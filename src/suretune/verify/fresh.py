@@ -1,0 +1,127 @@
+"""The fresh process of a proof, from both of its ends.
+
+`Prover` starts it. Run as `python -m suretune.verify.fresh`, it reads one line,
+`["RUN", "RESULT", "BASE"]`, and measures (`reload.py`). Whoever starts it needs no torch for that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any, cast
+
+from suretune import rundir
+from suretune.model.lean import lean
+
+
+class Prover:
+    """The fresh process. It imports its libraries while others train, and waits to be told a run.
+
+    Until then it has read nothing; it ends by itself, also amid the proof, when whoever started it
+    is gone: its standard input ends then.
+    """
+
+    def __init__(
+        self,
+        cards: Sequence[str] = (),
+        parts: int = 0,
+    ) -> None:
+        """`cards`: further GPUs that it may use then, as CUDA_VISIBLE_DEVICES names them. `parts`:
+        of a request, as many as there are cards if not given."""
+        self.parts = parts or len(cards) + 1
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "suretune.verify.fresh", *cards],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def prove(
+        self,
+        run: Path,
+        result: Path,
+        base: str = "",
+    ) -> Mapping[str, Any]:
+        """What it measured; RuntimeError with its last words if it fails. `base`: where the base
+        lies, if no longer where the run says."""
+        result.unlink(missing_ok=True)
+        told, says = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stderr)
+        with suppress(BrokenPipeError):  # it is gone already; what it said tells why
+            told.write(json.dumps([str(run), str(result), base]) + "\n")
+            told.flush()
+        said = says.read()
+        self._process.wait()
+        if self._process.returncode or not result.exists():
+            raise RuntimeError(said.strip()[-2000:] or f"exit status {self._process.returncode}")
+        measured: Mapping[str, Any] = rundir.read_json(result)
+        return measured
+
+    def close(self) -> None:
+        """It is not needed, or done."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _told() -> Iterator[Any]:
+    """What is told, line by line; this process ends with whoever tells, also amid an answer."""
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        yield json.loads(lines.get())
+
+
+def main(given: Sequence[str]) -> None:
+    """In the fresh process: the libraries, then what is told, one proof or shares of one."""
+    with lean():
+        from suretune.verify import reload, shares
+    if shares.SHARE in given:
+        _share()
+    elif told := sys.stdin.readline():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        where, into, at = json.loads(told)
+        reload.main(Path(where), Path(into), at, shares.Shares(given))
+
+
+def _share() -> None:
+    """Answers go where this process was to print; what libraries print goes elsewhere."""
+    from suretune.verify.reload import share
+    from suretune.verify.shares import FAILED
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(said: Any) -> None:
+        print(json.dumps(said), file=answers, flush=True)
+
+    try:
+        share(_told(), answer)
+    except Exception as error:
+        answer({FAILED: f"{type(error).__name__}: {error}".splitlines()[0]})
+        raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(0)  # all is written: to take a GPU and its libraries apart takes a second

@@ -1,0 +1,84 @@
+"""The proof's process begins before the large libraries, which leave out what nobody needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from suretune.model.lean import NEEDLESS, lean
+
+# What is imported when the first process is started: it takes the place of the real ones.
+BEGINS = """
+import sys
+{before}
+
+def begun(command, *args, **more):
+    large = [name for name in ("torch", "transformers", "peft") if name in sys.modules]
+    sys.exit(f"{{command[1:3]}} after {{large}}")
+
+import subprocess
+subprocess.Popen = begun
+{then}
+"""
+AHEAD = """
+from suretune.config import Resolved
+from suretune.run.ahead import looking_ahead
+from types import SimpleNamespace
+with looking_ahead(SimpleNamespace(resolved=Resolved.default()), None):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "then",
+    [AHEAD, "from suretune.cli import main\nmain(['verify', {run!r}])"],
+    ids=["a run", "a proof once more"],
+)
+def test_the_proofs_process_begins_before_the_libraries(then: str, trained: Path) -> None:
+    """Each imports them for seconds: side by side, where training takes no longer than that."""
+    script = BEGINS.format(before="", then=then.format(run=str(trained)))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "['-m', 'suretune.verify.fresh'] after []"
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
+    """Packages of these names are installed, and none is imported: is one seen?"""
+    for name in NEEDLESS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return lambda name: importlib.util.find_spec(name) is not None
+
+
+def test_what_is_left_out_is_there_again(
+    packages: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "transformers", raising=False)
+    with pytest.raises(RuntimeError, match="amid"), lean():
+        assert not any(map(packages, NEEDLESS))
+        raise RuntimeError("amid")
+    assert all(map(packages, NEEDLESS))
+    assert not set(NEEDLESS) & set(sys.modules)
+
+
+def test_nothing_is_hidden_from_who_has_it_or_has_transformers(
+    packages: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "transformers", raising=False)
+    mine = ModuleType("scipy")
+    monkeypatch.setitem(sys.modules, "scipy", mine)
+    with lean():
+        assert sys.modules["scipy"] is mine and not packages("sklearn")
+    assert sys.modules["scipy"] is mine
+    monkeypatch.delitem(sys.modules, "scipy")
+    monkeypatch.setitem(sys.modules, "transformers", ModuleType("transformers"))
+    with lean():
+        assert all(map(packages, NEEDLESS))
