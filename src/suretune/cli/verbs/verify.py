@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 from suretune.cli import job
 from suretune.cli.out import tell, tell_json
@@ -55,13 +57,7 @@ def verify(command: Command, journal: Journal) -> int:
     )
     if note is not None:
         tell(say(note), err=True)
-    from suretune.model.lean import lean
-    from suretune.verify.fresh import Prover
-
-    with closing(Prover()) as prover:  # it imports its libraries while this process does
-        with lean():
-            from suretune.run.answer import recheck
-        told = recheck(run, journal, prover, base.name)
+    told = _again(run, journal, base.name)
     if command.json:
         tell_json(told)
     else:
@@ -77,6 +73,17 @@ def verify(command: Command, journal: Journal) -> int:
         )
         tell(say(good if told["verified"] else bad))
     return OK if told["verified"] else UNVERIFIED
+
+
+def _again(run: Path, journal: Journal, base: str) -> dict[str, Any]:
+    """What `recheck` finds, whose libraries and the fresh process's are imported side by side."""
+    from suretune.model.lean import lean
+    from suretune.verify.fresh import Prover
+
+    with closing(Prover()) as prover:
+        with lean():
+            from suretune.run.answer import recheck
+        return recheck(run, journal, prover, base)
 
 
 VERB = Verb(
