@@ -278,14 +278,16 @@ def demo(told: Mapping[str, Any]) -> list[str]:
     names = ("command", "startup", "load", "base_answers", "train", "dose", "proof", "elsewhere")
     lines = [
         "`suretune demo`, seconds (medians; training with all that is asked on the way, the proof"
-        " with the general questions; *elsewhere*: before the run's clock and after it):",
+        " with the general questions; *elsewhere*: before the run's clock and after it; the first on"
+        " a new machine compiles kernels and fills caches):",
         "",
-        f"| device | runs | {' | '.join(heads)} |",
-        "|---|---:|" + "---:|" * len(heads),
+        f"| device | runs | the first | {' | '.join(heads)} |",
+        "|---|---:|---:|" + "---:|" * len(heads),
     ]
     for one in told.values():
         cells = " | ".join(f"{one['medians'][name]:.1f}" for name in names)
         runs = len(one["runs"])
-        lines.append(f"| {one['device']}, {one['cores']} cores | {runs} | {cells} |")
+        first = f"{one['runs'][0]['command']:.1f}"
+        lines.append(f"| {one['device']}, {one['cores']} cores | {runs} | {first} | {cells} |")
     made = "; ".join(f"{one['date']}, `{one['command']}`" for one in told.values())
     return [*lines, "", f"{made}.", ""]
