@@ -278,8 +278,8 @@ def demo(told: Mapping[str, Any]) -> list[str]:
     names = ("command", "startup", "load", "base_answers", "train", "dose", "proof", "elsewhere")
     lines = [
         "`suretune demo`, seconds (medians; training with all that is asked on the way, the proof"
-        " with the general questions; *elsewhere*: before the run's clock and after it; the first on"
-        " a new machine compiles kernels and fills caches):",
+        " with the general questions; *elsewhere*: before the run's clock and after it; the first"
+        " on a new machine compiles kernels and fills caches):",
         "",
         f"| device | runs | the first | {' | '.join(heads)} |",
         "|---|---:|---:|" + "---:|" * len(heads),

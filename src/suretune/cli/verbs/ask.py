@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
+from suretune.model.lean import lean
 from suretune.record.journal import Journal
 from suretune.types import Text
 
@@ -11,8 +12,8 @@ from suretune.types import Text
 def ask(command: Command, journal: Journal) -> int:
     """Every question, each in a conversation of its own."""
     command = to_speak(command, journal)
-    from suretune.cli.chat import answer_file
-
+    with lean():
+        from suretune.cli.chat import answer_file
     return answer_file(command, journal)
 
 

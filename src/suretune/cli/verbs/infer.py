@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
+from suretune.model.lean import lean
 from suretune.record.journal import Journal
 from suretune.types import Text
 
@@ -12,8 +13,8 @@ def infer(command: Command, journal: Journal) -> int:
     """An interactive conversation; or one answer to each question of the command, or to each line
     where stdin is no terminal."""
     command = to_speak(command, journal)
-    from suretune.cli.chat import converse
-
+    with lean():
+        from suretune.cli.chat import converse
     return converse(command, journal)
 
 

@@ -11,6 +11,7 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run, run_of
 from suretune.facts import FlagFacts
+from suretune.model.lean import lean
 from suretune.record.journal import OK, UNVERIFIED, Journal
 from suretune.record.meant import not_sealed
 from suretune.types import Text
@@ -77,7 +78,6 @@ def verify(command: Command, journal: Journal) -> int:
 
 def _again(run: Path, journal: Journal, base: str) -> dict[str, Any]:
     """What `recheck` finds, whose libraries and the fresh process's are imported side by side."""
-    from suretune.model.lean import lean
     from suretune.verify.fresh import Prover
 
     with closing(Prover()) as prover:
