@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -430,6 +431,17 @@ def test_of_all_answers_64_mib_are_kept_and_those_not_used_go_first(folder: Path
     base.ask("fifth")
     assert kept() == {"eldest.json", "newest.json", "fourth.json", "fifth.json"}
     assert other.exists()
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    old, new = folder / ".a.json.1-2.part", folder / ".b.json.3-4.part"
+    for path, age in ((old, 3700), (new, 3500)):  # the second may still be written
+        path.touch()
+        then = time.time() - age
+        os.utime(path, (then, then))
+    Base().ask("one")
+    assert not old.exists() and new.exists()
 
 
 @pytest.mark.parametrize("full", [False, True])

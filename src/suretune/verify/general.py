@@ -39,6 +39,7 @@ from suretune.verify.signs import loops
 
 LIMITS = (32, 64, 96, 256)  # tokens of an answer; questions of one limit are asked together
 FOLLOWED = 192  # answers of the base that the tuned model is led along
+ABANDONED = 3600.0  # seconds after which a half written file has nobody who writes it
 KEPT = 64 << 20  # bytes of all cached answers; those not used for longest go first
 
 
@@ -304,6 +305,9 @@ def _keep(key: str, first: Said, again: Said) -> None:
         said = [asdict(first), asdict(again)]
         told = {"digest": rundir.digest_of(said), "said": said}
         rundir.write(folder / f"{key}.json", orjson.dumps(told))
+        for path in folder.glob(".*.part"):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink(missing_ok=True)
         held = 0
         for path in sorted(folder.glob("*.json"), key=lambda p: -p.stat().st_mtime):
             held += path.stat().st_size
