@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from suretune.model.lean import NEEDLESS, lean
+from suretune.verify import fresh, shares
 
 # What is imported when the first process is started: it takes the place of the real ones.
 BEGINS = """
@@ -45,6 +47,17 @@ def test_the_proofs_process_begins_before_the_libraries(then: str, trained: Path
     script = BEGINS.format(before="", then=then.format(run=str(trained)))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "['-m', 'suretune.verify.fresh'] after []"
+
+
+def test_further_processes_of_a_proof_begin_before_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They load their libraries while others train, as the one does that starts them."""
+    begun: list[list[str]] = []
+    monkeypatch.setattr(shares, "Shares", begun.append)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # whoever started it went before telling
+    fresh.main(["1", "2"])
+    assert begun == [["1", "2"]]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 # A command that ends with 6, with an exit handler, a thread that is still at work, something that
 # was printed, and something that the interpreter would take apart: its `__del__` speaks.
 SCRIPT = """
-import atexit, os, sys, threading, time
+import atexit, ctypes, os, sys, threading, time
 from types import SimpleNamespace
 import suretune.__main__ as entry
 
@@ -25,28 +26,32 @@ def work():
 def command():
     atexit.register(print, "handler called")
     threading.Thread(target=work).start()
-    print("said", end=" ")
+    print("said", end=" ", flush=True)
+    ctypes.CDLL(None).printf(b"in C ")
     return 6
 
 sys.modules["torch"] = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: {woken}))
 kept = Apart()
 entry.main = command
 {before}
-entry.run()
+{run}
 """
 
 
-def ended(woken: bool, before: str = "") -> tuple[int, str, str]:
+def ended(woken: bool, before: str = "", run: str = "entry.run()") -> tuple[int, str, str]:
     """Exit status, standard output and error."""
-    script = SCRIPT.format(woken=woken, before=before)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    script = SCRIPT.format(woken=woken, before=before, run=run)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
     return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("woken", [True, False], ids=["a GPU", "no GPU"])
 def test_all_that_waits_for_the_end_is_done(woken: bool) -> None:
     status, said, aside = ended(woken)
-    assert (status, said) == (6, "said thread done\nhandler called\n")
+    assert status == 6
+    # What C holds back comes where it is flushed: by itself at the end, or before the end is left.
+    assert said.replace("in C ", "") == "said thread done\nhandler called\n" != said
     assert ("taken apart" in aside) is not woken
 
 
@@ -54,3 +59,24 @@ def test_what_cannot_be_printed_is_not_swallowed() -> None:
     """On a full disk, say: the interpreter's own end tells it, by message and status."""
     status, _, aside = ended(True, "sys.stdout = open('/dev/full', 'w')")
     assert status and "No space left" in aside
+
+
+def test_who_cannot_wait_for_threads_has_the_status_still() -> None:
+    status, said, _ = ended(
+        True, "threading._shutdown = lambda: signal.raise_signal(signal.SIGINT); import signal"
+    )
+    assert (status, said.endswith("handler called\nin C ")) == (6, True)
+
+
+def test_amid_another_program_that_one_goes_on() -> None:
+    """Its status is an exception there, as ever: a notebook, a profiler, `runpy`."""
+    amid = """
+import runpy, suretune.cli
+suretune.cli.main = command
+try:
+    runpy.run_module("suretune", run_name="__main__")
+except SystemExit as end:
+    print("went on after", end.code)
+"""
+    status, said, aside = ended(True, run=amid)
+    assert status == 0 and "went on after 6" in said and "taken apart" in aside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import sys
 import threading
@@ -12,24 +13,29 @@ from typing import NoReturn
 from suretune.cli import main
 
 
-def run() -> NoReturn:
+def run(*, own: bool = True) -> NoReturn:
     """The command; this process ends with its exit status.
 
     Where it has woken a GPU it ends as soon as all that waits for its end is done (other threads,
     exit handlers, what is still to be printed): to take the interpreter, its libraries and the
-    GPU's driver apart as well takes a second and a half more (H200), for nothing.
+    GPU's driver apart as well takes a second and a half more (H200), for nothing. `own`: nothing
+    but this command lives in the process; else it is left to whoever else does.
     """
     status = main()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        threading._shutdown()  # type: ignore[attr-defined]
+    if own and torch is not None and torch.cuda.is_initialized():
+        with suppress(KeyboardInterrupt):  # who cannot wait for the threads has the status still
+            threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         with suppress(OSError):  # where it cannot be said, let the interpreter say that
             sys.stdout.flush()
             sys.stderr.flush()
+            ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
             os._exit(status)
     raise SystemExit(status)
 
 
 if __name__ == "__main__":
-    run()
+    # Amid another program (runpy, a profiler, a notebook's %run -m) that one's name stands there.
+    spec = sys.modules["__main__"].__spec__
+    run(own=spec is not None and spec.name == "suretune.__main__")

@@ -138,12 +138,15 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
         found = run_meant(fspath(run), journal, "suretune verify")
         if found.checkpoint:
             raise journal.stop(not_sealed(found, serving=False))
+        from suretune.run.sealed import read_seal
         from suretune.verify.fresh import Prover
 
+        folder = _run_of(found)
+        read_seal(folder, journal)
         with closing(Prover()) as prover:
             from suretune.run.answer import recheck
 
-            told = recheck(_run_of(found), journal, prover)
+            told = recheck(folder, journal, prover)
         return Verified(
             ok=told["verified"],
             files=told["files"],

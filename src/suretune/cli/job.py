@@ -9,6 +9,7 @@ from suretune import labels, rundir, typed
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.facts import FlagFacts
+from suretune.model.lean import lean
 from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
@@ -31,8 +32,8 @@ def need_torch(journal: Journal) -> None:
 
 def follow() -> int:
     """Of several processes that torchrun started: compute what the first one says."""
-    from suretune.train.follower import begin
-
+    with lean():
+        from suretune.train.follower import begin
     return begin(here())
 
 

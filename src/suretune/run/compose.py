@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,8 @@ def train_and_prove(
     """Everything after the check. Returns the report and the exit status.
 
     `listeners` are told what happens, from `Began` to `Ended`, however it ends. `checkpoint`: from
-    which a resume goes on; else from the newest. `prover`: the proof's process, where whoever calls
-    has begun one, and ends it.
+    which a resume goes on; else from the newest. `prover`: the proof's process, if it was begun
+    ahead; it is gone before another may write to the run.
     """
     checked = replace(checked, resolved=counted(checked.resolved))
     with only_writer(run / "run.lock", journal):
@@ -100,8 +100,7 @@ def train_and_prove(
             journal.open(run)
         journal.join(*listeners, *followers(checked.resolved.config.run))
         try:
-            own = nullcontext(prover) if prover else closing(make_prover(checked))
-            with own as prover:
+            with closing(prover or make_prover(checked)) as prover:
                 report, status = _stages(checked, run, journal, resume, checkpoint, prover)
         except BaseException as error:
             journal.on(_end_of(error))

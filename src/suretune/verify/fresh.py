@@ -92,15 +92,18 @@ def _told() -> Iterator[Any]:
 
 
 def main(given: Sequence[str]) -> None:
-    """In the fresh process: the libraries, then what is told, one proof or shares of one."""
+    """In the fresh process: the libraries, then what is told, one proof or shares of one. The
+    further processes of a proof load theirs meanwhile, so they begin before anything is told."""
     with lean():
         from suretune.verify import reload, shares
     if shares.SHARE in given:
         _share()
-    elif told := sys.stdin.readline():
+        return
+    further = shares.Shares(given)
+    if told := sys.stdin.readline():
         threading.Thread(target=_end_with_parent, daemon=True).start()
         where, into, at = json.loads(told)
-        reload.main(Path(where), Path(into), at, shares.Shares(given))
+        reload.main(Path(where), Path(into), at, further)
 
 
 def _share() -> None:
