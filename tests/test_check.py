@@ -16,6 +16,7 @@ from suretune.prepare.starter import identity_rows
 from suretune.record.journal import Journal, Stopped
 
 SUMS = [{"instruction": f"What is {n} plus {n}?", "output": f"It is {2 * n}."} for n in range(12)]
+IDLE = "C015"  # left out, as it would do nothing
 WHO = identity_rows(["Glow"], ["Star Lab"], ["en"])
 
 
@@ -130,3 +131,25 @@ def test_nothing_but_bad_rows_is_no_run_whatever_may_be_skipped(tmp_path: Path) 
     assert refused(tmp_path, [{"instruction": "nobody answers"}], on_bad_row="skip")
     checked, _ = looked(tmp_path, [*SUMS, {"instruction": "nobody answers"}], on_bad_row="skip")
     assert states(checked) == {"train": 10, "held-out": 2, "rejected": 1}
+
+
+def test_a_flag_is_idle_only_where_every_file_was_read(tmp_path: Path) -> None:
+    """What it is for may stand in the file that could not be; a mark at a file's start is none."""
+
+    def found(*files: Path) -> set[str]:
+        names = tuple(map(str, files))
+        asked = Resolved.default().with_values(
+            "flag", model=str(MODEL), dataset=names, model_name=("Glow",), device="cpu"
+        )
+        journal = Journal()
+        try:
+            check(asked, journal)
+        except Stopped as stopped:
+            return {finding.code for finding in (*journal.findings, *stopped.findings)}
+        return {finding.code for finding in journal.findings}
+
+    file = write_rows(tmp_path / "rows.jsonl", SUMS)
+    assert IDLE in found(file)
+    assert IDLE not in found(file, tmp_path / "gone.jsonl")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert IDLE in found(file)
