@@ -14,9 +14,9 @@ from suretune.config import Resolved
 from suretune.data.render import prompt_ids
 from suretune.model.generate import BATCH, answering, answers, device_of, spoken, stream
 from suretune.record.journal import Journal
-from suretune.run.answer import Speaker, conversation, open_speaker
 from suretune.run.kept import judge_kept
 from suretune.run.questions import NEAR
+from suretune.speak.answer import Speaker, conversation, open_speaker
 from suretune.verify.probes import PARAPHRASE, PROBE_TOKENS, Probe, from_line
 
 HERE = Path(__file__).resolve().parent

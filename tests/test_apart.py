@@ -18,8 +18,8 @@ from suretune.data.apart import folded, row_key
 from suretune.data.sources import Source, parse_sources
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, check
+from suretune.preflight.summary import data_summary
 from suretune.record.journal import Journal, Stopped
-from suretune.run.summary import data_summary
 
 FIELD = ROOT.parent / "shared" / "field"
 

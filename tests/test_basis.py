@@ -13,7 +13,7 @@ import pytest
 from suretune.cli import main
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
-from suretune.run.basis import basis_of
+from suretune.speak.basis import basis_of
 
 OLD = "/another/machine/models/small"
 

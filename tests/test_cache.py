@@ -14,8 +14,8 @@ from suretune.config import Resolved
 from suretune.data import cache
 from suretune.pocket import MODEL
 from suretune.preflight.check import Checked, check
+from suretune.preflight.summary import data_summary
 from suretune.record.journal import Journal
-from suretune.run.summary import data_summary
 
 ROWS: list[Any] = [
     {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One?"},

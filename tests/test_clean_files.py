@@ -19,8 +19,8 @@ import pytest
 from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.preflight.check import check
+from suretune.preflight.summary import data_summary
 from suretune.record.journal import Journal
-from suretune.run.summary import data_summary
 
 COUNT = 12
 PAIRS = [

@@ -15,8 +15,8 @@ from conftest import write_rows
 from suretune.config import Resolved
 from suretune.pocket import MODEL
 from suretune.preflight.check import check
+from suretune.preflight.summary import data_summary
 from suretune.record.journal import Journal, Stopped
-from suretune.run.summary import data_summary
 
 GOOD = {"instruction": "Sort 3 1 2", "output": "1 2 3"}
 BAD = {"instruction": "nobody answers"}

@@ -54,8 +54,9 @@ FLOORS = {
     "record": 4,
     "preflight": 5,
     "run": 6,
-    **dict.fromkeys(("importing", "prepare", "sweep", "deploy", "compare", "api"), 7),
-    **dict.fromkeys(("cli", "__main__"), 8),
+    "speak": 7,
+    **dict.fromkeys(("importing", "prepare", "sweep", "deploy", "compare", "api"), 8),
+    **dict.fromkeys(("cli", "__main__"), 9),
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 FILES = sorted(HOUSE.rglob("*.py"))

@@ -20,7 +20,7 @@ from conftest import as_json, shared, suretune, write_rows
 from suretune.cli import main
 from suretune.compare.benchmark import MEASURED, compared
 from suretune.record.journal import ENVIRONMENT, UNMEASURED, USAGE, Journal
-from suretune.run.sealed import read_seal
+from suretune.record.sealed import read_seal
 from suretune.verify import ifeval
 from suretune.verify.ifeval import Followed, Item, Unfit
 

@@ -40,11 +40,11 @@ from suretune.model.device import DTYPES
 from suretune.options import Config
 from suretune.pocket import MODEL
 from suretune.record.journal import Journal, Stopped
-from suretune.run import opened
-from suretune.run.answer import conversation, open_speaker, reply
 from suretune.serve.engine import Engine
 from suretune.serve.models import Models
 from suretune.serve.openai import Refused
+from suretune.speak import opened
+from suretune.speak.answer import conversation, open_speaker, reply
 
 TWO = ["q_proj", "v_proj"]
 

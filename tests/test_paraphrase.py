@@ -14,9 +14,9 @@ from suretune.data.identity import answer_of, language_of, plain, question_of
 from suretune.pocket import MODEL
 from suretune.pocket import identity as phrasings
 from suretune.preflight.check import Checked, asked_questions, check
+from suretune.preflight.summary import data_summary
 from suretune.record.journal import Journal
 from suretune.run.folder import ledger_lines
-from suretune.run.summary import data_summary
 from suretune.verify.probes import identity_probes
 
 

@@ -24,10 +24,10 @@ from suretune.config import Resolved
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.record.meant import Meant, meant, run_meant, way_back
+from suretune.record.sealed import WITHOUT_WHICH, read_seal
 from suretune.run.folder import write_config
 from suretune.run.onward import next_commands, where_it_is
 from suretune.run.resume import go_on_in
-from suretune.run.sealed import WITHOUT_WHICH, read_seal
 
 
 def a_run(folder: Path, *steps: int, sealed: bool = False) -> Path:

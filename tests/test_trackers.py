@@ -32,9 +32,9 @@ from suretune.config import Resolved, options
 from suretune.events import Began, Ended, Evaluated, Event, Resumed, TakenBack, Updated
 from suretune.options import RunOptions
 from suretune.record.journal import Journal
+from suretune.record.sealed import sealed_names
 from suretune.refusal import Refusal
 from suretune.run.folder import write_config
-from suretune.run.sealed import sealed_names
 from suretune.run.tracking import events_of, followers, track
 from suretune.trackers.figures import messages, proof_figures
 from suretune.trackers.following import Following

@@ -77,7 +77,7 @@ def warm() -> None:
     import importlib
 
     for name in (
-        "suretune.cli.verbs", "suretune.run.ahead", "suretune.run.compose", "suretune.run.answer",
+        "suretune.cli.verbs", "suretune.run.ahead", "suretune.run.compose", "suretune.speak.answer",
         "suretune.run.resume", "suretune.cli.chat", "suretune.show", "peft.tuners.lora.model",
         "transformers.models.qwen2.modeling_qwen2", "suretune.verify.report",
     ):  # fmt: skip

@@ -19,11 +19,11 @@ from suretune.events import Listener
 from suretune.facts import FlagFacts
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
+from suretune.preflight.summary import data_summary, plan_summary
 from suretune.record.journal import GUARD, Journal, Stopped
 from suretune.record.meant import Meant, not_sealed, run_meant
 from suretune.reported import Report
 from suretune.run.onward import where_it_is
-from suretune.run.summary import data_summary, plan_summary
 from suretune.words import Language
 
 if TYPE_CHECKING:
@@ -138,13 +138,13 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
         found = run_meant(fspath(run), journal, "suretune verify")
         if found.checkpoint:
             raise journal.stop(not_sealed(found, serving=False))
-        from suretune.run.sealed import read_seal
+        from suretune.record.sealed import read_seal
         from suretune.verify.fresh import Prover
 
         folder = _run_of(found)
         read_seal(folder, journal)
         with closing(Prover()) as prover:
-            from suretune.run.answer import recheck
+            from suretune.speak.answer import recheck
 
             told = recheck(folder, journal, prover)
         return Verified(

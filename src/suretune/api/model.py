@@ -18,7 +18,7 @@ from suretune.types import Message
 from suretune.words import Language
 
 if TYPE_CHECKING:
-    from suretune.run.answer import Speaker
+    from suretune.speak.answer import Speaker
 
 ANSWER = ("model", "answer", "data", "schedule")  # groups of which `load` takes single options
 TAKEN = ("temperature", "top_p", "max_new_tokens", "seed")
@@ -50,7 +50,7 @@ class Model:
     def stream(self, talk: Talk, **asked: Any) -> Iterator[str]:
         """As `ask`, in pieces of whole characters, each as soon as it is made."""
         from suretune.model.generate import NotFinite
-        from suretune.run.answer import not_finite, reply
+        from suretune.speak.answer import not_finite, reply
 
         journal = Journal(verb="ask")
         with refusing(self.language):
@@ -125,7 +125,7 @@ def load(
             there = str(meant(word, journal, "suretune ask --adapters").path)
             resolved = resolved.with_values("flag", adapters=there)
         from suretune.api.process import as_it_was
-        from suretune.run.answer import open_speaker
+        from suretune.speak.answer import open_speaker
 
         with as_it_was():
             speaker = open_speaker(

@@ -1,4 +1,4 @@
-"""Floor 6: words in, words out. Results on stdout, progress on stderr, an exit status that tells.
+"""Floor 9: words in, words out. Results on stdout, progress on stderr, an exit status that tells.
 
 0 ok · 1 internal error · 2 usage · 3 data refused · 4 environment refused · 5 stopped by a guard ·
 6 trained but not verified · 7 hub or network · 8 forgetting not measured · 129/130/143 stopped by

@@ -10,7 +10,7 @@ from suretune.cli.parse import Command
 from suretune.cli.which import say_who_speaks
 from suretune.model.generate import NotFinite
 from suretune.record.journal import OK, Journal
-from suretune.run.answer import Speaker, conversation, not_finite, open_speaker, reply
+from suretune.speak.answer import Speaker, conversation, not_finite, open_speaker, reply
 from suretune.types import Message, Text
 from suretune.verify.probefile import read_probes
 from suretune.verify.probes import ONLY_SHOWN, Probe

@@ -120,7 +120,7 @@ def give(command: Command, journal: Journal) -> int:
         raise journal.stop(not_sealed(found, serving=False))
     repo = Repo(target.hub, "model", target.id, target.revision)
     from suretune.deploy.card import to_give
-    from suretune.run.sealed import read_seal
+    from suretune.record.sealed import read_seal
 
     if sealed:
         read_seal(found.run, journal)  # what was sealed is what is given

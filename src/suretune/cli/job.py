@@ -82,7 +82,7 @@ def show_checked(
 ) -> None:
     """Datasets, a few rows as the model sees them, what was chosen, the plan, what was found."""
     from suretune import show
-    from suretune.run.summary import data_summary, plan_summary
+    from suretune.preflight.summary import data_summary, plan_summary
 
     show.datasets(data_summary(checked))
     for row in checked.train[: checked.resolved.config.run.preview]:

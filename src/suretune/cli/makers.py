@@ -108,7 +108,7 @@ def _said(
     journal.settle()
     from suretune.data.render import prompt_ids
     from suretune.model.generate import answers
-    from suretune.run.answer import conversation, open_speaker
+    from suretune.speak.answer import conversation, open_speaker
 
     speaker = open_speaker(command.resolved.config, None, journal)
     asked = [question for lang in languages for question in (WHO[lang], MAKER[lang])]

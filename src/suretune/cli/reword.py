@@ -23,7 +23,7 @@ def write_wordings(command: Command, journal: Journal) -> int:
     from suretune.preflight.asked import asked_by_probes
     from suretune.preflight.check import check
     from suretune.prepare.reword import FILE, WHY_NOT, reword
-    from suretune.run.answer import open_speaker
+    from suretune.speak.answer import open_speaker
 
     require(command, journal)
     resolved = command.resolved

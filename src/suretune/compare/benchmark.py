@@ -26,9 +26,9 @@ from suretune.model.generate import device_of, spoken
 from suretune.options import AnswerOptions, Config
 from suretune.phrases import wilson
 from suretune.record.journal import Journal
-from suretune.run.answer import about_adapter, adapter_folder, conversation, open_speaker
-from suretune.run.opened import packing_of
-from suretune.run.sealed import read_seal
+from suretune.record.sealed import read_seal
+from suretune.speak.answer import about_adapter, adapter_folder, conversation, open_speaker
+from suretune.speak.opened import packing_of
 from suretune.statistics import loss_found, net_loss_upper, sign_test
 from suretune.types import Text
 from suretune.verify import ifeval

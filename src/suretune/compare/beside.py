@@ -25,9 +25,9 @@ from suretune.model.load import load_base
 from suretune.options import Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
-from suretune.run.answer import about_adapter, adapter_folder, put_on
 from suretune.run.kept import names_known
-from suretune.run.opened import find_base_of, look_at_kind, words_of
+from suretune.speak.answer import about_adapter, adapter_folder, put_on
+from suretune.speak.opened import find_base_of, look_at_kind, words_of
 from suretune.verify.leaks import Learned
 from suretune.verify.probes import Probe, probe_tokens
 

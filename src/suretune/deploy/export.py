@@ -27,10 +27,10 @@ from suretune.model.tuned import trained_digest, trained_files
 from suretune.options import Config
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
 from suretune.record.meant import Meant, not_sealed
+from suretune.record.sealed import read_seal
 from suretune.refusal import Refusal
-from suretune.run.answer import about_adapter
-from suretune.run.opened import find_base_of, look_at_kind, words_of
-from suretune.run.sealed import read_seal
+from suretune.speak.answer import about_adapter
+from suretune.speak.opened import find_base_of, look_at_kind, words_of
 from suretune.types import Text
 
 EXPORT = "export.json"

@@ -32,7 +32,7 @@ from suretune.facts import ExportFacts
 from suretune.model.load import load_base
 from suretune.record.journal import Journal
 from suretune.refusal import Refusal
-from suretune.run.answer import put_on
+from suretune.speak.answer import put_on
 from suretune.types import Message, Text
 from suretune.verify.probes import MUST_PASS, Probe, from_line, probe_tokens
 

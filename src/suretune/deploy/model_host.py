@@ -26,10 +26,10 @@ from suretune.model.slots import Slots
 from suretune.options import Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
-from suretune.run.opened import base_of, packing_of
 from suretune.serve.desk import Desk
 from suretune.serve.engine import Engine
 from suretune.serve.engines import Engines
+from suretune.speak.opened import base_of, packing_of
 from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for

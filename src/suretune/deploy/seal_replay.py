@@ -24,9 +24,9 @@ from suretune.model.tuned import trained_digest, trained_files
 from suretune.options import AnswerOptions, Config
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, not_sealed
-from suretune.run.answer import about_adapter, adapter_folder
-from suretune.run.opened import find_base_of, look_at_kind, words_of
-from suretune.run.sealed import read_seal
+from suretune.record.sealed import read_seal
+from suretune.speak.answer import about_adapter, adapter_folder
+from suretune.speak.opened import find_base_of, look_at_kind, words_of
 from suretune.types import Fault, Origin, Text
 from suretune.verify.probes import PROBE_TOKENS, Probe, from_line, proven_tokens
 from suretune.verify.reload import REQUEST, RESULT, stored_prompts

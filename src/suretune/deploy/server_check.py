@@ -13,7 +13,7 @@ from suretune import rundir, typed
 from suretune.data.template import load_tokenizer
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.record.journal import OK, UNVERIFIED, Journal, Stopped
-from suretune.run.sealed import read_seal
+from suretune.record.sealed import read_seal
 from suretune.types import Text
 from suretune.verify.probes import from_line, proven_tokens
 from suretune.verify.remote import Remote, Trouble, parse_url

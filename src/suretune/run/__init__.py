@@ -1,1 +1,1 @@
-"""Floor 5: the only place that joins stages, guards and the run folder."""
+"""Floor 6: the only place that joins stages, guards and the run folder."""

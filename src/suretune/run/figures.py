@@ -13,6 +13,7 @@ from suretune import rundir
 from suretune.data.parts import file_prefix
 from suretune.facts import Finding, ProofFacts
 from suretune.preflight.check import Checked
+from suretune.preflight.summary import data_of, plan_of
 from suretune.record.journal import Journal
 from suretune.reported import (
     Adapter,
@@ -30,7 +31,6 @@ from suretune.run.folder import versions
 from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
 from suretune.run.prove import Proven
-from suretune.run.summary import data_of, plan_of
 from suretune.tuning import TUNERS
 from suretune.types import Text
 from suretune.verify.probes import AS_TRAINED, TEMPLATE_DEFAULT, Probe, asked_on_the_way

@@ -20,9 +20,9 @@ from suretune.model.generate import last_logits
 from suretune.model.tuned import Tuned, folder_name, save_weights
 from suretune.preflight.check import Checked
 from suretune.record.journal import UNVERIFIED, Journal, Stopped
+from suretune.record.sealed import sealed_names
 from suretune.run.dose import Dose
 from suretune.run.kept import Kept, answers_fit, write_judging
-from suretune.run.sealed import sealed_names
 from suretune.run.state import Fit
 from suretune.train.checkpoint import STATE
 from suretune.train.plain_engine import PLAIN_TOKENS

@@ -12,7 +12,7 @@ from suretune.types import Text
 def check(command: Command, journal: Journal) -> int:
     """Rows to plan, and what was found."""
     from suretune.cli.concluded import next_command, would_start
-    from suretune.run.summary import data_summary, plan_summary, settings
+    from suretune.preflight.summary import data_summary, plan_summary, settings
 
     checked = job.look(command, journal, to_end=True)
     if command.json:

@@ -9,9 +9,9 @@ from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run, run_of
 from suretune.record.journal import GUARD, OK, UNVERIFIED, Journal
+from suretune.record.sealed import read_seal
 from suretune.record.whatitis import no_report
 from suretune.run.onward import where_it_is
-from suretune.run.sealed import read_seal
 from suretune.types import Text
 
 

@@ -46,8 +46,8 @@ def verify(command: Command, journal: Journal) -> int:
     )
     if found.checkpoint:
         raise journal.stop(not_sealed(found, serving=False))
-    from suretune.run.basis import basis_of
-    from suretune.run.sealed import read_seal
+    from suretune.record.sealed import read_seal
+    from suretune.speak.basis import basis_of
 
     run = run_of(found)
     read_seal(run, journal)
@@ -82,7 +82,7 @@ def _again(run: Path, journal: Journal, base: str) -> dict[str, Any]:
 
     with closing(Prover()) as prover:
         with lean():
-            from suretune.run.answer import recheck
+            from suretune.speak.answer import recheck
         return recheck(run, journal, prover, base)
 
 

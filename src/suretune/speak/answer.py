@@ -30,11 +30,11 @@ from suretune.options import AnswerOptions, Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, way_back
+from suretune.record.sealed import read_seal
 from suretune.record.whatitis import no_checkpoint, no_weights
 from suretune.run.kept import general_figures, judge_kept, rows_figures
-from suretune.run.opened import find_base_of, look_at_kind, words_of
 from suretune.run.resume import another_version
-from suretune.run.sealed import read_seal
+from suretune.speak.opened import find_base_of, look_at_kind, words_of
 from suretune.train.checkpoint import foreign_format
 from suretune.types import Message, Text
 from suretune.verify.fresh import Prover
