@@ -73,9 +73,7 @@ WARM = Warm(os.environ.get("SURETUNE_TESTS_WARM"))  # of the process that starte
 
 def pytest_configure(config: pytest.Config) -> None:
     """One waiting process for all workers, loading while they look for their tests."""
-    if config.getoption("--quick"):
-        Quick()
-    elif getattr(config.option, "numprocesses", None):
+    if getattr(config.option, "numprocesses", None) and not config.getoption("--quick"):
         os.environ["SURETUNE_TESTS_WARM"] = str(WARM.folder)
         WARM.start({**os.environ, **PLAIN})
 
@@ -131,9 +129,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[Any]:
+def pytest_collection(session: pytest.Session) -> Iterator[Any]:
     """What is there once all tests are known stays to the end: no search for garbage looks at it,
     which took a sixth of the time of tests that make many small objects."""
+    if session.config.getoption("--quick"):  # workers have begun: that starts processes, too
+        Quick()
     gc.disable()
     try:
         return (yield)

@@ -288,3 +288,11 @@ def test_nothing_is_imported_from_where_mypy_does_not_look() -> None:
     pattern = "|".join(map(re.escape, passed_over))
     for path in files:
         assert not re.search(rf"\b({pattern})\b", path.read_text("utf-8")), path
+
+
+def test_make_quick_begins_with_workers_of_its_own() -> None:
+    """What starts a process is skipped there, but not what starts the workers."""
+    words = ["-m", "pytest", "-q", "-n", "1", "--quick", "-p", "no:cacheprovider"]
+    command = [sys.executable, *words, "tests/test_statistics.py", "-k", "closed_form"]
+    done = subprocess.run(command, cwd=HOUSE.parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
