@@ -18,7 +18,6 @@ from suretune.verify import fresh, shares
 # What is imported when the first process is started: it takes the place of the real ones.
 BEGINS = """
 import sys
-{before}
 
 def begun(command, *args, **more):
     large = [name for name in ("torch", "transformers", "peft") if name in sys.modules]
@@ -44,7 +43,7 @@ with looking_ahead(SimpleNamespace(resolved=Resolved.default()), None):
 )
 def test_the_proofs_process_begins_before_the_libraries(then: str, trained: Path) -> None:
     """Each imports them for seconds: side by side, where training takes no longer than that."""
-    script = BEGINS.format(before="", then=then.format(run=str(trained)))
+    script = BEGINS.format(then=then.format(run=str(trained)))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "['-m', 'suretune.verify.fresh'] after []"
 

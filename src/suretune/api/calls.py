@@ -142,11 +142,11 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
         from suretune.verify.fresh import Prover
 
         folder = _run_of(found)
-        read_seal(folder, journal)
+        sealed = read_seal(folder, journal)
         with closing(Prover()) as prover:
             from suretune.speak.answer import recheck
 
-            told = recheck(folder, journal, prover)
+            told = recheck(folder, sealed, journal, prover)
         return Verified(
             ok=told["verified"],
             files=told["files"],

@@ -30,7 +30,6 @@ from suretune.options import AnswerOptions, Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, way_back
-from suretune.record.sealed import read_seal
 from suretune.record.whatitis import no_checkpoint, no_weights
 from suretune.run.kept import general_figures, judge_kept, rows_figures
 from suretune.run.resume import another_version
@@ -196,10 +195,15 @@ def conversation(speaker: Speaker, question: str) -> tuple[Message, ...]:
     return with_system((Message("user", question),), speaker.system)
 
 
-def recheck(run: Path, journal: Journal, prover: Prover, base: str = "") -> dict[str, Any]:
-    """A seal against the files, and the proof once more in the fresh process that is given. `base`:
-    where the base lies, if no longer where the run says."""
-    sealed = read_seal(run, journal)
+def recheck(
+    run: Path,
+    sealed: Mapping[str, Any],
+    journal: Journal,
+    prover: Prover,
+    base: str = "",
+) -> dict[str, Any]:
+    """The proof of a sealed run once more, in the fresh process that is given. `sealed`: what
+    `read_seal` found to hold. `base`: where the base lies, if no longer where the run says."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             result = prover.prove(run, Path(folder) / "result.json", base)

@@ -50,7 +50,7 @@ def verify(command: Command, journal: Journal) -> int:
     from suretune.speak.basis import basis_of
 
     run = run_of(found)
-    read_seal(run, journal)
+    sealed = read_seal(run, journal)
     base, note = basis_of(
         run,
         command.resolved.config.model.model,
@@ -58,7 +58,7 @@ def verify(command: Command, journal: Journal) -> int:
     )
     if note is not None:
         tell(say(note), err=True)
-    told = _again(run, journal, base.name)
+    told = _again(run, sealed, journal, base.name)
     if command.json:
         tell_json(told)
     else:
@@ -76,14 +76,14 @@ def verify(command: Command, journal: Journal) -> int:
     return OK if told["verified"] else UNVERIFIED
 
 
-def _again(run: Path, journal: Journal, base: str) -> dict[str, Any]:
+def _again(run: Path, sealed: dict[str, Any], journal: Journal, base: str) -> dict[str, Any]:
     """What `recheck` finds, whose libraries and the fresh process's are imported side by side."""
     from suretune.verify.fresh import Prover
 
     with closing(Prover()) as prover:
         with lean():
             from suretune.speak.answer import recheck
-        return recheck(run, journal, prover, base)
+        return recheck(run, sealed, journal, prover, base)
 
 
 VERB = Verb(
