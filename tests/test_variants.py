@@ -338,11 +338,11 @@ def test_a_dose_is_that_share_of_what_each_matrix_changed_by(
 
 FAMILIES = {
     "qwen2": {"use_dora": True},
-    "qwen3_5-wrapped": {"init_weights": "pissa"},
+    "qwen3_5-wrapped": {"init_weights": "pissa", "layers_to_transform": ("1",)},
     "gemma3": {"use_dora": True, "use_rslora": True, "init_weights": "pissa_niter_4"},
     "phi3": {"init_weights": "pissa_niter_16", "lora_rank": 40},  # more than some matrices have
-    "gpt_oss": {"use_dora": True, "lorap_lr_ratio": 8.0},
-    "llama3": {"lorap_lr_ratio": 16.0},
+    "gpt_oss": {"use_dora": True, "lorap_lr_ratio": 8.0, "layers_to_transform": ("0",)},
+    "llama3": {"lorap_lr_ratio": 16.0, "layers_to_transform": ("1",)},
 }
 
 

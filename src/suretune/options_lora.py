@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suretune.option import option
@@ -43,6 +45,21 @@ NO_TUNER = {
     **dict.fromkeys(VARIANTS, NO_VARIANT),
     **dict.fromkeys(("2", "3", "8"), NO_BITS),
 }
+
+ALL_LAYERS = "all"
+_LAYERS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
+
+
+def layer_numbers(words: Sequence[str]) -> frozenset[int]:
+    """Of `5-24`, or `0`, `2` and `5-7`; empty where a word names no layer."""
+    found: set[int] = set()
+    for word in words:
+        told = _LAYERS.fullmatch(word)
+        some = range(int(told[1]), int(told[2] or told[1]) + 1) if told else ()
+        if not some:
+            return frozenset()
+        found.update(some)
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +143,18 @@ class LoraOptions:
         "lora_target_modules",
         once=True,
     )
+    layers_to_transform: tuple[str, ...] = option(
+        (),
+        "of which layers, counted from 0: all, or 5-24, or 0 2 5-7; chosen when not given",
+        "这些线性层属于哪几层，从 0 数起：all、5-24 或 0 2 5-7；不写则自动选择",
+        once=True,
+    )
+
+    @property
+    def layers(self) -> frozenset[int] | None:
+        """The numbers of the layers that get adapters: None for all, none for other words."""
+        words = self.layers_to_transform or (ALL_LAYERS,)
+        return None if words == (ALL_LAYERS,) else layer_numbers(words)
 
     @property
     def from_base(self) -> bool:

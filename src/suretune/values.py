@@ -12,6 +12,7 @@ from suretune.types import Text
 
 COMMA = (
     "target_modules",
+    "layers_to_transform",
     "ignore",
     "ignore_fields",
     "report_to",

@@ -66,6 +66,7 @@ class Options(TypedDict, total=False):
     lorap_lr_ratio: float | None
     init_weights: Literal["true", "pissa", "pissa_niter_16"] | None
     target_modules: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    layers_to_transform: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     freeze_parameters_ratio: float | None
     freeze_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None
     trainable_parameters: str | PathLike[str] | Sequence[str | PathLike[str]] | None

@@ -69,6 +69,12 @@ class Base:
         return int(self.text.get("hidden_size") or 0)
 
     @property
+    def layers(self) -> int:
+        """Blocks of the language model, `num_hidden_layers`; 0 where that is not said."""
+        told = self.text.get("num_hidden_layers")
+        return told if isinstance(told, int) else 0
+
+    @property
     def code(self) -> list[str]:
         """Fields of the config, however deep, that point at code to be run."""
         found: list[str] = []

@@ -33,11 +33,16 @@ WEIGHTS = Text(
     "少冻结一些，如 `--freeze_parameters_ratio 0.8`；或写明仍要训练的权重："
     "`--trainable_parameters lm_head`。",
 )
+DEPTHS = Text(
+    "`--layers_to_transform all` puts adapters into every layer.",
+    "`--layers_to_transform all` 会在每一层加上适配器。",
+)
 
 
 def check(facts: SetupFacts) -> Values | None:
     values = for_setup("trains-nothing")(facts)
-    return values and {**values, "cure": WEIGHTS if facts.spare == "full" else LAYERS}
+    cures = {"full": WEIGHTS, "layers": DEPTHS}
+    return values and {**values, "cure": cures.get(facts.spare, LAYERS)}
 
 
 GUARD = Guard(

@@ -37,7 +37,7 @@ from suretune.preflight.flags import misused_flags
 from suretune.refusal import Refusal
 from suretune.types import Text
 
-COMMA = ("target_modules",)  # a list that other tools write with commas
+COMMA = ("target_modules", "layers_to_transform")  # lists that other tools write with commas
 _CHECKPOINT = re.compile(r"(?P<run>.*?)/?(?:(?:^|/)v\d+-[^/]*)?(?:/|^)checkpoint-(?P<n>[^/]*)/?")
 ANYWAY = Text("This is what suretune does when nothing is said.", "不写也是这样。")
 NO_USE = Text("The verb of the working form has no use for it.", "可用的命令用不到它。")

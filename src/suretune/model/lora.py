@@ -24,6 +24,7 @@ from suretune import rundir
 from suretune.facts import SetupFacts
 from suretune.model import variants
 from suretune.options_lora import LoraOptions
+from suretune.refusal import Refusal
 from suretune.types import Text
 
 CONFIG = "adapter_config.json"
@@ -49,7 +50,7 @@ STRANGE = (
     "use_qalora",
     "velora_config",
 )
-BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.\d+\.")
+BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 APART = re.compile(
     r"(^|\.)(router|gate|shared_expert_gate|vision\w*|visual|audio\w*|embed_(vision|audio)"
     r"|multi_modal_projector)(\.|$)"
@@ -113,15 +114,15 @@ def attach(
     `base_name`, `revision`: of the base, as PEFT's loaders ask Hugging Face for it.
 
     The random numbers are the process's: runs on several threads draw one after the other.
+    Refusal where the layers that are asked for have nothing to put an adapter on.
     """
-    all_linear = tuple(asked.target_modules) == (ALL_LINEAR,)
     config = LoraConfig(
         r=asked.saved_rank,
         lora_alpha=asked.saved_alpha,
         lora_dropout=asked.lora_dropout,
         use_rslora=asked.use_rslora,
         use_dora=asked.use_dora,
-        target_modules=_every_linear(model) if all_linear else list(asked.target_modules),
+        target_modules=_asked_for(model, asked),
         task_type="CAUSAL_LM",
     )
     with SEEDING, _quiet():
@@ -152,6 +153,30 @@ def _as_peft_reads(model: nn.Module, targets: str | list[str]) -> frozenset[str]
     convert_peft_config_for_transformers(asked, model, None)
     kept = asked.target_modules
     return frozenset({kept} if isinstance(kept, str) else kept or ())
+
+
+def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> str | list[str]:
+    if asked.layers is not None:
+        if not (names := _in_layers(model, asked)):
+            flag = f"--layers_to_transform {' '.join(asked.layers_to_transform)}"
+            raise Refusal(SetupFacts("trains-nothing", flag, found="0", spare="layers"))
+        return names
+    if tuple(asked.target_modules) == (ALL_LINEAR,):
+        return _every_linear(model)
+    return list(asked.target_modules)
+
+
+def _in_layers(model: nn.Module, asked: LoraOptions) -> list[str]:
+    """Full names of what is asked for in some of the layers, see `adaptable`."""
+    targets, layers = tuple(asked.target_modules), asked.layers or frozenset()
+    ends = tuple(f".{target}" for target in targets)
+    return [
+        name
+        for name in adaptable(model)
+        if (inside := BLOCK.search(name))
+        and int(inside[1]) in layers
+        and (targets == (ALL_LINEAR,) or f".{name}".endswith(ends))
+    ]
 
 
 def _every_linear(model: nn.Module) -> str | list[str]:

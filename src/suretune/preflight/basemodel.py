@@ -15,6 +15,7 @@ from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.options_input import ModelOptions
+from suretune.options_lora import LoraOptions
 from suretune.preflight.leave import leave_out
 from suretune.preflight.machine import model_notes
 from suretune.preflight.whole import is_whole, whole_notes
@@ -85,6 +86,7 @@ def look_at_model(
         if wrong is None:
             journal.look_at_all(part_notes(base, resolved.config.run.output_dir))
         wrong = wrong or _targets_nothing(resolved.config.lora.target_modules, base)
+        journal.look_at_all(_layers_beyond(resolved.config.lora, base))
     if wrong:
         journal.look(wrong)
     return resolved
@@ -115,6 +117,18 @@ def _listed(parts: Sequence[Frozen]) -> Text:
     if not any(part.share for part in parts):
         en, zh = [part.name.en for part in parts], [part.name.zh for part in parts]
     return Text("; ".join(en), "；".join(zh))
+
+
+def _layers_beyond(asked: LoraOptions, base: Base) -> Iterator[FlagFacts]:
+    """Layers that the model does not have."""
+    layers, count = asked.layers, base.layers
+    if layers and count and max(layers) >= count:
+        hint = Text(
+            f"this model has {count} layers, 0 to {count - 1}",
+            f"这个模型有 {count} 层，编号 0 到 {count - 1}",
+        )
+        words = " ".join(asked.layers_to_transform)
+        yield FlagFacts("bad-value", "--layers_to_transform", words, hint=hint)
 
 
 def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:

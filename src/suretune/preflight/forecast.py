@@ -48,7 +48,7 @@ def least_bytes(
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
-    every = tuple(lora.target_modules) == ("all-linear",)
+    every = tuple(lora.target_modules) == ("all-linear",) and lora.layers is None
     rank = lora.saved_rank if every else 0  # of some layers: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None

@@ -14,7 +14,17 @@ SERVED_RANK = 16  # the largest that vLLM takes unless told
 
 
 def of_variants(lora: LoraOptions, engine: EngineOptions) -> Iterator[FlagFacts]:
-    """What a way to train needs of the base's weights and does not find there."""
+    """What a way to train needs of the base's weights and does not find there, or cannot read."""
+    if lora.layers is not None and not lora.layers:
+        yield FlagFacts(
+            "bad-value",
+            "--layers_to_transform",
+            " ".join(lora.layers_to_transform),
+            hint=Text(
+                "layers are counted from 0 on: `--layers_to_transform 5-24`, `0 2 5-7` or `all`",
+                "层从 0 数起：`--layers_to_transform 5-24`、`0 2 5-7` 或 `all`",
+            ),
+        )
     yield from _packed_twice(lora.tuner, engine.base_dtype)
     packed = f"--train_type {lora.tuner}" if TUNERS[lora.tuner].packed else ""
     if lora.use_dora and (other := packed or _fp8(engine)):

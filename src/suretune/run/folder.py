@@ -24,7 +24,7 @@ from suretune.data.yamltext import Listing, Node, Scalar, Table, read_yaml
 from suretune.facts import SetupFacts
 from suretune.hubs.pull import Fetched
 from suretune.option import FORMER
-from suretune.options_lora import LoraOptions
+from suretune.options_lora import ALL_LAYERS, LoraOptions
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.tuning import TUNERS
@@ -148,6 +148,8 @@ def _from_text(text: str, tree: Node | None) -> Resolved:
         resolved = resolved.with_values("file", gradient_accumulation_steps=rows)
     if "think" not in values:  # of a version that asked every template as it is by itself
         resolved = resolved.with_values(EARLIER, think=None)
+    if "layers_to_transform" not in values:  # of one that put adapters into all
+        resolved = resolved.with_values(EARLIER, layers_to_transform=(ALL_LAYERS,))
     if "optim" not in values:  # of one whose moments were all in float32
         resolved = resolved.with_values(EARLIER, optim=ADAMW)
     return resolved

@@ -14,7 +14,7 @@ from suretune import rundir, typed
 from suretune.events import Resumed
 from suretune.facts import SetupFacts
 from suretune.options_full import FullOptions
-from suretune.options_lora import LoraOptions
+from suretune.options_lora import ALL_LAYERS, LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
 from suretune.record.record import EVALS, STEPS, said_up_to
@@ -75,7 +75,8 @@ def _younger() -> dict[str, Any]:
     usual = LoraOptions()
     variants = ("use_dora", "lorap_lr_ratio", "init_weights")
     whole = {name: _json(value) for name, value in asdict(FullOptions()).items()}
-    return {**{name: getattr(usual, name) for name in variants}, **whole, "optim": ADAMW}
+    earlier = {"optim": ADAMW, "layers_to_transform": [ALL_LAYERS]}
+    return {**{name: getattr(usual, name) for name in variants}, **whole, **earlier}
 
 
 def _json(value: Any) -> Any:
