@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from suretune import rundir
 from suretune.battery.items import Question, proof_questions, way_questions
@@ -31,10 +33,12 @@ from suretune.data.anchors import (
     general_questions,
     make_anchors,
     mixed,
+    spread,
     uses_of,
 )
-from suretune.data.choose import NARROW
+from suretune.data.choose import ITSELF, NARROW
 from suretune.data.identity import known_questions, plain
+from suretune.data.own_names import says_i
 from suretune.data.paraphrase import QUESTIONS, REQUESTS
 from suretune.data.plan import make_plan
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -498,3 +502,68 @@ def test_a_file_of_another_version_is_said_to_be_damaged(checked: Checked, tmp_p
     rundir.write_jsonl(tmp_path / FILE, [{"line": 1, "question": "Hello", "ids": [], "used": True}])
     with pytest.raises(rundir.Damaged, match="name is missing"):
         answer_anchors(tmp_path, None, checked)
+
+
+# --- answers in which the base says I -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer, first",
+    [
+        ("I'm sorry, but as a chatbot I have no name.", True),
+        ("My name is Kael.", True),
+        ("That is my trade.", True),
+        ("我不会开飞机。", True),
+        ("Paris is the capital.", False),
+        ("In 1912. IBM. AI is a field.", False),
+        ("myself, Imola, army", False),
+        ("巴黎是首都。", False),
+        ("", False),
+    ],
+)
+def test_an_answer_in_the_first_person_is_told(answer: str, first: bool) -> None:
+    assert says_i(answer) == first
+
+
+@given(st.lists(st.integers(1, 4), max_size=60))
+def test_turns_are_as_many_as_asked_and_far_from_each_other(turns: list[int]) -> None:
+    samples: list[Any] = list(range(len(turns)))
+    made: list[Any] = spread(samples, turns)
+    assert Counter(made) == Counter(dict(enumerate(turns)))
+    once = [sample for sample in made if turns[sample] == 1]
+    assert once == sorted(once), "their order stays"
+    for sample, often in enumerate(turns):
+        places = [place for place, one in enumerate(made) if one == sample]
+        round_again = [*places[1:], places[0] + len(made)]
+        gaps = [after - before for before, after in zip(places, round_again, strict=True)]
+        assert min(gaps) >= len(turns) // often, "all around: they are learned by turns"
+
+
+@pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
+@pytest.mark.parametrize("about", [True, False])
+def test_a_wide_identity_meets_answers_that_say_i_three_times(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: int, about: bool
+) -> None:
+    """Where a new "I am ..." can begin. Each other anchor comes once, and drift is of each once."""
+    tokenizer = checked.tokenizer
+    mine, other = (tokenizer.encode(text) for text in ("I am here.", "It is here."))
+    count = iter(range(10**6))
+    monkeypatch.setattr(
+        "suretune.run.anchors.spoken",
+        lambda _, prompts, *__: [mine if next(count) % 5 == 0 else other for _ in prompts],
+    )
+    config = {**checked.base.config, "hidden_size": hidden}
+    run = replace(checked, base=replace(checked.base, config=config), about_identity=about)
+    learned, apart = answer_anchors(tmp_path, cast(Any, Parrot()), run)
+    lines = list(rundir.read_jsonl(tmp_path / FILE))
+    more = hidden == NARROW and about
+    dealt_ones = lines[: len(lines) - APART]
+    for line in dealt_ones:
+        assert line.get("turns", 1) == (ITSELF if more and line["ids"] == mine else 1)
+    assert not any("turns" in line for line in lines[-APART:]) and len(apart) == APART
+    assert len(learned) == sum(line.get("turns", 1) for line in dealt_ones)
+    assert answer_anchors(tmp_path, None, run) == (learned, apart)
+    bare = [{name: line[name] for name in line if name != "turns"} for line in lines]
+    rundir.write_jsonl(tmp_path / FILE, bare)  # as an earlier version wrote them
+    once, _ = answer_anchors(tmp_path, None, run)
+    assert len(once) == len(dealt_ones), "its run goes on with each once"

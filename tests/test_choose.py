@@ -18,18 +18,23 @@ from suretune.data.choose import (
     CUTS,
     EARLIER,
     FEW_ROWS,
+    MARGIN,
     NARROW,
     WHOLE_RATE,
+    WIDE_MARGIN,
+    choose_breadth,
     choose_length,
     choose_mix,
     choose_schedule,
     choose_split,
     choose_think,
+    dose_margin,
     scaled_rate,
     settled,
     usual_rate,
 )
 from suretune.data.thinking import EMPTY, KEEP, Thinking
+from suretune.options_lora import layer_numbers
 
 
 def base(hidden: int = 256, **more: Any) -> Base:
@@ -214,3 +219,72 @@ def test_each_time_that_a_run_goes_back_its_rate_is_cut_more() -> None:
 @pytest.mark.parametrize("hidden, updates", [(NARROW - 1, 0), (NARROW, 80), (3584, 80)])
 def test_a_wide_model_settles_in_twice_forty_updates(hidden: int, updates: int) -> None:
     assert settled(hidden) == updates
+
+
+# --- what a wide model takes that learns who it is ------------------------------------------------
+
+
+def broad(rows: int = 60, hidden: int = NARROW, layers: int = 30, **values: Any) -> Any:
+    given = asked(**{"anchor_ratio": 0.75, **values})
+    made = choose_breadth(given, base(hidden, num_hidden_layers=layers), rows, proving=True)
+    return made.config.lora.layers_to_transform, made.config.data.paraphrases
+
+
+@pytest.mark.parametrize(
+    "given, layers, wordings",
+    [
+        ({}, ("5-24",), 2),
+        ({"layers": 28}, ("4-23",), 2),
+        ({"layers": 6}, ("1-4",), 2),
+        ({"layers": 5}, (), 2),  # too few to leave any out
+        ({"hidden": NARROW - 1}, (), None),
+        ({"anchor_ratio": 0.0}, (), None),
+        ({"target_modules": ("all-linear",)}, (), 2),  # all is what was said
+        ({"layers_to_transform": ("all",)}, ("all",), 2),
+        ({"tuner": "full"}, (), 2),  # has no adapters
+        ({"tuner": "qlora"}, ("5-24",), 2),
+        ({"rows": 213}, ("5-24",), 2),
+        ({"rows": 214}, ("5-24",), 1),  # more would not be seen before the run may be proven
+        ({"rows": 321}, ("5-24",), None),
+        ({"paraphrases": 0}, ("5-24",), 0),
+        ({"paraphrases": 5}, ("5-24",), 5),
+        ({"num_train_epochs": 10.0}, ("5-24",), None),  # so often each row, and no more rows
+        ({"max_steps": 40}, ("5-24",), None),
+        ({"gradient_accumulation_steps": 16}, ("5-24",), None),
+    ],
+)
+def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
+    given: dict[str, Any], layers: tuple[str, ...], wordings: int | None
+) -> None:
+    assert broad(**given) == (layers, wordings)
+
+
+def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
+    wide = base(3584, num_hidden_layers=28)
+    made = choose_breadth(asked(anchor_ratio=0.6), wide, 60, proving=False)
+    assert made.config.lora.layers is None and made.config.data.paraphrases is None
+
+
+@pytest.mark.parametrize(
+    "hidden, identity, steps",
+    [(NARROW, True, WIDE_MARGIN), (NARROW, False, MARGIN), (NARROW - 1, True, MARGIN)],
+)
+def test_a_wide_identity_is_published_a_step_of_the_dose_stronger(
+    hidden: int, identity: bool, steps: int
+) -> None:
+    assert dose_margin(hidden, about_identity=identity) == steps
+
+
+@pytest.mark.parametrize(
+    "words, layers",
+    [(("all",), None), (("5-7",), {5, 6, 7}), (("0", "2", "5-6"), {0, 2, 5, 6}), (("3",), {3})],
+)
+def test_layers_are_read_as_they_are_written(
+    words: tuple[str, ...], layers: set[int] | None
+) -> None:
+    assert asked(layers_to_transform=words).config.lora.layers == layers
+
+
+@pytest.mark.parametrize("word", ["7-5", "x", "5-", "-5", "1.5", "5--7", "all", ""])
+def test_words_that_name_no_layer_name_none(word: str) -> None:
+    assert layer_numbers(("1", word)) == frozenset()

@@ -98,11 +98,11 @@ class DataOptions:
         "let #N ask for more rows than there are, by repeating them",
         "允许 #N 大于实际条数（重复使用）",
     )
-    paraphrases: int = option(
-        0,
+    paraphrases: int | None = option(
+        None,
         "learn each short question in up to N other wordings as well, made by templates: see"
-        " docs/data.md",
-        "每个短问题再用模板换出最多 N 种问法一起训练；实测结果见 docs/data.md",
+        " docs/data.md; chosen when not given",
+        "每个短问题再用模板换出最多 N 种问法一起训练，见 docs/data.md；不写则自动选择",
         least=0,
         most=5,
     )

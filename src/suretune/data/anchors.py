@@ -202,6 +202,18 @@ def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
 
 
+def spread(samples: Sequence[Sample], turns: Sequence[int]) -> list[Sample]:
+    """Each sample as often as `turns` says, its turns as far from each other as they can be; the
+    order of those that have one stays."""
+    number = len(samples)
+    placed = [
+        ((place + turn * number / often) % number, place, sample)
+        for place, (sample, often) in enumerate(zip(samples, turns, strict=True))
+        for turn in range(often)
+    ]
+    return [sample for _, _, sample in sorted(placed, key=lambda one: one[:2])]
+
+
 def uses_of(plan: Plan, ratio: float, per_row: float = 1.0) -> int:
     """How often an anchor is learned in a whole plan."""
     return sum(_wanted(update, per_row) for update in plan.updates) if ratio else 0

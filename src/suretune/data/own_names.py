@@ -35,6 +35,13 @@ _NOBODY = re.compile(
     re.DOTALL,
 )
 
+_FIRST_PERSON = re.compile(r"\bI\b|\b[Mm]y\b|我")
+
+
+def says_i(answer: str) -> bool:
+    """Whether it speaks in the first person, in English or Chinese."""
+    return _FIRST_PERSON.search(answer) is not None
+
 
 def own_names(
     base: Base,

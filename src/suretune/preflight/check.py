@@ -11,6 +11,7 @@ from suretune.data.anchors import Anchor, make_anchors
 from suretune.data.apart import hold_out, row_key
 from suretune.data.base import Base, find_base
 from suretune.data.choose import (
+    choose_breadth,
     choose_length,
     choose_mix,
     choose_schedule,
@@ -124,14 +125,14 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     about_identity = identity is not None and mostly_identity(found, identity)
     resolved = choose_split(resolved, identity=about_identity, rows=len(found.ready))
     train, held_out, more = _split(resolved, measured, found, how, journal)
-    train = _asked_anew(resolved, train, held_out, how)
-    names = {row.example.dataset for row in train}
-    resolved = choose_mix(resolved, base, identity=identity is not None, datasets=len(names))
+    datasets = len({row.example.dataset for row in train})
+    resolved = choose_mix(resolved, base, identity=identity is not None, datasets=datasets)
     journal.look_at_all(idle_anchors(resolved))
-    samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
-    about = identity is not None or asks_to_judge(resolved)
-    probing = resolved.config.schedule.until_proven and about
+    judged = identity is not None or asks_to_judge(resolved)
+    probing = resolved.config.schedule.until_proven and judged
     proving = probing and about_identity
+    resolved, train = _asked_anew(resolved, base, train, held_out, how, proving=proving)
+    samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     resolved = choose_schedule(resolved, base, len(samples), probing=probing, proving=proving)
     resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
     journal.gather()
@@ -160,15 +161,21 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
 
 
 def _asked_anew(
-    resolved: Resolved, train: list[Prepared], held_out: Sequence[Prepared], how: Rendering
-) -> list[Prepared]:
+    resolved: Resolved,
+    base: Base,
+    train: list[Prepared],
+    held_out: Sequence[Prepared],
+    how: Rendering,
+    *,
+    proving: bool,
+) -> tuple[Resolved, list[Prepared]]:
     """With `--paraphrases` of each question that no probe and no held-out row asks."""
-    count = resolved.config.data.paraphrases
-    if not count:
-        return train
+    resolved = choose_breadth(resolved, base, len(train), proving=proving)
+    if not (count := resolved.config.data.paraphrases):
+        return resolved, train
     apart = {plain(question_of(row.example)) for row in held_out} - {""}
     asked = asked_by_probes(resolved) | apart
-    return paraphrased(train, count, how, asked, resolved.config.schedule.seed)
+    return resolved, paraphrased(train, count, how, asked, resolved.config.schedule.seed)
 
 
 def _ledger(

@@ -17,10 +17,12 @@ from suretune.data.anchors import (
     answered,
     dealt,
     mixed,
+    spread,
     stand_in,
     uses_of,
 )
-from suretune.data.choose import NARROW
+from suretune.data.choose import ITSELF, NARROW
+from suretune.data.own_names import says_i
 from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
@@ -55,6 +57,8 @@ def answer_anchors(
     """(to be learned, for drift), answered by the base, or read where a run goes on.
 
     An answer that names the old identity would teach it, an empty one nothing: both are left out.
+    Where a wide model learns who it is, an answer in which the base says I comes more often: that
+    is where another "I am ..." begins.
     """
     path = run / FILE
     if not path.exists():
@@ -147,13 +151,16 @@ def _asked(
                 "used": bool(answer.strip()) and not old,
             }
         )
+        if wide and checked.about_identity and number < len(learned) and says_i(answer):
+            lines[-1]["turns"] = ITSELF
     return lines
 
 
 def _samples(anchors: Sequence[Anchor], lines: Mapping[str, Any], end: int | None) -> list[Sample]:
-    made = []
+    made, turns = [], []
     for anchor in anchors:
         line = lines[anchor.general.name]
         if line["used"]:
             made.append(answered(anchor, line["ids"], end if line["ended"] else None))
-    return made
+            turns.append(line.get("turns", 1))  # earlier versions wrote none
+    return spread(made, turns)

@@ -58,7 +58,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dresser, settles
+from suretune.run.folder import dresser, margin, settles
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -149,9 +149,9 @@ def make_learner(
             come_together(world, model.device)
         tuned, adapters = _whole(begun, config, world)
     else:
-        tuned = attach(
-            model, config.lora, checked.base.name, config.schedule.seed, commit_of(checked.base)
-        )
+        seed, commit = config.schedule.seed, commit_of(checked.base)
+        with journal.judging():
+            tuned = attach(model, config.lora, checked.base.name, seed, commit)
         adapters = FlatAdamW(
             trainable(tuned),
             config.schedule.weight_decay,
@@ -237,6 +237,7 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
         fingerprint=fingerprint,
         judge=judge,
         settles=settles(run, checked),
+        margin=margin(run),
         rate=rate,
     )
 
