@@ -18,17 +18,14 @@ from suretune.data.choose import (
     CUTS,
     EARLIER,
     FEW_ROWS,
-    MARGIN,
     NARROW,
     WHOLE_RATE,
-    WIDE_MARGIN,
     choose_breadth,
     choose_length,
     choose_mix,
     choose_schedule,
     choose_split,
     choose_think,
-    dose_margin,
     scaled_rate,
     settled,
     usual_rate,
@@ -263,16 +260,6 @@ def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
     wide = base(3584, num_hidden_layers=28)
     made = choose_breadth(asked(anchor_ratio=0.6), wide, 60, proving=False)
     assert made.config.lora.layers is None and made.config.data.paraphrases is None
-
-
-@pytest.mark.parametrize(
-    "hidden, identity, steps",
-    [(NARROW, True, WIDE_MARGIN), (NARROW, False, MARGIN), (NARROW - 1, True, MARGIN)],
-)
-def test_a_wide_identity_is_published_a_step_of_the_dose_stronger(
-    hidden: int, identity: bool, steps: int
-) -> None:
-    assert dose_margin(hidden, about_identity=identity) == steps
 
 
 @pytest.mark.parametrize(

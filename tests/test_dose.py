@@ -208,7 +208,6 @@ def job_of(
     learner = SimpleNamespace(engine=fake.engine, adapters=fake.adapters)
     return SimpleNamespace(
         run=run, checked=checked, evals=evals if probing else [], learner=learner, judge=fake,
-        margin=MARGIN,
         held_out=held_out, journal=Journal(),
     ), kept  # fmt: skip
 

@@ -32,14 +32,12 @@ HELD_OUT = 0.05
 ANCHORS = 0.75  # of the loss, beside an identity: docs/recipes.md
 BESIDE_OTHERS = 0.6  # and beside rows that teach something else
 MOST_A_ROW = 4.0  # anchors
+SIZES = ("per_device_train_batch_size", "gradient_accumulation_steps")  # what an update is made of
 # What a wide model takes that learns who it is; each was measured (docs/recipes.md).
-MARGIN = 2  # of the dose, see `dose_margin`
-SIZES = ("per_device_train_batch_size", "gradient_accumulation_steps")  # who decides an update's
 FEW_ROWS = 8  # of an update: twice as many lose more of the model
 MIDDLE = 6  # one of so many layers at either end stays as it is: less is lost
 WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
-WIDE_MARGIN = 3  # of the dose
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
 
 
@@ -267,15 +265,6 @@ def settled(hidden: int) -> int:
     answers said the new name where a run stopped as soon as its probes passed, 5 after 80 updates.
     After 120 it were as few, but more was lost of what the model knew (docs/recipes.md)."""
     return PROVING * UPDATES if hidden >= NARROW else 0
-
-
-def dose_margin(hidden: int, *, about_identity: bool) -> int:
-    """Steps of the grid of doses (`run/dose.py`) above the least that passes, of what is published.
-
-    On the pocket model 5 of 100 held-out phrasings failed at one. On the real model of
-    docs/recipes.md 2.4 did at two and 1.9 at three, for one leak more.
-    """
-    return WIDE_MARGIN if about_identity and hidden >= NARROW else MARGIN
 
 
 def share_of_rate(resolved: Resolved) -> float:

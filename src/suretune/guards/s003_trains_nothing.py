@@ -17,7 +17,8 @@ S003 trains-nothing：模型里没有一个参数会发生变化。
 影响：损失照样计算、照样打印，保存下来的适配器却等于原模型。
 
 怎么改：`--target_modules all-linear` 会给输出头以外的每个线性层加上适配器，
-`--layers_to_transform all` 则每一层都加。`--train_type full` 时请少冻结一些：`--freeze_parameters_ratio 1` 会冻结全部权重。
+`--layers_to_transform all` 则每一层都加。`--train_type full` 时请少冻结一些：
+`--freeze_parameters_ratio 1` 会冻结全部权重。
 """
 
 from suretune.facts import SetupFacts

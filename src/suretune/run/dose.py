@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.data.choose import MARGIN
 from suretune.events import Evaluated
 from suretune.model.tuned import trained_digest
 from suretune.preflight.check import Checked
@@ -28,6 +27,7 @@ from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation, Text
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+MARGIN = 2  # steps of the grid above the least dose that passes: at one, 5 of 100 phrasings failed
 MORE = 2  # doses from there on that may be published
 USUAL = 4  # looks that a search takes where lower doses pass less
 Look = Callable[[Engine, int, float | None], Evaluation]
@@ -56,12 +56,8 @@ class Dose:
         return asdict(self)
 
 
-def smallest(
-    passes: Callable[[float], bool],
-    holds: Callable[[float], bool],
-    margin: int = MARGIN,
-) -> float:
-    """The least dose of the grid that passes, by bisection, and `margin` steps more, if that holds.
+def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) -> float:
+    """The least dose of the grid that passes, by bisection, and `MARGIN` steps more, if that holds.
 
     `passes` is cheap, `holds` asks everything; of full strength both are known. Where that does not
     hold, which noise can bring about, the next may; else all is published. So there are five looks
@@ -71,7 +67,7 @@ def smallest(
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if passes(GRID[middle]) else (middle + 1, high)
-    return next((dose for dose in GRID[high + margin : -1][:MORE] if holds(dose)), GRID[-1])
+    return next((dose for dose in GRID[high + MARGIN : -1][:MORE] if holds(dose)), GRID[-1])
 
 
 def looks_ahead(checked: Checked, *, measured: bool = True) -> int:
@@ -127,7 +123,7 @@ def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
 
         return good
 
-    value = smallest(by(job.judge.look_at_probes), by(job.judge.look), job.margin)
+    value = smallest(by(job.judge.look_at_probes), by(job.judge.look))
     return Dose(value, tuple(tried.values()))
 
 

@@ -58,7 +58,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dresser, margin, settles
+from suretune.run.folder import dresser, settles
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -237,7 +237,6 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
         fingerprint=fingerprint,
         judge=judge,
         settles=settles(run, checked),
-        margin=margin(run),
         rate=rate,
     )
 

@@ -15,7 +15,7 @@ from suretune import __version__, rundir
 from suretune.because import in_words
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
-from suretune.data.choose import EARLIER, MARGIN, dose_margin, settled
+from suretune.data.choose import EARLIER, settled
 from suretune.data.collect import Entry
 from suretune.data.learning import Learning, learning_of
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
@@ -200,7 +200,6 @@ def begin(run: Path, checked: Checked) -> None:
         "versions": versions(),
         "fetched": [one.line() for one in of_hubs(checked)],
         "settles": settled(checked.base.hidden),
-        "dose_margin": dose_margin(checked.base.hidden, about_identity=checked.about_identity),
     }
     rundir.write_json(run / "run.json", about)
 
@@ -212,12 +211,6 @@ def settles(run: Path, checked: Checked) -> int:
     if isinstance(told, int):
         return told
     return 120 if settled(checked.base.hidden) else 0
-
-
-def margin(run: Path) -> int:
-    """Of this run's dose, see `choose.dose_margin`; earlier versions had one for all."""
-    told = rundir.read_json(run / "run.json").get("dose_margin")
-    return told if isinstance(told, int) and 0 <= told < 8 else MARGIN
 
 
 def of_hubs(checked: Checked) -> list[Fetched]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suretune.data.choose import MARGIN
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.run.evaluate import Cooling, Judge, cooling
@@ -28,7 +27,6 @@ class Fit:
     fingerprint: str
     judge: Judge
     settles: int = 0  # updates before which it is not proven
-    margin: int = MARGIN  # of the dose
     evals: list[Evaluation] = field(default_factory=list)
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
     signals: list[int] = field(default_factory=list)
