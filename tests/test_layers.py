@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +123,43 @@ def test_a_run_begun_before_layers_could_be_chosen_goes_on_with_all(
     (run / "config.yaml").write_text("".join(kept), "utf-8")
     assert len(kept) == len(lines) - 1
     assert reopen(run, Journal()).resolved.config.lora.layers is None
+
+
+SAVED = """
+import sys
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from suretune.model.lora import attach, save_adapter
+from suretune.options_lora import LoraOptions
+from suretune.pocket import MODEL
+base = AutoModelForCausalLM.from_pretrained(MODEL)
+asked = LoraOptions(target_modules=("q_proj", "up_proj", "o_proj", "mlp.down_proj"))
+save_adapter(attach(base, asked, "pocket", 1), Path(sys.argv[1]))
+"""
+
+
+def test_two_processes_write_the_same_bytes_of_several_targets(tmp_path: Path) -> None:
+    """PEFT keeps names in a set, whose order is another in each process."""
+    made = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        variables = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", SAVED, str(folder)], env=variables, check=True)
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1] and len(made[0]) == 2
+
+
+def test_a_config_says_layers_as_short_as_it_means_the_same() -> None:
+    """The names of layers and their numbers; full names where others would be meant as well."""
+    base = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+    tuned = attach(base, LoraOptions(layers_to_transform=("1-2",)), "pocket", 1)
+    config = tuned.peft_config["default"]
+    assert config.target_modules == set(EVERY) and config.layers_to_transform == [1, 2]
+    base = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+    base.model.vision_tower = torch.nn.ModuleDict({"layers": torch.nn.ModuleList(
+        [torch.nn.ModuleDict({"q_proj": torch.nn.Linear(4, 4)}) for _ in range(3)])})  # fmt: skip
+    asked = LoraOptions(layers_to_transform=("1-2",), target_modules=("q_proj",))
+    config = attach(base, asked, "pocket", 1).peft_config["default"]
+    assert config.target_modules == {f"model.layers.{n}.self_attn.q_proj" for n in (1, 2)}
+    assert config.layers_to_transform is None

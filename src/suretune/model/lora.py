@@ -7,12 +7,14 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, PeftType, get_peft_model
+from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from safetensors import safe_open
@@ -122,8 +124,8 @@ def attach(
         lora_dropout=asked.lora_dropout,
         use_rslora=asked.use_rslora,
         use_dora=asked.use_dora,
-        target_modules=_asked_for(model, asked),
         task_type="CAUSAL_LM",
+        **_asked_for(model, asked),
     )
     with SEEDING, _quiet():
         torch.manual_seed(seed)
@@ -155,15 +157,19 @@ def _as_peft_reads(model: nn.Module, targets: str | list[str]) -> frozenset[str]
     return frozenset({kept} if isinstance(kept, str) else kept or ())
 
 
-def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> str | list[str]:
-    if asked.layers is not None:
-        if not (names := _in_layers(model, asked)):
-            flag = f"--layers_to_transform {' '.join(asked.layers_to_transform)}"
-            raise Refusal(SetupFacts("trains-nothing", flag, found="0", spare="layers"))
-        return names
-    if tuple(asked.target_modules) == (ALL_LINEAR,):
-        return _every_linear(model)
-    return list(asked.target_modules)
+def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> dict[str, Any]:
+    """What PEFT is told of where adapters go, as short as it means the same."""
+    if asked.layers is None:
+        every = tuple(asked.target_modules) == (ALL_LINEAR,)
+        return {"target_modules": _every_linear(model) if every else list(asked.target_modules)}
+    if not (names := _in_layers(model, asked)):
+        flag = f"--layers_to_transform {' '.join(asked.layers_to_transform)}"
+        raise Refusal(SetupFacts("trains-nothing", flag, found="0", spare="layers"))
+    ends = sorted({name.rpartition(".")[2] for name in names})
+    short = {"target_modules": ends, "layers_to_transform": sorted(asked.layers)}
+    by_ends = LoraConfig(**short)
+    meant = [n for n, _ in model.named_modules() if check_target_module_exists(by_ends, n)]
+    return short if meant == names else {"target_modules": names}
 
 
 def _in_layers(model: nn.Module, asked: LoraOptions) -> list[str]:
@@ -201,9 +207,12 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
-    """The two files that PEFT, vLLM and others read."""
+    """The two files that PEFT, vLLM and others read, byte for byte the same of the same adapter."""
     save_weights(model, folder)
-    model.peft_config["default"].save_pretrained(str(folder))
+    config = copy(model.peft_config["default"])
+    if isinstance(config.target_modules, set):  # in another order in every process
+        config.target_modules = sorted(config.target_modules)
+    config.save_pretrained(str(folder))
 
 
 def save_weights(model: PeftModel, folder: Path) -> None:
