@@ -33,6 +33,7 @@ from suretune.importing.translation import (
     Line,
     Translation,
 )
+from suretune.preflight.again import TELLING
 from suretune.preflight.flags import misused_flags
 from suretune.refusal import Refusal
 from suretune.types import Text
@@ -156,7 +157,7 @@ def _option(
         en = f"`{extra}` behind --{line.flag} belongs to no flag: left out."
         made.serious.append(Text(en, f"--{line.flag} 后面的 `{extra}` 不属于任何参数，已去掉。"))
     value = tuple(parsed) if spec.many else parsed[0]
-    if value == spec.default and not entry.why:
+    if value == spec.default and spec.name not in TELLING and not entry.why:
         made.put(spec.name, words, value, replace(line, verdict=DEFAULT, why=ANYWAY))
         made.given.pop(spec.name)
         made.lines[-1] = replace(made.lines[-1], becomes="")

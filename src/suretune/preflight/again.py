@@ -10,8 +10,10 @@ from typing import Any
 
 from suretune import typed
 from suretune.config import Resolved, options
+from suretune.data.choose import SIZES
 
 SILENT = ("template",)  # taken, and changes nothing
+TELLING = SIZES  # of which the default, said, is another wish than nothing said
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -33,7 +35,8 @@ def flags_of(
     changed = changes or {}
     words = ["--config", file] if file else []
     for name, value, origin in resolved.items():
-        nothing = name in SILENT or (not file and value == options()[name].default)
+        usual = not file and value == options()[name].default and name not in TELLING
+        nothing = name in SILENT or usual
         wanted = _asked(origin, file) and name not in without and (idle or not nothing)
         if name in changed or wanted:
             words += flag(name, changed.get(name, value), stuck=stuck)

@@ -16,6 +16,7 @@ from typing import Any
 from suretune import rundir, typed
 from suretune.config import Resolved
 from suretune.data.choose import ANCHORS, CUTS, usual_rate
+from suretune.options_lora import ALL_LAYERS
 from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
 from suretune.record.meant import begun_in
@@ -28,6 +29,8 @@ DIVERGED = ("R005", "T001", "T003", "T006")
 LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, too
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
+# Of how long the work is; said, no wordings are chosen for it, so those that were go with it.
+WORK = ("num_train_epochs", "max_steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,9 @@ def change_for(
             f"用这个模型通常的学习率再训练一次：{rate:g} 小了 {usual / rate:.0f} 倍",
         )
         return Change("learning_rate", usual, why)
+    if resolved.origins.get("layers_to_transform", "").startswith("auto"):
+        why = Text("with adapters in all layers", "在所有层加适配器，再训练一次")
+        return Change("layers_to_transform", (ALL_LAYERS,), why)
     # It had ended by itself, no better than before: more of it is no help.
     if made < planned and not is_whole(resolved):
         why = Text("with twice the rank", "把秩加倍，再训练一次")
@@ -151,7 +157,11 @@ def _otherwise(
     """Another run with the change; without one, the page of the check that failed."""
     config = run / "config.yaml"
     if change and config.is_file():
-        command = _another(run, read_config(config), {change["option"]: change["value"]})
+        resolved = read_config(config)
+        changes = {change["option"]: change["value"]}
+        if change["option"] in WORK and resolved.origins.get("paraphrases", "").startswith("auto"):
+            changes["paraphrases"] = resolved.config.data.paraphrases
+        command = _another(run, resolved, changes)
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}
     codes = [reason.partition(" ")[0] for reason in reasons[:1]]
