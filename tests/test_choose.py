@@ -236,9 +236,10 @@ def broad(rows: int = 60, hidden: int = NARROW, layers: int = 30, **values: Any)
         ({"layers": 5}, (), 2),  # too few to leave any out
         ({"hidden": NARROW - 1}, (), None),
         ({"anchor_ratio": 0.0}, (), None),
-        ({"target_modules": ("all-linear",)}, (), 2),  # all is what was said
+        ({"target_modules": ("all-linear",)}, ("5-24",), 2),  # what nothing said means as well
+        ({"target_modules": ("q_proj",)}, (), 2),
         ({"layers_to_transform": ("all",)}, ("all",), 2),
-        ({"tuner": "full"}, (), 2),  # has no adapters
+        ({"tuner": "full"}, (), None),  # has no adapters
         ({"tuner": "qlora"}, ("5-24",), 2),
         ({"rows": 213}, ("5-24",), 2),
         ({"rows": 214}, ("5-24",), 1),  # more would not be seen before the run may be proven
@@ -248,6 +249,7 @@ def broad(rows: int = 60, hidden: int = NARROW, layers: int = 30, **values: Any)
         ({"num_train_epochs": 10.0}, ("5-24",), None),  # so often each row, and no more rows
         ({"max_steps": 40}, ("5-24",), None),
         ({"gradient_accumulation_steps": 16}, ("5-24",), None),
+        ({"budget": "90s"}, ("5-24",), None),  # which may end before all were seen
     ],
 )
 def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
@@ -264,7 +266,15 @@ def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
 
 @pytest.mark.parametrize(
     "words, layers",
-    [(("all",), None), (("5-7",), {5, 6, 7}), (("0", "2", "5-6"), {0, 2, 5, 6}), (("3",), {3})],
+    [
+        (("all",), None),
+        (("All",), None),
+        ((), None),
+        (("5-7",), {5, 6, 7}),
+        (("3",), {3}),
+        (("0", "2", "5-6"), {0, 2, 5, 6}),
+        (("0 2 5-6",), {0, 2, 5, 6}),  # one word of a file
+    ],
 )
 def test_layers_are_read_as_they_are_written(
     words: tuple[str, ...], layers: set[int] | None
@@ -272,6 +282,6 @@ def test_layers_are_read_as_they_are_written(
     assert asked(layers_to_transform=words).config.lora.layers == layers
 
 
-@pytest.mark.parametrize("word", ["7-5", "x", "5-", "-5", "1.5", "5--7", "all", ""])
+@pytest.mark.parametrize("word", ["7-5", "x", "5-", "-5", "1.5", "5--7", "all", "5 x"])
 def test_words_that_name_no_layer_name_none(word: str) -> None:
     assert layer_numbers(("1", word)) == frozenset()

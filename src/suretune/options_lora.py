@@ -46,6 +46,7 @@ NO_TUNER = {
     **dict.fromkeys(("2", "3", "8"), NO_BITS),
 }
 
+ALL_LINEAR = "all-linear"
 ALL_LAYERS = "all"
 _LAYERS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
@@ -53,7 +54,7 @@ _LAYERS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 def layer_numbers(words: Sequence[str]) -> frozenset[int]:
     """Of `5-24`, or `0`, `2` and `5-7`; empty where a word names no layer."""
     found: set[int] = set()
-    for word in words:
+    for word in " ".join(words).split():
         told = _LAYERS.fullmatch(word)
         some = range(int(told[1]), int(told[2] or told[1]) + 1) if told else ()
         if not some:
@@ -136,7 +137,7 @@ class LoraOptions:
         elsewhere=dict.fromkeys(STARTS, NO_START),
     )
     target_modules: tuple[str, ...] = option(
-        ("all-linear",),
+        (ALL_LINEAR,),
         "linear layers that get an adapter: all-linear, or names (q_proj v_proj)",
         "给哪些线性层加适配器：all-linear，或写名字（q_proj v_proj）",
         "lora_target",
@@ -153,8 +154,8 @@ class LoraOptions:
     @property
     def layers(self) -> frozenset[int] | None:
         """The numbers of the layers that get adapters: None for all, none for other words."""
-        words = self.layers_to_transform or (ALL_LAYERS,)
-        return None if words == (ALL_LAYERS,) else layer_numbers(words)
+        words = " ".join(self.layers_to_transform) or ALL_LAYERS
+        return None if words.lower() == ALL_LAYERS else layer_numbers((words,))
 
     @property
     def from_base(self) -> bool:

@@ -50,6 +50,7 @@ class Adapter:
     targets: list[str]
     tensors: int
     vllm: Loads
+    layers: str = ""  # of which layers, where not of all
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,9 +249,9 @@ def mixed(
 ) -> tuple[list[Sample], Plan]:
     """The rows followed by every use of an anchor, and the plan that uses them.
 
-    The updates take them by turns, all before one comes again, `per_row` a row; together they weigh
-    ratio / (1 - ratio) of what the rows weigh, and each as much as the other. The digest stays:
-    anchors follow from the base and the plan.
+    The updates take them in their order, from the first again where they end, `per_row` a row;
+    together they weigh ratio / (1 - ratio) of what the rows weigh, and each as much as the other.
+    The digest stays: anchors follow from the base and the plan.
     """
     made = list(samples)
     if not anchors or not ratio:

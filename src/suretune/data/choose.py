@@ -8,6 +8,7 @@ from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.plan import count_updates
 from suretune.data.thinking import EMPTY, KEEP, Thinking
+from suretune.options_lora import ALL_LINEAR
 from suretune.tuning import TUNERS
 from suretune.types import Text
 from suretune.words import say
@@ -208,13 +209,15 @@ def choose_breadth(
     *,
     proving: bool,
 ) -> Resolved:
-    """Fill `--layers_to_transform` and `--paraphrases`. `proving`: nothing but an identity is
-    learned, until it is proven."""
-    if not (proving and holds_who_it_was(resolved, base)):
-        return resolved
+    """Fill `--layers_to_transform` and `--paraphrases` of adapters on a wide model. `proving`:
+    nothing but an identity is learned, until it is proven. Elsewhere they stay open: all layers and
+    no wordings. So do wordings where somebody said how long the work is: they are rows as well."""
     asked, ends = resolved.config, base.layers // MIDDLE
-    free = not asked.lora.layers_to_transform and not resolved.given("target_modules")
-    if free and ends and not TUNERS[asked.lora.tuner].whole:
+    adapters = not TUNERS[asked.lora.tuner].whole
+    if not (proving and adapters and holds_who_it_was(resolved, base)):
+        return resolved
+    free = not asked.lora.layers_to_transform and asked.lora.target_modules == (ALL_LINEAR,)
+    if free and ends:
         why = auto(
             f"of {base.layers} layers those in the middle: more of the model is kept",
             f"共 {base.layers} 层，只在中间几层加适配器：更能保住模型原有的能力",
@@ -222,7 +225,7 @@ def choose_breadth(
         middle = f"{ends}-{base.layers - ends - 1}"
         resolved = resolved.with_values(why, layers_to_transform=(middle,))
     as_many = LOOKS // max(rows, 1) - 1  # as are seen before it may be proven
-    long = any(map(resolved.given, (*SIZES, "num_train_epochs", "max_steps")))
+    long = any(map(resolved.given, (*SIZES, "num_train_epochs", "max_steps", "budget")))
     if asked.data.paraphrases is None and as_many > 0 and not long:
         why = auto("more ways to ask are answered", "换个问法也能答对")
         resolved = resolved.with_values(why, paraphrases=min(WORDINGS, as_many))

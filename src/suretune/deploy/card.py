@@ -231,6 +231,8 @@ def _rows(
     yield "learning rate", f"{plan.learning_rate} ({plan.schedule})"
     if adapter:
         targets = ", ".join(adapter.targets)
+        if adapter.layers:
+            targets += f" of layers {adapter.layers}"
         model = report.model
         if adapter.rank is None and model:
             yield "numbers that learned", f"{model.trainable:,} of {model.parameters:,}"

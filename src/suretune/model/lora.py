@@ -25,13 +25,12 @@ from transformers import PreTrainedModel
 from suretune import rundir
 from suretune.facts import SetupFacts
 from suretune.model import variants
-from suretune.options_lora import LoraOptions
+from suretune.options_lora import ALL_LINEAR, LoraOptions
 from suretune.refusal import Refusal
 from suretune.types import Text
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-ALL_LINEAR = "all-linear"
 MATCHED = ("rank_pattern", "alpha_pattern", "layers_pattern", "exclude_modules", "modules_to_save")
 KNOWN_STARTS = (True, False, "gaussian", "orthogonal")  # others change the base as well
 # Settings under which a model computes something else than x W' + s (x A') B' in some layers.
@@ -52,7 +51,7 @@ STRANGE = (
     "use_qalora",
     "velora_config",
 )
-BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
+BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.(\d+)\.")
 APART = re.compile(
     r"(^|\.)(router|gate|shared_expert_gate|vision\w*|visual|audio\w*|embed_(vision|audio)"
     r"|multi_modal_projector)(\.|$)"
@@ -162,9 +161,14 @@ def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> dict[str, Any]:
     if asked.layers is None:
         every = tuple(asked.target_modules) == (ALL_LINEAR,)
         return {"target_modules": _every_linear(model) if every else list(asked.target_modules)}
-    if not (names := _in_layers(model, asked)):
-        flag = f"--layers_to_transform {' '.join(asked.layers_to_transform)}"
+    names = _in_layers(model, asked)
+    flag = f"--layers_to_transform {' '.join(asked.layers_to_transform)}"
+    if not names:
         raise Refusal(SetupFacts("trains-nothing", flag, found="0", spare="layers"))
+    for target in asked.target_modules:
+        if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in names):
+            there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in adaptable(model)))
+            raise Refusal(SetupFacts("target-matches-nothing", f"{target} ({flag})", found=there))
     ends = sorted({name.rpartition(".")[2] for name in names})
     short = {"target_modules": ends, "layers_to_transform": sorted(asked.layers)}
     by_ends = LoraConfig(**short)

@@ -24,7 +24,6 @@ from torch import Tensor
 from suretune.model.cuda_graph import sent
 from suretune.model.groups import ALIGN, Foreign, Group
 from suretune.model.lora import (
-    ALL_LINEAR,
     CONFIG,
     KNOWN_STARTS,
     STRANGE,
@@ -34,6 +33,7 @@ from suretune.model.lora import (
     layers_of,
 )
 from suretune.model.stack import Stack
+from suretune.options_lora import ALL_LINEAR
 
 OUTSIDE = ("lm_head", "model.embed_tokens")  # linear or nearly so, and in no group
 

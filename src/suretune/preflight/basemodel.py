@@ -15,7 +15,7 @@ from suretune.data.weights import weight_files, wrong_weights
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.options_input import ModelOptions
-from suretune.options_lora import LoraOptions
+from suretune.options_lora import ALL_LINEAR, LoraOptions
 from suretune.preflight.leave import leave_out
 from suretune.preflight.machine import model_notes
 from suretune.preflight.whole import is_whole, whole_notes
@@ -140,7 +140,7 @@ def _targets_nothing(targets: Sequence[str], base: Base) -> SetupFacts | None:
             found="0",
         )
     known = fused_layers(base.text.get("model_type")) and weight_files(base.folder)
-    layers = linear_layers(base) if known and tuple(targets) != ("all-linear",) else []
+    layers = linear_layers(base) if known and tuple(targets) != (ALL_LINEAR,) else []
     odd = [target for target in targets if target.rpartition(".")[2] not in layers]
     if not (layers and odd):
         return None

@@ -11,6 +11,7 @@ from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
 from suretune.model.memory import GIB, Shape, host_needed, least_needed, shape_of
+from suretune.options_lora import ALL_LINEAR
 from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole, processes_of
@@ -48,8 +49,10 @@ def least_bytes(
     rows = [sample for row in checked.train for sample in row.samples]
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
-    every = tuple(lora.target_modules) == ("all-linear",) and lora.layers is None
-    rank = lora.saved_rank if every else 0  # of some layers: the least is what matters
+    every = tuple(lora.target_modules) == (ALL_LINEAR,)
+    rank = lora.saved_rank if every else 0  # of some kinds of layers: the least is what matters
+    if lora.layers is not None:  # adapters weigh as much as they do in all, of a lower rank
+        rank = rank * len(lora.layers) // max(1, checked.base.layers)
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)

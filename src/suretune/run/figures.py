@@ -198,6 +198,7 @@ def _adapter(checked: Checked, about: Mapping[str, Any]) -> Adapter:
         targets=about["targets"],
         tensors=about["tensors"],
         vllm=Loads(loads, asdict(why)),
+        layers="" if lora.layers is None else " ".join(lora.layers_to_transform),
     )
 
 

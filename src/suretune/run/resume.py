@@ -58,7 +58,7 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
         for name, before, now in (
             ("plan (rows or flags)", then, checked.plan.digest),
             ("base", base, checked.base.fingerprint()),
-            *((name, settled.get(name), now) for name, now in settings(asked).items()),
+            *((name, settled.get(name), now) for name, now in settings(checked.resolved).items()),
         )
         if before != now
     ]

@@ -335,7 +335,10 @@ def _model(report: Report) -> Section:
         word = word if loads else words("✗ by its rules it does not load", "✗ 按其规则不可加载")
         vllm = line(Piece(word, "good" if loads else "bad"), Piece(f"  {why}", "faint"))
     shape = p.not_measured()
+    in_layers = []
     if adapter.rank is not None:
+        where = line(Piece(adapter.layers)) if adapter.layers else line(words("all", "全部"))
+        in_layers = [(words("in layers", "所在的层"), where)]
         shape = words(
             f"rank {adapter.rank}, alpha {adapter.alpha}",
             f"秩 {adapter.rank}，alpha {adapter.alpha}",
@@ -351,7 +354,8 @@ def _model(report: Report) -> Section:
         (words("device", "设备"), _text(model.device)),
         (words("fingerprint", "指纹"), _text(model.fingerprint, "code")),
         (words("adapter", "适配器"), line(shape)),
-        (words("layers", "层"), _text(adapter.targets)),
+        (words("kinds of layers", "层的种类"), _text(adapter.targets)),
+        *in_layers,
         (words("tensors", "张量"), line(p.count(adapter.tensors))),
         ("vLLM", vllm),
     )

@@ -1,0 +1,149 @@
+"""What a wide model that learns who it is takes by itself, from the command to the plan."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny_models
+from suretune import rundir
+from suretune.cli import VERBS
+from suretune.cli.parse import parse
+from suretune.cli.verbs import OWN
+from suretune.config import Resolved
+from suretune.data.choose import NARROW
+from suretune.preflight.again import command_of
+from suretune.preflight.check import Checked, check
+from suretune.prepare.starter import write_starter
+from suretune.record.journal import Journal
+from suretune.run.folder import read_config, write_config
+from suretune.run.onward import change_for, next_commands
+from tiny_models import Tiny, write
+
+WIDE = Tiny("qwen2", {"hidden_size": NARROW, "num_hidden_layers": 6})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wide base, and an identity's rows and probes beside it."""
+    place = tmp_path_factory.mktemp("wide")
+    tiny_models.TINY["wide"] = WIDE
+    try:
+        write(place / "base", "wide")
+    finally:
+        del tiny_models.TINY["wide"]
+    write_starter(place / "who", ["Nova"], ["Acme AI"], ["en"])
+    return place
+
+
+def asked(folder: Path, **more: Any) -> Resolved:
+    who = folder / "who"
+    values = {
+        "model": str(folder / "base"), "dataset": (str(who / "identity.jsonl"),),
+        "probes": str(who / "probes.yaml"), "device": "cpu", **more,
+    }  # fmt: skip
+    return Resolved.default().with_values("flag", **values)
+
+
+def checked_of(folder: Path, **more: Any) -> Checked:
+    return check(asked(folder, **more), Journal())
+
+
+def breadth(checked: Checked) -> tuple[tuple[str, ...], int | None, int]:
+    """Layers, wordings, and rows that are learned."""
+    config = checked.resolved.config
+    return config.lora.layers_to_transform, config.data.paraphrases, len(checked.train)
+
+
+def same_run(checked: Checked) -> tuple[Any, ...]:
+    total, rate = checked.plan.schedule.total, checked.resolved.config.schedule.learning_rate
+    return (*breadth(checked), checked.plan.digest, total, rate)
+
+
+@pytest.mark.parametrize(
+    "more, layers, wordings, rows",
+    [
+        ({}, ("1-4",), 2, 180),
+        ({"target_modules": ("all-linear",)}, ("1-4",), 2, 180),  # which is what nothing said means
+        ({"target_modules": ("q_proj",)}, (), 2, 180),
+        ({"layers_to_transform": ("all",)}, ("all",), 2, 180),
+        ({"until_proven": False}, (), None, 60),
+        ({"anchor_ratio": 0.0}, (), None, 60),
+        ({"tuner": "full"}, (), None, 60),
+        ({"budget": "10m"}, ("1-4",), None, 60),  # it may end before each wording was seen
+        ({"num_train_epochs": 3.0}, ("1-4",), None, 60),
+        ({"num_train_epochs": 3.0, "paraphrases": 1}, ("1-4",), 1, 120),
+    ],
+)
+def test_layers_and_wordings_are_chosen_where_they_were_measured(
+    more: dict[str, Any], layers: tuple[str, ...], wordings: int | None, rows: int, folder: Path
+) -> None:
+    assert breadth(checked_of(folder, **more)) == (layers, wordings, rows)
+
+
+def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = checked_of(folder)
+    write_config(tmp_path / "config.yaml", first.resolved)
+    again = check(read_config(tmp_path / "config.yaml"), Journal())
+    assert same_run(again) == same_run(first)
+    lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("layers_to_transform", "paraphrases"))]
+    assert len(kept) == len(lines) - 2
+    kept.append("paraphrases: 0  # default\n")
+    (tmp_path / "config.yaml").write_text("".join(kept), "utf-8")
+    earlier = check(read_config(tmp_path / "config.yaml"), Journal())
+    assert earlier.resolved.config.lora.layers is None and len(earlier.train) == 60
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"target_modules": ("all-linear",)},
+        {"gradient_accumulation_steps": 16},  # the default, said: another wish than nothing said
+        {"per_device_train_batch_size": 1},
+        {"layers_to_transform": ("all",)},
+        {"paraphrases": 0},
+    ],
+)
+def test_the_command_that_is_printed_next_means_the_run_that_was_looked_at(
+    more: dict[str, Any], folder: Path
+) -> None:
+    first = checked_of(folder, **more)
+    typed = shlex.split(command_of("sft", first.resolved))
+    (verb,) = [verb for verb in VERBS if verb.name == "sft"]
+    again = parse(verb, typed[2:], OWN.get("sft", {}))
+    assert not again.faults
+    assert same_run(check(again.resolved, Journal())) == same_run(first)
+
+
+def offered(first: Checked, run: Path) -> tuple[str, Checked]:
+    """Which option another run has otherwise after one that learned too little, and that run."""
+    total = first.plan.schedule.total
+    change = change_for(["R003 x"], first.resolved, NARROW, total, total)
+    assert change is not None
+    write_config(run / "config.yaml", first.resolved)
+    rundir.write_json(run / "run.json", {"folder": str(run)})
+    kept = {"option": change.option, "value": change.value, "why": {"en": "a", "zh": "b"}}
+    command = next_commands(run, "not-verified", kept, ["R003"])[0]["command"]
+    (verb,) = [verb for verb in VERBS if verb.name == "sft"]
+    words = shlex.split(command.rpartition("&& ")[2])
+    return change.option, check(parse(verb, words[2:], OWN.get("sft", {})).resolved, Journal())
+
+
+def test_what_learned_too_little_gets_all_layers_and_then_twice_the_work(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = checked_of(folder)
+    option, second = offered(first, tmp_path)
+    assert option == "layers_to_transform" and breadth(second) == (("all",), 2, 180)
+    total = second.plan.schedule.total
+    assert total == first.plan.schedule.total
+    option, third = offered(second, tmp_path)
+    assert option == "num_train_epochs" and breadth(third) == breadth(second)
+    assert third.plan.schedule.total == 2 * total
