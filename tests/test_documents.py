@@ -32,6 +32,11 @@ LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\(([^)\s]+)\)(（[^）]*）)?")
 MARKS = ("（英文）", "（中英文）", "（英文，表格为中英文）")
 TIMES = {"": 1, " million": 1_000_000, " 万": 10_000, " 亿": 100_000_000}
 OTHERS = {"case", "max_lora_rank", "a"}  # of our scripts, of vLLM, and one that nobody has
+PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)+/?)`")
+TOPS = {"src", "tests", "docs", "recipes", "benchmarks", "pocket", ".ci"}
+ROOMS = {path.name for path in (ROOT / "src" / "suretune").iterdir() if path.is_dir()}
+# Files that somebody will write, of another tool, and of cases that lie elsewhere.
+NO_PATHS = re.compile(r".*/x\.py|.*/d040_few_rows\.py|docs/NAME.*|src/train\.py|serve/\w+\.yaml")
 OLD_WORDS = "封存|封条|台账|奈特|平台|基座|不是有限的数|耐心值"
 
 
@@ -64,6 +69,17 @@ def test_every_relative_link_and_its_anchor_exists(page: str) -> None:
         there = (ROOT / page).parent / path if path else ROOT / page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_a_page_names_is_there(page: str) -> None:
+    """From the root, or from a room of the package; `*` stands for some file."""
+    for path in PATH.findall(text(page)):
+        first, file = path.partition("/")[0], re.search(r"\.(py|yaml|jsonl|json|css)$", path)
+        if NO_PATHS.fullmatch(path) or not (first in TOPS or (first in ROOMS and file)):
+            continue
+        start = ROOT if first in TOPS else ROOT / "src" / "suretune"
+        assert any(start.glob(path.rstrip("/"))), path
 
 
 @pytest.mark.parametrize("page", CHINESE)
