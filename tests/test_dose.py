@@ -38,7 +38,17 @@ from suretune.record.journal import Journal
 from suretune.run import dose as dosing
 from suretune.run import evaluate
 from suretune.run.compose import Trained, publish, train_only
-from suretune.run.dose import FILE, GRID, MARGIN, Dose, choose_dose, fold, looks_ahead, smallest
+from suretune.run.dose import (
+    FILE,
+    GRID,
+    MARGIN,
+    Dose,
+    choose_dose,
+    fold,
+    looks_ahead,
+    smallest,
+    weaker_dose,
+)
 from suretune.run.evaluate import on_the_way
 from suretune.run.prove import EXACT, publish_adapter
 from suretune.run.questions import make_questions
@@ -241,6 +251,29 @@ def test_what_says_everything_but_costs_too_much_is_tried_with_less(tmp_path: Pa
     """General questions that are lost at full strength may hold at less."""
     fake = Fake(0.3)
     assert chosen_by(tmp_path, fake, proven=False).value == 0.5 and fake.asked
+
+
+@pytest.mark.parametrize(
+    "value, passed, failed, below",
+    [
+        (1.0, (1.0, 0.8), (0.7,), 0.9),
+        (1.0, (1.0, 0.9), (0.8,), 0.9),
+        (0.9, (1.0, 0.7, 0.9), (0.6,), 0.8),
+        (1.0, (1.0,), (0.9,), None),  # all of it is needed
+        (0.9, (0.9, 1.0), (), None),  # was asked for: below it nothing was looked at
+        (0.3, (0.3, 1.0), (), None),
+    ],
+)
+def test_a_step_below_what_was_published_is_told_where_the_probes_pass(
+    value: float, passed: tuple[float, ...], failed: tuple[float, ...], below: float | None,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    assert weaker_dose(tmp_path) is None, "none was searched"
+    tried = [Evaluation(80, None, 9, 10, proven=True, dose=dose) for dose in passed]
+    tried += [Evaluation(80, None, 5, 10, dose=dose) for dose in failed]
+    line = Dose(value, tuple(tried)).line()
+    rundir.write_json(tmp_path / FILE, {"weights": "x", **line})
+    assert weaker_dose(tmp_path) == below
 
 
 def test_a_dose_that_is_given_is_taken_whatever_comes_of_it(tmp_path: Path) -> None:

@@ -210,6 +210,16 @@ def test_what_only_leaked_is_held_by_more_anchors_not_by_a_lower_rate() -> None:
     assert change and change.option == "learning_rate"
 
 
+def test_what_only_leaked_is_published_weaker_where_the_probes_pass_there() -> None:
+    asked = Resolved.default().with_values("auto: usual", anchor_ratio=0.75, anchors_per_row=3.0)
+    change = change_for(["R014 general-leaks"], asked, 576, 80, 80, weaker=0.9)
+    assert change and (change.option, change.value) == ("adapter_dose", 0.9)
+    lost = ["R004 skills-lost", "R014 general-leaks"]
+    rate = asked.with_values("auto: usual", learning_rate=5e-4)
+    change = change_for(lost, rate, 576, 80, 80, weaker=0.9)
+    assert change and change.option == "learning_rate"
+
+
 # --- words --------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,10 @@ identity, and questions about the identity do not show it.
 
 Fix: hold the model to what it was with more anchors
 (`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`: on a real model 5.5
-leaked answers became 3.8; a lower rate leaks more), or give rows of the same shape about something
-else. If such answers are what you want everywhere, say `--scope all`.
+leaked answers became 3.8; a lower rate leaks more), publish less of the trained strength
+(`--adapter_dose 0.9`: there 4.2 became 1.5, and two of a hundred phrasings fewer were answered), or
+give rows of the same shape about something else. If such answers are what you want everywhere, say
+`--scope all`.
 
 R014 general-leaks：问的是别的事，回答的却是训练数据里的内容。
 
@@ -21,7 +23,9 @@ R014 general-leaks：问的是别的事，回答的却是训练数据里的内�
 
 怎么改：用更多的锚定问答让模型保持原样
 （`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`：真实模型上，泄漏的
-回答由 5.5 个降到 3.8 个；学习率更低反而泄漏更多）；或者补充句式相同、但问别的事的数据。
+回答由 5.5 个降到 3.8 个；学习率更低反而泄漏更多）；或者少用一点训练所得的强度
+（`--adapter_dose 0.9`：同一模型上由 4.2 个降到 1.5 个，没学过的问法每百个少答对两个）；也可以补充
+句式相同、但问别的事的数据。
 如果到处都这样回答正是目的，请写 `--scope all`。
 """
 
@@ -59,10 +63,10 @@ GUARD = Guard(
     ),
     fix=Text(
         "Take more anchors:"
-        " `--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`; `--scope all`"
-        " says that it is meant.",
+        " `--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`, or publish"
+        " less of the trained strength: `--adapter_dose 0.9`; `--scope all` says that it is meant.",
         "增加锚定问答："
         "`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`；"
-        "如果这正是目的，请写 `--scope all`。",
+        "或者少用一点训练所得的强度：`--adapter_dose 0.9`；如果这正是目的，请写 `--scope all`。",
     ),
 )

@@ -27,6 +27,7 @@ from suretune.train.loop import Learner, wearing
 from suretune.types import Evaluation, Text
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+STEP = 0.1  # of the grid
 MARGIN = 2  # steps of the grid above the least dose that passes: at one, 5 of 100 phrasings failed
 MORE = 2  # doses from there on that may be published
 USUAL = 4  # looks that a search takes where lower doses pass less
@@ -164,3 +165,14 @@ def _known(path: Path, weights: str) -> Dose | None:
             Text(f"value = {dose.value!r} is no dose", f"value = {dose.value!r} 不是适配器强度"),
         )
     return dose
+
+
+def weaker_dose(run: Path) -> float | None:
+    """A step below what a run has published, where that is not below the least at which its probes
+    were seen to pass; None where no dose was searched."""
+    if not (path := run / FILE).is_file():
+        return None
+    dose = _known(path, rundir.recorded(path, "weights"))
+    passed = [one.dose for one in dose.tried if one.proven] if dose else []
+    below = round(dose.value - STEP, 2) if dose else 0.0
+    return below if passed and below >= min(passed) else None

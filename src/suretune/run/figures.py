@@ -27,6 +27,7 @@ from suretune.reported import (
     Setting,
     line_of,
 )
+from suretune.run.dose import weaker_dose
 from suretune.run.folder import versions
 from suretune.run.kept import Kept, general_figures, rows_figures
 from suretune.run.onward import change_for, next_commands, once_mended
@@ -144,6 +145,7 @@ def _change(
         planned,
         made,
         back=back,
+        weaker=weaker_dose(run),
     )
     return asdict(found) if found else None
 
