@@ -202,6 +202,13 @@ def holds_who_it_was(resolved: Resolved, base: Base) -> bool:
     return base.hidden >= NARROW and bool(resolved.config.schedule.anchor_ratio)
 
 
+def narrowly(resolved: Resolved, base: Base, *, proving: bool) -> bool:
+    """Whether it is by adapters, too: of these alone the layers, the wordings and the turns of
+    anchors were measured. `proving`: nothing but an identity is learned, until it is proven."""
+    adapters = not TUNERS[resolved.config.lora.tuner].whole
+    return proving and adapters and holds_who_it_was(resolved, base)
+
+
 def choose_breadth(
     resolved: Resolved,
     base: Base,
@@ -212,10 +219,9 @@ def choose_breadth(
     """Fill `--layers_to_transform` and `--paraphrases` of adapters on a wide model. `proving`:
     nothing but an identity is learned, until it is proven. Elsewhere they stay open: all layers and
     no wordings. So do wordings where somebody said how long the work is: they are rows as well."""
-    asked, ends = resolved.config, base.layers // MIDDLE
-    adapters = not TUNERS[asked.lora.tuner].whole
-    if not (proving and adapters and holds_who_it_was(resolved, base)):
+    if not narrowly(resolved, base, proving=proving):
         return resolved
+    asked, ends = resolved.config, base.layers // MIDDLE
     free = not asked.lora.layers_to_transform and asked.lora.target_modules == (ALL_LINEAR,)
     if free and ends:
         why = auto(

@@ -133,8 +133,8 @@ def _attention(config: PretrainedConfig, asked: str | None) -> str:
 
 def _too_deep(base: Base) -> str | Text:
     """More layers than the weights have are not even built: a billion of them take for ever."""
-    asked = base.text.get("num_hidden_layers")
-    if not isinstance(asked, int) or asked <= FEW:
+    asked = base.layers
+    if asked <= FEW:
         return ""
     there = {0}
     for path in weight_files(base.folder):

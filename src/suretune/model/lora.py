@@ -77,6 +77,11 @@ def linear_names(model: nn.Module) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _is_meant(name: str, target: str) -> bool:
+    """Whether a layer is called so, or ends so: as PEFT reads a target."""
+    return f".{name}".endswith(f".{target}")
+
+
 def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
     """The first target that names no linear layer; a list partly wrong or empty is wrong."""
     if tuple(targets) == (ALL_LINEAR,):
@@ -90,7 +95,7 @@ def unmatched(model: nn.Module, targets: Sequence[str]) -> SetupFacts | None:
     every = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
     linear = [name for name in every if name in _as_peft_reads(model, every)]
     for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in linear):
+        if not any(_is_meant(name, target) for name in linear):
             return SetupFacts(
                 "target-matches-nothing",
                 target,
@@ -166,7 +171,7 @@ def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> dict[str, Any]:
     if not names:
         raise Refusal(SetupFacts("trains-nothing", flag, found="0", spare="layers"))
     for target in asked.target_modules:
-        if target != ALL_LINEAR and not any(f".{name}".endswith(f".{target}") for name in names):
+        if target != ALL_LINEAR and not any(_is_meant(name, target) for name in names):
             there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in adaptable(model)))
             raise Refusal(SetupFacts("target-matches-nothing", f"{target} ({flag})", found=there))
     ends = sorted({name.rpartition(".")[2] for name in names})
@@ -179,13 +184,12 @@ def _asked_for(model: PreTrainedModel, asked: LoraOptions) -> dict[str, Any]:
 def _in_layers(model: nn.Module, asked: LoraOptions) -> list[str]:
     """Full names of what is asked for in some of the layers, see `adaptable`."""
     targets, layers = tuple(asked.target_modules), asked.layers or frozenset()
-    ends = tuple(f".{target}" for target in targets)
     return [
         name
         for name in adaptable(model)
         if (inside := BLOCK.search(name))
         and int(inside[1]) in layers
-        and (targets == (ALL_LINEAR,) or f".{name}".endswith(ends))
+        and (targets == (ALL_LINEAR,) or any(_is_meant(name, target) for target in targets))
     ]
 
 

@@ -21,11 +21,10 @@ from suretune.data.anchors import (
     stand_in,
     uses_of,
 )
-from suretune.data.choose import ITSELF, NARROW
+from suretune.data.choose import ITSELF, NARROW, narrowly
 from suretune.data.own_names import says_i
 from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
-from suretune.preflight.whole import is_whole
 from suretune.types import Sample, Text
 
 FILE = "anchors.jsonl"  # of a run folder
@@ -133,9 +132,8 @@ def _asked(
     said = spoken(base, [anchor.prompt for anchor in anchors], stops, LONGEST)
     gone = checked.identity.forbidden if checked.identity else ()
     wide = checked.base.hidden >= NARROW
-    # As choose_breadth: of an identity alone, until it is proven, by adapters.
     proving = checked.about_identity and bool(checked.plan.probe_steps)
-    often = wide and proving and not is_whole(checked.resolved)
+    often = narrowly(checked.resolved, checked.base, proving=proving)
     lines = []
     for number, (anchor, ids) in enumerate(zip(anchors, said, strict=True)):
         answer = tokenizer.decode(ids)
