@@ -258,6 +258,32 @@ def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
     assert broad(**given) == (layers, wordings)
 
 
+@pytest.mark.parametrize(
+    "given, alpha",
+    [
+        ({}, 64),
+        ({"lora_rank": 16}, 64),
+        ({"max_steps": 40}, 64),
+        ({"lora_alpha": 16.0}, 16),
+        ({"learning_rate": 1e-4}, 32),  # how fast it learns was said
+        ({"use_rslora": True}, 32),
+        ({"lorap_lr_ratio": 16.0}, 32),
+        ({"init_weights": "pissa"}, 32),
+        ({"layers_to_transform": ("all",)}, 32),  # it was measured in the middle ones
+        ({"layers": 5}, 32),
+        ({"hidden": NARROW - 1}, 32),
+    ],
+)
+def test_the_middle_layers_learn_at_twice_the_pace_unless_it_was_said(
+    given: dict[str, Any], alpha: float
+) -> None:
+    sizes = {name: given[name] for name in ("hidden", "layers") if name in given}
+    values = {"anchor_ratio": 0.75, **{k: v for k, v in given.items() if k not in sizes}}
+    wide = base(sizes.get("hidden", NARROW), num_hidden_layers=sizes.get("layers", 30))
+    made = choose_breadth(asked(**values), wide, 60, proving=True)
+    assert made.config.lora.lora_alpha == alpha
+
+
 def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
     wide = base(3584, num_hidden_layers=28)
     made = choose_breadth(asked(anchor_ratio=0.6), wide, 60, proving=False)

@@ -88,15 +88,15 @@ class LoraOptions:
     )
     lora_alpha: float = option(
         32,
-        "the adapters are scaled by alpha / r",
-        "适配器按 alpha / r 缩放",
+        "the adapters are scaled by alpha / r; 64 where a wide model learns an identity",
+        "适配器按 alpha / r 缩放；较宽的模型学习身份时默认 64",
         above=0,
     )
     adapter_dose: float | None = option(
         None,
         "the share of the trained strength that is published: the smallest at which what is asked"
-        " on the way still passes, and two steps more, when not given; 1: all of it",
-        "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留两级余量；"
+        " on the way still passes, and a margin more, when not given; 1: all of it",
+        "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留一些余量；"
         "1 表示全部",
         above=0,
         most=1,

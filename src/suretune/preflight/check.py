@@ -17,16 +17,10 @@ from suretune.data.choose import (
     choose_schedule,
     choose_split,
     choose_think,
+    narrowly,
     usual_rate,
 )
-from suretune.data.collect import (
-    Collected,
-    Entry,
-    Prepared,
-    collect,
-    data_facts,
-    entry_of,
-)
+from suretune.data.collect import Collected, Entry, Prepared, collect, data_facts, entry_of
 from suretune.data.folders import LEARNED, MEASURED
 from suretune.data.identity import (
     Identity,
@@ -96,6 +90,12 @@ class Checked:
     from_cache: int = 0  # rows whose ids did not have to be computed again
     general: Sequence[Prepared] = ()  # rows of --general: asked before and after, never learned
     fetched: Sequence[Fetched] = ()  # datasets of hubs, by commit and hashes
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it learns as a wide model learns who it is, see `choose.narrowly`."""
+        proving = self.about_identity and bool(self.plan.probe_steps)
+        return narrowly(self.resolved, self.base, proving=proving)
 
 
 def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:

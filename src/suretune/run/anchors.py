@@ -21,7 +21,7 @@ from suretune.data.anchors import (
     stand_in,
     uses_of,
 )
-from suretune.data.choose import ITSELF, NARROW, narrowly
+from suretune.data.choose import ITSELF, NARROW
 from suretune.data.own_names import says_i
 from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
@@ -131,15 +131,12 @@ def _asked(
     stops = tokenizer.stop_ids
     said = spoken(base, [anchor.prompt for anchor in anchors], stops, LONGEST)
     gone = checked.identity.forbidden if checked.identity else ()
-    wide = checked.base.hidden >= NARROW
-    proving = checked.about_identity and bool(checked.plan.probe_steps)
-    often = narrowly(checked.resolved, checked.base, proving=proving)
     lines = []
     for number, (anchor, ids) in enumerate(zip(anchors, said, strict=True)):
         answer = tokenizer.decode(ids)
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general
-        begins = wide and number < len(learned) and about.category == NEAR
+        begins = checked.base.hidden >= NARROW and number < len(learned) and about.category == NEAR
         most = OPENING if begins else LONGEST
         lines.append(
             {
@@ -153,7 +150,7 @@ def _asked(
                 "used": bool(answer.strip()) and not old,
             }
         )
-        if often and number < len(learned) and says_i(answer):
+        if checked.narrow and number < len(learned) and says_i(answer):
             lines[-1]["turns"] = ITSELF
     return lines
 

@@ -28,7 +28,6 @@ from suretune.types import Evaluation, Text
 
 GRID = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 STEP = 0.1  # of the grid
-MARGIN = 2  # steps of the grid above the least dose that passes: at one, 5 of 100 phrasings failed
 MORE = 2  # doses from there on that may be published
 USUAL = 4  # looks that a search takes where lower doses pass less
 Look = Callable[[Engine, int, float | None], Evaluation]
@@ -57,8 +56,14 @@ class Dose:
         return asdict(self)
 
 
-def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) -> float:
-    """The least dose of the grid that passes, by bisection, and `MARGIN` steps more, if that holds.
+def smallest(
+    passes: Callable[[float], bool],
+    holds: Callable[[float], bool],
+    margin: float,
+    most: float,
+) -> float:
+    """The least dose of the grid that passes, by bisection, and a margin more, but no more than
+    `most`, if that holds.
 
     `passes` is cheap, `holds` asks everything; of full strength both are known. Where that does not
     hold, which noise can bring about, the next may; else all is published. So there are five looks
@@ -68,7 +73,9 @@ def smallest(passes: Callable[[float], bool], holds: Callable[[float], bool]) ->
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if passes(GRID[middle]) else (middle + 1, high)
-    return next((dose for dose in GRID[high + MARGIN : -1][:MORE] if holds(dose)), GRID[-1])
+    first = min(GRID[high] + margin, most)
+    may = [round(first + STEP * more, 2) for more in range(MORE)]
+    return next((dose for dose in may if dose < 1 and holds(dose)), 1.0)
 
 
 def looks_ahead(checked: Checked, *, measured: bool = True) -> int:
@@ -124,7 +131,7 @@ def _asked_for(job: Fit, kept: Path, begins: Callable[[], None]) -> Dose:
 
         return good
 
-    value = smallest(by(job.judge.look_at_probes), by(job.judge.look))
+    value = smallest(by(job.judge.look_at_probes), by(job.judge.look), *job.dose)
     return Dose(value, tuple(tried.values()))
 
 
@@ -168,11 +175,11 @@ def _known(path: Path, weights: str) -> Dose | None:
 
 
 def weaker_dose(run: Path) -> float | None:
-    """A step below what a run has published, where that is not below the least at which its probes
-    were seen to pass; None where no dose was searched."""
+    """The grid's next below what a run has published, where that is not below the least at which
+    its probes were seen to pass; None where no dose was searched."""
     if not (path := run / FILE).is_file():
         return None
     dose = _known(path, rundir.recorded(path, "weights"))
     passed = [one.dose for one in dose.tried if one.proven] if dose else []
-    below = round(dose.value - STEP, 2) if dose else 0.0
+    below = max((less for less in GRID if dose and less < dose.value), default=0.0)
     return below if passed and below >= min(passed) else None

@@ -41,13 +41,7 @@ from suretune.preflight.machine import too_little_room
 from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
-from suretune.run.crew import (
-    ENGINE,
-    come_together,
-    commit_of,
-    in_step,
-    pass_plan_before,
-)
+from suretune.run.crew import ENGINE, come_together, commit_of, in_step, pass_plan_before
 from suretune.run.evaluate import (
     Judge,
     able,
@@ -58,15 +52,12 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dresser, settles
+from suretune.run.folder import dose_of, dresser, settles
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
 from suretune.train.adamw_8bit import WholeAdamW8
-from suretune.train.engine_plan import (
-    make_engine,
-    pass_plan_of_engine,
-)
+from suretune.train.engine_plan import make_engine, pass_plan_of_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
 from suretune.train.shards import ShardAdamW, ShardedWhole
@@ -237,6 +228,7 @@ def make_fit(checked: Checked, run: Path, journal: Journal, learner: Learner, ju
         fingerprint=fingerprint,
         judge=judge,
         settles=settles(run, checked),
+        dose=dose_of(run),
         rate=rate,
     )
 

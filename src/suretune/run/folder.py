@@ -15,7 +15,7 @@ from suretune import __version__, rundir
 from suretune.because import in_words
 from suretune.config import Option, Resolved, options
 from suretune.data.base import PACKED
-from suretune.data.choose import EARLIER, settled
+from suretune.data.choose import DOSE, EARLIER, WIDE_DOSE, settled
 from suretune.data.collect import Entry
 from suretune.data.learning import Learning, learning_of
 from suretune.data.template import ABOUT, FILES, ChatTokenizer
@@ -200,6 +200,7 @@ def begin(run: Path, checked: Checked) -> None:
         "versions": versions(),
         "fetched": [one.line() for one in of_hubs(checked)],
         "settles": settled(checked.base.hidden),
+        "dose": WIDE_DOSE if checked.narrow else DOSE,
     }
     rundir.write_json(run / "run.json", about)
 
@@ -211,6 +212,12 @@ def settles(run: Path, checked: Checked) -> int:
     if isinstance(told, int):
         return told
     return 120 if settled(checked.base.hidden) else 0
+
+
+def dose_of(run: Path) -> tuple[float, float]:
+    """The margin of this run's dose, and its most; earlier versions had one for all."""
+    margin, most = rundir.read_json(run / "run.json").get("dose", DOSE)
+    return float(margin), float(most)
 
 
 def of_hubs(checked: Checked) -> list[Fetched]:

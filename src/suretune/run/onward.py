@@ -29,8 +29,11 @@ DIVERGED = ("R005", "T001", "T003", "T006")
 LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, too
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
-# Of how long the work is; said, no wordings are chosen for it, so those that were go with it.
-WORK = ("num_train_epochs", "max_steps")
+HELD = {
+    "paraphrases": ("num_train_epochs", "max_steps"),
+    "lora_alpha": ("learning_rate", "layers_to_transform"),
+}
+"""What is chosen only while those are not typed: it is typed with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +170,9 @@ def _otherwise(
     if change and config.is_file():
         resolved = read_config(config)
         changes = {change["option"]: change["value"]}
-        if change["option"] in WORK and resolved.origins.get("paraphrases", "").startswith("auto"):
-            changes["paraphrases"] = resolved.config.data.paraphrases
+        for name, value, origin in resolved.items():
+            if change["option"] in HELD.get(name, ()) and origin.startswith("auto"):
+                changes[name] = value
         command = _another(run, resolved, changes)
         return [{"what": change["why"], "command": command}]
     what = {"en": "what this check means", "zh": "这项检查是什么意思"}

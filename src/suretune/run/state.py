@@ -26,6 +26,7 @@ class Fit:
     held_out: Sequence[Sample]
     fingerprint: str
     judge: Judge
+    dose: tuple[float, float]  # its margin, and at most how much of it; see `choose.DOSE`
     settles: int = 0  # updates before which it is not proven
     evals: list[Evaluation] = field(default_factory=list)
     rate: float | None = None  # FLOP/s of the device's matrix products, measured
