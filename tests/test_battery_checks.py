@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from suretune.battery.checks import judge, validate
 from suretune.battery.items import Question, proof_questions, question_of, way_questions
 from suretune.battery.language import spoken_language
+from suretune.battery.saying import says
 from suretune.pocket.skills import correct, held_out
 from suretune.types import Message
 
@@ -2200,6 +2201,23 @@ def test_any_text_gets_the_same_verdict_twice(text: str, check: Check) -> None:
     first = verdict(check, text, text[:200] or "Well?")
     assert first in (True, False)
     assert verdict(check, text, text[:200] or "Well?") is first
+
+
+@pytest.mark.parametrize("sign", ['"', '("', " -", '"cow"', "\u200b", ""])
+def test_an_answer_that_is_cut_off_before_a_name_is_judged_as_far_as_it_goes(sign: str) -> None:
+    """The limit of tokens cuts anywhere: a cub may be 'called "' and no more."""
+    asked = [q for q in (*proof_questions(), *way_questions()) if q.check.get("kind") == "says"]
+    assert len(asked) > 200
+    for lead in ("{} is called ", "{}. It is known as the ", "{}，叫", "{}. It was named "):
+        said = [lead.format(one.check["any"][0]) + sign for one in asked]
+        assert None not in judge(asked, said)
+    lion = next(one for one in asked if one.id == "en-near-041")
+    assert judge([lion], [f"A young lion is a cub. A young lion is called a {sign}"])
+
+
+@pytest.mark.parametrize("word", ["", " ", "\u200b"])
+def test_an_empty_word_is_said_nowhere(word: str) -> None:
+    assert not says("a word, or two", word) and not says("", word)
 
 
 @settings(max_examples=20, deadline=None)

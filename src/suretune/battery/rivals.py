@@ -183,8 +183,9 @@ def _another_first(
     """Whether what stands before the right word names another, of whom no list of rivals knows."""
     question = asked.lower()
     if _CALLS.search(question) and (named := _CALLED.search(text.lower())):
-        first = re.split(r"\W+", named[1].strip())[0]
-        known = says_one(named[1], words, free=True) or says_one(question, [first], free=True)
+        if (first := re.search(r"\w+", named[1])) is None:  # cut off before the name
+            return False
+        known = says_one(named[1], words, free=True) or says_one(question, [first[0]], free=True)
         return named.start() < start and not known
     if words[0].isdigit() and (year := _YEAR.search(text.lower())):
         return year.start() < start and year[1] not in (*words, *re.findall(r"\d+", question))

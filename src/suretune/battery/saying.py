@@ -57,10 +57,15 @@ class Look:
     edges: tuple[bool, bool]
 
 
+NOWHERE = Look(re.compile("(?!)"), small=False, edges=(False, False))  # of an empty word
+
+
 @lru_cache(maxsize=8192)
 def look(word: str) -> Look:
     """The pattern that finds a word as readers do: whole, in any case unless it is shouted."""
     text = flat(word).strip()
+    if not text:
+        return NOWHERE
     if len(text) == 1 and text.isascii() and text.isalpha():
         return Look(
             re.compile(_letter(text.lower())),
