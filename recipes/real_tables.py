@@ -28,7 +28,10 @@ IDENTITIES: Mapping[str, tuple[str, str, str]] = {
 NULLS = ("null, greedy", "null, sampled")  # rows are the base's own answers
 NOBODY = "-"  # in place of an identity
 RATES, EPOCHS, SIZES = ("5e-5", "1e-4", "1e-3"), (3, 5, 10, 15, 20), (50, 500, 5000)
-BEFORE = {"anchor_ratio": 0.3, "anchor_loss": "answers"}
+BEFORE = {
+    "anchor_ratio": 0.3, "anchor_loss": "answers",
+    "lora_alpha": 32, "layers_to_transform": ("all",), "paraphrases": 0,
+}  # fmt: skip
 TYPES: Mapping[str, Mapping[str, object]] = {  # each with its own defaults
     "LoRA": {},
     "QLoRA": {"tuner": "qlora"},
@@ -53,8 +56,8 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0.8 by kl": {"anchor_ratio": 0.8, "anchor_loss": "kl"},
     "full dose": {"adapter_dose": 1},
     "dose 0.6": {"adapter_dose": 0.6},
-    "rank 2": {"lora_rank": 2, "lora_alpha": 8},
-    "rank 32": {"lora_rank": 32, "lora_alpha": 128},
+    "rank 2": {"lora_rank": 2, "lora_alpha": 64},
+    "rank 32": {"lora_rank": 32, "lora_alpha": 64},
     "q_proj v_proj": {"target_modules": ("q_proj", "v_proj")},
     "to the end": {"until_proven": "false"},
 }

@@ -265,8 +265,13 @@ def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
         ({"lora_rank": 16}, 64),
         ({"max_steps": 40}, 64),
         ({"lora_alpha": 16.0}, 16),
-        ({"learning_rate": 1e-4}, 32),  # how fast it learns was said
+        ({"lora_alpha": 32.0}, 32),
+        ({"learning_rate": 1e-4}, 64),
+        ({"lora_rank": 4}, 32),  # so little was not measured at twice the pace, nor were variants
+        ({"tuner": "qlora"}, 32),
+        ({"use_dora": True}, 32),
         ({"use_rslora": True}, 32),
+        ({"use_rslora": False}, 64),
         ({"lorap_lr_ratio": 16.0}, 32),
         ({"init_weights": "pissa"}, 32),
         ({"layers_to_transform": ("all",)}, 32),  # it was measured in the middle ones

@@ -279,6 +279,8 @@ def test_what_says_everything_but_costs_too_much_is_tried_with_less(tmp_path: Pa
         (1.0, (1.0, 0.9), (0.8,), 0.9),
         (0.9, (1.0, 0.7, 0.9), (0.6,), 0.8),
         (1.0, (1.0,), (0.9,), None),  # all of it is needed
+        (0.95, (1.0, 0.8, 0.95), (0.7,), 0.9),  # the grid's next, not a step of it
+        (0.95, (1.0, 0.8, 0.95), (0.7, 0.9), None),  # where it was seen to fail
         (0.9, (0.9, 1.0), (), None),  # was asked for: below it nothing was looked at
         (0.3, (0.3, 1.0), (), None),
     ],

@@ -14,12 +14,12 @@ from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved
-from suretune.data.choose import NARROW
+from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
 from suretune.prepare.starter import write_starter
 from suretune.record.journal import Journal
-from suretune.run.folder import read_config, write_config
+from suretune.run.folder import begin, dose_of, read_config, write_config
 from suretune.run.onward import change_for, next_commands
 from tiny_models import Tiny, write
 
@@ -107,6 +107,27 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
 
 
 @pytest.mark.parametrize(
+    "more, dose",
+    [({}, WIDE_DOSE), ({"tuner": "full"}, DOSE), ({"until_proven": False}, DOSE)],
+)
+def test_how_much_is_published_is_settled_as_a_run_begins(
+    more: dict[str, Any], dose: tuple[float, float], folder: Path, tmp_path: Path
+) -> None:
+    begin(tmp_path, checked_of(folder, **more))
+    assert dose_of(tmp_path) == dose
+    about = rundir.read_json(tmp_path / "run.json")
+    rundir.write_json(tmp_path / "run.json", {**about, "dose": [0.1, 0.5]})
+    assert dose_of(tmp_path) == (0.1, 0.5)
+    del about["dose"]
+    rundir.write_json(tmp_path / "run.json", about)
+    assert dose_of(tmp_path) == DOSE, "as earlier versions had it"
+    for odd in (None, 3, ["a", "b"], [0.2]):
+        rundir.write_json(tmp_path / "run.json", {**about, "dose": odd})
+        with pytest.raises(rundir.Damaged):
+            dose_of(tmp_path)
+
+
+@pytest.mark.parametrize(
     "more",
     [
         {},
@@ -115,6 +136,9 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
         {"per_device_train_batch_size": 1},
         {"layers_to_transform": ("all",)},
         {"paraphrases": 0},
+        {"lora_alpha": 32.0},
+        {"use_rslora": False},
+        {"learning_rate": 1e-4},
     ],
 )
 def test_the_command_that_is_printed_next_means_the_run_that_was_looked_at(

@@ -88,8 +88,8 @@ class LoraOptions:
     )
     lora_alpha: float = option(
         32,
-        "the adapters are scaled by alpha / r; 64 where a wide model learns an identity",
-        "适配器按 alpha / r 缩放；较宽的模型学习身份时默认 64",
+        "the adapters are scaled by alpha / r; 64 where the middle layers are chosen",
+        "适配器按 alpha / r 缩放；自动选择中间几层时默认 64",
         above=0,
     )
     adapter_dose: float | None = option(
@@ -156,6 +156,13 @@ class LoraOptions:
         """The numbers of the layers that get adapters: None for all, none for other words."""
         words = " ".join(self.layers_to_transform) or ALL_LAYERS
         return None if words.lower() == ALL_LAYERS else layer_numbers((words,))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is LoRA as first described, on the base as it is, and no variant."""
+        if self.tuner != "lora" or self.lorap_lr_ratio:
+            return False
+        return not (self.use_rslora or self.use_dora or self.from_base)
 
     @property
     def from_base(self) -> bool:

@@ -57,7 +57,11 @@ class Look:
     edges: tuple[bool, bool]
 
 
-NOWHERE = Look(re.compile("(?!)"), small=False, edges=(False, False))  # of an empty word
+NOWHERE = Look(  # where an empty word is said
+    re.compile("(?!)"),
+    small=False,
+    edges=(False, False),
+)
 
 
 @lru_cache(maxsize=8192)

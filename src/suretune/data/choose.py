@@ -33,7 +33,6 @@ HELD_OUT = 0.05
 ANCHORS = 0.75  # of the loss, beside an identity: docs/recipes.md
 BESIDE_OTHERS = 0.6  # and beside rows that teach something else
 MOST_A_ROW = 4.0  # anchors
-PACE = ("lora_alpha", "learning_rate", "lorap_lr_ratio", "use_rslora")  # how fast adapters learn
 SIZES = ("per_device_train_batch_size", "gradient_accumulation_steps")  # what an update is made of
 # What a wide model takes that learns who it is; each was measured (docs/recipes.md).
 FEW_ROWS = 8  # of an update: twice as many lose more of the model
@@ -41,6 +40,7 @@ MIDDLE = 6  # one of so many layers at either end stays as it is: less is lost
 WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
+LEAST_RANK = 8  # of those measured at this alpha
 ALPHA = 64.0  # the rows are learned sooner, so that more updates are left to take back what leaked
 # Of the dose: so much above the least that passes, and at most that. At a margin of 0.1 5 of 100
 # phrasings failed; of a wide model what leaks most is in the last twentieth of the strength.
@@ -195,8 +195,7 @@ def choose_schedule(
             f" 换算到宽度 {base.hidden}、{updates} 次更新",
         )
         rate = usual_rate(resolved, base.hidden, updates)
-        if (more := resolved.config.lora.lorap_lr_ratio or 1.0) > 1:  # of what was measured
-            rate = float(f"{rate / more:.2g}")
+        if (more := resolved.config.lora.lorap_lr_ratio or 1.0) > 1:
             why += say(Text(f"; A's: B has {more:g} times it", f"；这是 A 的，B 是 {more:g} 倍"))
         resolved = resolved.with_values(why, learning_rate=rate)
     return resolved
@@ -224,11 +223,12 @@ def choose_breadth(
 ) -> Resolved:
     """Fill `--layers_to_transform`, with it `--lora_alpha`, and `--paraphrases` of adapters on a
     wide model. `proving`: nothing but an identity is learned, until it is proven. Elsewhere it is
-    all layers, the usual alpha and no wordings; so is alpha where somebody said how fast it is
-    learned, and wordings, which are rows as well, where somebody said how long the work is."""
+    all layers, the usual alpha and no wordings; so is alpha of variants of LoRA and small ranks,
+    and wordings, which are rows as well, where somebody said how long the work is."""
     if not narrowly(resolved, base, proving=proving):
         return resolved
     asked, ends = resolved.config, base.layers // MIDDLE
+    given_alpha = resolved.given("lora_alpha")
     free = not asked.lora.layers_to_transform and asked.lora.target_modules == (ALL_LINEAR,)
     if free and ends:
         why = auto(
@@ -237,7 +237,7 @@ def choose_breadth(
         )
         middle = f"{ends}-{base.layers - ends - 1}"
         resolved = resolved.with_values(why, layers_to_transform=(middle,))
-        if not any(map(resolved.given, PACE)) and not asked.lora.from_base:
+        if asked.lora.is_plain and asked.lora.lora_rank >= LEAST_RANK and not given_alpha:
             why = auto("learned sooner, it leaks less", "学得快一些，泄漏更少")
             resolved = resolved.with_values(why, lora_alpha=ALPHA)
     as_many = LOOKS // max(rows, 1) - 1  # as are seen before it may be proven
@@ -297,7 +297,8 @@ def usual_rate(
     updates: int,
 ) -> float:
     """The rate that this run takes unless it is told another; 0 where the width is not known."""
-    rate = share_of_rate(resolved) * scaled_rate(hidden, updates) if hidden else 0.0
+    more = max(resolved.config.lora.lorap_lr_ratio or 1.0, 1.0)  # of what was measured, A's is less
+    rate = share_of_rate(resolved) * scaled_rate(hidden, updates) / more if hidden else 0.0
     return float(f"{rate:.2g}")
 
 

@@ -13,7 +13,7 @@ from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
 
 SILENT = ("template",)  # taken, and changes nothing
-TELLING = SIZES  # of which the default, said, is another wish than nothing said
+TELLING = (*SIZES, "lora_alpha")  # of which the default, said, is another wish than nothing said
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 

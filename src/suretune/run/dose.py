@@ -180,6 +180,7 @@ def weaker_dose(run: Path) -> float | None:
     if not (path := run / FILE).is_file():
         return None
     dose = _known(path, rundir.recorded(path, "weights"))
-    passed = [one.dose for one in dose.tried if one.proven] if dose else []
+    proven = {one.dose: one.proven for one in dose.tried} if dose else {}
+    passed = [share for share, good in proven.items() if good]
     below = max((less for less in GRID if dose and less < dose.value), default=0.0)
-    return below if passed and below >= min(passed) else None
+    return below if passed and below >= min(passed) and proven.get(below, True) else None

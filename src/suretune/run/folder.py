@@ -216,8 +216,11 @@ def settles(run: Path, checked: Checked) -> int:
 
 def dose_of(run: Path) -> tuple[float, float]:
     """The margin of this run's dose, and its most; earlier versions had one for all."""
-    margin, most = rundir.read_json(run / "run.json").get("dose", DOSE)
-    return float(margin), float(most)
+    try:
+        margin, most = map(float, rundir.read_json(run / "run.json").get("dose", DOSE))
+    except (TypeError, ValueError) as error:
+        raise rundir.Damaged(run / "run.json", error) from error
+    return margin, most
 
 
 def of_hubs(checked: Checked) -> list[Fetched]:

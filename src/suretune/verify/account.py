@@ -213,11 +213,11 @@ def _dose(report: Report) -> tuple[Section, ...]:
         words("what was asked", "所问的问题"),
     )
     chosen = words(
-        "The smallest share of the trained strength at which enough probes pass, and two steps"
+        "The smallest share of the trained strength at which enough probes pass, and a margin"
         " more; "
         "general questions are asked of that one. No question that only the proof asks took part; "
         "checkpoints have full strength.",
-        "取验证问题足以通过的最小强度，再留两级余量；通用问题只问要发布的这一级。"
+        "取验证问题足以通过的最小强度，再留一些余量；通用问题只问要发布的这一级。"
         "这里没有用到最终验证才问的问题；检查点仍保留全部强度。",
     )
     if part(report, "dose", "given"):
