@@ -128,7 +128,7 @@ def main() -> int:
             print(f"{group:<10} {len(jobs_of(group, hidden, asked.seeds)):>4} runs,"
                   f" {counts[group]:>4} to do")  # fmt: skip
         return 0
-    given = (model, languages, asked.flags)
+    given = (model, languages, asked.flags, asked.doses)
     until, limit, status = time.monotonic() + asked.budget, asked.limit, 0
     while not status and (jobs := left()):  # a ladder's next rate waits for what this one comes to
         status = _run_all(jobs[:limit], len(jobs), given, asked, until)
@@ -151,6 +151,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lang", help="en, or zh,en; by the model when not given")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument(
+        "--doses",
+        type=float,
+        nargs="+",
+        default=[],
+        help="also prove each identity's adapter at these (`at` of its row)",
+    )
     parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[],
                         help="for every run, last: --flags --general_questions 20")  # fmt: skip
     return parser.parse_args()

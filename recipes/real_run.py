@@ -35,8 +35,15 @@ JUDGED = (0, 6, 8)  # exit statuses of runs that came to a verdict
 REFUSED = (5,)  # and of those that a guard ended while they trained
 
 
-def one(job: Job, model: str, languages: Sequence[str], more: Sequence[str]) -> dict[str, Any]:
-    """A run from rows to a line of the results; RuntimeError where the tool itself failed."""
+def one(
+    job: Job,
+    model: str,
+    languages: Sequence[str],
+    more: Sequence[str],
+    doses: Sequence[float] = (),
+) -> dict[str, Any]:
+    """A run from rows to a line of the results; RuntimeError where the tool itself failed. `doses`:
+    at which else the adapter of an identity is proven."""
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         words = write_rows(job, folder, languages, model)
@@ -71,6 +78,11 @@ def one(job: Job, model: str, languages: Sequence[str], more: Sequence[str]) -> 
         line |= near_misses(run)
         if not job.kind:
             line |= asked_otherwise(model, run, *named(job, languages), languages)
+        if not job.kind and doses:
+            from real_doses import at_doses
+
+            given = (model, run, *named(job, languages), languages)
+            line["at"] = at_doses(doses, line["dose"] or 1.0, *given)
         return {**line, **_where()}
 
 
@@ -154,13 +166,13 @@ def _released() -> None:
 
 def main() -> int:
     """Jobs in, rows out, until there are no more."""
-    model, languages, more = json.loads(sys.argv[1])
+    model, languages, more, doses = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed must not stand among the rows
     for line in sys.stdin:
         job = Job(**{k: tuple(v) if k == "flags" else v for k, v in json.loads(line).items()})
         try:
-            row = one(job, model, languages, more)
+            row = one(job, model, languages, more, doses)
         except Exception as error:  # told to whoever asked, and this process ends
             print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), file=answers)
             answers.flush()

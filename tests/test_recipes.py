@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import ROOT, stands
+from suretune import rundir
 from suretune.battery.items import proof_questions, way_questions
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
@@ -34,6 +36,8 @@ import dots  # noqa: E402
 import general  # noqa: E402
 import kinds  # noqa: E402
 import real  # noqa: E402
+import real_ask  # noqa: E402
+import real_doses  # noqa: E402
 import real_page  # noqa: E402
 import real_rows  # noqa: E402
 import real_run  # noqa: E402
@@ -391,6 +395,26 @@ def test_a_diverging_rate_is_told_rate_by_rate_and_seed_by_seed(
         f"| {second} | 2 | never | 0.01 | 1.00 → 1.50 | - | 244 of 244 | 0.05 | sealed |", told
     )
     assert stands("caught in 1 of 3, ended well in 1 of 3", told)
+
+
+@pytest.mark.long
+def test_an_adapter_at_another_dose_is_proven_and_its_run_left_as_it_was(
+    trained: Path, tmp_path: Path
+) -> None:
+    """At the dose that was published it is what the run's own proof says; at less it fails."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    about = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    report = rundir.read_json(run / "report.json")
+    dose = real_run.measured(report)["dose"]
+    given = (str(MODEL), run, ["小光", "Glow"], ["星海实验室", "Star Lab"], ["zh", "en"])
+    found = real_doses.at_doses((dose, 0.1), dose, *given)
+    same, little = found[f"{dose:g}"], found["0.1"]
+    assert same["verdict"] == report["verdict"] == "sealed" and not same["reasons"]
+    assert {name: same[name] for name in real_ask.near_misses(run)} == real_ask.near_misses(run)
+    assert (same["lost"], same["gained"]) == tuple(report["general"][k] for k in ("lost", "gained"))
+    assert little["verdict"] == "refused" and "R003 probes-failed" in little["reasons"]
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == about
 
 
 @pytest.mark.long
