@@ -285,7 +285,7 @@ def test_what_says_everything_but_costs_too_much_is_tried_with_less(tmp_path: Pa
         (0.3, (0.3, 1.0), (), None),
     ],
 )
-def test_a_step_below_what_was_published_is_told_where_the_probes_pass(
+def test_a_step_below_is_told_where_the_probes_pass(
     value: float, passed: tuple[float, ...], failed: tuple[float, ...], below: float | None,
     tmp_path: Path,
 ) -> None:  # fmt: skip
