@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
+from suretune.config import Resolved
 from suretune.model.lean import NEEDLESS, lean
+from suretune.run import room
 from suretune.verify import fresh, shares
 
 # What is imported when the first process is started: it takes the place of the real ones.
@@ -46,6 +50,33 @@ def test_the_proofs_process_begins_before_the_libraries(then: str, trained: Path
     script = BEGINS.format(then=then.format(run=str(trained)))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "['-m', 'suretune.verify.fresh'] after []"
+
+
+@pytest.mark.parametrize("where", ["choose_device", "choose_dtype", "limit_memory", "too_small"])
+def test_a_card_that_others_fill_is_told_and_another_fault_is_not_hidden(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then not even CUDA's own context fits: the first thing that touches the card says so."""
+    said = "CUDA error: out of memory. Search for `cudaErrorMemoryAllocation'"
+
+    def answer(name: str, value: object) -> Callable[..., object]:
+        def asked(*_: object) -> object:
+            if name == where:
+                raise RuntimeError(said)
+            return value
+
+        return asked
+
+    answers = {"choose_device": torch.device("cuda"), "choose_dtype": "bfloat16",
+               "limit_memory": None, "total_bytes": 0.0, "too_small": None}  # fmt: skip
+    for name, value in answers.items():
+        monkeypatch.setattr(room, name, answer(name, value))
+    checked: Any = SimpleNamespace(resolved=Resolved.default(), base=None)
+    facts = room.look(checked)
+    assert facts and facts.problem == "out-of-memory" and "out of memory" in str(facts.found)
+    said = "CUDA error: an illegal memory access was encountered"
+    with pytest.raises(RuntimeError, match="illegal"):
+        room.look(checked)
 
 
 def test_further_processes_of_a_proof_begin_before_it_is_told(

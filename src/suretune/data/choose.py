@@ -201,13 +201,21 @@ def choose_schedule(
     return resolved
 
 
-def holds_who_it_was(resolved: Resolved, base: Base) -> bool:
+def holds_who_it_was(
+    resolved: Resolved,
+    base: Base,
+) -> bool:
     """Whether the base is wide and there are anchors: beside an identity alone it then takes what
     was measured of a wide model."""
     return base.hidden >= NARROW and bool(resolved.config.schedule.anchor_ratio)
 
 
-def narrowly(resolved: Resolved, base: Base, *, proving: bool) -> bool:
+def narrowly(
+    resolved: Resolved,
+    base: Base,
+    *,
+    proving: bool,
+) -> bool:
     """Whether it is by adapters, too: of these alone the layers, the wordings and the turns of
     anchors were measured. `proving`: nothing but an identity is learned, until it is proven."""
     adapters = not TUNERS[resolved.config.lora.tuner].whole

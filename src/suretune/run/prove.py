@@ -29,13 +29,7 @@ from suretune.train.plain_engine import PLAIN_TOKENS
 from suretune.types import Evaluation, Text
 from suretune.verify.fresh import Prover
 from suretune.verify.measure import Answers, Questions, answers_of
-from suretune.verify.probes import (
-    AS_TRAINED,
-    MUST_PASS,
-    ONLY_SHOWN,
-    TEMPLATE_DEFAULT,
-    probe_tokens,
-)
+from suretune.verify.probes import AS_TRAINED, MUST_PASS, ONLY_SHOWN, TEMPLATE_DEFAULT, probe_tokens
 from suretune.verify.reload import LOGIT_PROMPTS, RESULT, Request, prepare
 from suretune.verify.signs import Rows, change, recitals
 from suretune.words import say

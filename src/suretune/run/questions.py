@@ -23,12 +23,7 @@ from suretune.types import Example
 from suretune.verify.compare import Kind, kind_of
 from suretune.verify.general import askable
 from suretune.verify.measure import HeldRow, Questions
-from suretune.verify.probes import (
-    Probe,
-    held_out_probes,
-    identity_probes,
-    with_twins,
-)
+from suretune.verify.probes import Probe, held_out_probes, identity_probes, with_twins
 
 SHOWN_ROWS = 8  # held-out questions shown before and after
 COMPARED = 64  # held-out rows whose answers are compared

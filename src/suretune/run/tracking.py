@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suretune import rundir
-from suretune.events import (
-    Began,
-    Concluded,
-    Ended,
-    Evaluated,
-    Event,
-    Found,
-    TakenBack,
-    Updated,
-)
+from suretune.events import Began, Concluded, Ended, Evaluated, Event, Found, TakenBack, Updated
 from suretune.facts import Finding
 from suretune.options import RunOptions
 from suretune.record.record import EVALS, EVENTS, STEPS
