@@ -78,7 +78,7 @@ def one(
         line |= near_misses(run)
         if not job.kind:
             line |= asked_otherwise(model, run, *named(job, languages), languages)
-        if not job.kind and doses:
+        if not job.kind and doses and not rundir.is_whole(run / "adapter"):
             from real_doses import at_doses
 
             given = (model, run, *named(job, languages), languages)
