@@ -5,7 +5,6 @@ So doses are compared on the same adapters: two runs of one seed on a GPU differ
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from real_ask import asked_otherwise, near_misses
 from safetensors.torch import load_file, save_file
 
 from suretune import rundir
+from suretune.model.device import let_go
+from suretune.model.lora import WEIGHTS
 from suretune.verify import reload
 from suretune.verify.reload import REQUEST, RESULT, Request
 
@@ -24,7 +25,6 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
 from zoo.prove import judge  # of adapters that are scaled by hand, too
 
-WEIGHTS = "adapter_model.safetensors"
 SAID = ("lost", "gained", "counted", "likelihood", "drift")
 
 
@@ -54,9 +54,7 @@ def at_doses(
                 **about,
                 **asked_otherwise(model, run, names, makers, languages),
             }
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        let_go(torch.device(request.device))
     return found
 
 

@@ -176,7 +176,7 @@ def _known(path: Path, weights: str) -> Dose | None:
 
 def weaker_dose(run: Path) -> float | None:
     """The grid's next below what a run has published, where that is not below the least at which
-    its probes were seen to pass; None where no dose was searched."""
+    its probes were seen to pass, and was not seen to fail; None where no dose was searched."""
     if not (path := run / FILE).is_file():
         return None
     dose = _known(path, rundir.recorded(path, "weights"))

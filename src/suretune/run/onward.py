@@ -110,8 +110,8 @@ def _less(codes: set[str], back: int) -> tuple[float, Text]:
 
 
 def _less_of_it(dose: float) -> Change:
-    """The same training again, and less of it published: on a real model, runs that leaked 4.2 of
-    958 answers at full strength leaked 1.5 at 0.9 (docs/recipes.md)."""
+    """The same training again, and less of it published: on a real model, adapters that leaked 5.2
+    of 958 answers at full strength leaked 2.9 at 0.9 (docs/recipes.md)."""
     why = Text("with less of the trained strength", "少用一点训练所得的强度，再训练一次")
     return Change("adapter_dose", dose, why)
 
