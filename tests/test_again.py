@@ -62,12 +62,12 @@ def test_the_words_of_a_trial_mean_the_same_to_a_process() -> None:
 
 
 def test_what_changes_nothing_is_not_typed_again_but_by_a_trial() -> None:
-    rank = options()["lora_rank"].default
+    none = options()["lora_dropout"].default
     asked = Resolved.default().with_values(
-        "flag", model="pocket", lora_rank=rank, template="qwen", dry_run=True, lora_alpha=7
+        "flag", model="pocket", lora_dropout=none, template="qwen", dry_run=True, lora_alpha=7
     )
     assert command_of("sft", asked) == "suretune sft --model pocket --lora_alpha 7"
-    assert f"--lora_rank={rank}" in flags(asked, {})
+    assert f"--lora_dropout={none:g}" in flags(asked, {})
     assert "template" in SILENT
 
 

@@ -259,34 +259,36 @@ def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
 
 
 @pytest.mark.parametrize(
-    "given, alpha",
+    "given, rank, alpha",
     [
-        ({}, 64),
-        ({"lora_rank": 16}, 64),
-        ({"max_steps": 40}, 64),
-        ({"lora_alpha": 16.0}, 16),
-        ({"lora_alpha": 32.0}, 32),
-        ({"learning_rate": 1e-4}, 64),
-        ({"lora_rank": 4}, 32),  # so little was not measured at twice the pace, nor were variants
-        ({"tuner": "qlora"}, 32),
-        ({"use_dora": True}, 32),
-        ({"use_rslora": True}, 32),
-        ({"use_rslora": False}, 64),
-        ({"lorap_lr_ratio": 16.0}, 32),
-        ({"init_weights": "pissa"}, 32),
-        ({"layers_to_transform": ("all",)}, 32),  # it was measured in the middle ones
-        ({"layers": 5}, 32),
-        ({"hidden": NARROW - 1}, 32),
+        ({}, 16, 64),
+        ({"lora_rank": 8}, 8, 64),  # the default, said
+        ({"lora_rank": 32}, 32, 64),
+        ({"max_steps": 40}, 16, 64),
+        ({"lora_alpha": 16.0}, 8, 16),
+        ({"lora_alpha": 32.0}, 8, 32),
+        ({"lora_alpha": 32.0, "lora_rank": 16}, 16, 32),
+        ({"learning_rate": 1e-4}, 16, 64),
+        ({"lora_rank": 4}, 4, 32),  # so little was not measured at this pace, nor were variants
+        ({"tuner": "qlora"}, 8, 32),
+        ({"use_dora": True}, 8, 32),
+        ({"use_rslora": True}, 8, 32),
+        ({"use_rslora": False}, 16, 64),
+        ({"lorap_lr_ratio": 16.0}, 8, 32),
+        ({"init_weights": "pissa"}, 8, 32),
+        ({"layers_to_transform": ("all",)}, 8, 32),  # it was measured in the middle ones
+        ({"layers": 5}, 8, 32),
+        ({"hidden": NARROW - 1}, 8, 32),
     ],
 )
-def test_the_middle_layers_learn_at_twice_the_pace_unless_it_was_said(
-    given: dict[str, Any], alpha: float
+def test_the_middle_layers_have_the_rank_and_the_pace_that_were_measured_unless_it_was_said(
+    given: dict[str, Any], rank: int, alpha: float
 ) -> None:
     sizes = {name: given[name] for name in ("hidden", "layers") if name in given}
     values = {"anchor_ratio": 0.75, **{k: v for k, v in given.items() if k not in sizes}}
     wide = base(sizes.get("hidden", NARROW), num_hidden_layers=sizes.get("layers", 30))
-    made = choose_breadth(asked(**values), wide, 60, proving=True)
-    assert made.config.lora.lora_alpha == alpha
+    made = choose_breadth(asked(**values), wide, 60, proving=True).config.lora
+    assert (made.lora_rank, made.lora_alpha) == (rank, alpha)
 
 
 def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:

@@ -21,12 +21,15 @@ from suretune.model.full import Whole
 from suretune.model.fused import divergences, keep_all, losses
 from suretune.model.generate import last_logits
 from suretune.model.lora import trainable
+from suretune.model.memory import CONTEXT, GIB, SLACK
 from suretune.model.nf4 import Nf4, pack
 from suretune.model.packed_batch import divergence, make_pass, token_logits
+from suretune.options import EngineOptions
 from suretune.train.engine import Fast, size_of
+from suretune.train.engine_plan import make_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, gradient, make_scale
-from suretune.types import Plan, Schedule, Update
+from suretune.types import Plan, Sample, Schedule, Update
 from test_decode import NOBODY, WIDE
 from test_full_decoder import PROMPTS, laid_out, move
 from test_fused import FAMILIES, MORE, gap, rows, stack_of, tuned
@@ -269,6 +272,34 @@ def test_memory_that_somebody_takes_means_smaller_passes_of_the_same_update() ->
     assert learner.notes and engine.tokens_per_pass < sum(len(row.ids) for row in samples)
     assert parts == pytest.approx(whole, rel=1e-2)
     assert gap(adapters.gradient, want) < 1e-2
+
+
+def test_passes_are_planned_into_what_others_left_of_the_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who begins beside others finds less, as it tries a pass, than it had measured before."""
+    device, model, given = torch.device("cuda"), on_gpu("Qwen2", torch.bfloat16), rows(*[900] * 24)
+    for parameter in trainable(model).values():
+        parameter.data = parameter.data.float()
+    adapters = FlatAdamW(trainable(model), 0.0)
+    states = 5 * adapters.values.nbytes
+    limit = int(torch.cuda.memory_allocated() + CONTEXT + SLACK + states + 4 * GIB)
+    tried: list[int] = []
+    largest, taken = Fast.largest, []
+
+    def beside_others(engine: Fast, chosen: list[Sample]) -> None:
+        tried.append(engine.tokens_per_pass)
+        if not taken:
+            taken.append(torch.empty(int(3.7 * GIB), dtype=torch.uint8, device=device))
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        largest(engine, chosen)
+
+    monkeypatch.setattr(Fast, "largest", beside_others)
+    asked = EngineOptions(memory_limit=str(limit))
+    plan = replace(plan_of(given), updates=(Update(1, 0, tuple(range(24)), 0, 0, 1.0),))
+    made = make_engine(model, adapters, asked, device, given, plan)
+    assert tried == [16384, 8192] and made.engine.tokens_per_pass == 8192
+    assert made.about["measured"] - taken[0].nbytes < limit - CONTEXT
 
 
 def test_drift_by_the_kernels_is_the_divergence() -> None:

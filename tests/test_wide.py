@@ -60,8 +60,9 @@ def breadth(checked: Checked) -> tuple[tuple[str, ...], int | None, int]:
 
 def same_run(checked: Checked) -> tuple[Any, ...]:
     total, rate = checked.plan.schedule.total, checked.resolved.config.schedule.learning_rate
-    alpha = checked.resolved.config.lora.lora_alpha
-    return (*breadth(checked), alpha, checked.plan.digest, total, rate)
+    lora = checked.resolved.config.lora
+    scaled = lora.lora_rank, lora.lora_alpha
+    return (*breadth(checked), *scaled, checked.plan.digest, total, rate)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,8 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
     first = checked_of(folder)
     write_config(tmp_path / "config.yaml", first.resolved)
     again = check(read_config(tmp_path / "config.yaml"), Journal())
-    assert same_run(again) == same_run(first) and again.resolved.config.lora.lora_alpha == 64
+    lora = again.resolved.config.lora
+    assert same_run(again) == same_run(first) and (lora.lora_rank, lora.lora_alpha) == (16, 64)
     lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(("layers_to_transform", "paraphrases"))]
     assert len(kept) == len(lines) - 2
@@ -99,11 +101,13 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
     (tmp_path / "config.yaml").write_text("".join(kept), "utf-8")
     earlier = check(read_config(tmp_path / "config.yaml"), Journal())
     assert earlier.resolved.config.lora.layers is None and len(earlier.train) == 60
-    slower = [line for line in lines if not line.startswith("lora_alpha")]
-    slower.append("lora_alpha: 32.0  # default\n")  # as one had it that chose layers, and no pace
-    (tmp_path / "config.yaml").write_text("".join(slower), "utf-8")
-    slow = check(read_config(tmp_path / "config.yaml"), Journal()).resolved.config.lora
-    assert (slow.lora_alpha, slow.layers_to_transform) == (32, ("1-4",))
+    slower = [line for line in lines if not line.startswith(("lora_alpha", "lora_rank"))]
+    slower.append("lora_rank: 8  # default\n")  # as one had it that chose layers, and no rank
+    for alpha in ("32.0  # default\n", "64.0  # auto: learned sooner, it leaks less\n"):
+        (tmp_path / "config.yaml").write_text("".join([*slower, f"lora_alpha: {alpha}"]), "utf-8")
+        slow = check(read_config(tmp_path / "config.yaml"), Journal()).resolved.config.lora
+        scaled = slow.lora_rank, slow.lora_alpha
+        assert (*scaled, slow.layers_to_transform) == (8, float(alpha[:2]), ("1-4",))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,7 @@ def test_how_much_is_published_is_settled_as_a_run_begins(
         {"per_device_train_batch_size": 1},
         {"layers_to_transform": ("all",)},
         {"paraphrases": 0},
+        {"lora_rank": 8},
         {"lora_alpha": 32.0},
         {"use_rslora": False},
         {"learning_rate": 1e-4},
@@ -172,7 +177,8 @@ def test_what_learned_too_little_gets_all_layers_and_then_twice_the_work(
     first = checked_of(folder)
     option, second = offered(first, tmp_path)
     assert option == "layers_to_transform" and breadth(second) == (("all",), 2, 180)
-    assert second.resolved.config.lora.lora_alpha == 64, "no slower than what learned too little"
+    lora = second.resolved.config.lora
+    assert (lora.lora_rank, lora.lora_alpha) == (16, 64), "no less than what learned too little"
     total = second.plan.schedule.total
     assert total == first.plan.schedule.total
     option, third = offered(second, tmp_path)

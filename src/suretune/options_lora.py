@@ -81,8 +81,8 @@ class LoraOptions:
     )
     lora_rank: int = option(
         8,
-        "rank r of the adapters",
-        "适配器的秩 r",
+        "rank r of the adapters; 16 where the middle layers are chosen",
+        "适配器的秩 r；自动选择中间几层时默认 16",
         "lora_r",
         least=1,
     )

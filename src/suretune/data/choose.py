@@ -40,8 +40,11 @@ MIDDLE = 6  # one of so many layers at either end stays as it is: less is lost
 WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
+# Alpha: the rows are learned sooner, so that more updates are left to take back what leaked. Rank:
+# of forty runs of rank 8 nine lost too many skills, of 44 of rank 16 and 32 none; vLLM takes 16
+# unasked.
+ALPHA, RANK = 64.0, 16
 LEAST_RANK = 8  # of those measured at this alpha
-ALPHA = 64.0  # the rows are learned sooner, so that more updates are left to take back what leaked
 # Of the dose: so much above the least that passes, and at most that. At a margin of 0.1 5 of 100
 # phrasings failed; of a wide model what leaks most is in the last twentieth of the strength.
 DOSE = (0.2, 1.0)
@@ -229,14 +232,13 @@ def choose_breadth(
     *,
     proving: bool,
 ) -> Resolved:
-    """Fill `--layers_to_transform`, with it `--lora_alpha`, and `--paraphrases` of adapters on a
-    wide model. `proving`: nothing but an identity is learned, until it is proven. Elsewhere it is
-    all layers, the usual alpha and no wordings; so is alpha of variants of LoRA and small ranks,
-    and wordings, which are rows as well, where somebody said how long the work is."""
+    """Fill `--layers_to_transform`, with it `--lora_rank` and `--lora_alpha`, and `--paraphrases`
+    of adapters on a wide model. `proving`: nothing but an identity is learned, until it is proven.
+    Elsewhere it is all layers, the usual rank and alpha and no wordings; no wordings, which are
+    rows as well, also where somebody said how long the work is."""
     if not narrowly(resolved, base, proving=proving):
         return resolved
     asked, ends = resolved.config, base.layers // MIDDLE
-    given_alpha = resolved.given("lora_alpha")
     free = not asked.lora.layers_to_transform and asked.lora.target_modules == (ALL_LINEAR,)
     if free and ends:
         why = auto(
@@ -245,15 +247,29 @@ def choose_breadth(
         )
         middle = f"{ends}-{base.layers - ends - 1}"
         resolved = resolved.with_values(why, layers_to_transform=(middle,))
-        if asked.lora.is_plain and asked.lora.lora_rank >= LEAST_RANK and not given_alpha:
-            why = auto("learned sooner, it leaks less", "学得快一些，泄漏更少")
-            resolved = resolved.with_values(why, lora_alpha=ALPHA)
+        resolved = _scaled(resolved)
     as_many = LOOKS // max(rows, 1) - 1  # as are seen before it may be proven
     long = any(map(resolved.given, (*SIZES, "num_train_epochs", "max_steps", "budget")))
     if asked.data.paraphrases is None and as_many > 0 and not long:
         why = auto("more ways to ask are answered", "换个问法也能答对")
         resolved = resolved.with_values(why, paraphrases=min(WORDINGS, as_many))
     return resolved
+
+
+def _scaled(resolved: Resolved) -> Resolved:
+    """Fill `--lora_rank` and `--lora_alpha` of what has the middle layers. Variants of LoRA, small
+    ranks and another alpha were not measured there, and keep the usual."""
+    lora = resolved.config.lora
+    if not lora.is_plain or lora.lora_rank < LEAST_RANK or resolved.given("lora_alpha"):
+        return resolved
+    if not resolved.given("lora_rank"):
+        why = auto(
+            "with more room less is lost of the model",
+            "容量大一些，模型原有的能力丢失更少",
+        )
+        resolved = resolved.with_values(why, lora_rank=RANK)
+    why = auto("learned sooner, it leaks less", "学得快一些，泄漏更少")
+    return resolved.with_values(why, lora_alpha=ALPHA)
 
 
 def _fewer_rows(resolved: Resolved) -> Resolved:

@@ -13,7 +13,8 @@ from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
 
 SILENT = ("template",)  # taken, and changes nothing
-TELLING = (*SIZES, "lora_alpha")  # of which the default, said, is another wish than nothing said
+# Of these the default, said, is another wish than nothing said.
+TELLING = (*SIZES, "lora_rank", "lora_alpha")
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 

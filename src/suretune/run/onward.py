@@ -31,7 +31,7 @@ LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 HELD = {
     "paraphrases": ("num_train_epochs", "max_steps"),
-    "lora_alpha": ("layers_to_transform",),
+    **dict.fromkeys(("lora_rank", "lora_alpha"), ("layers_to_transform",)),
 }
 """What is chosen only while those are not typed: it is typed with them."""
 

@@ -211,11 +211,7 @@ def _plain(
         speaking=speaking,
     )
     plan = PassPlan(budget, Policy(())) if "tokens_per_pass" in about else None
-    return ChosenEngine(
-        engine,
-        about,
-        plan,
-    )
+    return ChosenEngine(engine, about, plan)
 
 
 def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:
@@ -233,7 +229,9 @@ def _speaking(model: Whole, device: torch.device) -> tuple[Stack | None, str]:
 
 
 def _asked_policy(stack: Stack, asked: EngineOptions) -> Policy:
-    return Policy((LEAST[asked.recompute or "none"],) * len(stack.layers))
+    return Policy(
+        (LEAST[asked.recompute or "none"],) * len(stack.layers),
+    )
 
 
 def _on_cuda(
@@ -250,14 +248,15 @@ def _on_cuda(
     if any(isinstance(group.weight, Nf4) for group in stack.groups):
         shape = replace(shape, packed=NF4)
     # Adam's two moments come with the first update; recovery's copy of values and moments as well.
-    room = free_bytes(asked, device) - SLACK - 5 * adapters.values.nbytes
+    fixed = SLACK + 5 * adapters.values.nbytes
     states = states_bytes(shape, _held_tokens(samples))
-    on_host = states > STATES * room
-    room -= 0 if on_host else states
+    on_host = states > STATES * (free_bytes(asked, device) - fixed)
+    fixed += 0 if on_host else states
+    room = float("inf")
     graphs = asked.cuda_graphs is not False and has_kernel(stack.head.weight)
-    found: PassPlan | None = before
     for _ in range(6):
-        found = found or choose_pass_plan(
+        room = min(0.9 * room, free_bytes(asked, device) - fixed)  # others may take of it meanwhile
+        found = before or choose_pass_plan(
             shape, room, lambda budget: size_of(largest_pass(samples, plan, budget)), asked
         )
         if found is None:
@@ -279,7 +278,7 @@ def _on_cuda(
         except RuntimeError as error:
             if not ran_out(error):
                 raise
-            found, room = None, room * 0.9
+            before = None
         else:
             adapters.zero()
             return ChosenEngine(engine, {
@@ -289,6 +288,7 @@ def _on_cuda(
                 "measured": torch.cuda.max_memory_allocated(device),
                 **({"base_states": states, "states_on_host": on_host} if states else {}),
             }, found)  # fmt: skip
+        del engine
         gc.collect()
         torch.cuda.empty_cache()
     raise Refusal(_too_long(shape, samples, free_bytes(asked, device), asked.base_dtype))
