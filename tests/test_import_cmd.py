@@ -176,7 +176,7 @@ def test_patience_gets_evaluations_enough(folder: Path) -> None:
     [
         ("swift sft --train_type lora", "train_type", "renamed", True),
         ("swift sft --model m/m", "model", "kept", True),
-        ("swift sft --lora_rank 8", "lora_rank", "default", True),
+        ("swift sft --lora_rank 8", "lora_rank", "kept", True),
         ("swift sft --lora_rank 16", "lora_rank", "kept", True),
         ("swift sft --train_type full", "train_type", "renamed", True),
         ("swift sft --train_type full --freeze_parameters_ratio 0.5", "freeze_parameters_ratio",
