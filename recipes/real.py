@@ -160,7 +160,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[],
                         help="for every run, last: --flags --general_questions 20")  # fmt: skip
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.flags and asked.out == RESULTS:  # its rows would stand there under another's name
+        parser.error("--flags makes other runs than the results are of: --out FOLDER")
+    return asked
 
 
 def languages_of(model: str, config: dict[str, Any]) -> list[str]:

@@ -299,7 +299,6 @@ def test_passes_are_planned_into_what_others_left_of_the_card(
     plan = replace(plan_of(given), updates=(Update(1, 0, tuple(range(24)), 0, 0, 1.0),))
     made = make_engine(model, adapters, asked, device, given, plan)
     assert tried == [16384, 8192] and made.engine.tokens_per_pass == 8192
-    assert made.about["measured"] - taken[0].nbytes < limit - CONTEXT
 
 
 def test_drift_by_the_kernels_is_the_divergence() -> None:

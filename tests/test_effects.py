@@ -270,7 +270,7 @@ def serving(**values: Any) -> Config:
 @pytest.mark.parametrize(
     ("asked", "adapters", "ranks"),
     [({"max_loras": 2}, 2, 8), ({"max_loras": 3, "max_lora_ranks": 24}, 3, 24), ({}, 8, 8),
-     ({"adapters_dir": "."}, 8, 64), ({"adapters_dir": ".", "max_lora_ranks": 16}, 8, 16)],
+     ({"adapters_dir": "."}, 8, 128), ({"adapters_dir": ".", "max_lora_ranks": 16}, 8, 16)],
 )  # fmt: skip
 def test_a_server_has_room_for_so_many_adapters_of_so_many_ranks(
     asked: dict[str, Any], adapters: int, ranks: int

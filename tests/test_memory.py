@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from suretune import rundir
+from suretune.model.lora import trainable
 from suretune.model.memory import (
     GIB,
+    SLACK,
     Shape,
     choose_policy,
     fixed,
@@ -23,8 +26,14 @@ from suretune.model.memory import (
 from suretune.model.recompute import Keep, Policy
 from suretune.model.weight_stream import weight_files
 from suretune.options import EngineOptions
+from suretune.refusal import Refusal
+from suretune.train import engine_plan
 from suretune.train.buckets import Size
 from suretune.train.engine_plan import PassPlan, choose_pass_plan, pass_plan_of
+from suretune.train.flat_adamw import FlatAdamW
+from suretune.types import Sample, Update
+from test_fused import rows, stack_of, tuned
+from test_soft import plan_of
 
 QWEN_7B = {
     "num_hidden_layers": 28, "hidden_size": 3584, "num_attention_heads": 28,
@@ -93,6 +102,61 @@ def test_passes_are_as_long_as_memory_allows(shape: Shape) -> None:
     again = choose_pass_plan(shape, 100 * GIB, largest, EngineOptions(recompute="layer"))
     assert again and set(again.policy.keep) == {Keep.INPUT}
     assert choose_pass_plan(shape, 0.1 * GIB, largest, asked) is None
+
+
+FAILS, LITTLE = 7, 0.02
+
+
+@pytest.mark.parametrize(
+    ("free", "misses", "before", "tried"),
+    [
+        ([4.0], 0, 0, [16384]),
+        ([4.0, 4.0, 0.3], 1, 0, [16384, 8192]),  # others took of the card meanwhile
+        ([4.0], 1, 65536, [65536, 16384]),  # what the run had before it was resumed
+        ([0.3, 0.3, 4.0], 1, 0, [8192, 8192]),  # no more than a plan that did not fit
+        ([4.0], FAILS, 0, [16384] * 6),
+        ([LITTLE, LITTLE, 4.0], 0, 0, []),  # nothing fits at the first look
+    ],
+)
+def test_a_pass_that_does_not_fit_is_planned_again_into_what_is_free_by_then(
+    free: list[float], misses: int, before: int, tried: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a card, whose counters are silenced; `tests/test_cuda.py` has one."""
+    left, now, begun = misses, iter(free), []
+
+    class Tries:
+        def __init__(self, stack: Any, adapters: Any, device: Any, tokens: int, *_: Any, **__: Any):
+            self.tokens_per_pass = tokens
+            begun.append(tokens)
+
+        def largest(self, rows: list[Sample]) -> None:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    wide = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512, "vocab_size": 61}
+    model, given = tuned("Qwen2", torch.bfloat16, **wide), rows(*[900] * 24)
+    adapters, stack = FlatAdamW(trainable(model), 0.0), stack_of(model)
+    beside = SLACK + 5 * adapters.values.nbytes
+    monkeypatch.setattr(engine_plan, "free_bytes", lambda *_: next(now, free[-1]) * GIB + beside)
+    monkeypatch.setattr(engine_plan, "Fast", Tries)
+    for name in ("memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: 0)
+    for name in ("reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+    plan = replace(plan_of(given), updates=(Update(1, 0, tuple(range(24)), 0, 0, 1.0),))
+    had = PassPlan(before, Policy((Keep.ALL,) * len(stack.layers))) if before else None
+    asked = EngineOptions(cuda_graphs=False)
+    job = (stack, adapters, asked, torch.device("cpu"), given, plan, had)
+    if misses == FAILS or free[0] == LITTLE:
+        with pytest.raises(Refusal) as refused:
+            engine_plan._on_cuda(*job)
+        assert refused.value.facts.problem == "out-of-memory"
+    else:
+        made = engine_plan._on_cuda(*job)
+        assert made.pass_plan and made.pass_plan.tokens_per_pass == tried[-1]
+    assert begun == tried
 
 
 def test_a_way_survives_the_disk(shape: Shape) -> None:

@@ -449,6 +449,17 @@ def test_a_run_on_a_real_model_with_a_line_is_not_made_again(tmp_path: Path) -> 
     assert real.to_do("defaults", "another", 576, None, tmp_path) == jobs
 
 
+def test_other_flags_are_not_written_under_the_results_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ["real.py", "--only", "defaults", "--flags", "--lora_rank", "32"]
+    monkeypatch.setattr(sys, "argv", typed)
+    with pytest.raises(SystemExit, match="2"):
+        real._arguments()
+    monkeypatch.setattr(sys, "argv", [*typed[:3], "--out", str(tmp_path), *typed[3:]])
+    assert real._arguments().flags == ["--lora_rank", "32"]
+
+
 def test_nothing_is_begun_after_the_budget(tmp_path: Path) -> None:
     typed = ["--model", "pocket", "--only", "nulls", "--budget", "0", "--out", str(tmp_path)]
     done = subprocess.run(

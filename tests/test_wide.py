@@ -14,13 +14,16 @@ from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved
+from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
+from suretune.preflight.variants import SERVED_RANK
 from suretune.prepare.starter import write_starter
 from suretune.record.journal import Journal
 from suretune.run.folder import begin, dose_of, read_config, write_config
 from suretune.run.onward import change_for, next_commands
+from suretune.sweep.sweep import _plan_of
 from tiny_models import Tiny, write
 
 WIDE = Tiny("qwen2", {"hidden_size": NARROW, "num_hidden_layers": 6})
@@ -155,6 +158,21 @@ def test_the_command_that_is_printed_next_means_the_run_that_was_looked_at(
     again = parse(verb, typed[2:], OWN.get("sft", {}))
     assert not again.faults
     assert same_run(check(again.resolved, Journal())) == same_run(first)
+
+
+def test_a_sweep_is_another_one_where_other_adapters_are_chosen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an earlier version began it: half of its trials would have another rank than the rest."""
+    now = _plan_of(asked(folder), Journal())
+    assert now == _plan_of(asked(folder), Journal())
+    monkeypatch.setattr(choose, "RANK", 8)
+    assert _plan_of(asked(folder), Journal()) != now
+
+
+def test_the_rank_that_is_chosen_is_one_that_servers_take_unasked() -> None:
+    """V001 is judged before it is chosen."""
+    assert choose.RANK <= SERVED_RANK
 
 
 def offered(first: Checked, run: Path) -> tuple[str, Checked]:

@@ -81,15 +81,15 @@ class LoraOptions:
     )
     lora_rank: int = option(
         8,
-        "rank r of the adapters; 16 where the middle layers are chosen",
-        "适配器的秩 r；自动选择中间几层时默认 16",
+        "rank r of the adapters; 16 for plain LoRA in layers that were chosen",
+        "适配器的秩 r；普通 LoRA 自动选择层时默认 16",
         "lora_r",
         least=1,
     )
     lora_alpha: float = option(
         32,
-        "the adapters are scaled by alpha / r; 64 where the middle layers are chosen",
-        "适配器按 alpha / r 缩放；自动选择中间几层时默认 64",
+        "the adapters are scaled by alpha / r; 64 for plain LoRA in layers that were chosen",
+        "适配器按 alpha / r 缩放；普通 LoRA 自动选择层时默认 64",
         above=0,
     )
     adapter_dose: float | None = option(

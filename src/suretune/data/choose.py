@@ -41,8 +41,8 @@ WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
 # Alpha: the rows are learned sooner, so that more updates are left to take back what leaked. Rank:
-# of forty runs of rank 8 nine lost too many skills, of 84 of rank 16 and 32 three; vLLM takes 16
-# unasked.
+# nine of forty runs of rank 8 lost too many skills, three of the same forty of rank 16, which is
+# the highest that vLLM takes unasked (docs/recipes.md).
 ALPHA, RANK = 64.0, 16
 LEAST_RANK = 8  # of those measured at this alpha
 # Of the dose: so much above the least that passes, and at most that. At a margin of 0.1 5 of 100

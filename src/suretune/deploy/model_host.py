@@ -33,7 +33,7 @@ from suretune.speak.opened import base_of, packing_of
 from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
-SPARE_RANKS = 64  # for adapters that come later
+SPARE_RANKS = 128  # for adapters that come later: eight of the highest rank that is chosen
 
 
 @dataclass(slots=True)

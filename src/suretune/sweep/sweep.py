@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -130,14 +130,19 @@ def _question(asked: Asked) -> list[Any]:
 
 
 def _plan_of(resolved: Resolved, journal: Journal) -> str:
-    """The rows as a plan without the search; what is wrong with data or model stops at once.
+    """The rows as a plan without the search, and the adapters that were chosen for it, as a digest:
+    another version may choose others. What is wrong with data or model stops at once.
 
     What is wrong with the schedule alone may be right in a trial.
     """
     from suretune.preflight.check import check
 
     try:
-        return check(resolved, Journal(resolved.config.run.ignore)).plan.digest
+        checked = check(resolved, Journal(resolved.config.run.ignore))
+        lora = asdict(checked.resolved.config.lora)
+        return rundir.digest_of(
+            [checked.plan.digest, lora],
+        )
     except Stopped as stopped:
         if stopped.status in (DATA, ENVIRONMENT, NETWORK):
             journal.findings += stopped.findings
