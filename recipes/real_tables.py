@@ -57,7 +57,11 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "full dose": {"adapter_dose": 1},
     "dose 0.6": {"adapter_dose": 0.6},
     "rank 2": {"lora_rank": 2, "lora_alpha": 64},
-    "rank 32": {"lora_rank": 32, "lora_alpha": 64},
+    "rank 8": {"lora_rank": 8},
+    "rank 32": {"lora_rank": 32},
+    "alpha 32": {"lora_rank": 16, "lora_alpha": 32},
+    "all layers": {"lora_rank": 16, "lora_alpha": 64, "layers_to_transform": ("all",)},
+    "no other wordings": {"paraphrases": 0},
     "q_proj v_proj": {"target_modules": ("q_proj", "v_proj")},
     "to the end": {"until_proven": "false"},
 }
