@@ -10,6 +10,7 @@ import torch
 
 from suretune import typed
 from suretune.data.base import Base, find_base
+from suretune.data.choose import RANK
 from suretune.deploy.apart import Apart, begin_all
 from suretune.deploy.held import Held, Hold, hold
 from suretune.deploy.seal_replay import (
@@ -33,7 +34,7 @@ from suretune.speak.opened import base_of, packing_of
 from suretune.types import Text
 
 MOST_ROOM = 4096  # tokens of a prompt and its answer, unless more is asked for
-SPARE_RANKS = 128  # for adapters that come later: eight of the highest rank that is chosen
+SPARE_RANKS = 8 * RANK  # for adapters that come later: of the highest rank that is chosen
 
 
 @dataclass(slots=True)
