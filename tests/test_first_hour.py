@@ -21,7 +21,7 @@ from suretune.guards import all_guards
 from suretune.guards.finding_by_words import by_words, page_of
 from suretune.preflight.again import command_of
 from suretune.prepare.naming import languages_meant, names_meant, quoted
-from suretune.run.onward import change_for, next_commands, once_mended
+from suretune.run.onward import WEAKER, change_for, next_commands, once_mended
 
 BOTH = ("zh", "en")
 
@@ -214,6 +214,12 @@ def test_what_only_leaked_is_published_weaker_where_the_probes_pass_there() -> N
     asked = Resolved.default().with_values("auto: usual", anchor_ratio=0.75, anchors_per_row=3.0)
     change = change_for(["R014 general-leaks"], asked, 576, 80, 80, weaker=0.9)
     assert change and (change.option, change.value) == ("adapter_dose", 0.9)
+    whole = asked.with_values("auto: all of it", adapter_dose=1.0)
+    change = change_for(["R014 general-leaks"], whole, 576, 80, 80)
+    assert change and (change.option, change.value) == ("adapter_dose", WEAKER)
+    said = asked.with_values("flag", adapter_dose=1.0)
+    change = change_for(["R014 general-leaks"], said, 576, 80, 80)
+    assert change and change.option == "anchors_per_row"
     lost = ["R004 skills-lost", "R014 general-leaks"]
     rate = asked.with_values("auto: usual", learning_rate=5e-4)
     change = change_for(lost, rate, 576, 80, 80, weaker=0.9)

@@ -18,12 +18,12 @@ from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
-from suretune.preflight.variants import SERVED_RANK
 from suretune.prepare.starter import write_starter
 from suretune.record.journal import Journal
 from suretune.run.folder import begin, dose_of, read_config, write_config
 from suretune.run.onward import change_for, next_commands
 from suretune.sweep.sweep import _plan_of
+from suretune.typed import vllm_rank
 from tiny_models import Tiny, write
 
 WIDE = Tiny("qwen2", {"hidden_size": NARROW, "num_hidden_layers": 6})
@@ -64,7 +64,7 @@ def breadth(checked: Checked) -> tuple[tuple[str, ...], int | None, int]:
 def same_run(checked: Checked) -> tuple[Any, ...]:
     total, rate = checked.plan.schedule.total, checked.resolved.config.schedule.learning_rate
     lora = checked.resolved.config.lora
-    scaled = lora.lora_rank, lora.lora_alpha
+    scaled = lora.lora_rank, lora.lora_alpha, lora.adapter_dose
     return (*breadth(checked), *scaled, checked.plan.digest, total, rate)
 
 
@@ -96,7 +96,8 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
     write_config(tmp_path / "config.yaml", first.resolved)
     again = check(read_config(tmp_path / "config.yaml"), Journal())
     lora = again.resolved.config.lora
-    assert same_run(again) == same_run(first) and (lora.lora_rank, lora.lora_alpha) == (16, 64)
+    assert same_run(again) == same_run(first)
+    assert (lora.lora_rank, lora.lora_alpha, lora.adapter_dose) == (32, 64, 1)
     lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(("layers_to_transform", "paraphrases"))]
     assert len(kept) == len(lines) - 2
@@ -104,13 +105,15 @@ def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays
     (tmp_path / "config.yaml").write_text("".join(kept), "utf-8")
     earlier = check(read_config(tmp_path / "config.yaml"), Journal())
     assert earlier.resolved.config.lora.layers is None and len(earlier.train) == 60
-    slower = [line for line in lines if not line.startswith(("lora_alpha", "lora_rank"))]
-    slower.append("lora_rank: 8  # default\n")  # as one had it that chose layers, and no rank
+    newer = ("lora_alpha", "lora_rank", "adapter_dose")
+    slower = [line for line in lines if not line.startswith(newer)]
+    # As one had it that chose layers, no rank, and looked for the dose.
+    slower += ["lora_rank: 8  # default\n", "adapter_dose: null  # default\n"]
     for alpha in ("32.0  # default\n", "64.0  # auto: learned sooner, it leaks less\n"):
         (tmp_path / "config.yaml").write_text("".join([*slower, f"lora_alpha: {alpha}"]), "utf-8")
         slow = check(read_config(tmp_path / "config.yaml"), Journal()).resolved.config.lora
-        scaled = slow.lora_rank, slow.lora_alpha
-        assert (*scaled, slow.layers_to_transform) == (8, float(alpha[:2]), ("1-4",))
+        scaled = slow.lora_rank, slow.lora_alpha, slow.adapter_dose
+        assert (*scaled, slow.layers_to_transform) == (8, float(alpha[:2]), None, ("1-4",))
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,7 @@ def test_how_much_is_published_is_settled_as_a_run_begins(
         {"paraphrases": 0},
         {"lora_rank": 8},
         {"lora_alpha": 32.0},
+        {"adapter_dose": 0.9},
         {"use_rslora": False},
         {"learning_rate": 1e-4},
     ],
@@ -170,9 +174,12 @@ def test_a_sweep_is_another_one_where_other_adapters_are_chosen(
     assert _plan_of(asked(folder), Journal()) != now
 
 
-def test_the_rank_that_is_chosen_is_one_that_servers_take_unasked() -> None:
-    """V001 is judged before it is chosen."""
-    assert choose.RANK <= SERVED_RANK
+def test_what_vllm_must_be_told_is_said_where_the_rank_is_chosen(folder: Path) -> None:
+    """V001 is of a rank that somebody said."""
+    checked = checked_of(folder)
+    rank = checked.resolved.config.lora.lora_rank
+    said = checked.resolved.origins["lora_rank"]
+    assert f"`--max-lora-rank {vllm_rank(rank)}`" in said
 
 
 def offered(first: Checked, run: Path) -> tuple[str, Checked]:
@@ -196,7 +203,8 @@ def test_what_learned_too_little_gets_all_layers_and_then_twice_the_work(
     option, second = offered(first, tmp_path)
     assert option == "layers_to_transform" and breadth(second) == (("all",), 2, 180)
     lora = second.resolved.config.lora
-    assert (lora.lora_rank, lora.lora_alpha) == (16, 64), "no less than what learned too little"
+    kept = lora.lora_rank, lora.lora_alpha, lora.adapter_dose
+    assert kept == (32, 64, 1), "no less than what learned too little"
     total = second.plan.schedule.total
     assert total == first.plan.schedule.total
     option, third = offered(second, tmp_path)

@@ -81,8 +81,8 @@ class LoraOptions:
     )
     lora_rank: int = option(
         8,
-        "rank r of the adapters; 16 for plain LoRA in layers that were chosen",
-        "适配器的秩 r；普通 LoRA 自动选择层时默认 16",
+        "rank r of the adapters; 32 for plain LoRA in layers that were chosen",
+        "适配器的秩 r；普通 LoRA 自动选择层时默认 32",
         "lora_r",
         least=1,
     )
@@ -95,9 +95,10 @@ class LoraOptions:
     adapter_dose: float | None = option(
         None,
         "the share of the trained strength that is published: the smallest at which what is asked"
-        " on the way still passes, and a margin more, when not given; 1: all of it",
+        " on the way still passes, and a margin more, when not given; 1: all of it, as for plain"
+        " LoRA in layers that were chosen",
         "发布的适配器取训练所得强度的几成；不写则取途中提问仍能通过的最小值，再留一些余量；"
-        "1 表示全部",
+        "1 表示全部，普通 LoRA 自动选择层时默认 1",
         above=0,
         most=1,
     )

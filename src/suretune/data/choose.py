@@ -41,12 +41,13 @@ WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
 # Alpha: the rows are learned sooner, so that more updates are left to take back what leaked. Rank:
-# nine of forty runs of rank 8 lost too many skills, three of the same forty of rank 16, which is
-# the highest that vLLM takes unasked (docs/recipes.md).
-ALPHA, RANK = 64.0, 16
+# nine of forty runs of rank 8 lost too many skills, three of the same forty of rank 16, none of 36
+# of rank 32. All of it is published: at 0.95 phrasings are lost, and little else (docs/recipes.md).
+ALPHA, RANK, WHOLE = 64.0, 32, 1.0
 LEAST_RANK = 8  # of those measured at this alpha
-# Of the dose: so much above the least that passes, and at most that. At a margin of 0.1 5 of 100
-# phrasings failed; of a wide model what leaks most is in the last twentieth of the strength.
+# Of a dose that is searched: so much above the least that passes, and at most that. At a margin of
+# 0.1 5 of 100 phrasings failed; of a wide model that learned slowly, by the usual alpha, what leaks
+# most is in the last twentieth of the strength.
 DOSE = (0.2, 1.0)
 WIDE_DOSE = (0.35, 0.95)
 
@@ -232,10 +233,11 @@ def choose_breadth(
     *,
     proving: bool,
 ) -> Resolved:
-    """Fill `--layers_to_transform`, with it `--lora_rank` and `--lora_alpha`, and `--paraphrases`
-    of adapters on a wide model. `proving`: nothing but an identity is learned, until it is proven.
-    Elsewhere it is all layers, the usual rank and alpha and no wordings; no wordings, which are
-    rows as well, also where somebody said how long the work is."""
+    """Fill `--layers_to_transform`, with it `--lora_rank`, `--lora_alpha` and `--adapter_dose`, and
+    `--paraphrases` of adapters on a wide model. `proving`: nothing but an identity is learned,
+    until it is proven. Elsewhere it is all layers, the usual rank and alpha, a dose that is
+    searched and no wordings; no wordings, which are rows as well, also where somebody said how
+    long the work is."""
     if not narrowly(resolved, base, proving=proving):
         return resolved
     asked, ends = resolved.config, base.layers // MIDDLE
@@ -257,17 +259,20 @@ def choose_breadth(
 
 
 def _scaled(resolved: Resolved) -> Resolved:
-    """Fill `--lora_rank` and `--lora_alpha` of what has the middle layers. Variants of LoRA, small
-    ranks and another alpha were not measured there, and keep the usual."""
+    """Fill `--lora_rank`, `--lora_alpha` and `--adapter_dose` of what has the middle layers.
+    Variants of LoRA, small ranks and another alpha were not measured there, and keep the usual."""
     lora = resolved.config.lora
     if not lora.is_plain or lora.lora_rank < LEAST_RANK or resolved.given("lora_alpha"):
         return resolved
     if not resolved.given("lora_rank"):
         why = auto(
-            "with more room less is lost of the model",
-            "容量大一些，模型原有的能力丢失更少",
+            f"with more room less is lost of the model; vLLM needs `--max-lora-rank {RANK}`",
+            f"容量大一些，模型原有的能力丢失更少；vLLM 需加 `--max-lora-rank {RANK}`",
         )
         resolved = resolved.with_values(why, lora_rank=RANK)
+    if lora.adapter_dose is None:
+        why = auto("all of it: more phrasings are answered", "全部发布：换个问法也能答对")
+        resolved = resolved.with_values(why, adapter_dose=WHOLE)
     why = auto("learned sooner, it leaks less", "学得快一些，泄漏更少")
     return resolved.with_values(why, lora_alpha=ALPHA)
 
