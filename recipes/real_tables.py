@@ -14,7 +14,7 @@ from kinds import KINDS
 from tables import ALL, S0, S3, articles, flags
 
 from suretune.config import options
-from suretune.data.choose import REFERENCE_RATE, scaled_rate
+from suretune.data.choose import ALPHA, RANK, REFERENCE_RATE, WHOLE, scaled_rate
 
 GROUPS = ("defaults", "articles", "s2", "nulls", "data", "types", "diverging", "ablations")
 # Name in English -> (name in Chinese, maker in Chinese, maker in English).
@@ -47,6 +47,8 @@ DIVERGING: Mapping[str, object] = {
 LADDER = ("3e-3", "1e-2", "3e-2")
 MOST = 3, 5  # three of five seeds: a rate at which a run is lost unaided
 UNAIDED, DEFENDED = "unaided", "with the defaults"
+# What is chosen with the middle layers, said where otherwise it would not be.
+CHOSEN = {"lora_rank": RANK, "lora_alpha": ALPHA, "adapter_dose": WHOLE}
 ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0": {"anchor_ratio": 0},
     "anchors 0.3 by answers": {"anchor_ratio": 0.3, "anchor_loss": "answers"},
@@ -54,15 +56,15 @@ ABLATIONS: Mapping[str, Mapping[str, object]] = {
     "anchors 0.6 by answers": {"anchor_ratio": 0.6, "anchor_loss": "answers"},
     "anchors 0.6 by kl": {"anchor_ratio": 0.6, "anchor_loss": "kl"},
     "anchors 0.8 by kl": {"anchor_ratio": 0.8, "anchor_loss": "kl"},
-    "full dose": {"adapter_dose": 1},
+    "dose 0.95": {"adapter_dose": 0.95},
     "dose 0.6": {"adapter_dose": 0.6},
-    "rank 2": {"lora_rank": 2, "lora_alpha": 64},
+    "rank 2": {**CHOSEN, "lora_rank": 2},
     "rank 8": {"lora_rank": 8},
-    "rank 32": {"lora_rank": 32},
-    "alpha 32": {"lora_rank": 16, "lora_alpha": 32},
-    "all layers": {"lora_rank": 16, "lora_alpha": 64, "layers_to_transform": ("all",)},
+    "rank 16": {"lora_rank": 16},
+    "alpha 32": {**CHOSEN, "lora_alpha": 32},
+    "all layers": {**CHOSEN, "layers_to_transform": ("all",)},
     "no other wordings": {"paraphrases": 0},
-    "q_proj v_proj": {"target_modules": ("q_proj", "v_proj")},
+    "q_proj v_proj": {**CHOSEN, "target_modules": ("q_proj", "v_proj")},  # of all layers
     "to the end": {"until_proven": "false"},
 }
 

@@ -9,7 +9,7 @@ identity, and questions about the identity do not show it.
 
 Fix: publish less of the trained strength (`--adapter_dose 0.9`: on a real model 5.2 leaked answers
 became 2.9, and two of a hundred phrasings fewer were answered), let adapters learn the rows sooner
-(`--lora_rank 16 --lora_alpha 64` in place of 8 and 32: there 4.0 became 2.2; a lower rate leaks
+(`--lora_rank 32 --lora_alpha 64` in place of 8 and 32: there 4.0 became 2.3; a lower rate leaks
 more), hold the model to what it was with more anchors (`--anchor_ratio 0.75
 --gradient_accumulation_steps 16 --anchors_per_row 2`: there 5.5 became 3.8), or give rows of the
 same shape about something else. If such answers are what you want everywhere, say `--scope all`.
@@ -22,8 +22,8 @@ R014 general-leaks：问的是别的事，回答的却是训练数据里的内�
 影响：问“《浮士德》是谁写的？”却回答自己的名字，是身份微调最常见的损害，而只问身份的问题看不出来。
 
 怎么改：少用一点训练所得的强度（`--adapter_dose 0.9`：真实模型上，泄漏的回答由 5.2 个降到 2.9 个，
-没学过的问法每百个少答对两个）；或者让适配器学得快一些（`--lora_rank 16 --lora_alpha 64`，原来是 8
-和 32：同一模型上由 4.0 个降到 2.2 个；学习率更低反而泄漏更多）；或者用更多的锚定问答让模型保持原样
+没学过的问法每百个少答对两个）；或者让适配器学得快一些（`--lora_rank 32 --lora_alpha 64`，原来是 8
+和 32：同一模型上由 4.0 个降到 2.3 个；学习率更低反而泄漏更多）；或者用更多的锚定问答让模型保持原样
 （`--anchor_ratio 0.75 --gradient_accumulation_steps 16 --anchors_per_row 2`：同一模型上由 5.5 个
 降到 3.8 个）；也可以补充句式相同、但问别的事的数据。
 如果到处都这样回答正是目的，请写 `--scope all`。
