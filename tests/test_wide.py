@@ -18,6 +18,7 @@ from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
+from suretune.preflight.forecast import least_bytes, spread_rank, too_small
 from suretune.prepare.starter import write_starter
 from suretune.record.journal import Journal
 from suretune.run.folder import begin, dose_of, read_config, write_config
@@ -162,6 +163,19 @@ def test_the_command_that_is_printed_next_means_the_run_that_was_looked_at(
     again = parse(verb, typed[2:], OWN.get("sft", {}))
     assert not again.faults
     assert same_run(check(again.resolved, Journal())) == same_run(first)
+
+
+def test_a_chosen_rank_that_does_not_fit_is_refused_with_one_that_does(folder: Path) -> None:
+    """What is offered is what the forecast takes, and obeyed it fits."""
+    chosen, less = checked_of(folder), checked_of(folder, lora_rank=choose.LEAST_RANK)
+    assert spread_rank(chosen) == choose.RANK * 4 // 6 and spread_rank(less) == 8 * 4 // 6
+    needed, fits = least_bytes(chosen, 2), least_bytes(less, 2)
+    assert needed and fits and fits[0] < needed[0]
+    facts = too_small(chosen, 2, fits[0])
+    assert facts and facts.nearest == "--lora_rank 8" and too_small(less, 2, fits[0]) is None
+    said = checked_of(folder, lora_rank=choose.RANK)
+    facts = too_small(said, 2, fits[0])
+    assert facts and "lora_rank" not in str(facts.nearest), "that somebody wants"
 
 
 def test_a_sweep_is_another_one_where_other_adapters_are_chosen(

@@ -16,7 +16,7 @@ from suretune.model.memory import GIB, shape_of
 from suretune.phrases import words
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import HALF, learned_share
+from suretune.preflight.forecast import HALF, learned_share, spread_rank
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
 from suretune.tuning.full import ADAMW_8BIT, FULL
@@ -108,7 +108,7 @@ def _job(checked: Checked) -> Job:
         longest_learned=longest.learned,
         tokens=checked.plan.tokens / updates,
         learned=checked.plan.learned / updates,
-        rank=checked.resolved.config.lora.saved_rank,
+        rank=spread_rank(checked),
     )
 
 

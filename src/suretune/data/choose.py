@@ -253,7 +253,10 @@ def choose_breadth(
     as_many = LOOKS // max(rows, 1) - 1  # as are seen before it may be proven
     long = any(map(resolved.given, (*SIZES, "num_train_epochs", "max_steps", "budget")))
     if asked.data.paraphrases is None and as_many > 0 and not long:
-        why = auto("more ways to ask are answered", "换个问法也能答对")
+        why = auto(
+            "more ways to ask are answered",
+            "换个问法也能答对",
+        )
         resolved = resolved.with_values(why, paraphrases=min(WORDINGS, as_many))
     return resolved
 
@@ -271,9 +274,15 @@ def _scaled(resolved: Resolved) -> Resolved:
         )
         resolved = resolved.with_values(why, lora_rank=RANK)
     if lora.adapter_dose is None:
-        why = auto("all of it: more phrasings are answered", "全部发布：换个问法也能答对")
+        why = auto(
+            "all of it: more phrasings are answered",
+            "全部发布：换个问法也能答对",
+        )
         resolved = resolved.with_values(why, adapter_dose=WHOLE)
-    why = auto("learned sooner, it leaks less", "学得快一些，泄漏更少")
+    why = auto(
+        "learned sooner, it leaks less",
+        "学得快一些，泄漏更少",
+    )
     return resolved.with_values(why, lora_alpha=ALPHA)
 
 

@@ -43,6 +43,7 @@ SMALLER = Text(
     "`suretune resume {run}` goes on with passes of half as many tokens. Or: {other}",
     "`suretune resume {run}` 会从这里继续，每次计算的 token 减半。或者：{other}",
 )
+FEWER = Text("adapters of a lower rank", "秩小一些的适配器")
 BESIDE = Text("adapters beside the frozen base", "在冻结的原模型旁训练适配器")
 
 
@@ -58,7 +59,8 @@ def check(facts: SetupFacts) -> Values | None:
         )
     if facts.nearest:  # a way to train that fits, by the same plan
         ways = {"qlora": PACKED, "adamw_8bit": NARROW}
-        how = ways.get(facts.nearest.rpartition(" ")[2], BESIDE)
+        way, _, value = facts.nearest.rpartition(" ")
+        how = FEWER if way == "--lora_rank" else ways.get(value, BESIDE)
         fix = Text(
             f"`{facts.nearest}` fits: {how.en}. Or: {other.en}",
             f"`{facts.nearest}` 放得下：{how.zh}。或者：{other.zh}",

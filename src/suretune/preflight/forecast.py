@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from suretune.config import Resolved
 from suretune.data.base import Base
+from suretune.data.choose import LEAST_RANK
 from suretune.data.learning import Learning, learning_of
 from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
@@ -50,13 +52,17 @@ def least_bytes(
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
     every = tuple(lora.target_modules) == (ALL_LINEAR,)
-    rank = lora.saved_rank if every else 0  # of some kinds of layers: the least is what matters
-    if lora.layers is not None:  # adapters weigh as much as they do in all, of a lower rank
-        rank = rank * len(lora.layers) // max(1, checked.base.layers)
+    rank = spread_rank(checked) if every else 0  # of some kinds: the least is what matters
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)
     return wanted, str(longest.origin)
+
+
+def spread_rank(checked: Checked) -> int:
+    """The rank of adapters in all layers that weigh as much as those in some."""
+    lora, layers = checked.resolved.config.lora, max(1, checked.base.layers)
+    return lora.saved_rank * (layers if lora.layers is None else len(lora.layers)) // layers
 
 
 def _moments(checked: Checked, shape: Shape, optim: str) -> float:
@@ -106,30 +112,28 @@ def too_small(
         f"{least[0] / GIB:.1f} GiB needed at least, {room / GIB:.1f} GiB there",
         f"至少需要 {least[0] / GIB:.1f} GiB，共有 {room / GIB:.1f} GiB",
     )
-    offer = would_fit_packed(checked, bytes_each, room)
+    offer = would_fit(checked, bytes_each, room)
     return SetupFacts("out-of-memory", least[1], found=found, nearest=offer)
 
 
-def would_fit_packed(
-    checked: Checked,
-    bytes_each: int,
-    room: float,
-) -> str:
-    """`--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that fits where what was
-    asked for does not; else nothing."""
-    if is_whole(checked.resolved) and processes_of(checked.resolved) == 1:
-        least = least_bytes(checked, bytes_each, ADAMW_8BIT)
+def would_fit(checked: Checked, bytes_each: int, room: float) -> str:
+    """`--lora_rank 8`, `--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that fits
+    where what was chosen or asked for does not; else nothing."""
+    resolved, base = checked.resolved, checked.base
+    ways: list[tuple[str, dict[str, Any], Base]] = []
+    if resolved.origins.get("lora_rank", "").startswith("auto"):
+        ways.append((f"--lora_rank {LEAST_RANK}", {"lora_rank": LEAST_RANK}, base))
+    if is_whole(resolved) and processes_of(resolved) == 1:
+        ways.append((f"--optim {ADAMW_8BIT}", {"optim": ADAMW_8BIT}, base))
+    if not (base.packed or resolved.config.engine.base_dtype):
+        for tuner in (LORA, QLORA):
+            there = base.packed_as(tuner.packed)
+            ways.append((f"--train_type {tuner.name}", {"tuner": tuner.name}, there))
+    for said, changes, there in ways:
+        other = replace(checked, resolved=resolved.with_values("flag", **changes), base=there)
+        least = least_bytes(other, bytes_each)
         if least and least[0] <= room:
-            return f"--optim {ADAMW_8BIT}"
-    if checked.base.packed or checked.resolved.config.engine.base_dtype:
-        return ""
-    asked = checked.resolved.config.lora.tuner
-    for tuner in (LORA, QLORA):
-        other = checked.resolved.with_values("flag", tuner=tuner.name)
-        there = replace(checked, resolved=other, base=checked.base.packed_as(tuner.packed))
-        least = least_bytes(there, bytes_each)
-        if tuner.name != asked and least and least[0] <= room:
-            return f"--train_type {tuner.name}"
+            return said
     return ""
 
 
