@@ -19,8 +19,8 @@ from suretune import words
 from suretune.battery.items import Question
 from suretune.cli import main
 from suretune.cli.watch import Watch
-from suretune.config import Resolved
-from suretune.deploy.model_host import open_house
+from suretune.config import Resolved, options
+from suretune.deploy.model_host import SPARE_RANKS, open_house
 from suretune.events import Answered, Event, Staged, Updated
 from suretune.model import generate
 from suretune.model.fp8 import Fp8
@@ -270,13 +270,15 @@ def serving(**values: Any) -> Config:
 @pytest.mark.parametrize(
     ("asked", "adapters", "ranks"),
     [({"max_loras": 2}, 2, 8), ({"max_loras": 3, "max_lora_ranks": 24}, 3, 24), ({}, 8, 8),
-     ({"adapters_dir": "."}, 8, 128), ({"adapters_dir": ".", "max_lora_ranks": 16}, 8, 16)],
+     ({"adapters_dir": "."}, 8, SPARE_RANKS), ({"adapters_dir": ".", "max_lora_ranks": 16}, 8, 16)],
 )  # fmt: skip
 def test_a_server_has_room_for_so_many_adapters_of_so_many_ranks(
     asked: dict[str, Any], adapters: int, ranks: int
 ) -> None:
     table = open_house(serving(max_num_seqs=1, **asked), [], Journal()).table()
     assert (table.many.count, 8 * table.many.capacity) == (adapters, ranks)
+    told = options()["max_lora_ranks"].help
+    assert str(SPARE_RANKS) in told.en and str(SPARE_RANKS) in told.zh
 
 
 # --- the bounds of an evaluation on the way -----------------------------------------------------

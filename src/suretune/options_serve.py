@@ -68,9 +68,9 @@ class ServeOptions:
     )
     max_lora_ranks: int | None = option(
         None,
-        "ranks of all adapters together; those of the runs given, and 128 more with --adapters_dir,"
+        "ranks of all adapters together; those of the runs given, and 256 more with --adapters_dir,"
         " when not given",
-        "所有适配器的秩之和；不写则为给出的各运行之和，有 --adapters_dir 时再加 128",
+        "所有适配器的秩之和；不写则为给出的各运行之和，有 --adapters_dir 时再加 256",
         least=8,
     )
     adapters_dir: str | None = option(
