@@ -261,19 +261,20 @@ def test_the_middle_layers_of_a_wide_model_learn_who_it_is_from_more_wordings(
 @pytest.mark.parametrize(
     "given, rank, alpha",
     [
-        ({}, 16, 64),
+        ({}, 32, 64),
         ({"lora_rank": 8}, 8, 64),  # the default, said
-        ({"lora_rank": 32}, 32, 64),
-        ({"max_steps": 40}, 16, 64),
+        ({"lora_rank": 16}, 16, 64),
+        ({"max_steps": 40}, 32, 64),
+        ({"adapter_dose": 0.8}, 32, 64),
         ({"lora_alpha": 16.0}, 8, 16),
         ({"lora_alpha": 32.0}, 8, 32),
         ({"lora_alpha": 32.0, "lora_rank": 16}, 16, 32),
-        ({"learning_rate": 1e-4}, 16, 64),
+        ({"learning_rate": 1e-4}, 32, 64),
         ({"lora_rank": 4}, 4, 32),  # so little was not measured at this pace, nor were variants
         ({"tuner": "qlora"}, 8, 32),
         ({"use_dora": True}, 8, 32),
         ({"use_rslora": True}, 8, 32),
-        ({"use_rslora": False}, 16, 64),
+        ({"use_rslora": False}, 32, 64),
         ({"lorap_lr_ratio": 16.0}, 8, 32),
         ({"init_weights": "pissa"}, 8, 32),
         ({"layers_to_transform": ("all",)}, 8, 32),  # it was measured in the middle ones
@@ -289,6 +290,8 @@ def test_the_middle_layers_have_the_rank_and_the_pace_that_were_measured_unless_
     wide = base(sizes.get("hidden", NARROW), num_hidden_layers=sizes.get("layers", 30))
     made = choose_breadth(asked(**values), wide, 60, proving=True).config.lora
     assert (made.lora_rank, made.lora_alpha) == (rank, alpha)
+    # What was learned at that pace is published whole; elsewhere the dose is searched.
+    assert made.adapter_dose == given.get("adapter_dose", 1 if alpha == 64 else None)
 
 
 def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
