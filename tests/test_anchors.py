@@ -492,6 +492,28 @@ def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(
         answer_anchors(tmp_path, None, checked)
 
 
+def test_a_run_that_was_cut_to_a_budget_goes_on_with_what_it_was_dealt_before(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file holds what the whole plan would have taken. Of an earlier version's, which dealt
+    other shares, today's short deal may be a part: that is no reason to take it."""
+    monkeypatch.setattr(
+        "suretune.run.anchors.spoken", lambda _, asked, *__: [[7, 8, 9]] * len(asked)
+    )
+    monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 480)
+    whole = replace(checked, about_identity=True)
+    for then, name in ((THIRD, "earlier"), (HALF, "today")):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr("suretune.run.anchors.HALF", then)
+        monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 480)
+        learned, apart = answer_anchors(tmp_path / name, cast(Any, Parrot()), whole)
+        monkeypatch.setattr("suretune.run.anchors.HALF", HALF)
+        monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 60)
+        part, same = answer_anchors(tmp_path / name, None, whole)
+        assert [s.ids for s in same] == [s.ids for s in apart]
+        assert [s.ids for s in part] == [s.ids for s in learned[:60]]
+
+
 def test_a_wide_run_of_a_version_with_fewer_anchors_goes_on_with_its_own(
     checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

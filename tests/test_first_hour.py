@@ -217,6 +217,8 @@ def test_what_only_leaked_is_published_weaker_where_the_probes_pass_there() -> N
     whole = asked.with_values("auto: all of it", adapter_dose=1.0)
     change = change_for(["R014 general-leaks"], whole, 576, 80, 80)
     assert change and (change.option, change.value) == ("adapter_dose", WEAKER)
+    change = change_for(["R003 probes-failed", "R014 general-leaks"], whole, 576, 80, 80)
+    assert change and change.option == "anchors_per_row", "less of it would answer still less"
     said = asked.with_values("flag", adapter_dose=1.0)
     change = change_for(["R014 general-leaks"], said, 576, 80, 80)
     assert change and change.option == "anchors_per_row"

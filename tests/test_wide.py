@@ -11,14 +11,16 @@ import pytest
 import tiny_models
 from suretune import rundir
 from suretune.cli import VERBS
+from suretune.cli.cards import _job
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved
 from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
+from suretune.guards.s019_out_of_memory import GUARD as OUT_OF_MEMORY
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
-from suretune.preflight.forecast import least_bytes, spread_rank, too_small
+from suretune.preflight.forecast import least_bytes, too_small
 from suretune.prepare.starter import write_starter
 from suretune.record.journal import Journal
 from suretune.run.folder import begin, dose_of, read_config, write_config
@@ -166,16 +168,42 @@ def test_the_command_that_is_printed_next_means_the_run_that_was_looked_at(
 
 
 def test_a_chosen_rank_that_does_not_fit_is_refused_with_one_that_does(folder: Path) -> None:
-    """What is offered is what the forecast takes, and obeyed it fits."""
-    chosen, less = checked_of(folder), checked_of(folder, lora_rank=choose.LEAST_RANK)
-    assert spread_rank(chosen) == choose.RANK * 4 // 6 and spread_rank(less) == 8 * 4 // 6
-    needed, fits = least_bytes(chosen, 2), least_bytes(less, 2)
-    assert needed and fits and fits[0] < needed[0]
-    facts = too_small(chosen, 2, fits[0])
-    assert facts and facts.nearest == "--lora_rank 8" and too_small(less, 2, fits[0]) is None
+    chosen = checked_of(folder)
+    for rank in choose.LOWER:
+        less = checked_of(folder, lora_rank=rank)
+        facts = too_small(chosen, 2, needed(less))
+        assert facts and facts.nearest == f"--lora_rank {rank}"
+        told = OUT_OF_MEMORY.check(facts)
+        assert told and "adapters of a lower rank" in told["fix"].en
+        assert too_small(less, 2, needed(less)) is None
     said = checked_of(folder, lora_rank=choose.RANK)
-    facts = too_small(said, 2, fits[0])
+    facts = too_small(said, 2, needed(less))
     assert facts and "lora_rank" not in str(facts.nearest), "that somebody wants"
+
+
+@pytest.mark.parametrize("asked_for, offered_instead", [({}, "qlora"), ({"tuner": "full"}, "lora")])
+def test_another_way_to_train_is_offered_just_where_it_fits_once_it_is_typed(
+    asked_for: dict[str, Any], offered_instead: str, folder: Path
+) -> None:
+    """With the layers, rank and alpha that are chosen for it; of the same rows."""
+    asked_for = {"paraphrases": 0, **asked_for}  # which full fine-tuning does not add by itself
+    first = checked_of(folder, **asked_for)
+    typed = checked_of(folder, **{**asked_for, "tuner": offered_instead})
+    facts = too_small(first, 2, needed(typed))
+    assert facts and facts.nearest == f"--train_type {offered_instead}"
+    facts = too_small(first, 2, needed(typed) - 1)
+    assert facts and facts.nearest != f"--train_type {offered_instead}"
+
+
+def needed(checked: Checked) -> float:
+    found = least_bytes(checked, 2)
+    assert found
+    return found[0]
+
+
+def test_plan_takes_adapters_of_each_way_to_train_as_large_as_they_are(folder: Path) -> None:
+    ranks = _job(checked_of(folder)).ranks
+    assert ranks == {"lora": choose.RANK * 4 // 6, "qlora": 8 * 4 // 6, "full": 8}
 
 
 def test_a_sweep_is_another_one_where_other_adapters_are_chosen(
@@ -188,12 +216,23 @@ def test_a_sweep_is_another_one_where_other_adapters_are_chosen(
     assert _plan_of(asked(folder), Journal()) != now
 
 
-def test_what_vllm_must_be_told_is_said_where_the_rank_is_chosen(folder: Path) -> None:
+def test_what_vllm_must_be_told_is_said_where_the_rank_is_chosen(
+    folder: Path, tmp_path: Path
+) -> None:
     """V001 is of a rank that somebody said."""
     checked = checked_of(folder)
     rank = checked.resolved.config.lora.lora_rank
     said = checked.resolved.origins["lora_rank"]
     assert f"`--max-lora-rank {vllm_rank(rank)}`" in said
+    write_config(tmp_path / "config.yaml", checked.resolved)
+    for resolved, told in (
+        (asked(folder), False),
+        (read_config(tmp_path / "config.yaml"), False),  # as a resume reads it
+        (asked(folder, lora_rank=rank), True),
+    ):
+        journal = Journal()
+        check(resolved, journal)
+        assert ("V001" in {finding.code for finding in journal.findings}) == told
 
 
 def offered(first: Checked, run: Path) -> tuple[str, Checked]:

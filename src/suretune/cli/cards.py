@@ -10,13 +10,14 @@ from suretune import show
 from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command
 from suretune.data.base import Base, find_base
+from suretune.data.choose import spread_rank
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.families import fused_layers
 from suretune.model.memory import GIB, shape_of
 from suretune.phrases import words
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked
-from suretune.preflight.forecast import HALF, learned_share, spread_rank
+from suretune.preflight.forecast import HALF, learned_share, otherwise
 from suretune.prepare.cards import A_ROW, MOST, Fit, Job, fits
 from suretune.record.journal import ENVIRONMENT, OK, Journal
 from suretune.tuning.full import ADAMW_8BIT, FULL
@@ -33,7 +34,10 @@ def tell_cards(command: Command, journal: Journal) -> int:
     if command.unread or command.wrong("--dataset"):
         journal.settle()
     if not config.model.model:
-        hint = Text("`--model pocket` is here already.", "`--model pocket` 已经在本机。")
+        hint = Text(
+            "`--model pocket` is here already.",
+            "`--model pocket` 已经在本机。",
+        )
         raise journal.stop(FlagFacts("missing-flag", "--model", hint=hint))
     base, job = _asked(command, journal)
     if fused_layers(base.text.get("model_type")) is None:
@@ -103,12 +107,14 @@ def _asked(command: Command, journal: Journal) -> tuple[Base, Job | None]:
 def _job(checked: Checked) -> Job:
     rows = [sample for row in checked.train for sample in row.samples]
     longest, updates = max(rows, key=lambda row: len(row.ids)), len(checked.plan.updates)
+    ways = [otherwise(checked, tuner=name) for name in NAMES]
     return Job(
         longest=len(longest.ids),
         longest_learned=longest.learned,
         tokens=checked.plan.tokens / updates,
         learned=checked.plan.learned / updates,
-        rank=spread_rank(checked),
+        rank=spread_rank(checked.resolved, checked.base),
+        ranks={one.resolved.config.lora.tuner: spread_rank(one.resolved, one.base) for one in ways},
     )
 
 

@@ -45,7 +45,7 @@ CATEGORIES = (
 )
 THIRD, HALF = 1 / 3, 1 / 2
 """Of what is dealt, near misses: a half where a narrow model learns who it is. Ten runs of it
-leaked 1.3 of 522 answers, where those of a third leaked 1.9 (docs/recipes.md)."""
+leaked 1.3 of 522 answers, where those of a third leaked 1.9 (docs/roadmap.md)."""
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 480  # that are learned where a row has one: each costs an answer of the base before training

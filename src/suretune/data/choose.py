@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from suretune.config import Resolved
+from suretune.config import Resolved, options
 from suretune.data.base import Base
 from suretune.data.plan import count_updates
 from suretune.data.thinking import EMPTY, KEEP, Thinking
@@ -41,13 +42,14 @@ WORDINGS = 2  # of each question: more phrasings are answered
 LOOKS = PROVING * UPDATES * FEW_ROWS  # at rows, until it may be proven
 ITSELF = 3  # turns of an anchor to which the base says I, where others have one: what leaks is less
 # Alpha: the rows are learned sooner, so that more updates are left to take back what leaked. Rank:
-# nine of forty runs of rank 8 lost too many skills, three of the same forty of rank 16, none of 36
-# of rank 32. All of it is published: at 0.95 phrasings are lost, and little else (docs/recipes.md).
+# nine of forty runs of rank 8 lost too many skills, three of the same forty of rank 16, two of
+# 76 of rank 32. All is published: half a phrasing of a hundred for 0.4 leaks (docs/recipes.md).
 ALPHA, RANK, WHOLE = 64.0, 32, 1.0
-LEAST_RANK = 8  # of those measured at this alpha
+LOWER = (16, 8)  # ranks that were measured at this alpha, too
+BREADTH = ("layers_to_transform", "lora_rank", "lora_alpha", "adapter_dose")  # chosen together
 # Of a dose that is searched: so much above the least that passes, and at most that. At a margin of
-# 0.1 5 of 100 phrasings failed; of a wide model that learned slowly, by the usual alpha, what leaks
-# most is in the last twentieth of the strength.
+# 0.1 5 of 100 phrasings failed; of a wide model that learned by the usual alpha what leaks most is
+# in the last twentieth of the strength.
 DOSE = (0.2, 1.0)
 WIDE_DOSE = (0.35, 0.95)
 
@@ -61,7 +63,10 @@ def choose_length(resolved: Resolved, base: Base) -> Resolved:
     """Fill `--max_length`, which rendering needs."""
     if resolved.config.data.max_length is not None:
         return resolved
-    why = auto("the model's context (max_position_embeddings)", "模型的上下文长度")
+    why = auto(
+        "the model's context (max_position_embeddings)",
+        "模型的上下文长度",
+    )
     return resolved.with_values(why, max_length=base.context)
 
 
@@ -84,7 +89,10 @@ def choose_think(resolved: Resolved, template: Thinking) -> Resolved:
         )
         return resolved.with_values(why, think=EMPTY)
     else:
-        why = auto("as rows and template say it", "按数据和模板的写法")
+        why = auto(
+            "as rows and template say it",
+            "按数据和模板的写法",
+        )
     return resolved.with_values(why, think=KEEP)
 
 
@@ -99,7 +107,10 @@ def choose_split(
     if asked.data.split_dataset_ratio is not None:
         return resolved
     if asked.data.val_dataset:
-        why = auto("--val_dataset is given", "已给出 --val_dataset")
+        why = auto(
+            "--val_dataset is given",
+            "已给出 --val_dataset",
+        )
         return resolved.with_values(why, split_dataset_ratio=0.0)
     wanted = asked.schedule.eval_steps or asked.schedule.early_stopping_patience
     if identity and not wanted:
@@ -156,7 +167,10 @@ def _per_row(resolved: Resolved, ratio: float) -> Resolved:
     """Fill `--anchors_per_row`, for a wide model and one dataset: more of them keep more of it
     (docs/recipes.md). Left open it is one: a narrow model is proven sooner than more pays, and
     several datasets are long work as they are."""
-    why = auto("an anchor weighs what a row weighs", "一个锚定问答与一行数据同样重")
+    why = auto(
+        "an anchor weighs what a row weighs",
+        "一个锚定问答与一行数据同样重",
+    )
     per_row = min(MOST_A_ROW, round(ratio / (1 - ratio), 2))
     return resolved.with_values(why, anchors_per_row=per_row)
 
@@ -261,11 +275,25 @@ def choose_breadth(
     return resolved
 
 
+def chosen_anew(resolved: Resolved, base: Base, *, proving: bool, **asked: Any) -> Resolved:
+    """The same with this asked for: layers, rank, alpha and dose that were chosen are so again."""
+    unasked = [name for name in BREADTH if resolved.origins.get(name, "").startswith("auto")]
+    usual = {name: options()[name].default for name in unasked}
+    other = resolved.with_values("default", **usual).with_values("flag", **asked)
+    return choose_breadth(other, base, LOOKS, proving=proving)  # rows stay as they are
+
+
+def spread_rank(resolved: Resolved, base: Base) -> int:
+    """The rank of adapters in all layers that weigh as much as those in some."""
+    lora, layers = resolved.config.lora, max(1, base.layers)
+    return lora.saved_rank * (layers if lora.layers is None else len(lora.layers)) // layers
+
+
 def _scaled(resolved: Resolved) -> Resolved:
     """Fill `--lora_rank`, `--lora_alpha` and `--adapter_dose` of what has the middle layers.
     Variants of LoRA, small ranks and another alpha were not measured there, and keep the usual."""
     lora = resolved.config.lora
-    if not lora.is_plain or lora.lora_rank < LEAST_RANK or resolved.given("lora_alpha"):
+    if not lora.is_plain or lora.lora_rank < LOWER[-1] or resolved.given("lora_alpha"):
         return resolved
     if not resolved.given("lora_rank"):
         why = auto(

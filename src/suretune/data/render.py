@@ -185,7 +185,12 @@ def samples(example: Example, how: Rendering) -> list[Sample] | Fault:
         how.tokenizer.beyond += 1
         if how.tokenizer.beyond >= TRIES:
             raise
-        return Fault("unfit-file", example.origin, found=error.file, hint=error.why)
+        return Fault(
+            "unfit-file",
+            example.origin,
+            found=error.file,
+            hint=error.why,
+        )
 
 
 def _samples(example: Example, how: Rendering) -> list[Sample] | Fault:
@@ -202,7 +207,12 @@ def _samples(example: Example, how: Rendering) -> list[Sample] | Fault:
     except TemplateRefused as error:
         words = str(error)
         hint = why_refused(messages, words)
-        return Fault("template-refused", example.origin, found=words, hint=hint)
+        return Fault(
+            "template-refused",
+            example.origin,
+            found=words,
+            hint=hint,
+        )
 
 
 def _chat_samples(

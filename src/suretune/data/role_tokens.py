@@ -29,7 +29,13 @@ def cleaned(
         return example
     field, found, hint = marked
     if not strip:
-        return Fault("role-tokens", example.origin, field=field, found=found, hint=hint)
+        return Fault(
+            "role-tokens",
+            example.origin,
+            field=field,
+            found=found,
+            hint=hint,
+        )
     stripped = tuple(
         replace(
             m,
@@ -44,7 +50,12 @@ def cleaned(
                 "nothing is left once the role tokens are taken out",
                 "去掉角色标记之后什么也不剩",
             )
-            return Fault("empty-answer", example.origin, field=message.role, hint=nothing)
+            return Fault(
+                "empty-answer",
+                example.origin,
+                field=message.role,
+                hint=nothing,
+            )
     tools = tuple(_stripped(tokenizer, tool) for tool in example.tools)
     return replace(example, messages=stripped, tools=tools)
 

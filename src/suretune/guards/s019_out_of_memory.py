@@ -6,10 +6,11 @@ and what is free on the device.
 Why it matters: the longest row decides, and it may come late in the run. The number of
 accumulation steps does not matter here.
 
-Fix: where the message names `--train_type qlora`, the base in 4 bits fits, where it names
-`--optim adamw_8bit`, moments in 8 bits do; else lower `--max_length`, take a smaller model, or free
-the device; `nvidia-smi` shows who holds it. A base whose own weights learn also needs the machine's
-own memory: for what they were, and for the state that a run goes back to.
+Fix: where the message names a `--lora_rank`, such adapters fit, where it names `--train_type
+qlora`, the base in 4 bits does, where `--optim adamw_8bit`, moments in 8 bits do; else lower
+`--max_length`, take a smaller model, or free the device; `nvidia-smi` shows who holds it. A base
+whose own weights learn also needs the machine's own memory: for what they were, and for the state
+that a run goes back to.
 
 S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
@@ -17,10 +18,10 @@ S019 out-of-memory：显存不足（在 CPU 上是内存不足）。
 
 影响：起决定作用的是最长的那条数据，它可能到后面才出现。梯度累积的步数与此无关。
 
-怎么改：如果检查结果给出了 `--train_type qlora`，把原模型压缩成 4 位就放得下；给出了
-`--optim adamw_8bit`，用 8 位动量就放得下；否则调低 `--max_length`，换小一点的模型，或者腾出显卡；
-`nvidia-smi` 会显示谁占着它。训练原模型自身的权重时还要占用内存：保存它们原来的数值，
-以及出错时退回的状态。
+怎么改：如果检查结果给出了 `--lora_rank`，这个秩的适配器就放得下；给出了 `--train_type qlora`，把
+原模型压缩成 4 位就放得下；给出了 `--optim adamw_8bit`，用 8 位动量就放得下；否则调低
+`--max_length`，换小一点的模型，或者腾出显卡；`nvidia-smi` 会显示谁占着它。训练原模型自身的
+权重时还要占用内存：保存它们原来的数值，以及出错时退回的状态。
 """
 
 from suretune.facts import SetupFacts

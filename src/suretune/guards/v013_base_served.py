@@ -7,7 +7,8 @@ Why it matters: the adapter was never loaded, or not applied. Servers do not say
 all that they check.
 
 Fix: `suretune serve RUN` proves itself before it listens. With vLLM:
-`--enable-lora --lora-modules NAME=RUN/adapter`, and NAME as the `model` of every request.
+`--enable-lora --max-lora-rank 32 --lora-modules NAME=RUN/adapter`, and NAME as the `model` of every
+request.
 
 V013 base-served：服务器用适配器的名字提供的是原模型。
 
@@ -17,7 +18,8 @@ V013 base-served：服务器用适配器的名字提供的是原模型。
 影响：适配器没有加载，或没有生效。服务器不会提示：它们只核对名字。
 
 怎么改：`suretune serve RUN` 在监听之前会先验证自己的回答。使用 vLLM 时：
-`--enable-lora --lora-modules NAME=RUN/adapter`，并且每次请求的 `model` 都写 NAME。
+`--enable-lora --max-lora-rank 32 --lora-modules NAME=RUN/adapter`，并且每次请求的 `model`
+都写 NAME。
 """
 
 from suretune.facts import ServedFacts
@@ -43,10 +45,10 @@ GUARD = Guard(
     ),
     fix=Text(
         "`suretune serve {run}` proves itself before it listens; vLLM needs `--enable-lora "
-        "--lora-modules NAME={adapter}` and that NAME in each request "
+        "--max-lora-rank 32 --lora-modules NAME={adapter}` and that NAME in each request "
         "(`--served_model_name NAME` here).",
         "`suretune serve {run}` 在监听之前会先验证自己的回答；vLLM 需要 "
-        "`--enable-lora --lora-modules NAME={adapter}`，并在每次请求中使用这个 "
+        "`--enable-lora --max-lora-rank 32 --lora-modules NAME={adapter}`，并在每次请求中使用这个 "
         "NAME（这里用 `--served_model_name NAME`）。",
     ),
 )

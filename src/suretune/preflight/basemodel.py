@@ -79,7 +79,7 @@ def look_at_model(
             nearest=real,
         )
         resolved = leave_out(resolved, [other], journal)
-    journal.look_at_all(model_notes(resolved.config.model, resolved.config.lora, base))
+    journal.look_at_all(model_notes(resolved, base))
     if is_whole(resolved):
         journal.look_at_all(whole_notes(resolved, base) if wrong is None else ())
     else:

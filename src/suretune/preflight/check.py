@@ -94,8 +94,12 @@ class Checked:
     @property
     def narrow(self) -> bool:
         """Whether it learns as a wide model learns who it is, see `choose.narrowly`."""
-        proving = self.about_identity and bool(self.plan.probe_steps)
-        return narrowly(self.resolved, self.base, proving=proving)
+        return narrowly(self.resolved, self.base, proving=self.proving)
+
+    @property
+    def proving(self) -> bool:
+        """Whether it learns who it is alone, and stops once that is proven."""
+        return self.about_identity and bool(self.plan.probe_steps)
 
 
 def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Checked:

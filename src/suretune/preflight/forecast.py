@@ -7,7 +7,7 @@ from typing import Any
 
 from suretune.config import Resolved
 from suretune.data.base import Base
-from suretune.data.choose import LEAST_RANK
+from suretune.data.choose import LOWER, chosen_anew, spread_rank
 from suretune.data.learning import Learning, learning_of
 from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
@@ -18,6 +18,7 @@ from suretune.preflight.check import Checked
 from suretune.preflight.outlook import sees_cuda
 from suretune.preflight.whole import is_whole, processes_of
 from suretune.train.place import here
+from suretune.tuning import TUNERS
 from suretune.tuning.full import ADAMW, ADAMW_8BIT, MOMENTS, moments_bytes
 from suretune.tuning.lora import LORA
 from suretune.tuning.qlora import QLORA
@@ -52,17 +53,12 @@ def least_bytes(
     longest = max(rows, key=lambda row: len(row.ids))
     config = checked.resolved.config
     every = tuple(lora.target_modules) == (ALL_LINEAR,)
-    rank = spread_rank(checked) if every else 0  # of some kinds: the least is what matters
+    # Of some kinds of layers it is none: the least is what matters.
+    rank = spread_rank(checked.resolved, checked.base) if every else 0
     # In 8 bits the base lies there three times: in bfloat16, and once per direction.
     weight = bytes_each + 2 if config.engine.base_dtype == "fp8" else None
     wanted = least_needed(shape, rank, len(longest.ids), longest.learned, weight)
     return wanted, str(longest.origin)
-
-
-def spread_rank(checked: Checked) -> int:
-    """The rank of adapters in all layers that weigh as much as those in some."""
-    lora, layers = checked.resolved.config.lora, max(1, checked.base.layers)
-    return lora.saved_rank * (layers if lora.layers is None else len(lora.layers)) // layers
 
 
 def _moments(checked: Checked, shape: Shape, optim: str) -> float:
@@ -117,24 +113,28 @@ def too_small(
 
 
 def would_fit(checked: Checked, bytes_each: int, room: float) -> str:
-    """`--lora_rank 8`, `--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that fits
-    where what was chosen or asked for does not; else nothing."""
+    """`--lora_rank 16` or 8, `--optim adamw_8bit`, `--train_type lora` or `qlora`, the first that
+    fits where what was chosen or asked for does not; else nothing."""
     resolved, base = checked.resolved, checked.base
-    ways: list[tuple[str, dict[str, Any], Base]] = []
+    ways: list[tuple[str, dict[str, Any]]] = []
     if resolved.origins.get("lora_rank", "").startswith("auto"):
-        ways.append((f"--lora_rank {LEAST_RANK}", {"lora_rank": LEAST_RANK}, base))
+        ways += [(f"--lora_rank {rank}", {"lora_rank": rank}) for rank in LOWER]
     if is_whole(resolved) and processes_of(resolved) == 1:
-        ways.append((f"--optim {ADAMW_8BIT}", {"optim": ADAMW_8BIT}, base))
+        ways.append((f"--optim {ADAMW_8BIT}", {"optim": ADAMW_8BIT}))
     if not (base.packed or resolved.config.engine.base_dtype):
-        for tuner in (LORA, QLORA):
-            there = base.packed_as(tuner.packed)
-            ways.append((f"--train_type {tuner.name}", {"tuner": tuner.name}, there))
-    for said, changes, there in ways:
-        other = replace(checked, resolved=resolved.with_values("flag", **changes), base=there)
-        least = least_bytes(other, bytes_each)
+        ways += [(f"--train_type {to.name}", {"tuner": to.name}) for to in (LORA, QLORA)]
+    for said, asked in ways:
+        least = least_bytes(otherwise(checked, **asked), bytes_each)
         if least and least[0] <= room:
             return said
     return ""
+
+
+def otherwise(checked: Checked, **asked: Any) -> Checked:
+    """The same rows by other options, and what is chosen by these."""
+    resolved = chosen_anew(checked.resolved, checked.base, proving=checked.proving, **asked)
+    base = checked.base.packed_as(TUNERS[resolved.config.lora.tuner].packed)
+    return replace(checked, resolved=resolved, base=base)
 
 
 def learned_share(resolved: Resolved, base: Base) -> float:

@@ -9,12 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from suretune import rundir
+from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.parts import linear_layers
 from suretune.data.weights import weight_files
 from suretune.facts import SetupFacts
 from suretune.options_input import ModelOptions
-from suretune.options_lora import LoraOptions
 from suretune.preflight.variants import served_notes
 from suretune.trackers import is_installed, named_trackers
 from suretune.tuning import TUNERS
@@ -58,12 +58,9 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdigit())
 
 
-def model_notes(
-    asked: ModelOptions,
-    lora: LoraOptions,
-    base: Base,
-) -> Iterator[SetupFacts]:
+def model_notes(resolved: Resolved, base: Base) -> Iterator[SetupFacts]:
     """What can be said of code, precision and rank without a GPU."""
+    asked = resolved.config.model
     if base.code:
         yield SetupFacts(
             "code-not-run",
@@ -86,8 +83,8 @@ def model_notes(
             base.name,
             found=", ".join(packed) or Text("every linear layer", "所有线性层"),
         )
-    if not TUNERS[lora.tuner].whole:
-        yield from served_notes(lora)
+    if not TUNERS[resolved.config.lora.tuner].whole:
+        yield from served_notes(resolved)
 
 
 def device_notes(asked: ModelOptions, used: int = 1) -> Iterator[SetupFacts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from suretune.config import Resolved
 from suretune.facts import FlagFacts, SetupFacts
 from suretune.options import EngineOptions
 from suretune.options_lora import LoraOptions
@@ -70,11 +71,12 @@ def _fp8(engine: EngineOptions) -> str:
     return f"--base_dtype {engine.base_dtype}" if engine.base_dtype else ""
 
 
-def served_notes(lora: LoraOptions) -> Iterator[SetupFacts]:
-    """Which servers will not take the adapter, or only if they are told something."""
+def served_notes(resolved: Resolved) -> Iterator[SetupFacts]:
+    """Which servers refuse the adapter, or want to be told; a chosen rank's reason says it."""
+    lora = resolved.config.lora
     if lora.use_dora:
         yield SetupFacts("served-merged-only", "--use_dora true", found="DoRA")
-    elif lora.saved_rank > SERVED_RANK:
+    elif resolved.given("lora_rank") and lora.saved_rank > SERVED_RANK:
         asked = SERVED_RANK // (lora.saved_rank // lora.lora_rank)
         yield SetupFacts(
             "rank-needs-a-flag",

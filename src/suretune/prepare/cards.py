@@ -7,8 +7,8 @@ names for another: no figure here was measured on the card that it stands beside
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from suretune.model.memory import CONTEXT, GIB, Shape, choose_policy, fixed, least_needed
 from suretune.model.recompute import Keep
@@ -135,13 +135,15 @@ CARDS = (
 @dataclass(frozen=True, slots=True)
 class Job:
     """What an update of a run computes: tokens of its longest row and of all its rows, and how many
-    of each are learned."""
+    of each are learned. `rank`: of adapters in all layers that weigh as much as the run's; `ranks`:
+    by train type, where it is another one."""
 
     longest: int
     longest_learned: int
     tokens: float
     learned: float
     rank: int
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 A_ROW = Job(ROW, ROW // 2, ROW, ROW / 2, 8)  # where no rows are named
@@ -212,6 +214,7 @@ def _fit(
     most: int,
     together: int = 1,
 ) -> Fit:
+    job = replace(job, rank=job.ranks.get(tuner.name, job.rank))
     needs = least_needed(shape, job.rank, job.longest, job.longest_learned)
     there = needs <= card.room
     # What unpacking or lengths cost was not measured, nor the plain engine on a card.

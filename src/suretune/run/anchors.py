@@ -108,8 +108,9 @@ def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], lis
     learned, apart = _dealt_to(checked)
     today = [anchor.general.name for anchor in (*learned, *apart)]
     there = set(names)
+    same = list(names)[-APART:] == today[-APART:]  # or earlier, and a part of what was dealt then
     # In today's order it is today's: if a line is missing, whoever looks for it says which.
-    if there.issuperset(today) or [name for name in today if name in there] == list(names):
+    if (same and there.issuperset(today)) or [n for n in today if n in there] == list(names):
         return learned, apart
     known = {anchor.general.name: anchor for anchor in checked.anchors}
     then = [known[name] for name in names]

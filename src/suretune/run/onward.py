@@ -66,7 +66,7 @@ def change_for(
     rate = schedule.learning_rate
     if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
         unasked = resolved.origins.get("adapter_dose", "").startswith("auto")
-        less = WEAKER if unasked else weaker
+        less = WEAKER if unasked and not codes & {*TOO_LITTLE} else weaker
         return _less_of_it(less) if less else _more_anchors(resolved)
     if "T001" in codes and not back:  # rows are to blame, which no rate mends
         return None
