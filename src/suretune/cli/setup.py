@@ -114,7 +114,11 @@ def _hubs(seen: Seen) -> str:
 
 def _trainable(seen: Seen, fits: Sequence[Fits]) -> None:
     where = words("on the GPU", "在 GPU 上") if on_gpu(seen) else words("on the CPU", "在 CPU 上")
-    _line(words(f"Forecast from the shapes, {where}:", f"按模型结构预测，{where}："))
+    about = words(
+        f"Forecast from the shapes, {where}, adapters of rank 8:",
+        f"按模型结构预测，{where}，适配器秩 8：",
+    )
+    _line(about)
     none = words("none of the sizes that were tried", "常见大小都放不下")
     show.table([(one.model, _fit(one)) for one in fits] or [("–", none)])
     _line(words("Measured elsewhere (docs/benchmarks.md):", "在别处实测（docs/benchmarks.md）："))
