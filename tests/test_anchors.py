@@ -20,14 +20,13 @@ from suretune.battery.items import Question, proof_questions, way_questions
 from suretune.data.anchors import (
     APART,
     CATEGORIES,
-    HALF,
     LANGUAGES,
     LEAST,
     LONGEST,
     MOST,
     NEAR,
+    NEAR_SHARE,
     OPENING,
-    THIRD,
     Anchor,
     General,
     answered,
@@ -236,17 +235,14 @@ def share(dealt_out: Sequence[Anchor], category: str) -> float:
     return sum(a.general.category == category for a in dealt_out) / len(dealt_out)
 
 
-@pytest.mark.parametrize("near", [THIRD, HALF])
 @pytest.mark.parametrize("uses", [33, 110, 10_000])
-def test_every_deal_has_its_share_of_each_kind(
-    anchors: list[Anchor], uses: int, near: float
-) -> None:
-    learned, apart = dealt(anchors, uses, 3, near=near)
+def test_every_deal_has_its_share_of_each_kind(anchors: list[Anchor], uses: int) -> None:
+    learned, apart = dealt(anchors, uses, seed=3)
     assert len(learned) == min(uses, MOST) and len(apart) == APART
     for group in (learned, apart):
-        assert share(group, NEAR) == pytest.approx(near, abs=0.07)
+        assert share(group, NEAR) == pytest.approx(1 / 3, abs=0.07)
         for category in CATEGORIES[1:]:
-            assert share(group, category) == pytest.approx((1 - near) / 10, abs=0.05)
+            assert share(group, category) == pytest.approx(2 / 30, abs=0.05)
         for lang in LANGUAGES:
             part = sum(a.general.lang == lang for a in group) / len(group)
             assert part == pytest.approx(1 / len(LANGUAGES), abs=0.1)
@@ -423,28 +419,6 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     assert learned == first[0][: len(learned)]
 
 
-@pytest.mark.parametrize(
-    "identity, hidden, near", [(True, 256, HALF), (True, NARROW, THIRD), (False, 256, THIRD)]
-)
-def test_half_of_what_holds_a_narrow_model_that_learns_who_it_is_are_near_misses(
-    checked: Checked,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    identity: bool,
-    hidden: int,
-    near: float,
-) -> None:
-    monkeypatch.setattr(
-        "suretune.run.anchors.spoken", lambda _, prompts, *__: [[7, 8, 9] for _ in prompts]
-    )
-    config = {**checked.base.config, "hidden_size": hidden}
-    one = replace(checked, base=replace(checked.base, config=config), about_identity=identity)
-    answer_anchors(tmp_path, cast(Any, Parrot()), one)
-    lines = list(rundir.read_jsonl(tmp_path / FILE))
-    kinds = Counter(line["category"] for line in lines)
-    assert kinds[NEAR] / kinds.total() == pytest.approx(near, abs=0.03)
-
-
 @pytest.mark.parametrize("length", [OPENING, OPENING + 1, LONGEST - 1])
 @pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
 def test_a_wide_model_is_held_to_how_answers_to_near_misses_begin(
@@ -500,16 +474,14 @@ def test_a_run_that_was_cut_to_a_budget_goes_on_with_what_it_was_dealt_before(
     monkeypatch.setattr(
         "suretune.run.anchors.spoken", lambda _, asked, *__: [[7, 8, 9]] * len(asked)
     )
-    monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 480)
-    whole = replace(checked, about_identity=True)
-    for then, name in ((THIRD, "earlier"), (HALF, "today")):
+    for name, then in (("earlier", 1 / 2), ("today", NEAR_SHARE)):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr("suretune.run.anchors.HALF", then)
+        monkeypatch.setattr("suretune.data.anchors.NEAR_SHARE", then)
         monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 480)
-        learned, apart = answer_anchors(tmp_path / name, cast(Any, Parrot()), whole)
-        monkeypatch.setattr("suretune.run.anchors.HALF", HALF)
+        learned, apart = answer_anchors(tmp_path / name, cast(Any, Parrot()), checked)
+        monkeypatch.setattr("suretune.data.anchors.NEAR_SHARE", NEAR_SHARE)
         monkeypatch.setattr("suretune.run.anchors.uses_of", lambda *_: 60)
-        part, same = answer_anchors(tmp_path / name, None, whole)
+        part, same = answer_anchors(tmp_path / name, None, checked)
         assert [s.ids for s in same] == [s.ids for s in apart]
         assert [s.ids for s in part] == [s.ids for s in learned[:60]]
 

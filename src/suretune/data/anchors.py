@@ -3,10 +3,10 @@
 The answers are the base's own (self-distillation, as in "Learning without Forgetting", Li & Hoiem
 2016), so no outside data are needed and nothing that it could do is learned anew. Anchors share
 each update with the rows: `anchor_ratio` of the loss is theirs, whatever their length and number.
-The questions are in `anchors.*.jsonl`, a language each, in the kinds that the proof asks; a third
-or a half of what is dealt are near misses, questions in the identity's own shapes about something
-else: these are what a new name leaks into. They share neither wording nor matter with the proof,
-and have no answers. Some are kept apart: on them, never learned, drift is measured.
+The questions are in `anchors.*.jsonl`, a language each, in the kinds that the proof asks; about a
+third are near misses, questions in the identity's own shapes about something else: these are what a
+new name leaks into. They share neither wording nor matter with the proof, and have no answers. Some
+are kept apart: on them, never learned, drift is measured.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ CATEGORIES = (
     "advice",
     "writing",
 )
-THIRD, HALF = 1 / 3, 1 / 2
-"""Of what is dealt, near misses: a half where a narrow model learns who it is. Ten runs of it
-leaked 1.3 of 522 answers, where those of a third leaked 1.9 (docs/roadmap.md)."""
+NEAR_SHARE = 1 / 3  # of what is dealt; the other categories as much as each other
 NAME = "anchors"  # in place of a dataset's name
 APART = 32  # questions that only measure
 MOST = 480  # that are learned where a row has one: each costs an answer of the base before training
@@ -171,13 +169,11 @@ def dealt(
     uses: int,
     seed: int,
     per_row: float = 1.0,
-    near: float = THIRD,
 ) -> tuple[list[Anchor], list[Anchor]]:
     """(to be learned, for drift): as many as `uses` can take in, up to `most_of(per_row)`, in all
-    languages: a new name leaks also into those that the base does not speak. `near`: the share of
-    near misses; the other kinds have as much as each other. A smaller deal is the beginning of a
-    larger one."""
-    order = _evenly(anchors, seed, near)
+    languages: a new name leaks also into those that the base does not speak. A smaller deal is the
+    beginning of a larger one."""
+    order = _evenly(anchors, seed)
     return order[APART : APART + min(uses, most_of(per_row))], order[:APART]
 
 
@@ -186,7 +182,7 @@ def most_of(per_row: float) -> int:
     return ceil(MOST * max(1.0, per_row))
 
 
-def _evenly(anchors: Sequence[Anchor], seed: int, near: float) -> list[Anchor]:
+def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
     """In an order of which every beginning has its share of each kind and language. Where a kind
     has no more of them, the others go on."""
     order = list(anchors)
@@ -194,12 +190,12 @@ def _evenly(anchors: Sequence[Anchor], seed: int, near: float) -> list[Anchor]:
     pick.shuffle(order)
     cells = {(a.general.category, a.general.lang) for a in order}
     langs = Counter(category for category, _ in cells)
-    rest = (1 - near) / (len(langs.keys() - {NEAR}) or 1)
+    rest = (1 - NEAR_SHARE) / (len(langs.keys() - {NEAR}) or 1)
     places: Counter[tuple[str, str]] = Counter()
     keys = []
     for anchor in order:
         category, lang = anchor.general.category, anchor.general.lang
-        share = near if category == NEAR else rest
+        share = NEAR_SHARE if category == NEAR else rest
         keys.append((places[category, lang] + pick.random()) * langs[category] / share)
         places[category, lang] += 1
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]

@@ -10,11 +10,9 @@ from typing import Any
 from suretune import __version__, rundir
 from suretune.data.anchors import (
     APART,
-    HALF,
     LONGEST,
     NEAR,
     OPENING,
-    THIRD,
     Anchor,
     answered,
     dealt,
@@ -98,8 +96,7 @@ def _dealt_to(checked: Checked) -> tuple[list[Anchor], list[Anchor]]:
     """(to be learned, for drift): those of a run whose plan has no anchors in it yet."""
     schedule = checked.resolved.config.schedule
     uses = uses_of(checked.plan, schedule.anchor_ratio or 0.0, _per_row(checked))
-    near = HALF if checked.about_identity and checked.base.hidden < NARROW else THIRD
-    return dealt(checked.anchors, uses, schedule.seed, _per_row(checked), near)
+    return dealt(checked.anchors, uses, schedule.seed, _per_row(checked))
 
 
 def _dealt_as(checked: Checked, names: Sequence[str]) -> tuple[list[Anchor], list[Anchor]]:
