@@ -136,6 +136,8 @@ def _measured(report: Mapping[str, Any]) -> dict[str, Any]:
         "paraphrase_accuracy": found["passed"] / found["asked"],
         "only_in_the_proof": report["only_in_the_proof"],
         "skill_drop": (general["before"] - general["after"]) / general["counted"],
+        "leaked": general["leaked"]["after"],
+        "asked": general["leaked"]["asked"],
         "worst_skill_drop": max((one["lost"] - one["gained"]) / one["asked"] for one in cells),
         "updates": len(report["steps"]),
         "kept": report["kept"]["step"] if report["kept"] else len(report["steps"]),
