@@ -26,8 +26,10 @@ from suretune.data.choose import (
     choose_schedule,
     choose_split,
     choose_think,
+    chosen_anew,
     scaled_rate,
     settled,
+    spread_rank,
     usual_rate,
 )
 from suretune.data.thinking import EMPTY, KEEP, Thinking
@@ -294,6 +296,37 @@ def test_the_middle_layers_have_the_rank_and_the_pace_that_were_measured_unless_
     # What was learned at that pace is published whole; elsewhere the dose is searched.
     chosen = alpha == 64 and "lora_alpha" not in given
     assert made.adapter_dose == given.get("adapter_dose", 1 if chosen else None)
+
+
+@pytest.mark.parametrize(
+    "said, other, rank, alpha, dose, spread",
+    [
+        ({}, {}, 32, 64, 1, 21),  # 20 of 30 layers
+        ({}, {"lora_rank": 16}, 16, 64, 1, 10),
+        ({}, {"tuner": "qlora"}, 8, 32, None, 5),
+        ({}, {"tuner": "full"}, 8, 32, None, 8),
+        ({"tuner": "full"}, {"tuner": "lora"}, 32, 64, 1, 21),
+        ({"adapter_dose": 0.8}, {"tuner": "qlora"}, 8, 32, 0.8, 5),
+        ({"lora_rank": 48}, {"tuner": "qlora"}, 48, 32, None, 32),  # what was said stays
+        ({"init_weights": "pissa"}, {}, 8, 32, None, 10),  # whose files have twice the rank
+    ],
+)
+def test_what_was_chosen_is_chosen_anew_where_something_else_is_asked_for(
+    said: dict[str, Any],
+    other: dict[str, Any],
+    rank: int,
+    alpha: float,
+    dose: float | None,
+    spread: int,
+) -> None:
+    """And how much adapters in some layers weigh beside such in all."""
+    wide = base(NARROW, num_hidden_layers=30)
+    first = choose_breadth(asked(anchor_ratio=0.75, **said), wide, 60, proving=True)
+    made = chosen_anew(first, wide, proving=True, **other)
+    lora = made.config.lora
+    assert (lora.lora_rank, lora.lora_alpha, lora.adapter_dose) == (rank, alpha, dose)
+    assert spread_rank(made, wide) == spread
+    assert made.config.data.paraphrases == first.config.data.paraphrases, "rows stay as they are"
 
 
 def test_what_does_more_than_prove_an_identity_is_as_wide_as_ever() -> None:
