@@ -1,7 +1,8 @@
 """V001 rank-needs-a-flag: vLLM refuses an adapter of this rank unless it is told.
 
-What it looks at: `--lora_rank`, of which PiSSA's files have twice as much, against 16, the largest
-rank that vLLM takes by default, and 512, the largest that it takes at all.
+What it looks at: `--lora_rank` where it was said, of which PiSSA's files have twice as much,
+against 16, the largest rank that vLLM takes by default, and 512, the largest that it takes at all.
+Where suretune chose the rank, the reason beside it names the flag.
 
 Why it matters: the refusal comes when the adapter is loaded, long after training.
 
@@ -10,8 +11,8 @@ Fix: serve with `--max-lora-rank` and the rank, rounded up to one that vLLM know
 
 V001 rank-needs-a-flag：这个秩的适配器，vLLM 默认拒绝加载。
 
-检查内容：`--lora_rank`（PiSSA 保存的秩是它的两倍）与 16（vLLM 默认接受的最大秩）和 512（vLLM 接受的
-上限）相比。
+检查内容：写明的 `--lora_rank`（PiSSA 保存的秩是它的两倍）与 16（vLLM 默认接受的最大秩）和 512（vLLM
+接受的上限）相比。秩由 suretune 自动选择时，旁边的理由里会写出这个参数。
 
 影响：拒绝发生在加载适配器的时候，训练早已结束。
 
