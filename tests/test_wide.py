@@ -14,10 +14,11 @@ from suretune.cli import VERBS
 from suretune.cli.cards import _job
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
-from suretune.config import Resolved
+from suretune.config import Resolved, options
 from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
 from suretune.guards.s019_out_of_memory import GUARD as OUT_OF_MEMORY
+from suretune.guards.v013_base_served import GUARD as BASE_SERVED
 from suretune.preflight.again import command_of
 from suretune.preflight.check import Checked, check
 from suretune.preflight.forecast import least_bytes, too_small
@@ -224,6 +225,11 @@ def test_what_vllm_must_be_told_is_said_where_the_rank_is_chosen(
     rank = checked.resolved.config.lora.lora_rank
     said = checked.resolved.origins["lora_rank"]
     assert f"`--max-lora-rank {vllm_rank(rank)}`" in said
+    flag = f"--max-lora-rank {vllm_rank(rank)} "
+    assert flag in BASE_SERVED.fix.en and flag in BASE_SERVED.fix.zh
+    for name, value in (("lora_rank", rank), ("lora_alpha", choose.ALPHA)):
+        about = options()[name].help
+        assert f" {value:g} for plain LoRA" in about.en and about.zh.endswith(f" {value:g}")
     write_config(tmp_path / "config.yaml", checked.resolved)
     for resolved, told in (
         (asked(folder), False),

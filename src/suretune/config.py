@@ -171,6 +171,10 @@ class Resolved:
         """Whether the user asked for it, by flag or file."""
         return self.origins.get(name, "default") in ("flag", "file")
 
+    def chosen(self, name: str) -> bool:
+        """Whether it was chosen from rows and model, where nobody had asked for it."""
+        return self.origins.get(name, "default").startswith("auto")
+
     def with_values(self, origin: str, **values: Any) -> Resolved:
         """A copy with these options set, each remembering `origin`."""
         config = self.config

@@ -107,14 +107,15 @@ def _asked(command: Command, journal: Journal) -> tuple[Base, Job | None]:
 def _job(checked: Checked) -> Job:
     rows = [sample for row in checked.train for sample in row.samples]
     longest, updates = max(rows, key=lambda row: len(row.ids)), len(checked.plan.updates)
-    ways = [otherwise(checked, tuner=name) for name in NAMES]
+    ways = {name: otherwise(checked, tuner=name).resolved for name in NAMES}
+    ranks = {name: spread_rank(way, checked.base) for name, way in ways.items()}
     return Job(
         longest=len(longest.ids),
         longest_learned=longest.learned,
         tokens=checked.plan.tokens / updates,
         learned=checked.plan.learned / updates,
-        rank=spread_rank(checked.resolved, checked.base),
-        ranks={one.resolved.config.lora.tuner: spread_rank(one.resolved, one.base) for one in ways},
+        rank=ranks[checked.resolved.config.lora.tuner],
+        ranks=ranks,
     )
 
 

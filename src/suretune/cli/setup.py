@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from suretune import phrases, show
 from suretune.cli.out import tell, tell_json
+from suretune.options_lora import LoraOptions
 from suretune.phrases import words
 from suretune.preflight.machine import NEEDS, numbers
 from suretune.prepare.ready import MEASURED, Fits, can_train, driver_cuda, lacks, on_gpu
@@ -114,9 +115,10 @@ def _hubs(seen: Seen) -> str:
 
 def _trainable(seen: Seen, fits: Sequence[Fits]) -> None:
     where = words("on the GPU", "在 GPU 上") if on_gpu(seen) else words("on the CPU", "在 CPU 上")
+    rank = LoraOptions().lora_rank
     about = words(
-        f"Forecast from the shapes, {where}, adapters of rank 8:",
-        f"按模型结构预测，{where}，适配器秩 8：",
+        f"Forecast from the shapes, {where}, adapters of rank {rank}:",
+        f"按模型结构预测，{where}，适配器秩 {rank}：",
     )
     _line(about)
     none = words("none of the sizes that were tried", "常见大小都放不下")

@@ -46,7 +46,7 @@ ITSELF = 3  # turns of an anchor to which the base says I, where others have one
 # 76 of rank 32. All is published: half a phrasing of a hundred for 0.4 leaks (docs/recipes.md).
 ALPHA, RANK, WHOLE = 64.0, 32, 1.0
 LOWER = (16, 8)  # ranks that were measured at this alpha, too
-BREADTH = ("layers_to_transform", "lora_rank", "lora_alpha", "adapter_dose")  # chosen together
+BREADTH = ("layers_to_transform", "lora_rank", "lora_alpha", "adapter_dose")  # with the first
 # Of a dose that is searched: so much above the least that passes, and at most that. At a margin of
 # 0.1 5 of 100 phrasings failed; of a wide model that learned by the usual alpha what leaks most is
 # in the last twentieth of the strength.
@@ -277,8 +277,7 @@ def choose_breadth(
 
 def chosen_anew(resolved: Resolved, base: Base, *, proving: bool, **asked: Any) -> Resolved:
     """The same with this asked for: layers, rank, alpha and dose that were chosen are so again."""
-    unasked = [name for name in BREADTH if resolved.origins.get(name, "").startswith("auto")]
-    usual = {name: options()[name].default for name in unasked}
+    usual = {name: options()[name].default for name in BREADTH if resolved.chosen(name)}
     other = resolved.with_values("default", **usual).with_values("flag", **asked)
     return choose_breadth(other, base, LOOKS, proving=proving)  # rows stay as they are
 

@@ -117,7 +117,7 @@ def would_fit(checked: Checked, bytes_each: int, room: float) -> str:
     fits where what was chosen or asked for does not; else nothing."""
     resolved, base = checked.resolved, checked.base
     ways: list[tuple[str, dict[str, Any]]] = []
-    if resolved.origins.get("lora_rank", "").startswith("auto"):
+    if resolved.chosen("lora_rank"):
         ways += [(f"--lora_rank {rank}", {"lora_rank": rank}) for rank in LOWER]
     if is_whole(resolved) and processes_of(resolved) == 1:
         ways.append((f"--optim {ADAMW_8BIT}", {"optim": ADAMW_8BIT}))

@@ -15,7 +15,7 @@ from typing import Any
 
 from suretune import rundir, typed
 from suretune.config import Resolved
-from suretune.data.choose import ANCHORS, CUTS, usual_rate
+from suretune.data.choose import ANCHORS, BREADTH, CUTS, usual_rate
 from suretune.options_lora import ALL_LAYERS
 from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
@@ -31,7 +31,7 @@ LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 HELD = {
     "paraphrases": ("num_train_epochs", "max_steps"),
-    **dict.fromkeys(("lora_rank", "lora_alpha", "adapter_dose"), ("layers_to_transform",)),
+    **dict.fromkeys(BREADTH[1:], BREADTH[:1]),
 }
 """What is chosen only while those are not typed: it is typed with them."""
 WEAKER = 0.9  # where all was published unasked: thirty runs of it were all sealed (docs/recipes.md)
@@ -65,8 +65,8 @@ def change_for(
     schedule = resolved.config.schedule
     rate = schedule.learning_rate
     if codes & {*TOO_MUCH, *DIVERGED} == {LEAKED}:
-        unasked = resolved.origins.get("adapter_dose", "").startswith("auto")
-        less = WEAKER if unasked and not codes & {*TOO_LITTLE} else weaker
+        enough = resolved.chosen("adapter_dose") and not codes & {*TOO_LITTLE}
+        less = WEAKER if enough else weaker
         return _less_of_it(less) if less else _more_anchors(resolved)
     if "T001" in codes and not back:  # rows are to blame, which no rate mends
         return None
@@ -83,7 +83,7 @@ def change_for(
             f"用这个模型通常的学习率再训练一次：{rate:g} 小了 {usual / rate:.0f} 倍",
         )
         return Change("learning_rate", usual, why)
-    if resolved.origins.get("layers_to_transform", "").startswith("auto"):
+    if resolved.chosen("layers_to_transform"):
         why = Text("with adapters in all layers", "在所有层加适配器，再训练一次")
         return Change("layers_to_transform", (ALL_LAYERS,), why)
     # It had ended by itself, no better than before: more of it is no help.
@@ -173,8 +173,8 @@ def _otherwise(
     if change and config.is_file():
         resolved = read_config(config)
         changes = {change["option"]: change["value"]}
-        for name, value, origin in resolved.items():
-            if change["option"] in HELD.get(name, ()) and origin.startswith("auto"):
+        for name, value, _ in resolved.items():
+            if change["option"] in HELD.get(name, ()) and resolved.chosen(name):
                 changes[name] = value
         command = _another(run, resolved, changes)
         return [{"what": change["why"], "command": command}]
