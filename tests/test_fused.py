@@ -18,15 +18,17 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from suretune.families import fused_types
+from suretune.model import fused as fused_module
 from suretune.model import ops
 from suretune.model.attention import PACKED
 from suretune.model.fused import gradient, keep_all, losses
 from suretune.model.groups import side_by_side
+from suretune.model.layer import backward
 from suretune.model.linear import fuse_linears
 from suretune.model.lora import trainable
 from suretune.model.packed_batch import PackedBatch, make_pass, token_losses
 from suretune.model.recompute import Keep, Policy
-from suretune.model.stack import Stack, make_stack, why_not
+from suretune.model.stack import Layer, Stack, make_stack, why_not
 from suretune.types import Origin, Sample, Span
 
 # What transformers calls the architectures that have a fast path: `Qwen2` of Qwen2Config.
@@ -271,6 +273,38 @@ def test_some_layers_without_adapters(targets: list[str]) -> None:
     again, fused = fast(model, given, stack, keep_all(stack))
     assert gap(again, nats) < 1e-10
     assert max(gap(fused[name], grads[name]) for name in grads) < 1e-10
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("keep", [Keep.ALL, Keep.INPUT])
+def test_below_the_lowest_adapters_nothing_is_kept_or_computed_back(
+    family: str, keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three layers the first has none; what the others learn is what autograd says."""
+    model, given = tuned(family, targets=r".*\.layers\.[12]\..*_proj"), batch(12, 30)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    back: list[tuple[int, bool]] = []
+
+    def counted(layer: Layer, *rest: Any, to_input: bool) -> Tensor:
+        back.append(([one is layer for one in stack.layers].index(True), to_input))
+        return backward(layer, *rest, to_input=to_input)
+
+    monkeypatch.setattr(fused_module, "backward", counted)
+    again, found = fast(model, given, stack, Policy((keep,) * 3, 7))
+    assert back == [(2, True), (1, False)] and stack.still == 1
+    assert gap(again, nats) < 1e-10
+    assert max(gap(found[name], grads[name]) for name in grads) < 1e-10
+
+
+def test_a_layer_above_all_adapters_is_computed_back() -> None:
+    model, given = tuned("Qwen2", targets=r".*\.layers\.0\..*_proj"), batch(12, 30)
+    nats, grads = plain(model, given)
+    stack = stack_of(model)
+    assert stack.still == 0
+    again, found = fast(model, given, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-10
+    assert max(gap(found[name], grads[name]) for name in grads) < 1e-10
 
 
 def test_sliding_window() -> None:

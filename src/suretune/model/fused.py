@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import torch
 from torch import Tensor
 
@@ -85,10 +87,10 @@ def gradient(
     base, whose hidden states there are `base` (S, K); factors (L + S,) float32.
     """
     x, how = _start(stack, batch, policy)
-    kept: list[Kept] = []
+    still, kept = stack.still, deque[Kept](maxlen=len(stack.layers) - stack.still)
     for layer, keep in zip(stack.layers, policy.keep, strict=True):
         x, saved = forward(layer, x, keep, how)
-        kept.append(saved)
+        kept.append(saved)  # those of the lowest fall out
     sources = batch.sources if base is None else torch.cat([batch.sources, batch.soft])
     nats, d_learned = _heads(
         stack,
@@ -101,7 +103,7 @@ def gradient(
     # Padding may name a source twice: its factor is zero, so what is added is zero.
     dx = torch.zeros_like(x).index_add_(0, sources, d_learned)
     del x, d_learned
-    for layer in reversed(stack.layers):
+    for layer in reversed(stack.layers[still:]):
         dx = backward(layer, kept.pop(), dx, how, to_input=bool(kept))
     return nats
 

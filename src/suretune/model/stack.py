@@ -73,6 +73,11 @@ class Layer:
     window: int | None
     rope: int  # which of `Stack.ropes` turns its queries and keys
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """In the order in which they compute."""
+        return self.qkv, self.o, self.gate_up, self.down
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -102,14 +107,19 @@ class Stack:
     @property
     def groups(self) -> list[Group]:
         """Every group of products, layer by layer: q/k/v, output, gate and up, down."""
-        return [g for layer in self.layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
+        return [group for layer in self.layers for group in layer.groups]
+
+    @property
+    def still(self) -> int:
+        """How many of the lowest layers have no adapters: none of their gradients is needed."""
+        learning = (i for i, layer in enumerate(self.layers) if any(g.r for g in layer.groups))
+        return next(learning, len(self.layers) - 1)
 
     @property
     def members(self) -> Iterator[tuple[str, Group, int]]:
         """(a linear layer's name in the model, its group, its place in it)."""
         for index, layer in enumerate(self.layers):
-            groups = layer.qkv, layer.o, layer.gate_up, layer.down
-            for group, members in zip(groups, self.names, strict=True):
+            for group, members in zip(layer.groups, self.names, strict=True):
                 for place, name in enumerate(members):
                     yield f"model.layers.{index}.{name}", group, place
 
@@ -243,9 +253,7 @@ def make_stack(model: Any, *, learning: bool = True) -> Stack | str:
         head_dim=attention.head_dim,
         scale=attention.scaling,
         act=how.activation(config),
-        mirror=Mirror(
-            [g for layer in layers for g in (layer.qkv, layer.o, layer.gate_up, layer.down)]
-        ),
+        mirror=Mirror([group for layer in layers for group in layer.groups]),
         names=how.groups,
     )
 
