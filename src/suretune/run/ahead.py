@@ -31,8 +31,9 @@ def looking_ahead(checked: Checked, journal: Journal) -> Iterator[Ahead]:
     for where training takes seconds. Waking the GPU takes a second or two, so a thread does it.
     """
     with closing(make_prover(checked)) as prover:
-        from suretune.model.weight_stream import drop
-        from suretune.run.room import look
+        with lean():
+            from suretune.model.weight_stream import drop
+            from suretune.run.room import look
 
         pool = ThreadPoolExecutor(1)
         found = pool.submit(look, checked)
