@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -14,10 +16,12 @@ from typing import Any
 import pytest
 import torch
 
+from suretune import rundir
 from suretune.config import Resolved
+from suretune.data.base import find_base
 from suretune.model.lean import NEEDLESS, lean
 from suretune.run import room
-from suretune.verify import fresh, shares
+from suretune.verify import fresh, reload, shares
 
 # What is imported when the first process is started: it takes the place of the real ones.
 BEGINS = """
@@ -90,6 +94,47 @@ def test_further_processes_of_a_proof_begin_before_it_is_told(
     assert begun == [["1", "2"]]
 
 
+@pytest.mark.parametrize("room", [0.5, 3.0, 1e4])
+def test_a_base_is_loaded_ahead_only_where_much_is_free(
+    room: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`room` GiB on the card: a second base beside the one that learns takes a quarter at most."""
+    told: list[object] = []
+    monkeypatch.setattr(fresh.Prover, "__init__", lambda self: None)
+    monkeypatch.setattr(fresh.Prover, "_tell", lambda self, what: told.append(what))
+    base = replace(find_base("pocket", weights=True), packed="nf4")
+    fresh.Prover().load(base, "bfloat16", room * 2**30)
+    assert told == ([["pocket", "nf4", "cuda", "bfloat16"]] if room > 2.5 else [])
+
+
+def test_the_proof_takes_what_was_loaded_ahead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """If it is the base that is asked for, in its precision; else that one is loaded."""
+    (tmp_path / "proof").mkdir()
+    request = reload.Request("pocket", "", "adapter", "cpu", "float32", None, 2048)
+    rundir.write_json(tmp_path / "proof" / reload.REQUEST, asdict(request))
+    used: list[Any] = []
+
+    def measure(*given: Any) -> Any:
+        used.append(given[3])
+        return {}, None
+
+    monkeypatch.setattr(reload, "measure", measure)
+    same, other = (reload.open_ahead("pocket", "", "cpu", to) for to in ("float32", "bfloat16"))
+    assert same is not None and other is not None
+    for there in (same, other, None):
+        reload.main(tmp_path, tmp_path / "result.json", there=there)
+    first, *rest = used
+    assert first is same.model
+    assert all(model is not first and model.dtype == torch.float32 for model in rest)
+
+
+def test_a_base_that_cannot_be_loaded_ahead_is_left_to_the_proof(tmp_path: Path) -> None:
+    """Which says why: here it is gone."""
+    assert reload.open_ahead(str(tmp_path), "", "cpu", "float32") is None
+
+
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
     """Packages of these names are installed, and none is imported: is one seen?"""
@@ -110,6 +155,17 @@ def test_what_is_left_out_is_there_again(
         raise RuntimeError("amid")
     assert all(map(packages, NEEDLESS))
     assert not set(NEEDLESS) & set(sys.modules)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_no_cycles_are_looked_for_meanwhile(collects: bool, request: pytest.FixtureRequest) -> None:
+    """And afterwards as before, also where an import fails."""
+    request.addfinalizer(gc.enable)
+    (gc.enable if collects else gc.disable)()
+    with pytest.raises(ImportError), lean():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled() is collects
 
 
 def test_nothing_is_hidden_from_who_has_it_or_has_transformers(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -413,6 +414,22 @@ def test_the_fresh_process_waits_and_ends_with_whoever_started_it(tmp_path: Path
     unneeded.close()
     assert unneeded._process.returncode != 0
     lonely._process.stderr.close()  # type: ignore[union-attr]
+
+
+def test_a_base_loaded_ahead_changes_nothing_in_the_proof(trained: Path, tmp_path: Path) -> None:
+    """Law 6 of a process that has the base before it is told the run."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    with forking():
+        prover = Prover()
+    prover._tell(["pocket", "", "cpu", "float32"])
+    found = {**prover.prove(run, run / "proof" / "again.json")}
+    want = rundir.read_json(trained / "proof" / "result.json")
+    for measured in (found, want):
+        assert measured.pop("pid") > 0
+        assert measured["general"].pop("seconds")
+    assert found["general"].pop("from_cache") and not want["general"].pop("from_cache")
+    assert found == want
 
 
 def test_the_proof_process_ends_with_whoever_started_it(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ class Base:
         """What finds the same files again, here and elsewhere."""
         return self.fetched.spec if self.fetched else self.name
 
+    @property
+    def where(self) -> str:
+        """What finds these very files again on this machine."""
+        return self.name if self.name == "pocket" else str(self.folder)
+
     def packed_as(self, packed: str) -> Base:
         """The same files, to be loaded in this packing."""
         return replace(self, packed=packed)

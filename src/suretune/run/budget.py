@@ -7,8 +7,10 @@ fewer updates is a prefix of the longer one, warmed up and brought to zero in it
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -37,6 +39,16 @@ class Clock:
     def left(self) -> float:
         """Seconds until the end; negative once it is over."""
         return self.end - time.perf_counter()
+
+
+def process_age() -> float:
+    """Seconds since this process began, imports included; 0 where /proc does not say."""
+    try:
+        began = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return max(0.0, up - began / os.sysconf("SC_CLK_TCK"))
 
 
 def fitting(

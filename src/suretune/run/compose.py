@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
-from suretune.model.device import ran_out
+from suretune.model.device import free_bytes, ran_out
 from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
 from suretune.preflight.check import Checked, with_weights
@@ -28,7 +27,7 @@ from suretune.preflight.whole import is_whole
 from suretune.record.journal import INTERNAL, OK, UNMEASURED, Journal, Stopped, only_writer
 from suretune.run import folder
 from suretune.run.anchors import answer_anchors, with_anchors
-from suretune.run.budget import Clock, cut, fitting, is_cut
+from suretune.run.budget import Clock, cut, fitting, is_cut, process_age
 from suretune.run.crew import asked_alone, counted, crew, give_out
 from suretune.run.dose import Dose, choose_dose, fold, looks_ahead
 from suretune.run.evaluate import Judge, WayAnswers, ask_way, on_the_way
@@ -129,7 +128,13 @@ def _stages(
     try:
         with crew(checked, run, journal) as world:
             trained = train_only(
-                checked, run, journal, resume=resume, checkpoint=checkpoint, world=world
+                checked,
+                run,
+                journal,
+                prover=prover,
+                resume=resume,
+                checkpoint=checkpoint,
+                world=world,
             )
             return _prove(trained, journal, prover, world)
     except Stopped as stopped:
@@ -164,15 +169,16 @@ def train_only(
     resume: bool = False,
     checkpoint: Path | None = None,
     world: World | None = None,
+    prover: Prover | None = None,
 ) -> Trained:
     """The base's answers, then the updates of the plan that are not done yet.
 
     The journal is open in `run`; `listeners` are told what happens; `world`: the processes that
-    compute, None for this one alone.
+    compute, None for this one alone; `prover`: who will need the base, too.
     """
     journal.join(*listeners)
     now = time.perf_counter()
-    process = now - _process_age() if journal.began is None else journal.began
+    process = now - process_age() if journal.began is None else journal.began
     clock = {"process": process, "startup": now}
     config = checked.resolved.config
     journal.look_at_all(device_notes(config.model, config.engine.num_gpus))
@@ -200,6 +206,8 @@ def train_only(
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
     clock["base_answers"] = time.perf_counter()
+    if prover and device.type == "cuda":
+        prover.load(checked.base, dtype, free_bytes(config.engine, device))
     journal.on(Staged("train"))
     asked = checked.plan.schedule.total
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
@@ -246,16 +254,6 @@ def _within_budget(
     checked = with_anchors(checked, anchors)
     folder.write_plan(run / "plan.json", checked.plan)
     return checked, deadline
-
-
-def _process_age() -> float:
-    """Seconds since this process began, imports included; 0 where /proc does not say."""
-    try:
-        began = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return max(0.0, up - began / os.sysconf("SC_CLK_TCK"))
 
 
 def _base_answers(

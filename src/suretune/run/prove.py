@@ -106,7 +106,7 @@ def ready_proof(job: Fit, questions: Questions, model: Tuned, parts: int) -> Non
     prompts = _logit_prompts(job, questions)
     base = job.checked.base
     request = Request(
-        base=base.name if base.name == "pocket" else str(base.folder),
+        base=base.where,
         base_fingerprint=job.fingerprint,
         adapter=folder_name(model),
         device=config.model.device or "cpu",
@@ -272,9 +272,6 @@ def seal(run: Path, facts: ProofFacts, journal: Journal, report: Mapping[str, An
             "findings": [journal.line(finding) for finding in journal.findings],
             "ignored": sorted({f.code for f in journal.findings if journal.ignored(f)}),
             "names": rundir.digest_of(sorted(names)),
-            "files": rundir.digests(
-                run,
-                names,
-            ),
+            "files": rundir.digests(run, names),
         },
     )

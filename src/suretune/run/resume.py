@@ -174,12 +174,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
         if named is not None and path.name != named.name:
             continue
         if found := rundir.damage(path) or _foreign(path, job):
-            about = SetupFacts(
-                "checkpoint-damaged",
-                str(path),
-                found,
-                goes_on,
-            )
+            about = SetupFacts("checkpoint-damaged", str(path), found, goes_on)
             if named is not None:
                 raise job.journal.stop(about)
             job.journal.look(about, stops=False)

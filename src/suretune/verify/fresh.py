@@ -1,7 +1,8 @@
 """The fresh process of a proof, from both of its ends.
 
 `Prover` starts it. Run as `python -m suretune.verify.fresh`, it reads one line,
-`["RUN", "RESULT", "BASE"]`, and measures (`reload.py`). Whoever starts it needs no torch for that.
+`["RUN", "RESULT", "BASE"]`, and measures (`reload.py`). A line before it may say which base that
+will be, `["NAME", "PACKED", "DEVICE", "DTYPE"]`. Whoever starts it needs no torch for that.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from queue import SimpleQueue
 from typing import IO, Any, cast
 
 from suretune import rundir
+from suretune.data.base import Base
+from suretune.data.weights import weight_files
 from suretune.model.lean import lean
+from suretune.model.memory import CONTEXT
+
+SHARE = 4  # of the room on a GPU one in so many is given to a base that waits for its proof
 
 
 class Prover:
     """The fresh process. It imports its libraries while others train, and waits to be told a run.
 
-    Until then it has read nothing; it ends by itself, also amid the proof, when whoever started it
-    is gone: its standard input ends then.
+    Until then it has read nothing of the run; it ends by itself, also amid the proof, when whoever
+    started it is gone: its standard input ends then.
     """
 
     def __init__(
@@ -54,16 +60,26 @@ class Prover:
         """What it measured; RuntimeError with its last words if it fails. `base`: where the base
         lies, if no longer where the run says."""
         result.unlink(missing_ok=True)
-        told, says = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stderr)
-        with suppress(BrokenPipeError):  # it is gone already; what it said tells why
-            told.write(json.dumps([str(run), str(result), base]) + "\n")
-            told.flush()
-        said = says.read()
+        self._tell([str(run), str(result), base])
+        said = cast("IO[str]", self._process.stderr).read()
         self._process.wait()
         if self._process.returncode or not result.exists():
             raise RuntimeError(said.strip()[-2000:] or f"exit status {self._process.returncode}")
         measured: Mapping[str, Any] = rundir.read_json(result)
         return measured
+
+    def load(self, base: Base, dtype: str, room: float) -> None:
+        """Let it load the base onto the GPU while others train there, from disk as ever, if that
+        takes little of what is free: `room` bytes."""
+        size = sum(path.stat().st_size for path in weight_files(base.folder))
+        if (size + CONTEXT) * SHARE < room:
+            self._tell([base.where, base.packed, "cuda", dtype])
+
+    def _tell(self, what: object) -> None:
+        told = cast("IO[str]", self._process.stdin)
+        with suppress(BrokenPipeError):  # it is gone already; what it said tells why
+            told.write(json.dumps(what) + "\n")
+            told.flush()
 
     def close(self) -> None:
         """It is not needed, or done."""
@@ -100,10 +116,14 @@ def main(given: Sequence[str]) -> None:
         _share()
         return
     further = shares.Shares(given)
-    if told := sys.stdin.readline():
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        where, into, at = json.loads(told)
-        reload.main(Path(where), Path(into), at, further)
+    there: reload.OpenBase | None = None
+    while told := sys.stdin.readline():
+        match json.loads(told):
+            case [name, packed, device, dtype]:
+                there = reload.open_ahead(name, packed, device, dtype)
+            case [where, into, at]:
+                threading.Thread(target=_end_with_parent, daemon=True).start()
+                return reload.main(Path(where), Path(into), at, further, there)
 
 
 def _share() -> None:

@@ -69,6 +69,15 @@ class Request:
     parts: int = 1  # in which questions are asked, see `Shares`
 
 
+@dataclass(frozen=True, slots=True)
+class OpenBase:
+    """A base that is loaded; `how`: what `open_ahead` takes."""
+
+    how: tuple[str, ...]
+    base: Base
+    model: PreTrainedModel
+
+
 def prepare(
     run: Path,
     request: Request,
@@ -115,34 +124,54 @@ def main(
     result: Path,
     base_at: str = "",
     shares: Shares | None = None,
+    there: OpenBase | None = None,
 ) -> None:
-    """In the fresh process."""
+    """In the fresh process; `there`: what was loaded ahead."""
     shares = shares or Shares()
     shares.open(run, base_at)
     try:
-        request, base, model = _loaded(run, base_at)
-        found, _ = measure(run, request, base, model, shares)
+        request, opened = _loaded(run, base_at, there)
+        found, _ = measure(run, request, opened.base, opened.model, shares)
     except Refusal as refusal:
         raise SystemExit(str(refusal)) from refusal
     rundir.write_json(result, found)
 
 
-def _loaded(run: Path, base_at: str) -> tuple[Request, Base, PreTrainedModel]:
+def _loaded(run: Path, base_at: str, there: OpenBase | None = None) -> tuple[Request, OpenBase]:
     """What is asked for, and the base that it is asked of."""
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
     request = replace(request, base=base_at or request.base)
-    device = torch.device(request.device)
-    base = find_base(request.base, weights=True).packed_as(request.packed)
-    begin(base, device, DTYPES[request.dtype])
-    return request, base, load_base(base, device, request.dtype)
+    how = request.base, request.packed, request.device, request.dtype
+    return request, there if there and there.how == how else _open_base(*how)
+
+
+def _open_base(name: str, packed: str, device: str, dtype: str) -> OpenBase:
+    base = find_base(name, weights=True).packed_as(packed)
+    begin(base, torch.device(device), DTYPES[dtype])
+    model = load_base(base, torch.device(device), dtype)
+    return OpenBase((name, packed, device, dtype), base, model)
+
+
+def open_ahead(name: str, packed: str, device: str, dtype: str) -> OpenBase | None:
+    """Before it is known what is asked: the base, and all that a first answer waits for. None where
+    that cannot be had: whoever loads it for the proof says why."""
+    try:
+        opened = _open_base(name, packed, device, dtype)
+        last_logits(opened.model, [[0] * 8])
+    except (Refusal, OSError, RuntimeError):
+        return None
+    if device == "cuda":
+        from suretune.model import decode_kernels, loss_kernels  # noqa: F401
+    return opened
 
 
 def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
     """In a further fresh process, see `Shares`: load what the first thing that is asked says, then
     answer the others."""
     run, base_at = next(asked)
-    request, base, model = _loaded(Path(run), base_at)
-    tuned, _ = _opened(model, Path(run) / request.adapter, base, request.dtype)
+    request, opened = _loaded(Path(run), base_at)
+    adapter = Path(run) / request.adapter
+    tuned, _ = _opened(opened.model, adapter, opened.base, request.dtype)
     speaker = _speaker(tuned, Path(run) / "proof")
     for as_base, prompts, stops, most in asked:
         with untuned(speaker, tuned) if as_base else nullcontext(speaker) as own:
