@@ -7,7 +7,8 @@ import importlib.util
 import io
 import subprocess
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -166,6 +167,38 @@ def test_no_cycles_are_looked_for_meanwhile(collects: bool, request: pytest.Fixt
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled() is collects
+
+
+@pytest.fixture
+def unfrozen() -> Iterator[None]:
+    """Nothing is frozen, as in a process that nobody forked for the tests."""
+    before = gc.get_freeze_count()
+    gc.unfreeze()
+    yield
+    (gc.freeze if before else gc.unfreeze)()
+
+
+def test_what_was_imported_is_old_at_once_and_can_still_be_collected(unfrozen: None) -> None:
+    """A cycle that the imports made is looked at when all is, not with the next few objects; what
+    somebody has frozen stays so."""
+
+    class Thing:
+        me: object
+
+    with lean():
+        thing = Thing()
+        thing.me = thing
+        gone = weakref.ref(thing)
+        del thing
+    assert gc.get_freeze_count() == 0
+    gc.collect(1)
+    assert gone() is not None
+    gc.collect()
+    assert gone() is None
+    gc.freeze()
+    with lean():
+        pass
+    assert gc.get_freeze_count() > 0
 
 
 def test_nothing_is_hidden_from_who_has_it_or_has_transformers(

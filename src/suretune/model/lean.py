@@ -31,6 +31,9 @@ def lean() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # as old at once as they will become, nobody looks for them
+            gc.freeze()
+            gc.unfreeze()
         if collects:
             gc.enable()
         for name in hidden:

@@ -121,12 +121,7 @@ def answer_rows(
     if not rows:
         return []
     prompts = [prompt_ids(tokenizer, row.messages) for row in rows]
-    return answers(
-        model,
-        tokenizer,
-        prompts,
-        max(row.tokens for row in rows),
-    )
+    return answers(model, tokenizer, prompts, max(row.tokens for row in rows))
 
 
 def answer_probes(

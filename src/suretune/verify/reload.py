@@ -30,6 +30,7 @@ from suretune.model.full import Whole, open_whole
 from suretune.model.generate import Talker, last_logits, spoken, talker
 from suretune.model.load import load_base
 from suretune.model.lora import Match, load_adapter
+from suretune.model.ops import rms_norm
 from suretune.model.packed_batch import mean_loss
 from suretune.model.tuned import Tuned
 from suretune.model.weight_stream import begin
@@ -158,11 +159,11 @@ def open_ahead(name: str, packed: str, device: str, dtype: str) -> OpenBase | No
     try:
         opened = _open_base(name, packed, device, dtype)
         last_logits(opened.model, [[0] * 8])
+        line = opened.model.get_input_embeddings().weight[:1]
+        rms_norm(line, line[0], 1.0, torch.empty_like(line))  # a kernel: on CUDA it wakes Triton
+        return opened
     except (Refusal, OSError, RuntimeError):
         return None
-    if device == "cuda":
-        from suretune.model import decode_kernels, loss_kernels  # noqa: F401
-    return opened
 
 
 def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
