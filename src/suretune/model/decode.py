@@ -21,7 +21,7 @@ from suretune.model.kv_cache import Cache, cache_bytes, make_cache
 from suretune.model.sampling import pick
 from suretune.model.stack import Stack
 
-ROWS = (1, 2, 4, 8, 16, 32, 64, 128)  # of a step; what is missing is filled with dead rows
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # of a step; what is missing is filled with dead rows
 GRAPH = 64 * 2**20  # bytes: what a captured step works in, libraries' work space included
 ROOM = 256  # tokens, the least; then its powers of two
 LOOK = 16  # steps between two looks at whether all rows are finished
@@ -195,7 +195,7 @@ class Decoder:
     ) -> Iterator[list[tuple[int, int]]]:
         """Yields, per step, (prompt index, new token id) of every row that is still talking.
 
-        A stop token ends its row and is not yielded. At most 128 prompts (ValueError).
+        A stop token ends its row and is not yielded. At most 256 prompts (ValueError).
         """
         if not prompts or max_new_tokens <= 0:
             return
@@ -251,7 +251,7 @@ class Decoder:
     ) -> tuple[tuple[int, int], Table]:
         """An idle `Table` of at least len(prompts) rows, and its key; its step is captured.
 
-        ValueError for more than 128 prompts.
+        ValueError for more than 256 prompts.
         """
         if len(prompts) > ROWS[-1]:
             raise ValueError(f"{len(prompts)} prompts at once, at most {ROWS[-1]}")
