@@ -290,4 +290,5 @@ def demo(told: Mapping[str, Any]) -> list[str]:
         first = f"{one['runs'][0]['command']:.1f}"
         lines.append(f"| {one['device']}, {one['cores']} cores | {runs} | {first} | {cells} |")
     made = "; ".join(f"{one['date']}, `{one['command']}`" for one in told.values())
-    return [*lines, "", f"{made}.", ""]
+    notes = [one["note"] for one in told.values() if "note" in one]  # by hand
+    return [*lines, "", " ".join([f"{made}.", *notes]), ""]
