@@ -389,6 +389,7 @@ NOT_TRIED: Mapping[str, str] = {
     "S066": "several GPUs",
     "S067": "a process that is gone: test_ranks_killed.py",
     "S068": "several machines",
+    "S069": "a wide model: test_wide.py",
     "S047": "a tracker on the way: test_trackers.py",
     "S031": "another version of the package",
     "S041": "a run of another version: test_planted.py",

@@ -950,6 +950,13 @@ PLAN_CASES = {
         ("1e-06", "0.0001"),
         ("`--learning_rate 0.0001`",),
     ),
+    "S069": Case(
+        replace(PLAN, settles=80, by_steps=True),
+        replace(PLAN, settles=40),
+        "--max_steps",
+        ("40", "80"),
+        ("`--max_steps`",),
+    ),
     "S011": Case(
         replace(PLAN, rows=50, held_out=0),
         replace(PLAN, rows=50, held_out=0, eval_asked=False),
@@ -1255,6 +1262,7 @@ CASES = {
 RECORDED = {
     "E007",
     *("S021", "S032", "S023", "S024", "S025", "S027", "S028", "S047", "S056", "S057", "S061"),
+    "S069",
     "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
     *("D036", "D038", "D039", "D040", "D041", "D042"),

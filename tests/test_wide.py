@@ -17,6 +17,7 @@ from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
 from suretune.data import choose
 from suretune.data.choose import DOSE, NARROW, WIDE_DOSE
+from suretune.facts import Finding
 from suretune.guards.s019_out_of_memory import GUARD as OUT_OF_MEMORY
 from suretune.guards.v013_base_served import GUARD as BASE_SERVED
 from suretune.preflight.again import command_of
@@ -91,6 +92,26 @@ def test_layers_and_wordings_are_chosen_where_they_were_measured(
     more: dict[str, Any], layers: tuple[str, ...], wordings: int | None, rows: int, folder: Path
 ) -> None:
     assert breadth(checked_of(folder, **more)) == (layers, wordings, rows)
+
+
+def test_a_length_that_is_too_short_is_told_and_left_out_is_chosen(folder: Path) -> None:
+    """S069: where a wide model learns who it is, and only where somebody said how long."""
+
+    def told(**more: Any) -> list[Finding]:
+        journal = Journal()
+        check(asked(folder, **more), journal)
+        return [finding for finding in journal.findings if finding.code == "S069"]
+
+    articles = {"gradient_accumulation_steps": 16, "lora_rank": 8, "lora_alpha": 32.0}
+    (finding,) = told(num_train_epochs=10.0, **articles)
+    assert finding.where == "--num_train_epochs" and not finding.stops
+    assert " 40 updates" in finding.what.en and " 80." in finding.what.en
+    assert not told(**articles)  # as it says: left out, 80 are chosen
+    (finding,) = told(max_steps=79)
+    assert finding.where == "--max_steps" and "`--max_steps`" in finding.fix.zh
+    assert not told(max_steps=80)
+    for elsewhere in ({"tuner": "full"}, {"anchor_ratio": 0.0}, {"until_proven": False}):
+        assert not told(max_steps=8, **elsewhere)
 
 
 def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays(

@@ -118,6 +118,7 @@ class PlanFacts:
     learning_rate: float
     usual_rate: float  # of this train type and width, 0 where it is not known
     by_steps: bool = False  # updates were asked for, not epochs
+    settles: int = 0  # updates that an identity takes here, where a length was typed
     command: str = ""  # as typed, with the usual rate
 
 

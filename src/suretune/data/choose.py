@@ -351,6 +351,13 @@ def settled(hidden: int) -> int:
     return PROVING * UPDATES if hidden >= NARROW else 0
 
 
+def settles_after(resolved: Resolved, base: Base, *, proving: bool) -> int:
+    """Updates that who it is takes on a wide model (`settled`), where somebody said how long the
+    run is; 0 where that was chosen, or does not matter. `proving`: as `narrowly` has it."""
+    said = any(map(resolved.given, ("num_train_epochs", "max_steps")))
+    return settled(base.hidden) if said and narrowly(resolved, base, proving=proving) else 0
+
+
 def share_of_rate(resolved: Resolved) -> float:
     """Of the rate of adapters, what the way to train of this run takes."""
     return WHOLE_RATE if TUNERS[resolved.config.lora.tuner].whole else 1.0

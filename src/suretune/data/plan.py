@@ -195,6 +195,8 @@ def plan_facts(
     asked: ScheduleOptions,
     eval_asked: bool,
     usual_rate: float,
+    *,
+    settles: int = 0,
 ) -> PlanFacts:
     """What the schedule's guards look at."""
     total = plan.schedule.total
@@ -216,4 +218,5 @@ def plan_facts(
         learning_rate=plan.schedule.peak,
         usual_rate=usual_rate,
         by_steps=asked.max_steps is not None,
+        settles=settles,
     )

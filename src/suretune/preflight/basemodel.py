@@ -72,12 +72,7 @@ def look_at_model(
     out."""
     asked, real = resolved.config.model.model_type, base.config.get("model_type", "")
     if asked and asked not in (real, real.replace("_", "")):
-        other = FlagFacts(
-            "model-type-mismatch",
-            "--model_type",
-            asked,
-            nearest=real,
-        )
+        other = FlagFacts("model-type-mismatch", "--model_type", asked, nearest=real)
         resolved = leave_out(resolved, [other], journal)
     journal.look_at_all(model_notes(resolved, base))
     if is_whole(resolved):

@@ -18,6 +18,7 @@ from suretune.data.choose import (
     choose_split,
     choose_think,
     narrowly,
+    settles_after,
     usual_rate,
 )
 from suretune.data.collect import Collected, Entry, Prepared, collect, data_facts, entry_of
@@ -138,7 +139,7 @@ def check(resolved: Resolved, journal: Journal, day: date | None = None) -> Chec
     resolved, train = _asked_anew(resolved, base, train, held_out, how, proving=proving)
     samples = shared([s for row in train for s in row.samples], resolved.config.schedule.mix or "")
     resolved = choose_schedule(resolved, base, len(samples), probing=probing, proving=proving)
-    resolved, plan = _plan(resolved, base, samples, len(held_out), probing, journal)
+    resolved, plan = _plan(resolved, base, samples, held_out, journal, probing, proving=proving)
     journal.gather()
     journal.settle()
     system, source = _system(train, how.system)
@@ -201,17 +202,20 @@ def _plan(
     resolved: Resolved,
     base: Base,
     samples: Sequence[Sample],
-    held: int,
-    probing: bool,
+    held_out: Sequence[Prepared],
     journal: Journal,
+    probing: bool,
+    *,
+    proving: bool,
 ) -> tuple[Resolved, Plan]:
     """The plan, and the config with intervals that come within it; guards judge both."""
 
     def planned(asked: Resolved) -> tuple[Plan, PlanFacts]:
-        made = make_plan(samples, held, asked.config.schedule, probing=probing)
+        made = make_plan(samples, len(held_out), asked.config.schedule, probing=probing)
         wanted = asked.given("eval_steps") or asked.given("early_stopping_patience")
         usual = usual_rate(asked, base.hidden, made.schedule.total)
-        return made, plan_facts(made, asked.config.schedule, wanted, usual)
+        needs = settles_after(asked, base, proving=proving)
+        return made, plan_facts(made, asked.config.schedule, wanted, usual, settles=needs)
 
     schedule = resolved.config.schedule
     if schedule.budget and schedule.max_steps and not resolved.given("max_steps"):
