@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import io
+import shutil
 import subprocess
 import sys
 import weakref
@@ -21,6 +22,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import find_base
 from suretune.model.lean import NEEDLESS, lean
+from suretune.pocket import MODEL
 from suretune.run import room
 from suretune.verify import fresh, reload, shares
 
@@ -122,18 +124,51 @@ def test_the_proof_takes_what_was_loaded_ahead(
         return {}, None
 
     monkeypatch.setattr(reload, "measure", measure)
-    same, other = (reload.open_ahead("pocket", "", "cpu", to) for to in ("float32", "bfloat16"))
+    same, other = (reload.load_ahead("pocket", "", "cpu", to) for to in ("float32", "bfloat16"))
     assert same is not None and other is not None
     for there in (same, other, None):
         reload.main(tmp_path, tmp_path / "result.json", there=there)
     first, *rest = used
-    assert first is same.model
+    assert first is same[1]
     assert all(model is not first and model.dtype == torch.float32 for model in rest)
 
 
-def test_a_base_that_cannot_be_loaded_ahead_is_left_to_the_proof(tmp_path: Path) -> None:
-    """Which says why: here it is gone."""
-    assert reload.open_ahead(str(tmp_path), "", "cpu", "float32") is None
+def test_a_base_loaded_ahead_is_compared_by_its_files_of_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(MODEL, base)
+    (tmp_path / "proof").mkdir()
+    request = reload.Request(str(base), "", "adapter", "cpu", "float32", None, 2048)
+    rundir.write_json(tmp_path / "proof" / reload.REQUEST, asdict(request))
+    seen: list[str] = []
+
+    def measure(*given: Any) -> Any:
+        seen.append(given[2].fingerprint())
+        return {}, None
+
+    monkeypatch.setattr(reload, "measure", measure)
+    there = reload.load_ahead(str(base), "", "cpu", "float32")
+    for eps in (None, 0.5):  # as it was loaded, and changed since
+        if eps:
+            config = rundir.read_json(base / "config.json")
+            rundir.write_json(base / "config.json", {**config, "rms_norm_eps": eps})
+        reload.main(tmp_path, tmp_path / "result.json", there=there)
+    assert there is not None and len(set(seen)) == 2
+
+
+def test_a_base_that_cannot_be_loaded_ahead_is_left_to_the_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Which says why: where it is gone, and whatever a kernel's compiler meets."""
+    assert reload.load_ahead(str(tmp_path), "", "cpu", "float32") is None
+
+    def broken(*_: object) -> None:
+        raise ModuleNotFoundError("no triton")
+
+    monkeypatch.setattr(reload, "rms_norm", broken)
+    assert reload.load_ahead("pocket", "", "cpu", "float32") is None
+    assert "not loaded ahead: ModuleNotFoundError: no triton" in capfd.readouterr().err
 
 
 @pytest.fixture

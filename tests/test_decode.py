@@ -81,6 +81,10 @@ def test_as_many_at_once_as_a_step_has_rows() -> None:
     said = decoder.generate(many, frozenset({7, 20}), 6)
     assert said == decoder.generate(many[: len(LENGTHS)], frozenset({7, 20}), 6) * 100
     assert max(rows for rows, _ in decoder._tables) == decode.ROWS[-1] < len(many)
+    decoder.release()
+    decoder.most = 128  # as whoever proves again what was proven so
+    assert decoder.generate(many, frozenset({7, 20}), 6) == said
+    assert max(rows for rows, _ in decoder._tables) == 128
     with pytest.raises(ValueError, match=f"at most {decode.ROWS[-1]}"):
         next(decoder.stream(many, NOBODY, 6))
 

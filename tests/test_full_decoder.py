@@ -174,9 +174,22 @@ def test_an_older_proof_is_repeated_by_who_answered_it(
     """It does not say who: then a whole model was answered for by its own layers."""
     tuned, decoder = whole_learner(TOP, "bfloat16").model, object()
     monkeypatch.setattr(reload, "talker", lambda model: decoder)
-    assert reload._speaker(tuned, tmp_path) is decoder
+    request = reload.Request("pocket", "", "model", "cpu", "bfloat16", None, 2048)
+    assert reload._speaker(tuned, request, tmp_path) is decoder
     rundir.write_json(tmp_path / reload.RESULT, {"answers": {}})
-    assert reload._speaker(tuned, tmp_path) is tuned
-    assert reload._speaker(tuned.model, tmp_path) is decoder  # as ever where an adapter was
+    assert reload._speaker(tuned, request, tmp_path) is tuned
+    assert reload._speaker(tuned.model, request, tmp_path) is decoder  # as ever: an adapter was
     rundir.write_json(tmp_path / reload.RESULT, {reload.SPEAKER: "Decoder"})
-    assert reload._speaker(tuned, tmp_path) is decoder
+    assert reload._speaker(tuned, request, tmp_path) is decoder
+
+
+def test_an_older_proof_is_repeated_by_steps_of_as_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of more rows round otherwise, and `verify` asks for the same words."""
+    tuned = whole_learner(TOP, "bfloat16").model
+    monkeypatch.setattr(reload, "talker", lambda model: Decoder(laid_out(tuned.model)))
+    older = reload.Request("pocket", "", "model", "cpu", "bfloat16", None, 2048)
+    for request, rows in ((older, 128), (replace(older, rows=256), 256)):
+        speaker = reload._speaker(tuned, request, tmp_path)
+        assert isinstance(speaker, Decoder) and speaker.most == rows

@@ -21,9 +21,11 @@ from conftest import forking, suretune
 from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved
+from suretune.data.base import find_base
 from suretune.data.plan import learning_rate
 from suretune.model import fused
 from suretune.model.attention import PACKED
+from suretune.model.decode import ROWS
 from suretune.model.fused import keep_all
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
@@ -43,6 +45,7 @@ from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale
 from suretune.train.plain_engine import Plain
 from suretune.types import Sample, Schedule
 from suretune.verify.fresh import Prover
+from suretune.verify.reload import Request
 
 CPU = torch.device("cpu")
 
@@ -420,6 +423,10 @@ def test_a_base_loaded_ahead_changes_nothing_in_the_proof(trained: Path, tmp_pat
     """Law 6 of a process that has the base before it is told the run."""
     run = tmp_path / "run"
     shutil.copytree(trained, run)
+    request = Request(**rundir.read_json(run / "proof" / "request.json"))
+    base = find_base("pocket", weights=True)
+    assert (request.base, request.packed) == (base.where, base.packed)  # as `Prover.load` has it
+    assert request.rows == ROWS[-1] != Request("", "", "", "", "", None, 0).rows == 128
     with forking():
         prover = Prover()
     prover._tell(["pocket", "", "cpu", "float32"])

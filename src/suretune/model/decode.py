@@ -77,7 +77,8 @@ class Decoder:
     """Speaks for a stack. `stack.refresh()` after each change of its adapters is the owner's duty;
     a change of the model's own weights, in place, is heard by itself.
 
-    lean: Triton's products for at most 16 rows (else cuBLAS); graphs: capture steps on CUDA.
+    lean: Triton's products for at most 16 rows (else cuBLAS); graphs: capture steps on CUDA; most:
+    rows of a step of `generate`.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Decoder:
         self.stack = stack
         self.lean = lean
         self.graphs = graphs and self.device.type == "cuda"
+        self.most = ROWS[-1]
         self._tables: dict[tuple[int, int], Table] = {}  # at rest, the oldest first
         self.room_bytes = room_bytes or self._half_of_what_is_free()
 
@@ -240,7 +242,11 @@ class Decoder:
             del self._tables[key]
 
     def _most_rows(self, room: int) -> int:
-        fitting = [n for n in ROWS if cache_bytes(self.stack, n, room) <= self.room_bytes]
+        fitting = [
+            rows
+            for rows in ROWS
+            if rows <= self.most and cache_bytes(self.stack, rows, room) <= self.room_bytes
+        ]
         return max(fitting, default=1)
 
     def _take(

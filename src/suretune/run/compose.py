@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from suretune import rundir
 from suretune.data.choose import settled
 from suretune.events import Answered, Began, Concluded, Ended, Listener, Planned, Staged
-from suretune.model.device import free_bytes, ran_out
+from suretune.model.device import ran_out, untaken
 from suretune.model.generate import counting
 from suretune.model.tuned import base_numbers, layer_names
 from suretune.preflight.check import Checked, with_weights
@@ -206,11 +206,11 @@ def train_only(
     clock["load"] = time.perf_counter()
     before, way, learned, apart = _base_answers(run, learner.engine, checked, questions, journal)
     clock["base_answers"] = time.perf_counter()
-    if prover and device.type == "cuda":
-        prover.load(checked.base, dtype, free_bytes(config.engine, device))
     journal.on(Staged("train"))
     asked = checked.plan.schedule.total
     checked, deadline = _within_budget(checked, run, learner, learned, clock, journal)
+    if prover and not (config.engine.memory_limit or is_whole(resolved)):
+        prover.load(checked.base, dtype, untaken(device))
     settles = settled(checked.base.hidden) if checked.plan.probe_steps else 0
     journal.on(Planned(checked.plan.schedule.total, asked, settles))
     proof = checked.resolved.config.proof

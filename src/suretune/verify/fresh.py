@@ -24,14 +24,14 @@ from suretune.data.weights import weight_files
 from suretune.model.lean import lean
 from suretune.model.memory import CONTEXT
 
-SHARE = 4  # of the room on a GPU one in so many is given to a base that waits for its proof
+SHARE = 4  # of what nobody took of a GPU one in so many goes to a base that waits for its proof
 
 
 class Prover:
     """The fresh process. It imports its libraries while others train, and waits to be told a run.
 
-    Until then it has read nothing of the run; it ends by itself, also amid the proof, when whoever
-    started it is gone: its standard input ends then.
+    Until then it has read nothing of the run; it ends by itself when whoever started it is gone,
+    also amid the proof, and once it has loaded a base: its standard input ends then.
     """
 
     def __init__(
@@ -69,10 +69,9 @@ class Prover:
         return measured
 
     def load(self, base: Base, dtype: str, room: float) -> None:
-        """Let it load the base onto the GPU while others train there, from disk as ever, if that
-        takes little of what is free: `room` bytes."""
+        """Let it load the base meanwhile, where that is little of `room`: bytes nobody took yet."""
         size = sum(path.stat().st_size for path in weight_files(base.folder))
-        if (size + CONTEXT) * SHARE < room:
+        if (size * (2 if dtype == "float32" else 1) + CONTEXT) * SHARE < room:
             self._tell([base.where, base.packed, "cuda", dtype])
 
     def _tell(self, what: object) -> None:
@@ -116,11 +115,11 @@ def main(given: Sequence[str]) -> None:
         _share()
         return
     further = shares.Shares(given)
-    there: reload.OpenBase | None = None
+    there: reload.Ahead | None = None
     while told := sys.stdin.readline():
         match json.loads(told):
             case [name, packed, device, dtype]:
-                there = reload.open_ahead(name, packed, device, dtype)
+                there = reload.load_ahead(name, packed, device, dtype)
             case [where, into, at]:
                 threading.Thread(target=_end_with_parent, daemon=True).start()
                 return reload.main(Path(where), Path(into), at, further, there)

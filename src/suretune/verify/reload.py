@@ -24,8 +24,9 @@ from suretune import rundir
 from suretune.battery.items import Question, proof_questions, recorded_question
 from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.decode import ROWS as STEP_ROWS
 from suretune.model.decode import Decoder
-from suretune.model.device import DTYPES, ran_out
+from suretune.model.device import DTYPES, let_go, ran_out
 from suretune.model.full import Whole, open_whole
 from suretune.model.generate import Talker, last_logits, spoken, talker
 from suretune.model.load import load_base
@@ -51,6 +52,7 @@ ROWS = "rows.jsonl"
 CUDA_TOKENS = 1024  # at once: all words' logits of each learned one exist in float32
 Thing = TypeVar("Thing")
 LOGIT_PROMPTS = 4  # whose logits are compared in full
+Ahead = tuple[tuple[str, ...], PreTrainedModel]  # a base, and how it was loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,7 @@ class Request:
     packed: str = ""  # the base, as `Base.packed`
     most: int = PROBE_TOKENS  # of an answer to a probe; runs of earlier versions had no more
     parts: int = 1  # in which questions are asked, see `Shares`
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBase:
-    """A base that is loaded; `how`: what `open_ahead` takes."""
-
-    how: tuple[str, ...]
-    base: Base
-    model: PreTrainedModel
+    rows: int = 128  # of a decoder's step at most: more round otherwise; runs of earlier versions
 
 
 def prepare(
@@ -89,7 +83,7 @@ def prepare(
     """Write down the questions, and the logits that the model has in memory behind `prompts`."""
     folder = run / "proof"
     folder.mkdir(exist_ok=True)
-    rundir.write_json(folder / REQUEST, asdict(request))
+    rundir.write_json(folder / REQUEST, asdict(replace(request, rows=STEP_ROWS[-1])))
     rundir.write_jsonl(run / "probes.jsonl", (probe.line() for probe in questions.probes))
     rundir.write_jsonl(folder / HELD_OUT, (_held_out_line(s) for s in questions.held_out))
     rundir.write_jsonl(folder / GENERAL, (question.line() for question in questions.general))
@@ -125,67 +119,77 @@ def main(
     result: Path,
     base_at: str = "",
     shares: Shares | None = None,
-    there: OpenBase | None = None,
+    there: Ahead | None = None,
 ) -> None:
     """In the fresh process; `there`: what was loaded ahead."""
     shares = shares or Shares()
     shares.open(run, base_at)
     try:
-        request, opened = _loaded(run, base_at, there)
-        found, _ = measure(run, request, opened.base, opened.model, shares)
+        request, base, model = _loaded(run, base_at, there)
+        found, _ = measure(run, request, base, model, shares)
     except Refusal as refusal:
         raise SystemExit(str(refusal)) from refusal
     rundir.write_json(result, found)
 
 
-def _loaded(run: Path, base_at: str, there: OpenBase | None = None) -> tuple[Request, OpenBase]:
+def _loaded(
+    run: Path, base_at: str, there: Ahead | None = None
+) -> tuple[Request, Base, PreTrainedModel]:
     """What is asked for, and the base that it is asked of."""
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
     request = replace(request, base=base_at or request.base)
     how = request.base, request.packed, request.device, request.dtype
-    return request, there if there and there.how == how else _open_base(*how)
+    model = there[1] if there and there[0] == how else _model(*how)
+    base = find_base(request.base, weights=True).packed_as(request.packed)  # its files of now
+    return request, base, model
 
 
-def _open_base(name: str, packed: str, device: str, dtype: str) -> OpenBase:
+def _model(name: str, packed: str, device: str, dtype: str) -> PreTrainedModel:
     base = find_base(name, weights=True).packed_as(packed)
     begin(base, torch.device(device), DTYPES[dtype])
-    model = load_base(base, torch.device(device), dtype)
-    return OpenBase((name, packed, device, dtype), base, model)
+    return load_base(base, torch.device(device), dtype)
 
 
-def open_ahead(name: str, packed: str, device: str, dtype: str) -> OpenBase | None:
+def load_ahead(name: str, packed: str, device: str, dtype: str) -> Ahead | None:
     """Before it is known what is asked: the base, and all that a first answer waits for. None where
-    that cannot be had: whoever loads it for the proof says why."""
+    that cannot be had, for whatever reason: the proof loads it then, or says why it cannot."""
     try:
-        opened = _open_base(name, packed, device, dtype)
-        last_logits(opened.model, [[0] * 8])
-        line = opened.model.get_input_embeddings().weight[:1]
-        rms_norm(line, line[0], 1.0, torch.empty_like(line))  # a kernel: on CUDA it wakes Triton
-        return opened
-    except (Refusal, OSError, RuntimeError):
-        return None
+        return (name, packed, device, dtype), _awake(_model(name, packed, device, dtype))
+    except Exception as error:
+        print(f"not loaded ahead: {type(error).__name__}: {error}", file=sys.stderr)
+    let_go(torch.device(device))  # those who train there may need it
+    return None
+
+
+def _awake(model: PreTrainedModel) -> PreTrainedModel:
+    last_logits(model, [[0] * 8])
+    line = model.get_input_embeddings().weight[:1]
+    rms_norm(line, line[0], 1.0, torch.empty_like(line))  # a kernel: on CUDA it wakes Triton
+    return model
 
 
 def share(asked: Iterator[Any], answer: Callable[[Any], None]) -> None:
     """In a further fresh process, see `Shares`: load what the first thing that is asked says, then
     answer the others."""
     run, base_at = next(asked)
-    request, opened = _loaded(Path(run), base_at)
-    adapter = Path(run) / request.adapter
-    tuned, _ = _opened(opened.model, adapter, opened.base, request.dtype)
-    speaker = _speaker(tuned, Path(run) / "proof")
+    request, base, model = _loaded(Path(run), base_at)
+    tuned, _ = _opened(model, Path(run) / request.adapter, base, request.dtype)
+    speaker = _speaker(tuned, request, Path(run) / "proof")
     for as_base, prompts, stops, most in asked:
         with untuned(speaker, tuned) if as_base else nullcontext(speaker) as own:
             answer(spoken(own, prompts, frozenset(stops), most))
 
 
-def _speaker(tuned: Tuned, proof: Path) -> Talker:
+def _speaker(tuned: Tuned, request: Request, proof: Path) -> Talker:
     """Who answers for both. A proof that does not say who did is older than the decoder of a whole
     model: asked again, it is answered as it was, since another's rounding says other words."""
     first = proof / RESULT
     if isinstance(tuned, Whole) and first.is_file() and SPEAKER not in rundir.read_json(first):
         return tuned
-    return talker(tuned)
+    speaker = talker(tuned)
+    if isinstance(speaker, Decoder):
+        speaker.most = request.rows
+    return speaker
 
 
 def measure(
@@ -207,7 +211,7 @@ def measure(
     tuned, match = _opened(model, adapter, base, request.dtype)
     logits = last_logits(tuned, prompts)
     questions = read_questions(run, request, tokenizer)
-    speaker = _speaker(tuned, folder)
+    speaker = _speaker(tuned, request, folder)
     budget = min(request.tokens_per_pass, CUDA_TOKENS if speaker is not tuned else sys.maxsize)
 
     def loss_of(rows: Sequence[Sample]) -> float:
@@ -294,7 +298,7 @@ def _lines(path: Path) -> list[Any]:
 def _depends(request: Request) -> tuple[str, ...]:
     """What the base's answers depend on, beside the prompts and the code."""
     card = torch.cuda.get_device_name() if request.device == "cuda" else request.device
-    return request.base_fingerprint, card, request.dtype
+    return request.base_fingerprint, card, request.dtype, f"{request.rows} rows"
 
 
 def _result(
