@@ -951,11 +951,11 @@ PLAN_CASES = {
         ("`--learning_rate 0.0001`",),
     ),
     "S069": Case(
-        replace(PLAN, settles=80, by_steps=True),
-        replace(PLAN, settles=40),
+        replace(PLAN, settles=80, instead=("--max_steps", "--gradient_accumulation_steps")),
+        replace(PLAN, settles=40, instead=("--max_steps",)),
         "--max_steps",
-        ("40", "80"),
-        ("`--max_steps`",),
+        ("40", "16", "80"),
+        ("`--max_steps`", "`--gradient_accumulation_steps`"),
     ),
     "S011": Case(
         replace(PLAN, rows=50, held_out=0),

@@ -102,16 +102,32 @@ def test_a_length_that_is_too_short_is_told_and_left_out_is_chosen(folder: Path)
         check(asked(folder, **more), journal)
         return [finding for finding in journal.findings if finding.code == "S069"]
 
-    articles = {"gradient_accumulation_steps": 16, "lora_rank": 8, "lora_alpha": 32.0}
-    (finding,) = told(num_train_epochs=10.0, **articles)
-    assert finding.where == "--num_train_epochs" and not finding.stops
-    assert " 40 updates" in finding.what.en and " 80." in finding.what.en
-    assert not told(**articles)  # as it says: left out, 80 are chosen
+    scaled = {"lora_rank": 8, "lora_alpha": 32.0}
+    for size in (16, 32):
+        (finding,) = told(num_train_epochs=10.0, gradient_accumulation_steps=size, **scaled)
+        assert finding.where == "--num_train_epochs" and not finding.stops
+        assert f" {size} rows" in finding.what.en and " at least 80 " in finding.what.en
+        assert "`--num_train_epochs`, `--gradient_accumulation_steps`" in finding.fix.en
+    assert not told(**scaled)  # as it says
+    left = checked_of(folder, **scaled)
+    assert left.plan.schedule.total >= 80 and left.resolved.config.schedule.rows_per_update == 8
     (finding,) = told(max_steps=79)
     assert finding.where == "--max_steps" and "`--max_steps`" in finding.fix.zh
     assert not told(max_steps=80)
     for elsewhere in ({"tuner": "full"}, {"anchor_ratio": 0.0}, {"until_proven": False}):
         assert not told(max_steps=8, **elsewhere)
+
+
+def test_few_rows_are_not_told_to_be_learned_by_heart(folder: Path, tmp_path: Path) -> None:
+    """Where the length that is advised would be told to be too many passes (S023)."""
+    lines = (folder / "who" / "identity.jsonl").read_text("utf-8").splitlines(keepends=True)
+    for rows, epochs in ((31, 20.0), (31, 3.0), (32, 3.0), (32, 20.0)):
+        (tmp_path / "few.jsonl").write_text("".join(lines[:rows]), "utf-8")
+        journal = Journal()
+        few = (str(tmp_path / "few.jsonl"),)
+        check(asked(folder, dataset=few, num_train_epochs=epochs), journal)
+        codes = {finding.code for finding in journal.findings} & {"S023", "S069"}
+        assert codes == ({"S069"} if (rows, epochs) == (32, 3.0) else set())
 
 
 def test_what_was_chosen_is_the_same_again_and_what_an_earlier_version_had_stays(

@@ -118,7 +118,8 @@ class PlanFacts:
     learning_rate: float
     usual_rate: float  # of this train type and width, 0 where it is not known
     by_steps: bool = False  # updates were asked for, not epochs
-    settles: int = 0  # updates that an identity takes here, where a length was typed
+    settles: int = 0  # updates that it would have by itself to learn who it is
+    instead: tuple[str, ...] = ()  # flags that say how many in place of that
     command: str = ""  # as typed, with the usual rate
 
 

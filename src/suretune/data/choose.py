@@ -35,6 +35,7 @@ ANCHORS = 0.75  # of the loss, beside an identity: docs/recipes.md
 BESIDE_OTHERS = 0.6  # and beside rows that teach something else
 MOST_A_ROW = 4.0  # anchors
 SIZES = ("per_device_train_batch_size", "gradient_accumulation_steps")  # what an update is made of
+LENGTH = ("num_train_epochs", "max_steps")  # of a run
 # What a wide model takes that learns who it is; each was measured (docs/recipes.md).
 FEW_ROWS = 8  # of an update: twice as many lose more of the model
 MIDDLE = 6  # one of so many layers at either end stays as it is: less is lost
@@ -351,11 +352,27 @@ def settled(hidden: int) -> int:
     return PROVING * UPDATES if hidden >= NARROW else 0
 
 
-def settles_after(resolved: Resolved, base: Base, *, proving: bool) -> int:
-    """Updates that who it is takes on a wide model (`settled`), where somebody said how long the
-    run is; 0 where that was chosen, or does not matter. `proving`: as `narrowly` has it."""
-    said = any(map(resolved.given, ("num_train_epochs", "max_steps")))
-    return settled(base.hidden) if said and narrowly(resolved, base, proving=proving) else 0
+def settles_after(
+    resolved: Resolved,
+    base: Base,
+    samples: int,
+    *,
+    proving: bool,
+) -> tuple[int, tuple[str, ...]]:
+    """(updates, flags): what a wide model that learns who it is would have by itself (`settled`),
+    and what was said in place of that; (0, ()) where the length was not said, or where the rows
+    are so few that they would be learned by heart meanwhile. `proving`: as `narrowly` has it."""
+    said = tuple(filter(resolved.given, (*LENGTH, *SIZES)))
+    if not narrowly(
+        resolved,
+        base,
+        proving=proving,
+    ):
+        return 0, ()
+    few = PROVING * MOST_EPOCHS * samples < LOOKS
+    if few or not set(LENGTH) & set(said):
+        return 0, ()
+    return settled(base.hidden), tuple(f"--{name}" for name in said)
 
 
 def share_of_rate(resolved: Resolved) -> float:

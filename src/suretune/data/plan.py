@@ -196,7 +196,7 @@ def plan_facts(
     eval_asked: bool,
     usual_rate: float,
     *,
-    settles: int = 0,
+    instead: tuple[int, tuple[str, ...]] = (0, ()),
 ) -> PlanFacts:
     """What the schedule's guards look at."""
     total = plan.schedule.total
@@ -218,5 +218,6 @@ def plan_facts(
         learning_rate=plan.schedule.peak,
         usual_rate=usual_rate,
         by_steps=asked.max_steps is not None,
-        settles=settles,
+        settles=instead[0],
+        instead=instead[1],
     )

@@ -214,8 +214,8 @@ def _plan(
         made = make_plan(samples, len(held_out), asked.config.schedule, probing=probing)
         wanted = asked.given("eval_steps") or asked.given("early_stopping_patience")
         usual = usual_rate(asked, base.hidden, made.schedule.total)
-        needs = settles_after(asked, base, proving=proving)
-        return made, plan_facts(made, asked.config.schedule, wanted, usual, settles=needs)
+        alone = settles_after(asked, base, len(samples), proving=proving)
+        return made, plan_facts(made, asked.config.schedule, wanted, usual, instead=alone)
 
     schedule = resolved.config.schedule
     if schedule.budget and schedule.max_steps and not resolved.given("max_steps"):
