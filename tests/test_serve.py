@@ -71,6 +71,11 @@ class Running:
         assert found, name
         return float(found[1])
 
+    def counted(self, name: str) -> float:
+        """A counter of /metrics, all its labels together."""
+        page = httpx.get(f"{self.url}/metrics").text
+        return sum(map(float, re.findall(rf"^suretune:{name}_total\{{.*\}} (\S+)$", page, re.M)))
+
     def refused(self) -> dict[str, float]:
         """How many answers were errors, by their status."""
         pattern = r'^suretune:request_refused_total\{status="(\d+)"\} (\S+)$'
@@ -388,16 +393,20 @@ def begun(server: Running, **change: Any) -> tuple[httpx.Response, Iterator[byte
 
 
 def test_a_client_that_leaves_frees_its_slot(server: Running) -> None:
+    """Amid its answer: none of these is told to its end."""
     server.wait_for("slots_in_use", 0)
+    left, whole = server.counted("request_cancelled"), server.counted("request_success")
     answers = [begun(server, seed=seed) for seed in (1, 2, 3)]
     assert server.figure("slots_in_use") > 0
     for answer, _ in answers:
         answer.close()
-    assert server.wait_for("slots_in_use", 0) < 1
+    server.wait_for("slots_in_use", 0)
     with pytest.raises(httpx.ReadTimeout):  # and one that waits for a whole answer
         body = {"model": "pocket", **LONG}
         httpx.post(f"{server.url}/v1/completions", json=body, timeout=0.05)
-    assert server.wait_for("slots_in_use", 0) < 1
+    server.wait_for("slots_in_use", 0)
+    assert server.counted("request_cancelled") == left + 4
+    assert server.counted("request_success") == whole
 
 
 def test_a_full_queue_says_when_to_come_again(server: Running) -> None:
