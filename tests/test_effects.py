@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,8 +20,9 @@ from suretune.battery.items import Question
 from suretune.cli import main
 from suretune.cli.watch import Watch
 from suretune.config import Resolved, options
+from suretune.data.base import Base
 from suretune.deploy.model_host import SPARE_RANKS, open_house
-from suretune.events import Answered, Event, Staged, Updated
+from suretune.events import Answered, Event, Planned, Staged, Updated
 from suretune.model import generate
 from suretune.model.fp8 import Fp8
 from suretune.model.recompute import Keep
@@ -36,6 +37,7 @@ from suretune.train.engine import Fast
 from suretune.train.loop import Learner
 from suretune.train.plain_engine import Plain
 from suretune.types import Message, StepRecord
+from suretune.verify.fresh import Prover
 from suretune.verify.measure import Questions
 from suretune.verify.probes import Probe
 
@@ -247,6 +249,37 @@ def test_the_base_of_a_run_says_how_many_questions_it_has_answered(
     counts = [event.done for event in asked]
     assert counts == sorted(counts) and counts[-1] >= 5
     assert {event.asked for event in asked} == {counts[-1]}, "as many as were told before"
+
+
+@pytest.mark.parametrize(
+    "more, loads",
+    [({}, True), ({"memory_limit": "9GiB"}, False), ({"tuner": "full"}, False)],
+    ids=["", "memory_limit", "full"],
+)
+def test_the_base_of_the_proof_is_loaded_ahead_where_no_bound_and_no_weights_need_the_room(
+    more: dict[str, Any], loads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of that only what training has never taken: here a number nobody else would give."""
+    told: list[tuple[str, str, float]] = []
+
+    class Waits:
+        def load(self, base: Base, dtype: str, room: float) -> None:
+            told.append((base.where, dtype, room))
+
+    class Listens:
+        def on(self, event: Event) -> None:
+            if isinstance(event, Planned):
+                raise SystemExit
+
+    monkeypatch.setattr(compose, "untaken", lambda device: 123.0)
+    checked = checked_with(tmp_path, max_steps=1, anchor_ratio=0.0)
+    checked = replace(checked, resolved=checked.resolved.with_values("flag", **more))
+    journal = Journal(("C004",))  # a bound of memory is for a GPU
+    run, waits = tmp_path / "run", Waits()
+    run.mkdir()
+    with pytest.raises(SystemExit):
+        compose.train_only(checked, run, journal, Listens(), prover=cast(Prover, waits))
+    assert told == ([("pocket", "float32", 123.0)] if loads else [])
 
 
 # --- how many rows, how many adapters -----------------------------------------------------------

@@ -198,7 +198,7 @@ def plan_facts(
     *,
     instead: tuple[int, tuple[str, ...]] = (0, ()),
 ) -> PlanFacts:
-    """What the schedule's guards look at."""
+    """What the schedule's guards look at; `instead`: as `choose.settles_after` gives it."""
     total = plan.schedule.total
     before_last = 1 + sum(step < total for step in plan.eval_steps) if plan.held_out else 0
     size = asked.rows_per_update
