@@ -266,7 +266,7 @@ def choose_breadth(
         resolved = resolved.with_values(why, layers_to_transform=(middle,))
         resolved = _scaled(resolved)
     as_many = LOOKS // max(rows, 1) - 1  # as are seen before it may be proven
-    long = any(map(resolved.given, (*SIZES, "num_train_epochs", "max_steps", "budget")))
+    long = any(map(resolved.given, (*SIZES, *LENGTH, "budget")))
     if asked.data.paraphrases is None and as_many > 0 and not long:
         why = auto(
             "more ways to ask are answered",
@@ -362,13 +362,9 @@ def settles_after(
     """(updates, flags): what a wide model that learns who it is would have by itself (`settled`),
     and what was said in place of that; (0, ()) where the length was not said, or where the rows
     are so few that they would be learned by heart meanwhile. `proving`: as `narrowly` has it."""
-    said = tuple(filter(resolved.given, (*LENGTH, *SIZES)))
-    if not narrowly(
-        resolved,
-        base,
-        proving=proving,
-    ):
+    if not narrowly(resolved, base, proving=proving):
         return 0, ()
+    said = tuple(filter(resolved.given, (*LENGTH, *SIZES)))
     few = PROVING * MOST_EPOCHS * samples < LOOKS
     if few or not set(LENGTH) & set(said):
         return 0, ()

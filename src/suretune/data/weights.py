@@ -86,6 +86,11 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder / name for name in names)
 
 
+def bytes_on_disk(folder: Path) -> int:
+    """What `weight_files` take together."""
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
 def wrong_weights(base: Base, *, fetched: bool = False) -> SetupFacts | None:
     """What a loader would refuse; None where nothing is wrong. Unless they are `fetched`, a hub's
     model may have no weights here yet."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from suretune.data.weights import weight_files
+from suretune.data.weights import bytes_on_disk
 from suretune.export.delta import rounded
 from suretune.export.door import OTHER, Carried, NotAsked
 from suretune.export.gguf_file import Plan
@@ -90,8 +90,7 @@ def base_beside(
 ) -> Iterator[Path]:
     """The base alone as GGUF in its own type, until the end of the block. Raises NotAsked where the
     disk has no room for it."""
-    needed = sum(path.stat().st_size for path in weight_files(carried.base.folder))
-    if needed * 1.1 > shutil.disk_usage(folder).free:
+    if bytes_on_disk(carried.base.folder) * 1.1 > shutil.disk_usage(folder).free:
         how = Text(
             "the disk has no room for the base in GGUF, which the adapter alone is asked on",
             "磁盘放不下 GGUF 格式的原模型，而单独的适配器要加在它上面提问",

@@ -21,7 +21,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
-from suretune.data.weights import weight_files
+from suretune.data.weights import bytes_on_disk
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
 from suretune.families import fused_layers
@@ -198,14 +198,14 @@ def learning(checked: Checked, journal: Journal) -> Learning:
 
 def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
     """Whether the disk has too little room for what this run will write."""
-    files = weight_files(checked.base.folder) if is_whole(checked.resolved) else []
+    whole = bytes_on_disk(checked.base.folder) if is_whole(checked.resolved) else 0
     sizes = {name: p.numel() for name, p in learner.adapters.parameters.items()}
     return too_little_room(
         run,
         sum(sizes.values()),
         checked.plan,
         checked.resolved.config.schedule.save_total_limit,
-        sum(path.stat().st_size for path in files),
+        whole,
         moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes),
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from suretune import rundir, typed
 from suretune.config import Resolved
-from suretune.data.choose import ANCHORS, BREADTH, CUTS, usual_rate
+from suretune.data.choose import ANCHORS, BREADTH, CUTS, LENGTH, usual_rate
 from suretune.options_lora import ALL_LAYERS
 from suretune.preflight.again import command_of
 from suretune.preflight.whole import is_whole
@@ -30,7 +30,7 @@ LOST = ("T001", "T006")  # where it went back: at the least rate that it tried, 
 LEAKED = "R014"  # a lower rate leaks more: docs/recipes.md
 FAR = 2.0  # times the usual rate, from where the rate itself is what is changed
 HELD = {
-    "paraphrases": ("num_train_epochs", "max_steps"),
+    "paraphrases": LENGTH,
     **dict.fromkeys(BREADTH[1:], BREADTH[:1]),
 }
 """What is chosen only while those are not typed: it is typed with them."""

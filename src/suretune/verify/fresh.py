@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 from suretune import rundir
 from suretune.data.base import Base
-from suretune.data.weights import weight_files
+from suretune.data.weights import bytes_on_disk
 from suretune.model.lean import lean
 from suretune.model.memory import CONTEXT
 
@@ -70,7 +70,7 @@ class Prover:
 
     def load(self, base: Base, dtype: str, room: float) -> None:
         """Let it load the base meanwhile, where that is little of `room`: bytes nobody took yet."""
-        size = sum(path.stat().st_size for path in weight_files(base.folder))
+        size = bytes_on_disk(base.folder)
         if (size * (2 if dtype == "float32" else 1) + CONTEXT) * SHARE < room:
             self._tell([base.where, base.packed, "cuda", dtype])
 

@@ -70,7 +70,7 @@ class Request:
     packed: str = ""  # the base, as `Base.packed`
     most: int = PROBE_TOKENS  # of an answer to a probe; runs of earlier versions had no more
     parts: int = 1  # in which questions are asked, see `Shares`
-    rows: int = 128  # of a decoder's step at most: more round otherwise; runs of earlier versions
+    rows: int = 128  # of a decoder's step, as more round otherwise; earlier versions had no more
 
 
 def prepare(
@@ -138,14 +138,13 @@ def _loaded(
     """What is asked for, and the base that it is asked of."""
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
     request = replace(request, base=base_at or request.base)
-    how = request.base, request.packed, request.device, request.dtype
-    model = there[1] if there and there[0] == how else _model(*how)
     base = find_base(request.base, weights=True).packed_as(request.packed)  # its files of now
+    how = request.base, request.packed, request.device, request.dtype
+    model = there[1] if there and there[0] == how else _model(base, request.device, request.dtype)
     return request, base, model
 
 
-def _model(name: str, packed: str, device: str, dtype: str) -> PreTrainedModel:
-    base = find_base(name, weights=True).packed_as(packed)
+def _model(base: Base, device: str, dtype: str) -> PreTrainedModel:
     begin(base, torch.device(device), DTYPES[dtype])
     return load_base(base, torch.device(device), dtype)
 
@@ -154,7 +153,8 @@ def load_ahead(name: str, packed: str, device: str, dtype: str) -> Ahead | None:
     """Before it is known what is asked: the base, and all that a first answer waits for. None where
     that cannot be had, for whatever reason: the proof loads it then, or says why it cannot."""
     try:
-        return (name, packed, device, dtype), _awake(_model(name, packed, device, dtype))
+        base = find_base(name, weights=True).packed_as(packed)
+        return (name, packed, device, dtype), _awake(_model(base, device, dtype))
     except Exception as error:
         print(f"not loaded ahead: {type(error).__name__}: {error}", file=sys.stderr)
     let_go(torch.device(device))  # those who train there may need it
