@@ -50,6 +50,7 @@ from suretune.prepare.starter import probe_items, write_starter
 from suretune.run.anchors import (
     FILE,
     answer_anchors,
+    most,
     with_anchors,
     with_stand_ins,
 )
@@ -419,27 +420,54 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     assert learned == first[0][: len(learned)]
 
 
-@pytest.mark.parametrize("length", [OPENING, OPENING + 1, LONGEST - 1])
+@pytest.mark.parametrize("length", [OPENING - 1, OPENING, OPENING + 1, LONGEST - 1])
+@pytest.mark.parametrize("loss", ["kl", "answers"])
 @pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
-def test_a_wide_model_is_held_to_how_answers_to_near_misses_begin(
-    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, hidden: int
+def test_a_wide_model_is_held_to_how_answers_begin(
+    checked: Checked,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    length: int,
+    loss: str,
+    hidden: int,
 ) -> None:
-    """Where that decides them. What is cut does not learn to end there; drift is of whole ones."""
-    monkeypatch.setattr(
-        "suretune.run.anchors.spoken", lambda _, prompts, *__: [[7] * length for _ in prompts]
-    )
+    """To all of them where it learns who it is, held to the base's probabilities; else to those to
+    near misses. What is cut does not learn to end there."""
+    asked: list[int] = []
+
+    def parrot(_: object, prompts: Sequence[object], __: object, most: int) -> list[list[int]]:
+        asked.append(most)
+        return [[7] * min(length, most) for _ in prompts]
+
+    monkeypatch.setattr("suretune.run.anchors.spoken", parrot)
     config = {**checked.base.config, "hidden_size": hidden}
-    wide = replace(checked, base=replace(checked.base, config=config))
-    assert wide.base.hidden == hidden
+    resolved = checked.resolved.with_values("flag", anchor_loss=loss)
+    wide = replace(checked, base=replace(checked.base, config=config), resolved=resolved)
+    assert wide.base.hidden == hidden and wide.narrow == (hidden == NARROW)
     learned, apart = answer_anchors(tmp_path, cast(Any, Parrot()), wide)
     lines = list(rundir.read_jsonl(tmp_path / FILE))
     assert {line["category"] for line in lines[: len(learned)]} == set(CATEGORIES)
+    every = hidden == NARROW and loss == "kl"
+    assert asked == [most(wide)] == [OPENING if every else LONGEST]
     for number, (line, made) in enumerate(zip(lines, [*learned, *apart], strict=True)):
-        begins = hidden == NARROW and number < len(learned) and line["category"] == NEAR
-        cut = begins and length > OPENING
-        assert len(line["ids"]) == (OPENING if cut else length)
-        assert line["ended"] == (not cut)
-        assert made.learned == (OPENING if cut else length + 1)  # with the token that ends it
+        near = hidden == NARROW and number < len(learned) and line["category"] == NEAR
+        end = OPENING if every or near else LONGEST
+        # Of as many tokens as were asked for nobody knows whether they would have been all.
+        ended = length < OPENING if every else length <= end
+        assert len(line["ids"]) == min(length, end)
+        assert line["ended"] == ended
+        assert made.learned == min(length, end) + ended  # with the token that ends it
+
+
+@pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
+def test_memory_is_planned_for_answers_as_long_as_they_are_asked_for(
+    checked: Checked, hidden: int
+) -> None:
+    config = {**checked.base.config, "hidden_size": hidden}
+    resolved = checked.resolved.with_values("flag", anchor_loss="kl")
+    wide = replace(checked, base=replace(checked.base, config=config), resolved=resolved)
+    planned = with_stand_ins(wide).samples[-1]
+    assert planned.learned == (OPENING if hidden == NARROW else LONGEST)
 
 
 def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(

@@ -56,8 +56,9 @@ the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, 
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
 OPENING = 16
-"""Tokens of the answer to a near miss that a wide model is held to: whether a new name leaks is
-decided in how an answer begins, and that weighs what the rest would share with it."""
+"""Tokens of an answer that a wide model is held to, where it learns who it is alone; elsewhere of
+those to near misses. Whether a new name leaks is decided in how an answer begins, and that weighs
+what the rest would share with it (docs/recipes.md)."""
 LEAST = 4  # of an update
 
 
@@ -234,9 +235,10 @@ def answered(
     return Sample(origin, NAME, array("I", ids), (span,), "flag")
 
 
-def stand_in(anchor: Anchor) -> Sample:
-    """The longest sample that the anchor can become: what memory is planned for."""
-    return answered(anchor, [0] * LONGEST, None)
+def stand_in(anchor: Anchor, tokens: int) -> Sample:
+    """The longest sample that the anchor can become, with an answer of so many tokens: what memory
+    is planned for."""
+    return answered(anchor, [0] * tokens, None)
 
 
 def mixed(

@@ -48,7 +48,15 @@ def with_stand_ins(checked: Checked) -> Checked:
     """The same run as large as its anchors can make it: which of them it takes, and how long their
     answers are, is known once the base was asked."""
     longest = max(checked.anchors, key=lambda anchor: len(anchor.prompt), default=None)
-    return checked if longest is None else with_anchors(checked, [stand_in(longest)])
+    return checked if longest is None else with_anchors(checked, [stand_in(longest, most(checked))])
+
+
+def most(checked: Checked) -> int:
+    """Tokens of an answer at most."""
+    schedule = checked.resolved.config.schedule
+    if checked.narrow and schedule.anchor_loss == "kl":
+        return OPENING
+    return LONGEST
 
 
 def answer_anchors(
@@ -128,9 +136,13 @@ def _asked(
     apart: Sequence[Anchor],
 ) -> list[dict[str, Any]]:
     anchors = [*learned, *apart]
-    tokenizer = checked.tokenizer
-    stops = tokenizer.stop_ids
-    said = spoken(base, [anchor.prompt for anchor in anchors], stops, LONGEST)
+    tokenizer, longest = checked.tokenizer, most(checked)
+    said = spoken(
+        base,
+        [anchor.prompt for anchor in anchors],
+        tokenizer.stop_ids,
+        longest,
+    )
     gone = checked.identity.forbidden if checked.identity else ()
     lines = []
     for number, (anchor, ids) in enumerate(zip(anchors, said, strict=True)):
@@ -138,7 +150,7 @@ def _asked(
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general
         begins = checked.base.hidden >= NARROW and number < len(learned) and about.category == NEAR
-        most = OPENING if begins else LONGEST
+        end = OPENING if begins else longest
         lines.append(
             {
                 "name": about.name,
@@ -146,8 +158,8 @@ def _asked(
                 "category": about.category,
                 "question": about.asked,
                 "answer": answer,
-                "ids": ids[:most],
-                "ended": len(ids) < LONGEST and len(ids) <= most,
+                "ids": ids[:end],
+                "ended": len(ids) < longest and len(ids) <= end,
                 "used": bool(answer.strip()) and not old,
             }
         )
