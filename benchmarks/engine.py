@@ -295,8 +295,8 @@ def parity(asked: argparse.Namespace) -> dict[str, Any]:
         parts.append((float((mine - p.grad).norm() / p.grad.norm().clamp(min=1e-20)), name))
     found["worst"] = sorted(parts)[-3:]
     bucketed = []
-    from suretune.train.buckets import Size
-    from suretune.train.engine import Bucket, size_of
+    from suretune.data.pass_layout import Size, size_of
+    from suretune.train.engine import Bucket
 
     size = size_of(samples)
     bucket = Bucket(engine, Size(704, size.rows + 4, size.learned + 16, size.longest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from array import array
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from safetensors.torch import load_file
 
 from conftest import as_json, codes, suretune
 from suretune import rundir
+from suretune.data.pass_layout import size_of
+from suretune.data.prefixes import Prefixes
 from suretune.model import ops
 from suretune.model.attention import packed_attention
 from suretune.model.decode import Decoder
@@ -25,7 +28,7 @@ from suretune.model.memory import CONTEXT, GIB, SLACK
 from suretune.model.nf4 import Nf4, pack
 from suretune.model.packed_batch import divergence, make_pass, token_logits
 from suretune.options import EngineOptions
-from suretune.train.engine import Fast, size_of
+from suretune.train.engine import Fast
 from suretune.train.engine_plan import make_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Learner, gradient, make_scale
@@ -37,6 +40,7 @@ from test_fused import exact_norms as exact_norms  # a fixture
 from test_fused import fast as fast_gradient
 from test_fused import plain as plain_gradient
 from test_nf4 import matrix, pack_bases, unpacked
+from test_prefixes import row, some_tokens
 from test_soft import plan_of
 
 pytestmark = [
@@ -127,9 +131,9 @@ def test_the_fast_engine_ends_where_the_plain_one_ends(tmp_path: Path, identity_
     assert all(0 < step["share_of_limit"] < 1 for step in fast["steps"])
 
 
-def on_gpu(family: str, dtype: torch.dtype) -> Any:
+def on_gpu(family: str, dtype: torch.dtype, **config: Any) -> Any:
     wide = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512, "vocab_size": 61}
-    return tuned(family, dtype, **wide).cuda()
+    return tuned(family, dtype, **wide, **config).cuda()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -230,6 +234,141 @@ def test_a_captured_pass_of_both_kinds_is_the_pass_alone(on_host: bool) -> None:
         batch = make_pass(chosen, device, parted=True)
         alone = float(engine.one(batch, 1 / 50, engine.held(chosen)))
         assert loss == pytest.approx(alone, rel=1e-2) and gap(found, adapters.gradient) < 3e-2
+    assert all(bucket.replayed.graph is not None for bucket in engine.buckets)
+
+
+# --- what rows begin alike with is computed once --------------------------------------------------
+
+
+def sharing() -> tuple[list[Sample], Prefixes]:
+    """Rows of two prefixes and of none; one row is its prefix and a token."""
+    heads = [some_tokens(n, n) for n in (150, 70)]
+    lengths = ((0, 40), (1, 9), (0, 130), (None, 90), (1, 33), (0, 1), (1, 64), (0, 7))
+    given = [
+        row([] if head is None else heads[head], own, 900 + i)
+        for i, (head, own) in enumerate(lengths)
+    ]
+    return given, tuple(array("I", head) for head in heads)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("heads", [(2, 128), (1, 64), (5, 16)])
+def test_the_kernel_of_segment_sums_is_the_reference(
+    dtype: torch.dtype, heads: tuple[int, int]
+) -> None:
+    """Segments of none, of one and of many; what no segment has is not a number."""
+    torch.manual_seed(0)
+    counts = torch.tensor([1, 0, 3, 1, 16, 17, 40, 1])
+    total = int(counts.sum())
+    values = torch.randn(total + 9, *heads, device="cuda").to(dtype)
+    places = torch.randperm(total + 9)
+    values[places[total:].cuda()] = float("nan")
+    bounds = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    places[total:] = 0
+    found = ops.segment_sum(values, places.cuda(), bounds.cuda())
+    want = ops.segment_sum(values.cpu().double(), places, bounds)
+    assert found.dtype == dtype and found.shape == want.shape
+    assert gap(found.cpu().double(), want) < (1e-6 if dtype == torch.float32 else 4e-3)
+    assert torch.equal(found, ops.segment_sum(values, places.cuda(), bounds.cuda()))
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Mistral", *MORE])
+def test_rows_that_share_are_as_exact_as_rows_that_do_not(family: str) -> None:
+    """bfloat16 against float64; the windows here are smaller than the prefixes."""
+    given, prefixes = sharing()
+    device = torch.device("cuda")
+    window = {"sliding_window": 50} if family == "Mistral" else {}
+    model = on_gpu(family, torch.bfloat16, **window)
+    exact = on_gpu(family, torch.float64, **window)
+    exact.load_state_dict({name: t.double() for name, t in model.state_dict().items()})
+    alone, shared = make_pass(given, device), make_pass(given, device, prefixes=prefixes)
+    assert shared.ids.shape[1] == alone.ids.shape[1] - 3 * 150 - 2 * 70
+    true_nats, true = plain_gradient(exact, alone)
+    stack = stack_of(model)
+    nats, grads = fast_gradient(model, alone, stack, keep_all(stack))
+    again, found = fast_gradient(model, shared, stack, keep_all(stack))
+    twice, same = fast_gradient(model, shared, stack, keep_all(stack))
+
+    def error(found: dict[str, torch.Tensor]) -> float:
+        wrong = sum(float((found[name].double() - true[name]).square().sum()) for name in true)
+        return (wrong / sum(float(t.square().sum()) for t in true.values())) ** 0.5
+
+    assert error(found) < max(0.01, 1.2 * error(grads))
+    assert gap(again.double(), true_nats) < max(0.01, 1.2 * gap(nats.double(), true_nats))
+    assert torch.equal(again, twice) and all(torch.equal(found[n], same[n]) for n in found)
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Gemma3Text"])
+def test_rows_that_share_in_float32(family: str) -> None:
+    given, prefixes = sharing()
+    device = torch.device("cuda")
+    model = on_gpu(family, torch.float32)
+    nats, grads = plain_gradient(model, make_pass(given, device))
+    stack = stack_of(model)
+    shared = make_pass(given, device, prefixes=prefixes)
+    again, found = fast_gradient(model, shared, stack, keep_all(stack))
+    assert gap(again, nats) < 1e-5
+    assert max(gap(found[name], grads[name]) for name in grads) < 1e-4
+
+
+def shares(graphs: bool, family: str) -> tuple[Any, list[Sample]]:
+    """An engine that is prepared for many rows of two prefixes, a third held to the base."""
+    model = on_gpu(family, torch.bfloat16)
+    for parameter in trainable(model).values():
+        parameter.data = parameter.data.float()
+    adapters = FlatAdamW(trainable(model), 0.0)
+    stack = stack_of(model)
+    engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
+    heads = [some_tokens(n, n) for n in (60, 40)]
+    samples = [row(heads[i % 2], 3 + 7 * i % 90, i, soft=i % 3 == 1) for i in range(120)]
+    groups = [tuple(range(i, i + 8)) for i in range(0, 120, 8)]
+    plan = replace(
+        plan_of(samples),
+        updates=tuple(Update(i + 1, 0, rows, 0, 0, 1.0) for i, rows in enumerate(groups)),
+    )
+    assert engine.prepare(samples, plan, 0) == ""
+    assert [one.tolist() for one in engine.prefixes] == heads
+    assert engine.buckets and all(bucket.size.keys for bucket in engine.buckets)
+    if not graphs:
+        engine.pool = engine._apply.pool = None
+        for bucket in engine.buckets:
+            bucket.replayed.pool = bucket.replayed.graph = None
+    return engine, samples
+
+
+@pytest.mark.parametrize("family", ["Qwen2", "Gemma3Text"])
+def test_replayed_updates_of_rows_that_share_are_the_eager_ones(family: str) -> None:
+    """And the same bits when all of it is done again."""
+    ends = []
+    for graphs in (True, False, True):
+        engine, samples = shares(graphs, family)
+        for start in range(0, 120, 8):
+            engine.adapters.zero()
+            engine.backward(samples[start : start + 8], 50.0, 1.0)
+            engine.adapters.clip(1.0, 1.0)
+            engine.adapters.set_rate(1e-3)
+            engine.apply()
+        assert all((b.replayed.graph is not None) == graphs for b in engine.buckets)
+        ends.append(engine.adapters.values.detach().clone())
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+    assert bool(ends[0].isfinite().all())
+
+
+def test_a_captured_pass_of_rows_that_share_is_the_pass_alone() -> None:
+    """Against the pass that is not padded and shares nothing, after others in the same buffers."""
+    engine, samples = shares(True, "Qwen2")
+    for chosen in (samples[8:16], samples[:3], samples[1:2], samples[:8], samples[100:]):
+        size = size_of(chosen, engine.prefixes)
+        assert len(chosen) > 8 or any(bucket.fits(size) for bucket in engine.buckets)
+        engine.adapters.zero()
+        loss = float(engine.backward(chosen, 50.0, 1.0))
+        found = engine.adapters.gradient.clone()
+        engine.adapters.zero()
+        batch = make_pass(chosen, engine.device, parted=True)
+        alone = float(engine.one(batch, 1 / 50, engine.held(chosen)))
+        assert (
+            loss == pytest.approx(alone, rel=1e-2) and gap(found, engine.adapters.gradient) < 3e-2
+        )
     assert all(bucket.replayed.graph is not None for bucket in engine.buckets)
 
 

@@ -22,6 +22,7 @@ from shallow import shallow_pocket
 from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import find_base
+from suretune.data.pass_layout import Size, size_of
 from suretune.data.plan import learning_rate
 from suretune.model import fused
 from suretune.model.attention import PACKED
@@ -29,7 +30,7 @@ from suretune.model.decode import ROWS
 from suretune.model.fused import keep_all
 from suretune.model.load import load_base
 from suretune.model.lora import attach, trainable
-from suretune.model.packed_batch import make_pass, pad_pass, passes, token_losses
+from suretune.model.packed_batch import make_pass, passes, token_losses
 from suretune.model.recompute import Keep
 from suretune.model.stack import make_stack
 from suretune.options_lora import LoraOptions
@@ -37,9 +38,9 @@ from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
 from suretune.train import plain_engine
-from suretune.train.buckets import Size, choose_buckets, up
+from suretune.train.buckets import choose_buckets, up
 from suretune.train.door import Engine
-from suretune.train.engine import Bucket, Fast, size_of
+from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, gradient, make_scale, train
 from suretune.train.plain_engine import Plain
@@ -339,7 +340,7 @@ def test_padding_a_pass_changes_nothing(checked: Checked, samples: list[Sample])
     padded = bucket.run(samples[:5], 0.1)
     assert float(abs(padded - plain)) < 1e-6 * float(plain)
     assert float((learner.adapters.gradient - before).norm() / before.norm()) < 1e-7
-    batch = pad_pass(make_pass(samples[:5], CPU), bucket.buffers)
+    batch = make_pass(samples[:5], CPU, room=room)
     assert int(batch.starts[-1]) == room.tokens and float(batch.weights.sum()) == sum(
         s.loss_weight for s in samples[:5]
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from suretune.config import Resolved
 from suretune.data.anchors import NAME, answered
 from suretune.data.choose import ANCHORS
+from suretune.data.pass_layout import Size, size_of
 from suretune.model import fused, states
 from suretune.model.fused import keep_all
 from suretune.model.lora import trainable
@@ -23,9 +24,9 @@ from suretune.preflight.check import check
 from suretune.preflight.flags import misused_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.run.anchors import with_anchors
-from suretune.train.buckets import Size, choose_buckets
+from suretune.train.buckets import choose_buckets
 from suretune.train.door import Engine
-from suretune.train.engine import Bucket, Fast, size_of
+from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import Plain
 from suretune.types import Plan, Sample, Schedule, Update

@@ -119,13 +119,15 @@ def one_row(
 ) -> Tensor:
     """The reference: causal attention within one row, (1, H, T, D) of query (1, H, T, D) and of key
     and value (1, H_kv, T, D). `window` tokens are seen, the own one among them; None: all before.
+    Where there are more keys than queries, the queries are those of the last tokens.
     """
-    length = query.shape[2]
+    length = key.shape[2]
+    before = length - query.shape[2]
     mask = None
-    if window is not None and window < length:
-        distance = torch.arange(length, device=query.device)
-        distance = distance[:, None] - distance[None, :]
-        mask = (distance >= 0) & (distance < window)
+    if before or (window is not None and window < length):
+        places = torch.arange(length, device=query.device)
+        distance = places[before:, None] - places[None, :]
+        mask = (distance >= 0) & (distance < (window or length))
     return F.scaled_dot_product_attention(
         query,
         key,

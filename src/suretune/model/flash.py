@@ -15,15 +15,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from suretune.model import ops
 from suretune.model.attention import has_flash, one_row
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """The N keys of a pass whose rows share prefixes, which are rows of their own before them.
+
+    Of a prefix's token every row has a copy that shares it. What `starts` and `bounds` do not reach
+    is padding: read where it must be (token 0), and never counted.
+    """
+
+    keys: Tensor  # (N,) int64, the token that each key is of: those of a row's prefix, then its own
+    starts: Tensor  # (rows + 1,) int32, where those that each row sees begin
+    longest: int  # the most that one row sees
+    places: Tensor  # (N,) int64, where the copies of token 0 stand among `keys`, of token 1, ...
+    bounds: Tensor  # (T + 1,) int64, where those of each token begin among `places`
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """Where the rows of a pass begin: (rows + 1,) int32, the last is T; the longest's length."""
+    """Where the rows of a pass begin: (rows + 1,) int32, the last is T; the longest's length; what
+    they share, if anything."""
 
     starts: Tensor
     longest: int
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +61,13 @@ def attend(
     scale: float,
     window: int | None,
 ) -> Attended:
-    """Causal attention within each row: q (T, H, D), k and v (T, H_kv, D) of one dtype.
+    """Causal attention within each row and its prefix: q (T, H, D), k and v (T, H_kv, D) of one
+    dtype.
 
     `window`: tokens that are seen, the own one among them; None: all before.
     """
+    seen = rows.shared or rows
+    k, v = _gathered(k, v, rows.shared)
     if not has_kernel(q):
         return Attended(_reference(q, k, v, rows, scale, window))
     out, log_sums, seed, unused, _ = torch.ops.aten._flash_attention_forward(
@@ -54,9 +75,9 @@ def attend(
         k,
         v,
         rows.starts,
-        rows.starts,
+        seen.starts,
         rows.longest,
-        rows.longest,
+        seen.longest,
         0.0,
         True,
         False,
@@ -80,6 +101,8 @@ def attend_backward(
 
     Deterministic: without that the kernel adds up dq in any order.
     """
+    seen = rows.shared or rows
+    k, v = _gathered(k, v, rows.shared)
     if done.state is None:
         with torch.enable_grad():
             leaves = [x.detach().requires_grad_() for x in (q, k, v)]
@@ -92,7 +115,7 @@ def attend_backward(
                 window,
             )
             dq, dk, dv = torch.autograd.grad(out, leaves, dout)
-        return dq, dk, dv
+        return dq, *_added_up(dk, dv, rows.shared)
     with _deterministic():
         dq, dk, dv = torch.ops.aten._flash_attention_backward(
             dout,
@@ -102,16 +125,41 @@ def attend_backward(
             done.out,
             done.log_sums,
             rows.starts,
-            rows.starts,
+            seen.starts,
             rows.longest,
-            rows.longest,
+            seen.longest,
             0.0,
             True,
             *done.state,
             scale=scale,
             **_window(window),
         )
-    return dq, dk, dv
+    return dq, *_added_up(dk, dv, rows.shared)
+
+
+def _gathered(
+    k: Tensor,
+    v: Tensor,
+    shared: Shared | None,
+) -> tuple[Tensor, Tensor]:
+    """(T, H_kv, D) -> (N, H_kv, D), what each row sees behind each other."""
+    if shared is None:
+        return k, v
+    return k.index_select(0, shared.keys), v.index_select(0, shared.keys)
+
+
+def _added_up(
+    dk: Tensor,
+    dv: Tensor,
+    shared: Shared | None,
+) -> tuple[Tensor, Tensor]:
+    """The way back: a token's gradient is the sum of its copies', (T, H_kv, D)."""
+    if shared is None:
+        return dk, dv
+    return (
+        ops.segment_sum(dk, shared.places, shared.bounds),
+        ops.segment_sum(dv, shared.places, shared.bounds),
+    )
 
 
 @contextmanager
@@ -150,9 +198,12 @@ def _reference(
     window: int | None,
 ) -> Tensor:
     parts = []
-    for a, b in pairwise(rows.starts.tolist()):
+    seen = rows.shared or rows
+    keys = pairwise(seen.starts.tolist())
+    for (a, b), (first, end) in zip(pairwise(rows.starts.tolist()), keys, strict=True):
         if a == b:
             continue
-        query, key, value = (x[a:b].transpose(0, 1)[None] for x in (q, k, v))
+        query = q[a:b].transpose(0, 1)[None]
+        key, value = (x[first:end].transpose(0, 1)[None] for x in (k, v))
         parts.append(one_row(query, key, value, scale, window)[0].transpose(0, 1))
     return torch.cat(parts)

@@ -140,7 +140,8 @@ def _start(
 ) -> tuple[Tensor, Setting]:
     x = stack.embed(batch.ids[0])
     angles = stack.angles(batch.positions[0], x)
-    return x, Setting(stack, Rows(batch.starts, batch.longest), angles, policy.tile)
+    rows = Rows(batch.starts, batch.longest, batch.shared)
+    return x, Setting(stack, rows, angles, policy.tile)
 
 
 def _head(

@@ -63,6 +63,32 @@ def _rotate(
 
 
 @triton.jit
+def _segment_sum(
+    values,
+    places,
+    bounds,
+    out,
+    size,
+    COPIES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
+    total = tl.zeros((BLOCK,), tl.float32)
+    begin = tl.load(bounds + row)
+    end = tl.load(bounds + row + 1)
+    for start in range(begin, end, COPIES):
+        copy = start + tl.arange(0, COPIES)
+        mine = copy < end
+        place = tl.load(places + copy, mine, 0)
+        tile = values + place[:, None] * size + at[None, :]
+        part = tl.load(tile, mine[:, None] & inside[None, :], 0.0)
+        total += tl.sum(part.to(tl.float32), 0)
+    tl.store(out + row * size + at, total, inside)
+
+
+@triton.jit
 def _tanh(x):
     return 2 * tl.sigmoid(2 * x) - 1
 
@@ -311,6 +337,15 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, heads: int, sign: float, out: Te
         triton.next_power_of_2(heads),
         num_warps=4,
     )
+
+
+def segment_sum(values: Tensor, places: Tensor, bounds: Tensor) -> Tensor:
+    """`ops.segment_sum`, always in the same order; values (N, ...) are contiguous."""
+    size = values[0].numel()
+    out = values.new_empty(len(bounds) - 1, *values.shape[1:])
+    grid = (len(out), triton.cdiv(size, 256))
+    _segment_sum[grid](values, places, bounds, out, size, 16, 256, num_warps=4)
+    return out
 
 
 MOST = 128  # ranks that a gate kernel adds by itself; more are added before it

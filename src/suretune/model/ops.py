@@ -98,6 +98,25 @@ def rotate(
     out[:, : heads * size] = turned.reshape(len(x), -1).to(out.dtype)
 
 
+def segment_sum(
+    values: Tensor,
+    places: Tensor,
+    bounds: Tensor,
+) -> Tensor:
+    """(T, ...), where token t has the sum of values[places[bounds[t]:bounds[t + 1]]].
+
+    values (N, ...), places (N,) and bounds (T + 1,) int64. What no token has is not read.
+    """
+    if values.is_cuda:
+        from suretune.model import kernels
+
+        return kernels.segment_sum(values, places, bounds)
+    counts = bounds.diff()
+    token = torch.arange(len(counts)).repeat_interleave(counts)
+    out = precise(values.new_zeros(len(counts), *values.shape[1:]))
+    return out.index_add_(0, token, precise(values[places[: len(token)]])).to(values.dtype)
+
+
 def gate(
     gate_up: Tensor,
     a: Tensor,

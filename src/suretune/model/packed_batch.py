@@ -10,15 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suretune.data.pass_layout import Layout, Size, lay_out
 from suretune.data.plan import packs
+from suretune.data.prefixes import Prefixes
 from suretune.model.attention import PACKED
+from suretune.model.flash import Shared
 from suretune.model.ops import LEAST, precise
 from suretune.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class PackedBatch:
-    """One forward pass over T tokens of which L are learned and S are held to the base."""
+    """One forward pass over T tokens of which L are learned and S are held to the base.
+
+    Prefixes that rows share are the first of its rows; positions in a row go on from its prefix.
+    """
 
     ids: Tensor  # (1, T) int64
     positions: Tensor  # (1, T) int64, from 0 in every row
@@ -29,6 +35,16 @@ class PackedBatch:
     weights: Tensor  # (L,) float32, their weights in the loss
     soft: Tensor  # (S,) int64, the positions whose probabilities are held to the base's
     soft_weights: Tensor  # (S,) float32, their weights in the loss
+    shared: Shared | None = None  # what rows share; None where that was not looked for
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that it holds, always in the same order."""
+        own = [self.ids, self.positions, self.starts, self.sources, self.targets, self.weights]
+        own += [self.soft, self.soft_weights]
+        if self.shared is None:
+            return own
+        return [*own, self.shared.keys, self.shared.starts, self.shared.places, self.shared.bounds]
 
 
 def make_pass(
@@ -36,33 +52,61 @@ def make_pass(
     device: torch.device,
     *,
     parted: bool = False,
+    prefixes: Prefixes = (),
+    room: Size | None = None,
 ) -> PackedBatch:
-    """Lay rows behind each other.
+    """Lay rows behind each other, and before them what they share of `prefixes`.
 
     `parted`: what soft rows predict is held to the base (S); else all of it is learned (S = 0).
+    `room`: pad to this size; what is added is computed and weighs nothing. Its rows see themselves,
+    and none is longer than the longest of `room`. ValueError where the rows do not fit.
     """
-    lengths = [len(sample.ids) for sample in samples]
-    bounds = [0]
-    for length in lengths:
-        bounds.append(bounds[-1] + length)
-    ids = torch.tensor([token for sample in samples for token in sample.ids])
+    laid = lay_out(samples, prefixes, room)
+    lengths = [len(own) for own in laid.sequences]
+    ids = torch.tensor([token for own in laid.sequences for token in own])
+    origins = torch.tensor(laid.origins).repeat_interleave(torch.tensor(lengths))
     both: dict[bool, list[tuple[int, int, float]]] = {False: [], True: []}
-    for sample, start in zip(samples, bounds, strict=False):
+    for sample, start in zip(samples, laid.origins[laid.first :], strict=False):
         both[parted and sample.soft] += [
             (start + span.start, start + span.end, span.weight) for span in sample.spans
         ]
     learned, weights = _spread(both[False])
     soft, soft_weights = _spread(both[True])
+    hard_rest = (0, room.learned - len(learned) if room else 0)
+    soft_rest = (0, room.soft - len(soft) if room else 0)
+    shares = prefixes or (room and room.keys)
     return PackedBatch(
         ids=ids[None].to(device),
-        positions=torch.cat([torch.arange(n) for n in lengths])[None].to(device),
-        starts=torch.tensor(bounds, dtype=torch.int32, device=device),
-        longest=max(lengths),
-        sources=(learned - 1).to(device),
-        targets=ids[learned].to(device),
-        weights=weights.to(device),
-        soft=(soft - 1).to(device),
-        soft_weights=soft_weights.to(device),
+        positions=(torch.arange(len(ids)) - origins)[None].to(device),
+        starts=torch.tensor(laid.starts, dtype=torch.int32, device=device),
+        longest=room.longest if room else max(lengths),
+        sources=F.pad(learned - 1, hard_rest).to(device),
+        targets=F.pad(ids[learned], hard_rest).to(device),
+        weights=F.pad(weights, hard_rest).to(device),
+        soft=F.pad(soft - 1, soft_rest).to(device),
+        soft_weights=F.pad(soft_weights, soft_rest).to(device),
+        shared=_shared(laid, device, room) if shares else None,
+    )
+
+
+def _shared(
+    laid: Layout,
+    device: torch.device,
+    room: Size | None,
+) -> Shared:
+    """The keys of such a pass, padded with token 0's. ValueError where they do not fit."""
+    keys = torch.tensor(laid.keys)
+    starts = torch.tensor(laid.key_starts, dtype=torch.int32)
+    counts = keys.bincount(minlength=laid.starts[-1])
+    rest = (0, room.keys - len(keys) if room else 0)
+    if rest[1] < 0:
+        raise ValueError(f"{len(keys)} keys do not fit into {room}")
+    return Shared(
+        keys=F.pad(keys, rest).to(device),
+        starts=starts.to(device),
+        longest=room.longest_keys if room else int(starts.diff().max()),
+        places=F.pad(keys.argsort(stable=True), rest).to(device),
+        bounds=F.pad(counts.cumsum(0), (1, 0)).to(device),
     )
 
 
@@ -73,33 +117,6 @@ def _spread(spans: Sequence[tuple[int, int, float]]) -> tuple[Tensor, Tensor]:
     return (
         torch.cat([torch.arange(start, end) for start, end, _ in spans]),
         torch.cat([torch.full((end - start,), weight) for start, end, weight in spans]),
-    )
-
-
-def pad_pass(batch: PackedBatch, like: PackedBatch) -> PackedBatch:
-    """The same rows in the shapes of a larger pass: what is added is computed and weighs nothing.
-
-    The padding is rows of its own, none longer than the longest that `like` allows. ValueError
-    where it does not fit.
-    """
-    tokens, added = batch.ids.shape[1], like.ids.shape[1] - batch.ids.shape[1]
-    starts = batch.starts.tolist()
-    while len(starts) < len(like.starts):
-        starts.append(min(starts[-1] + like.longest, tokens + added))
-    if starts[-1] != tokens + added:
-        raise ValueError(f"{tokens} tokens do not fit into {len(like.starts) - 1} rows")
-    rest, soft = len(like.targets) - len(batch.targets), len(like.soft) - len(batch.soft)
-    places = torch.arange(added)
-    return PackedBatch(
-        ids=F.pad(batch.ids, (0, added)),
-        positions=torch.cat([batch.positions, (places % like.longest)[None]], 1),
-        starts=torch.tensor(starts, dtype=torch.int32),
-        longest=like.longest,
-        sources=F.pad(batch.sources, (0, rest)),
-        targets=F.pad(batch.targets, (0, rest)),
-        weights=F.pad(batch.weights, (0, rest)),
-        soft=F.pad(batch.soft, (0, soft)),
-        soft_weights=F.pad(batch.soft_weights, (0, soft)),
     )
 
 
@@ -160,10 +177,12 @@ def passes(
     samples: Sequence[Sample],
     budget: int,
     device: torch.device,
+    prefixes: Prefixes = (),
 ) -> list[PackedBatch]:
     """An update's (or an evaluation's) rows in as few passes as the token budget allows."""
     groups = packs([len(sample.ids) for sample in samples], budget)
-    return [make_pass([samples[i] for i in group], device) for group in groups]
+    parts = [[samples[i] for i in group] for group in groups]
+    return [make_pass(part, device, prefixes=prefixes) for part in parts]
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from suretune.data.plan import packs
+from suretune.data.prefixes import Prefixes, choose_prefixes
 from suretune.model import fused
 from suretune.model.device import ran_out
 from suretune.model.packed_batch import make_pass
@@ -39,6 +40,7 @@ class States:
         self.stack = stack
         self.on_host = on_host
         self._known: dict[Key, Tensor] = {}
+        self._prefixes: Prefixes = ()  # that these rows share
         self._prepared: tuple[Key, ...] | None = None
 
     @property
@@ -52,6 +54,7 @@ class States:
         if self._prepared == tuple(there):
             return
         self._known = {}
+        self._prefixes = choose_prefixes(list(there.values()), len(there))
         self._add(list(there.values()))
         self._prepared = tuple(there)
 
@@ -87,7 +90,7 @@ class States:
             chosen = [rows[i] for i in group]
             states = fused.base_hidden(
                 self.stack,
-                make_pass(chosen, self.device),
+                make_pass(chosen, self.device, prefixes=self._prefixes),
                 policy,
             )
             parts = torch.split(states, [row.learned for row in chosen])

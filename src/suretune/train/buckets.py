@@ -7,22 +7,11 @@ from the plan.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from suretune.data.pass_layout import Size
 
 STEP = 64  # tokens; buckets are multiples of it
 CAPTURE = 2048  # tokens that could be computed in the time that one capture costs
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Size:
-    """What a pass holds at most: tokens, rows, learned tokens, the longest row's tokens; and tokens
-    that are held to the base."""
-
-    tokens: int
-    rows: int
-    learned: int
-    longest: int
-    soft: int = 0
 
 
 def up(number: int, step: int) -> int:
@@ -68,5 +57,18 @@ def _filled(sizes: Sequence[Size], tops: Sequence[int]) -> list[Size]:
         padding = up(top - min(s.tokens for s in inside), longest) // longest
         learned = up(max(s.learned for s in inside), 16)
         soft = up(max(s.soft for s in inside), 16)
-        made.append(Size(top, max(s.rows for s in inside) + padding, learned, longest, soft))
+        rows = max(s.rows for s in inside) + padding
+        most = max(s.longest_keys for s in inside)
+        keys = max(s.keys + top - s.tokens for s in inside) if most else 0
+        made.append(
+            Size(
+                tokens=top,
+                rows=rows,
+                learned=learned,
+                longest=longest,
+                soft=soft,
+                keys=keys,
+                longest_keys=most,
+            )
+        )
     return made

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from suretune.data.pass_layout import Size, size_of
 from suretune.data.plan import packs
+from suretune.data.prefixes import Prefixes, choose_prefixes
 from suretune.model import fused
 from suretune.model.cuda_graph import Replayed
 from suretune.model.device import let_go, ran_out
@@ -20,29 +21,18 @@ from suretune.model.memory import TILES
 from suretune.model.packed_batch import (
     PackedBatch,
     make_pass,
-    pad_pass,
     passes,
 )
 from suretune.model.recompute import HEAD_ROWS, Keep, Policy
 from suretune.model.stack import Stack
 from suretune.model.states import States
-from suretune.train.buckets import Size, choose_buckets
+from suretune.train.buckets import choose_buckets
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.plain_engine import fewer_tokens
 from suretune.train.run_decoder import SILENCED, RunDecoder
 from suretune.types import Plan, Sample
 
 EVAL_TOKENS = 4096  # at once where nothing is learned; what training holds is held meanwhile
-TENSORS = (  # of a pass
-    "ids",
-    "positions",
-    "starts",
-    "sources",
-    "targets",
-    "weights",
-    "soft",
-    "soft_weights",
-)
 
 
 class Fast:
@@ -72,6 +62,7 @@ class Fast:
         self.pool = torch.cuda.graph_pool_handle() if graphs else None
         self.buckets: list[Bucket] = []
         self.planned = ""  # the digest of the plan that they are for
+        self.prefixes: Prefixes = ()  # of its rows, longest first
         self.coming: Iterator[Sequence[Sample]] = iter(())
         self.states = States(stack, on_host=states_on_host)
         self.decoder = RunDecoder(stack, lambda: spare)
@@ -83,8 +74,10 @@ class Fast:
         plan: Plan,
         done: int,
     ) -> str:
-        """Compute what the base says where it is held to, choose the buckets that the plan's passes
-        will be padded to, and capture them."""
+        """Choose what rows share and the buckets that the plan's passes will be padded to, compute
+        what the base says where it is held to, and capture the buckets."""
+        together = max((len(update.samples) for update in plan.updates), default=0)
+        self.prefixes = choose_prefixes(samples, together)
         # Of all rows, always: the same bits wherever the run goes on.
         self.states.prepare(sample for sample in samples if sample.soft)
         if self.pool is None:
@@ -105,7 +98,7 @@ class Fast:
         """Whether there was room to capture buckets for these passes."""
         self.buckets = []  # what was captured goes first
         try:
-            sizes = choose_buckets([size_of(chosen) for chosen in given])
+            sizes = choose_buckets([self._size(chosen) for chosen in given])
             self.buckets = [Bucket(self, size) for size in sizes]
             self._capture(given)
         except RuntimeError as error:
@@ -121,7 +114,7 @@ class Fast:
         """
         largest_first = self.buckets[::-1]
         for bucket in largest_first:
-            rows = next(rows for rows in given if bucket.fits(size_of(rows)))
+            rows = next(rows for rows in given if bucket.fits(self._size(rows)))
             bucket.run(rows, 0.0)
         let_go(self.device)
         for bucket in largest_first:
@@ -137,10 +130,9 @@ class Fast:
         """Passes that fit a bucket are replayed as a graph; see `Engine.backward`."""
         parts = []
         for chosen in self._passes(rows):
-            size = size_of(chosen)
-            bucket = next((b for b in self.buckets if b.fits(size)), None)
+            bucket = self._bucket(chosen)
             if bucket is None:
-                batch = make_pass(chosen, self.device, parted=True)
+                batch = make_pass(chosen, self.device, parted=True, prefixes=self.prefixes)
                 parts.append(self.one(batch, scale / loss_weight, self.held(chosen)))
             else:
                 parts.append(bucket.run(chosen, scale / loss_weight))
@@ -151,6 +143,14 @@ class Fast:
         groups = packs([len(row.ids) for row in rows], self.tokens_per_pass)
         return [[rows[i] for i in group] for group in groups]
 
+    def _size(self, rows: Sequence[Sample]) -> Size:
+        return size_of(rows, self.prefixes)
+
+    def _bucket(self, rows: Sequence[Sample]) -> Bucket | None:
+        """The smallest that has room for a pass of these rows, if any."""
+        size = self._size(rows)
+        return next((b for b in self.buckets if b.fits(size)), None)
+
     def _look_ahead(self) -> None:
         """While the device computes, lay out what the next update will ask for.
 
@@ -159,8 +159,7 @@ class Fast:
         for stale in self.buckets:
             stale.laid_out.clear()
         for chosen in self._passes(next(self.coming, [])):
-            size = size_of(chosen)
-            bucket = next((b for b in self.buckets if b.fits(size)), None)
+            bucket = self._bucket(chosen)
             if bucket is not None:
                 bucket.lay_out(chosen)
 
@@ -218,7 +217,7 @@ class Fast:
         budget: int,
     ) -> float:
         total = 0.0
-        for batch in passes(samples, budget, self.device):
+        for batch in passes(samples, budget, self.device, self.prefixes):
             nats = fused.losses(self.stack, batch, self.policy)
             total += float((nats * batch.weights).sum())
         return total / sum(sample.loss_weight for sample in samples)
@@ -273,7 +272,8 @@ class Fast:
     def drift(self, samples: Sequence[Sample]) -> float:
         """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
         total = 0.0
-        for batch in passes(samples, min(self.tokens_per_pass, EVAL_TOKENS), self.device):
+        budget = min(self.tokens_per_pass, EVAL_TOKENS)
+        for batch in passes(samples, budget, self.device, self.prefixes):
             total += float(fused.divergences(self.stack, batch, self.policy).sum())
         return total / sum(sample.learned for sample in samples)
 
@@ -289,22 +289,12 @@ class Bucket:
     def __init__(self, engine: Fast, size: Size) -> None:
         self.size = size
         device = engine.device
-        self.buffers = PackedBatch(
-            ids=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
-            positions=torch.zeros(1, size.tokens, dtype=torch.long, device=device),
-            starts=torch.zeros(size.rows + 1, dtype=torch.int32, device=device),
-            longest=size.longest,
-            sources=torch.zeros(size.learned, dtype=torch.long, device=device),
-            targets=torch.zeros(size.learned, dtype=torch.long, device=device),
-            weights=torch.zeros(size.learned, device=device),
-            soft=torch.zeros(size.soft, dtype=torch.long, device=device),
-            soft_weights=torch.zeros(size.soft, device=device),
-        )
+        self.buffers = make_pass([], device, room=size)
         self.engine = engine
         like = engine.stack.embedding.weight
         self.base = like.new_zeros(size.soft, like.shape[1]) if size.soft else None
         self.factor = torch.zeros((), device=device)
-        self.laid_out: dict[tuple[int, ...], PackedBatch] = {}
+        self.laid_out: dict[tuple[int, ...], list[Tensor]] = {}
         self.replayed = Replayed(
             lambda: engine.one(self.buffers, self.factor, self.base), engine.pool
         )
@@ -312,13 +302,16 @@ class Bucket:
     def fits(self, size: Size) -> bool:
         """Whether such a pass has room."""
         mine = self.size
-        rows = size.rows + -(-(mine.tokens - size.tokens) // mine.longest)
+        added = mine.tokens - size.tokens
+        rows = size.rows + -(-added // mine.longest)
         return (
             size.tokens <= mine.tokens
             and rows <= mine.rows
             and size.learned <= mine.learned
             and size.soft <= mine.soft
             and size.longest <= mine.longest
+            and size.keys + (added if mine.keys else 0) <= mine.keys
+            and size.longest_keys <= mine.longest_keys
         )
 
     def lay_out(self, rows: Sequence[Sample]) -> None:
@@ -326,18 +319,22 @@ class Bucket:
         if len(self.laid_out) < 8:
             self.laid_out[_key(rows)] = self._padded(rows)
 
-    def _padded(self, rows: Sequence[Sample]) -> PackedBatch:
-        made = pad_pass(make_pass(rows, torch.device("cpu"), parted=True), self.buffers)
-        if not self.buffers.ids.is_cuda:
-            return made
-        tensors = {name: getattr(made, name).pin_memory() for name in TENSORS}
-        return replace(made, **tensors)
+    def _padded(self, rows: Sequence[Sample]) -> list[Tensor]:
+        pinned = self.buffers.ids.is_cuda
+        made = make_pass(
+            rows,
+            torch.device("cpu"),
+            parted=True,
+            prefixes=self.engine.prefixes,
+            room=self.size,
+        )
+        return [t.pin_memory() if pinned else t for t in made.tensors]
 
     def run(self, rows: Sequence[Sample], factor: float) -> Tensor:
         """As `Fast.one`, for these rows, which must fit; a tensor () of its own."""
         padded = self.laid_out.pop(_key(rows), None) or self._padded(rows)
-        for name in TENSORS:
-            getattr(self.buffers, name).copy_(getattr(padded, name), non_blocking=True)
+        for there, here in zip(self.buffers.tensors, padded, strict=True):
+            there.copy_(here, non_blocking=True)
         if self.base is not None:
             held = self.engine.held(rows)
             size = 0 if held is None else len(held)
@@ -350,11 +347,3 @@ class Bucket:
 
 def _key(rows: Sequence[Sample]) -> tuple[int, ...]:
     return tuple(id(row) for row in rows)
-
-
-def size_of(rows: Sequence[Sample]) -> Size:
-    """What a pass of these rows holds."""
-    lengths = [len(row.ids) for row in rows]
-    soft = sum(row.learned for row in rows if row.soft)
-    learned = sum(row.learned for row in rows) - soft
-    return Size(sum(lengths), len(rows), learned, max(lengths), soft)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from suretune.data.anchors import general_questions
+from suretune.data.pass_layout import Size, size_of
 from suretune.data.plan import packs
 from suretune.facts import SetupFacts
 from suretune.model.attention import PACKED
@@ -35,9 +36,8 @@ from suretune.model.stack import Norm, Stack, make_stack
 from suretune.model.tuned import Tuned, inner
 from suretune.options import EngineOptions
 from suretune.refusal import Refusal
-from suretune.train.buckets import Size
 from suretune.train.door import Engine
-from suretune.train.engine import Fast, size_of
+from suretune.train.engine import Fast
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.pass_lengths import BUDGETS, roomiest
 from suretune.train.plain_engine import PLAIN_TOKENS, Plain
