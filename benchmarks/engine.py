@@ -6,8 +6,9 @@ Cases: packed (2,048 tokens a pass, nothing computed twice), packed4 (four packs
 one pass), packed24 (one, within 24 GiB),
 fp8, qlora (the base in NF4; needs --model) and qlora9 (the same within 9 GiB), full (all of the
 base's own weights learn) and full8 (the same with moments in 8 bits), peak4096 (4,096 tokens, whole
-layers computed again), longest (the longest row within 24 GiB), decode, parity (fast against
-plain), profile. `--random CONFIG` in place of --model builds random weights in memory.
+layers computed again), shared (the first 64 tokens of each row are the same: computed once a pass,
+and for each row), longest (the longest row within 24 GiB), decode, parity (fast against plain),
+profile. `--random CONFIG` in place of --model builds random weights in memory.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from engine_rows import plan_of, random_packs, random_rows, words_of, written_packs
+from engine_rows import headed, plan_of, random_packs, random_rows, words_of, written_packs
 
+from suretune.data import prefixes
 from suretune.data.base import find_base
 from suretune.model.attention import PACKED
 from suretune.model.device import limit_memory
@@ -170,10 +172,13 @@ def steady(
     tokens: int,
     each: tuple[int, int],
     start: Callable[..., tuple[Learner, dict[str, Any]]] = start,
+    head: int = 0,
     **options: Any,
 ) -> Any:
-    """Updates of one full pass each: median time, tokens a second, peak memory."""
+    """Updates of one full pass each: median time, tokens a second, peak memory. `head`: of so many
+    tokens, the same, at each row's beginning."""
     samples, packs = random_packs(asked.updates, tokens, each, words_of(asked))
+    samples = headed(samples, head)
     plan = plan_of(packs, samples)
     learner, about = start(asked, samples, plan, tokens_per_pass=tokens, **options)
     times, losses = timed_updates(learner, samples, plan)
@@ -365,6 +370,20 @@ def full(asked: argparse.Namespace, optim: str | None = None) -> dict[str, Any]:
     return {**found, "moved": moved(learners[0])}
 
 
+def shared(asked: argparse.Namespace) -> dict[str, Any]:
+    """Tokens a second are those of the rows, wherever they are computed."""
+    found: dict[str, Any] = {}
+    before = prefixes.WORTH
+    for name, worth in (("once", before), ("each", float("inf"))):
+        prefixes.WORTH = worth
+        found[name] = steady(asked, 2048, (94, 124), head=64)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    prefixes.WORTH = before
+    return found
+
+
 QLORA = ("qlora", "qlora9")
 CASES: dict[str, Any] = {
     "packed": lambda a: steady(a, 2048, (128, 512)),
@@ -378,6 +397,7 @@ CASES: dict[str, Any] = {
     "peak4096": lambda a: steady(a, 4096, (128, 512), recompute="layer", cuda_graphs=False),
     "short": lambda a: steady(a, 704, (30, 60)),
     "short-eager": lambda a: steady(a, 704, (30, 60), cuda_graphs=False),
+    "shared": shared,
     "longest": longest,
     "decode": decode,
     "parity": parity,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 from array import array
+from dataclasses import replace
 
 from suretune.data.collect import collect
 from suretune.data.folders import LEARNED
@@ -32,6 +33,18 @@ def random_rows(tokens: int, each: tuple[int, int], seed: int, words: int) -> li
         rows.append(Sample(Origin("random", len(rows), 0), "", ids, (Span(1, length, 1.0),), ""))
         left -= length
     return rows
+
+
+def headed(rows: list[Sample], head: int) -> list[Sample]:
+    """The rows with the same first tokens, not learned, where there is another one behind them."""
+    ids = array("I", range(head))
+    made = []
+    for row in rows:
+        if len(row.ids) > head + 1:
+            spans = (Span(head + 1, len(row.ids), 1.0),)
+            row = replace(row, ids=ids + row.ids[head:], spans=spans)
+        made.append(row)
+    return made
 
 
 def plan_of(updates: list[list[int]], samples: list[Sample]) -> Plan:

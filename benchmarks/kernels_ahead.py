@@ -126,6 +126,7 @@ def launches(kind: torch.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
     for name, shape in SHAPES.items():
         yield f"{name}: norms and rotary", partial(_norms, kind, shape)
         yield f"{name}: losses", partial(_losses, kind, shape)
+        yield f"{name}: keys that rows share", partial(_sums, kind, shape)
         for ranks in RANKS:
             yield f"{name}: gate, rank {ranks}", partial(_gate, kind, shape, ranks)
         for rows in (1, 16):
@@ -151,6 +152,11 @@ def _losses(kind: torch.dtype, shape: Shape) -> None:
     targets, factors = torch.empty(2, dtype=torch.int64), torch.empty(2)
     loss_kernels.cross_entropy(logits, targets, factors)
     loss_kernels.jeffreys(logits, logits, factors, -20.0)
+
+
+def _sums(kind: torch.dtype, shape: Shape) -> None:
+    places = torch.empty(4, dtype=torch.int64)
+    kernels.segment_sum(torch.empty(4, shape.few, shape.size, dtype=kind), places, places)
 
 
 def _masters() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from suretune.data import prefixes as prefixes_module
 from suretune.data.pass_layout import Size, lay_out, size_of
@@ -161,6 +162,12 @@ def test_prefixes_are_laid_once_and_only_where_two_rows_have_them() -> None:
         "one": 28, "two, and rows that share none": 23, "one within the other": 23,
         "one token more": 28, "identical rows": 28, "a single row has it": 9, "nobody has it": 0,
     }  # fmt: skip
+    laid = {case: lay_out(given, tuple(map(prefix, shared))).first
+            for case, (given, shared) in CASES.items()}  # fmt: skip
+    assert laid == {
+        "one": 1, "two, and rows that share none": 2, "one within the other": 2,
+        "one token more": 1, "identical rows": 1, "a single row has it": 1, "nobody has it": 0,
+    }  # fmt: skip
 
 
 # --- attention ----------------------------------------------------------------------------------
@@ -243,9 +250,19 @@ def preparing(model: Any, given: list[Sample], **how: Any) -> Any:
     return made
 
 
-def test_rows_held_to_the_base_share_like_others() -> None:
+def test_rows_held_to_the_base_share_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
     model, given = tuned("Qwen2"), anchored()
+    asked: list[int] = []
+    real = fused.base_hidden
+
+    def counted(stack: Any, batch: Any, policy: Policy) -> Tensor:
+        asked.append(batch.ids.shape[1])
+        return real(stack, batch, policy)
+
+    monkeypatch.setattr(fused, "base_hidden", counted)
     made = preparing(model, given)
+    soft = [one for one in given if one.soft]
+    assert asked == [size_of(soft, (prefix(ONE),)).tokens] and asked[0] < size_of(soft).tokens
     assert [p.tolist() for p in made.prefixes] == [ONE, OTHER]
     loss, found = engine_gradient(made, given)
     made.adapters.zero()
@@ -290,8 +307,13 @@ def test_padding_changes_nothing_where_rows_share(on_host: bool) -> None:
         assert close(made.adapters.gradient, want, 1e-6)
     for name in ("keys", "longest_keys"):
         assert not bucket.fits(replace(whole, **{name: getattr(room, name) + 1}))
+    # Padding has keys of its own.
+    few = replace(room, keys=whole.keys + 39)
+    assert not Bucket(made, few).fits(whole) and Bucket(made, replace(few, keys=few.keys + 1)).fits(
+        whole
+    )
     with pytest.raises(ValueError, match="keys do not fit"):
-        make_pass(given, CPU, prefixes=made.prefixes, room=replace(room, keys=whole.keys))
+        make_pass(given, CPU, prefixes=made.prefixes, room=few)
 
 
 def test_a_pass_that_shares_has_no_room_where_nothing_is_shared() -> None:
