@@ -24,7 +24,7 @@ from suretune.model.attention import one_row
 from suretune.model.flash import Rows, attend, attend_backward
 from suretune.model.fused import gradient, keep_all
 from suretune.model.lora import trainable
-from suretune.model.packed_batch import make_pass
+from suretune.model.packed_batch import make_pass, token_logits
 from suretune.model.recompute import Keep, Policy
 from suretune.train import engine as engine_module
 from suretune.train.buckets import choose_buckets
@@ -134,6 +134,9 @@ def test_each_token_lies_where_its_row_and_its_place_say(case: str) -> None:
     given, shared = CASES[case]
     chosen = tuple(prefix(ids) for ids in shared)
     batch = make_pass(given, CPU, prefixes=chosen)
+    if case == "nobody has it":
+        assert batch.shared is None
+        return
     assert batch.shared is not None
     ids, positions = batch.ids[0].tolist(), batch.positions[0].tolist()
     first = len(batch.starts) - 1 - len(given)
@@ -540,6 +543,12 @@ def test_the_reference_takes_no_prefix_for_granted() -> None:
     ])  # fmt: skip
     assert torch.equal(attend(q, q, q, rows, 0.3, None).out, alone)
     assert flash._gathered(q, q, None)[0] is q
+
+
+def test_what_computes_rows_alone_takes_no_pass_that_shares() -> None:
+    batch = make_pass(CASES["one"][0], CPU, prefixes=(prefix(ONE),))
+    with pytest.raises(ValueError, match="know no keys that rows share"):
+        token_logits(tuned("Qwen2"), batch)
 
 
 def test_a_fast_engine_shares_nothing_before_it_is_prepared() -> None:

@@ -35,7 +35,7 @@ class PackedBatch:
     weights: Tensor  # (L,) float32, their weights in the loss
     soft: Tensor  # (S,) int64, the positions whose probabilities are held to the base's
     soft_weights: Tensor  # (S,) float32, their weights in the loss
-    shared: Shared | None = None  # what rows share; None where that was not looked for
+    shared: Shared | None = None  # what rows share, if they do or the room is for such passes
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -74,7 +74,7 @@ def make_pass(
     soft, soft_weights = _spread(both[True])
     hard_rest = (0, room.learned - len(learned) if room else 0)
     soft_rest = (0, room.soft - len(soft) if room else 0)
-    shares = prefixes or (room and room.keys)
+    shares = laid.first or (room and room.keys)
     return PackedBatch(
         ids=ids[None].to(device),
         positions=(torch.arange(len(ids)) - origins)[None].to(device),
@@ -153,7 +153,9 @@ def jeffreys(base: Tensor, tuned: Tensor) -> Tensor:
 
 
 def token_logits(model: nn.Module, batch: PackedBatch) -> Tensor:
-    """(L, V), at least float32: what predicts each learned token."""
+    """(L, V), at least float32: what predicts each learned token. ValueError where rows share."""
+    if batch.shared is not None:
+        raise ValueError("transformers' modules know no keys that rows share")
     bounds: dict[str, Any] = {}
     if model.config._attn_implementation == PACKED:  # type: ignore[union-attr]
         bounds = {
