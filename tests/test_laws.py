@@ -38,7 +38,7 @@ from suretune.preflight.check import Checked, check
 from suretune.record.journal import Journal
 from suretune.run.evaluate import COOLED
 from suretune.train import plain_engine
-from suretune.train.buckets import choose_buckets, up
+from suretune.train.buckets import CAPTURE, choose_buckets, up
 from suretune.train.door import Engine
 from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
@@ -348,13 +348,16 @@ def test_padding_a_pass_changes_nothing(checked: Checked, samples: list[Sample])
 
 def test_buckets_hold_every_pass_and_cost_little() -> None:
     sizes = [Size(650 + 7 * i, 16, 300 + i, 60) for i in range(20)] + [Size(4000, 40, 2000, 300)]
-    made = choose_buckets(sizes)
+    weights = round(CAPTURE / 2048)
+    made = choose_buckets(sizes, weights)
     assert [b.tokens for b in made] == [832, 4032]
     for size in sizes:
         best = next(b for b in made if b.tokens >= size.tokens)
         padding = -(-(best.tokens - size.tokens) // best.longest)
         assert best.rows >= size.rows + padding and best.learned >= size.learned
-    assert choose_buckets([]) == []
+    # Of a narrow layer so many tokens are computed while it is captured that one bucket is enough.
+    assert [b.tokens for b in choose_buckets(sizes, weights // 40)] == [4032]
+    assert choose_buckets([], weights) == []
 
 
 @pytest.mark.parametrize("fast", [False, True])

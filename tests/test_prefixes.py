@@ -27,7 +27,7 @@ from suretune.model.lora import trainable
 from suretune.model.packed_batch import make_pass, token_logits
 from suretune.model.recompute import Keep, Policy
 from suretune.train import engine as engine_module
-from suretune.train.buckets import choose_buckets
+from suretune.train.buckets import CAPTURE, choose_buckets
 from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import train
@@ -333,14 +333,17 @@ def test_a_pass_that_shares_has_no_room_where_nothing_is_shared() -> None:
         make_pass(given, CPU, room=Size(200, 4, 30, 20))
 
 
+WEIGHTS = round(CAPTURE / 2048)  # of a layer
+
+
 def test_buckets_have_room_for_every_key() -> None:
     sizes = [Size(600 + 9 * i, 12, 200, 60, 0, 900 + 31 * i % 100, 90 + i % 3) for i in range(10)]
-    made = choose_buckets(sizes)
+    made = choose_buckets(sizes, WEIGHTS)
     for size in sizes:
         best = next(b for b in made if b.tokens >= size.tokens)
         assert best.keys >= size.keys + best.tokens - size.tokens
         assert best.longest_keys >= size.longest_keys
-    (plain,) = choose_buckets([Size(600, 12, 200, 60)])
+    (plain,) = choose_buckets([Size(600, 12, 200, 60)], WEIGHTS)
     assert plain.keys == plain.longest_keys == 0
 
 

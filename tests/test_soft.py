@@ -24,7 +24,7 @@ from suretune.preflight.check import check
 from suretune.preflight.flags import misused_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.run.anchors import with_anchors
-from suretune.train.buckets import choose_buckets
+from suretune.train.buckets import CAPTURE, choose_buckets
 from suretune.train.door import Engine
 from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
@@ -182,10 +182,13 @@ def test_padding_changes_nothing_whatever_a_pass_has(on_host: bool) -> None:
 def test_buckets_have_room_for_what_is_held_to_the_base() -> None:
     sizes = [Size(600 + 9 * i, 12, 200 + i, 60, 30 * (i % 2)) for i in range(10)]
     sizes += [Size(300, 5, 100, 60)]
-    made = choose_buckets(sizes)
+    weights = round(CAPTURE / 2048)
+    made = choose_buckets(sizes, weights)
     for size in sizes:
         assert next(b for b in made if b.tokens >= size.tokens).soft >= size.soft
-    assert not choose_buckets(sizes[-1:])[0].soft  # a run without anchors pays nothing for them
+    assert not choose_buckets(sizes[-1:], weights)[
+        0
+    ].soft  # a run without anchors pays nothing for them
 
 
 def test_the_base_is_computed_once_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

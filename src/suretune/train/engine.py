@@ -98,7 +98,8 @@ class Fast:
         """Whether there was room to capture buckets for these passes."""
         self.buckets = []  # what was captured goes first
         try:
-            sizes = choose_buckets([self._size(chosen) for chosen in given])
+            weights = sum(group.n * group.k for group in self.stack.layers[0].groups)
+            sizes = choose_buckets([self._size(chosen) for chosen in given], weights)
             self.buckets = [Bucket(self, size) for size in sizes]
             self._capture(given)
         except RuntimeError as error:
