@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from suretune.config import Resolved
+from suretune.data.choose import NARROW
 from suretune.record.journal import Journal, Stopped
 from suretune.run import budget
 from suretune.run.budget import MARGIN, Clock, cut, fitting, is_cut
@@ -36,8 +37,9 @@ class Machine:
             updates=updates, probe_steps=(), tokens=sum(sizes), schedule=SimpleNamespace(total=3)
         )
         self.checked: Any = SimpleNamespace(
-            plan=plan, samples=list(sizes), resolved=Resolved.default().with_values("flag")
-        )
+            plan=plan, samples=list(sizes), resolved=Resolved.default().with_values("flag"),
+            base=SimpleNamespace(hidden=NARROW - 1),
+        )  # fmt: skip
         self.learner: Any = SimpleNamespace(
             engine=SimpleNamespace(prepare=self.prepare),
             device=torch.device("cpu"),
@@ -136,6 +138,11 @@ def test_an_evaluation_on_the_way_takes_its_time_where_it_is_asked(machine: Mach
     assert machine.fits(end_of(12.01), probing=3.0) == 3
     assert machine.fits(end_of(11.99), probing=3.0) == 2
     assert machine.fits(end_of(8.99), probing=3.0) == 1  # it comes with the second update
+    machine.checked.plan.probe_steps = (2, 3)
+    machine.checked.base.hidden = NARROW  # a wide model is not asked then, but at the end
+    assert machine.fits(end_of(12.01), probing=3.0) == 3
+    assert machine.fits(end_of(11.99), probing=3.0) == 2
+    assert machine.fits(end_of(6.01), probing=3.0) == 2
 
 
 def test_not_one_that_fits_is_a_stop(machine: Machine) -> None:

@@ -145,6 +145,36 @@ def test_what_passes_is_saved_and_asked_again_when_the_rate_has_fallen(tmp_path:
     assert saved(job) == [2, 6] and job.stopped_early is None
 
 
+@pytest.mark.parametrize("patience", [None, 9])
+def test_before_a_run_can_be_proven_it_is_asked_now_and_then(
+    tmp_path: Path, patience: int | None
+) -> None:
+    """One time in four, and at the end; every time where patience counts them."""
+    every = tuple(range(1, 13))
+    given = {"early_stopping_patience": patience} if patience else {}
+    job = job_of(
+        tmp_path,
+        {8: (9, False)},
+        every,
+        max_steps=12,
+        split_dataset_ratio=0.25,
+        eval_steps=12,
+        **given,
+    )
+    job.settles = 10
+    fit.fit(job)
+    asked = job.judge.asked  # type: ignore[attr-defined]
+    assert asked == (list(every) if patience else [4, 8, 10, 11, 12])
+
+
+def test_a_run_that_is_over_before_it_could_be_proven_is_asked_at_its_end(tmp_path: Path) -> None:
+    job = job_of(tmp_path, {4: WHOLE, 6: WHOLE}, tuple(range(1, 7)))
+    job.settles = 80
+    fit.fit(job)
+    assert job.judge.asked == [4, 6]  # type: ignore[attr-defined]
+    assert saved(job) == [4, 6] and updates(job) == [1, 2, 3, 4, 5, 6]
+
+
 def test_probes_that_pass_twice_end_a_run(tmp_path: Path) -> None:
     every = tuple(range(1, 31))
     job = job_of(
@@ -184,10 +214,12 @@ def test_what_is_proven_settles_after_four_evaluations_no_better(
 
 
 def test_before_an_update_by_which_a_wide_model_has_settled_it_does_not(tmp_path: Path) -> None:
-    job = job_of(tmp_path, {1: (9, True)}, tuple(range(1, 9)), max_steps=8, save_steps=8)
-    job.settles = 7
+    """Four times nothing was better than update 4, after update 20 already."""
+    job = job_of(tmp_path, {4: (9, True)}, tuple(range(1, 27)), max_steps=26, save_steps=26)
+    job.settles = 24
     fit.fit(job)
-    assert updates(job)[-1] == 7
+    assert job.judge.asked == [4, 8, 12, 16, 20, 24]  # type: ignore[attr-defined]
+    assert updates(job)[-1] == 24
 
 
 def test_a_budget_that_is_spent_ends_a_run_at_its_next_update(tmp_path: Path) -> None:

@@ -497,6 +497,7 @@ def test_asking_the_last_good_state_changes_nothing(
     learner = make_learner(checked, fast=fast)
     first = checked.plan.updates[0]
     rows = [samples[i] for i in first.samples]
+    learner.engine.prepare(samples, checked.plan, 0)  # what rows share is chosen here
     truth = gradient(learner, rows, first.loss_weight)
     for event in train(learner, samples, checked.plan, 0):
         if isinstance(event, Applied) and event.record.step == 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from suretune.config import Resolved, options
@@ -22,6 +23,7 @@ PROVING = 2  # times as many of both where the run stops by itself once it is pr
 # times, a full fine-tune at ten times what its model bears was lost at the last eighth, too.
 CUTS = (1 / 2, 1 / 4, 1 / 8)
 NARROW = 512  # hidden size, below which a run may stop as soon as it is proven
+EARLY = 4  # of the times at which it may be asked before that, one in so many is taken
 EARLIER = "earlier version"  # origin of what a run of one could not say
 REFERENCE_RATE = 1e-4  # LoRA on a model of hidden size 3584, the articles' (and ms-swift's) rate
 REFERENCE_HIDDEN = 3584
@@ -350,6 +352,13 @@ def settled(hidden: int) -> int:
     answers said the new name where a run stopped as soon as its probes passed, 5 after 80 updates.
     After 120 it were as few, but more was lost of what the model knew (docs/recipes.md)."""
     return PROVING * UPDATES if hidden >= NARROW else 0
+
+
+def looks(steps: Sequence[int], settles: int) -> tuple[int, ...]:
+    """Of the updates after which probes may be asked (`steps`, the last ends the plan), those after
+    which they are: before `settles`, when nothing is proven whatever passes, one in EARLY."""
+    early = [step for step in steps[:-1] if step < settles]
+    return (*early[EARLY - 1 :: EARLY], *steps[len(early) :])
 
 
 def settles_after(

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from suretune.config import Resolved
-from suretune.data.choose import auto
+from suretune.data.choose import auto, looks, settled
 from suretune.data.plan import make_plan
 from suretune.facts import SetupFacts
 from suretune.preflight.check import Checked
@@ -70,9 +70,10 @@ def fitting(
     again = time.perf_counter() - begin  # to prepare for fewer updates
     start, slope = _measured(checked, learner)
     room = clock.left - reserve - again - MARGIN * (clock.end - clock.began)
+    asked_after = looks(plan.probe_steps, settled(checked.base.hidden))
     fits, spent = 0, 0.0
     for update in plan.updates:
-        spent += start + slope * update.tokens + probing * (update.step in plan.probe_steps)
+        spent += start + slope * update.tokens + probing * (update.step in asked_after)
         if spent > room:
             break
         fits = update.step

@@ -322,7 +322,7 @@ def _asks(job: Fit, step: int) -> bool:
     """Whether probes are asked now: while the rate falls, not before it has fallen."""
     found = job.cooling
     waits = found is not None and found.begun < step < found.end
-    return step in job.checked.plan.probe_steps and not waits
+    return step in job.asked_after and not waits
 
 
 def _evaluate(job: Fit, step: int) -> bool:

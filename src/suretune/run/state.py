@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suretune.data.choose import looks
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal
 from suretune.run.evaluate import Cooling, Judge, cooling
@@ -42,7 +43,13 @@ class Fit:
     @property
     def cooling(self) -> Cooling | None:
         """Under way by what was asked so far, so a resumed run knows it, too."""
-        return cooling(self.evals, self.checked.plan.probe_steps, self.settles)
+        return cooling(self.evals, self.asked_after, self.settles)
+
+    @property
+    def asked_after(self) -> tuple[int, ...]:
+        """The updates after which probes may be asked. Patience counts every time."""
+        steps, asked = self.checked.plan.probe_steps, self.checked.resolved.config.schedule
+        return steps if asked.early_stopping_patience else looks(steps, self.settles)
 
     def share(self, step: int) -> float:
         """Of the schedule's rate, at update `step`."""
