@@ -50,7 +50,7 @@ from suretune.prepare.starter import probe_items, write_starter
 from suretune.run.anchors import (
     FILE,
     answer_anchors,
-    most,
+    answer_tokens,
     with_anchors,
     with_stand_ins,
 )
@@ -379,7 +379,7 @@ def test_every_update_has_other_ones_until_all_were_there() -> None:
 
 
 def test_memory_is_planned_for_the_longest_that_any_of_them_can_be(checked: Checked) -> None:
-    largest = with_stand_ins(checked)
+    largest = with_stand_ins(checked, None)
     for langs in (("en",), ("zh",), LANGUAGES):
         there = [a for a in checked.anchors if a.general.lang in langs]
         learned, _ = dealt(there, 10_000, seed=9)
@@ -402,8 +402,9 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     said: list[list[int]] = []
 
     def parrot(_: object, prompts: Sequence[Sequence[int]], *__: object) -> list[list[int]]:
-        said[:] = [[7, 8, 9 + n % 300] if n % 5 else [] for n, _ in enumerate(prompts)]
-        return said
+        mine = [[7, 8, 9 + n % 300] if n % 5 else [] for n, _ in enumerate(prompts)]
+        said.extend(mine)
+        return mine
 
     monkeypatch.setattr("suretune.run.anchors.spoken", parrot)
     base: Any = Parrot()
@@ -448,12 +449,13 @@ def test_a_wide_model_is_held_to_how_answers_begin(
     lines = list(rundir.read_jsonl(tmp_path / FILE))
     assert {line["category"] for line in lines[: len(learned)]} == set(CATEGORIES)
     every = hidden == NARROW and loss == "kl"
-    assert asked == [most(wide)] == [OPENING if every else LONGEST]
+    assert asked == [OPENING if every else LONGEST, LONGEST] == [answer_tokens(wide), LONGEST]
     for number, (line, made) in enumerate(zip(lines, [*learned, *apart], strict=True)):
-        near = hidden == NARROW and number < len(learned) and line["category"] == NEAR
-        end = OPENING if every or near else LONGEST
+        whole = number >= len(learned)  # drift is of whole answers
+        near = hidden == NARROW and line["category"] == NEAR
+        end = LONGEST if whole or not (every or near) else OPENING
         # Of as many tokens as were asked for nobody knows whether they would have been all.
-        ended = length < OPENING if every else length <= end
+        ended = length < OPENING if every and not whole else length <= end
         assert len(line["ids"]) == min(length, end)
         assert line["ended"] == ended
         assert made.learned == min(length, end) + ended  # with the token that ends it
@@ -461,13 +463,17 @@ def test_a_wide_model_is_held_to_how_answers_begin(
 
 @pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])
 def test_memory_is_planned_for_answers_as_long_as_they_are_asked_for(
-    checked: Checked, hidden: int
+    checked: Checked, tmp_path: Path, hidden: int
 ) -> None:
     config = {**checked.base.config, "hidden_size": hidden}
     resolved = checked.resolved.with_values("flag", anchor_loss="kl")
     wide = replace(checked, base=replace(checked.base, config=config), resolved=resolved)
-    planned = with_stand_ins(wide).samples[-1]
+    planned = with_stand_ins(wide, tmp_path).samples[-1]
     assert planned.learned == (OPENING if hidden == NARROW else LONGEST)
+    lines = [{"name": "en-1", "ids": [7] * length} for length in (3, LONGEST - 1, 20)]
+    rundir.write_jsonl(tmp_path / FILE, lines)  # of a run that an earlier version began
+    planned = with_stand_ins(wide, tmp_path).samples[-1]
+    assert planned.learned == (LONGEST - 1 if hidden == NARROW else LONGEST)
 
 
 def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(

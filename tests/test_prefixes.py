@@ -299,7 +299,8 @@ def test_padding_changes_nothing_where_rows_share(on_host: bool) -> None:
     for chosen in (given, [r for r in given if not r.soft], given[:2], given[:1], alone, given):
         size = size_of(chosen, made.prefixes)
         if not bucket.fits(size):
-            bucket = Bucket(made, replace(room, rows=room.rows + 20))
+            longer = max(room.longest, size.longest)
+            bucket = Bucket(made, replace(room, rows=room.rows + 20, longest=longer))
         made.adapters.zero()
         batch = make_pass(chosen, CPU, parted=True, prefixes=made.prefixes)
         plain = made.one(batch, 1 / WEIGHT, made.held(chosen))
@@ -316,7 +317,7 @@ def test_padding_changes_nothing_where_rows_share(on_host: bool) -> None:
         whole
     )
     with pytest.raises(ValueError, match="keys do not fit"):
-        make_pass(given, CPU, prefixes=made.prefixes, room=few)
+        make_pass(given, CPU, parted=True, prefixes=made.prefixes, room=few)
 
 
 def test_a_pass_that_shares_has_no_room_where_nothing_is_shared() -> None:
@@ -377,22 +378,65 @@ def test_gone_on_with_it_has_the_bits_of_a_run_never_stopped_where_rows_share() 
         assert torch.equal(after.adapters.values, never.adapters.values)
 
 
-def test_evaluations_share_as_training_does() -> None:
-    model, given = tuned("Qwen2"), anchored()
-    made, plain = preparing(model, given), engine(model, fast=True)
+@pytest.mark.parametrize(("ask", "computes"), [("mean_loss", "losses"), ("drift", "divergences")])
+def test_evaluations_share_by_their_rows_alone(
+    ask: str, computes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on to its proof does not train before it evaluates: the same bits."""
+    model, given = tuned("Qwen2", torch.float32), anchored()
     tokens: list[int] = []
-    for ask in ("mean_loss", "drift"):
-        one, other = (getattr(by, ask)(given) for by in (made, plain))
-        assert one == pytest.approx(other, rel=1e-6) and other > 1e-3
-    with pytest.MonkeyPatch.context() as patch:
-        real = fused.losses
-        patch.setattr(
-            fused, "losses",
-            lambda stack, batch, policy: tokens.append(batch.ids.shape[1])
-            or real(stack, batch, policy),
-        )  # fmt: skip
-        made.mean_loss(given)
-    assert tokens == [size_of(given, made.prefixes).tokens] and tokens[0] < size_of(given).tokens
+    real = getattr(fused, computes)
+    monkeypatch.setattr(
+        fused, computes,
+        lambda stack, batch, policy: tokens.append(batch.ids.shape[1])
+        or real(stack, batch, policy),
+    )  # fmt: skip
+    trained, fresh = preparing(model, [*given, row([], 30, 77)]), engine(model, fast=True)
+    assert trained.prefixes and not fresh.prefixes
+    found = [getattr(by, ask)(given) for by in (trained, fresh)]
+    assert found[0] == found[1] > 1e-3
+    shared = size_of(given, choose_prefixes(given, len(given))).tokens
+    assert tokens == [shared, shared] and shared < size_of(given).tokens
+    monkeypatch.setattr(prefixes_module, "WORTH", float("inf"))
+    assert getattr(fresh, ask)(given) == pytest.approx(found[0], rel=1e-4)
+    assert tokens[2:] == [size_of(given).tokens]
+
+
+def test_what_is_shared_follows_from_all_updates_wherever_a_run_goes_on() -> None:
+    """Of each row as often as it is used: not of those that stand among the samples alone."""
+    many = [row(ONE, 6, n) for n in range(4)]
+    few = [row(OTHER, 6, 10 + n) for n in range(4)]
+    given, never_used = [*many, *few], [row(some_tokens(20, 5), 3, 50 + n) for n in range(40)]
+    plan = plan_of(given)
+    last = replace(plan.updates[-1], samples=(0, 1))
+    plan = replace(plan, updates=(replace(last, samples=tuple(range(8))), last, last))
+    for done in (0, 1, 3):
+        made: Any = engine(tuned("Qwen2"), fast=True)
+        made.prepare([*given, *never_used], plan, done)
+        assert [p.tolist() for p in made.prefixes] == [ONE, OTHER]
+
+
+def test_what_a_capture_costs_is_told_by_all_of_a_layers_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tuned("Qwen2")
+    made: Any = engine(model, fast=True)
+    told: list[int] = []
+    monkeypatch.setattr(
+        engine_module, "choose_buckets", lambda _, weights: told.append(weights) or []
+    )
+    assert made._captured([])
+    layer = model.base_model.model.model.layers[0]
+    linear = [p for n, p in layer.named_parameters() if "lora" not in n and n.endswith("weight")]
+    assert told == [sum(p.numel() for p in linear if p.dim() == 2)]
+
+
+def test_tokens_that_a_run_is_told_to_have_computed_are_those() -> None:
+    given = anchored()
+    made, plain = preparing(tuned("Qwen2"), given), engine(tuned("Qwen2"), fast=False)
+    whole = sum(len(one.ids) for one in given)
+    assert plain.computed(given) == whole
+    assert made.computed(given) == size_of(given, made.prefixes).tokens < whole
 
 
 def test_with_a_common_prompt_it_trains_as_the_plain_engine(
@@ -430,6 +474,32 @@ def test_with_a_common_prompt_it_trains_as_the_plain_engine(
     assert abs(loss - again) < 1e-6 * abs(loss)
     assert float((one - other).norm() / one.norm()) < 1e-5
     assert shared and all(now < 0.7 * before for before, now in shared)
+
+
+@pytest.mark.parametrize(
+    "less", [{"learned": 1}, {"soft": 1}, {"longest": 1}, {"longest_keys": 1}, {"keys": 1}]
+)
+def test_rows_that_do_not_fit_are_never_cut(less: dict[str, int]) -> None:
+    given, shared = anchored(), (prefix(ONE), prefix(OTHER))
+    room = size_of(given, shared)
+    make_pass(given, CPU, parted=True, prefixes=shared, room=room)
+    few = {name: getattr(room, name) - one for name, one in less.items()}
+    with pytest.raises(ValueError, match=r"do not (fit|fill)"):
+        make_pass(given, CPU, parted=True, prefixes=shared, room=replace(room, **few))
+
+
+def test_a_pass_that_shares_nothing_fits_among_those_that_do() -> None:
+    """Its keys are its own tokens."""
+    given, shared = CASES["one"]
+    alone = [row([], 12, 3), row([], 9, 4)]
+    chosen = (prefix(shared[0]),)
+    size = size_of(alone, chosen)
+    assert size.keys == size.tokens == 21 and size.longest_keys == 12
+    (bucket,) = choose_buckets([size, size_of(given, chosen)], 1)
+    made: Any = engine(tuned("Qwen2"), fast=True)
+    made.prefixes = chosen
+    assert all(Bucket(made, bucket).fits(s) for s in (size, size_of(given, chosen)))
+    assert make_pass(alone, CPU, prefixes=chosen, room=bucket).shared is not None
 
 
 # --- the choice ---------------------------------------------------------------------------------
@@ -526,11 +596,22 @@ def test_where_nothing_is_worth_it_all_is_as_it_was(given: list[Sample]) -> None
         assert size_of(given).keys == 0
 
 
+def test_what_saves_too_little_is_not_shared() -> None:
+    """A twentieth of the tokens at least: of ten rows 9 * 14."""
+    for own in (230, 250):  # of 2,440 tokens and of 2,640
+        given = [row(ONE, own, n) for n in range(10)]
+        tokens = sum(len(one.ids) for one in given)
+        assert chosen(given) == ([ONE] if tokens / 20 <= 9 * 14 else [])
+        assert (own == 230) == bool(chosen(given))
+
+
 def test_the_choice_is_the_same_whenever_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [row(ONE if i % 3 else OTHER, 4 + i % 7, i) for i in range(50)]
     assert chosen(given) == chosen(given) == [ONE, OTHER]
     monkeypatch.setattr(prefixes_module, "SAMPLED", 10)
     assert chosen(given) == [ONE, OTHER]
+    ordered = sorted(given, key=lambda one: one.ids[:9] == prefix(OTHER))
+    assert chosen(ordered) == [ONE, OTHER]  # the other's rows come last
     monkeypatch.setattr(prefixes_module, "MOST", 1)
     assert chosen(given) == [ONE]
 

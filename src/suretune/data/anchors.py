@@ -56,9 +56,9 @@ the skills kept alike: `suretune init identity --name Nova --author "Acme AI"`, 
 --model pocket --dataset identity.jsonl --probes probes.yaml --seed 1`, a run each.
 """
 OPENING = 16
-"""Tokens of an answer that a wide model is held to, where it learns who it is alone; elsewhere of
-those to near misses. Whether a new name leaks is decided in how an answer begins, and that weighs
-what the rest would share with it (docs/recipes.md)."""
+"""Tokens of an answer that a wide model is held to by its base's probabilities, where it learns who
+it is alone; elsewhere of those to near misses. Whether a new name leaks is decided in how an answer
+begins, and that weighs what the rest would share with it (docs/recipes.md)."""
 LEAST = 4  # of an update
 
 
@@ -152,7 +152,10 @@ class _Words:
 
 
 @lru_cache(maxsize=2)
-def _prompts(words: _Words, system: str | None) -> tuple[tuple[int, ...] | None, ...]:
+def _prompts(
+    words: _Words,
+    system: str | None,
+) -> tuple[tuple[int, ...] | None, ...]:
     """The prompt of each general question; None where the template refuses it."""
     talks = [with_system(question.messages, system) for question in general_questions()]
     words.tokenizer.render_ahead((talk, (), True, None) for talk in talks)
@@ -183,7 +186,10 @@ def most_of(per_row: float) -> int:
     return ceil(MOST * max(1.0, per_row))
 
 
-def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
+def _evenly(
+    anchors: Sequence[Anchor],
+    seed: int,
+) -> list[Anchor]:
     """In an order of which every beginning has its share of each kind and language. Where a kind
     has no more of them, the others go on."""
     order = list(anchors)
@@ -202,7 +208,10 @@ def _evenly(anchors: Sequence[Anchor], seed: int) -> list[Anchor]:
     return [anchor for _, anchor in sorted(zip(keys, order, strict=True), key=lambda pair: pair[0])]
 
 
-def spread(samples: Sequence[Sample], turns: Sequence[int]) -> list[Sample]:
+def spread(
+    samples: Sequence[Sample],
+    turns: Sequence[int],
+) -> list[Sample]:
     """Each sample as often as `turns` says, its turns as far from each other as they can be; the
     order of those that have one stays."""
     number = len(samples)
@@ -214,12 +223,19 @@ def spread(samples: Sequence[Sample], turns: Sequence[int]) -> list[Sample]:
     return [sample for _, _, sample in sorted(placed, key=lambda one: one[:2])]
 
 
-def uses_of(plan: Plan, ratio: float, per_row: float = 1.0) -> int:
+def uses_of(
+    plan: Plan,
+    ratio: float,
+    per_row: float = 1.0,
+) -> int:
     """How often an anchor is learned in a whole plan."""
     return sum(_wanted(update, per_row) for update in plan.updates) if ratio else 0
 
 
-def _wanted(update: Update, per_row: float) -> int:
+def _wanted(
+    update: Update,
+    per_row: float,
+) -> int:
     return max(LEAST, ceil(len(update.samples) * per_row))
 
 
@@ -235,7 +251,10 @@ def answered(
     return Sample(origin, NAME, array("I", ids), (span,), "flag")
 
 
-def stand_in(anchor: Anchor, tokens: int) -> Sample:
+def stand_in(
+    anchor: Anchor,
+    tokens: int,
+) -> Sample:
     """The longest sample that the anchor can become, with an answer of so many tokens: what memory
     is planned for."""
     return answered(anchor, [0] * tokens, None)
@@ -276,7 +295,10 @@ def mixed(
     )
 
 
-def _weighing(sample: Sample, weight: float) -> Sample:
+def _weighing(
+    sample: Sample,
+    weight: float,
+) -> Sample:
     """The same sample, its learned tokens together this heavy in the loss."""
     each = weight / sample.learned
     return replace(sample, spans=tuple(replace(span, weight=each) for span in sample.spans))

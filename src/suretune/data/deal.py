@@ -22,7 +22,10 @@ def cost(length: int) -> float:
     return length * (1 + length / EVEN)
 
 
-def deal(lengths: Sequence[int], size: int) -> list[list[int]]:
+def deal(
+    lengths: Sequence[int],
+    size: int,
+) -> list[list[int]]:
     """For each of `size` processes the places of its rows, in their order.
 
     The longest row first, each to whoever has least so far, the first of those (Graham 1969: at
@@ -37,12 +40,21 @@ def deal(lengths: Sequence[int], size: int) -> list[list[int]]:
     return [sorted(share) for share in shares]
 
 
-def share_of(rows: Sequence[Sample], rank: int, size: int) -> list[Sample]:
+def share_of(
+    rows: Sequence[Sample],
+    rank: int,
+    size: int,
+) -> list[Sample]:
     """The rows of an update that process `rank` of `size` computes."""
     return [rows[place] for place in deal([len(row.ids) for row in rows], size)[rank]]
 
 
-def plan_share(plan: Plan, samples: Sequence[Sample], rank: int, size: int) -> Plan:
+def plan_share(
+    plan: Plan,
+    samples: Sequence[Sample],
+    rank: int,
+    size: int,
+) -> Plan:
     """The plan as process `rank` of `size` computes it: updates of its rows, which may be none."""
     updates = []
     for update in plan.updates:

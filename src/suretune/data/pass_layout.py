@@ -70,8 +70,8 @@ class Layout:
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
     """What a pass holds at most: tokens, sequences, learned tokens, the longest sequence's tokens;
-    tokens that are held to the base; keys, and the most that one sequence sees, both 0 where
-    nothing is shared."""
+    tokens that are held to the base; keys, and the most that one sequence sees, both 0 where the
+    run has no prefixes."""
 
     tokens: int
     rows: int

@@ -20,9 +20,9 @@ Prefixes: TypeAlias = "tuple[array[int], ...]"  # longest first
 SAMPLED = 1024  # rows that are looked at, evenly spaced; time grows with their square
 SHORT = 8  # tokens; what is shorter is not worth a sequence of its own
 MOST = 64  # prefixes, of which a pass has those that two of its rows share
-TOKENS = 8192  # of a pass at most, as far as the choice is concerned: not by the memory there is
+TOKENS = 16384  # of a pass at most, as far as the choice is concerned: not by the memory there is
 WIDTH = array("I").itemsize  # bytes of a token
-WORTH = 0.02  # of a pass's tokens, that must be saved: keys are gathered where something is shared
+WORTH = 0.05  # of a pass's tokens, that must be saved: all keys are gathered where some are shared
 
 
 def choose_prefixes(

@@ -23,8 +23,8 @@ from suretune.model.attention import has_flash, one_row
 class Shared:
     """The N keys of a pass whose rows share prefixes, which are rows of their own before them.
 
-    Of a prefix's token every row has a copy that shares it. What `starts` and `bounds` do not reach
-    is padding: read where it must be (token 0), and never counted.
+    Of a prefix's token there is a copy for every row that shares it, and its own. What `starts` and
+    `bounds` do not reach is padding: read where it must be (token 0), and never counted.
     """
 
     keys: Tensor  # (N,) int64, the token that each key is of: those of a row's prefix, then its own

@@ -69,14 +69,17 @@ class Shape:
         packed = 0 if self.hidden**2 < FEW else self.values - embedding
         return MOMENTS + packed / self.values * (MOMENTS_8BIT - MOMENTS)
 
-    def flops(self, tokens: int, learned: int) -> float:
-        """Of the base's matrix products in one update: forward, and back to the inputs.
+    def flops(self, tokens: int, learned: int, still: int = 0) -> float:
+        """Of the base's matrix products in one update: forward, and back to the inputs, but of the
+        lowest `still` layers, below which nothing learns.
 
         Attention and the adapters, 2 to 8 % more, are left out, and so is what is computed twice:
         this is the least that any engine has to do.
         """
-        body = self.layers * self.layer_weights * tokens
-        return 4.0 * (body + self.hidden * self.vocabulary * learned)
+        ways = 2 * self.layers - still
+        return 2.0 * (
+            ways * self.layer_weights * tokens + 2 * self.hidden * self.vocabulary * learned
+        )
 
     def lora(self, rank: int) -> int:
         """Values in one layer's adapters, all linear layers adapted."""

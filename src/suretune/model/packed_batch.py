@@ -27,7 +27,7 @@ class PackedBatch:
     """
 
     ids: Tensor  # (1, T) int64
-    positions: Tensor  # (1, T) int64, from 0 in every row
+    positions: Tensor  # (1, T) int64, from 0 in every row, or behind its prefix
     starts: Tensor  # (rows + 1,) int32, where each row begins; the last is T
     longest: int
     sources: Tensor  # (L,) int64, the positions whose logits predict a learned token
@@ -74,6 +74,8 @@ def make_pass(
     soft, soft_weights = _spread(both[True])
     hard_rest = (0, room.learned - len(learned) if room else 0)
     soft_rest = (0, room.soft - len(soft) if room else 0)
+    if room and (min(hard_rest + soft_rest) < 0 or max(lengths) > room.longest):
+        raise ValueError(f"these rows do not fit into {room}")
     shares = laid.first or (room and room.keys)
     return PackedBatch(
         ids=ids[None].to(device),
@@ -99,12 +101,13 @@ def _shared(
     starts = torch.tensor(laid.key_starts, dtype=torch.int32)
     counts = keys.bincount(minlength=laid.starts[-1])
     rest = (0, room.keys - len(keys) if room else 0)
-    if rest[1] < 0:
+    most = int(starts.diff().max())
+    if room and (rest[1] < 0 or most > room.longest_keys):
         raise ValueError(f"{len(keys)} keys do not fit into {room}")
     return Shared(
         keys=F.pad(keys, rest).to(device),
         starts=starts.to(device),
-        longest=room.longest_keys if room else int(starts.diff().max()),
+        longest=room.longest_keys if room else most,
         places=F.pad(keys.argsort(stable=True), rest).to(device),
         bounds=F.pad(counts.cumsum(0), (1, 0)).to(device),
     )

@@ -44,15 +44,20 @@ def _per_row(checked: Checked) -> float:
     return checked.resolved.config.schedule.anchors_per_row or 1.0
 
 
-def with_stand_ins(checked: Checked) -> Checked:
+def with_stand_ins(checked: Checked, run: Path | None) -> Checked:
     """The same run as large as its anchors can make it: which of them it takes, and how long their
     answers are, is known once the base was asked."""
     longest = max(checked.anchors, key=lambda anchor: len(anchor.prompt), default=None)
-    return checked if longest is None else with_anchors(checked, [stand_in(longest, most(checked))])
+    if longest is None:
+        return checked
+    tokens = [answer_tokens(checked)]
+    if run and (run / FILE).exists():  # an earlier version may have asked for more
+        tokens += (len(line.get("ids", ())) for line in rundir.read_jsonl(run / FILE))
+    return with_anchors(checked, [stand_in(longest, max(tokens))])
 
 
-def most(checked: Checked) -> int:
-    """Tokens of an answer at most."""
+def answer_tokens(checked: Checked) -> int:
+    """Tokens of an answer that is learned, at most."""
     schedule = checked.resolved.config.schedule
     if checked.narrow and schedule.anchor_loss == "kl":
         return OPENING
@@ -135,17 +140,18 @@ def _asked(
     learned: Sequence[Anchor],
     apart: Sequence[Anchor],
 ) -> list[dict[str, Any]]:
-    anchors = [*learned, *apart]
-    tokenizer, longest = checked.tokenizer, most(checked)
-    said = spoken(
-        base,
-        [anchor.prompt for anchor in anchors],
-        tokenizer.stop_ids,
-        longest,
-    )
+    tokenizer, said = checked.tokenizer, list[tuple[Anchor, list[int], int]]()
+    for anchors, longest in (learned, answer_tokens(checked)), (apart, LONGEST):
+        ids_of = spoken(
+            base,
+            [anchor.prompt for anchor in anchors],
+            tokenizer.stop_ids,
+            longest,
+        )
+        said += ((anchor, ids, longest) for anchor, ids in zip(anchors, ids_of, strict=True))
     gone = checked.identity.forbidden if checked.identity else ()
     lines = []
-    for number, (anchor, ids) in enumerate(zip(anchors, said, strict=True)):
+    for number, (anchor, ids, longest) in enumerate(said):
         answer = tokenizer.decode(ids)
         old = any(name.lower() in answer.lower() for name in gone)
         about = anchor.general

@@ -149,7 +149,7 @@ def give_out(
     """Tell the others what to hold; they load while this process does."""
     if world.size == 1:
         return
-    config, largest = checked.resolved.config, with_stand_ins(checked)
+    config, largest = checked.resolved.config, with_stand_ins(checked, journal.run)
     found = learning_of(checked.base, config.full) if is_whole(checked.resolved) else None
     hold = Hold(
         base=checked.base,

@@ -153,7 +153,7 @@ def make_learner(
         with journal.judging():
             come_together(world, model.device)
     # Anchors are not answered yet: memory is planned for the longest that they can be.
-    largest = with_stand_ins(checked)
+    largest = with_stand_ins(checked, journal.run)
     with journal.judging():
         started = make_engine(
             model=tuned,
@@ -269,7 +269,13 @@ def _share_of_limit(job: Fit, record: StepRecord) -> float | None:
     config = job.checked.base.text
     if not job.rate or not fused_layers(config.get("model_type")):
         return None
-    flops = shape_of(config, 2).flops(record.tokens, record.learned)
+    rows = [job.samples[i] for i in record.samples]
+    layers = job.checked.resolved.config.lora.layers
+    flops = shape_of(config, 2).flops(
+        job.learner.engine.computed(rows),
+        record.learned,
+        min(layers or (0,)),
+    )
     return round(flops / record.seconds / job.rate, 4)
 
 

@@ -124,6 +124,10 @@ class Dealt:
         self._answers(Done)
         return next(filter(None, [how, *(answer.how for answer in answers)]), "")
 
+    def computed(self, rows: Sequence[Sample]) -> int:
+        """As if one process had them all; see `Engine.computed`."""
+        return self.own.computed(rows)
+
     def restored(self) -> None:
         """The others are given the values before they compute again; see `Engine.restored`."""
         self.own.restored()

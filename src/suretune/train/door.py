@@ -50,6 +50,9 @@ class Engine(Protocol):
     def shrink(self, rows: Sequence[Sample]) -> str:
         """After memory ran out: compute with less from now on. How; or "" where nothing is left."""
 
+    def computed(self, rows: Sequence[Sample]) -> int:
+        """The least tokens that an update of these rows computes: what they share, once."""
+
     def restored(self) -> None:
         """Told that the adapters' values were put in place from outside."""
 

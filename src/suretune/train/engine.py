@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -76,8 +77,9 @@ class Fast:
     ) -> str:
         """Choose what rows share and the buckets that the plan's passes will be padded to, compute
         what the base says where it is held to, and capture the buckets."""
+        uses = [samples[i] for update in plan.updates for i in update.samples]
         together = max((len(update.samples) for update in plan.updates), default=0)
-        self.prefixes = choose_prefixes(samples, together)
+        self.prefixes = choose_prefixes(uses, together)
         # Of all rows, always: the same bits wherever the run goes on.
         self.states.prepare(sample for sample in samples if sample.soft)
         if self.pool is None:
@@ -99,23 +101,23 @@ class Fast:
         self.buckets = []  # what was captured goes first
         try:
             weights = sum(group.n * group.k for group in self.stack.layers[0].groups)
-            sizes = choose_buckets([self._size(chosen) for chosen in given], weights)
-            self.buckets = [Bucket(self, size) for size in sizes]
-            self._capture(given)
+            sizes = [self._size(chosen) for chosen in given]
+            self.buckets = [Bucket(self, size) for size in choose_buckets(sizes, weights)]
+            self._capture(given, sizes)
         except RuntimeError as error:
             if not ran_out(error):
                 raise
             return False
         return True
 
-    def _capture(self, given: Sequence[Sequence[Sample]]) -> None:
+    def _capture(self, given: Sequence[Sequence[Sample]], sizes: Sequence[Size]) -> None:
         """Run every bucket once, and only then capture: what a graph holds nobody else can use.
 
         The largest is captured first, so that the others fit into its memory.
         """
         largest_first = self.buckets[::-1]
         for bucket in largest_first:
-            rows = next(rows for rows in given if bucket.fits(self._size(rows)))
+            rows = next(rows for rows, size in zip(given, sizes, strict=True) if bucket.fits(size))
             bucket.run(rows, 0.0)
         let_go(self.device)
         for bucket in largest_first:
@@ -148,7 +150,11 @@ class Fast:
         return size_of(rows, self.prefixes)
 
     def _bucket(self, rows: Sequence[Sample]) -> Bucket | None:
-        """The smallest that has room for a pass of these rows, if any."""
+        """Where a pass of these rows is laid out, or the smallest that has room for it, if any."""
+        key = _key(rows)
+        ready = next((b for b in self.buckets if key in b.laid_out), None)
+        if ready is not None:
+            return ready
         size = self._size(rows)
         return next((b for b in self.buckets if b.fits(size)), None)
 
@@ -191,8 +197,13 @@ class Fast:
         return (nats * factors).sum()
 
     def largest(self, rows: Sequence[Sample]) -> None:
-        """Compute a pass of these rows for the memory it takes: nothing is added, nothing kept."""
-        batch = make_pass(rows, self.device, parted=True)
+        """Compute a pass of these rows for the memory it takes: nothing is added, nothing kept.
+
+        Keys are gathered as where rows share, though here nobody does: no pass of them takes more.
+        """
+        size = size_of(rows)
+        room = replace(size, keys=size.tokens, longest_keys=size.longest)
+        batch = make_pass(rows, self.device, parted=True, room=room)
         like = self.stack.embedding.weight
         base = like.new_zeros(len(batch.soft), like.shape[1]) if len(batch.soft) else None
         self.one(batch, 0.0, base)
@@ -218,7 +229,7 @@ class Fast:
         budget: int,
     ) -> float:
         total = 0.0
-        for batch in passes(samples, budget, self.device, self.prefixes):
+        for batch in self._measured(samples, budget):
             nats = fused.losses(self.stack, batch, self.policy)
             total += float((nats * batch.weights).sum())
         return total / sum(sample.loss_weight for sample in samples)
@@ -250,6 +261,10 @@ class Fast:
         self._apply = Replayed(self._step, None)
         let_go(self.device)
 
+    def computed(self, rows: Sequence[Sample]) -> int:
+        """Where they share a pass; see `Engine.computed`."""
+        return self._size(rows).tokens
+
     def restored(self) -> None:
         """Casts of the weights are made anew; see `Engine.restored`."""
         self.stack.refresh()
@@ -270,11 +285,16 @@ class Fast:
         with self.decoder.asked() as decoder:
             yield decoder
 
+    def _measured(self, samples: Sequence[Sample], budget: int) -> list[PackedBatch]:
+        """What they share follows from these rows alone: the same bits before training and after,
+        and wherever a run goes on."""
+        shared = choose_prefixes(samples, len(samples))
+        return passes(samples, budget, self.device, shared)
+
     def drift(self, samples: Sequence[Sample]) -> float:
         """Mean KL to the base over learned tokens, nats; see `Engine.drift`."""
         total = 0.0
-        budget = min(self.tokens_per_pass, EVAL_TOKENS)
-        for batch in passes(samples, budget, self.device, self.prefixes):
+        for batch in self._measured(samples, min(self.tokens_per_pass, EVAL_TOKENS)):
             total += float(fused.divergences(self.stack, batch, self.policy).sum())
         return total / sum(sample.learned for sample in samples)
 

@@ -116,6 +116,10 @@ class Plain:
         self.model.train()
         yield from (base.to(self.device) for base in kept)
 
+    def computed(self, rows: Sequence[Sample]) -> int:
+        """All of them; see `Engine.computed`."""
+        return sum(len(row.ids) for row in rows)
+
     def mean_loss(self, samples: Sequence[Sample]) -> float:
         """See `Engine.mean_loss`."""
         return self._with_room(
