@@ -28,6 +28,7 @@ from suretune.model.memory import CONTEXT, GIB, SLACK
 from suretune.model.nf4 import Nf4, pack
 from suretune.model.packed_batch import divergence, make_pass, token_logits
 from suretune.options import EngineOptions
+from suretune.train import buckets
 from suretune.train.engine import Fast
 from suretune.train.engine_plan import make_engine
 from suretune.train.flat_adamw import FlatAdamW
@@ -171,7 +172,9 @@ def test_the_kernels_in_float32(family: str) -> None:
 @pytest.mark.parametrize(
     ("family", "soft"), [("Qwen2", False), ("Qwen2", True), *((family, False) for family in MORE)]
 )
-def test_replayed_updates_are_the_eager_ones(family: str, soft: bool) -> None:
+def test_replayed_updates_are_the_eager_ones(
+    family: str, soft: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A hundred updates of changing lengths: a graph computes the bits that its kernels compute.
 
     `soft`: many of the rows are held to the base, none of some updates and all of others.
@@ -183,6 +186,8 @@ def test_replayed_updates_are_the_eager_ones(family: str, soft: bool) -> None:
             parameter.data = parameter.data.float()
         adapters = FlatAdamW(trainable(model), 0.0)
         stack = stack_of(model)
+        weights = sum(group.n * group.k for group in stack.layers[0].groups)
+        monkeypatch.setattr(buckets, "CAPTURE", 2048.0 * weights)  # so that there are some
         engine = Fast(stack, adapters, torch.device("cuda"), 4096, keep_all(stack), graphs=True)
         samples = [
             replace(row, soft=soft and i % 7 in (3, 4, 5))
