@@ -134,6 +134,7 @@ product's, before and after.
 | weights streamed by threads while libraries are imported | loading 4.6 -> 1.6 to 3.1 s; start-up rises by about 1.5 s, since waking the GPU moves there | yes |
 | nothing computed back below the lowest adapters: 16 rows and 48 anchors, 3,061 tokens, adapters in layers 4 to 23 of 28 | an update 167.9 -> 156.7 ms | yes |
 | answers by steps of 256 rows in place of 128: 1,024 of 48 tokens | 3.13 -> 2.37 s | yes |
+| what rows begin alike with computed once a pass: the first 64 of 94 to 124 tokens, updates of 2,048 | 106.5 -> 55.7 ms (`engine.py --case shared`) | yes |
 | no cycles looked for while libraries are imported, the base loaded by the proof's process while the other trains, transformers 5.23 for 5.17 (which reads every package's list of files) | `suretune demo` 15.4 (one run, c6428352) -> 10.9 s (the median of four): startup 6.4 -> 4.2, proof 4.2 -> 2.3 | yes |
 
 What is left of a packed update is nearly all matrix products, at 660 to 790 TFLOP/s of the 799
