@@ -474,6 +474,12 @@ def test_memory_is_planned_for_answers_as_long_as_they_are_asked_for(
     rundir.write_jsonl(tmp_path / FILE, lines)  # of a run that an earlier version began
     planned = with_stand_ins(wide, tmp_path).samples[-1]
     assert planned.learned == (LONGEST - 1 if hidden == NARROW else LONGEST)
+    for damaged in ("3\n", "[]\n", '{"name": "en-1"}\n', '{"ids": 5}\n', "{\n", "\xff\n"):
+        (tmp_path / FILE).write_text(damaged, "latin-1")
+        planned = with_stand_ins(wide, tmp_path).samples[-1]
+        assert planned.learned == (OPENING if hidden == NARROW else LONGEST)
+        with pytest.raises(rundir.Damaged):  # and then it is told
+            answer_anchors(tmp_path, None, wide)
 
 
 def test_a_run_that_an_earlier_version_began_goes_on_with_what_it_dealt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,16 @@ def with_stand_ins(checked: Checked, run: Path | None) -> Checked:
     longest = max(checked.anchors, key=lambda anchor: len(anchor.prompt), default=None)
     if longest is None:
         return checked
-    tokens = [answer_tokens(checked)]
-    if run and (run / FILE).exists():  # an earlier version may have asked for more
-        tokens += (len(line.get("ids", ())) for line in rundir.read_jsonl(run / FILE))
-    return with_anchors(checked, [stand_in(longest, max(tokens))])
+    tokens = max(answer_tokens(checked), _longest_of(run / FILE) if run else 0)
+    return with_anchors(checked, [stand_in(longest, tokens)])
+
+
+def _longest_of(path: Path) -> int:
+    """Tokens of the longest answer of a run that goes on: an earlier version may have asked for
+    more. What is damaged in its file is told when the answers are read, see `answer_anchors`."""
+    with suppress(rundir.Damaged, AttributeError, KeyError, TypeError):
+        return max((len(line["ids"]) for line in rundir.read_jsonl(path)), default=0)
+    return 0
 
 
 def answer_tokens(checked: Checked) -> int:
