@@ -15,8 +15,10 @@ from chaos import figures, inject
 from chaos.__main__ import SIZES
 from chaos.hostile import HOSTILE
 from chaos.loud import LOUD
+from chaos.nursery import ForkedProver
 from chaos.silent import SILENT
 from conftest import ROOT
+from suretune.verify.fresh import Prover
 
 
 def test_every_part_in_its_short_form(tmp_path: Path) -> None:
@@ -39,6 +41,16 @@ def test_every_part_in_its_short_form(tmp_path: Path) -> None:
 def test_the_page_is_what_the_figures_and_tables_make() -> None:
     text = figures.PAGE.read_text("utf-8")
     assert text == figures.page(figures.read(), text), "run `python -m chaos`, or a part of it"
+
+
+def test_the_forked_proof_process_takes_what_the_real_one_takes() -> None:
+    """What is called without it is found here, not in the long form."""
+    public = [name for name, _ in inspect.getmembers(Prover, inspect.isfunction) if name[0] != "_"]
+    for name in ("__init__", *public):
+        real, forked = (getattr(one, name) for one in (Prover, ForkedProver))
+        assert list(inspect.signature(real).parameters) == list(
+            inspect.signature(forked).parameters
+        )
 
 
 @pytest.mark.parametrize("kind", inject.KINDS)

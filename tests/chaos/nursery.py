@@ -19,7 +19,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from suretune.data.base import Base
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -121,6 +124,9 @@ class ForkedProver:
             raise RuntimeError(words.strip()[-2000:] or "no result")
         measured: Mapping[str, Any] = rundir.read_json(result)
         return measured
+
+    def load(self, base: Base, dtype: str, room: float) -> None:
+        """Nothing is loaded ahead where there is no GPU."""
 
     def close(self) -> None:
         """As the original."""
