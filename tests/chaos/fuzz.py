@@ -280,16 +280,24 @@ def _lost_elements(text: str, count: int, faults: Sequence[Any]) -> list[str]:
 
 def _lost_values(text: str, count: int) -> list[str]:
     """Values one after another: the plain decoder counts them, too."""
-    decoder, at, number = json.JSONDecoder(), 0, 0
+    decoder, at, number, most = json.JSONDecoder(), 0, 0, 0
     while (rest := text[at:].lstrip()) and number <= count:
         try:
-            _, end = decoder.raw_decode(rest)
+            value, end = decoder.raw_decode(rest)
         except (ValueError, RecursionError):
             return [] if number <= count else ["more rows than values"]
-        at, number = len(text) - len(rest) + end, number + 1
+        at, number, most = len(text) - len(rest) + end, number + 1, most + _most_rows(value)
     lines = sum(bool(line.strip()) for line in text.split("\n"))
     # Where one line is damaged the file is read line by line, and a line is a row or a refusal.
-    return [] if count in (number, lines) else [f"{number} values, {count} in the ledger"]
+    fits = count == lines or number <= count <= most
+    return [] if fits else [f"{number} values, {count} in the ledger"]
+
+
+def _most_rows(value: Any) -> int:
+    """As many as a value can be: one, or the elements of a list that it holds."""
+    if isinstance(value, list):
+        return max([1, len(value), *map(_most_rows, value)])
+    return max([1, *map(_most_rows, value.values())]) if isinstance(value, dict) else 1
 
 
 def _lost_records(text: str, count: int) -> list[str]:
