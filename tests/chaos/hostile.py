@@ -245,10 +245,10 @@ HOSTILE = (
     Hostile("link-to-device", _special(lambda path: path.symlink_to("/dev/zero")), (3,)),
     Hostile("link-to-itself", _special(lambda path: path.symlink_to(path)), (3,)),
     Hostile("template-globals", template("{{ messages.__class__.__mro__[1].__subclasses__() }}"),
-            (3,)),
+            (4,)),
     Hostile("template-import", template("{{ cycler.__init__.__globals__.os.mkdir('owned') }}"),
-            (3,)),
-    Hostile("template-range", template("{% for a in range(10**9) %}{% endfor %}x"), (3,)),
+            (4,)),
+    Hostile("template-range", template("{% for a in range(10**9) %}{% endfor %}x"), (4,)),
     Hostile("template-nested-loops", template(
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"), (3, 4)),
     Hostile("template-huge-string", template("{{ 'A' * 10**9 }}"), (3, 4)),

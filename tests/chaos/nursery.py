@@ -173,6 +173,8 @@ def command(
     from suretune.cli import main
 
     def body() -> int:
+        # Behind `&` a shell has it ignored, and so would the run be that is to be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if before:
             before()
         return main([str(word) for word in words])
