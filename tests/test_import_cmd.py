@@ -481,6 +481,14 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["-=", "-x", "---", "--lora_rank", "-", "-5", "-.5", "- a"])
+def test_a_value_that_begins_as_a_flag_does_is_still_one(value: str) -> None:
+    report = told(f"swift sft --model m --dataset d --system={shlex.quote(value)}")
+    name, *rest = typed(report)
+    found = parse(next(verb for verb in VERBS if verb.name == name), rest, {})
+    assert found.faults == () and found.resolved.config.data.system == value
+
+
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

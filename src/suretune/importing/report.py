@@ -170,8 +170,15 @@ def working(made: Translation) -> list[Sequence[str]]:
     """The working form: the verb, then an option with its values each; empty if there is none."""
     if not made.pasted.verb:
         return []
-    given = [(f"--{name}", *words) for name, words in made.given.items()]
+    given = [_option(f"--{name}", words) for name, words in made.given.items()]
     return [("suretune", made.pasted.verb, *made.runs), *given]
+
+
+def _option(flag: str, words: Sequence[str]) -> Sequence[str]:
+    """The flag and its values; one that begins as a flag does is joined to it."""
+    if len(words) == 1 and re.match(r"-[^\d.]", words[0]):
+        return (f"{flag}={words[0]}",)
+    return (flag, *words)
 
 
 def laid_out(
