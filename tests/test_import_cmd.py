@@ -483,7 +483,9 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@pytest.mark.parametrize("value", ["-=", "-x", "---", "--lora_rank", "-", "-5", "-.5", "- a"])
+@pytest.mark.parametrize(
+    "value", ["-=", "-x", "---", "--lora_rank", "-", "-5", "-.5", "-5x", "- a"]
+)
 def test_a_value_that_begins_as_a_flag_does_is_still_one(value: str) -> None:
     report = told(f"swift sft --model m --dataset d --system={shlex.quote(value)}")
     name, *rest = typed(report)

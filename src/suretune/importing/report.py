@@ -176,7 +176,7 @@ def working(made: Translation) -> list[Sequence[str]]:
 
 def _option(flag: str, words: Sequence[str]) -> Sequence[str]:
     """The flag and its values; one that begins as a flag does is joined to it."""
-    if len(words) == 1 and re.match(r"-[^\d.]", words[0]):
+    if len(words) == 1 and words[0].startswith("-"):
         return (f"{flag}={words[0]}",)
     return (flag, *words)
 
