@@ -30,11 +30,10 @@ from suretune.train import engine as engine_module
 from suretune.train.buckets import CAPTURE, choose_buckets
 from suretune.train.engine import Bucket, Fast
 from suretune.train.flat_adamw import FlatAdamW
-from suretune.train.loop import train
 from suretune.types import Origin, Sample, Span
 from test_fused import exact_norms, gap, nats_dtype, stack_of, tuned
-from test_laws import checked, make_learner, samples
-from test_soft import WEIGHT, by_the_formula, close, engine, plan_of
+from test_laws import checked, samples, trains_by_both_engines_alike
+from test_soft import WEIGHT, by_the_formula, close, engine, plan_of, take_updates
 from test_soft import gradient as engine_gradient
 
 __all__ = ["checked", "exact_norms", "samples"]  # fixtures
@@ -353,13 +352,8 @@ def test_gone_on_with_it_has_the_bits_of_a_run_never_stopped_where_rows_share() 
     plan = plan_of(given)
 
     def updates(made: Any, start: int, end: int) -> None:
-        made.prepare(given, plan, start)
+        take_updates(made, given, plan, start, end)
         assert made.prefixes
-        for update in plan.updates[start:end]:
-            made.adapters.zero()
-            made.backward([given[i] for i in update.samples], WEIGHT, 1.0)
-            made.adapters.set_rate(1e-2)
-            made.apply()
 
     def fresh() -> Any:
         return engine(tuned("Qwen2", torch.float32), fast=True)
@@ -463,16 +457,7 @@ def test_with_a_common_prompt_it_trains_as_the_plain_engine(
         return made
 
     monkeypatch.setattr(engine_module, "make_pass", laid)
-    ends = []
-    for fast in (False, True):
-        learner = make_learner(checked, torch.float64, fast=fast)
-        for number, event in enumerate(train(learner, given, checked.plan, 0)):
-            if number == 23:
-                ends.append((learner.adapters.values.detach().clone(), event.record.loss))
-                break
-    (one, loss), (other, again) = ends
-    assert abs(loss - again) < 1e-6 * abs(loss)
-    assert float((one - other).norm() / one.norm()) < 1e-5
+    trains_by_both_engines_alike(checked, given)
     assert shared and all(now < 0.7 * before for before, now in shared)
 
 

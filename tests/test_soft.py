@@ -226,6 +226,16 @@ def plan_of(given: list[Sample]) -> Plan:
     )  # fmt: skip
 
 
+def take_updates(made: Any, given: list[Sample], plan: Plan, start: int, end: int) -> None:
+    """Those behind the first `start` of the plan, by a run that goes on there."""
+    made.prepare(given, plan, start)
+    for update in plan.updates[start:end]:
+        made.adapters.zero()
+        made.backward([given[i] for i in update.samples], WEIGHT, 1.0)
+        made.adapters.set_rate(1e-2)
+        made.apply()
+
+
 def test_gone_on_with_it_has_the_bits_of_a_run_never_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -235,12 +245,7 @@ def test_gone_on_with_it_has_the_bits_of_a_run_never_stopped(
     plan = plan_of(given)
 
     def updates(made: Any, start: int, end: int) -> dict[str, Tensor]:
-        made.prepare(given, plan, start)
-        for update in plan.updates[start:end]:
-            made.adapters.zero()
-            made.backward([given[i] for i in update.samples], WEIGHT, 1.0)
-            made.adapters.set_rate(1e-2)
-            made.apply()
+        take_updates(made, given, plan, start, end)
         return {name: tensor.clone() for name, tensor in made.adapters.state().items()}
 
     def fresh() -> Any:
