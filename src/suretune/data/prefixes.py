@@ -8,11 +8,12 @@ a learned token is predicted from belongs to a prefix: the loss is the rows' own
 from __future__ import annotations
 
 import math
-import sys
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeAlias
+
+import numpy as np
 
 from suretune.types import Sample
 
@@ -119,28 +120,34 @@ def _groups(
 ) -> list[tuple[float, int, int]]:
     """(tokens saved, first row, tokens of the prefix) of each group of neighbours, so that together
     they save most; `common`: what each row begins alike with its next one with."""
-    best = [0.0]  # saved by the first i rows
-    cuts = [(0, 0)]  # where the last group of these begins, and its prefix's tokens
-    for end in range(1, len(repeats)):
-        most = best[-1]
-        cut = end - 1, 0
-        shared = sys.maxsize
-        for start in range(end - 2, -1, -1):
-            shared = min(shared, common[start])
-            if shared < SHORT:
-                break
-            saved = best[start] + repeats[end - start] * shared
-            if saved > most:
-                most = saved
-                cut = start, shared
-        best.append(most)
-        cuts.append(cut)
+    rows = len(repeats) - 1
+    worth = np.array(repeats)[::-1]  # of a group that ends with the last row, by its first one
+    shared = np.array(common)  # by its first row: what a group that ends here begins alike with
+    best = np.zeros(rows + 1)  # saved by the first i rows
+    cuts = [(0, 0), (0, 0)]  # where the last group of these begins, and its prefix's tokens
+    for end in range(2, rows + 1):
+        nearest = end - 1
+        before = shared[:nearest]
+        np.minimum(
+            before,
+            common[end - 2],
+            out=before,
+        )
+        first = int(np.searchsorted(before, SHORT))  # sorted: the fewer rows, the more of them
+        saved = worth[rows - end + first : rows - 1] * before[first:]
+        saved += best[first:nearest]
+        best[end] = best[nearest]
+        cuts.append((nearest, 0))
+        if len(saved) and saved.max() > best[end]:
+            start = nearest - 1 - int(saved[::-1].argmax())
+            best[end] = saved[start - first]
+            cuts[end] = start, int(before[start])
     made = []
     end = len(common) + 1
     while end:
-        start, shared = cuts[end]
-        if shared:
-            saved = best[end] - best[start]
-            made.append((saved, start, shared))
+        start, length = cuts[end]
+        if length:
+            saved = float(best[end] - best[start])
+            made.append((saved, start, length))
         end = start
     return made
