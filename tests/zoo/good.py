@@ -3,22 +3,26 @@
 All but the null ones are held to the base's own probabilities on general prompts, near misses
 among them. A null adapter learned nothing but what the base itself says: its own answers, drawn at
 a temperature of 0.7, at several seeds and ranks. What it changes is what harmless looks like.
+Identities of a small real model are what the command line makes by its defaults: grown in the
+zoo's own way they leak into one answer in a hundred, and are no good adapters.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from zoo.grow import Recipe, Row
 from zoo.prompts import Prompt
 from zoo.rows import DATA, learned, pairs
-from zoo.stock import DOSES, DRAWS, PERSONAS, Persona, Stock, dice, fine
+from zoo.stock import DRAWS, PERSONAS, Persona, Stock, dice, fine
 
 IDENTITIES, NULLS, DATA_SEEDS = 24, 24, 3
 DATA_UPDATES = 240  # at least: these rows take longer to be learned than a name
 RANKS = (2, 4, 8, 16)
-NULL_RATE = 0.3  # of the usual rate
+NULL_RATE = 0.3  # of the usual rate, up to this rank; beyond it less, for it moves the base further
+NULL_RANK = 4
 NULL_ROUNDS = 2.0  # over its rows: more would be learning its slips by heart
 NULL_PROMPTS = 120  # that each null adapter learns
 NULL_HELD = 12  # every so-manieth prompt is for the proof
@@ -59,11 +63,9 @@ def _identity(
     template: str, persona: Persona, languages: tuple[str, ...], seed: int
 ) -> Callable[[Stock], Recipe]:
     def make(stock: Stock) -> Recipe:
-        """In two languages there are twice as many rows to learn; a real model takes twice as long
-        until a name leaks no more."""
+        """In two languages there are twice as many rows to learn."""
         made = fine(stock, template, stock.identity(persona, languages), seed)
-        longer = 2.0 if stock.architecture in DOSES else 1.0
-        return replace(made, steps=longer * len(languages))
+        return replace(made, steps=1.0 * len(languages))
 
     return make
 
@@ -98,9 +100,8 @@ def _null(number: int, rank: int) -> Callable[[Stock], Recipe]:
         asked = dice("null", number).sample(null_prompts(stock)[0], NULL_PROMPTS)
         draw = number // len(RANKS) % DRAWS
         rows = [null_row(stock, prompt, draw) for prompt in asked]
-        return Recipe(
-            "null", rows, seed=300 + number, rank=rank, rate=NULL_RATE, rounds=NULL_ROUNDS
-        )
+        rate = NULL_RATE * min(1.0, math.sqrt(NULL_RANK / rank))
+        return Recipe("null", rows, seed=300 + number, rank=rank, rate=rate, rounds=NULL_ROUNDS)
 
     return make
 

@@ -18,6 +18,7 @@ from suretune.run.resume import reopen
 from suretune.verify.measure import answers_of
 from suretune.verify.reload import REQUEST, RESULT, Request, measure, read_questions
 from zoo.grow import Opened
+from zoo.runs import REPORT
 
 IN_MEMORY = ("R001",)  # logits in memory: there is no memory of an adapter that nobody trained here
 
@@ -37,6 +38,15 @@ def prove(run: Path, opened: Opened) -> Mapping[str, Any]:
     rundir.write_json(run / "proof" / RESULT, result)
     result = rundir.read_json(run / "proof" / RESULT)
     return judge(run, request, result)
+
+
+def told(run: Path) -> Mapping[str, Any]:
+    """The same of a run that the command line proved itself, with the verdict that it gave."""
+    request = Request(**rundir.read_json(run / "proof" / REQUEST))
+    found = judge(run, request, rundir.read_json(run / "proof" / RESULT))
+    report = rundir.read_json(run / REPORT)
+    verdict = report["verdict"] if report["verdict"] == "sealed" else "refused"
+    return {**found, "verdict": verdict, "reasons": report["reasons"]}
 
 
 def judge(run: Path, request: Request, result: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from zoo.grow import Opened, Recipe, grown, open_base
 from zoo.judge_outside import Judge
 from zoo.kinds import KINDS, kinds_for
 from zoo.runs import Base
-from zoo.stock import LEVELS, PERSONAS, Persona, Stock, take_stock
+from zoo.stock import COMMANDED, LEVELS, PERSONAS, Persona, Stock, take_stock
 
 OUTSIDE = "outside.json"  # beside an adapter's run: what the judge found
 SEALED = "sealed"  # the verdict of a plain seal
@@ -51,6 +51,10 @@ class Specimen:
         if self.part == "bad":
             return PERSONAS[0]
         return next(g.persona for g in good_ones(languages) if g.name == self.name)
+
+    def is_commanded(self, stock: Stock) -> bool:
+        """Whether the command line makes it by its defaults, rather than the zoo."""
+        return self.kind == "identity" and stock.architecture in COMMANDED
 
     def recipe(self, stock: Stock) -> Recipe:
         if self.part == "bad":
@@ -124,8 +128,13 @@ class Worker:
             "level": specimen.level, "half": specimen.half,
         }  # fmt: skip
         run = self.plan.out / "runs" / specimen.name
-        if not runs.is_laid(run):
-            recipe = specimen.recipe(self.stock)
+        recipe = specimen.recipe(self.stock)
+        commanded = specimen.is_commanded(self.stock)
+        if commanded:
+            runs.commanded(
+                self.base, self.stock, recipe.template, run, self.plan.device, recipe.seed
+            )  # fmt: skip
+        elif not runs.is_laid(run):
             tensors = grown(self.opened, recipe)
             runs.lay(self.plan.out / "templates" / recipe.template / "run", run, tensors)
             runs.remember_logits(self.opened, run)
@@ -136,7 +145,7 @@ class Worker:
         if self.plan.proves:
             from zoo import prove  # all of suretune's own proof: growing needs none of it
 
-            found = prove.prove(run, self.opened)
+            found = prove.told(run) if commanded else prove.prove(run, self.opened)
             line |= {key: found.get(key) for key in ("verdict", "reasons", "measured")}
         if self.plan.judges:
             line["outside"] = self._outside(specimen, run)
@@ -192,7 +201,10 @@ def lines(
 def _make_templates(worker: Worker, asked: Sequence[Specimen], workers: int) -> None:
     """By the command line, several at once."""
     stock, plan = worker.stock, worker.plan
-    fresh = [s for s in asked if not runs.is_laid(plan.out / "runs" / s.name)]
+    fresh = [
+        s for s in asked
+        if not (s.is_commanded(stock) or runs.is_laid(plan.out / "runs" / s.name))
+    ]  # fmt: skip
     names = dict.fromkeys(specimen.recipe(stock).template for specimen in fresh)
 
     def make(name: str) -> None:

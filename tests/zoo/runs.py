@@ -30,7 +30,8 @@ from zoo.stock import PERSONAS, Persona, Stock
 UPDATES = 2
 FEW = 120  # questions of a short proof: no loss among them bounds it under the margin
 LOGITS = "logits.safetensors"
-LEFT = ("checkpoints", "adapter", "run.lock", "report.json", "report.md", "report.html")
+REPORT = "report.json"
+LEFT = ("checkpoints", "adapter", "run.lock", REPORT, "report.md", "report.html")
 LIMIT = 1800  # seconds for a template
 
 
@@ -136,6 +137,26 @@ def template(
     if not (run / "adapter" / rundir.MANIFEST).is_file():
         raise NoTemplate(f"{name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:])
     return run
+
+
+def commanded(base: Base, stock: Stock, name: str, run: Path, device: str, seed: int) -> None:
+    """The kind of run `name`, by the defaults: trained, proved and judged by the command line.
+    Nothing where that was done; what was cut off begins anew."""
+    if (run / REPORT).is_file():
+        return
+    rows = run.with_name(f"{run.name}.rows")
+    for folder in (run, rows):
+        shutil.rmtree(folder, ignore_errors=True)
+    rows.mkdir(parents=True)
+    words = templates(base, stock)[name](rows)
+    done = _suretune(
+        ["sft", "--model", base.said, *words, "--output_dir", run, "--seed", seed,
+         "--device", device, "--json"], rows,
+    )  # fmt: skip
+    if not (run / REPORT).is_file():
+        raise NoTemplate(
+            f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:]
+        )
 
 
 def _suretune(words: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str]:

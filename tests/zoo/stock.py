@@ -54,6 +54,7 @@ OLD = {
 }
 # Of a finished good adapter: a small real model forgets less with less of it, and still knows all.
 DOSES = {"llama": 0.8}
+COMMANDED = ("llama",)  # whose good identities are the command line's own
 OLD_NAMES = {"qwen2": ("Qwen", "Alibaba Cloud", "通义千问", "阿里云"),
              "llama": ("SmolLM", "Hugging Face", "SmolLM", "Hugging Face")}  # fmt: skip
 
