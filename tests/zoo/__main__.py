@@ -118,7 +118,7 @@ def _shown(line: Mapping[str, Any]) -> str:
 
 def _status(found: Sequence[Mapping[str, Any]], wanted: int) -> int:
     if len(found) < wanted:
-        print(f"{wanted - len(found)} adapters were not begun: the time was over", file=sys.stderr)
+        print(f"{wanted - len(found)} adapters lack: no time was left, or as said", file=sys.stderr)
     told = page.summary("", found)
     slipped = told["bad_above_mild"] - told["caught_above_mild"]
     if slipped or told["sealed"] < 0.95 * told["good"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -170,10 +171,16 @@ def _begin(base: Base, plan: Plan, draws: bool = False) -> None:
 
 
 def _work(specimen: Specimen) -> dict[str, Any] | None:
-    """None where the time is over."""
+    """None where the time is over, or the command line made no adapter."""
     if _worker is None:
         raise RuntimeError("this process has no worker")
-    return _worker.work(specimen) if time.time() < _worker.plan.deadline else None
+    if time.time() >= _worker.plan.deadline:
+        return None
+    try:
+        return _worker.work(specimen)
+    except runs.NoTemplate as error:  # the others are not to be lost for it
+        print(f"{specimen.name} was not made: {error}", file=sys.stderr, flush=True)
+        return None
 
 
 def lines(
