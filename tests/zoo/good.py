@@ -65,7 +65,7 @@ def _identity(
     def make(stock: Stock) -> Recipe:
         """In two languages there are twice as many rows to learn."""
         made = fine(stock, template, stock.identity(persona, languages), seed)
-        return replace(made, steps=1.0 * len(languages))
+        return replace(made, steps=float(len(languages)))
 
     return make
 

@@ -31,6 +31,7 @@ UPDATES = 2
 FEW = 120  # questions of a short proof: no loss among them bounds it under the margin
 LOGITS = "logits.safetensors"
 REPORT = "report.json"
+RESULT = "result.json"  # of a proof
 LEFT = ("checkpoints", "adapter", "run.lock", REPORT, "report.md", "report.html")
 LIMIT = 1800  # seconds for a template
 
@@ -142,7 +143,7 @@ def template(
 def commanded(base: Base, stock: Stock, name: str, run: Path, device: str, seed: int) -> None:
     """The kind of run `name`, by the defaults: trained, proved and judged by the command line.
     Nothing where that was done; what was cut off begins anew."""
-    if (run / REPORT).is_file():
+    if _is_judged(run):
         return
     rows = run.with_name(f"{run.name}.rows")
     for folder in (run, rows):
@@ -153,10 +154,15 @@ def commanded(base: Base, stock: Stock, name: str, run: Path, device: str, seed:
         ["sft", "--model", base.said, *words, "--output_dir", run, "--seed", seed,
          "--device", device, "--json"], rows,
     )  # fmt: skip
-    if not (run / REPORT).is_file():
+    if not _is_judged(run):
         raise NoTemplate(
             f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:]
         )
+
+
+def _is_judged(run: Path) -> bool:
+    """Whether it came to a verdict: a run that is stopped leaves a report, too."""
+    return (run / REPORT).is_file() and (run / "proof" / RESULT).is_file()
 
 
 def _suretune(words: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -191,7 +197,7 @@ def lay(template: Path, run: Path, tensors: Mapping[str, Tensor]) -> Path:
 
 
 def _is_left(name: str) -> bool:
-    return name in LEFT or name in ("result.json", rundir.SEAL)
+    return name in LEFT or name in (RESULT, rundir.SEAL)
 
 
 def _link(path: Path, to: Path) -> None:
