@@ -24,12 +24,6 @@ OF_TREES = {"step_ms": "an update", "train_s": "training", "wall_s": "start to a
             "command_s": "whole command", "peak_gib": "peak memory"}  # fmt: skip
 KINDS = {"engine": "engine, packs of 2,048", "same-work": "the articles' job, the same work",
          "defaults": "the articles' job, all defaults"}  # fmt: skip
-OF_DEFAULTS = (
-    "All defaults, at `e7471197`: the first turn was the first on a machine just started (training"
-    " 9.1 s and 10.1, start to adapter 28.5 and 30.6, whole command 39.2 and 49.4; the earlier"
-    " tree, this one). The second alone: 5.9 and 7.4, 17.5 and 21.6, 25.7 and 34.5, which is 1.26,"
-    " 1.24 and 1.35. Wanted were 0.85 of training and of start to adapter: not reached."
-)
 MODELLED = (8, 64)
 OF_WHOLE = (
     "All weights of a 3B shape (Qwen2.5-3B) learn, a pack of 2,048 tokens an update, whole layers"
@@ -131,7 +125,21 @@ def two_trees(told: Mapping[str, Any]) -> list[str]:
         when = f"{found['device']}, {found['date']}, beside `{found['earlier_commit']}`"
         what, runs = f"{KINDS[found['kind']]} | {found['shape']}", len(found["runs"]["this"])
         lines.append(f"| {what} | {runs} | {ratios} | {when} |")
-    return [*lines, "", OF_DEFAULTS]
+    return [*lines, *(_turns(found) for found in told.values() if found["kind"] == "defaults")]
+
+
+def _turns(found: Mapping[str, Any]) -> str:
+    """Each turn of a job, where the medians of a few hide the first one on a new machine."""
+    turns = zip(found["runs"]["earlier"], found["runs"]["this"], strict=True)
+    names = ("train_s", "wall_s", "command_s")
+    said = [
+        ", ".join(f"{OF_TREES[name]} {one[name]:.1f} and {other[name]:.1f}" for name in names)
+        for one, other in turns
+    ]
+    shape = (
+        f"All defaults of {found['shape']}, seconds of the earlier tree and of this one by turns"
+    )
+    return f"\n{shape}: {'; '.join(said)}."
 
 
 def scaling(told: Mapping[str, Any]) -> list[str]:
