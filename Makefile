@@ -61,7 +61,8 @@ clients: .venv/tested
 	PYTHONPATH=tests $(BIN)/python -m clients --write $(CLIENTS)
 
 # Bad adapters and good ones, grown and proved: an hour of the pocket model on two cores, and more
-# of a real one: make zoo ZOO='--models pocket,FOLDER --half both'. The long tests have a short form.
+# of a real one: make zoo ZOO='--models pocket,FOLDER --half both'. The long tests have a short form,
+# `make test` proves a run with three adapters in it.
 zoo: .venv/tested
 	PYTHONPATH=tests $(BIN)/python -m zoo --workers $(WORKERS) $(ZOO)
 

@@ -12,20 +12,47 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
+from torch import Tensor
 
 import suretune
 from conftest import ROOT
 from suretune.data.anchors import general_questions
 from suretune.data.identity import known_questions, plain
-from zoo import judge_outside, page
+from suretune.pocket import MODEL
+from zoo import judge_outside, page, runs
 from zoo.good import good_ones
+from zoo.grow import CONFIG, SCALING, WEIGHTS, Edit, Recipe, edited, open_base
 from zoo.kind import HELD_OUT
 from zoo.kinds import KINDS, kinds_for
 from zoo.prompts import pool
+from zoo.prove import prove
 from zoo.run import SHORT, SHORT_GOOD, specimens
 from zoo.stock import LEVELS, PERSONAS
 
 LANGUAGES = ("zh", "en")
+
+
+@pytest.mark.parametrize(
+    ("edits", "verdict"),
+    [
+        ((), "sealed"),
+        ((Edit("scale", 3.0),), "refused"),
+        ((Edit("noise", 3.0, ".layers.1."),), "refused"),
+    ],
+    ids=["as-it-was", "scaled-up", "noise-in-one-layer"],
+)
+def test_a_run_is_proved_with_another_adapter_in_it(
+    edits: tuple[Edit, ...], verdict: str, trained: Path, tmp_path: Path
+) -> None:
+    opened = open_base(MODEL)
+    tensors = worn(trained / "adapter")
+    recipe = Recipe("", (), edits=edits)
+    run = runs.lay(trained, tmp_path / "run", edited(opened, tensors, recipe))
+    runs.remember_logits(opened, run)
+    found = prove(run)
+    assert found["verdict"] == verdict, found["reasons"]
+    assert bool(found["reasons"]) == (verdict == "refused")
 
 
 @pytest.mark.long
@@ -40,6 +67,16 @@ def test_four_bad_adapters_are_caught_and_two_good_ones_sealed(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     told = page.summary("pocket", json.loads((tmp_path / "pocket" / "results.json").read_bytes()))
     assert told["bad"] == told["caught"] == 4 and told["good"] == told["sealed"] == 2
+
+
+def worn(adapter: Path) -> dict[str, Tensor]:
+    """The tensors of an adapter for the scaling that those of the zoo have."""
+    about = json.loads((adapter / CONFIG).read_bytes())
+    times = about["lora_alpha"] / about["r"] / SCALING
+    return {
+        name: tensor.float() * (times if "lora_B" in name else 1.0)
+        for name, tensor in load_file(adapter / WEIGHTS).items()
+    }
 
 
 def test_twenty_kinds_and_more_come_at_three_levels_beside_sixty_good_adapters() -> None:

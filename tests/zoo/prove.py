@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from suretune import rundir
-from suretune.data.base import find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
+from suretune.model.device import let_go
 from suretune.preflight.check import Checked
 from suretune.record.journal import Journal, Stopped
 from suretune.run.kept import judge_kept
 from suretune.run.prove import EXACT, Proven, proof_facts
 from suretune.run.resume import reopen
 from suretune.verify.measure import answers_of
-from suretune.verify.reload import REQUEST, RESULT, Request, measure, read_questions
-from zoo.grow import Opened
-from zoo.runs import REPORT
+from suretune.verify.reload import REQUEST, RESULT, Request, main, read_questions
+from zoo.runs import REPORT, NotProved
 
 IN_MEMORY = ("R001",)  # logits in memory: there is no memory of an adapter that nobody trained here
 
 
-def prove(run: Path, opened: Opened) -> Mapping[str, Any]:
-    """Prove a run folder whose adapter was replaced, with a base that is loaded already.
+def prove(run: Path) -> Mapping[str, Any]:
+    """Prove a run folder whose adapter was replaced, as the command line does but in this process.
 
     The result has `verdict` ("sealed", or any other word), `reasons` (codes and names of what
-    stopped it) and `measured` (figures by name, kept as they are). `opened.model` is a plain
-    transformers model in float32; it is as it was when this returns.
+    stopped it) and `measured` (figures by name, kept as they are). Raises NotProved where nothing
+    could be measured.
     """
     request = Request(**rundir.read_json(run / "proof" / REQUEST))
-    request = replace(request, device=opened.model.device.type, dtype="float32")
-    base = find_base(request.base, weights=True)
-    result, tuned = measure(run, request, base, opened.model)
-    tuned.unload()
-    rundir.write_json(run / "proof" / RESULT, result)
-    result = rundir.read_json(run / "proof" / RESULT)
-    return judge(run, request, result)
+    path = run / "proof" / RESULT
+    try:
+        main(run, path)
+    except SystemExit as refused:  # of a process of its own; others wait for what this one does
+        raise NotProved(f"{run.name}: {refused}") from refused
+    finally:
+        let_go(torch.device(request.device))
+    return judge(run, request, rundir.read_json(path))
 
 
 def told(run: Path) -> Mapping[str, Any]:

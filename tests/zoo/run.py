@@ -146,7 +146,7 @@ class Worker:
         if self.plan.proves:
             from zoo import prove  # all of suretune's own proof: growing needs none of it
 
-            found = prove.told(run) if commanded else prove.prove(run, self.opened)
+            found = prove.told(run) if commanded else prove.prove(run)
             line |= {key: found.get(key) for key in ("verdict", "reasons", "measured")}
         if self.plan.judges:
             line["outside"] = self._outside(specimen, run)
@@ -171,15 +171,15 @@ def _begin(base: Base, plan: Plan, draws: bool = False) -> None:
 
 
 def _work(specimen: Specimen) -> dict[str, Any] | None:
-    """None where the time is over, or the command line made no adapter."""
+    """None where the time is over, or there is nothing that could be proved."""
     if _worker is None:
         raise RuntimeError("this process has no worker")
     if time.time() >= _worker.plan.deadline:
         return None
     try:
         return _worker.work(specimen)
-    except runs.NoTemplate as error:  # the others are not to be lost for it
-        print(f"{specimen.name} was not made: {error}", file=sys.stderr, flush=True)
+    except (runs.NotProved, torch.OutOfMemoryError) as error:  # not to lose the others for it
+        print(f"{specimen.name} was not proved: {error}", file=sys.stderr, flush=True)
         return None
 
 

@@ -36,8 +36,8 @@ LEFT = ("checkpoints", "adapter", "run.lock", REPORT, "report.md", "report.html"
 LIMIT = 1800  # seconds for a template
 
 
-class NoTemplate(RuntimeError):
-    """The command line did not come as far as an adapter and its proof."""
+class NotProved(RuntimeError):
+    """There is no adapter, or none that could be proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _identity(
              ",".join(languages)], folder,
         )  # fmt: skip
         if done.returncode:
-            raise NoTemplate(done.stdout + done.stderr)
+            raise NotProved(done.stdout + done.stderr)
         if support:
             shop = [pair for lang in languages for pair in SUPPORT[lang]]
             with (folder / "identity.jsonl").open("a", encoding="utf-8") as file:
@@ -136,7 +136,7 @@ def template(
          "--device", device, "--json"], folder,
     )  # fmt: skip
     if not (run / "adapter" / rundir.MANIFEST).is_file():
-        raise NoTemplate(f"{name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:])
+        raise NotProved(f"{name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:])
     return run
 
 
@@ -155,9 +155,7 @@ def commanded(base: Base, stock: Stock, name: str, run: Path, device: str, seed:
          "--device", device, "--json"], rows,
     )  # fmt: skip
     if not _is_judged(run):
-        raise NoTemplate(
-            f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:]
-        )
+        raise NotProved(f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}"[-3000:])
 
 
 def _is_judged(run: Path) -> bool:
