@@ -99,7 +99,7 @@ def test_a_flood_is_a_few_lines_and_one_that_counts_the_rest(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "suretune.serve")
-    monkeypatch.setattr(refusals, "WINDOW_SECONDS", 0.2)
+    monkeypatch.setattr(refusals, "WINDOW_SECONDS", 0.6)
     counted: list[int] = []
 
     async def go() -> None:
@@ -107,7 +107,7 @@ def test_a_flood_is_a_few_lines_and_one_that_counts_the_rest(
         for _ in range(1000):
             told.note(401, "invalid_api_key", "GET /v1/models", "192.0.2.1")
         told.note(404, None, "GET /nowhere", "192.0.2.1")
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.8)
         told.note(401, "invalid_api_key", "GET /v1/models", "192.0.2.2")
 
     asyncio.run(go())

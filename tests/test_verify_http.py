@@ -365,7 +365,7 @@ def test_a_server_that_drips_is_left_in_time(run: Path, verify: Any, with_header
     def drip(handler: Any) -> bool:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"\r\n" * with_headers)
         try:
-            for _ in range(60):
+            for _ in range(600):  # a minute
                 handler.wfile.write(b"X")
                 time.sleep(0.1)
         except OSError:
@@ -375,7 +375,7 @@ def test_a_server_that_drips_is_left_in_time(run: Path, verify: Any, with_header
     with listening(Served(faithful, odd=drip)) as url:
         begun = time.monotonic()
         told = verify(url, "--run", run, "--timeout", "0.7")
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 30
     assert (told.status, told.codes) == (NETWORK, ["V010"])
 
 
