@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from itertools import product
 from math import comb, log, sqrt
 from statistics import NormalDist
@@ -41,6 +42,16 @@ def test_the_tail_of_a_binomial_adds_up() -> None:
     assert binomial_tail(3, asked, rate) == pytest.approx(whole, rel=1e-12)
     assert binomial_tail(0, asked, rate) == 1.0
     assert binomial_tail(1, asked, rate) == pytest.approx(1 - (1 - rate) ** asked, rel=1e-12)
+    assert binomial_tail(asked + 1, asked, rate) == 0.0
+
+
+@pytest.mark.parametrize(("found", "asked"), [(300, 1458), (6, 1458), (1, 3000), (200, 3000)])
+def test_the_tail_is_known_for_more_questions_than_a_float_can_choose_from(
+    found: int, asked: int
+) -> None:
+    rate = Fraction(3, 2000)
+    terms = (comb(asked, k) * rate**k * (1 - rate) ** (asked - k) for k in range(found))
+    assert binomial_tail(found, asked, 0.0015) == pytest.approx(float(1 - sum(terms)), rel=1e-9)
 
 
 @pytest.mark.parametrize("asked", [1, 20, 240, 800])

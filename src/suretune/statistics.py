@@ -7,7 +7,7 @@ say anything (right before and wrong now: lost; the other way round: gained).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import comb, erfc, sqrt
+from math import comb, erfc, exp, fsum, lgamma, log, log1p, sqrt
 
 Z95 = 1.6448536269514722  # one-sided, 95 %
 Z90 = 1.2815515655446004  # one-sided, 90 %
@@ -25,11 +25,17 @@ def sign_test(lost: int, gained: int) -> float:
 
 
 def binomial_tail(found: int, asked: int, rate: float) -> float:
-    """P(at least `found` of `asked` | each with this rate), exact."""
+    """P(at least `found` of `asked` | each with this rate between 0 and 1), exact: each term by its
+    logarithm, for there are more ways to choose than a float can count."""
     if found <= 0:
         return 1.0
-    below = sum(comb(asked, k) * rate**k * (1 - rate) ** (asked - k) for k in range(found))
-    return max(0.0, 1.0 - below)
+    odds = log(rate) - log1p(-rate)
+    none = lgamma(asked + 1) + asked * log1p(-rate)
+    terms = (
+        exp(none - lgamma(k + 1) - lgamma(asked - k + 1) + k * odds)
+        for k in range(found, asked + 1)
+    )
+    return min(1.0, fsum(terms))
 
 
 def net_loss_upper(
