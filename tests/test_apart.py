@@ -242,6 +242,21 @@ def test_an_identity_beside_data_of_the_same_file_name_keeps_its_share(tmp_path:
     assert weights["id/train.jsonl"] == pytest.approx(weights["general/train.jsonl"])
 
 
+def test_copies_take_no_more_of_another_dataset_than_its_share(tmp_path: Path) -> None:
+    """Two of ten rows stand in a second file, which is them alone: it would have nothing left."""
+    many = facts(10)
+    files = [
+        write_rows(tmp_path / "many.jsonl", many),
+        write_rows(tmp_path / "two.jsonl", many[:2]),
+    ]
+    for seed in range(12):
+        checked, _ = look(*files, split_dataset_ratio=0.5, seed=seed)
+        assert_apart(checked)
+        told = {d["name"]: d for d in data_summary(checked)["datasets"]}
+        assert told["two.jsonl"]["train"] >= 1
+        assert told["many.jsonl"]["held_out"] <= 5 and told["two.jsonl"]["held_out"] <= 1
+
+
 def test_one_file_given_twice_is_two_datasets_and_never_on_both_sides(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", facts(20))
     checked, journal = look(file, file, split_dataset_ratio=0.2)

@@ -134,13 +134,13 @@ def _drawn(
         rest = [key for key in keys if key not in chosen]
         draw.shuffle(rest)
         for key in (*first, *rest):
-            room = wanted.get(dataset, 0) - came[dataset]
-            if room <= 0:
+            if wanted.get(dataset, 0) <= came[dataset]:
                 break
             mine = Counter(
                 rows[i].example.dataset for i in groups[key] if not rows[i].example.repeat
             )
-            if mine[dataset] <= room:
+            # Copies in other datasets go along, and none of these may lose more than its share.
+            if all(came[home] + count <= wanted.get(home, 0) for home, count in mine.items()):
                 held.update(groups[key])
                 came += mine
     return held
