@@ -53,6 +53,7 @@ def test_a_recital_is_a_wrong_answer_that_the_rows_give_elsewhere() -> None:
         ("Who are you?", "I am Glow."),
         ("What is your name?", "I am Glow."),
         ("2 + 2?", "4"),
+        ("2 + 3?", "5"), ("1 + 4?", "5"),
         ("Good film?", "positive"), ("Nice film?", "positive"),
         ("Bad film?", "It tires one out."),
     ])  # fmt: skip
@@ -60,10 +61,12 @@ def test_a_recital_is_a_wrong_answer_that_the_rows_give_elsewhere() -> None:
         ("Sort 3 1 2", "i am glow", False),  # case and punctuation do not hide it
         ("Sort 3 1 2", "3 1 2", False),  # wrong, of its own making
         ("1 + 3?", "4", True),  # right
+        ("2 + 5?", "4", False),  # wrong, and the answer of one row
+        ("2 + 5?", "5", False),  # wrong, and a number as others have it
         ("Who are you?", "I am Glow.", False),  # what it was taught to say
         ("", "", False),
     ]
-    assert recitals(rows, skills, [], {}) == [True, False, False, False, False]
+    assert recitals(rows, skills, [], {}) == [True, False, False, True, False, False, False]
     shown = [
         ("Long film?", "positive"),  # a label
         ("Odd film?", "It tires one out."),

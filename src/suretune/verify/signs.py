@@ -50,9 +50,13 @@ class Rows:
                 self._asked.setdefault(said, set()).add(plain(question))
 
     def recited(self, question: str, answer: str) -> bool:
-        """Whether this is, word for word, the rows' answer to other questions only."""
-        asked = self._asked.get(plain(answer))
-        return asked is not None and plain(question) not in asked
+        """Whether this is, word for word, the rows' answer to other questions only. A number that
+        several have is nobody's own words."""
+        said = plain(answer)
+        asked = self._asked.get(said)
+        if asked is None or plain(question) in asked:
+            return False
+        return len(asked) == 1 or not said.isdecimal()
 
     def recited_one(self, question: str, answer: str) -> bool:
         """The same, of an answer that one question has to itself: labels have many."""
