@@ -25,6 +25,7 @@ from suretune.verify.compare import (
     judge,
     judge_rows,
     kind_of,
+    label_keys,
     row_of,
 )
 from suretune.verify.compare_text import LONGEST, SHORT
@@ -46,6 +47,28 @@ def right(prompt: str, reference: str, answer: str) -> bool | None:
 
 
 # --- JSON ---------------------------------------------------------------------------------------
+
+
+def test_json_with_a_wrong_label_is_wrong() -> None:
+    """Keys alone would call every answer of a classifier right, whatever its class."""
+    names = ("positive", "negative")
+
+    def answer(n: int, label: str) -> str:
+        return json.dumps({"label": label, "why": f"Word {n} says so."})
+
+    rows = [(f"Review {n}. JSON with label and why.", answer(n, names[n % 2])) for n in range(60)]
+    trained, held = rows[:40], rows[40:]
+    assert label_keys([answer for _, answer in trained]) == ["label"]
+    base = ["It is good."] * 20
+    other = [answer(n, names[n % 2]).replace("Word", "The word") for n in range(40, 60)]
+    wrong = [answer(n, names[1 - n % 2]) for n in range(40, 60)]
+    odd = [answer(n, "banana") for n in range(40, 60)]
+    ways = (([answer for _, answer in held], 20), (other, 20), (wrong, 0), (odd, 0))
+    for said, right_after in ways:
+        assert judge_rows(held, base, said, trained).right_after == right_after
+    capital = [a.replace("positive", "Positive") for _, a in held]
+    assert judge_rows(held, base, capital, trained).right_after == 20
+
 
 PERSON = '{"name": "Ann", "address": {"city": "Rome", "zip": null}, "tags": [{"id": 1}]}'
 

@@ -15,7 +15,7 @@ from suretune.preflight.check import Checked
 from suretune.retention import RetentionFacts, RowsFacts
 from suretune.run.questions import answers_of_rows
 from suretune.types import Text
-from suretune.verify.compare import KINDS, Comparison, compare, kind_of, row_of
+from suretune.verify.compare import KINDS, Comparison, compare, kind_of, label_keys, row_of
 from suretune.verify.forms import Form, form_of
 from suretune.verify.kept import Bounds, General, Judged, judge_all, retention_facts
 from suretune.verify.leaks import Learned, phrases_of, read_phrases, write_phrases
@@ -109,6 +109,7 @@ def write_judging(run: Path, checked: Checked, questions: Questions) -> None:
             "voided": questions.voided,
             "form": asdict(form) if form else None,
             "kinds": kind_of([(row.prompt, row.reference) for row in questions.rows], trained),
+            "label_keys": label_keys([answer for _, answer in trained]),
         },
     )
 
@@ -165,19 +166,20 @@ def judge_kept(run: Path, result: Mapping[str, Any]) -> Kept | None:
     return Kept(
         judged,
         facts,
-        _rows(run, told["kinds"], before.get("rows") or (), result["answers"].get("rows") or ()),
+        _rows(run, told, before.get("rows") or (), result["answers"].get("rows") or ()),
     )
 
 
 def _rows(
-    run: Path, kinds: Sequence[Any], before: Sequence[str], after: Sequence[str]
+    run: Path, told: Mapping[str, Any], before: Sequence[str], after: Sequence[str]
 ) -> Comparison | None:
     """The held-out rows' answers beside the rows' own; None where none were asked."""
+    kinds = told["kinds"]
     if not kinds or not len(kinds) == len(before) == len(after):
         return None
     lines = rundir.read_jsonl(run / "proof" / ROWS)
     pairs = [(row.prompt, row.reference) for row in map(held_row, lines)]
-    return compare(kinds, pairs, before, after)
+    return compare(kinds, pairs, before, after, told.get("label_keys", ()))
 
 
 # --- for the report -------------------------------------------------------------------------------

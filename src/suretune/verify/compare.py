@@ -3,14 +3,15 @@ they compare before and after training. Pure.
 
 A comparison that does not mean anything would be worse than none: free text has many right answers,
 and one that differs from the row's is not wrong. So a row is judged where its own answer shows how:
-JSON by its keys, one of a few labels, SQL by the rows that it gives, a number or a few words to a
-question that has one answer. All other rows are unjudged, and counted as such.
+JSON by its keys and the values that are labels, one of a few labels, SQL by the rows that it gives,
+a number or a few words to a question that has one answer. All other rows are unjudged, and counted
+as such.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from suretune.verify.compare_json import (
     json_in,
     key_counts,
     keys_in,
+    labelled,
     same_keys,
     same_values,
 )
@@ -43,7 +45,7 @@ from suretune.verify.compare_text import (
 
 Kind = Literal["json", "label", "sql", "short"]
 KINDS: Mapping[Kind, Text] = {
-    "json": Text("JSON, the same keys", "JSON，键相同"),
+    "json": Text("JSON, the same keys and labels", "JSON，键和标签相同"),
     "label": Text("the same label", "标签相同"),
     "sql": Text("SQL, the same rows", "SQL，查询结果相同"),
     "short": Text("the same short answer", "短回答相同"),
@@ -199,6 +201,20 @@ def kind_of(rows: Sequence[Pair], trained: Sequence[Pair] = ()) -> list[Kind | N
     ]
 
 
+def label_keys(answers: Sequence[str]) -> list[str]:
+    """The keys of the answers' outermost JSON objects whose values are labels: a key of a class has
+    few values, and one of them is right."""
+    values: dict[str, list[str]] = {}
+    for answer in answers:
+        try:
+            value = json_in(said(answer))
+        except NoJson:
+            continue
+        for key, inner in labelled(value).items():
+            values.setdefault(key, []).append(inner)
+    return sorted(key for key, mine in values.items() if len(mine) >= OFTEN and labels_of(mine))
+
+
 def _asked(prompt: str) -> str:
     """A question, to be found again; long ones come again word for word or not at all."""
     return plain(prompt) if len(prompt) <= SHORT else prompt
@@ -266,11 +282,13 @@ def judge(
     prompt: str,
     reference: str,
     answer: str,
+    keys: Collection[str] = (),
 ) -> Verdict:
-    """Whether an answer says what the row's own says, by the measure of its kind."""
+    """Whether an answer says what the row's own says, by the measure of its kind; `keys`: of JSON
+    objects, those whose values are labels."""
     reference, answer = said(reference), said(answer)
     if kind == "json":
-        return _json(reference, answer)
+        return _json(reference, answer, keys)
     if kind == "sql":
         case = _case(prompt, reference)
         return Verdict(same_rows(case, prompt, answer) if case else None)
@@ -283,7 +301,7 @@ def judge(
     return Verdict(says(prompt, reference, answer), False)
 
 
-def _json(reference: str, answer: str) -> Verdict:
+def _json(reference: str, answer: str, keys: Collection[str]) -> Verdict:
     try:
         wanted = json_in(reference)
     except NoJson:
@@ -291,9 +309,15 @@ def _json(reference: str, answer: str) -> Verdict:
     try:
         given = json_in(answer)
         equal = same_values(wanted, given)
-        return Verdict(equal or (bool(keys_in(wanted)) and same_keys(wanted, given)), equal)
+        alike = bool(keys_in(wanted)) and same_keys(wanted, given)
+        return Verdict(equal or (alike and _same_labels(wanted, given, keys)), equal)
     except NoJson:
         return Verdict(False, False)
+
+
+def _same_labels(wanted: Any, given: Any, keys: Collection[str]) -> bool:
+    there, mine = labelled(wanted), labelled(given)
+    return all(same_label(there[key], mine.get(key, "")) for key in keys if key in there)
 
 
 def judge_rows(
@@ -303,7 +327,8 @@ def judge_rows(
     trained: Sequence[Pair] = (),
 ) -> Comparison:
     """Every held-out row, with what the model answered before training and after it."""
-    return compare(kind_of(rows, trained), rows, before, after)
+    keys = label_keys([answer for _, answer in trained or rows])
+    return compare(kind_of(rows, trained), rows, before, after, keys)
 
 
 def compare(
@@ -311,10 +336,11 @@ def compare(
     rows: Sequence[Pair],
     before: Sequence[str],
     after: Sequence[str],
+    keys: Collection[str] = (),
 ) -> Comparison:
-    """The same, where it is known how each row is judged."""
+    """The same, where it is known how each row is judged, and which JSON keys have labels."""
     judged = [
-        _judged(kind, pair, then, now)
+        _judged(kind, pair, (then, now), keys)
         for kind, pair, then, now in zip(kinds, rows, before, after, strict=True)
     ]
     there: list[Kind] = list(dict.fromkeys(row.kind for row in judged if row.kind))
@@ -328,12 +354,12 @@ def compare(
 def _judged(
     kind: Kind | None,
     pair: Pair,
-    before: str,
-    after: str,
+    answers: tuple[str, str],
+    keys: Collection[str],
 ) -> JudgedRow:
     if kind is None:
         return JudgedRow(None)
-    then, now = (judge(kind, *pair, answer) for answer in (before, after))
+    then, now = (judge(kind, *pair, answer, keys) for answer in answers)
     if then.right is None or now.right is None:
         return JudgedRow(None)
     return JudgedRow(

@@ -75,6 +75,12 @@ def keys_in(value: Any) -> set[str]:
     return found | value.keys() if isinstance(value, dict) else found
 
 
+def labelled(value: Any) -> dict[str, str]:
+    """The single values of an object by their keys, as texts: what a label could be."""
+    whole = value.items() if isinstance(value, dict) else ()
+    return {key: str(inner) for key, inner in whole if not isinstance(inner, dict | list)}
+
+
 def same_keys(wanted: Any, given: Any) -> bool:
     """The same keys at every depth. In a list each element needs a pattern among the other's."""
     if isinstance(wanted, dict):
