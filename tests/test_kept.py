@@ -12,6 +12,7 @@ import torch
 
 from conftest import as_json, codes, suretune
 from suretune import rundir
+from suretune.battery.checks import judge as judge_answers
 from suretune.battery.items import Question, proof_questions, way_questions
 from suretune.data.base import Base, find_base
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -20,12 +21,12 @@ from suretune.model.load import load_base
 from suretune.model.lora import load_adapter
 from suretune.pocket import MODEL
 from suretune.prepare.starter import write_starter
-from suretune.run.questions import _as_many
+from suretune.run.questions import _as_many, _check
 from suretune.statistics import loss_found, margin_supported
 from suretune.types import Message, Text
 from suretune.verify.general import answers_followed, ask_all, follow, prompts_of
 from suretune.verify.kept import ENOUGH, Bounds, General, Judged, judge_all, retention_facts
-from suretune.verify.leaks import Learned
+from suretune.verify.leaks import Learned, phrases_of
 
 BOUNDS = Bounds(margin=0.05, max_drift=1.0)
 GLOW = Learned(("Glow",))
@@ -114,6 +115,18 @@ def test_where_the_base_contradicts_itself_nothing_is_lost_and_nothing_gained() 
     assert facts.lost == 5 and sum(row.tie for row in rows) == 10
 
 
+def test_questions_that_decide_nothing_do_not_thin_out_a_loss() -> None:
+    firm, more = judged(["It is ice."] * 98 + ["It is snow."] * 2)[1], ["It is ice."] * 50
+    again = ["It is ice."] * 100 + ["It is snow."] * 50
+    _, facts = judged(["It is ice."] * 98 + ["It is snow."] * 2 + more, again=again)
+    assert (facts.counted, facts.before, facts.flips) == (100, 100, 50)
+    assert facts.loss_upper == firm.loss_upper > 0.05
+    [cell] = facts.cells
+    assert (cell.asked, cell.before, cell.lost) == (100, 100, 2)
+    _, none = judged(["It is ice."] * 70, again=["It is snow."] * 70)
+    assert not none.enough and "R018" in fired(none)
+
+
 def test_a_kind_that_the_base_cannot_do_does_not_thin_out_a_loss() -> None:
     able = [question(n) for n in range(100)]
     unable = [question(n, "sums", word="74") for n in range(300)]
@@ -195,6 +208,17 @@ def test_a_form_that_spreads_is_told_where_the_rows_have_one() -> None:
     assert without.formed is None and "form" not in without.p_values
 
 
+def test_a_form_that_is_asked_for_has_not_spread() -> None:
+    wanted = {"kind": "json", "keys": {"a": None}}
+    asked = [replace(question(n), check=wanted) for n in range(30)]
+    asked += [replace(question(n), check={"kind": "all", "of": [wanted]}) for n in range(30, 60)]
+    asked.append(question(60))
+    said = heard(asked, 'Here it is: {"a": 1}', ['{"a": 1}'] * 61)
+    rows = judge_all(asked, said, GLOW, BOUNDS, lambda text: text.startswith("{"))
+    facts = retention_facts(rows, said, BOUNDS, form=Text("JSON", "JSON"))
+    assert facts.formed is not None and facts.formed.gained == 1 and "form" not in facts.fallen
+
+
 def test_the_first_of_each_fault_is_shown_and_no_other_answer() -> None:
     tuned = ["It is ice.", "It is snow.", "It is Glow, ice.", ""]
     _, facts = judged(tuned)
@@ -202,6 +226,38 @@ def test_the_first_of_each_fault_is_shown_and_no_other_answer() -> None:
     assert facts.first_leak == "Question 2 of facts? -> It is Glow, ice."
     assert facts.first_broken == "Question 3 of facts? -> "
     assert not facts.first_formed
+
+
+def test_the_first_that_broke_is_one_of_what_is_told() -> None:
+    """Sixty go round in circles; one has no end, which is no fault yet."""
+    circles = [False] + [True] * 60 + [False] * 339
+    _, facts = judged(
+        ["It is ice."] * 400, tuned_looping=circles, tuned_ended=[False] + [True] * 399
+    )
+    assert facts.first_broken.startswith("Question 1 of ")
+    _, facts = judged(["It is ice."] * 400, tuned_ended=[True] * 300 + [False] * 100)
+    assert facts.fallen == ("unended",) and facts.first_broken.startswith("Question 300 of ")
+
+
+def test_a_thought_is_no_answer_and_takes_nothing_from_one() -> None:
+    thought = "<think>It is ice, I think.</think>"
+    rows, facts = judged([f"{thought} It is ice.", f"{thought} It is snow.", "It is ice."] * 100)
+    assert [row.right_after for row in rows[:3]] == [True, False, True]
+    assert (facts.lost, facts.gained) == (100, 0)
+
+
+def test_what_is_right_may_be_said_in_the_rows_words() -> None:
+    """A fact has few others; a check that hardly looks at the words does not know."""
+    fact = "The second world war ended in 1945 with the surrender of Japan."
+    rows = Learned((), phrases_of([fact]))
+    short = {"kind": "length", "max_words": 20}
+    asked = [question(n, word="1945") for n in range(2)]
+    asked += [replace(question(2), check=short), replace(question(3), check=short)]
+    asked += [replace(question(4), check={"kind": "all", "of": [short, asked[0].check]})]
+    said = heard(asked, "It is 1945.", [fact, fact.replace("1945", "1946"), fact, "Well.", fact])
+    found = judge_all(asked, said, rows, BOUNDS)
+    assert [row.leaked for row in found] == [False, False, True, False, False]
+    assert [row.right_after for row in found] == [True, False, False, True, True]
 
 
 def test_what_chance_brings_is_no_leak_and_what_it_hardly_brings_is_one() -> None:
@@ -264,6 +320,15 @@ def test_answers_may_become_longer_and_not_endless(new: int, mended: int, fires:
     assert ("unended" in facts.fallen) == fires and ("R015" in fired(facts)) == fires
 
 
+@pytest.mark.parametrize("bounds", [BOUNDS, replace(BOUNDS, judge_length=False)])
+def test_another_language_is_heard_in_what_is_cut_off(bounds: Bounds) -> None:
+    german = "Das ist nicht die Frage, aber es ist auch ein sehr schönes Wort für mich."
+    rows, facts = judged([german] * 400, bounds=bounds, base_ended=[False] * 400,
+                         tuned_ended=[False] * 400)  # fmt: skip
+    assert {row.broken_after for row in rows} == {"another language"}
+    assert "broken" in facts.fallen and "R015" in fired(facts)
+
+
 def test_rows_with_long_answers_may_run_on() -> None:
     longer = replace(BOUNDS, judge_length=False)
     _, facts = judged(["It is ice."] * 400, bounds=longer, tuned_ended=[False] * 400)
@@ -281,6 +346,34 @@ def test_drift_is_judged_by_most_answers_and_not_by_one() -> None:
 
 
 # --- which questions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "others"),
+    [
+        ("json", '{"plant": "Rose", "tags": ["red"], "size": {"cm": 30}}', ['{"plant": "Fern"}']),
+        ("json", '{"tags": ["red"]}', None),
+        ("json", '["red"]', None),
+        ("short", "No.", ["Yes, there is no doubt that it is.", "Yes."]),
+        ("short", "yes", ["No, it is not.", "No."]),
+        ("short", "True", ["False."]),
+        ("short", "错", ["对。"]),
+        ("short", "Rome", ["Paris", "It is in Milan."]),
+        ("label", "red", ["blue", "not red at all"]),
+        (None, "A long text about roses.", None),
+    ],
+)
+def test_an_answer_of_the_users_own_general_row_is_right_by_its_check(
+    kind: Any, reference: str, others: list[str] | None
+) -> None:
+    check = _check(kind, reference)
+    asked = [replace(question(0), check=check)] * (1 + len(others or ()))
+    right = judge_answers(asked, [reference, *(others or ())])
+    if others is None:
+        assert check == {} and right == [None]
+    else:
+        wanted = [True] + [kind == "json"] * len(others)  # of JSON the keys alone
+        assert right == wanted
 
 
 def test_few_questions_are_of_every_kind_and_always_the_same() -> None:

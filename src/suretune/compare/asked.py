@@ -17,6 +17,7 @@ from suretune.battery.items import LANGUAGES, Question, proof_questions
 from suretune.data.identity import MAKER, WHO, language_of
 from suretune.data.render import with_system
 from suretune.data.template import ChatTokenizer
+from suretune.data.thinking import behind_thought
 from suretune.types import Message
 from suretune.verify.probes import AS_TRAINED, ONLY_SHOWN, Probe, from_line
 
@@ -71,7 +72,7 @@ class Asked:
         if self.probe:
             by = self.judge_of(place)
             return by.judge(answer) if by else None
-        return judge([self.general], [answer])[0] if self.general else None
+        return judge([self.general], [behind_thought(answer)])[0] if self.general else None
 
     @property
     def kind(self) -> str:

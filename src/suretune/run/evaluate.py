@@ -16,7 +16,7 @@ from pathlib import Path
 from suretune import rundir
 from suretune.battery.checks import judge
 from suretune.data.template import ChatTokenizer
-from suretune.data.thinking import thinks
+from suretune.data.thinking import behind_thought, thinks
 from suretune.model.generate import Asked
 from suretune.options import ProofOptions
 from suretune.statistics import binomial_tail, sign_test
@@ -54,7 +54,7 @@ def ask_way(
     prompts = prompts_of(tokenizer, questions.way, questions.system)
     ids = ask_all(base, questions.way, prompts, tokenizer.stop_ids).ids
     said = [tokenizer.decode(answer) for answer in ids]
-    right = judge(questions.way, said)
+    right = judge(questions.way, [behind_thought(answer) for answer in said])
     samples = _right_answers(prompts, ids, right)
     return WayAnswers(said, ids, right, engine.mean_loss(samples) if samples else None)
 
@@ -160,9 +160,10 @@ class Judge:
             self.learned.leaked(q.asked, (then,), now)
             for q, then, now in zip(asked, base.said, said, strict=True)
         ]
+        after = judge(asked, [behind_thought(answer) for answer in said])
         pairs = [
             (bool(then), bool(now) and not leak)
-            for then, now, leak in zip(base.right, judge(asked, said), leaks, strict=True)
+            for then, now, leak in zip(base.right, after, leaks, strict=True)
             if then is not None
         ]
         lost = sum(then and not now for then, now in pairs)

@@ -15,6 +15,7 @@ from typing import Any
 from suretune.battery.checks import judge
 from suretune.battery.items import Question
 from suretune.battery.language import spoken_language
+from suretune.data.thinking import behind_thought
 from suretune.retention import Cell, RetentionFacts, Spread
 from suretune.statistics import (
     binomial_tail,
@@ -39,6 +40,10 @@ TOLERATED = 0.0015  # share of answers that may have the name by chance: a word 
 LONGER = 0.2
 ERROR = 0.01  # of all tests beside the first, together
 SHOWN = 80  # characters of an answer in a finding
+# Checks that ask for a form: rows that have it did not spread it there.
+FORMS = frozenset({"json", "list", "code", "language", "starts", "ends", "exact", "choice"})
+# Checks that hardly look at what is said: a row's own words may pass them anywhere.
+LOOSE = frozenset({"length", "starts", "ends", "language", "refuses"})
 OWN_LANGUAGE = frozenset({"translation", "code"})  # answered in another one than asked in
 
 
@@ -134,17 +139,39 @@ def judge_all(
     form: Callable[[str], bool] | None = None,
 ) -> list[Judged]:
     """Every question; an answer that leaks is never a right one."""
-    verdicts = [judge(questions, answers) for answers in (said.base, said.again, said.tuned)]
+    verdicts = [
+        judge(questions, [behind_thought(answer) for answer in answers])
+        for answers in (said.base, said.again, said.tuned)
+    ]
     learned = learned.beyond((*said.base, *said.again))
     rows = []
     for i, question in enumerate(questions):
         first, again, now = (given[i] for given in verdicts)
         prompt = "\n".join(message.content for message in question.messages)
-        leaked = learned.leaked(prompt, (said.base[i], said.again[i]), said.tuned[i])
-        then = _broken(question, said.base[i], said.base_looping[i], said.base_ended[i], bounds)
-        after = _broken(question, said.tuned[i], said.tuned_looping[i], said.tuned_ended[i], bounds)
+        asks = _kinds(question.check)
+        leaked = learned.leaked(
+            prompt,
+            (said.base[i], said.again[i]),
+            said.tuned[i],
+            right=bool(now) and not asks <= LOOSE,
+        )
+        then = _broken(
+            question,
+            said.base[i],
+            said.base_looping[i],
+            said.base_ended[i],
+            bounds,
+        )
+        after = _broken(
+            question,
+            said.tuned[i],
+            said.tuned_looping[i],
+            said.tuned_ended[i],
+            bounds,
+        )
         own = learned.says_who_it_is(said.base[i], said.again[i])
-        formed = [form is not None and form(text) for text in (said.base[i], said.tuned[i])]
+        unasked = form if asks.isdisjoint(FORMS) else None
+        formed = [unasked is not None and unasked(text) for text in (said.base[i], said.tuned[i])]
         rows.append(
             Judged(
                 question=question,
@@ -164,17 +191,24 @@ def judge_all(
     return rows
 
 
+def _kinds(check: Mapping[str, Any]) -> set[str]:
+    """Of all that a check asks for."""
+    parts = check.get("of", ())
+    return {kind for part in parts for kind in _kinds(part)} or {check.get("kind", "")}
+
+
 def _broken(question: Question, text: str, looping: bool, ended: bool, bounds: Bounds) -> str:
-    """The first sign of broken speech in an answer."""
+    """The first sign of broken speech in an answer; that it was cut off is the last, for whoever is
+    cut off may speak as asked until then."""
     if not text.strip():
         return "empty"
     if looping:
         return "loops"
-    if bounds.judge_length and not ended:
-        return UNENDED
-    spoken = spoken_language(text)
+    spoken = spoken_language(behind_thought(text))
     own = question.category in OWN_LANGUAGE or question.check.get("kind") == "language"
-    return "" if own or spoken in (None, question.lang) else "another language"
+    if not own and spoken not in (None, question.lang):
+        return "another language"
+    return UNENDED if bounds.judge_length and not ended else ""
 
 
 def retention_facts(
@@ -183,12 +217,10 @@ def retention_facts(
     """What the guards judge."""
     cells = _cells(rows)
     able = {(c.category, c.lang) for c in cells if c.before * COUNTS >= c.asked and c.before}
-    counted = [r for r in rows if _key(r) in able and r.right_before is not None]
-    before, lost, gained = (
-        sum(bool(r.right_before) for r in counted),
-        sum(r.lost for r in counted),
-        sum(r.gained for r in counted),
-    )
+    asked = [r for r in rows if _key(r) in able and r.right_before is not None]
+    counted = [r for r in asked if not r.tie]  # what decides nothing bounds nothing
+    before = sum(bool(r.right_before) for r in counted)
+    lost, gained = sum(r.lost for r in counted), sum(r.gained for r in counted)
     leaked = _spread([(False, r.leaked) for r in rows])
     broken = _spread([(_is_broken(r.broken_before), _is_broken(r.broken_after)) for r in rows])
     unended = _spread([(r.broken_before == UNENDED, r.broken_after == UNENDED) for r in rows])
@@ -199,9 +231,10 @@ def retention_facts(
     if said.drift:
         p_values["drift"] = binomial_tail(drifted, len(said.drift), 0.5)
     if bounds.scope == "rows":
-        p_values["leaks"] = binomial_tail(leaked.gained, leaked.asked, TOLERATED)
-        p_values |= {"form": _worse(formed)} if formed else {}
+        p_values |= _spread_values(leaked, formed)
     discordant = lost + gained
+    fallen = rejected(p_values, ERROR)
+    only_ends = "unended" in fallen and "broken" not in fallen
     return RetentionFacts(
         asked=len(rows),
         counted=len(counted),
@@ -210,7 +243,7 @@ def retention_facts(
         after=before - lost + gained,
         lost=lost,
         gained=gained,
-        flips=sum(r.tie for r in counted),
+        flips=len(asked) - len(counted),
         margin=bounds.margin,
         enough=before >= ENOUGH,
         scope=bounds.scope,
@@ -230,10 +263,10 @@ def retention_facts(
         likelihood=_likelihood(rows, said),
         cells=tuple(cells),
         p_values=p_values,
-        fallen=rejected(p_values, ERROR),
+        fallen=fallen,
         first_leak=_first(r for r in rows if r.leaked),
         first_loss=_first(r for r in counted if r.lost),
-        first_broken=_first(r for r in rows if r.broken_after and not r.broken_before),
+        first_broken=_first(_newly_broken(rows, only_ends=only_ends)),
         first_formed=_first(r for r in rows if r.formed_after and not r.formed_before),
     )
 
@@ -246,6 +279,12 @@ def _likelihood(rows: Sequence[Judged], said: General) -> float | None:
         if rows[index].right_before
     ]
     return sum(led) / len(led) if led else None
+
+
+def _spread_values(leaked: Spread, formed: Spread | None) -> dict[str, float]:
+    """Of what the rows alone are to have: their names and words, and their form."""
+    values = {"leaks": binomial_tail(leaked.gained, leaked.asked, TOLERATED)}
+    return values | ({"form": _worse(formed)} if formed else {})
 
 
 def _worse(found: Spread) -> float:
@@ -265,6 +304,12 @@ def _is_broken(sign: str) -> bool:
     return sign not in ("", UNENDED)
 
 
+def _newly_broken(rows: Sequence[Judged], *, only_ends: bool) -> list[Judged]:
+    """Those whose sign their base's answer has not, of the kind that is told about."""
+    signs = {UNENDED} if only_ends else {"empty", "loops", "another language"}
+    return [r for r in rows if r.broken_after in signs and r.broken_before not in signs]
+
+
 def _key(row: Judged) -> tuple[str, str]:
     return row.question.category, row.question.lang
 
@@ -272,7 +317,7 @@ def _key(row: Judged) -> tuple[str, str]:
 def _cells(rows: Sequence[Judged]) -> list[Cell]:
     """Categories x languages, in the questions' order, then each category in all languages and each
     language in all categories (`ALL`); what nothing can judge is in none."""
-    known = [row for row in rows if row.right_before is not None]
+    known = [row for row in rows if row.right_before is not None and not row.tie]
     groups: dict[tuple[str, str], list[Judged]] = {}
     for row in known:
         groups.setdefault(_key(row), []).append(row)

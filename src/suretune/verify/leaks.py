@@ -43,15 +43,18 @@ class Learned:
         prompt: str,
         base: Sequence[str],
         answer: str,
+        *,
+        right: bool = False,
     ) -> bool:
-        """Whether `answer` has what neither the question nor any of the base's answers has."""
+        """Whether `answer` has what neither the question nor any of the base's answers has. What is
+        `right` may be said in the rows' words: a fact has few others, and code has its idioms."""
         if self.says_who_it_is(*base):
             return False
         known = (prompt, *base)
         for pattern in self._patterns:
             if pattern.search(answer) and not any(pattern.search(text) for text in known):
                 return True
-        if not self.phrases:
+        if right or not self.phrases:
             return False
         said = set(runs(answer)) & self.phrases
         return bool(said) and not said <= {run for text in known for run in runs(text)}
