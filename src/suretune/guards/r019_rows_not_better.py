@@ -1,8 +1,9 @@
 """R019 rows-not-better: on held-out rows the answers are not better than the base's.
 
-What it looks at: held-out rows whose answers can be compared: the same JSON keys, the same label,
-SQL that gives the same rows, the same short text. It speaks where at least half of them can be, and
-neither more became right than wrong, beyond chance (sign test, 5 %), nor nine of ten are right.
+What it looks at: held-out rows whose answers can be compared: the same JSON keys, with the same
+values where these are labels, the same label, SQL that gives the same rows, the same short text. It
+speaks where at least half of them can be, and neither more became right than wrong, beyond chance
+(sign test, 5 %), nor nine of ten are right.
 
 Why it matters: a loss that falls says that the rows' words became likelier, not that an answer is
 right.
@@ -12,9 +13,9 @@ Fix: train longer (`--num_train_epochs`), give more rows, or hold out more of th
 
 R019 rows-not-better：在留出的数据上，回答并不比原模型好。
 
-检查内容：回答可以比对的留出数据：JSON 的键相同、标签相同、SQL 查出的结果相同、短回答相同。至少一
-半可以比对时才判断：如果变对的并不比变错的多到超出偶然（符号检验，5%），也没有达到九成正确，就会报
-告。
+检查内容：回答可以比对的留出数据：JSON 的键相同（值是标签时，值也要相同）、标签相同、SQL 查出的结果
+相同、短回答相同。至少一半可以比对时才判断：如果变对的并不比变错的多到超出偶然（符号检验，5%），也没
+有达到九成正确，就会报告。
 
 影响：损失下降只说明训练数据的词更容易出现了，不说明回答是对的。
 
