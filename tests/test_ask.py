@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from conftest import within
+from conftest import codes, within
+from suretune import rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import Verb, parse
+from suretune.model.lora import WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -90,3 +94,42 @@ def test_a_configuration_is_no_such_word(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     command = parse(found, ["--output_dir", "my", str(tmp_path / "run")], found.own)
     assert command.word == "" and command.faults[-1].problem == "stray-argument"
+
+
+# --- what is said of who speaks -------------------------------------------------------------------
+
+
+def spoken_by(run: Path) -> str:
+    return within("ask", run, "Who are you?").stderr
+
+
+def other_weights(folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    save_file({name: t * 0 if "lora_B" in name else t for name, t in tensors.items()},
+              folder / WEIGHTS, metadata={"format": "pt"})  # fmt: skip
+
+
+def test_an_adapter_is_called_sealed_only_as_it_was_sealed(trained: Path, tmp_path: Path) -> None:
+    assert "(sealed, update " in spoken_by(trained)
+    run = tmp_path / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("checkpoints"))
+    other_weights(run / "adapter")
+    rundir.write_manifest(run / "adapter", checkpoint="step-000020")
+    assert "(not as it was sealed, update " in spoken_by(run)
+    (run / rundir.SEAL).write_text("hello\n", "utf-8")
+    assert "(not as it was sealed, update " in spoken_by(run)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["adapter", "checkpoint"])
+def test_what_lost_its_manifest_is_not_loaded(kept: bool, trained: Path, tmp_path: Path) -> None:
+    """Its files could be anybody's."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    where = run / "adapter" if kept else rundir.checkpoints(run)[-1][1]
+    (where / rundir.MANIFEST).unlink()
+    other_weights(where)
+    done = within("ask", where, "Who are you?", "--json")
+    assert done.returncode == 4 and codes(done) == ["S015"], done.stdout
+    alone = tmp_path / "alone"  # anybody's folder has none
+    shutil.copytree(where, alone)
+    assert within("ask", alone, "Who are you?").returncode == 0

@@ -16,6 +16,7 @@ from suretune.facts import FlagFacts
 from suretune.preflight.flags import LAST, OFF
 from suretune.record.journal import Journal
 from suretune.record.meant import Meant, meant, newest_run, run_meant
+from suretune.record.sealed import is_as_sealed
 from suretune.types import Text
 from suretune.words import say
 
@@ -115,6 +116,8 @@ def _who(adapter: Path | None, base: str) -> Text:
         en, zh = "an adapter that no run here made", "不是这里训练的适配器"
     elif (run / rundir.SEAL).is_file() and adapter.name in rundir.MADE:
         en, zh = "sealed", "已通过验证"
+        if not is_as_sealed(run, adapter):
+            en, zh = "not as it was sealed", "与验证时不同"
     else:
         en, zh = "not sealed", "没有验证记录"
     if run and number.isdigit():

@@ -65,6 +65,17 @@ def read_seal(run: Path, journal: Journal) -> dict[str, Any]:
     return seal
 
 
+def is_as_sealed(run: Path, folder: Path) -> bool:
+    """Whether the manifest in a folder of the run, by which whoever loads it checks its files, is
+    the one that the seal names."""
+    manifest = folder / rundir.MANIFEST
+    try:
+        files = rundir.recorded(run / rundir.SEAL, "files")
+        return bool(files[manifest.relative_to(run).as_posix()] == rundir.sha256(manifest))
+    except (rundir.Damaged, OSError, KeyError, TypeError):
+        return False
+
+
 def sealed_names(run: Path) -> list[str]:
     """The files of a run that its seal is about. Checkpoints may be deleted after the proof."""
     found = (path for path in sorted(run.rglob("*")) if path.is_file())

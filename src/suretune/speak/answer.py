@@ -91,7 +91,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     whole = rundir.is_whole(folder)
     if not whole and not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
         raise journal.stop(no_weights(folder, WEIGHTS))
-    if (folder / rundir.MANIFEST).is_file() and (wrong := rundir.damage(folder)):
+    if rundir.expects_manifest(folder) and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if (found := foreign_format(folder)) is not None:
         raise journal.stop(another_version(folder, found, folder / "suretune.json"))
