@@ -1653,9 +1653,12 @@ def test_parts_of_sentences() -> None:
 
 
 def test_the_command_that_mends_a_file_reads_and_names_it_by_what_is_packed() -> None:
-    assert rewritten("a.jsonl", "s/x/y/").endswith(" a.jsonl > clean.jsonl")
+    assert rewritten("a.jsonl", "s/x/y/").endswith(" a.jsonl > a.clean.jsonl")
+    again = rewritten("a.clean.jsonl", "s/x/y/")
+    assert again.endswith(" a.clean.jsonl > a.clean.clean.jsonl")
+    assert rewritten("b c/my rows", "s/x/y/").endswith("'b c/my rows' > 'my rows.clean.jsonl'")
     packed = rewritten("a.csv.gz", "s/x/y/")
-    assert packed.endswith("a.csv.gz | LC_ALL=C sed -E s/x/y/ > clean.csv")
+    assert packed.endswith("a.csv.gz | LC_ALL=C sed -E s/x/y/ > a.clean.csv")
     assert rewritten("a.parquet", "s/x/y/") == "" == rewritten("a.arrow.gz", "s/x/y/")
 
 

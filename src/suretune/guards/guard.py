@@ -333,14 +333,16 @@ UNPACKED = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 def rewritten(file: str, script: str) -> str:
     """The command that writes a copy of a file changed by a sed script; empty for a binary table.
 
-    In the locale C, so that bytes of the script are bytes.
+    In the locale C, so that bytes of the script are bytes. The copy is called after the file: by a
+    name of its own a copy that has to be changed once more would be read and emptied at once.
     """
     unpack = UNPACKED.get(PurePath(file).suffix.lower())
-    kind = PurePath(PurePath(file).stem if unpack else file).suffix.lower()
+    plain = PurePath(PurePath(file).stem if unpack else file)
+    kind = plain.suffix.lower()
     if kind in (".parquet", ".arrow"):
         return ""
     sed = f"LC_ALL=C sed -E {shlex.quote(script)}"
-    new = f"> clean{kind or '.jsonl'}"
+    new = f"> {shlex.quote(plain.stem + '.clean' + (kind or '.jsonl'))}"
     path = typed.path(file)
     return f"{unpack} {path} | {sed} {new}" if unpack else f"{sed} {path} {new}"
 
