@@ -163,7 +163,7 @@ def test_ordinary_patterns_are_read(tmp_path: Path) -> None:
         r"\b(Glow|Star Lab)\b",
         r"^\d{4}-\d\d$",
         r"(\w+ ){3}",
-        "x*",
+        "x+",
     ):
         (probe,) = probes(tmp_path, f"- question: q\n  regex: '{pattern}'")
         assert probe.regex == pattern
@@ -231,3 +231,32 @@ def test_a_line_of_json_ends_where_json_says(tmp_path: Path) -> None:
     line = '{"question": "a\u2028b\x85c", "must_contain": "x"}'
     (probe,) = probes(tmp_path, line + "\n", "p.jsonl")
     assert probe.question == "a\u2028b\x85c"
+
+
+@pytest.mark.parametrize("mark", ["：", " ："])
+def test_a_full_width_colon_makes_no_question_of_a_key(mark: str, tmp_path: Path) -> None:
+    told = refused(tmp_path, f"- question{mark}Who are you?\n  must_contain{mark}Glow\n")
+    assert "full-width" in told and "`question`" in told and "p.yaml:1" in told
+    assert "full-width" in refused(tmp_path, f"Who?\nregex{mark}a+\n", "p.txt")
+    (kept,) = probes(tmp_path, "My question： who?\n", "p.txt")
+    assert kept.question == "My question： who?"
+
+
+@pytest.mark.parametrize(
+    "line", ["must_contain: []", "must_not_contain: []", "must_contain:", "regex: ''"]
+)
+def test_a_condition_without_a_word_is_none(line: str, tmp_path: Path) -> None:
+    assert "is empty" in refused(tmp_path, f"- question: q\n  {line}\n")
+
+
+@pytest.mark.parametrize("pattern", [".*", "(Glow)?", "a*|b", "x{0,3}", "Glow|"])
+def test_a_regex_that_no_answer_fails_is_refused(pattern: str, tmp_path: Path) -> None:
+    assert "no answer can fail" in refused(tmp_path, f"- question: q\n  regex: '{pattern}'\n")
+
+
+@pytest.mark.parametrize("pattern", ["^(?!.*Qwen)", "^$", "Glow", "^.{0,40}$", r"\A\Z|Glow"])
+def test_a_regex_that_may_be_found_in_nothing_and_fail_elsewhere_is_kept(
+    pattern: str, tmp_path: Path
+) -> None:
+    (kept,) = probes(tmp_path, f"- question: q\n  regex: '{pattern}'\n")
+    assert kept.judge("I am Qwen. " * 9) is False

@@ -22,7 +22,7 @@ from suretune.data.yamltext import BadYaml, Listing, Node, Scalar, read_yaml
 from suretune.facts import FlagFacts
 from suretune.refusal import Refusal
 from suretune.types import Text
-from suretune.verify.patterns import never_ends_on, wrong_with
+from suretune.verify.patterns import found_in, never_ends_on, wrong_with
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
 
 MOST = 16 << 20  # bytes of JSON or text
@@ -31,6 +31,9 @@ KEYS = ("question", "system", "must_contain", "must_not_contain", "regex", "kind
 LISTS = ("must_contain", "must_not_contain")
 OTHER = (".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".xls", ".gz", ".zst", ".zip", ".html")
 NO_NAMES = Names((), ())
+WIDE_COLON = re.compile(rf"\s*({'|'.join(KEYS)})\s*：")
+# Signs by which a pattern that is found in nothing may be missing in something.
+SOMEWHERE = re.compile(r"[\^$]|\\[AZzbBGmM]|\(\?<?[!=]")
 ASKS_FOR_NOTHING = Text(
     "nothing says what a right answer is: add `must_contain`, `must_not_contain` or `regex`",
     "没有写明什么才算答对：请加上 `must_contain`、`must_not_contain` 或 `regex`",
@@ -166,12 +169,22 @@ def _ready(item: Any, names: Names, place: str) -> Probe:
 
 
 def _probe(item: Any, place: str) -> Probe:
+    if isinstance(item, str) and (wide := WIDE_COLON.match(item)):
+        _refuse(
+            place,
+            Text(
+                f"the colon behind `{wide[1]}` is a full-width one; YAML takes `:` and a blank",
+                f"`{wide[1]}` 后面是全角冒号，YAML 只认半角冒号 `:` 加空格",
+            ),
+        )
     about = _known({"question": item} if isinstance(item, str) else item, place)
     question = _text(about, "question", place)
     if not question or not question.strip():
         _refuse(place, Text("`question` is missing", "缺少 `question`"))
     must, must_not = (_words(about, key, place) for key in LISTS)
     pattern = _text(about, "regex", place) or ""
+    if about.get("regex") is not None and not pattern:
+        _refuse(place, Text("`regex` is empty", "`regex` 是空的"))
     return Probe(
         question,
         _kind(_text(about, "kind", place), bool(must or must_not or pattern), place),
@@ -265,9 +278,9 @@ def _words(
     place: str,
 ) -> tuple[str, ...]:
     value = about.get(key)
-    if key in about and value is None:
-        _refuse(place, Text(f"`{key}` is empty", f"`{key}` 是空的"))
     listed = value if isinstance(value, list) else [] if value is None else [value]
+    if key in about and not listed:
+        _refuse(place, Text(f"`{key}` is empty", f"`{key}` 是空的"))
     words = [_text({key: item}, key, place) for item in listed]
     if not all(word and word.strip() for word in words):
         _refuse(
@@ -304,6 +317,14 @@ def _judgeable(probe: Probe, place: str) -> None:
         )
     if wrong := wrong_with(probe.regex):
         _refuse(place, Text(f"regex: {wrong.en}", f"regex：{wrong.zh}"))
+    if probe.regex and not SOMEWHERE.search(probe.regex) and found_in(probe.regex, ""):
+        _refuse(
+            place,
+            Text(
+                "regex: it is found in an empty answer, so no answer can fail",
+                "regex：空回答也能匹配，任何回答都通得过",
+            ),
+        )
     likely = (probe.question * 4, *(f"{word} " * 40 for word in probe.must))
     if probe.regex and (text := never_ends_on(probe.regex, likely)):
         shown = f"{text[:24]}..."
