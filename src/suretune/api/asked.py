@@ -57,6 +57,7 @@ def resolved_of(
             )
             journal.look_at_all(faults)
     journal.heed(resolved.config.run.ignore)
+    journal.look_at_codes(resolved.config.run.ignore)
     return resolved
 
 

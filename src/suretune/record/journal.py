@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from suretune.facts import (
     SetupFacts,
     StepFacts,
 )
-from suretune.guards import judge
+from suretune.guards import all_guards, judge
 from suretune.record.record import RunRecord
 from suretune.refusal import Refusal
 from suretune.retention import RetentionFacts, RowsFacts
@@ -141,7 +142,21 @@ class Journal:
 
     def heed(self, ignore: Sequence[str]) -> None:
         """Codes that shall not stop the run."""
-        self.ignore = frozenset(word.upper() for code in ignore for word in code.split(","))
+        self.ignore = frozenset(_codes_in(ignore))
+
+    def look_at_codes(self, ignore: Sequence[str]) -> None:
+        """Speak of codes that no finding has: a slip would heed nothing, and nobody would know."""
+        known = {name: guard.code for guard in all_guards() for name in (guard.code, guard.name)}
+        for code in _codes_in(ignore):
+            if code in known.values() or not code:
+                continue
+            near = get_close_matches(code, [name.upper() for name in known], n=1)
+            found = next((known[name] for name in known if [name.upper()] == near), "D015")
+            hint = Text(
+                f"It takes the codes of findings, as `{found}`.",
+                f"它的值是检查结果的代码，例如 `{found}`。",
+            )
+            self.look(FlagFacts("bad-value", "--ignore", code, hint=hint))
 
     def look(
         self,
@@ -280,6 +295,10 @@ class Journal:
     def line(self, finding: Finding) -> dict[str, Any]:
         """A line of findings.jsonl."""
         return Found(finding, self.ignored(finding)).line()
+
+
+def _codes_in(ignore: Sequence[str]) -> list[str]:
+    return [word.strip().upper() for code in ignore for word in code.split(",")]
 
 
 @contextmanager

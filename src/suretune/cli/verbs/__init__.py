@@ -37,6 +37,7 @@ def run_verb(command: Command) -> int:
     journal = Journal(command.resolved.config.run.ignore, verb.name)
     journal.environment = command.environment
     journal.look_at_all(command.faults)
+    journal.look_at_codes(command.resolved.config.run.ignore)
     if not verb.gathers:
         if "system" in verb.extra:  # without the rows' options: nothing fills it there
             from suretune.preflight.asked import system_faults
