@@ -690,3 +690,17 @@ def test_the_help_of_resume_names_other_tools_words() -> None:
     said = make_parser(verb, {}).format_help()
     words.choose(None)
     assert "--resume_from_checkpoint" in said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [("forgetting-not-measured", 8), ("not-verified", 6), ("stopped", 5), ("odd", 6)],
+)
+def test_report_ends_as_the_run_did(
+    verdict: str, status: int, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("checkpoints"))
+    told = rundir.read_json(run / "report.json")
+    rundir.write_json(run / "report.json", {**told, "verdict": verdict})
+    assert within("report", run, "--json").returncode == status

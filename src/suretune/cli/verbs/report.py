@@ -8,7 +8,7 @@ from suretune import rundir
 from suretune.cli.out import tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run, run_of
-from suretune.record.journal import GUARD, OK, UNVERIFIED, Journal
+from suretune.record.journal import GUARD, OK, UNMEASURED, UNVERIFIED, Journal
 from suretune.record.sealed import read_seal
 from suretune.record.whatitis import no_report
 from suretune.run.onward import where_it_is
@@ -39,7 +39,8 @@ def verdict_of(run: Path, command: Command, journal: Journal) -> int:
         from suretune import show
 
         show.verdict(told)
-    return {"sealed": OK, "stopped": GUARD}.get(told["verdict"], UNVERIFIED)
+    known = {"sealed": OK, "stopped": GUARD, "forgetting-not-measured": UNMEASURED}
+    return known.get(told["verdict"], UNVERIFIED)
 
 
 VERB = Verb(
