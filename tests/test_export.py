@@ -731,6 +731,7 @@ def test_an_adapter_without_a_seal_needs_a_word(tmp_path: Path) -> None:
     adapter = adapter_of(tmp_path, MODEL, target_modules=["q_proj"])
     done = within("export", adapter, "--to", "vllm", "--out", tmp_path / "v", "--json")
     assert done.returncode == 6 and codes(done) == ["V002"]
+    assert "--unverified" in as_json(done)["findings"][0]["fix"]["en"]
     done = within(
         "export", adapter, "--to", "vllm", "--out", tmp_path / "v", "--unverified", "--json"
     )

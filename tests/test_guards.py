@@ -795,7 +795,7 @@ SETUP_CASES = {
         ("`suretune export runs/a --to merged`",),
     ),
     "V002": on_setup(
-        setup("not-sealed", "runs/a"),
+        SetupFacts("not-sealed", "runs/a", spare="serve"),
         "runs/a",
         "`--allow_unverified true`",
     ),
@@ -1517,6 +1517,34 @@ def test_a_hint_that_is_a_phrase_becomes_a_sentence() -> None:
     assert found is not None
     assert found.fix.en == "No row contains it. Leave `--model_name` out."
     assert found.fix.zh == "没有一行含有它。请去掉 `--model_name`。"
+
+
+def test_a_file_s_name_at_the_beginning_of_a_hint_stays_as_it_is() -> None:
+    for name in ("answer.yaml:1", "b_c", "x-y:", "`--flag`"):
+        hint = Text(f"{name} is odd", f"{name} 有问题")
+        found = GUARDS["C004"].judge(FlagFacts("no-effect", "--probes", "x", hint=hint))
+        assert found is not None and found.fix.en.startswith(f"{name} is odd.")
+
+
+def test_a_key_of_a_configuration_is_no_command() -> None:
+    flag = "b c.yaml:3: learning_rat"
+    found = GUARDS["C001"].judge(FlagFacts("unknown-flag", flag, nearest="learning_rate"))
+    assert found is not None and found.what.en == f"suretune has no option `{flag}`."
+    assert "learning_rate" in found.fix.en and "command" not in found.fix.en + found.why.en
+    assert "命令" not in found.what.zh + found.fix.zh
+
+
+def test_what_is_exported_without_a_seal_is_offered_the_word_of_export() -> None:
+    facts = SetupFacts("not-sealed", "a/adapter", spare="export")
+    found = GUARDS["V002"].judge(facts)
+    assert (
+        found is not None and "`--unverified`" in found.fix.en and "`--unverified`" in found.fix.zh
+    )
+    assert "--allow_unverified" not in found.fix.en
+    found = GUARDS["V002"].judge(SetupFacts("not-sealed", "a/adapter"))
+    assert (
+        found is not None and "`suretune sft`" in found.fix.en and "unverified" not in found.fix.en
+    )
 
 
 def test_one_must_pass_question_that_fails_is_enough() -> None:

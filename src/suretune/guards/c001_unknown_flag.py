@@ -16,10 +16,13 @@ C001 unknown-flag：命令里有 suretune 不认识的参数。
 怎么改：改成检查结果给出的参数；全部参数见 `suretune VERB --help`。
 """
 
+import re
+
 from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import Text
 
+KEY = re.compile(r".*:\d+: ")  # of a file, before the name of an option
 SKIPPED = Text(
     "Skipped, it would leave this setting at its default, and nothing would say so.",
     "跳过它，这一项就会悄悄用默认值，训练的不是你要的设置。",
@@ -36,6 +39,8 @@ def check(facts: FlagFacts) -> Values | None:
         return None
     if facts.flag.startswith("-") or not facts.flag:
         return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED}
+    if KEY.match(facts.flag):
+        return {**values, "thing": Text("option", "配置项"), "reason": SKIPPED}
     return {
         **values,
         "thing": Text("command", "命令"),

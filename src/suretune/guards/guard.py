@@ -286,7 +286,8 @@ def sentence(hint: Text | None) -> Text:
         return EMPTY
     en = hint.en if hint.en.endswith((".", "?", ":")) else hint.en + "."
     zh = hint.zh if hint.zh.endswith(("。", "？", "：")) else hint.zh + "。"
-    return Text(en[0].upper() + en[1:], zh)
+    first = en.split()[0].rstrip(".,:;?!")  # a file's name, or a flag, is written as it is
+    return Text(en[0].upper() + en[1:] if first.isalpha() else en, zh)
 
 
 def meant(nearest: str) -> Text:

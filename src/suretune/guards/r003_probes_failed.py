@@ -6,8 +6,9 @@ answer must and must not contain.
 Why it matters: a low loss shows that the rows were learned by heart. Only the answers show that
 the model does what it was trained for.
 
-Fix: add rows that are worded like the question that failed, or raise `--num_train_epochs`; if
-less than the trained strength was published, `--adapter_dose 1` publishes all of it.
+Fix: add rows that are worded like the question that failed, or raise `--num_train_epochs`, or
+`--max_steps` where that was given; if less than the trained strength was published,
+`--adapter_dose 1` publishes all of it.
 `suretune report RUN` shows every answer before and after.
 
 R003 probes-failed：通过的验证问题太少。
@@ -16,9 +17,9 @@ R003 probes-failed：通过的验证问题太少。
 
 影响：损失低只说明训练数据背下来了；模型有没有学会，要看它的回答。
 
-怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`；
-如果发布的强度小于训练所得，`--adapter_dose 1` 会按全部强度发布。`suretune report RUN`
-会列出每个问题训练前后的回答。
+怎么改：补充一些与未通过的问题说法相近的数据，或者调大 `--num_train_epochs`
+（写了 `--max_steps` 的就调大它）；如果发布的强度小于训练所得，`--adapter_dose 1` 会按全部强度发布。
+`suretune report RUN` 会列出每个问题训练前后的回答。
 """
 
 from suretune.facts import ProofFacts
@@ -70,7 +71,9 @@ GUARD = Guard(
         "模型有没有学会，看的是回答，不是损失。",
     ),
     fix=Text(
-        "Add rows worded like that question, or raise `--num_train_epochs`.{dose}",
-        "补充与这个问题说法相近的数据，或者调大 `--num_train_epochs`。{dose}",
+        "Add rows worded like that question, or raise `--num_train_epochs`, or `--max_steps` where"
+        " that was given.{dose}",
+        "补充与这个问题说法相近的数据，或者调大 `--num_train_epochs`"
+        "（写了 `--max_steps` 的就调大它）。{dose}",
     ),
 )

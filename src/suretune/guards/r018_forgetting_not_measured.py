@@ -6,8 +6,9 @@ forgotten is not known.
 
 Why it matters: a seal says that the model kept what it could do. Here nobody knows.
 
-Fix: give questions that this model can answer: `--skills FILE`, or rows with short answers as
-`--general FILE#500`. `--ignore R018` seals without, and the seal says so.
+Fix: leave out `--general_questions` where it was given. Else give questions that this model can
+answer: `--skills FILE`, or rows with short answers as `--general FILE#500`. `--ignore R018` seals
+without, and the seal says so.
 
 R018 forgetting-not-measured：原模型答对的通用问题太少，忘掉多少看不出来。
 
@@ -16,8 +17,8 @@ R018 forgetting-not-measured：原模型答对的通用问题太少，忘掉多�
 
 影响：验证通过，意味着模型保住了原来的能力；这里没有测出来，因此不算通过。
 
-怎么改：提供这个模型答得上来的题：`--skills FILE`，或用 `--general FILE#500` 给出回答简短的数据。
-`--ignore R018` 可以不测就通过，验证记录里会写明。
+怎么改：写了 `--general_questions` 就去掉它；否则提供这个模型答得上来的题：`--skills FILE`，
+或用 `--general FILE#500` 给出回答简短的数据。`--ignore R018` 可以不测就通过，验证记录里会写明。
 """
 
 from suretune.guards.guard import Guard, Values
@@ -49,9 +50,9 @@ GUARD = Guard(
         "不知道模型忘掉了什么，因此不算验证通过。",
     ),
     fix=Text(
-        "Give questions that it can answer, `--skills FILE` or `--general FILE#500`;"
-        " `--ignore R018` seals without.",
-        "用 `--skills FILE` 或 `--general FILE#500` 提供它答得上来的题；"
-        "`--ignore R018` 可以不测就通过。",
+        "Leave out `--general_questions` where it was given; else give questions that it can"
+        " answer, `--skills FILE` or `--general FILE#500`. `--ignore R018` seals without.",
+        "写了 `--general_questions` 就去掉它；否则用 `--skills FILE` 或 `--general FILE#500`"
+        " 提供它答得上来的题。`--ignore R018` 可以不测就通过。",
     ),
 )

@@ -27,6 +27,14 @@ SERVED = Text(
     "Serve a sealed run, or add `--allow_unverified true`.",
     "改用验证通过的运行，或加上 `--allow_unverified true`。",
 )
+EXPORTED = Text(
+    "Export a sealed run, or add `--unverified`.",
+    "改为导出验证通过的运行，或加上 `--unverified`。",
+)
+NAMED = Text(
+    "Name a run that is sealed; `suretune sft` makes one.",
+    "改用验证通过的运行；`suretune sft` 会生成一个。",
+)
 WAYS = {
     "report": Text("`{0}` says why it was not given.", "没有通过的原因见 `{0}`。"),
     "resume": Text(
@@ -46,7 +54,7 @@ def check(facts: SetupFacts) -> Values | None:
     if values is None:
         return None
     verb = facts.nearest.removeprefix("suretune ").partition(" ")[0]
-    way = WAYS.get(verb, SERVED)
+    way = WAYS.get(verb) or {"export": EXPORTED, "serve": SERVED}.get(facts.spare, NAMED)
     said = Text(way.en.replace("{0}", facts.nearest), way.zh.replace("{0}", facts.nearest))
     return {**values, "way": said}
 

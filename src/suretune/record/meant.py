@@ -79,7 +79,7 @@ def not_sealed(found: Meant, *, serving: bool) -> SetupFacts:
     """What has no seal, and the command that says more about it."""
     run, here = found.run, str(found.path)
     if serving or run is None:
-        return SetupFacts("not-sealed", here)
+        return SetupFacts("not-sealed", here, spare="serve" if serving else "")
     if found.checkpoint is not None and (run / rundir.SEAL).is_file():
         verb = "verify"
     else:
