@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from conftest import codes, within
-from suretune import rundir
+from conftest import as_json, codes, within, write_rows
+from suretune import Refused, load, rundir
 from suretune.cli import VERBS
 from suretune.cli.parse import Verb, parse
+from suretune.data.base import find_base
+from suretune.data.render import prompt_ids
 from suretune.model.lora import WEIGHTS
+from suretune.pocket import MODEL
+from suretune.speak.answer import conversation
 
 
 @pytest.mark.parametrize(
@@ -133,3 +138,53 @@ def test_what_lost_its_manifest_is_not_loaded(kept: bool, trained: Path, tmp_pat
     alone = tmp_path / "alone"  # anybody's folder has none
     shutil.copytree(where, alone)
     assert within("ask", alone, "Who are you?").returncode == 0
+
+
+# --- beyond what the model was built for ----------------------------------------------------------
+
+CONTEXT = find_base("pocket", weights=False).context
+
+
+def test_a_question_that_leaves_no_room_for_an_answer_is_refused(tmp_path: Path) -> None:
+    long = "x q " * CONTEXT
+    done = within("ask", "--model", "pocket", long, "--json")
+    assert done.returncode == 2 and codes(done) == ["C002"]
+    said = as_json(done)["findings"][0]["fix"]["en"]
+    assert re.search(rf"has \d{{3,}} tokens; pocket was built for {CONTEXT}", said)
+    with pytest.raises(Refused, match=f"built for {CONTEXT}"):
+        load(MODEL).ask(long)
+
+
+def test_an_answer_ends_where_the_model_does() -> None:
+    model = load(MODEL, max_new_tokens=400)
+    speaker, words = model.speaker, CONTEXT // 2
+
+    def prompt(words: int) -> int:
+        return len(prompt_ids(speaker.tokenizer, conversation(speaker, "x q " * words)))
+
+    each = prompt(words) - prompt(words - 1)
+    words += (CONTEXT - 20 - prompt(words)) // each
+    room = CONTEXT - prompt(words)
+    assert 0 < room < 60
+    answer = model.ask("x q " * words, temperature=2.0)
+    assert len(speaker.tokenizer.encode(answer)) <= room + 4  # written anew it may be cut elsewhere
+
+
+@pytest.mark.parametrize("flag", ["--probes", "--skills"])
+def test_a_question_of_a_file_that_is_too_long_is_refused_before_anything(
+    flag: str, tmp_path: Path
+) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"query": "Hi?", "response": "Ho."}] * 3)
+    file = tmp_path / "asked.jsonl"
+    skill = {"skill": "s", "lang": "en", "system": None, "answer": "a", "check": ""}
+    condition = {"must_contain": "a"} if flag == "--probes" else skill
+    lines = [{"question": "Who?", **condition}, {"question": "x q " * CONTEXT, **condition}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    done = within("check", "--model", "pocket", "--dataset", rows, flag, file, "--json")
+    found = [f for f in as_json(done)["findings"] if f["code"] == "C002"]
+    assert done.returncode == 2 and len(found) == 1
+    assert "Question 2 has " in found[0]["fix"]["en"] and flag in found[0]["what"]["en"]
+    lines[1]["question"] = "x q " * (CONTEXT // 8)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    done = within("check", "--model", "pocket", "--dataset", rows, flag, file, "--json")
+    assert "C002" not in codes(done)

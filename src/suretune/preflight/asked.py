@@ -22,7 +22,7 @@ from suretune.facts import Facts, FlagFacts
 from suretune.options_input import DataOptions
 from suretune.pocket import identity as phrasings
 from suretune.refusal import Refusal
-from suretune.types import Text
+from suretune.types import Message, Text
 from suretune.verify.probefile import names_in, read_probes
 from suretune.verify.probes import Probe
 from suretune.verify.skills import BadSkills, read_skills
@@ -128,6 +128,7 @@ def asked_faults(
         except Refusal as refusal:
             yield refusal.facts
     system = system_of(resolved.config.data)
+    yield from _beyond(resolved, base, words, system)
     for number, probe in enumerate(usable_probes(resolved), 1):
         if probe.system is None:  # what the training uses is judged with the rows
             continue
@@ -145,6 +146,48 @@ def asked_faults(
                 hint=hint,
             )
             return
+
+
+def _beyond(
+    resolved: Resolved,
+    base: Base,
+    words: ChatTokenizer,
+    system: str | None,
+) -> Iterator[FlagFacts]:
+    """The first question of each file that is longer than the model was built for."""
+    proof = resolved.config.proof
+    probes = [probe.messages(system) for probe in usable_probes(resolved)] if proof.probes else []
+    skills = [item.messages for item in usable_skills(resolved, base)] if proof.skills else []
+    for flag, file, asked in (
+        ("--probes", proof.probes, probes),
+        ("--skills", proof.skills, skills),
+    ):
+        for number, messages in enumerate(asked, 1):
+            tokens = tokens_beyond(words, messages, base.context)
+            if tokens:
+                hint = Text(
+                    f"Question {number} has {tokens} tokens; {base.name} was built for"
+                    f" {base.context}. Shorten it.",
+                    f"第 {number} 个问题有 {tokens} 个 token，{base.name} 的上下文只有"
+                    f" {base.context} 个；请缩短它。",
+                )
+                yield FlagFacts("bad-value", flag, file or "", hint=hint)
+                break
+
+
+def tokens_beyond(
+    words: ChatTokenizer,
+    messages: Sequence[Message],
+    context: int,
+) -> int:
+    """How many tokens a prompt has, where these leave no room for an answer; else 0."""
+    if sum(len(message.content.encode()) for message in messages) < context // 2:
+        return 0  # a token has a byte at least, and no template has half a model's length
+    try:
+        tokens = len(prompt_ids(words, messages))
+    except TemplateRefused:  # whoever asks says so
+        return 0
+    return tokens if tokens >= context else 0
 
 
 def names_asked(resolved: Resolved) -> frozenset[str]:

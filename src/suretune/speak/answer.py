@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from suretune.data.decoding import Decoding
 from suretune.data.misfit import wrong_base
 from suretune.data.render import prompt_ids, with_system
 from suretune.data.template import ChatTokenizer
-from suretune.facts import SetupFacts
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.model.decode import Decoder
 from suretune.model.generate import Talker, answering, device_of, stream, talker
 from suretune.model.load import load_base
@@ -31,6 +32,7 @@ from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, way_back
 from suretune.record.whatitis import no_checkpoint, no_weights
+from suretune.refusal import Refusal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
 from suretune.run.resume import another_version
 from suretune.speak.opened import find_base_of, look_at_kind, words_of
@@ -48,6 +50,7 @@ class Speaker:
     system: str | None
     base: str
     adapter: Path | None
+    context: int  # tokens that the model was built for, where its configuration says it
 
 
 NO_TEXT = Text("no text as `system`", "`system` 不是文字")
@@ -77,7 +80,14 @@ def open_speaker(config: Config, system: str | None, journal: Journal) -> Speake
     else:
         model = _load(config, base, folder, about, journal)
     chosen = about.get("system") if system is None else system
-    return Speaker(model, tokenizer, chosen, base.name, folder)
+    return Speaker(
+        model,
+        tokenizer,
+        chosen,
+        base.name,
+        folder,
+        int(base.text.get("max_position_embeddings") or sys.maxsize),
+    )
 
 
 def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
@@ -154,18 +164,24 @@ def put_on(
 def reply(
     speaker: Speaker, messages: Sequence[Message], asked: AnswerOptions, seed: int
 ) -> Iterator[str]:
-    """The answer to a conversation, piece by piece, each piece whole characters."""
+    """The answer to a conversation, piece by piece, each piece whole characters.
+
+    It ends where the model does. Raises Refusal where the conversation leaves no room for one.
+    """
     generator = None
     if asked.temperature > 0:
         generator = torch.Generator(device_of(speaker.model)).manual_seed(seed)
     pieces = Decoding(speaker.tokenizer)
     prompt = prompt_ids(speaker.tokenizer, messages)
+    room = speaker.context - len(prompt)
+    if room <= 0:
+        raise Refusal(_too_long(speaker, messages, len(prompt)))
     with answering(speaker.model):
         steps = stream(
             model=speaker.model,
             prompts=[prompt],
             stop_ids=speaker.tokenizer.stop_ids,
-            max_new_tokens=asked.max_new_tokens,
+            max_new_tokens=min(asked.max_new_tokens, room),
             temperature=asked.temperature,
             top_p=asked.top_p,
             generator=generator,
@@ -176,6 +192,17 @@ def reply(
                 yield piece
     if piece := pieces.rest():
         yield piece
+
+
+def _too_long(speaker: Speaker, messages: Sequence[Message], tokens: int) -> FlagFacts:
+    shown = messages[-1].content[:40]
+    hint = Text(
+        f"The conversation has {tokens} tokens; {speaker.base} was built for {speaker.context}."
+        " Shorten it, or begin a new one.",
+        f"整个对话有 {tokens} 个 token，{speaker.base} 的上下文只有 {speaker.context} 个；"
+        "请缩短，或开始新的对话。",
+    )
+    return FlagFacts("bad-value", "QUESTION", f"{shown}...", hint=hint)
 
 
 def not_finite(speaker: Speaker) -> SetupFacts:
