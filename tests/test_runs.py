@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -704,3 +705,14 @@ def test_report_ends_as_the_run_did(
     told = rundir.read_json(run / "report.json")
     rundir.write_json(run / "report.json", {**told, "verdict": verdict})
     assert within("report", run, "--json").returncode == status
+
+
+def test_the_command_to_look_again_reads_the_rows_as_this_one_did(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "my rows.jsonl", [{"q": "Hi?", "a": ""}] * 3)
+    words = ("--model", "pocket", "--columns", "q=query", "a=response")
+    done = within("check", "--dataset", rows, *words, "--json")
+    found = [each for each in as_json(done)["findings"] if each["code"] == "D009"]
+    (command,) = re.findall(r"`(suretune check [^`]+)`", found[0]["fix"]["en"])
+    assert command in found[0]["fix"]["zh"]
+    again = within(*shlex.split(command)[1:], "--json")
+    assert codes(again) == codes(done)

@@ -325,14 +325,6 @@ GONE = Text("is gone", "不见了")
 CHANGED = Text("its contents changed", "内容变了")
 
 
-def expects_manifest(folder: Path) -> bool:
-    """Whether there is one, or should be: in a run, its adapter and every checkpoint have one."""
-    there = folder.absolute()
-    made = there.name in MADE or there.parent.name == "checkpoints"
-    run = there.parents[1] if there.parent.name == "checkpoints" else there.parent
-    return (folder / MANIFEST).is_file() or (made and is_begun(run))
-
-
 def damage(folder: Path) -> Text | None:
     """What is wrong with a folder that has a manifest, in one line; None when nothing is."""
     try:

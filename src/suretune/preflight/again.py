@@ -15,6 +15,7 @@ from suretune.data.choose import SIZES
 SILENT = ("template",)  # taken, and changes nothing
 # Of these the default, said, is another wish than nothing said.
 TELLING = (*SIZES, "lora_rank", "lora_alpha")
+READING = ("model", "hub", "columns", "encoding", "ignore_fields", "think")
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -64,6 +65,16 @@ def command_of(
     )
     before = [f"{name}={typed.word(value)} " for name, _, value in map(_parted, environment)]
     return "".join(before) + typed.command("suretune", verb, *words)
+
+
+def reading_flags(resolved: Resolved) -> str:
+    """The flags that say how rows are read and with which model, behind a command that has none;
+    empty where no model was asked for: no look at rows goes without."""
+    if not resolved.config.model.model:
+        return ""
+    others = [name for name in options() if name not in READING]
+    words = flags_of(resolved, without=others)
+    return f" {typed.command(*words)}"
 
 
 def _parted(word: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,6 +49,7 @@ EXIT = {
     RetentionFacts: UNVERIFIED,
     RowsFacts: UNVERIFIED,
 }
+LOOK = re.compile(r"(`suretune check --dataset [^`]+)`")
 NOT_MEASURED = "forgetting-not-measured"  # the one finding with a status of its own
 # Told of all flags together, in one finding, however many there are.
 TOGETHER = (
@@ -109,6 +111,7 @@ class Journal:
         self.run: Path | None = None
         self.began: float | None = None  # perf_counter from which seconds count; else the process
         self.environment: tuple[str, ...] = ()  # `NAME=value` words in front of the command
+        self.reading = ""  # flags without which the same rows are not read as they are now
         self._held: dict[str, list[FlagFacts]] = {}  # what is told together, by its problem
         self._told = False  # whether what was noted has been shown
         self._command = ""  # that runs without the flags that were left out
@@ -209,7 +212,7 @@ class Journal:
     ) -> list[Finding]:
         if isinstance(facts, FlagFacts) and command:
             facts = replace(facts, command=command)
-        found = [self._decided(finding, stops, fate) for finding in judge(facts)]
+        found = [self._decided(self._typed(each), stops, fate) for each in judge(facts)]
         for finding in found:
             self.findings.append(finding)
             self.on(Found(finding, self.ignored(finding)))
@@ -219,6 +222,17 @@ class Journal:
                 if self._status in (OK, UNMEASURED):  # any other reason says more
                     self._status = status
         return found
+
+    def _typed(self, finding: Finding) -> Finding:
+        """With the flags that a command for looking again needs, which no guard knows."""
+
+        def whole(command: re.Match[str]) -> str:
+            return f"{command[1]}{self.reading}`"
+
+        if not self.reading:
+            return finding
+        fix = Text(LOOK.sub(whole, finding.fix.en), LOOK.sub(whole, finding.fix.zh))
+        return replace(finding, fix=fix)
 
     def _decided(
         self,

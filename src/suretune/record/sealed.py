@@ -76,6 +76,14 @@ def is_as_sealed(run: Path, folder: Path) -> bool:
         return False
 
 
+def expects_manifest(folder: Path) -> bool:
+    """Whether there is one, or should be: in a run, its adapter and every checkpoint have one."""
+    there = folder.absolute()
+    made = there.name in rundir.MADE or there.parent.name == "checkpoints"
+    run = there.parents[1] if there.parent.name == "checkpoints" else there.parent
+    return (folder / rundir.MANIFEST).is_file() or (made and rundir.is_begun(run))
+
+
 def sealed_names(run: Path) -> list[str]:
     """The files of a run that its seal is about. Checkpoints may be deleted after the proof."""
     found = (path for path in sorted(run.rglob("*")) if path.is_file())

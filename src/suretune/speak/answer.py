@@ -31,6 +31,7 @@ from suretune.options import AnswerOptions, Config
 from suretune.preflight.hardware import hardware
 from suretune.record.journal import Journal
 from suretune.record.meant import meant, way_back
+from suretune.record.sealed import expects_manifest
 from suretune.record.whatitis import no_checkpoint, no_weights
 from suretune.refusal import Refusal
 from suretune.run.kept import general_figures, judge_kept, rows_figures
@@ -101,7 +102,7 @@ def adapter_folder(asked: AnswerOptions, journal: Journal) -> Path | None:
     whole = rundir.is_whole(folder)
     if not whole and not (folder / WEIGHTS).is_file():  # a pickle (adapter_model.bin) is not opened
         raise journal.stop(no_weights(folder, WEIGHTS))
-    if rundir.expects_manifest(folder) and (wrong := rundir.damage(folder)):
+    if expects_manifest(folder) and (wrong := rundir.damage(folder)):
         raise journal.stop(SetupFacts("checkpoint-damaged", str(folder), wrong, way_back(folder)))
     if (found := foreign_format(folder)) is not None:
         raise journal.stop(another_version(folder, found, folder / "suretune.json"))

@@ -16,6 +16,7 @@ from suretune.cli.job import need_torch
 from suretune.cli.out import how_it_was_read
 from suretune.cli.parse import Command, Verb
 from suretune.hubs.pull import WATCHING
+from suretune.preflight.again import reading_flags
 from suretune.record.journal import Journal
 from suretune.types import Text
 
@@ -36,6 +37,7 @@ def run_verb(command: Command) -> int:
     verb = command.verb
     journal = Journal(command.resolved.config.run.ignore, verb.name)
     journal.environment = command.environment
+    journal.reading = reading_flags(command.resolved)
     journal.look_at_all(command.faults)
     journal.look_at_codes(command.resolved.config.run.ignore)
     if not verb.gathers:
