@@ -10,7 +10,11 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
-from suretune.cli import main
+try:
+    from suretune.cli import main
+    from suretune.cli.interrupts import hear_what_is_dropped
+except KeyboardInterrupt:  # before there is anything to be ended
+    raise SystemExit(130) from None
 
 
 def run(*, own: bool = True) -> NoReturn:
@@ -21,6 +25,8 @@ def run(*, own: bool = True) -> NoReturn:
     GPU's driver apart as well takes a second and a half more (H200), for nothing. `own`: nothing
     but this command lives in the process; else it is left to whoever else does.
     """
+    if own:
+        hear_what_is_dropped()
     status = main()
     torch = sys.modules.get("torch")
     if own and torch is not None and torch.cuda.is_initialized():
