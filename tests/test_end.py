@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from conftest import write_rows
 
 # A command that ends with 6, with an exit handler, a thread that is still at work, something that
 # was printed, and something that the interpreter would take apart: its `__del__` speaks.
@@ -80,3 +83,48 @@ except SystemExit as end:
 """
     status, said, aside = ended(True, run=amid)
     assert status == 0 and "went on after 6" in said and "taken apart" in aside
+
+
+def test_ctrl_c_amid_an_objects_end_is_heard_behind_it() -> None:
+    """Python prints such an exception and goes on, and a run would have gone on to its verdict."""
+    lost = """
+import signal
+
+class Ends:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        print("not reached")
+
+def command():
+    try:
+        Ends()
+        time.sleep(5)
+    except KeyboardInterrupt:
+        return 130
+    return 6
+
+entry.main = command
+"""
+    assert ended(False, lost) == (130, "", "taken apart")
+
+
+def test_ctrl_c_before_anything_has_begun_is_an_exit_status() -> None:
+    script = "import sys, types\n"
+    script += "class Stops(types.ModuleType):\n"
+    script += "    def __getattr__(self, name):\n        raise KeyboardInterrupt\n"
+    script += "sys.modules['suretune.cli'] = Stops('suretune.cli')\n"
+    script += "import suretune.__main__"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("verb", ["check", "explain"])
+def test_who_has_seen_enough_makes_no_failure(verb: str, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"query": "Hi?", "response": "Ho."}] * 3)
+    words = ["--model", "pocket", "--dataset", str(rows)] if verb == "check" else []
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "suretune", verb, *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

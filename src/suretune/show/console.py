@@ -32,9 +32,15 @@ def progress() -> Console:
     return _console(sys.stderr)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read has seen enough; rich itself would end the command as failed."""
+        raise BrokenPipeError
+
+
 def _console(stream: TextIO) -> Console:
     let_all_be_said()
-    return Console(
+    return _Console(
         file=stream,
         highlight=False,
         markup=False,
