@@ -89,6 +89,7 @@ def test_ctrl_c_amid_an_objects_end_is_heard_behind_it() -> None:
     """Python prints such an exception and goes on, and a run would have gone on to its verdict."""
     lost = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 
 class Ends:
     def __del__(self):
