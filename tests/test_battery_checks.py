@@ -2125,7 +2125,61 @@ AGAIN = (
     ),
 )
 
-TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN
+WRITTEN = (
+    Case(
+        {"kind": "number", "value": 7},
+        "What is 4 plus 3?",
+        right=(
+            "4 + 3 => 7",
+            "4 + 3 -> 7",
+            "4+3->7",
+            "4 + 3 --> 7",
+            "4 + 3 ⇒ 7",
+            "→ 7",
+            "> 7",
+            "> **7**",
+            "> 4 + 3 = 7",
+            "<answer>7</answer>",
+            "<b>7</b>",
+            '<p class="sum">7</p>',
+            "<7>",
+            "<br>7<br/>",
+            "<think>\n\n</think>\n\n7",
+            "`7`",
+            "$7$",
+            "\\boxed{7}",
+            "4 > 3, and together they are 7.",
+            "7 > 6, so it is 7.",
+            "答案 → 7",
+            "「7」",
+        ),
+        wrong=(
+            "It is > 7.",
+            "x > 7",
+            "x>7",
+            "x >= 7",
+            "< 7",
+            "≥ 7",
+            "≤ 7",
+            "≠ 7",
+            "4 + 3 ≠ 7",
+            "4 + 3 != 7",
+            "4 + 3 => 8",
+            "4 + 3 -> 8",
+            "7 -> 8",
+            "<b>8</b>",
+            "> 8",
+        ),
+    ),
+    Case(
+        {"kind": "number", "value": 15},
+        "A ticket costs 5 dollars. What do 3 of them cost?",
+        right=("USD15", "RMB15", "EUR15.00", "US$15", "15USD"),
+        wrong=("USD5", "USD150"),
+    ),
+)
+
+TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN
 KINDS = sorted({case.check["kind"] for case in TABLES})
 
 

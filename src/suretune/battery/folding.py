@@ -60,8 +60,8 @@ def fold(text: str) -> str:
 
 
 def _unaccented(char: str) -> str:
-    if char < "\x80":
-        return char
+    if not char.isalpha() or char < "\x80":
+        return char  # ≠ is no = with an accent
     base = unicodedata.normalize("NFD", char)[0]
     return base if base < "\x80" else char
 

@@ -84,7 +84,7 @@ _SHARES = re.compile(
     r"|一半"
 )
 
-_LATEX = (
+_PLAIN_SIGNS = (
     (re.compile(r"\\d?frac\{([^{}]{1,20})\}\{([^{}]{1,20})\}"), r"\1/\2"),
     (re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]{0,60})\}"), r" \1 "),
     (re.compile(r"\{,\}|\\,(?=\d{3})"), ","),
@@ -95,6 +95,11 @@ _LATEX = (
     (re.compile(r"(?<=\d)\s?x\s?(?=\d)"), " × "),
     (re.compile(r"\^\{(-?\d{1,2})\}"), r"^\1"),
     (re.compile("≈"), "="),
+    (re.compile(r"={1,2}>|(?<!<)-{1,2}>|[→⇒➜➔➡⟶⟹⟾]"), "="),  # 4 + 3 => 7
+    (re.compile(r"</?[a-z][a-z0-9]{0,15}(?:\s[^<>\n]{0,80}=[^<>\n]{0,80})?\s?/?>"), " "),
+    (re.compile(r"<(-?\d[\d.,]{0,12})>"), r" \1 "),
+    (re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE), ""),  # the mark of a quoted line
+    (re.compile(r"(?<![a-z])(?:usd|eur|gbp|cny|rmb)(?=\d)"), " "),
 )
 _MARKS = re.compile(
     r"^[ \t]*(?:\(?\d{1,2}[.)]\)?[ \t]+(?=\S)|\d{1,2}、)|\bstep \d{1,2}\b|步骤\s?\d{1,2}",
@@ -103,12 +108,13 @@ _MARKS = re.compile(
 
 
 def readable(text: str, *, marks: bool = False) -> str:
-    """A text in which numbers can be looked for: LaTeX as plain signs, no marks of lists.
+    """A text in which numbers can be looked for: LaTeX and arrows as plain signs, no tags, no
+    marks of quoted lines and of lists.
 
     `marks`: a single one stays, as it may be an answer that ends in a full stop.
     """
     text = flat(text).lower()
-    for found, plain in _LATEX:
+    for found, plain in _PLAIN_SIGNS:
         text = found.sub(plain, text)
     if marks and len(_MARKS.findall(text)) == 1:
         return text

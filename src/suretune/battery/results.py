@@ -40,7 +40,10 @@ _SENTENCE = re.compile(r"[.!?](?=\s|$)|[。;\n]")
 _REASON = re.compile(r"\b(?:because|since)\b|\b(?:you can )?(?:check|verify)\b|因为|验算")
 _ASKS = re.compile(r"(?:^|(?<=[.!?。\n]))[^.!?。\n]*\?", re.MULTILINE)
 _BRACKETS = re.compile(r"\([^()\n]{0,200}\)")
-_THAN = re.compile(r"(?:\bthan|>|<|比|[大小多少高低]于|≠)\s*(?:the number )?$")
+_THAN = re.compile(
+    r"(?:\bthan|(?<=[\w)\]%°])\s*>=?|[<≤≥]=?|比|[大小多少高低]于|≠|!=)\s*(?:the number )?$"
+)
+"""What is compared with is no result. A > with nothing before it compares nothing."""
 _DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bno|不是|并非|而非|不等于|不为)"
     r"(?: (?:equal to|exactly|be|the number|just))?\s*[$\"']?$"
