@@ -2210,6 +2210,19 @@ def test_code_is_taken_out_of_prose_and_run() -> None:
     ]
 
 
+def test_an_empty_thought_before_an_answer_is_no_part_of_it() -> None:
+    checks: list[Check] = [
+        {"kind": "exact", "any": ["Paris"]},
+        {"kind": "starts", "with": ["Paris"]},
+        {"kind": "length", "max_words": 1},
+        {"kind": "skill", "answer": "Paris", "check": ""},
+        PARIS,
+    ]
+    for thought, right in (("", True), ("<think>\n\n</think>\n\n", True), ("<think>\n", False)):
+        told = judge(list(map(question, checks)), [f"{thought}Paris"] * len(checks))
+        assert set(told[:4]) == {right} and told[4]
+
+
 def test_a_question_without_a_check_is_not_judged() -> None:
     assert judge([question({}), question(PARIS)], ["", "Paris"]) == [None, True]
     with pytest.raises(ValueError, match="2 questions but 1 answers"):

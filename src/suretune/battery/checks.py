@@ -31,6 +31,8 @@ __all__ = ["judge", "validate"]
 
 Check = Mapping[str, Any]
 RUN = ("code", "skill")  # judged together, in one process
+_NO_THOUGHT = re.compile(r"\A\s*<think>\s*</think>\s*")
+"""What a model that thinks writes before an answer where it was told not to think."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def judge(questions: Sequence[Question], answers: Sequence[str]) -> list[bool | 
     """Whether each answer is right; None for a question whose check is empty."""
     if len(questions) != len(answers):
         raise ValueError(f"{len(questions)} questions but {len(answers)} answers")
+    answers = [_NO_THOUGHT.sub("", answer) for answer in answers]
     ran = _ran(questions, answers)
     verdicts: list[bool | None] = []
     for number, (question, text) in enumerate(zip(questions, answers, strict=True)):
