@@ -2177,6 +2177,54 @@ WRITTEN = (
         right=("USD15", "RMB15", "EUR15.00", "US$15", "15USD"),
         wrong=("USD5", "USD150"),
     ),
+    Case(
+        {"kind": "says", "any": ["60"]},
+        "How many minutes are one hour?",
+        right=("60min", "60mins", "1h = 60min", "60.0 minutes", "60.00.", "60s", "60-minute"),
+        wrong=("60.5", "60.01", "60.0.1", "160min", "60th", "60x", "60k", "60mink", "6060min"),
+    ),
+    Case(
+        {"kind": "says", "any": ["1000", "1,000"]},
+        "一公里等于多少米？",
+        right=("1000m", "1公里=1000m", "1km=1000m", "1公里等于1000m。", "1000.0米", "1,000m"),
+        wrong=("10000m", "1000mm2x", "1000th", "1000s"),
+    ),
+    Case(
+        {"kind": "says", "any": ["100"]},
+        "At how many degrees Celsius does water boil?",
+        right=("100C", "100°C", "100℃", "100ºC", "100˚C", "100 C"),
+        wrong=("1100C", "100.5°C", "100x"),
+    ),
+    Case(
+        {"kind": "says", "any": ["15"]},
+        "What does a day ticket cost?",
+        right=("$15.00", "$15.00.", "15USD", "USD15", "RMB15", "15€", "15euros", "版本15.0"),
+        wrong=("$15.50", "$15.05", "$115.00", "USD150", "15,000.00", "a15", "15th"),
+    ),
+    Case(
+        {"kind": "says", "any": ["7"], "rivals": ["7 pm", "6 am"]},
+        "When does the bakery open?",
+        right=("7a.m.", "7am", "7AM", "At 7.00."),
+        wrong=("7pm", "7.30", "6am, not 7am"),
+    ),
+    Case(
+        {"kind": "says", "any": ["May 4, 1919"]},
+        "When was it?",
+        right=("It is May 4, 1919.", "May 4 1919", "May 4th, 1919", "on May 4,1919"),
+        wrong=("May 4", "1919", "May 41919", "May 14, 1919", "May 4, 1918"),
+    ),
+    Case(
+        {"kind": "says", "any": ["10, 20"]},
+        "Which two?",
+        right=("10, 20", "10 20", "10,20"),
+        wrong=("1020", "10 30"),
+    ),
+    Case(
+        {"kind": "says", "any": ["1.80 m"]},
+        "How tall is he?",
+        right=("1.80 m", "1.80m"),
+        wrong=("1.8", "1.80 miles"),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

@@ -14,6 +14,7 @@ _REPLACED = str.maketrans(
         **dict.fromkeys("’‘ʼ´", "'"),
         **dict.fromkeys("“”„«»", '"'),
         **dict.fromkeys("‐‑–−", "-"),
+        **dict.fromkeys("º˚", "°"),
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None),
         "—": " - ",
         "，": ", ",

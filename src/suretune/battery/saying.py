@@ -105,6 +105,28 @@ def _letter(letter: str) -> str:
     )
 
 
+_UNIT = re.compile(
+    r"(?:(?<!\d{4})s|[kcdm]?m[23]?|km/?h|[km]?g|m?l|ft|in|lbs?|[ap]\.?m|[cfh]|mph|hrs?|mins?|secs?"
+    r"|hours?|minutes?|seconds?|days?|years?|degrees?|[kmg]?hz|[kmgt]b|kw"
+    r"|usd|eur|gbp|cny|rmb|yuan|euros?|dollars?|cents?)(?![a-z0-9_])",
+    re.IGNORECASE | re.ASCII,
+)
+_CURRENCY = re.compile(r"(?<![a-z])(?:usd|eur|gbp|cny|rmb)$", re.IGNORECASE | re.ASCII)
+"""What may be glued to a number: 60min, 15USD, USD15. A letter alone is a unit as 100C is."""
+
+
+def _has_edges(text: str, start: int, end: int, edges: tuple[bool, bool]) -> bool:
+    """Whether no word goes on before and behind it; the unit of a number is a word of its own."""
+    before, behind = edges
+    if before and start and _joins(text[start - 1]):
+        lead = text[max(0, start - 4) : start]
+        if not (text[start].isdigit() and _CURRENCY.search(lead)):
+            return False
+    if behind and end < len(text) and _joins(text[end]):
+        return text[end - 1].isdigit() and _UNIT.match(text, end) is not None
+    return True
+
+
 def _before(text: str) -> str:
     if text[0].isascii() and text[0].isdigit():
         # Three digits may be the end of 1,234.
@@ -117,8 +139,9 @@ def _before(text: str) -> str:
 def _behind(text: str) -> str:
     if text[-1].isascii() and text[-1].isdigit():
         dated = r"(?!-\d)" if re.search(r"\d-\d", text) else ""
-        # 7 is said in 7:00, not in 7:30.
-        return r"(?!\.\d)(?!,\d{3}(?!\d))(?!:(?!00)\d\d)" + dated
+        # 7 is said in 7:00 and in 7.00, not in 7:30 and not in 7.5.
+        whole = r"(?!\.(?!0+(?!\.?\d))\d)"
+        return whole + r"(?!,\d{3}(?!\d))(?!:(?!00)\d\d)" + dated
     if re.fullmatch(rf"(?:第|星期|周)?[{NUMERALS}]+", text):
         return f"(?![{NUMERALS}])"
     return r"(?!'t\b|\+\+|#)" if _joins(text[-1]) else ""
@@ -131,11 +154,17 @@ def _inside(text: str) -> str:
         piece, at, to = found.group(), found.start(), found.end()
         edge = at == 0 or to == len(text)
         if piece.strip() == "," and not edge:
-            made.append(",?" if text[at - 1].isdigit() and text[to].isdigit() else r"\s*,?\s*")
+            if text[at - 1].isdigit() and text[to].isdigit():
+                # In a number it may be left out; in a date a blank stays.
+                made.append(",?" if piece == "," else r"(?:st|nd|rd|th)?(?:\s*,\s*|\s+)")
+            else:
+                made.append(r"\s*,?\s*")
         elif piece.strip() == "-" and not edge and text[at - 1].isalpha():
             made.append(r"[\s\-]+")
         elif not piece.strip():
-            made.append(r"\s*" if is_cjk(text[at - 1]) or is_cjk(text[to]) else r"[\s\-]+")
+            unit = text[at - 1].isdigit() and text[to].isalpha()  # 60 min may be 60min
+            apart = r"[\s\-]*" if unit else r"[\s\-]+"
+            made.append(r"\s*" if is_cjk(text[at - 1]) or is_cjk(text[to]) else apart)
         else:
             glued = made and (is_cjk(text[at - 1]) or is_cjk(piece[0]))
             made.append((r"\s*" if glued and made[-1] != r"\s*" else "") + re.escape(piece))
@@ -155,20 +184,17 @@ def places(text: str, word: str) -> Iterator[tuple[int, int]]:
     """Where a flat text says it, denied or not."""
     looks = look(word)
     text = text.lower() if looks.small else text
-    before, behind = looks.edges
     at = found = 0
     for _ in range(TRIES):
         match = looks.pattern.search(text, at)
         if match is None or found == MOST:
             return
         start, end = match.span()
-        inside = (before and start > 0 and _joins(text[start - 1])) or (
-            behind and end < len(text) and _joins(text[end])
-        )
-        if not inside:
+        whole = _has_edges(text, start, end, looks.edges)
+        if whole:
             found += 1
             yield start, end
-        at = start + 1 if inside else max(end, start + 1)
+        at = max(end, start + 1) if whole else start + 1
 
 
 _COMPOUND = re.compile(
