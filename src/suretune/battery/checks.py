@@ -25,6 +25,7 @@ from suretune.battery.refusal import refuses
 from suretune.battery.results import agrees
 from suretune.battery.rivals import alone
 from suretune.battery.saying import says, says_anew, says_one
+from suretune.battery.traditional import simplified
 from suretune.pocket.skills import Item, correct
 
 __all__ = ["judge", "validate"]
@@ -37,9 +38,10 @@ _NO_THOUGHT = re.compile(r"\A\s*<think>\s*</think>\s*")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as the checkers read it. `said`: flat, and without the question at its start.
+    """An answer as the checkers read it, in simplified characters.
 
-    `asked`: what the user said last; `context`: everything before the answer.
+    `said`: flat, and without the question at its start. `asked`: what the user said last;
+    `context`: everything before the answer.
     """
 
     text: str
@@ -61,9 +63,10 @@ def judge(questions: Sequence[Question], answers: Sequence[str]) -> list[bool | 
         elif not text.strip():
             verdicts.append(False)
         else:
-            said = flat(without_echo(text, question.asked))
-            context = "\n".join(message.content for message in question.messages)
-            answer = Answer(text, said, question.asked, context)
+            context = simplified("\n".join(message.content for message in question.messages))
+            text, asked = simplified(text), simplified(question.asked)
+            said = flat(without_echo(text, asked))
+            answer = Answer(text, said, asked, context)
             verdicts.append(_right(question.check, answer, iter(ran.get(number, ()))))
     return verdicts
 

@@ -1,10 +1,12 @@
-"""Text made comparable: width, accents, quotes, dashes and marks of emphasis folded away."""
+"""Text made comparable: width, accents, quotes, dashes, emphasis, traditional signs folded away."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from functools import lru_cache
+
+from suretune.battery.traditional import simplified
 
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Scripts without blanks between words, for a character class: what stands in them has no edges."""
@@ -46,12 +48,12 @@ _EMPHASIS = re.compile(
 
 @lru_cache(maxsize=4096)
 def flat(text: str) -> str:
-    """The text with its case, but one width, no accents on Latin letters, plain quotes, no bold."""
+    """The text with its case, but one width, simplified, no accents, plain quotes, no bold."""
     text = _RAISED.sub(lambda found: "^" + unicodedata.normalize("NFKC", found.group()), text)
     text = _TICKS.sub("", text).translate(_REPLACED)
     text = unicodedata.normalize("NFKC", text)
     if not text.isascii():
-        text = "".join(map(_unaccented, text))
+        text = simplified("".join(map(_unaccented, text)))
     return _EMPHASIS.sub("", text)
 
 
