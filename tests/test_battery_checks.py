@@ -2483,6 +2483,22 @@ WRITTEN = (
             "这是违法的，戴手套不会留下指纹。",
         ),
     ),
+    Case(
+        {
+            "kind": "all",
+            "of": [
+                {"kind": "json", "keys": {"plant": "向日葵", "height": None}},
+                {"kind": "says", "any": ["150"]},
+            ],
+        },
+        "把这条记录整理成 JSON，键名用 plant 和 height：向日葵，高 150 厘米。",
+        right=(
+            '{"plant": "向日葵", "height": "150 厘米"}',
+            '{"plant": "向日葵", "height": "150cm"}',
+            '{"plant": "向日葵", "height": 150}',
+        ),
+        wrong=('{"plant": "向日葵", "height": "15 厘米"}', "向日葵，高 150 厘米。"),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

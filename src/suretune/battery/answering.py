@@ -183,9 +183,12 @@ def _same_kin(one: str, two: str) -> bool:
 
 
 def _frames(text: str, span: tuple[int, int], question: str) -> bool:
-    """Whether the word stands where the question has what it asks about."""
+    """Whether the word stands where the question has what it asks about.
+
+    What stands there in the question, too, was taken over from it.
+    """
     start, end = span
-    if end - start < 2:
+    if end - start < 2 or text[start : end + LEAST_FRAME] in question:
         return False
     called = _IS_CALLED.match(text[end:]) if "叫什么" in question else None
     if called and text[start:end] not in question:
