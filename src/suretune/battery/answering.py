@@ -21,7 +21,7 @@ _ONE = re.compile(
 """Questions that ask for one thing."""
 _OPEN = re.compile(r"谁|哪(?!吒)|几|多少|什么|怎")
 _END = re.compile(r"[,;:.!?、。\n]")
-_AND = "或者?|(?<!共)和(?![平国谐])|与|(?<![埃普])及|到|至|还是"
+_AND = "或者?|(?<!共)和(?![平国谐])|与|(?<![埃普])及|(?<![改换调挪移推延迟变])[到至]|还是"
 _JOINS = rf"(?:\s*(?:[、,~-]|{_AND})\s*)+"
 _CLAUSE_END = re.compile(rf"[,;:.!?、。~\n-]|{_AND}")
 _NUMERAL = rf"(?:\d+|[{NUMERALS}]+)"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from suretune.battery.negation import DENIES, refuted
 from suretune.battery.numbers import Number, numbers, readable
+from suretune.battery.ranges import left_open
 
 MOST = 40  # marks that are looked at, from the end
 _BOX = re.compile(r"\\boxed\{|####")
@@ -230,6 +231,8 @@ def _usable(
         if open_before or hedged or _DENIED.search(before) or _THAN.search(before):
             continue
         if denies and refuted(text, number.start, number.end):
+            continue
+        if number.digits and left_open(text, number.start, number.end, asked):
             continue
         if number.fraction and (number.value.is_integer() or number.value in expressions):
             continue  # a division that nobody carried out

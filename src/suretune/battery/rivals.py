@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from suretune.battery.negation import denied
+from suretune.battery.ranges import moved_from
 from suretune.battery.saying import Said, places, says_one, stands_alone
 
 Place = tuple[int, int, bool]
@@ -219,7 +220,8 @@ def _claimed(text: str, place: Place) -> bool:
     if right:
         return True
     before = text[max(0, start - 80) : start].lower()
-    return not _BESIDE.search(before) and not _ASIDE.search(before)
+    compared = _BESIDE.search(before) or _ASIDE.search(before)
+    return compared is None and not moved_from(text, start, end)
 
 
 def _both(text: str, one: Place, two: Place, first: Place) -> bool:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from suretune.battery.folding import flat, is_cjk
 from suretune.battery.negation import DENIES, asks_for_denial, denied
+from suretune.battery.ranges import left_open
 
 Said = str | Sequence[str]
 """A word, or words that must all be said."""
@@ -237,6 +238,7 @@ def says(
     return any(
         stands_alone(text, end)
         and not (text[start].isdigit() and _is_part(text, start, asked))
+        and not left_open(text, start, end, asked)
         and (free or not denied(text, start, end, loosely=loosely))
         for start, end in places(text, word)
     )
