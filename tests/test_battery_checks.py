@@ -2653,6 +2653,52 @@ WRITTEN = (
             "周二",
         ),
     ),
+    Case(
+        {
+            "kind": "choice",
+            "right": ["yes", "is a machine", "is indeed", "is a vehicle"],
+            "wrong": ["no", "not a machine", "is not", "isn't"],
+        },
+        "Is a tractor a machine?",
+        right=(
+            "A tractor is a farm machine.",
+            "It is a powerful machine used on farms.",
+            "A tractor is a type of vehicle.",
+            "It's a machine.",
+            "Tractors are machines.",
+            "A tractor is an agricultural machine, not a toy.",
+            "A tractor is a machine.",
+            "Yes, it is a farm machine.",
+        ),
+        wrong=(
+            "A tractor is not a farm machine.",
+            "It isn't a farm machine.",
+            "A tractor is a part of a machine.",
+            "A tractor is no machine.",
+            "A tractor is a toy.",
+            "A tractor is unlike a machine.",
+            "No, a tractor is a farm machine.",
+        ),
+    ),
+    Case(
+        {
+            "kind": "choice",
+            "right": ["no", "not fish", "are mammals", "dolphins are mammals"],
+            "wrong": ["yes", "dolphins are fish", "they are fish"],
+        },
+        "Are dolphins fish?",
+        right=(
+            "Dolphins are highly intelligent mammals.",
+            "They are marine mammals, unlike fish.",
+            "No, dolphins are not fish.",
+            "Sharks are big fish, but dolphins are mammals.",
+        ),
+        wrong=(
+            "Dolphins are very social fish.",
+            "They are warm-blooded fish.",
+            "Dolphins are fish.",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from suretune.battery.negation import next_to_negator
@@ -19,6 +20,12 @@ _CONCEDED = re.compile(
 _NO_NOUN = re.compile(r"\s+[a-z]")
 _IDIOM = re.compile(r" (?:doubt|problem|worries|wonder|question|matter)\b", re.IGNORECASE)
 _OPENS = re.compile(r"(?:^|[.!?:;,\n\"']|\b(?:answer(?: is)?|say|said)\b)\W*$", re.IGNORECASE)
+_IS_KIND = re.compile(r"([a-z]+ )?(is|are)( an?)? ([a-z]+)")
+"""An option that says of what kind something is: "is a machine", "whales are mammals"."""
+_NO_KIND = (
+    "(?:not|no|non|never|un?like|part|than|with|without|for|from|that|which|and|or|but|in|on|at|to"
+    "|by|as|called|mistaken|indeed)\\b"
+)
 
 Place = tuple[int, int, bool]
 """Start, minus the end, and whether it is on the right side."""
@@ -49,7 +56,27 @@ def _places(
     words: Sequence[str],
     side: bool,
 ) -> list[Place]:
-    return [(start, -end, side) for word in words for start, end in places(text, word)]
+    found = [span for word in words for span in places(text, word)]
+    kinds = {match.groups("") for word in words if (match := _IS_KIND.fullmatch(word.lower()))}
+    small = text.lower()
+    found += [one.span() for kind in kinds for one in _described(*kind).finditer(small)]
+    return [(start, -end, side) for start, end in found]
+
+
+@lru_cache
+def _described(
+    lead: str,
+    verb: str,
+    article: str,
+    kind: str,
+) -> re.Pattern[str]:
+    """How it is said with words before the kind: "is a powerful farm machine"."""
+    words = rf"(?:(?!{_NO_KIND})[a-z-]+ ){{0,3}}{kind}"
+    if article:
+        return re.compile(
+            rf"{lead}(?:\b{verb}|'s) (?:an?|the) {words}\b|{lead}(?:\bare|'re) {words}s\b"
+        )
+    return re.compile(rf"\b{lead}{verb} {words}\b")
 
 
 def _apart(text: str, found: Sequence[Place]) -> Iterator[Place]:
