@@ -2699,6 +2699,18 @@ WRITTEN = (
             "Dolphins are fish.",
         ),
     ),
+    Case(
+        {"kind": "json", "keys": {"name": None, "tags": None, "address": None}},
+        "Extract the name, the tags and the address.",
+        right=(
+            '{"name": "Ann", "tags": ["a", "b"], "address": {"city": "Y"}}',
+            '{"name": "Ann", "tags": [], "address": "Y"}',
+        ),
+        wrong=(
+            '{"name": "Ann", "tags": ["a", "b"]}',
+            '["name", "tags", "address"]',
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN
