@@ -2711,6 +2711,45 @@ WRITTEN = (
             '["name", "tags", "address"]',
         ),
     ),
+    Case(
+        {"kind": "says", "any": ["Paris."]},
+        "What is the capital of France?",
+        right=(
+            "Paris",
+            "Paris.",
+            "It is Paris, of course.",
+        ),
+        wrong=(
+            "Lyon.",
+            "Parisian.",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["巴黎。"]},
+        "法国的首都是哪里？",
+        right=(
+            "巴黎",
+            "巴黎。",
+            "是巴黎，不是里昂。",
+        ),
+        wrong=(
+            "里昂。",
+            "不是巴黎。",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["2 p.m."]},
+        "When are the seals fed?",
+        right=(
+            "2 p.m.",
+            "At 2 p.m, every day.",
+            "2p.m.",
+        ),
+        wrong=(
+            "2 a.m.",
+            "12 p.m.",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

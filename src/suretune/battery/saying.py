@@ -65,10 +65,14 @@ NOWHERE = Look(  # where an empty word is said
 )
 
 
+_FULL_STOP = re.compile(r"(?<=[A-Za-z0-9])[.!]$|(?<=[\u4e00-\u9fff]{2})[。!]$")
+"""It ends a word of two signs or more; 不。 is a word of its own, as 不 alone is no answer."""
+
+
 @lru_cache(maxsize=8192)
 def look(word: str) -> Look:
     """The pattern that finds a word as readers do: whole, in any case unless it is shouted."""
-    text = flat(word).strip()
+    text = _FULL_STOP.sub("", flat(word).strip())
     if not text:
         return NOWHERE
     if len(text) == 1 and text.isascii() and text.isalpha():
