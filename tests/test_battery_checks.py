@@ -2750,6 +2750,51 @@ WRITTEN = (
             "12 p.m.",
         ),
     ),
+    Case(
+        {"kind": "says", "any": ["No"]},
+        "Is the sky green?",
+        right=(
+            "No",
+            "No.",
+            "No, it is blue.",
+            "The answer is no.",
+            "**No**, it isn't.",
+        ),
+        wrong=(
+            "Yes, there is no doubt that it is.",
+            "Yes, and no other color is possible.",
+            "Yes. No other answer is possible.",
+            "Yes",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["Yes."]},
+        "Is snow cold?",
+        right=(
+            "Yes",
+            "Yes, it is. No doubt.",
+            "yes!",
+        ),
+        wrong=(
+            "No. People who say yes are wrong.",
+            "No, not yes.",
+            "No",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["False"]},
+        "True or false: fish fly.",
+        right=(
+            "False",
+            "False. It is true that some jump.",
+            "The statement is false.",
+        ),
+        wrong=(
+            "True",
+            "It is true, not false.",
+            "True. False is wrong.",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

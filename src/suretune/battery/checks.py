@@ -124,8 +124,24 @@ def _item(question: Question, answer: str, check: str) -> Item:
     )
 
 
+_OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+
+
+def _takes_side(options: Sequence[Any], said: str) -> bool:
+    """Whether a word for one of two sides is the first of both that is said.
+
+    "Yes, there is no doubt" says "no", but not as its answer.
+    """
+    words = [flat(option).lower().strip(" .!") for option in options if isinstance(option, str)]
+    if not words or any(word not in _OPPOSITES for word in words):
+        return True
+    return chooses(said, words, [_OPPOSITES[word] for word in words])
+
+
 def _says(check: Check, answer: Answer) -> bool:
     if not says_one(answer.said, check["any"], asked=answer.asked):
+        return False
+    if not _takes_side(check["any"], answer.said):
         return False
     if not gives(answer.said, check["any"], answer.asked):
         return False
