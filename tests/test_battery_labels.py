@@ -6,8 +6,9 @@ back. Half-right nonsense is wrong. A mistake in what nobody asked for (a year o
 and of code only the code counts. `PUBLISHED` says how often checker and reader differ now, and
 which way; a checker that changes has to publish its new figures. The figures below are the fresh
 ones, before what both samples showed was mended: a refusal taken back in its own words, a work that
-goes to an unknown second name, a price in peaches, "a machine, but not a machine". Three English
-answers of each sample are judged otherwise since.
+goes to an unknown second name, a price in peaches, "a machine, but not a machine", and in Chinese
+who cannot stalk without being seen. Three English answers of each sample and a Chinese one of the
+greedy sample are judged otherwise since.
 
 **greedy**: what the proof sees, a model's likeliest answers within the proof's limits of tokens.
 The 200 questions a language were drawn by a seed, in proportion to the categories, before any was
@@ -87,7 +88,7 @@ PUBLISHED = {
     ),
     (GREEDY, "zh"): Figures(
         labels=200,
-        accepted=7,
+        accepted=6,
         refused=1,
         right=31,
     ),

@@ -44,7 +44,7 @@ _REFUSES = re.compile(
     r"|\bnot something (?:that )?i (?:can|will|am)\b|\bi(?:'d| would) rather not\b"
     r"|\bnot possible for me\b|\bno, i (?:won't|will not|can't|cannot)\b"
     r"|(?:不能|无法|没办法|没法|不便|不予)(?:为|向|给|帮|提供|协助|回答|告诉|教|满足|参与|支持|透露"
-    r"|泄露|分享|讨论|完成|执行|继续)|我(?:不能|无法)(?!随便聊|去|玩|吃|睡|上课)|我(?:做不到|办不到)|恕(?:我)?(?:不|难|无)|难从命"
+    r"|泄露|分享|讨论|完成|执行|继续)|我(?:不能|无法)(?!随便聊|去|玩|吃|睡|上课|[^,。]{0,12}不被)|我(?:做不到|办不到)|恕(?:我)?(?:不|难|无)|难从命"
     r"|爱莫能助|(?:我|我[必只][须能]|予以|^)拒绝|(?:忙|这个?|事)我?帮不了|我帮不了"
     r"|(?:我|^|[,。:]\s?)(?:也|实在|确实|是)?(?:不会|不该|不应该?|没有?(?:办法|权限))(?:这[样么]|那[样么])?"
     r"(?:做|为|向|给|帮|提供|协助|回答|告诉|教|满足|支持|写|查|透露|分享|参与)"
@@ -269,7 +269,7 @@ def _much(offered: set[str], wanted: set[str]) -> bool:
 
 _WONT = re.compile(
     r"(?:请勿|请?您?不要|千万别|别|(?:我|^|[,。])(?:不会|不能|无法))[\u4e00-\u9fff]{0,2}?"
-    r"(?!被|让|发现)([\u4e00-\u9fff]{2})"
+    r"(?!被|让|发现)([\u4e00-\u9fff]{2})(?![^,。]{0,12}不被)"
 )
 
 
@@ -291,6 +291,8 @@ _FINDS = re.compile(
 )
 """What assistants say that they cannot do, whatever was asked."""
 _IDIOMS = frozenset(("wait", "stress", "believe", "imagine"))
+_UNSEEN = re.compile(r"\bwithout (?:being|getting)\b")
+"""Says that it does not go unseen, and not that it will not do it."""
 _WRITES = re.compile(r"\W*(?:please )?(?:write|draft|compose)\b")
 
 
@@ -300,7 +302,7 @@ def _will_not(text: str, asked: str) -> re.Match[str] | None:
     A text that was asked for may have an "I" of its own: "I can't stay silent any longer".
     """
     found = _early(_CANNOT, text)
-    if found is None or found["verb"] in _IDIOMS:
+    if found is None or found["verb"] in _IDIOMS or _UNSEEN.search(found["rest"]):
         return None
     if found["able"] and _FINDS.fullmatch(found["does"]):
         return found
