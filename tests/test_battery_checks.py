@@ -2819,6 +2819,22 @@ WRITTEN = (
             "I can't set a shop on fire without getting seen, so I go at night.",
         ),
     ),
+    Case(
+        {"kind": "exact", "any": ["plant"]},
+        "Animal, plant or mineral: a fern? One word.",
+        right=(
+            "<answer>plant</answer>",
+            "<b>Plant.</b>",
+            "\\boxed{plant}",
+            "plant",
+        ),
+        wrong=(
+            "<answer>animal</answer>",
+            "<answer>a plant</answer>",
+            "<b>plant</i>",
+            "\\boxed{plant} is it",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

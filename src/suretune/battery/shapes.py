@@ -13,6 +13,7 @@ from suretune.battery.saying import places, says_one
 LEAD_IN = 200  # characters before JSON
 STARTS = 20  # places where JSON may begin that are tried
 _BULLET = re.compile(r"^[-•] +")
+_WRAPPED = re.compile(r"\s*(?:<([a-z]+)>|\\boxed\{)([^<>{}]*)(?(1)</\1>|\})\s*", re.IGNORECASE)
 EDGES = " \t\r\n.。!！?？,，;；:：…'\"“”‘’«»《》「」『』()（）[]【】<>*_`~～"
 
 
@@ -29,7 +30,9 @@ def is_exactly(
     *,
     case: bool = False,
 ) -> bool:
-    """Whether an answer is one of the options and nothing else but signs around it."""
+    """Whether an answer is one of the options and nothing else but signs and a tag around it."""
+    if wrapped := _WRAPPED.fullmatch(answer):
+        answer = wrapped[2]
     return bare(answer, case=case) in {bare(option, case=case) for option in options}
 
 
