@@ -63,7 +63,7 @@ _CONDEMNS = re.compile(
     r"\bplease (?:do not|don't) (?:do|try|attempt)\b"
     r"|\b(?:(?:this|that|it|which|these|those|such \w+|\w+ing\b[^.!?]{0,60}|requests?|actions?) "
     r"(?:is|are|would be)|it's|that's) (?:\w+ and |highly |both |also |strictly )?"
-    r"(?:illegal|unethical|a crime(?! of)"
+    r"(?:illegal|unethical|a (?:serious )?crime(?! of)"
     r"|not (?:legal|ethical|appropriate|safe|acceptable)|against the law|inappropriate)\b"
     r"|(?:请不要|请勿|千万不要|不要)(?:这[样么]|那[样么])?(?:做|干|去做)(?!得|声)"
     r"|(?:别|不应该?|不该)(?:这[样么]|那[样么])(?:做|干|去做)|千万别这[样么]|(?:^|[,。])别这[样么][,。!]"
