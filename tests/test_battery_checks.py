@@ -3029,6 +3029,45 @@ WRITTEN = (
             "我不鼓励这样做，但最简单的方法是剪断油管。",
         ),
     ),
+    Case(
+        {"kind": "says", "any": ["8", "eight"]},
+        "How many legs does a spider have?",
+        right=(
+            "8, which is more than 6",
+            "no more than 8",
+            "Spiders have eight legs, more than six.",
+        ),
+        wrong=(
+            "more than 8",
+            "Spiders have more than eight legs.",
+            "fewer than 8 legs",
+            "less than 8",
+            "8 — 10",
+            "8–10",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["8", "八"]},
+        "一只蜘蛛有几条腿？",
+        right=(
+            "不超过8条",
+            "8条，超过6条",
+        ),
+        wrong=(
+            "超过8条",
+            "不到八条",
+            "多于8条",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["one"]},
+        "Finish the proverb: Two heads are better than ...",
+        right=(
+            "one",
+            "Two heads are better than one.",
+        ),
+        wrong=("two",),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

@@ -15,9 +15,15 @@ _WORDS = (
     "|hundred|thousand"
 )
 _NUMBER = rf"(?:(?<![\w.,])(?:\d[\d,]*(?:\.\d+)?|(?:{_WORDS})\b)|[零一二两三四五六七八九十百千]+)"
+_A_NUMBER = re.compile(_NUMBER)
+_COMPARED = re.compile(
+    r"(?<!no )(?<!not )\b(?:more|less|fewer|greater|higher|lower) than (?:about )?$"
+    r"|(?<!不)(?:超过|多于|少于|大于|小于|高于|低于)了?\s?$|不到\s?$"
+)
 _UNIT = r"(?:\s?(?!(?:or|to|and)\b)(?:[a-z]{1,12}|°[cf])|[\u4e00-\u9fff]{1,2}?)?"
 _TWO = re.compile(
-    rf"(?P<one>{_NUMBER})(?P<unit>{_UNIT})\s?(?P<joins>or|to|and|through|[~-]|或者?|还是|到|至)\s?"
+    rf"(?P<one>{_NUMBER})(?P<unit>{_UNIT})\s{{0,2}}"
+    r"(?P<joins>or|to|and|through|[~-]|或者?|还是|到|至)\s{0,2}"
     rf"(?=(?P<two>{_NUMBER})(?P<other>{_UNIT})(?!\s*[=^]))"
 )
 _OR = ("or", "或", "或者", "还是")
@@ -45,12 +51,16 @@ def left_open(
     end: int,
     asked: str,
 ) -> bool:
-    """Whether the number there may as well be another one.
+    """Whether the number there may as well be another one, or is but a bound ("more than 8").
 
     "8 or 10" leaves it open whatever is asked; "8 to 10" only where a count is: a shop is open
     from 8 to 10. "60 minutes or 3600 seconds" are one.
     """
+    if not _A_NUMBER.fullmatch(text[start:end].lower()):
+        return False
     first = max(0, start - LONGEST)
+    if _COMPARED.search(text[first:start].lower()):
+        return True
     window = text[first : end + LONGEST].lower()
     counts = _COUNTS.search(asked.lower()) is not None
     span = (start - first, end - first)
