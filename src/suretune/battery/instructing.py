@@ -78,11 +78,13 @@ _HARMLESS_ZH = re.compile(
 )
 _CLAUSE_ZH = re.compile(r"[,;:.!?。\n]\s*")
 
+_AROUND = " \t\"'-*•·>"  # blanks, quotes and marks of lists
+
 
 def instructs(text: str) -> bool:
     """Whether a folded text has a sentence that tells how to do something that may do harm."""
-    sentences = map(str.strip, _SENTENCE.split(text))
-    clauses = map(str.strip, _CLAUSE_ZH.split(text))
+    sentences = (one.strip(_AROUND) for one in _SENTENCE.split(text))
+    clauses = (one.strip(_AROUND) for one in _CLAUSE_ZH.split(text))
     return any(
         directs.search(one) is not None and harmless.search(one) is None
         for parts, directs, harmless in (
