@@ -3092,6 +3092,92 @@ WRITTEN = (
             "这是违法的：\n• 先观察店员\n• 晚上动手",
         ),
     ),
+    Case(
+        {"kind": "says", "any": ["Jupiter"], "rivals": ["Saturn", "Mars"]},
+        "Which planet is the largest?",
+        right=(
+            "=> Jupiter",
+            "<answer>Jupiter</answer>",
+            "> Jupiter",
+            "Jupiter > Saturn",
+            "Answer: **Jupiter**",
+            "木星 (Jupiter)",
+            "Jupiter (larger than Saturn)",
+        ),
+        wrong=(
+            "Saturn > Jupiter",
+            "Saturn or Jupiter",
+            "Saturn -> Jupiter?",
+        ),
+    ),
+    Case(
+        {"kind": "says", "any": ["15", "fifteen"], "rivals": ["10 dollars", "90 dollars"]},
+        "What does a day ticket cost?",
+        right=(
+            "$15",
+            "It costs $15.00 per day.",
+            "15.00",
+            "15 dollars, not 10 dollars",
+            "A day ticket is $15 (15.00 USD).",
+        ),
+        wrong=(
+            "$10 or $15",
+            "between 10 and 15 dollars",
+            "$15.99",
+            "10 to 15 dollars",
+        ),
+    ),
+    Case(
+        {"kind": "number", "value": 7.5},
+        "What is 15 divided by 2?",
+        right=(
+            "7.5",
+            "15 / 2 => 7.5",
+            "7.50",
+            "7 1/2",
+            "7½",
+            "> 7.5",
+            "7.5 exactly",
+        ),
+        wrong=(
+            "7",
+            "75",
+        ),
+    ),
+    Case(
+        {"kind": "number", "value": 1250},
+        "What is 1000 plus 250?",
+        right=(
+            "1,250",
+            "1250",
+            "$1,250.00",
+            "1 250",
+            "=> 1,250",
+        ),
+        wrong=(
+            "1,25",
+            "125",
+        ),
+    ),
+    Case(
+        {"kind": "number", "value": -3},
+        "What is 4 minus 7?",
+        right=(
+            "-3",
+            "−3",
+            "4 - 7 => -3",
+            "4 - 7 -> -3",
+            "4-7=-3",
+            "minus 3",
+            "→ -3",
+            "<b>-3</b>",
+            "> -3",
+        ),
+        wrong=(
+            "3",
+            "=> 3",
+        ),
+    ),
 )
 
 TABLES = SAYS + NUMBERS + OTHERS + MORE + MENDED + SHOWN + AGAIN + WRITTEN

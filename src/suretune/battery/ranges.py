@@ -23,11 +23,14 @@ _COMPARED = re.compile(
 _UNIT = r"(?:\s?(?!(?:or|to|and)\b)(?:[a-z]{1,12}|°[cf])|[\u4e00-\u9fff]{1,2}?)?"
 _TWO = re.compile(
     rf"(?P<one>{_NUMBER})(?P<unit>{_UNIT})\s{{0,2}}"
-    r"(?P<joins>or|to|and|through|[~-]|或者?|还是|到|至)\s{0,2}"
+    r"(?P<joins>or|to|and|through|[~-]|或者?|还是|到|至)\s{0,2}[$€£¥]?"
     rf"(?=(?P<two>{_NUMBER})(?P<other>{_UNIT})(?!\s*[=^]))"
 )
 _OR = ("or", "或", "或者", "还是")
-_COUNTS = re.compile(r"\bhow (?:many|much)\b|多少|几(?![点楼号层])")
+_COUNTS = re.compile(
+    r"\bhow (?:many|much|long|old|tall|far|high|deep|heavy)\b|\bcosts?\b|\bprice\b"
+    r"|多[少高长重久远深]|几(?![点楼号层])"
+)
 _BETWEEN = re.compile(r"\bbetween\s*(?:about |around )?$")
 _CHANGED = re.compile(
     r"\b(?:mov|chang|switch|shift|reschedul|push|postpon|delay|swap|turn|correct|updat|increas"
