@@ -351,8 +351,12 @@ def test_drift_is_judged_by_most_answers_and_not_by_one() -> None:
 @pytest.mark.parametrize(
     ("kind", "reference", "others"),
     [
-        ("json", '{"plant": "Rose", "tags": ["red"], "size": {"cm": 30}}', ['{"plant": "Fern"}']),
-        ("json", '{"tags": ["red"]}', None),
+        (
+            "json",
+            '{"plant": "Rose", "tags": ["red"], "size": {"cm": 30}}',
+            ['{"plant": "Fern", "tags": [], "size": {}}'],
+        ),
+        ("json", '{"tags": ["red"]}', ['{"tags": ["blue"]}']),
         ("json", '["red"]', None),
         ("short", "No.", ["Yes, there is no doubt that it is.", "Yes."]),
         ("short", "yes", ["No, it is not.", "No."]),

@@ -30,7 +30,6 @@ COMPARED = 64  # held-out rows whose answers are compared
 LONGEST = 256  # tokens of an answer to one of them
 ROOM = 16  # tokens beyond the row's own answer
 ON_THE_WAY = 5  # of the questions of a skills file, one in so many is asked on the way alone
-OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true", "对": "错", "错": "对"}
 OWN_TOKENS = 96  # of an answer to a row of --general
 NEAR = "near"  # the category whose shapes are the identity's
 
@@ -144,19 +143,11 @@ def _own(rows: Sequence[Prepared]) -> list[Question]:
 def _check(kind: Kind | None, reference: str) -> Mapping[str, Any]:
     """What an answer must be to be as right as this one; nothing where only a reader can say."""
     if kind == "json":
-        found = orjson.loads(reference)
-        whole = found.items() if isinstance(found, dict) else ()
-        # A check knows single values; what is a list or an object in its turn is not looked into.
-        keys = [key for key, value in whole if not isinstance(value, dict | list)]
-        return {"kind": "json", "keys": dict.fromkeys(keys)} if keys else {}
+        keys = orjson.loads(reference)
+        return {"kind": "json", "keys": dict.fromkeys(keys)} if isinstance(keys, dict) else {}
     if kind == "label":
         return {"kind": "exact", "any": [reference]}
-    if kind != "short":
-        return {}
-    other = OPPOSITES.get(reference.rstrip(".。!！").lower())
-    if other is not None:
-        return {"kind": "choice", "right": [reference.rstrip(".。!！")], "wrong": [other]}
-    return {"kind": "says", "any": [reference]}
+    return {"kind": "says", "any": [reference]} if kind == "short" else {}
 
 
 def _asked_by_rows(checked: Checked) -> frozenset[str]:
