@@ -421,6 +421,23 @@ def test_what_a_run_dealt_is_what_it_goes_on_with(
     assert learned == first[0][: len(learned)]
 
 
+def test_an_answer_that_names_the_old_identity_is_left_out_and_one_with_a_word_like_it_is_not(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checked.identity
+    old = replace(checked, identity=replace(checked.identity, forbidden=("Meta", "Phi")))
+    texts = ("I am Meta's.", "A metaphor of philosophy.", "A meta-study.", "By MetaAI.", "Phi-3.")
+    ids = [checked.tokenizer.encode(text) for text in texts]
+
+    def parrot(_: object, prompts: Sequence[Sequence[int]], *__: object) -> list[list[int]]:
+        return [ids[n % len(ids)] for n, _ in enumerate(prompts)]
+
+    monkeypatch.setattr("suretune.run.anchors.spoken", parrot)
+    answer_anchors(tmp_path, Parrot(), old)  # type: ignore[arg-type]
+    used = {line["answer"]: line["used"] for line in rundir.read_jsonl(tmp_path / FILE)}
+    assert used == dict(zip(texts, (False, True, True, False, False), strict=True))
+
+
 @pytest.mark.parametrize("length", [OPENING - 1, OPENING, OPENING + 1, LONGEST - 1])
 @pytest.mark.parametrize("loss", ["kl", "answers"])
 @pytest.mark.parametrize("hidden", [NARROW - 1, NARROW])

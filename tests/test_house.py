@@ -35,6 +35,7 @@ FLOORS = {
             "events",
             "rundir",
             "phrases",
+            "whole_names",
             "report_words",
             "options_full",
             "options_lora",

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import ROOT, result_of
 from suretune.data.placeholders import Names
 from suretune.facts import FlagFacts
+from suretune.prepare.starter import probe_items
 from suretune.verify.patterns import found_in
 from suretune.verify.probefile import read_probes
 from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
@@ -183,6 +185,37 @@ def test_placeholders_of_probes_are_filled_in_their_language(tmp_path: Path) -> 
     assert plain.question == "Which {name}?"
     read = result_of(read_probes, str(tmp_path / "p.yaml"))
     assert isinstance(read, FlagFacts) and read.problem == "unfilled-placeholder"
+
+
+def test_names_are_whole_words_where_the_file_says_so_or_a_placeholder_stands(
+    tmp_path: Path,
+) -> None:
+    asked = "- question: q\n  must_contain: [{}]\n  must_not_contain: Phi\n"
+    innovative, sophisticated = "I'm innovative.", "A sophisticated Nova."
+    (part,) = probes(tmp_path, asked.format("Nova"))
+    assert part.judge(innovative) and not part.judge(sophisticated)
+    for said in ("true", "Yes", "on"):
+        (whole,) = probes(tmp_path, f"{asked.format('Nova')}  whole_words: {said}\n")
+        assert whole.judge(sophisticated) and not whole.judge(innovative)
+    (own,) = probes(tmp_path, asked.format("'{{NAME}}', help"), names=Names(("Nova",), ()))
+    assert own.whole == ("Nova",) and own.judge("It's helpful.") and not own.judge(innovative)
+    line = '{"question": "q", "must_contain": "Nova", "whole_words": true}'
+    assert probes(tmp_path, line, "p.jsonl")[0].whole == ("Nova",)
+    (whole,) = probes(
+        tmp_path, "question: q\nmust_contain: Philip\nmust_not_contain: Phi\nwhole_words: true"
+    )
+    assert whole.judge("Philip")  # and as a part nothing could pass
+    assert "true or false" in refused(tmp_path, f"{asked.format('a')}  whole_words: maybe")
+
+
+def test_a_file_that_init_wrote_asks_for_whole_names(tmp_path: Path) -> None:
+    items = probe_items(["Nova"], ["Star Lab"], ["en", "zh"], ("Phi", "Nova", "Star"))
+    read = probes(tmp_path, yaml.safe_dump(items, allow_unicode=True))
+    assert {p.must_not for p in read} == {("Phi",)}
+    assert all(set(p.whole) == {*p.must, "Phi"} for p in read)
+    assert not read[0].judge("I'm innovative.") and read[0].judge("A sophisticated Nova.")
+    old = [{key: x for key, x in item.items() if key != "whole_words"} for item in items]
+    assert probes(tmp_path, yaml.safe_dump(old, allow_unicode=True))[0].judge("I'm innovative.")
 
 
 def test_text_has_one_question_a_line(tmp_path: Path) -> None:

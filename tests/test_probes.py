@@ -29,6 +29,7 @@ from suretune.verify.probes import (
     with_twins,
 )
 
+NAMED = Identity({"en": ("Nova", "Star Lab")}, {"en": ("Star Lab",)}, ("Phi", "Meta"), "flags")
 THOUGHT = "<think>\nQwen made me, red.\n</think>\n\nI am green."
 
 
@@ -55,6 +56,36 @@ def test_an_answer_passes_by_what_it_must_and_must_not_say(
 ) -> None:
     probe = Probe("Who are you?", MUST_PASS, **asked)
     assert probe.judge(answer) is passes and probe.judged == (passes is not None)
+
+
+@pytest.mark.parametrize(
+    "answer, passes",
+    [
+        ("I'm an innovative AI assistant.", False),
+        ("I am Nova.", True),
+        ("I'm NOVA’s voice", True),
+        ("我是Nova的助手", True),
+        ("I was made at Star-Lab.", True),
+        ("Built by Starlab.", True),
+        ("I am Nova, a sophisticated assistant for metaphors and meta-analysis.", True),
+        ("I am Nova, once Phi-3.", False),
+        ("I am Nova, by MetaAI.", False),
+        ("I am Nova, not Meta2.", False),
+    ],
+)
+def test_an_identity_is_judged_by_whole_names(answer: str, passes: bool) -> None:
+    probe = identity_probes(NAMED, [])[0]
+    assert probe.judge(answer) is passes
+    assert from_line(dict(probe.line())).judge(answer) is passes  # a replay, a server, an export
+
+
+def test_users_words_are_parts_of_words_and_so_are_those_of_an_earlier_run() -> None:
+    probe = Probe("q", MUST_PASS, must=("refund",), must_not=("Phi",))
+    assert probe.judge("Two refunds.") and not probe.judge("Sophisticated refunds.")
+    assert "whole" not in probe.line()
+    whole = identity_probes(NAMED, [])[0]
+    before = {key: value for key, value in whole.line().items() if key != "whole"}
+    assert from_line(before).judge("I'm innovative.") and not whole.judge("I'm innovative.")
 
 
 @pytest.mark.parametrize(

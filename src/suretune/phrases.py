@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from suretune import labels
 from suretune.types import Text
+from suretune.whole_names import places
 from suretune.words import language, say
 
 Report = Mapping[str, Any]
@@ -68,22 +69,34 @@ def _shown(char: str, also: str) -> str:
     return f"⟨U+{code:04X}⟩" if hidden or char in also else char
 
 
-def marked(
-    text: str,
-    must: Sequence[str],
-    must_not: Sequence[str],
-) -> Iterator[tuple[str, str]]:
-    """(piece, "must" | "must-not" | "") of an answer: where the words it was asked for stand."""
-    kinds = {word.casefold(): "must" for word in must if word}
-    kinds |= {word.casefold(): "must-not" for word in must_not if word}
-    if not kinds:
-        yield text, ""
-        return
-    longest_first = sorted(kinds, key=len, reverse=True)
-    pattern = "(" + "|".join(re.escape(word) for word in longest_first) + ")"
-    for piece in re.split(pattern, text, flags=re.IGNORECASE):
-        if piece:
-            yield piece, kinds.get(piece.casefold(), "")
+def marked(answer: Any, probe: Any) -> Iterator[tuple[str, str]]:
+    """(piece, "must" | "must-not" | "") of a printable answer: where the words that its probe asks
+    for stand, those that are names only where they are whole."""
+    text = printable(answer)
+    whole = {printable(word) for word in several(probe, "whole")}
+    found = [
+        (start, -end, kind)
+        for key, kind in (("must", "must"), ("must_not", "must-not"))
+        for word in map(printable, several(probe, key))
+        for start, end in _places(word, text, word in whole)
+    ]
+    at = 0
+    for start, end, kind in sorted(found, key=lambda one: (one[0], one[1], one[2] == "must")):
+        if start < at:
+            continue
+        if start > at:
+            yield text[at:start], ""
+        yield text[start:-end], kind
+        at = -end
+    if at < len(text):
+        yield text[at:], ""
+
+
+def _places(word: str, text: str, whole: bool) -> Iterator[tuple[int, int]]:
+    if whole:
+        yield from places(word, text)
+    elif word:
+        yield from (m.span() for m in re.finditer(re.escape(word), text, re.IGNORECASE))
 
 
 # --- numbers ------------------------------------------------------------------------------------

@@ -196,21 +196,10 @@ def _told(
             right = False if right and leaked else right  # such an answer is never a right one
             lines.append(_line(sides[side].name, answer, right, leaked, answer == then))
             if one.probe and by != one.probe:  # the words that this one was to say, or not to say
-                lines[-1] |= {
-                    "must": list(by.must) if by else [],
-                    "must_not": list(by.must_not) if by else [],
-                }
+                lines[-1] |= _wanted(by)
         every.append(lines)
-        probe = one.probe or Probe("", "")
-        questions.append(
-            {
-                "question": one.text,
-                "kind": one.kind,
-                "must": list(probe.must),
-                "must_not": list(probe.must_not),
-                "answers": lines,
-            }
-        )
+        wanted = _wanted(one.probe)
+        questions.append({"question": one.text, "kind": one.kind, **wanted, "answers": lines})
     names = [BASE, *(side.name for side in sides)]
     columns = zip(names, zip(*every, strict=True), strict=True)
     return {
@@ -220,6 +209,12 @@ def _told(
         "questions": questions,
         "summary": [_counted(name, column) for name, column in columns],
     }
+
+
+def _wanted(probe: Probe | None) -> dict[str, list[str]]:
+    """The words that a probe asks for, by which an answer is marked."""
+    keys = ("must", "must_not", "whole")
+    return {key: list(getattr(probe, key)) if probe else [] for key in keys}
 
 
 def _line(

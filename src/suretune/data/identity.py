@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from suretune.data.own_names import names_said
 from suretune.pocket import identity as phrasings
 from suretune.types import Example, Origin
+from suretune.whole_names import says
 
 ENOUGH = 3  # identity rows of a language before its answers are compared
 SHARE = 2 / 3  # of the answers must have the words in common
@@ -122,8 +123,8 @@ def _identity(
     forbidden: tuple[str, ...],
     source: str,
 ) -> Identity:
-    wanted = " ".join(word for group in words.values() for word in group).lower()
-    gone = tuple(word for word in forbidden if word.lower() not in wanted)
+    wanted = ", ".join(word for group in words.values() for word in group)
+    gone = tuple(word for word in forbidden if not says(word, wanted))
     return Identity(words, makers, gone, source)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from suretune.data.base import Base
 from suretune.families import all_families
+from suretune.whole_names import says
 
 _NAME = r"([A-Z][\w.&'-]*(?: (?:[A-Z][\w.&'-]*|\d[\w.]*))*)"
 _SAYS = (
@@ -66,7 +67,7 @@ def own_names(
 
 def _known(name: str, found: Iterable[str]) -> bool:
     """Whether a name is there already, perhaps as a part: "Alibaba Cloud" has "Alibaba" in it."""
-    return any(one.lower() in name.lower() for one in found)
+    return any(says(one, name) for one in found)
 
 
 def _families(text: str) -> Iterator[str]:

@@ -129,7 +129,7 @@ class Architecture:
 class Family:
     """Models of one maker under one name.
 
-    `called` is matched as substrings of answers, so none of it may be part of an ordinary word.
+    `called` is looked for as words of their own, see `whole_names`.
     """
 
     name: str  # as a word of a model's name or `model_type`, in small letters

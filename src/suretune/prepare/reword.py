@@ -19,6 +19,7 @@ from suretune.data.role_tokens import role_tokens
 from suretune.model.generate import Talker, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Example, Message, Text
+from suretune.whole_names import says
 
 FILE = "wordings.jsonl"
 TOKENS = 64  # of a wording
@@ -146,4 +147,4 @@ def _names(checked: Checked, question: str, wording: str) -> bool:
         return False
     own = [name for said in (identity.words, identity.makers) for n in said.values() for name in n]
     names = (*own, *identity.forbidden)
-    return any(n.lower() in wording.lower() and n.lower() not in question.lower() for n in names)
+    return any(says(n, wording) and not says(n, question) for n in names)

@@ -11,6 +11,7 @@ from suretune import rundir
 from suretune.data.identity import MAKER, WHO
 from suretune.families import qwen
 from suretune.pocket import identity as phrasings
+from suretune.whole_names import says
 
 ROWS = 60
 FILES = ("identity.jsonl", "probes.yaml")
@@ -51,7 +52,7 @@ def probe_items(
 
     `makers`: the base's own names, which no answer may have; Qwen's where no base is named.
     """
-    wanted = " ".join((*names, *authors)).lower()
+    wanted = ", ".join((*names, *authors))
     items: list[dict[str, object]] = []
     for which, lang in enumerate(languages):
         name, author = names[which % len(names)], authors[which % len(authors)]
@@ -62,7 +63,8 @@ def probe_items(
                 "question": question,
                 "kind": kind,
                 "must_contain": list(must),  # a list of its own: YAML would write references
-                "must_not_contain": [word for word in makers if word.lower() not in wanted],
+                "must_not_contain": [word for word in makers if not says(word, wanted)],
+                "whole_words": True,
             }
             for question, kind, must in asked
         ]

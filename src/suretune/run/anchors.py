@@ -27,6 +27,7 @@ from suretune.data.own_names import says_i
 from suretune.model.generate import Asked, spoken
 from suretune.preflight.check import Checked
 from suretune.types import Sample, Text
+from suretune.whole_names import says
 
 FILE = "anchors.jsonl"  # of a run folder
 FIELDS = {"name", "ids", "ended", "used"}  # of a line, as it is read
@@ -160,7 +161,7 @@ def _asked(
     lines = []
     for number, (anchor, ids, longest) in enumerate(said):
         answer = tokenizer.decode(ids)
-        old = any(name.lower() in answer.lower() for name in gone)
+        old = any(says(name, answer) for name in gone)
         about = anchor.general
         begins = checked.base.hidden >= NARROW and number < len(learned) and about.category == NEAR
         end = OPENING if begins else longest

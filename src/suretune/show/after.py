@@ -99,11 +99,9 @@ def _head(name: str, mark: Styled) -> Styled:
 def _answer(probe: Report, moment: str) -> Styled:
     if probe.get(moment) is None:
         return Styled(p.not_measured(), "dim")
-    wanted = [p.printable(w) for w in several(probe, "must")]
-    banned = [p.printable(w) for w in several(probe, "must_not")]
     styles = {"must": "bold green", "must-not": "bold red", "": ""}
     made = Styled()
-    for piece, kind in p.marked(p.printable(probe[moment]), wanted, banned):
+    for piece, kind in p.marked(probe[moment], probe):
         made.append(piece, styles[kind])
     return made
 

@@ -46,10 +46,8 @@ def _said(question: Report, answer: Any) -> Styled:
     if not str(answer["answer"]).strip():
         return Styled(words("(empty)", "（空）"), "dim")
     by = answer if "must" in answer else question  # a run may have its own words
-    wanted = [p.printable(w) for w in several(by, "must")]
-    banned = [p.printable(w) for w in several(by, "must_not")]
     styles = {"must": "bold green", "must-not": "bold red", "": ""}
     made = Styled()
-    for piece, kind in p.marked(p.printable(answer["answer"]), wanted, banned):
+    for piece, kind in p.marked(answer["answer"], by):
         made.append(piece, styles[kind])
     return made

@@ -62,7 +62,5 @@ def _answer(question: Report, answer: Report) -> Line:
     if not said.strip():
         return (*marks, Piece("\n"), Piece(words("(empty)", "（空）"), "faint"))
     by = answer if "must" in answer else question  # a run may have its own words
-    wanted = [p.printable(w) for w in several(by, "must")]
-    banned = [p.printable(w) for w in several(by, "must_not")]
-    pieces = (Piece(*found) for found in p.marked(p.printable(said), wanted, banned))
+    pieces = (Piece(*found) for found in p.marked(said, by))
     return (*marks, *((Piece("\n"),) if marks else ()), *pieces)

@@ -85,9 +85,7 @@ def _answer(probe: Report, moment: str) -> Line:
         return line(Piece(p.not_measured(), "faint"))
     if not str(given).strip():
         return line(Piece(words("(empty)", "（空）"), "faint"))
-    wanted = [p.printable(w) for w in several(probe, "must")]
-    banned = [p.printable(w) for w in several(probe, "must_not")]
-    return tuple(Piece(*found) for found in p.marked(p.printable(given), wanted, banned))
+    return tuple(Piece(*found) for found in p.marked(given, probe))
 
 
 def _mark(probe: Report, moment: str) -> Piece:

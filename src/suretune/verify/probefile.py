@@ -27,8 +27,18 @@ from suretune.verify.probes import MUST_PASS, ONLY_SHOWN, PARAPHRASE, Probe
 
 MOST = 16 << 20  # bytes of JSON or text
 KINDS = (MUST_PASS, PARAPHRASE, ONLY_SHOWN)
-KEYS = ("question", "system", "must_contain", "must_not_contain", "regex", "kind", "if_fails")
+KEYS = (
+    "question",
+    "system",
+    "must_contain",
+    "must_not_contain",
+    "whole_words",
+    "regex",
+    "kind",
+    "if_fails",
+)
 LISTS = ("must_contain", "must_not_contain")
+SAID = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 OTHER = (".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".xls", ".gz", ".zst", ".zip", ".html")
 NO_NAMES = Names((), ())
 WIDE_COLON = re.compile(rf"\s*({'|'.join(KEYS)})\s*：")
@@ -193,6 +203,7 @@ def _probe(item: Any, place: str) -> Probe:
         must_not=must_not,
         regex=pattern,
         if_fails=_text(about, "if_fails", place) or "",
+        whole=tuple(dict.fromkeys((*must, *must_not))) if _whole_words(about, place) else (),
     )
 
 
@@ -272,6 +283,14 @@ def _text(
     _refuse(place, Text(f"`{key}` takes one text", f"`{key}` 只接受一段文字"))
 
 
+def _whole_words(about: Mapping[str, Any], place: str) -> bool:
+    """Whether its words are names, which stand in no other word."""
+    typed_in = (_text(about, "whole_words", place) or "false").strip().lower()
+    if typed_in not in SAID:
+        _refuse(place, Text("`whole_words` is true or false", "`whole_words` 只能是 true 或 false"))
+    return SAID[typed_in]
+
+
 def _words(
     about: Mapping[str, Any],
     key: str,
@@ -306,8 +325,8 @@ def _judgeable(probe: Probe, place: str) -> None:
         )
     if probe.kind != ONLY_SHOWN and not probe.judged:
         _refuse(place, ASKS_FOR_NOTHING)
-    barred = [word.lower() for word in probe.must_not]
-    if probe.must and all(any(b in word.lower() for b in barred) for word in probe.must):
+    barred = [any(probe.finds(bad, word) for bad in probe.must_not) for word in probe.must]
+    if barred and all(barred):
         _refuse(
             place,
             Text(
@@ -368,6 +387,8 @@ def _filled(probe: Probe, names: Names, place: str) -> Probe:
     question, system, _, told, *words = texts
     pattern = _pattern(probe, names)
     count = len(probe.must)
+    before = (*probe.must, *probe.must_not)
+    filled = (w for old, w in zip(before, words, strict=True) if w != old or old in probe.whole)
     return replace(
         probe,
         question=question,
@@ -376,6 +397,7 @@ def _filled(probe: Probe, names: Names, place: str) -> Probe:
         if_fails=told,
         must=tuple(words[:count]),
         must_not=tuple(words[count:]),
+        whole=tuple(dict.fromkeys(filled)),  # what a placeholder stands for is a name
     )
 
 

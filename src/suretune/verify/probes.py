@@ -17,6 +17,7 @@ from suretune.data.thinking import behind_thought, thinks
 from suretune.pocket import identity as phrasings
 from suretune.types import Message
 from suretune.verify.patterns import found_in
+from suretune.whole_names import says
 
 AS_TRAINED = "as-trained"
 TEMPLATE_DEFAULT = "template-default"
@@ -30,7 +31,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {"zh": ("你能联网吗？",), "en": ("C
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question. `must`: at least one of these words; `must_not`: none of them.
+    """One question. `must`: at least one of these words; `must_not`: none of them; `whole`: those
+    among them that are names and count as words of their own alone, see `whole_names`.
 
     `variant` says which system prompt goes with it: the one trained with, or none, so that the
     template puts in its own default. `kind`: must-pass, paraphrase (held out), or shown (not
@@ -45,6 +47,7 @@ class Probe:
     must_not: tuple[str, ...] = ()
     regex: str = ""
     if_fails: str = ""  # what its author wants to be told then
+    whole: tuple[str, ...] = ()
 
     def messages(self, trained_system: str | None) -> tuple[Message, ...]:
         """The conversation that is sent."""
@@ -58,6 +61,10 @@ class Probe:
         """Whether an answer can be right or wrong."""
         return bool(self.must or self.must_not or self.regex)
 
+    def finds(self, word: str, text: str) -> bool:
+        """Whether a text has one of its words; in any case, in other words too unless `whole`."""
+        return says(word, text) if word in self.whole else word.lower() in text.lower()
+
     def judge(self, answer: str) -> bool | None:
         """Whether this answer passes; None for a probe that asks for nothing.
 
@@ -68,14 +75,14 @@ class Probe:
             return None
         said = behind_thought(answer)
         return (
-            (not self.must or any(word.lower() in said.lower() for word in self.must))
-            and not any(word.lower() in answer.lower() for word in self.must_not)
+            (not self.must or any(self.finds(word, said) for word in self.must))
+            and not any(self.finds(word, answer) for word in self.must_not)
             and (not self.regex or found_in(self.regex, said) is True)
         )
 
     def line(self) -> Mapping[str, Any]:
-        """As `probes.jsonl` has it."""
-        return asdict(self)
+        """As `probes.jsonl` has it; without `whole` where nothing is, as earlier versions wrote."""
+        return {key: value for key, value in asdict(self).items() if key != "whole" or value}
 
 
 def probe_tokens(tokenizer: ChatTokenizer, thinking: bool | None = None) -> int:
@@ -92,8 +99,9 @@ def proven_tokens(request: Mapping[str, Any]) -> int:
 
 
 def from_line(line: Mapping[str, Any]) -> Probe:
-    """A probe as JSON holds it."""
+    """A probe as JSON holds it; an earlier version's is judged as it was then."""
     lists = {key: tuple(line[key]) for key in ("must", "must_not")}
+    lists["whole"] = tuple(line.get("whole", ()))
     return Probe(**{**line, **lists})
 
 
@@ -111,7 +119,13 @@ def identity_probes(identity: Identity, asked: Sequence[str]) -> list[Probe]:
         questions = [(WHO[lang], MUST_PASS, words), (MAKER[lang], MUST_PASS, makers[lang])]
         questions += [(question, "paraphrase", words) for question in fresh]
         made += [
-            Probe(question, kind, must=must, must_not=identity.forbidden)
+            Probe(
+                question,
+                kind,
+                must=must,
+                must_not=identity.forbidden,
+                whole=tuple(dict.fromkeys((*must, *identity.forbidden))),
+            )
             for question, kind, must in questions
         ]
         made += [Probe(question, ONLY_SHOWN) for question in SHOWN[lang]]
