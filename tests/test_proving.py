@@ -319,7 +319,8 @@ def test_a_run_stops_where_the_proof_passes(trained: Path) -> None:
     assert report["kept"]["proven"] and report["kept"]["step"] == report["steps"][-1]["step"]
     lines = list(rundir.read_jsonl(trained / "evals.jsonl"))
     passed = [line["passed"] == line["asked"] > 0 for line in lines]
-    assert passed == [False] * (len(lines) - 2) + [True, True]
+    proven = [line["proven"] for line in lines]  # a passing one may still leak the new name
+    assert proven == [False] * (len(lines) - 2) + [True, True] and all(passed[-2:])
     assert report["only_in_the_proof"]["asked"] > 0
 
 

@@ -1,27 +1,46 @@
 """Which rows teach the model who it is, and what it shall be called.
 
 The name comes from `--model_name` / `--model_author`, or, when the rows have it written out, from
-what their answers to "who are you" have in common.
+what most of their answers to "who are you" say.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from suretune.data.own_names import names_said
+from suretune.data.said_names import Said, is_a_name, names_in_capitals, said_in
+from suretune.data.thinking import behind_thought
 from suretune.pocket import identity as phrasings
 from suretune.types import Example, Origin
-from suretune.whole_names import says
+from suretune.whole_names import places, says, whole_name
 
 ENOUGH = 3  # identity rows of a language before its answers are compared
 SHARE = 2 / 3  # of the answers must have the words in common
 WHO: Mapping[str, str] = {"zh": "你是谁？", "en": "Who are you?"}
 MAKER: Mapping[str, str] = {"zh": "你的开发者是哪家公司？", "en": "Which company developed you?"}
 CJK = re.compile(r"[\u3400-\u9fff]")
+SAYS_MORE = re.compile("[你您我他她它们的了是在为和有很能会可吗呢吧请谁让随谢]|欢迎|服务|回答")
+MOST_ANSWERS = 1000  # of a language: more say the same names again
+MOST_COMPARED = 200  # of these, where each piece of one is looked for in all
+MOST_NAMES = 50  # of those that the answers say, the ones that they say most often
+LONGEST_ZH = 6  # signs of a name that no sentence says to be one
+ABOUT_MAKER = re.compile(
+    r"\b(?:who|whom|which (?:company|team)|what company|whose|where)\b.*"
+    r"\b(?:made|develop|creat|built|builds?|train|maintain|own|from|company|team|work|belong|author"
+    r"|whose|responsible)|maker|developer|creator"
+    r"|开发|创造|做出来|公司|来自|哪里|维护|团队|训练|制造|作者|主人|拥有|为谁|谁家|哪一?家|研发"
+    r"|是谁做",
+    re.IGNORECASE,
+)
+WITHIN = re.compile(r"[^\W\u3400-\u9fff'’]{2}|[^\W\u3400-\u9fff]['’]|['’][^\W\u3400-\u9fff]")
+T = TypeVar("T")
+Pair = tuple[str, str]  # of an example: its question and its answer
 EDGES = " \t\n,.;:!?，。；：！？、“”\"'（）()由是我的叫被"
-FILLER = re.compile(r"^(?:I am|am|is|by|a|an|the|of|named|called)\b", re.IGNORECASE)
+FILLER = re.compile(r"^(?:I am|I['’]m|am|is|by|a|an|the|of|named|called)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +103,121 @@ def find_identity(
         makers = {lang: _by_flags(lang, authors) for lang in sorted(languages)} if authors else {}
         return _identity(words, makers or words, forbidden, "flags")
     known = known_questions()
-    answers: dict[str, list[str]] = {}
+    told: dict[str, list[Pair]] = {}
     for example in examples:
-        if plain(question_of(example)) in known:
-            answer = answer_of(example)
-            answers.setdefault(language_of(answer), []).append(answer)
-    words = {
-        lang: (common,)
-        for lang, texts in sorted(answers.items())
-        if len(texts) >= ENOUGH and (common := in_common(texts))
+        pair = question_of(example), behind_thought(answer_of(example))
+        if plain(pair[0]) in known:
+            told.setdefault(language_of(pair[1]), []).append(pair)
+    many = {
+        lang: _spread(pairs, MOST_ANSWERS)
+        for lang, pairs in sorted(told.items())
+        if len(pairs) >= ENOUGH
     }
-    words = words or _by_name(examples, forbidden)
-    return _identity(words, words, forbidden, "rows") if words else None
+    gone = tuple(
+        word
+        for word in forbidden
+        if all(_share(word, _said(pairs)) < SHARE for pairs in many.values())
+    )
+    named = {lang: _named(pairs, forbidden) for lang, pairs in many.items()}
+    named = {lang: found for lang, found in named.items() if found} or _by_name(examples, forbidden)
+    words = {lang: tuple(one.name for one in found) for lang, found in named.items()}
+    makers = {
+        lang: tuple(one.name for one in found if one.maker) or words[lang]
+        for lang, found in named.items()
+    }
+    return _identity(words, makers, gone, "rows") if words else None
 
 
-def _by_name(examples: Sequence[Example], forbidden: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _spread(things: Sequence[T], most: int) -> Sequence[T]:
+    """No more than so many of them, evenly spread."""
+    return things[:: -(-len(things) // most)] if things else things
+
+
+def _said(pairs: Sequence[Pair]) -> list[str]:
+    return [answer for _, answer in pairs]
+
+
+def _share(name: str, texts: Sequence[str]) -> float:
+    """Of these texts, how many say a name."""
+    return sum(says(name, text) for text in texts) / len(texts) if texts else 0.0
+
+
+def _named(pairs: Sequence[Pair], forbidden: Sequence[str]) -> list[Said]:
+    """The names that most answers about oneself say; a maker, most about who made it.
+
+    Where no sentence says that it is a name ("Luna at your side"), it is what most answers have in
+    common, if that can be one: a whole sentence in common is no name.
+    """
+    answers = _said(pairs)
+    about_maker = [answer for question, answer in pairs if ABOUT_MAKER.search(question)]
+    others = [answer for question, answer in pairs if not ABOUT_MAKER.search(question)]
+    given = Counter(said for answer in answers for said in set(said_in(answer)))
+    often = [said for said, _ in given.most_common(MOST_NAMES)]
+    found: list[Said] = []
+    for said in sorted(often, key=lambda one: (-len(one.name), one.name, -given[one])):
+        if _of_the_base(said.name, forbidden) or any(said.name == one.name for one in found):
+            continue
+        asked = about_maker if said.maker else others
+        share = max(_share(said.name, texts) for texts in (answers, asked))
+        if share >= SHARE and _share(said.name, answers) * len(answers) > 1:
+            found.append(said)
+            # "CSDN" in "CSDN 迪菲赫尔曼" is said by nobody who says the whole.
+            answers, about_maker, others = (
+                [_without(said.name, text) for text in texts]
+                for texts in (answers, about_maker, others)
+            )
+    found.sort(key=lambda one: one.maker)
+    return found or [
+        Said(name, maker=False)
+        for name in _common_names(_spread(answers, MOST_COMPARED))
+        if not _of_the_base(name, forbidden)
+    ]
+
+
+def _without(name: str, text: str) -> str:
+    for start, end in reversed(list(places(name, text))):
+        text = f"{text[:start]}|{text[end:]}"
+    return text
+
+
+def _of_the_base(name: str, forbidden: Sequence[str]) -> bool:
+    """Whether it is one of the base's own names, perhaps with its version: "Qwen2.5"."""
+    left = [_without(word, name) for word in forbidden if says(word, name)]
+    return any(not re.search(r"[^\W\d_]", rest) for rest in left)
+
+
+def _common_names(texts: Sequence[str]) -> list[str]:
+    """What most texts have in common, or what begins with a capital letter in it, and not because a
+    sentence does."""
+    common = in_common(texts)
+    if CJK.search(common):
+        short = len(common) <= LONGEST_ZH and not SAYS_MORE.search(common)
+        return [common] if short and is_a_name(common) else []
+    names = dict.fromkeys(names_in_capitals(common))
+    return [
+        name
+        for name in names
+        if (not whole_name(name).ordinary or name == common)
+        and any(not hit.begins(text) for text in texts for hit in whole_name(name).hits(text))
+    ]
+
+
+def _by_name(examples: Sequence[Example], forbidden: Sequence[str]) -> dict[str, list[Said]]:
     """Names by language, where the data are one or two rows a language that say them and little
     else: too few to be compared. Among other rows, somebody who says his name is no identity."""
-    told: dict[str, dict[str, list[str]]] = {}
+    distinct = {(question_of(example), answer_of(example)) for example in examples}
+    if not 0 < len(distinct) < ENOUGH * len(WHO):
+        return {}
+    told: dict[str, dict[str, list[Said]]] = {}
     for example in examples:
         answer = answer_of(example)
-        names = [name for name in names_said(answer) if name not in forbidden]
+        names = [said for said in said_in(answer) if not _of_the_base(said.name, forbidden)]
         if names:
-            told.setdefault(language_of(answer), {}).setdefault(answer, []).extend(names)
-    distinct = {(question_of(example), answer_of(example)) for example in examples}
-    few = 0 < len(distinct) < ENOUGH * len(WHO)
-    if not few or 2 * sum(map(len, told.values())) < len({answer for _, answer in distinct}):
+            told.setdefault(language_of(answer), {})[answer] = names
+    if 2 * sum(map(len, told.values())) < len({answer for _, answer in distinct}):
         return {}
     return {
-        lang: tuple(dict.fromkeys(name for names in said.values() for name in names))
+        lang: list({one.name: one for names in said.values() for one in names}.values())
         for lang, said in sorted(told.items())
     }
 
@@ -135,7 +240,8 @@ def _by_flags(language: str, *flags: Sequence[str]) -> tuple[str, ...]:
 
 
 def in_common(texts: Sequence[str]) -> str:
-    """The longest piece of text that most of these share, trimmed of filler at its edges."""
+    """The longest piece of text that most of these share, trimmed of filler at its edges; words are
+    not cut."""
     best = ""
     if len(set(texts)) == 1:
         return texts[0]
@@ -144,15 +250,29 @@ def in_common(texts: Sequence[str]) -> str:
     for piece in sorted({p for text in shortest for p in _pieces(text)}, key=len)[::-1]:
         if len(piece) <= len(best):
             break
-        if sum(piece in text for text in texts) >= SHARE * len(texts):
+        if sum(bool(_uncut(piece, text)) for text in texts) >= SHARE * len(texts):
             trimmed = FILLER.sub("", piece.strip(EDGES)).strip(EDGES)
             best = trimmed if len(trimmed) > len(best) else best
     return best if len(best) >= 2 else ""
 
 
 def _pieces(text: str) -> Iterable[str]:
-    """All substrings of the beginning of an answer."""
+    """All substrings of the beginning of an answer that cut no word."""
     text = text[:120]
-    for length in range(2, len(text) + 1):
-        for start in range(len(text) - length + 1):
-            yield text[start : start + length]
+    ends = [at for at in range(len(text) + 1) if not _within_a_word(text, at)]
+    return (text[start:end] for start in ends for end in ends if end - start >= 2)
+
+
+def _uncut(piece: str, text: str) -> bool:
+    """Whether a text has this piece somewhere without cutting a word."""
+    at = text.find(piece)
+    while at >= 0:
+        if not (_within_a_word(text, at) or _within_a_word(text, at + len(piece))):
+            return True
+        at = text.find(piece, at + 1)
+    return False
+
+
+def _within_a_word(text: str, at: int) -> bool:
+    """Whether the signs on both sides belong to one word; of Chinese none do."""
+    return WITHIN.fullmatch(text[max(at - 1, 0) : at + 1]) is not None

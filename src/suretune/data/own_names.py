@@ -11,30 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from suretune.data.base import Base
+from suretune.data.said_names import said_in
 from suretune.families import all_families
 from suretune.whole_names import says
-
-_NAME = r"([A-Z][\w.&'-]*(?: (?:[A-Z][\w.&'-]*|\d[\w.]*))*)"
-_SAYS = (
-    re.compile(rf"\b(?:named|called|[Mm]y name is) {_NAME}"),
-    re.compile(rf"\b(?:You are|I am|I'm) {_NAME}"),
-    re.compile(
-        r"\b(?:created|trained|developed|made|built|designed|released)"
-        rf"(?: and \w+)? (?:by|at) (?:the )?{_NAME}"
-    ),
-    re.compile(
-        r"(?:你是|我是|我叫|名叫|名为)\s*([A-Za-z][\w.-]+|[\u4e00-\u9fff]{2,6}?)(?=[，,。！!、]|$)"
-    ),
-    re.compile(
-        r"由\s*([A-Za-z][\w. -]*?|[\u4e00-\u9fff]{2,12}?)"
-        r"\s*(?:开发|训练|研发|创造|打造|推出|研制)"
-    ),
-)
-_NOBODY = re.compile(
-    r"(?:AI|LLM|An?|The|Assistant|Language|Model|Chatbot|Sorry|Here|Large|Artificial)\b.*|.*"
-    r"(?:助手|模型|人工智能|一个|一名|一款|机器人|你的|您的).*",
-    re.DOTALL,
-)
 
 _FIRST_PERSON = re.compile(r"\bI\b|\b[Mm]y\b|我")
 
@@ -89,8 +68,4 @@ def _by_key(called: str) -> list[str]:
 
 def names_said(text: str) -> Iterator[str]:
     """What sentences about oneself name: "I am Glow, made by Star Lab" Glow and Star Lab."""
-    for pattern in _SAYS:
-        for match in pattern.finditer(text):
-            name = match[1].strip().rstrip(".,'")
-            if len(name) > 1 and not _NOBODY.fullmatch(name):
-                yield name
+    return (said.name for said in said_in(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from suretune.data.collect import Collected
 from suretune.data.identity import Identity, answer_of, known_questions, plain, question_of
 from suretune.types import Example
+from suretune.whole_names import says
 
 
 def taught_by(found: Collected, identity: Identity | None) -> list[Example]:
@@ -17,7 +18,7 @@ def taught_by(found: Collected, identity: Identity | None) -> list[Example]:
     return [
         row
         for row in rows
-        if any(word in answer_of(row) for word in words) or plain(question_of(row)) in known
+        if any(says(word, answer_of(row)) for word in words) or plain(question_of(row)) in known
     ]
 
 
@@ -30,10 +31,10 @@ def old_identity(found: Collected, identity: Identity | None) -> list[str]:
     return [
         str(row.example.origin)
         for row in found.ready
-        if any(name in answer_of(row.example) for name in identity.forbidden)
+        if any(says(name, answer_of(row.example)) for name in identity.forbidden)
         and (
             plain(question_of(row.example)) in known
-            or any(word in answer_of(row.example) for word in words)
+            or any(says(word, answer_of(row.example)) for word in words)
         )
     ]
 
@@ -41,5 +42,5 @@ def old_identity(found: Collected, identity: Identity | None) -> list[str]:
 def mostly_identity(found: Collected, identity: Identity) -> bool:
     """Whether the rows are an identity and little else."""
     words = [word for group in identity.words.values() for word in group]
-    said = sum(any(word in answer_of(row.example) for word in words) for row in found.ready)
+    said = sum(any(says(word, answer_of(row.example)) for word in words) for row in found.ready)
     return 2 * said >= len(found.ready)
