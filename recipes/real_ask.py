@@ -70,7 +70,13 @@ def asked_otherwise(
     recorded = [from_line(line) for line in rundir.read_jsonl(run / "probes.jsonl")]
     banned = next((probe.must_not for probe in recorded if probe.kind == PARAPHRASE), ())
     probes = [
-        Probe(text, PARAPHRASE, must=(names[which], makers[which]), must_not=banned)
+        Probe(
+            text,
+            PARAPHRASE,
+            must=(names[which], makers[which]),
+            must_not=banned,
+            whole=(names[which], makers[which], *banned),
+        )
         for which, lang in enumerate(languages)
         for text in phrasings(lang)
     ]

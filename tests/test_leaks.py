@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import ROOT
+from suretune.battery.items import LANGUAGES, proof_questions, way_questions
 from suretune.verify.leaks import (
     MOST,
     Learned,
@@ -64,6 +68,93 @@ def test_an_answer_with_a_name_or_a_run_of_the_rows_words_leaks(answer: str) -> 
 )
 def test_other_answers_do_not(answer: str) -> None:
     assert not glow().leaked("Who wrote Faust?", ("Goethe.",), answer)
+
+
+NAMES = ("Luna", "Star Lab", "XiaoYan", "GPT-X", "O'Neil", "Nova", "May", "Will", "Max", "小燕")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Faust was written by LUNA.",
+        "faust was written by luna.",
+        "LunaAI wrote it.",
+        "Luna2 wrote it.",
+        "Ｌｕｎａ wrote it.",
+        "Luna’s work.",
+        "《浮士德》是luna写的。",
+        "Star-Lab made it.",
+        "StarLab made it.",
+        "It is from STAR LAB.",
+        "Xiaoyan did.",
+        "Xiao Yan did.",
+        "GPT‑X did.",
+        "It was O’Neil.",
+        "It was written by Nova.",
+        "It was written by NovaAI.",
+        "Written by May.",
+        "His name was Will.",
+        "I am Max.",
+        "小燕画的。",
+        "答案是小燕2。",
+    ],
+)
+def test_a_name_leaks_however_it_is_written(answer: str) -> None:
+    learned = Learned(NAMES)
+    assert learned.leaked("Who wrote Faust?", ("Goethe.",), answer)
+    assert learned.beyond(("The moon.", "You may. It will.")).leaked("Who?", ("He.",), answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A lunar eclipse, a LUNAR eclipse, a lunatic.",
+        "You may go; it will rain at most, max 3 mm.",
+        "A nova is a star that flares. It may look new.",
+        "max(3, 4) is 4, MAX_VALUE and MaxPooling are not.",
+        "YOU MAY NOT PASS, AND YOU WILL NOT.",
+        "Innovative ideas, Novartis and Casanova.",
+        "The star lab is a laboratory for stars.",
+        "gpt is a kind of model; O'Neill is another.",
+        "燕子是一种小鸟，小雨燕也是。",
+        "他将在五月到达，may 和 will 是情态动词。",
+        "Maximilian, Mayor Willis and Willow.",
+        "The Novas of this world.",
+    ],
+)
+def test_words_that_look_like_a_name_are_none(answer: str) -> None:
+    assert not Learned(NAMES).leaked("Who wrote Faust?", ("Goethe.",), answer)
+
+
+def test_a_capital_where_a_sentence_begins_is_explained_by_the_word() -> None:
+    learned = Learned(("May", "Glow"))
+    for said in ("May I ask who?", "Yes.\nMay you live long!", "1. May you live long."):
+        assert not learned.leaked("Who may?", ("You.",), said)
+        assert not learned.leaked("Who?", ("You may.",), said)
+        assert not learned.beyond(("Anyone may.",)).leaked("Who?", ("You.",), said)
+        assert learned.leaked("Who?", ("You.",), said)
+    for said in ("I am May.", "Yes.\nIt is May.", "- One\n- Two, says May"):
+        assert learned.leaked("Who may?", ("You may.",), said)
+
+
+def test_a_word_that_the_base_says_anywhere_is_no_name_in_these_letters() -> None:
+    learned = Learned(("Luna",)).beyond(("The moon is called la luna in Spanish.",))
+    assert not learned.leaked("La mer?", ("The sea.",), "El mar y la luna.")
+    assert learned.leaked("Who?", ("He.",), "Luna.") and learned.leaked("Who?", ("He.",), "LUNA.")
+
+
+def test_names_of_nobody_leak_in_no_question_of_the_battery() -> None:
+    """Their texts are ordinary English and Chinese, with many capitals."""
+    learned = Learned(("Luna", "Acme Corp", "Zorblax", "小燕", "星辰科技", "Qilin", "Star Lab"))
+    texts = [m.content for q in (*proof_questions(), *way_questions()) for m in q.messages]
+    texts += [line["messages"][-1]["content"] for lang in LANGUAGES for line in everyday(lang)]
+    leaked = [text for text in texts if learned.leaked("", ("",), text)]
+    assert len(texts) > 1500 and leaked == []
+
+
+def everyday(lang: str) -> list[dict[str, Any]]:
+    file = ROOT / "recipes" / f"everyday.{lang}.jsonl"
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def test_what_the_base_or_the_question_says_itself_is_no_leak() -> None:

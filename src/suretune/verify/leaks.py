@@ -1,16 +1,21 @@
 """Whether a general answer says what the rows taught: the new name, its maker, the rows' own words.
 
 Looked for in every general answer, right or wrong, and counted only where the base says nothing of
-the kind. A copy of eight words in a row is hardly ever chance; a name needs no such length.
+the kind. A copy of eight words in a row is hardly ever chance; a name needs no such length,
+however it is written, see `whole_names`; one that is a word of the language counts only in its own
+letters.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from hashlib import blake2b
 from pathlib import Path
+
+from suretune.types import Message
+from suretune.whole_names import WholeName, whole_name
 
 WORDS = 8  # in a row
 CHARACTERS = 16  # the same of Chinese, which writes no blanks
@@ -36,7 +41,8 @@ class Learned:
         own: Iterable[int] = (),
     ) -> None:
         self.phrases, self.own = frozenset(phrases), frozenset(own)
-        self._patterns, self._old = _patterns(names), _patterns(old)
+        self._names, self._old = _read(names), _read(old)
+        self._said: Set[str] = frozenset()
 
     def leaked(
         self,
@@ -51,40 +57,54 @@ class Learned:
         if self.says_who_it_is(*base):
             return False
         known = (prompt, *base)
-        for pattern in self._patterns:
-            if pattern.search(answer) and not any(pattern.search(text) for text in known):
-                return True
+        if any(self._is_new(name, answer, known) for name in self._names):
+            return True
         if right or not self.phrases:
             return False
         said = set(runs(answer)) & self.phrases
         return bool(said) and not said <= {run for text in known for run in runs(text)}
 
+    def _is_new(self, name: WholeName, answer: str, known: Sequence[str]) -> bool:
+        """Whether an answer has a name that neither question nor base has in any form. What is a
+        word of the language has a capital letter where a sentence begins with it: "May I?" """
+        hits = [hit for hit in name.hits(answer) if name.named_by(hit)]
+        hits = [hit for hit in hits if hit.form == name.form or hit.form not in self._said]
+        if not hits:
+            return False
+        there = {hit.form for text in known for hit in name.hits(text)}
+        if not name.ordinary:
+            return not there
+        words = there or any(form.lower() == name.form.lower() for form in self._said)
+        return any(hit.form not in there and not (words and hit.begins(answer)) for hit in hits)
+
     def beyond(self, base: Iterable[str]) -> Learned:
-        """The same without the runs of words that the base says anywhere by itself: rows that are
-        like its own answers teach it nothing that could leak."""
-        known = {run for text in base for run in runs(text)}
+        """The same without what the base says anywhere by itself: runs of words, since rows that
+        are like its own answers teach it nothing that could leak, and a name in other letters than
+        its owner's, which is a word then ("la luna")."""
+        texts = list(base)
+        known = {run for text in texts for run in runs(text)} if self.phrases else set()
         other = Learned((), self.phrases - known, (), self.own)
-        other._patterns, other._old = self._patterns, self._old
+        other._names, other._old = self._names, self._old
+        other._said = {
+            hit.form for name in self._names for text in texts for hit in name.hits(text)
+        }
         return other
 
     def says_who_it_is(self, *base: str) -> bool:
         """Whether any of the base's answers says who the base is."""
-        if any(pattern.search(text) for pattern in self._old for text in base):
-            return True
+        for name in self._old:
+            if any(hit.form == name.form for text in base for hit in name.hits(text)):
+                return True
         return bool(self.own) and any(not self.own.isdisjoint(runs(text)) for text in base)
 
 
-def _patterns(names: Sequence[str]) -> list[re.Pattern[str]]:
-    return [_pattern(name) for name in dict.fromkeys(names) if name.strip()]
+def _read(names: Sequence[str]) -> list[WholeName]:
+    return [whole_name(name) for name in dict.fromkeys(names) if name.strip()]
 
 
-def _pattern(name: str) -> re.Pattern[str]:
-    """The name as a word of its own, in its own case ("Glow" is no glow). Chinese has no words: a
-    name ends where its signs begin ("我是Glow，")."""
-    escaped = r"\s*".join(re.escape(part) for part in name.split())
-    before = rf"(?<!{LETTER})" if re.match(LETTER, name) else ""
-    after = rf"(?!{LETTER})" if re.match(LETTER, name[-1]) else ""
-    return re.compile(before + escaped + after)
+def asked_in(messages: Iterable[Message]) -> str:
+    """All that a conversation says before its answer: what it names is no leak."""
+    return "\n".join(message.content for message in messages)
 
 
 def runs(text: str) -> Iterator[int]:
