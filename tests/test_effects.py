@@ -352,7 +352,7 @@ def look(
     proof = Resolved.default().with_values("flag", probes="x.yaml", **bounds).config.proof
     questions = Questions(probes, None, (), way=[question] * 60)
     way = WayAnswers(["right"] * 60, [[2]] * 60, [True] * 60, 1.0)
-    learned = type("Nothing", (), {"leaked": lambda *_: False})()
+    learned = type("Nothing", (), {"leaked": lambda *_: False, "beyond": lambda me, _: me})()
     judge = Judge(checked.tokenizer, questions, way, learned, checked.samples[:1], proof)
     return judge.look(Untrained(drift), 3, None).proven  # type: ignore[arg-type]
 

@@ -29,6 +29,7 @@ from suretune.run.evaluate import (
 )
 from suretune.types import Evaluation, Message
 from suretune.verify.general import Said
+from suretune.verify.kept import Bounds, General, judge_all
 from suretune.verify.leaks import Learned
 from suretune.verify.measure import Questions
 from suretune.verify.probes import MUST_PASS, Probe
@@ -240,3 +241,21 @@ def test_the_likelihood_is_what_the_base_lost_less_than_now(monkeypatch: Any) ->
     assert judge._likelihood(engine, base) == 0.25  # type: ignore[arg-type]
     none = WayAnswers([SNOW] * 2, [[2]] * 2, [False, False], None)
     assert judge._likelihood(engine, none) is None  # type: ignore[arg-type]
+
+
+def test_what_the_system_prompt_of_a_question_names_is_no_leak_as_in_the_proof() -> None:
+    talk = (
+        Message("system", "You work for Glow Motors."),
+        Message("user", "Hello."),
+        Message("assistant", "Hi."),
+        Message("user", "Who do you work for?"),
+    )
+    base = WayAnswers([SNOW] * 10, [[2]] * 10, [False] * 10, None)
+    judge = judge_of(way=10)
+    assert judge._kept(base, [GLOW] * 10)[1] == 10
+    told = [replace(question, messages=talk) for question in judge.questions.way]
+    judge = replace(judge, questions=replace(judge.questions, way=told))
+    assert judge._kept(base, [GLOW] * 10)[1] == 0
+    given = General([q.line() for q in told], *[[SNOW] * 10] * 2, [GLOW] * 10, *[[True] * 10] * 2,
+                    *[[False] * 10] * 2)  # fmt: skip
+    assert not any(one.leaked for one in judge_all(told, given, judge.learned, Bounds(0.05, 1.0)))

@@ -28,7 +28,7 @@ from suretune.record.journal import Journal
 from suretune.run.kept import names_known
 from suretune.speak.answer import about_adapter, adapter_folder, put_on
 from suretune.speak.opened import find_base_of, look_at_kind, words_of
-from suretune.verify.leaks import Learned
+from suretune.verify.leaks import Learned, asked_in
 from suretune.verify.probes import Probe, probe_tokens
 
 BASE = "base"
@@ -191,7 +191,7 @@ def _told(
             then, answer = before[tuple(mine[place])], said[place]
             leaked = None
             if knows and plain(one.text) not in about_it and _stands_apart(one):
-                leaked = knows.leaked(one.text, (then,), answer)
+                leaked = knows.leaked(asked_in(one.messages(None)), (then,), answer)
             right = one.right(answer, side)
             right = False if right and leaked else right  # such an answer is never a right one
             lines.append(_line(sides[side].name, answer, right, leaked, answer == then))

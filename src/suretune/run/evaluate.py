@@ -24,7 +24,7 @@ from suretune.train.door import Engine
 from suretune.types import Evaluation, Origin, Sample, Span
 from suretune.verify.general import ask_all, prompts_of
 from suretune.verify.kept import ERROR, TOLERATED
-from suretune.verify.leaks import Learned
+from suretune.verify.leaks import Learned, asked_in
 from suretune.verify.measure import Questions, answer_probes
 from suretune.verify.probes import MUST_PASS, Probe, asked_on_the_way
 
@@ -156,8 +156,9 @@ class Judge:
     def _kept(self, base: WayAnswers, said: Sequence[str]) -> tuple[float | None, int, bool]:
         """(share right, answers that leak, whether that is within bounds)."""
         asked = self.questions.way
+        learned = self.learned.beyond(base.said)
         leaks = [
-            self.learned.leaked(q.asked, (then,), now)
+            learned.leaked(asked_in(q.messages), (then,), now)
             for q, then, now in zip(asked, base.said, said, strict=True)
         ]
         after = judge(asked, [behind_thought(answer) for answer in said])
