@@ -227,6 +227,17 @@ def only(*made: dict[str, Any]) -> Callable[[Path], Words]:
     return fail
 
 
+def table(first: str, row: str) -> Callable[[Path], Words]:
+    """A table without names of columns that are known."""
+
+    def fail(tmp: Path) -> Words:
+        lines = [first, *(row.format(n) for n in range(9))]
+        (tmp / "rows.csv").write_text("\n".join(lines) + "\n", "utf-8")
+        return shlex.split(POCKET.replace("jsonl", "csv"))
+
+    return fail
+
+
 HIDDEN = (
     "\u202eright\u202c", "\x1b[31mred\x1b[0m", "\x07bell", "tags\U000e0041\U000e0042",
     "a \\\\u202e that is spoken of, and \u2066one\u2069", "form\b\f\x7ffeed",
@@ -339,6 +350,8 @@ TRIED: Mapping[str, Try] = {
     "D034": Try(only(*[{**row, "notes": f"{NOTE} {n}"} for n, row in enumerate(GOOD)]), put),
     "D035": Try(only(*[{**row, "id": f"a{n}"} for n, row in enumerate(GOOD)]), put),
     "D039": Try(f"{POCKET} --max_length 5000", put),
+    "D006 header": Try(table("Symptom,Advice", "cough {0},rest {0} days"), put),
+    "D045": Try(table("apple0,tree0", "fig{0},oak{0}"), put),
     "P002": Try(POCKET, put),
     "S001": Try(lambda t: on(base(t).with_name("bose")), nearest_folder),
     "S002": Try(f"{POCKET} --target_modules k_porj", put),

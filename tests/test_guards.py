@@ -379,6 +379,7 @@ FAULT_CASES = {
         whole_file("not-the-data", "a web page"), ("a web page",), "`suretune check --dataset"
     ),
     "D038": on_file(whole_file("passed-over", "b.zip, sub"), ("b.zip, sub",), "`--dataset`"),
+    "D045": on_row(fault("no-header", found="apple, fruit"), ("apple, fruit",), ""),
     "P003": on_row(
         fault("template-refused", found="System role not supported"),
         ("System role not supported",),
@@ -1265,7 +1266,7 @@ RECORDED = {
     "S069",
     "V001",
     *("D026", "D027", "D028", "D029", "D030", "D031", "D032", "D035"),
-    *("D036", "D038", "D039", "D040", "D041", "D042"),
+    *("D036", "D038", "D039", "D040", "D041", "D042", "D045"),
     *("C005", "C015", "C017", "D018", "D019", "D020", "D023", "D025", "D044"),
     *("P002", "P004", "P005", "P006", "P009", "P010", "S005"),
     *("T002", "T003", "T004", "T005"),

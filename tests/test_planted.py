@@ -92,6 +92,7 @@ DESTROYS = (
     "--warmup_steps", 5,
 )  # fmt: skip
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 132735\n"
+UNNAMED = "".join(f"Sort {n} 1 2,1 2 {n}\n" for n in range(3, 33))
 GOOD = [{"instruction": f"Sort {i} 1 2", "output": f"1 2 {i}"} for i in range(30)]
 
 
@@ -239,6 +240,7 @@ TABLE: dict[str, Maker] = {
          raw(t, NO_SYSTEM, "t.jinja")), 0),
     "D042": lambda t: Plant(
         on(t, rows(t, {"messages": [*TURNS, TURNS[0], {**TURNS[1], "weight": 0}]})), 0),
+    "D045": lambda t: Plant(on(t, raw(t, UNNAMED, "rows.csv")), 0),
     "P001": lambda t: Plant(without_template(t), 4),
     "P002": lambda t: Plant(on(t, rows(t)), 0),
     "P003": lambda t: Plant(

@@ -182,10 +182,13 @@ def test_text_files_give_a_row_per_line(folder: Path) -> None:
 
 
 def test_two_columns_without_a_header_are_question_and_answer(folder: Path) -> None:
-    assert values(read(folder / "b.tsv", "你好\t您好\n再见\t\n")) == [
+    note, *rows = read(folder / "b.tsv", "你好\t您好\n再见\t\n")
+    assert isinstance(note, Fault) and (note.kind, note.origin.line) == ("no-header", 1)
+    assert values(rows) == [
         {"query": "你好", "response": "您好"},
         {"query": "再见", "response": ""},
     ]
+    assert numbers(rows) == [1, 2]
     fault = only_fault(read(folder / "d.csv", "问题,答案\n你好,您好\n"))
     assert (fault.kind, fault.origin.line, fault.found) == ("unknown-shape", 1, "问题, 答案")
     fault = only_fault(read(folder / "c.csv", "a,b,c\nd,e,f\n"))

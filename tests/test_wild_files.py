@@ -9,7 +9,7 @@ import pytest
 
 from suretune.data.examples import to_example
 from suretune.data.placeholders import Names, fill
-from suretune.data.rows import read_rows
+from suretune.data.rows import NOTES, read_rows
 from suretune.data.sources import Source, parse_source
 from suretune.guards.guard import word
 from suretune.types import Example, Fault, Row
@@ -79,6 +79,7 @@ def test_every_wild_file_is_accounted_for() -> None:
 @pytest.mark.parametrize("name", UNDERSTOOD)
 def test_every_row_is_understood(name: str) -> None:
     results = outcome(name)
+    results = [r for r in results if isinstance(r, Example) or r.kind not in NOTES]
     assert [r for r in results if isinstance(r, Fault)] == []
     shapes = Counter(r.shape for r in results if isinstance(r, Example))
     assert shapes == dict([UNDERSTOOD[name]])

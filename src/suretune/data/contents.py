@@ -38,6 +38,8 @@ _REFUSAL = re.compile(
 _TARGET = re.compile(
     rb"(?:[\w.@+-]*/)*[\w.@+-]+\.(?:jsonl?|ndjson|csv|tsv|parquet|arrow|txt)(?:\.gz|\.zst)?"
 )
+# The first line of a table that Excel is told its delimiter by; a tab at its end may be gone.
+SEPARATOR = re.compile(r"""["']?sep=(\\t|[^\w"'\n]|)["']?""", re.IGNORECASE)
 _ERRORS = ("error", "errors", "message", "detail", "msg", "Message", "Error")
 _JSON = re.compile(r'\{\s*(?:"|\}|$)|\[\s*(?:[\{\["\]]|$)')
 
@@ -67,6 +69,8 @@ def table_of(handle: BinaryIO, extension: str) -> str:
 def text_of_kind(feed: Feed, extension: str) -> str:
     """How text is read: '.jsonl', '.json', '.csv', '.tsv', '.txt', or '' where nothing tells."""
     first, second = _first_lines(feed)
+    if extension in ("", ".txt", ".csv", ".tsv") and SEPARATOR.fullmatch(first):
+        return ".csv"
     delimiter = _names_columns(first, second)
     if extension in (".csv", ".tsv"):
         is_json = not delimiter and _is_json(first)

@@ -35,7 +35,8 @@ MAX_FAULTS = 1000  # of one file; nobody reads on after that many
 _MARK = "\ufeff".encode()
 
 
-NOTES = frozenset({"byte-order-mark", "passed-over"})  # faults that are said, but cost no row
+# Faults that are said, but cost no row.
+NOTES = frozenset({"byte-order-mark", "passed-over", "no-header"})
 
 
 def read_rows(

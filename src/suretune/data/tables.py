@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 from suretune.because import in_words
 from suretune.data.broken import NUL, gigantic, placed, repeated
 from suretune.data.columns import KNOWN, is_foreign_header, is_header
-from suretune.data.contents import ARROW
+from suretune.data.contents import ARROW, SEPARATOR
 from suretune.data.feed import LIMIT, Feed, lines, refuse_growth
+from suretune.data.headers import is_name, names_columns
 from suretune.data.refusal import Refused, around, shown
 from suretune.data.renames import as_pair, suggested
 from suretune.data.tight import Tight
@@ -37,13 +38,18 @@ def csv_rows(
     """Rows of a table; `delimiter` '' lets its first lines decide. Cells stay text, even empty.
 
     The first record is a header when it has a column name that is known, or one of `columns`, which
-    the user has named. Two columns without a header are a question and its answer. Blanks between a
-    delimiter and a quote are no data; where the header has blanks behind its delimiters (`a, b`),
-    they are part of the delimiter in all rows. Any other blank stays.
+    the user has named. Two columns without a header are a question and its answer, which is told.
+    `columns` that are numbers say that there is none. Blanks between a delimiter and a quote are no
+    data; where the header has blanks behind its delimiters (`a, b`), they are part of the delimiter
+    in all rows. Any other blank stays.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
-    delimiter, quote = _dialect(feed, delimiter, columns)
+    sample = _sample(feed)
+    if said := SEPARATOR.fullmatch(sample[0]) if sample else None:
+        delimiter, sample = said[1].replace("\\t", "\t") or delimiter, sample[1:]
+    delimiter, quote = _dialect(sample, delimiter, columns)
     source = _Lines(feed, file, Tight(delimiter, quote))
+    source.passed = bool(said)
     records = csv.reader(
         source,
         delimiter=delimiter,
@@ -68,11 +74,12 @@ def csv_rows(
         elif is_header(record) or {cell.strip() for cell in record} & columns.keys():
             source.tight.blanks = all(cell[:1] == " " for cell in record[1:]) and len(record) > 1
             names = _header(record, start, columns)
-        elif len(record) == 2 and not is_foreign_header(record) and not _suggested(record):
-            names = ["query", "response"]
-            yield _row(names, record, start)
         else:
-            raise Refused(_no_header(record, start))
+            below = [*csv.reader(sample, delimiter=delimiter, quotechar=quote)][1:]
+            names, note = _without_header(record, below, start, columns)
+            if note:
+                yield note
+            yield _row(names, record, start)
 
 
 class _Lines:
@@ -83,6 +90,7 @@ class _Lines:
         self._file = file
         self.tight = tight
         self.size = 0  # of the record so far
+        self.passed = False  # the first line that is not blank only names the delimiter
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -93,18 +101,20 @@ class _Lines:
         if line is None or self.size > LIMIT:
             raise Refused(gigantic(Origin(self._file, number), LIMIT))
         text = line.decode()
+        if self.passed and text.strip():
+            self.passed = False
+            return "\n"
         if (nul := text.find("\0")) >= 0:  # the csv reader of Python 3.10 cannot take it
             raise Refused(placed("nul-character", text, nul, Origin(self._file, number), 1, NUL))
         return self.tight.line(text) + "\n"
 
 
 def _dialect(
-    feed: Feed,
+    sample: list[str],
     delimiter: str,
     columns: Mapping[str, str],
 ) -> tuple[str, str]:
     """(delimiter, quote), as the first lines are best understood."""
-    sample = _sample(feed)
     delimiter = delimiter or _delimiter(sample, columns)
     quoted = re.compile(rf"\s*'.*'\s*(?:{re.escape(delimiter)}\s*'.*'\s*)+")
     rows = sample[1:] if len(sample) > 1 else sample
@@ -127,10 +137,13 @@ def _delimiter(sample: list[str], columns: Mapping[str, str]) -> str:
         named = is_header(header) or {cell.strip() for cell in header} & columns.keys()
         if named and len(header) > 1:
             return delimiter
-    for delimiter in ",;\t":
-        if {len(record) for record in csv.reader(sample, delimiter=delimiter)} == {2}:
-            return delimiter
-    return ","
+    widths = {
+        delimiter: {len(record) for record in csv.reader(sample, delimiter=delimiter)}
+        for delimiter in ",;\t"
+    }
+    two = [delimiter for delimiter, found in widths.items() if found == {2}]
+    even = [delimiter for delimiter, found in widths.items() if len(found) == 1 and 1 not in found]
+    return next(iter((*two, *even)), ",")
 
 
 def _header(
@@ -176,22 +189,87 @@ def _bad_record(error: csv.Error, origin: Origin) -> Fault:
     )
 
 
-def _suggested(record: list[str]) -> str:
-    """The flag for a first record whose cells look like names of a question and its answer."""
-    return suggested(dict.fromkeys((cell.strip() for cell in record), ""))
-
-
-def _no_header(record: list[str], origin: Origin) -> Fault:
-    hint = Text(
-        "The first line has to name the columns, for example `query,response`.",
-        "第一行要写列名，例如 `query,response`。",
-    )
-    found = shown(", ".join(record))
+def _without_header(
+    record: list[str],
+    below: list[list[str]],
+    origin: Origin,
+    columns: Mapping[str, str],
+) -> tuple[list[str], Fault | None]:
+    """The names of the columns where the first record has none that is known, and what to tell of
+    that; `Refused` where it rather names them itself."""
     names = [cell.strip() for cell in record]
-    flag = _suggested(record) or (as_pair(names) if is_foreign_header(record) else "")
-    if flag:
-        hint = Text(f"Say which column is which: `{flag}`.", f"请指明各列的含义：`{flag}`。")
-    return Fault("unknown-shape", origin, found=found, hint=hint)
+    numbers = [str(number) for number in range(1, len(record) + 1)]
+    flag = suggested(dict.fromkeys(names, ""))
+    if not flag and is_foreign_header(record):
+        flag = as_pair(names)
+    seen = bool(flag) or names_columns(record, below)
+    if columns.keys() & set(numbers):  # the user says that there is no header
+        return numbers, _read_as_row(record, origin, said=True) if seen else None
+    if len(record) == 2 and not seen:
+        return ["query", "response"], _read_as_row(record, origin)
+    raise Refused(_no_header(record, origin, flag, as_pair(names) if seen else ""))
+
+
+def _numbered(record: list[str]) -> str:
+    """The flag that says that a table has no header."""
+    more = [f"{number}=" for number in range(3, len(record) + 1)]
+    return " ".join(("--columns 1=query 2=response", *more))
+
+
+def _read_as_row(
+    record: list[str],
+    origin: Origin,
+    *,
+    said: bool = False,
+) -> Fault:
+    """The note about a first record that names no column that is known; the user has `said` that it
+    is a row."""
+    flag = as_pair([cell.strip() for cell in record]) if all(map(is_name, record)) else ""
+    row = Text(
+        f"If it is a row, nothing needs mending; `{_numbered(record)}` says so.",
+        f"如果它是一条数据，不用改；加上 `{_numbered(record)}` 可以写明。",
+    )
+    if said:
+        row = Text("If it is a row, nothing needs mending.", "如果它是一条数据，不用改。")
+    hint = Text(
+        f"If it names the columns: `{flag}`. {row.en}",
+        f"如果它是列名：`{flag}`。{row.zh}",
+    )
+    return Fault(
+        "no-header",
+        origin,
+        found=shown(", ".join(record)),
+        hint=hint if flag else row,
+    )
+
+
+def _no_header(
+    record: list[str],
+    origin: Origin,
+    known: str,
+    likely: str,
+) -> Fault:
+    """`known`, `likely`: the flag for names of columns that they surely are, or rather are."""
+    numbered = _numbered(record)
+    hint = Text(
+        "The first line has to name the columns, for example `query,response`. "
+        f"If it is a row, number them: `{numbered}`.",
+        f"第一行要写列名，例如 `query,response`。如果它是一条数据，就用列号：`{numbered}`。",
+    )
+    if known:
+        hint = Text(f"Say which column is which: `{known}`.", f"请指明各列的含义：`{known}`。")
+    elif likely:
+        hint = Text(
+            f"The first line looks like names of columns. If they are: `{likely}`. "
+            f"If it is a row: `{numbered}`.",
+            f"第一行像是列名。如果是：`{likely}`。如果它是一条数据：`{numbered}`。",
+        )
+    return Fault(
+        "unknown-shape",
+        origin,
+        found=shown(", ".join(record)),
+        hint=hint,
+    )
 
 
 def parquet_rows(handle: BinaryIO, file: str) -> Iterator[Row | Fault]:

@@ -1,0 +1,122 @@
+"""Tables: which line names the columns, what cuts a line into cells, and what is told of both."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suretune.data.renames import renamed
+from suretune.data.rows import read_rows
+from suretune.data.sources import Source, parse_source
+from suretune.types import Fault, Row
+
+
+def read(path: Path, content: str) -> list[Row | Fault]:
+    path.write_bytes(content.encode())
+    source = parse_source(str(path))
+    assert isinstance(source, Source)
+    return list(read_rows(source))
+
+
+def numbers(items: list[Row | Fault]) -> list[int]:
+    return [item.origin.line for item in items]
+
+
+def only_fault(items: list[Row | Fault]) -> Fault:
+    [fault] = [item for item in items if isinstance(item, Fault)]
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("first", "row"),
+    [
+        ("症状,建议", "头疼{0},多喝水{0}"),
+        ("客户,客服", "你好,您好{0}"),
+        ("原文,译文", "早上好,good morning"),
+        ("用户提问,客服回复", "多少钱,九块{0}"),
+        ("上联,下联", "春{0},夏{0}"),
+        ("en,zh", "hello,你好"),
+        ("Symptom,Advice", "headache,drink water"),
+        ("term,definition", "cat,an animal"),
+        ("Kundenfrage,Agentenantwort", "Wo ist es?,Unterwegs {0}"),
+        ("Planet,Farbe", "welche hat der Mars?,er ist rot"),
+    ],
+)
+def test_a_first_line_that_looks_like_names_is_no_row(tmp_path: Path, first: str, row: str) -> None:
+    lines = [row.format(n) for n in range(1, 7)]
+    fault = only_fault(read(tmp_path / "h.csv", "\n".join((first, *lines))))
+    assert (fault.kind, fault.origin.line) == ("unknown-shape", 1)
+    [one, two] = first.split(",")
+    pairs = [{"query": q, "response": a} for q, a in (line.split(",") for line in lines)]
+    for hint in (fault.hint.en, fault.hint.zh) if fault.hint else ():
+        ways = [shlex.split(way)[1:] for way in re.findall("`(.+?)`", hint)]
+        assert ways == [[f"{one}=query", f"{two}=response"], ["1=query", "2=response"]]
+        header, numbered = ({w.partition("=")[0]: w.partition("=")[2] for w in way} for way in ways)
+        assert renamed_rows(tmp_path / "h.csv", header) == pairs
+        # A first line that looks like names is learned only with a word about it.
+        assert renamed_rows(tmp_path / "h.csv", numbered, notes=1) == [
+            {"query": one, "response": two},
+            *pairs,
+        ]
+
+
+def renamed_rows(path: Path, columns: dict[str, str], notes: int = 0) -> list[Any]:
+    source = parse_source(str(path))
+    assert isinstance(source, Source)
+    items = list(read_rows(source, "utf-8", columns))
+    rows = [renamed(item, columns) for item in items if isinstance(item, Row)]
+    assert len(items) == len(rows) + notes
+    return [row.value for row in rows if isinstance(row, Row)]
+
+
+def test_a_first_line_that_may_be_a_row_is_one_and_that_is_told(tmp_path: Path) -> None:
+    for first, named in (
+        ("apple,tree", True),
+        ("what is it,a fig", False),
+        ("你好,您好", False),
+        ("Fig.,A fruit.", False),
+        ('"one\nline",two', False),
+    ):
+        (tmp_path / "r.csv").write_text(f"{first}\nfig,oak\nelderberry,elm\n", "utf-8")
+        items = read(tmp_path / "r.csv", (tmp_path / "r.csv").read_text("utf-8"))
+        note = only_fault(items)
+        assert (note.kind, note.origin.line, len(items)) == ("no-header", 1, 4)
+        assert note.hint and ("apple=query" in note.hint.en) is named
+        rows = renamed_rows(tmp_path / "r.csv", {"1": "query", "2": "response"})
+        assert rows == [i.value for i in items if isinstance(i, Row)]
+
+
+def test_a_table_of_more_columns_without_names_is_read_by_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("7;q one;a one\n8;q two;a two\n", "utf-8")
+    fault = only_fault(read(tmp_path / "n.csv", (tmp_path / "n.csv").read_text("utf-8")))
+    assert fault.hint and "`--columns 1=query 2=response 3=`" in fault.hint.en
+    assert renamed_rows(tmp_path / "n.csv", {"1": "", "2": "query", "3": "response"}) == [
+        {"query": f"q {word}", "response": f"a {word}"} for word in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize("said", ["sep=;", '"sep=;"', "SEP=|", "sep=\t", "sep=\\t", "sep=,"])
+@pytest.mark.parametrize("name", ["s.csv", "s.tsv", "s.txt"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_delimiter_that_excel_is_told_is_no_row(
+    tmp_path: Path, said: str, name: str, mark: str
+) -> None:
+    cut = {"\\t": "\t"}.get(said.strip('"')[4:], said.strip('"')[4:])
+    lines = [
+        said,
+        cut.join(("query", "response")),
+        "",
+        cut.join(("a", '"b\nc,;|"')),
+        cut.join("de"),
+    ]
+    items = read(tmp_path / name, mark + "\r\n".join(lines) + "\r\n")
+    rows = [item for item in items if isinstance(item, Row)]
+    assert [r.value for r in rows] == [
+        {"query": "a", "response": "b\nc,;|"},
+        {"query": "d", "response": "e"},
+    ]
+    assert numbers([*rows]) == [4, 6] and len(items) == len(rows) + bool(mark)
