@@ -312,3 +312,47 @@ def test_the_files_of_the_field(name: str, codes_wanted: set[str]) -> None:
     assert set(codes(done)) - {"P002"} == codes_wanted
     for finding in as_json(done)["findings"]:
         assert "jq " not in finding["fix"]["en"] and "4931" not in finding["fix"]["en"]
+
+
+BESIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "context": ({"question": "q 1", "answers": "a 1", "context": "Paris is big."}, "q 1"),
+    "capitals": ({"Question": "q 1", "Reply": "a 1", "Context": "Paris is big."}, "q 1"),
+    "schema": ({"Question": "q 1", "Reply": "a 1", "schema": "create table t"}, "q 1"),
+    "naming": (
+        {"Question": "q 1", "Reply": "a 1", "schema": "db", "document": "Paris is big."}, "q 1",
+    ),
+    "input": ({"Instruction": "Add up.", "input": "2 3", "Reply": "a 1"}, "Add up."),
+    "input in Chinese": ({"题目": "Add up.", "input": "2 3", "解答": "a 1"}, "Add up."),
+    "instruction": ({"instruction": "Be brief.", "question": "q 1", "reply": "a 1"}, "Be brief."),
+    "both": ({"instruction": "Be brief.", "question": "q 1", "answer": "a 1"}, "Be brief."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_is_read_beside_a_question_is_not_advised_away(
+    tmp_path: Path, kind: str, write: Any
+) -> None:
+    row, asked = BESIDE[kind]
+    told = next(text for name, text in row.items() if text not in (asked, "a 1", "db"))
+    file = write([row, {**row}], tmp_path)
+    findings = [f for f in refused(file) if f.code == "D006"]
+    for text in (findings[0].fix.en, findings[0].fix.zh) if findings else ():
+        flag = next(part for part in text.split("`")[1::2] if part.startswith("--columns"))
+        checked = look(file, *shlex.split(flag))
+        expected = [("user", f"{asked}\n{told}"), ("assistant", "a 1")]
+        assert said(checked) == [expected, expected]
+    assert findings or write is as_table  # whose names are known whatever their case
+
+
+@pytest.mark.parametrize(
+    "system", ["system", "System", "system_prompt", "System Prompt", "系统提示词"]
+)
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_a_system_prompt_is_not_advised_away(tmp_path: Path, system: str, write: Any) -> None:
+    row = {"Question": "q 1", "Reply": "a 1", system: "Be kind to all."}
+    file = write([row], tmp_path)
+    for text in next((f.fix.en, f.fix.zh) for f in refused(file) if f.code == "D006"):
+        checked = look(file, *flag_in(text))
+        turns = [("system", "Be kind to all."), ("user", "q 1"), ("assistant", "a 1")]
+        assert said(checked) == [turns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 MESSAGE_LISTS = ("messages", "conversations", "conversation")
@@ -27,7 +28,7 @@ SYSTEMS = ("system", "system_prompt", "system_message")
 TOOLS = ("tools", "functions")
 QUESTIONS = ("instruction", "query", "question", "ask", "prompt", "input")
 PREFERENCE = ("chosen", "rejected", "chosen_response", "rejected_response", "rejected_messages")
-_BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history", "instances", "text", "kto_tag")
+BESIDE = (*SYSTEMS, *TOOLS, *CONTEXTS, "history")  # read beside a question and its answer
 _LETTERS = ("q", "a")
 # Headers that people write and that say nothing here; taken for a row, they would be learned.
 _FOREIGN_NAMES = frozenset(
@@ -64,7 +65,8 @@ _FOREIGN_NAMES = frozenset(
     )
 )
 
-KNOWN = frozenset((*MESSAGE_LISTS, *QUESTIONS, *ANSWERS, *PREFERENCE, *_BESIDE))
+_OTHERS = ("instances", "text", "kto_tag")
+KNOWN = frozenset((*MESSAGE_LISTS, *QUESTIONS, *ANSWERS, *PREFERENCE, *BESIDE, *_OTHERS))
 
 
 def is_header(cells: list[str]) -> bool:
@@ -76,6 +78,27 @@ def is_header(cells: list[str]) -> bool:
 def is_foreign_header(cells: list[str]) -> bool:
     """Whether the first record names columns, but none that is known."""
     return {cell.strip().lower() for cell in cells} <= _FOREIGN_NAMES
+
+
+def is_filled(value: Mapping[str, Any], name: str) -> bool:
+    """Whether a field of a row is there and says something."""
+    return value.get(name) not in (None, "")
+
+
+def context_of(value: Mapping[str, Any]) -> str:
+    """The field with what the question is about; '' where there is none."""
+    told = (name for name in CONTEXTS if is_filled(value, name))
+    return next((name for name in told if not only_names(value, name)), "")
+
+
+def only_names(value: Mapping[str, Any], name: str) -> bool:
+    """Whether a `document` or `schema` only names something, in one word, and does not say it."""
+    held = value[name]
+    if name == "context" or name not in CONTEXTS:
+        return False
+    return not isinstance(held, (str, list, Mapping)) or (
+        isinstance(held, str) and held.isascii() and not any(map(str.isspace, held))
+    )
 
 
 def is_message(value: Any) -> bool:

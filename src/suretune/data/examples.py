@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from suretune.data.calls import tools_of
-from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS
+from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
 from suretune.data.key_names import MEDIA, folded
 from suretune.data.marks import NO_MEDIA, filled, refuse_unknown, row_weight, weight_of
 from suretune.data.refusal import Refused, shown
 from suretune.data.rendered import read_back
 from suretune.data.shapes import (
-    context_of,
     instruction_fields,
     no_shape,
     pair_of,

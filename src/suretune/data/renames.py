@@ -14,7 +14,15 @@ from typing import Any
 
 import orjson
 
-from suretune.data.columns import KNOWN
+from suretune.data.columns import (
+    BESIDE,
+    CONTEXTS,
+    KNOWN,
+    SYSTEMS,
+    context_of,
+    is_filled,
+    only_names,
+)
 from suretune.data.refusal import shown
 from suretune.types import Fault, Row, Text
 
@@ -137,6 +145,8 @@ def suggested(value: Mapping[str, Any]) -> str:
     asks, says = _best(names, _ASKS), _best(names, _SAYS)
     if not asks or not says or asks == says:
         return ""
+    if asks.strip().lower() == "input":  # beside something else that asks, it is what that is about
+        asks = _best([name for name in names if name not in (asks, says)], _ASKS) or asks
     return _flag(value, {asks: "query", says: "response"})
 
 
@@ -205,17 +215,46 @@ def _best(names: Sequence[str], words: Sequence[str]) -> str:
 
 
 def _flag(value: Mapping[str, Any], found: Mapping[str, str]) -> str:
-    """With what else the row says: a system prompt, and texts that are left out."""
+    """With what else the row says: what is read beside a question stays, under its known name, and
+    other texts are left out."""
     whole = sum(len(text) for text in value.values() if isinstance(text, str)) or 1
     left = {str(name): text for name, text in value.items() if str(name) not in found}
-    others = {}
-    system = _best(list(left), _SYSTEM)
-    for name, text in left.items():
-        if name == system:
-            others[name] = "system"
-        elif name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole):
-            others[name] = ""
-    return _joined({**found, **others})
+    found = _with_input(left, found)
+    left = {name: text for name, text in left.items() if name not in found}
+    beside = _beside(left, "instruction" in found.values())
+    others = {
+        name: ""
+        for name, text in left.items()
+        if name in KNOWN or (isinstance(text, str) and len(text) >= _HEARD * whole)
+    }
+    return _joined({**found, **others, **beside})
+
+
+def _with_input(left: Mapping[str, Any], found: Mapping[str, str]) -> Mapping[str, str]:
+    """The same fields as an instruction and its output, where the row has an input, too; beside an
+    instruction, what was found to be the question is its input."""
+    plain = {name.strip().lower(): name for name in left}
+    asks, says = found
+    if name := plain.get("input"):
+        return {asks: "instruction", name: "input", says: "output"}
+    if name := plain.get("instruction"):
+        return {name: "instruction", asks: "input", says: "output"}
+    return found
+
+
+def _beside(left: Mapping[str, Any], has_input: bool) -> dict[str, str]:
+    """Fields that are read beside a question, each with the name under which it is."""
+    plain = {name: re.sub(r"[\W_]+", "_", name.strip()).strip("_").lower() for name in left}
+    made = {name: known for name, known in plain.items() if known in BESIDE}
+    if not set(made.values()) & set(SYSTEMS) and (system := _best(list(left), _SYSTEM)):
+        made[system] = "system"
+    told = {known: left[name] for name, known in made.items() if known in CONTEXTS}
+    # One of several is read, and none beside an input; what is not filled here may be elsewhere.
+    used = "" if has_input else context_of(told)
+    for name, known in list(made.items()):
+        if known in CONTEXTS and is_filled(told, known) and not only_names(told, known):
+            made[name] = known if known == used else ""
+    return made
 
 
 def _joined(pairs: Mapping[str, str]) -> str:

@@ -10,12 +10,16 @@ from typing import Any
 from suretune.data.calls import from_json
 from suretune.data.columns import (
     ANSWERS,
+    BESIDE,
     CONTEXTS,
     INPUTS,
     MESSAGE_LISTS,
     PAIRS,
     PREFERENCE,
     QUESTIONS,
+    context_of,
+    is_filled,
+    only_names,
 )
 from suretune.data.refusal import shown
 from suretune.data.renames import as_pair, chosen_kept, question_beside, suggested
@@ -55,7 +59,7 @@ def _shape_of(value: Any) -> str | None:
     if not isinstance(value, Mapping) or _not_for_sft(value) or _rivals(value):
         return None
     for name in MESSAGE_LISTS:
-        if _has(value, name):
+        if is_filled(value, name):
             return _listed_shape(value[name])
     if "instances" in value and "instruction" in value:
         return "alpaca"
@@ -72,10 +76,6 @@ def _shape_of(value: Any) -> str | None:
 def pair_of(value: Mapping[str, Any]) -> tuple[str, str] | None:
     """The fields of the question and its answer."""
     return next((pair for pair in PAIRS if pair[0] in value and pair[1] in value), None)
-
-
-def _has(value: Mapping[str, Any], name: str) -> bool:
-    return value.get(name) not in (None, "")
 
 
 def _listed_shape(turns: Any) -> str:
@@ -103,42 +103,26 @@ def _rivals(value: Mapping[str, Any]) -> list[str]:
         pair = pair_of(value)
         chosen = (*pair, context_of(value)) if pair else ()
     fields = (_CONTENT | set(CONTEXTS)) & value.keys() - set(chosen)
-    others = [name for name in fields if not _names(value, name)]
+    others = [name for name in fields if not only_names(value, name)]
     if not others or not chosen or "instances" in value:
         return []
-    if any(_has(value, name) for name in MESSAGE_LISTS):
+    if any(is_filled(value, name) for name in MESSAGE_LISTS):
         return []
-    return sorted(name for name in others if _has(value, name))
+    return sorted(name for name in others if is_filled(value, name))
 
 
 def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """The first of these fields that is filled, else the first that is there."""
     there = [name for name in names if name in value]
     for name in there:
-        if _has(value, name):
+        if is_filled(value, name):
             return name
     return there[0] if there else ""
 
 
-def context_of(value: Mapping[str, Any]) -> str:
-    """The field with what the question is about; '' where there is none."""
-    told = (name for name in CONTEXTS if _has(value, name))
-    return next((name for name in told if not _names(value, name)), "")
-
-
-def _names(value: Mapping[str, Any], name: str) -> bool:
-    """Whether a `document` or `schema` only names something, in one word, and does not say it."""
-    held = value[name]
-    if name == "context" or name not in CONTEXTS:
-        return False
-    return not isinstance(held, (str, list, Mapping)) or (
-        isinstance(held, str) and held.isascii() and not any(map(str.isspace, held))
-    )
-
-
 def instruction_fields(value: Mapping[str, Any]) -> tuple[str, str]:
     """(input, answer) of a row with an instruction; '' for a field that is not there."""
-    inputs = tuple(name for name in INPUTS if name in value and not _names(value, name))
+    inputs = tuple(name for name in INPUTS if name in value and not only_names(value, name))
     return _first(value, inputs), _first(value, ANSWERS)
 
 
@@ -151,7 +135,9 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
         return None
     if found := [name for name in PREFERENCE if value.get(name) is not None]:
         return ", ".join(found), _compared(value)
-    if "kto_tag" in value or (isinstance(value.get("label"), bool) and not _has(value, "text")):
+    if "kto_tag" in value or (
+        isinstance(value.get("label"), bool) and not is_filled(value, "text")
+    ):
         return "kto_tag" if "kto_tag" in value else "label", Text(
             "This is KTO data: answers marked good or bad. Keep the good ones and drop the mark.",
             "这是 KTO 数据：回答带有好坏标记。请只保留好的回答，并去掉这个标记。",
@@ -167,7 +153,7 @@ def _not_for_sft(value: Mapping[str, Any]) -> tuple[str, Text] | None:
             f"This is classification data. Add {flag}.", f"这是分类数据。请加上 {flag}。"
         )
     answers = {*ANSWERS, *(answer for _, answer in PAIRS)}
-    listed = any(_has(value, name) for name in MESSAGE_LISTS)
+    listed = any(is_filled(value, name) for name in MESSAGE_LISTS)
     if (
         "prompt" in value
         and not listed
@@ -208,19 +194,11 @@ def no_shape(value: Any, origin: Origin) -> Fault:
                 hint=unsuitable[1],
             )
         if rivals := _rivals(value):
-            names = ", ".join(rivals)
-            flag = "--columns " + " ".join(shlex.quote(f"{name}=") for name in rivals)
-            hint = Text(
-                f"Other fields of this row already are the question and the answer, so {names} "
-                f"would be ignored. To leave it out: `{flag}`; or rename one of them.",
-                f"这一行已有别的字段作为问题和回答，{names} 会被忽略。确定不用：`{flag}`；"
-                f"或给其中一个改名。",
-            )
             return Fault(
                 "unknown-shape",
                 origin,
                 found=shown(", ".join(value)),
-                hint=hint,
+                hint=_one_too_many(value, rivals),
             )
         found = shown(", ".join(map(str, value))) or "{}"
         return Fault(
@@ -241,15 +219,38 @@ def no_shape(value: Any, origin: Origin) -> Fault:
     )
 
 
+def _one_too_many(value: Mapping[str, Any], rivals: list[str]) -> Text:
+    """What to do with fields that look like the question or the answer, beside those that are."""
+    names = ", ".join(rivals)
+    flag = "--columns " + " ".join(shlex.quote(f"{name}=") for name in rivals)
+    if "=input" in (all_of_it := suggested(value)):
+        return Text(
+            f"`instruction` already is the question, so {names} would be ignored. To ask it behind "
+            f"the instruction: `{all_of_it}`. To leave it out: `{flag}`.",
+            f"`instruction` 已经是问题，{names} 会被忽略。跟在 `instruction` 后面一起问："
+            f"`{all_of_it}`。确定不用：`{flag}`。",
+        )
+    return Text(
+        f"Other fields of this row already are the question and the answer, so {names} "
+        f"would be ignored. To leave it out: `{flag}`; or rename one of them.",
+        f"这一行已有别的字段作为问题和回答，{names} 会被忽略。确定不用：`{flag}`；"
+        f"或给其中一个改名。",
+    )
+
+
 def _ways(value: Mapping[str, Any]) -> Text:
     """How this row's own fields could be read."""
     near = _nearest(list(value))
     if flag := suggested(value):
-        return Text(
-            f"{near.en} Or leave the file as it is: `{flag}` (an empty name leaves a field out).",
-            f"{near.zh}或者不改文件，加上 `{flag}`（等号后面留空表示不使用这个字段）。",
+        out = "= " in f"{flag} ".replace("'", "")
+        left_out = Text(
+            " (an empty name leaves a field out)" * out, "（等号后面留空表示不使用这个字段）" * out
         )
-    texts = [str(name) for name, text in value.items() if isinstance(text, str)]
+        return Text(
+            f"{near.en} Or leave the file as it is: `{flag}`{left_out.en}.",
+            f"{near.zh}或者不改文件，加上 `{flag}`{left_out.zh}。",
+        )
+    texts = [n for n, held in value.items() if isinstance(held, str) and n not in BESIDE]
     if not (flag := as_pair(texts)) or "←" in near.en:
         return near
     first, second = texts
