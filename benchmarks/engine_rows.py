@@ -79,7 +79,7 @@ def written_packs(asked: argparse.Namespace) -> tuple[list[Sample], list[list[in
     """Real rows in a seeded order, as training would read them, 2,048 tokens a pack."""
     tokenizer = load_tokenizer(asked.tokenizer)
     how = Rendering(tokenizer, None, 2048, cut=False, strip_role_tokens=False)
-    (sources,) = parse_sources(([str(path) for path in asked.rows], LEARNED))
+    (sources,) = parse_sources(([str(path) for path in asked.rows], LEARNED, "--dataset"))
     found = collect(sources, DataOptions(), how, 0)
     samples = [sample for row in found.ready for sample in row.samples]
     random.Random(0).shuffle(samples)

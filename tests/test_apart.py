@@ -285,7 +285,7 @@ def test_names_are_the_shortest_ends_that_differ(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text('{"text": "x"}\n')
     mixed = [p if i % 2 else str(tmp_path / p) for i, p in enumerate(paths)]
-    (sources,) = parse_sources((mixed, "train"))
+    (sources,) = parse_sources((mixed, "train", "--dataset"))
     found = [source.name for source in sources if isinstance(source, Source)]
     assert found == (names or found) and len(set(found)) == len(paths)
 

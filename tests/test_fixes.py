@@ -195,6 +195,18 @@ def rows(*more: Any, then: str = POCKET) -> Callable[[Path], Words]:
     return fail
 
 
+def more(count: int, then: str) -> Callable[[Path], Words]:
+    """A second file beside the rows."""
+
+    def fail(tmp: Path) -> Words:
+        write_rows(tmp / "more.jsonl", [
+            {"query": f"What is {n}?", "response": f"It is {n}."} for n in range(count)
+        ])  # fmt: skip
+        return shlex.split(then)
+
+    return fail
+
+
 def said(answer: str) -> dict[str, str]:
     return {"query": f"Say {answer[:3]}.", "response": answer}
 
@@ -341,6 +353,9 @@ TRIED: Mapping[str, Try] = {
     "D011 spoken of": Try(rows(SPOKEN), copied),
     "D011 raw": Try(rows('{"query": "a", "response": "b\0c"}'), copied),
     "D015": Try(f"{POCKET}#500", put),
+    "D015 of several": Try(more(5, f"{POCKET} 'more.jsonl#30'"), put),
+    "D015 measured": Try(more(5, f"{POCKET} --val_dataset 'more.jsonl#30'"), put),
+    "D015 general": Try(more(5, f"{POCKET} --general 'more.jsonl#30'"), put),
     "D018": Try(rows(GOOD[3], GOOD[4]), explained),
     "D023": Try(with_mark, shell),
     "D024": Try(compared, put),

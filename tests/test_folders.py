@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from conftest import as_json, suretune, within, write_rows
+from suretune.data.collect import collect
+from suretune.data.render import Rendering
 from suretune.data.rows import read_rows
-from suretune.data.sources import Source, parse_source
+from suretune.data.sources import Source, parse_source, parse_sources
+from suretune.data.template import load_tokenizer
+from suretune.guards import judge
+from suretune.options_input import DataOptions
+from suretune.pocket import MODEL
 from suretune.types import Fault, Row
 
 ROWS = [{"query": f"Line {n}?", "response": f"Answer {n}."} for n in range(3)]
@@ -224,3 +230,33 @@ def test_a_file_of_such_a_name_in_a_folder_is_named(tmp_path: Path) -> None:
     done = within("check", "--model", "pocket", "--dataset", tmp_path, "--json")
     (found,) = as_json(done)["findings"]
     assert done.returncode == 4 and found["code"] == "S038" and NAME in found["fix"]["en"]
+
+
+FLAGS = ("--dataset", "--val_dataset", "--general")
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("wrong", ["empty", "sheet", "hidden", "folders", "indices", "few"])
+def test_a_finding_about_a_file_names_the_flag_that_it_came_by(
+    tmp_path: Path, flag: str, wrong: str
+) -> None:
+    """Obeyed with another flag, rows that were only to be measured would be learned."""
+    folder = tmp_path / "f"
+    (folder / "in").mkdir(parents=True)
+    named = {"empty": "f/e.jsonl", "sheet": "f/s.xlsx", "few": "f/one.jsonl#9"}.get(wrong, "f")
+    (folder / {"hidden": ".rows.jsonl", "folders": "in/rows.jsonl"}.get(wrong, "e.jsonl")).touch()
+    (folder / "s.xlsx").write_bytes(b"PK\x03\x04")
+    if wrong == "indices":
+        (folder / "state.json").write_text('{"_indices_files": [1]}')
+    if wrong == "few":
+        (folder / "one.jsonl").write_text('{"query": "a", "response": "b"}')
+    role = "train" if flag == "--dataset" else "validation"
+    name = str(tmp_path / named)
+    (sources,) = parse_sources(([name], role, flag))
+    how = Rendering(load_tokenizer(MODEL), None, 99, cut=False, strip_role_tokens=False)
+    found = collect(sources, DataOptions(), how, 0)
+    findings = [finding for fault in found.faults for finding in judge(fault)]
+    assert findings
+    for text in (text for one in findings for text in (one.fix.en, one.fix.zh)):
+        said = [part for part in text.split("`")[1::2] if part.startswith("--")]
+        assert flag in {part.split()[0] for part in said} <= {flag, "--repeat"}

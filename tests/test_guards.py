@@ -363,7 +363,7 @@ FAULT_CASES = {
     ),
     "D016": on_file(whole_file("no-rows"), (), "`--dataset`"),
     "D017": on_row(fault("turn-order", found="user, user"), ("user, user",), CHECK),
-    "D021": on_file(whole_file("unknown-format", ".xlsx"), (".xlsx",), "`--dataset train.jsonl`"),
+    "D021": on_file(whole_file("unknown-format", ".xlsx"), (".xlsx",), "`--dataset rows.jsonl`"),
     "D023": on_file(whole_file("byte-order-mark"), (), r"`sed -i '1s/^\xEF\xBB\xBF//' data.jsonl`"),
     "D024": on_row(
         fault("not-sft", found="chosen, rejected"),
@@ -636,7 +636,7 @@ SETUP_CASES = {
     "D043": on_setup(
         setup("hub-no-dataset", "ms::a/b", "", "dataset", "ms", Text("None", "无")),
         "ms::a/b",
-        "`--dataset hf::a/b`",
+        "`hf::a/b`",
     ),
     "D044": on_setup(
         setup("hub-fetched", "a/b", "train.csv", "0123456789ab", "", Text("hf", "hf")),

@@ -345,9 +345,9 @@ def test_pull_of_a_dataset_without_rows_is_no_success_and_names_what_has_some(
     status, told = say("pull", "--dataset", f"{prefix}::{ZH}:fr")
     assert (status, codes(told)) == (3, ["D022"])
     [found] = told["findings"]
-    [advice] = re.findall(r"`(--dataset [^`]+)`", found["fix"]["en"])
-    assert "`fr`" in found["what"]["en"] and advice == f"--dataset {prefix}::{ZH}:en"
-    status, told = say("pull", *shlex.split(advice))
+    advice, *_ = re.findall(r"`([^`]+)`", found["fix"]["en"])
+    assert "`fr`" in found["what"]["en"] and advice == f"{prefix}::{ZH}:en"
+    status, told = say("pull", "--dataset", advice)
     assert status == 0 and list(told["fetched"][0]["files"]) == ["en/train.csv"]
     hub.repos["dataset", ZH] = Repository({"load.py": b"", "data.zip": b""})
     status, told = say("pull", "--dataset", f"{prefix}::{ZH}", f"ms::{EN}x")

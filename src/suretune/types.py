@@ -55,7 +55,8 @@ class Fault:
     `kind` is the name of that guard (`broken-json`), `column` counts from 1 (0: unknown), `found`
     is what stood there, shortened and printable (a `Text` where it is a sentence), `hint` what
     would mend it, if known.
-    `ends`: nothing behind it was read, so how many rows the file has is not known.
+    `ends`: nothing behind it was read, so how many rows the file has is not known. `flag`: what
+    named the file.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Fault:
     found: str | Text = ""
     hint: Text | None = None
     ends: bool = False
+    flag: str = "--dataset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ without a line in `ledger.jsonl`.
 from __future__ import annotations
 
 import random
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -19,11 +18,10 @@ from suretune.data.fields import Fields, without
 from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
 from suretune.data.placeholders import Names, fill
-from suretune.data.refusal import printable
 from suretune.data.renames import parse_columns, renamed
 from suretune.data.render import Rendering, ahead, samples
 from suretune.data.rows import NOTES, read_rows
-from suretune.data.sources import Source
+from suretune.data.sources import Source, too_few
 from suretune.data.texts import text_facts
 from suretune.data.thoughts import thoughts_in
 from suretune.data.told import NOTED
@@ -115,9 +113,12 @@ def collect(
         else:
             examples = _understood(source, asked, names, found)
             faults, entries = len(found.faults), len(found.entries)
-            for example in _ahead(_chosen(examples, source, asked, seed, found), how, cache):
+            for example in _ahead(
+                _chosen(examples, source, sources, asked, seed, found), how, cache
+            ):
                 _render(example, how, found, cache)
-            found.faults[faults:] = sorted(found.faults[faults:], key=found.place)
+            told = sorted(found.faults[faults:], key=found.place)
+            found.faults[faults:] = [replace(fault, flag=source.flag) for fault in told]
             found.entries[entries:] = sorted(found.entries[entries:], key=found.place)
     for name, fields in found.fields.items():
         found.faults += fields.faults(name)
@@ -176,6 +177,7 @@ def _reject(fault: Fault, dataset: str, found: Collected) -> None:
 def _chosen(
     examples: Iterator[Example],
     source: Source,
+    sources: Sequence[Source | Fault],
     asked: DataOptions,
     seed: int,
     found: Collected,
@@ -189,7 +191,7 @@ def _chosen(
     if not rows:
         return
     if count > len(rows) and not asked.repeat:
-        found.faults.append(_too_few(source, count, len(rows)))
+        found.faults.append(too_few(source, sources, count, len(rows)))
         return
     times, rest = divmod(count, len(rows))
     # However the path was typed, the same rows: a resume may give it in another way.
@@ -221,20 +223,6 @@ def _ahead(
                 size += sum(len(message.content) for message in row.messages)
         ahead([row for row in rows if not (cache and cache.has(row))], how)
         yield from rows
-
-
-def _too_few(source: Source, asked: int, there: int) -> Fault:
-    path = printable(source.typed)
-    typed = source.count is not None
-    flag = f"#{asked}" if typed else f"--dataset_sample {asked}"
-    instead = (
-        f"--dataset {shlex.quote(f'{path}#{there}')}" if typed else f"--dataset_sample {there}"
-    )
-    hint = Text(
-        f"It has {there} row{'s' * (there != 1)}: `{instead}`",
-        f"实际只有 {there} 行：`{instead}`",
-    )
-    return Fault("rows-repeat", Origin(printable(source.spec), 0), found=flag, hint=hint)
 
 
 def _render(

@@ -63,8 +63,13 @@ class Listing:
     notes: tuple[Fault, ...] = ()
 
 
-def listed(folder: Path, spec: str, role: str) -> Listing:
-    """The files of a folder given as `spec`; `Refused` where there is none to read."""
+def listed(
+    folder: Path,
+    spec: str,
+    role: str,
+    flag: str,
+) -> Listing:
+    """The files of a folder given as `spec` after `flag`; `Refused` where there is none to read."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -78,15 +83,15 @@ def listed(folder: Path, spec: str, role: str) -> Listing:
         raise Refused(fault) from error
     names = {entry.name for entry in entries}
     if DICT in names:
-        return _of_dict(folder, entries, spec, role)
+        return _of_dict(folder, entries, spec, role, flag)
     if STATE in names:
-        return Listing(saved_files(folder, spec))
+        return Listing(saved_files(folder, spec, flag))
     readable = [entry for entry in entries if _is_data(entry)]
     files, apart = _of_role(readable, role)
     over = [entry for entry in entries if entry not in readable]
     if not files:
-        raise Refused(_nothing(folder, over, spec))
-    return Listing(tuple(files), tuple(_told(over, apart, spec, role)))
+        raise Refused(_nothing(over, spec, flag))
+    return Listing(tuple(files), tuple(_told(over, apart, spec, role, flag)))
 
 
 def _is_data(entry: Path) -> bool:
@@ -139,14 +144,15 @@ def _of_dict(
     entries: Sequence[Path],
     spec: str,
     role: str,
+    flag: str,
 ) -> Listing:
     """A `DatasetDict`: a folder for each split."""
     inside = [entry for entry in entries if (entry / STATE).is_file()]
     chosen, apart = _of_role(inside, role)
     if not chosen:
-        raise Refused(_nothing(folder, list(entries), spec))
-    files = [file for split in chosen for file in saved_files(split, spec)]
-    return Listing(tuple(files), tuple(_told([], apart, spec, role)))
+        raise Refused(_nothing(list(entries), spec, flag))
+    files = [file for split in chosen for file in saved_files(split, spec, flag)]
+    return Listing(tuple(files), tuple(_told([], apart, spec, role, flag)))
 
 
 # --- what is told ---------------------------------------------------------------------------------
@@ -157,6 +163,7 @@ def _told(
     apart: dict[str, list[Path]],
     spec: str,
     role: str,
+    flag: str,
 ) -> Iterator[Fault]:
     """One note for all that lies in the folder and is not read."""
     loud = [entry for entry in over if not _SILENT.fullmatch(entry.name)]
@@ -165,7 +172,7 @@ def _told(
     kept = [file for files in apart.values() for file in files]
     if not loud and not kept:
         return
-    hints = [*_apart_hint(apart, spec, role), *_over_hints(loud, spec)]
+    hints = [*_apart_hint(apart, spec, role, flag), *_over_hints(loud, spec, flag)]
     found = shown(", ".join(printable(e.name) for e in (*kept, *loud)), 2000)
     yield Fault(
         "passed-over",
@@ -179,13 +186,14 @@ def _apart_hint(
     apart: dict[str, list[Path]],
     spec: str,
     role: str,
+    flag: str,
 ) -> Iterator[Text]:
     for split, files in apart.items():
         paths = _paths(files, spec)
         if role == MEASURED:
             yield Text(
-                f"For the {split} rows in its place: `--val_dataset {paths}`.",
-                f"如果要改用 {split} 数据：`--val_dataset {paths}`。",
+                f"For the {split} rows in its place: `{flag} {paths}`.",
+                f"如果要改用 {split} 数据：`{flag} {paths}`。",
             )
             continue
         yield Text(
@@ -196,7 +204,11 @@ def _apart_hint(
         )
 
 
-def _over_hints(loud: Sequence[Path], spec: str) -> Iterator[Text]:
+def _over_hints(
+    loud: Sequence[Path],
+    spec: str,
+    flag: str,
+) -> Iterator[Text]:
     dangling = [e for e in loud if _leads_nowhere(e)]
     folders = [e for e in loud if e.is_dir()]
     rest = [e for e in loud if e not in dangling and e not in folders]
@@ -210,13 +222,13 @@ def _over_hints(loud: Sequence[Path], spec: str) -> Iterator[Text]:
         )
     if inside := [e for e in folders if any(map(_is_data, _entries(e)))]:
         yield Text(
-            f"Folders in a folder are not entered: `--dataset {_paths(inside, spec)}`.",
-            f"不会进入下一级文件夹：`--dataset {_paths(inside, spec)}`。",
+            f"Folders in a folder are not entered: `{flag} {_paths(inside, spec)}`.",
+            f"不会进入下一级文件夹：`{flag} {_paths(inside, spec)}`。",
         )
     if hidden:
         yield Text(
-            f"Hidden files have to be named: `--dataset {_paths(hidden, spec)}`.",
-            f"隐藏文件要写出名字才会读：`--dataset {_paths(hidden, spec)}`。",
+            f"Hidden files have to be named: `{flag} {_paths(hidden, spec)}`.",
+            f"隐藏文件要写出名字才会读：`{flag} {_paths(hidden, spec)}`。",
         )
     if packed:
         yield Text(f"Unpack {_names(packed)} first.", f"请先解压 {_names(packed)}。")
@@ -246,9 +258,9 @@ def _joined(hints: Sequence[Text]) -> Text:
     return Text(" ".join(hint.en for hint in hints), "".join(hint.zh for hint in hints))
 
 
-def _nothing(folder: Path, over: Sequence[Path], spec: str) -> Fault:
+def _nothing(over: Sequence[Path], spec: str, flag: str) -> Fault:
     """There is no file to read in this folder; a folder below may have some."""
-    ways = list(_over_hints([e for e in over if not _SILENT.fullmatch(e.name)], spec))
+    ways = list(_over_hints([e for e in over if not _SILENT.fullmatch(e.name)], spec, flag))
     names = [printable(entry.name) for entry in over]
     ends = ", ".join(FORMATS)
     general = Text(

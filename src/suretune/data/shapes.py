@@ -225,9 +225,9 @@ def _one_too_many(value: Mapping[str, Any], rivals: list[str]) -> Text:
     flag = "--columns " + " ".join(shlex.quote(f"{name}=") for name in rivals)
     if "=input" in (all_of_it := suggested(value)):
         return Text(
-            f"`instruction` already is the question, so {names} would be ignored. To ask it behind "
-            f"the instruction: `{all_of_it}`. To leave it out: `{flag}`.",
-            f"`instruction` 已经是问题，{names} 会被忽略。跟在 `instruction` 后面一起问："
+            f"`instruction` already is the question, so `{names}` would be ignored. To ask it "
+            f"behind the instruction: `{all_of_it}`. To leave it out: `{flag}`.",
+            f"`instruction` 已经是问题，`{names}` 会被忽略。跟在 `instruction` 后面一起问："
             f"`{all_of_it}`。确定不用：`{flag}`。",
         )
     return Text(

@@ -27,6 +27,8 @@ from suretune.hubs.names import parse_name, which_hub
 from suretune.typed import path as as_typed
 from suretune.types import Fault, Origin, Text
 
+DATASET = "--dataset"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -41,6 +43,7 @@ class Source:
     folder: Path | None = None  # that the files were found in
     notes: tuple[Fault, ...] = ()  # what of the folder is not read
     revision: str = ""  # of a hub: the branch, tag or commit that was named
+    flag: str = DATASET  # what named it
 
     @property
     def typed(self) -> str:
@@ -54,9 +57,10 @@ class Source:
         return printable(os.path.join(self.typed, file.relative_to(self.folder)))
 
 
-def parse_sources(*groups: tuple[Sequence[str], str]) -> list[list[Source | Fault]]:
-    """The datasets of each group (names, and what they are for), told apart over all of them."""
-    parsed = [[parse_source(spec, role) for spec in specs] for specs, role in groups]
+def parse_sources(*groups: tuple[Sequence[str], str, str]) -> list[list[Source | Fault]]:
+    """The datasets of each group (names, what they are for, and the flag that names them), told
+    apart over all of them."""
+    parsed = [[parse_source(spec, role, flag) for spec in specs] for specs, role, flag in groups]
     paths = [_parts(item) for items in parsed for item in items if isinstance(item, Source)]
     names, times = _names(set(paths)), Counter[tuple[str, ...]]()
     made: list[list[Source | Fault]] = []
@@ -95,18 +99,30 @@ def _names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
     return made
 
 
-def parse_source(spec: str, role: str = LEARNED) -> Source | Fault:
+def parse_source(
+    spec: str,
+    role: str = LEARNED,
+    flag: str = DATASET,
+) -> Source | Fault:
     """Relative to the current directory; `~` is the home directory. `role`: which files of a folder
-    are meant, those to be learned or those to measure with."""
+    are meant, those to be learned or those to measure with. `flag`: what names it."""
+    return replace(_parsed(spec, role, flag), flag=flag)
+
+
+def _parsed(
+    spec: str,
+    role: str,
+    flag: str,
+) -> Source | Fault:
     if printable(spec) != spec:
-        return _not_utf8(spec)
+        return _not_utf8(spec, flag)
     if (path := _on_disk(spec)) is not None:
-        return _local(spec, path, None, role)
+        return _local(spec, path, None, role, flag)
     rest, mark, number = spec.rpartition("#")
     count = int(number) if mark and re.fullmatch(r"[0-9]{1,12}", number) else None
     base = spec if count is None else rest
     if count is not None and (path := _on_disk(base)) is not None:
-        return _local(spec, path, count, role)
+        return _local(spec, path, count, role, flag)
     meant = parse_name(base)
     if meant and (meant.hub or not _is_file_like(base, meant.id)):
         hub, _ = which_hub(meant, "dataset")
@@ -151,6 +167,7 @@ def _local(
     path: Path,
     count: int | None,
     role: str,
+    flag: str,
 ) -> Source | Fault:
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
@@ -159,7 +176,7 @@ def _local(
         return not_a_file(spec)
     typed = spec if count is None else spec.rpartition("#")[0]
     try:
-        found = listed(path, typed, role)
+        found = listed(path, typed, role, flag)
     except Refused as refusal:
         return refusal.fault
     return Source(
@@ -174,7 +191,7 @@ def _local(
     )
 
 
-def _not_utf8(spec: str) -> Fault:
+def _not_utf8(spec: str, flag: str) -> Fault:
     """A name that no log, ledger or configuration could repeat."""
     spec = re.sub(r"#[0-9]+$", "", spec)
     raw = os.fsencode(os.path.expanduser(spec))
@@ -193,8 +210,8 @@ def _not_utf8(spec: str) -> Fault:
     folder = os.path.dirname(spec)
     target = shlex.quote(os.path.join(folder, new) if printable(folder) == folder else new)
     hint = Text(
-        f"Give it a name that is: `mv -- $'{quoted}' {target}`, then `--dataset {target}`.",
-        f"请改名：`mv -- $'{quoted}' {target}`，再用 `--dataset {target}`。",
+        f"Give it a name that is: `mv -- $'{quoted}' {target}`, then `{flag} {target}`.",
+        f"请改名：`mv -- $'{quoted}' {target}`，再用 `{flag} {target}`。",
     )
     where = Origin(printable(spec), 0)
     return Fault(
@@ -217,6 +234,28 @@ def _no_subsets(spec: str, subsets: str) -> Fault:
         found=f":{subsets}",
         hint=hint,
     )
+
+
+def too_few(
+    source: Source,
+    sources: Sequence[Source | Fault],
+    asked: int,
+    there: int,
+) -> Fault:
+    """The fault of a dataset with fewer rows than are asked for; the flag that asks for all of them
+    names the other `sources` as they are."""
+    spec = printable(source.spec)
+    found, instead = f"--dataset_sample {asked}", f"--dataset_sample {there}"
+    if source.count is not None:
+        found, fewer = f"#{asked}", f"{printable(source.typed)}#{there}"
+        specs = [one.origin.file if isinstance(one, Fault) else one.spec for one in sources]
+        words = [fewer if printable(one) == spec else printable(one) for one in specs]
+        instead = " ".join((source.flag, *map(shlex.quote, words)))
+    hint = Text(
+        f"It has {there} row{'s' * (there != 1)}: `{instead}`",
+        f"实际只有 {there} 行：`{instead}`",
+    )
+    return Fault("rows-repeat", Origin(spec, 0), found=found, hint=hint)
 
 
 def _missing(spec: str, base: str) -> Fault:

@@ -17,8 +17,26 @@ D015 rows-repeat：要的条数比数据里有的还多。
 怎么改：把 N 改到不超过实际条数；确实要重复，就加上 `--repeat true`。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import EMPTY, Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+WHY = Text(
+    "Repeated rows are learned several times per epoch and are soon memorised.",
+    "重复的数据每一轮要学好几遍，很快就变成死记硬背。",
+)
+MEASURED = Text("Repeated rows would only be measured again.", "重复的数据只会再评估一遍。")
+REPEAT = Text(
+    " To repeat rows on purpose: `--repeat true`.", "确实要重复，就加上 `--repeat true`。"
+)
+
+
+def check(fault: Fault) -> Values | None:
+    """Rows that are only measured are not worth repeating."""
+    values = for_fault("rows-repeat")(fault)
+    learned = fault.flag == "--dataset"
+    told = {"why": WHY, "repeat": REPEAT} if learned else {"why": MEASURED, "repeat": EMPTY}
+    return values and {**values, **told}
+
 
 GUARD = Guard(
     code="D015",
@@ -26,16 +44,10 @@ GUARD = Guard(
     title=Text("more rows asked than there are", "要的条数超过实有"),
     stops=True,
     facts=Fault,
-    check=for_fault("rows-repeat"),
+    check=check,
     what=Text(
         "`{found}` asks for more rows than {file} has.", "`{found}` 要的条数比 {file} 里的多。"
     ),
-    why=Text(
-        "Repeated rows are learned several times per epoch and are soon memorised.",
-        "重复的数据每一轮要学好几遍，很快就变成死记硬背。",
-    ),
-    fix=Text(
-        "{hint} To repeat rows on purpose: `--repeat true`.",
-        "{hint}确实要重复，就加上 `--repeat true`。",
-    ),
+    why=Text("{why}", "{why}"),
+    fix=Text("{hint}{repeat}", "{hint}{repeat}"),
 )

@@ -16,8 +16,14 @@ D021 unknown-format：suretune 读不了这种格式的数据文件。
 怎么改：存成 JSON Lines：每行一条记录，文件名以 `.jsonl` 结尾。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+
+def check(fault: Fault) -> Values | None:
+    values = for_fault("unknown-format")(fault)
+    return values and {**values, "flag": fault.flag}
+
 
 GUARD = Guard(
     code="D021",
@@ -25,13 +31,13 @@ GUARD = Guard(
     title=Text("file format not readable", "读不了的文件格式"),
     stops=True,
     facts=Fault,
-    check=for_fault("unknown-format"),
+    check=check,
     what=Text("{where} cannot be read as data: {found}.", "{where} 无法当作数据读取：{found}。"),
     why=Text(
         "Read as text, it would give rows that mean nothing.", "硬当文本读，得到的数据毫无意义。"
     ),
     fix=Text(
-        "{hint} Save it as JSON Lines, one record on each line: `--dataset train.jsonl`.",
-        "{hint}存成 JSON Lines，每行一条记录：`--dataset train.jsonl`。",
+        "{hint} Save it as JSON Lines, one record on each line: `{flag} rows.jsonl`.",
+        "{hint}存成 JSON Lines，每行一条记录：`{flag} rows.jsonl`。",
     ),
 )

@@ -30,8 +30,8 @@ def check(facts: SetupFacts) -> Values | None:
     rows, where one is known."""
     values = for_setup("hub-dataset")(facts)
     name = facts.found if isinstance(facts.found, str) and facts.found else ""
-    flag = shlex.join(("--dataset", name))
-    subset = Text(f"Name one of them (`{flag}`)", f"写出其中一个（`{flag}`）") if name else ANY
+    typed = shlex.quote(name)
+    subset = Text(f"Name one of them (`{typed}`)", f"写出其中一个（`{typed}`）") if name else ANY
     return values and {**values, "hint": sentence(facts.hint), "subset": subset}
 
 

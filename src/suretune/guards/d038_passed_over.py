@@ -19,8 +19,14 @@ D038 passed-over：文件夹里有些内容没有读取。
 怎么改：逐个写出要用的文件：`--dataset f/a.jsonl f/b.jsonl --val_dataset f/test.jsonl`。
 """
 
-from suretune.guards.guard import Guard, for_fault
+from suretune.guards.guard import Guard, Values, for_fault
 from suretune.types import Fault, Text
+
+
+def check(fault: Fault) -> Values | None:
+    values = for_fault("passed-over")(fault)
+    return values and {**values, "flag": fault.flag}
+
 
 GUARD = Guard(
     code="D038",
@@ -28,14 +34,14 @@ GUARD = Guard(
     title=Text("parts of the folder not read", "有文件没有读取"),
     stops=False,
     facts=Fault,
-    check=for_fault("passed-over"),
+    check=check,
     what=Text("Not read in {where}: {found}", "{where} 里没有读取的内容：{found}"),
     why=Text(
         "What they hold is not learned, neither is anything measured with it.",
         "这些内容既不参与训练，也不用来评估。",
     ),
     fix=Text(
-        "{hint} What is meant can always be named by itself after `--dataset`.",
-        "{hint}需要哪个，都可以在 `--dataset` 后面单独写出来。",
+        "{hint} What is meant can always be named by itself after `{flag}`.",
+        "{hint}需要哪个，都可以在 `{flag}` 后面单独写出来。",
     ),
 )

@@ -43,7 +43,8 @@ GUARD = Guard(
         "另一个下载站的同名数据集内容可能不同，所以没有改用。",
     ),
     fix=Text(
-        "If the other hub is meant: `--dataset {other}`. A file here is named by its path.",
-        "如果指的是另一个下载站：`--dataset {other}`。本地文件请写路径。",
+        "If the other hub is meant, write `{other}` in its place. "
+        "A file here is named by its path.",
+        "如果指的是另一个下载站，请改写成 `{other}`。本地文件请写路径。",
     ),
 )

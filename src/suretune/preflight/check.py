@@ -274,10 +274,12 @@ def _sources(
     data, proof = resolved.config.data, resolved.config.proof
     named = (data.dataset, data.val_dataset, proof.general)
     roles = (LEARNED, MEASURED, MEASURED)
-    groups = parse_sources(*zip(named, roles, strict=True))
+    options = ("dataset", "val_dataset", "general")
+    flags = [f"--{option}" for option in options]
+    groups = parse_sources(*zip(named, roles, flags, strict=True))
     groups, got = fetched(groups, roles, resolved.config.model.hub, journal)
     specs = {one.typed: one.spec for one in got}
-    for option, words in zip(("dataset", "val_dataset", "general"), named, strict=True):
+    for option, words in zip(options, named, strict=True):
         if any(word in specs for word in words):
             now = tuple(specs.get(word, word) for word in words)
             resolved = resolved.with_values(resolved.origins.get(option, "flag"), **{option: now})
