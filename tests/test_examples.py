@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suretune.data.blank import is_blank
 from suretune.data.examples import shape_of, to_example
 from suretune.data.placeholders import Names, fill
 from suretune.guards.guard import word as fact
 from suretune.types import Example, Fault, Message, Origin, Row
 
 HERE = Origin("rows.jsonl", 7)
-SAID = st.text(min_size=1, max_size=20).filter(lambda text: bool(text.strip()))
+SAID = st.text(min_size=1, max_size=20).filter(lambda text: not is_blank(text))
 ROUNDS = st.lists(st.tuples(SAID, SAID), min_size=1, max_size=4)
 SYSTEM = st.none() | SAID
 
@@ -498,3 +499,49 @@ def test_filling_changes_nothing_else(before: str, placeholder: str, after: str)
     value = "⟦n⟧" if "NAME" in placeholder else "⟦a⟧"
     if "{" not in before + after and "<" not in before + after:
         assert result[0].messages[-1].content == before + value + after
+
+
+UNSEEN = (
+    "\u200b\u200b", "\ufeff", "\u00ad", "\u202e\u202c", "\ufe0f", "\U000e0101", "\u2060\u200d \n",
+    "\u3164", "\u115f\u1160", "\u180e", "\u2800", "\u061c", "\u034f", "\x07", "\U000e0041",
+    "\u3000",
+)  # fmt: skip
+SEEN = ("\u200b.", "👍\ufe0f", "\u200f؟", "٪", "0", "é", "\ufffd", "​a​", "🏴\U000e0067\U000e007f")
+
+
+def held(text: str) -> list[tuple[Any, str, str]]:
+    """(a row, field of its blank text, finding)."""
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": text}]
+    return [
+        ({"query": "q", "response": text}, "response", "empty-answer"),
+        ({"query": text, "response": "a"}, "query", "turn-order"),
+        ({"instruction": "q", "output": text}, "output", "empty-answer"),
+        ({"instruction": text, "input": "", "output": "a"}, "instruction", "turn-order"),
+        ({"messages": turns}, "messages[1].content", "empty-answer"),
+        ({"prompt": "q", "completion": text}, "completion", "empty-answer"),
+        ({"text": text}, "text", "empty-answer"),
+        (
+            {"query": "q", "response": "a", "history": [["q", text]]},
+            "history[0][1]",
+            "empty-answer",
+        ),
+        ({"query": "q", "response": "a", "history": [[text, "a"]]}, "history[0][0]", "turn-order"),
+    ]
+
+
+@pytest.mark.parametrize("text", UNSEEN, ids=ascii)
+def test_a_text_that_shows_nothing_is_empty(text: str) -> None:
+    for row, field, kind in held(text):
+        fault = to_example(Row(Origin("f", 1), row), "f")
+        assert isinstance(fault, Fault), row
+        assert (fault.kind, fault.field) == (kind, field) and fault.hint
+        named = f"U+{ord(text.strip()[0]):04X}" if text.strip() else "field"
+        assert not text.strip() or (named in fault.hint.en and named in fault.hint.zh)
+
+
+@pytest.mark.parametrize("text", SEEN, ids=ascii)
+def test_a_text_that_shows_something_is_none(text: str) -> None:
+    for row, _, _ in held(text):
+        made = to_example(Row(Origin("f", 1), row), "f")
+        assert isinstance(made, Example), (row, made)
+        assert text in [message.content for message in made.messages]

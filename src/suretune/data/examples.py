@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from suretune.data.blank import is_blank
 from suretune.data.calls import tools_of
 from suretune.data.columns import MESSAGE_LISTS, SYSTEMS, TOOLS, context_of
 from suretune.data.key_names import MEDIA, folded
@@ -274,7 +275,7 @@ def _xtuner(value: Mapping[str, Any], origin: Origin) -> list[Message]:
 def _text(value: Mapping[str, Any], origin: Origin) -> list[Message]:
     field = "text" if "text" in value else "response"
     text = text_of(value[field], field, origin)
-    if not text.strip():
+    if is_blank(text):
         raise empty(origin, field, text)
     return [Message("text", text)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from suretune.data.blank import is_blank, unseen
 from suretune.data.calls import calls_of, from_json, tool_calls
 from suretune.data.key_names import is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -81,9 +82,10 @@ def turn(
 ) -> Message:
     """A message that says something; `field` is where its content stands."""
     extra = extra or {}
-    if not content.strip() and role == "user":
-        raise _order(origin, field, '""', EMPTY_QUESTION)
-    if not content.strip() and role == "assistant" and "tool_calls" not in extra:
+    if role == "user" and is_blank(content):
+        hint = _with_unseen(EMPTY_QUESTION, content)
+        raise _order(origin, field, f'"{shown(content.strip())}"', hint)
+    if role == "assistant" and "tool_calls" not in extra and is_blank(content):
         raise empty(origin, field, content)
     return Message(role, content, weight, extra)
 
@@ -382,6 +384,17 @@ def _misplaced(role: str, before: str) -> Text | None:
 def empty(origin: Origin, field: str, content: str) -> Refused:
     """There is nothing to learn in this field."""
     hint = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
+    hint = _with_unseen(hint, content)
     return Refused(
         Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
+    )
+
+
+def _with_unseen(hint: Text, content: str) -> Text:
+    """Behind what the field does hold, where that looks like nothing."""
+    if not (found := unseen(content)):
+        return hint
+    return Text(
+        f"All that stands there are characters that nobody sees ({found}). {hint.en}",
+        f"里面只有看不见的字符（{found}）。{hint.zh}",
     )

@@ -1,0 +1,36 @@
+"""Texts that show nothing: whoever reads the file sees an empty field, and the model is taught to
+answer with characters that nobody sees."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Of other kinds than blanks (Z), control characters (Cc) and format characters (Cf: zero width,
+# soft hyphen, marks of direction and of byte order, tags): joiners, fillers, variation selectors.
+_UNSEEN = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0000, 0xE1000),
+        ),
+    )
+)
+
+
+def is_blank(text: str) -> bool:
+    """Whether no character of it can be seen."""
+    return all(map(_unseen, text.strip()))
+
+
+def unseen(text: str) -> str:
+    """The first few characters of a blank text that are no plain blanks, as U+200B; '' of none."""
+    found = dict.fromkeys(c for c in text if not c.isspace())
+    return ", ".join(f"U+{ord(c):04X}" for c in [*found][:3])
+
+
+def _unseen(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind[0] == "Z" or kind in ("Cc", "Cf") or character in _UNSEEN
