@@ -15,6 +15,7 @@ from suretune.data.render import Rendering
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source, parse_sources
 from suretune.data.template import load_tokenizer
+from suretune.data.twice import given_twice
 from suretune.guards import judge
 from suretune.options_input import DataOptions
 from suretune.pocket import MODEL
@@ -260,3 +261,50 @@ def test_a_finding_about_a_file_names_the_flag_that_it_came_by(
     for text in (text for one in findings for text in (one.fix.en, one.fix.zh)):
         said = [part for part in text.split("`")[1::2] if part.startswith("--")]
         assert flag in {part.split()[0] for part in said} <= {flag, "--repeat"}
+
+
+@pytest.mark.parametrize(
+    ("words", "out", "instead"),
+    [
+        (("a.jsonl", "a.jsonl"), ["a.jsonl"], "a.jsonl"),
+        (("a.jsonl", "f/link.jsonl", "b.jsonl"), ["f/link.jsonl"], "a.jsonl b.jsonl"),
+        (("a.jsonl#2", "b.jsonl", "./a.jsonl"), ["a.jsonl#2"], "b.jsonl ./a.jsonl"),
+        (("a.jsonl#1", "a.jsonl#2", "a.jsonl#3"), ["a.jsonl#2", "a.jsonl#3"], "a.jsonl#6"),
+        (("f/in.jsonl", "f", "b.jsonl"), ["f/in.jsonl"], "f b.jsonl"),
+        (("f", "f"), ["f"], "f"),
+        (("a.jsonl", "a.jsonl", "gone.jsonl"), ["a.jsonl"], "a.jsonl gone.jsonl"),
+        (("a.jsonl", "b.jsonl", "f/in.jsonl#1"), [], ""),
+        (("f#2", "f/in.jsonl"), [], ""),
+    ],
+)
+def test_a_file_that_is_named_again_is_left_out_by_its_word(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    out: list[str],
+    instead: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").mkdir()
+    for name in ("a.jsonl", "b.jsonl", "f/in.jsonl"):
+        write_rows(tmp_path / name, ROWS)
+    (tmp_path / "f" / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
+    (sources,) = parse_sources((words, "train", "--dataset"))
+    found = given_twice(sources)
+    assert (list(found.words), shlex.split(found.instead)) == (
+        out,
+        ["--dataset", *instead.split()] if out else [],
+    )
+
+
+def test_copies_of_a_file_that_is_named_twice_are_not_taken_out_of_it(tmp_path: Path) -> None:
+    turns = [
+        {"role": role, "content": f"{role} {n}"} for n in "ab" for role in ("user", "assistant")
+    ]
+    write_rows(tmp_path / "t.jsonl", [{"messages": turns}] * 9)
+    same = str(tmp_path / "t.jsonl")
+    done = suretune("check", "--model", "pocket", "--dataset", same, "--dataset", same, "--json")
+    [found] = [one for one in as_json(done)["findings"] if one["code"] == "D018"]
+    for lang in ("en", "zh"):
+        assert same in found["what"][lang] and " 9 " in found["what"][lang]
+        assert f"`--dataset {same}`" in found["fix"][lang] and "awk" not in found["fix"][lang]

@@ -97,6 +97,9 @@ class DataFacts:
     folded_system: int = 0  # rows whose system prompt stands in front of their first question
     dated: str = ""  # the day that the template writes into every prompt
     thoughts: ThoughtFacts = ThoughtFacts()
+    given_twice: tuple[str, ...] = ()  # words whose files others name already
+    given_rows: int = 0  # of these
+    given_once: str = ""  # the flag without these words
 
 
 @dataclass(frozen=True, slots=True)

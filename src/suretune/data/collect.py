@@ -25,6 +25,7 @@ from suretune.data.sources import Source, too_few
 from suretune.data.texts import text_facts
 from suretune.data.thoughts import thoughts_in
 from suretune.data.told import NOTED
+from suretune.data.twice import Twice, given_twice
 from suretune.facts import DataFacts, UnusedField
 from suretune.options_input import DataOptions
 from suretune.types import Example, Fault, Origin, Row, Sample, Text
@@ -86,6 +87,7 @@ class Collected:
     fields: dict[str, Fields] = field(default_factory=dict)  # per dataset
     ignored: set[str] = field(default_factory=set)  # of --ignore_fields: those that rows have
     from_cache: int = 0  # rows whose ids were found in the cache
+    twice: Twice = field(default_factory=Twice)
     files: dict[str, int] = field(default_factory=dict)  # in the order in which they were read
 
     def place(self, told: Fault | Entry) -> tuple[int, int, int]:
@@ -101,7 +103,7 @@ def collect(
     seed: int,
 ) -> Collected:
     """Read, understand, fill and render every row of these datasets."""
-    found = Collected()
+    found = Collected(twice=given_twice(sources))
     names = Names(asked.model_name, asked.model_author)
     files = [path for source in sources if isinstance(source, Source) for path in source.files]
     cache = open_cache(how, files)
@@ -345,6 +347,9 @@ def _written(found: Collected, how: Rendering) -> Mapping[str, Any]:
         "rendered_as": ", ".join(dict.fromkeys(example.rendered for example in rendered)),
         "folded_system": systems if folds_system(how.tokenizer) else 0,
         "dated": str(how.tokenizer.day or "") if how.tokenizer.dated else "",
+        "given_twice": found.twice.words,
+        "given_rows": sum(found.read[name] for name in found.twice.names),
+        "given_once": found.twice.instead,
         "thoughts": thoughts_in([(str(r.example.origin), r.samples) for r in ready], how),
     }
 
