@@ -470,6 +470,11 @@ KOREAN = "안녕하세요. 저는 질문에 답하는 도우미입니다. 오늘
         (JAPANESE, "shift_jis", "shift_jis"),
         (KOREAN, "euc_kr", "euc_kr"),
         (CHINESE, "utf-16", "utf-16"),
+        (CHINESE, "utf-16-le", "utf-16-le"),
+        (CHINESE, "utf-16-be", "utf-16-be"),
+        (KOREAN, "utf-16-le", "utf-16-le"),
+        ("Кто ты? Я светлячок.", "utf-16-be", "utf-16-be"),
+        (JAPANESE, "utf-32-le", "utf-32-le"),
         ("plain english text", "utf-16-le", "utf-16-le"),
         ("plain english text", "utf-16-be", "utf-16-be"),
         ("déjà vu, señor — naïve café", "cp1252", "cp1252"),
@@ -485,6 +490,32 @@ def test_the_encoding_that_helps_is_named(
     assert fault.kind == "not-utf8"
     assert fault.hint is not None and f"`--encoding {flag}`" in fault.hint.en
     assert values(read(folder / "enc.jsonl", content, flag)) == rows
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["w.csv", "w.jsonl", "w.txt", "w.log"])
+@pytest.mark.parametrize("asked", ["utf-8", "cp1252", "gb18030", "latin-1", "utf-8-sig", "other"])
+def test_text_of_two_bytes_a_character_is_read_as_nothing_else(
+    folder: Path, order: str, name: str, asked: str
+) -> None:
+    """Obeyed, the advice reads it: cp1252 would take every byte for a letter."""
+    rows = [{"query": f"头疼怎么办{n}", "response": f"多喝水，早休息{n}。"} for n in range(6)]
+    table = "".join(f"{row['query']},{row['response']}\n" for row in rows)
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if asked == "other":
+        asked = "utf-16-be" if order == "utf-16-le" else "utf-16"
+    content = ("query,response\n" + table if name == "w.csv" else lines).encode(order)
+    fault = only_fault(read(folder / name, content, asked))
+    assert fault.kind == "not-utf8" and fault.hint is not None
+    assert f"`--encoding {order}`" in fault.hint.en and f"`--encoding {order}`" in fault.hint.zh
+    assert values(read(folder / name, content, order)) == rows
+
+
+def test_a_nul_is_no_sign_of_two_bytes_a_character(folder: Path) -> None:
+    for line in ('{"query": "a", "response": "b\0c"}', '{"query": "你", "response": "b\0"}'):
+        assert only_fault(read(folder / "nul.jsonl", f"{line}\n" * 3)[:1]).kind == "nul-character"
+    fault = only_fault(read(folder / "nul.txt", b"caf\xe9 \0 au lait\n"))
+    assert fault.kind == "not-utf8" and fault.hint and "cp1252" not in fault.hint.en
 
 
 def test_the_first_bad_byte_is_placed_and_the_rows_before_it_are_read(folder: Path) -> None:

@@ -18,6 +18,15 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OF_ORDER = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16-le": (codecs.BOM_UTF16_LE,),
+    "utf-16-be": (codecs.BOM_UTF16_BE,),
+    "utf-32-le": (codecs.BOM_UTF32_LE,),
+    "utf-32-be": (codecs.BOM_UTF32_BE,),
+}
+_UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 # codec to read with, codec whose lead bytes are looked at, the lead bytes of common characters
 # (punctuation first), and the share of characters that must fall there
 _CANDIDATES = (
@@ -29,17 +38,37 @@ _CANDIDATES = (
 
 
 def wide(head: bytes) -> str:
-    """`utf-16...` or `utf-32` when the first bytes of a file say so, else nothing."""
+    """`utf-16...` or `utf-32...` when the first bytes of a file say so, else nothing."""
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
     sample = head[:4096]
-    if len(sample) < 4:
+    if len(sample) < 4 or 0 not in sample:
         return ""
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if max(even, odd) < len(sample) // 4 or min(even, odd) > max(even, odd) // 4:
+    # Every other byte of English or Russian is a control character. Chinese has few zeros, those of
+    # its commas and line ends, but it is no UTF-8 either.
+    controls = sum(byte < 0x20 and byte not in b"\t\r\n" for byte in sample)
+    if controls < len(sample) // 4 and _decoded(sample, "utf-8"):
         return ""
-    return "utf-16-le" if odd > even else "utf-16-be"
+    ascii_in = {name: _ascii_in(_decoded(sample, name)) for name in _UNMARKED}
+    best = max(ascii_in, key=lambda name: ascii_in[name])
+    return best if ascii_in[best] else ""
+
+
+def wide_instead(head: bytes, asked: str) -> str:
+    """What `wide` says of the first bytes, where `asked` does not read them: as an encoding of one
+    byte a character it would give text, with a NUL beside each letter, or other letters."""
+    name, plain = wide(head), codecs.lookup(asked).name
+    if head.startswith(_OF_ORDER.get(plain, ())):
+        return ""
+    return name if name != plain and not _ascii_in(_decoded(head[:4096], asked)) else ""
+
+
+def _ascii_in(text: str) -> int:
+    """How many of its characters are ASCII, as every table and every JSON has some; none where the
+    text cannot be meant: read in the wrong order, a line end is a letter that does not exist."""
+    odd = sum(not (c.isprintable() or c in "\t\r\n\u3000") for c in text)
+    return 0 if odd * 50 > len(text) else sum(c.isascii() and c != "\0" for c in text)
 
 
 def likely(sample: bytes) -> str:
@@ -51,6 +80,8 @@ def likely(sample: bytes) -> str:
         if text and _plausible(text, table, leads) >= share:
             return codec
     foreign = sum(byte > 0x7F for byte in sample)
+    if b"\0" in sample:  # no text of one byte a character has such
+        return ""
     if foreign * 3 < len(sample) and _decoded(sample, "cp1252"):
         return "cp1252"
     return ""
@@ -93,7 +124,7 @@ def _decoded(sample: bytes, codec: str) -> str:
     """The text, without a last character that the sample may have cut; empty if it cannot be."""
     try:
         return codecs.getincrementaldecoder(codec)().decode(sample)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from suretune.because import in_words
-from suretune.data.encodings import SAMPLE, advice, wide
+from suretune.data.encodings import SAMPLE, advice, wide_instead
 from suretune.data.refusal import Refused, shown
 from suretune.types import Fault, Origin, Text
 
@@ -200,7 +200,7 @@ def _utf8(
         plain=codecs.lookup(encoding).name == "utf-8",
     )
     for block in chain(blocks, (b"",)):
-        if place.plain and not place.read and (name := wide(block)):
+        if not place.read and (name := wide_instead(block, encoding)):
             raise Refused(place.fault(block, 0, looks=name))
         pending = len(decoder.getstate()[0])
         try:

@@ -23,6 +23,7 @@ from suretune.data.contents import (
     table_of,
     text_of_kind,
 )
+from suretune.data.encodings import wide
 from suretune.data.feed import LIMIT, Feed, feed, lines, opened, unreadable
 from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS, format_of
 from suretune.data.jsonrows import json_rows
@@ -122,7 +123,7 @@ def _table(path: Path, label: str, handle: BinaryIO) -> str:
     table = table_of(handle, extension)
     if table and compression:
         raise Refused(_unknown(path, label))
-    binary = b"\0" in head and not compression_of(handle, compression)
+    binary = b"\0" in head and not (wide(head) or compression_of(handle, compression))
     if not (table or extension) and (binary or path.name.lower().endswith(FOREIGN)):
         raise Refused(_unknown(path, label))
     return table
