@@ -11,6 +11,7 @@ import pytest
 
 from conftest import as_json, suretune, within, write_rows
 from suretune.data.collect import collect
+from suretune.data.nearby import not_there
 from suretune.data.render import Rendering
 from suretune.data.rows import read_rows
 from suretune.data.sources import Source, parse_source, parse_sources
@@ -308,3 +309,46 @@ def test_copies_of_a_file_that_is_named_twice_are_not_taken_out_of_it(tmp_path: 
     for lang in ("en", "zh"):
         assert same in found["what"][lang] and " 9 " in found["what"][lang]
         assert f"`--dataset {same}`" in found["fix"][lang] and "awk" not in found["fix"][lang]
+
+
+@pytest.mark.parametrize(
+    ("typed", "link", "target"),
+    [
+        ("dangle.jsonl", "dangle.jsonl", "gone/rows.jsonl"),
+        ("dangle.jsonl#3", "dangle.jsonl", "gone/rows.jsonl"),
+        ("loop.jsonl", "loop.jsonl", "other.jsonl"),
+        ("./dangle.jsonl", "dangle.jsonl", "gone/rows.jsonl"),
+        ("folder/train", "folder", "gone"),
+        ("folder/rows.jsonl", "folder", "gone"),
+    ],
+)
+def test_a_link_that_leads_to_nothing_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, link: str, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, end in (("dangle.jsonl", "gone/rows.jsonl"), ("loop.jsonl", "other.jsonl"),
+                      ("other.jsonl", "loop.jsonl"), ("folder", "gone")):  # fmt: skip
+        Path(name).symlink_to(end)
+    fault = parse_source(typed, "train", "--general")
+    assert isinstance(fault, Fault) and fault.kind == "file-missing"
+    [finding] = judge(fault)
+    write_rows(tmp_path / "rows.jsonl", ROWS)
+    (tmp_path / "real").mkdir()
+    write_rows(tmp_path / "real" / "rows.jsonl", ROWS)
+    write_rows(tmp_path / "real" / "train", ROWS)
+    for what, fix in ((finding.what.en, finding.fix.en), (finding.what.zh, finding.fix.zh)):
+        assert link in what and target in what and "`--general`" in fix
+        command = next(part for part in fix.split("`") if part.startswith("ln "))
+        there = "real" if link == "folder" else "rows.jsonl"
+        assert os.system(command.replace("TARGET", there)) == 0
+        assert isinstance(parse_source(typed), Source)
+
+
+def test_a_near_name_that_leads_to_nothing_is_not_advised(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").symlink_to("gone.jsonl")
+    fault = parse_source(str(tmp_path / "row.jsonl"))
+    assert isinstance(fault, Fault) and fault.hint and "There is" not in fault.hint.en
+    assert "gone.jsonl" in not_there(str(tmp_path / "rows.jsonl"), "--probes").en
+    (tmp_path / "b.jsonl").write_text("{}")
+    told = note(read(tmp_path)[1])
+    assert told.hint and "rows.jsonl → gone.jsonl" in told.hint.en

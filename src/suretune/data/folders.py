@@ -217,6 +217,8 @@ def _over_hints(
     sheets = [e for e in rest if e.name.lower().endswith(_SHEETS)]
     if dangling:
         names = _names(dangling)
+        ends = [f"{printable(e.name)} → {_end(e)}" for e in dangling[:_NAMED] if e.is_symlink()]
+        names = shown(", ".join(ends), 2000) if len(ends) == len(dangling) else names
         yield Text(
             f"Links to files that are not there: {names}.", f"链接指向的文件不存在：{names}。"
         )
@@ -236,6 +238,10 @@ def _over_hints(
         yield Text(
             f"Save {_names(sheets)} as CSV (UTF-8).", f"请把 {_names(sheets)} 另存为 CSV（UTF-8）。"
         )
+
+
+def _end(link: Path) -> str:
+    return printable(os.readlink(link))
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from suretune.data.refusal import printable
 from suretune.typed import path as as_typed
 from suretune.typed import place
 from suretune.types import Text
@@ -15,6 +17,8 @@ from suretune.types import Text
 def not_there(typed: str, flag: str) -> Text:
     """What is said of a file that `flag` names and nobody finds: its folder, and the flag with the
     file that may have been meant."""
+    if link := broken_link(Path(place(typed))):
+        return Text(f"There is no such file: it is a {link.en}.", f"没有这个文件：它是{link.zh}。")
     folder = os.path.dirname(os.path.abspath(place(typed)))
     if not os.path.isdir(folder):
         return Text(
@@ -31,6 +35,32 @@ def not_there(typed: str, flag: str) -> Text:
         f"There is no such file. Was {', '.join(meant)} meant?",
         f"没有这个文件。是不是 {'、'.join(meant)}？",
     )
+
+
+def broken_link(path: Path) -> Text | None:
+    """What a link is that leads to no file; None where it leads to one, or is none."""
+    try:
+        if not path.is_symlink():
+            return None
+    except OSError:  # a name too long, a folder that may not be entered
+        return None
+    target = printable(os.readlink(path))
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return Text(
+            f"link to {target}, and nothing is there", f"指向 {target} 的链接，而那里没有文件"
+        )
+    except OSError as error:  # a loop; or the way to it may not be taken
+        if error.errno == errno.ELOOP:
+            return Text(
+                f"link to {target}, which leads back to itself",
+                f"指向 {target} 的链接，最后又绕回它自己",
+            )
+        return Text(
+            f"link to {target}, which cannot be reached", f"指向 {target} 的链接，而那里进不去"
+        )
+    return None
 
 
 def files_near(typed: str) -> list[str]:

@@ -14,15 +14,16 @@ import re
 import shlex
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suretune.data.feed import not_a_file
 from suretune.data.folders import LEARNED, listed
 from suretune.data.formats import COMPRESSIONS, FOREIGN, FORMATS
-from suretune.data.nearby import near_names
+from suretune.data.nearby import broken_link, near_names
 from suretune.data.refusal import Refused, printable
+from suretune.facts import FlagFacts
 from suretune.hubs.names import parse_name, which_hub
 from suretune.typed import path as as_typed
 from suretune.types import Fault, Origin, Text
@@ -78,8 +79,27 @@ def parse_sources(*groups: tuple[Sequence[str], str, str]) -> list[list[Source |
 
 def is_counted(spec: str) -> bool:
     """Whether the name says how many rows to take, `#N`."""
+    return _count(spec) is not None
+
+
+def _count(spec: str) -> int | None:
     source = parse_source(spec)
-    return isinstance(source, Source) and source.count is not None
+    return source.count if isinstance(source, Source) else None
+
+
+def none_drawn(*named: Sequence[str]) -> Iterator[FlagFacts]:
+    """What `--dataset`, `--val_dataset` and `--general` name with `#0`, which takes no row."""
+    for flag, specs in zip((DATASET, "--val_dataset", "--general"), named, strict=True):
+        none = [spec for spec in specs if _count(spec) == 0]
+        others = [spec for spec in specs if spec not in none]
+        whole = [spec.rpartition("#")[0] for spec in none]
+        instead = " ".join((flag, *map(shlex.quote, others or whole)))
+        mend = Text(f"without it: `{instead}`", f"去掉它：`{instead}`")
+        if not others:
+            mend = Text(f"all of them: `{instead}`", f"要用全部数据：`{instead}`")
+        hint = Text(f"`#0` takes none of its rows; {mend.en}", f"`#0` 表示一条也不取；{mend.zh}")
+        if none:
+            yield FlagFacts("bad-value", flag, " ".join(none), hint=hint)
 
 
 def _parts(source: Source) -> tuple[str, ...]:
@@ -123,6 +143,8 @@ def _parsed(
     base = spec if count is None else rest
     if count is not None and (path := _on_disk(base)) is not None:
         return _local(spec, path, count, role, flag)
+    if broken := _broken_on_way(spec, base, flag):
+        return broken  # though the rest of the name may be like one of a hub
     meant = parse_name(base)
     if meant and (meant.hub or not _is_file_like(base, meant.id)):
         hub, _ = which_hub(meant, "dataset")
@@ -258,6 +280,37 @@ def too_few(
     return Fault("rows-repeat", Origin(spec, 0), found=found, hint=hint)
 
 
+def _broken(
+    spec: str,
+    link: str,
+    leads: Text,
+    flag: str,
+) -> Fault:
+    """A link, on the way or at its end, that leads to nothing."""
+    made = f"ln -sfn TARGET {as_typed(link)}"
+    hint = Text(
+        f"Let it lead to what is there, `{made}`, or name that after `{flag}`.",
+        f"让它指向实际存在的文件或文件夹：`{made}`；或者在 `{flag}` 后面直接写出那个路径。",
+    )
+    return Fault(
+        "file-missing",
+        Origin(spec, 0),
+        found=Text(f"{link} is a {leads.en}", f"{link} 是{leads.zh}"),
+        hint=hint,
+    )
+
+
+def _broken_on_way(spec: str, base: str, flag: str) -> Fault | None:
+    """About the first link that leads to nothing, of the path as it was typed."""
+    if not base or "\0" in base:
+        return None
+    path = Path(os.path.expanduser(base))
+    for each in (*reversed(path.parents), path):
+        if leads := broken_link(each):
+            return _broken(spec, str(each), leads, flag)
+    return None
+
+
 def _missing(spec: str, base: str) -> Fault:
     path = os.path.abspath(os.path.expanduser(base))
     folder, name = os.path.split(path)
@@ -269,7 +322,7 @@ def _missing(spec: str, base: str) -> Fault:
         path = base
     elif not os.path.isdir(folder):
         hint = Text(f"The folder {folder} does not exist.", f"文件夹 {folder} 不存在。")
-    elif near := near_names(Path(folder), name):
+    elif near := [each for each in near_names(Path(folder), name) if _on_disk(f"{folder}/{each}")]:
         there = [f"`{as_typed(os.path.join(os.path.dirname(base), each))}`" for each in near]
         hint = Text(f"There is {', '.join(there)}.", f"有 {'、'.join(there)}。")
     else:

@@ -29,6 +29,19 @@ TOLD = Text(
 )
 
 
+NONE_DRAWN = Text(
+    "No row was left out as faulty: none was drawn. A name that ends in `#0` takes no row; leave"
+    " `#0` out.",
+    "没有数据因为出错而去掉，而是一条也没有抽取：`#0` 结尾的写法表示一条也不取，请去掉 `#0`。",
+)
+
+
+def _cure(facts: DataFacts) -> Text:
+    if facts.over_long and facts.over_long >= facts.examples:
+        return longer(facts)
+    return TOLD if facts.rejected or facts.examples or not facts.rows else NONE_DRAWN
+
+
 def check(facts: DataFacts) -> Values | None:
     if facts.samples > 0 and facts.learned > 0:
         return None
@@ -36,7 +49,7 @@ def check(facts: DataFacts) -> Values | None:
         return None
     return {
         "where": "--dataset",
-        "fix": longer(facts) if facts.over_long and facts.over_long >= facts.examples else TOLD,
+        "fix": _cure(facts),
         "rows": facts.rows,
         "rejected": facts.rejected,
         "samples": facts.samples,

@@ -36,7 +36,7 @@ from suretune.data.plan import make_plan, plan_facts
 from suretune.data.render import Rendering
 from suretune.data.role_tokens import role_tokens
 from suretune.data.rows import NOTES
-from suretune.data.sources import Source, parse_sources
+from suretune.data.sources import Source, none_drawn, parse_sources
 from suretune.data.template import ChatTokenizer
 from suretune.data.thinking import KEEP, thinking_of
 from suretune.data.thoughts import as_learned
@@ -273,6 +273,7 @@ def _sources(
     fetched, and from now on named by their commit."""
     data, proof = resolved.config.data, resolved.config.proof
     named = (data.dataset, data.val_dataset, proof.general)
+    journal.look_at_all(none_drawn(*named))
     roles = (LEARNED, MEASURED, MEASURED)
     options = ("dataset", "val_dataset", "general")
     flags = [f"--{option}" for option in options]
