@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from suretune.data.blank import is_blank
 from suretune.data.examples import shape_of, to_example
+from suretune.data.marks import unlearned
 from suretune.data.placeholders import Names, fill
+from suretune.guards import judge
 from suretune.guards.guard import word as fact
-from suretune.types import Example, Fault, Message, Origin, Row
+from suretune.types import Example, Fault, Message, Origin, Row, Text
 
 HERE = Origin("rows.jsonl", 7)
 SAID = st.text(min_size=1, max_size=20).filter(lambda text: not is_blank(text))
@@ -545,3 +547,69 @@ def test_a_text_that_shows_something_is_none(text: str) -> None:
         made = to_example(Row(Origin("f", 1), row), "f")
         assert isinstance(made, Example), (row, made)
         assert text in [message.content for message in made.messages]
+
+
+@pytest.mark.parametrize(
+    ("turn", "field", "found"),
+    [
+        ({"role": "assistant", "content": None}, "messages[1].content", "null (no value)"),
+        ({"role": "assistant", "value": None}, "messages[1].value", "null (no value)"),
+        ({"from": "gpt", "value": None}, "messages[1].value", "null (no value)"),
+        ({"from": "gpt"}, "messages[1].value", "nothing: it is not there"),
+        ({"role": "assistant"}, "messages[1].content", "nothing: it is not there"),
+        ({"role": "assistant", "content": 3}, "messages[1].content", "3 (number)"),
+    ],
+)
+def test_a_turn_without_content_is_told_by_the_name_that_it_has(
+    turn: dict[str, Any], field: str, found: str
+) -> None:
+    row = {"messages": [{"role": "user", "content": "q"}, turn]}
+    told = fault(row)
+    assert (told.kind, told.field, fact(told.found)) == ("wrong-type", field, found)
+    if turn.get("content", 0) is None:
+        hint = fault({"messages": [row["messages"][0], {**turn, "refusal": "I cannot."}]}).hint
+        assert hint and "`refusal`" in hint.en and "`refusal`" in hint.zh
+
+
+@pytest.mark.parametrize(("weight", "bare"), [("0", "0"), ("1.5", "1.5"), ("x", ""), ("-1", "")])
+def test_a_weight_that_is_text_is_said_to_be_text(weight: str, bare: str) -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    told = fault({"messages": [turns[0], {**turns[1], "weight": weight}]})
+    assert told.kind == "wrong-type" and told.hint and isinstance(told.found, Text)
+    assert told.found == Text(f'"{weight}" (text)', f'"{weight}"（文本）')
+    for hint in (told.hint.en, told.hint.zh):
+        assert (f'`"weight": {bare}`' in hint) is bool(bare)
+
+
+@pytest.mark.parametrize(
+    ("row", "names"),
+    [
+        ({"query": "q", "response": "a", "train": False}, "`train`"),
+        ({"query": "q", "response": "a", "weight": "0"}, "`weight`"),
+        ({"text": "some text", "loss_mask": 0}, "`loss_mask`"),
+        (
+            {"messages": [{"role": "user", "content": "q"},
+                          {"role": "assistant", "content": "a", "loss": False}]}, "`loss`",
+        ),
+        (
+            [{"role": "user", "content": "q"},
+             {"role": "assistant", "content": "a", "weight": 0}], "`weight`",
+        ),
+    ],
+)  # fmt: skip
+def test_a_row_that_is_marked_as_not_to_be_learned_is_told_by_its_mark(
+    row: Any, names: str
+) -> None:
+    told = unlearned(row, example(row))
+    assert told and isinstance(told.found, Text)
+    assert names in told.found.en and names in told.found.zh
+    [finding] = judge(told)
+    for text in (finding.what.en, finding.what.zh):
+        assert names in text and "no answer to" not in text and "weight 0" not in text
+    assert (
+        unlearned(
+            {"query": "q", "response": "a", "train": True},
+            example({"query": "q", "response": "a", "train": True}),
+        )
+        is None
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from suretune.types import Text
+
 # Of other kinds than blanks (Z), control characters (Cc) and format characters (Cf: zero width,
 # soft hyphen, marks of direction and of byte order, tags): joiners, fillers, variation selectors.
 _UNSEEN = frozenset(
@@ -25,10 +27,16 @@ def is_blank(text: str) -> bool:
     return all(map(_unseen, text.strip()))
 
 
-def unseen(text: str) -> str:
-    """The first few characters of a blank text that are no plain blanks, as U+200B; '' of none."""
-    found = dict.fromkeys(c for c in text if not c.isspace())
-    return ", ".join(f"U+{ord(c):04X}" for c in [*found][:3])
+def with_unseen(hint: Text, content: str) -> Text:
+    """The hint about a blank text, behind what it does hold, which people do not see."""
+    found = dict.fromkeys(c for c in content if not c.isspace())
+    if not found:
+        return hint
+    names = ", ".join(f"U+{ord(c):04X}" for c in [*found][:3])
+    return Text(
+        f"All that stands there are characters that nobody sees ({names}). {hint.en}",
+        f"里面只有看不见的字符（{names}）。{hint.zh}",
+    )
 
 
 def _unseen(character: str) -> bool:

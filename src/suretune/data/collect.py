@@ -17,6 +17,7 @@ from suretune.data.examples import to_example
 from suretune.data.fields import Fields, without
 from suretune.data.fitness import folds_system
 from suretune.data.identity import answer_of, question_of
+from suretune.data.marks import unlearned
 from suretune.data.placeholders import Names, fill
 from suretune.data.renames import parse_columns, renamed
 from suretune.data.render import Rendering, ahead, samples
@@ -161,11 +162,13 @@ def _understood(
                 found.filled_names |= which
                 if which:
                     found.filled.add(example.origin)
+        if isinstance(example, Example):
+            found.shapes[example.origin.file, example.shape] += 1
+            example = (unlearned(row.value, example) if isinstance(row, Row) else None) or example
         if isinstance(example, Fault):
             _reject(example, source.name, found)
         else:
             found.read[source.name] += 1
-            found.shapes[example.origin.file, example.shape] += 1
             yield example
 
 

@@ -10,9 +10,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
+from suretune.data.columns import MESSAGE_LISTS
 from suretune.data.key_names import MEDIA, SPARES, folded, is_about, is_mark
 from suretune.data.refusal import Refused, shown
-from suretune.types import Fault, Origin, Text
+from suretune.types import Example, Fault, Origin, Text
 
 _SCALES = frozenset(("weight", "loss_weight", "loss_scale"))  # of a row: any number
 _WORDS = {"true": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "no": 0.0, "0": 0.0}
@@ -136,5 +137,31 @@ def _marked(
 
 
 def _not_a_mark(value: Any, field: str, origin: Origin) -> Refused:
-    found = shown(value, 40)
-    return Refused(Fault("wrong-type", origin, field=field, found=found, hint=MARKED))
+    found, hint = Text(shown(value, 40), shown(value, 40)), MARKED
+    if isinstance(value, str):
+        found = Text(f'"{found.en}" (text)', f'"{found.zh}"（文本）')
+        number = _number(value)
+        if isinstance(number, float) and math.isfinite(number) and number >= 0:
+            bare = f'`"{field.rpartition(".")[2]}": {number:g}`'
+            hint = Text(
+                f"{MARKED.en} Write it without quotes: {bare}.", f"{MARKED.zh}请去掉引号：{bare}。"
+            )
+    return Refused(Fault("wrong-type", origin, field=field, found=found, hint=hint))
+
+
+def unlearned(value: Any, example: Example) -> Fault | None:
+    """The fault of a row all of whose answers are marked not to be learned."""
+    told = [turn for turn in example.messages if turn.role in ("assistant", "text")]
+    if any(turn.weight for turn in told):
+        return None
+    rows: list[Any] = [value] if isinstance(value, Mapping) else []
+    lists = [value[name] for name in MESSAGE_LISTS if name in value] if rows else [value]
+    rows += [turn for turns in lists if isinstance(turns, list) for turn in turns]
+    keys = (key for row in rows if isinstance(row, Mapping) for key, _ in row_marks(row))
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(keys)) or "`weight`"
+    found = Text(
+        f"{names} says that no answer of this row is to be learned",
+        f"{names} 标明这一行的回答都不学习",
+    )
+    hint = Text("Take the mark off or delete the row.", "请去掉这个标记，或删掉这条数据。")
+    return Fault("empty-answer", example.origin, found=found, hint=hint)

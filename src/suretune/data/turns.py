@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from suretune.data.blank import is_blank, unseen
+from suretune.data.blank import is_blank, with_unseen
 from suretune.data.calls import calls_of, from_json, tool_calls
 from suretune.data.key_names import is_about, is_mark
 from suretune.data.marks import filled, refuse_unknown, weight_of
@@ -38,6 +38,7 @@ TURN_KEYS = frozenset(
         "function_call",
     )
 )
+_SAYS = {"role": "content", "from": "value"}
 _PART_KEYS = frozenset(("type", "text", "value", *THOUGHTS))
 
 _TYPES = {
@@ -83,7 +84,7 @@ def turn(
     """A message that says something; `field` is where its content stands."""
     extra = extra or {}
     if role == "user" and is_blank(content):
-        hint = _with_unseen(EMPTY_QUESTION, content)
+        hint = with_unseen(EMPTY_QUESTION, content)
         raise _order(origin, field, f'"{shown(content.strip())}"', hint)
     if role == "assistant" and "tool_calls" not in extra and is_blank(content):
         raise empty(origin, field, content)
@@ -142,6 +143,7 @@ def message(item: Any, field: str, origin: Origin) -> Message:
             '每轮对话是一个对象：`{"role": "user", "content": "..."}`。',
         )
         raise wrong_type(origin, field, item, hint)
+    whole = item
     if None in item.values():  # as a union of rows has them: absent
         item = {key: value for key, value in item.items() if value is not None}
     refuse_unknown(item, TURN_KEYS, field, origin)
@@ -156,6 +158,8 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     _same_role(item, role, field, origin)
     extra = _extra(item, field, origin)
     name, content = _one_of(("content", "value"), item, field, origin)
+    if content is None:  # the name that is there, else the one that belongs to the other
+        name = next((n for n in ("content", "value") if n in whole), _SAYS[key])
     where = f"{field}.{name}"
     if role == _CALL:
         role, content = "assistant", text_of(content, where, origin)
@@ -166,6 +170,8 @@ def message(item: Any, field: str, origin: Origin) -> Message:
     elif content is None and "tool_calls" in extra:
         content = ""
     weight = weight_of(item, field, origin) if role == "assistant" else 1.0
+    if content is None:
+        raise _nothing_said(whole, where, origin)
     return turn(
         role,
         text_of(content, where, origin),
@@ -174,6 +180,25 @@ def message(item: Any, field: str, origin: Origin) -> Message:
         weight,
         extra,
     )
+
+
+def _nothing_said(
+    item: Mapping[str, Any],
+    where: str,
+    origin: Origin,
+) -> Refused:
+    """The fault of a turn without content; OpenAI writes what a model refused beside it."""
+    hint = Text("Write what was said there.", "请写上这一轮说的内容。")
+    if isinstance(item.get("refusal"), str):
+        hint = Text(
+            "The answer stands in `refusal`, which is not learned: write it into `content`, or "
+            "leave the row out.",
+            "回答写在 `refusal` 里，那里的内容不会学习：请把它写进 `content`，或去掉这条数据。",
+        )
+    if where.rpartition(".")[2] in item:
+        return wrong_type(origin, where, None, hint)
+    missing = Text("nothing: it is not there", "没有这个字段")
+    return Refused(Fault("wrong-type", origin, field=where, found=missing, hint=hint))
 
 
 def _extra(
@@ -384,17 +409,7 @@ def _misplaced(role: str, before: str) -> Text | None:
 def empty(origin: Origin, field: str, content: str) -> Refused:
     """There is nothing to learn in this field."""
     hint = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
-    hint = _with_unseen(hint, content)
+    hint = with_unseen(hint, content)
     return Refused(
         Fault("empty-answer", origin, field=field, found=f'"{shown(content)}"', hint=hint)
-    )
-
-
-def _with_unseen(hint: Text, content: str) -> Text:
-    """Behind what the field does hold, where that looks like nothing."""
-    if not (found := unseen(content)):
-        return hint
-    return Text(
-        f"All that stands there are characters that nobody sees ({found}). {hint.en}",
-        f"里面只有看不见的字符（{found}）。{hint.zh}",
     )

@@ -28,8 +28,9 @@ GUARD = Guard(
     check=for_fault("wrong-type"),
     what=Text("{where}: {field} holds {found}.", "{where}：{field}的值不对：{found}。"),
     why=Text(
-        "Written out as text, it would teach the model a notation in place of an answer.",
-        "直接转成文本，学到的是 Python 的写法，而不是回答。",
+        "Guessed at, it would teach the model a notation in place of an answer, or count otherwise "
+        "than is meant.",
+        "靠猜，学到的可能是 Python 的写法而不是回答，或者与本来的意思不同。",
     ),
     fix=Text(
         "{hint} Mend the value, then look again with `suretune check --dataset {file}`.",

@@ -15,10 +15,17 @@ D009 empty-answer：这条数据没有可学的回答。
 怎么改：补上回答，或者删掉这条数据。
 """
 
-from suretune.guards.guard import Guard, Values, for_fault, sentence
+from suretune.guards.guard import Guard, Values, field, for_fault, sentence
 from suretune.types import Fault, Text
 
 DONE = Text("Write the answer or delete the row.", "请补上回答，或删掉这条数据。")
+
+
+EMPTY_ANSWER = Text(
+    "An empty answer teaches the model to end without a word.",
+    "空回答会教模型一句话不说就结束。",
+)
+MARKED = Text("Nothing of the row would be learned.", "这条数据什么也学不到。")
 
 
 def check(fault: Fault) -> Values | None:
@@ -26,7 +33,17 @@ def check(fault: Fault) -> Values | None:
     values = for_fault("empty-answer")(fault)
     if values is None:
         return None
-    hint = sentence(fault.hint)
+    hint, name = sentence(fault.hint), field(fault.field)
+    said = Text(
+        f"{values['where']}: {name.en} holds no answer.",
+        f"{values['where']}：{name.zh}里没有回答。",
+    )
+    why = EMPTY_ANSWER
+    if isinstance(fault.found, Text):  # there is one, and a mark of the row forbids to learn it
+        found = fault.found
+        said = Text(f"{values['where']}: {found.en}.", f"{values['where']}：{found.zh}。")
+        why = MARKED
+    values = {**values, "said": said, "why": why}
     if "delete the row" in hint.en:
         return {**values, "cure": hint}
     return {**values, "cure": Text(f"{hint.en} {DONE.en}", f"{hint.zh}{DONE.zh}")}
@@ -39,11 +56,8 @@ GUARD = Guard(
     stops=True,
     facts=Fault,
     check=check,
-    what=Text("{where}: {field} holds no answer.", "{where}：{field}里没有回答。"),
-    why=Text(
-        "An empty answer teaches the model to end without a word.",
-        "空回答会教模型一句话不说就结束。",
-    ),
+    what=Text("{said}", "{said}"),
+    why=Text("{why}", "{why}"),
     fix=Text(
         "{cure} Then look again with `suretune check --dataset {file}`.",
         "{cure}再用 `suretune check --dataset {file}` 检查。",
