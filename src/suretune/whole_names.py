@@ -78,7 +78,7 @@ nova novel now nudge nugget nurse nut oak oasis ocean octagon octave odyssey oli
 onward onyx opal open opus oracle orange orbit orca orchid ore organic origin orion osprey otter
 our outlook outpost owl ox pace pact pad page palm panda panorama panther paper paradigm paragon
 parity parker parrot pat path patience patron peace peach peak pear pearl pebble peg pelican pen
-penguin penny pepper perch perfect pete phi phil phoenix pi pilgrim pilot pinch pine pinnacle
+penguin penny pepper perch perfect pete phil phoenix pi pilgrim pilot pinch pine pinnacle
 pioneer pitch pivot pixel plain planet plant plato play plaza plum plume plus pocket poet point
 poise polar pond pool poppy port portal porter posh power prairie premier press presto prime prism
 pro prodigy profound project prompt prophet prose proton public pulse puma pure python quail
