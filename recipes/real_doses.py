@@ -60,8 +60,8 @@ def at_doses(
 
 @contextmanager
 def _scaled(run: Path, share: float) -> Iterator[None]:
-    """`lora_B` of the published adapter times `share` in here, and a proof of its own. Adapter,
-    manifest (which knows the adapter as it was) and proof are as they were afterwards."""
+    """`lora_B` of the published adapter times `share` in here, and a manifest and a proof of its
+    own. Adapter, manifest and proof are as they were afterwards."""
     folder = run / "adapter"
     paths = (folder / WEIGHTS, folder / rundir.MANIFEST, run / "proof" / RESULT)
     before = [path.read_bytes() for path in paths]
@@ -70,7 +70,8 @@ def _scaled(run: Path, share: float) -> Iterator[None]:
         if ".lora_B." in name:
             tensors[name] = (tensors[name].float() * share).to(tensors[name].dtype)
     save_file(tensors, paths[0], metadata={"format": "pt"})
-    paths[1].unlink()
+    told = rundir.read_json(paths[1])
+    rundir.write_manifest(folder, **{name: told[name] for name in told if name != "files"})
     try:
         yield
     finally:
