@@ -135,7 +135,7 @@ def test_what_lost_its_manifest_is_not_loaded(kept: bool, trained: Path, tmp_pat
     other_weights(where)
     done = within("ask", where, "Who are you?", "--json")
     assert done.returncode == 4 and codes(done) == ["S015"], done.stdout
-    alone = tmp_path / "alone"  # anybody's folder has none
+    alone = tmp_path / "mine" / where.name  # anybody's folder has none, whatever it is called
     shutil.copytree(where, alone)
     assert within("ask", alone, "Who are you?").returncode == 0
 

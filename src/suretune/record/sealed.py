@@ -77,11 +77,12 @@ def is_as_sealed(run: Path, folder: Path) -> bool:
 
 
 def expects_manifest(folder: Path) -> bool:
-    """Whether there is one, or should be: in a run, its adapter and every checkpoint have one."""
+    """Whether there is one, or should be: in a run of ours, its adapter and every checkpoint have
+    one. Anybody's adapter may lie in a folder of that name."""
     there = folder.absolute()
     made = there.name in rundir.MADE or there.parent.name == "checkpoints"
     run = there.parents[1] if there.parent.name == "checkpoints" else there.parent
-    return (folder / rundir.MANIFEST).is_file() or (made and rundir.is_begun(run))
+    return (folder / rundir.MANIFEST).is_file() or (made and (run / "run.json").is_file())
 
 
 def sealed_names(run: Path) -> list[str]:
