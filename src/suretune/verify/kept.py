@@ -27,7 +27,7 @@ from suretune.statistics import (
     sign_test,
 )
 from suretune.types import Text
-from suretune.verify.leaks import Learned
+from suretune.verify.leaks import Learned, asked_in
 
 COUNTS = 5  # a cell counts where the base is right in one question of so many
 MEASURED = 30  # right answers of the base without which a cell is not measured
@@ -147,10 +147,9 @@ def judge_all(
     rows = []
     for i, question in enumerate(questions):
         first, again, now = (given[i] for given in verdicts)
-        prompt = "\n".join(message.content for message in question.messages)
         asks = _kinds(question.check)
         leaked = learned.leaked(
-            prompt,
+            asked_in(question.messages),
             (said.base[i], said.again[i]),
             said.tuned[i],
             right=bool(now) and not asks <= LOOSE,
@@ -306,8 +305,8 @@ def _is_broken(sign: str) -> bool:
 
 def _newly_broken(rows: Sequence[Judged], *, only_ends: bool) -> list[Judged]:
     """Those whose sign their base's answer has not, of the kind that is told about."""
-    signs = {UNENDED} if only_ends else {"empty", "loops", "another language"}
-    return [r for r in rows if r.broken_after in signs and r.broken_before not in signs]
+    shows = UNENDED.__eq__ if only_ends else _is_broken
+    return [r for r in rows if shows(r.broken_after) and not shows(r.broken_before)]
 
 
 def _key(row: Judged) -> tuple[str, str]:
