@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conftest import as_json, codes, shared, within, write_rows
 from families import FAMILIES, make_tokenizer
+from suretune.data.blank import is_blank
 from suretune.data.examples import to_example
 from suretune.data.rendered import end_mark, without_end
 from suretune.data.template import ChatTokenizer, load_tokenizer
@@ -143,7 +144,7 @@ def test_a_rendered_conversation_is_read_back_to_the_character(form: Any, talk: 
 LETTERS = st.characters(
     codec="utf-8", exclude_characters="<>[]#:|", exclude_categories=["Cs", "Cc"]
 )
-WORDS = st.text(LETTERS, min_size=1).filter(lambda text: text == text.strip())
+WORDS = st.text(LETTERS, min_size=1).filter(lambda t: t == t.strip() and not is_blank(t))
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4), st.sampled_from(FORMS))
