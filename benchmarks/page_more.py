@@ -123,8 +123,10 @@ def two_trees(told: Mapping[str, Any]) -> list[str]:
             if name in OF_TREES
         )
         when = f"{found['device']}, {found['date']}, beside `{found['earlier_commit']}`"
-        what, runs = f"{KINDS[found['kind']]} | {found['shape']}", len(found["runs"]["this"])
-        lines.append(f"| {what} | {runs} | {ratios} | {when} |")
+        what, runs = KINDS[found["kind"]], len(found["runs"]["this"])
+        if flags := found.get("flags"):
+            what += f", this tree's by `{' '.join(flags)}`"
+        lines.append(f"| {what} | {found['shape']} | {runs} | {ratios} | {when} |")
     return [*lines, *(_turns(found) for found in told.values() if found["kind"] == "defaults")]
 
 
@@ -139,6 +141,8 @@ def _turns(found: Mapping[str, Any]) -> str:
     shape = (
         f"All defaults of {found['shape']}, seconds of the earlier tree and of this one by turns"
     )
+    if flags := found.get("flags"):
+        shape += f", this one's by `{' '.join(flags)}`"
     return f"\n{shape}: {'; '.join(said)}."
 
 

@@ -3,13 +3,14 @@
     git archive d5e6da7 src benchmarks | tar -x -C EARLIER
     python benchmarks/two_trees.py --earlier EARLIER --commit d5e6da7 --config CONFIG.json \
         --tokenizer FOLDER --rows ROWS.jsonl [--only engine,same-work,defaults] [--times 5]
+        [--flags --base_dtype fp8]
 
 `engine`: one pack of 2,048 tokens an update on random weights of the shape in `--config` (its name
 is the shape's: 7b.json), ms of a median update. `same-work`: the articles' job without anchors and
 without stopping where it is proven: what both trees do alike. `defaults`: the articles' job with
-all that each tree adds by itself. Of jobs: seconds of training, from the start to the adapter on
-disk, and of the whole command. Each figure is the median of its runs; a ratio is this tree's over
-the earlier one's (benchmarks/results/two_trees.json).
+all that each tree adds by itself. `--flags` are of this tree's jobs alone. Of jobs: seconds of
+training, from the start to the adapter on disk, and of the whole command. Each figure is the median
+of its runs; a ratio is this tree's over the earlier one's (benchmarks/results/two_trees.json).
 """
 
 from __future__ import annotations
@@ -50,17 +51,21 @@ def main() -> None:
         runs: dict[str, list[Result]] = {name: [] for name in trees}
         for turn in range(asked.times):
             for name, tree in trees.items():
-                runs[name].append(one(kind, tree, model, asked))
+                flags = asked.flags if name == "this" else []
+                runs[name].append(one(kind, tree, model, asked, flags))
                 print(kind, turn + 1, name, figures(runs[name][-1:]), file=sys.stderr, flush=True)
             found = compared(runs) | {"kind": kind, "shape": asked.config.stem}
             found |= {"device": device_name(), "earlier_commit": asked.commit}
             found["date"] = datetime.now(timezone.utc).date().isoformat()
-            told[f"{kind} of {asked.config.stem} beside {asked.commit}"] = found
+            by = [f"by {' '.join(asked.flags)}"] if asked.flags else []
+            found |= {"flags": asked.flags} if asked.flags else {}
+            name = " ".join([kind, *by, f"of {asked.config.stem} beside {asked.commit}"])
+            told[name] = found
             OUT.write_text(json.dumps(told, indent=1) + "\n")
         print(kind, found["ratios"], flush=True)
 
 
-def one(kind: str, tree: Path, model: Path, asked: argparse.Namespace) -> Result:
+def one(kind: str, tree: Path, model: Path, asked: argparse.Namespace, flags: list[str]) -> Result:
     """What a run of this kind measured; SystemExit with its last words where it failed."""
     if kind == "engine":
         command = [str(tree / "benchmarks" / "engine.py"), "--random", str(asked.config),
@@ -70,7 +75,7 @@ def one(kind: str, tree: Path, model: Path, asked: argparse.Namespace) -> Result
         run = asked.work / f"run-{time.time_ns()}"
         command = [*seeds_command(model, asked.rows.resolve(), run)]
         command[command.index("--dataset") + 1] += "#50"
-        command += SAME_WORK if kind == "same-work" else ()
+        command += [*(SAME_WORK if kind == "same-work" else ()), *flags]
     path = os.pathsep.join(filter(None, [str(tree / "src"), os.environ.get("PYTHONPATH", "")]))
     start = time.time()
     done = subprocess.run(
@@ -119,6 +124,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(KINDS))
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--work", type=Path, default=Path("/tmp/two-trees"))
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="last")
     parser.add_argument("--shrink", action="store_true", help="a few narrow layers, for a CPU")
     return parser.parse_args()
 

@@ -104,11 +104,12 @@ FEW = ("--general_questions", 8)  # what the plain path answers a whole battery 
         (("--anchor_loss", "answers"), "fused"),
         (("--torch_dtype", "float32", "--lora_dropout", 0.1), "plain"),
         (("--layers_to_transform", "1-2", *FEW), "fused"),
+        (("--base_dtype", "fp8", *FEW), "fused"),
         (("--lorap_lr_ratio", 4, *FEW), "fused"),
         (("--init_weights", "pissa_niter_4", *FEW), "fused"),
         (("--use_dora", "true", *FEW), "plain"),
     ],
-    ids=["graphs", "answers", "plain", "some-layers", "lora+", "pissa", "dora"],
+    ids=["graphs", "answers", "plain", "some-layers", "8-bits", "lora+", "pissa", "dora"],
 )
 def test_a_run_resumed_on_the_gpu_is_the_run_never_stopped(
     tmp_path: Path, identity_file: Path, how: tuple[object, ...], engine: str
