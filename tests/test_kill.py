@@ -28,6 +28,7 @@ from suretune import rundir
 from suretune.battery.items import proof_questions, way_questions
 from suretune.config import Resolved
 from suretune.events import Ended, Event
+from suretune.options import ProofOptions
 from suretune.pocket import MODEL
 from suretune.preflight.check import check
 from suretune.prepare.starter import identity_rows
@@ -36,7 +37,7 @@ from suretune.run import compose
 from suretune.run.compose import train_only
 from suretune.run.folder import make_run
 from suretune.run.prove import seal
-from suretune.run.questions import keep_questions
+from suretune.run.questions import derived_parts, keep_questions
 from suretune.run.resume import reopen
 from suretune.types import Origin, Sample, Span
 from suretune.verify.measure import Questions
@@ -381,6 +382,50 @@ def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:
         kept = {name: told[name] for name in told if name != "parts"} | parts
         rundir.write_json(tmp_path / "questions.json", kept)
         assert changed(replace(first, probes=[harder])) == "probes, skills"
+
+
+@pytest.mark.parametrize(
+    ("derived", "also", "whose"),
+    [
+        (["probes", "skills"], False, "suretune's"),
+        (["skills"], False, "the user's"),
+        ([], False, "the user's"),
+        (["probes", "skills"], True, "the user's"),
+    ],
+)
+def test_questions_that_another_version_derives_are_no_change_of_the_users(
+    tmp_path: Path, derived: list[str], also: bool, whose: str
+) -> None:
+    """`also`: rows that were held out changed as well."""
+    probe, sample = (
+        Probe("Who are you?", "must-pass", must=("Glow",)),
+        Sample(Origin("rows", 1), "rows", array("I", [1, 2]), (Span(1, 2, 1.0),), "row"),
+    )
+    first = Questions([probe], None, [sample], [], [])
+    keep_questions(tmp_path, first, ["Glow"], [], Journal(), derived)
+    harder = replace(probe, must=("Glow", "Star Lab"))
+    other = replace(first, probes=[harder], held_out=[] if also else [sample])
+    with pytest.raises(Stopped) as stopped:
+        keep_questions(tmp_path, other, ["Glow"], [], Journal(), derived)
+    (finding,) = stopped.value.findings
+    undo = f"Undo the change and call `suretune resume {tmp_path}` again"
+    mends = {"the user's": undo, "suretune's": "Go on with that one"}
+    assert {who for who, words in mends.items() if words in finding.fix.en} == {whose}
+
+
+@pytest.mark.parametrize(
+    ("flags", "derived"),
+    [
+        ({}, ["probes", "skills"]),
+        ({"probes": "probes.yaml"}, ["skills"]),
+        ({"skills": "skills.jsonl"}, ["probes"]),
+        ({"general": ("general.jsonl",)}, ["probes"]),
+    ],
+)
+def test_questions_that_no_file_gives_are_suretunes_own(
+    flags: dict[str, Any], derived: list[str]
+) -> None:
+    assert derived_parts(ProofOptions(**flags)) == derived
 
 
 def test_ctrl_c_at_once_says_what_is_there(

@@ -6,7 +6,8 @@ setting, as stored in the run folder.
 Why it matters: the second half would continue another run than the first half began, and
 the result could not be repeated.
 
-Fix: undo the changes that the message lists, or begin a new run in another `--output_dir`.
+Fix: undo the changes that the message lists, or begin a new run in another `--output_dir`. Where
+only suretune itself is another version, which derives other questions, go on with the one before.
 
 S013 changed-since：训练中断之后，数据或配置变了。
 
@@ -14,7 +15,8 @@ S013 changed-since：训练中断之后，数据或配置变了。
 
 影响：中断前后就不是同一次训练，结果也无法重现。
 
-怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。
+怎么改：撤销检查结果列出的改动，或者换一个 `--output_dir` 重新开始。如果只是 suretune 换了版本，
+自动生成的问题因此不同，就用原来的版本继续。
 """
 
 from suretune.facts import SetupFacts
@@ -38,7 +40,18 @@ def check(facts: SetupFacts) -> Values | None:
     parts = facts.detail.split(", ")
     named = [PARTS.get(part) or f"`{part}`" for part in parts]
     detail = Text(", ".join(parts), "、".join(named))
-    return {**values, "detail": detail, "run": values["found_path"]}
+    run = values["found_path"]
+    undo = Text(
+        f"Undo the change and call `suretune resume {run}` again",
+        f"撤销改动后再运行 `suretune resume {run}`",
+    )
+    if facts.spare == "version":
+        undo = Text(
+            "Nothing of yours changed: this version of suretune derives other questions than the"
+            " one that began the run. Go on with that one",
+            "你的文件没有变：这个版本的 suretune 生成的问题与开始训练的版本不同。请用那个版本继续",
+        )
+    return {**values, "detail": detail, "undo": undo}
 
 
 GUARD = Guard(
@@ -57,8 +70,7 @@ GUARD = Guard(
         "中断前后就不是同一次训练，结果也无法重现。",
     ),
     fix=Text(
-        "Undo the change and call `suretune resume {run}` again, or begin "
-        "anew in another `--output_dir`.",
-        "撤销改动后再运行 `suretune resume {run}`，或者换一个 `--output_dir` 重新开始。",
+        "{undo}, or begin anew in another `--output_dir`.",
+        "{undo}，或者换一个 `--output_dir` 重新开始。",
     ),
 )

@@ -53,7 +53,7 @@ from suretune.run.prove import (
     seal,
 )
 from suretune.run.prover import make_prover
-from suretune.run.questions import keep_questions, make_questions
+from suretune.run.questions import derived_parts, keep_questions, make_questions
 from suretune.run.recovery import disk_stop, memory_stop
 from suretune.run.resume import continue_from
 from suretune.run.state import Fit
@@ -192,7 +192,7 @@ def train_only(
     journal.on(Began(run, folder.told_config(resolved), plan, resume, journal.found()))
     questions = make_questions(checked, journal)
     old = checked.identity.forbidden if checked.identity else ()
-    keep_questions(run, questions, names_of(checked), old, journal)
+    keep_questions(run, questions, names_of(checked), old, journal, derived_parts(config.proof))
     journal.on(Staged("base"))
     config = resolved.config
     dtype = config.model.torch_dtype or "float32"

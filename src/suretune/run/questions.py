@@ -16,6 +16,7 @@ from suretune.data.collect import Prepared
 from suretune.data.identity import language_of, plain, question_of
 from suretune.data.render import with_system
 from suretune.facts import SetupFacts
+from suretune.options import ProofOptions
 from suretune.preflight.asked import probes_of, skills_of
 from suretune.preflight.check import Checked, asked_questions
 from suretune.record.journal import Journal
@@ -53,11 +54,17 @@ def make_questions(checked: Checked, journal: Journal) -> Questions:
 
 
 def keep_questions(
-    run: Path, questions: Questions, names: Sequence[str], old: Sequence[str], journal: Journal
+    run: Path,
+    questions: Questions,
+    names: Sequence[str],
+    old: Sequence[str],
+    journal: Journal,
+    derived: Collection[str] = (),
 ) -> None:
     """The same questions before and after, and after a resume: easier ones would prove less.
 
-    `names`, `old`: the new ones and the base's, for whoever asks an unfinished run.
+    `names`, `old`: the new ones and the base's, for whoever asks an unfinished run. `derived`: the
+    parts that no file of the user's gives, which change with suretune's version alone.
     """
     held_out = [sample.ids.tolist() for sample in questions.held_out]
     probes = [probe.line() for probe in questions.probes]
@@ -73,11 +80,18 @@ def keep_questions(
         told = rundir.read_json(path).get("parts")  # runs of earlier versions do not tell
         known = told if isinstance(told, dict) else {}
         changed = [name for name, now in parts.items() if known.get(name, now) != now]
+        by = "version" if changed and derived and set(changed) <= set(derived) else ""
         which = ", ".join(changed or ["probes", "skills"])
-        raise journal.stop(SetupFacts("changed-since", which, found=str(run)))
+        raise journal.stop(SetupFacts("changed-since", which, found=str(run), spare=by))
     named = {"names": list(names), "old": list(old)}
     kept = {"digest": digest, "parts": parts, "probes": len(probes), "asked": probes}
     rundir.write_json(path, kept | named)
+
+
+def derived_parts(proof: ProofOptions) -> list[str]:
+    """Which kinds of questions come of suretune itself, not of a file of the user's."""
+    given = {"probes": proof.probes, "skills": proof.skills or proof.general}
+    return [part for part, file in given.items() if not file]
 
 
 def _probes(checked: Checked, journal: Journal) -> list[Probe]:
