@@ -71,11 +71,12 @@ def trained(tree: Path, rows: Path, run: Path) -> None:
 
 
 def killed(tree: Path, rows: Path, run: Path) -> None:
-    """A run of this tree that ends amid its updates, a checkpoint behind it."""
+    """A run of this tree that ends amid its updates, a checkpoint behind it. Its probes come from a
+    file: those that a version derives are its own, and no other goes on with them (S013)."""
     words = (
         "sft", "--model", "pocket", "--dataset", rows / "identity.jsonl", "--output_dir", run,
-        "--system", TALK, "--max_steps", 12, "--save_steps", 2, "--general_questions", 20,
-        "--until_proven", "false", "--anchor_ratio", 0,
+        "--probes", rows / "probes.yaml", "--system", TALK, "--max_steps", 12, "--save_steps", 2,
+        "--general_questions", 20, "--until_proven", "false", "--anchor_ratio", 0,
     )  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "suretune", *map(str, words)], env=of(tree),
