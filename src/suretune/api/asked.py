@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Any
@@ -12,7 +11,7 @@ from suretune.config import Option, Resolved, options
 from suretune.facts import FlagFacts
 from suretune.preflight.again import word_of
 from suretune.record.journal import Journal
-from suretune.values import set_value
+from suretune.values import nearest_of, set_value
 
 
 def resolved_of(
@@ -31,14 +30,9 @@ def resolved_of(
     for name, value in named.items():
         spec = known.get(name)
         if spec is None:
-            close = difflib.get_close_matches(
-                name,
-                known,
-                n=1,
-                cutoff=0.5,
-            )
-            nearest = f"--{close[0]}" if close else f"suretune {journal.verb} --help"
-            journal.look(FlagFacts("unknown-flag", f"--{name}", nearest=nearest))
+            near = nearest_of(name, known)
+            facts = FlagFacts("unknown-flag", f"--{name}", nearest=near and f"--{near}")
+            journal.look(facts)
         elif value is not None:
             if spec.name in given:
                 facts = FlagFacts(
