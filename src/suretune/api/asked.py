@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any
 
+from suretune import typed
+from suretune.api.arguments import values_of
 from suretune.api.keywords import APART, GROUPS
 from suretune.config import Option, Resolved, options
 from suretune.facts import FlagFacts
 from suretune.preflight.again import word_of
 from suretune.record.journal import Journal
-from suretune.values import nearest_of, set_value
+from suretune.speak.question import NO_TEXT
+from suretune.spelled import sayable
+from suretune.values import Set, bad_value, nearest_of, set_value
 
 
 def resolved_of(
@@ -30,9 +34,7 @@ def resolved_of(
     for name, value in named.items():
         spec = known.get(name)
         if spec is None:
-            near = nearest_of(name, known)
-            facts = FlagFacts("unknown-flag", f"--{name}", nearest=near and f"--{near}")
-            journal.look(facts)
+            journal.look(_no_option(name, known))
         elif value is not None:
             if spec.name in given:
                 facts = FlagFacts(
@@ -43,23 +45,32 @@ def resolved_of(
                 )
                 journal.look(facts)
             given[spec.name] = name
-            resolved, faults = set_value(
-                resolved,
-                spec,
-                _words(spec, value),
-                "flag",
-            )
+            words = [_word(one) for one in values_of(value, name, many=spec.many)]
+            resolved, faults = _set(resolved, spec, words)
             journal.look_at_all(faults)
     journal.heed(resolved.config.run.ignore)
     journal.look_at_codes(resolved.config.run.ignore)
     return resolved
 
 
-def _words(spec: Option, value: Any) -> list[str]:
-    """A value as the command line would have it: one word, or for a list one word each."""
-    several = spec.many and isinstance(value, (list, tuple, set, frozenset))
-    return [_word(one) for one in (value if several else [value])]
+def _no_option(name: str, known: Iterable[str]) -> FlagFacts:
+    near = nearest_of(name, known)
+    return FlagFacts("unknown-flag", f"--{name}", nearest=near and f"--{near}")
+
+
+def _set(resolved: Resolved, spec: Option, words: Sequence[str]) -> Set:
+    for word in words:
+        if not sayable(word, "utf-8"):
+            shown = typed.word(word)
+            return resolved, [bad_value(spec, shown, NO_TEXT)]
+    return set_value(
+        resolved,
+        spec,
+        words,
+        "flag",
+    )
 
 
 def _word(value: Any) -> str:
+    """A value as the command line would have it."""
     return fspath(value) if isinstance(value, PathLike) else word_of(value)
