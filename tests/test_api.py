@@ -21,9 +21,10 @@ import api_example
 import draw_keywords
 import inside
 import suretune
+from conftest import ROOT
 from suretune import rundir, words
 from suretune.api.asked import resolved_of
-from suretune.api.keywords import APART, GROUPS
+from suretune.api.keywords import APART, COMMAND_LINE, GROUPS
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.config import Resolved, options
@@ -80,6 +81,24 @@ def test_a_keyword_that_is_none_is_told_with_the_nearest(rows: Path) -> None:
         suretune.check("pocket", rows, lerning_rate=1e-3)  # type: ignore[call-arg]
     (finding,) = caught.value.findings
     assert finding.code == "C001" and "`--learning_rate`" in finding.fix.en
+
+
+@pytest.mark.parametrize("name", [*COMMAND_LINE])
+def test_what_belongs_to_the_command_line_is_said_to(rows: Path, name: str) -> None:
+    with pytest.raises(suretune.Refused) as caught:
+        suretune.check("pocket", rows, **{name: True})  # type: ignore[arg-type]
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("C004", f"--{name}")
+    assert finding.fix.en.startswith("It belongs to the command line alone: ")
+    assert finding.fix.en.endswith(f" Leave `--{name}` out.")
+
+
+def test_what_the_help_lists_is_known_from_python_and_the_page_says_what_is_not_taken() -> None:
+    listed = {*SFT.options(), "json", "lang", "config"}
+    assert listed == {*KEYWORDS, *APART}
+    for page in ("python.md", "python.zh-CN.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        assert [name for name in COMMAND_LINE if f"`{name}`" not in text] == []
 
 
 WRONG: dict[str, tuple[Callable[[], object], str]] = {

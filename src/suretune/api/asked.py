@@ -8,13 +8,14 @@ from typing import Any
 
 from suretune import typed
 from suretune.api.arguments import values_of
-from suretune.api.keywords import APART, GROUPS
+from suretune.api.keywords import APART, COMMAND_LINE, GROUPS
 from suretune.config import Option, Resolved, options
 from suretune.facts import FlagFacts
 from suretune.preflight.again import word_of
 from suretune.record.journal import Journal
 from suretune.speak.question import NO_TEXT
 from suretune.spelled import sayable
+from suretune.types import Text
 from suretune.values import Set, bad_value, nearest_of, set_value
 
 
@@ -54,6 +55,13 @@ def resolved_of(
 
 
 def _no_option(name: str, known: Iterable[str]) -> FlagFacts:
+    there = COMMAND_LINE.get(name)
+    if there is not None:
+        hint = Text(
+            f"It belongs to the command line alone: {there.en}",
+            f"它只属于命令行：{there.zh}",
+        )
+        return FlagFacts("no-effect", f"--{name}", hint=hint)
     near = nearest_of(name, known)
     return FlagFacts("unknown-flag", f"--{name}", nearest=near and f"--{near}")
 
