@@ -14,7 +14,9 @@ from suretune.cli import VERBS
 from suretune.cli.parse import parse
 from suretune.cli.verbs import OWN
 from suretune.config import Resolved, options
-from suretune.preflight.again import SILENT, command_of, flags_of
+from suretune.preflight.again import SILENT, command_of, flag, flags_of
+from suretune.preflight.whole import whole_flags
+from suretune.record.journal import Journal
 from suretune.sweep.search import flags
 
 SFT = next(verb for verb in VERBS if verb.name == "sft")
@@ -69,6 +71,40 @@ def test_what_changes_nothing_is_not_typed_again_but_by_a_trial() -> None:
     assert command_of("sft", asked) == "suretune sft --model pocket --lora_alpha 7"
     assert f"--lora_dropout={none:g}" in flags(asked, {})
     assert "template" in SILENT
+
+
+OTHER_TRAINING = {
+    "full": {"use_dora": True, "init_weights": "pissa", "target_modules": ("q_proj", "k_proj")},
+    "lora": {"freeze_parameters_ratio": 0.5, "freeze_parameters": ("embed", "norm")},
+    "qlora": {"optim": "adamw_8bit"},
+}
+
+
+@pytest.mark.parametrize("tuner", OTHER_TRAINING)
+def test_options_of_the_other_kind_of_training_are_said_as_they_were_typed(tuner: str) -> None:
+    given = OTHER_TRAINING[tuner]
+    asked = Resolved.default().with_values("flag", model="pocket", tuner=tuner, **given)
+    journal = Journal(verb="sft")
+    journal.look_at_all(whole_flags(asked))
+    journal.gather()
+    (found,) = journal.findings
+    typed = ", ".join(f"`{' '.join(flag(name, value))}`" for name, value in given.items())
+    assert found.code == "C005"
+    assert found.what.en == f"{typed}: without effect with `--train_type {tuner}`."
+    assert found.parts[0].en + "." == found.what.en
+    assert "not needed" not in found.title.en
+
+
+@pytest.mark.parametrize("tuner", OTHER_TRAINING)
+def test_options_of_the_other_kind_of_training_are_not_typed_again(tuner: str) -> None:
+    asked = Resolved.default().with_values("flag", model="pocket", tuner=tuner)
+    dead = asked.with_values("flag", **OTHER_TRAINING[tuner])
+    assert command_of("sft", dead) == command_of("sft", asked)
+    other = "lora" if tuner == "full" else "full"
+    changed = command_of("sft", dead, changes={"tuner": other})
+    assert parse(SFT, changed.split()[2:], {}).resolved.config == (
+        dead.with_values("flag", tuner=other).config
+    )
 
 
 def test_a_default_that_goes_against_a_file_is_typed(tmp_path: Path) -> None:

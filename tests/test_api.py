@@ -9,7 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +21,13 @@ import api_example
 import draw_keywords
 import inside
 import suretune
+from conftest import ROOT
 from suretune import rundir, words
 from suretune.api.asked import resolved_of
-from suretune.api.keywords import APART, GROUPS
+from suretune.api.keywords import APART, COMMAND_LINE, GROUPS
 from suretune.cli import VERBS
 from suretune.cli.parse import parse
-from suretune.config import options
+from suretune.config import Resolved, options
 from suretune.preflight.again import flag
 from suretune.record.journal import Journal
 from suretune.reported import line_of
@@ -77,6 +81,110 @@ def test_a_keyword_that_is_none_is_told_with_the_nearest(rows: Path) -> None:
         suretune.check("pocket", rows, lerning_rate=1e-3)  # type: ignore[call-arg]
     (finding,) = caught.value.findings
     assert finding.code == "C001" and "`--learning_rate`" in finding.fix.en
+
+
+@pytest.mark.parametrize("name", [*COMMAND_LINE])
+def test_what_belongs_to_the_command_line_is_said_to(rows: Path, name: str) -> None:
+    with pytest.raises(suretune.Refused) as caught:
+        suretune.check("pocket", rows, **{name: True})  # type: ignore[arg-type]
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("C004", f"--{name}")
+    assert finding.fix.en.startswith("It belongs to the command line alone: ")
+    assert finding.fix.en.endswith(f" Leave `--{name}` out.")
+
+
+def test_what_the_help_lists_is_known_from_python_and_the_page_says_what_is_not_taken() -> None:
+    listed = {*SFT.options(), "json", "lang", "config"}
+    assert listed == {*KEYWORDS, *APART}
+    for page in ("python.md", "python.zh-CN.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        assert [name for name in COMMAND_LINE if f"`{name}`" not in text] == []
+
+
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
+    "load": (lambda: suretune.load(None), "`run_or_adapter` takes a text or a path;"),
+    "verify": (lambda: suretune.verify(b"run"), "`run` takes a text or a path;"),
+    "resume": (lambda: suretune.resume(5), "`run` takes a text or a path;"),
+    "listeners of train": (
+        lambda: suretune.train("pocket", "rows.jsonl", listeners=5, output_dir="made"),
+        "`listeners` takes a list of objects with `on(event)`;",
+    ),
+    "a listener of train": (
+        lambda: suretune.train("pocket", "rows.jsonl", listeners=[5], output_dir="made"),
+        "`listeners` takes a list of objects with `on(event)`;",
+    ),
+    "a listener of resume": (
+        lambda: suretune.resume("made", listeners=["on"]),
+        "`listeners` takes a list of objects with `on(event)`;",
+    ),
+    "an option": (
+        lambda: suretune.check("pocket", "rows.jsonl", max_steps=[3]),
+        "`max_steps` takes a text, a number or a path;",
+    ),
+    "an option of a list": (
+        lambda: suretune.check("pocket", ["rows.jsonl", None]),
+        "`dataset` takes a text, a number or a path, or a list of these;",
+    ),
+}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_argument_of_another_kind_is_a_type_error_before_all_else(
+    rows: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rows.parent)
+    call, told = WRONG[name]
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert str(caught.value).partition(" this is ")[0] == told
+    assert [one.name for one in rows.parent.iterdir()] == [rows.name]
+
+
+SAYS_NOTHING = ("", " \n", "\ud800", [], [{"role": "user", "content": ""}])
+NO_TALK = (None, 3, b"Who", {"role": "user"}, ["Who?"], [{"role": "user"}], [("user", "Who?")])
+
+
+def silent() -> suretune.Model:
+    speaker = SimpleNamespace(system=None)
+    return suretune.Model(speaker, Resolved.default(), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("talk", SAYS_NOTHING, ids=repr)
+def test_a_question_that_says_nothing_is_refused_as_on_the_command_line(talk: Any) -> None:
+    with pytest.raises(suretune.Refused) as caught:
+        silent().ask(talk)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where, caught.value.status) == ("C002", "QUESTION", 2)
+
+
+@pytest.mark.parametrize("talk", NO_TALK, ids=repr)
+def test_what_is_no_conversation_is_a_type_error(talk: Any) -> None:
+    with pytest.raises(TypeError, match=r"^`talk` takes a question, or a list of messages"):
+        silent().ask(talk)
+
+
+def test_a_question_that_is_too_long_names_the_help_of_ask() -> None:
+    with pytest.raises(suretune.Refused) as caught:
+        suretune.load("pocket").ask("Who are you? " * 3000)
+    (finding,) = caught.value.findings
+    assert finding.fix.en.endswith("`suretune ask --help` shows what `QUESTION` accepts.")
+
+
+@pytest.mark.parametrize(("word", "code"), [("fist", "S014"), ("poket", "S001")])
+def test_a_word_that_is_nowhere_is_a_run_but_for_what_bases_are_called(
+    word: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(suretune.Refused) as caught:
+        suretune.load(word)
+    assert [found.code for found in caught.value.findings] == [code]
+
+
+def test_a_text_that_is_no_unicode_is_a_wrong_value(rows: Path) -> None:
+    with pytest.raises(suretune.Refused) as caught:
+        suretune.check("pocket", rows, system="\ud800")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("C002", "--system")
 
 
 def test_an_option_and_another_name_for_it_are_not_both_taken(rows: Path) -> None:

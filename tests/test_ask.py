@@ -49,6 +49,17 @@ def test_a_run_stands_before_its_questions(trained: Path, tmp_path: Path) -> Non
     assert gone.returncode == 4 and "nowhere" in gone.stdout + gone.stderr
 
 
+@pytest.mark.parametrize("verb", ["ask", "infer"])
+@pytest.mark.parametrize("words", [("",), ("", "Who are you?"), ("Who are you?", "")])
+def test_a_question_of_nothing_is_refused(verb: str, words: tuple[str, ...]) -> None:
+    done = within(verb, "--model", "pocket", *words, "--json")
+    (finding,) = as_json(done)["findings"]
+    assert (done.returncode, finding["code"], finding["where"]) == (2, "C002", "QUESTION")
+    assert finding["fix"]["en"] == (
+        f"It is empty. `suretune {verb} --help` shows what `QUESTION` accepts."
+    )
+
+
 # Of each command that takes several words: an option that takes a text.
 TEXTS = [
     (verb, texts[0])

@@ -319,6 +319,46 @@ def test_explain_finds_by_words(asked: str, lang: str, capsys: pytest.CaptureFix
     words.choose(None)
 
 
+EXPLAINED = {  # what is asked: status, whether there is a page, the first guard, the nearest
+    "R003": (0, True, "R003", 0), "probes-failed": (0, True, "R003", 0),
+    "CUDA out of memory": (0, True, "S019", 0), "seal": (0, True, "V002", 0),
+    "learning rate": (0, False, "S024", 0), "": (0, False, "C001", 0), "D999": (2, False, None, 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", EXPLAINED)
+def test_explain_gives_json_where_it_is_asked_for(
+    asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["explain", *asked.split(), "--json"])
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert list(told) == ["status", "asked", "page", "guards", "nearest"]
+    first = told["guards"][0]["code"] if told["guards"] else None
+    page, near = told["page"] is not None, len(told["nearest"])
+    assert (status, page, first, near) == EXPLAINED[asked]
+    assert (told["status"], told["asked"], said.err) == (status, asked, "")
+    assert set(told["page"] or {"en": "", "zh": ""}) == {"en", "zh"}
+
+
+def test_the_json_of_a_page_holds_the_page_that_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "R003", "--json"]) == 0
+    page = json.loads(capsys.readouterr().out)["page"]["en"]
+    assert main(["explain", "R003"]) == 0
+    assert capsys.readouterr().out.split() == page.split()
+
+
+@pytest.mark.parametrize("typed", [["foo", "--json"], ["foo", "--json=true"], ["--json", "foo"]])
+def test_no_verb_at_all_is_told_as_json_too(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["status"], [f["code"] for f in told["findings"]]) == (2, ["C001"])
+
+
 def test_what_nobody_knows_lists_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     for asked in ("D999", "qqqq", "数据格式不对", "out-of-memry"):
         assert main(["explain", asked, "--lang", "zh"]) in (0, 2)

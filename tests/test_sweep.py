@@ -31,8 +31,8 @@ SWEEP = next(verb for verb in VERBS if verb.name == "sweep")
 
 
 def searched(*typed: str) -> tuple[list[Dimension], list[str]]:
-    """The dimensions and the problems of `--search` behind a model that is given."""
-    command = parse(SWEEP, ["--model", "pocket"], OWN["sweep"])
+    """The dimensions and the problems of `--search` behind what is given already."""
+    command = parse(SWEEP, ["--model", "pocket", "--max_steps", "5"], OWN["sweep"])
     found, faults = read_search(typed, SWEEP.options(), command.resolved)
     return found, [fault.problem for fault in faults]
 
@@ -51,7 +51,7 @@ def searched(*typed: str) -> tuple[list[Dimension], list[str]]:
         ("target_modules=all-linear,q_proj+v_proj",
          Dimension("target_modules", ("all-linear", "q_proj+v_proj"))),
         ("until_proven=true,false", Dimension("until_proven", ("true", "false"))),
-        ("dataset=../a.jsonl,../b.jsonl", Dimension("dataset", ("../a.jsonl", "../b.jsonl"))),
+        ("probes=../a.yaml,../b.yaml", Dimension("probes", ("../a.yaml", "../b.yaml"))),
     ],
 )  # fmt: skip
 def test_a_search_is_read(word: str, expected: Dimension) -> None:
@@ -74,17 +74,35 @@ def test_a_search_is_read(word: str, expected: Dimension) -> None:
         (("seed=1,2",), ["bad-value"]),
         (("output_dir=a,b",), ["bad-value"]),
         (("lora_rang=4,8",), ["unknown-flag"]),
-        (("model=pocket,other",), ["conflicting-flags"]),
+        (("model=pocket,other",), ["bad-value"]),
+        (("max_steps=1,2",), ["conflicting-flags"]),
     ],
 )
 def test_what_is_wrong_with_a_search_is_said(words: tuple[str, ...], problems: list[str]) -> None:
     assert searched(*words)[1] == problems
 
 
+SAME = ("model", "dataset", "output_dir", "dry_run", "seed", "num_gpus", "resume", "report_to")
+
+
+@pytest.mark.parametrize("given", [(), ("--model", "pocket", "--dataset", "x.jsonl")])
+@pytest.mark.parametrize("name", SAME)
+def test_what_cannot_be_searched_is_refused_with_what_can(
+    name: str, given: tuple[str, ...]
+) -> None:
+    command = parse(SWEEP, given, OWN["sweep"])
+    _, (fault,) = read_search([f"{name}=a,b"], SWEEP.options(), command.resolved)
+    assert (fault.problem, fault.flag, fault.value) == ("bad-value", "--search", f"{name}=a,b")
+    assert fault.hint and fault.hint.en.startswith("Not this one: ")
+    assert fault.hint.en.endswith(" such as `learning_rate` or `lora_rank`.")
+
+
 def test_an_unknown_option_names_the_nearest() -> None:
     command = parse(SWEEP, [], OWN["sweep"])
     _, (fault,) = read_search(["lora_rang=4,8"], SWEEP.options(), command.resolved)
     assert fault.nearest == "--search lora_rank=4,8"
+    _, (fault,) = read_search(["zzz=4,8"], SWEEP.options(), command.resolved)
+    assert fault.nearest == ""
 
 
 def test_all_faults_of_a_sweep_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:

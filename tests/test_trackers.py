@@ -647,6 +647,26 @@ def test_an_unknown_tracker_is_answered_with_those_there_are(
     assert [name for name in NAMES if name not in told] == []
 
 
+def test_track_says_where_nobody_would_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    run, told = a_run(tmp_path), {}
+    for word in ("all", "none"):
+        status = main(["track", str(run), "--to", word, "--json"])
+        (found,) = json.loads(capsys.readouterr().out)["findings"]
+        told[word] = (status, found["code"], found["fix"]["en"])
+    assert told == {
+        "all": (4, "S030", "`pip install 'suretune[tensorboard]'`"),
+        "none": (
+            2,
+            "C002",
+            "It takes all | tensorboard | wandb | swanlab | mlflow | trackio."
+            " `suretune track --help` shows what `--to` accepts.",
+        ),
+    }
+
+
 def test_track_feeds_a_run_afterwards_and_says_where_it_is(fakes: Path, tmp_path: Path) -> None:
     run = a_run(tmp_path)
     done = within("track", run, "--to", "wandb", "trackio", "--json")

@@ -506,3 +506,17 @@ def test_a_text_may_speak_of_a_flag() -> None:
     for text in ("You are Nova. Mention --json never", "What does --model mean here?"):
         command = parse(SFT, ("--model", "pocket", "--system", text), {})
         assert command.resolved.config.data.system == text and not command.faults
+
+
+@pytest.mark.parametrize("typed", [["sft", "--zzz"], ["sweep", "--search", "zzz=1,2"]])
+def test_where_no_flag_is_like_it_the_help_is_named_and_not_meant(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*typed, "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    thing = "option" if "--search" in typed else "flag"
+    (one,) = (f for f in found if f["code"] == "C001")
+    assert (
+        one["what"]["en"] == f"suretune has no {thing} `{' '.join(typed[1:]).partition('=')[0]}`."
+    )
+    assert one["fix"]["en"] == f"`suretune {typed[0]} --help` lists every {thing}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from suretune.config import Option, Resolved
@@ -121,6 +122,11 @@ def twice(
         second,
         hint,
     )
+
+
+def nearest_of(name: str, known: Iterable[str]) -> str:
+    """The name that was meant, perhaps; empty where none is like it."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.5)), "")
 
 
 def short(value: str) -> str:

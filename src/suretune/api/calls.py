@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir
 from suretune.api import job
+from suretune.api.arguments import listeners_of, path_of
 from suretune.api.asked import resolved_of
 from suretune.api.errors import Interrupted, refusing
 from suretune.api.keywords import Options
@@ -45,7 +46,7 @@ def check(
     `dataset`: files, folders or names on a hub. `language`: of messages, "en" or "zh"; the
     environment's when not given. Raises Refused with every finding at once.
     """
-    with refusing(language):
+    with refusing(language, "sft"):
         checked, journal = _looked(model, dataset, options)
         plan = plan_summary(checked)
         return Plan(
@@ -85,10 +86,11 @@ def train(
     """
     job.follow_if_told()
     began = time.perf_counter()
-    with refusing(language):
+    with refusing(language, "sft"):
+        told = listeners_of(listeners)
         checked, journal = _looked(model, dataset, options)
         journal.began = began
-        return _trained(checked, journal, listeners)
+        return _trained(checked, journal, told)
 
 
 def resume(
@@ -107,10 +109,11 @@ def resume(
     from suretune.run.resume import go_on_in, reopen, usable
 
     began = time.perf_counter()
-    with refusing(language):
+    with refusing(language, "resume"):
         journal = Journal(verb="resume")
         journal.began = began
-        found = run_meant(fspath(run), journal, "suretune resume")
+        told = listeners_of(listeners)
+        found = run_meant(path_of(run, "run"), journal, "suretune resume")
         folder = _run_of(found)
         if (folder / rundir.SEAL).is_file():
             return _judged(folder, ())
@@ -122,7 +125,7 @@ def resume(
             return _trained(
                 checked,
                 journal,
-                listeners,
+                told,
                 folder,
                 found.checkpoint,
             )
@@ -133,9 +136,9 @@ def verify(run: Place, *, language: Language | None = None) -> Verified:
 
     Raises Refused for a run that has no seal, and for a file that differs from it.
     """
-    with refusing(language):
+    with refusing(language, "verify"):
         journal = Journal(verb="verify")
-        found = run_meant(fspath(run), journal, "suretune verify")
+        found = run_meant(path_of(run, "run"), journal, "suretune verify")
         if found.checkpoint:
             raise journal.stop(not_sealed(found, serving=False))
         from suretune.record.sealed import read_seal
@@ -167,8 +170,8 @@ def _looked(
     journal = Journal(verb="sft")
     resolved = resolved_of({"model": model, "dataset": dataset, **options}, journal)
     config = resolved.config
-    for flag, given in (("--model", config.model.model), ("--dataset", config.data.dataset)):
-        if not given:
+    for flag, given in (("--model", model), ("--dataset", dataset)):
+        if given is None:
             journal.look(FlagFacts("missing-flag", flag))
     if not (config.model.model and config.data.dataset):
         journal.settle()

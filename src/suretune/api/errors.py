@@ -45,8 +45,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def refusing(language: Language | None) -> Iterator[None]:
-    """A call in this language, whose stops are `Refused`; None leaves the language as it is."""
+def refusing(language: Language | None, verb: str) -> Iterator[None]:
+    """A call in this language, whose stops are `Refused`; None leaves the language as it is.
+    `verb`: of the command line that does the same, whose help is named."""
     with words.speaking(language):
         try:
             yield
@@ -56,5 +57,5 @@ def refusing(language: Language | None) -> Iterator[None]:
             facts = facts_of(error)
             if facts is None:
                 raise
-            known = Journal().stop(facts)
+            known = Journal(verb=verb).stop(facts)
             raise Refused(known.findings, known.status) from error

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 
+from suretune.types import Text
+
 GROUPS = ("model", "data", "lora", "full", "schedule", "engine", "proof", "run")
-# Named in the calls, or of the command line alone: what it shows, and its other ways to a verb.
-APART = (
-    "model",
-    "dataset",
-    "dry_run",
-    "strict",
-    "preview",
-    "disable_tqdm",
-    "logging_steps",
-    "resume",
-    "resume_from_checkpoint",
-    "resume_only_model",
-    "ignore_data_skip",
-    "template",
+PRINTED = Text(
+    "nothing is printed here, what comes of it is in the result",
+    "这里什么都不打印，都在返回的结果里",
 )
+ANEW = Text("`suretune.resume` goes on with a run", "继续一次运行用 `suretune.resume`")
+# Of the command line alone, and what there is in their place.
+COMMAND_LINE: Mapping[str, Text] = {
+    "dry_run": Text(
+        "`suretune.check` looks and trains nothing",
+        "只检查、不训练用 `suretune.check`",
+    ),
+    "lang": Text(
+        "a call takes `language`",
+        "这里的参数叫 `language`",
+    ),
+    "config": Text(
+        "what stands in such a file are keywords here",
+        "这种文件里的参数，在这里就是关键字参数",
+    ),
+    "strict": Text(
+        "`findings` say what was left out",
+        "略过了什么，见 `findings`",
+    ),
+    "template": Text(
+        "the model's own template is used, or the file of `chat_template`",
+        "用的是模型自带的对话模板，或 `chat_template` 给出的文件",
+    ),
+    **dict.fromkeys(("json", "preview", "disable_tqdm", "logging_steps"), PRINTED),
+    **dict.fromkeys(("resume", "resume_from_checkpoint"), ANEW),
+    **dict.fromkeys(("resume_only_model", "ignore_data_skip"), ANEW),
+}
+APART = ("model", "dataset", *COMMAND_LINE)  # the first two are named in the calls
 
 
 class Options(TypedDict, total=False):
     """Every option of a run. `None` is the same as leaving it out.
 
-    Defaults, ranges and what each one does: `suretune sft --help`. Names of other tools that the
+    Defaults, ranges and what each one does: `suretune sft --help`, which lists some of the command
+    line alone, too. Names of other tools that the
     command line takes (`lr`, `lora_r`) work here, too, untyped.
     """
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
+from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suretune import rundir, typed
+from suretune.api.arguments import path_of, talk_of
 from suretune.api.asked import resolved_of
 from suretune.api.errors import refusing
 from suretune.config import Resolved
 from suretune.data.render import with_system
+from suretune.families import hub_names
 from suretune.record.journal import Journal
 from suretune.types import Message
 from suretune.words import Language
@@ -53,7 +56,7 @@ class Model:
         from suretune.speak.answer import not_finite, reply
 
         journal = Journal(verb="ask")
-        with refusing(self.language):
+        with refusing(self.language, "ask"):
             config = self._asked(asked, journal).config
             pieces = reply(
                 self.speaker,
@@ -62,7 +65,7 @@ class Model:
                 config.schedule.seed,
             )
         while True:
-            with refusing(self.language):
+            with refusing(self.language, "ask"):
                 try:
                     piece = next(pieces, None)
                 except NotFinite as error:
@@ -72,12 +75,10 @@ class Model:
             yield piece
 
     def _messages(self, talk: Talk) -> tuple[Message, ...]:
-        if isinstance(talk, str):
-            return with_system((Message("user", talk),), self.speaker.system)
-        return tuple(
-            one if isinstance(one, Message) else Message(one["role"], one["content"])
-            for one in talk
-        )
+        asked = talk_of(talk)
+        if isinstance(asked, str):
+            return with_system((Message("user", asked),), self.speaker.system)
+        return asked
 
     def _asked(
         self,
@@ -108,9 +109,9 @@ def load(
     system prompt. `options`: device, torch_dtype, checkpoint, temperature, top_p, max_new_tokens,
     seed, chat_template. Raises Refused for what cannot be loaded.
     """
-    with refusing(language):
+    with refusing(language, "ask"):
         journal = Journal(verb="ask")
-        word = fspath(run_or_adapter)
+        word = path_of(run_or_adapter, "run_or_adapter")
         base = _is_base(word)
         named = {"model": word} if base else {"model": model, "adapters": word}
         resolved = resolved_of(
@@ -137,10 +138,14 @@ def load(
 
 
 def _is_base(word: str) -> bool:
-    """Whether it names a base and no adapter: a folder with weights of its own, or no path here."""
+    """Whether it names a base and no adapter: a folder with weights of its own, or no path here.
+    A word by itself is rather a run that is not here, but for names that bases have."""
     path = typed.place(word)
     if path.is_dir():
         ours = rundir.is_run(path) or (path / "adapter_config.json").is_file()
-        return (path / "config.json").is_file() and not ours
-    here = word.startswith(("/", ".", "~", "runs/")) or path.parent.is_dir()
-    return not here or path.parent == Path()
+        itself = word == "pocket" or (path / "config.json").is_file()
+        return itself and not ours
+    if path.parent == Path():
+        called = ["pocket", *hub_names()]
+        return bool(get_close_matches(word.lower(), called, n=1, cutoff=0.85))
+    return not (word.startswith(("/", ".", "~", "runs/")) or path.parent.is_dir())

@@ -21,9 +21,9 @@ from suretune import __version__, labels, spelled, words
 from suretune.because import FULL
 from suretune.cli.front import Front, front
 from suretune.cli.out import tell, tell_json
-from suretune.cli.parse import Command, Verb, make_parser, parse
+from suretune.cli.parse import Command, Verb, make_parser, parse, switch
 from suretune.cli.verbs import VERBS, run_verb
-from suretune.facts import FlagFacts
+from suretune.facts import Finding, FlagFacts
 from suretune.prepare.names import odd_names
 from suretune.record.journal import ENVIRONMENT, INTERNAL, OK, USAGE, Journal, Stopped
 from suretune.train.parting import let_go_at_end
@@ -217,16 +217,16 @@ def _no_verb(typed: Sequence[str], before: Front) -> int:
             nearest = shown_command("suretune", "sft", *typed)
         journal.look(FlagFacts("unknown-flag", first, nearest=nearest))
     journal.gather()
-    show.findings(journal.findings)
+    if ["--json"] in map(switch, typed):
+        _tell_findings(USAGE, journal.findings)
+    else:
+        show.findings(journal.findings)
     return USAGE
 
 
 def _stopped(stopped: Stopped, command: Command) -> int:
     if command.json:
-        from dataclasses import asdict
-
-        about = {"status": stopped.status, "findings": [asdict(f) for f in stopped.findings]}
-        tell_json(about)
+        _tell_findings(stopped.status, stopped.findings)
     else:
         from suretune import show
 
@@ -237,6 +237,12 @@ def _stopped(stopped: Stopped, command: Command) -> int:
             would_not(stopped, command)
         tell(labels.status(stopped.status), err=True)
     return stopped.status
+
+
+def _tell_findings(status: int, findings: Sequence[Finding]) -> None:
+    from dataclasses import asdict
+
+    tell_json({"status": status, "findings": [asdict(found) for found in findings]})
 
 
 def _internal(typed: Sequence[str]) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from suretune import glossary, show
-from suretune.cli.out import tell
+from suretune.cli.out import tell, tell_json
 from suretune.guards import CHINESE_LINE_END, all_guards
 from suretune.guards.finding_by_words import by_words, nearest, page_of
 from suretune.guards.guard import Guard
@@ -15,41 +17,106 @@ from suretune.types import Text
 from suretune.words import say
 
 
-def look_up(asked: str) -> int:
-    """Print it in one language; 2 if nothing is known of it."""
-    asked = " ".join(asked.split())
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of some words. `about`: the guard that the page tells of; `guards`: others
+    that speak of it, the best first; `nearest`: where nothing is known."""
+
+    asked: str
+    page: Text | None = None
+    about: Guard | None = None
+    guards: Sequence[Guard] = ()
+    nearest: Sequence[Guard] = ()
+
+    @property
+    def status(self) -> int:
+        """2 if nothing is known of it."""
+        return OK if self.page or self.guards else USAGE
+
+    def line(self) -> dict[str, Any]:
+        """As JSON."""
+        found = [self.about, *self.guards] if self.about else self.guards
+        return {
+            "status": self.status,
+            "asked": self.asked,
+            "page": self.page and asdict(self.page),
+            "guards": [_named(guard) for guard in found],
+            "nearest": [_named(guard) for guard in self.nearest],
+        }
+
+
+def look_up(asked: str, as_json: bool) -> int:
+    """Print it in one language, or as JSON in both; 2 if nothing is known of it."""
+    known = _known(" ".join(asked.split()))
+    if as_json:
+        tell_json(known.line())
+    else:
+        _show(known)
+    return known.status
+
+
+def _known(asked: str) -> Known:
+    names = {name: guard for guard in all_guards() for name in (guard.code.lower(), guard.name)}
     if not asked:
-        _list(all_guards(), err=False)
-        return OK
-    if (page := page_of(asked)) is not None:
-        _paragraphs(say(page))
-        return OK
-    if (term := glossary.find(asked)) is not None:
-        _paragraphs(say(term.page()))
-    known, found = treated(asked), by_words(asked)
-    if known:
-        code, names = known.code, {guard.code: guard for guard in all_guards()}
-        _paragraphs("\n\n".join([say(names[code].heading), say(known.cause), say(known.cure)]))
-        tell(f"\nsuretune explain {code}")
-        found = [guard for guard in found if guard.code != code]
-    if found:
+        return Known(asked, guards=all_guards())
+    if (guard := names.get(asked.lower())) is not None:
+        return Known(asked, page_of(guard.code), guard)
+    found, about = by_words(asked), None
+    pages = [term.page()] if (term := glossary.find(asked)) else []
+    if (message := treated(asked)) is not None:
+        about = names[message.code.lower()]
+        pages += [about.heading, message.cause, message.cure]
+        found = [guard for guard in found if guard != about]
+    if not pages:
+        return Known(asked, guards=found, nearest=() if found else nearest(asked))
+    page = Text("\n\n".join(p.en for p in pages), "\n\n".join(p.zh for p in pages))
+    return Known(
+        asked,
+        page,
+        about,
+        found,
+    )
+
+
+def _show(known: Known) -> None:
+    if known.status:
+        _show_nearest(known)
+        return
+    if known.page:
+        _paragraphs(say(known.page))
+    if not known.asked:
+        _list(known.guards, err=False)
+        return
+    further = known.about.code if known.about else ""
+    if further and known.page != page_of(further):
+        tell(f"\nsuretune explain {further}")
+    if known.guards:
         about = Text("Findings that speak of it:", "相关的检查项：")
-        tell(("\n" if known or term else "") + say(about))
-        _list(found, err=False)
-        if not known:
-            tell(f"\nsuretune explain {found[0].code}")
-    if known or found or term:
-        return OK
+        tell(("\n" if known.page else "") + say(about))
+        _list(known.guards, err=False)
+        if not further:
+            tell(f"\nsuretune explain {known.guards[0].code}")
+
+
+def _show_nearest(known: Known) -> None:
+    asked = known.asked[:60]
     unknown = Text(
-        f"No finding has the code or the words `{asked[:60]}`.",
-        f"没有编号或内容与“{asked[:60]}”相符的检查项。",
+        f"No finding has the code or the words `{asked}`.",
+        f"没有编号或内容与“{asked}”相符的检查项。",
     )
     tell(say(unknown), err=True)
-    if close := nearest(asked):
+    if known.nearest:
         tell(say(Text("The nearest:", "最接近的：")), err=True)
-        _list(close, err=True)
+        _list(known.nearest, err=True)
     tell(say(Text("All of them: suretune explain", "全部列出：suretune explain")), err=True)
-    return USAGE
+
+
+def _named(guard: Guard) -> dict[str, Any]:
+    return {
+        "code": guard.code,
+        "name": guard.name,
+        "title": asdict(guard.title),
+    }
 
 
 def _list(guards: Iterable[Guard], *, err: bool) -> None:

@@ -13,6 +13,7 @@ from suretune.model.lean import lean
 from suretune.phrases import printable
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal
+from suretune.speak.question import no_question
 from suretune.train.place import here
 from suretune.types import Text
 from suretune.words import say
@@ -28,6 +29,13 @@ def need_torch(journal: Journal) -> None:
 
     journal.look_at_all(packages())
     journal.settle()
+
+
+def look_at_questions(command: Command, journal: Journal) -> None:
+    """A stop where a question of the command line says nothing: of a variable that is empty."""
+    for word in command.words:
+        if (facts := no_question(word)) is not None:
+            raise journal.stop(facts)
 
 
 def follow() -> int:

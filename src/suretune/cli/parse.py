@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from suretune.cli.help import Parser
 from suretune.config import Option, Resolved, groups, options
 from suretune.facts import FlagFacts
 from suretune.types import Text
-from suretune.values import MISSING, bad_value, set_value, twice
+from suretune.values import MISSING, bad_value, nearest_of, set_value, twice
 from suretune.words import known_language, say
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def parse(verb: Verb, words: Sequence[str], own: Mapping[str, Text]) -> Command:
     parser = make_parser(verb, own)
     typed, strangers, wrong = _split(parser, _signed([_snake(word) for word in words]))
     faults += wrong
-    faults += _strangers(strangers, [*_names(known), *own], verb)
+    faults += _strangers(strangers, [*_names(known), *own])
     faults += [_twice(known, *again) for again in typed.twice]
     given = {n: value for n, value in vars(typed).items() if value is not None and n != "twice"}
     resolved, unread = Resolved.default(), False
@@ -255,7 +254,7 @@ def _split(
     argparse ends at the first of those, in English: that flag is told and taken out, and the rest
     is read again.
     """
-    left = [plain for word in words for plain in _switch(word)]
+    left = [plain for word in words for plain in switch(word)]
     faults: list[FlagFacts] = []
     while True:
         typed = _Typed()
@@ -281,7 +280,7 @@ def _is_it(words: Sequence[str], at: int, names: Sequence[str], stuck: bool) -> 
     return bool(equals) if stuck else alone and not equals
 
 
-def _switch(word: str) -> list[str]:
+def switch(word: str) -> list[str]:
     """`--json=true` is `--json`, and `--json=false` is nothing."""
     flag, equals, value = word.partition("=")
     if flag != "--json" or not equals or value.lower() not in TRUTHS:
@@ -396,16 +395,15 @@ def _names(known: Mapping[str, Option]) -> list[str]:
     return [name for spec in known.values() for name in (spec.name, *spec.aliases)]
 
 
-def _strangers(words: Sequence[str], names: Sequence[str], verb: Verb) -> list[FlagFacts]:
+def _strangers(words: Sequence[str], names: Sequence[str]) -> list[FlagFacts]:
     """Unknown flags with the nearest real one; words that belong to none."""
     faults, behind_flag = [], False
     for word in words:
         if word.startswith("--"):
             behind_flag = True
             flag, _, value = word.partition("=")
-            close = difflib.get_close_matches(flag[2:], names, n=1, cutoff=0.5)
-            nearest = f"--{close[0]}" if close else f"suretune {verb.name} --help"
-            faults.append(FlagFacts("unknown-flag", flag, value, nearest))
+            near = nearest_of(flag[2:], names)
+            faults.append(FlagFacts("unknown-flag", flag, value, near and f"--{near}"))
         elif not behind_flag:
             faults.append(FlagFacts("stray-argument", "", word))
     return faults

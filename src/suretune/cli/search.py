@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -10,19 +9,40 @@ from suretune.config import Option, Resolved
 from suretune.facts import FlagFacts
 from suretune.sweep.search import JOINT, Dimension
 from suretune.types import Text
-from suretune.values import accepted
+from suretune.values import accepted, nearest_of
 
 RANGE = re.compile(r"(?P<low>[^,]+?)\.\.(?P<high>[^,:]+)(?P<log>:log)?")
 SYNTAX = Text(
     "It takes `option=a,b,c` or `option=LOW..HIGH`, with `:log` behind a range.",
     "它接受 `选项=a,b,c` 或 `选项=最小值..最大值`，范围后可加 `:log`。",
 )
-OURS: Mapping[str, Text] = {  # options that the sweep itself decides
+NEW = Text("every trial is a new run", "每次试验都是新的运行")
+NOTHING = Text("it decides nothing about a run", "它不影响训练")
+OURS: Mapping[str, Text] = {  # options that are the same in every trial
+    "model": Text(
+        "trials of several models cannot be compared; let each have a sweep",
+        "不同模型的试验无法比较，请为每个模型各做一次搜索",
+    ),
+    "dataset": Text(
+        "trials with other rows cannot be compared; let each dataset have a sweep",
+        "数据不同的试验无法比较，请为每份数据各做一次搜索",
+    ),
     "output_dir": Text("every trial gets its own folder", "每次试验有自己的文件夹"),
     "dry_run": Text("every trial trains", "每次试验都要训练"),
-    "ignore": Text("it decides nothing about a run", "它不影响训练"),
     "seed": Text("`--seeds 1 2 3` asks for several", "`--seeds 1 2 3` 用于多个种子"),
+    "num_gpus": Text(
+        "`--num_gpus` says over how many GPUs the trials are dealt",
+        "`--num_gpus` 指定试验分到几块 GPU 上",
+    ),
+    **dict.fromkeys(("resume", "resume_from_checkpoint"), NEW),
+    **dict.fromkeys(("resume_only_model", "ignore_data_skip"), NEW),
+    **dict.fromkeys(("ignore", "strict", "preview", "disable_tqdm"), NOTHING),
+    **dict.fromkeys(("logging_steps", "report_to", "run_name", "logging_dir"), NOTHING),
 }
+SETTINGS = Text(
+    "What can be searched are settings of the training, such as `learning_rate` or `lora_rank`.",
+    "可以搜索的是训练设置，例如 `learning_rate` 或 `lora_rank`。",
+)
 Read = tuple[Dimension | None, FlagFacts | None]
 
 
@@ -56,17 +76,16 @@ def _read(
         return None, _bad(word, SYNTAX)
     spelled = {name: spec for spec in known.values() for name in (spec.name, *spec.aliases)}
     if typed not in spelled:
-        close = difflib.get_close_matches(
-            typed,
-            spelled,
-            n=1,
-            cutoff=0.5,
-        )
-        nearest = f"--search {close[0]}={values}" if close else "suretune sweep --help"
-        return None, FlagFacts("unknown-flag", f"--search {typed}", values, nearest)
+        near = nearest_of(typed, spelled)
+        meant = near and f"--search {near}={values}"
+        return None, FlagFacts("unknown-flag", f"--search {typed}", values, meant)
     spec = spelled[typed]
     if spec.name in OURS:
-        return None, _bad(word, OURS[spec.name])
+        why = OURS[spec.name]
+        hint = Text(
+            f"Not this one: {why.en}. {SETTINGS.en}", f"它不能搜索：{why.zh}。{SETTINGS.zh}"
+        )
+        return None, _bad(word, hint)
     if resolved.given(spec.name):
         hint = Text("A value that is searched cannot be given, too.", "要搜索的值不能同时给定。")
         return None, FlagFacts("conflicting-flags", f"--{spec.name}", f"--search {word}", hint=hint)

@@ -22,7 +22,7 @@ from suretune.facts import FlagFacts
 from suretune.guards.guard import Guard, Values, for_flag
 from suretune.types import Text
 
-KEY = re.compile(r".*:\d+: ")  # of a file, before the name of an option
+KEY = re.compile(r".*:\d+: |--search ")  # before the name of an option
 SKIPPED = Text(
     "Skipped, it would leave this setting at its default, and nothing would say so.",
     "跳过它，这一项就会悄悄用默认值，训练的不是你要的设置。",
@@ -37,10 +37,10 @@ def check(facts: FlagFacts) -> Values | None:
     values = for_flag("unknown-flag")(facts)
     if values is None:
         return None
-    if facts.flag.startswith("-") or not facts.flag:
-        return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED}
     if KEY.match(facts.flag):
         return {**values, "thing": Text("option", "配置项"), "reason": SKIPPED}
+    if facts.flag.startswith("-") or not facts.flag:
+        return {**values, "thing": Text("flag", "参数"), "reason": SKIPPED}
     return {
         **values,
         "thing": Text("command", "命令"),

@@ -1,20 +1,23 @@
-"""C005 harmless-no-effect: a flag changes nothing in this run, and nothing is lost by that.
+"""C005 harmless-no-effect: a flag changes nothing in this run, and the run is as good without.
 
 What it looks at: flags that other tools need and suretune does not, such as
-`--dataloader_num_workers`: the rows are tokenised before training begins.
+`--dataloader_num_workers`: the rows are tokenised before training begins. And options of the other
+kind of training: `--use_dora true` beside `--train_type full`.
 
-Why it matters: it is noted so that nobody tunes a flag that does nothing.
+Why it matters: it is noted so that nobody tunes a flag that does nothing, or believes that it did
+something.
 
-Fix: nothing needs mending; the flag can be left out.
+Fix: leave the flag out; if its effect is wanted, the message says beside what it has none.
 
-C005 harmless-no-effect：这个参数在本次训练里不起作用，但也没有任何损失。
+C005 harmless-no-effect：这个参数在本次训练里不起作用，训练本身不受影响。
 
 检查内容：别的工具需要、suretune 不需要的参数，例如 `--dataloader_num_workers`：数据在训练开始前就
-已经全部切成 token。
+已经全部切成 token。还有另一种训练方式的参数，例如与 `--train_type full` 同时出现的
+`--use_dora true`。
 
-影响：对训练没有影响；列出来，是免得花时间去调它。
+影响：列出来，是免得花时间去调它，或以为它起了作用。
 
-怎么改：不需要改；可以去掉这个参数。
+怎么改：去掉这个参数；如果需要它的效果，检查结果说明了它与哪个参数同用时不起作用。
 """
 
 from suretune.facts import FlagFacts
@@ -26,31 +29,47 @@ def check(facts: FlagFacts) -> Values | None:
     values = for_flag("harmless-no-effect")(facts)
     if values is None:
         return None
-    hints = dict.fromkeys(one.hint for one in (facts, *facts.others) if one.hint)
-    every = listed(facts, reasons=False)
+    items = (facts, *facts.others)
+    hints = dict.fromkeys(one.hint for one in items if one.hint)
+    parts = _parts(items)
     return {
         **values,
-        "flags": every if facts.others else f"`{facts.flag}`",
-        "all": every,
+        "flags": listed(facts, reasons=False) if facts.others else f"`{facts.flag}`",
+        "all": Text("; ".join(p.en for p in parts), "；".join(p.zh for p in parts)),
         "hint": Text("", "") if len(hints) > 1 else values["hint"],
-        "parts": (Text(f"{every.en}: not needed", f"{every.zh}：这里用不到"),),
+        "parts": parts,
     }
+
+
+def _parts(items: tuple[FlagFacts, ...]) -> tuple[Text, ...]:
+    """Flags that do nothing beside the same one in one phrase; `nearest` is that one."""
+    parts = []
+    for beside in dict.fromkeys(one.nearest for one in items):
+        flags = [_typed(one) for one in items if one.nearest == beside]
+        en, zh = ", ".join(flags), "、".join(flags)
+        told = Text(f"{en}: not needed", f"{zh}：这里用不到")
+        if beside:
+            told = Text(
+                f"{en}: without effect with `{beside}`",
+                f"{zh}：与 `{beside}` 同用时不起作用",
+            )
+        parts.append(told)
+    return tuple(parts)
+
+
+def _typed(one: FlagFacts) -> str:
+    said = f"{one.flag} {one.value}"
+    return f"`{said.strip()}`"
 
 
 GUARD = Guard(
     code="C005",
     name="harmless-no-effect",
-    title=Text("flags not needed here", "用不到的参数"),
+    title=Text("flags without effect here", "在这里不起作用的参数"),
     stops=False,
     facts=FlagFacts,
     check=check,
-    what=Text(
-        "{all}: not needed here, without effect on the run.",
-        "{all}：这里用不到，不影响训练。",
-    ),
+    what=Text("{all}.", "{all}。"),
     why=Text("Tuning it would be time spent on nothing.", "对训练没有影响，不必花时间去调。"),
-    fix=Text(
-        "Nothing needs mending; {flags} can be left out. {hint}",
-        "不需要改；{flags} 可以去掉。{hint}",
-    ),
+    fix=Text("{flags} can be left out. {hint}", "{flags} 可以去掉。{hint}"),
 )

@@ -11,11 +11,13 @@ from typing import Any
 from suretune import typed
 from suretune.config import Resolved, options
 from suretune.data.choose import SIZES
+from suretune.tuning import TUNERS
 
 SILENT = ("template",)  # taken, and changes nothing
 # Of these the default, said, is another wish than nothing said.
 TELLING = (*SIZES, "lora_rank", "lora_alpha")
 READING = ("model", "hub", "columns", "encoding", "ignore_fields", "think")
+BOTH = ("tuner", "adapter_dose")  # of the adapters' options: what full training heeds as well
 LOOKING = ("dry_run", "preview")  # options of a look that a run has no use for
 
 
@@ -35,10 +37,12 @@ def flags_of(
     say what happens anyway. `stuck`: a value in one word with its flag, for a program to pass on.
     """
     changed = changes or {}
+    tuner = changed.get("tuner", resolved.config.lora.tuner)
+    silent = (*SILENT, *of_other_training(tuner))
     words = ["--config", file] if file else []
     for name, value, origin in resolved.items():
         usual = not file and value == options()[name].default and name not in TELLING
-        nothing = name in SILENT or usual
+        nothing = name in silent or usual
         wanted = _asked(origin, file) and name not in without and (idle or not nothing)
         if name in changed or wanted:
             words += flag(name, changed.get(name, value), stuck=stuck)
@@ -75,6 +79,13 @@ def reading_flags(resolved: Resolved) -> str:
     others = [name for name in options() if name not in READING]
     words = flags_of(resolved, without=others)
     return f" {typed.command(*words)}"
+
+
+def of_other_training(tuner: str) -> list[str]:
+    """The options that do nothing where this trains: adapters' where it has none, and those of
+    full training beside adapters."""
+    group = "lora" if TUNERS[tuner].whole else "full"
+    return [name for name, spec in options().items() if spec.group == group and name not in BOTH]
 
 
 def _parted(word: str) -> tuple[str, str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from suretune import phrases
 from suretune.config import Resolved
@@ -11,14 +10,12 @@ from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
 from suretune.data.parts import frozen_parts
 from suretune.facts import FlagFacts, SetupFacts
-from suretune.options_full import FullOptions
-from suretune.options_lora import LoraOptions
+from suretune.preflight.again import of_other_training, word_of
 from suretune.train.place import here
 from suretune.tuning import TUNERS
 from suretune.tuning.full import ADAMW_8BIT
 from suretune.types import Text
 
-BOTH = ("tuner", "adapter_dose")  # of the adapters' options: what full training heeds as well
 ALONE = Text(
     "no adapter is trained with `--train_type {}`",
     "`--train_type {}` 不训练适配器",
@@ -51,10 +48,10 @@ def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
         yield from _without_full(resolved)
         return
     alone = Text(ALONE.en.format(name), ALONE.zh.format(name))
-    for item in fields(LoraOptions):
-        if item.name not in BOTH and resolved.given(item.name):
-            value = _typed(getattr(config.lora, item.name))
-            yield FlagFacts("harmless-no-effect", f"--{item.name}", value, hint=alone)
+    for option in of_other_training(name):
+        if resolved.given(option):
+            value = getattr(config.lora, option)
+            yield _idle(resolved, option, value, alone)
     asked = (
         ("--base_dtype", config.engine.base_dtype or ""),
         ("--fused", "true" if config.engine.fused else ""),
@@ -78,22 +75,37 @@ def whole_flags(resolved: Resolved) -> Iterator[FlagFacts]:
 
 
 def _without_full(resolved: Resolved) -> Iterator[FlagFacts]:
-    for item in fields(FullOptions):
-        value = getattr(resolved.config.full, item.name)
-        if not value or not resolved.given(item.name):  # other tools' 0 means nothing frozen
+    for name in of_other_training(resolved.config.lora.tuner):
+        value = getattr(resolved.config.full, name)
+        if not value or not resolved.given(name):  # other tools' 0 means nothing frozen
             continue
-        flag, given = f"--{item.name}", _typed(value)
-        if item.name == "optim":
+        if name == "optim":
             if value == ADAMW_8BIT:
-                yield FlagFacts("harmless-no-effect", flag, given, hint=SMALL)
-        elif item.name == "trainable_parameters":
-            yield FlagFacts("no-effect", flag, given, hint=FROZEN)
+                yield _idle(resolved, name, value, SMALL)
+        elif name == "trainable_parameters":
+            yield FlagFacts("no-effect", f"--{name}", _typed(value), hint=FROZEN)
         else:
-            yield FlagFacts("harmless-no-effect", flag, given, hint=FROZEN)
+            yield _idle(resolved, name, value, FROZEN)
+
+
+def _idle(
+    resolved: Resolved,
+    name: str,
+    value: object,
+    why: Text,
+) -> FlagFacts:
+    beside = f"--train_type {resolved.config.lora.tuner}"
+    return FlagFacts(
+        "harmless-no-effect",
+        f"--{name}",
+        _typed(value),
+        beside,
+        why,
+    )
 
 
 def _typed(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return " ".join(map(word_of, value if isinstance(value, tuple) else (value,)))
 
 
 def whole_notes(resolved: Resolved, base: Base) -> Iterator[SetupFacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.cli.job import look_at_questions
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
 from suretune.model.lean import lean
@@ -11,6 +12,7 @@ from suretune.types import Text
 
 def ask(command: Command, journal: Journal) -> int:
     """Every question, each in a conversation of its own."""
+    look_at_questions(command, journal)
     command = to_speak(command, journal)
     with lean():
         from suretune.cli.chat import answer_file

@@ -11,7 +11,7 @@ def explain(command: Command, journal: Journal) -> int:
     """A guard's page, or what a message of another tool comes from."""
     from suretune.cli.explain import look_up
 
-    return look_up(" ".join(command.words))
+    return look_up(" ".join(command.words), command.json)
 
 
 VERB = Verb(

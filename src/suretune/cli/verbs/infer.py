@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suretune.cli.job import look_at_questions
 from suretune.cli.parse import ANSWER, Command, Verb
 from suretune.cli.which import to_speak
 from suretune.model.lean import lean
@@ -12,6 +13,7 @@ from suretune.types import Text
 def infer(command: Command, journal: Journal) -> int:
     """An interactive conversation; or one answer to each question of the command, or to each line
     where stdin is no terminal."""
+    look_at_questions(command, journal)
     command = to_speak(command, journal)
     with lean():
         from suretune.cli.chat import converse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from suretune import rundir
@@ -10,11 +11,12 @@ from suretune.cli.out import tell, tell_json
 from suretune.cli.parse import Command, Verb
 from suretune.cli.which import named_run
 from suretune.config import options
-from suretune.facts import FlagFacts
+from suretune.facts import FlagFacts, SetupFacts
 from suretune.options import RunOptions
 from suretune.preflight.machine import missing_trackers
 from suretune.record.journal import OK, Journal, only_writer
 from suretune.record.whatitis import never_began
+from suretune.trackers import named_trackers, trackers
 from suretune.types import Text
 from suretune.values import set_value
 
@@ -32,6 +34,8 @@ def track(command: Command, journal: Journal) -> int:
     asked = _asked(command, run, journal)
     journal.look_at_all(missing_trackers(asked.report_to))
     journal.settle()
+    if not named_trackers(asked.report_to):
+        raise journal.stop(_none_installed())
     with only_writer(run / "run.lock", journal):
         where = feed(run, asked, PATIENCE)
     if command.json:
@@ -53,9 +57,11 @@ def _asked(
     words, given = command.plain.get("to"), command.resolved
     before = read_config(run / "config.yaml").config.run
     if words:
+        spec = options()["report_to"]
+        told = tuple(choice for choice in spec.choices if choice != "none")
         given, faults = set_value(
             given,
-            options()["report_to"],
+            replace(spec, choices=told),
             words,
             "flag",
         )
@@ -83,6 +89,16 @@ def _asked(
             )
         )
     return given.config.run
+
+
+def _none_installed() -> SetupFacts:
+    """What is said where `all` are nobody: the first of them writes files on this machine."""
+    names = [f"`{name}`" for name in trackers()]
+    return SetupFacts(
+        "package-missing",
+        trackers()["tensorboard"].extra,
+        Text(f"One of {', '.join(names)}", f"{'、'.join(names)} 中的一个"),
+    )
 
 
 VERB = Verb(

@@ -1,0 +1,90 @@
+"""Arguments of the calls: what is none of the kind that they take is refused before all else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from os import PathLike
+from typing import Any
+
+from suretune.events import Listener
+from suretune.refusal import Refusal
+from suretune.speak.question import no_question
+from suretune.types import Message, Text
+from suretune.words import say
+
+PATH = Text("a text or a path", "文本或路径")
+VALUE = Text("a text, a number or a path", "文本、数字或路径")
+VALUES = Text(f"{VALUE.en}, or a list of these", f"{VALUE.zh}，或它们的列表")
+LISTENERS = Text("a list of objects with `on(event)`", "带 `on(event)` 的对象的列表")
+TALK = Text(
+    "a question, or a list of messages with the texts `role` and `content`",
+    "一个问题，或一列消息，每条都有文本 `role` 和 `content`",
+)
+
+
+def path_of(value: object, name: str) -> str:
+    """A path as a text."""
+    if not isinstance(value, (str, PathLike)):
+        raise _wrong(name, PATH, value)
+    return os.fsdecode(value)
+
+
+def values_of(value: object, name: str, *, many: bool) -> Sequence[Any]:
+    """What an option is given, one by one. Whether it takes that is found where it is read."""
+    several = many and isinstance(value, (list, tuple, set, frozenset))
+    values: Sequence[Any] = list(value) if several else [value]  # type: ignore[call-overload]
+    for one in values:
+        if not isinstance(one, (str, Real, PathLike)):
+            raise _wrong(name, VALUES if many else VALUE, one)
+    return values
+
+
+def listeners_of(given: object) -> tuple[Listener, ...]:
+    """Each has `on(event)`."""
+    if not isinstance(given, Iterable):
+        raise _wrong("listeners", LISTENERS, given)
+    listeners = tuple(given)
+    for one in listeners:
+        if not callable(getattr(one, "on", None)):
+            raise _wrong("listeners", LISTENERS, one)
+    return listeners
+
+
+def talk_of(given: object) -> str | tuple[Message, ...]:
+    """A question or a conversation. Raises Refusal for one that says nothing, or no text."""
+    talk: str | tuple[Message, ...]
+    if isinstance(given, str):
+        talk = said = given
+    elif isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray)):
+        talk = tuple(map(_message, given))
+        said = " ".join(one.content for one in talk)
+    else:
+        raise _wrong("talk", TALK, given)
+    if (facts := no_question(said)) is not None:
+        raise Refusal(facts)
+    return talk
+
+
+def _message(given: Any) -> Message:
+    told: Any = given
+    if isinstance(given, Mapping):
+        role: Any = given.get("role")
+        content: Any = given.get("content")
+        told = Message(role, content)
+    if not isinstance(told, Message):
+        raise _wrong("talk", TALK, given)
+    for text in (told.role, told.content):
+        if not isinstance(text, str):
+            raise _wrong("talk", TALK, text)
+    return told
+
+
+def _wrong(name: str, takes: Text, value: object) -> TypeError:
+    kind = type(value).__name__
+    told = Text(
+        f"`{name}` takes {takes.en}; this is `{kind}`.",
+        f"`{name}` 接受{takes.zh}；这里给的是 `{kind}`。",
+    )
+    return TypeError(say(told))
