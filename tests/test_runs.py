@@ -21,14 +21,17 @@ from safetensors.torch import save_file
 from conftest import PLAIN, WARM, as_json, codes, suretune, within, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
+from suretune.cli.parse import Command
+from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
 from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
+from suretune.record.lock import LOCK, only_writer
 from suretune.record.meant import Meant, meant, run_meant, way_back
 from suretune.record.sealed import WITHOUT_WHICH, read_seal
 from suretune.run.folder import write_config
 from suretune.run.onward import next_commands, where_it_is
-from suretune.run.resume import go_on_in
+from suretune.run.resume import go_on_in, reopen
 
 
 def a_run(folder: Path, *steps: int, sealed: bool = False) -> Path:
@@ -99,6 +102,42 @@ def test_a_folder_of_runs_means_its_only_one_and_says_so(tmp_path: Path) -> None
     found = meant(str(tmp_path / "out"), Journal())
     assert found.run == run and found.chosen and str(run) in found.chosen.en
     assert str(run) in found.chosen.zh
+
+
+def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "live")
+    rundir.write_json(run / "plan.json", {"schedule": {"total": 30}})
+    rundir.write_jsonl(run / "steps.jsonl", [{"step": step} for step in range(1, 7)])
+    lock = run / LOCK
+
+    def asked() -> list[Any]:
+        return [
+            stopped_by(lambda: verdict_of(run, Command(VERBS[0], Resolved.default()), Journal())),
+            stopped_by(lambda: read_seal(run, Journal())),
+        ]
+
+    def goes_on() -> None:
+        with only_writer(lock, Journal()):
+            pass
+
+    with only_writer(lock, Journal()):
+        report, verify = asked()
+        others = [stopped_by(call) for call in (lambda: reopen(run, Journal()), goes_on)]
+    at_work = (
+        f"Another suretune works on the run {run} now (update 6 of 30); it has no verdict yet."
+    )
+    assert report.what.en == at_work and report.fix.en.startswith("Wait until that has ended. ")
+    assert verify.fix.en == f"{at_work} Wait until that has ended."
+    for other in others:
+        assert other.what.en == f"{run} cannot be written to: another suretune writes here."
+        assert other.fix.en == "Wait until the other one has ended, then type the command again."
+    goes_on()
+    report, verify = asked()
+    interrupted = f"The run {run} was interrupted after update 6 of 30; it has no verdict yet."
+    assert report.what.en == interrupted
+    assert (
+        f"`suretune resume {run}`" in report.fix.en and f"`suretune resume {run}`" in verify.fix.en
+    )
 
 
 def test_of_several_runs_one_has_to_be_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from suretune.options_full import FullOptions
 from suretune.options_lora import ALL_LAYERS, LoraOptions
 from suretune.preflight.check import Checked, check, with_weights
 from suretune.record.journal import Journal
+from suretune.record.lock import is_busy, is_taken
 from suretune.record.record import EVALS, STEPS, said_up_to
 from suretune.record.whatitis import never_began
 from suretune.run.budget import cut
@@ -36,6 +37,8 @@ def reopen(run: Path, journal: Journal, processes: int | None = None) -> Checked
     """
     if not (run / "run.json").is_file():
         raise journal.stop(never_began(run))
+    if is_busy(run):  # what lies there changes while it is read
+        raise journal.stop(is_taken(run))
     for _, path in rundir.checkpoints(run):  # before anything of it is read, or deleted
         if (found := checkpoint.foreign_format(path)) is not None:
             raise journal.stop(another_version(path, found, run / "run.json"))

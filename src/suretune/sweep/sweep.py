@@ -24,7 +24,8 @@ from suretune.because import in_words
 from suretune.config import Resolved
 from suretune.facts import SetupFacts
 from suretune.preflight.leave import FITTED
-from suretune.record.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped, only_writer
+from suretune.record.journal import DATA, ENVIRONMENT, NETWORK, Journal, Stopped
+from suretune.record.lock import only_writer
 from suretune.sweep.search import Dimension, flags, grid, grid_size, setting
 from suretune.sweep.trials import (
     FAILED,

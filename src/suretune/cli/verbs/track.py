@@ -13,7 +13,8 @@ from suretune.config import options
 from suretune.facts import FlagFacts
 from suretune.options import RunOptions
 from suretune.preflight.machine import missing_trackers
-from suretune.record.journal import OK, Journal, only_writer
+from suretune.record.journal import OK, Journal
+from suretune.record.lock import LOCK, only_writer
 from suretune.record.whatitis import never_began
 from suretune.types import Text
 from suretune.values import set_value
@@ -32,7 +33,7 @@ def track(command: Command, journal: Journal) -> int:
     asked = _asked(command, run, journal)
     journal.look_at_all(missing_trackers(asked.report_to))
     journal.settle()
-    with only_writer(run / "run.lock", journal):
+    with only_writer(run / LOCK, journal):
         where = feed(run, asked, PATIENCE)
     if command.json:
         tell_json({"status": OK, "trackers": where})
