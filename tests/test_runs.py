@@ -131,6 +131,8 @@ def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Pa
     for other in others:
         assert other.what.en == f"{run} cannot be written to: another suretune writes here."
         assert other.fix.en == "Wait until the other one has ended, then type the command again."
+    gone = stopped_by(lambda: only_writer(run / "gone" / LOCK, Journal()).__enter__())
+    assert gone.fix.en.startswith("Let it be written to, or copy the whole folder")
     goes_on()
     report, verify = asked()
     interrupted = f"The run {run} was interrupted after update 6 of 30; it has no verdict yet."

@@ -31,10 +31,20 @@ CACHES = {"hf": "HF_HOME", "ms": "MODELSCOPE_CACHE"}  # what moves the cache of 
 
 
 def check(facts: SetupFacts) -> Values | None:
-    """`spare`: the hub whose cache it is, the flag that says where, or a key of `WAYS`."""
+    """`spare`: the hub whose cache it is, the flag that says where, or a key of `WAYS`;
+    `nearest`: the command that goes on with a run that this ended."""
     values = for_setup("output-not-writable")(facts)
     lost, cure = WAYS.get(facts.spare) or _elsewhere(facts.spare)
-    return values and {**values, "lost": lost, "cure": cure}
+    if facts.nearest:
+        lost, cure = (
+            AMID,
+            Text(
+                f"Once that is mended: `{facts.nearest}`",
+                f"解决之后执行：`{facts.nearest}`",
+            ),
+        )
+    detail = facts.detail or SOMEWHERE
+    return values and {**values, "detail": detail, "lost": lost, "cure": cure}
 
 
 def _elsewhere(spare: str) -> tuple[Text, Text]:
@@ -52,6 +62,11 @@ def _elsewhere(spare: str) -> tuple[Text, Text]:
     return OF_A_CACHE, cure
 
 
+SOMEWHERE = Text("The place that is written to", "要写入的位置")
+AMID = Text(
+    "Nothing more of the run could be kept; what was saved before is there.",
+    "这次训练后面的内容无法保存；之前保存的都在。",
+)
 OF_A_RUN = Text(
     "The run would fail at its first checkpoint, after the work is done.",
     "要等到保存检查点时才失败，前面的训练就白跑了。",

@@ -175,17 +175,19 @@ def _open(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = typed.place(asked.study or folder / "sweep.db").absolute()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
             storage=f"sqlite:///{path}",
             study_name=STUDY,
             direction="maximize",
             load_if_exists=True,
         )
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         about = SetupFacts(
             "output-not-writable",
             str(path),
             found=in_words(error),
+            spare="--study" if asked.study else "--output_dir",
         )
         raise journal.stop(about) from error
     if study.user_attrs.get("asked", digest) != digest:
