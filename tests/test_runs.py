@@ -28,7 +28,8 @@ from suretune.preflight.flags import resuming_flags
 from suretune.record.journal import Journal, Stopped
 from suretune.record.lock import LOCK, only_writer
 from suretune.record.meant import Meant, meant, run_meant, way_back
-from suretune.record.sealed import WITHOUT_WHICH, read_seal
+from suretune.record.sealed import WITHOUT_WHICH, read_seal, sealed_names
+from suretune.record.whatitis import no_checkpoint
 from suretune.run.folder import write_config
 from suretune.run.onward import next_commands, where_it_is
 from suretune.run.resume import go_on_in, reopen
@@ -140,6 +141,28 @@ def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Pa
     assert (
         f"`suretune resume {run}`" in report.fix.en and f"`suretune resume {run}`" in verify.fix.en
     )
+
+
+def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "sealed")
+    for name in (*WITHOUT_WHICH, "report.json"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("{}")
+    digests = rundir.digests(run, sealed_names(run))
+    rundir.write_json(run / rundir.SEAL, {"verdict": "sealed", "files": digests})
+    assert read_seal(run, Journal())["files"] == digests
+    (run / "report.json").unlink()
+    for call in (
+        lambda: verdict_of(run, Command(VERBS[0], Resolved.default()), Journal()),
+        lambda: read_seal(run, Journal()),
+    ):
+        finding = stopped_by(call)
+        seal = run / rundir.SEAL
+        assert finding.code == "S015"
+        assert finding.what.en == f"{seal} is not as it was written: report.json: is gone."
+    there = no_checkpoint(run, None)
+    assert there.hint and there.hint.en == f"The run {run} was sealed, and has lost files since."
+    assert there.spare == f"suretune verify {run}"
 
 
 def test_of_several_runs_one_has_to_be_named(tmp_path: Path) -> None:

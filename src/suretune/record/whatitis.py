@@ -142,6 +142,11 @@ def _unfinished(run: Path) -> Text:
     """How far a run came that has no verdict."""
     if is_busy(run):
         return at_work(run)
+    if (run / rundir.SEAL).is_file():
+        return Text(
+            f"The run {run} was sealed, and has lost files since.",
+            f"运行 {run} 已通过验证，但之后丢了文件。",
+        )
     done, planned = _so_far(run)
     if not (run / "run.json").is_file():
         if not done:
@@ -170,6 +175,8 @@ def _so_far(run: Path) -> tuple[int, str]:
 def _go_on(run: Path) -> str:
     if is_busy(run):
         return WAIT
+    if (run / rundir.SEAL).is_file():
+        return f"suretune verify {typed.path(run)}"
     return f"suretune resume {typed.path(run)}" if (run / "run.json").is_file() else ""
 
 
