@@ -165,6 +165,29 @@ def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_pa
     assert there.spare == f"suretune verify {run}"
 
 
+@pytest.mark.parametrize(
+    ("files", "whose"),
+    [
+        (("adapter_config.json",), "is an adapter of another tool, not a run"),
+        (
+            ("adapter_config.json", "suretune.json"),
+            "is what a run of suretune made, without the run",
+        ),
+        (("config.json", "suretune.json"), "is what a run of suretune made, without the run"),
+    ],
+)
+def test_an_adapter_alone_is_called_whose_it_is(
+    files: tuple[str, ...], whose: str, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in files:
+        (alone / name).write_text("{}")
+    finding = stopped_by(lambda: run_meant(str(alone), Journal()))
+    assert finding.what.en == f"{alone} {whose}: it has no record to look at."
+    assert finding.fix.en.startswith(f"Type `suretune infer --adapters {alone}`. ")
+
+
 def test_of_several_runs_one_has_to_be_named(tmp_path: Path) -> None:
     for name in ("a", "b c", "z"):
         a_run(tmp_path / "out" / name)

@@ -14,6 +14,7 @@ from suretune.types import Text
 SHOWN = 6  # names of a folder that are told
 ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 WAIT = "wait"  # in place of a command
+OURS = "suretune.json"
 MODEL = ("*.safetensors", "*.bin", "*.gguf")  # weights beside a config.json
 
 
@@ -112,6 +113,10 @@ def _described(path: Path) -> tuple[Text, str]:
     elif path.is_file():
         en = f"{path} is a file, and its folder holds no run and no adapter."
         zh = f"{path} 是文件，它所在的文件夹里没有运行，也没有适配器。"
+    elif rundir.is_trained(path) and (path / OURS).is_file():
+        en = f"{path} is what a run of suretune made, without the run: it has no record to look at."
+        zh = f"{path} 是 suretune 训练的结果，但离开了原来的运行，没有可以查看的记录。"
+        command = typed.command(*infer, "--adapters", path)
     elif (path / ADAPTER).is_file():
         en = f"{path} is an adapter of another tool, not a run: it has no record to look at."
         zh = f"{path} 是其他工具的适配器，不是一次运行，没有可以查看的记录。"
