@@ -350,6 +350,21 @@ def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:
     write_rows(file, rows)
     done = within("resume", run, "--json")
     assert done.returncode == 4 and "S013" in codes(done)
+    for line, what in (
+        ('{"instruction": ', f"{file}:25:17 (D005 broken-json)"),
+        ('{"question": "Hi", "answer": "Hello."}', "--dataset (D007 mixed-shapes)"),
+    ):
+        write_rows(file, rows)
+        with file.open("a") as more:
+            more.write(line + "\n")
+        with pytest.raises(Stopped) as stopped:
+            reopen(run, Journal())
+        (finding,) = stopped.value.findings
+        assert finding.code == "S013"
+        assert finding.what.en.endswith(f" this has changed: rows, {what}.")
+    file.unlink()
+    with pytest.raises(Stopped, match="D001"):
+        reopen(run, Journal())
 
 
 def test_what_changed_of_the_questions_is_named(tmp_path: Path) -> None:

@@ -165,15 +165,15 @@ def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_pa
     assert there.spare == f"suretune verify {run}"
 
 
+ALONE = "is what a run of suretune made, without the run"
+
+
 @pytest.mark.parametrize(
     ("files", "whose"),
     [
         (("adapter_config.json",), "is an adapter of another tool, not a run"),
-        (
-            ("adapter_config.json", "suretune.json"),
-            "is what a run of suretune made, without the run",
-        ),
-        (("config.json", "suretune.json"), "is what a run of suretune made, without the run"),
+        (("adapter_config.json", "suretune.json"), ALONE),
+        (("config.json", "suretune.json"), ALONE),
     ],
 )
 def test_an_adapter_alone_is_called_whose_it_is(
