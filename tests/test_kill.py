@@ -45,6 +45,7 @@ from test_guards import PROOF
 
 KILLS = 20  # the long form of `make chaos` has 500
 UPDATES = 6
+RESUMED = ".resumed"  # beside the run: what its process knew of the one before
 
 
 class Silence:
@@ -82,7 +83,8 @@ def child(asked: Resolved, run: Path, resume: bool) -> None:
     else:
         checked = check(asked.with_values("flag", output_dir=str(run)), journal)
         run = make_run(checked.resolved, journal)
-    train_only(checked, run, journal, Silence(), resume=resume)
+    trained = train_only(checked, run, journal, Silence(), resume=resume)
+    rundir.write_json(run.with_suffix(RESUMED), {"after": trained.job.resumed})
 
 
 def forked(
@@ -336,6 +338,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
     assert same(weights(run), weights(undisturbed[0]))
     findings = list(rundir.read_jsonl(run / "findings.jsonl"))
     assert any(f["code"] == "S015" for f in findings)
+    told = [rundir.recorded(each.with_suffix(RESUMED), "after") for each in (undisturbed[0], run)]
+    assert told == [None, UPDATES - 1]
 
 
 def test_changed_rows_are_not_resumed(asked: Resolved, tmp_path: Path) -> None:

@@ -333,6 +333,7 @@ def _about(job: Fit, dose: Dose) -> dict[str, Any]:
         "tensors": len(job.learner.adapters.parameters),
         "fingerprint": job.fingerprint,
         "stopped_early": asdict(job.stopped_early) if job.stopped_early else None,
+        "resumed": job.resumed,
         "kept": _kept(job, dose),
         "dose": dose.line() if dose != Dose() else None,
     }

@@ -213,6 +213,7 @@ def continue_from(job: Fit, named: Path | None = None) -> int:
     # Damaged or another plan's, they must not count as the newest; the kill may have come before
     # the pointers. They go before the logs do: a later one needs the later evaluations.
     drop_checkpoints(job, done)
+    job.resumed = done
     job.journal.on(Resumed(done))
     logged = {said["step"] for said in said_up_to(job.run / STEPS, done)}
     if lost := sorted(set(range(1, done + 1)) - logged):
