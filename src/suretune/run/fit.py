@@ -37,7 +37,7 @@ from suretune.options import Config
 from suretune.preflight.check import Checked
 from suretune.preflight.flags import cuda_flags
 from suretune.preflight.hardware import hardware
-from suretune.preflight.machine import too_little_room
+from suretune.preflight.machine import OWN, VALUE, too_little_room
 from suretune.preflight.whole import is_whole
 from suretune.record.journal import Journal
 from suretune.run.anchors import with_stand_ins
@@ -52,7 +52,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dose_of, dresser, settles
+from suretune.run.folder import dose_of, dresser, settles, words_of
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -60,6 +60,7 @@ from suretune.train.adamw_8bit import WholeAdamW8
 from suretune.train.engine_plan import make_engine, pass_plan_of_engine
 from suretune.train.flat_adamw import FlatAdamW
 from suretune.train.loop import Applied, Learner, Proposed, make_scale, train
+from suretune.train.rollback import EVERY
 from suretune.train.shards import ShardAdamW, ShardedWhole
 from suretune.train.whole_adamw import WholeAdamW
 from suretune.train.world import Alone, World
@@ -200,13 +201,18 @@ def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
     """Whether the disk has too little room for what this run will write."""
     whole = bytes_on_disk(checked.base.folder) if is_whole(checked.resolved) else 0
     sizes = {name: p.numel() for name, p in learner.adapters.parameters.items()}
+    moments = moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes)
+    moved = checked.plan.schedule.total > EVERY  # what is kept by then has moments, too
     return too_little_room(
         run,
         sum(sizes.values()),
         checked.plan,
         checked.resolved.config.schedule.save_total_limit,
         whole,
-        moments_bytes(checked.resolved.config.full.optim or ADAMW, sizes),
+        moments,
+        kept=VALUE + moments if moved else VALUE,
+        words=sum(path.stat().st_size for path in words_of(checked.tokenizer)),
+        own=OWN,
     )
 
 

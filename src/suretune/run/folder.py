@@ -317,9 +317,14 @@ def _variant(lora: LoraOptions) -> str:
     return said + (say(PISSA_CARD).format(rank=lora.lora_rank) if lora.from_base else "")
 
 
+def words_of(tokenizer: ChatTokenizer) -> list[Path]:
+    """The files of a base that lie beside what is trained of it."""
+    names = (*FILES, "generation_config.json")
+    return [path for name in names if (path := tokenizer.folder / name).is_file()]
+
+
 def copy_words(tokenizer: ChatTokenizer, folder: Path) -> None:
     """The tokenizer's files, and the template that was really used."""
-    for name in (*FILES, "generation_config.json"):
-        if (tokenizer.folder / name).is_file():
-            shutil.copyfile(tokenizer.folder / name, folder / name)
+    for path in words_of(tokenizer):
+        shutil.copyfile(path, folder / path.name)
     (folder / "chat_template.jinja").write_text(tokenizer.template, encoding="utf-8")
