@@ -123,7 +123,8 @@ def too_little_room(
     words: int = 0,
     own: int = 0,
 ) -> SetupFacts | None:
-    """Whether what is still to be written fits on the disk. `model_bytes`: of the files of a base
+    """Whether what is still to be written fits on the disk of a run that is there, or is to be.
+    `model_bytes`: of the files of a base
     whose own weights learn, which each checkpoint holds. Bytes of a trained number: `moments`, and
     `kept` of what recovery goes back to; `words`: of the tokenizer's files beside weights; `own`:
     of what the run tells of itself.
@@ -140,7 +141,8 @@ def too_little_room(
     backs = trained * kept * (saves if plan.probe_steps else saves - 1)
     once = (model_bytes or VALUE * trained) + words + own
     wanted = each * saves + backs + once
-    free = shutil.disk_usage(run).free
+    folder = next(each for each in (run, *run.parents) if each.is_dir())
+    free = shutil.disk_usage(folder).free
     if wanted <= free:
         return None
     unit, name = (GIB, "GiB") if wanted >= GIB else (MIB, "MiB")

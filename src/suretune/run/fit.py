@@ -21,6 +21,7 @@ from suretune import rundir
 from suretune.config import Resolved
 from suretune.data.base import Base
 from suretune.data.learning import Learning, learning_of
+from suretune.data.template import word_files
 from suretune.data.weights import bytes_on_disk
 from suretune.events import Evaluated, Saved, Updated
 from suretune.facts import SetupFacts
@@ -52,7 +53,7 @@ from suretune.run.evaluate import (
     stale,
     whole,
 )
-from suretune.run.folder import dose_of, dresser, settles, words_of
+from suretune.run.folder import dose_of, dresser, settles
 from suretune.run.recovery import again_from, disk_stop, within_memory
 from suretune.run.state import Fit
 from suretune.train import checkpoint
@@ -211,7 +212,7 @@ def no_room(checked: Checked, run: Path, learner: Learner) -> SetupFacts | None:
         whole,
         moments,
         kept=VALUE + moments if moved else VALUE,
-        words=sum(path.stat().st_size for path in words_of(checked.tokenizer)),
+        words=sum(path.stat().st_size for path in word_files(checked.tokenizer.folder)),
         own=OWN,
     )
 
