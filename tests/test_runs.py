@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from conftest import PLAIN, WARM, as_json, codes, suretune, within, write_rows
 from suretune import rundir, typed, words
 from suretune.cli import VERBS, main, make_parser, out
+from suretune.cli.job import say_where
 from suretune.cli.parse import Command
 from suretune.cli.verbs.report import verdict_of
 from suretune.config import Resolved
@@ -141,6 +142,19 @@ def test_a_run_on_which_another_process_works_is_no_interrupted_one(tmp_path: Pa
     assert (
         f"`suretune resume {run}`" in report.fix.en and f"`suretune resume {run}`" in verify.fix.en
     )
+
+
+def test_beside_a_run_that_is_still_made_nobody_is_sent_to_resume_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run(tmp_path / "live")
+    second = rundir.new_run(str(run))
+    with only_writer(run / LOCK, Journal()):
+        say_where(second, str(run))
+    say_where(second, str(run))
+    at_work, interrupted = capsys.readouterr().err.split("This run is")[:2]
+    assert at_work == f"Another suretune works on the run {run} now. "
+    assert f"to go on with it: suretune resume {run}" in interrupted
 
 
 def test_a_sealed_run_that_lost_its_report_is_damaged_and_not_interrupted(tmp_path: Path) -> None:
